@@ -1,0 +1,12 @@
+//! Floor 0: pure types. Nothing here reads a file, runs a process or knows docker's words for things.
+
+pub mod bytes;
+pub mod comparison;
+pub mod dockerfile;
+pub mod edition;
+pub mod failure;
+pub mod image_ref;
+pub mod manifest;
+pub mod names;
+pub mod variant;
+pub mod version;

@@ -1,0 +1,125 @@
+//! The repository's layout. No other module joins a path of its own to the root.
+
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The root of a checkout, and where everything in it stands.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    root: PathBuf,
+}
+
+/// What makes a folder the root, relative to it.
+const MANIFEST: &str = "xtask/images.toml";
+
+impl Repository {
+    /// The checkout at `root`, or the nearest one at or above the current folder.
+    ///
+    /// # Errors
+    /// When there is no manifest to be found.
+    pub fn locate(root: Option<&Path>) -> Result<Repository> {
+        if let Some(root) = root {
+            let root = std::path::absolute(root).with_context(|| format!("cannot resolve {}", root.display()))?;
+            if !root.join(MANIFEST).is_file() {
+                bail!("{} is no checkout of images: it has no {MANIFEST}", root.display());
+            }
+            return Ok(Repository { root });
+        }
+        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        match here.ancestors().find(|dir| dir.join(MANIFEST).is_file()) {
+            Some(root) => Ok(Repository { root: root.to_owned() }),
+            None => bail!(
+                "no {MANIFEST} here or above {}: run this inside the repository, or name it with --root",
+                here.display()
+            ),
+        }
+    }
+
+    /// The root itself: the context of every build.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join(MANIFEST)
+    }
+
+    /// The manifest's path as messages name it.
+    pub fn manifest_name(&self) -> &'static str {
+        MANIFEST
+    }
+
+    /// A file that the manifest names; `None` when the name leads out of the repository.
+    pub fn file(&self, relative: &str) -> Option<PathBuf> {
+        let path = Path::new(relative);
+        let inside = !relative.is_empty()
+            && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        inside.then(|| self.root.join(path))
+    }
+
+    /// Full logs of builds, one file a target.
+    pub fn logs(&self) -> PathBuf {
+        self.state("logs")
+    }
+
+    /// What a run was about to move when it ended: read by the next one.
+    pub fn journal(&self) -> PathBuf {
+        self.state("journal.json")
+    }
+
+    /// Held while images change.
+    pub fn lock(&self) -> PathBuf {
+        self.state("build.lock")
+    }
+
+    /// Where upstream bases came from at the last run.
+    pub fn base_choice(&self) -> PathBuf {
+        self.state("bases.json")
+    }
+
+    /// Context of a bootstrapped stand-in.
+    pub fn bootstrap(&self, suite: &str) -> PathBuf {
+        self.state("bootstrap").join(suite)
+    }
+
+    /// The generated bake definition of the last run.
+    pub fn bake_definition(&self) -> PathBuf {
+        self.state("bake.json")
+    }
+
+    /// What bake wrote about the images that it made.
+    pub fn bake_metadata(&self) -> PathBuf {
+        self.state("bake-metadata.json")
+    }
+
+    /// Layer sizes by image ID; safe to delete.
+    pub fn layer_cache(&self) -> PathBuf {
+        self.state("layers.json")
+    }
+
+    /// Output of an engine that this tool started.
+    pub fn engine_log(&self) -> PathBuf {
+        self.state("dockerd.log")
+    }
+
+    /// Cargo's own target folder is git-ignored and outlives runs: what this tool remembers stands there too.
+    fn state(&self, name: &str) -> PathBuf {
+        self.root.join("target/xtask").join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_repository() {
+        let repository = Repository { root: PathBuf::from("/r") };
+        assert_eq!(repository.file("packages/x/Dockerfile"), Some(PathBuf::from("/r/packages/x/Dockerfile")));
+        for outside in ["", "/etc/passwd", "../x", "packages/../../x"] {
+            assert_eq!(repository.file(outside), None, "{outside}");
+        }
+    }
+}
