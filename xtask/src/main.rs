@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! `cargo xtask`: see the library.
+
+fn main() -> std::process::ExitCode {
+    xtask::cli::main()
+}

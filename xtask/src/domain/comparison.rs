@@ -130,9 +130,9 @@ impl Verdict {
         }
     }
 
-    /// Whether a promise is broken.
-    pub fn is_breach(self) -> bool {
-        matches!(self, Verdict::OverTarget | Verdict::OverGoal)
+    /// Whether the image is there and nothing better was promised.
+    pub fn is_goal(self) -> bool {
+        matches!(self, Verdict::Goal | Verdict::Unjudged)
     }
 }
 

@@ -89,11 +89,6 @@ impl Repository {
         self.state("bake.json")
     }
 
-    /// What bake wrote about the images that it made.
-    pub fn bake_metadata(&self) -> PathBuf {
-        self.state("bake-metadata.json")
-    }
-
     /// Layer sizes by image ID; safe to delete.
     pub fn layer_cache(&self) -> PathBuf {
         self.state("layers.json")

@@ -71,6 +71,12 @@ impl Terminal {
         }
     }
 
+    /// The same narrator, silent but for errors.
+    #[must_use]
+    pub fn quiet(self) -> Terminal {
+        Terminal { verbosity: Verbosity::Quiet, interactive: false, ..self }
+    }
+
     /// Narrates one line, unless quiet.
     pub fn say(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {

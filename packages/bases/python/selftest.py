@@ -1,0 +1,93 @@
+"""Proves, inside the new root, that nothing the interpreter kept lacks a library or a module.
+
+Run in the build after the standard library was packed; a fault fails the build with its name.
+"""
+
+import importlib
+import os
+import ssl
+import sys
+from pathlib import Path
+
+MODULES = [
+    "argparse",
+    "asyncio",
+    "base64",
+    "calendar",
+    "concurrent.futures",
+    "contextlib",
+    "csv",
+    "ctypes",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "doctest",
+    "email.message",
+    "encodings.idna",
+    "encodings.latin_1",
+    "enum",
+    "fractions",
+    "gzip",
+    "hashlib",
+    "hmac",
+    "html",
+    "http.client",
+    "http.server",
+    "importlib.metadata",
+    "inspect",
+    "ipaddress",
+    "json",
+    "locale",
+    "logging.config",
+    "mimetypes",
+    "multiprocessing.pool",
+    "pathlib",
+    "pickle",
+    "pydoc",
+    "queue",
+    "random",
+    "secrets",
+    "shutil",
+    "signal",
+    "smtplib",
+    "socket",
+    "statistics",
+    "subprocess",
+    "sysconfig",
+    "tarfile",
+    "tempfile",
+    "threading",
+    "tomllib",
+    "tracemalloc",
+    "typing",
+    "unicodedata",
+    "unittest.mock",
+    "urllib.request",
+    "uuid",
+    "wsgiref",
+    "xml.etree.ElementTree",
+    "zipfile",
+    "zoneinfo",
+]
+
+
+def main() -> None:
+    faults: list[str] = []
+    extensions = Path("/usr/lib/python3.13/lib-dynload").glob("*.so")
+    for name in [*(path.name.split(".")[0] for path in extensions), *MODULES]:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            faults.append(f"{name}: {error}")
+    if len(ssl.create_default_context().get_ca_certs()) < 50:
+        faults.append("ssl: the default context found no certificate bundle")
+    if os.path.lexists("/usr/lib/python3.13/os.py"):
+        faults.append("the standard library is still there beside its archive")
+    if not str(sys.modules["json"].__file__).startswith("/usr/lib/python313.zip"):
+        faults.append("the standard library is not read from its archive")
+    if faults:
+        sys.exit("base image is incomplete:\n  " + "\n  ".join(faults))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The application: three keyed routes that lead on to hybrid and to storage."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic import ValidationError
+from sutra_service.application import create_app
+from sutra_service.body import JsonRoute
+from sutra_service.dependency import Dependency
+from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.settings import Environment, Settings
+
+from sutra_api.gate import Gate
+from sutra_api.keys import Keys
+from sutra_api.limits import LIMITS, Limits
+from sutra_api.rate import RateLimit
+from sutra_api.requests import LearnRequest, QueryReply, QueryRequest, StatsReply
+
+SERVICE = "sutra-api"
+PORT = 8000
+
+# These two only tell the OpenAPI document how to sign in; the gate has looked at the key before.
+DOCUMENTED_KEYS = [
+    Security(HTTPBearer(auto_error=False)),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+]
+DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorReply} for status in (401, 429, 502, 503, 504)
+}
+
+
+def read_settings(environment: Environment) -> Settings:
+    """The shared settings, for this service."""
+    return Settings.read(environment, SERVICE, PORT)
+
+
+def create(settings: Settings, environment: Environment, clock: Callable[[], float] = time.monotonic) -> FastAPI:
+    """The door, as its environment wants it. Raises SettingError for a value that cannot be used.
+
+    `clock` gives seconds that never go back; rates are measured by it.
+    """
+    limits = LIMITS[settings.edition]
+    deadline_s = environment.integer("SUTRA_API_DEADLINE_SECONDS", 30, 1, 600)
+    hybrid = Dependency(
+        "hybrid", environment.url("HYBRID_URL", "http://sutra-hybrid:8001"), "HYBRID_URL", deadline_s, clock
+    )
+    storage = Dependency(
+        "storage", environment.url("STORAGE_URL", "http://storage-server:50051"), "STORAGE_URL", deadline_s, clock
+    )
+    app = create_app(
+        settings,
+        title="Sutra",
+        max_body_bytes=limits.max_body_bytes,
+        dependencies=(hybrid, storage),
+        health_fields={"limits": limits.fields()},
+    )
+    app.include_router(_routes(settings.edition, limits, hybrid, storage))
+    app.add_middleware(
+        Gate,
+        keys=Keys.read(environment),
+        calls=RateLimit(
+            environment.integer("SUTRA_API_RATE_PER_MINUTE", 120, 1, 1_000_000),
+            environment.integer("SUTRA_API_RATE_BURST", 30, 1, 1_000_000),
+            clock,
+        ),
+        failures=RateLimit(
+            environment.integer("SUTRA_API_FAILURES_PER_MINUTE", 10, 1, 1_000_000),
+            environment.integer("SUTRA_API_FAILURES_BURST", 10, 1, 1_000_000),
+            clock,
+        ),
+    )
+    return app
+
+
+def _routes(edition: str, limits: Limits, hybrid: Dependency, storage: Dependency) -> APIRouter:
+    router = APIRouter(
+        prefix="/api", route_class=JsonRoute, dependencies=DOCUMENTED_KEYS, responses=DOCUMENTED_ERRORS, tags=["sutra"]
+    )
+
+    @router.post("/learn")
+    async def learn(request: LearnRequest) -> dict[str, Any]:
+        """Learn texts. The answer comes when they are kept for good."""
+        if len(request.texts) > limits.max_texts:
+            raise _beyond("body.texts", f"{len(request.texts)} texts", f"{limits.max_texts}", edition)
+        for index, text in enumerate(request.texts):
+            _no_longer(f"body.texts[{index}]", text, limits.max_text_characters, edition)
+        return _object(hybrid, await hybrid.call("POST", "/learn", {"texts": request.texts}))
+
+    @router.post("/query")
+    async def query(request: QueryRequest) -> QueryReply:
+        """Answer a question from what was learned, with citations."""
+        _no_longer("body.question", request.question, limits.max_question_characters, edition)
+        if request.limit > limits.max_citations:
+            raise _beyond("body.limit", f"{request.limit}", f"{limits.max_citations}", edition)
+        answer = await hybrid.call("POST", "/query", {"question": request.question, "limit": request.limit})
+        try:
+            return QueryReply.model_validate(answer)
+        except ValidationError:
+            raise _not_understood(hybrid) from None
+
+    @router.get("/stats")
+    async def stats() -> StatsReply:
+        """What the storage holds, and this edition's limits."""
+        return StatsReply(
+            edition=edition,
+            limits=limits.fields(),
+            storage=_object(storage, await storage.call("GET", "/v1/stats")),
+        )
+
+    return router
+
+
+def _no_longer(field: str, text: str, most: int, edition: str) -> None:
+    if len(text) > most:
+        raise _beyond(field, f"{len(text)} characters", f"{most}", edition)
+
+
+def _beyond(field: str, given: str, most: str, edition: str) -> ServiceError:
+    message = f"{field}: {given} given, at most {most} in edition {edition}; send less in one call"
+    return ServiceError(422, "beyond_limit", message)
+
+
+def _object(dependency: Dependency, answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise _not_understood(dependency)
+    return answer
+
+
+def _not_understood(dependency: Dependency) -> ServiceError:
+    message = f"{dependency.name} answered in a form that this version does not know; deploy both at one version"
+    return ServiceError(502, f"{dependency.name}_failed", message)

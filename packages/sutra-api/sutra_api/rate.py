@@ -1,0 +1,42 @@
+"""How often somebody may call: a token bucket for each."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Addresses are chosen by whoever calls, so what is remembered of them is bounded.
+REMEMBERED = 10_000
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    at: float
+
+
+class RateLimit:
+    """Allows `burst` calls at once and `per_minute` in the long run, for each name apart.
+
+    `clock` gives seconds that never go back.
+    """
+
+    def __init__(self, per_minute: int, burst: int, clock: Callable[[], float]) -> None:
+        self._per_second = per_minute / 60
+        self._burst = burst
+        self._clock = clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def take(self, name: str) -> int:
+        """Count one call of `name`: 0 if it is allowed, else in how many whole seconds it will be."""
+        now = self._clock()
+        bucket = self._buckets.pop(name, None) or _Bucket(self._burst, now)
+        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._per_second)
+        bucket.at = now
+        self._buckets[name] = bucket
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        if bucket.tokens >= 1:
+            bucket.tokens -= 1
+            return 0
+        return max(1, math.ceil((1 - bucket.tokens) / self._per_second))

@@ -1,0 +1,40 @@
+from sutra_api import rate
+from sutra_api.rate import RateLimit
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_then_the_rate() -> None:
+    clock = Clock()
+    limit = RateLimit(per_minute=6, burst=2, clock=clock)
+    assert [limit.take("a") for _ in range(3)] == [0, 0, 10]
+    clock.now += 4
+    assert limit.take("a") == 6
+    clock.now += 6
+    assert [limit.take("a"), limit.take("a")] == [0, 10]
+
+
+def test_names_do_not_share() -> None:
+    limit = RateLimit(1, 1, Clock())
+    assert [limit.take("a"), limit.take("b"), limit.take("a")] == [0, 0, 60]
+
+
+def test_a_long_rest_gives_no_more_than_the_burst() -> None:
+    clock = Clock()
+    limit = RateLimit(60, 2, clock)
+    limit.take("a")
+    clock.now += 10_000
+    assert [limit.take("a") for _ in range(3)] == [0, 0, 1]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    limit = RateLimit(1, 1, Clock())
+    for number in range(rate.REMEMBERED + 50):
+        limit.take(str(number))
+    assert len(limit._buckets) == rate.REMEMBERED

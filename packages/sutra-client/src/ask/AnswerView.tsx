@@ -1,0 +1,89 @@
+import { useId, useRef, useState } from "react";
+import type { Answer, Citation } from "../api/types";
+import { CitationCard } from "./CitationCard";
+import { pieces } from "./marks";
+import "./answer.css";
+
+interface Props {
+  question: string;
+  answer: Answer;
+}
+
+/** An answer with its marks, and below it the texts they point to. */
+export function AnswerView({ question, answer }: Props) {
+  const id = useId();
+  const [open, setOpen] = useState<ReadonlySet<number>>(new Set());
+  const cameFrom = useRef<HTMLElement>(null);
+  const cards = useRef(new Map<number, HTMLElement>());
+  const best = Math.max(...answer.citations.map((citation) => citation.score));
+
+  function toggle(number: number, opened: boolean) {
+    setOpen((before) => {
+      const after = new Set(before);
+      if (opened) after.add(number);
+      else after.delete(number);
+      return after;
+    });
+  }
+
+  function jump(citation: Citation, mark: HTMLElement) {
+    cameFrom.current = mark;
+    toggle(citation.number, true);
+    const summary = cards.current.get(citation.number);
+    summary?.focus({ preventScroll: true });
+    summary?.scrollIntoView?.({ block: "nearest" });
+  }
+
+  return (
+    <article className="card answer" aria-labelledby={`${id}-title`}>
+      <h2 id={`${id}-title`} className="asked">
+        {question}
+      </h2>
+      <div aria-live="polite" aria-atomic="true">
+        <p className="answer-text">
+          {pieces(answer).map((piece, index) =>
+            "text" in piece ? (
+              // biome-ignore lint/suspicious/noArrayIndexKey: an answer's pieces never move
+              <span key={index}>{piece.text}</span>
+            ) : (
+              <button
+                // biome-ignore lint/suspicious/noArrayIndexKey: an answer's pieces never move
+                key={index}
+                type="button"
+                className="mark"
+                aria-label={`Citation ${piece.mark.number}`}
+                onClick={(event) => jump(piece.mark, event.currentTarget)}
+              >
+                {piece.mark.number}
+              </button>
+            ),
+          )}
+        </p>
+      </div>
+      {answer.citations.length === 0 ? (
+        <p className="hint">This answer cites nothing. Teach Sutra a text about it, then ask again.</p>
+      ) : (
+        <section aria-labelledby={`${id}-sources`}>
+          <h3 id={`${id}-sources`}>What this rests on</h3>
+          <ol className="citations">
+            {answer.citations.map((citation) => (
+              <CitationCard
+                key={citation.number}
+                citation={citation}
+                share={best > 0 ? Math.max(0, citation.score / best) : 0}
+                open={open.has(citation.number)}
+                onToggle={(opened) => toggle(citation.number, opened)}
+                onBack={() => cameFrom.current?.focus()}
+                summary={(element) => {
+                  if (element) cards.current.set(citation.number, element);
+                  else cards.current.delete(citation.number);
+                }}
+              />
+            ))}
+          </ol>
+        </section>
+      )}
+      {answer.mode && <p className="hint">Mode: {answer.mode}</p>}
+    </article>
+  );
+}

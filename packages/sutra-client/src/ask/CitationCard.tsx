@@ -1,0 +1,52 @@
+import { type Ref, useId } from "react";
+import type { Citation } from "../api/types";
+
+const SCORE = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
+
+interface Props {
+  citation: Citation;
+  /** The score as a part of the best one's, from 0 to 1. */
+  share: number;
+  open: boolean;
+  onToggle(open: boolean): void;
+  /** Escape goes back to the mark one came from. */
+  onBack(): void;
+  /** The element a mark jumps to. */
+  summary: Ref<HTMLButtonElement>;
+}
+
+/** One cited text: its beginning and score, and the whole on demand. */
+export function CitationCard({ citation, share, open, onToggle, onBack, summary }: Props) {
+  const id = useId();
+  return (
+    <li className="citation">
+      <button
+        ref={summary}
+        type="button"
+        aria-expanded={open}
+        aria-controls={id}
+        onClick={() => onToggle(!open)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") onBack();
+        }}
+      >
+        <span className="number">{citation.number}</span>
+        <span className={open ? "excerpt open" : "excerpt"}>{open ? "Cited text" : citation.text}</span>
+        <span className="score">
+          <span className="visually-hidden">score </span>
+          {SCORE.format(citation.score)}
+          <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+            <rect width="100" height="4" className="bar-all" />
+            <rect width={100 * share} height="4" className="bar-part" />
+          </svg>
+        </span>
+      </button>
+      <div id={id} hidden={!open}>
+        <blockquote>{citation.text}</blockquote>
+        <p className="hint">
+          Text <code>{citation.id}</code>
+        </p>
+      </div>
+    </li>
+  );
+}

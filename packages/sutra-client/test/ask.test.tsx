@@ -1,0 +1,145 @@
+import { render, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, describe, expect, it } from "vitest";
+import { App } from "../src/App";
+import { keep } from "../src/key/store";
+import { never, refusal, serve } from "./service";
+
+const WATER = {
+  answer: "Water boils at 100 °C [1], lower on mountains [2].",
+  citations: [
+    { id: "a", text: "At sea level water boils at 100 °C.", score: 0.912, number: 1 },
+    { id: "b", text: "Air pressure falls with height, and the boiling point with it.", score: 0.456, number: 2 },
+  ],
+  mode: "grounded",
+};
+
+beforeEach(() => {
+  keep("secret-key", "tab");
+});
+
+async function ask(question = "When does water boil?") {
+  const user = userEvent.setup();
+  render(<App />);
+  await user.type(screen.getByLabelText("Your question"), `${question}{Enter}`);
+  return user;
+}
+
+describe("asking", () => {
+  it("sends question, limit and key, and shows the answer", async () => {
+    const seen = serve({ "/api/query": { body: WATER } });
+    await ask("  When does water boil? ");
+    expect(await screen.findByRole("heading", { name: "When does water boil?" })).toBeVisible();
+    expect(seen.find(({ path }) => path === "/api/query")).toEqual({
+      path: "/api/query",
+      method: "POST",
+      key: "Bearer secret-key",
+      body: { question: "When does water boil?", limit: 5 },
+    });
+    expect(screen.getByText(/Water boils at 100/)).toBeVisible();
+    expect(screen.getByText("Mode: grounded")).toBeVisible();
+    expect(screen.getByText("Answered, with 2 citations.")).toBeInTheDocument();
+  });
+
+  it("asks for as many citations as chosen", async () => {
+    const seen = serve({ "/api/query": { body: WATER } });
+    render(<App />);
+    const user = userEvent.setup();
+    await user.selectOptions(screen.getByLabelText(/at most/), "10");
+    await user.type(screen.getByLabelText("Your question"), "Why?");
+    await user.click(screen.getByRole("button", { name: "Ask" }));
+    await screen.findByRole("heading", { name: "Why?" });
+    expect(seen.find(({ path }) => path === "/api/query")?.body).toEqual({ question: "Why?", limit: 10 });
+  });
+
+  it("keeps Shift + Enter for a new line", async () => {
+    const seen = serve({});
+    render(<App />);
+    await userEvent.type(screen.getByLabelText("Your question"), "a{Shift>}{Enter}{/Shift}b");
+    expect(screen.getByLabelText("Your question")).toHaveValue("a\nb");
+    expect(seen.some(({ path }) => path === "/api/query")).toBe(false);
+  });
+
+  it("jumps from a mark to its text, opens it with its score, and back", async () => {
+    serve({ "/api/query": { body: WATER } });
+    const user = await ask();
+    const second = await screen.findByRole("button", { name: "Citation 2" });
+    const [, card] = screen.getAllByRole("listitem");
+    if (!card) throw new Error("two citations were expected");
+    expect(within(card).getByRole("button")).toHaveAttribute("aria-expanded", "false");
+    expect(within(card).getByRole("button")).toHaveTextContent("score 0.46");
+    await user.click(second);
+    const summary = within(card).getByRole("button");
+    expect(summary).toHaveFocus();
+    expect(summary).toHaveAttribute("aria-expanded", "true");
+    expect(within(card).getByText(/^Air pressure falls/)).toBeVisible();
+    await user.keyboard("{Escape}");
+    expect(second).toHaveFocus();
+    await user.click(summary);
+    expect(summary).toHaveAttribute("aria-expanded", "false");
+  });
+
+  it("says so when an answer cites nothing", async () => {
+    serve({ "/api/query": { body: { answer: "I do not know.", citations: [] } } });
+    await ask();
+    expect(await screen.findByText(/This answer cites nothing/)).toBeVisible();
+    expect(screen.queryByRole("list")).not.toBeInTheDocument();
+  });
+
+  it("shows that it waits, and stops when told", async () => {
+    serve({ "/api/query": never });
+    const user = await ask();
+    expect(await screen.findByText("Looking through what Sutra knows…")).toBeVisible();
+    expect(screen.getByRole("button", { name: "Ask" })).toBeDisabled();
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    expect(screen.queryByText("Looking through what Sutra knows…")).not.toBeInTheDocument();
+    expect(screen.getByLabelText("Your question")).toHaveValue("When does water boil?");
+    expect(screen.getByRole("button", { name: "Ask" })).toBeEnabled();
+  });
+});
+
+describe("errors of the service", () => {
+  it.each([
+    [refusal(429, "rate_limited", "60 requests a minute are allowed.", { "Retry-After": "7" }), "Wait 7 seconds"],
+    [refusal(413, "payload_too_large", "The question is longer than 4 kB."), "Send less at once"],
+    [refusal(422, "invalid_question", "question must not be blank."), "Change what you typed"],
+    [refusal(502, "api_unreachable", "The client cannot reach the api service."), "is not answering at the moment"],
+    [refusal(500, "internal", "Something broke in the api."), "tell whoever runs this service"],
+  ])("are shown in its own words with a remedy (%#)", async (reply, remedy) => {
+    serve({ "/api/query": reply });
+    await ask();
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent(reply.body.error.message);
+    expect(alert).toHaveTextContent(reply.body.error.code);
+    expect(alert).toHaveTextContent(remedy);
+    expect(screen.getByLabelText("Your question")).toHaveValue("When does water boil?");
+  });
+
+  it("offers another key when the key was refused", async () => {
+    serve({ "/api/query": refusal(401, "invalid_key", "The API key is not known.") });
+    const user = await ask();
+    await user.click(await screen.findByRole("button", { name: "Change the key" }));
+    await waitFor(() => expect(screen.getByLabelText("API key")).toHaveFocus());
+  });
+
+  it("tell a lost connection from a refusal", async () => {
+    serve({ "/api/query": new TypeError("Failed to fetch") });
+    await ask();
+    expect(await screen.findByRole("alert")).toHaveTextContent("cannot be reached from this browser");
+  });
+
+  it.each(["<html>oops</html>", { citations: [] }, { answer: "x", citations: [{ id: 1 }] }])(
+    "name an answer that breaks the contract (%#)",
+    async (body) => {
+      serve({ "/api/query": { body } });
+      await ask();
+      expect(await screen.findByRole("alert")).toHaveTextContent("in a form this page does not know");
+    },
+  );
+
+  it("survive a proxy's page in place of the error's shape", async () => {
+    serve({ "/api/query": { status: 502, body: "<html>Bad Gateway</html>" } });
+    await ask();
+    expect(await screen.findByRole("alert")).toHaveTextContent("answered with status 502");
+  });
+});

@@ -1,0 +1,153 @@
+"""Another service that this one calls: deadlines, and errors that name it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from logging import getLogger
+from typing import Any
+
+import httpcore
+
+from sutra_service.errors import ServiceError
+
+logger = getLogger(__name__)
+
+# Below uvicorn's own five seconds, so that a kept connection is never one that the other side is closing.
+KEEP_ALIVE_S = 4.0
+PROBE_DEADLINE_S = 2.0
+PROBE_EVERY_S = 10.0
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+# What the other side says about the caller's own request is passed on in its words.
+CALLERS_FAULTS = (400, 404, 413, 422)
+
+
+class Dependency:
+    """A JSON service at `url`, called within `deadline_s` seconds in all.
+
+    `variable` is the environment variable that holds the address; errors name it as remedy.
+    `state` is what the last call or probe found: unknown, ok, unreachable, timeout or failed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        variable: str,
+        deadline_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.state = "unknown"
+        self._url = url
+        self._variable = variable
+        self._deadline_s = deadline_s
+        self._clock = clock
+        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self._probe_due = float("-inf")
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON that the service answers to `method` on `path`.
+
+        Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout,
+        502 NAME_failed, or the service's own error where it blames the request.
+        """
+        status, content = await self._exchange(method, path, body, self._deadline_s)
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            raise self._failed(f"answered {status} with something that is not JSON") from None
+        if status < 300:  # noqa: PLR2004 - HTTP's own number
+            return answer
+        code, message = _error_of(answer)
+        if status in CALLERS_FAULTS and code:
+            raise ServiceError(status, code, message)
+        if status == 503:  # noqa: PLR2004
+            raise ServiceError(503, f"{self.name}_not_ready", f"{self.name} is not ready: {message}; try again", RETRY)
+        raise self._failed(f"answered {status} {code}: {message}")
+
+    def refresh(self) -> str:
+        """The last known state; starts a probe in the background if that is too long ago."""
+        now = self._clock()
+        if now >= self._probe_due:
+            self._probe_due = now + PROBE_EVERY_S
+            self._probe = asyncio.create_task(self._look())
+        return self.state
+
+    async def close(self) -> None:
+        """End the probe that may be under way and the kept connections."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def _look(self) -> None:
+        try:
+            status, _ = await self._exchange("GET", "/health", None, PROBE_DEADLINE_S)
+        except ServiceError as error:
+            logger.debug("probe of %s: %s", self.name, error.detail)
+        else:
+            self.state = "ok" if status < 300 else "not_ready"  # noqa: PLR2004
+
+    async def _exchange(self, method: str, path: str, body: Any, deadline_s: float) -> tuple[int, bytes]:
+        headers = [("Accept", "application/json")]
+        content = None
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False).encode()
+            headers.append(("Content-Type", "application/json"))
+        try:
+            async with asyncio.timeout(deadline_s):
+                result = await self._send(method, path, headers, content)
+        except (TimeoutError, httpcore.TimeoutException):
+            self.state = "timeout"
+            message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or look at its log"
+            raise ServiceError(504, f"{self.name}_timeout", message) from None
+        except (httpcore.ConnectError, OSError) as error:
+            self.state = "unreachable"
+            message = f"{self.name} cannot be reached at {self._url} ({error}); start it or correct {self._variable}"
+            raise ServiceError(503, f"{self.name}_unreachable", message, RETRY) from None
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise self._failed(f"broke off its answer ({type(error).__name__})") from None
+        self.state = "ok"
+        return result
+
+    async def _send(
+        self, method: str, path: str, headers: list[tuple[str, str]], content: bytes | None
+    ) -> tuple[int, bytes]:
+        if self._pool is None:
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=_system_trust() if self._url.startswith("https:") else None,
+                max_connections=64,
+                max_keepalive_connections=8,
+                keepalive_expiry=KEEP_ALIVE_S,
+            )
+        async with self._pool.stream(method, self._url + path, headers=headers, content=content) as response:
+            received = bytearray()
+            async for chunk in response.aiter_stream():
+                received += chunk
+                if len(received) > MAX_REPLY_BYTES:
+                    raise self._failed(f"answered with more than {MAX_REPLY_BYTES} bytes")
+            return response.status, bytes(received)
+
+    def _failed(self, what: str) -> ServiceError:
+        self.state = "failed"
+        return ServiceError(502, f"{self.name}_failed", f"{self.name} at {self._url} {what}; its log says why")
+
+
+RETRY = {"Retry-After": "5"}
+
+
+def _error_of(answer: Any) -> tuple[str, str]:
+    detail = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(detail, dict) and isinstance(detail.get("code"), str) and isinstance(detail.get("message"), str):
+        return detail["code"], detail["message"]
+    return "", "it gave no reason"
+
+
+def _system_trust() -> Any:
+    # httpcore would trust certifi's list only, and never a company's own authority.
+    import ssl  # noqa: PLC0415 - 10 MB of memory that plain HTTP does not need
+
+    return ssl.create_default_context()

@@ -1,0 +1,69 @@
+"""Logs as one JSON object a line on standard output, uvicorn's own lines included."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+# uvicorn.access hands over (client, method, path with query, HTTP version, status).
+ACCESS_FIELDS = ("client", "method", "path", "http_version", "status")
+PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as `ts`, `level`, `service`, `message`, then what was given as `extra`."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record on one line; a traceback becomes the field `exception`."""
+        line: dict[str, Any] = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+        }
+        if (
+            record.name == "uvicorn.access"
+            and isinstance(record.args, tuple)
+            and len(record.args) == len(ACCESS_FIELDS)
+        ):
+            line["message"] = "request"
+            line.update(zip(ACCESS_FIELDS, record.args, strict=True))
+        else:
+            line["message"] = record.getMessage()
+            line["logger"] = record.name
+        line.update({name: value for name, value in vars(record).items() if name not in PLAIN_ATTRIBUTES})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _not_a_healthy_check(record: logging.LogRecord) -> bool:
+    arguments = record.args
+    if not isinstance(arguments, tuple) or len(arguments) != len(ACCESS_FIELDS):
+        return True
+    return not (arguments[2] == "/health" and arguments[4] == 200)  # noqa: PLR2004 - HTTP's own number
+
+
+def configure(service: str, level: str) -> None:
+    """Send every log line of this process to standard output as JSON.
+
+    Successful health checks are logged at level debug only: they come every few seconds.
+    """
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+    access = logging.getLogger("uvicorn.access")
+    access.filters.clear()
+    if level != "debug":
+        access.addFilter(_not_a_healthy_check)

@@ -1,0 +1,77 @@
+"""The entry of every service: from environment variables to a graceful stop."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from sutra_service.settings import Environment, Settings
+
+# Requests under way get this long; with closing down it stays under the ten seconds that Docker waits.
+GRACE_S = 8
+
+
+def run(
+    load: Callable[[], tuple[Callable[["Environment"], "Settings"], Callable[["Settings", "Environment"], "FastAPI"]]],
+) -> None:
+    """Serve until SIGTERM or SIGINT, then exit: 0 stopped, 1 the start failed, 2 a setting is wrong.
+
+    `load` imports the service and returns its two functions: one reads the settings, one makes the
+    application. The import happens here because the first process of a container ignores SIGTERM
+    until a handler stands, and importing takes most of the start.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    sys.exit(_serve(*load()))
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _serve(
+    read: Callable[["Environment"], "Settings"], create: Callable[["Settings", "Environment"], "FastAPI"]
+) -> int:
+    import uvicorn  # noqa: PLC0415 - after the signal handlers, see run()
+
+    from sutra_service import logs  # noqa: PLC0415
+    from sutra_service.readiness import FAILED  # noqa: PLC0415
+    from sutra_service.settings import Environment, SettingError  # noqa: PLC0415
+
+    environment = Environment(os.environ)
+    try:
+        settings = read(environment)
+        logs.configure(settings.service, settings.log_level)
+        app = create(settings, environment)
+    except SettingError as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 2
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    app.state.readiness.on_failure = stop
+    # uvicorn raises the signal again once it has stopped; that must not look like a crash.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    server.run()
+    return 1 if app.state.readiness.status == FAILED or not server.started else 0

@@ -1,0 +1,136 @@
+from collections.abc import Iterator
+
+import pytest
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.testclient import TestClient
+
+from sutra_service.application import create_app
+from sutra_service.body import JsonRoute
+from sutra_service.settings import Environment, Settings
+
+LIMIT = 1000
+SETTINGS = Settings.read(Environment({"SUTRA_SERVICE_VERSION": "1.2.3"}), "sutra-x", 1)
+
+
+class Item(BaseModel):
+    texts: list[str]
+
+
+def build(**options: object) -> TestClient:
+    app = create_app(SETTINGS, title="X", max_body_bytes=LIMIT, **options)
+    router = APIRouter(route_class=JsonRoute)
+
+    @router.post("/items")
+    async def items(item: Item) -> int:
+        return len(item.texts)
+
+    @router.get("/broken")
+    async def broken() -> int:
+        raise RuntimeError("the secret is 42")
+
+    app.include_router(router)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with build() as client:
+        yield client
+
+
+def test_health(client: TestClient) -> None:
+    answer = client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ok",
+        "service": "sutra-x",
+        "version": "1.2.3",
+        "edition": "simple",
+        "dependencies": {},
+    }
+
+
+def test_health_before_the_start_is_over() -> None:
+    async def never() -> None:
+        import asyncio  # noqa: PLC0415
+
+        await asyncio.Event().wait()
+
+    with build(start=never, health_fields={"model": "m"}) as client:
+        answer = client.get("/health")
+    assert answer.status_code == 503
+    assert (answer.json()["status"], answer.json()["model"]) == ("starting", "m")
+
+
+def test_a_failed_start_is_told_and_ends_the_service() -> None:
+    async def fail() -> None:
+        raise OSError("no model")
+
+    stopped: list[bool] = []
+    client = build(start=fail)
+    client.app.state.readiness.on_failure = lambda: stopped.append(True)  # type: ignore[attr-defined]
+    with client:
+        answer = client.get("/health")
+    assert (answer.status_code, answer.json()["status"], stopped) == (503, "failed", [True])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "code", "words"),
+    [
+        ("GET", "/nowhere", {}, 404, "not_found", "/nowhere"),
+        ("DELETE", "/items", {}, 405, "method_not_allowed", "POST"),
+        ("POST", "/items", {"json": {"texts": ["a", 2]}}, 422, "invalid_request", "body.texts[1]"),
+        ("POST", "/items", {"json": {}}, 422, "invalid_request", "body.texts"),
+        ("POST", "/items", {}, 422, "invalid_request", "body"),
+        (
+            "POST",
+            "/items",
+            {"content": b"{", "headers": {"Content-Type": "application/json"}},
+            400,
+            "invalid_json",
+            "not JSON",
+        ),
+        ("POST", "/items", {"content": b"{}"}, 415, "unsupported_media_type", "application/json"),
+        ("POST", "/items", {"data": {"texts": "a"}}, 415, "unsupported_media_type", "x-www-form-urlencoded"),
+        ("POST", "/items", {"json": {"texts": ["a" * LIMIT]}}, 413, "body_too_large", "1000 bytes"),
+        ("GET", "/broken", {}, 500, "internal_error", "log"),
+    ],
+)
+def test_every_error_has_the_one_shape(
+    client: TestClient, method: str, path: str, options: dict[str, object], status: int, code: str, words: str
+) -> None:
+    answer = client.request(method, path, **options)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"]
+    assert sorted(answer.json()["error"]) == ["code", "message"]
+    assert answer.json()["error"]["code"] == code
+    assert words in answer.json()["error"]["message"]
+    assert "42" not in answer.text
+
+
+def test_a_body_of_unknown_length_is_counted_as_it_arrives(client: TestClient) -> None:
+    taken = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield b" " * 100
+
+    answer = client.post("/items", content=chunks(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+    assert taken <= LIMIT // 100 + 2
+
+
+def test_a_body_at_the_limit_passes(client: TestClient) -> None:
+    body = b'{"texts":["a"]}'.ljust(LIMIT)
+    headers = {"Content-Type": "application/vnd.x+json; charset=utf-8"}
+    assert client.post("/items", content=body, headers=headers).json() == 1
+
+
+def test_the_document_names_the_error_shape(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    schema = document["paths"]["/items"]["post"]["responses"]["422"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/ErrorReply"}
+    assert client.get("/docs").status_code == 404

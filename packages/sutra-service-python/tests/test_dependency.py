@@ -1,0 +1,97 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import fake_service
+import pytest
+
+from sutra_service.dependency import Dependency
+from sutra_service.errors import ServiceError
+
+
+@pytest.fixture
+def fake() -> Iterator[fake_service.FakeService]:
+    with fake_service.running() as fake:
+        yield fake
+
+
+def use(url: str, act: Callable[[Dependency], Awaitable[Any]], deadline_s: float = 30) -> tuple[Any, str]:
+    """What `act` returned or raised, and the state that the dependency was left in."""
+
+    async def inside() -> tuple[Any, str]:
+        dependency = Dependency("hybrid", url, "HYBRID_URL", deadline_s, clock=lambda: 0.0)
+        try:
+            outcome = await act(dependency)
+        except ServiceError as error:
+            outcome = error
+        finally:
+            await dependency.close()
+        return outcome, dependency.state
+
+    return asyncio.run(inside())
+
+
+def test_an_answer(fake: fake_service.FakeService) -> None:
+    fake.replies["POST /learn"] = (200, {"learned": 1})
+    outcome = use(fake.url, lambda hybrid: hybrid.call("POST", "/learn", {"texts": ["ä"]}))
+    assert outcome == ({"learned": 1}, "ok")
+    assert fake.requests == [("POST /learn", {"texts": ["ä"]})]
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected", "code", "words"),
+    [
+        (200, b"<html>", 502, "hybrid_failed", "not JSON"),
+        (500, {"error": {"code": "internal_error", "message": "m"}}, 502, "hybrid_failed", "500 internal_error"),
+        (503, {"error": {"code": "starting", "message": "loading"}}, 503, "hybrid_not_ready", "loading"),
+        (422, {"error": {"code": "invalid_request", "message": "texts: empty"}}, 422, "invalid_request", "texts"),
+        (404, {"detail": "no"}, 502, "hybrid_failed", "404"),
+        (401, {"error": {"code": "unauthorized", "message": "m"}}, 502, "hybrid_failed", "401"),
+    ],
+)
+def test_an_error_says_who_and_why(
+    fake: fake_service.FakeService, status: int, content: Any, expected: int, code: str, words: str
+) -> None:
+    fake.replies["GET /x"] = (status, content)
+    error, _ = use(fake.url, lambda hybrid: hybrid.call("GET", "/x"))
+    assert (error.status_code, error.code) == (expected, code)
+    assert words in error.detail
+
+
+def test_nobody_listens() -> None:
+    error, state = use(fake_service.closed_url(), lambda hybrid: hybrid.call("GET", "/x"))
+    assert (error.status_code, error.code, state) == (503, "hybrid_unreachable", "unreachable")
+    assert "HYBRID_URL" in error.detail
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    error, _ = use("http://nowhere.invalid:1", lambda hybrid: hybrid.call("GET", "/x"))
+    assert (error.status_code, error.code) == (503, "hybrid_unreachable")
+
+
+def test_no_answer_within_the_deadline(fake: fake_service.FakeService) -> None:
+    fake.gate.clear()
+    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x"), deadline_s=0.05)
+    assert (error.status_code, error.code, state) == (504, "hybrid_timeout", "timeout")
+
+
+def test_a_probe_runs_behind_the_answer_and_not_too_often(fake: fake_service.FakeService) -> None:
+    async def look(hybrid: Dependency) -> list[str]:
+        first = hybrid.refresh()
+        assert hybrid._probe is not None
+        await hybrid._probe
+        return [first, hybrid.refresh(), hybrid.refresh()]
+
+    assert use(fake.url, look) == (["unknown", "ok", "ok"], "ok")
+    assert fake.requests == [("GET /health", None)]
+
+
+def test_a_probe_of_a_service_that_is_not_ready(fake: fake_service.FakeService) -> None:
+    fake.replies["GET /health"] = (503, {"status": "starting"})
+
+    async def look(hybrid: Dependency) -> None:
+        hybrid.refresh()
+        assert hybrid._probe is not None
+        await hybrid._probe
+
+    assert use(fake.url, look) == (None, "not_ready")

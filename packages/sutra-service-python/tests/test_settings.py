@@ -1,0 +1,43 @@
+import pytest
+
+from sutra_service.settings import Environment, SettingError, Settings
+
+
+def test_defaults() -> None:
+    settings = Settings.read(Environment({}), "sutra-x", 8001)
+    assert settings == Settings("sutra-x", "0.0.0", "simple", "0.0.0.0", 8001, "info")
+
+
+def test_everything_from_the_environment() -> None:
+    variables = {
+        "SUTRA_SERVICE_VERSION": "1.2.3",
+        "SUTRA_EDITION": "Enterprise",
+        "HOST": "127.0.0.1",
+        "PORT": "9",
+        "LOG_LEVEL": "DEBUG",
+    }
+    settings = Settings.read(Environment(variables), "sutra-x", 8001)
+    assert settings == Settings("sutra-x", "1.2.3", "enterprise", "127.0.0.1", 9, "debug")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "65536"), ("PORT", "-1"), ("PORT", "²"), ("SUTRA_EDITION", "pro"), ("LOG_LEVEL", "loud")],
+)
+def test_a_bad_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"{name}='{value}'"):
+        Settings.read(Environment({name: value}), "sutra-x", 1)
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert Settings.read(Environment({"PORT": " ", "SUTRA_EDITION": ""}), "sutra-x", 5).port == 5
+
+
+@pytest.mark.parametrize("value", ["storage:50051", "ftp://x", "http://"])
+def test_an_address_has_to_be_one(value: str) -> None:
+    with pytest.raises(SettingError, match="STORAGE_URL"):
+        Environment({"STORAGE_URL": value}).url("STORAGE_URL", "http://x")
+
+
+def test_an_address_loses_its_last_slash() -> None:
+    assert Environment({"U": "https://a.b/c/"}).url("U", "http://x") == "https://a.b/c"

@@ -1,0 +1,132 @@
+//! Logs: one JSON object a line on stdout.
+
+use std::io::Write as _;
+use std::panic;
+
+use log::kv::{self, Key, Value, VisitSource};
+use log::{LevelFilter, Log, Metadata, Record};
+use serde_json::{Map, Value as Json};
+
+use crate::timestamp;
+
+struct JsonLines {
+    service: &'static str,
+    level: LevelFilter,
+}
+
+/// Starts logging; a second call changes nothing. Panics are logged too, in the same form.
+pub(crate) fn start(service: &'static str, level: LevelFilter) {
+    if log::set_boxed_logger(Box::new(JsonLines { service, level })).is_err() {
+        return;
+    }
+    log::set_max_level(level);
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let cause = info.payload_as_str().unwrap_or("no message");
+        log::error!(place; "panicked: {cause}");
+    }));
+}
+
+impl Log for JsonLines {
+    /// Libraries are heard from warnings up, unless all details were asked for.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with("sutra");
+        let level = if ours {
+            self.level
+        } else {
+            self.level.min(LevelFilter::Warn)
+        };
+        metadata.level()
+            <= if self.level == LevelFilter::Trace {
+                self.level
+            } else {
+                level
+            }
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut line = line(self.service, record);
+        line.push('\n');
+        // A log that cannot be written has nowhere to say so.
+        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {
+        let _ = std::io::stdout().lock().flush();
+    }
+}
+
+fn line(service: &str, record: &Record<'_>) -> String {
+    let mut fields = Fields(Map::new());
+    // Only a visitor can fail, and this one does not.
+    let _ = record.key_values().visit(&mut fields);
+    let mut object = fields.0;
+    for (name, value) in [
+        ("ts", timestamp::now()),
+        ("level", record.level().as_str().to_ascii_lowercase()),
+        ("service", service.to_owned()),
+        ("message", record.args().to_string()),
+    ] {
+        object.insert(name.to_owned(), value.into());
+    }
+    Json::Object(object).to_string()
+}
+
+struct Fields(Map<String, Json>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let value = value
+            .to_u64()
+            .map(Json::from)
+            .or_else(|| value.to_i64().map(Json::from))
+            .or_else(|| value.to_f64().map(Json::from))
+            .or_else(|| value.to_bool().map(Json::from))
+            .unwrap_or_else(|| Json::from(value.to_string()));
+        self.0.insert(key.to_string(), value);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::Level;
+
+    #[test]
+    fn a_line_is_one_object_whatever_the_message_holds() {
+        let pairs = [("status", Value::from(200)), ("path", Value::from("/a\n\"b\""))];
+        let text = line(
+            "storage",
+            &Record::builder()
+                .level(Level::Warn)
+                .args(format_args!("two\nlines"))
+                .key_values(&&pairs[..])
+                .build(),
+        );
+        let object: Map<String, Json> = serde_json::from_str(&text).expect("JSON");
+        assert!(!text.contains('\n'));
+        assert_eq!(object["level"], "warn");
+        assert_eq!(object["service"], "storage");
+        assert_eq!(object["message"], "two\nlines");
+        assert_eq!(object["status"], 200);
+        assert_eq!(object["path"], "/a\n\"b\"");
+        assert!(object["ts"].as_str().is_some_and(|ts| ts.ends_with('Z')));
+    }
+
+    #[test]
+    fn libraries_are_quiet_below_warnings() {
+        let logger = JsonLines {
+            service: "storage",
+            level: LevelFilter::Debug,
+        };
+        let enabled =
+            |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
+        assert!(enabled("sutra_storage_server::store", Level::Debug));
+        assert!(!enabled("tantivy::indexer", Level::Info));
+        assert!(enabled("tantivy::indexer", Level::Warn));
+    }
+}

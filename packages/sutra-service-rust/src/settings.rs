@@ -1,0 +1,81 @@
+//! Settings that every service reads from its environment.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A variable of the environment that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError(pub String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// What every service knows of itself.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The service's name in the manifest, such as `storage`.
+    pub service: &'static str,
+    /// `HOST`: the address to listen on; default 0.0.0.0.
+    pub host: String,
+    /// `PORT`: the port to listen on; 0 lets the system choose.
+    pub port: u16,
+    /// `LOG_LEVEL`: error, warn, info (default), debug or trace.
+    pub log_level: log::LevelFilter,
+    /// `SUTRA_EDITION`; default `simple`.
+    pub edition: String,
+    /// `SUTRA_SERVICE_VERSION`; default `0.0.0`.
+    pub version: String,
+}
+
+impl Settings {
+    /// Reads the environment. An empty variable counts as absent.
+    ///
+    /// # Errors
+    /// Names the variable that cannot be used, and what it may be.
+    pub fn from_environment(service: &'static str, default_port: u16) -> Result<Self, SettingsError> {
+        let edition: String = variable("SUTRA_EDITION", "simple, community or enterprise")?
+            .unwrap_or_else(|| "simple".to_owned());
+        if !["simple", "community", "enterprise"].contains(&edition.as_str()) {
+            return Err(unusable(
+                "SUTRA_EDITION",
+                &edition,
+                "simple, community or enterprise",
+            ));
+        }
+        Ok(Self {
+            service,
+            host: variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned()),
+            port: variable("PORT", "a port from 0 to 65535")?.unwrap_or(default_port),
+            log_level: variable("LOG_LEVEL", "error, warn, info, debug or trace")?
+                .unwrap_or(log::LevelFilter::Info),
+            edition,
+            version: variable("SUTRA_SERVICE_VERSION", "a version")?.unwrap_or_else(|| "0.0.0".to_owned()),
+        })
+    }
+}
+
+/// Reads one variable of the environment; none if it is absent or empty. `expected` completes the sentence "set it
+/// to ...".
+///
+/// # Errors
+/// Names the variable, its value and what is expected.
+pub fn variable<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>, SettingsError> {
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let value = value.to_string_lossy();
+    value
+        .trim()
+        .parse()
+        .map(Some)
+        .map_err(|_| unusable(name, &value, expected))
+}
+
+fn unusable(name: &str, value: &str, expected: &str) -> SettingsError {
+    SettingsError(format!("{name}={value:?} cannot be used; set it to {expected}"))
+}

@@ -1,0 +1,8 @@
+//! Building images: the plan, its execution, and the moment in which tags move.
+
+pub mod failure;
+pub mod plan;
+pub mod produce;
+pub mod progress;
+pub mod publish;
+pub mod run;

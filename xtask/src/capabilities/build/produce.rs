@@ -1,0 +1,154 @@
+//! A whole build, from the request to the tags: what `build-images` and `ci` share.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+
+use super::failure::BuildFailure;
+use super::plan::{self, BuildPlan, PlannedImage, Request, World};
+use super::publish;
+use super::run::{self, Outcome, Policy};
+use crate::capabilities::bases::{self, Mode, Source};
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::{require_buildx, require_engine};
+use crate::capabilities::trust::Trust;
+use crate::domain::manifest::{Manifest, Service};
+use crate::system::files::Lock;
+
+/// Failures that ended a build, all of them.
+#[derive(Debug)]
+pub struct BuildFailed(pub Vec<BuildFailure>);
+
+impl BuildFailed {
+    /// Whether the environment is to blame for all of it.
+    pub fn is_environment(&self) -> bool {
+        self.0.iter().all(|failure| failure.class.is_environment())
+    }
+}
+
+impl fmt::Display for BuildFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join("\n\n"))
+    }
+}
+
+impl std::error::Error for BuildFailed {}
+
+/// What a build made.
+#[derive(Debug)]
+pub struct Produced {
+    /// The images whose tags moved.
+    pub images: Vec<PlannedImage>,
+    /// What failed where going on was asked for.
+    pub failures: Vec<BuildFailure>,
+}
+
+/// Builds what is requested and moves its tags: all of them, or none.
+///
+/// # Errors
+/// [`BuildFailed`] when anything failed and going on was not asked for; then no tag has moved.
+pub fn produce(manifest: &Manifest, request: &Request<'_>, mode: Mode, policy: &Policy, context: &Context) -> Result<Produced> {
+    ready(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    publish::recover(context)?;
+    let world = world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, policy, context)?;
+    let plan = plan::plan(manifest, request, &world, &context.repository);
+    let mut journal = publish::begin(&plan.images, &context.repository)?;
+    let result = build_and_publish(&plan, &mut journal, policy, context);
+    publish::end(&journal, &context.docker, &context.repository)?;
+    result
+}
+
+fn build_and_publish(
+    plan: &BuildPlan,
+    journal: &mut publish::Journal,
+    policy: &Policy,
+    context: &Context,
+) -> Result<Produced> {
+    let outcome = settle(run::run(plan, policy, context)?, policy, context)?;
+    let built = |image: &&PlannedImage| outcome.built.contains(&image.target);
+    let images: Vec<&PlannedImage> = plan.images.iter().filter(built).collect();
+    publish::publish(journal, &images, &context.docker, &context.repository)?;
+    Ok(Produced { images: images.into_iter().cloned().collect(), failures: outcome.failures })
+}
+
+/// Runs the services' own tests in the stages that their Dockerfiles name.
+///
+/// # Errors
+/// [`BuildFailed`] with the last lines of the tests that failed.
+pub fn test(manifest: &Manifest, services: &[&Service], request: &Request<'_>, mode: Mode, context: &Context) -> Result<usize> {
+    ready(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let policy = Policy { keep_going: true, ..Policy::default() };
+    let world = world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, &policy, context)?;
+    let plan = plan::test_plan(manifest, services, request.default_edition, &world, &context.repository);
+    if plan.requested().is_empty() {
+        return Ok(0);
+    }
+    let outcome = run::run(&plan, &policy, context)?;
+    if outcome.failures.is_empty() { Ok(outcome.built.len()) } else { Err(BuildFailed(outcome.failures).into()) }
+}
+
+fn ready(context: &Context) -> Result<()> {
+    require_engine(context)?;
+    if context.with_engine { require_buildx(context) } else { Ok(()) }
+}
+
+/// Failures end the build, unless going on was asked for and something was built.
+fn settle(outcome: Outcome, policy: &Policy, context: &Context) -> Result<Outcome> {
+    if outcome.failures.is_empty() || (policy.keep_going && !outcome.built.is_empty()) {
+        return Ok(outcome);
+    }
+    if outcome.failures.iter().any(|failure| failure.targets.is_empty()) {
+        // Bake itself failed, before any step: it may be missing or too old.
+        require_buildx(context)?;
+    }
+    Err(BuildFailed(outcome.failures).into())
+}
+
+/// Looks at everything that a plan depends on; chooses bases and makes their stand-ins where needed.
+///
+/// # Errors
+/// When the bases cannot be had.
+pub fn world(
+    manifest: &Manifest,
+    upstreams: &[&crate::domain::manifest::Upstream],
+    mode: Mode,
+    policy: &Policy,
+    context: &Context,
+) -> Result<World> {
+    let choice = bases::choose(mode, upstreams, policy.options.builder.as_deref(), context)?;
+    if choice.source == Source::StandIn {
+        bases::bootstrap(manifest, context)?;
+    }
+    world_of(upstreams, choice.source, context)
+}
+
+/// The same for a choice that is made, without any effect on the machine.
+///
+/// # Errors
+/// When the toolchain that a stand-in copies cannot be found.
+pub fn world_of(upstreams: &[&crate::domain::manifest::Upstream], source: Source, context: &Context) -> Result<World> {
+    let needs_host = source == Source::StandIn;
+    Ok(World {
+        trust: Trust::detect(),
+        bases: source,
+        host_contexts: if needs_host { bases::host_contexts(upstreams, &context.docker.runner)? } else { Default::default() },
+        revision: revision(context),
+        run: run_name(),
+    })
+}
+
+/// The commit, marked where the tree differs from it; `unknown` outside git.
+fn revision(context: &Context) -> String {
+    let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
+    let described = cmd.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).read();
+    described.unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn run_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("run-{:x}-{:x}", now.as_millis(), std::process::id())
+}

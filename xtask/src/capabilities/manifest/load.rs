@@ -1,0 +1,258 @@
+//! From the file to a [`Manifest`], or to every fault in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::Result;
+use toml::de::DeTable;
+
+use super::fields::{Fault, Fields, Notes};
+use crate::domain::bytes::Bytes;
+use crate::domain::dockerfile;
+use crate::domain::edition::Edition;
+use crate::domain::manifest::{Base, HostContext, Manifest, RunNeeds, Service, Sizes, StandIn, Upstream};
+use crate::domain::names::Unknown;
+use crate::system::files;
+use crate::system::paths::Repository;
+
+/// Everything that is wrong with a manifest.
+#[derive(Debug)]
+pub struct Faults {
+    file: &'static str,
+    faults: Vec<Fault>,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        write!(f, "{} has {count} fault{}:", self.file, if count == 1 { "" } else { "s" })?;
+        for fault in &self.faults {
+            write!(f, "\n  {}:{}: {}", self.file, fault.line, fault.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Reads the repository's manifest.
+///
+/// # Errors
+/// [`Faults`], or that the file cannot be read.
+pub fn load(repository: &Repository) -> Result<Manifest> {
+    let text = files::read(&repository.manifest())?;
+    Ok(parse(&text, repository)?)
+}
+
+/// Reads a manifest's text; files that it names are looked for in the repository.
+///
+/// # Errors
+/// Every fault, by line.
+pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Faults> {
+    let notes = Notes::new(text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        notes.note(error.span().unwrap_or(0..0), error.message());
+    }
+    let manifest = Reader { notes: &notes, repository }.manifest(root.get_ref());
+    let faults = notes.into_faults();
+    match manifest {
+        Some(manifest) if faults.is_empty() => Ok(manifest),
+        _ => Err(Faults { file: repository.manifest_name(), faults }),
+    }
+}
+
+struct Reader<'a> {
+    notes: &'a Notes<'a>,
+    repository: &'a Repository,
+}
+
+impl<'a> Reader<'a> {
+    fn manifest(&self, root: &'a DeTable<'_>) -> Option<Manifest> {
+        let mut root = Fields::new(self.notes, "", root, 0..0);
+        root.number("schema", 1..=1);
+        let project = root.text("project").map(str::to_owned);
+        let version = root.text("version").map(str::to_owned);
+        let source_date_epoch = root.number("source-date-epoch", 0..=u64::from(u32::MAX));
+        let upstreams = named(root.table("upstream"), |name, fields| self.upstream(name, fields));
+        let bases = named(root.table("base"), |name, fields| self.base(name, fields));
+        let known: Vec<&str> = upstreams
+            .iter()
+            .map(|upstream| upstream.reference.as_str())
+            .chain(bases.iter().map(|base| base.reference.as_str()))
+            .collect();
+        let mut seen = Seen::default();
+        let services = named(root.table("service"), |name, fields| self.service(name, fields, &known, &mut seen));
+        // A parse that lost the services to a fault has said so already.
+        if services.is_empty() && !root.has_faults() {
+            root.fault("service", "declare at least one [service.NAME]");
+        }
+        root.finish();
+        Some(Manifest {
+            project: project?,
+            version: version?,
+            source_date_epoch: source_date_epoch?,
+            upstreams,
+            bases,
+            services,
+        })
+    }
+
+    fn upstream(&self, name: &str, mut fields: Fields<'a, '_>) -> Option<Upstream> {
+        let reference = fields.text("reference").map(str::to_owned);
+        let stand_in = match fields.table("stand-in") {
+            Some(mut table) => {
+                let stand_in = self.stand_in(&mut table);
+                table.finish();
+                stand_in
+            }
+            None => {
+                fields.fault("stand-in", "say what takes its place where no registry answers: { bootstrap = \"SUITE\" } or { dockerfile = \"PATH\" }");
+                None
+            }
+        };
+        fields.finish();
+        Some(Upstream { name: name.to_owned(), reference: reference?, stand_in: stand_in? })
+    }
+
+    fn stand_in(&self, table: &mut Fields<'a, '_>) -> Option<StandIn> {
+        let suite = table.optional_text("bootstrap").map(str::to_owned);
+        let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
+        let contexts: BTreeMap<String, HostContext> = contexts
+            .into_iter()
+            .filter_map(|(key, value)| match value.as_str() {
+                "rust-toolchain" => Some((key, HostContext::RustToolchain)),
+                other => {
+                    table.fault("contexts", Unknown::new("context", other, ["rust-toolchain"]));
+                    None
+                }
+            })
+            .collect();
+        match suite {
+            Some(suite) => Some(StandIn::Bootstrap { suite }),
+            None => Some(StandIn::Dockerfile { path: self.file(table, "dockerfile")?, contexts }),
+        }
+    }
+
+    fn base(&self, name: &str, mut fields: Fields<'a, '_>) -> Option<Base> {
+        let reference = fields.text("image").map(str::to_owned);
+        let dockerfile = self.file(&mut fields, "dockerfile");
+        fields.finish();
+        Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
+    }
+
+    fn service(&self, name: &str, mut fields: Fields<'a, '_>, bases: &[&str], seen: &mut Seen) -> Option<Service> {
+        let image = fields.text("image").map(str::to_owned);
+        if let Some(image) = &image {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if !image.chars().all(plain) {
+                fields.fault("image", format!("`{image}` is no image name: use lower-case letters, digits and `-`"));
+            }
+            if let Some(other) = seen.images.insert(image.clone(), name.to_owned()) {
+                fields.fault("image", format!("`{image}` is the image of `{other}` already: give each service its own"));
+            }
+        }
+        let compose = fields.text("compose").map(str::to_owned);
+        let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
+        if let Some(other) = port.and_then(|port| seen.ports.insert(port, name.to_owned())) {
+            fields.fault("port", format!("the port of `{other}` already: give each service its own"));
+        }
+        let original = self.dockerfile(&mut fields, "original", bases);
+        let optimized = self.dockerfile(&mut fields, "optimized", bases);
+        let test_stage = fields.optional_text("test-stage").map(str::to_owned);
+        let sizes = self.sizes(&mut fields);
+        let run = run_needs(&mut fields);
+        fields.finish();
+        Some(Service {
+            name: name.to_owned(),
+            image: image?,
+            compose: compose?,
+            port: port?,
+            original: original?,
+            optimized: optimized?,
+            test_stage,
+            sizes,
+            run,
+        })
+    }
+
+    /// A file that must stand in the repository.
+    fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
+        let path = fields.text(key)?;
+        match self.repository.file(path) {
+            None => fields.fault(key, format!("`{path}` leads out of the repository: name a file in it")),
+            Some(file) if !file.is_file() => fields.fault(key, format!("there is no file `{path}`: create it or mend the path")),
+            Some(_) => return Some(path.to_owned()),
+        }
+        None
+    }
+
+    /// A Dockerfile whose FROM lines name declared images only: an undeclared one could have no stand-in.
+    fn dockerfile(&self, fields: &mut Fields<'a, '_>, key: &'static str, bases: &[&str]) -> Option<String> {
+        let path = self.file(fields, key)?;
+        let text = files::read(&self.repository.file(&path)?).ok()?;
+        for reference in dockerfile::references(&text) {
+            if !bases.contains(&reference.as_str()) {
+                let unknown = Unknown::new("declared image", &reference, bases.iter().copied());
+                fields.fault(key, format!("{path} starts from what is not declared: {unknown}; add an [upstream.NAME] or a [base.NAME]"));
+            }
+        }
+        Some(path)
+    }
+
+    fn sizes(&self, fields: &mut Fields<'a, '_>) -> BTreeMap<Edition, Sizes> {
+        let mut sizes = BTreeMap::new();
+        let Some(table) = fields.table("sizes") else { return sizes };
+        for (key, mut row) in table.named_tables() {
+            let entry = Sizes {
+                guide_original: size(&mut row, "original"),
+                target: size(&mut row, "target"),
+                goal: size(&mut row, "goal"),
+            };
+            row.finish();
+            match key.parse::<Edition>() {
+                Ok(edition) => drop(sizes.insert(edition, entry)),
+                Err(unknown) => fields.fault("sizes", unknown),
+            }
+        }
+        sizes
+    }
+}
+
+/// Images and ports that a service has claimed, with its name.
+#[derive(Default)]
+struct Seen {
+    images: BTreeMap<String, String>,
+    ports: BTreeMap<u16, String>,
+}
+
+fn named<'a, 'i, T>(
+    table: Option<Fields<'a, 'i>>,
+    mut read: impl FnMut(&str, Fields<'a, 'i>) -> Option<T>,
+) -> Vec<T> {
+    let tables = table.map(Fields::named_tables).unwrap_or_default();
+    tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
+}
+
+fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
+    let text = fields.optional_text(key)?;
+    Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
+}
+
+fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
+    let Some(mut table) = fields.table("run") else { return RunNeeds::default() };
+    let env = table.table("env").map(Fields::named_texts).unwrap_or_default();
+    let needs = RunNeeds { env: env.into_iter().collect(), tmpfs: table.texts("tmpfs"), volumes: table.texts("volumes") };
+    let unique: BTreeSet<&String> = needs.tmpfs.iter().chain(&needs.volumes).collect();
+    if unique.len() < needs.tmpfs.len() + needs.volumes.len() {
+        table.fault("tmpfs", "a folder is named twice");
+    }
+    for path in unique {
+        if !path.starts_with('/') {
+            table.fault("tmpfs", format!("`{path}` is no folder of the container: start it with `/`"));
+        }
+    }
+    table.finish();
+    needs
+}

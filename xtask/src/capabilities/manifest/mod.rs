@@ -1,0 +1,6 @@
+//! Reading `xtask/images.toml`: all of its faults at once, or the manifest.
+
+mod fields;
+mod load;
+
+pub use load::{Faults, load, parse};

@@ -1,0 +1,13 @@
+//! Floor 3: what the project can do. Plans are values first; only then are they carried out.
+
+pub mod bases;
+pub mod build;
+pub mod comparison;
+pub mod context;
+pub mod environment;
+pub mod health;
+pub mod manifest;
+pub mod pipeline;
+pub mod registry;
+pub mod render;
+pub mod trust;

@@ -1,0 +1,107 @@
+//! A comparison as table, Markdown and JSON.
+
+use super::table::{Align, Table};
+use crate::domain::bytes::Bytes;
+use crate::domain::comparison::{Comparison, Original, Row, Verdict};
+
+/// For a terminal.
+pub fn text(comparison: &Comparison) -> String {
+    let mut out = table(comparison).text();
+    for line in footnotes(comparison) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// For a pull request.
+pub fn markdown(comparison: &Comparison) -> String {
+    let notes: Vec<String> = footnotes(comparison).iter().map(|line| format!("{line}\n")).collect();
+    format!("{}\n{}", table(comparison).markdown(), notes.join("\n"))
+}
+
+/// For programs; sizes are exact integers of bytes.
+///
+/// # Errors
+/// Never for a comparison that this program made.
+pub fn json(comparison: &Comparison) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(comparison)? + "\n")
+}
+
+fn table(comparison: &Comparison) -> Table {
+    let mut table = Table::new(&[
+        ("service", Align::Left),
+        ("original", Align::Right),
+        ("optimized", Align::Right),
+        ("target", Align::Right),
+        ("goal", Align::Right),
+        ("saved", Align::Right),
+        ("", Align::Right),
+        ("verdict", Align::Left),
+    ]);
+    for row in &comparison.services {
+        table.row(cells(row));
+    }
+    let total = &comparison.total;
+    if total.services > 0 {
+        table.row(vec![
+            format!("total of {}", total.services),
+            total.original.to_string(),
+            total.optimized.to_string(),
+            String::new(),
+            String::new(),
+            total.saved.to_string(),
+            percent(total.saved_percent),
+            String::new(),
+        ]);
+    }
+    table
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let size = |bytes: Option<Bytes>| bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string());
+    vec![
+        row.service.clone(),
+        original(&row.original),
+        row.optimized.as_ref().map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
+        size(row.target),
+        size(row.goal),
+        size(row.saved),
+        percent(row.saved_percent),
+        row.verdict.words().to_owned(),
+    ]
+}
+
+fn original(original: &Original) -> String {
+    match original {
+        Original::Built { measured, stand_in: false } => measured.bytes.to_string(),
+        Original::Built { measured, stand_in: true } => format!("{}*", measured.bytes),
+        Original::Guide { bytes } => format!("({bytes})"),
+        Original::Missing => "missing".to_owned(),
+    }
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.1}%"))
+}
+
+fn footnotes(comparison: &Comparison) -> Vec<String> {
+    let mut notes = vec![format!("Edition {}, tag {}. Sizes are unpacked, in decimal units.", comparison.edition, comparison.tag)];
+    if let Some(unique) = comparison.unique_bytes {
+        notes.push(format!("Optimized images together hold {unique} of unique bytes: shared layers count once."));
+    }
+    let any = |test: fn(&Row) -> bool| comparison.services.iter().any(test);
+    if any(|row| matches!(row.original, Original::Built { stand_in: true, .. })) {
+        notes.push("* built here on stand-ins made from Debian packages, not on the upstream images.".to_owned());
+    }
+    if any(|row| matches!(row.original, Original::Guide { .. })) {
+        notes.push("(…) the guide's figure: this original is not built here.".to_owned());
+    }
+    if !comparison.total.left_out.is_empty() {
+        notes.push(format!("Not in the total, since a side is missing: {}.", comparison.total.left_out.join(", ")));
+    }
+    if any(|row| row.verdict == Verdict::Missing) {
+        notes.push(format!("Missing images are built by `cargo xtask build-images --edition {}`.", comparison.edition));
+    }
+    notes
+}

@@ -1,0 +1,4 @@
+//! Renderers: pure functions of a record.
+
+pub mod comparison;
+pub mod table;

@@ -1,0 +1,164 @@
+//! Floor 5: parse, dispatch, exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::capabilities::build::produce::BuildFailed;
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::Unfit;
+use crate::capabilities::manifest::Faults;
+use crate::commands::{Usage, build_images, ci, compare, doctor};
+use crate::docker::Docker;
+use crate::domain::names::Unknown;
+use crate::system::interrupt::{Interrupt, Interrupted};
+use crate::system::paths::Repository;
+use crate::system::process::{ProcessError, Runner};
+use crate::system::terminal::{Color, Terminal, Verbosity};
+
+/// Builds, compares and guards the images of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
+struct Cli {
+    /// Another checkout than the one around the current folder
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Install and start Docker Engine, Buildx and Compose where they are missing (Debian or Ubuntu, as root)
+    #[arg(long, global = true)]
+    with_engine: bool,
+    /// Errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Every command with its duration
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// When to colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: ColorChoice,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask build-images --edition simple --with-engine   from a bare machine to images
+  cargo xtask build-images --variant both                    originals too, for a measured comparison
+  cargo xtask compare --format markdown                      for a pull request
+  cargo xtask doctor                                         what this machine lacks
+
+Exit codes: 0 done · 1 a build, check or test failed · 2 wrong usage or manifest
+            3 the environment (engine, network, disk) · 130 interrupted";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    BuildImages(build_images::Args),
+    Compare(compare::Args),
+    Doctor(doctor::Args),
+    Ci(ci::Args),
+}
+
+/// Why the program ends; the number is the exit code (DESIGN: "Commands").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// A build, check or test failed.
+    Failed = 1,
+    /// Wrong usage or manifest. clap uses the same code.
+    Usage = 2,
+    /// The environment: no engine, no network, no disk.
+    Environment = 3,
+    /// The person interrupted (128 + SIGINT, as shells do).
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// The exit of an error, from the innermost cause that has one.
+    pub fn of(error: &anyhow::Error) -> Exit {
+        if error.chain().any(|cause| cause.is::<Interrupted>()) {
+            return Exit::Interrupted;
+        }
+        for cause in error.chain() {
+            if cause.is::<Usage>() || cause.is::<Unknown>() || cause.is::<Faults>() {
+                return Exit::Usage;
+            }
+            let is_environment = cause.is::<Unfit>()
+                || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
+                || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found);
+            if is_environment {
+                return Exit::Environment;
+            }
+        }
+        Exit::Failed
+    }
+}
+
+/// Parses the command line, runs it, and says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let color = match cli.color {
+        ColorChoice::Auto => Color::Auto,
+        ColorChoice::Always => Color::Always,
+        ColorChoice::Never => Color::Never,
+    };
+    let terminal = Terminal::detect(color, verbosity);
+    let exit = match run(&cli, &terminal) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            terminal.error(format!("{error:#}"));
+            Exit::of(&error)
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(cli: &Cli, terminal: &Terminal) -> Result<()> {
+    let runner = Runner { verbose: cli.verbose, interrupt: Interrupt::listen()? };
+    let repository = Repository::locate(cli.root.as_deref()).map_err(|error| Usage(format!("{error:#}")))?;
+    let context = Context {
+        repository,
+        docker: Docker::new(runner),
+        terminal: terminal.clone(),
+        with_engine: cli.with_engine,
+    };
+    match &cli.command {
+        Command::BuildImages(args) => build_images::run(args, &context),
+        Command::Compare(args) => compare::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
+        Command::Ci(args) => ci::run(args, &context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn causes_find_their_exit_code_through_any_context() {
+        let exit = |error: anyhow::Error| Exit::of(&error.context("while building"));
+        assert_eq!(exit(Usage("x".into()).into()), Exit::Usage);
+        assert_eq!(exit(Unfit::new("x", "y").into()), Exit::Environment);
+        assert_eq!(exit(Interrupted.into()), Exit::Interrupted);
+        assert_eq!(exit(anyhow::anyhow!("x")), Exit::Failed);
+    }
+}

@@ -1,0 +1,128 @@
+//! Subcommand: `cargo xtask build-images`.
+
+use anyhow::Result;
+
+use super::typed::{self, BasesChoice, Usage, VariantChoice};
+use crate::capabilities::bases::{self, Mode, Source};
+use crate::capabilities::build::plan::{self, Request};
+use crate::capabilities::build::produce::{self, BuildFailed};
+use crate::capabilities::build::run::Policy;
+use crate::capabilities::comparison::compare;
+use crate::capabilities::context::Context;
+use crate::capabilities::{manifest, registry, render};
+use crate::docker::bake::Options;
+use crate::domain::image_ref::Registry;
+use crate::domain::manifest::Manifest;
+
+/// Build every image, or those of some services, and compare what was built
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Services to build; none means all
+    services: Vec<String>,
+    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    #[arg(long)]
+    edition: Option<String>,
+    /// Which Dockerfiles to build
+    #[arg(long, value_enum, default_value = "optimized")]
+    variant: VariantChoice,
+    /// Tag; edition and variant are appended [default: $SUTRA_VERSION, else latest]
+    #[arg(long)]
+    tag: Option<String>,
+    /// Registry to push to, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
+    #[arg(long)]
+    registry: Option<String>,
+    /// Push what was built
+    #[arg(long)]
+    push: bool,
+    /// Ignore the build cache
+    #[arg(long)]
+    no_cache: bool,
+    /// Build at most so many images at once [default: as many as the engine likes]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// Build what can be built when something fails
+    #[arg(long)]
+    keep_going: bool,
+    /// Ask registries for newer bases
+    #[arg(long)]
+    pull: bool,
+    /// Print the plan and the bake definition, and build nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Another builder than the current one
+    #[arg(long)]
+    builder: Option<String>,
+    /// Where upstream bases come from
+    #[arg(long, value_enum, default_value = "auto")]
+    bases: BasesChoice,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Wrong words, a build that failed, or a machine that cannot build.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let request = Request {
+        services: typed::services(&manifest, &args.services)?,
+        editions: typed::editions(args.edition.as_deref())?,
+        variants: args.variant.resolve(),
+        tag: typed::tag(args.tag.as_deref())?,
+        default_edition: typed::default_edition()?,
+    };
+    let registry = registry_to_push_to(args)?;
+    let policy = Policy {
+        options: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
+        keep_going: args.keep_going,
+        jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
+    };
+    if args.dry_run {
+        return dry_run(&manifest, &request, args.bases.resolve(), context);
+    }
+    let produced = produce::produce(&manifest, &request, args.bases.resolve(), &policy, context)?;
+    let pushed = match &registry {
+        Some(registry) => registry::push(&produced.images, registry, context)?,
+        None => Vec::new(),
+    };
+    for &edition in &request.editions {
+        let comparison = compare(&manifest, &request.services, edition, &request.tag, context)?;
+        print!("{}", render::comparison::text(&comparison));
+    }
+    for tag in &pushed {
+        println!("pushed {}  {}", tag.tag, tag.digest);
+    }
+    if produced.failures.is_empty() { Ok(()) } else { Err(BuildFailed(produced.failures).into()) }
+}
+
+/// Where to push, when that was asked for: known before anything is built.
+fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
+    let registry = typed::registry(args.registry.as_deref())?;
+    match (args.push, registry) {
+        (false, _) => Ok(None),
+        (true, Some(registry)) => Ok(Some(registry)),
+        (true, None) => Err(Usage(
+            "--push needs a registry: add --registry HOST[:PORT][/PATH] or set SUTRA_REGISTRY; nothing was built".into(),
+        )
+        .into()),
+    }
+}
+
+/// Prints what would be built: the plan as narration, the bake definition as data. Asks nothing of the machine but what
+/// an earlier run remembered.
+fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Context) -> Result<()> {
+    let source = match mode {
+        Mode::Upstream => Source::Upstream,
+        Mode::StandIn => Source::StandIn,
+        Mode::Auto => bases::remembered(&context.repository).map_or(Source::Upstream, |choice| choice.source),
+    };
+    let upstreams = plan::upstreams(manifest, request, &context.repository);
+    let world = produce::world_of(&upstreams, source, context)?;
+    let plan = plan::plan(manifest, request, &world, &context.repository);
+    context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
+    for image in &plan.images {
+        let tags: Vec<String> = image.tags.iter().map(ToString::to_string).collect();
+        context.terminal.say(format!("  {} from {} as {}", image.target, image.dockerfile, tags.join(", ")));
+    }
+    println!("{}", serde_json::to_string_pretty(&plan.definition)?);
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Subcommand: `cargo xtask ci`.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use super::typed;
+use crate::capabilities::bases::Mode;
+use crate::capabilities::build::plan::Request;
+use crate::capabilities::build::produce;
+use crate::capabilities::build::run::Policy;
+use crate::capabilities::comparison::compare;
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::require_engine;
+use crate::capabilities::pipeline::{Action, Step, steps};
+use crate::capabilities::{manifest, render};
+use crate::domain::manifest::Manifest;
+use crate::system::interrupt::Interrupted;
+use crate::system::terminal::Style;
+
+/// Do everything that must be green before a change lands
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the steps and do none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs it: every step, then fails once with all that failed.
+///
+/// # Errors
+/// When a step failed, or no engine answers.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let steps = steps();
+    if args.dry_run {
+        for step in &steps {
+            println!("{}", step.name);
+        }
+        return Ok(());
+    }
+    let manifest = manifest::load(&context.repository)?;
+    require_engine(context)?;
+    let terminal = &context.terminal;
+    let mut summary = Vec::new();
+    for step in &steps {
+        terminal.group(step.name);
+        let started = Instant::now();
+        let result = one(step, &manifest, context);
+        terminal.end_group();
+        if context.docker.runner.interrupt.is_set() {
+            return Err(Interrupted.into());
+        }
+        if let Err(error) = &result {
+            terminal.error(format!("{}: {error:#}", step.name));
+        }
+        summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
+    }
+    for (name, passed, seconds) in &summary {
+        let mark = if *passed { terminal.paint(Style::Good, "passed") } else { terminal.paint(Style::Bad, "FAILED") };
+        terminal.say(format!("{mark}  {seconds:>5} s  {name}"));
+    }
+    let failed: Vec<&str> = summary.iter().filter(|(_, passed, _)| !passed).map(|(name, ..)| *name).collect();
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
+    let edition = typed::default_edition()?;
+    let request = |variants: &[_]| -> Result<Request<'_>> {
+        Ok(Request {
+            services: manifest.services.iter().collect(),
+            editions: vec![edition],
+            variants: variants.to_vec(),
+            tag: typed::tag(None)?,
+            default_edition: edition,
+        })
+    };
+    match &step.action {
+        Action::Cargo(args) => {
+            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+            let cmd = context.docker.runner.cmd(cargo).dir(context.repository.root()).args(args.iter().copied());
+            if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
+        }
+        Action::Build(variants) => {
+            produce::produce(manifest, &request(variants)?, Mode::Auto, &Policy::default(), context).map(drop)
+        }
+        Action::ServiceTests => {
+            let request = request(&[crate::domain::variant::Variant::Optimized])?;
+            let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
+            context.terminal.say(format!("{count} services tested in their images' builds"));
+            Ok(())
+        }
+        Action::Sizes => {
+            let request = request(&[])?;
+            let comparison = compare(manifest, &request.services, edition, &request.tag, context)?;
+            print!("{}", render::comparison::text(&comparison));
+            let above: Vec<&str> = comparison
+                .services
+                .iter()
+                .filter(|row| !row.verdict.is_goal())
+                .map(|row| row.service.as_str())
+                .collect();
+            if above.is_empty() { Ok(()) } else { bail!("above goal or missing: {}", above.join(", ")) }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Subcommand: `cargo xtask compare`.
+
+use anyhow::Result;
+
+use super::typed::{self, Format};
+use crate::capabilities::comparison::compare;
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::require_engine;
+use crate::capabilities::{manifest, render};
+
+/// Set optimized images beside originals, targets and goals
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Services to compare; none means all
+    services: Vec<String>,
+    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    #[arg(long)]
+    edition: Option<String>,
+    /// Tag to look at [default: $SUTRA_VERSION, else latest]
+    #[arg(long)]
+    tag: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Wrong words, or no engine that answers.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let services = typed::services(&manifest, &args.services)?;
+    let edition = typed::edition(args.edition.as_deref())?;
+    let tag = typed::tag(args.tag.as_deref())?;
+    require_engine(context)?;
+    let comparison = compare(&manifest, &services, edition, &tag, context)?;
+    match args.format {
+        Format::Table => print!("{}", render::comparison::text(&comparison)),
+        Format::Markdown => print!("{}", render::comparison::markdown(&comparison)),
+        Format::Json => print!("{}", render::comparison::json(&comparison)?),
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Floor 4: one file a subcommand. What was typed stays here; capabilities take resolved values.
+
+pub mod build_images;
+pub mod ci;
+pub mod compare;
+pub mod doctor;
+mod typed;
+
+pub use typed::Usage;

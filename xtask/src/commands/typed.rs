@@ -1,0 +1,159 @@
+//! From what was typed, and the environment's defaults, to resolved values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::capabilities::bases::Mode;
+use crate::domain::edition::Edition;
+use crate::domain::image_ref::{Registry, Tag};
+use crate::domain::manifest::{Manifest, Service};
+use crate::domain::names::Unknown;
+use crate::domain::variant::Variant;
+
+/// Wrong words on the command line or in the environment: exit code 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Which Dockerfiles.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum VariantChoice {
+    /// Dockerfile.optimized
+    Optimized,
+    /// Dockerfile
+    Original,
+    /// Both of them
+    Both,
+}
+
+impl VariantChoice {
+    /// As variants.
+    pub fn resolve(self) -> Vec<Variant> {
+        match self {
+            VariantChoice::Optimized => vec![Variant::Optimized],
+            VariantChoice::Original => vec![Variant::Original],
+            VariantChoice::Both => Variant::ALL.to_vec(),
+        }
+    }
+}
+
+/// Where upstream bases come from.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum BasesChoice {
+    /// Upstream where a registry answers, else stand-ins
+    Auto,
+    /// Upstream images only
+    Upstream,
+    /// Stand-ins made from Debian packages
+    StandIn,
+}
+
+impl BasesChoice {
+    /// As a mode.
+    pub fn resolve(self) -> Mode {
+        match self {
+            BasesChoice::Auto => Mode::Auto,
+            BasesChoice::Upstream => Mode::Upstream,
+            BasesChoice::StandIn => Mode::StandIn,
+        }
+    }
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    Table,
+    /// For programs
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+/// The edition that plain tags follow: `SUTRA_EDITION`, else `simple`.
+///
+/// # Errors
+/// When the variable names no edition.
+pub fn default_edition() -> Result<Edition> {
+    match variable("SUTRA_EDITION") {
+        Some(name) => Ok(parse(&name, "SUTRA_EDITION")?),
+        None => Ok(Edition::Simple),
+    }
+}
+
+/// `--edition`, else the default edition.
+///
+/// # Errors
+/// When it names no edition.
+pub fn edition(given: Option<&str>) -> Result<Edition> {
+    given.map_or_else(default_edition, |name| Ok(name.parse::<Edition>()?))
+}
+
+/// `--edition`, where `all` means all three.
+///
+/// # Errors
+/// When it names no edition.
+pub fn editions(given: Option<&str>) -> Result<Vec<Edition>> {
+    if given == Some("all") {
+        return Ok(Edition::ALL.to_vec());
+    }
+    let known = || Edition::ALL.map(Edition::name).into_iter().chain(["all"]);
+    match given {
+        Some(name) if name.parse::<Edition>().is_err() => Err(Unknown::new("edition", name, known()).into()),
+        other => Ok(vec![edition(other)?]),
+    }
+}
+
+/// `--tag`, else `SUTRA_VERSION`, else `latest`.
+///
+/// # Errors
+/// When it is no tag.
+pub fn tag(given: Option<&str>) -> Result<Tag> {
+    match (given, variable("SUTRA_VERSION")) {
+        (Some(text), _) => Ok(parse(text, "--tag")?),
+        (None, Some(text)) => Ok(parse(&text, "SUTRA_VERSION")?),
+        (None, None) => Ok(parse("latest", "--tag")?),
+    }
+}
+
+/// `--registry`, else `SUTRA_REGISTRY`.
+///
+/// # Errors
+/// When it is no registry.
+pub fn registry(given: Option<&str>) -> Result<Option<Registry>> {
+    let registry = match (given, variable("SUTRA_REGISTRY")) {
+        (Some(text), _) => Some(parse(text, "--registry")?),
+        (None, Some(text)) => Some(parse(&text, "SUTRA_REGISTRY")?),
+        (None, None) => None,
+    };
+    Ok(registry)
+}
+
+/// The services that were named; none means all.
+///
+/// # Errors
+/// Every unknown name, with the nearest ones.
+pub fn services<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Service>> {
+    manifest.select(names).map_err(|unknown| {
+        let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        Usage(lines.join("\n")).into()
+    })
+}
+
+fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Usage> {
+    text.parse().map_err(|error| Usage(format!("{source}: {error}")))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,164 @@
+//! Images in the store: looking, tagging, removing, pushing.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::Docker;
+use crate::domain::bytes::Bytes;
+use crate::domain::image_ref::ImageRef;
+use crate::system::process::ProcessError;
+
+/// What `docker image inspect` says, as far as anyone here asks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Image {
+    /// The ID.
+    pub id: String,
+    /// Every tag, as docker writes it.
+    #[serde(default)]
+    pub repo_tags: Option<Vec<String>>,
+    /// `NAME@DIGEST` of every registry that holds it.
+    #[serde(default)]
+    pub repo_digests: Option<Vec<String>>,
+    /// Bytes, in the store's own meaning: unpacked on the classic store alone.
+    #[serde(default)]
+    pub size: u64,
+    /// Its layers.
+    #[serde(rename = "RootFS", default)]
+    pub root_fs: RootFs,
+    /// What a container of it starts with.
+    #[serde(default)]
+    pub config: Option<Config>,
+}
+
+/// The layers of an image.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RootFs {
+    /// Digests of the unpacked layers, base first.
+    #[serde(default)]
+    pub layers: Option<Vec<String>>,
+}
+
+/// The image's configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Config {
+    /// Labels.
+    #[serde(default)]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+impl Image {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Digests of the unpacked layers, base first.
+    pub fn layers(&self) -> &[String] {
+        self.root_fs.layers.as_deref().unwrap_or_default()
+    }
+}
+
+/// One line of `docker history`, newest first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HistoryEntry {
+    /// The instruction.
+    pub created_by: String,
+    /// Bytes, as text.
+    pub size: String,
+}
+
+impl Docker {
+    /// Looks at many references in one call. What is not in the store is not in the answer.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn inspect(&self, references: &[String]) -> Result<BTreeMap<String, Image>> {
+        if references.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let output = self.cmd(["image", "inspect"]).args(references).capture()?;
+        let unexpected = output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
+        if let (false, Some(line)) = (output.success(), unexpected) {
+            anyhow::bail!("docker cannot look at images: {}", line.trim());
+        }
+        let images: Vec<Image> = serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
+        let mut found = BTreeMap::new();
+        for reference in references {
+            let is_it = |image: &&Image| {
+                image.id == *reference || image.repo_tags.iter().flatten().any(|tag| tag == reference)
+            };
+            if let Some(image) = images.iter().find(is_it) {
+                found.insert(reference.clone(), image.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts a tag on an image.
+    ///
+    /// # Errors
+    /// When docker refuses.
+    pub fn tag(&self, id: &str, tag: &str) -> Result<(), ProcessError> {
+        self.cmd(["tag", id, tag]).read().map(drop)
+    }
+
+    /// Removes tags and untagged images, all in one call. What is gone already is fine, and so is an untagged image
+    /// that something still needs.
+    ///
+    /// # Errors
+    /// When docker cannot be started.
+    pub fn remove(&self, references: &[String]) -> Result<(), ProcessError> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        self.cmd(["image", "rm"]).args(references).capture().map(drop)
+    }
+
+    /// Tags of a repository that match a glob, such as `*:run-*`.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn tags_like(&self, pattern: &str) -> Result<Vec<String>, ProcessError> {
+        let text = self
+            .cmd(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter"])
+            .arg(format!("reference={pattern}"))
+            .read()?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The history of an image, newest first.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
+        let text = self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
+        text.lines().map(|line| serde_json::from_str(line).context("docker history gave no JSON")).collect()
+    }
+
+    /// Pushes a tag, and returns `NAME@DIGEST` as the registry knows it (it differs from the image's ID).
+    ///
+    /// # Errors
+    /// When the push fails, or the registry gave no digest.
+    pub fn push(&self, tag: &ImageRef) -> Result<String> {
+        let text = self.cmd(["push", "--quiet=false"]).arg(tag.to_string()).read()?;
+        let digest = text
+            .lines()
+            .find_map(|line| line.split_once("digest: ").map(|(_, rest)| rest))
+            .and_then(|rest| rest.split_whitespace().next())
+            .with_context(|| format!("the push of {tag} gave no digest"))?;
+        Ok(format!("{}@{digest}", tag.repository()))
+    }
+}
+
+impl HistoryEntry {
+    /// Bytes of the layer that the instruction made; `None` where docker gave no number.
+    pub fn bytes(&self) -> Option<Bytes> {
+        self.size.parse().ok().map(Bytes)
+    }
+}
