@@ -13,6 +13,7 @@ use crate::capabilities::manifest::Faults;
 use crate::commands::{Usage, build_images, ci, compare, doctor};
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
+use crate::system::files::Held;
 use crate::system::interrupt::{Interrupt, Interrupted};
 use crate::system::paths::Repository;
 use crate::system::process::{ProcessError, Runner};
@@ -92,8 +93,13 @@ impl Exit {
                 return Exit::Usage;
             }
             let is_environment = cause.is::<Unfit>()
-                || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
-                || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found);
+                || cause.is::<Held>()
+                || cause
+                    .downcast_ref::<BuildFailed>()
+                    .is_some_and(BuildFailed::is_environment)
+                || cause
+                    .downcast_ref::<ProcessError>()
+                    .is_some_and(|error| error.not_found);
             if is_environment {
                 return Exit::Environment;
             }
@@ -127,7 +133,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, terminal: &Terminal) -> Result<()> {
-    let runner = Runner { verbose: cli.verbose, interrupt: Interrupt::listen()? };
+    let runner = Runner {
+        verbose: cli.verbose,
+        interrupt: Interrupt::listen()?,
+    };
     let repository = Repository::locate(cli.root.as_deref()).map_err(|error| Usage(format!("{error:#}")))?;
     let context = Context {
         repository,

@@ -40,7 +40,9 @@ done
 mkdir -p "$out/var/lib/dpkg/status.d"
 for deb in "$debs"/*.deb; do
   name=$(dpkg-deb --field "$deb" Package)
-  keep "usr/share/doc/$name/copyright"
+  doc=usr/share/doc/$name
+  # A link to the folder of a package of the same source, whose copyright file is then the one for both.
+  if [ -L "$all/$doc" ]; then keep "$doc"; else keep "$doc/copyright"; fi
   record=$out/var/lib/dpkg/status.d/$name
   dpkg-deb --field "$deb" > "$record"
   dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./md5sums | while read -r sum path; do

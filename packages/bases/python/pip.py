@@ -5,6 +5,7 @@ Nothing can be installed into a read-only image, so the installer is not in it. 
 and `--version` read the same metadata that pip reads and print it in pip's words.
 """
 
+import json
 import sys
 from importlib import metadata
 
@@ -29,8 +30,6 @@ def _list(options: list[str]) -> int:
         elif option not in ("--no-cache-dir", "--disable-pip-version-check"):
             return _refuse(f"'list' does not know the option '{option}'")
     if form == "json":
-        import json
-
         print(json.dumps([{"name": name, "version": version} for name, version in rows]))
     elif form == "freeze":
         print("\n".join(f"{name}=={version}" for name, version in rows))

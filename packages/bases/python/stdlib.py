@@ -18,65 +18,26 @@ ARCHIVE = Path("/usr/lib/python313.zip")
 # What no service of ours can use: nothing is installed, tested or drawn in an image, nobody sits
 # at a terminal in it, and none of them opens SQLite, DBM or legacy East Asian encodings (texts
 # arrive as UTF-8 JSON).
-UNUSED_MODULES = [
-    "_ios_support.py",
-    "_android_support.py",
-    "_apple_support.py",
-    "curses",
-    "dbm",
-    "ensurepip",
-    "idlelib",
-    "lib2to3",
-    "pydoc_data",
-    "sitecustomize.py",
-    "sqlite3",
-    "test",
-    "tkinter",
-    "turtle.py",
-    "turtledemo",
-    "venv",
-]
-UNUSED_EXTENSIONS = [
-    "_bz2",
-    "_codecs_cn",
-    "_codecs_hk",
-    "_codecs_iso2022",
-    "_codecs_jp",
-    "_codecs_kr",
-    "_codecs_tw",
-    "_ctypes_test",
-    "_curses",
-    "_curses_panel",
-    "_dbm",
-    "_lzma",
-    "_multibytecodec",
-    "_sqlite3",
-    "_testbuffer",
-    "_testcapi",
-    "_testclinic",
-    "_testclinic_limited",
-    "_testexternalinspection",
-    "_testimportmultiple",
-    "_testinternalcapi",
-    "_testlimitedcapi",
-    "_testmultiphase",
-    "_testsinglephase",
-    "_uuid",
-    "_xxtestfuzz",
-    "readline",
-    "xxlimited",
-    "xxlimited_35",
-    "xxsubtype",
-]
+UNUSED_MODULES = """
+    _android_support.py _apple_support.py _ios_support.py curses dbm ensurepip idlelib lib2to3 pydoc_data
+    sitecustomize.py sqlite3 test tkinter turtle.py turtledemo venv
+"""
+UNUSED_EXTENSIONS = """
+    _bz2 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _ctypes_test _curses
+    _curses_panel _dbm _lzma _multibytecodec _sqlite3 _testbuffer _testcapi _testclinic
+    _testclinic_limited _testexternalinspection _testimportmultiple _testinternalcapi _testlimitedcapi
+    _testmultiphase _testsinglephase _uuid _xxtestfuzz readline xxlimited xxlimited_35 xxsubtype
+"""
 # Any one moment will do, as long as it is always the same.
 ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def main() -> None:
-    for name in UNUSED_MODULES:
+    """Prune, pack and remove."""
+    for name in UNUSED_MODULES.split():
         remove(LIBRARY / name)
     for extension in (LIBRARY / "lib-dynload").iterdir():
-        if extension.name.split(".")[0] in UNUSED_EXTENSIONS:
+        if extension.name.split(".")[0] in UNUSED_EXTENSIONS.split():
             extension.unlink()
     entries = sorted(path for path in LIBRARY.rglob("*.py") if "lib-dynload" not in path.parts)
     with zipfile.ZipFile(ARCHIVE, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -91,7 +52,7 @@ def main() -> None:
 def entry(source: Path) -> tuple[zipfile.ZipInfo, bytes]:
     """The archive's entry for one module: its name and its byte-code, never checked against a source."""
     name = source.relative_to(LIBRARY).with_suffix(".pyc")
-    compiled = Path("/tmp/entry.pyc")
+    compiled = source.with_suffix(".entry")
     py_compile.compile(
         str(source),
         cfile=str(compiled),
@@ -108,6 +69,7 @@ def entry(source: Path) -> tuple[zipfile.ZipInfo, bytes]:
 
 
 def remove(path: Path) -> None:
+    """Delete a file, a link or a folder; what is not there already is no fault."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif os.path.lexists(path):

@@ -25,13 +25,10 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
         }
-        if (
-            record.name == "uvicorn.access"
-            and isinstance(record.args, tuple)
-            and len(record.args) == len(ACCESS_FIELDS)
-        ):
+        request = _access_fields(record)
+        if request:
             line["message"] = "request"
-            line.update(zip(ACCESS_FIELDS, record.args, strict=True))
+            line.update(request)
         else:
             line["message"] = record.getMessage()
             line["logger"] = record.name
@@ -41,11 +38,16 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def _not_a_healthy_check(record: logging.LogRecord) -> bool:
+def _access_fields(record: logging.LogRecord) -> dict[str, Any]:
     arguments = record.args
-    if not isinstance(arguments, tuple) or len(arguments) != len(ACCESS_FIELDS):
-        return True
-    return not (arguments[2] == "/health" and arguments[4] == 200)  # noqa: PLR2004 - HTTP's own number
+    if record.name != "uvicorn.access" or not isinstance(arguments, tuple) or len(arguments) != len(ACCESS_FIELDS):
+        return {}
+    return dict(zip(ACCESS_FIELDS, arguments, strict=True))
+
+
+def _not_a_healthy_check(record: logging.LogRecord) -> bool:
+    request = _access_fields(record)
+    return not (request.get("path") == "/health" and request.get("status") == 200)  # noqa: PLR2004 - HTTP's own number
 
 
 def configure(service: str, level: str) -> None:

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
     from sutra_service.settings import Environment, Settings
 
+    type Read = Callable[[Environment], Settings]
+    type Create = Callable[[Settings, Environment], FastAPI]
+
 # Requests under way get this long; with closing down it stays under the ten seconds that Docker waits.
 GRACE_S = 8
 
 
-def run(
-    load: Callable[[], tuple[Callable[["Environment"], "Settings"], Callable[["Settings", "Environment"], "FastAPI"]]],
-) -> None:
+def run(load: "Callable[[], tuple[Read, Create]]") -> None:
     """Serve until SIGTERM or SIGINT, then exit: 0 stopped, 1 the start failed, 2 a setting is wrong.
 
     `load` imports the service and returns its two functions: one reads the settings, one makes the
@@ -34,9 +35,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def _serve(
-    read: Callable[["Environment"], "Settings"], create: Callable[["Settings", "Environment"], "FastAPI"]
-) -> int:
+def _serve(read: "Read", create: "Create") -> int:
     import uvicorn  # noqa: PLC0415 - after the signal handlers, see run()
 
     from sutra_service import logs  # noqa: PLC0415

@@ -1,9 +1,12 @@
+import asyncio
+import json
 from collections.abc import Iterator
 
 import pytest
 from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
@@ -53,8 +56,6 @@ def test_health(client: TestClient) -> None:
 
 def test_health_before_the_start_is_over() -> None:
     async def never() -> None:
-        import asyncio  # noqa: PLC0415
-
         await asyncio.Event().wait()
 
     with build(start=never, health_fields={"model": "m"}) as client:
@@ -109,18 +110,28 @@ def test_every_error_has_the_one_shape(
     assert "42" not in answer.text
 
 
-def test_a_body_of_unknown_length_is_counted_as_it_arrives(client: TestClient) -> None:
+def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
     taken = 0
+    answers: list[Message] = []
 
-    def chunks() -> Iterator[bytes]:
+    async def receive() -> Message:
         nonlocal taken
-        for _ in range(100):
-            taken += 1
-            yield b" " * 100
+        taken += 1
+        return {"type": "http.request", "body": b" " * 100, "more_body": True}
 
-    answer = client.post("/items", content=chunks(), headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
-    assert taken <= LIMIT // 100 + 2
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/items",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")],
+    }
+    asyncio.run(build().app(scope, receive, send))
+    assert (taken, answers[0]["status"]) == (LIMIT // 100 + 1, 413)
+    assert json.loads(answers[1]["body"])["error"]["code"] == "body_too_large"
 
 
 def test_a_body_at_the_limit_passes(client: TestClient) -> None:

@@ -77,7 +77,11 @@ pub fn choose(
 ) -> Result<Choice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
     let now = now();
-    let decided = |source, reason: String| Choice { source, reason, decided: now };
+    let decided = |source, reason: String| Choice {
+        source,
+        reason,
+        decided: now,
+    };
     let choice = match mode {
         Mode::Upstream => decided(Source::Upstream, "asked for with --bases".into()),
         Mode::StandIn => decided(Source::StandIn, "asked for with --bases".into()),
@@ -110,22 +114,36 @@ pub fn remembered(repository: &Repository) -> Option<Choice> {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 fn ask(upstreams: &[&Upstream], docker: &Docker, builder: Option<&str>) -> Result<(Source, String)> {
     for upstream in upstreams {
-        let Err(said) = docker.resolves(&upstream.reference, builder)? else { continue };
+        let Err(said) = docker.resolves(&upstream.reference, builder)? else {
+            continue;
+        };
         let why = error_line(&said).unwrap_or(said);
         let class = classify(&why, "");
-        if matches!(class, FailureClass::RateLimit | FailureClass::Disk | FailureClass::Engine) {
+        if matches!(
+            class,
+            FailureClass::RateLimit | FailureClass::Disk | FailureClass::Engine
+        ) {
             return Err(Unfit::new(
                 format!("cannot get at {} ({}): {why}", upstream.reference, class.name()),
-                format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy()),
+                format!(
+                    "{}, or build on stand-ins with `--bases stand-in`",
+                    class.remedy()
+                ),
             )
             .into());
         }
-        return Ok((Source::StandIn, format!("no registry answers for {}: {}", upstream.reference, brief(&why))));
+        return Ok((
+            Source::StandIn,
+            format!("no registry answers for {}: {}", upstream.reference, brief(&why)),
+        ));
     }
     Ok((Source::Upstream, "the engine gets at every upstream image".into()))
 }
@@ -141,10 +159,13 @@ fn brief(error: &str) -> String {
 /// # Errors
 /// When the tool is missing and may not be installed, or fails.
 pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
-    let suites = manifest.upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
-        StandIn::Bootstrap { suite } => Some(suite),
-        StandIn::Dockerfile { .. } => None,
-    });
+    let suites = manifest
+        .upstreams
+        .iter()
+        .filter_map(|upstream| match &upstream.stand_in {
+            StandIn::Bootstrap { suite } => Some(suite),
+            StandIn::Dockerfile { .. } => None,
+        });
     for suite in suites {
         let dir = context.repository.bootstrap(suite);
         if dir.join(ROOT_FS).is_file() {
@@ -153,7 +174,9 @@ pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
         if find("mmdebstrap").is_none() {
             install_bootstrapper(context)?;
         }
-        context.terminal.say(format!("Making the stand-in for Debian {suite} from its packages (half a minute) …"));
+        context.terminal.say(format!(
+            "Making the stand-in for Debian {suite} from its packages (half a minute) …"
+        ));
         mmdebstrap(&context.docker.runner, suite, &dir, manifest.source_date_epoch)?;
     }
     Ok(())
@@ -174,7 +197,13 @@ fn install_bootstrapper(context: &Context) -> Result<()> {
     let machine = Machine::detect(&docker.runner)?;
     let packages = ["mmdebstrap", "debian-archive-keyring"];
     let steps = provision::install(&machine, &packages).map_err(|error| Unfit::new(error.to_string(), ""))?;
-    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal).map_err(Unfit::from_error)
+    provision::execute(
+        &steps,
+        docker,
+        &context.repository.engine_log(),
+        &context.terminal,
+    )
+    .map_err(Unfit::from_error)
 }
 
 /// As `debian:*-slim` is made: the essential packages without manual pages, translations and documents, licences kept.
@@ -185,17 +214,31 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         .cmd("mmdebstrap")
         .env("SOURCE_DATE_EPOCH", epoch.to_string())
         .args(["--quiet", "--variant=minbase"])
-        .args(["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*"].map(|path| {
-            format!("--dpkgopt=path-exclude={path}")
-        }))
+        .args(
+            [
+                "/usr/share/man/*",
+                "/usr/share/locale/*",
+                "/usr/share/doc/*",
+                "/usr/share/info/*",
+            ]
+            .map(|path| format!("--dpkgopt=path-exclude={path}")),
+        )
         .arg("--dpkgopt=path-include=/usr/share/doc/*/copyright")
         .arg(suite)
         .arg(partial.display().to_string());
     if let Err(error) = cmd.read() {
         files::remove(&partial)?;
         let class = classify(&error.tail, "");
-        let remedy = if class == FailureClass::Build { FailureClass::Network.remedy() } else { class.remedy() };
-        return Err(Unfit::new(format!("the stand-in for Debian {suite} cannot be made: {error}"), remedy).into());
+        let remedy = if class == FailureClass::Build {
+            FailureClass::Network.remedy()
+        } else {
+            class.remedy()
+        };
+        return Err(Unfit::new(
+            format!("the stand-in for Debian {suite} cannot be made: {error}"),
+            remedy,
+        )
+        .into());
     }
     std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
 }
@@ -207,7 +250,9 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
 pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMap<&'static str, String>> {
     let mut found = BTreeMap::new();
     for upstream in upstreams {
-        let StandIn::Dockerfile { contexts, .. } = &upstream.stand_in else { continue };
+        let StandIn::Dockerfile { contexts, .. } = &upstream.stand_in else {
+            continue;
+        };
         for context in contexts.values() {
             let HostContext::RustToolchain = context;
             let sysroot = match toolchain_of_cargo() {
@@ -215,7 +260,10 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
                 None => runner.cmd("rustc").args(["--print", "sysroot"]).read()?,
             };
             if !Path::new(&sysroot).join("bin/cargo").is_file() {
-                bail!("the Rust toolchain at {sysroot} has no bin/cargo, which the stand-in of {} needs", upstream.reference);
+                bail!(
+                    "the Rust toolchain at {sysroot} has no bin/cargo, which the stand-in of {} needs",
+                    upstream.reference
+                );
             }
             found.insert(context_key(*context), sysroot);
         }
@@ -227,7 +275,10 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
 fn toolchain_of_cargo() -> Option<String> {
     let cargo = std::path::PathBuf::from(std::env::var_os("CARGO")?);
     let sysroot = cargo.parent()?.parent()?;
-    sysroot.join("lib/rustlib").is_dir().then(|| sysroot.display().to_string())
+    sysroot
+        .join("lib/rustlib")
+        .is_dir()
+        .then(|| sysroot.display().to_string())
 }
 
 /// The name of a host folder in plans.

@@ -19,7 +19,10 @@ pub struct Unfit {
 impl Unfit {
     /// From words; the remedy may be empty where `what` holds it.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Unfit {
-        Unfit { what: what.into(), remedy: remedy.into() }
+        Unfit {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
     }
 
     /// From an error whose text says what to do.
@@ -31,7 +34,11 @@ impl Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\n  remedy: {}", self.remedy) }
+        if self.remedy.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "\n  remedy: {}", self.remedy)
+        }
     }
 }
 
@@ -67,7 +74,13 @@ pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     let steps = Machine::detect(&docker.runner)
         .and_then(|machine| provision::plan(facts, &machine))
         .map_err(Unfit::from_error)?;
-    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal).map_err(Unfit::from_error)
+    provision::execute(
+        &steps,
+        docker,
+        &context.repository.engine_log(),
+        &context.terminal,
+    )
+    .map_err(Unfit::from_error)
 }
 
 /// Makes sure that Buildx is there and new enough. Asked before a build where it can be mended on the way, else after
@@ -88,7 +101,11 @@ pub fn require_buildx(context: &Context) -> Result<()> {
         Some(version) => format!("Docker Buildx is {version}, and {LEAST_BUILDX} or newer is needed"),
         None => format!("Docker has no Buildx plugin, and {LEAST_BUILDX} or newer is needed"),
     };
-    Err(Unfit::new(what, "run the same command with --with-engine, or install your distribution's docker-buildx").into())
+    Err(Unfit::new(
+        what,
+        "run the same command with --with-engine, or install your distribution's docker-buildx",
+    )
+    .into())
 }
 
 fn missing(facts: &Facts) -> String {

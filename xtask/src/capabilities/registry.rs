@@ -38,7 +38,9 @@ fn push_one(tag: &ImageRef, context: &Context) -> Result<String> {
     loop {
         match context.docker.push(tag) {
             Err(error) if tries < 3 && is_transient(classify(&format!("{error:#}"), "")) => {
-                context.terminal.warn(format!("the push of {tag} failed, trying again: {error:#}"));
+                context
+                    .terminal
+                    .warn(format!("the push of {tag} failed, trying again: {error:#}"));
                 tries += 1;
             }
             other => return other,

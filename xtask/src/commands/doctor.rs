@@ -28,14 +28,25 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let checks = examine(&manifest, context)?;
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "checks": checks}))?),
+        Format::Json => println!(
+            "{}",
+            serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "checks": checks}))?
+        ),
         Format::Table | Format::Markdown => print!("{}", lines(&checks, &context.terminal)),
     }
-    let missing: Vec<&str> = checks.iter().filter(|check| check.state == State::Missing).map(|check| check.name).collect();
+    let missing: Vec<&str> = checks
+        .iter()
+        .filter(|check| check.state == State::Missing)
+        .map(|check| check.name)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Unfit::new(format!("this machine lacks: {}", missing.join(", ")), "as listed above").into())
+    Err(Unfit::new(
+        format!("this machine lacks: {}", missing.join(", ")),
+        "as listed above",
+    )
+    .into())
 }
 
 fn lines(checks: &[Check], terminal: &Terminal) -> String {
@@ -48,7 +59,12 @@ fn lines(checks: &[Check], terminal: &Terminal) -> String {
             State::Unknown => (Style::Warn, "unknown"),
             State::Info => (Style::Dim, "info   "),
         };
-        out.push_str(&format!("{}  {:width$}  {}\n", terminal.paint_out(style, mark), check.name, check.found));
+        out.push_str(&format!(
+            "{}  {:width$}  {}\n",
+            terminal.paint_out(style, mark),
+            check.name,
+            check.found
+        ));
         if let Some(remedy) = &check.remedy {
             out.push_str(&format!("         {:width$}  → {remedy}\n", ""));
         }

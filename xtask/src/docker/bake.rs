@@ -108,7 +108,11 @@ impl Docker {
     ///
     /// # Errors
     /// The text of docker's error, when it does not; or that docker could not be started.
-    pub fn resolves(&self, reference: &str, builder: Option<&str>) -> Result<Result<(), String>, ProcessError> {
+    pub fn resolves(
+        &self,
+        reference: &str,
+        builder: Option<&str>,
+    ) -> Result<Result<(), String>, ProcessError> {
         let mut cmd = self
             .cmd(["buildx", "build", "--progress=plain", "--output=type=cacheonly"])
             .env("BUILDX_NO_DEFAULT_LOAD", "1");
@@ -116,6 +120,10 @@ impl Docker {
             cmd = cmd.arg("--builder").arg(builder);
         }
         let output = cmd.arg("-").stdin(format!("FROM {reference}\n")).capture()?;
-        Ok(if output.success() { Ok(()) } else { Err(output.stderr) })
+        Ok(if output.success() {
+            Ok(())
+        } else {
+            Err(output.stderr)
+        })
     }
 }

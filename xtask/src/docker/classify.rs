@@ -4,14 +4,28 @@ use crate::domain::failure::FailureClass;
 
 /// Texts by class, most specific first: a certificate error also speaks of a failed request.
 const SIGNS: [(FailureClass, &[&str]); 6] = [
-    (FailureClass::Disk, &["no space left on device", "disk quota exceeded"]),
+    (
+        FailureClass::Disk,
+        &["no space left on device", "disk quota exceeded"],
+    ),
     (
         FailureClass::Engine,
-        &["cannot connect to the docker daemon", "error reading from server: eof", "transport is closing", "is the docker daemon running"],
+        &[
+            "cannot connect to the docker daemon",
+            "error reading from server: eof",
+            "transport is closing",
+            "is the docker daemon running",
+        ],
     ),
     (
         FailureClass::RateLimit,
-        &["429 too many requests", "toomanyrequests", "rate limit", "http error 429", "status code 429"],
+        &[
+            "429 too many requests",
+            "toomanyrequests",
+            "rate limit",
+            "http error 429",
+            "status code 429",
+        ],
     ),
     (
         FailureClass::Certificate,
@@ -60,7 +74,16 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
             "spurious network error",
         ],
     ),
-    (FailureClass::Memory, &["exit code: 137", "out of memory", "cannot allocate memory", "oom-kill", "signal: 9, sigkill"]),
+    (
+        FailureClass::Memory,
+        &[
+            "exit code: 137",
+            "out of memory",
+            "cannot allocate memory",
+            "oom-kill",
+            "signal: 9, sigkill",
+        ],
+    ),
 ];
 
 /// The class of a failure, from the error text and the last lines of the failed step.
@@ -69,7 +92,9 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
 pub fn classify(error: &str, log_tail: &str) -> FailureClass {
     for text in [error, log_tail] {
         let text = text.to_lowercase();
-        let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
+        let found = SIGNS
+            .iter()
+            .find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
         if let Some((class, _)) = found {
             return *class;
         }
@@ -89,7 +114,11 @@ mod tests {
     #[test]
     fn real_messages_find_their_class() {
         for (error, log, class) in [
-            ("failed to copy files: write /x: no space left on device", "", FailureClass::Disk),
+            (
+                "failed to copy files: write /x: no space left on device",
+                "",
+                FailureClass::Disk,
+            ),
             (
                 "process \"/bin/sh -c pip install x\" did not complete successfully: exit code: 1",
                 "OSError: [Errno 28] No space left on device",
@@ -100,13 +129,41 @@ mod tests {
                 "",
                 FailureClass::Network,
             ),
-            ("failed to do request: Head: tls: failed to verify certificate: x509: certificate signed by unknown authority", "", FailureClass::Certificate),
-            ("exit code: 1", "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", FailureClass::Certificate),
-            ("429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.", "", FailureClass::RateLimit),
-            ("ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "", FailureClass::Engine),
-            ("process \"/bin/sh -c cargo build\" did not complete successfully: exit code: 137", "", FailureClass::Memory),
-            ("exit code: 100", "Temporary failure resolving 'mirror.example'", FailureClass::Network),
-            ("exit code: 101", "error[E0308]: mismatched types", FailureClass::Build),
+            (
+                "failed to do request: Head: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                "",
+                FailureClass::Certificate,
+            ),
+            (
+                "exit code: 1",
+                "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed",
+                FailureClass::Certificate,
+            ),
+            (
+                "429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.",
+                "",
+                FailureClass::RateLimit,
+            ),
+            (
+                "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.",
+                "",
+                FailureClass::Engine,
+            ),
+            (
+                "process \"/bin/sh -c cargo build\" did not complete successfully: exit code: 137",
+                "",
+                FailureClass::Memory,
+            ),
+            (
+                "exit code: 100",
+                "Temporary failure resolving 'mirror.example'",
+                FailureClass::Network,
+            ),
+            (
+                "exit code: 101",
+                "error[E0308]: mismatched types",
+                FailureClass::Build,
+            ),
         ] {
             assert_eq!(classify(error, log), class, "{error} / {log}");
         }
@@ -115,7 +172,12 @@ mod tests {
     #[test]
     fn only_the_network_is_worth_another_try() {
         assert!(is_transient(FailureClass::Network));
-        for class in [FailureClass::Build, FailureClass::Disk, FailureClass::Certificate, FailureClass::RateLimit] {
+        for class in [
+            FailureClass::Build,
+            FailureClass::Disk,
+            FailureClass::Certificate,
+            FailureClass::RateLimit,
+        ] {
             assert!(!is_transient(class));
         }
     }

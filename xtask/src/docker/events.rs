@@ -86,6 +86,8 @@ const TAIL: usize = 20;
 #[derive(Debug, Default)]
 struct Step {
     targets: BTreeSet<String>,
+    /// The target that it is told under: a shared step changes its name's prefix as it goes.
+    owner: Option<String>,
     name: String,
     started: bool,
     ended: bool,
@@ -116,7 +118,11 @@ impl Stream {
 
     /// What came as plain text: bake's own account of a failure.
     pub fn text(&self) -> String {
-        format!("{}{}", self.frames.text, String::from_utf8_lossy(&self.frames.line))
+        format!(
+            "{}{}",
+            self.frames.text,
+            String::from_utf8_lossy(&self.frames.line)
+        )
     }
 
     fn take(&mut self, message: Message, events: &mut Vec<Event>) {
@@ -124,8 +130,10 @@ impl Stream {
             self.vertex(vertex, events);
         }
         for log in message.logs {
-            let Some(step) = self.steps.get_mut(&log.vertex) else { continue };
-            let target = step.targets.first().cloned().unwrap_or_default();
+            let Some(step) = self.steps.get_mut(&log.vertex) else {
+                continue;
+            };
+            let target = step.owner.clone().unwrap_or_default();
             // A line of log that cannot be decoded is not worth an error.
             step.partial.extend(BASE64.decode(&log.data).unwrap_or_default());
             while let Some(end) = step.partial.iter().position(|b| *b == b'\n') {
@@ -140,10 +148,16 @@ impl Stream {
         let step = self.steps.entry(vertex.digest).or_default();
         step.targets.extend(target.clone());
         step.name = name;
-        let target = target.unwrap_or_default();
+        if step.owner.is_none() {
+            step.owner = target;
+        }
+        let target = step.owner.clone().unwrap_or_default();
         if vertex.started.is_some() && !step.started {
             step.started = true;
-            events.push(Event::Started { target: target.clone(), step: step.name.clone() });
+            events.push(Event::Started {
+                target: target.clone(),
+                step: step.name.clone(),
+            });
         }
         if vertex.completed.is_none() || step.ended {
             return;
@@ -153,11 +167,20 @@ impl Stream {
         said(step, &target, &rest, events);
         if !vertex.error.is_empty() {
             let (targets, tail) = (step.targets.clone(), step.tail.clone());
-            events.push(Event::Failed { targets, step: step.name.clone(), error: vertex.error, tail });
+            events.push(Event::Failed {
+                targets,
+                step: step.name.clone(),
+                error: vertex.error,
+                tail,
+            });
         } else if step.name == "exporting to image" {
             events.push(Event::Exported { target });
         } else {
-            events.push(Event::Done { target, step: step.name.clone(), cached: vertex.cached });
+            events.push(Event::Done {
+                target,
+                step: step.name.clone(),
+                cached: vertex.cached,
+            });
         }
     }
 }
@@ -165,7 +188,13 @@ impl Stream {
 fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
     let text = String::from_utf8_lossy(line);
     // Progress bars overwrite their line: only what was left standing is worth a line of log.
-    let text = text.trim_end_matches(['\n', '\r']).rsplit('\r').next().unwrap_or_default().trim_end().to_owned();
+    let text = text
+        .trim_end_matches(['\n', '\r'])
+        .rsplit('\r')
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned();
     if text.is_empty() {
         return;
     }
@@ -173,7 +202,10 @@ fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
         step.tail.remove(0);
     }
     step.tail.push(text.clone());
-    events.push(Event::Said { target: target.to_owned(), line: text });
+    events.push(Event::Said {
+        target: target.to_owned(),
+        line: text,
+    });
 }
 
 /// `[api build 2/5] RUN x` is the step `[build 2/5] RUN x` of target `api`; `[api] exporting to image` is the target's end.
@@ -231,14 +263,17 @@ impl Frames {
     }
 }
 
-/// The Dockerfile line of a failure, from bake's own account of it: a line `Dockerfile:14` before the excerpt.
-pub fn failed_line(text: &str) -> Option<(String, u32)> {
-    text.lines().find_map(|line| {
-        let (file, number) = line.trim_end().rsplit_once(':')?;
-        let plausible = !file.is_empty() && !file.contains(' ');
-        plausible.then_some(())?;
-        Some((file.to_owned(), number.parse().ok()?))
-    })
+/// The instruction that failed, from bake's own account of it: `Dockerfile:14`, then an excerpt in which `>>>` marks it.
+/// The file is only a base name; the instruction's first line tells whose it is.
+pub fn failed_instruction(text: &str) -> Option<(u32, String)> {
+    let mut lines = text.lines().skip_while(|line| {
+        let place = line.trim_end().rsplit_once(':');
+        !place.is_some_and(|(file, number)| !file.contains(' ') && number.parse::<u32>().is_ok())
+    });
+    let number = lines.next()?.trim_end().rsplit_once(':')?.1.parse().ok()?;
+    let instruction =
+        lines.find_map(|line| line.split_once("| >>> ").map(|(_, rest)| rest.trim().to_owned()))?;
+    Some((number, instruction))
 }
 
 /// The line of bake's own account that says what went wrong.
@@ -246,7 +281,6 @@ pub fn error_line(text: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with("ERROR:"))?;
     Some(line.trim_start_matches("ERROR:").trim().to_owned())
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -265,11 +299,18 @@ mod tests {
 {"vertexes":[{"digest":"sha256:1","name":"[api build 1/2] RUN echo \"}{\"","started":"x","completed":"y","error":"exit code: 1"}]}
 Dockerfile.optimized:14
 --------------------
+  13 |     FROM a
+  14 | >>> RUN echo x && \
+  15 | >>>     false
+--------------------
 ERROR: failed to solve: exit code: 1
 "#;
 
     fn said(line: &str) -> Event {
-        Event::Said { target: "api".into(), line: line.into() }
+        Event::Said {
+            target: "api".into(),
+            line: line.into(),
+        }
     }
 
     #[test]
@@ -280,7 +321,10 @@ ERROR: failed to solve: exit code: 1
         assert_eq!(
             expected,
             [
-                Event::Started { target: "api".into(), step: step.clone() },
+                Event::Started {
+                    target: "api".into(),
+                    step: step.clone()
+                },
                 said("one"),
                 said("two"),
                 Event::Failed {
@@ -293,25 +337,36 @@ ERROR: failed to solve: exit code: 1
         );
         for size in [1, 2, 3, 7, 64] {
             let mut stream = Stream::default();
-            let events: Vec<Event> = PRETTY.as_bytes().chunks(size).flat_map(|chunk| stream.push(chunk)).collect();
+            let events: Vec<Event> = PRETTY
+                .as_bytes()
+                .chunks(size)
+                .flat_map(|chunk| stream.push(chunk))
+                .collect();
             assert_eq!(events, expected, "in pieces of {size}");
             assert_eq!(stream.text(), whole.text());
         }
     }
 
     #[test]
-    fn the_plain_text_names_file_and_line() {
+    fn the_plain_text_names_line_and_instruction() {
         let mut stream = Stream::default();
         stream.push(PRETTY.as_bytes());
-        assert_eq!(failed_line(&stream.text()), Some(("Dockerfile.optimized".into(), 14)));
-        assert_eq!(error_line(&stream.text()).as_deref(), Some("failed to solve: exit code: 1"));
+        assert_eq!(
+            failed_instruction(&stream.text()),
+            Some((14, "RUN echo x && \\".into()))
+        );
+        assert_eq!(
+            error_line(&stream.text()).as_deref(),
+            Some("failed to solve: exit code: 1")
+        );
     }
 
     #[test]
     fn a_step_that_two_targets_share_fails_for_both() {
         let mut stream = Stream::default();
         stream.push(br#"{"vertexes":[{"digest":"d","name":"[a x 1/1] RUN y"}]}"#);
-        let events = stream.push(br#"{"vertexes":[{"digest":"d","name":"[b x 1/1] RUN y","completed":"t","error":"e"}]}"#);
+        let events = stream
+            .push(br#"{"vertexes":[{"digest":"d","name":"[b x 1/1] RUN y","completed":"t","error":"e"}]}"#);
         assert!(matches!(&events[..], [Event::Failed { targets, .. }] if targets.len() == 2));
     }
 }

@@ -23,8 +23,21 @@ pub struct Layer {
 
 /// Instructions that change the configuration alone (Dockerfile reference): they make no layer.
 const NO_LAYER: [&str; 15] = [
-    "ENV", "LABEL", "CMD", "ENTRYPOINT", "EXPOSE", "USER", "VOLUME", "ARG", "STOPSIGNAL", "HEALTHCHECK", "SHELL", "ONBUILD",
-    "MAINTAINER", "FROM", "CROSS_BUILD_COPY",
+    "ENV",
+    "LABEL",
+    "CMD",
+    "ENTRYPOINT",
+    "EXPOSE",
+    "USER",
+    "VOLUME",
+    "ARG",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "SHELL",
+    "ONBUILD",
+    "MAINTAINER",
+    "FROM",
+    "CROSS_BUILD_COPY",
 ];
 
 impl Docker {
@@ -58,8 +71,14 @@ fn pair(diff_ids: &[String], history: &[HistoryEntry]) -> Option<Vec<Layer>> {
         })
         .collect();
     let layers = diff_ids.iter().zip(&sizes);
-    (sizes.len() == diff_ids.len())
-        .then(|| layers.map(|(diff_id, bytes)| Layer { diff_id: diff_id.clone(), bytes: *bytes }).collect())
+    (sizes.len() == diff_ids.len()).then(|| {
+        layers
+            .map(|(diff_id, bytes)| Layer {
+                diff_id: diff_id.clone(),
+                bytes: *bytes,
+            })
+            .collect()
+    })
 }
 
 fn makes_layer(created_by: &str) -> bool {
@@ -85,8 +104,13 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
         let mut entry = entry?;
         let name = entry.path()?.to_string_lossy().into_owned();
         if name == "manifest.json" {
-            let manifest: Vec<SavedManifest> = serde_json::from_reader(&mut entry).context("manifest.json")?;
-            order = manifest.into_iter().next().map(|saved| saved.layers).unwrap_or_default();
+            let manifest: Vec<SavedManifest> =
+                serde_json::from_reader(&mut entry).context("manifest.json")?;
+            order = manifest
+                .into_iter()
+                .next()
+                .map(|saved| saved.layers)
+                .unwrap_or_default();
         } else if entry.header().entry_type().is_symlink() || entry.header().entry_type().is_hard_link() {
             // Engines before 25 name a layer that stands in the archive already.
             if let Some(target) = entry.link_name()? {
@@ -99,7 +123,11 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
         }
     }
     if order.len() != diff_ids.len() {
-        bail!("it has {} layers, its archive names {}", diff_ids.len(), order.len());
+        bail!(
+            "it has {} layers, its archive names {}",
+            diff_ids.len(),
+            order.len()
+        );
     }
     let size_of = |name: &String| sizes.get(name).or_else(|| sizes.get(links.get(name)?)).copied();
     diff_ids
@@ -107,7 +135,10 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
         .zip(&order)
         .map(|(diff_id, name)| {
             // An empty layer has no entries at all, and is then taken for no layer.
-            Ok(Layer { diff_id: diff_id.clone(), bytes: size_of(name).unwrap_or_default() })
+            Ok(Layer {
+                diff_id: diff_id.clone(),
+                bytes: size_of(name).unwrap_or_default(),
+            })
         })
         .collect()
 }
@@ -128,10 +159,16 @@ fn layer_bytes(entry: &mut impl Read) -> Result<Option<Bytes>> {
         return sum_tar(MultiGzDecoder::new(whole)).map(Some);
     }
     if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        bail!("a layer is compressed with zstd, which is not read yet; export the image uncompressed or with gzip");
+        bail!(
+            "a layer is compressed with zstd, which is not read yet; export the image uncompressed or with gzip"
+        );
     }
     let is_tar = start.len() == 512 && (&start[257..262] == b"ustar" || start.iter().all(|b| *b == 0));
-    if is_tar { sum_tar(whole).map(Some) } else { Ok(None) }
+    if is_tar {
+        sum_tar(whole).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn sum_tar(reader: impl Read) -> Result<Bytes> {
@@ -167,7 +204,8 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(*size as u64);
             header.set_mode(0o644);
-            tar.append_data(&mut header, name, vec![7; *size].as_slice()).unwrap();
+            tar.append_data(&mut header, name, vec![7; *size].as_slice())
+                .unwrap();
         }
         let mut link = tar::Header::new_gnu();
         link.set_entry_type(tar::EntryType::Link);
@@ -188,7 +226,12 @@ mod tests {
         let packed = gzip(&layer(&[("c", 5)]));
         let manifest = br#"[{"Config":"blobs/c","Layers":["blobs/1","blobs/2"]}]"#;
         let mut save = tar::Builder::new(Vec::new());
-        for (name, bytes) in [("blobs/1", plain.as_slice()), ("blobs/2", &packed), ("blobs/c", b"{}"), ("manifest.json", manifest)] {
+        for (name, bytes) in [
+            ("blobs/1", plain.as_slice()),
+            ("blobs/2", &packed),
+            ("blobs/c", b"{}"),
+            ("manifest.json", manifest),
+        ] {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             save.append_data(&mut header, name, bytes).unwrap();
@@ -199,7 +242,10 @@ mod tests {
     }
 
     fn entry(created_by: &str, size: &str) -> HistoryEntry {
-        HistoryEntry { created_by: created_by.into(), size: size.into() }
+        HistoryEntry {
+            created_by: created_by.into(),
+            size: size.into(),
+        }
     }
 
     #[test]
@@ -213,7 +259,10 @@ mod tests {
         ];
         let ids: Vec<String> = ["1", "2", "3"].map(str::to_owned).into();
         let layers = pair(&ids, &history).unwrap();
-        assert_eq!(layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(), [79000, 0, 120]);
+        assert_eq!(
+            layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(),
+            [79000, 0, 120]
+        );
         assert_eq!(pair(&ids[..2], &history), None);
     }
 }

@@ -84,7 +84,10 @@ impl Machine {
         machine.has_systemd = Path::new("/run/systemd/system").is_dir();
         machine.has_daemon = find("dockerd").is_some() || Path::new("/usr/sbin/dockerd").is_file();
         if find("apt-get").is_some() {
-            let targets = runner.cmd("apt-get").args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]).read()?;
+            let targets = runner
+                .cmd("apt-get")
+                .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"])
+                .read()?;
             machine.mirror = mirror_of(&targets, &machine.codename);
         }
         Ok(machine)
@@ -92,7 +95,9 @@ impl Machine {
 
     fn from_os_release(text: &str) -> Machine {
         let value = |key: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().trim_matches('"').to_owned()
         };
         Machine {
@@ -138,9 +143,15 @@ pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<Step>> {
     let mut steps = install(machine, &packages)?;
     if facts.engine.is_none() {
         if !machine.is_root {
-            bail!("no engine answers and only root may start one: start it, or run this as root with --with-engine");
+            bail!(
+                "no engine answers and only root may start one: start it, or run this as root with --with-engine"
+            );
         }
-        steps.push(if machine.has_systemd { Step::StartService } else { Step::StartDaemon });
+        steps.push(if machine.has_systemd {
+            Step::StartService
+        } else {
+            Step::StartDaemon
+        });
     }
     Ok(steps)
 }
@@ -155,7 +166,9 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<Step>> {
     }
     let list = packages.join(", ");
     if !machine.is_root {
-        bail!("{list} must be installed and only root may: run this as root with --with-engine, or install by hand");
+        bail!(
+            "{list} must be installed and only root may: run this as root with --with-engine, or install by hand"
+        );
     }
     let mut names: Vec<String> = packages.iter().map(|&name| name.to_owned()).collect();
     let mut steps = Vec::new();
@@ -229,15 +242,23 @@ pub fn execute(steps: &[Step], docker: &Docker, log: &Path, terminal: &Terminal)
 
 fn one(step: &Step, docker: &Docker, log: &Path) -> Result<()> {
     let apt = || {
-        let cmd = docker.runner.cmd("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
+        let cmd = docker
+            .runner
+            .cmd("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive");
         cmd.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120"])
     };
     match step {
         Step::Write { path, text, .. } => files::write_atomically(Path::new(path), text.as_bytes()),
-        Step::Update => Ok(apt().args(["-o", "APT::Update::Error-Mode=any", "update"]).read().map(drop)?),
-        Step::Install(packages) => {
-            Ok(apt().args(["install", "--no-install-recommends"]).args(packages).read().map(drop)?)
-        }
+        Step::Update => Ok(apt()
+            .args(["-o", "APT::Update::Error-Mode=any", "update"])
+            .read()
+            .map(drop)?),
+        Step::Install(packages) => Ok(apt()
+            .args(["install", "--no-install-recommends"])
+            .args(packages)
+            .read()
+            .map(drop)?),
         Step::StartService => {
             docker.runner.cmd("systemctl").args(["start", "docker"]).read()?;
             wait_for(docker, None)
@@ -246,7 +267,11 @@ fn one(step: &Step, docker: &Docker, log: &Path) -> Result<()> {
             if let Some(dir) = log.parent() {
                 files::create_dir(dir)?;
             }
-            docker.runner.cmd("dockerd").env("PATH", daemon_path()).detach(log)?;
+            docker
+                .runner
+                .cmd("dockerd")
+                .env("PATH", daemon_path())
+                .detach(log)?;
             wait_for(docker, Some(log))
         }
     }
@@ -279,9 +304,13 @@ mod tests {
     use crate::domain::version::Version;
 
     fn bookworm() -> Machine {
-        let mut machine = Machine::from_os_release("ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n");
+        let mut machine =
+            Machine::from_os_release("ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n");
         machine.is_root = true;
-        machine.mirror = mirror_of("http://m.example/debian-security bookworm-security\nhttp://m.example/debian bookworm", "bookworm");
+        machine.mirror = mirror_of(
+            "http://m.example/debian-security bookworm-security\nhttp://m.example/debian bookworm",
+            "bookworm",
+        );
         machine
     }
 
@@ -300,16 +329,28 @@ mod tests {
                 "start dockerd in the background"
             ]
         );
-        assert!(matches!(&steps[0], Step::Write { text, .. } if text.contains("URIs: http://m.example/debian\n")));
+        assert!(
+            matches!(&steps[0], Step::Write { text, .. } if text.contains("URIs: http://m.example/debian\n"))
+        );
         assert!(matches!(&steps[1], Step::Write { text, .. } if text.contains("Pin-Priority: 50")));
     }
 
     #[test]
     fn ubuntu_has_its_own_names() {
-        let machine = Machine { id: "ubuntu".into(), version: "24.04".into(), is_root: true, has_systemd: true, ..Machine::default() };
+        let machine = Machine {
+            id: "ubuntu".into(),
+            version: "24.04".into(),
+            is_root: true,
+            has_systemd: true,
+            ..Machine::default()
+        };
         assert_eq!(
             words(&plan(&Facts::default(), &machine).unwrap()),
-            ["apt-get update", "apt-get install docker.io docker-buildx docker-compose-v2", "systemctl start docker"]
+            [
+                "apt-get update",
+                "apt-get install docker.io docker-buildx docker-compose-v2",
+                "systemctl start docker"
+            ]
         );
     }
 
@@ -326,22 +367,57 @@ mod tests {
     #[test]
     fn an_engine_that_answers_is_used_as_it_is() {
         assert_eq!(plan(&complete(), &bookworm()).unwrap(), []);
-        let old = Facts { engine: Some(Version::new(20, 10)), ..complete() };
-        assert!(plan(&old, &bookworm()).unwrap_err().to_string().contains("upgrade it by hand"));
+        let old = Facts {
+            engine: Some(Version::new(20, 10)),
+            ..complete()
+        };
+        assert!(
+            plan(&old, &bookworm())
+                .unwrap_err()
+                .to_string()
+                .contains("upgrade it by hand")
+        );
     }
 
     #[test]
     fn an_installed_engine_is_only_started() {
-        let machine = Machine { has_daemon: true, ..bookworm() };
-        let facts = Facts { engine: None, ..complete() };
-        assert_eq!(words(&plan(&facts, &machine).unwrap()), ["start dockerd in the background"]);
+        let machine = Machine {
+            has_daemon: true,
+            ..bookworm()
+        };
+        let facts = Facts {
+            engine: None,
+            ..complete()
+        };
+        assert_eq!(
+            words(&plan(&facts, &machine).unwrap()),
+            ["start dockerd in the background"]
+        );
     }
 
     #[test]
     fn what_cannot_be_done_says_what_to_do() {
-        let user = Machine { is_root: false, ..bookworm() };
-        assert!(plan(&Facts::default(), &user).unwrap_err().to_string().contains("as root"));
-        let other = Machine { id: "fedora".into(), version: "43".into(), is_root: true, ..Machine::default() };
-        assert!(plan(&Facts::default(), &other).unwrap_err().to_string().contains("by hand"));
+        let user = Machine {
+            is_root: false,
+            ..bookworm()
+        };
+        assert!(
+            plan(&Facts::default(), &user)
+                .unwrap_err()
+                .to_string()
+                .contains("as root")
+        );
+        let other = Machine {
+            id: "fedora".into(),
+            version: "43".into(),
+            is_root: true,
+            ..Machine::default()
+        };
+        assert!(
+            plan(&Facts::default(), &other)
+                .unwrap_err()
+                .to_string()
+                .contains("by hand")
+        );
     }
 }

@@ -50,9 +50,15 @@ impl FailureClass {
                 "add your private CA to the system's bundle or point SSL_CERT_FILE at it: builds get it as a secret \
                  (`cargo xtask doctor` shows which bundle is used)"
             }
-            FailureClass::RateLimit => "wait, sign in with `docker login`, or configure a registry mirror, then run again",
-            FailureClass::Memory => "give the engine more memory, or build fewer images at once with `--jobs 1`",
-            FailureClass::Engine => "start the engine again (`cargo xtask doctor --with-engine`), then run again",
+            FailureClass::RateLimit => {
+                "wait, sign in with `docker login`, or configure a registry mirror, then run again"
+            }
+            FailureClass::Memory => {
+                "give the engine more memory, or build fewer images at once with `--jobs 1`"
+            }
+            FailureClass::Engine => {
+                "start the engine again (`cargo xtask doctor --with-engine`), then run again"
+            }
             FailureClass::Build => "mend the step above; its full log is named below",
         }
     }

@@ -38,7 +38,11 @@ impl FromStr for Tag {
         let fits = bare.len() <= 100
             && bare.chars().next().is_some_and(first)
             && bare.chars().all(|c| first(c) || c == '.' || c == '-');
-        if fits { Ok(Tag(bare.to_owned())) } else { Err(BadTag(text.to_owned())) }
+        if fits {
+            Ok(Tag(bare.to_owned()))
+        } else {
+            Err(BadTag(text.to_owned()))
+        }
     }
 }
 
@@ -84,9 +88,12 @@ impl FromStr for Registry {
         // Without a dot, a port or this one name, docker takes the first part for a path on the public registry.
         let is_host = host.contains('.') || host.contains(':') || host == "localhost";
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        let path_ok = path.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c))
+        let is_whole = !host.ends_with(':') && !path.starts_with('/');
+        let path_ok = path
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c))
             && !path.contains("//");
-        if !host.is_empty() && is_host && host.chars().all(plain) && path_ok {
+        if is_host && is_whole && host.chars().all(plain) && path_ok {
             Ok(Registry(bare.to_owned()))
         } else {
             Err(BadRegistry(text.to_owned()))
@@ -104,7 +111,10 @@ pub struct ImageRef {
 impl ImageRef {
     /// A reference from parts that are known to be well-formed.
     pub fn new(repository: impl Into<String>, tag: impl Into<String>) -> Self {
-        ImageRef { repository: repository.into(), tag: tag.into() }
+        ImageRef {
+            repository: repository.into(),
+            tag: tag.into(),
+        }
     }
 
     /// The one tag that always means this edition and variant: `NAME:TAG-EDITION[-optimized]`.
@@ -165,7 +175,10 @@ mod tests {
             tags("latest", Edition::Simple, Variant::Optimized),
             ["sutra-x:latest-simple-optimized", "sutra-x:latest-optimized"]
         );
-        assert_eq!(tags("2.0", Edition::Enterprise, Variant::Original), ["sutra-x:2.0-enterprise"]);
+        assert_eq!(
+            tags("2.0", Edition::Enterprise, Variant::Original),
+            ["sutra-x:2.0-enterprise"]
+        );
     }
 
     #[test]
@@ -185,7 +198,12 @@ mod tests {
 
     #[test]
     fn a_registry_is_a_host_and_never_the_public_registry_by_accident() {
-        for text in ["registry.company.com", "127.0.0.1:5000", "localhost/team", "r.example:5000/a/b/"] {
+        for text in [
+            "registry.company.com",
+            "127.0.0.1:5000",
+            "localhost/team",
+            "r.example:5000/a/b/",
+        ] {
             assert!(text.parse::<Registry>().is_ok(), "{text}");
         }
         for text in ["", "team", "https://r.example", "r.example/Team", "r.example//x"] {

@@ -1,10 +1,11 @@
 //! Files that are written whole or not at all, and the lock that keeps two runs apart.
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// Reads a text file.
 ///
@@ -37,7 +38,10 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
         let mut file = File::create(&temporary)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             fs::remove_file(&temporary).ok();
         }
@@ -69,6 +73,26 @@ pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
+/// Another process holds the lock; its number where it left one.
+#[derive(Debug)]
+pub struct Held(String);
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = if self.0.is_empty() {
+            String::new()
+        } else {
+            format!(" (process {})", self.0)
+        };
+        write!(
+            f,
+            "another run{who} is building images in this checkout; wait for it, or stop it"
+        )
+    }
+}
+
+impl std::error::Error for Held {}
+
 /// Held while a run changes images; the operating system gives it back even after SIGKILL.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for its lifetime")] File);
@@ -93,12 +117,14 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {
                 // Only for the message below: the lock itself is the kernel's.
-                file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).ok();
+                file.set_len(0)
+                    .and_then(|()| write!(file, "{}", std::process::id()))
+                    .ok();
                 Ok(Lock(file))
             }
             Err(TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(path).unwrap_or_default();
-                bail!("another run (process {holder}) is building images in this checkout; wait for it, or stop it")
+                Err(Held(holder).into())
             }
             Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", path.display())),
         }

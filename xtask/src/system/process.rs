@@ -93,7 +93,9 @@ impl Runner {
 /// Where `program` stands on PATH; `None` when it is not there.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
 }
 
 impl Cmd {
@@ -144,7 +146,11 @@ impl Cmd {
     /// When the program cannot be started.
     pub fn capture(&self) -> Result<Output, ProcessError> {
         if !self.program.contains('/') && find(&self.program).is_none() {
-            return Err(self.error(format!("cannot start: there is no `{}` on PATH", self.program), "", true));
+            return Err(self.error(
+                format!("cannot start: there is no `{}` on PATH", self.program),
+                "",
+                true,
+            ));
         }
         let started = Instant::now();
         let shell = xshell::Shell::new().map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
@@ -158,7 +164,9 @@ impl Cmd {
         if let Some(bytes) = &self.stdin {
             command = command.stdin(bytes);
         }
-        let output = command.output().map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
+        let output = command
+            .output()
+            .map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
         self.log(started);
         Ok(Output {
             code: output.status.code(),
@@ -176,7 +184,11 @@ impl Cmd {
         if output.success() {
             return Ok(output.stdout.trim_end().to_owned());
         }
-        let said = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
+        let said = if output.stderr.trim().is_empty() {
+            &output.stdout
+        } else {
+            &output.stderr
+        };
         Err(self.error(describe(output.code), said, false))
     }
 
@@ -186,7 +198,11 @@ impl Cmd {
     /// When the program cannot be started.
     pub fn inherit(&self) -> Result<bool, ProcessError> {
         let started = Instant::now();
-        let output = self.expression().unchecked().run().map_err(|e| self.start_error(&e))?;
+        let output = self
+            .expression()
+            .unchecked()
+            .run()
+            .map_err(|e| self.start_error(&e))?;
         self.log(started);
         Ok(output.status.success())
     }
@@ -199,7 +215,11 @@ impl Cmd {
         let started = Instant::now();
         let (mut reader, writer) = io::pipe().map_err(|e| self.start_error(&e))?;
         let handle = {
-            let expression = self.expression().stderr_to_stdout().stdout_file(writer).unchecked();
+            let expression = self
+                .expression()
+                .stderr_to_stdout()
+                .stdout_file(writer)
+                .unchecked();
             expression.start().map_err(|e| self.start_error(&e))?
         };
         let read = std::thread::scope(|scope| {
@@ -227,7 +247,10 @@ impl Cmd {
     /// # Errors
     /// When the program cannot be started.
     pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
-        self.expression().stderr_capture().reader().map_err(|e| self.start_error(&e))
+        self.expression()
+            .stderr_capture()
+            .reader()
+            .map_err(|e| self.start_error(&e))
     }
 
     /// Starts a process that outlives this one, in a session of its own, with its output in `log`.
@@ -238,7 +261,10 @@ impl Cmd {
         let file = std::fs::File::create(log).map_err(|e| self.start_error(&e))?;
         let mut args = vec!["--fork".to_owned(), self.program.clone()];
         args.extend(self.args.clone());
-        let expression = duct::cmd("setsid", args).stdin_null().stdout_file(file).stderr_to_stdout();
+        let expression = duct::cmd("setsid", args)
+            .stdin_null()
+            .stdout_file(file)
+            .stderr_to_stdout();
         expression.run().map(drop).map_err(|e| self.start_error(&e))
     }
 
@@ -262,7 +288,12 @@ impl Cmd {
     }
 
     fn error(&self, outcome: String, said: &str, not_found: bool) -> ProcessError {
-        ProcessError { command: self.quoted(), outcome, tail: tail(said, 12), not_found }
+        ProcessError {
+            command: self.quoted(),
+            outcome,
+            tail: tail(said, 12),
+            not_found,
+        }
     }
 
     fn log(&self, started: Instant) {
@@ -300,7 +331,11 @@ fn describe(code: Option<i32>) -> String {
 
 /// The last `lines` lines that are not blank.
 pub fn tail(text: &str, lines: usize) -> String {
-    let kept: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let kept: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
     kept[kept.len().saturating_sub(lines)..].join("\n")
 }
 
@@ -318,9 +353,15 @@ mod tests {
 
     #[test]
     fn a_failure_holds_command_status_and_last_words() {
-        let error = Runner::default().cmd("sh").args(["-c", "echo one; echo 'it broke' >&2; exit 7"]).read();
+        let error = Runner::default()
+            .cmd("sh")
+            .args(["-c", "echo one; echo 'it broke' >&2; exit 7"])
+            .read();
         let text = error.unwrap_err().to_string();
-        assert_eq!(text, "`sh -c 'echo one; echo '\\''it broke'\\'' >&2; exit 7'` failed with exit code 7\n    it broke");
+        assert_eq!(
+            text,
+            "`sh -c 'echo one; echo '\\''it broke'\\'' >&2; exit 7'` failed with exit code 7\n    it broke"
+        );
     }
 
     #[test]
@@ -333,7 +374,9 @@ mod tests {
     #[test]
     fn streams_both_outputs_and_reports_the_status() {
         let mut seen = Vec::new();
-        let cmd = Runner::default().cmd("sh").args(["-c", "echo a; echo b >&2; exit 3"]);
+        let cmd = Runner::default()
+            .cmd("sh")
+            .args(["-c", "echo a; echo b >&2; exit 3"]);
         let status = cmd.stream(|chunk| seen.extend_from_slice(chunk)).unwrap();
         assert_eq!((status.code(), seen.as_slice()), (Some(3), b"a\nb\n".as_slice()));
     }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use super::plan::BuildPlan;
 use crate::docker::classify::classify;
-use crate::docker::events::{error_line, failed_line};
+use crate::docker::events::{error_line, failed_instruction};
 use crate::domain::failure::FailureClass;
+use crate::system::files;
+use crate::system::paths::Repository;
 
 /// One failure of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +45,26 @@ pub struct FailedStep {
 
 impl BuildFailure {
     /// From what the stream told and the text that bake ended with.
-    pub fn new(step: Option<FailedStep>, text: &str, plan: &BuildPlan, logs: &std::path::Path) -> BuildFailure {
+    pub fn new(
+        step: Option<FailedStep>,
+        text: &str,
+        plan: &BuildPlan,
+        repository: &Repository,
+    ) -> BuildFailure {
         let said = error_line(text).unwrap_or_else(|| crate::system::process::tail(text, 5));
         let targets = step.as_ref().map(|step| step.targets.clone()).unwrap_or_default();
         let tail = step.as_ref().map(|step| step.tail.clone()).unwrap_or_default();
-        let error = step.as_ref().map(|step| step.error.clone()).filter(|e| !e.is_empty()).unwrap_or(said);
-        let target = targets.first();
-        let line = failed_line(text).map(|(_, line)| line);
-        let place = target.and_then(|target| plan.dockerfiles.get(target)).map(|file| (file.clone(), line));
+        let error = step
+            .as_ref()
+            .map(|step| step.error.clone())
+            .filter(|e| !e.is_empty())
+            .unwrap_or(said);
+        let place = place(&targets, text, plan, repository);
         BuildFailure {
             class: classify(&error, &tail.join("\n")),
-            log: target.map(|target| logs.join(format!("{target}.log"))),
+            log: targets
+                .first()
+                .map(|target| repository.logs().join(format!("{target}.log"))),
             step: step.map(|step| step.step),
             targets,
             place,
@@ -63,10 +74,44 @@ impl BuildFailure {
     }
 }
 
+/// The Dockerfile and line of a failure. A step of a base shows under the names of the targets that stand on it, so the
+/// file is the one whose line reads as the excerpt does.
+fn place(
+    targets: &BTreeSet<String>,
+    text: &str,
+    plan: &BuildPlan,
+    repository: &Repository,
+) -> Option<(String, Option<u32>)> {
+    let own = || {
+        targets
+            .first()
+            .and_then(|target| plan.dockerfiles.get(target))
+            .map(|file| (file.clone(), None))
+    };
+    let Some((line, instruction)) = failed_instruction(text) else {
+        return own();
+    };
+    let beneath = |name: &String| targets.iter().any(|target| plan.stands_on(target, name));
+    let reads = |file: &String| {
+        let text = repository.file(file).and_then(|path| files::read(&path).ok())?;
+        let found = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        (found.trim() == instruction).then(|| (file.clone(), Some(line)))
+    };
+    plan.dockerfiles
+        .iter()
+        .filter(|(name, _)| beneath(name))
+        .find_map(|(_, file)| reads(file))
+        .or_else(own)
+}
+
 impl fmt::Display for BuildFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.targets.iter().map(String::as_str).collect();
-        let who = if names.is_empty() { "the build".to_owned() } else { names.join(", ") };
+        let who = if names.is_empty() {
+            "the build".to_owned()
+        } else {
+            names.join(", ")
+        };
         write!(f, "{who} failed")?;
         match &self.place {
             Some((file, Some(line))) => write!(f, " at {file}:{line}")?,

@@ -86,7 +86,11 @@ pub fn bases_label(project: &str) -> String {
 }
 
 /// The upstream images that a request leads to, through our own bases as well.
-pub fn upstreams<'m>(manifest: &'m Manifest, request: &Request<'_>, repository: &Repository) -> Vec<&'m Upstream> {
+pub fn upstreams<'m>(
+    manifest: &'m Manifest,
+    request: &Request<'_>,
+    repository: &Repository,
+) -> Vec<&'m Upstream> {
     let mut seen = BTreeSet::new();
     let mut queue: Vec<String> = dockerfiles_of(request).into_iter().map(str::to_owned).collect();
     let mut found = BTreeSet::new();
@@ -95,16 +99,35 @@ pub fn upstreams<'m>(manifest: &'m Manifest, request: &Request<'_>, repository: 
             if !seen.insert(reference.clone()) {
                 continue;
             }
-            queue.extend(manifest.bases.iter().filter(|base| base.reference == reference).map(|base| base.dockerfile.clone()));
+            queue.extend(
+                manifest
+                    .bases
+                    .iter()
+                    .filter(|base| base.reference == reference)
+                    .map(|base| base.dockerfile.clone()),
+            );
             found.insert(reference);
         }
     }
-    manifest.upstreams.iter().filter(|upstream| found.contains(&upstream.reference)).collect()
+    manifest
+        .upstreams
+        .iter()
+        .filter(|upstream| found.contains(&upstream.reference))
+        .collect()
 }
 
 fn dockerfiles_of<'a>(request: &'a Request<'_>) -> Vec<&'a str> {
-    let variants = |service: &'a Service| request.variants.iter().map(|variant| service.dockerfile(*variant));
-    request.services.iter().flat_map(|service| variants(service)).collect()
+    let variants = |service: &'a Service| {
+        request
+            .variants
+            .iter()
+            .map(|variant| service.dockerfile(*variant))
+    };
+    request
+        .services
+        .iter()
+        .flat_map(|service| variants(service))
+        .collect()
 }
 
 fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
@@ -132,7 +155,9 @@ pub fn network_probe(manifest: &Manifest, world: &World, repository: &Repository
     let is_debian = |upstream: &&Upstream| matches!(upstream.stand_in, StandIn::Bootstrap { .. });
     let reference = &manifest.upstreams.iter().find(is_debian)?.reference;
     let mut planner = Planner::new(manifest, world, repository);
-    let contexts = planner.provider(reference).map(|name| (reference.clone(), format!("target:{name}")));
+    let contexts = planner
+        .provider(reference)
+        .map(|name| (reference.clone(), format!("target:{name}")));
     let name = "network-probe".to_owned();
     let target = Target {
         context: repository.logs().display().to_string(),
@@ -141,22 +166,35 @@ pub fn network_probe(manifest: &Manifest, world: &World, repository: &Repository
             "FROM {reference}\nARG PROBE\nRUN : $PROBE && apt-get -q -o APT::Update::Error-Mode=any update\n"
         )),
         contexts: contexts.into_iter().collect(),
-        args: [("PROBE".to_owned(), world.run.clone())].into_iter().chain(world.trust.args()).collect(),
+        args: [("PROBE".to_owned(), world.run.clone())]
+            .into_iter()
+            .chain(world.trust.args())
+            .collect(),
         output: vec!["type=cacheonly".into()],
         ..Target::default()
     };
     planner.targets.insert(name.clone(), target);
     let mut plan = planner.finish(Vec::new());
-    plan.definition.group.insert("default".into(), Group { targets: vec![name] });
+    plan.definition
+        .group
+        .insert("default".into(), Group { targets: vec![name] });
     Some(plan)
 }
 
 /// Computes the plan that runs the services' own tests: their test stages, kept in the cache and nowhere else.
-pub fn test_plan(manifest: &Manifest, services: &[&Service], edition: Edition, world: &World, repository: &Repository) -> BuildPlan {
+pub fn test_plan(
+    manifest: &Manifest,
+    services: &[&Service],
+    edition: Edition,
+    world: &World,
+    repository: &Repository,
+) -> BuildPlan {
     let mut planner = Planner::new(manifest, world, repository);
     let mut targets = Vec::new();
     for service in services {
-        let Some(stage) = &service.test_stage else { continue };
+        let Some(stage) = &service.test_stage else {
+            continue;
+        };
         let name = format!("{}-test", service.name);
         let mut target = planner.target(&service.optimized);
         target.args.extend(planner.build_args(edition, &manifest.version));
@@ -180,17 +218,32 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(manifest: &'a Manifest, world: &'a World, repository: &'a Repository) -> Self {
-        Planner { manifest, world, repository, targets: BTreeMap::new(), dockerfiles: BTreeMap::new() }
+        Planner {
+            manifest,
+            world,
+            repository,
+            targets: BTreeMap::new(),
+            dockerfiles: BTreeMap::new(),
+        }
     }
 
-    fn image(&mut self, service: &Service, edition: Edition, variant: Variant, request: &Request<'_>) -> PlannedImage {
+    fn image(
+        &mut self,
+        service: &Service,
+        edition: Edition,
+        variant: Variant,
+        request: &Request<'_>,
+    ) -> PlannedImage {
         let name = format!("{}-{edition}-{variant}", service.name);
         let dockerfile = service.dockerfile(variant).to_owned();
         let version = match request.tag.as_str() {
             "latest" => self.manifest.version.as_str(),
             tag => tag,
         };
-        let run_tag = ImageRef::new(&service.image, format!("{}-{edition}{}", self.world.run, variant.suffix()));
+        let run_tag = ImageRef::new(
+            &service.image,
+            format!("{}-{edition}{}", self.world.run, variant.suffix()),
+        );
         let mut target = self.target(&dockerfile);
         target.args.extend(self.build_args(edition, version));
         target.labels = self.labels(service, edition, variant, version);
@@ -205,18 +258,34 @@ impl<'a> Planner<'a> {
             variant,
             dockerfile,
             run_tag,
-            tags: ImageRef::all_of(&service.image, &request.tag, edition, variant, request.default_edition),
+            tags: ImageRef::all_of(
+                &service.image,
+                &request.tag,
+                edition,
+                variant,
+                request.default_edition,
+            ),
         }
     }
 
     fn build_args(&self, edition: Edition, version: &str) -> BTreeMap<String, String> {
         let epoch = self.manifest.source_date_epoch.to_string();
-        [("EDITION", edition.name()), ("VERSION", version), ("SOURCE_DATE_EPOCH", epoch.as_str())]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into()
+        [
+            ("EDITION", edition.name()),
+            ("VERSION", version),
+            ("SOURCE_DATE_EPOCH", epoch.as_str()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
     }
 
-    fn labels(&self, service: &Service, edition: Edition, variant: Variant, version: &str) -> BTreeMap<String, String> {
+    fn labels(
+        &self,
+        service: &Service,
+        edition: Edition,
+        variant: Variant,
+        version: &str,
+    ) -> BTreeMap<String, String> {
         let project = &self.manifest.project;
         BTreeMap::from([
             (LABEL_TITLE.to_owned(), service.image.clone()),
@@ -248,11 +317,19 @@ impl<'a> Planner<'a> {
 
     /// The target that makes a reference, added when it is first needed; `None` where a registry holds it.
     fn provider(&mut self, reference: &str) -> Option<String> {
-        if let Some(base) = self.manifest.bases.iter().find(|base| base.reference == reference) {
+        if let Some(base) = self
+            .manifest
+            .bases
+            .iter()
+            .find(|base| base.reference == reference)
+        {
             let name = format!("base-{}", base.name);
             if !self.targets.contains_key(&name) {
                 let mut target = self.target(&base.dockerfile);
-                target.args.insert("SOURCE_DATE_EPOCH".into(), self.manifest.source_date_epoch.to_string());
+                target.args.insert(
+                    "SOURCE_DATE_EPOCH".into(),
+                    self.manifest.source_date_epoch.to_string(),
+                );
                 target.output = vec!["type=cacheonly".into()];
                 self.add(name.clone(), target, &base.dockerfile);
             }
@@ -261,7 +338,11 @@ impl<'a> Planner<'a> {
         if self.world.bases == Source::Upstream {
             return None;
         }
-        let upstream = self.manifest.upstreams.iter().find(|upstream| upstream.reference == reference)?;
+        let upstream = self
+            .manifest
+            .upstreams
+            .iter()
+            .find(|upstream| upstream.reference == reference)?;
         let name = format!("upstream-{}", upstream.name);
         if !self.targets.contains_key(&name) {
             self.stand_in(name.clone(), &upstream.stand_in);
@@ -315,14 +396,21 @@ impl<'a> Planner<'a> {
 impl BuildPlan {
     /// The targets that are asked for: images or test stages, without what they stand on.
     pub fn requested(&self) -> Vec<String> {
-        self.definition.group.get("default").map(|group| group.targets.clone()).unwrap_or_default()
+        self.definition
+            .group
+            .get("default")
+            .map(|group| group.targets.clone())
+            .unwrap_or_default()
     }
 
     /// Whether `target` is `other`, or stands on it.
     pub fn stands_on(&self, target: &str, other: &str) -> bool {
         target == other
             || self.definition.target.get(target).is_some_and(|found| {
-                let names = found.contexts.values().filter_map(|context| context.strip_prefix("target:"));
+                let names = found
+                    .contexts
+                    .values()
+                    .filter_map(|context| context.strip_prefix("target:"));
                 names.into_iter().any(|name| self.stands_on(name, other))
             })
     }

@@ -49,11 +49,23 @@ pub struct Produced {
 ///
 /// # Errors
 /// [`BuildFailed`] when anything failed and going on was not asked for; then no tag has moved.
-pub fn produce(manifest: &Manifest, request: &Request<'_>, mode: Mode, policy: &Policy, context: &Context) -> Result<Produced> {
+pub fn produce(
+    manifest: &Manifest,
+    request: &Request<'_>,
+    mode: Mode,
+    policy: &Policy,
+    context: &Context,
+) -> Result<Produced> {
     ready(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     publish::recover(context)?;
-    let world = world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, policy, context)?;
+    let world = world(
+        manifest,
+        &plan::upstreams(manifest, request, &context.repository),
+        mode,
+        policy,
+        context,
+    )?;
     let plan = plan::plan(manifest, request, &world, &context.repository);
     let mut journal = publish::begin(&plan.images, &context.repository)?;
     let result = build_and_publish(&plan, &mut journal, policy, context);
@@ -71,29 +83,61 @@ fn build_and_publish(
     let built = |image: &&PlannedImage| outcome.built.contains(&image.target);
     let images: Vec<&PlannedImage> = plan.images.iter().filter(built).collect();
     publish::publish(journal, &images, &context.docker, &context.repository)?;
-    Ok(Produced { images: images.into_iter().cloned().collect(), failures: outcome.failures })
+    Ok(Produced {
+        images: images.into_iter().cloned().collect(),
+        failures: outcome.failures,
+    })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name.
 ///
 /// # Errors
 /// [`BuildFailed`] with the last lines of the tests that failed.
-pub fn test(manifest: &Manifest, services: &[&Service], request: &Request<'_>, mode: Mode, context: &Context) -> Result<usize> {
+pub fn test(
+    manifest: &Manifest,
+    services: &[&Service],
+    request: &Request<'_>,
+    mode: Mode,
+    context: &Context,
+) -> Result<usize> {
     ready(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let policy = Policy { keep_going: true, ..Policy::default() };
-    let world = world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, &policy, context)?;
-    let plan = plan::test_plan(manifest, services, request.default_edition, &world, &context.repository);
+    let policy = Policy {
+        keep_going: true,
+        ..Policy::default()
+    };
+    let world = world(
+        manifest,
+        &plan::upstreams(manifest, request, &context.repository),
+        mode,
+        &policy,
+        context,
+    )?;
+    let plan = plan::test_plan(
+        manifest,
+        services,
+        request.default_edition,
+        &world,
+        &context.repository,
+    );
     if plan.requested().is_empty() {
         return Ok(0);
     }
     let outcome = run::run(&plan, &policy, context)?;
-    if outcome.failures.is_empty() { Ok(outcome.built.len()) } else { Err(BuildFailed(outcome.failures).into()) }
+    if outcome.failures.is_empty() {
+        Ok(outcome.built.len())
+    } else {
+        Err(BuildFailed(outcome.failures).into())
+    }
 }
 
 fn ready(context: &Context) -> Result<()> {
     require_engine(context)?;
-    if context.with_engine { require_buildx(context) } else { Ok(()) }
+    if context.with_engine {
+        require_buildx(context)
+    } else {
+        Ok(())
+    }
 }
 
 /// Failures end the build, unless going on was asked for and something was built.
@@ -130,12 +174,20 @@ pub fn world(
 ///
 /// # Errors
 /// When the toolchain that a stand-in copies cannot be found.
-pub fn world_of(upstreams: &[&crate::domain::manifest::Upstream], source: Source, context: &Context) -> Result<World> {
+pub fn world_of(
+    upstreams: &[&crate::domain::manifest::Upstream],
+    source: Source,
+    context: &Context,
+) -> Result<World> {
     let needs_host = source == Source::StandIn;
     Ok(World {
         trust: Trust::detect(),
         bases: source,
-        host_contexts: if needs_host { bases::host_contexts(upstreams, &context.docker.runner)? } else { Default::default() },
+        host_contexts: if needs_host {
+            bases::host_contexts(upstreams, &context.docker.runner)?
+        } else {
+            Default::default()
+        },
         revision: revision(context),
         run: run_name(),
     })
@@ -144,7 +196,9 @@ pub fn world_of(upstreams: &[&crate::domain::manifest::Upstream], source: Source
 /// The commit, marked where the tree differs from it; `unknown` outside git.
 fn revision(context: &Context) -> String {
     let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
-    let described = cmd.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).read();
+    let described = cmd
+        .args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])
+        .read();
     described.unwrap_or_else(|_| "unknown".to_owned())
 }
 

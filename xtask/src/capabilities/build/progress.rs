@@ -49,13 +49,16 @@ impl<'t> Progress<'t> {
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::Started { target, step } => {
-                self.started.insert((target.clone(), step.clone()), Instant::now());
+                self.started
+                    .insert((target.clone(), step.clone()), Instant::now());
                 self.log(target, &format!("> {step}"));
                 self.line(target, step);
             }
             Event::Said { target, line } => self.log(target, &format!("  {line}")),
             Event::Done { target, step, cached } => self.done(target, step, *cached),
-            Event::Failed { targets, step, error, .. } => {
+            Event::Failed {
+                targets, step, error, ..
+            } => {
                 for target in targets {
                     self.log(target, &format!("! {step}: {error}"));
                     self.finish(target, Style::Bad, "failed");
@@ -69,7 +72,10 @@ impl<'t> Progress<'t> {
     }
 
     fn done(&mut self, target: &str, step: &str, cached: bool) {
-        let took = self.started.remove(&(target.to_owned(), step.to_owned())).map(|since| since.elapsed().as_secs_f64());
+        let took = self
+            .started
+            .remove(&(target.to_owned(), step.to_owned()))
+            .map(|since| since.elapsed().as_secs_f64());
         let how = match (cached, took) {
             (true, _) => "cached".to_owned(),
             (false, Some(seconds)) => format!("{seconds:.1} s"),
@@ -80,7 +86,11 @@ impl<'t> Progress<'t> {
         if self.terminal.is_interactive() || cached || target.is_empty() || step.starts_with("[internal]") {
             return;
         }
-        self.terminal.say(format!("{target:width$}  {step} ({how})", width = self.width));
+        self.terminal.say(format!(
+            "{target:width$}  {} ({how})",
+            brief(step),
+            width = self.width
+        ));
     }
 
     fn line(&mut self, target: &str, text: &str) {
@@ -88,8 +98,11 @@ impl<'t> Progress<'t> {
             return;
         }
         let (lines, width) = (&self.lines, self.width);
-        let line = self.shown.entry(target.to_owned()).or_insert_with(|| lines.add(target, width));
-        line.say(text.to_owned());
+        let line = self
+            .shown
+            .entry(target.to_owned())
+            .or_insert_with(|| lines.add(target, width));
+        line.say(brief(text));
     }
 
     fn finish(&mut self, target: &str, style: Style, word: &str) {
@@ -98,7 +111,10 @@ impl<'t> Progress<'t> {
             line.finish(word);
         } else if !self.terminal.is_interactive() && !target.is_empty() {
             let seconds = self.begun.elapsed().as_secs_f64();
-            self.terminal.say(format!("{target:width$}  {word} ({seconds:.1} s)", width = self.width));
+            self.terminal.say(format!(
+                "{target:width$}  {word} ({seconds:.1} s)",
+                width = self.width
+            ));
         }
     }
 
@@ -116,5 +132,26 @@ impl<'t> Progress<'t> {
             let seconds = self.begun.elapsed().as_secs_f64();
             writeln!(file, "{seconds:9.2} {line}").ok();
         }
+    }
+}
+
+/// A step in one short line; its whole text is in the log.
+fn brief(step: &str) -> String {
+    const ROOM: usize = 100;
+    let words = step.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_steps_are_cut_between_characters() {
+        assert_eq!(brief("[1/2] RUN a     b"), "[1/2] RUN a b");
+        assert_eq!(brief(&"ä".repeat(200)).chars().count(), 101);
     }
 }

@@ -41,12 +41,21 @@ pub fn moves(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Resul
     let mut moves = Vec::new();
     for image in images {
         let built = found.get(&image.run_tag.to_string());
-        let built = built.with_context(|| format!("bake says it built {}, and the engine does not have it", image.target))?;
+        let built = built.with_context(|| {
+            format!(
+                "bake says it built {}, and the engine does not have it",
+                image.target
+            )
+        })?;
         for tag in &image.tags {
             let tag = tag.to_string();
             let from = found.get(&tag).map(|image| image.id.clone());
             if from.as_deref() != Some(built.id.as_str()) {
-                moves.push(Move { tag, to: built.id.clone(), from });
+                moves.push(Move {
+                    tag,
+                    to: built.id.clone(),
+                    from,
+                });
             }
         }
     }
@@ -58,7 +67,10 @@ pub fn moves(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Resul
 /// # Errors
 /// When the journal cannot be written.
 pub fn begin(images: &[PlannedImage], repository: &Repository) -> Result<Journal> {
-    let journal = Journal { temporary: images.iter().map(|image| image.run_tag.to_string()).collect(), moves: Vec::new() };
+    let journal = Journal {
+        temporary: images.iter().map(|image| image.run_tag.to_string()).collect(),
+        moves: Vec::new(),
+    };
     write(&journal, repository)?;
     Ok(journal)
 }
@@ -67,9 +79,18 @@ pub fn begin(images: &[PlannedImage], repository: &Repository) -> Result<Journal
 ///
 /// # Errors
 /// When docker refuses a move; every earlier one is then taken back.
-pub fn publish(journal: &mut Journal, images: &[&PlannedImage], docker: &Docker, repository: &Repository) -> Result<()> {
+pub fn publish(
+    journal: &mut Journal,
+    images: &[&PlannedImage],
+    docker: &Docker,
+    repository: &Repository,
+) -> Result<()> {
     let mut references: Vec<String> = images.iter().map(|image| image.run_tag.to_string()).collect();
-    references.extend(images.iter().flat_map(|image| image.tags.iter().map(ToString::to_string)));
+    references.extend(
+        images
+            .iter()
+            .flat_map(|image| image.tags.iter().map(ToString::to_string)),
+    );
     let found = docker.inspect(&references)?;
     journal.moves = moves(images, &found)?;
     if !journal.moves.is_empty() {
@@ -98,9 +119,14 @@ pub fn end(journal: &Journal, docker: &Docker, repository: &Repository) -> Resul
 /// When the engine refuses; the journal then stays for the next run.
 pub fn recover(context: &Context) -> Result<()> {
     let (docker, repository, terminal) = (&context.docker, &context.repository, &context.terminal);
-    let Some(text) = files::read_if_there(&repository.journal())? else { return Ok(()) };
+    let Some(text) = files::read_if_there(&repository.journal())? else {
+        return Ok(());
+    };
     let Ok(journal) = serde_json::from_str::<Journal>(&text) else {
-        bail!("{} is damaged: remove it and build again", repository.journal().display());
+        bail!(
+            "{} is damaged: remove it and build again",
+            repository.journal().display()
+        );
     };
     let wanted: Vec<String> = journal.moves.iter().map(|step| step.to.clone()).collect();
     if docker.inspect(&wanted)?.len() == wanted.iter().collect::<std::collections::BTreeSet<_>>().len() {
@@ -109,7 +135,9 @@ pub fn recover(context: &Context) -> Result<()> {
         }
         forward(&journal.moves, docker)?;
     } else {
-        terminal.warn("an earlier run ended while its tags moved, and its images are gone; taking its moves back");
+        terminal.warn(
+            "an earlier run ended while its tags moved, and its images are gone; taking its moves back",
+        );
         back(&journal.moves, docker)?;
     }
     end(&journal, docker, repository)
@@ -118,7 +146,9 @@ pub fn recover(context: &Context) -> Result<()> {
 fn forward(moves: &[Move], docker: &Docker) -> Result<()> {
     for step in moves {
         // Ctrl-C on a terminal ends the child too, and the move must happen all the same.
-        docker.tag(&step.to, &step.tag).or_else(|_| docker.tag(&step.to, &step.tag))?;
+        docker
+            .tag(&step.to, &step.tag)
+            .or_else(|_| docker.tag(&step.to, &step.tag))?;
     }
     Ok(())
 }
@@ -160,7 +190,11 @@ mod tests {
             variant: Variant::Optimized,
             dockerfile: "Dockerfile".into(),
             run_tag: ImageRef::new("x", "run"),
-            tags: vec![ImageRef::new("x", "1"), ImageRef::new("x", "2"), ImageRef::new("x", "3")],
+            tags: vec![
+                ImageRef::new("x", "1"),
+                ImageRef::new("x", "2"),
+                ImageRef::new("x", "3"),
+            ],
         }
     }
 
@@ -175,8 +209,16 @@ mod tests {
         assert_eq!(
             moves(&[&planned()], &found).unwrap(),
             [
-                Move { tag: "x:2".into(), to: to.clone(), from: Some("old".into()) },
-                Move { tag: "x:3".into(), to, from: None }
+                Move {
+                    tag: "x:2".into(),
+                    to: to.clone(),
+                    from: Some("old".into())
+                },
+                Move {
+                    tag: "x:3".into(),
+                    to,
+                    from: None
+                }
             ]
         );
     }

@@ -65,19 +65,32 @@ fn build_chunk(
 ) -> Result<()> {
     let mut attempt = 1;
     // A base that failed for one target fails for all that stand on it.
-    targets.retain(|target| !outcome.failures.iter().any(|failure| is_hit(plan, target, failure)));
+    targets.retain(|target| {
+        !outcome
+            .failures
+            .iter()
+            .any(|failure| is_hit(plan, target, failure))
+    });
     while !targets.is_empty() {
         let Some(failure) = bake(&targets, plan, policy, context)? else {
             outcome.built.append(&mut targets);
             return Ok(());
         };
         if is_transient(failure.class) && attempt < ATTEMPTS {
-            context.terminal.warn(format!("the network failed ({}); trying again, {attempt} of {}", failure.error, ATTEMPTS - 1));
+            context.terminal.warn(format!(
+                "the network failed ({}); trying again, {attempt} of {}",
+                failure.error,
+                ATTEMPTS - 1
+            ));
             wait(Duration::from_secs(u64::from(attempt) * 2), &context.docker)?;
             attempt += 1;
             continue;
         }
-        let left: Vec<String> = targets.iter().filter(|target| !is_hit(plan, target, &failure)).cloned().collect();
+        let left: Vec<String> = targets
+            .iter()
+            .filter(|target| !is_hit(plan, target, &failure))
+            .cloned()
+            .collect();
         let narrowed = left.len() < targets.len();
         outcome.failures.push(failure);
         if !policy.keep_going || !narrowed {
@@ -90,7 +103,10 @@ fn build_chunk(
 }
 
 fn is_hit(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
-    failure.targets.iter().any(|failed| plan.stands_on(target, failed))
+    failure
+        .targets
+        .iter()
+        .any(|failed| plan.stands_on(target, failed))
 }
 
 /// Waits, but not for someone who has asked to stop.
@@ -121,11 +137,22 @@ fn bake(
     let status = cmd.stream(|chunk| {
         for event in stream.push(chunk) {
             progress.take(&event);
-            if let Event::Failed { targets, step, error, tail } = event {
+            if let Event::Failed {
+                targets,
+                step,
+                error,
+                tail,
+            } = event
+            {
                 // What was cancelled because something else failed is not the cause.
                 let is_cause = !error.contains("context canceled");
                 if is_cause && failed.is_none() {
-                    failed = Some(FailedStep { targets, step, error, tail });
+                    failed = Some(FailedStep {
+                        targets,
+                        step,
+                        error,
+                        tail,
+                    });
                 }
             }
         }
@@ -136,5 +163,5 @@ fn bake(
     if status.success() {
         return Ok(None);
     }
-    Ok(Some(BuildFailure::new(failed, &stream.text(), plan, &repository.logs())))
+    Ok(Some(BuildFailure::new(failed, &stream.text(), plan, repository)))
 }

@@ -26,7 +26,12 @@ pub struct Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.faults.len();
-        write!(f, "{} has {count} fault{}:", self.file, if count == 1 { "" } else { "s" })?;
+        write!(
+            f,
+            "{} has {count} fault{}:",
+            self.file,
+            if count == 1 { "" } else { "s" }
+        )?;
         for fault in &self.faults {
             write!(f, "\n  {}:{}: {}", self.file, fault.line, fault.text)?;
         }
@@ -55,11 +60,25 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Faults> {
     for error in &errors {
         notes.note(error.span().unwrap_or(0..0), error.message());
     }
-    let manifest = Reader { notes: &notes, repository }.manifest(root.get_ref());
+    if !errors.is_empty() {
+        // What a broken line swallowed would be called missing.
+        return Err(Faults {
+            file: repository.manifest_name(),
+            faults: notes.into_faults(),
+        });
+    }
+    let manifest = Reader {
+        notes: &notes,
+        repository,
+    }
+    .manifest(root.get_ref());
     let faults = notes.into_faults();
     match manifest {
         Some(manifest) if faults.is_empty() => Ok(manifest),
-        _ => Err(Faults { file: repository.manifest_name(), faults }),
+        _ => Err(Faults {
+            file: repository.manifest_name(),
+            faults,
+        }),
     }
 }
 
@@ -83,8 +102,9 @@ impl<'a> Reader<'a> {
             .chain(bases.iter().map(|base| base.reference.as_str()))
             .collect();
         let mut seen = Seen::default();
-        let services = named(root.table("service"), |name, fields| self.service(name, fields, &known, &mut seen));
-        // A parse that lost the services to a fault has said so already.
+        let services = named(root.table("service"), |name, fields| {
+            self.service(name, fields, &known, &mut seen)
+        });
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
@@ -113,12 +133,19 @@ impl<'a> Reader<'a> {
             }
         };
         fields.finish();
-        Some(Upstream { name: name.to_owned(), reference: reference?, stand_in: stand_in? })
+        Some(Upstream {
+            name: name.to_owned(),
+            reference: reference?,
+            stand_in: stand_in?,
+        })
     }
 
     fn stand_in(&self, table: &mut Fields<'a, '_>) -> Option<StandIn> {
         let suite = table.optional_text("bootstrap").map(str::to_owned);
-        let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
+        let contexts = table
+            .table("contexts")
+            .map(Fields::named_texts)
+            .unwrap_or_default();
         let contexts: BTreeMap<String, HostContext> = contexts
             .into_iter()
             .filter_map(|(key, value)| match value.as_str() {
@@ -131,7 +158,10 @@ impl<'a> Reader<'a> {
             .collect();
         match suite {
             Some(suite) => Some(StandIn::Bootstrap { suite }),
-            None => Some(StandIn::Dockerfile { path: self.file(table, "dockerfile")?, contexts }),
+            None => Some(StandIn::Dockerfile {
+                path: self.file(table, "dockerfile")?,
+                contexts,
+            }),
         }
     }
 
@@ -139,24 +169,45 @@ impl<'a> Reader<'a> {
         let reference = fields.text("image").map(str::to_owned);
         let dockerfile = self.file(&mut fields, "dockerfile");
         fields.finish();
-        Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
+        Some(Base {
+            name: name.to_owned(),
+            reference: reference?,
+            dockerfile: dockerfile?,
+        })
     }
 
-    fn service(&self, name: &str, mut fields: Fields<'a, '_>, bases: &[&str], seen: &mut Seen) -> Option<Service> {
+    fn service(
+        &self,
+        name: &str,
+        mut fields: Fields<'a, '_>,
+        bases: &[&str],
+        seen: &mut Seen,
+    ) -> Option<Service> {
         let image = fields.text("image").map(str::to_owned);
         if let Some(image) = &image {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             if !image.chars().all(plain) {
-                fields.fault("image", format!("`{image}` is no image name: use lower-case letters, digits and `-`"));
+                fields.fault(
+                    "image",
+                    format!("`{image}` is no image name: use lower-case letters, digits and `-`"),
+                );
             }
             if let Some(other) = seen.images.insert(image.clone(), name.to_owned()) {
-                fields.fault("image", format!("`{image}` is the image of `{other}` already: give each service its own"));
+                fields.fault(
+                    "image",
+                    format!("`{image}` is the image of `{other}` already: give each service its own"),
+                );
             }
         }
         let compose = fields.text("compose").map(str::to_owned);
-        let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
+        let port = fields
+            .number("port", 1..=65535)
+            .and_then(|port| u16::try_from(port).ok());
         if let Some(other) = port.and_then(|port| seen.ports.insert(port, name.to_owned())) {
-            fields.fault("port", format!("the port of `{other}` already: give each service its own"));
+            fields.fault(
+                "port",
+                format!("the port of `{other}` already: give each service its own"),
+            );
         }
         let original = self.dockerfile(&mut fields, "original", bases);
         let optimized = self.dockerfile(&mut fields, "optimized", bases);
@@ -181,8 +232,14 @@ impl<'a> Reader<'a> {
     fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
         let path = fields.text(key)?;
         match self.repository.file(path) {
-            None => fields.fault(key, format!("`{path}` leads out of the repository: name a file in it")),
-            Some(file) if !file.is_file() => fields.fault(key, format!("there is no file `{path}`: create it or mend the path")),
+            None => fields.fault(
+                key,
+                format!("`{path}` leads out of the repository: name a file in it"),
+            ),
+            Some(file) if !file.is_file() => fields.fault(
+                key,
+                format!("there is no file `{path}`: create it or mend the path"),
+            ),
             Some(_) => return Some(path.to_owned()),
         }
         None
@@ -203,7 +260,9 @@ impl<'a> Reader<'a> {
 
     fn sizes(&self, fields: &mut Fields<'a, '_>) -> BTreeMap<Edition, Sizes> {
         let mut sizes = BTreeMap::new();
-        let Some(table) = fields.table("sizes") else { return sizes };
+        let Some(table) = fields.table("sizes") else {
+            return sizes;
+        };
         for (key, mut row) in table.named_tables() {
             let entry = Sizes {
                 guide_original: size(&mut row, "original"),
@@ -232,25 +291,39 @@ fn named<'a, 'i, T>(
     mut read: impl FnMut(&str, Fields<'a, 'i>) -> Option<T>,
 ) -> Vec<T> {
     let tables = table.map(Fields::named_tables).unwrap_or_default();
-    tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
+    tables
+        .into_iter()
+        .filter_map(|(name, fields)| read(&name, fields))
+        .collect()
 }
 
 fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
     let text = fields.optional_text(key)?;
-    Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
+    Bytes::from_str(text)
+        .map_err(|error| fields.fault(key, error))
+        .ok()
 }
 
 fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
-    let Some(mut table) = fields.table("run") else { return RunNeeds::default() };
+    let Some(mut table) = fields.table("run") else {
+        return RunNeeds::default();
+    };
     let env = table.table("env").map(Fields::named_texts).unwrap_or_default();
-    let needs = RunNeeds { env: env.into_iter().collect(), tmpfs: table.texts("tmpfs"), volumes: table.texts("volumes") };
+    let needs = RunNeeds {
+        env: env.into_iter().collect(),
+        tmpfs: table.texts("tmpfs"),
+        volumes: table.texts("volumes"),
+    };
     let unique: BTreeSet<&String> = needs.tmpfs.iter().chain(&needs.volumes).collect();
     if unique.len() < needs.tmpfs.len() + needs.volumes.len() {
         table.fault("tmpfs", "a folder is named twice");
     }
     for path in unique {
         if !path.starts_with('/') {
-            table.fault("tmpfs", format!("`{path}` is no folder of the container: start it with `/`"));
+            table.fault(
+                "tmpfs",
+                format!("`{path}` is no folder of the container: start it with `/`"),
+            );
         }
     }
     table.finish();

@@ -16,7 +16,10 @@ pub fn text(comparison: &Comparison) -> String {
 
 /// For a pull request.
 pub fn markdown(comparison: &Comparison) -> String {
-    let notes: Vec<String> = footnotes(comparison).iter().map(|line| format!("{line}\n")).collect();
+    let notes: Vec<String> = footnotes(comparison)
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
     format!("{}\n{}", table(comparison).markdown(), notes.join("\n"))
 }
 
@@ -63,7 +66,9 @@ fn cells(row: &Row) -> Vec<String> {
     vec![
         row.service.clone(),
         original(&row.original),
-        row.optimized.as_ref().map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
+        row.optimized
+            .as_ref()
+            .map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
         size(row.target),
         size(row.goal),
         size(row.saved),
@@ -74,8 +79,14 @@ fn cells(row: &Row) -> Vec<String> {
 
 fn original(original: &Original) -> String {
     match original {
-        Original::Built { measured, stand_in: false } => measured.bytes.to_string(),
-        Original::Built { measured, stand_in: true } => format!("{}*", measured.bytes),
+        Original::Built {
+            measured,
+            stand_in: false,
+        } => measured.bytes.to_string(),
+        Original::Built {
+            measured,
+            stand_in: true,
+        } => format!("{}†", measured.bytes),
         Original::Guide { bytes } => format!("({bytes})"),
         Original::Missing => "missing".to_owned(),
     }
@@ -86,22 +97,35 @@ fn percent(value: Option<f64>) -> String {
 }
 
 fn footnotes(comparison: &Comparison) -> Vec<String> {
-    let mut notes = vec![format!("Edition {}, tag {}. Sizes are unpacked, in decimal units.", comparison.edition, comparison.tag)];
+    let mut notes = vec![format!(
+        "Edition {}, tag {}. Sizes are unpacked, in decimal units.",
+        comparison.edition, comparison.tag
+    )];
     if let Some(unique) = comparison.unique_bytes {
-        notes.push(format!("Optimized images together hold {unique} of unique bytes: shared layers count once."));
+        notes.push(format!(
+            "Optimized images together hold {unique} of unique bytes: shared layers count once."
+        ));
     }
     let any = |test: fn(&Row) -> bool| comparison.services.iter().any(test);
     if any(|row| matches!(row.original, Original::Built { stand_in: true, .. })) {
-        notes.push("* built here on stand-ins made from Debian packages, not on the upstream images.".to_owned());
+        notes.push(
+            "† built here on stand-ins made from Debian packages, not on the upstream images.".to_owned(),
+        );
     }
     if any(|row| matches!(row.original, Original::Guide { .. })) {
         notes.push("(…) the guide's figure: this original is not built here.".to_owned());
     }
     if !comparison.total.left_out.is_empty() {
-        notes.push(format!("Not in the total, since a side is missing: {}.", comparison.total.left_out.join(", ")));
+        notes.push(format!(
+            "Not in the total, since a side is missing: {}.",
+            comparison.total.left_out.join(", ")
+        ));
     }
     if any(|row| row.verdict == Verdict::Missing) {
-        notes.push(format!("Missing images are built by `cargo xtask build-images --edition {}`.", comparison.edition));
+        notes.push(format!(
+            "Missing images are built by `cargo xtask build-images --edition {}`.",
+            comparison.edition
+        ));
     }
     notes
 }
