@@ -1,5 +1,10 @@
 //! The whole command line as people meet it: exit status, stdout and stderr, with a docker that replays what a real
 //! one said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop"
+)]
 
 mod support;
 

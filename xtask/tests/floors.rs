@@ -1,5 +1,10 @@
 //! Keeps the house in order: a floor imports only lower floors, processes start in one place, and no service's name
 //! stands in this crate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

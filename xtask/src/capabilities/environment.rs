@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use super::context::Context;
 use crate::docker::engine::{Facts, LEAST_BUILDX, LEAST_ENGINE};
-use crate::docker::provision::{self, Machine};
+use crate::docker::machine::Machine;
+use crate::docker::provision;
 use crate::domain::version::Version;
 
 /// The machine lacks something: what, and what to do about it.

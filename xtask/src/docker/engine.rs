@@ -6,9 +6,9 @@ use super::Docker;
 use crate::domain::version::Version;
 use crate::system::process::{ProcessError, find};
 
-/// Least versions. Engine 24 and Buildx 0.13 are what `docker-image://` contexts, `target:` contexts and
-/// `--progress=rawjson` need; Compose 2.20 brought `include`.
-pub const LEAST_ENGINE: Version = Version::new(24, 0);
+/// Least versions. Engine 25 brought the start interval of health checks, Buildx 0.13 `--progress=rawjson`, Compose 2.20
+/// `include`.
+pub const LEAST_ENGINE: Version = Version::new(25, 0);
 /// See [`LEAST_ENGINE`].
 pub const LEAST_BUILDX: Version = Version::new(0, 13);
 /// See [`LEAST_ENGINE`].

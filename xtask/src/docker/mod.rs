@@ -6,6 +6,7 @@ pub mod engine;
 pub mod events;
 pub mod images;
 pub mod layers;
+pub mod machine;
 pub mod provision;
 
 use crate::system::process::{Cmd, Runner};

@@ -2,6 +2,7 @@
 
 pub mod failure;
 pub mod plan;
+mod planner;
 pub mod produce;
 pub mod progress;
 pub mod publish;
