@@ -53,8 +53,9 @@ impl Vectors {
             .collect()
     }
 
-    /// How many vectors there are.
-    pub(crate) fn len(&self) -> usize {
+    /// How many vectors searches see.
+    #[cfg(test)]
+    fn len(&self) -> usize {
         let blocks = self
             .published
             .read()

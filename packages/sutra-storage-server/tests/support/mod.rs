@@ -1,0 +1,145 @@
+//! The real program on a port of its own, and just enough HTTP to talk to it.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use serde_json::{Value, json};
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    log: BufReader<ChildStdout>,
+    /// Where it listens.
+    pub address: String,
+    /// The messages of its log, as far as they were read.
+    pub said: Vec<String>,
+}
+
+/// The program with a clean environment.
+pub fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sutra-storage-server"));
+    command
+        .env_clear()
+        .env("DATA_DIR", folder)
+        .envs([("HOST", "127.0.0.1"), ("PORT", "0")])
+        .envs(environment.iter().copied());
+    command
+}
+
+/// Starts the program and waits until it says that it is ready.
+pub fn start(folder: &Path, environment: &[(&str, &str)]) -> Server {
+    let mut child = program(folder, environment)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start the server");
+    let log = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut server = Server {
+        child,
+        log,
+        address: String::new(),
+    };
+    server.address = server.wait_for("listening")["address"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    server.wait_for("ready");
+    server
+}
+
+impl Server {
+    /// Reads the log up to the line with this message. Every line must be JSON.
+    pub fn wait_for(&mut self, message: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            let count = self.log.read_line(&mut line).expect("the log");
+            assert_ne!(count, 0, "the log ended before {message:?}");
+            let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+            self.said.push(record["message"].as_str().expect("a message").to_owned());
+            if record["message"] == message {
+                return record;
+            }
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: what was not synced by now never will be by this process.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// SIGTERM, without waiting for what it does.
+    pub fn terminate(&self) {
+        let status = Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .status()
+            .expect("kill");
+        assert!(status.success());
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> ExitStatus {
+        // A full pipe would block it.
+        std::io::copy(&mut self.log, &mut std::io::sink()).expect("the log");
+        self.child.wait().expect("wait")
+    }
+
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, None)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.ask("POST", path, Some(&body.to_string()))
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+        exchange(&self.address, method, path, body).expect("an answer")
+    }
+
+    /// The ids found for a text.
+    pub fn find(&self, text: &str) -> Vec<String> {
+        let (status, body) = self.post("/v1/search", &json!({"text": text, "limit": 100}));
+        assert_eq!(status, 200, "{body}");
+        ids(&body)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The ids of a search's results.
+pub fn ids(body: &Value) -> Vec<String> {
+    let results = body["results"].as_array().expect("results");
+    results
+        .iter()
+        .map(|result| result["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+/// One request on a connection of its own; none if the server went away.
+pub fn exchange(address: &str, method: &str, path: &str, body: Option<&str>) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let body = body.unwrap_or_default();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .ok()?;
+    let mut answer = Vec::new();
+    // The other side may reset the connection when it refuses a body unread; what arrived before counts.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, serde_json::from_str(body).ok()?))
+}

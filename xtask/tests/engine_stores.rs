@@ -1,0 +1,187 @@
+//! The same image has the same size in both image stores, read by a second engine of the test's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod support;
+
+use std::process::{Child, Command, Stdio};
+
+use support::{Folder, repository};
+
+/// A daemon on the containerd store, with its own data and no network.
+struct SecondEngine {
+    daemon: Child,
+    folder: Folder,
+}
+
+impl SecondEngine {
+    fn start() -> SecondEngine {
+        let folder = Folder::new();
+        folder.write("daemon.json", r#"{"features": {"containerd-snapshotter": true}}"#);
+        let path = |name: &str| folder.0.join(name).display().to_string();
+        let log = std::fs::File::create(folder.0.join("log")).unwrap();
+        // A network namespace of its own: a second daemon would take the first one's bridge away.
+        let daemon = Command::new("unshare")
+            .args(["--net", "dockerd"])
+            .env(
+                "PATH",
+                format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()),
+            )
+            .args([
+                "--config-file",
+                &path("daemon.json"),
+                "--data-root",
+                &path("data"),
+                "--exec-root",
+                &path("exec"),
+            ])
+            .args([
+                "--pidfile",
+                &path("pid"),
+                "--host",
+                &format!("unix://{}", path("socket")),
+            ])
+            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut engine = SecondEngine { daemon, folder };
+        while !engine.docker(&["version"]).output().unwrap().status.success() {
+            assert!(
+                engine.daemon.try_wait().unwrap().is_none(),
+                "no second engine:\n{}",
+                engine.folder.read("log")
+            );
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        engine
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.folder.0.join("socket").display())
+    }
+
+    fn docker(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.args(args).env("DOCKER_HOST", self.host());
+        command
+    }
+}
+
+impl Drop for SecondEngine {
+    fn drop(&mut self) {
+        Command::new("kill")
+            .arg(self.daemon.id().to_string())
+            .status()
+            .ok();
+        self.daemon.wait().ok();
+    }
+}
+
+fn compared(repository: &Folder, host: Option<&str>) -> serde_json::Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args([
+            "compare",
+            "--format",
+            "json",
+            "--tag",
+            "latest",
+            "--edition",
+            "simple",
+            "--root",
+        ])
+        .arg(&repository.0);
+    if let Some(host) = host {
+        command.env("DOCKER_HOST", host);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", support::told(&output, repository));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn both_image_stores_give_the_same_number() {
+    let prefix = format!("xt-store-{}", std::process::id());
+    let repository = repository(&prefix);
+    // Layers with what sizes go wrong on: links of both kinds, a deleted file, an empty layer, names beyond 100 characters.
+    repository.write(
+        "alpha/Dockerfile.optimized",
+        "FROM scratch AS base\nCOPY alpha/hello /dir/hello\nWORKDIR /work\nFROM base\nCOPY alpha/tree /\n",
+    );
+    repository.write(
+        "alpha/Dockerfile.optimized.dockerignore",
+        "*\n!alpha/hello\n!alpha/tree\n",
+    );
+    repository.write(
+        &format!("alpha/tree/{}/file", "long".repeat(40)),
+        &"x".repeat(70_001),
+    );
+    let tree = repository.0.join("alpha/tree");
+    std::fs::hard_link(tree.join("long".repeat(40)).join("file"), tree.join("hard")).unwrap();
+    std::os::unix::fs::symlink("hard", tree.join("soft")).unwrap();
+    let shared = std::fs::read_to_string(repository.0.join("alpha/Dockerfile.optimized")).unwrap();
+    repository.write(
+        "beta/Dockerfile.optimized",
+        &(shared + "COPY alpha/hello /more\n"),
+    );
+    repository.write(
+        "beta/Dockerfile.optimized.dockerignore",
+        "*\n!alpha/hello\n!alpha/tree\n",
+    );
+
+    let build = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["build-images", "--tag", "latest", "--edition", "simple", "--root"])
+        .arg(&repository.0)
+        .output()
+        .unwrap();
+    assert!(build.status.success(), "{}", support::told(&build, &repository));
+    let classic = compared(&repository, None);
+
+    let engine = SecondEngine::start();
+    let images = ["alpha", "beta"].map(|name| format!("{prefix}-{name}:latest-simple-optimized"));
+    let mut save = Command::new("docker")
+        .arg("save")
+        .args(&images)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let load = engine
+        .docker(&["load", "--quiet"])
+        .stdin(save.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
+    save.wait().unwrap();
+    let driver = engine
+        .docker(&["info", "--format", "{{json .DriverStatus}}"])
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&driver.stdout).contains("containerd"),
+        "the second engine is on the classic store"
+    );
+    let containerd = compared(&repository, Some(&engine.host()));
+
+    for index in [0, 1] {
+        let bytes =
+            |record: &serde_json::Value| record["services"][index]["optimized"]["bytes"].as_u64().unwrap();
+        assert!(bytes(&classic) > 70_000);
+        assert_eq!(bytes(&classic), bytes(&containerd));
+    }
+    assert_eq!(classic["unique_bytes"], containerd["unique_bytes"]);
+    assert!(classic["unique_bytes"].as_u64().unwrap() < classic["total"]["optimized"].as_u64().unwrap());
+
+    let mut command = Command::new("docker");
+    command.args(["image", "rm", "--force"]).args(&images);
+    command
+        .args(["alpha", "beta"].map(|name| format!("{prefix}-{name}:latest-optimized")))
+        .output()
+        .ok();
+}
