@@ -94,12 +94,8 @@ impl Exit {
             }
             let is_environment = cause.is::<Unfit>()
                 || cause.is::<Held>()
-                || cause
-                    .downcast_ref::<BuildFailed>()
-                    .is_some_and(BuildFailed::is_environment)
-                || cause
-                    .downcast_ref::<ProcessError>()
-                    .is_some_and(|error| error.not_found);
+                || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
+                || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found);
             if is_environment {
                 return Exit::Environment;
             }
@@ -133,10 +129,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, terminal: &Terminal) -> Result<()> {
-    let runner = Runner {
-        verbose: cli.verbose,
-        interrupt: Interrupt::listen()?,
-    };
+    let runner = Runner { verbose: cli.verbose, interrupt: Interrupt::listen()? };
     let repository = Repository::locate(cli.root.as_deref()).map_err(|error| Usage(format!("{error:#}")))?;
     let context = Context {
         repository,

@@ -1,10 +1,6 @@
 //! The whole command line as people meet it: exit status, stdout and stderr, with a docker that replays what a real
 //! one said.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod support;
 
@@ -31,11 +27,8 @@ fn inspected(images: &[(&str, &str, u64)]) -> String {
     let mut ids: Vec<&str> = images.iter().map(|(_, id, _)| *id).collect();
     ids.dedup();
     let entry = |id: &&str| {
-        let tags: Vec<&str> = images
-            .iter()
-            .filter(|(_, other, _)| other == id)
-            .map(|(tag, ..)| *tag)
-            .collect();
+        let tags: Vec<&str> =
+            images.iter().filter(|(_, other, _)| other == id).map(|(tag, ..)| *tag).collect();
         let size = images.iter().find(|(_, other, _)| other == id).unwrap().2;
         serde_json::json!({"Id": id, "RepoTags": tags, "Size": size, "RootFS": {"Layers": [format!("{id}-layer")]},
             "Config": {"Labels": {"fixture.images.bases": "stand-in"}}})
@@ -44,28 +37,21 @@ fn inspected(images: &[(&str, &str, u64)]) -> String {
 }
 
 fn history(size: u64) -> String {
-    format!(
-        "{}\n",
-        serde_json::json!({"CreatedBy": "COPY x / # buildkit", "Size": size.to_string()})
-    )
+    format!("{}\n", serde_json::json!({"CreatedBy": "COPY x / # buildkit", "Size": size.to_string()}))
 }
 
 #[test]
 fn no_docker_at_all() {
     let (repository, machine) = (repository("fx"), bare_machine());
-    let output = xtask(&machine.0, &repository, &["build-images"])
-        .output()
-        .unwrap();
+    let output = xtask(&machine.0, &repository, &["build-images"]).output().unwrap();
     snapshot!("no_docker_at_all", output, repository);
 }
 
 #[test]
 fn doctor_on_a_bare_machine() {
     let (repository, machine) = (repository("fx"), bare_machine());
-    let output = xtask(&machine.0, &repository, &["doctor"])
-        .env("SSL_CERT_FILE", "/nowhere")
-        .output()
-        .unwrap();
+    let output =
+        xtask(&machine.0, &repository, &["doctor"]).env("SSL_CERT_FILE", "/nowhere").output().unwrap();
     let text = support::told(&output, &repository);
     assert_eq!(output.status.code(), Some(3), "{text}");
     for line in [
@@ -87,32 +73,20 @@ fn a_daemon_that_is_silent() {
     let docker = FakeDocker::new()
         .on("version --format*", 1, "", silent)
         .on("info*", 1, "{\"ServerErrors\":[\"Cannot connect to the Docker daemon\"],\"ClientInfo\":{\"Version\":\"28.2.2\"}}", silent);
-    snapshot!(
-        "a_daemon_that_is_silent",
-        docker.run(&repository, &["compare"]),
-        repository
-    );
+    snapshot!("a_daemon_that_is_silent", docker.run(&repository, &["compare"]), repository);
 }
 
 #[test]
 fn unknown_names() {
     let repository = repository("fx");
     let docker = FakeDocker::new();
-    snapshot!(
-        "unknown_service",
-        docker.run(&repository, &["build-images", "alhpa", "gamma"]),
-        repository
-    );
+    snapshot!("unknown_service", docker.run(&repository, &["build-images", "alhpa", "gamma"]), repository);
     snapshot!(
         "unknown_edition",
         docker.run(&repository, &["build-images", "--edition", "simpel"]),
         repository
     );
-    snapshot!(
-        "bad_tag",
-        docker.run(&repository, &["compare", "--tag", "a b"]),
-        repository
-    );
+    snapshot!("bad_tag", docker.run(&repository, &["compare", "--tag", "a b"]), repository);
     assert_eq!(docker.calls(), Vec::<String>::new());
 }
 
@@ -120,22 +94,14 @@ fn unknown_names() {
 fn push_without_a_registry() {
     let repository = repository("fx");
     let docker = FakeDocker::new();
-    snapshot!(
-        "push_without_a_registry",
-        docker.run(&repository, &["build-images", "--push"]),
-        repository
-    );
+    snapshot!("push_without_a_registry", docker.run(&repository, &["build-images", "--push"]), repository);
     assert_eq!(docker.calls(), Vec::<String>::new());
 }
 
 #[test]
 fn outside_of_any_repository() {
     let (nowhere, docker) = (Folder::new(), FakeDocker::new());
-    snapshot!(
-        "outside_of_any_repository",
-        docker.run(&nowhere, &["compare"]),
-        nowhere
-    );
+    snapshot!("outside_of_any_repository", docker.run(&nowhere, &["compare"]), nowhere);
 }
 
 #[test]
@@ -175,39 +141,20 @@ optimized = "beta/Dockerfile.optimized"
 run = { tmpfs = ["tmp"] }
 "#,
     );
-    snapshot!(
-        "every_fault_of_a_manifest",
-        FakeDocker::new().run(&repository, &["compare"]),
-        repository
-    );
+    snapshot!("every_fault_of_a_manifest", FakeDocker::new().run(&repository, &["compare"]), repository);
 }
 
 #[test]
 fn a_manifest_that_is_no_toml() {
     let repository = repository("fx");
-    repository.write(
-        "xtask/images.toml",
-        "schema = 1\nproject = \"fixture\nversion = \"1\"\n",
-    );
-    snapshot!(
-        "a_manifest_that_is_no_toml",
-        FakeDocker::new().run(&repository, &["compare"]),
-        repository
-    );
+    repository.write("xtask/images.toml", "schema = 1\nproject = \"fixture\nversion = \"1\"\n");
+    snapshot!("a_manifest_that_is_no_toml", FakeDocker::new().run(&repository, &["compare"]), repository);
 }
 
 #[test]
 fn dry_run_prints_plan_and_definition() {
     let (repository, docker) = (on_stand_ins(), FakeDocker::new());
-    let args = [
-        "build-images",
-        "alpha",
-        "--variant",
-        "both",
-        "--edition",
-        "all",
-        "--dry-run",
-    ];
+    let args = ["build-images", "alpha", "--variant", "both", "--edition", "all", "--dry-run"];
     let output = xtask(&docker.folder.0.join("bin"), &repository, &args)
         .env("FAKE_DOCKER", &docker.folder.0)
         .env("SUTRA_VERSION", "2.0-optimized")
@@ -215,10 +162,7 @@ fn dry_run_prints_plan_and_definition() {
         .env("SSL_CERT_FILE", "/nowhere")
         .output()
         .unwrap();
-    assert!(
-        !support::told(&output, &repository).contains("secret@"),
-        "a proxy's password was printed"
-    );
+    assert!(!support::told(&output, &repository).contains("secret@"), "a proxy's password was printed");
     // Which bundle this machine has decides over the secret; it is no part of the plan's shape.
     let definition: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let target = &definition["target"]["alpha-enterprise-optimized"];
@@ -229,13 +173,7 @@ fn dry_run_prints_plan_and_definition() {
         definition["target"]["alpha-simple-original"]["contexts"]["debian:trixie-slim"],
         "target:upstream-debian"
     );
-    assert_eq!(
-        definition["group"]["default"]["targets"]
-            .as_array()
-            .unwrap()
-            .len(),
-        6
-    );
+    assert_eq!(definition["group"]["default"]["targets"].as_array().unwrap().len(), 6);
     insta::assert_snapshot!("dry_run_narration", String::from_utf8_lossy(&output.stderr));
     assert_eq!(docker.calls(), Vec::<String>::new());
 }
@@ -268,16 +206,8 @@ fn a_build_that_succeeds_moves_every_tag() {
          echo 'Error: No such image: x' >&2; exit 1;; esac\nfor args in",
     );
     docker.folder.write("bin/docker", &script);
-    snapshot!(
-        "a_build_that_succeeds",
-        docker.run(&repository, &["build-images"]),
-        repository
-    );
-    let tagged: Vec<String> = docker
-        .calls()
-        .into_iter()
-        .filter(|call| call.starts_with("tag "))
-        .collect();
+    snapshot!("a_build_that_succeeds", docker.run(&repository, &["build-images"]), repository);
+    let tagged: Vec<String> = docker.calls().into_iter().filter(|call| call.starts_with("tag ")).collect();
     assert_eq!(
         tagged,
         [
@@ -288,31 +218,18 @@ fn a_build_that_succeeds_moves_every_tag() {
         ]
     );
     assert!(!repository.0.join("target/xtask/journal.json").exists());
-    assert!(
-        repository
-            .read("target/xtask/logs/alpha-simple-optimized.log")
-            .contains("COPY alpha/hello")
-    );
+    assert!(repository.read("target/xtask/logs/alpha-simple-optimized.log").contains("COPY alpha/hello"));
 }
 
 #[test]
 fn a_build_that_fails_names_everything_and_moves_nothing() {
     let repository = on_stand_ins();
     repository.write("alpha/Dockerfile.optimized", FAILING_DOCKERFILE);
-    let docker = FakeDocker::new()
-        .alive()
-        .on("buildx bake*", 1, "", FAILURE)
-        .on("image rm *", 0, "", "");
-    snapshot!(
-        "a_build_that_fails",
-        docker.run(&repository, &["build-images", "--quiet"]),
-        repository
-    );
+    let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", FAILURE).on("image rm *", 0, "", "");
+    snapshot!("a_build_that_fails", docker.run(&repository, &["build-images", "--quiet"]), repository);
     assert!(docker.calls().iter().all(|call| !call.starts_with("tag ")));
     assert!(
-        repository
-            .read("target/xtask/logs/alpha-simple-optimized.log")
-            .contains("No such file or directory")
+        repository.read("target/xtask/logs/alpha-simple-optimized.log").contains("No such file or directory")
     );
 }
 
@@ -324,21 +241,11 @@ fn a_full_disk_is_the_environments_fault_and_is_not_tried_again() {
         "Tm8gc3BhY2UgbGVmdCBvbiBkZXZpY2UK",
     );
     assert!(full != FAILURE, "the transcript lost its last words");
-    let docker = FakeDocker::new()
-        .alive()
-        .on("buildx bake*", 1, "", &full)
-        .on("image rm *", 0, "", "");
+    let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", &full).on("image rm *", 0, "", "");
     let output = docker.run(&repository, &["build-images", "--quiet"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cause:  disk"));
-    assert_eq!(
-        docker
-            .calls()
-            .iter()
-            .filter(|call| call.starts_with("buildx bake"))
-            .count(),
-        1
-    );
+    assert_eq!(docker.calls().iter().filter(|call| call.starts_with("buildx bake")).count(), 1);
 }
 
 #[test]
@@ -350,19 +257,8 @@ fn a_network_that_fails_is_tried_three_times() {
         .on("buildx bake*", 1, "", text)
         .on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "")
         .on("image rm *", 0, "", "");
-    snapshot!(
-        "a_network_that_fails",
-        docker.run(&repository, &["build-images"]),
-        repository
-    );
-    assert_eq!(
-        docker
-            .calls()
-            .iter()
-            .filter(|call| call.starts_with("buildx bake"))
-            .count(),
-        3
-    );
+    snapshot!("a_network_that_fails", docker.run(&repository, &["build-images"]), repository);
+    assert_eq!(docker.calls().iter().filter(|call| call.starts_with("buildx bake")).count(), 3);
 }
 
 #[test]
@@ -373,11 +269,7 @@ fn an_old_buildx_is_named() {
         .on("buildx bake*", 1, "", "ERROR: invalid progress mode: rawjson\n")
         .on("buildx version*", 0, "github.com/docker/buildx v0.10.0 x\n", "")
         .on("image rm *", 0, "", "");
-    snapshot!(
-        "an_old_buildx_is_named",
-        docker.run(&repository, &["build-images"]),
-        repository
-    );
+    snapshot!("an_old_buildx_is_named", docker.run(&repository, &["build-images"]), repository);
 }
 
 #[test]
@@ -389,26 +281,14 @@ fn compare_in_every_format() {
     ]);
     let docker = FakeDocker::new()
         .alive()
-        .on(
-            "image inspect*",
-            1,
-            &images,
-            "Error: No such image: fx-beta:latest-simple\n",
-        )
+        .on("image inspect*", 1, &images, "Error: No such image: fx-beta:latest-simple\n")
         .on("history*", 0, &history(8_123_456), "");
     for format in ["table", "markdown", "json"] {
         let output = docker.run(&repository, &["compare", "--format", format]);
         snapshot!(format!("compare_{format}"), output, repository);
     }
     // History is asked for once: what an image holds never changes.
-    assert_eq!(
-        docker
-            .calls()
-            .iter()
-            .filter(|call| call.starts_with("history"))
-            .count(),
-        1
-    );
+    assert_eq!(docker.calls().iter().filter(|call| call.starts_with("history")).count(), 1);
 }
 
 #[test]

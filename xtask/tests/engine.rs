@@ -1,112 +1,14 @@
 //! What only a real engine can prove. Ignored in a plain `cargo test`; `cargo xtask ci` runs them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use support::{Folder, repository, told};
-
-/// The real docker, told to print English.
-fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().unwrap();
-    assert!(
-        output.status.success(),
-        "docker {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-/// A repository of its own image names, which builds on what the project's own run found and made.
-struct Site {
-    folder: Folder,
-    prefix: String,
-}
-
-impl Site {
-    fn new(test: &str) -> Site {
-        let prefix = format!("xt-{test}-{}", std::process::id());
-        let folder = repository(&prefix);
-        let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/xtask");
-        folder.write("target/xtask/keep", "");
-        for name in ["bases.json", "bootstrap/trixie/rootfs.tar"] {
-            let there = folder.0.join("target/xtask").join(name);
-            fs::create_dir_all(there.parent().unwrap()).unwrap();
-            if state.join(name).is_file() {
-                fs::hard_link(state.join(name), &there)
-                    .or_else(|_| fs::copy(state.join(name), &there).map(drop))
-                    .unwrap();
-            }
-        }
-        Site { folder, prefix }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(args).arg("--root").arg(&self.folder.0);
-        for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_REGISTRY"] {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    fn told(&self, output: &Output) -> String {
-        told(output, &self.folder)
-    }
-
-    /// Tags of this site with the images that they stand on, sorted.
-    fn tags(&self) -> Vec<(String, String)> {
-        let filter = format!("reference={}-*", self.prefix);
-        let text = docker(&[
-            "image",
-            "ls",
-            "--no-trunc",
-            "--format",
-            "{{.Repository}}:{{.Tag}} {{.ID}}",
-            "--filter",
-            &filter,
-        ]);
-        let mut tags: Vec<(String, String)> = text
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .map(|(tag, id)| (tag.to_owned(), id.to_owned()))
-            .collect();
-        tags.sort();
-        tags
-    }
-
-    fn tag_names(&self) -> Vec<String> {
-        self.tags()
-            .into_iter()
-            .map(|(tag, _)| tag.replace(&self.prefix, "P"))
-            .collect()
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let tags: Vec<String> = self.tags().into_iter().map(|(tag, _)| tag).collect();
-        if !tags.is_empty() {
-            Command::new("docker")
-                .args(["image", "rm", "--force"])
-                .args(&tags)
-                .output()
-                .ok();
-        }
-    }
-}
+use support::{Folder, Site, docker};
 
 const BOTH_BUILT: [&str; 4] = [
     "P-alpha:latest-optimized",
@@ -128,17 +30,11 @@ fn all_tags_move_or_none_does() {
     assert_eq!(site.tags(), before, "nothing changed, so nothing may move");
 
     site.folder.write("alpha/hello", "changed");
-    site.folder.write(
-        "beta/Dockerfile.optimized",
-        "FROM scratch\nCOPY beta/hello /hello\nCOPY beta/gone /gone\n",
-    );
+    site.folder
+        .write("beta/Dockerfile.optimized", "FROM scratch\nCOPY beta/hello /hello\nCOPY beta/gone /gone\n");
     let failed = site.run(&["build-images"]);
     assert_eq!(failed.status.code(), Some(1), "{}", site.told(&failed));
-    assert!(
-        site.told(&failed).contains("beta/Dockerfile.optimized:3"),
-        "{}",
-        site.told(&failed)
-    );
+    assert!(site.told(&failed).contains("beta/Dockerfile.optimized:3"), "{}", site.told(&failed));
     assert_eq!(site.tags(), before, "a failure moved a tag");
 
     let some = site.run(&["build-images", "--keep-going"]);
@@ -151,14 +47,9 @@ fn all_tags_move_or_none_does() {
 
 /// A docker that is the real one, until a command line fits `pattern`: it then kills its parent for good.
 fn deadly_docker(folder: &Folder, pattern: &str) -> std::path::PathBuf {
-    let real = String::from_utf8(
-        Command::new("sh")
-            .args(["-c", "command -v docker"])
-            .output()
-            .unwrap()
-            .stdout,
-    )
-    .unwrap();
+    let real =
+        String::from_utf8(Command::new("sh").args(["-c", "command -v docker"]).output().unwrap().stdout)
+            .unwrap();
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in {pattern}) kill -9 $PPID; exit 1 ;; esac\nexec {} \"$@\"\n",
         real.trim()
@@ -175,26 +66,11 @@ fn a_run_that_is_killed_between_two_tags_is_completed_by_the_next() {
     let site = Site::new("kill");
     let bin = deadly_docker(&site.folder, "tag*-beta:latest-simple-optimized");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let killed = site
-        .command(&["build-images"])
-        .env("PATH", path)
-        .output()
-        .unwrap();
-    assert_eq!(
-        killed.status.code(),
-        None,
-        "it was not killed: {}",
-        site.told(&killed)
-    );
+    let killed = site.command(&["build-images"]).env("PATH", path).output().unwrap();
+    assert_eq!(killed.status.code(), None, "it was not killed: {}", site.told(&killed));
     let half = site.tag_names();
-    assert!(
-        half.contains(&"P-alpha:latest-simple-optimized".to_owned()),
-        "{half:?}"
-    );
-    assert!(
-        !half.contains(&"P-beta:latest-simple-optimized".to_owned()),
-        "{half:?}"
-    );
+    assert!(half.contains(&"P-alpha:latest-simple-optimized".to_owned()), "{half:?}");
+    assert!(!half.contains(&"P-beta:latest-simple-optimized".to_owned()), "{half:?}");
     assert!(half.iter().any(|tag| tag.contains(":run-")), "{half:?}");
 
     // The next run builds something else, and still ends what the killed one began.
@@ -218,26 +94,17 @@ fn a_run_whose_images_are_gone_is_taken_back() {
     let journal = serde_json::json!({"temporary": [], "moves": [
         {"tag": tag, "to": other, "from": id},
         {"tag": before[1].0, "to": gone, "from": id}]});
-    site.folder
-        .write("target/xtask/journal.json", &journal.to_string());
+    site.folder.write("target/xtask/journal.json", &journal.to_string());
     let next = site.run(&["build-images", "beta"]);
     assert_eq!(next.status.code(), Some(0), "{}", site.told(&next));
-    assert!(
-        site.told(&next).contains("taking its moves back"),
-        "{}",
-        site.told(&next)
-    );
+    assert!(site.told(&next).contains("taking its moves back"), "{}", site.told(&next));
     assert_eq!(site.tags(), before);
 }
 
 /// Waits until a file holds a text; the process under test must not end before.
 fn wait_for(file: &Path, text: &str, child: &mut Child) {
     while !fs::read_to_string(file).unwrap_or_default().contains(text) {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "it ended before `{text}` was in {}",
-            file.display()
-        );
+        assert!(child.try_wait().unwrap().is_none(), "it ended before `{text}` was in {}", file.display());
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
@@ -246,25 +113,12 @@ fn wait_for(file: &Path, text: &str, child: &mut Child) {
 #[ignore = "needs an engine: cargo xtask ci"]
 fn an_interrupt_leaves_nothing_behind() {
     let site = Site::new("int");
-    site.folder.write(
-        "alpha/Dockerfile.optimized",
-        "FROM debian:trixie-slim\nRUN echo waiting && sleep 600\n",
-    );
-    let mut child = site
-        .command(&["build-images"])
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for(
-        &site.folder.0.join("target/xtask/logs/alpha-simple-optimized.log"),
-        "waiting",
-        &mut child,
-    );
-    Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
+    site.folder
+        .write("alpha/Dockerfile.optimized", "FROM debian:trixie-slim\nRUN echo waiting && sleep 600\n");
+    let mut child =
+        site.command(&["build-images"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for(&site.folder.0.join("target/xtask/logs/alpha-simple-optimized.log"), "waiting", &mut child);
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", site.told(&output));
     assert_eq!(site.tag_names(), Vec::<String>::new());
@@ -311,10 +165,7 @@ fn jobs_and_editions_and_variants_build_side_by_side() {
     let labels: serde_json::Value = serde_json::from_str(&labels).unwrap();
     assert_eq!(labels["org.opencontainers.image.version"], "2.0");
     assert_eq!(
-        (
-            &labels["fixture.images.edition"],
-            &labels["fixture.images.variant"]
-        ),
+        (&labels["fixture.images.edition"], &labels["fixture.images.variant"]),
         (&"community".into(), &"original".into())
     );
 }

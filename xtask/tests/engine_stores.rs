@@ -1,9 +1,5 @@
 //! The same image has the same size in both image stores, read by a second engine of the test's own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod support;
 
@@ -26,10 +22,7 @@ impl SecondEngine {
         // A network namespace of its own: a second daemon would take the first one's bridge away.
         let daemon = Command::new("unshare")
             .args(["--net", "dockerd"])
-            .env(
-                "PATH",
-                format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()),
-            )
+            .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
             .args([
                 "--config-file",
                 &path("daemon.json"),
@@ -38,12 +31,7 @@ impl SecondEngine {
                 "--exec-root",
                 &path("exec"),
             ])
-            .args([
-                "--pidfile",
-                &path("pid"),
-                "--host",
-                &format!("unix://{}", path("socket")),
-            ])
+            .args(["--pidfile", &path("pid"), "--host", &format!("unix://{}", path("socket"))])
             .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -75,10 +63,7 @@ impl SecondEngine {
 
 impl Drop for SecondEngine {
     fn drop(&mut self) {
-        Command::new("kill")
-            .arg(self.daemon.id().to_string())
-            .status()
-            .ok();
+        Command::new("kill").arg(self.daemon.id().to_string()).status().ok();
         self.daemon.wait().ok();
     }
 }
@@ -86,16 +71,7 @@ impl Drop for SecondEngine {
 fn compared(repository: &Folder, host: Option<&str>) -> serde_json::Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command
-        .args([
-            "compare",
-            "--format",
-            "json",
-            "--tag",
-            "latest",
-            "--edition",
-            "simple",
-            "--root",
-        ])
+        .args(["compare", "--format", "json", "--tag", "latest", "--edition", "simple", "--root"])
         .arg(&repository.0);
     if let Some(host) = host {
         command.env("DOCKER_HOST", host);
@@ -115,26 +91,14 @@ fn both_image_stores_give_the_same_number() {
         "alpha/Dockerfile.optimized",
         "FROM scratch AS base\nCOPY alpha/hello /dir/hello\nWORKDIR /work\nFROM base\nCOPY alpha/tree /\n",
     );
-    repository.write(
-        "alpha/Dockerfile.optimized.dockerignore",
-        "*\n!alpha/hello\n!alpha/tree\n",
-    );
-    repository.write(
-        &format!("alpha/tree/{}/file", "long".repeat(40)),
-        &"x".repeat(70_001),
-    );
+    repository.write("alpha/Dockerfile.optimized.dockerignore", "*\n!alpha/hello\n!alpha/tree\n");
+    repository.write(&format!("alpha/tree/{}/file", "long".repeat(40)), &"x".repeat(70_001));
     let tree = repository.0.join("alpha/tree");
     std::fs::hard_link(tree.join("long".repeat(40)).join("file"), tree.join("hard")).unwrap();
     std::os::unix::fs::symlink("hard", tree.join("soft")).unwrap();
     let shared = std::fs::read_to_string(repository.0.join("alpha/Dockerfile.optimized")).unwrap();
-    repository.write(
-        "beta/Dockerfile.optimized",
-        &(shared + "COPY alpha/hello /more\n"),
-    );
-    repository.write(
-        "beta/Dockerfile.optimized.dockerignore",
-        "*\n!alpha/hello\n!alpha/tree\n",
-    );
+    repository.write("beta/Dockerfile.optimized", &(shared + "COPY alpha/hello /more\n"));
+    repository.write("beta/Dockerfile.optimized.dockerignore", "*\n!alpha/hello\n!alpha/tree\n");
 
     let build = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["build-images", "--tag", "latest", "--edition", "simple", "--root"])
@@ -146,23 +110,11 @@ fn both_image_stores_give_the_same_number() {
 
     let engine = SecondEngine::start();
     let images = ["alpha", "beta"].map(|name| format!("{prefix}-{name}:latest-simple-optimized"));
-    let mut save = Command::new("docker")
-        .arg("save")
-        .args(&images)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let load = engine
-        .docker(&["load", "--quiet"])
-        .stdin(save.stdout.take().unwrap())
-        .output()
-        .unwrap();
+    let mut save = Command::new("docker").arg("save").args(&images).stdout(Stdio::piped()).spawn().unwrap();
+    let load = engine.docker(&["load", "--quiet"]).stdin(save.stdout.take().unwrap()).output().unwrap();
     assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
     save.wait().unwrap();
-    let driver = engine
-        .docker(&["info", "--format", "{{json .DriverStatus}}"])
-        .output()
-        .unwrap();
+    let driver = engine.docker(&["info", "--format", "{{json .DriverStatus}}"]).output().unwrap();
     assert!(
         String::from_utf8_lossy(&driver.stdout).contains("containerd"),
         "the second engine is on the classic store"
@@ -180,8 +132,5 @@ fn both_image_stores_give_the_same_number() {
 
     let mut command = Command::new("docker");
     command.args(["image", "rm", "--force"]).args(&images);
-    command
-        .args(["alpha", "beta"].map(|name| format!("{prefix}-{name}:latest-optimized")))
-        .output()
-        .ok();
+    command.args(["alpha", "beta"].map(|name| format!("{prefix}-{name}:latest-optimized"))).output().ok();
 }

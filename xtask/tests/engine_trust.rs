@@ -1,9 +1,5 @@
 //! A private CA reaches builds and stays out of images: with a CA and a server of the test's own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod support;
 
@@ -14,16 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use support::{Folder, repository, told};
 
 fn openssl(folder: &Folder, args: &[&str]) {
-    let output = Command::new("openssl")
-        .args(args)
-        .current_dir(&folder.0)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "openssl {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("openssl").args(args).current_dir(&folder.0).output().unwrap();
+    assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A web server whose certificate only the test's CA vouches for.
@@ -42,11 +30,7 @@ impl Server {
             .output()
             .unwrap();
         let address = String::from_utf8(bridge.stdout).unwrap().trim().to_owned();
-        let port = TcpListener::bind((address.as_str(), 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind((address.as_str(), 0)).unwrap().local_addr().unwrap().port();
         openssl(
             &folder,
             &[
@@ -102,10 +86,7 @@ impl Server {
             ],
         );
         let body = "it came through the private CA\n";
-        let head = format!(
-            "HTTP/1.0 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
+        let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         folder.write("hello", &(head + body));
         let process = Command::new("openssl")
             .args([
@@ -125,11 +106,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Server {
-            process,
-            folder,
-            url: format!("https://{address}:{port}/hello"),
-        }
+        Server { process, folder, url: format!("https://{address}:{port}/hello") }
     }
 }
 
@@ -142,16 +119,7 @@ impl Drop for Server {
 
 fn build(repository: &Folder, bundle: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args([
-            "build-images",
-            "alpha",
-            "--tag",
-            "latest",
-            "--edition",
-            "simple",
-            "--no-cache",
-            "--root",
-        ])
+        .args(["build-images", "alpha", "--tag", "latest", "--edition", "simple", "--no-cache", "--root"])
         .arg(&repository.0)
         .env("SSL_CERT_FILE", bundle)
         .output()
@@ -165,11 +133,7 @@ fn files(image: &str) -> Vec<String> {
     let exported = run(&["export", container.trim()]);
     run(&["rm", container.trim()]);
     let mut archive = tar::Archive::new(exported.as_slice());
-    archive
-        .entries()
-        .unwrap()
-        .map(|entry| entry.unwrap().path().unwrap().display().to_string())
-        .collect()
+    archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect()
 }
 
 #[test]
@@ -196,10 +160,7 @@ fn a_private_ca_reaches_the_build_and_no_layer_holds_it() {
             server.url
         ),
     );
-    let (key, stranger) = (
-        server.folder.0.join("ca.crt"),
-        server.folder.0.join("stranger.crt"),
-    );
+    let (key, stranger) = (server.folder.0.join("ca.crt"), server.folder.0.join("stranger.crt"));
     openssl(
         &server.folder,
         &[
@@ -222,36 +183,22 @@ fn a_private_ca_reaches_the_build_and_no_layer_holds_it() {
     let refused = build(&repository, &stranger);
     let text = told(&refused, &repository);
     assert_eq!(refused.status.code(), Some(3), "{text}");
-    assert!(
-        text.contains("cause:  certificate") && text.contains("SSL_CERT_FILE"),
-        "{text}"
-    );
+    assert!(text.contains("cause:  certificate") && text.contains("SSL_CERT_FILE"), "{text}");
 
     let built = build(&repository, &key);
     assert_eq!(built.status.code(), Some(0), "{}", told(&built, &repository));
 
     let image = format!("{prefix}-alpha:latest-simple-optimized");
-    let saved = Command::new("docker")
-        .args(["save", &image])
-        .output()
-        .unwrap()
-        .stdout;
+    let saved = Command::new("docker").args(["save", &image]).output().unwrap().stdout;
     let holds = |text: &[u8]| saved.windows(text.len()).any(|window| window == text);
-    assert!(
-        holds(b"it came through the private CA"),
-        "the image lacks what was downloaded"
-    );
+    assert!(holds(b"it came through the private CA"), "the image lacks what was downloaded");
     let certificate = server.folder.read("ca.crt");
     let body = certificate.lines().nth(3).unwrap();
     assert!(!holds(body.as_bytes()), "a layer holds the private CA");
     assert!(
-        !holds(b"ca-certificates.crt"),
-        "a layer holds a stub of the bundle"
+        !files(&image).iter().any(|path| path.ends_with("ca-certificates.crt")),
+        "a stub of the bundle is left"
     );
     let tags = [image, format!("{prefix}-alpha:latest-optimized")];
-    Command::new("docker")
-        .args(["image", "rm", "--force"])
-        .args(tags)
-        .output()
-        .ok();
+    Command::new("docker").args(["image", "rm", "--force"]).args(tags).output().ok();
 }

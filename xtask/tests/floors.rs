@@ -1,10 +1,6 @@
 //! Keeps the house in order: a floor imports only lower floors, processes start in one place, and no service's name
 //! stands in this crate.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,20 +24,11 @@ fn sources() -> Vec<(PathBuf, String)> {
     walk(&src, &mut paths);
     assert!(paths.len() > 30, "the sources were not found");
     let relative = |path: &Path| path.strip_prefix(&src).unwrap().to_owned();
-    paths
-        .iter()
-        .map(|path| (relative(path), fs::read_to_string(path).unwrap()))
-        .collect()
+    paths.iter().map(|path| (relative(path), fs::read_to_string(path).unwrap())).collect()
 }
 
 fn floor_of(path: &Path) -> Option<usize> {
-    let first = path
-        .components()
-        .next()?
-        .as_os_str()
-        .to_str()?
-        .trim_end_matches(".rs")
-        .to_owned();
+    let first = path.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs").to_owned();
     FLOORS.iter().position(|floor| *floor == first)
 }
 
@@ -51,10 +38,7 @@ fn floors_named(line: &str) -> Vec<usize> {
     let parts = code.split("crate::").skip(1).chain(code.split("xtask::").skip(1));
     parts
         .filter_map(|rest| {
-            let name: String = rest
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                .collect();
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
             FLOORS.iter().position(|floor| *floor == name)
         })
         .collect()
@@ -63,10 +47,7 @@ fn floors_named(line: &str) -> Vec<usize> {
 /// Climbing imports of one file.
 fn climbs(floor: usize, text: &str) -> Vec<String> {
     let climbing = |line: &&str| floors_named(line).into_iter().any(|named| named > floor);
-    text.lines()
-        .filter(climbing)
-        .map(|line| line.trim().to_owned())
-        .collect()
+    text.lines().filter(climbing).map(|line| line.trim().to_owned()).collect()
 }
 
 #[test]
@@ -74,27 +55,16 @@ fn no_import_climbs() {
     let mut found = Vec::new();
     for (path, text) in sources() {
         let Some(floor) = floor_of(&path) else { continue };
-        found.extend(
-            climbs(floor, &text)
-                .into_iter()
-                .map(|line| format!("{}: {line}", path.display())),
-        );
+        found.extend(climbs(floor, &text).into_iter().map(|line| format!("{}: {line}", path.display())));
         // `use crate::{a, b}` would hide floors from the reading above.
-        assert!(
-            !text.contains("crate::{"),
-            "{}: name each floor in a `use` of its own",
-            path.display()
-        );
+        assert!(!text.contains("crate::{"), "{}: name each floor in a `use` of its own", path.display());
     }
     assert!(found.is_empty(), "these lines climb:\n{}", found.join("\n"));
 }
 
 #[test]
 fn a_climbing_line_would_be_seen() {
-    assert_eq!(
-        climbs(0, "use crate::docker::Docker;\n// crate::cli"),
-        ["use crate::docker::Docker;"]
-    );
+    assert_eq!(climbs(0, "use crate::docker::Docker;\n// crate::cli"), ["use crate::docker::Docker;"]);
     assert_eq!(climbs(3, "use crate::docker::Docker;"), Vec::<String>::new());
 }
 
@@ -115,10 +85,7 @@ fn no_service_is_known_to_the_code() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("images.toml")).unwrap();
     let names: Vec<&str> = manifest
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("image = ")
-                .or_else(|| line.strip_prefix("compose = "))
-        })
+        .filter_map(|line| line.strip_prefix("image = ").or_else(|| line.strip_prefix("compose = ")))
         .map(|value| value.trim().trim_matches('"'))
         .collect();
     assert!(names.len() >= 6, "the manifest's names were not found");

@@ -19,7 +19,7 @@ from sutra_api.limits import LIMITS, Limits
 from sutra_api.rate import RateLimit
 from sutra_api.requests import LearnRequest, QueryReply, QueryRequest, StatsReply
 
-SERVICE = "sutra-api"
+SERVICE = "api"
 PORT = 8000
 
 # These two only tell the OpenAPI document how to sign in; the gate has looked at the key before.

@@ -69,7 +69,7 @@ def test_stats_and_health_show_the_editions_limits(door: Door, edition: str) -> 
         stats = client.get("/api/stats").json()
         health = client.get("/health").json()
     assert stats == {"edition": edition, "limits": limits, "storage": {"concepts": 3}}
-    assert (health["service"], health["edition"], health["limits"]) == ("sutra-api", edition, limits)
+    assert (health["service"], health["edition"], health["limits"]) == ("api", edition, limits)
     assert sorted(health["dependencies"]) == ["hybrid", "storage"]
 
 

@@ -18,11 +18,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error of any status.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
+        Self { status, code, message: message.into() }
     }
 
     /// 400: the request is understood and wrong.

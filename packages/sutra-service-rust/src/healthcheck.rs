@@ -13,19 +13,12 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// One line: what was not as it should be. Anything but a 200 within 3 seconds is an error.
 pub fn healthcheck(host: &str, port: u16) -> Result<(), String> {
     let address = reachable(host, port);
-    let status = exchange(address, Instant::now() + LIMIT).map_err(|error| {
-        format!(
-            "no healthy answer from {address} within {} s: {error}",
-            LIMIT.as_secs()
-        )
-    })?;
+    let status = exchange(address, Instant::now() + LIMIT)
+        .map_err(|error| format!("no healthy answer from {address} within {} s: {error}", LIMIT.as_secs()))?;
     let mut words = status.split(' ');
     match (words.next(), words.next()) {
         (Some(version), Some("200")) if version.starts_with("HTTP/1.") => Ok(()),
-        _ => Err(format!(
-            "{address} answered {:?} to GET /health, not 200",
-            status.trim_end()
-        )),
+        _ => Err(format!("{address} answered {:?} to GET /health, not 200", status.trim_end())),
     }
 }
 
@@ -43,18 +36,11 @@ fn reachable(host: &str, port: u16) -> SocketAddr {
 fn exchange(address: SocketAddr, deadline: Instant) -> std::io::Result<String> {
     let left = || {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            Err(std::io::ErrorKind::TimedOut.into())
-        } else {
-            Ok::<_, std::io::Error>(left)
-        }
+        if left.is_zero() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok::<_, std::io::Error>(left) }
     };
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
     stream.set_write_timeout(Some(left()?))?;
-    write!(
-        stream,
-        "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     let mut buffer = [0; 256];
     while !answer.contains(&b'\n') && answer.len() < 1024 {
@@ -64,11 +50,7 @@ fn exchange(address: SocketAddr, deadline: Instant) -> std::io::Result<String> {
             count => answer.extend_from_slice(&buffer[..count]),
         }
     }
-    Ok(String::from_utf8_lossy(&answer)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned())
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -31,17 +31,8 @@ impl Log for JsonLines {
     /// Libraries are heard from warnings up, unless all details were asked for.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let ours = metadata.target().starts_with("sutra");
-        let level = if ours {
-            self.level
-        } else {
-            self.level.min(LevelFilter::Warn)
-        };
-        metadata.level()
-            <= if self.level == LevelFilter::Trace {
-                self.level
-            } else {
-                level
-            }
+        let level = if ours { self.level } else { self.level.min(LevelFilter::Warn) };
+        metadata.level() <= if self.level == LevelFilter::Trace { self.level } else { level }
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -119,10 +110,7 @@ mod tests {
 
     #[test]
     fn libraries_are_quiet_below_warnings() {
-        let logger = JsonLines {
-            service: "storage",
-            level: LevelFilter::Debug,
-        };
+        let logger = JsonLines { service: "storage", level: LevelFilter::Debug };
         let enabled =
             |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
         assert!(enabled("sutra_storage_server::store", Level::Debug));

@@ -16,10 +16,7 @@ pub struct Application {
 impl Application {
     /// A service with these routes; it is ready as long as nothing else is said by [`Application::health`].
     pub fn new(router: Router) -> Self {
-        Self {
-            router: routes::own(router),
-            health: Box::new(|| Condition::Ready(Fields::default())),
-        }
+        Self { router: routes::own(router), health: Box::new(|| Condition::Ready(Fields::default())) }
     }
 
     /// Asks `condition` at every `/health`; it must answer at once, from memory.

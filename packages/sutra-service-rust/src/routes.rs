@@ -35,9 +35,7 @@ pub(crate) fn surround(front: Arc<Front>) -> Router {
 
 /// A service's own routes with the answers for what they do not know.
 pub(crate) fn own(router: Router) -> Router {
-    router
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
+    router.fallback(unknown_path).method_not_allowed_fallback(wrong_method)
 }
 
 async fn answer_health(State(front): State<Arc<Front>>) -> Response {
@@ -65,10 +63,7 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        format!(
-            "{method} is not for {}; the Allow header names what is",
-            uri.path()
-        ),
+        format!("{method} is not for {}; the Allow header names what is", uri.path()),
     )
 }
 
@@ -81,11 +76,7 @@ async fn guard(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(error) => ApiError::internal(format!("{method} {path}: {error}")).into_response(),
     };
-    let level = if path == "/health" {
-        log::Level::Debug
-    } else {
-        log::Level::Info
-    };
+    let level = if path == "/health" { log::Level::Debug } else { log::Level::Info };
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (status, method) = (response.status().as_u16(), method.as_str());
     log::log!(level, method, path = path.as_str(), status, duration_ms; "request");
@@ -108,18 +99,12 @@ mod tests {
 
     fn front(started: bool) -> Arc<Front> {
         let settings = Settings::from_environment("test", 1).expect("settings");
-        let front = Arc::new(Front {
-            settings,
-            application: OnceLock::new(),
-            stopping: AtomicBool::new(false),
-        });
+        let front =
+            Arc::new(Front { settings, application: OnceLock::new(), stopping: AtomicBool::new(false) });
         if started {
             let router = Router::new()
                 .route("/panic", get(|| async { panic!("on purpose") as &str }))
-                .route(
-                    "/count",
-                    post(|Json(body): Json<Body1>| async move { body.items.len().to_string() }),
-                )
+                .route("/count", post(|Json(body): Json<Body1>| async move { body.items.len().to_string() }))
                 .layer(axum::extract::DefaultBodyLimit::max(64));
             let set = front.application.set(Application::new(router));
             assert!(set.is_ok());
@@ -147,18 +132,12 @@ mod tests {
     #[tokio::test]
     async fn health_is_503_until_the_service_has_started() {
         let (status, body) = ask(&front(false), "GET", "/health", "").await;
-        assert_eq!(
-            (status, &body["status"], &body["service"]),
-            (503, &"starting".into(), &"test".into())
-        );
+        assert_eq!((status, &body["status"], &body["service"]), (503, &"starting".into(), &"test".into()));
         let (status, body) = ask(&front(false), "GET", "/count", "").await;
         assert_eq!((status, &body["error"]["code"]), (503, &"unavailable".into()));
 
         let (status, body) = ask(&front(true), "GET", "/health", "").await;
-        assert_eq!(
-            (status, &body["status"], &body["edition"]),
-            (200, &"ok".into(), &"simple".into())
-        );
+        assert_eq!((status, &body["status"], &body["edition"]), (200, &"ok".into(), &"simple".into()));
     }
 
     #[tokio::test]
@@ -167,10 +146,7 @@ mod tests {
         let application = Application::new(Router::new()).health(|| Condition::Failed("disk".into()));
         assert!(front.application.set(application).is_ok());
         let (status, body) = ask(&front, "GET", "/health", "").await;
-        assert_eq!(
-            (status, &body["status"], &body["reason"]),
-            (503, &"failed".into(), &"disk".into())
-        );
+        assert_eq!((status, &body["status"], &body["reason"]), (503, &"failed".into(), &"disk".into()));
     }
 
     #[tokio::test]
@@ -183,10 +159,7 @@ mod tests {
         let application = Application::new(Router::new()).health(move || Condition::Ready(fields.clone()));
         assert!(front.application.set(application).is_ok());
         let (_, body) = ask(&front, "GET", "/health", "").await;
-        assert_eq!(
-            (&body["status"], &body["dependencies"]),
-            (&"ok".into(), &"x".into())
-        );
+        assert_eq!((&body["status"], &body["dependencies"]), (&"ok".into(), &"x".into()));
     }
 
     #[tokio::test]
@@ -199,38 +172,17 @@ mod tests {
             ("POST", "/health", "", 405, "method_not_allowed", "/health"),
             ("GET", "/panic", "", 500, "internal_error", "log"),
             ("POST", "/count", "{", 400, "invalid_json", "EOF"),
-            (
-                "POST",
-                "/count",
-                "{\"items\":[1,300]}",
-                400,
-                "invalid_request",
-                "items[1]",
-            ),
-            (
-                "POST",
-                "/count",
-                "{\"items\":[],\"x\":1}",
-                400,
-                "invalid_request",
-                "unknown field `x`",
-            ),
+            ("POST", "/count", "{\"items\":[1,300]}", 400, "invalid_request", "items[1]"),
+            ("POST", "/count", "{\"items\":[],\"x\":1}", 400, "invalid_request", "unknown field `x`"),
             ("POST", "/count", &large, 413, "payload_too_large", "smaller"),
         ] {
             let (answered, body) = ask(&front, method, path, body).await;
             let message = body["error"]["message"].as_str().unwrap_or_default();
-            assert_eq!(
-                (answered, &body["error"]["code"]),
-                (status, &code.into()),
-                "{method} {path}"
-            );
+            assert_eq!((answered, &body["error"]["code"]), (status, &code.into()), "{method} {path}");
             assert!(message.contains(said), "{method} {path}: {message}");
         }
         let bare = Request::post("/count").body(Body::from("{}")).expect("request");
         let (status, body) = answer(&front, bare).await;
-        assert_eq!(
-            (status, &body["error"]["code"]),
-            (415, &"unsupported_media_type".into())
-        );
+        assert_eq!((status, &body["error"]["code"]), (415, &"unsupported_media_type".into()));
     }
 }

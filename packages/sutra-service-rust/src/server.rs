@@ -32,11 +32,7 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .map_err(|error| StartError::Environment(format!("cannot start threads: {error}")))?;
-    let front = Arc::new(Front {
-        settings,
-        application: OnceLock::new(),
-        stopping: AtomicBool::new(false),
-    });
+    let front = Arc::new(Front { settings, application: OnceLock::new(), stopping: AtomicBool::new(false) });
     let outcome = runtime.block_on(serve_until_stopped(front, start));
     runtime.shutdown_timeout(LAST_WORK);
     outcome
@@ -54,11 +50,7 @@ async fn serve_until_stopped(
     let mut serving = {
         let stop = stop.clone();
         let server = axum::serve(listener, surround(front.clone()));
-        tokio::spawn(
-            server
-                .with_graceful_shutdown(async move { stop.notified().await })
-                .into_future(),
-        )
+        tokio::spawn(server.with_graceful_shutdown(async move { stop.notified().await }).into_future())
     };
     let mut starting = tokio::task::spawn_blocking({
         let front = front.clone();
@@ -99,9 +91,7 @@ async fn serve_until_stopped(
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let (host, port) = (settings.host.as_str(), settings.port);
     let failed = |error: std::io::Error| {
-        StartError::Environment(format!(
-            "cannot listen on {host} port {port}: {error}; set HOST and PORT"
-        ))
+        StartError::Environment(format!("cannot listen on {host} port {port}: {error}; set HOST and PORT"))
     };
     let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?.to_string();
@@ -120,10 +110,7 @@ impl Signals {
         let handle = |kind| {
             signal(kind).map_err(|error| StartError::Environment(format!("cannot handle signals: {error}")))
         };
-        Ok(Self {
-            terminate: handle(SignalKind::terminate())?,
-            interrupt: handle(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: handle(SignalKind::terminate())?, interrupt: handle(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) -> &'static str {

@@ -41,11 +41,7 @@ impl Settings {
         let edition: String = variable("SUTRA_EDITION", "simple, community or enterprise")?
             .unwrap_or_else(|| "simple".to_owned());
         if !["simple", "community", "enterprise"].contains(&edition.as_str()) {
-            return Err(unusable(
-                "SUTRA_EDITION",
-                &edition,
-                "simple, community or enterprise",
-            ));
+            return Err(unusable("SUTRA_EDITION", &edition, "simple, community or enterprise"));
         }
         Ok(Self {
             service,
@@ -69,11 +65,7 @@ pub fn variable<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>, Set
         return Ok(None);
     };
     let value = value.to_string_lossy();
-    value
-        .trim()
-        .parse()
-        .map(Some)
-        .map_err(|_| unusable(name, &value, expected))
+    value.trim().parse().map(Some).map_err(|_| unusable(name, &value, expected))
 }
 
 fn unusable(name: &str, value: &str, expected: &str) -> SettingsError {

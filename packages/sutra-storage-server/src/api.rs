@@ -12,7 +12,7 @@ use sutra_service::{ApiError, Json};
 use crate::concept::{Batch, Concept, check_id};
 use crate::limits::Limits;
 use crate::records::{Operation, Outcome};
-use crate::search::Question;
+use crate::search::{Question, Results};
 use crate::store::Store;
 
 struct Shared {
@@ -52,10 +52,7 @@ async fn get_concept(
 ) -> Result<Json<Concept>, ApiError> {
     let id = id_of(id)?;
     let missing = unknown(&id);
-    blocking(move || app.store.concept(&id))
-        .await?
-        .map(Json)
-        .ok_or(missing)
+    blocking(move || app.store.concept(&id)).await?.map(Json).ok_or(missing)
 }
 
 async fn delete_concept(
@@ -70,10 +67,10 @@ async fn delete_concept(
     }
 }
 
-async fn search(State(app): App, Json(question): Json<Question>) -> Result<Json<Value>, ApiError> {
+async fn search(State(app): App, Json(question): Json<Question>) -> Result<Json<Results>, ApiError> {
     let search = question.check(&app.limits).map_err(ApiError::invalid)?;
     let results = blocking(move || app.store.search(&search)).await?;
-    Ok(Json(json!({"results": results})))
+    Ok(Json(Results { results }))
 }
 
 async fn stats(State(app): App) -> Result<Json<Value>, ApiError> {

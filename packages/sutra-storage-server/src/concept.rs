@@ -59,11 +59,7 @@ impl Batch {
             .concepts
             .into_iter()
             .enumerate()
-            .map(|(index, draft)| {
-                draft
-                    .check(limits)
-                    .map_err(|what| format!("concepts[{index}].{what}"))
-            })
+            .map(|(index, draft)| draft.check(limits).map_err(|what| format!("concepts[{index}].{what}")))
             .collect::<Result<_, _>>()?;
         refuse_duplicates(&concepts)?;
         Ok(concepts)
@@ -79,9 +75,7 @@ impl Draft {
             check_vector(vector, limits).map_err(|what| format!("vector {what}"))?;
         }
         if let Some(metadata) = &self.metadata {
-            let bytes = serde_json::to_vec(metadata)
-                .map_err(|error| format!("metadata: {error}"))?
-                .len();
+            let bytes = serde_json::to_vec(metadata).map_err(|error| format!("metadata: {error}"))?.len();
             if bytes > limits.metadata_bytes {
                 let most = limits.metadata_bytes;
                 return Err(format!(
@@ -89,12 +83,7 @@ impl Draft {
                 ));
             }
         }
-        Ok(Concept {
-            id,
-            text: self.text,
-            vector: self.vector,
-            metadata: self.metadata,
-        })
+        Ok(Concept { id, text: self.text, vector: self.vector, metadata: self.metadata })
     }
 }
 
@@ -117,9 +106,7 @@ pub(crate) fn check_text(text: &str, limits: &Limits) -> Result<(), String> {
     }
     if text.len() > limits.text_bytes {
         let (bytes, most) = (text.len(), limits.text_bytes);
-        return Err(format!(
-            "has {bytes} bytes; at most {most} are allowed (MAX_TEXT_BYTES)"
-        ));
+        return Err(format!("has {bytes} bytes; at most {most} are allowed (MAX_TEXT_BYTES)"));
     }
     Ok(())
 }
@@ -132,14 +119,10 @@ pub(crate) fn check_vector(vector: &[f32], limits: &Limits) -> Result<(), String
     }
     if count > limits.dimension {
         let most = limits.dimension;
-        return Err(format!(
-            "has {count} numbers; at most {most} are allowed (MAX_DIMENSION)"
-        ));
+        return Err(format!("has {count} numbers; at most {most} are allowed (MAX_DIMENSION)"));
     }
     if let Some(index) = vector.iter().position(|number| !number.is_finite()) {
-        return Err(format!(
-            "holds a number at [{index}] that is too large for a 32-bit float"
-        ));
+        return Err(format!("holds a number at [{index}] that is too large for a 32-bit float"));
     }
     if vector.iter().all(|&number| number == 0.0) {
         return Err("is all zero (as 32-bit floats) and so has no direction; leave it out".into());
@@ -165,9 +148,7 @@ mod tests {
     use super::*;
 
     fn check(json: &str) -> Result<Vec<Concept>, String> {
-        serde_json::from_str::<Batch>(json)
-            .map_err(|error| error.to_string())?
-            .check(&Limits::small())
+        serde_json::from_str::<Batch>(json).map_err(|error| error.to_string())?.check(&Limits::small())
     }
 
     #[test]
@@ -177,13 +158,7 @@ mod tests {
         )
         .expect("valid");
         assert_eq!(concepts[0].vector.as_deref(), Some(&[1.0, 0.5][..]));
-        assert_eq!(
-            concepts[0]
-                .metadata
-                .as_ref()
-                .map(|metadata| metadata["k"][0].clone()),
-            Some(1.into())
-        );
+        assert_eq!(concepts[0].metadata.as_ref().map(|metadata| metadata["k"][0].clone()), Some(1.into()));
         assert_eq!((concepts[1].id.len(), &concepts[1].vector), (36, &None));
     }
 
@@ -191,15 +166,9 @@ mod tests {
     fn what_is_wrong_is_named_with_its_item() {
         for (items, named) in [
             ("", "concepts is empty"),
-            (
-                r#"{"text":"a"},{"text":"a"},{"text":"a"},{"text":"a"}"#,
-                "has 4 items",
-            ),
+            (r#"{"text":"a"},{"text":"a"},{"text":"a"},{"text":"a"}"#, "has 4 items"),
             (r#"{"text":"a"},{"text":" \n"}"#, "concepts[1].text is empty"),
-            (
-                r#"{"text":"123456789012345678901"}"#,
-                "concepts[0].text has 21 bytes",
-            ),
+            (r#"{"text":"123456789012345678901"}"#, "concepts[0].text has 21 bytes"),
             (r#"{"text":"a","id":""}"#, "concepts[0].id is empty"),
             (r#"{"text":"a","id":"a\u0000"}"#, "control character"),
             (r#"{"text":"a","vector":[]}"#, "concepts[0].vector is empty"),
@@ -208,14 +177,8 @@ mod tests {
             (r#"{"text":"a","vector":[1,1e39]}"#, "number at [1]"),
             (r#"{"text":"a","vector":[1e999]}"#, "out of range"),
             (r#"{"text":"a","vector":[1,2,3,4,5]}"#, "has 5 numbers"),
-            (
-                r#"{"text":"a","metadata":{"k":"1234567890123456789012345"}}"#,
-                "concepts[0].metadata has 33",
-            ),
-            (
-                r#"{"text":"a","id":"x"},{"text":"b","id":"x"}"#,
-                "concepts[1].id \"x\" is also",
-            ),
+            (r#"{"text":"a","metadata":{"k":"1234567890123456789012345"}}"#, "concepts[0].metadata has 33"),
+            (r#"{"text":"a","id":"x"},{"text":"b","id":"x"}"#, "concepts[1].id \"x\" is also"),
             (r#"{"text":"a","colour":1}"#, "unknown field `colour`"),
             (r#"{"text":1}"#, "expected a string"),
             (r#"{"id":"a"}"#, "missing field `text`"),

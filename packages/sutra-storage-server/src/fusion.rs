@@ -13,10 +13,7 @@ pub(crate) fn fuse(rankings: &[Vec<String>]) -> Vec<(String, f32)> {
             *scores.entry(id).or_default() += 1.0 / (DAMPING + f32::from(rank));
         }
     }
-    let mut fused: Vec<_> = scores
-        .into_iter()
-        .map(|(id, score)| (id.to_owned(), score))
-        .collect();
+    let mut fused: Vec<_> = scores.into_iter().map(|(id, score)| (id.to_owned(), score)).collect();
     fused.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     fused
 }

@@ -65,14 +65,9 @@ pub(crate) fn open(
         .filter(LowerCaser)
         .filter(AsciiFoldingFilter)
         .build();
-    let settings = IndexSettings {
-        docstore_compression: Compressor::None,
-        ..IndexSettings::default()
-    };
-    let index = Index::builder()
-        .schema(schema)
-        .settings(settings)
-        .open_or_create(MmapDirectory::open(folder)?)?;
+    let settings = IndexSettings { docstore_compression: Compressor::None, ..IndexSettings::default() };
+    let index =
+        Index::builder().schema(schema).settings(settings).open_or_create(MmapDirectory::open(folder)?)?;
     index.tokenizers().register(ANALYZER, analyzer.clone());
     let sequence = index.load_metas()?.payload.and_then(|payload| {
         let (whose, sequence) = payload.split_once(':')?;
@@ -89,28 +84,14 @@ pub(crate) fn open(
         .memory_budget_per_thread(WRITER_BYTES)
         .build();
     let writer = index.writer_with_options(options)?;
-    let editor = TextEditor {
-        writer,
-        reader: reader.clone(),
-        fields,
-        identity,
-    };
-    Ok((
-        TextIndex {
-            reader,
-            analyzer,
-            fields,
-        },
-        editor,
-        sequence,
-    ))
+    let editor = TextEditor { writer, reader: reader.clone(), fields, identity };
+    Ok((TextIndex { reader, analyzer, fields }, editor, sequence))
 }
 
 fn schema() -> (Schema, Fields) {
     // Frequencies are what BM25 needs; positions would serve phrases, which nobody can ask for.
-    let words = TextFieldIndexing::default()
-        .set_tokenizer(ANALYZER)
-        .set_index_option(IndexRecordOption::WithFreqs);
+    let words =
+        TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
     let mut schema = Schema::builder();
     let id = schema.add_text_field("id", STRING | STORED);
     let text = schema.add_text_field("text", TextOptions::default().set_indexing_options(words));
@@ -135,9 +116,7 @@ impl TextIndex {
         top.into_iter()
             .map(|(score, address)| {
                 let document: TantivyDocument = searcher.doc(address)?;
-                let id = document
-                    .get_first(self.fields.id)
-                    .and_then(|value| value.as_str());
+                let id = document.get_first(self.fields.id).and_then(|value| value.as_str());
                 Ok((id.unwrap_or_default().to_owned(), score))
             })
             .collect()

@@ -45,12 +45,6 @@ fn positive(name: &str, default: usize) -> Result<usize, SettingsError> {
 impl Limits {
     /// Small limits, so that tests reach them.
     pub(crate) fn small() -> Self {
-        Self {
-            body_bytes: 4096,
-            batch: 3,
-            text_bytes: 20,
-            metadata_bytes: 30,
-            dimension: 4,
-        }
+        Self { body_bytes: 4096, batch: 3, text_bytes: 20, metadata_bytes: 30, dimension: 4 }
     }
 }

@@ -158,20 +158,13 @@ impl Records {
             numbers: transaction.open_table(NUMBERS)?,
             changes: BTreeMap::new(),
         };
-        let outcomes = operations
-            .iter()
-            .map(|operation| edit.apply(operation))
-            .collect::<Result<_, _>>()?;
+        let outcomes = operations.iter().map(|operation| edit.apply(operation)).collect::<Result<_, _>>()?;
         let changes = std::mem::take(&mut edit.changes);
         let mut sequence = number(&edit.numbers, SEQUENCE)?.unwrap_or_default();
         if changes.is_empty() {
             drop(edit);
             transaction.abort()?;
-            return Ok(Applied {
-                outcomes,
-                changes,
-                sequence,
-            });
+            return Ok(Applied { outcomes, changes, sequence });
         }
         sequence += 1;
         edit.numbers.insert(SEQUENCE, sequence)?;
@@ -183,18 +176,12 @@ impl Records {
             log.insert(sequence, json(&ids)?.as_slice())?;
         }
         transaction.commit()?;
-        Ok(Applied {
-            outcomes,
-            changes,
-            sequence,
-        })
+        Ok(Applied { outcomes, changes, sequence })
     }
 
     /// A view of one moment, which writes do not change.
     pub(crate) fn view(&self) -> Result<View, Error> {
-        Ok(View {
-            transaction: self.database.begin_read()?,
-        })
+        Ok(View { transaction: self.database.begin_read()? })
     }
 }
 
@@ -226,10 +213,7 @@ impl<'a> Edit<'_, 'a> {
         }
         let mut created = 0;
         for concept in concepts {
-            let body = json(&Body {
-                text: concept.text.clone(),
-                metadata: concept.metadata.clone(),
-            })?;
+            let body = json(&Body { text: concept.text.clone(), metadata: concept.metadata.clone() })?;
             let before = self.concepts.insert(concept.id.as_str(), body.as_slice())?;
             created += usize::from(before.is_none());
             drop(before);
@@ -244,10 +228,7 @@ impl<'a> Edit<'_, 'a> {
             }
             self.changes.insert(&concept.id, Some(concept));
         }
-        Ok(Outcome::Put {
-            created,
-            updated: concepts.len() - created,
-        })
+        Ok(Outcome::Put { created, updated: concepts.len() - created })
     }
 
     /// All vectors of the batch must have the dimension of the store; the first vector ever decides it.
@@ -260,11 +241,7 @@ impl<'a> Edit<'_, 'a> {
             };
             match dimension {
                 Some(dimension) if dimension != count => {
-                    let whose = if kept.is_some() {
-                        "this store keeps"
-                    } else {
-                        "this batch begins with"
-                    };
+                    let whose = if kept.is_some() { "this store keeps" } else { "this batch begins with" };
                     return Ok(Err(format!(
                         "concepts[{index}].vector has {count} numbers; {whose} vectors of {dimension}"
                     )));
@@ -291,17 +268,8 @@ impl View {
             return Ok(None);
         };
         let Body { text, metadata } = parse(body.value())?;
-        let vector = self
-            .transaction
-            .open_table(VECTORS)?
-            .get(id)?
-            .map(|bytes| numbers_of(bytes.value()));
-        Ok(Some(Concept {
-            id: id.to_owned(),
-            text,
-            vector,
-            metadata,
-        }))
+        let vector = self.transaction.open_table(VECTORS)?.get(id)?.map(|bytes| numbers_of(bytes.value()));
+        Ok(Some(Concept { id: id.to_owned(), text, vector, metadata }))
     }
 
     /// Calls `with` for the id and text of every concept, in the order of ids.
@@ -331,11 +299,7 @@ impl View {
     pub(crate) fn changed_since(&self, sequence: u64) -> Result<Option<Vec<String>>, Error> {
         let last = number(&self.transaction.open_table(NUMBERS)?, SEQUENCE)?.unwrap_or_default();
         let (mut ids, mut expected) = (Vec::new(), sequence);
-        for row in self
-            .transaction
-            .open_table(CHANGES)?
-            .range(sequence.saturating_add(1)..)?
-        {
+        for row in self.transaction.open_table(CHANGES)?.range(sequence.saturating_add(1)..)? {
             let (logged, changed) = row?;
             expected += 1;
             if logged.value() != expected {
@@ -352,12 +316,7 @@ fn number(table: &impl redb::ReadableTable<&'static str, u64>, name: &str) -> Re
 }
 
 fn numbers_of(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|bytes| f32::from_le_bytes(*bytes))
-        .collect()
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {

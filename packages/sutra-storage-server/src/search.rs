@@ -50,6 +50,13 @@ pub(crate) struct Hit {
     pub vector_score: Option<f32>,
 }
 
+/// The answer to a search, best first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Results {
+    /// At most as many as were asked for.
+    pub results: Vec<Hit>,
+}
+
 /// Scores by id.
 pub(crate) type Scores = HashMap<String, f32>;
 
@@ -69,11 +76,7 @@ impl Question {
         if let Some(vector) = &self.vector {
             check_vector(vector, limits).map_err(|what| format!("vector {what}"))?;
         }
-        Ok(Search {
-            text: self.text,
-            vector: self.vector,
-            limit,
-        })
+        Ok(Search { text: self.text, vector: self.vector, limit })
     }
 }
 
@@ -82,18 +85,13 @@ mod tests {
     use super::*;
 
     fn check(json: &str) -> Result<Search, String> {
-        serde_json::from_str::<Question>(json)
-            .map_err(|error| error.to_string())?
-            .check(&Limits::small())
+        serde_json::from_str::<Question>(json).map_err(|error| error.to_string())?.check(&Limits::small())
     }
 
     #[test]
     fn a_limit_has_a_default() {
         assert_eq!(check(r#"{"text":"a"}"#).map(|search| search.limit), Ok(10));
-        assert_eq!(
-            check(r#"{"vector":[1],"limit":100}"#).map(|search| search.limit),
-            Ok(100)
-        );
+        assert_eq!(check(r#"{"vector":[1],"limit":100}"#).map(|search| search.limit), Ok(100));
     }
 
     #[test]

@@ -70,8 +70,7 @@ impl Store {
         let indexed = records.numbers().map_err(damaged)?.sequence;
         let (vectors, mut vector_editor) = (Arc::new(Vectors::default()), VectorEditor::default());
         let view = records.view().map_err(damaged)?;
-        view.each_vector(|id, vector| vector_editor.put(id, vector))
-            .map_err(damaged)?;
+        view.each_vector(|id, vector| vector_editor.put(id, vector)).map_err(damaged)?;
         vector_editor.publish(&vectors);
 
         let failure = Failure::new(OnceLock::new());
@@ -85,14 +84,7 @@ impl Store {
         };
         let writer = Writer::start(hands)
             .map_err(|error| StartError::Environment(format!("cannot start the writer thread: {error}")))?;
-        Ok(Self {
-            place: place.clone(),
-            writer,
-            records,
-            text,
-            vectors,
-            failure,
-        })
+        Ok(Self { place: place.clone(), writer, records, text, vectors, failure })
     }
 
     /// Why nothing can be written any more, if that is so.
@@ -110,10 +102,7 @@ impl Store {
 
     /// One concept. Blocks.
     pub(crate) fn concept(&self, id: &str) -> Result<Option<Concept>, ApiError> {
-        self.records
-            .view()
-            .and_then(|view| view.concept(id))
-            .map_err(ApiError::internal)
+        self.records.view().and_then(|view| view.concept(id)).map_err(ApiError::internal)
     }
 
     /// Counts and numbers, and the bytes of all files. Blocks.
@@ -125,11 +114,7 @@ impl Store {
     /// Searches as asked. Blocks.
     pub(crate) fn search(&self, search: &Search) -> Result<Vec<Hit>, ApiError> {
         let both = search.text.is_some() && search.vector.is_some();
-        let depth = if both {
-            search.limit.max(FUSION_DEPTH)
-        } else {
-            search.limit
-        };
+        let depth = if both { search.limit.max(FUSION_DEPTH) } else { search.limit };
         let by_vector = match &search.vector {
             Some(vector) => self.nearest(vector, depth)?,
             None => Vec::new(),
@@ -144,12 +129,7 @@ impl Store {
             (Some(_), None) => by_text.clone(),
             _ => by_vector.clone(),
         };
-        self.hits(
-            ranking,
-            search.limit,
-            &by_text.into_iter().collect(),
-            &by_vector.into_iter().collect(),
-        )
+        self.hits(ranking, search.limit, &by_text.into_iter().collect(), &by_vector.into_iter().collect())
     }
 
     fn nearest(&self, vector: &[f32], depth: usize) -> Result<Vec<(String, f32)>, ApiError> {
@@ -244,9 +224,7 @@ fn open_index(place: &Place, records: &Records) -> Result<(TextIndex, TextEditor
         let failed = |error: &dyn std::fmt::Display| {
             StartError::Environment(format!("{} cannot be made: {error}", folder.display()))
         };
-        fs::remove_dir_all(&folder)
-            .and_then(|()| fs::create_dir(&folder))
-            .map_err(|error| failed(&error))?;
+        fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder)).map_err(|error| failed(&error))?;
         attempt().map_err(|error| failed(&error))
     })
 }

@@ -29,11 +29,7 @@ impl Vectors {
     /// the dimension of what is stored.
     pub(crate) fn nearest(&self, query: &[f32], limit: usize) -> Vec<(String, f32)> {
         let query = normalized(query);
-        let blocks = self
-            .published
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let blocks = self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut best: Vec<(f32, &Arc<str>)> = Vec::with_capacity(2 * limit);
         let order =
             |a: &(f32, &Arc<str>), b: &(f32, &Arc<str>)| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1));
@@ -48,19 +44,13 @@ impl Vectors {
         }
         best.sort_unstable_by(order);
         best.truncate(limit);
-        best.into_iter()
-            .map(|(cosine, id)| (id.to_string(), cosine.clamp(-1.0, 1.0)))
-            .collect()
+        best.into_iter().map(|(cosine, id)| (id.to_string(), cosine.clamp(-1.0, 1.0))).collect()
     }
 
     /// How many vectors searches see.
     #[cfg(test)]
     fn len(&self) -> usize {
-        let blocks = self
-            .published
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let blocks = self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
         blocks.iter().map(|block| block.ids.len()).sum()
     }
 }
@@ -123,28 +113,16 @@ impl Editor {
 
 /// Length 1, computed in 64 bits: squares of 32-bit floats overflow or vanish in 32.
 fn normalized(vector: &[f32]) -> Vec<f32> {
-    let length = vector
-        .iter()
-        .map(|&number| f64::from(number).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
     #[expect(clippy::cast_possible_truncation, reason = "a value between -1 and 1")]
-    vector
-        .iter()
-        .map(|&number| (f64::from(number) / length) as f32)
-        .collect()
+    vector.iter().map(|&number| (f64::from(number) / length) as f32).collect()
 }
 
 /// Eight sums side by side, which the compiler keeps in one or two registers.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0_f32; 8];
     let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
+    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
     for (x, y) in a_chunks.zip(b_chunks) {
         for lane in 0..8 {
             sums[lane] += x[lane] * y[lane];
@@ -164,12 +142,9 @@ mod tests {
     #[test]
     fn the_nearest_are_those_of_highest_cosine() {
         let (vectors, mut editor) = (Vectors::default(), Editor::default());
-        for (id, vector) in [
-            ("x", [5.0, 0.0]),
-            ("y", [0.0, 1e-30]),
-            ("xy", [1e30, 1e30]),
-            ("-x", [-1.0, 0.0]),
-        ] {
+        for (id, vector) in
+            [("x", [5.0, 0.0]), ("y", [0.0, 1e-30]), ("xy", [1e30, 1e30]), ("-x", [-1.0, 0.0])]
+        {
             editor.put(id, &vector);
         }
         editor.publish(&vectors);
@@ -213,11 +188,8 @@ mod tests {
             let id = format!("{:03}", state >> 8 & 1023);
             // More puts than removals at first, then the other way round, so that blocks appear and vanish.
             if state >> 20 & 7 < if step < 3000 { 6 } else { 2 } {
-                let vector = [
-                    f32::from((state >> 3 & 255) as u8) - 127.5,
-                    1.0,
-                    f32::from((state >> 11 & 255) as u8),
-                ];
+                let vector =
+                    [f32::from((state >> 3 & 255) as u8) - 127.5, 1.0, f32::from((state >> 11 & 255) as u8)];
                 editor.put(&id, &vector);
                 plain.insert(id, vector);
             } else {

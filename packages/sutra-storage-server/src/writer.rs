@@ -45,23 +45,18 @@ impl Writer {
     /// Starts the thread.
     pub(crate) fn start(mut hands: Hands) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || {
-                while let Some(first) = queue.blocking_recv() {
-                    let mut group = vec![first];
-                    while group.len() < QUEUE
-                        && let Ok(next) = queue.try_recv()
-                    {
-                        group.push(next);
-                    }
-                    hands.work(group);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            while let Some(first) = queue.blocking_recv() {
+                let mut group = vec![first];
+                while group.len() < QUEUE
+                    && let Ok(next) = queue.try_recv()
+                {
+                    group.push(next);
                 }
-            })?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-        })
+                hands.work(group);
+            }
+        })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Hands in one operation; the answer comes when it is on disk and can be found.

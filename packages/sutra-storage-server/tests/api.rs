@@ -1,9 +1,5 @@
 //! The contract, through real HTTP.
-#![allow(
-    clippy::expect_used,
-    dead_code,
-    reason = "a test that cannot go on has failed"
-)]
+#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -27,33 +23,18 @@ fn concepts_are_kept_replaced_and_removed() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     let (status, body) = server.post("/v1/concepts", &three());
-    assert_eq!(
-        (status, body),
-        (
-            200,
-            json!({"ids": ["cat", "dog", "tea"], "created": 3, "updated": 0})
-        )
-    );
+    assert_eq!((status, body), (200, json!({"ids": ["cat", "dog", "tea"], "created": 3, "updated": 0})));
 
     let (status, body) = server.get("/v1/concepts/cat");
     assert_eq!(status, 200);
     let expected = &three()["concepts"][0];
-    assert_eq!(
-        (&body["text"], &body["metadata"]),
-        (&expected["text"], &expected["metadata"])
-    );
+    assert_eq!((&body["text"], &body["metadata"]), (&expected["text"], &expected["metadata"]));
     assert_eq!(body["vector"], json!([1.0, 0.0, 0.0]));
 
     let change = json!({"concepts": [{"id": "cat", "text": "A lion roars"}, {"id": "new", "text": "News"}]});
     let (status, body) = server.post("/v1/concepts", &change);
-    assert_eq!(
-        (status, &body["created"], &body["updated"]),
-        (200, &json!(1), &json!(1))
-    );
-    assert_eq!(
-        server.get("/v1/concepts/cat").1,
-        json!({"id": "cat", "text": "A lion roars"})
-    );
+    assert_eq!((status, &body["created"], &body["updated"]), (200, &json!(1), &json!(1)));
+    assert_eq!(server.get("/v1/concepts/cat").1, json!({"id": "cat", "text": "A lion roars"}));
     assert_eq!(server.find("mat"), [""; 0]);
     assert_eq!(server.find("LION"), ["cat"]);
     let stats = server.get("/v1/stats").1;
@@ -63,10 +44,7 @@ fn concepts_are_kept_replaced_and_removed() {
     );
     assert!(stats["bytes_on_disk"].as_u64().is_some_and(|bytes| bytes > 0));
 
-    assert_eq!(
-        server.ask("DELETE", "/v1/concepts/dog", None),
-        (200, json!({"id": "dog", "deleted": true}))
-    );
+    assert_eq!(server.ask("DELETE", "/v1/concepts/dog", None), (200, json!({"id": "dog", "deleted": true})));
     assert_eq!(server.ask("DELETE", "/v1/concepts/dog", None).0, 404);
     assert_eq!(server.get("/v1/concepts/dog").0, 404);
     assert_eq!(server.find("dog garden"), [""; 0]);
@@ -78,12 +56,7 @@ fn concepts_are_kept_replaced_and_removed() {
 fn searches_by_text_by_vector_and_by_both() {
     let folder = folder();
     let server = start(folder.path(), &[]);
-    assert_eq!(
-        server
-            .post("/v1/search", &json!({"text": "cat", "vector": [1]}))
-            .1,
-        json!({"results": []})
-    );
+    assert_eq!(server.post("/v1/search", &json!({"text": "cat", "vector": [1]})).1, json!({"results": []}));
     server.post("/v1/concepts", &three());
 
     assert_eq!(server.find("cafe"), ["tea"], "accents and case do not matter");
@@ -91,10 +64,7 @@ fn searches_by_text_by_vector_and_by_both() {
     assert_eq!(ids(&body), ["cat", "dog"]);
     let hit = &body["results"][0];
     assert!(hit["score"].as_f64() > body["results"][1]["score"].as_f64());
-    assert_eq!(
-        (&hit["text_score"], &hit["vector_score"]),
-        (&hit["score"], &Value::Null)
-    );
+    assert_eq!((&hit["text_score"], &hit["vector_score"]), (&hit["score"], &Value::Null));
     assert_eq!(hit["metadata"], json!({"n": 1, "a": ["x"]}));
 
     let (_, body) = server.post("/v1/search", &json!({"vector": [0, 0, 0.5], "limit": 1}));
@@ -134,10 +104,7 @@ fn a_wrong_dimension_is_refused_with_its_whole_batch() {
     server.post("/v1/concepts", &three());
     refused(
         json!([{"id": "a", "text": "a"}, {"id": "b", "text": "b", "vector": [1, 2]}]),
-        &[
-            "concepts[1].vector has 2 numbers",
-            "this store keeps vectors of 3",
-        ],
+        &["concepts[1].vector has 2 numbers", "this store keeps vectors of 3"],
     );
     assert_eq!(server.get("/v1/concepts/a").0, 404);
     let (status, body) = server.post("/v1/search", &json!({"vector": [1, 2]}));
@@ -146,20 +113,13 @@ fn a_wrong_dimension_is_refused_with_its_whole_batch() {
     for id in ["cat", "dog", "tea"] {
         server.ask("DELETE", &format!("/v1/concepts/{id}"), None);
     }
-    refused(
-        json!([{"text": "a", "vector": [1]}]),
-        &["this store keeps vectors of 3"],
-    );
+    refused(json!([{"text": "a", "vector": [1]}]), &["this store keeps vectors of 3"]);
 }
 
 #[test]
 fn every_error_has_one_shape() {
     let folder = folder();
-    let limits = [
-        ("MAX_BODY_BYTES", "2000"),
-        ("MAX_BATCH", "2"),
-        ("MAX_TEXT_BYTES", "100"),
-    ];
+    let limits = [("MAX_BODY_BYTES", "2000"), ("MAX_BATCH", "2"), ("MAX_TEXT_BYTES", "100")];
     let server = start(folder.path(), &limits);
     let long = json!({"concepts": [{"text": "x".repeat(101)}]}).to_string();
     let large = json!({"concepts": [{"text": "x".repeat(3000)}]}).to_string();
@@ -169,14 +129,7 @@ fn every_error_has_one_shape() {
         ("PUT", post, "", 405, "method_not_allowed", post),
         ("GET", "/v1/concepts/none", "", 404, "not_found", "none"),
         ("GET", "/v1/concepts/%FF", "", 400, "invalid_request", "UTF-8"),
-        (
-            "DELETE",
-            "/v1/concepts/%00",
-            "",
-            400,
-            "invalid_request",
-            "control character",
-        ),
+        ("DELETE", "/v1/concepts/%00", "", 400, "invalid_request", "control character"),
         ("POST", post, "{\"concepts\":", 400, "invalid_json", "EOF"),
         ("POST", post, "[]", 400, "invalid_request", "expected struct"),
         (
@@ -187,14 +140,7 @@ fn every_error_has_one_shape() {
             "invalid_request",
             "concepts[1].text",
         ),
-        (
-            "POST",
-            post,
-            r#"{"concepts":[{"text":"a","x":1}]}"#,
-            400,
-            "invalid_request",
-            "concepts[0].x",
-        ),
+        ("POST", post, r#"{"concepts":[{"text":"a","x":1}]}"#, 400, "invalid_request", "concepts[0].x"),
         (
             "POST",
             post,
@@ -205,22 +151,11 @@ fn every_error_has_one_shape() {
         ),
         ("POST", post, &long, 400, "invalid_request", "MAX_TEXT_BYTES"),
         ("POST", post, &large, 413, "payload_too_large", "smaller"),
-        (
-            "POST",
-            "/v1/search",
-            "{}",
-            400,
-            "invalid_request",
-            "neither text nor vector",
-        ),
+        ("POST", "/v1/search", "{}", 400, "invalid_request", "neither text nor vector"),
     ] {
         let (answered, body) = server.ask(method, path, Some(body));
         let error = &body["error"];
-        assert_eq!(
-            (answered, &error["code"]),
-            (status, &json!(code)),
-            "{method} {path}: {body}"
-        );
+        assert_eq!((answered, &error["code"]), (status, &json!(code)), "{method} {path}: {body}");
         let message = error["message"].as_str().expect("a message");
         assert!(message.contains(says), "{method} {path}: {message}");
     }
@@ -234,28 +169,17 @@ fn ids_are_made_where_none_is_given_and_may_hold_anything_printable() {
     let odd = "a/b?c d#ü";
     let batch = json!({"concepts": [{"text": "one"}, {"text": "two"}, {"id": odd, "text": "three"}]});
     let (_, body) = server.post("/v1/concepts", &batch);
-    let made: Vec<&str> = body["ids"]
-        .as_array()
-        .expect("ids")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let made: Vec<&str> = body["ids"].as_array().expect("ids").iter().filter_map(Value::as_str).collect();
     assert_ne!(made[0], made[1]);
     assert_eq!(server.get(&format!("/v1/concepts/{}", made[1])).1["text"], "two");
-    assert_eq!(
-        server.get("/v1/concepts/a%2Fb%3Fc%20d%23%C3%BC").1["text"],
-        "three"
-    );
+    assert_eq!(server.get("/v1/concepts/a%2Fb%3Fc%20d%23%C3%BC").1["text"], "three");
     assert_eq!(server.find("three"), [odd]);
 }
 
 #[test]
 fn health_speaks_of_the_service() {
     let folder = folder();
-    let server = start(
-        folder.path(),
-        &[("SUTRA_EDITION", "community"), ("SUTRA_SERVICE_VERSION", "1.2.3")],
-    );
+    let server = start(folder.path(), &[("SUTRA_EDITION", "community"), ("SUTRA_SERVICE_VERSION", "1.2.3")]);
     let expected = json!({"status": "ok", "service": "storage", "version": "1.2.3", "edition": "community"});
     assert_eq!(server.get("/health"), (200, expected));
 }

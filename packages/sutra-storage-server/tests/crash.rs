@@ -1,9 +1,5 @@
 //! What survives a SIGKILL in the middle of writes: everything acknowledged, nothing twice, no half batch.
-#![allow(
-    clippy::expect_used,
-    dead_code,
-    reason = "a test that cannot go on has failed"
-)]
+#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -62,33 +58,18 @@ fn write_until_killed(folder: &Path, round: usize, acknowledgements: usize, sent
 fn check(server: &Server, sent: &Sent) -> usize {
     let mut kept = 0;
     for name in &sent.started {
-        let by_id: Vec<u16> = (0..BATCH)
-            .map(|item| server.get(&format!("/v1/concepts/{name}-{item}")).0)
-            .collect();
+        let by_id: Vec<u16> =
+            (0..BATCH).map(|item| server.get(&format!("/v1/concepts/{name}-{item}")).0).collect();
         let found = server.find(name);
         let whole = by_id.iter().all(|&status| status == 200);
-        assert!(
-            whole || by_id.iter().all(|&status| status == 404),
-            "half a batch: {name} {by_id:?}"
-        );
+        assert!(whole || by_id.iter().all(|&status| status == 404), "half a batch: {name} {by_id:?}");
         assert!(whole || !sent.acknowledged.contains(name), "lost: {name}");
-        assert_eq!(
-            found.len(),
-            if whole { BATCH } else { 0 },
-            "{name} found as {found:?}"
-        );
-        assert_eq!(
-            found.iter().collect::<BTreeSet<_>>().len(),
-            found.len(),
-            "twice: {found:?}"
-        );
+        assert_eq!(found.len(), if whole { BATCH } else { 0 }, "{name} found as {found:?}");
+        assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), found.len(), "twice: {found:?}");
         kept += if whole { BATCH } else { 0 };
     }
     let stats = server.get("/v1/stats").1;
-    assert_eq!(
-        (&stats["concepts"], &stats["vectors"]),
-        (&json!(kept), &json!(kept))
-    );
+    assert_eq!((&stats["concepts"], &stats["vectors"]), (&json!(kept), &json!(kept)));
     kept
 }
 
@@ -127,10 +108,7 @@ fn an_index_that_is_lost_or_damaged_is_made_anew() {
 
     for entry in std::fs::read_dir(&index).expect("list") {
         let path = entry.expect("entry").path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "idx" || extension == "term")
-        {
+        if path.extension().is_some_and(|extension| extension == "idx" || extension == "term") {
             std::fs::write(path, "nothing that an index would hold").expect("damage");
         }
     }
@@ -143,10 +121,7 @@ fn an_index_that_is_lost_or_damaged_is_made_anew() {
 fn an_index_that_lags_catches_up_and_one_that_is_ahead_is_made_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let (index, old) = (folder.path().join("index"), folder.path().join("old"));
-    let (records, old_records) = (
-        folder.path().join("concepts.redb"),
-        folder.path().join("old.redb"),
-    );
+    let (records, old_records) = (folder.path().join("concepts.redb"), folder.path().join("old.redb"));
     let server = start(folder.path(), &[]);
     server.post("/v1/concepts", &batch("first"));
     server.kill();

@@ -1,9 +1,5 @@
 //! How the program starts, refuses to, is checked and stops.
-#![allow(
-    clippy::expect_used,
-    dead_code,
-    reason = "a test that cannot go on has failed"
-)]
+#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
 
 mod support;
 
@@ -25,10 +21,7 @@ fn refused(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String)
     let log = String::from_utf8(output.stdout).expect("UTF-8");
     let last: Value = serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
     assert_eq!(last["level"], "error");
-    (
-        output.status.code(),
-        last["message"].as_str().expect("a message").to_owned(),
-    )
+    (output.status.code(), last["message"].as_str().expect("a message").to_owned())
 }
 
 fn folder() -> tempfile::TempDir {
@@ -47,10 +40,7 @@ fn a_wrong_environment_is_named() {
     ] {
         let (code, message) = refused(folder.path(), &[(name, value)]);
         assert_eq!(code, Some(2), "{message}");
-        assert!(
-            message.contains(&format!("{name}={value:?}")) && message.contains(says),
-            "{message}"
-        );
+        assert!(message.contains(&format!("{name}={value:?}")) && message.contains(says), "{message}");
     }
 }
 
@@ -59,18 +49,12 @@ fn a_dimension_that_is_configured_holds_from_the_start() {
     let folder = folder();
     let server = start(folder.path(), &[("DIMENSION", "2")]);
     assert_eq!(server.get("/v1/stats").1["dimension"], 2);
-    let (status, _) = server.post(
-        "/v1/concepts",
-        &json!({"concepts": [{"text": "a", "vector": [1]}]}),
-    );
+    let (status, _) = server.post("/v1/concepts", &json!({"concepts": [{"text": "a", "vector": [1]}]}));
     assert_eq!(status, 400);
     server.kill();
     let (code, message) = refused(folder.path(), &[("DIMENSION", "3")]);
     assert_eq!(code, Some(2));
-    assert!(
-        message.contains("DIMENSION=3") && message.contains("vectors of 2"),
-        "{message}"
-    );
+    assert!(message.contains("DIMENSION=3") && message.contains("vectors of 2"), "{message}");
     start(folder.path(), &[]);
 }
 
@@ -93,19 +77,11 @@ fn a_damaged_store_is_refused_and_left_as_it_is() {
     let whole = std::fs::read(&path).expect("read");
     let mut flipped = whole.clone();
     flipped[4096..].fill(0xA5);
-    for damage in [
-        b"not a store".repeat(1000),
-        whole[..whole.len() / 3].to_vec(),
-        flipped,
-        Vec::new(),
-    ] {
+    for damage in [b"not a store".repeat(1000), whole[..whole.len() / 3].to_vec(), flipped, Vec::new()] {
         std::fs::write(&path, &damage).expect("damage");
         let (code, message) = refused(folder.path(), &[]);
         assert_eq!(code, Some(1), "{message}");
-        assert!(
-            message.contains("concepts.redb") && message.contains("backup"),
-            "{message}"
-        );
+        assert!(message.contains("concepts.redb") && message.contains("backup"), "{message}");
     }
     std::fs::write(&path, &whole).expect("repair");
     let server = start(folder.path(), &[]);
@@ -127,12 +103,7 @@ fn the_health_check_tells_a_running_server_from_none() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     let port = server.address.rsplit(':').next().expect("a port").to_owned();
-    let check = || {
-        program(folder.path(), &[("PORT", &port)])
-            .arg("healthcheck")
-            .output()
-            .expect("run")
-    };
+    let check = || program(folder.path(), &[("PORT", &port)]).arg("healthcheck").output().expect("run");
     assert_eq!(check().status.code(), Some(0));
     server.kill();
     let output = check();
@@ -142,10 +113,7 @@ fn the_health_check_tells_a_running_server_from_none() {
 
 #[test]
 fn arguments_that_mean_nothing_are_refused() {
-    let output = program(Path::new("/nowhere"), &[])
-        .arg("--serve")
-        .output()
-        .expect("run");
+    let output = program(Path::new("/nowhere"), &[]).arg("--serve").output().expect("run");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("usage"));
 }
@@ -154,10 +122,7 @@ fn arguments_that_mean_nothing_are_refused() {
 fn a_signal_stops_it_and_what_was_kept_stays() {
     let folder = folder();
     let server = start(folder.path(), &[]);
-    server.post(
-        "/v1/concepts",
-        &json!({"concepts": [{"id": "a", "text": "stays"}]}),
-    );
+    server.post("/v1/concepts", &json!({"concepts": [{"id": "a", "text": "stays"}]}));
     // A connection without a request must not hold up the stop.
     let _idle = TcpStream::connect(&server.address).expect("connect");
     server.terminate();

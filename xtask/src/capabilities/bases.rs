@@ -78,11 +78,7 @@ pub fn choose(
 ) -> Result<Choice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
     let now = now();
-    let decided = |source, reason: String| Choice {
-        source,
-        reason,
-        decided: now,
-    };
+    let decided = |source, reason: String| Choice { source, reason, decided: now };
     let choice = match mode {
         Mode::Upstream => decided(Source::Upstream, "asked for with --bases".into()),
         Mode::StandIn => decided(Source::StandIn, "asked for with --bases".into()),
@@ -115,10 +111,7 @@ pub fn remembered(repository: &Repository) -> Option<Choice> {
 }
 
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn ask(upstreams: &[&Upstream], docker: &Docker, builder: Option<&str>) -> Result<(Source, String)> {
@@ -128,16 +121,10 @@ fn ask(upstreams: &[&Upstream], docker: &Docker, builder: Option<&str>) -> Resul
         };
         let why = error_line(&said).unwrap_or(said);
         let class = classify(&why, "");
-        if matches!(
-            class,
-            FailureClass::RateLimit | FailureClass::Disk | FailureClass::Engine
-        ) {
+        if matches!(class, FailureClass::RateLimit | FailureClass::Disk | FailureClass::Engine) {
             return Err(Unfit::new(
                 format!("cannot get at {} ({}): {why}", upstream.reference, class.name()),
-                format!(
-                    "{}, or build on stand-ins with `--bases stand-in`",
-                    class.remedy()
-                ),
+                format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy()),
             )
             .into());
         }
@@ -160,13 +147,10 @@ fn brief(error: &str) -> String {
 /// # Errors
 /// When the tool is missing and may not be installed, or fails.
 pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
-    let suites = manifest
-        .upstreams
-        .iter()
-        .filter_map(|upstream| match &upstream.stand_in {
-            StandIn::Bootstrap { suite } => Some(suite),
-            StandIn::Dockerfile { .. } => None,
-        });
+    let suites = manifest.upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
+        StandIn::Bootstrap { suite } => Some(suite),
+        StandIn::Dockerfile { .. } => None,
+    });
     for suite in suites {
         let dir = context.repository.bootstrap(suite);
         if dir.join(ROOT_FS).is_file() {
@@ -175,9 +159,9 @@ pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
         if find("mmdebstrap").is_none() {
             install_bootstrapper(context)?;
         }
-        context.terminal.say(format!(
-            "Making the stand-in for Debian {suite} from its packages (half a minute) …"
-        ));
+        context
+            .terminal
+            .say(format!("Making the stand-in for Debian {suite} from its packages (half a minute) …"));
         mmdebstrap(&context.docker.runner, suite, &dir, manifest.source_date_epoch)?;
     }
     Ok(())
@@ -198,13 +182,8 @@ fn install_bootstrapper(context: &Context) -> Result<()> {
     let machine = Machine::detect(&docker.runner)?;
     let packages = ["mmdebstrap", "debian-archive-keyring"];
     let steps = provision::install(&machine, &packages).map_err(|error| Unfit::new(error.to_string(), ""))?;
-    provision::execute(
-        &steps,
-        docker,
-        &context.repository.engine_log(),
-        &context.terminal,
-    )
-    .map_err(Unfit::from_error)
+    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
+        .map_err(Unfit::from_error)
 }
 
 /// As `debian:*-slim` is made: the essential packages without manual pages, translations and documents, licences kept.
@@ -216,13 +195,8 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         .env("SOURCE_DATE_EPOCH", epoch.to_string())
         .args(["--quiet", "--variant=minbase"])
         .args(
-            [
-                "/usr/share/man/*",
-                "/usr/share/locale/*",
-                "/usr/share/doc/*",
-                "/usr/share/info/*",
-            ]
-            .map(|path| format!("--dpkgopt=path-exclude={path}")),
+            ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*"]
+                .map(|path| format!("--dpkgopt=path-exclude={path}")),
         )
         .arg("--dpkgopt=path-include=/usr/share/doc/*/copyright")
         .arg(suite)
@@ -230,16 +204,11 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
     if let Err(error) = cmd.read() {
         files::remove(&partial)?;
         let class = classify(&error.tail, "");
-        let remedy = if class == FailureClass::Build {
-            FailureClass::Network.remedy()
-        } else {
-            class.remedy()
-        };
-        return Err(Unfit::new(
-            format!("the stand-in for Debian {suite} cannot be made: {error}"),
-            remedy,
-        )
-        .into());
+        let remedy =
+            if class == FailureClass::Build { FailureClass::Network.remedy() } else { class.remedy() };
+        return Err(
+            Unfit::new(format!("the stand-in for Debian {suite} cannot be made: {error}"), remedy).into()
+        );
     }
     std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
 }
@@ -276,10 +245,7 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
 fn toolchain_of_cargo() -> Option<String> {
     let cargo = std::path::PathBuf::from(std::env::var_os("CARGO")?);
     let sysroot = cargo.parent()?.parent()?;
-    sysroot
-        .join("lib/rustlib")
-        .is_dir()
-        .then(|| sysroot.display().to_string())
+    sysroot.join("lib/rustlib").is_dir().then(|| sysroot.display().to_string())
 }
 
 /// The name of a host folder in plans.

@@ -51,21 +51,13 @@ pub fn compare(
             Some((image_ref, image)) => {
                 let layers = sizes.layers(image)?;
                 optimized_layers.extend(layers.into_iter().map(|layer| (layer.diff_id, layer.bytes)));
-                Some(Measured {
-                    image: image_ref,
-                    id: image.id.clone(),
-                    bytes: sizes.bytes(image)?,
-                })
+                Some(Measured { image: image_ref, id: image.id.clone(), bytes: sizes.bytes(image)? })
             }
         };
         let promised = service.sizes(edition);
         let original = match (built(Variant::Original), promised.guide_original) {
             (Some((image_ref, image)), _) => Original::Built {
-                measured: Measured {
-                    image: image_ref,
-                    id: image.id.clone(),
-                    bytes: sizes.bytes(image)?,
-                },
+                measured: Measured { image: image_ref, id: image.id.clone(), bytes: sizes.bytes(image)? },
                 stand_in: image.label(&bases_label(&manifest.project)) == Some(Source::StandIn.name()),
             },
             (None, Some(bytes)) => Original::Guide { bytes },
@@ -134,20 +126,9 @@ impl<'a> Sizes<'a> {
     fn load(docker: &'a Docker, repository: &'a Repository) -> Result<Self> {
         let text = files::read_if_there(&repository.layer_cache())?.unwrap_or_default();
         // A cache that cannot be read is an empty one.
-        let cache = serde_json::from_str::<Cache>(&text)
-            .ok()
-            .filter(|cache| cache.schema == 1);
-        let cache = cache.unwrap_or(Cache {
-            schema: 1,
-            images: BTreeMap::new(),
-        });
-        Ok(Sizes {
-            docker,
-            repository,
-            cache,
-            store: None,
-            changed: false,
-        })
+        let cache = serde_json::from_str::<Cache>(&text).ok().filter(|cache| cache.schema == 1);
+        let cache = cache.unwrap_or(Cache { schema: 1, images: BTreeMap::new() });
+        Ok(Sizes { docker, repository, cache, store: None, changed: false })
     }
 
     fn store(&mut self) -> Result<Store> {
@@ -171,12 +152,7 @@ impl<'a> Sizes<'a> {
     }
 
     fn layers(&mut self, image: &Image) -> Result<Vec<Layer>> {
-        if let Some(layers) = self
-            .cache
-            .images
-            .get(&image.id)
-            .and_then(|known| known.layers.clone())
-        {
+        if let Some(layers) = self.cache.images.get(&image.id).and_then(|known| known.layers.clone()) {
             return Ok(layers);
         }
         let told = match self.store()? {

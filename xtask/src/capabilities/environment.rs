@@ -20,10 +20,7 @@ pub struct Unfit {
 impl Unfit {
     /// From words; the remedy may be empty where `what` holds it.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Unfit {
-        Unfit {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
+        Unfit { what: what.into(), remedy: remedy.into() }
     }
 
     /// From an error whose text says what to do.
@@ -35,11 +32,7 @@ impl Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        if self.remedy.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "\n  remedy: {}", self.remedy)
-        }
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\n  remedy: {}", self.remedy) }
     }
 }
 
@@ -75,13 +68,8 @@ pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     let steps = Machine::detect(&docker.runner)
         .and_then(|machine| provision::plan(facts, &machine))
         .map_err(Unfit::from_error)?;
-    provision::execute(
-        &steps,
-        docker,
-        &context.repository.engine_log(),
-        &context.terminal,
-    )
-    .map_err(Unfit::from_error)
+    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
+        .map_err(Unfit::from_error)
 }
 
 /// Makes sure that Buildx is there and new enough. Asked before a build where it can be mended on the way, else after

@@ -101,11 +101,8 @@ fn versions(facts: &Facts) -> Vec<Check> {
         Some(_) => tool("Docker Engine", facts.engine, LEAST_ENGINE),
         None => {
             let installed = find("dockerd").is_some();
-            let found = if installed {
-                "installed, version unknown while it is silent"
-            } else {
-                "no daemon answers"
-            };
+            let found =
+                if installed { "installed, version unknown while it is silent" } else { "no daemon answers" };
             Check::new(
                 "Docker Engine",
                 State::Missing,
@@ -137,19 +134,11 @@ fn daemon(facts: &Facts) -> Check {
 
 fn buildkit(facts: &Facts, context: &Context) -> Result<Check> {
     if facts.engine.is_none() || facts.buildx.is_none() {
-        return Ok(Check::new(
-            "BuildKit",
-            State::Unknown,
-            "needs an engine and Buildx",
-            None,
-        ));
+        return Ok(Check::new("BuildKit", State::Unknown, "needs an engine and Buildx", None));
     }
     let output = context.docker.cmd(["buildx", "inspect"]).capture()?;
     let value = |key: &str| {
-        let line = output
-            .stdout
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(key));
+        let line = output.stdout.lines().find_map(|line| line.trim().strip_prefix(key));
         line.map(|rest| rest.trim_start_matches(':').trim().to_owned())
     };
     let running = value("Status").is_some_and(|status| status == "running");
@@ -175,17 +164,8 @@ fn disk(facts: &Facts, context: &Context) -> Result<Check> {
             None,
         ));
     };
-    let text = context
-        .docker
-        .runner
-        .cmd("df")
-        .args(["--output=avail", "--block-size=1", root])
-        .read()?;
-    let free = text
-        .lines()
-        .last()
-        .and_then(|line| line.trim().parse().ok())
-        .map(Bytes);
+    let text = context.docker.runner.cmd("df").args(["--output=avail", "--block-size=1", root]).read()?;
+    let free = text.lines().last().and_then(|line| line.trim().parse().ok()).map(Bytes);
     Ok(match free {
         None => Check::new("free disk", State::Unknown, "df gave no number", None),
         Some(free) if free >= LEAST_FREE => {
@@ -203,19 +183,11 @@ fn disk(facts: &Facts, context: &Context) -> Result<Check> {
 /// Where bases come from, and one real step that uses the network: a broken bridge is seen nowhere else.
 fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<Check>> {
     if !builds {
-        return Ok(vec![Check::new(
-            "networked RUN",
-            State::Unknown,
-            "needs an engine and Buildx",
-            None,
-        )]);
+        return Ok(vec![Check::new("networked RUN", State::Unknown, "needs an engine and Buildx", None)]);
     }
     let upstreams: Vec<_> = manifest.upstreams.iter().collect();
     let policy = Policy::default();
-    let quiet = Context {
-        terminal: context.terminal.clone().quiet(),
-        ..context.clone()
-    };
+    let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // The doctor asks afresh: what was remembered may be the fault.
     crate::system::files::remove(&context.repository.base_choice())?;
     let choice = bases::choose(Mode::Auto, &upstreams, None, &quiet)?;
@@ -223,12 +195,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         Source::Upstream => "upstream images",
         Source::StandIn => "stand-ins from Debian packages",
     };
-    let mut checks = vec![Check::new(
-        "bases",
-        State::Info,
-        format!("{from} ({})", choice.reason),
-        None,
-    )];
+    let mut checks = vec![Check::new("bases", State::Info, format!("{from} ({})", choice.reason), None)];
     if choice.source == Source::StandIn
         && let Err(error) = bases::bootstrap(manifest, context)
     {
@@ -243,12 +210,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let world = produce::world_of(&upstreams, choice.source, context)?;
     crate::system::files::create_dir(&context.repository.logs())?;
     let Some(probe) = plan::network_probe(manifest, &world, &context.repository) else {
-        checks.push(Check::new(
-            "networked RUN",
-            State::Unknown,
-            "no declared base can try it",
-            None,
-        ));
+        checks.push(Check::new("networked RUN", State::Unknown, "no declared base can try it", None));
         return Ok(checks);
     };
     let outcome = run::run(&probe, &policy, &quiet)?;
@@ -273,10 +235,7 @@ fn trust(trust: &Trust) -> [Check; 2] {
         [] => "none set".to_owned(),
         names => format!("builds get {}", names.join(", ")),
     };
-    [
-        Check::new("private CA", State::Info, bundle, None),
-        Check::new("proxy", State::Info, proxies, None),
-    ]
+    [Check::new("private CA", State::Info, bundle, None), Check::new("proxy", State::Info, proxies, None)]
 }
 
 #[cfg(test)]
@@ -287,20 +246,13 @@ mod tests {
     fn a_bare_machine_is_told_everything_at_once() {
         let checks = versions(&Facts::default());
         assert_eq!(checks.len(), 4);
-        assert!(
-            checks
-                .iter()
-                .all(|check| check.state == State::Missing && check.remedy.is_some())
-        );
+        assert!(checks.iter().all(|check| check.state == State::Missing && check.remedy.is_some()));
         assert_eq!(daemon(&Facts::default()).state, State::Missing);
     }
 
     #[test]
     fn an_old_plugin_is_named_with_the_least_version() {
-        let facts = Facts {
-            buildx: Some(Version::new(0, 10)),
-            ..Facts::default()
-        };
+        let facts = Facts { buildx: Some(Version::new(0, 10)), ..Facts::default() };
         assert_eq!(versions(&facts)[1].found, "0.10.0, needs 0.13.0 or newer");
     }
 }

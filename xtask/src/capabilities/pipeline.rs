@@ -26,41 +26,17 @@ pub enum Action {
 
 /// The steps, cheapest first, and what needs images after what builds them.
 pub fn steps() -> Vec<Step> {
-    let cargo = |name, args| Step {
-        name,
-        action: Action::Cargo(args),
-    };
+    let cargo = |name, args| Step { name, action: Action::Cargo(args) };
     vec![
         cargo("format", &["fmt", "--all", "--check"]),
         cargo(
             "lints",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--locked",
-                "--quiet",
-                "--",
-                "-D",
-                "warnings",
-            ],
+            &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
         ),
-        Step {
-            name: "images",
-            action: Action::Build(&Variant::ALL),
-        },
-        Step {
-            name: "tests of services in their images' builds",
-            action: Action::ServiceTests,
-        },
+        Step { name: "images", action: Action::Build(&Variant::ALL) },
+        Step { name: "tests of services in their images' builds", action: Action::ServiceTests },
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
-        cargo(
-            "tests",
-            &["test", "--workspace", "--locked", "--", "--include-ignored"],
-        ),
-        Step {
-            name: "sizes",
-            action: Action::Sizes,
-        },
+        cargo("tests", &["test", "--workspace", "--locked", "--", "--include-ignored"]),
+        Step { name: "sizes", action: Action::Sizes },
     ]
 }

@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::build::plan::PlannedImage;
 use super::context::Context;
+use super::environment::Unfit;
 use crate::docker::classify::{classify, is_transient};
+use crate::domain::failure::FailureClass;
 use crate::domain::image_ref::{ImageRef, Registry};
 
 /// A tag that a registry has now.
@@ -38,12 +40,28 @@ fn push_one(tag: &ImageRef, context: &Context) -> Result<String> {
     loop {
         match context.docker.push(tag) {
             Err(error) if tries < 3 && is_transient(classify(&format!("{error:#}"), "")) => {
-                context
-                    .terminal
-                    .warn(format!("the push of {tag} failed, trying again: {error:#}"));
+                context.terminal.warn(format!("the push of {tag} failed, trying again: {error:#}"));
                 tries += 1;
             }
-            other => return other,
+            Err(error) => return Err(refused(tag, &error)),
+            Ok(digest) => return Ok(digest),
         }
     }
+}
+
+/// A registry that does not answer, or does not let one in, is the environment's fault; what was built stays built.
+fn refused(tag: &ImageRef, error: &anyhow::Error) -> anyhow::Error {
+    let text = format!("{error:#}");
+    let denied = ["denied", "unauthorized", "authentication required", "no basic auth"]
+        .iter()
+        .any(|sign| text.contains(sign));
+    let class = classify(&text, "");
+    let remedy = match class {
+        _ if denied => "sign in with `docker login` to the registry; what was built is kept".to_owned(),
+        FailureClass::Build => {
+            "see what the registry said; what was built is kept, so the next run only pushes".to_owned()
+        }
+        class => format!("{}; what was built is kept", class.remedy()),
+    };
+    Unfit::new(format!("cannot push {tag}: {text}"), remedy).into()
 }

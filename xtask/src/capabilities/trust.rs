@@ -24,11 +24,8 @@ const PROXY_VARIABLES: [&str; 10] = [
 ];
 
 /// Where distributions keep the bundle of trusted certificates.
-const BUNDLES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
+const BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
 /// The certificates that Debian's `ca-certificates` brings, one file each.
 const DISTRIBUTED: &str = "/usr/share/ca-certificates/mozilla";
@@ -49,12 +46,9 @@ impl Trust {
     /// Looks at the environment and the system's bundle.
     pub fn detect() -> Trust {
         let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        Trust::from_machine(
-            named.as_deref(),
-            &BUNDLES.map(Path::new),
-            Path::new(DISTRIBUTED),
-            |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()),
-        )
+        Trust::from_machine(named.as_deref(), &BUNDLES.map(Path::new), Path::new(DISTRIBUTED), |name| {
+            std::env::var_os(name).is_some_and(|value| !value.is_empty())
+        })
     }
 
     fn from_machine(
@@ -67,38 +61,24 @@ impl Trust {
         let bundle = match named {
             // Somebody named a bundle: that is what they want trusted, unless it is the system's own.
             Some(path) if path.is_file() && Some(path) != system => Some(path.to_owned()),
-            _ => system
-                .filter(|path| has_more_than(path, distributed))
-                .map(Path::to_owned),
+            _ => system.filter(|path| has_more_than(path, distributed)).map(Path::to_owned),
         };
-        Trust {
-            bundle,
-            proxies: PROXY_VARIABLES.into_iter().filter(|name| is_set(name)).collect(),
-        }
+        Trust { bundle, proxies: PROXY_VARIABLES.into_iter().filter(|name| is_set(name)).collect() }
     }
 
     /// The secrets that every target gets.
     pub fn secrets(&self) -> Vec<String> {
-        self.bundle
-            .iter()
-            .map(|path| format!("id={SECRET},src={}", path.display()))
-            .collect()
+        self.bundle.iter().map(|path| format!("id={SECRET},src={}", path.display())).collect()
     }
 
     /// The build arguments that every target gets; bake fills them in from the environment.
     pub fn args(&self) -> BTreeMap<String, String> {
-        self.proxies
-            .iter()
-            .map(|name| ((*name).to_owned(), format!("${{{name}}}")))
-            .collect()
+        self.proxies.iter().map(|name| ((*name).to_owned(), format!("${{{name}}}"))).collect()
     }
 
     /// The variables that [`Trust::args`] refer to.
     pub fn variables(&self) -> BTreeMap<String, Variable> {
-        self.proxies
-            .iter()
-            .map(|name| ((*name).to_owned(), Variable::default()))
-            .collect()
+        self.proxies.iter().map(|name| ((*name).to_owned(), Variable::default())).collect()
     }
 }
 
@@ -114,10 +94,7 @@ fn has_more_than(bundle: &Path, distributed: &Path) -> bool {
         .filter_map(|entry| files::read(&entry.ok()?.path()).ok())
         .flat_map(|text| certificates(&text))
         .collect();
-    !known.is_empty()
-        && certificates(&text)
-            .iter()
-            .any(|certificate| !known.contains(certificate))
+    !known.is_empty() && certificates(&text).iter().any(|certificate| !known.contains(certificate))
 }
 
 /// The base64 bodies of the certificates in a PEM text (RFC 7468), without white space.

@@ -72,11 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let registry = registry_to_push_to(args)?;
     let policy = Policy {
-        options: Options {
-            no_cache: args.no_cache,
-            pull: args.pull,
-            builder: args.builder.clone(),
-        },
+        options: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
     };
@@ -95,11 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     for tag in &pushed {
         println!("pushed {}  {}", tag.tag, tag.digest);
     }
-    if produced.failures.is_empty() {
-        Ok(())
-    } else {
-        Err(BuildFailed(produced.failures).into())
-    }
+    if produced.failures.is_empty() { Ok(()) } else { Err(BuildFailed(produced.failures).into()) }
 }
 
 /// Where to push, when that was asked for: known before anything is built.
@@ -126,19 +118,10 @@ fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Con
     let upstreams = plan::upstreams(manifest, request, &context.repository);
     let world = produce::world_of(&upstreams, source, context)?;
     let plan = plan::plan(manifest, request, &world, &context.repository);
-    context.terminal.say(format!(
-        "Would build {} images on {} bases:",
-        plan.images.len(),
-        source.name()
-    ));
+    context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
     for image in &plan.images {
         let tags: Vec<String> = image.tags.iter().map(ToString::to_string).collect();
-        context.terminal.say(format!(
-            "  {} from {} as {}",
-            image.target,
-            image.dockerfile,
-            tags.join(", ")
-        ));
+        context.terminal.say(format!("  {} from {} as {}", image.target, image.dockerfile, tags.join(", ")));
     }
     println!("{}", serde_json::to_string_pretty(&plan.definition)?);
     Ok(())

@@ -63,16 +63,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         };
         terminal.say(format!("{mark}  {seconds:>5} s  {name}"));
     }
-    let failed: Vec<&str> = summary
-        .iter()
-        .filter(|(_, passed, _)| !passed)
-        .map(|(name, ..)| *name)
-        .collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        bail!("failed: {}", failed.join(", "))
-    }
+    let failed: Vec<&str> = summary.iter().filter(|(_, passed, _)| !passed).map(|(name, ..)| *name).collect();
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
 }
 
 fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
@@ -89,32 +81,17 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     match &step.action {
         Action::Cargo(args) => {
             let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-            let cmd = context
-                .docker
-                .runner
-                .cmd(cargo)
-                .dir(context.repository.root())
-                .args(args.iter().copied());
-            if cmd.inherit()? {
-                Ok(())
-            } else {
-                bail!("`cargo {}` failed", args.join(" "))
-            }
+            let cmd =
+                context.docker.runner.cmd(cargo).dir(context.repository.root()).args(args.iter().copied());
+            if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
         }
-        Action::Build(variants) => produce::produce(
-            manifest,
-            &request(variants)?,
-            Mode::Auto,
-            &Policy::default(),
-            context,
-        )
-        .map(drop),
+        Action::Build(variants) => {
+            produce::produce(manifest, &request(variants)?, Mode::Auto, &Policy::default(), context).map(drop)
+        }
         Action::ServiceTests => {
             let request = request(&[crate::domain::variant::Variant::Optimized])?;
             let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
-            context
-                .terminal
-                .say(format!("{count} services tested in their images' builds"));
+            context.terminal.say(format!("{count} services tested in their images' builds"));
             Ok(())
         }
         Action::Sizes => {
@@ -127,11 +104,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 .filter(|row| !row.verdict.is_goal())
                 .map(|row| row.service.as_str())
                 .collect();
-            if above.is_empty() {
-                Ok(())
-            } else {
-                bail!("above goal or missing: {}", above.join(", "))
-            }
+            if above.is_empty() { Ok(()) } else { bail!("above goal or missing: {}", above.join(", ")) }
         }
     }
 }

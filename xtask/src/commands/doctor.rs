@@ -28,25 +28,17 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let checks = examine(&manifest, context)?;
     match args.format {
-        Format::Json => println!(
-            "{}",
-            serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "checks": checks}))?
-        ),
+        Format::Json => {
+            println!("{}", serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "checks": checks}))?)
+        }
         Format::Table | Format::Markdown => print!("{}", lines(&checks, &context.terminal)),
     }
-    let missing: Vec<&str> = checks
-        .iter()
-        .filter(|check| check.state == State::Missing)
-        .map(|check| check.name)
-        .collect();
+    let missing: Vec<&str> =
+        checks.iter().filter(|check| check.state == State::Missing).map(|check| check.name).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Unfit::new(
-        format!("this machine lacks: {}", missing.join(", ")),
-        "as listed above",
-    )
-    .into())
+    Err(Unfit::new(format!("this machine lacks: {}", missing.join(", ")), "as listed above").into())
 }
 
 fn lines(checks: &[Check], terminal: &Terminal) -> String {

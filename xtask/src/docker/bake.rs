@@ -120,10 +120,6 @@ impl Docker {
             cmd = cmd.arg("--builder").arg(builder);
         }
         let output = cmd.arg("-").stdin(format!("FROM {reference}\n")).capture()?;
-        Ok(if output.success() {
-            Ok(())
-        } else {
-            Err(output.stderr)
-        })
+        Ok(if output.success() { Ok(()) } else { Err(output.stderr) })
     }
 }

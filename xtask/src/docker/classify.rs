@@ -4,10 +4,7 @@ use crate::domain::failure::FailureClass;
 
 /// Texts by class, most specific first: a certificate error also speaks of a failed request.
 const SIGNS: [(FailureClass, &[&str]); 6] = [
-    (
-        FailureClass::Disk,
-        &["no space left on device", "disk quota exceeded"],
-    ),
+    (FailureClass::Disk, &["no space left on device", "disk quota exceeded"]),
     (
         FailureClass::Engine,
         &[
@@ -19,13 +16,7 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
     ),
     (
         FailureClass::RateLimit,
-        &[
-            "429 too many requests",
-            "toomanyrequests",
-            "rate limit",
-            "http error 429",
-            "status code 429",
-        ],
+        &["429 too many requests", "toomanyrequests", "rate limit", "http error 429", "status code 429"],
     ),
     (
         FailureClass::Certificate,
@@ -76,13 +67,7 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
     ),
     (
         FailureClass::Memory,
-        &[
-            "exit code: 137",
-            "out of memory",
-            "cannot allocate memory",
-            "oom-kill",
-            "signal: 9, sigkill",
-        ],
+        &["exit code: 137", "out of memory", "cannot allocate memory", "oom-kill", "signal: 9, sigkill"],
     ),
 ];
 
@@ -92,9 +77,7 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
 pub fn classify(error: &str, log_tail: &str) -> FailureClass {
     for text in [error, log_tail] {
         let text = text.to_lowercase();
-        let found = SIGNS
-            .iter()
-            .find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
+        let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
         if let Some((class, _)) = found {
             return *class;
         }
@@ -114,11 +97,7 @@ mod tests {
     #[test]
     fn real_messages_find_their_class() {
         for (error, log, class) in [
-            (
-                "failed to copy files: write /x: no space left on device",
-                "",
-                FailureClass::Disk,
-            ),
+            ("failed to copy files: write /x: no space left on device", "", FailureClass::Disk),
             (
                 "process \"/bin/sh -c pip install x\" did not complete successfully: exit code: 1",
                 "OSError: [Errno 28] No space left on device",
@@ -154,16 +133,8 @@ mod tests {
                 "",
                 FailureClass::Memory,
             ),
-            (
-                "exit code: 100",
-                "Temporary failure resolving 'mirror.example'",
-                FailureClass::Network,
-            ),
-            (
-                "exit code: 101",
-                "error[E0308]: mismatched types",
-                FailureClass::Build,
-            ),
+            ("exit code: 100", "Temporary failure resolving 'mirror.example'", FailureClass::Network),
+            ("exit code: 101", "error[E0308]: mismatched types", FailureClass::Build),
         ] {
             assert_eq!(classify(error, log), class, "{error} / {log}");
         }
@@ -172,12 +143,9 @@ mod tests {
     #[test]
     fn only_the_network_is_worth_another_try() {
         assert!(is_transient(FailureClass::Network));
-        for class in [
-            FailureClass::Build,
-            FailureClass::Disk,
-            FailureClass::Certificate,
-            FailureClass::RateLimit,
-        ] {
+        for class in
+            [FailureClass::Build, FailureClass::Disk, FailureClass::Certificate, FailureClass::RateLimit]
+        {
             assert!(!is_transient(class));
         }
     }

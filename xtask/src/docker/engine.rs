@@ -87,11 +87,7 @@ impl Docker {
         let Ok(info) = serde_json::from_str::<Info>(&output.stdout) else {
             let client = self.cmd(["--version"]).capture()?.stdout;
             let silence = Some(first_line(&output.stderr));
-            return Ok(Facts {
-                client: Version::find(&client),
-                silence,
-                ..Facts::default()
-            });
+            return Ok(Facts { client: Version::find(&client), silence, ..Facts::default() });
         };
         let mut facts = facts_of(&info);
         if facts.engine.is_none() && facts.silence.is_none() {
@@ -102,9 +98,7 @@ impl Docker {
 
     /// Whether a daemon answers; cheaper than [`Docker::facts`].
     pub fn answers(&self) -> bool {
-        self.cmd(["version", "--format", "{{.Server.Version}}"])
-            .read()
-            .is_ok()
+        self.cmd(["version", "--format", "{{.Server.Version}}"]).read().is_ok()
     }
 
     /// How the daemon stores images.
@@ -113,9 +107,7 @@ impl Docker {
     /// When no daemon answers.
     pub fn store(&self) -> Result<Store, ProcessError> {
         let text = self.cmd(["info", "--format", "{{json .DriverStatus}}"]).read()?;
-        Ok(store_of(
-            serde_json::from_str::<Vec<Vec<String>>>(&text).ok().as_deref(),
-        ))
+        Ok(store_of(serde_json::from_str::<Vec<Vec<String>>>(&text).ok().as_deref()))
     }
 }
 
@@ -133,33 +125,20 @@ fn facts_of(info: &Info) -> Facts {
         engine,
         store: engine.map(|_| store_of(info.driver_status.as_deref())),
         data_root: Some(info.docker_root_dir.clone()).filter(|dir| !dir.is_empty()),
-        silence: info
-            .server_errors
-            .as_ref()
-            .and_then(|errors| errors.first().cloned()),
+        silence: info.server_errors.as_ref().and_then(|errors| errors.first().cloned()),
     }
 }
 
 /// `docker info` names the driver type only on the containerd store (moby, daemon/info.go).
 fn store_of(driver_status: Option<&[Vec<String>]>) -> Store {
     let is_containerd = driver_status.is_some_and(|pairs| {
-        pairs
-            .iter()
-            .any(|pair| pair.len() == 2 && pair[0] == "driver-type" && pair[1].contains("containerd"))
+        pairs.iter().any(|pair| pair.len() == 2 && pair[0] == "driver-type" && pair[1].contains("containerd"))
     });
-    if is_containerd {
-        Store::Containerd
-    } else {
-        Store::Classic
-    }
+    if is_containerd { Store::Containerd } else { Store::Classic }
 }
 
 fn first_line(text: &str) -> String {
-    text.lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("docker said nothing")
-        .trim()
-        .to_owned()
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("docker said nothing").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -183,9 +162,6 @@ mod tests {
         let text = r#"{"ServerErrors":["Cannot connect to the Docker daemon"],"ClientInfo":{"Version":"28.2.2","Plugins":null}}"#;
         let facts = facts_of(&serde_json::from_str(text).unwrap());
         assert!(facts.engine.is_none() && facts.store.is_none() && facts.buildx.is_none());
-        assert_eq!(
-            facts.silence.as_deref(),
-            Some("Cannot connect to the Docker daemon")
-        );
+        assert_eq!(facts.silence.as_deref(), Some("Cannot connect to the Docker daemon"));
     }
 }

@@ -118,11 +118,7 @@ impl Stream {
 
     /// What came as plain text: bake's own account of a failure.
     pub fn text(&self) -> String {
-        format!(
-            "{}{}",
-            self.frames.text,
-            String::from_utf8_lossy(&self.frames.line)
-        )
+        format!("{}{}", self.frames.text, String::from_utf8_lossy(&self.frames.line))
     }
 
     fn take(&mut self, message: Message, events: &mut Vec<Event>) {
@@ -154,10 +150,7 @@ impl Stream {
         let target = step.owner.clone().unwrap_or_default();
         if vertex.started.is_some() && !step.started {
             step.started = true;
-            events.push(Event::Started {
-                target: target.clone(),
-                step: step.name.clone(),
-            });
+            events.push(Event::Started { target: target.clone(), step: step.name.clone() });
         }
         if vertex.completed.is_none() || step.ended {
             return;
@@ -167,20 +160,11 @@ impl Stream {
         said(step, &target, &rest, events);
         if !vertex.error.is_empty() {
             let (targets, tail) = (step.targets.clone(), step.tail.clone());
-            events.push(Event::Failed {
-                targets,
-                step: step.name.clone(),
-                error: vertex.error,
-                tail,
-            });
+            events.push(Event::Failed { targets, step: step.name.clone(), error: vertex.error, tail });
         } else if step.name == "exporting to image" {
             events.push(Event::Exported { target });
         } else {
-            events.push(Event::Done {
-                target,
-                step: step.name.clone(),
-                cached: vertex.cached,
-            });
+            events.push(Event::Done { target, step: step.name.clone(), cached: vertex.cached });
         }
     }
 }
@@ -188,13 +172,8 @@ impl Stream {
 fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
     let text = String::from_utf8_lossy(line);
     // Progress bars overwrite their line: only what was left standing is worth a line of log.
-    let text = text
-        .trim_end_matches(['\n', '\r'])
-        .rsplit('\r')
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned();
+    let text =
+        text.trim_end_matches(['\n', '\r']).rsplit('\r').next().unwrap_or_default().trim_end().to_owned();
     if text.is_empty() {
         return;
     }
@@ -202,10 +181,7 @@ fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
         step.tail.remove(0);
     }
     step.tail.push(text.clone());
-    events.push(Event::Said {
-        target: target.to_owned(),
-        line: text,
-    });
+    events.push(Event::Said { target: target.to_owned(), line: text });
 }
 
 /// `[api build 2/5] RUN x` is the step `[build 2/5] RUN x` of target `api`; `[api] exporting to image` is the target's end.
@@ -307,10 +283,7 @@ ERROR: failed to solve: exit code: 1
 "#;
 
     fn said(line: &str) -> Event {
-        Event::Said {
-            target: "api".into(),
-            line: line.into(),
-        }
+        Event::Said { target: "api".into(), line: line.into() }
     }
 
     #[test]
@@ -321,10 +294,7 @@ ERROR: failed to solve: exit code: 1
         assert_eq!(
             expected,
             [
-                Event::Started {
-                    target: "api".into(),
-                    step: step.clone()
-                },
+                Event::Started { target: "api".into(), step: step.clone() },
                 said("one"),
                 said("two"),
                 Event::Failed {
@@ -337,11 +307,8 @@ ERROR: failed to solve: exit code: 1
         );
         for size in [1, 2, 3, 7, 64] {
             let mut stream = Stream::default();
-            let events: Vec<Event> = PRETTY
-                .as_bytes()
-                .chunks(size)
-                .flat_map(|chunk| stream.push(chunk))
-                .collect();
+            let events: Vec<Event> =
+                PRETTY.as_bytes().chunks(size).flat_map(|chunk| stream.push(chunk)).collect();
             assert_eq!(events, expected, "in pieces of {size}");
             assert_eq!(stream.text(), whole.text());
         }
@@ -351,14 +318,8 @@ ERROR: failed to solve: exit code: 1
     fn the_plain_text_names_line_and_instruction() {
         let mut stream = Stream::default();
         stream.push(PRETTY.as_bytes());
-        assert_eq!(
-            failed_instruction(&stream.text()),
-            Some((14, "RUN echo x && \\".into()))
-        );
-        assert_eq!(
-            error_line(&stream.text()).as_deref(),
-            Some("failed to solve: exit code: 1")
-        );
+        assert_eq!(failed_instruction(&stream.text()), Some((14, "RUN echo x && \\".into())));
+        assert_eq!(error_line(&stream.text()).as_deref(), Some("failed to solve: exit code: 1"));
     }
 
     #[test]

@@ -54,12 +54,7 @@ pub struct Config {
 impl Image {
     /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&str> {
-        self.config
-            .as_ref()?
-            .labels
-            .as_ref()?
-            .get(name)
-            .map(String::as_str)
+        self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
     }
 
     /// Digests of the unpacked layers, base first.
@@ -88,10 +83,8 @@ impl Docker {
             return Ok(BTreeMap::new());
         }
         let output = self.cmd(["image", "inspect"]).args(references).capture()?;
-        let unexpected = output
-            .stderr
-            .lines()
-            .find(|line| !line.trim().is_empty() && !line.contains("No such image"));
+        let unexpected =
+            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
         if let (false, Some(line)) = (output.success(), unexpected) {
             anyhow::bail!("docker cannot look at images: {}", line.trim());
         }
@@ -146,19 +139,9 @@ impl Docker {
     /// # Errors
     /// When docker cannot be asked.
     pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
-        let text = self
-            .cmd([
-                "history",
-                "--no-trunc",
-                "--human=false",
-                "--format",
-                "{{json .}}",
-                id,
-            ])
-            .read()?;
-        text.lines()
-            .map(|line| serde_json::from_str(line).context("docker history gave no JSON"))
-            .collect()
+        let text =
+            self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
+        text.lines().map(|line| serde_json::from_str(line).context("docker history gave no JSON")).collect()
     }
 
     /// Pushes a tag, and returns `NAME@DIGEST` as the registry knows it (it differs from the image's ID).

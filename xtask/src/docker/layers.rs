@@ -71,14 +71,8 @@ fn pair(diff_ids: &[String], history: &[HistoryEntry]) -> Option<Vec<Layer>> {
         })
         .collect();
     let layers = diff_ids.iter().zip(&sizes);
-    (sizes.len() == diff_ids.len()).then(|| {
-        layers
-            .map(|(diff_id, bytes)| Layer {
-                diff_id: diff_id.clone(),
-                bytes: *bytes,
-            })
-            .collect()
-    })
+    (sizes.len() == diff_ids.len())
+        .then(|| layers.map(|(diff_id, bytes)| Layer { diff_id: diff_id.clone(), bytes: *bytes }).collect())
 }
 
 fn makes_layer(created_by: &str) -> bool {
@@ -106,11 +100,7 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
         if name == "manifest.json" {
             let manifest: Vec<SavedManifest> =
                 serde_json::from_reader(&mut entry).context("manifest.json")?;
-            order = manifest
-                .into_iter()
-                .next()
-                .map(|saved| saved.layers)
-                .unwrap_or_default();
+            order = manifest.into_iter().next().map(|saved| saved.layers).unwrap_or_default();
         } else if entry.header().entry_type().is_symlink() || entry.header().entry_type().is_hard_link() {
             // Engines before 25 name a layer that stands in the archive already.
             if let Some(target) = entry.link_name()? {
@@ -123,11 +113,7 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
         }
     }
     if order.len() != diff_ids.len() {
-        bail!(
-            "it has {} layers, its archive names {}",
-            diff_ids.len(),
-            order.len()
-        );
+        bail!("it has {} layers, its archive names {}", diff_ids.len(), order.len());
     }
     let size_of = |name: &String| sizes.get(name).or_else(|| sizes.get(links.get(name)?)).copied();
     diff_ids
@@ -135,10 +121,7 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
         .zip(&order)
         .map(|(diff_id, name)| {
             // An empty layer has no entries at all, and is then taken for no layer.
-            Ok(Layer {
-                diff_id: diff_id.clone(),
-                bytes: size_of(name).unwrap_or_default(),
-            })
+            Ok(Layer { diff_id: diff_id.clone(), bytes: size_of(name).unwrap_or_default() })
         })
         .collect()
 }
@@ -164,11 +147,7 @@ fn layer_bytes(entry: &mut impl Read) -> Result<Option<Bytes>> {
         );
     }
     let is_tar = start.len() == 512 && (&start[257..262] == b"ustar" || start.iter().all(|b| *b == 0));
-    if is_tar {
-        sum_tar(whole).map(Some)
-    } else {
-        Ok(None)
-    }
+    if is_tar { sum_tar(whole).map(Some) } else { Ok(None) }
 }
 
 fn sum_tar(reader: impl Read) -> Result<Bytes> {
@@ -204,8 +183,7 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(*size as u64);
             header.set_mode(0o644);
-            tar.append_data(&mut header, name, vec![7; *size].as_slice())
-                .unwrap();
+            tar.append_data(&mut header, name, vec![7; *size].as_slice()).unwrap();
         }
         let mut link = tar::Header::new_gnu();
         link.set_entry_type(tar::EntryType::Link);
@@ -242,10 +220,7 @@ mod tests {
     }
 
     fn entry(created_by: &str, size: &str) -> HistoryEntry {
-        HistoryEntry {
-            created_by: created_by.into(),
-            size: size.into(),
-        }
+        HistoryEntry { created_by: created_by.into(), size: size.into() }
     }
 
     #[test]
@@ -259,10 +234,7 @@ mod tests {
         ];
         let ids: Vec<String> = ["1", "2", "3"].map(str::to_owned).into();
         let layers = pair(&ids, &history).unwrap();
-        assert_eq!(
-            layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(),
-            [79000, 0, 120]
-        );
+        assert_eq!(layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(), [79000, 0, 120]);
         assert_eq!(pair(&ids[..2], &history), None);
     }
 }

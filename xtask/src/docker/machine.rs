@@ -38,10 +38,8 @@ impl Machine {
         machine.has_systemd = Path::new("/run/systemd/system").is_dir();
         machine.has_daemon = find("dockerd").is_some() || Path::new("/usr/sbin/dockerd").is_file();
         if find("apt-get").is_some() {
-            let targets = runner
-                .cmd("apt-get")
-                .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"])
-                .read()?;
+            let targets =
+                runner.cmd("apt-get").args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)"]).read()?;
             machine.mirror = mirror_of(&targets, &machine.codename);
         }
         Ok(machine)
@@ -50,9 +48,7 @@ impl Machine {
     /// From the text of os-release alone.
     pub fn from_os_release(text: &str) -> Machine {
         let value = |key: &str| {
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().trim_matches('"').to_owned()
         };
         Machine {

@@ -84,11 +84,7 @@ pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<Step>> {
                 "no engine answers and only root may start one: start it, or run this as root with --with-engine"
             );
         }
-        steps.push(if machine.has_systemd {
-            Step::StartService
-        } else {
-            Step::StartDaemon
-        });
+        steps.push(if machine.has_systemd { Step::StartService } else { Step::StartDaemon });
     }
     Ok(steps)
 }
@@ -179,23 +175,15 @@ pub fn execute(steps: &[Step], docker: &Docker, log: &Path, terminal: &Terminal)
 
 fn one(step: &Step, docker: &Docker, log: &Path) -> Result<()> {
     let apt = || {
-        let cmd = docker
-            .runner
-            .cmd("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        let cmd = docker.runner.cmd("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
         cmd.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120"])
     };
     match step {
         Step::Write { path, text, .. } => files::write_atomically(Path::new(path), text.as_bytes()),
-        Step::Update => Ok(apt()
-            .args(["-o", "APT::Update::Error-Mode=any", "update"])
-            .read()
-            .map(drop)?),
-        Step::Install(packages) => Ok(apt()
-            .args(["install", "--no-install-recommends"])
-            .args(packages)
-            .read()
-            .map(drop)?),
+        Step::Update => Ok(apt().args(["-o", "APT::Update::Error-Mode=any", "update"]).read().map(drop)?),
+        Step::Install(packages) => {
+            Ok(apt().args(["install", "--no-install-recommends"]).args(packages).read().map(drop)?)
+        }
         Step::StartService => {
             docker.runner.cmd("systemctl").args(["start", "docker"]).read()?;
             wait_for(docker, None)
@@ -204,11 +192,7 @@ fn one(step: &Step, docker: &Docker, log: &Path) -> Result<()> {
             if let Some(dir) = log.parent() {
                 files::create_dir(dir)?;
             }
-            docker
-                .runner
-                .cmd("dockerd")
-                .env("PATH", daemon_path())
-                .detach(log)?;
+            docker.runner.cmd("dockerd").env("PATH", daemon_path()).detach(log)?;
             wait_for(docker, Some(log))
         }
     }
@@ -305,57 +289,23 @@ mod tests {
     #[test]
     fn an_engine_that_answers_is_used_as_it_is() {
         assert_eq!(plan(&complete(), &bookworm()).unwrap(), []);
-        let old = Facts {
-            engine: Some(Version::new(20, 10)),
-            ..complete()
-        };
-        assert!(
-            plan(&old, &bookworm())
-                .unwrap_err()
-                .to_string()
-                .contains("upgrade it by hand")
-        );
+        let old = Facts { engine: Some(Version::new(20, 10)), ..complete() };
+        assert!(plan(&old, &bookworm()).unwrap_err().to_string().contains("upgrade it by hand"));
     }
 
     #[test]
     fn an_installed_engine_is_only_started() {
-        let machine = Machine {
-            has_daemon: true,
-            ..bookworm()
-        };
-        let facts = Facts {
-            engine: None,
-            ..complete()
-        };
-        assert_eq!(
-            words(&plan(&facts, &machine).unwrap()),
-            ["start dockerd in the background"]
-        );
+        let machine = Machine { has_daemon: true, ..bookworm() };
+        let facts = Facts { engine: None, ..complete() };
+        assert_eq!(words(&plan(&facts, &machine).unwrap()), ["start dockerd in the background"]);
     }
 
     #[test]
     fn what_cannot_be_done_says_what_to_do() {
-        let user = Machine {
-            is_root: false,
-            ..bookworm()
-        };
-        assert!(
-            plan(&Facts::default(), &user)
-                .unwrap_err()
-                .to_string()
-                .contains("as root")
-        );
-        let other = Machine {
-            id: "fedora".into(),
-            version: "43".into(),
-            is_root: true,
-            ..Machine::default()
-        };
-        assert!(
-            plan(&Facts::default(), &other)
-                .unwrap_err()
-                .to_string()
-                .contains("by hand")
-        );
+        let user = Machine { is_root: false, ..bookworm() };
+        assert!(plan(&Facts::default(), &user).unwrap_err().to_string().contains("as root"));
+        let other =
+            Machine { id: "fedora".into(), version: "43".into(), is_root: true, ..Machine::default() };
+        assert!(plan(&Facts::default(), &other).unwrap_err().to_string().contains("by hand"));
     }
 }

@@ -24,10 +24,7 @@ impl Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut index = UNITS
-            .iter()
-            .position(|(_, factor)| self.0 >= *factor)
-            .unwrap_or(UNITS.len() - 1);
+        let mut index = UNITS.iter().position(|(_, factor)| self.0 >= *factor).unwrap_or(UNITS.len() - 1);
         if index == UNITS.len() - 1 {
             return f.pad(&format!("{}B", self.0));
         }
@@ -45,11 +42,7 @@ impl fmt::Display for Bytes {
             2
         };
         let number = format!("{value:.decimals$}");
-        let number = if decimals > 0 {
-            number.trim_end_matches('0').trim_end_matches('.')
-        } else {
-            &number
-        };
+        let number = if decimals > 0 { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
         f.pad(&format!("{number}{unit}"))
     }
 }
@@ -80,10 +73,7 @@ impl FromStr for Bytes {
         let split = trimmed.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
         let (number, unit) = trimmed.split_at(split);
         let number = number.trim_end();
-        let (_, factor) = UNITS
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-            .ok_or_else(bad)?;
+        let (_, factor) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(bad)?;
         exact(number, *factor).map(Bytes).ok_or_else(bad)
     }
 }
@@ -96,20 +86,12 @@ fn exact(number: &str, factor: u64) -> Option<u64> {
         return None;
     }
     let scale = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
-    let fraction = if fraction.is_empty() {
-        0
-    } else {
-        fraction.parse::<u64>().ok()?
-    };
+    let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().ok()? };
     let parts = fraction.checked_mul(factor)?;
     if !parts.is_multiple_of(scale) {
         return None;
     }
-    whole
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(factor)?
-        .checked_add(parts / scale)
+    whole.parse::<u64>().ok()?.checked_mul(factor)?.checked_add(parts / scale)
 }
 
 impl Add for Bytes {
@@ -152,19 +134,9 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in [
-            "",
-            "12",
-            "MB",
-            "1.2.3MB",
-            "-3MB",
-            "1,5MB",
-            "12MiB",
-            "0.5B",
-            "1.MB",
-            "99999999999GB",
-            "1e3MB",
-        ] {
+        for text in
+            ["", "12", "MB", "1.2.3MB", "-3MB", "1,5MB", "12MiB", "0.5B", "1.MB", "99999999999GB", "1e3MB"]
+        {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
     }

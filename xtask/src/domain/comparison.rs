@@ -181,24 +181,15 @@ mod tests {
 
     #[test]
     fn a_missing_image_is_missing_and_never_zero() {
-        assert_eq!(
-            Verdict::of(None, Some(Bytes(9)), Some(Bytes(5))),
-            Verdict::Missing
-        );
+        assert_eq!(Verdict::of(None, Some(Bytes(9)), Some(Bytes(5))), Verdict::Missing);
     }
 
     #[test]
     fn the_target_is_judged_before_the_goal() {
         let judge = |bytes| Verdict::of(Some(Bytes(bytes)), Some(Bytes(10)), Some(Bytes(5)));
-        assert_eq!(
-            (judge(5), judge(6), judge(10)),
-            (Verdict::Goal, Verdict::Target, Verdict::Target)
-        );
+        assert_eq!((judge(5), judge(6), judge(10)), (Verdict::Goal, Verdict::Target, Verdict::Target));
         assert_eq!(judge(11), Verdict::OverTarget);
-        assert_eq!(
-            Verdict::of(Some(Bytes(6)), None, Some(Bytes(5))),
-            Verdict::OverGoal
-        );
+        assert_eq!(Verdict::of(Some(Bytes(6)), None, Some(Bytes(5))), Verdict::OverGoal);
         assert_eq!(Verdict::of(Some(Bytes(6)), None, None), Verdict::Unjudged);
     }
 }

@@ -45,10 +45,7 @@ fn flag_images(flag: &str) -> Vec<&str> {
         return vec![image];
     }
     let options = flag.strip_prefix("--mount=").unwrap_or_default();
-    options
-        .split(',')
-        .filter_map(|option| option.strip_prefix("from="))
-        .collect()
+    options.split(',').filter_map(|option| option.strip_prefix("from=")).collect()
 }
 
 /// Instructions with their continuation lines joined; comments and heredoc bodies are dropped.

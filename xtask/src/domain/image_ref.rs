@@ -38,11 +38,7 @@ impl FromStr for Tag {
         let fits = bare.len() <= 100
             && bare.chars().next().is_some_and(first)
             && bare.chars().all(|c| first(c) || c == '.' || c == '-');
-        if fits {
-            Ok(Tag(bare.to_owned()))
-        } else {
-            Err(BadTag(text.to_owned()))
-        }
+        if fits { Ok(Tag(bare.to_owned())) } else { Err(BadTag(text.to_owned())) }
     }
 }
 
@@ -89,10 +85,9 @@ impl FromStr for Registry {
         let is_host = host.contains('.') || host.contains(':') || host == "localhost";
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
         let is_whole = !host.ends_with(':') && !path.starts_with('/');
-        let path_ok = path
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c))
-            && !path.contains("//");
+        let path_ok =
+            path.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c))
+                && !path.contains("//");
         if is_host && is_whole && host.chars().all(plain) && path_ok {
             Ok(Registry(bare.to_owned()))
         } else {
@@ -111,10 +106,7 @@ pub struct ImageRef {
 impl ImageRef {
     /// A reference from parts that are known to be well-formed.
     pub fn new(repository: impl Into<String>, tag: impl Into<String>) -> Self {
-        ImageRef {
-            repository: repository.into(),
-            tag: tag.into(),
-        }
+        ImageRef { repository: repository.into(), tag: tag.into() }
     }
 
     /// The one tag that always means this edition and variant: `NAME:TAG-EDITION[-optimized]`.
@@ -175,10 +167,7 @@ mod tests {
             tags("latest", Edition::Simple, Variant::Optimized),
             ["sutra-x:latest-simple-optimized", "sutra-x:latest-optimized"]
         );
-        assert_eq!(
-            tags("2.0", Edition::Enterprise, Variant::Original),
-            ["sutra-x:2.0-enterprise"]
-        );
+        assert_eq!(tags("2.0", Edition::Enterprise, Variant::Original), ["sutra-x:2.0-enterprise"]);
     }
 
     #[test]
@@ -198,12 +187,7 @@ mod tests {
 
     #[test]
     fn a_registry_is_a_host_and_never_the_public_registry_by_accident() {
-        for text in [
-            "registry.company.com",
-            "127.0.0.1:5000",
-            "localhost/team",
-            "r.example:5000/a/b/",
-        ] {
+        for text in ["registry.company.com", "127.0.0.1:5000", "localhost/team", "r.example:5000/a/b/"] {
             assert!(text.parse::<Registry>().is_ok(), "{text}");
         }
         for text in ["", "team", "https://r.example", "r.example/Team", "r.example//x"] {

@@ -13,11 +13,7 @@ pub struct Unknown {
 impl Unknown {
     /// `what` is the kind of thing in words ("service"); `known` are the valid names, in the order to list them.
     pub fn new<S: Into<String>>(what: &'static str, given: &str, known: impl IntoIterator<Item = S>) -> Self {
-        Unknown {
-            what,
-            given: given.to_owned(),
-            known: known.into_iter().map(Into::into).collect(),
-        }
+        Unknown { what, given: given.to_owned(), known: known.into_iter().map(Into::into).collect() }
     }
 
     /// The known names that look like the given one, nearest first; empty when none does.
@@ -65,10 +61,7 @@ mod tests {
     fn a_slip_of_the_finger_finds_the_name() {
         assert_eq!(Unknown::new("service", "sotrage", KNOWN).nearest(), ["storage"]);
         assert_eq!(Unknown::new("service", "embed", KNOWN).nearest(), ["embedding"]);
-        assert_eq!(
-            Unknown::new("service", "ingester", KNOWN).nearest(),
-            ["bulk-ingester"]
-        );
+        assert_eq!(Unknown::new("service", "ingester", KNOWN).nearest(), ["bulk-ingester"]);
     }
 
     #[test]

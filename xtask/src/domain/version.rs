@@ -18,11 +18,7 @@ pub struct Version {
 impl Version {
     /// A version known at compile time.
     pub const fn new(major: u32, minor: u32) -> Self {
-        Version {
-            major,
-            minor,
-            patch: 0,
-        }
+        Version { major, minor, patch: 0 }
     }
 
     /// The first version that stands in `text`; `None` where no number does.

@@ -38,10 +38,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
         let mut file = File::create(&temporary)?;
-        let written = file
-            .write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&temporary, path));
+        let written =
+            file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             fs::remove_file(&temporary).ok();
         }
@@ -79,15 +77,8 @@ pub struct Held(String);
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = if self.0.is_empty() {
-            String::new()
-        } else {
-            format!(" (process {})", self.0)
-        };
-        write!(
-            f,
-            "another run{who} is building images in this checkout; wait for it, or stop it"
-        )
+        let who = if self.0.is_empty() { String::new() } else { format!(" (process {})", self.0) };
+        write!(f, "another run{who} is building images in this checkout; wait for it, or stop it")
     }
 }
 
@@ -117,9 +108,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {
                 // Only for the message below: the lock itself is the kernel's.
-                file.set_len(0)
-                    .and_then(|()| write!(file, "{}", std::process::id()))
-                    .ok();
+                file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).ok();
                 Ok(Lock(file))
             }
             Err(TryLockError::WouldBlock) => {

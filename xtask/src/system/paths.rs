@@ -23,18 +23,13 @@ impl Repository {
             let root =
                 std::path::absolute(root).with_context(|| format!("cannot resolve {}", root.display()))?;
             if !root.join(MANIFEST).is_file() {
-                bail!(
-                    "{} is no checkout of images: it has no {MANIFEST}",
-                    root.display()
-                );
+                bail!("{} is no checkout of images: it has no {MANIFEST}", root.display());
             }
             return Ok(Repository { root });
         }
         let here = std::env::current_dir().context("cannot tell the current folder")?;
         match here.ancestors().find(|dir| dir.join(MANIFEST).is_file()) {
-            Some(root) => Ok(Repository {
-                root: root.to_owned(),
-            }),
+            Some(root) => Ok(Repository { root: root.to_owned() }),
             None => bail!(
                 "no {MANIFEST} here or above {}: run this inside the repository, or name it with --root",
                 here.display()
@@ -61,9 +56,7 @@ impl Repository {
     pub fn file(&self, relative: &str) -> Option<PathBuf> {
         let path = Path::new(relative);
         let inside = !relative.is_empty()
-            && path
-                .components()
-                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+            && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         inside.then(|| self.root.join(path))
     }
 
@@ -119,13 +112,8 @@ mod tests {
 
     #[test]
     fn no_name_leads_out_of_the_repository() {
-        let repository = Repository {
-            root: PathBuf::from("/r"),
-        };
-        assert_eq!(
-            repository.file("packages/x/Dockerfile"),
-            Some(PathBuf::from("/r/packages/x/Dockerfile"))
-        );
+        let repository = Repository { root: PathBuf::from("/r") };
+        assert_eq!(repository.file("packages/x/Dockerfile"), Some(PathBuf::from("/r/packages/x/Dockerfile")));
         for outside in ["", "/etc/passwd", "../x", "packages/../../x"] {
             assert_eq!(repository.file(outside), None, "{outside}");
         }

@@ -93,9 +93,7 @@ impl Runner {
 /// Where `program` stands on PATH; `None` when it is not there.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 impl Cmd {
@@ -164,9 +162,7 @@ impl Cmd {
         if let Some(bytes) = &self.stdin {
             command = command.stdin(bytes);
         }
-        let output = command
-            .output()
-            .map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
+        let output = command.output().map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
         self.log(started);
         Ok(Output {
             code: output.status.code(),
@@ -184,11 +180,7 @@ impl Cmd {
         if output.success() {
             return Ok(output.stdout.trim_end().to_owned());
         }
-        let said = if output.stderr.trim().is_empty() {
-            &output.stdout
-        } else {
-            &output.stderr
-        };
+        let said = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
         Err(self.error(describe(output.code), said, false))
     }
 
@@ -198,11 +190,7 @@ impl Cmd {
     /// When the program cannot be started.
     pub fn inherit(&self) -> Result<bool, ProcessError> {
         let started = Instant::now();
-        let output = self
-            .expression()
-            .unchecked()
-            .run()
-            .map_err(|e| self.start_error(&e))?;
+        let output = self.expression().unchecked().run().map_err(|e| self.start_error(&e))?;
         self.log(started);
         Ok(output.status.success())
     }
@@ -215,11 +203,7 @@ impl Cmd {
         let started = Instant::now();
         let (mut reader, writer) = io::pipe().map_err(|e| self.start_error(&e))?;
         let handle = {
-            let expression = self
-                .expression()
-                .stderr_to_stdout()
-                .stdout_file(writer)
-                .unchecked();
+            let expression = self.expression().stderr_to_stdout().stdout_file(writer).unchecked();
             expression.start().map_err(|e| self.start_error(&e))?
         };
         let read = std::thread::scope(|scope| {
@@ -247,10 +231,7 @@ impl Cmd {
     /// # Errors
     /// When the program cannot be started.
     pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
-        self.expression()
-            .stderr_capture()
-            .reader()
-            .map_err(|e| self.start_error(&e))
+        self.expression().stderr_capture().reader().map_err(|e| self.start_error(&e))
     }
 
     /// Starts a process that outlives this one, in a session of its own, with its output in `log`.
@@ -261,10 +242,7 @@ impl Cmd {
         let file = std::fs::File::create(log).map_err(|e| self.start_error(&e))?;
         let mut args = vec!["--fork".to_owned(), self.program.clone()];
         args.extend(self.args.clone());
-        let expression = duct::cmd("setsid", args)
-            .stdin_null()
-            .stdout_file(file)
-            .stderr_to_stdout();
+        let expression = duct::cmd("setsid", args).stdin_null().stdout_file(file).stderr_to_stdout();
         expression.run().map(drop).map_err(|e| self.start_error(&e))
     }
 
@@ -288,12 +266,7 @@ impl Cmd {
     }
 
     fn error(&self, outcome: String, said: &str, not_found: bool) -> ProcessError {
-        ProcessError {
-            command: self.quoted(),
-            outcome,
-            tail: tail(said, 12),
-            not_found,
-        }
+        ProcessError { command: self.quoted(), outcome, tail: tail(said, 12), not_found }
     }
 
     fn log(&self, started: Instant) {
@@ -331,11 +304,7 @@ fn describe(code: Option<i32>) -> String {
 
 /// The last `lines` lines that are not blank.
 pub fn tail(text: &str, lines: usize) -> String {
-    let kept: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let kept: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     kept[kept.len().saturating_sub(lines)..].join("\n")
 }
 
@@ -353,10 +322,7 @@ mod tests {
 
     #[test]
     fn a_failure_holds_command_status_and_last_words() {
-        let error = Runner::default()
-            .cmd("sh")
-            .args(["-c", "echo one; echo 'it broke' >&2; exit 7"])
-            .read();
+        let error = Runner::default().cmd("sh").args(["-c", "echo one; echo 'it broke' >&2; exit 7"]).read();
         let text = error.unwrap_err().to_string();
         assert_eq!(
             text,
@@ -374,9 +340,7 @@ mod tests {
     #[test]
     fn streams_both_outputs_and_reports_the_status() {
         let mut seen = Vec::new();
-        let cmd = Runner::default()
-            .cmd("sh")
-            .args(["-c", "echo a; echo b >&2; exit 3"]);
+        let cmd = Runner::default().cmd("sh").args(["-c", "echo a; echo b >&2; exit 3"]);
         let status = cmd.stream(|chunk| seen.extend_from_slice(chunk)).unwrap();
         assert_eq!((status.code(), seen.as_slice()), (Some(3), b"a\nb\n".as_slice()));
     }

@@ -74,11 +74,7 @@ impl Terminal {
     /// The same narrator, silent but for errors.
     #[must_use]
     pub fn quiet(self) -> Terminal {
-        Terminal {
-            verbosity: Verbosity::Quiet,
-            interactive: false,
-            ..self
-        }
+        Terminal { verbosity: Verbosity::Quiet, interactive: false, ..self }
     }
 
     /// Narrates one line, unless quiet.
@@ -131,11 +127,8 @@ impl Terminal {
 
     /// Lines that redraw themselves, one a name. Hidden where nobody could see them move.
     pub fn lines(&self) -> Lines {
-        let target = if self.interactive {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
+        let target =
+            if self.interactive { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Lines(MultiProgress::with_draw_target(target))
     }
 }
@@ -148,11 +141,7 @@ fn painted(on: bool, style: Style, text: &str) -> String {
         Style::Strong => "1",
         Style::Dim => "2",
     };
-    if on {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
+    if on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// A block of lines at the bottom of a terminal.

@@ -13,11 +13,7 @@ pub struct Folder(pub PathBuf);
 impl Folder {
     pub fn new() -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "xtask-test-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::SeqCst)
-        );
+        let name = format!("xtask-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).unwrap();
         Folder(path)
@@ -64,16 +60,10 @@ pub fn repository(prefix: &str) -> Folder {
         folder.write(&format!("{name}/hello"), name);
         let optimized = format!("FROM scratch\nCOPY {name}/hello /hello\n");
         folder.write(&format!("{name}/Dockerfile.optimized"), &optimized);
-        folder.write(
-            &format!("{name}/Dockerfile"),
-            "FROM debian:trixie-slim\nRUN echo fat > /fat\n",
-        );
+        folder.write(&format!("{name}/Dockerfile"), "FROM debian:trixie-slim\nRUN echo fat > /fat\n");
         // The state of the tool itself must not change what a build sees.
         for file in ["Dockerfile", "Dockerfile.optimized"] {
-            folder.write(
-                &format!("{name}/{file}.dockerignore"),
-                &format!("*\n!{name}/hello\n"),
-            );
+            folder.write(&format!("{name}/{file}.dockerignore"), &format!("*\n!{name}/hello\n"));
         }
     }
     folder
@@ -88,10 +78,7 @@ pub struct FakeDocker {
 impl FakeDocker {
     /// With no transcript at all: every call fails aloud.
     pub fn new() -> FakeDocker {
-        let fake = FakeDocker {
-            folder: Folder::new(),
-            count: 0,
-        };
+        let fake = FakeDocker { folder: Folder::new(), count: 0 };
         fake.folder.write(
             "bin/docker",
             "#!/bin/sh\n\
@@ -107,11 +94,7 @@ impl FakeDocker {
              echo \"no transcript for: $*\" >&2\n\
              exit 97\n",
         );
-        fs::set_permissions(
-            fake.folder.0.join("bin/docker"),
-            fs::Permissions::from_mode(0o755),
-        )
-        .unwrap();
+        fs::set_permissions(fake.folder.0.join("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
         tools(&fake.folder.0.join("bin"));
         fake
     }
@@ -171,12 +154,7 @@ pub fn bare_machine() -> Folder {
 /// xtask as a process, with nothing of this machine's environment but what is given.
 pub fn xtask(path: &Path, repository: &Folder, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command
-        .args(args)
-        .arg("--root")
-        .arg(&repository.0)
-        .env_clear()
-        .env("PATH", path);
+    command.args(args).arg("--root").arg(&repository.0).env_clear().env("PATH", path);
     command
 }
 
@@ -186,10 +164,7 @@ pub fn told(output: &Output, repository: &Folder) -> String {
         |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&repository.0.display().to_string(), "[ROOT]");
     format!(
         "exit: {}\n----- stdout -----\n{}----- stderr -----\n{}",
-        output
-            .status
-            .code()
-            .map_or("signal".to_owned(), |code| code.to_string()),
+        output.status.code().map_or("signal".to_owned(), |code| code.to_string()),
         text(&output.stdout),
         text(&output.stderr)
     )
@@ -210,4 +185,87 @@ macro_rules! snapshot {
             insta::assert_snapshot!($name, $crate::support::told(&$output, &$repository));
         })
     };
+}
+
+/// The real docker, told to print English.
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A repository of its own image names, which builds on what the project's own run found and made.
+pub struct Site {
+    pub folder: Folder,
+    pub prefix: String,
+}
+
+impl Site {
+    pub fn new(test: &str) -> Site {
+        let prefix = format!("xt-{test}-{}", std::process::id());
+        let folder = repository(&prefix);
+        let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/xtask");
+        folder.write("target/xtask/keep", "");
+        for name in ["bases.json", "bootstrap/trixie/rootfs.tar"] {
+            let there = folder.0.join("target/xtask").join(name);
+            fs::create_dir_all(there.parent().unwrap()).unwrap();
+            if state.join(name).is_file() {
+                fs::hard_link(state.join(name), &there)
+                    .or_else(|_| fs::copy(state.join(name), &there).map(drop))
+                    .unwrap();
+            }
+        }
+        Site { folder, prefix }
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(args).arg("--root").arg(&self.folder.0);
+        for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_REGISTRY"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    pub fn told(&self, output: &Output) -> String {
+        told(output, &self.folder)
+    }
+
+    /// Tags of this site with the images that they stand on, sorted.
+    pub fn tags(&self) -> Vec<(String, String)> {
+        let filter = format!("reference={}-*", self.prefix);
+        let text = docker(&[
+            "image",
+            "ls",
+            "--no-trunc",
+            "--format",
+            "{{.Repository}}:{{.Tag}} {{.ID}}",
+            "--filter",
+            &filter,
+        ]);
+        let mut tags: Vec<(String, String)> = text
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(tag, id)| (tag.to_owned(), id.to_owned()))
+            .collect();
+        tags.sort();
+        tags
+    }
+
+    pub fn tag_names(&self) -> Vec<String> {
+        self.tags().into_iter().map(|(tag, _)| tag.replace(&self.prefix, "P")).collect()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let tags: Vec<String> = self.tags().into_iter().map(|(tag, _)| tag).collect();
+        if !tags.is_empty() {
+            Command::new("docker").args(["image", "rm", "--force"]).args(&tags).output().ok();
+        }
+    }
 }

@@ -30,20 +30,10 @@ pub fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
 
 /// Starts the program and waits until it says that it is ready.
 pub fn start(folder: &Path, environment: &[(&str, &str)]) -> Server {
-    let mut child = program(folder, environment)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("start the server");
+    let mut child = program(folder, environment).stdout(Stdio::piped()).spawn().expect("start the server");
     let log = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut server = Server {
-        child,
-        log,
-        address: String::new(),
-    };
-    server.address = server.wait_for("listening")["address"]
-        .as_str()
-        .expect("an address")
-        .to_owned();
+    let mut server = Server { child, log, address: String::new() };
+    server.address = server.wait_for("listening")["address"].as_str().expect("an address").to_owned();
     server.wait_for("ready");
     server
 }
@@ -75,10 +65,7 @@ impl Server {
 
     /// SIGTERM, without waiting for what it does.
     pub fn terminate(&self) {
-        let status = Command::new("kill")
-            .args(["-TERM", &self.id().to_string()])
-            .status()
-            .expect("kill");
+        let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().expect("kill");
         assert!(status.success());
     }
 
@@ -119,10 +106,7 @@ impl Drop for Server {
 /// The ids of a search's results.
 pub fn ids(body: &Value) -> Vec<String> {
     let results = body["results"].as_array().expect("results");
-    results
-        .iter()
-        .map(|result| result["id"].as_str().expect("an id").to_owned())
-        .collect()
+    results.iter().map(|result| result["id"].as_str().expect("an id").to_owned()).collect()
 }
 
 /// One request on a connection of its own; none if the server went away.

@@ -54,17 +54,11 @@ impl BuildFailure {
         let said = error_line(text).unwrap_or_else(|| crate::system::process::tail(text, 5));
         let targets = step.as_ref().map(|step| step.targets.clone()).unwrap_or_default();
         let tail = step.as_ref().map(|step| step.tail.clone()).unwrap_or_default();
-        let error = step
-            .as_ref()
-            .map(|step| step.error.clone())
-            .filter(|e| !e.is_empty())
-            .unwrap_or(said);
+        let error = step.as_ref().map(|step| step.error.clone()).filter(|e| !e.is_empty()).unwrap_or(said);
         let place = place(&targets, text, plan, repository);
         BuildFailure {
             class: classify(&error, &tail.join("\n")),
-            log: targets
-                .first()
-                .map(|target| repository.logs().join(format!("{target}.log"))),
+            log: targets.first().map(|target| repository.logs().join(format!("{target}.log"))),
             step: step.map(|step| step.step),
             targets,
             place,
@@ -82,12 +76,8 @@ fn place(
     plan: &BuildPlan,
     repository: &Repository,
 ) -> Option<(String, Option<u32>)> {
-    let own = || {
-        targets
-            .first()
-            .and_then(|target| plan.dockerfiles.get(target))
-            .map(|file| (file.clone(), None))
-    };
+    let own =
+        || targets.first().and_then(|target| plan.dockerfiles.get(target)).map(|file| (file.clone(), None));
     let Some((line, instruction)) = failed_instruction(text) else {
         return own();
     };
@@ -97,21 +87,13 @@ fn place(
         let found = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
         (found.trim() == instruction).then(|| (file.clone(), Some(line)))
     };
-    plan.dockerfiles
-        .iter()
-        .filter(|(name, _)| beneath(name))
-        .find_map(|(_, file)| reads(file))
-        .or_else(own)
+    plan.dockerfiles.iter().filter(|(name, _)| beneath(name)).find_map(|(_, file)| reads(file)).or_else(own)
 }
 
 impl fmt::Display for BuildFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.targets.iter().map(String::as_str).collect();
-        let who = if names.is_empty() {
-            "the build".to_owned()
-        } else {
-            names.join(", ")
-        };
+        let who = if names.is_empty() { "the build".to_owned() } else { names.join(", ") };
         write!(f, "{who} failed")?;
         match &self.place {
             Some((file, Some(line))) => write!(f, " at {file}:{line}")?,

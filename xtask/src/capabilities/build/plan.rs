@@ -105,25 +105,12 @@ pub fn upstreams<'m>(
             found.insert(reference);
         }
     }
-    manifest
-        .upstreams
-        .iter()
-        .filter(|upstream| found.contains(&upstream.reference))
-        .collect()
+    manifest.upstreams.iter().filter(|upstream| found.contains(&upstream.reference)).collect()
 }
 
 fn dockerfiles_of<'a>(request: &'a Request<'_>) -> Vec<&'a str> {
-    let variants = |service: &'a Service| {
-        request
-            .variants
-            .iter()
-            .map(|variant| service.dockerfile(*variant))
-    };
-    request
-        .services
-        .iter()
-        .flat_map(|service| variants(service))
-        .collect()
+    let variants = |service: &'a Service| request.variants.iter().map(|variant| service.dockerfile(*variant));
+    request.services.iter().flat_map(|service| variants(service)).collect()
 }
 
 pub(super) fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
@@ -151,9 +138,7 @@ pub fn network_probe(manifest: &Manifest, world: &World, repository: &Repository
     let is_debian = |upstream: &&Upstream| matches!(upstream.stand_in, StandIn::Bootstrap { .. });
     let reference = &manifest.upstreams.iter().find(is_debian)?.reference;
     let mut planner = Planner::new(manifest, world, repository);
-    let contexts = planner
-        .provider(reference)
-        .map(|name| (reference.clone(), format!("target:{name}")));
+    let contexts = planner.provider(reference).map(|name| (reference.clone(), format!("target:{name}")));
     let name = "network-probe".to_owned();
     let target = Target {
         context: repository.logs().display().to_string(),
@@ -162,18 +147,13 @@ pub fn network_probe(manifest: &Manifest, world: &World, repository: &Repository
             "FROM {reference}\nARG PROBE\nRUN : $PROBE && apt-get -q -o APT::Update::Error-Mode=any update\n"
         )),
         contexts: contexts.into_iter().collect(),
-        args: [("PROBE".to_owned(), world.run.clone())]
-            .into_iter()
-            .chain(world.trust.args())
-            .collect(),
+        args: [("PROBE".to_owned(), world.run.clone())].into_iter().chain(world.trust.args()).collect(),
         output: vec!["type=cacheonly".into()],
         ..Target::default()
     };
     planner.insert(name.clone(), target);
     let mut plan = planner.finish(Vec::new());
-    plan.definition
-        .group
-        .insert("default".into(), Group { targets: vec![name] });
+    plan.definition.group.insert("default".into(), Group { targets: vec![name] });
     Some(plan)
 }
 
@@ -207,21 +187,14 @@ pub fn test_plan(
 impl BuildPlan {
     /// The targets that are asked for: images or test stages, without what they stand on.
     pub fn requested(&self) -> Vec<String> {
-        self.definition
-            .group
-            .get("default")
-            .map(|group| group.targets.clone())
-            .unwrap_or_default()
+        self.definition.group.get("default").map(|group| group.targets.clone()).unwrap_or_default()
     }
 
     /// Whether `target` is `other`, or stands on it.
     pub fn stands_on(&self, target: &str, other: &str) -> bool {
         target == other
             || self.definition.target.get(target).is_some_and(|found| {
-                let names = found
-                    .contexts
-                    .values()
-                    .filter_map(|context| context.strip_prefix("target:"));
+                let names = found.contexts.values().filter_map(|context| context.strip_prefix("target:"));
                 names.into_iter().any(|name| self.stands_on(name, other))
             })
     }

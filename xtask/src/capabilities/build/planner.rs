@@ -27,13 +27,7 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(super) fn new(manifest: &'a Manifest, world: &'a World, repository: &'a Repository) -> Self {
-        Planner {
-            manifest,
-            world,
-            repository,
-            targets: BTreeMap::new(),
-            dockerfiles: BTreeMap::new(),
-        }
+        Planner { manifest, world, repository, targets: BTreeMap::new(), dockerfiles: BTreeMap::new() }
     }
 
     pub(super) fn image(
@@ -49,10 +43,8 @@ impl<'a> Planner<'a> {
             "latest" => self.manifest.version.as_str(),
             tag => tag,
         };
-        let run_tag = ImageRef::new(
-            &service.image,
-            format!("{}-{edition}{}", self.world.run, variant.suffix()),
-        );
+        let run_tag =
+            ImageRef::new(&service.image, format!("{}-{edition}{}", self.world.run, variant.suffix()));
         let mut target = self.target(&dockerfile);
         target.args.extend(self.build_args(edition, version));
         target.labels = self.labels(service, edition, variant, version);
@@ -67,25 +59,15 @@ impl<'a> Planner<'a> {
             variant,
             dockerfile,
             run_tag,
-            tags: ImageRef::all_of(
-                &service.image,
-                &request.tag,
-                edition,
-                variant,
-                request.default_edition,
-            ),
+            tags: ImageRef::all_of(&service.image, &request.tag, edition, variant, request.default_edition),
         }
     }
 
     pub(super) fn build_args(&self, edition: Edition, version: &str) -> BTreeMap<String, String> {
         let epoch = self.manifest.source_date_epoch.to_string();
-        [
-            ("EDITION", edition.name()),
-            ("VERSION", version),
-            ("SOURCE_DATE_EPOCH", epoch.as_str()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into()
+        [("EDITION", edition.name()), ("VERSION", version), ("SOURCE_DATE_EPOCH", epoch.as_str())]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
     }
 
     fn labels(
@@ -126,19 +108,11 @@ impl<'a> Planner<'a> {
 
     /// The target that makes a reference, added when it is first needed; `None` where a registry holds it.
     pub(super) fn provider(&mut self, reference: &str) -> Option<String> {
-        if let Some(base) = self
-            .manifest
-            .bases
-            .iter()
-            .find(|base| base.reference == reference)
-        {
+        if let Some(base) = self.manifest.bases.iter().find(|base| base.reference == reference) {
             let name = format!("base-{}", base.name);
             if !self.targets.contains_key(&name) {
                 let mut target = self.target(&base.dockerfile);
-                target.args.insert(
-                    "SOURCE_DATE_EPOCH".into(),
-                    self.manifest.source_date_epoch.to_string(),
-                );
+                target.args.insert("SOURCE_DATE_EPOCH".into(), self.manifest.source_date_epoch.to_string());
                 target.output = vec!["type=cacheonly".into()];
                 self.add(name.clone(), target, &base.dockerfile);
             }
@@ -147,11 +121,7 @@ impl<'a> Planner<'a> {
         if self.world.bases == Source::Upstream {
             return None;
         }
-        let upstream = self
-            .manifest
-            .upstreams
-            .iter()
-            .find(|upstream| upstream.reference == reference)?;
+        let upstream = self.manifest.upstreams.iter().find(|upstream| upstream.reference == reference)?;
         let name = format!("upstream-{}", upstream.name);
         if !self.targets.contains_key(&name) {
             self.stand_in(name.clone(), &upstream.stand_in);

@@ -59,13 +59,8 @@ pub fn produce(
     ready(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     publish::recover(context)?;
-    let world = world(
-        manifest,
-        &plan::upstreams(manifest, request, &context.repository),
-        mode,
-        policy,
-        context,
-    )?;
+    let world =
+        world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, policy, context)?;
     let plan = plan::plan(manifest, request, &world, &context.repository);
     let mut journal = publish::begin(&plan.images, &context.repository)?;
     let result = build_and_publish(&plan, &mut journal, policy, context);
@@ -83,10 +78,7 @@ fn build_and_publish(
     let built = |image: &&PlannedImage| outcome.built.contains(&image.target);
     let images: Vec<&PlannedImage> = plan.images.iter().filter(built).collect();
     publish::publish(journal, &images, &context.docker, &context.repository)?;
-    Ok(Produced {
-        images: images.into_iter().cloned().collect(),
-        failures: outcome.failures,
-    })
+    Ok(Produced { images: images.into_iter().cloned().collect(), failures: outcome.failures })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name.
@@ -102,24 +94,10 @@ pub fn test(
 ) -> Result<usize> {
     ready(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let policy = Policy {
-        keep_going: true,
-        ..Policy::default()
-    };
-    let world = world(
-        manifest,
-        &plan::upstreams(manifest, request, &context.repository),
-        mode,
-        &policy,
-        context,
-    )?;
-    let plan = plan::test_plan(
-        manifest,
-        services,
-        request.default_edition,
-        &world,
-        &context.repository,
-    );
+    let policy = Policy { keep_going: true, ..Policy::default() };
+    let world =
+        world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, &policy, context)?;
+    let plan = plan::test_plan(manifest, services, request.default_edition, &world, &context.repository);
     if plan.requested().is_empty() {
         return Ok(0);
     }
@@ -133,11 +111,7 @@ pub fn test(
 
 fn ready(context: &Context) -> Result<()> {
     require_engine(context)?;
-    if context.with_engine {
-        require_buildx(context)
-    } else {
-        Ok(())
-    }
+    if context.with_engine { require_buildx(context) } else { Ok(()) }
 }
 
 /// Failures end the build, unless going on was asked for and something was built.
@@ -196,9 +170,7 @@ pub fn world_of(
 /// The commit, marked where the tree differs from it; `unknown` outside git.
 fn revision(context: &Context) -> String {
     let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
-    let described = cmd
-        .args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])
-        .read();
+    let described = cmd.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).read();
     described.unwrap_or_else(|_| "unknown".to_owned())
 }
 

@@ -49,16 +49,13 @@ impl<'t> Progress<'t> {
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::Started { target, step } => {
-                self.started
-                    .insert((target.clone(), step.clone()), Instant::now());
+                self.started.insert((target.clone(), step.clone()), Instant::now());
                 self.log(target, &format!("> {step}"));
                 self.line(target, step);
             }
             Event::Said { target, line } => self.log(target, &format!("  {line}")),
             Event::Done { target, step, cached } => self.done(target, step, *cached),
-            Event::Failed {
-                targets, step, error, ..
-            } => {
+            Event::Failed { targets, step, error, .. } => {
                 for target in targets {
                     self.log(target, &format!("! {step}: {error}"));
                     self.finish(target, Style::Bad, "failed");
@@ -86,11 +83,7 @@ impl<'t> Progress<'t> {
         if self.terminal.is_interactive() || cached || target.is_empty() || step.starts_with("[internal]") {
             return;
         }
-        self.terminal.say(format!(
-            "{target:width$}  {} ({how})",
-            brief(step),
-            width = self.width
-        ));
+        self.terminal.say(format!("{target:width$}  {} ({how})", brief(step), width = self.width));
     }
 
     fn line(&mut self, target: &str, text: &str) {
@@ -98,10 +91,7 @@ impl<'t> Progress<'t> {
             return;
         }
         let (lines, width) = (&self.lines, self.width);
-        let line = self
-            .shown
-            .entry(target.to_owned())
-            .or_insert_with(|| lines.add(target, width));
+        let line = self.shown.entry(target.to_owned()).or_insert_with(|| lines.add(target, width));
         line.say(brief(text));
     }
 
@@ -111,10 +101,7 @@ impl<'t> Progress<'t> {
             line.finish(word);
         } else if !self.terminal.is_interactive() && !target.is_empty() {
             let seconds = self.begun.elapsed().as_secs_f64();
-            self.terminal.say(format!(
-                "{target:width$}  {word} ({seconds:.1} s)",
-                width = self.width
-            ));
+            self.terminal.say(format!("{target:width$}  {word} ({seconds:.1} s)", width = self.width));
         }
     }
 

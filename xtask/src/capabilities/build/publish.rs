@@ -42,20 +42,13 @@ pub fn moves(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Resul
     for image in images {
         let built = found.get(&image.run_tag.to_string());
         let built = built.with_context(|| {
-            format!(
-                "bake says it built {}, and the engine does not have it",
-                image.target
-            )
+            format!("bake says it built {}, and the engine does not have it", image.target)
         })?;
         for tag in &image.tags {
             let tag = tag.to_string();
             let from = found.get(&tag).map(|image| image.id.clone());
             if from.as_deref() != Some(built.id.as_str()) {
-                moves.push(Move {
-                    tag,
-                    to: built.id.clone(),
-                    from,
-                });
+                moves.push(Move { tag, to: built.id.clone(), from });
             }
         }
     }
@@ -86,11 +79,7 @@ pub fn publish(
     repository: &Repository,
 ) -> Result<()> {
     let mut references: Vec<String> = images.iter().map(|image| image.run_tag.to_string()).collect();
-    references.extend(
-        images
-            .iter()
-            .flat_map(|image| image.tags.iter().map(ToString::to_string)),
-    );
+    references.extend(images.iter().flat_map(|image| image.tags.iter().map(ToString::to_string)));
     let found = docker.inspect(&references)?;
     journal.moves = moves(images, &found)?;
     if !journal.moves.is_empty() {
@@ -123,10 +112,7 @@ pub fn recover(context: &Context) -> Result<()> {
         return Ok(());
     };
     let Ok(journal) = serde_json::from_str::<Journal>(&text) else {
-        bail!(
-            "{} is damaged: remove it and build again",
-            repository.journal().display()
-        );
+        bail!("{} is damaged: remove it and build again", repository.journal().display());
     };
     let wanted: Vec<String> = journal.moves.iter().map(|step| step.to.clone()).collect();
     if docker.inspect(&wanted)?.len() == wanted.iter().collect::<std::collections::BTreeSet<_>>().len() {
@@ -146,9 +132,7 @@ pub fn recover(context: &Context) -> Result<()> {
 fn forward(moves: &[Move], docker: &Docker) -> Result<()> {
     for step in moves {
         // Ctrl-C on a terminal ends the child too, and the move must happen all the same.
-        docker
-            .tag(&step.to, &step.tag)
-            .or_else(|_| docker.tag(&step.to, &step.tag))?;
+        docker.tag(&step.to, &step.tag).or_else(|_| docker.tag(&step.to, &step.tag))?;
     }
     Ok(())
 }
@@ -190,11 +174,7 @@ mod tests {
             variant: Variant::Optimized,
             dockerfile: "Dockerfile".into(),
             run_tag: ImageRef::new("x", "run"),
-            tags: vec![
-                ImageRef::new("x", "1"),
-                ImageRef::new("x", "2"),
-                ImageRef::new("x", "3"),
-            ],
+            tags: vec![ImageRef::new("x", "1"), ImageRef::new("x", "2"), ImageRef::new("x", "3")],
         }
     }
 
@@ -209,16 +189,8 @@ mod tests {
         assert_eq!(
             moves(&[&planned()], &found).unwrap(),
             [
-                Move {
-                    tag: "x:2".into(),
-                    to: to.clone(),
-                    from: Some("old".into())
-                },
-                Move {
-                    tag: "x:3".into(),
-                    to,
-                    from: None
-                }
+                Move { tag: "x:2".into(), to: to.clone(), from: Some("old".into()) },
+                Move { tag: "x:3".into(), to, from: None }
             ]
         );
     }

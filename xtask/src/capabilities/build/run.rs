@@ -65,12 +65,7 @@ fn build_chunk(
 ) -> Result<()> {
     let mut attempt = 1;
     // A base that failed for one target fails for all that stand on it.
-    targets.retain(|target| {
-        !outcome
-            .failures
-            .iter()
-            .any(|failure| is_hit(plan, target, failure))
-    });
+    targets.retain(|target| !outcome.failures.iter().any(|failure| is_hit(plan, target, failure)));
     while !targets.is_empty() {
         let Some(failure) = bake(&targets, plan, policy, context)? else {
             outcome.built.append(&mut targets);
@@ -86,11 +81,8 @@ fn build_chunk(
             attempt += 1;
             continue;
         }
-        let left: Vec<String> = targets
-            .iter()
-            .filter(|target| !is_hit(plan, target, &failure))
-            .cloned()
-            .collect();
+        let left: Vec<String> =
+            targets.iter().filter(|target| !is_hit(plan, target, &failure)).cloned().collect();
         let narrowed = left.len() < targets.len();
         outcome.failures.push(failure);
         if !policy.keep_going || !narrowed {
@@ -103,10 +95,7 @@ fn build_chunk(
 }
 
 fn is_hit(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
-    failure
-        .targets
-        .iter()
-        .any(|failed| plan.stands_on(target, failed))
+    failure.targets.iter().any(|failed| plan.stands_on(target, failed))
 }
 
 /// Waits, but not for someone who has asked to stop.
@@ -137,22 +126,11 @@ fn bake(
     let status = cmd.stream(|chunk| {
         for event in stream.push(chunk) {
             progress.take(&event);
-            if let Event::Failed {
-                targets,
-                step,
-                error,
-                tail,
-            } = event
-            {
+            if let Event::Failed { targets, step, error, tail } = event {
                 // What was cancelled because something else failed is not the cause.
                 let is_cause = !error.contains("context canceled");
                 if is_cause && failed.is_none() {
-                    failed = Some(FailedStep {
-                        targets,
-                        step,
-                        error,
-                        tail,
-                    });
+                    failed = Some(FailedStep { targets, step, error, tail });
                 }
             }
         }

@@ -29,19 +29,13 @@ pub struct Notes<'a> {
 impl<'a> Notes<'a> {
     /// Of this file.
     pub fn new(text: &'a str) -> Self {
-        Notes {
-            text,
-            faults: RefCell::default(),
-        }
+        Notes { text, faults: RefCell::default() }
     }
 
     /// Notes a fault at a byte range.
     pub fn note(&self, span: Range<usize>, text: impl fmt::Display) {
         let line = self.text[..span.start.min(self.text.len())].matches('\n').count() + 1;
-        self.faults.borrow_mut().push(Fault {
-            line,
-            text: text.to_string(),
-        });
+        self.faults.borrow_mut().push(Fault { line, text: text.to_string() });
     }
 
     /// All faults, by line.
@@ -73,22 +67,9 @@ impl<'a, 'i> Fields<'a, 'i> {
         table: &'a DeTable<'i>,
         span: Range<usize>,
     ) -> Self {
-        let spans = table
-            .iter()
-            .map(|(key, _)| (key.get_ref().as_ref(), key.span()))
-            .collect();
-        let entries = table
-            .iter()
-            .map(|(key, value)| (key.get_ref().as_ref(), value))
-            .collect();
-        Fields {
-            notes,
-            name: name.into(),
-            span,
-            entries,
-            spans,
-            taken: Vec::new(),
-        }
+        let spans = table.iter().map(|(key, _)| (key.get_ref().as_ref(), key.span())).collect();
+        let entries = table.iter().map(|(key, value)| (key.get_ref().as_ref(), value)).collect();
+        Fields { notes, name: name.into(), span, entries, spans, taken: Vec::new() }
     }
 
     fn key_span(&self, key: &str) -> Range<usize> {
@@ -97,8 +78,7 @@ impl<'a, 'i> Fields<'a, 'i> {
 
     /// Notes a fault of a field, at its place.
     pub fn fault(&self, key: &str, text: impl fmt::Display) {
-        self.notes
-            .note(self.key_span(key), format!("{}: {text}", self.child(key)));
+        self.notes.note(self.key_span(key), format!("{}: {text}", self.child(key)));
     }
 
     /// Whether anything was found wrong so far, in the whole file.
@@ -115,13 +95,8 @@ impl<'a, 'i> Fields<'a, 'i> {
     fn required(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
         let value = self.optional(key);
         if value.is_none() {
-            let name = if self.name.is_empty() {
-                "the manifest"
-            } else {
-                &self.name
-            };
-            self.notes
-                .note(self.span.clone(), format!("{name} has no `{key}`: add it"));
+            let name = if self.name.is_empty() { "the manifest" } else { &self.name };
+            self.notes.note(self.span.clone(), format!("{name} has no `{key}`: add it"));
         }
         value
     }
@@ -174,12 +149,7 @@ impl<'a, 'i> Fields<'a, 'i> {
 
     fn as_table(&self, key: &str, value: &'a Spanned<DeValue<'i>>) -> Option<Fields<'a, 'i>> {
         match value.get_ref().as_table() {
-            Some(table) => Some(Fields::new(
-                self.notes,
-                self.child(key),
-                table,
-                self.key_span(key),
-            )),
+            Some(table) => Some(Fields::new(self.notes, self.child(key), table, self.key_span(key))),
             None => {
                 self.fault(key, "must be a table");
                 None
@@ -188,11 +158,7 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     fn child(&self, key: &str) -> String {
-        if self.name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.name)
-        }
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
     /// Takes a list of texts that may be absent.
@@ -201,12 +167,8 @@ impl<'a, 'i> Fields<'a, 'i> {
             return Vec::new();
         };
         let list = value.get_ref().as_array();
-        let texts: Option<Vec<String>> = list.and_then(|items| {
-            items
-                .iter()
-                .map(|item| item.get_ref().as_str().map(str::to_owned))
-                .collect()
-        });
+        let texts: Option<Vec<String>> = list
+            .and_then(|items| items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect());
         texts.unwrap_or_else(|| {
             self.fault(key, "must be a list of texts, such as [\"/tmp\"]");
             Vec::new()
@@ -237,11 +199,7 @@ impl<'a, 'i> Fields<'a, 'i> {
     pub fn finish(self) {
         for key in self.entries.keys() {
             let unknown = Unknown::new("key", key, self.taken.iter().copied());
-            let inside = if self.name.is_empty() {
-                String::new()
-            } else {
-                format!("{}: ", self.name)
-            };
+            let inside = if self.name.is_empty() { String::new() } else { format!("{}: ", self.name) };
             self.notes.note(self.key_span(key), format!("{inside}{unknown}"));
         }
     }

@@ -26,12 +26,7 @@ pub struct Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.faults.len();
-        write!(
-            f,
-            "{} has {count} fault{}:",
-            self.file,
-            if count == 1 { "" } else { "s" }
-        )?;
+        write!(f, "{} has {count} fault{}:", self.file, if count == 1 { "" } else { "s" })?;
         for fault in &self.faults {
             write!(f, "\n  {}:{}: {}", self.file, fault.line, fault.text)?;
         }
@@ -62,23 +57,13 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Faults> {
     }
     if !errors.is_empty() {
         // What a broken line swallowed would be called missing.
-        return Err(Faults {
-            file: repository.manifest_name(),
-            faults: notes.into_faults(),
-        });
+        return Err(Faults { file: repository.manifest_name(), faults: notes.into_faults() });
     }
-    let manifest = Reader {
-        notes: &notes,
-        repository,
-    }
-    .manifest(root.get_ref());
+    let manifest = Reader { notes: &notes, repository }.manifest(root.get_ref());
     let faults = notes.into_faults();
     match manifest {
         Some(manifest) if faults.is_empty() => Ok(manifest),
-        _ => Err(Faults {
-            file: repository.manifest_name(),
-            faults,
-        }),
+        _ => Err(Faults { file: repository.manifest_name(), faults }),
     }
 }
 
@@ -102,9 +87,8 @@ impl<'a> Reader<'a> {
             .chain(bases.iter().map(|base| base.reference.as_str()))
             .collect();
         let mut seen = Seen::default();
-        let services = named(root.table("service"), |name, fields| {
-            self.service(name, fields, &known, &mut seen)
-        });
+        let services =
+            named(root.table("service"), |name, fields| self.service(name, fields, &known, &mut seen));
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
@@ -133,19 +117,12 @@ impl<'a> Reader<'a> {
             }
         };
         fields.finish();
-        Some(Upstream {
-            name: name.to_owned(),
-            reference: reference?,
-            stand_in: stand_in?,
-        })
+        Some(Upstream { name: name.to_owned(), reference: reference?, stand_in: stand_in? })
     }
 
     fn stand_in(&self, table: &mut Fields<'a, '_>) -> Option<StandIn> {
         let suite = table.optional_text("bootstrap").map(str::to_owned);
-        let contexts = table
-            .table("contexts")
-            .map(Fields::named_texts)
-            .unwrap_or_default();
+        let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
         let contexts: BTreeMap<String, HostContext> = contexts
             .into_iter()
             .filter_map(|(key, value)| match value.as_str() {
@@ -158,10 +135,7 @@ impl<'a> Reader<'a> {
             .collect();
         match suite {
             Some(suite) => Some(StandIn::Bootstrap { suite }),
-            None => Some(StandIn::Dockerfile {
-                path: self.file(table, "dockerfile")?,
-                contexts,
-            }),
+            None => Some(StandIn::Dockerfile { path: self.file(table, "dockerfile")?, contexts }),
         }
     }
 
@@ -169,11 +143,7 @@ impl<'a> Reader<'a> {
         let reference = fields.text("image").map(str::to_owned);
         let dockerfile = self.file(&mut fields, "dockerfile");
         fields.finish();
-        Some(Base {
-            name: name.to_owned(),
-            reference: reference?,
-            dockerfile: dockerfile?,
-        })
+        Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
     }
 
     fn service(
@@ -200,14 +170,9 @@ impl<'a> Reader<'a> {
             }
         }
         let compose = fields.text("compose").map(str::to_owned);
-        let port = fields
-            .number("port", 1..=65535)
-            .and_then(|port| u16::try_from(port).ok());
+        let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
         if let Some(other) = port.and_then(|port| seen.ports.insert(port, name.to_owned())) {
-            fields.fault(
-                "port",
-                format!("the port of `{other}` already: give each service its own"),
-            );
+            fields.fault("port", format!("the port of `{other}` already: give each service its own"));
         }
         let original = self.dockerfile(&mut fields, "original", bases);
         let optimized = self.dockerfile(&mut fields, "optimized", bases);
@@ -232,14 +197,10 @@ impl<'a> Reader<'a> {
     fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
         let path = fields.text(key)?;
         match self.repository.file(path) {
-            None => fields.fault(
-                key,
-                format!("`{path}` leads out of the repository: name a file in it"),
-            ),
-            Some(file) if !file.is_file() => fields.fault(
-                key,
-                format!("there is no file `{path}`: create it or mend the path"),
-            ),
+            None => fields.fault(key, format!("`{path}` leads out of the repository: name a file in it")),
+            Some(file) if !file.is_file() => {
+                fields.fault(key, format!("there is no file `{path}`: create it or mend the path"))
+            }
             Some(_) => return Some(path.to_owned()),
         }
         None
@@ -291,17 +252,12 @@ fn named<'a, 'i, T>(
     mut read: impl FnMut(&str, Fields<'a, 'i>) -> Option<T>,
 ) -> Vec<T> {
     let tables = table.map(Fields::named_tables).unwrap_or_default();
-    tables
-        .into_iter()
-        .filter_map(|(name, fields)| read(&name, fields))
-        .collect()
+    tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
 }
 
 fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
     let text = fields.optional_text(key)?;
-    Bytes::from_str(text)
-        .map_err(|error| fields.fault(key, error))
-        .ok()
+    Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
 }
 
 fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
@@ -320,10 +276,7 @@ fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
     }
     for path in unique {
         if !path.starts_with('/') {
-            table.fault(
-                "tmpfs",
-                format!("`{path}` is no folder of the container: start it with `/`"),
-            );
+            table.fault("tmpfs", format!("`{path}` is no folder of the container: start it with `/`"));
         }
     }
     table.finish();

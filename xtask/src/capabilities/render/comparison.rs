@@ -16,10 +16,7 @@ pub fn text(comparison: &Comparison) -> String {
 
 /// For a pull request.
 pub fn markdown(comparison: &Comparison) -> String {
-    let notes: Vec<String> = footnotes(comparison)
-        .iter()
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let notes: Vec<String> = footnotes(comparison).iter().map(|line| format!("{line}\n")).collect();
     format!("{}\n{}", table(comparison).markdown(), notes.join("\n"))
 }
 
@@ -66,9 +63,7 @@ fn cells(row: &Row) -> Vec<String> {
     vec![
         row.service.clone(),
         original(&row.original),
-        row.optimized
-            .as_ref()
-            .map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
+        row.optimized.as_ref().map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
         size(row.target),
         size(row.goal),
         size(row.saved),
@@ -79,14 +74,8 @@ fn cells(row: &Row) -> Vec<String> {
 
 fn original(original: &Original) -> String {
     match original {
-        Original::Built {
-            measured,
-            stand_in: false,
-        } => measured.bytes.to_string(),
-        Original::Built {
-            measured,
-            stand_in: true,
-        } => format!("{}†", measured.bytes),
+        Original::Built { measured, stand_in: false } => measured.bytes.to_string(),
+        Original::Built { measured, stand_in: true } => format!("{}†", measured.bytes),
         Original::Guide { bytes } => format!("({bytes})"),
         Original::Missing => "missing".to_owned(),
     }

@@ -19,10 +19,7 @@ pub struct Table {
 impl Table {
     /// With these columns.
     pub fn new(columns: &[(&'static str, Align)]) -> Table {
-        Table {
-            columns: columns.to_vec(),
-            rows: Vec::new(),
-        }
+        Table { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -34,11 +31,7 @@ impl Table {
     pub fn text(&self) -> String {
         let head: Vec<String> = self.columns.iter().map(|(name, _)| name.to_uppercase()).collect();
         let width = |index: usize| {
-            let cells = self
-                .rows
-                .iter()
-                .chain(std::iter::once(&head))
-                .filter_map(|row| row.get(index));
+            let cells = self.rows.iter().chain(std::iter::once(&head)).filter_map(|row| row.get(index));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
@@ -74,17 +67,10 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_no_line_ends_in_space() {
-        let mut table = Table::new(&[
-            ("name", Align::Left),
-            ("size", Align::Right),
-            ("note", Align::Left),
-        ]);
+        let mut table = Table::new(&[("name", Align::Left), ("size", Align::Right), ("note", Align::Left)]);
         table.row(vec!["api".into(), "39MB".into(), String::new()]);
         table.row(vec!["storage".into(), "8.1MB".into(), "a|b".into()]);
-        assert_eq!(
-            table.text(),
-            "NAME      SIZE  NOTE\napi       39MB\nstorage  8.1MB  a|b\n"
-        );
+        assert_eq!(table.text(), "NAME      SIZE  NOTE\napi       39MB\nstorage  8.1MB  a|b\n");
         assert!(table.markdown().ends_with("| storage | 8.1MB | a\\|b |\n"));
     }
 }

@@ -56,9 +56,7 @@ fn parse_serve(arguments: &[OsString]) -> Result<Serve, String> {
             Some("--") => break,
             _ => return Err(format!("serve does not know {argument:?}\n{USAGE}")),
         };
-        let value = rest
-            .next()
-            .ok_or_else(|| format!("{argument:?} needs a file\n{USAGE}"))?;
+        let value = rest.next().ok_or_else(|| format!("{argument:?} needs a file\n{USAGE}"))?;
         *slot = Some(PathBuf::from(value));
     }
     let command: Vec<OsString> = rest.cloned().collect();
@@ -82,17 +80,7 @@ mod tests {
 
     #[test]
     fn serve_keeps_everything_after_the_dashes_for_the_command() {
-        let parsed = parse_words(&[
-            "serve",
-            "--out",
-            "o",
-            "--template",
-            "t",
-            "--",
-            "nginx",
-            "--out",
-            "--",
-        ]);
+        let parsed = parse_words(&["serve", "--out", "o", "--template", "t", "--", "nginx", "--out", "--"]);
         assert_eq!(
             parsed,
             Ok(Command::Serve(Serve {

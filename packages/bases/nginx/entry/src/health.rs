@@ -24,15 +24,11 @@ fn exchange(url: &str, deadline: Instant) -> Result<u16, String> {
     let (authority, path) = split(url)?;
     let mut stream = TcpStream::connect_timeout(&address(authority)?, left(deadline)?)
         .map_err(|error| format!("cannot connect: {}", plain(&error)))?;
-    stream
-        .set_write_timeout(Some(left(deadline)?))
-        .map_err(|error| error.to_string())?;
+    stream.set_write_timeout(Some(left(deadline)?)).map_err(|error| error.to_string())?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: nginx-entry\r\nConnection: close\r\n\r\n"
     );
-    stream
-        .write_all(request.as_bytes())
-        .map_err(|error| format!("cannot send: {}", plain(&error)))?;
+    stream.write_all(request.as_bytes()).map_err(|error| format!("cannot send: {}", plain(&error)))?;
     status(&read_status_line(&mut stream, deadline)?)
 }
 
@@ -49,23 +45,16 @@ fn split(url: &str) -> Result<(&str, &str), String> {
 /// Addresses only: resolving names would link the C library's whole resolver into a program that asks its own host.
 fn address(authority: &str) -> Result<SocketAddr, String> {
     let numeric = authority.replacen("localhost", "127.0.0.1", 1);
-    numeric
-        .parse()
-        .or_else(|_| format!("{numeric}:80").parse())
-        .map_err(|_| {
-            format!(
-                "{authority:?} is no IP address with a port; names other than localhost are not looked up"
-            )
-        })
+    numeric.parse().or_else(|_| format!("{numeric}:80").parse()).map_err(|_| {
+        format!("{authority:?} is no IP address with a port; names other than localhost are not looked up")
+    })
 }
 
 fn read_status_line(stream: &mut TcpStream, deadline: Instant) -> Result<Vec<u8>, String> {
     let mut line = Vec::new();
     let mut buffer = [0; STATUS_LINE_LIMIT];
     while !line.contains(&b'\n') && line.len() < STATUS_LINE_LIMIT {
-        stream
-            .set_read_timeout(Some(left(deadline)?))
-            .map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(left(deadline)?)).map_err(|error| error.to_string())?;
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => line.extend_from_slice(&buffer[..count]),
@@ -117,13 +106,7 @@ mod tests {
         ] {
             assert_eq!(split(url), expected);
         }
-        for url in [
-            "https://host/",
-            "host/",
-            "http:///x",
-            "http://a/b c",
-            "http://a/\r\nX: y",
-        ] {
+        for url in ["https://host/", "host/", "http:///x", "http://a/b c", "http://a/\r\nX: y"] {
             assert!(split(url).is_err(), "{url}");
         }
     }
@@ -137,10 +120,7 @@ mod tests {
             ("[::1]", "[::1]:80"),
             ("[::1]:8080", "[::1]:8080"),
         ] {
-            assert_eq!(
-                address(authority).map(|address| address.to_string()).as_deref(),
-                Ok(expected)
-            );
+            assert_eq!(address(authority).map(|address| address.to_string()).as_deref(), Ok(expected));
         }
         for authority in ["nginx:8080", "127.0.0.1:port", "127.0.0.1:99999"] {
             assert!(address(authority).is_err(), "{authority}");
@@ -151,13 +131,7 @@ mod tests {
     fn only_http_has_a_status() {
         assert_eq!(status(b"HTTP/1.1 200 OK\r\n"), Ok(200));
         assert_eq!(status(b"HTTP/1.0 503\r\n"), Ok(503));
-        for line in [
-            &b""[..],
-            b"HTTP/1.1",
-            b"HTTP/1.1 \r\n",
-            b"SSH-2.0 200",
-            b"HTTP/1.1 20\xff OK",
-        ] {
+        for line in [&b""[..], b"HTTP/1.1", b"HTTP/1.1 \r\n", b"SSH-2.0 200", b"HTTP/1.1 20\xff OK"] {
             assert!(status(line).is_err(), "{line:?}");
         }
     }

@@ -21,9 +21,7 @@ pub(crate) fn run(request: &Serve) -> Result<(), Failure> {
         template::fill(&text, look_up).map_err(|error| Failure::usage(format!("{shown}, {error}")))?;
     fs::write(&request.out, filled).map_err(|error| {
         let out = request.out.display();
-        Failure::usage(format!(
-            "cannot write {out}: {error}; mount a tmpfs that uid 65532 may write there"
-        ))
+        Failure::usage(format!("cannot write {out}: {error}; mount a tmpfs that uid 65532 may write there"))
     })?;
     Err(become_command(&request.command))
 }
@@ -35,10 +33,7 @@ fn look_up(name: &str) -> Result<Option<String>, String> {
         Some(Ok(value)) if !value.is_empty() => Ok(Some(value)),
         _ if name == "RESOLVER" => {
             // Without a file there may still be a default in the template, which then decides.
-            Ok(fs::read_to_string(RESOLV_CONF)
-                .ok()
-                .as_deref()
-                .and_then(first_nameserver))
+            Ok(fs::read_to_string(RESOLV_CONF).ok().as_deref().and_then(first_nameserver))
         }
         _ => Ok(None),
     }

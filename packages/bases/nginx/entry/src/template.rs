@@ -27,10 +27,8 @@ pub(crate) fn fill(
 ) -> Result<String, TemplateError> {
     let mut filled = String::with_capacity(template.len());
     for (index, line) in template.split_inclusive('\n').enumerate() {
-        fill_line(line, &mut filled, &mut lookup).map_err(|message| TemplateError {
-            line: index + 1,
-            message,
-        })?;
+        fill_line(line, &mut filled, &mut lookup)
+            .map_err(|message| TemplateError { line: index + 1, message })?;
     }
     Ok(filled)
 }
@@ -44,9 +42,7 @@ fn fill_line(
     while let Some(start) = rest.find("${") {
         filled.push_str(&rest[..start]);
         let body = &rest[start + 2..];
-        let end = body
-            .find('}')
-            .ok_or("`${` is not closed by `}` on the same line")?;
+        let end = body.find('}').ok_or("`${` is not closed by `}` on the same line")?;
         filled.push_str(&value_of(&body[..end], lookup)?);
         rest = &body[end + 1..];
     }
@@ -63,9 +59,7 @@ fn value_of(
         None => (placeholder, None),
     };
     if !is_name(name) {
-        return Err(format!(
-            "`${{{placeholder}}}` is neither ${{NAME}} nor ${{NAME:-default}}"
-        ));
+        return Err(format!("`${{{placeholder}}}` is neither ${{NAME}} nor ${{NAME:-default}}"));
     }
     if let Some(value) = lookup(name)?.filter(|value| !value.is_empty()) {
         refuse_unsafe(name, &value)?;
@@ -84,10 +78,7 @@ fn is_name(name: &str) -> bool {
 /// `$` is refused with the rest: nginx would expand it as a variable of its own; `\` would escape what follows it.
 fn refuse_unsafe(name: &str, value: &str) -> Result<(), String> {
     let breaks_out = |c: char| matches!(c, ';' | '{' | '}' | '"' | '\'' | '`' | '\\' | '$' | '#');
-    match value
-        .chars()
-        .find(|&c| breaks_out(c) || c.is_whitespace() || c.is_control())
-    {
+    match value.chars().find(|&c| breaks_out(c) || c.is_whitespace() || c.is_control()) {
         Some(found) => Err(format!(
             "the value of {name} holds {found:?}, which could break out of an nginx directive; remove it"
         )),
@@ -101,10 +92,7 @@ mod tests {
 
     fn fill_with(template: &str, values: &[(&str, &str)]) -> Result<String, TemplateError> {
         fill(template, |name| {
-            Ok(values
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned()))
+            Ok(values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
         })
     }
 
@@ -114,10 +102,7 @@ mod tests {
             "listen ${PORT:-8080};\nproxy_pass http://${API}/${A:-x}${B:-};\n",
             &[("API", "api:8000"), ("A", "")],
         );
-        assert_eq!(
-            filled.as_deref(),
-            Ok("listen 8080;\nproxy_pass http://api:8000/x;\n")
-        );
+        assert_eq!(filled.as_deref(), Ok("listen 8080;\nproxy_pass http://api:8000/x;\n"));
         assert_eq!(fill_with("${PORT:-8080}", &[("PORT", "81")]).as_deref(), Ok("81"));
     }
 
@@ -136,9 +121,9 @@ mod tests {
 
     #[test]
     fn a_value_cannot_break_out_of_its_directive() {
-        for value in [
-            "a;b", "a{", "}", "\"", "'", "a\nb", "a b", "a\tb", "$host", "\\", "\u{0}", "a#b", "\u{a0}",
-        ] {
+        for value in
+            ["a;b", "a{", "}", "\"", "'", "a\nb", "a b", "a\tb", "$host", "\\", "\u{0}", "a#b", "\u{a0}"]
+        {
             let error = fill_with("x ${V};", &[("V", value)]).expect_err(value);
             assert!(error.message.contains("value of V"), "{error}");
         }
@@ -153,21 +138,12 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_not_filled_again() {
-        assert_eq!(
-            fill_with("${A}", &[("A", "NAME"), ("NAME", "no")]).as_deref(),
-            Ok("NAME")
-        );
+        assert_eq!(fill_with("${A}", &[("A", "NAME"), ("NAME", "no")]).as_deref(), Ok("NAME"));
     }
 
     #[test]
     fn a_failing_lookup_is_reported_with_its_line() {
         let error = fill("\n\n${X}", |_| Err("unreadable".into())).expect_err("lookup failed");
-        assert_eq!(
-            error,
-            TemplateError {
-                line: 3,
-                message: "unreadable".into()
-            }
-        );
+        assert_eq!(error, TemplateError { line: 3, message: "unreadable".into() });
     }
 }

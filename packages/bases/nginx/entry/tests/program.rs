@@ -29,12 +29,7 @@ fn serve(test: &str, template: &str, environment: &[(&str, &str)]) -> Output {
     program()
         .envs(environment.iter().copied())
         .arg("serve")
-        .args([
-            "--template".as_ref(),
-            source.as_os_str(),
-            "--out".as_ref(),
-            out.as_os_str(),
-        ])
+        .args(["--template".as_ref(), source.as_os_str(), "--out".as_ref(), out.as_os_str()])
         .args(["--".as_ref(), "/bin/cat".as_ref(), out.as_os_str()])
         .output()
         .expect("run nginx-entry")
@@ -62,19 +57,12 @@ fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>
 }
 
 fn healthcheck(url: &str) -> Output {
-    program()
-        .args(["healthcheck", url])
-        .output()
-        .expect("run nginx-entry")
+    program().args(["healthcheck", url]).output().expect("run nginx-entry")
 }
 
 #[test]
 fn serve_fills_the_template_and_becomes_the_command() {
-    let output = serve(
-        "fills",
-        "listen ${PORT:-8080};\nset $up ${UPSTREAM};\n",
-        &[("UPSTREAM", "api:8000")],
-    );
+    let output = serve("fills", "listen ${PORT:-8080};\nset $up ${UPSTREAM};\n", &[("UPSTREAM", "api:8000")]);
     assert_eq!(text(&output.stdout), "listen 8080;\nset $up api:8000;\n");
     assert_eq!(output.status.code(), Some(0));
 }
@@ -85,17 +73,7 @@ fn serve_passes_on_the_exit_code_of_the_command() {
     fs::write(folder.join("template"), "").expect("write");
     let output = program()
         .current_dir(&folder)
-        .args([
-            "serve",
-            "--template",
-            "template",
-            "--out",
-            "out",
-            "--",
-            "/bin/sh",
-            "-c",
-            "exit 7",
-        ])
+        .args(["serve", "--template", "template", "--out", "out", "--", "/bin/sh", "-c", "exit 7"])
         .output()
         .expect("run");
     assert_eq!(output.status.code(), Some(7));
@@ -106,20 +84,13 @@ fn a_missing_variable_names_file_line_and_variable() {
     let output = serve("missing", "a;\nb ${UPSTREAM};\n", &[]);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
-    assert!(
-        message.contains("template, line 2") && message.contains("UPSTREAM"),
-        "{message}"
-    );
+    assert!(message.contains("template, line 2") && message.contains("UPSTREAM"), "{message}");
     assert!(output.stdout.is_empty(), "the command must not run");
 }
 
 #[test]
 fn an_unsafe_value_is_refused_before_anything_is_written() {
-    let output = serve(
-        "unsafe",
-        "b ${UPSTREAM};\n",
-        &[("UPSTREAM", "x; include /etc/passwd")],
-    );
+    let output = serve("unsafe", "b ${UPSTREAM};\n", &[("UPSTREAM", "x; include /etc/passwd")]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!folder("unsafe").join("out").exists());
 }
@@ -133,15 +104,7 @@ fn the_resolver_of_the_environment_wins() {
 #[test]
 fn a_template_or_command_that_is_not_there_is_named() {
     let output = program()
-        .args([
-            "serve",
-            "--template",
-            "/nowhere/template",
-            "--out",
-            "/nowhere/out",
-            "--",
-            "x",
-        ])
+        .args(["serve", "--template", "/nowhere/template", "--out", "/nowhere/out", "--", "x"])
         .output()
         .expect("run");
     assert_eq!(output.status.code(), Some(2));
@@ -151,15 +114,7 @@ fn a_template_or_command_that_is_not_there_is_named() {
     fs::write(folder.join("template"), "").expect("write");
     let output = program()
         .current_dir(&folder)
-        .args([
-            "serve",
-            "--template",
-            "template",
-            "--out",
-            "out",
-            "--",
-            "/nowhere/nginx",
-        ])
+        .args(["serve", "--template", "template", "--out", "out", "--", "/nowhere/nginx"])
         .output()
         .expect("run");
     assert_eq!(output.status.code(), Some(1));
@@ -170,16 +125,8 @@ fn a_template_or_command_that_is_not_there_is_named() {
 fn healthy_is_a_200_and_nothing_else() {
     let (url, server) = answer_once("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let output = healthcheck(&url);
-    assert_eq!(
-        (output.status.code(), text(&output.stderr)),
-        (Some(0), String::new())
-    );
-    assert!(
-        server
-            .join()
-            .expect("server")
-            .starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:")
-    );
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    assert!(server.join().expect("server").starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"));
 
     for (answer, reason) in [
         ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "answered 503"),
@@ -192,10 +139,7 @@ fn healthy_is_a_200_and_nothing_else() {
         server.join().expect("server");
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            message.contains(reason) && message.lines().count() == 1,
-            "{message}"
-        );
+        assert!(message.contains(reason) && message.lines().count() == 1, "{message}");
     }
 }
 
