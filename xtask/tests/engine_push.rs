@@ -18,29 +18,27 @@ impl Registry {
         site.folder.write(
             "beta/Dockerfile.optimized",
             "FROM debian:trixie-slim\nRUN apt-get update && apt-get install -y --no-install-recommends docker-registry && \
-             rm -rf /var/lib/apt/lists/*\nCMD [\"docker-registry\", \"serve\", \"/etc/docker/registry/config.yml\"]\n",
+             rm -rf /var/lib/apt/lists/*\nRUN printf 'version: 0.1\\nstorage: {filesystem: {rootdirectory: /registry}}\\n\
+             http: {addr: \":5000\"}\\n' > /config.yml\nCMD [\"docker-registry\", \"serve\", \"/config.yml\"]\n",
         );
         let built = site.run(&["build-images", "beta"]);
         assert_eq!(built.status.code(), Some(0), "{}", site.told(&built));
         let image = format!("{}-beta:latest-simple-optimized", site.prefix);
         let id = docker(&["run", "--detach", "--publish=127.0.0.1::5000", &image]);
         let address = docker(&["port", &id, "5000/tcp"]).lines().next().unwrap().to_owned();
-        while std::net::TcpStream::connect(&address).is_err() || !Registry::answers(&address) {
-            assert_eq!(
-                docker(&["inspect", "--format", "{{.State.Running}}", &id]),
-                "true",
-                "{}",
-                docker(&["logs", &id])
-            );
+        let registry = Registry { id, address };
+        let up = (0..600).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        Registry { id, address }
+            registry.answers()
+        });
+        assert!(up, "no registry: {}", docker(&["logs", &registry.id]));
+        registry
     }
 
     /// Docker's proxy accepts connections before the registry does.
-    fn answers(address: &str) -> bool {
+    fn answers(&self) -> bool {
         use std::io::{Read, Write};
-        let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
+        let Ok(mut stream) = std::net::TcpStream::connect(&self.address) else { return false };
         let asked = write!(stream, "GET /v2/ HTTP/1.0\r\n\r\n");
         let mut answer = String::new();
         asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains(" 200 ")

@@ -20,7 +20,7 @@ pub enum Action {
     Build(&'static [Variant]),
     /// Run the test stages of every service.
     ServiceTests,
-    /// Hold every image against its target and goal.
+    /// Hold every image against its target, and say which goal is missed.
     Sizes,
 }
 

@@ -132,9 +132,9 @@ impl Verdict {
         }
     }
 
-    /// Whether the image is there and nothing better was promised.
-    pub fn is_goal(self) -> bool {
-        matches!(self, Verdict::Goal | Verdict::Unjudged)
+    /// Whether what was promised is broken, or cannot be judged because the image is not there.
+    pub fn is_breach(self) -> bool {
+        matches!(self, Verdict::OverTarget | Verdict::OverGoal | Verdict::Missing)
     }
 }
 

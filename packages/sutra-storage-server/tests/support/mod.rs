@@ -32,7 +32,7 @@ pub fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
 pub fn start(folder: &Path, environment: &[(&str, &str)]) -> Server {
     let mut child = program(folder, environment).stdout(Stdio::piped()).spawn().expect("start the server");
     let log = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut server = Server { child, log, address: String::new() };
+    let mut server = Server { child, log, address: String::new(), said: Vec::new() };
     server.address = server.wait_for("listening")["address"].as_str().expect("an address").to_owned();
     server.wait_for("ready");
     server
