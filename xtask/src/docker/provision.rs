@@ -222,17 +222,13 @@ fn wait_for(docker: &Docker, log: Option<&Path>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::machine::mirror_of;
     use crate::domain::version::Version;
 
     fn bookworm() -> Machine {
         let mut machine =
             Machine::from_os_release("ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n");
         machine.is_root = true;
-        machine.mirror = mirror_of(
-            "http://m.example/debian-security bookworm-security\nhttp://m.example/debian bookworm",
-            "bookworm",
-        );
+        machine.mirror = Some("http://m.example/debian".into());
         machine
     }
 
