@@ -113,7 +113,8 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<Step>> {
                 "docker-compose-v2".clone_into(name);
             }
         }
-        ("debian", "12") => {
+        // Only docker's own packages are too old there; others come from the release itself.
+        ("debian", "12") if names.iter().any(|name| name.starts_with("docker")) => {
             let Some(mirror) = &machine.mirror else {
                 bail!(
                     "apt has no source for Debian {}: add one to /etc/apt/sources.list.d, then run this again",
@@ -125,7 +126,7 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<Step>> {
                 *name = format!("{name}/{NEWER_RELEASE}");
             }
         }
-        ("debian", version) if version.parse::<u32>().is_ok_and(|version| version >= 13) => {}
+        ("debian", version) if version.parse::<u32>().is_ok_and(|version| version >= 12) => {}
         (id, version) => bail!(
             "{list} must be installed, and this tool installs on Debian 12 or newer and Ubuntu only (here: {id} {version}): \
              install Docker Engine {LEAST_ENGINE}, Buildx {LEAST_BUILDX} and Compose {LEAST_COMPOSE} or newer by hand"
@@ -251,6 +252,14 @@ mod tests {
             matches!(&steps[0], Step::Write { text, .. } if text.contains("URIs: http://m.example/debian\n"))
         );
         assert!(matches!(&steps[1], Step::Write { text, .. } if text.contains("Pin-Priority: 50")));
+    }
+
+    #[test]
+    fn what_is_not_docker_comes_from_the_release_itself() {
+        assert_eq!(
+            words(&install(&bookworm(), &["mmdebstrap"]).unwrap()),
+            ["apt-get update", "apt-get install mmdebstrap"]
+        );
     }
 
     #[test]

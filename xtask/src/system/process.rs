@@ -242,7 +242,8 @@ impl Cmd {
         let file = std::fs::File::create(log).map_err(|e| self.start_error(&e))?;
         let mut args = vec!["--fork".to_owned(), self.program.clone()];
         args.extend(self.args.clone());
-        let expression = duct::cmd("setsid", args).stdin_null().stdout_file(file).stderr_to_stdout();
+        // The outermost redirection is taken first: stderr follows stdout only where it stands inside.
+        let expression = duct::cmd("setsid", args).stdin_null().stderr_to_stdout().stdout_file(file);
         expression.run().map(drop).map_err(|e| self.start_error(&e))
     }
 
@@ -343,6 +344,20 @@ mod tests {
         let cmd = Runner::default().cmd("sh").args(["-c", "echo a; echo b >&2; exit 3"]);
         let status = cmd.stream(|chunk| seen.extend_from_slice(chunk)).unwrap();
         assert_eq!((status.code(), seen.as_slice()), (Some(3), b"a\nb\n".as_slice()));
+    }
+
+    #[test]
+    fn what_is_detached_writes_to_its_log_alone() {
+        let log = std::env::temp_dir().join(format!("xtask-detach-{}", std::process::id()));
+        let script = "echo out; echo err >&2; echo end";
+        Runner::default().cmd("sh").args(["-c", script]).detach(&log).unwrap();
+        let read = || std::fs::read_to_string(&log).unwrap();
+        // It is nobody's child, so its end is seen only in what it wrote.
+        while !read().ends_with("end\n") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(read(), "out\nerr\nend\n");
+        std::fs::remove_file(&log).unwrap();
     }
 
     #[test]
