@@ -22,11 +22,11 @@ less() { paste "$1" "$2" | awk '{ printf "%.3f\n", $1 - $2 }' | median; }
 
 cargo build --quiet --package xtask
 xtask() { target/debug/xtask --quiet "$@"; }
+xtask build-images "${services[@]}" >/dev/null
 # The same definition, under tags that are removed again.
 xtask build-images "${services[@]}" --dry-run >"$work/bake.json"
 export BUILDX_NO_DEFAULT_LOAD=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1 BUILDX_GIT_INFO=0
 bake() { docker buildx bake --progress=rawjson --file "$work/bake.json" "$@"; }
-xtask build-images "${services[@]}" >/dev/null
 
 for _ in 1 2 3 4 5 6 7; do
     seconds xtask build-images "${services[@]}" >>"$work/warm-xtask"
@@ -44,4 +44,4 @@ done
 echo "cold build of ${services[*]}: xtask $(median <"$work/cold-xtask") s, bake alone $(median <"$work/cold-bake") s, ratio $(ratio "$work/cold-xtask" "$work/cold-bake") (median of 2 pairs)"
 
 echo "xtask compiled from nothing: $(seconds cargo build --quiet --package xtask --target-dir "$work/target") s on $(nproc) cores"
-docker image ls --format '{{.Repository}}:{{.Tag}}' | grep ':run-' | xargs -r docker image rm >/dev/null
+grep -o '"[^"]*:run-[^"]*"' "$work/bake.json" | tr -d '"' | xargs -r docker image rm >/dev/null

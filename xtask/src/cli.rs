@@ -1,5 +1,6 @@
 //! Floor 5: parse, dispatch, exit code.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::capabilities::build::produce::BuildFailed;
+use crate::capabilities::build::publish::Stuck;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
@@ -94,6 +96,9 @@ impl Exit {
             }
             let is_environment = cause.is::<Unfit>()
                 || cause.is::<Held>()
+                || cause
+                    .downcast_ref::<std::io::Error>()
+                    .is_some_and(|error| error.kind() == ErrorKind::StorageFull)
                 || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
                 || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found);
             if is_environment {
@@ -118,8 +123,21 @@ pub fn main() -> ExitCode {
         ColorChoice::Never => Color::Never,
     };
     let terminal = Terminal::detect(color, verbosity);
-    let exit = match run(&cli, &terminal) {
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            terminal.error(format!("cannot listen for Ctrl-C: {error}"));
+            return ExitCode::from(Exit::Environment as u8);
+        }
+    };
+    let exit = match run(&cli, &terminal, interrupt.clone()) {
         Ok(()) => Exit::Done,
+        // Whatever failed because its process got the signal too, this is why.
+        Err(error) if interrupt.is_set() => {
+            let error = if error.is::<Stuck>() { error } else { Interrupted.into() };
+            terminal.error(format!("{error:#}"));
+            Exit::Interrupted
+        }
         Err(error) => {
             terminal.error(format!("{error:#}"));
             Exit::of(&error)
@@ -128,8 +146,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn run(cli: &Cli, terminal: &Terminal) -> Result<()> {
-    let runner = Runner { verbose: cli.verbose, interrupt: Interrupt::listen()? };
+fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
+    let runner = Runner { verbose: cli.verbose, interrupt };
     let repository = Repository::locate(cli.root.as_deref()).map_err(|error| Usage(format!("{error:#}")))?;
     let context = Context {
         repository,

@@ -17,7 +17,8 @@ fn on_stand_ins() -> Folder {
     repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
     repository.write(
         "target/xtask/bases.json",
-        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000}"#,
+        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
+            "references": ["debian:trixie-slim"], "asked": "||"}"#,
     );
     repository
 }
@@ -270,6 +271,59 @@ fn an_old_buildx_is_named() {
         .on("buildx version*", 0, "github.com/docker/buildx v0.10.0 x\n", "")
         .on("image rm *", 0, "", "");
     snapshot!("an_old_buildx_is_named", docker.run(&repository, &["build-images"]), repository);
+}
+
+#[test]
+fn an_old_engine_is_named_before_anything_is_built() {
+    let repository = on_stand_ins();
+    let docker = FakeDocker::new().on("version --format*", 0, "20.10.24\n", "");
+    snapshot!("an_old_engine_is_named", docker.run(&repository, &["build-images"]), repository);
+}
+
+#[test]
+fn bases_are_asked_for_and_only_a_missing_registry_means_stand_ins() {
+    let said = |text: &str| {
+        let repository = repository("fx");
+        repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
+        let docker = FakeDocker::new()
+            .alive()
+            .on("buildx build*", 1, "", text)
+            .on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "")
+            .on("buildx bake*", 1, "", FAILURE)
+            .on("image rm *", 0, "", "");
+        let output = docker.run(&repository, &["build-images", "--variant", "original"]);
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+            repository.read("target/xtask/bases.json"),
+        )
+    };
+    let (code, text, remembered) = said("ERROR: failed to solve: dial tcp: lookup r.example: no such host\n");
+    assert!(code == Some(1) && text.contains("stand-ins") && remembered.contains("stand-in"), "{text}");
+    for (trouble, cause) in [
+        ("ERROR: 429 Too Many Requests\n", "rate limit"),
+        ("ERROR: x509: certificate signed by unknown authority\n", "certificate"),
+    ] {
+        let (code, text, remembered) = said(trouble);
+        assert!(code == Some(3) && text.contains(cause) && text.contains("--bases stand-in"), "{text}");
+        assert_eq!(remembered, "", "a trouble was remembered as a choice");
+    }
+}
+
+#[test]
+fn a_journal_outlives_an_engine_that_dies_between_two_tags() {
+    let repository = on_stand_ins();
+    let journal = r#"{"temporary": ["fx-alpha:run-1"], "moves": [{"tag": "fx-alpha:1", "to": "sha256:a", "from": null}]}"#;
+    repository.write("target/xtask/journal.json", journal);
+    let dead = "Cannot connect to the Docker daemon\n";
+    let docker = FakeDocker::new()
+        .alive()
+        .on("image inspect sha256:a", 0, &inspected(&[("fx-alpha:run-1", "sha256:a", 1)]), "")
+        .on("tag *", 1, "", dead)
+        .on("image rm *", 1, "", dead);
+    let output = docker.run(&repository, &["build-images"]);
+    assert_ne!(output.status.code(), Some(0));
+    assert_eq!(repository.read("target/xtask/journal.json"), journal);
 }
 
 #[test]

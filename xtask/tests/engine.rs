@@ -118,7 +118,7 @@ fn an_interrupt_leaves_nothing_behind() {
     let mut child =
         site.command(&["build-images"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&site.folder.0.join("target/xtask/logs/alpha-simple-optimized.log"), "waiting", &mut child);
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    support::signal("INT", child.id());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", site.told(&output));
     assert_eq!(site.tag_names(), Vec::<String>::new());

@@ -63,7 +63,7 @@ impl SecondEngine {
 
 impl Drop for SecondEngine {
     fn drop(&mut self) {
-        Command::new("kill").arg(self.daemon.id().to_string()).status().ok();
+        support::signal("TERM", self.daemon.id());
         self.daemon.wait().ok();
     }
 }
@@ -106,6 +106,11 @@ fn both_image_stores_give_the_same_number() {
         .output()
         .unwrap();
     assert!(build.status.success(), "{}", support::told(&build, &repository));
+    let first = Command::new("docker").args(["info", "--format", "{{json .DriverStatus}}"]).output().unwrap();
+    assert!(
+        !String::from_utf8_lossy(&first.stdout).contains("containerd"),
+        "the first engine is on the containerd store"
+    );
     let classic = compared(&repository, None);
 
     let engine = SecondEngine::start();

@@ -9,15 +9,15 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::environment::Unfit;
-use crate::docker::Docker;
-use crate::docker::classify::classify;
+use super::environment::{Unfit, require_buildx};
+use crate::docker::classify::{classify, is_transient};
 use crate::docker::events::error_line;
 use crate::docker::machine::Machine;
 use crate::docker::provision;
 use crate::domain::failure::FailureClass;
 use crate::domain::manifest::{HostContext, Manifest, StandIn, Upstream};
 use crate::system::files;
+use crate::system::interrupt::Interrupted;
 use crate::system::paths::Repository;
 use crate::system::process::{Runner, find};
 
@@ -61,6 +61,10 @@ pub struct Choice {
     pub reason: String,
     /// When, in seconds since 1970.
     pub decided: u64,
+    /// The references that were asked for: the choice says nothing of others.
+    pub references: Vec<String>,
+    /// The builder and the engine that were asked.
+    pub asked: String,
 }
 
 /// A registry that comes back is noticed within a day.
@@ -77,15 +81,15 @@ pub fn choose(
     context: &Context,
 ) -> Result<Choice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
-    let now = now();
-    let decided = |source, reason: String| Choice { source, reason, decided: now };
+    let (references, asked) = (names(upstreams), who(builder));
+    let decided = |source, reason: String| Choice { source, reason, decided: now(), references, asked };
     let choice = match mode {
         Mode::Upstream => decided(Source::Upstream, "asked for with --bases".into()),
         Mode::StandIn => decided(Source::StandIn, "asked for with --bases".into()),
-        Mode::Auto => match remembered(repository) {
+        Mode::Auto => match remembered(upstreams, builder, repository) {
             Some(choice) => choice,
             None => {
-                let (source, reason) = ask(upstreams, &context.docker, builder)?;
+                let (source, reason) = ask(upstreams, builder, context)?;
                 let choice = decided(source, reason);
                 let json = serde_json::to_vec_pretty(&choice).context("the choice of bases")?;
                 files::write_atomically(&repository.base_choice(), &json)?;
@@ -103,37 +107,60 @@ pub fn choose(
     Ok(choice)
 }
 
-/// The choice of an earlier run, as long as it counts.
-pub fn remembered(repository: &Repository) -> Option<Choice> {
+/// The choice of an earlier run, as long as it counts: of the same engine, and for these references.
+pub fn remembered(upstreams: &[&Upstream], builder: Option<&str>, repository: &Repository) -> Option<Choice> {
     let text = files::read_if_there(&repository.base_choice()).ok()??;
     let choice: Choice = serde_json::from_str(&text).ok()?;
-    (now().saturating_sub(choice.decided) < REMEMBERED.as_secs()).then_some(choice)
+    let is_fresh = now().saturating_sub(choice.decided) < REMEMBERED.as_secs();
+    let covers = names(upstreams).iter().all(|name| choice.references.contains(name));
+    (is_fresh && covers && choice.asked == who(builder)).then_some(choice)
 }
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn ask(upstreams: &[&Upstream], docker: &Docker, builder: Option<&str>) -> Result<(Source, String)> {
+fn names(upstreams: &[&Upstream]) -> Vec<String> {
+    upstreams.iter().map(|upstream| upstream.reference.clone()).collect()
+}
+
+/// The builder and the engine that a question goes to.
+fn who(builder: Option<&str>) -> String {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    format!("{}|{}|{}", builder.unwrap_or_default(), variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"))
+}
+
+fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Result<(Source, String)> {
     for upstream in upstreams {
-        let Err(said) = docker.resolves(&upstream.reference, builder)? else {
-            continue;
-        };
-        let why = error_line(&said).unwrap_or(said);
-        let class = classify(&why, "");
-        if matches!(class, FailureClass::RateLimit | FailureClass::Disk | FailureClass::Engine) {
-            return Err(Unfit::new(
-                format!("cannot get at {} ({}): {why}", upstream.reference, class.name()),
-                format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy()),
-            )
-            .into());
+        let reference = &upstream.reference;
+        let mut answer = context.docker.resolves(reference, builder)?;
+        if matches!(&answer, Err(said) if is_transient(classify(said, ""))) {
+            answer = context.docker.resolves(reference, builder)?;
         }
-        return Ok((
-            Source::StandIn,
-            format!("no registry answers for {}: {}", upstream.reference, brief(&why)),
-        ));
+        let Err(said) = answer else { continue };
+        if context.docker.runner.interrupt.is_set() {
+            return Err(Interrupted.into());
+        }
+        let why = error_line(&said).unwrap_or(said);
+        return without(reference, &why, context).map(|reason| (Source::StandIn, reason));
     }
     Ok((Source::Upstream, "the engine gets at every upstream image".into()))
+}
+
+/// Why stand-ins are built, when an upstream image cannot be had; other troubles are for a person to mend.
+fn without(reference: &str, why: &str, context: &Context) -> Result<String> {
+    let lacks = ["not found", "does not exist", "access denied", "403 forbidden"]
+        .iter()
+        .any(|sign| why.to_lowercase().contains(sign));
+    match classify(why, "") {
+        FailureClass::Network => Ok(format!("no registry answers for {reference}: {}", brief(why))),
+        FailureClass::Build if lacks => Ok(format!("no registry has {reference}: {}", brief(why))),
+        class => {
+            require_buildx(context)?;
+            let remedy = format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy());
+            Err(Unfit::new(format!("cannot get at {reference} ({}): {why}", class.name()), remedy).into())
+        }
+    }
 }
 
 /// BuildKit chains its errors with colons; the last links say what happened.

@@ -43,20 +43,25 @@ impl std::error::Error for Unfit {}
 /// # Errors
 /// [`Unfit`], when there is none and none was asked for or could be had.
 pub fn require_engine(context: &Context) -> Result<()> {
-    // One quick question settles the usual case; versions are looked at when something has to be done.
-    if context.docker.answers() {
-        return Ok(());
+    if context.with_engine {
+        // Nothing is done where everything is there and new enough.
+        provide(&context.docker.facts()?, context)?;
     }
-    let facts = context.docker.facts()?;
-    if !context.with_engine {
-        return Err(Unfit::new(
-            missing(&facts),
+    // One quick question settles the usual case.
+    match context.docker.engine_version() {
+        Some(version) if version < LEAST_ENGINE => Err(Unfit::new(
+            format!("Docker Engine is {version}, and {LEAST_ENGINE} or newer is needed"),
+            "upgrade it by hand: it may serve others, so nothing here touches it",
+        )
+        .into()),
+        Some(_) => Ok(()),
+        None => Err(Unfit::new(
+            missing(&context.docker.facts()?),
             "run the same command with --with-engine (Debian or Ubuntu, as root), or start your engine; \
              `cargo xtask doctor` says what is there",
         )
-        .into());
+        .into()),
     }
-    provide(&facts, context)
 }
 
 /// Installs and starts what is missing.

@@ -15,6 +15,7 @@ use crate::docker::engine::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE, St
 use crate::domain::bytes::Bytes;
 use crate::domain::manifest::Manifest;
 use crate::domain::version::Version;
+use crate::system::files::{self, Lock};
 use crate::system::process::find;
 
 /// How one thing stands.
@@ -71,7 +72,10 @@ pub fn examine(manifest: &Manifest, context: &Context) -> Result<Vec<Check>> {
     checks.push(buildkit(&facts, context)?);
     checks.push(disk(&facts, context)?);
     let builds = facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
-    checks.extend(network(manifest, builds, context)?);
+    // A network that fails must not hide what is known already.
+    checks.extend(network(manifest, builds, context).unwrap_or_else(|error| {
+        vec![Check::new("networked RUN", State::Missing, "cannot be tried", Some(format!("{error:#}")))]
+    }));
     checks.extend(trust(&Trust::detect()));
     Ok(checks)
 }
@@ -185,11 +189,20 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     if !builds {
         return Ok(vec![Check::new("networked RUN", State::Unknown, "needs an engine and Buildx", None)]);
     }
+    // The trial is a build, and a build of somebody else's is not disturbed.
+    let Ok(_lock) = Lock::take(&context.repository.lock()) else {
+        return Ok(vec![Check::new(
+            "networked RUN",
+            State::Unknown,
+            "another run is building in this checkout",
+            None,
+        )]);
+    };
     let upstreams: Vec<_> = manifest.upstreams.iter().collect();
     let policy = Policy::default();
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // The doctor asks afresh: what was remembered may be the fault.
-    crate::system::files::remove(&context.repository.base_choice())?;
+    files::remove(&context.repository.base_choice())?;
     let choice = bases::choose(Mode::Auto, &upstreams, None, &quiet)?;
     let from = match choice.source {
         Source::Upstream => "upstream images",
@@ -208,7 +221,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         return Ok(checks);
     }
     let world = produce::world_of(&upstreams, choice.source, context)?;
-    crate::system::files::create_dir(&context.repository.logs())?;
+    files::create_dir(&context.repository.logs())?;
     let Some(probe) = plan::network_probe(manifest, &world, &context.repository) else {
         checks.push(Check::new("networked RUN", State::Unknown, "no declared base can try it", None));
         return Ok(checks);

@@ -30,6 +30,8 @@ pub fn push(images: &[PlannedImage], registry: &Registry, context: &Context) -> 
         context.docker.tag(&tag.to_string(), &there.to_string())?;
         context.terminal.say(format!("push {there} …"));
         let digest = push_one(&there, context)?;
+        // Said at once too: a later tag may be refused.
+        context.terminal.say(format!("  {digest}"));
         pushed.push(Pushed { tag: there, digest });
     }
     Ok(pushed)

@@ -110,12 +110,13 @@ fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
 /// Prints what would be built: the plan as narration, the bake definition as data. Asks nothing of the machine but what
 /// an earlier run remembered.
 fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Context) -> Result<()> {
+    let upstreams = plan::upstreams(manifest, request, &context.repository);
     let source = match mode {
         Mode::Upstream => Source::Upstream,
         Mode::StandIn => Source::StandIn,
-        Mode::Auto => bases::remembered(&context.repository).map_or(Source::Upstream, |choice| choice.source),
+        Mode::Auto => bases::remembered(&upstreams, None, &context.repository)
+            .map_or(Source::Upstream, |choice| choice.source),
     };
-    let upstreams = plan::upstreams(manifest, request, &context.repository);
     let world = produce::world_of(&upstreams, source, context)?;
     let plan = plan::plan(manifest, request, &world, &context.repository);
     context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));

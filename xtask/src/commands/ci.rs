@@ -4,17 +4,18 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use super::typed;
 use crate::capabilities::bases::Mode;
 use crate::capabilities::build::plan::Request;
-use crate::capabilities::build::produce;
+use crate::capabilities::build::produce::{self, BuildFailed};
 use crate::capabilities::build::run::Policy;
 use crate::capabilities::comparison::compare;
 use crate::capabilities::context::Context;
-use crate::capabilities::environment::require_engine;
+use crate::capabilities::environment::{Unfit, require_engine};
 use crate::capabilities::pipeline::{Action, Step, steps};
 use crate::capabilities::{manifest, render};
 use crate::domain::comparison::{Comparison, Verdict};
+use crate::domain::edition::Edition;
+use crate::domain::image_ref::Tag;
 use crate::domain::manifest::Manifest;
 use crate::domain::variant::Variant;
 use crate::system::interrupt::Interrupted;
@@ -44,6 +45,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     require_engine(context)?;
     let terminal = &context.terminal;
     let mut summary = Vec::new();
+    let mut unfit = 0;
     for step in &steps {
         terminal.group(step.name);
         let started = Instant::now();
@@ -54,6 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         }
         if let Err(error) = &result {
             terminal.error(format!("{}: {error:#}", step.name));
+            unfit += usize::from(is_environment(error));
         }
         summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
     }
@@ -66,17 +69,30 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         terminal.say(format!("{mark}  {seconds:>5} s  {name}"));
     }
     let failed: Vec<&str> = summary.iter().filter(|(_, passed, _)| !passed).map(|(name, ..)| *name).collect();
-    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+    match failed.len() {
+        0 => Ok(()),
+        // Nothing that the project could mend: the exit code says so.
+        count if count == unfit => {
+            Err(Unfit::new(format!("failed: {}", failed.join(", ")), "as said above").into())
+        }
+        _ => bail!("failed: {}", failed.join(", ")),
+    }
+}
+
+fn is_environment(error: &anyhow::Error) -> bool {
+    error.is::<Unfit>() || error.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
 }
 
 fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
-    let edition = typed::default_edition()?;
+    // Always the same images, whatever a developer's shell says: the tests look at these.
+    let edition = Edition::Simple;
+    let tag: Tag = "latest".parse()?;
     let request = |variants: &[_]| -> Result<Request<'_>> {
         Ok(Request {
             services: manifest.services.iter().collect(),
             editions: vec![edition],
             variants: variants.to_vec(),
-            tag: typed::tag(None)?,
+            tag: tag.clone(),
             default_edition: edition,
         })
     };

@@ -16,7 +16,7 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
     ),
     (
         FailureClass::RateLimit,
-        &["429 too many requests", "toomanyrequests", "rate limit", "http error 429", "status code 429"],
+        &["429 too many requests", "toomanyrequests", "pull rate limit", "http error 429", "status code 429"],
     ),
     (
         FailureClass::Certificate,
@@ -49,11 +49,11 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
             "temporary failure in name resolution",
             "temporary failure resolving",
             "could not resolve host",
-            "could not resolve",
             "name or service not known",
             "failed to establish a new connection",
             "eai_again",
-            "enotfound",
+            "getaddrinfo enotfound",
+            "code enotfound",
             "econnreset",
             "econnrefused",
             "etimedout",
@@ -135,6 +135,10 @@ mod tests {
             ),
             ("exit code: 100", "Temporary failure resolving 'mirror.example'", FailureClass::Network),
             ("exit code: 101", "error[E0308]: mismatched types", FailureClass::Build),
+            ("exit code: 1", "ModuleNotFoundError: No module named 'x'", FailureClass::Build),
+            ("exit code: 1", "FileNotFoundError: [Errno 2] No such file or directory", FailureClass::Build),
+            ("exit code: 1", "Could not resolve './Missing' in src/App.tsx", FailureClass::Build),
+            ("exit code: 1", "FAILED tests/test_door.py::test_the_rate_limit_of_a_key", FailureClass::Build),
         ] {
             assert_eq!(classify(error, log), class, "{error} / {log}");
         }

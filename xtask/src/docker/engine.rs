@@ -98,7 +98,13 @@ impl Docker {
 
     /// Whether a daemon answers; cheaper than [`Docker::facts`].
     pub fn answers(&self) -> bool {
-        self.cmd(["version", "--format", "{{.Server.Version}}"]).read().is_ok()
+        self.engine_version().is_some()
+    }
+
+    /// The version of the daemon, when one answers.
+    pub fn engine_version(&self) -> Option<Version> {
+        let text = self.cmd(["version", "--format", "{{.Server.Version}}"]).read().ok()?;
+        Version::find(&text)
     }
 
     /// How the daemon stores images.

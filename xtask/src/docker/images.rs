@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::Docker;
@@ -86,7 +86,7 @@ impl Docker {
         let unexpected =
             output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
         if let (false, Some(line)) = (output.success(), unexpected) {
-            anyhow::bail!("docker cannot look at images: {}", line.trim());
+            bail!("docker cannot look at images: {}", line.trim());
         }
         let images: Vec<Image> =
             serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
@@ -110,16 +110,21 @@ impl Docker {
         self.cmd(["tag", id, tag]).read().map(drop)
     }
 
-    /// Removes tags and untagged images, all in one call. What is gone already is fine, and so is an untagged image
-    /// that something still needs.
+    /// Removes tags, all in one call. What is gone already is fine.
     ///
     /// # Errors
-    /// When docker cannot be started.
-    pub fn remove(&self, references: &[String]) -> Result<(), ProcessError> {
+    /// When docker refuses for another reason: the engine may be gone.
+    pub fn remove(&self, references: &[String]) -> Result<()> {
         if references.is_empty() {
             return Ok(());
         }
-        self.cmd(["image", "rm"]).args(references).capture().map(drop)
+        let output = self.cmd(["image", "rm"]).args(references).capture()?;
+        let unexpected =
+            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
+        match unexpected {
+            Some(line) if !output.success() => bail!("docker cannot remove tags: {}", line.trim()),
+            _ => Ok(()),
+        }
     }
 
     /// Tags of a repository that match a glob, such as `*:run-*`.

@@ -37,7 +37,11 @@ impl Machine {
         machine.is_root = runner.cmd("id").arg("-u").read()? == "0";
         machine.has_systemd = Path::new("/run/systemd/system").is_dir();
         machine.has_daemon = find("dockerd").is_some() || Path::new("/usr/sbin/dockerd").is_file();
-        machine.mirror = apt_sources()?.iter().find_map(|text| mirror_in(text, &machine.codename));
+        let sources = apt_sources()?;
+        // A machine may follow the release by its name or by its standing.
+        let suites = [machine.codename.as_str(), "stable", "oldstable"];
+        machine.mirror =
+            suites.iter().find_map(|suite| sources.iter().find_map(|text| mirror_in(text, suite)));
         Ok(machine)
     }
 

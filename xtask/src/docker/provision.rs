@@ -11,6 +11,7 @@ use super::Docker;
 use super::engine::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE};
 use super::machine::Machine;
 use crate::system::files;
+use crate::system::interrupt::Interrupted;
 use crate::system::terminal::Terminal;
 
 /// One thing to do.
@@ -210,6 +211,9 @@ fn wait_for(docker: &Docker, log: Option<&Path>) -> Result<()> {
     for _ in 0..240 {
         if docker.answers() {
             return Ok(());
+        }
+        if docker.runner.interrupt.is_set() {
+            return Err(Interrupted.into());
         }
         std::thread::sleep(Duration::from_millis(250));
     }

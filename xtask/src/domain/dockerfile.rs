@@ -6,6 +6,16 @@ use std::collections::BTreeSet;
 ///
 /// References that hold a variable are left out: nothing here expands build arguments.
 pub fn references(text: &str) -> BTreeSet<String> {
+    read(text).1
+}
+
+/// The named stages of a Dockerfile, in lower case as Docker compares them.
+pub fn stages(text: &str) -> BTreeSet<String> {
+    read(text).0
+}
+
+/// Stages and foreign images.
+fn read(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut stages = BTreeSet::new();
     let mut found = BTreeSet::new();
     for instruction in instructions(text) {
@@ -29,7 +39,7 @@ pub fn references(text: &str) -> BTreeSet<String> {
             }
         }
     }
-    found
+    (stages, found)
 }
 
 fn note(image: &str, stages: &BTreeSet<String>, found: &mut BTreeSet<String>) {
@@ -100,6 +110,7 @@ mod tests {
                     FROM scratch\nCOPY --from=build --chown=1 /a /b\nCOPY --from=0 /a /b\nCOPY --from=nginx:1.26 /x /y\n\
                     RUN --mount=type=bind,from=tools:2,target=/t \\\n  echo FROM nothing:1\nFROM $BASE\n";
         assert_eq!(of(text), ["nginx:1.26", "rust:1-slim", "tools:2"]);
+        assert_eq!(stages(text).into_iter().collect::<Vec<_>>(), ["again", "build"]);
     }
 
     #[test]

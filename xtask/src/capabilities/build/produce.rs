@@ -56,7 +56,7 @@ pub fn produce(
     policy: &Policy,
     context: &Context,
 ) -> Result<Produced> {
-    ready(context)?;
+    require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     publish::recover(context)?;
     let world =
@@ -64,8 +64,14 @@ pub fn produce(
     let plan = plan::plan(manifest, request, &world, &context.repository);
     let mut journal = publish::begin(&plan.images, &context.repository)?;
     let result = build_and_publish(&plan, &mut journal, policy, context);
-    publish::end(&journal, &context.docker, &context.repository)?;
-    result
+    if let Err(error) = &result
+        && error.is::<publish::Stuck>()
+    {
+        return result;
+    }
+    let ended = publish::end(&journal, &context.docker, &context.repository);
+    // What went wrong first is what a person wants to read.
+    result.and_then(|produced| ended.map(|()| produced))
 }
 
 fn build_and_publish(
@@ -92,7 +98,7 @@ pub fn test(
     mode: Mode,
     context: &Context,
 ) -> Result<usize> {
-    ready(context)?;
+    require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     let policy = Policy { keep_going: true, ..Policy::default() };
     let world =
@@ -107,11 +113,6 @@ pub fn test(
     } else {
         Err(BuildFailed(outcome.failures).into())
     }
-}
-
-fn ready(context: &Context) -> Result<()> {
-    require_engine(context)?;
-    if context.with_engine { require_buildx(context) } else { Ok(()) }
 }
 
 /// Failures end the build, unless going on was asked for and something was built.

@@ -74,21 +74,18 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn manifest(&self, root: &'a DeTable<'_>) -> Option<Manifest> {
+        let known = &declared(root);
         let mut root = Fields::new(self.notes, "", root, 0..0);
         root.number("schema", 1..=1);
         let project = root.text("project").map(str::to_owned);
         let version = root.text("version").map(str::to_owned);
         let source_date_epoch = root.number("source-date-epoch", 0..=u64::from(u32::MAX));
-        let upstreams = named(root.table("upstream"), |name, fields| self.upstream(name, fields));
-        let bases = named(root.table("base"), |name, fields| self.base(name, fields));
-        let known: Vec<&str> = upstreams
-            .iter()
-            .map(|upstream| upstream.reference.as_str())
-            .chain(bases.iter().map(|base| base.reference.as_str()))
-            .collect();
         let mut seen = Seen::default();
+        let upstreams =
+            named(root.table("upstream"), |name, fields| self.upstream(name, fields, known, &mut seen));
+        let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
         let services =
-            named(root.table("service"), |name, fields| self.service(name, fields, &known, &mut seen));
+            named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
@@ -103,11 +100,18 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn upstream(&self, name: &str, mut fields: Fields<'a, '_>) -> Option<Upstream> {
+    fn upstream(
+        &self,
+        name: &str,
+        mut fields: Fields<'a, '_>,
+        known: &[&str],
+        seen: &mut Seen,
+    ) -> Option<Upstream> {
         let reference = fields.text("reference").map(str::to_owned);
+        seen.claim("image", reference.as_deref(), name, &fields, "reference");
         let stand_in = match fields.table("stand-in") {
             Some(mut table) => {
-                let stand_in = self.stand_in(&mut table);
+                let stand_in = self.stand_in(&mut table, known);
                 table.finish();
                 stand_in
             }
@@ -120,7 +124,7 @@ impl<'a> Reader<'a> {
         Some(Upstream { name: name.to_owned(), reference: reference?, stand_in: stand_in? })
     }
 
-    fn stand_in(&self, table: &mut Fields<'a, '_>) -> Option<StandIn> {
+    fn stand_in(&self, table: &mut Fields<'a, '_>, known: &[&str]) -> Option<StandIn> {
         let suite = table.optional_text("bootstrap").map(str::to_owned);
         let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
         let contexts: BTreeMap<String, HostContext> = contexts
@@ -135,13 +139,18 @@ impl<'a> Reader<'a> {
             .collect();
         match suite {
             Some(suite) => Some(StandIn::Bootstrap { suite }),
-            None => Some(StandIn::Dockerfile { path: self.file(table, "dockerfile")?, contexts }),
+            None => {
+                let known: Vec<&str> =
+                    known.iter().copied().chain(contexts.keys().map(String::as_str)).collect();
+                Some(StandIn::Dockerfile { path: self.dockerfile(table, "dockerfile", &known)?, contexts })
+            }
         }
     }
 
-    fn base(&self, name: &str, mut fields: Fields<'a, '_>) -> Option<Base> {
+    fn base(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str], seen: &mut Seen) -> Option<Base> {
         let reference = fields.text("image").map(str::to_owned);
-        let dockerfile = self.file(&mut fields, "dockerfile");
+        seen.claim("image", reference.as_deref(), name, &fields, "image");
+        let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
         fields.finish();
         Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
     }
@@ -162,21 +171,30 @@ impl<'a> Reader<'a> {
                     format!("`{image}` is no image name: use lower-case letters, digits and `-`"),
                 );
             }
-            if let Some(other) = seen.images.insert(image.clone(), name.to_owned()) {
-                fields.fault(
-                    "image",
-                    format!("`{image}` is the image of `{other}` already: give each service its own"),
-                );
-            }
+        }
+        seen.claim("image", image.as_deref(), name, &fields, "image");
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.chars().all(plain) {
+            fields.fault(
+                "image",
+                format!("the service's name `{name}` must be of lower-case letters, digits and `-`"),
+            );
         }
         let compose = fields.text("compose").map(str::to_owned);
+        seen.claim("compose name", compose.as_deref(), name, &fields, "compose");
         let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
-        if let Some(other) = port.and_then(|port| seen.ports.insert(port, name.to_owned())) {
-            fields.fault("port", format!("the port of `{other}` already: give each service its own"));
-        }
+        seen.claim("port", port.map(|port| port.to_string()).as_deref(), name, &fields, "port");
         let original = self.dockerfile(&mut fields, "original", bases);
         let optimized = self.dockerfile(&mut fields, "optimized", bases);
         let test_stage = fields.optional_text("test-stage").map(str::to_owned);
+        if let (Some(stage), Some(path)) = (&test_stage, &optimized)
+            && !self.has_stage(path, stage)
+        {
+            fields.fault(
+                "test-stage",
+                format!("{path} has no stage `{stage}`: add `FROM … AS {stage}` or mend the name"),
+            );
+        }
         let sizes = self.sizes(&mut fields);
         let run = run_needs(&mut fields);
         fields.finish();
@@ -219,6 +237,11 @@ impl<'a> Reader<'a> {
         Some(path)
     }
 
+    fn has_stage(&self, path: &str, stage: &str) -> bool {
+        let text = self.repository.file(path).and_then(|file| files::read(&file).ok()).unwrap_or_default();
+        dockerfile::stages(&text).contains(&stage.to_lowercase())
+    }
+
     fn sizes(&self, fields: &mut Fields<'a, '_>) -> BTreeMap<Edition, Sizes> {
         let mut sizes = BTreeMap::new();
         let Some(table) = fields.table("sizes") else {
@@ -240,11 +263,37 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Images and ports that a service has claimed, with its name.
+/// What must be one owner's alone, with the owner's name.
 #[derive(Default)]
-struct Seen {
-    images: BTreeMap<String, String>,
-    ports: BTreeMap<u16, String>,
+struct Seen(BTreeMap<(&'static str, String), String>);
+
+impl Seen {
+    fn claim(
+        &mut self,
+        what: &'static str,
+        value: Option<&str>,
+        owner: &str,
+        fields: &Fields<'_, '_>,
+        key: &str,
+    ) {
+        let Some(value) = value else { return };
+        if let Some(other) = self.0.insert((what, value.to_owned()), owner.to_owned()) {
+            fields.fault(key, format!("`{value}` is the {what} of `{other}` already: give each its own"));
+        }
+    }
+}
+
+/// The images that the manifest declares, known before the Dockerfiles that start from them are read.
+fn declared<'a>(root: &'a DeTable<'_>) -> Vec<&'a str> {
+    let of = |table: &str, key: &'static str| {
+        let entries = root
+            .get(table)
+            .and_then(|table| table.get_ref().as_table())
+            .into_iter()
+            .flat_map(|table| table.iter());
+        entries.filter_map(move |(_, entry)| entry.get_ref().as_table()?.get(key)?.get_ref().as_str())
+    };
+    of("upstream", "reference").chain(of("base", "image")).collect()
 }
 
 fn named<'a, 'i, T>(
