@@ -202,3 +202,29 @@ fn a_private_ca_reaches_the_build_and_no_layer_holds_it() {
     let tags = [image, format!("{prefix}-alpha:latest-optimized")];
     Command::new("docker").args(["image", "rm", "--force"]).args(tags).output().ok();
 }
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn a_proxy_reaches_the_build_and_its_password_stays_out_of_the_image() {
+    let site = support::Site::new("proxy");
+    let proxy = "http://someone:a-password@proxy.invalid:3128";
+    site.folder.write(
+        "alpha/Dockerfile.optimized",
+        "FROM debian:trixie-slim\nRUN case \"$HTTPS_PROXY\" in http://someone:?*@proxy.invalid:3128) ;; *) exit 9 ;; esac\n",
+    );
+    let output = site.command(&["build-images", "alpha"]).env("HTTPS_PROXY", proxy).output().unwrap();
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let image = format!("{}-alpha:latest-simple-optimized", site.prefix);
+    let saved = Command::new("docker").args(["save", &image]).output().unwrap().stdout;
+    assert!(saved.len() > 1_000_000, "the image was not saved");
+    let password = b"a-password";
+    assert!(
+        !saved.windows(password.len()).any(|window| window == password),
+        "the image holds the proxy's password"
+    );
+    assert!(
+        !text.contains("a-password") && !site.folder.read("target/xtask/bake.json").contains("a-password"),
+        "it was written"
+    );
+}

@@ -65,7 +65,8 @@ impl Server {
 
     /// SIGTERM, without waiting for what it does.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().expect("kill");
+        let status =
+            Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status().expect("sh");
         assert!(status.success());
     }
 
