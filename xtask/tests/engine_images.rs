@@ -87,20 +87,38 @@ impl Running {
         }
     }
 
-    /// `GET PATH` on the published port: status and body.
+    /// `GET PATH` on the published port: status and body. Docker's forwarding may come up a moment after the container,
+    /// whose own check knows nothing of it; so a connection that breaks is tried again.
     fn get(&self, service: &Service, path: &str) -> (u16, String) {
-        use std::io::{Read, Write};
         let address = said(&["port", &self.id, &format!("{}/tcp", service.port)]);
-        let mut stream = std::net::TcpStream::connect(address.lines().next().unwrap()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let address = address.lines().next().unwrap();
+        let mut answer = ask(address, path);
+        for _ in 0..40 {
+            if answer.is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(250));
+            answer = ask(address, path);
+        }
+        let answer = answer.unwrap_or_else(|error| panic!("{address}{path}: {error}\n{}", self.logs()));
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         // A chunked body is one chunk here; what counts is the JSON in it.
         let json = body.find('{').map_or("", |start| &body[start..=body.rfind('}').unwrap()]);
         (status, json.to_owned())
     }
+}
+
+/// One request; an answer that is no HTTP counts as a broken connection.
+fn ask(address: &str, path: &str) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.write_all(
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/") { Ok(answer) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
 }
 
 impl Drop for Running {
