@@ -14,6 +14,14 @@ fn openssl(folder: &Folder, args: &[&str]) {
     assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A CA of the test's own: `NAME.crt` and `NAME.key`.
+fn authority(folder: &Folder, name: &str, subject: &str) {
+    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
+    let files = ["-keyout", key.as_str(), "-out", certificate.as_str()];
+    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", subject];
+    openssl(folder, &[request.as_slice(), files.as_slice()].concat());
+}
+
 /// A web server whose certificate only the test's CA vouches for.
 struct Server {
     process: Child,
@@ -31,24 +39,7 @@ impl Server {
             .unwrap();
         let address = String::from_utf8(bridge.stdout).unwrap().trim().to_owned();
         let port = TcpListener::bind((address.as_str(), 0)).unwrap().local_addr().unwrap().port();
-        openssl(
-            &folder,
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-keyout",
-                "ca.key",
-                "-out",
-                "ca.crt",
-                "-days",
-                "30",
-                "-subj",
-                "/CN=the test's own CA",
-            ],
-        );
+        authority(&folder, "ca", "/CN=the test's own CA");
         openssl(
             &folder,
             &[
@@ -161,24 +152,7 @@ fn a_private_ca_reaches_the_build_and_no_layer_holds_it() {
         ),
     );
     let (key, stranger) = (server.folder.0.join("ca.crt"), server.folder.0.join("stranger.crt"));
-    openssl(
-        &server.folder,
-        &[
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            "stranger.key",
-            "-out",
-            "stranger.crt",
-            "-days",
-            "30",
-            "-subj",
-            "/CN=a stranger",
-        ],
-    );
+    authority(&server.folder, "stranger", "/CN=a stranger");
 
     let refused = build(&repository, &stranger);
     let text = told(&refused, &repository);

@@ -59,7 +59,7 @@ impl FailureClass {
             FailureClass::Engine => {
                 "start the engine again (`cargo xtask doctor --with-engine`), then run again"
             }
-            FailureClass::Build => "mend the step above; its full log is named below",
+            FailureClass::Build => "mend what the error names, then run again",
         }
     }
 
