@@ -140,6 +140,10 @@ port = 1002
 original = "beta/Dockerfile"
 optimized = "beta/Dockerfile.optimized"
 run = { tmpfs = ["tmp"] }
+
+[service.beta.editions]
+simple = { packages = ["numpy"], limits = { texts = 1 } }
+community = { packages = ["numpy"], capabilities = "fly", limits = { texts = -2, questions = 3 } }
 "#,
     );
     snapshot!("every_fault_of_a_manifest", FakeDocker::new().run(&repository, &["compare"]), repository);

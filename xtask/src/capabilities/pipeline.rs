@@ -1,6 +1,13 @@
 //! What `ci` does, as data: `--dry-run` prints it, a run does it.
 
+use crate::domain::edition::Edition;
 use crate::domain::variant::Variant;
+
+/// The edition of which both variants are built, tested and weighed.
+pub const EDITION: Edition = Edition::Simple;
+
+/// The editions of which optimized images are built and started.
+const OTHERS: [Edition; 2] = [Edition::Community, Edition::Enterprise];
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +23,8 @@ pub struct Step {
 pub enum Action {
     /// Run cargo with these arguments.
     Cargo(&'static [&'static str]),
-    /// Build these variants of every service.
-    Build(&'static [Variant]),
+    /// Build these editions and variants of every service.
+    Build(&'static [Edition], &'static [Variant]),
     /// Run the test stages of every service.
     ServiceTests,
     /// Hold every image against its target, and say which goal is missed.
@@ -33,7 +40,8 @@ pub fn steps() -> Vec<Step> {
             "lints",
             &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
         ),
-        Step { name: "images", action: Action::Build(&Variant::ALL) },
+        Step { name: "images", action: Action::Build(&[EDITION], &Variant::ALL) },
+        Step { name: "images of the other editions", action: Action::Build(&OTHERS, &[Variant::Optimized]) },
         Step { name: "tests of services in their images' builds", action: Action::ServiceTests },
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
         cargo("tests", &["test", "--workspace", "--locked", "--", "--include-ignored"]),

@@ -11,9 +11,9 @@ use crate::capabilities::build::run::Policy;
 use crate::capabilities::comparison::compare;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::{Unfit, require_engine};
-use crate::capabilities::pipeline::{Action, Step, steps};
+use crate::capabilities::pipeline::{Action, EDITION, Step, steps};
 use crate::capabilities::{manifest, render};
-use crate::domain::comparison::{Comparison, Verdict};
+use crate::domain::comparison::{Comparison, Row};
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
 use crate::domain::manifest::Manifest;
@@ -85,16 +85,14 @@ fn is_environment(error: &anyhow::Error) -> bool {
 
 fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     // Always the same images, whatever a developer's shell says: the tests look at these.
-    let edition = Edition::Simple;
     let tag: Tag = "latest".parse()?;
-    let request = |variants: &[_]| -> Result<Request<'_>> {
-        Ok(Request {
-            services: manifest.services.iter().collect(),
-            editions: vec![edition],
-            variants: variants.to_vec(),
-            tag: tag.clone(),
-            default_edition: edition,
-        })
+    let services: Vec<_> = manifest.services.iter().collect();
+    let request = |editions: &[Edition], variants: &[Variant]| Request {
+        services: services.clone(),
+        editions: editions.to_vec(),
+        variants: variants.to_vec(),
+        tag: tag.clone(),
+        default_edition: EDITION,
     };
     match &step.action {
         Action::Cargo(args) => {
@@ -103,34 +101,38 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 context.docker.runner.cmd(cargo).dir(context.repository.root()).args(args.iter().copied());
             if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
         }
-        Action::Build(variants) => {
-            produce::produce(manifest, &request(variants)?, Mode::Auto, &Policy::default(), context).map(drop)
+        Action::Build(editions, variants) => {
+            let request = request(editions, variants);
+            produce::produce(manifest, &request, Mode::Auto, &Policy::default(), context).map(drop)
         }
         Action::ServiceTests => {
-            let request = request(&[Variant::Optimized])?;
+            let request = request(&[EDITION], &[Variant::Optimized]);
             let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
             context.terminal.say(format!("{count} services tested in their images' builds"));
             Ok(())
         }
         Action::Sizes => {
-            let request = request(&[])?;
-            let comparison = compare(manifest, &request.services, edition, &request.tag, context)?;
-            print!("{}", render::comparison::text(&comparison));
-            judge(&comparison, context)
+            let mut breaches = Vec::new();
+            for edition in Edition::ALL {
+                let comparison = compare(manifest, &services, edition, &tag, context)?;
+                print!("{}", render::comparison::text(&comparison));
+                breaches.extend(judge(&comparison, context).err().map(|error| format!("{edition}: {error}")));
+            }
+            if breaches.is_empty() { Ok(()) } else { bail!("{}", breaches.join("; ")) }
         }
     }
 }
 
 /// A target that is missed fails; a goal that is missed is said.
 fn judge(comparison: &Comparison, context: &Context) -> Result<()> {
-    let named = |test: fn(Verdict) -> bool| {
-        let rows = comparison.services.iter().filter(move |row| test(row.verdict));
+    let named = |test: fn(&Row) -> bool| {
+        let rows = comparison.services.iter().filter(move |row| test(row));
         rows.map(|row| row.service.as_str()).collect::<Vec<_>>().join(", ")
     };
-    let above_goal = named(|verdict| verdict == Verdict::Target);
+    let above_goal = named(|row| row.verdict.is_above_goal(row.goal));
     if !above_goal.is_empty() {
         context.terminal.warn(format!("within the guide's target and above our goal: {above_goal}"));
     }
-    let breached = named(Verdict::is_breach);
+    let breached = named(|row| row.verdict.is_breach());
     if breached.is_empty() { Ok(()) } else { bail!("above target, or missing: {breached}") }
 }

@@ -93,7 +93,7 @@ impl Original {
 pub enum Verdict {
     /// Within our goal.
     Goal,
-    /// Within the guide's target, above our goal.
+    /// Within the guide's target; above our goal, where there is one.
     Target,
     /// Above the guide's target.
     OverTarget,
@@ -124,12 +124,17 @@ impl Verdict {
     pub fn words(self) -> &'static str {
         match self {
             Verdict::Goal => "goal met",
-            Verdict::Target => "target met, above goal",
+            Verdict::Target => "target met",
             Verdict::OverTarget => "ABOVE TARGET",
             Verdict::OverGoal => "ABOVE GOAL",
             Verdict::Unjudged => "nothing promised",
             Verdict::Missing => "not built",
         }
+    }
+
+    /// Whether a goal of ours is missed while the guide's target is met.
+    pub fn is_above_goal(self, goal: Option<Bytes>) -> bool {
+        self == Verdict::Target && goal.is_some()
     }
 
     /// Whether what was promised is broken, or cannot be judged because the image is not there.
@@ -149,6 +154,10 @@ pub struct Total {
     pub original: Bytes,
     /// Sum of optimized images.
     pub optimized: Bytes,
+    /// Sum of the guide's targets; `None` where one of the services has none.
+    pub target: Option<Bytes>,
+    /// Sum of our goals; `None` where one of the services has none.
+    pub goal: Option<Bytes>,
     /// What is saved.
     pub saved: Bytes,
     /// In percent of the originals; `None` when nothing was summed.
@@ -158,13 +167,16 @@ pub struct Total {
 impl Total {
     /// Sums the rows that can be summed and names the others.
     pub fn of(rows: &[Row]) -> Total {
-        let mut total = Total::default();
+        let mut total = Total { target: Some(Bytes(0)), goal: Some(Bytes(0)), ..Total::default() };
+        let plus = |sum: Option<Bytes>, more: Option<Bytes>| Some(sum? + more?);
         for row in rows {
             match (row.original.bytes(), &row.optimized) {
                 (Some(original), Some(optimized)) => {
                     total.services += 1;
                     total.original = total.original + original;
                     total.optimized = total.optimized + optimized.bytes;
+                    total.target = plus(total.target, row.target);
+                    total.goal = plus(total.goal, row.goal);
                 }
                 _ => total.left_out.push(row.service.clone()),
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::additions::Additions;
 use super::bytes::Bytes;
 use super::edition::Edition;
 use super::names::Unknown;
@@ -89,6 +90,8 @@ pub struct Service {
     pub test_stage: Option<String>,
     /// What each edition promises.
     pub sizes: BTreeMap<Edition, Sizes>,
+    /// What each edition adds.
+    pub editions: Additions,
     /// What a container of it needs to run.
     pub run: RunNeeds,
 }

@@ -1,5 +1,6 @@
 //! Floor 0: pure types. Nothing here reads a file, runs a process or knows docker's words for things.
 
+pub mod additions;
 pub mod bytes;
 pub mod comparison;
 pub mod dockerfile;

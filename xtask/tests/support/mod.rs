@@ -1,6 +1,8 @@
 //! What the tests of the command line share: a small repository, a docker that replays transcripts, and running xtask.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub mod containers;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

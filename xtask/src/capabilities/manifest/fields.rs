@@ -124,11 +124,7 @@ impl<'a, 'i> Fields<'a, 'i> {
     /// Takes a whole number within a range.
     pub fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.required(key)?;
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok())
-            .filter(|number| range.contains(number));
+        let number = whole(value).filter(|number| range.contains(number));
         if number.is_none() {
             let (first, last) = (range.start(), range.end());
             let wanted = if first == last {
@@ -170,7 +166,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         let texts: Option<Vec<String>> = list
             .and_then(|items| items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect());
         texts.unwrap_or_else(|| {
-            self.fault(key, "must be a list of texts, such as [\"/tmp\"]");
+            self.fault(key, "must be a list of texts, such as [\"a\", \"b\"]");
             Vec::new()
         })
     }
@@ -195,6 +191,19 @@ impl<'a, 'i> Fields<'a, 'i> {
             .collect()
     }
 
+    /// Takes every remaining field as a whole number.
+    pub fn named_numbers(mut self) -> Vec<(String, u64)> {
+        let entries = std::mem::take(&mut self.entries);
+        let mut numbers = Vec::new();
+        for (key, value) in entries {
+            match whole(value) {
+                Some(number) => numbers.push((key.to_owned(), number)),
+                None => self.fault(key, "must be a whole number, not below 0"),
+            }
+        }
+        numbers
+    }
+
     /// Ends reading: what nobody took is a fault.
     pub fn finish(self) {
         for key in self.entries.keys() {
@@ -203,4 +212,9 @@ impl<'a, 'i> Fields<'a, 'i> {
             self.notes.note(self.key_span(key), format!("{inside}{unknown}"));
         }
     }
+}
+
+fn whole(value: &Spanned<DeValue<'_>>) -> Option<u64> {
+    let integer = value.get_ref().as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use anyhow::Result;
 use toml::de::DeTable;
 
+use super::editions;
 use super::fields::{Fault, Fields, Notes};
 use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
@@ -196,6 +197,7 @@ impl<'a> Reader<'a> {
             );
         }
         let sizes = self.sizes(&mut fields);
+        let editions = editions::read(&mut fields);
         let run = run_needs(&mut fields);
         fields.finish();
         Some(Service {
@@ -207,6 +209,7 @@ impl<'a> Reader<'a> {
             optimized: optimized?,
             test_stage,
             sizes,
+            editions,
             run,
         })
     }

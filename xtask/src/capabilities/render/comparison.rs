@@ -48,8 +48,8 @@ fn table(comparison: &Comparison) -> Table {
             format!("total of {}", total.services),
             total.original.to_string(),
             total.optimized.to_string(),
-            String::new(),
-            String::new(),
+            known(total.target),
+            known(total.goal),
             total.saved.to_string(),
             percent(total.saved_percent),
             String::new(),
@@ -59,17 +59,21 @@ fn table(comparison: &Comparison) -> Table {
 }
 
 fn cells(row: &Row) -> Vec<String> {
-    let size = |bytes: Option<Bytes>| bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string());
+    let above_goal = if row.verdict.is_above_goal(row.goal) { ", above goal" } else { "" };
     vec![
         row.service.clone(),
         original(&row.original),
         row.optimized.as_ref().map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
-        size(row.target),
-        size(row.goal),
-        size(row.saved),
+        known(row.target),
+        known(row.goal),
+        known(row.saved),
         percent(row.saved_percent),
-        row.verdict.words().to_owned(),
+        format!("{}{above_goal}", row.verdict.words()),
     ]
+}
+
+fn known(bytes: Option<Bytes>) -> String {
+    bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string())
 }
 
 fn original(original: &Original) -> String {
