@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Prints how fast each service's optimized image is ready and what memory it holds when idle.
+
+    scripts/benchmark-services.py [--edition E] [--variant original|optimized] [--runs N] [SERVICE…]
+
+Needs an engine and built images. Every container runs as in production: read-only root, no capabilities. `ready` is the
+time from the container's start, as docker notes it, to the first 200 on /health; `idle` the resident memory of its processes
+five seconds later, pages that they share counted once. Services take turns, so that a noisy minute hits all of them. Bounds come from the project's
+goals; a figure above its bound is marked, and the exit status is 1.
+"""
+
+import argparse
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+from datetime import datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MB = 1_000_000
+IDLE_AFTER_S = 5
+GIVE_UP_AFTER_S = 120
+# Seconds to ready and idle megabytes; None: no bound was promised.
+PYTHON = (1.2, 60)
+RUST = (0.2, 20)
+BOUNDS = {
+    "embedding": (2.0, 250),
+    "nlg": (1.5, 80),
+    "hybrid": PYTHON,
+    "api": PYTHON,
+    "control": PYTHON,
+    "storage": RUST,
+    "bulk-ingester": RUST,
+    "client": (None, 15),
+}
+
+
+def docker(*args: str) -> str:
+    """What docker prints; ends the program with its words when it fails."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"docker {' '.join(args)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def measure(name: str, service: dict, image: str) -> tuple[float, float]:
+    """Seconds to ready and idle megabytes of one container of `image`, removed afterwards."""
+    needs = service.get("run", {})
+    args = [f"--env={key}={value}" for key, value in needs.get("env", {}).items()]
+    args += [f"--tmpfs={path}" for path in needs.get("tmpfs", [])]
+    args += [f"--volume={path}" for path in needs.get("volumes", [])]
+    port = service["port"]
+    container = docker(
+        "run", "--detach", "--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
+        f"--publish=127.0.0.1::{port}", "--no-healthcheck", *args, image,
+    )  # fmt: skip
+    try:
+        state, ports = docker("inspect", "--format", "{{.State.StartedAt}} {{json .NetworkSettings.Ports}}", container).split(
+            " ", 1
+        )
+        started = datetime.fromisoformat(state[:26].rstrip("Z") + "+00:00").timestamp()
+        published = int(json.loads(ports)[f"{port}/tcp"][0]["HostPort"])
+        ready = wait_until_ready(name, container, published) - started
+        time.sleep(IDLE_AFTER_S)
+        pids = docker("top", container, "-eo", "pid").split()[1:]
+        return ready, resident(pids) / MB
+    finally:
+        # The anonymous volumes go with the container.
+        subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+
+
+def wait_until_ready(name: str, container: str, port: int) -> float:
+    """The time of the first 200 on /health."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < GIVE_UP_AFTER_S:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            if connection.getresponse().status == http.client.OK:
+                return time.time()
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.005)
+    sys.exit(f"{name} was not ready within {GIVE_UP_AFTER_S} s; its log: docker logs {container}")
+
+
+def resident(pids: list[str]) -> int:
+    """Resident bytes of a container's processes: what each has alone, and once what they share."""
+    alone, shared = 0, 0
+    for pid in pids:
+        fields = {}
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+            key, kilobytes, _ = line.split()
+            fields[key] = int(kilobytes) * 1024
+        private = fields["Private_Clean:"] + fields["Private_Dirty:"]
+        alone += private
+        shared = max(shared, fields["Rss:"] - private)
+    return alone + shared
+
+
+def main() -> int:
+    """Measure, print, and say whether all bounds hold."""
+    manifest = tomllib.loads((ROOT / "xtask/images.toml").read_text())
+    services = manifest["service"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("services", nargs="*", metavar="SERVICE", help=f"of: {', '.join(services)}")
+    parser.add_argument("--edition", default="simple", choices=("simple", "community", "enterprise"))
+    parser.add_argument("--variant", default="optimized", choices=("optimized", "original"))
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    if unknown := set(options.services) - set(services):
+        parser.error(f"no such service: {', '.join(sorted(unknown))}")
+    chosen = options.services or list(services)
+    suffix = "-optimized" if options.variant == "optimized" else ""
+    figures = {name: [] for name in chosen}
+    for _ in range(options.runs):
+        for name in chosen:
+            image = f"{services[name]['image']}:latest-{options.edition}{suffix}"
+            figures[name].append(measure(name, services[name], image))
+    print(f"{options.variant} images, edition {options.edition}, {options.runs} runs: median (minimum to maximum)")
+    missed = 0
+    for name in chosen:
+        cells = []
+        for values, bound, unit, digits in zip(zip(*figures[name]), BOUNDS.get(name, (None, None)), ("s", "MB"), (2, 1)):
+            middle = statistics.median(values)
+            over = bound is not None and options.variant == "optimized" and middle > bound
+            missed += over
+            limit = "" if bound is None else f" of {bound} {unit}"
+            text = f"{middle:.{digits}f} {unit} ({min(values):.{digits}f} to {max(values):.{digits}f}){limit}"
+            cells.append(text + (" ABOVE" if over else ""))
+        print(f"{name:14} ready {cells[0]:40} idle {cells[1]}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
