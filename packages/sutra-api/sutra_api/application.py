@@ -11,12 +11,12 @@ from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.dependency import Dependency
 from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.rate import RateLimit
 from sutra_service.settings import Environment, Settings
 
 from sutra_api.gate import Gate
 from sutra_api.keys import Keys
 from sutra_api.limits import LIMITS, Limits
-from sutra_api.rate import RateLimit
 from sutra_api.requests import LearnRequest, QueryReply, QueryRequest, StatsReply
 
 SERVICE = "api"

@@ -3,9 +3,9 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from sutra_service.errors import ServiceError, reply
+from sutra_service.rate import RateLimit
 
 from sutra_api.keys import Keys
-from sutra_api.rate import RateLimit
 
 PREFIX = "/api"
 

@@ -20,7 +20,7 @@ DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 async def _nothing() -> None:
-    """Start of a service that is ready as soon as it listens."""
+    """Start of a service that is ready as soon as it listens, and stop of one that leaves nothing behind."""
 
 
 def create_app(
@@ -29,14 +29,16 @@ def create_app(
     title: str,
     max_body_bytes: int,
     start: Callable[[], Awaitable[None]] = _nothing,
+    stop: Callable[[], Awaitable[None]] = _nothing,
     dependencies: Sequence[Dependency] = (),
     health_fields: Mapping[str, Any] | None = None,
 ) -> FastAPI:
     """An application with `/health`, the one error shape and a limit on bodies.
 
     `start` runs in the background once the port is open; until it returns, `/health` answers
-    503. Blocking work in it belongs into `asyncio.to_thread`. `app.state.readiness` holds the
-    state. `health_fields` are shown in `/health` beside the dependencies.
+    503. Blocking work in it belongs into `asyncio.to_thread`. `stop` runs once no request is
+    left, before the dependencies are closed. `app.state.readiness` holds the state.
+    `health_fields` are shown in `/health` beside the dependencies.
     """
     readiness = Readiness()
 
@@ -48,6 +50,7 @@ def create_app(
         yield
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
+        await stop()
         for dependency in dependencies:
             await dependency.close()
 

@@ -53,7 +53,7 @@ class Dependency:
         Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout,
         502 NAME_failed, or the service's own error where it blames the request.
         """
-        status, content = await self._exchange(method, path, body, self._deadline_s)
+        status, content = await self.exchange(method, path, body)
         try:
             answer = json.loads(content)
         except ValueError:
@@ -85,13 +85,26 @@ class Dependency:
 
     async def _look(self) -> None:
         try:
-            status, _ = await self._exchange("GET", "/health", None, PROBE_DEADLINE_S)
+            status, _ = await self.exchange("GET", "/health", deadline_s=PROBE_DEADLINE_S)
         except ServiceError as error:
             logger.debug("probe of %s: %s", self.name, error.detail)
         else:
             self.state = "ok" if status < 300 else "not_ready"  # noqa: PLR2004
 
-    async def _exchange(self, method: str, path: str, body: Any, deadline_s: float) -> tuple[int, bytes]:
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        deadline_s: float | None = None,
+        max_bytes: int = MAX_REPLY_BYTES,
+    ) -> tuple[int, bytes]:
+        """The status and the body that the service answers, whatever they are, for whoever reads errors too.
+
+        Raises ServiceError as `call` does where there is no whole answer of at most `max_bytes`.
+        """
+        deadline_s = deadline_s or self._deadline_s
         headers = [("Accept", "application/json")]
         content = None
         if body is not None:
@@ -99,7 +112,7 @@ class Dependency:
             headers.append(("Content-Type", "application/json"))
         try:
             async with asyncio.timeout(deadline_s):
-                result = await self._send(method, path, headers, content)
+                result = await self._send(method, path, headers, content, max_bytes)
         except (TimeoutError, httpcore.TimeoutException):
             self.state = "timeout"
             message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or look at its log"
@@ -114,7 +127,7 @@ class Dependency:
         return result
 
     async def _send(
-        self, method: str, path: str, headers: list[tuple[str, str]], content: bytes | None
+        self, method: str, path: str, headers: list[tuple[str, str]], content: bytes | None, max_bytes: int
     ) -> tuple[int, bytes]:
         if self._pool is None:
             self._pool = httpcore.AsyncConnectionPool(
@@ -127,8 +140,8 @@ class Dependency:
             received = bytearray()
             async for chunk in response.aiter_stream():
                 received += chunk
-                if len(received) > MAX_REPLY_BYTES:
-                    raise self._failed(f"answered with more than {MAX_REPLY_BYTES} bytes")
+                if len(received) > max_bytes:
+                    raise self._failed(f"answered with more than {max_bytes} bytes")
             return response.status, bytes(received)
 
     def _failed(self, what: str) -> ServiceError:

@@ -10,6 +10,7 @@ from starlette.types import Message
 
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
+from sutra_service.dependency import Dependency
 from sutra_service.settings import Environment, Settings
 
 LIMIT = 1000
@@ -145,3 +146,18 @@ def test_the_document_names_the_error_shape(client: TestClient) -> None:
     schema = document["paths"]["/items"]["post"]["responses"]["422"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/ErrorReply"}
     assert client.get("/docs").status_code == 404
+
+
+def test_what_the_start_began_is_stopped_while_dependencies_are_open() -> None:
+    order: list[str] = []
+
+    class Other(Dependency):
+        async def close(self) -> None:
+            order.append("closed")
+
+    async def stop() -> None:
+        order.append("stopped")
+
+    with build(stop=stop, dependencies=[Other("other", "http://other", "OTHER_URL", 1)]):
+        assert order == []
+    assert order == ["stopped", "closed"]

@@ -95,3 +95,17 @@ def test_a_probe_of_a_service_that_is_not_ready(fake: fake_service.FakeService) 
         await hybrid._probe
 
     assert use(fake.url, look) == (None, "not_ready")
+
+
+@pytest.mark.parametrize("status", [200, 418, 503])
+def test_an_exchange_gives_any_answer_as_it_came(fake: fake_service.FakeService, status: int) -> None:
+    fake.replies["GET /health"] = (status, b"not JSON")
+    outcome, _ = use(fake.url, lambda hybrid: hybrid.exchange("GET", "/health"))
+    assert outcome == (status, b"not JSON")
+
+
+def test_an_exchange_takes_no_more_than_it_was_told(fake: fake_service.FakeService) -> None:
+    fake.replies["GET /health"] = (200, b"x" * 1001)
+    error, state = use(fake.url, lambda hybrid: hybrid.exchange("GET", "/health", max_bytes=1000))
+    assert (error.code, state) == ("hybrid_failed", "failed")
+    assert "more than 1000 bytes" in error.detail

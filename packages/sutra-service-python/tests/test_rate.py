@@ -1,5 +1,5 @@
-from sutra_api import rate
-from sutra_api.rate import RateLimit
+from sutra_service import rate
+from sutra_service.rate import RateLimit
 
 
 class Clock:
@@ -38,3 +38,19 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(rate.REMEMBERED + 50):
         limit.take(str(number))
     assert len(limit._buckets) == rate.REMEMBERED
+
+
+def test_a_call_that_does_not_count_is_given_back() -> None:
+    limit = RateLimit(1, 2, Clock())
+    limit.give_back("a")
+    assert [limit.take("a"), limit.take("a")] == [0, 0]
+    limit.give_back("a")
+    assert [limit.take("a"), limit.take("a")] == [0, 60]
+
+
+def test_more_than_the_burst_is_never_given_back() -> None:
+    limit = RateLimit(1, 1, Clock())
+    limit.take("a")
+    for _ in range(3):
+        limit.give_back("a")
+    assert [limit.take("a"), limit.take("a")] == [0, 60]

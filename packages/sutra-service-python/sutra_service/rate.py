@@ -40,3 +40,9 @@ class RateLimit:
             bucket.tokens -= 1
             return 0
         return max(1, math.ceil((1 - bucket.tokens) / self._per_second))
+
+    def give_back(self, name: str) -> None:
+        """Take back the last call of `name`, which turned out to be one that does not count."""
+        bucket = self._buckets.get(name)
+        if bucket is not None:
+            bucket.tokens = min(self._burst, bucket.tokens + 1)
