@@ -1,0 +1,103 @@
+"""The application: the page, the sign-in, and the routes that show the status."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from sutra_service.application import create_app
+from sutra_service.rate import RateLimit
+from sutra_service.settings import Environment, SettingError, Settings
+
+from sutra_control import page
+from sutra_control.gate import Gate
+from sutra_control.headers import SecurityHeaders
+from sutra_control.history import History
+from sutra_control.images import VARIABLE as IMAGES_VARIABLE
+from sutra_control.images import ImagesRecord
+from sutra_control.limits import LIMITS
+from sutra_control.routes import open_routes, session_routes, status_routes
+from sutra_control.services import PORT, SERVICE, read_services
+from sutra_control.sessions import Sessions
+from sutra_control.signin import SignIn
+from sutra_control.status import Status
+from sutra_control.users import Users
+from sutra_control.watch import Watch, Watched
+
+# The sign-in has the only body, and a name with a password is no longer.
+MAX_BODY_BYTES = 16_000
+DEFAULT_PAGE = "/usr/share/sutra-control/page"
+
+
+def read_settings(environment: Environment) -> Settings:
+    """The shared settings, for this service."""
+    return Settings.read(environment, SERVICE, PORT)
+
+
+def create(settings: Settings, environment: Environment, clock: Callable[[], float] = time.monotonic) -> FastAPI:
+    """The dashboard, as its environment wants it. Raises SettingError for a value that cannot be used.
+
+    `clock` gives seconds that never go back; sessions and rates are measured by it.
+    """
+    limits = LIMITS[settings.edition]
+    watch = _watch(settings, environment, clock)
+    sessions = Sessions(
+        limits.max_sessions,
+        environment.integer("SUTRA_CONTROL_IDLE_MINUTES", 30, 1, 24 * 60) * 60,
+        environment.integer("SUTRA_CONTROL_SESSION_HOURS", 12, 1, 7 * 24) * 3600,
+        clock,
+    )
+    failures = RateLimit(
+        environment.integer("SUTRA_CONTROL_FAILURES_PER_MINUTE", 5, 1, 1_000_000),
+        environment.integer("SUTRA_CONTROL_FAILURES_BURST", 5, 1, 1_000_000),
+        clock,
+    )
+    sign_in = SignIn(Users.read(environment), sessions, failures)
+    secure = environment.choice("SUTRA_CONTROL_SECURE_COOKIE", ("auto", "always"), "auto") == "always"
+    status = Status(settings, watch, ImagesRecord(environment.text(IMAGES_VARIABLE)))
+    files = page.read_page(Path(environment.text(page.VARIABLE, DEFAULT_PAGE)))
+
+    async def stop() -> None:
+        await watch.stop()
+        sign_in.close()
+
+    app = create_app(
+        settings,
+        title="Sutra control",
+        max_body_bytes=MAX_BODY_BYTES,
+        start=watch.start,
+        stop=stop,
+        dependencies=watch.watched,
+        health_fields={"limits": limits.fields()},
+    )
+    app.include_router(open_routes(settings.edition))
+    app.include_router(session_routes(sign_in, sessions, secure=secure))
+    app.include_router(status_routes(settings.edition, status, watch))
+    app.routes.extend(page.routes(files))
+    app.add_middleware(Gate, sessions=sessions, origins=_origins(environment), can_sign_in=lambda: sign_in.is_possible)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _watch(settings: Settings, environment: Environment, clock: Callable[[], float]) -> Watch:
+    limits = LIMITS[settings.edition]
+    deadline_s = environment.integer("SUTRA_CONTROL_DEADLINE_SECONDS", 2, 1, 30)
+    services = read_services(environment, settings.port)
+    return Watch(
+        [Watched(service, deadline_s) for service in services],
+        History([service.name for service in services], limits.history_samples),
+        limits.max_jobs,
+        environment.integer("SUTRA_CONTROL_EVERY_SECONDS", 10, 2, 3600),
+        clock,
+    )
+
+
+def _origins(environment: Environment) -> frozenset[str]:
+    origins = [origin.strip() for origin in environment.text("SUTRA_CONTROL_ORIGINS").split(",") if origin.strip()]
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            message = f"SUTRA_CONTROL_ORIGINS: {origin!r} is no origin; write it like https://control.example.org"
+            raise SettingError(message)
+    return frozenset(origins)

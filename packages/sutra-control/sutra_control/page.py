@@ -1,0 +1,121 @@
+"""The page's files: read once at the start, plain and compressed, and served from memory."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from sutra_service.settings import SettingError
+
+VARIABLE = "SUTRA_CONTROL_PAGE"
+INDEX = "index.html"
+COMPRESSED = ".gz"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+# The bundler puts what carries its content's hash in its name there.
+HASHED = "/assets/"
+FOREVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the page; `compressed` holds it as gzip, where there is such a file beside it."""
+
+    kind: str
+    cache: str
+    tag: str
+    plain: bytes
+    compressed: bytes | None
+
+    async def answer(self, request: Request) -> Response:
+        """The file in the form that the browser takes, or 304 if it has it already."""
+        packed = self.compressed is not None and accepts_gzip(request.headers.get("accept-encoding", ""))
+        # The two forms are different bytes, so they have different tags.
+        tag = f'"{self.tag}-gzip"' if packed else f'"{self.tag}"'
+        headers = {"Cache-Control": self.cache, "ETag": tag}
+        if self.compressed is not None:
+            headers["Vary"] = "Accept-Encoding"
+        if has_tag(request.headers.get("if-none-match", ""), tag):
+            return Response(status_code=304, headers=headers)
+        headers["Content-Type"] = self.kind
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        return Response(self.compressed if packed else self.plain, headers=headers)
+
+
+def read_page(folder: Path) -> dict[str, File]:
+    """The files below `folder` by the path they are served at; `/` is the index.
+
+    What is asked for is looked up here and never on the disk, so no path leads out of the folder.
+    Raises SettingError where there is no page.
+    """
+    files = {}
+    try:
+        for path in sorted(folder.rglob("*")):
+            if _is_own(path) and path.suffix != COMPRESSED:
+                served = f"/{path.relative_to(folder).as_posix()}"
+                files[served] = _read(path, served)
+    except OSError as error:
+        raise SettingError(f"{VARIABLE}: the page cannot be read: {error}") from error
+    index = files.get(f"/{INDEX}")
+    if index is None:
+        raise SettingError(f"{VARIABLE}={str(folder)!r} holds no {INDEX}; build the page and name its folder")
+    return {"/": index, **files}
+
+
+def routes(page: dict[str, File]) -> list[Route]:
+    """One route for each file, so that another path is 404 and another method 405, as everywhere."""
+    return [Route(path, file.answer, methods=["GET"], include_in_schema=False) for path, file in page.items()]
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding takes gzip: named, or meant by `*`, and not with quality 0."""
+    quality = {}
+    for item in header.lower().split(","):
+        coding, _, parameters = item.partition(";")
+        name, _, value = parameters.strip().partition("=")
+        quality[coding.strip()] = _number(value) if name.strip() == "q" else 1.0
+    return quality.get("gzip", quality.get("*", 0.0)) > 0
+
+
+def has_tag(header: str, tag: str) -> bool:
+    """Whether an If-None-Match names `tag`; for a GET, weak tags compare as strong ones do."""
+    given = [item.strip().removeprefix("W/") for item in header.split(",")]
+    return tag in given or "*" in given
+
+
+def _read(path: Path, served: str) -> File:
+    plain = path.read_bytes()
+    beside = path.with_name(path.name + COMPRESSED)
+    return File(
+        kind=TYPES.get(path.suffix, "application/octet-stream"),
+        cache=FOREVER if served.startswith(HASHED) else ASK_AGAIN,
+        tag=hashlib.sha256(plain).hexdigest()[:32],
+        plain=plain,
+        compressed=beside.read_bytes() if _is_own(beside) else None,
+    )
+
+
+def _is_own(path: Path) -> bool:
+    # A link could lead out of the folder.
+    return path.is_file() and not path.is_symlink()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,111 @@
+"""The routes. Who may use which is the gate's affair."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.responses import JSONResponse
+from sutra_service.body import JsonRoute
+from sutra_service.errors import ErrorReply, ServiceError
+
+from sutra_control.export import as_csv
+from sutra_control.gate import COOKIE, SESSION_PATH
+from sutra_control.limits import CAPABILITIES, EXPORT, LIMITS, TIMELINE
+from sutra_control.requests import Format, SessionReply, SignInRequest
+from sutra_control.sessions import Sessions
+from sutra_control.signin import SignIn
+from sutra_control.status import Status
+from sutra_control.watch import Watch
+
+# As many points as a small line can show.
+MAX_POINTS = 60
+REFUSED: dict[int | str, dict[str, Any]] = {401: {"model": ErrorReply}, 403: {"model": ErrorReply}}
+NOT_NOW: dict[int | str, dict[str, Any]] = {429: {"model": ErrorReply}, 503: {"model": ErrorReply}}
+
+
+def open_routes(edition: str) -> APIRouter:
+    """What anybody may see."""
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/capabilities")
+    async def capabilities() -> dict[str, Any]:
+        """What this edition can do."""
+        return {"edition": edition, "capabilities": list(CAPABILITIES[edition])}
+
+    return router
+
+
+def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIRouter:
+    """Sign in, see who is signed in, sign out. `secure` keeps the cookie to https whatever the request came by."""
+    router = APIRouter(route_class=JsonRoute, tags=["session"], responses=REFUSED)
+
+    @router.post(SESSION_PATH, responses=NOT_NOW)
+    async def begin(given: SignInRequest, request: Request, response: Response) -> SessionReply:
+        """Sign in. The answer sets the cookie that opens the other routes."""
+        address = request.client.host if request.client else "unknown"
+        token = await sign_in.enter(given.name, given.password, address)
+        # A session that this browser had is over: one browser holds one.
+        sessions.end(request.cookies.get(COOKIE, ""))
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=sessions.whole_s,
+            path="/",
+            secure=secure or request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return SessionReply(operator=given.name)
+
+    @router.get(SESSION_PATH)
+    async def show(request: Request) -> SessionReply:
+        """Who is signed in."""
+        return SessionReply(operator=request.state.session.operator)
+
+    @router.delete(SESSION_PATH, status_code=204)
+    async def end(request: Request, response: Response) -> None:
+        """Sign out."""
+        sessions.end(request.cookies.get(COOKIE, ""))
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+
+    return router
+
+
+def status_routes(edition: str, status: Status, watch: Watch) -> APIRouter:
+    """What operators see."""
+    router = APIRouter(prefix="/api", tags=["status"], responses=REFUSED)
+    most = LIMITS[edition].history_samples
+
+    @router.get("/status")
+    async def now() -> dict[str, Any]:
+        """The eight services, the concepts, the ingest jobs and the image sizes, at this moment."""
+        return await status.now()
+
+    @router.get("/history", dependencies=[Depends(_needs(edition, TIMELINE))])
+    async def history(samples: Annotated[int, Query(ge=1, le=most)] = most) -> dict[str, Any]:
+        """The last samples of each service, as at most 60 points [slowest ms or null, share in which it was ok]."""
+        names = [watched.name for watched in watch.watched]
+        points = {name: watch.history.points(name, samples, MAX_POINTS) for name in names}
+        return {"sample_every_s": watch.every_s, "samples": samples, "services": points}
+
+    @router.get("/export", dependencies=[Depends(_needs(edition, EXPORT))])
+    async def export(form: Annotated[Format, Query(alias="format")]) -> Response:
+        """The status as a file: JSON with every sample kept, or CSV with one line a service."""
+        content = await status.now()
+        headers = {"Content-Disposition": f'attachment; filename="sutra-status.{form}"'}
+        if form == "csv":
+            return Response(as_csv(content), media_type="text/csv; charset=utf-8", headers=headers)
+        samples = {watched.name: watch.history.samples(watched.name) for watched in watch.watched}
+        return JSONResponse({**content, "samples": samples}, headers=headers)
+
+    return router
+
+
+def _needs(edition: str, capability: str) -> Callable[[], None]:
+    def check() -> None:
+        if capability not in CAPABILITIES[edition]:
+            having = next(name for name, has in CAPABILITIES.items() if capability in has)
+            message = f"edition {edition} has no {capability}; edition {having} has"
+            raise ServiceError(403, "not_in_edition", message)
+
+    return check

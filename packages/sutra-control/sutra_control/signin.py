@@ -1,0 +1,74 @@
+"""The sign-in: one password at a time, and not too many wrong ones from one address."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from logging import getLogger
+
+from sutra_service.errors import ServiceError
+from sutra_service.rate import RateLimit
+
+from sutra_control.sessions import Sessions
+from sutra_control.users import Users
+
+logger = getLogger(__name__)
+
+# A try takes 16 MB and a core, so they come one after the other, and no more than this many wait.
+MAX_WAITING = 16
+
+
+class SignIn:
+    """Turns a name and a password into a session."""
+
+    def __init__(self, users: Users, sessions: Sessions, failures: RateLimit) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._failures = failures
+        self._waiting = 0
+        # A thread of its own: those of the event loop also look up host names, which may take long.
+        self._thread = ThreadPoolExecutor(1, "password")
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there is any operator who could sign in."""
+        return bool(self._users)
+
+    async def enter(self, name: str, password: str, address: str) -> str:
+        """The token of a new session.
+
+        Raises ServiceError: 503 no_operators while there is none and busy while too many try,
+        429 for too many failures of `address`, 401 wrong_password.
+        """
+        if not self._users:
+            raise ServiceError(503, "no_operators", NO_OPERATORS)
+        # Every try counts before it is looked at, or many at once would get past the limit.
+        wait = self._failures.take(address)
+        if wait:
+            logger.warning("too many failed sign-ins", extra={"address": address})
+            message = f"too many failed sign-ins from {address}; try again in {wait} s"
+            raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
+        if not await self._fits(name, password, address):
+            logger.warning("a failed sign-in", extra={"address": address})
+            raise ServiceError(401, "wrong_password", "the name or the password is wrong; try again")
+        self._failures.give_back(address)
+        logger.info("signed in", extra={"operator": name, "address": address})
+        return self._sessions.begin(name)
+
+    def close(self) -> None:
+        """End the thread once its present password is done."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _fits(self, name: str, password: str, address: str) -> bool:
+        if self._waiting >= MAX_WAITING:
+            self._failures.give_back(address)
+            raise ServiceError(503, "busy", "too many sign in at this moment; try again", {"Retry-After": "2"})
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._users.fits, name, password)
+        finally:
+            self._waiting -= 1
+
+
+NO_OPERATORS = (
+    "no operator is configured, so nobody can sign in; make one with `python -m sutra_control.users new NAME` "
+    "and put its entry into SUTRA_CONTROL_USERS"
+)

@@ -1,0 +1,52 @@
+"""The status: everything that the dashboard shows, in one answer."""
+
+from typing import Any
+
+from sutra_service.settings import Settings
+
+from sutra_control.images import ImagesRecord
+from sutra_control.limits import CAPABILITIES, LIMITS
+from sutra_control.look import OK
+from sutra_control.watch import Sweep, Watch
+
+
+class Status:
+    """Puts together what the watch saw and what the record of images says."""
+
+    def __init__(self, settings: Settings, watch: Watch, record: ImagesRecord) -> None:
+        self._settings = settings
+        self._watch = watch
+        self._record = record
+
+    async def now(self) -> dict[str, Any]:
+        """The status at this moment."""
+        sweep = await self._watch.fresh()
+        return {
+            "checked_at": sweep.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "version": self._settings.version,
+            "edition": self._settings.edition,
+            "capabilities": list(CAPABILITIES[self._settings.edition]),
+            "limits": LIMITS[self._settings.edition].fields(),
+            "sample_every_s": self._watch.every_s,
+            "down": [name for name, look in sweep.looks.items() if look.state != OK],
+            "services": self._services(sweep),
+            "concepts": sweep.concepts.fields(),
+            "jobs": sweep.jobs.fields(),
+            "images": self._record.read().fields(),
+        }
+
+    def _services(self, sweep: Sweep) -> list[dict[str, Any]]:
+        services = []
+        for watched in self._watch.watched:
+            service = watched.service
+            up, of = self._watch.history.availability(service.name)
+            services.append(
+                {
+                    "name": service.name,
+                    "does": service.does,
+                    "url": service.url,
+                    **sweep.looks[service.name].fields(),
+                    "availability": {"up": up, "of": of},
+                }
+            )
+        return services

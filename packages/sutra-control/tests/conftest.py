@@ -1,0 +1,76 @@
+"""Eight fake services, a page, and the dashboard before them."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import fake_service
+import pytest
+from starlette.testclient import TestClient
+from sutra_service.settings import Environment
+
+from sutra_control import application
+from sutra_control.services import DEFAULTS
+from sutra_control.users import PasswordHash
+
+PASSWORD = "a password of anna"
+
+
+@pytest.fixture(scope="session")
+def entry() -> str:
+    """Anna's entry; one for all tests, because making it takes long on purpose."""
+    return f"anna:{PasswordHash.of(PASSWORD).entry()}"
+
+
+@dataclass
+class Stack:
+    """The dashboard's surroundings, on a clock that the test moves."""
+
+    fakes: dict[str, fake_service.FakeService]
+    variables: dict[str, str]
+    now: float = 0.0
+
+    def open(self, **variables: str) -> TestClient:
+        environment = Environment({**self.variables, **variables})
+        app = application.create(application.read_settings(environment), environment, clock=lambda: self.now)
+        return TestClient(app, base_url="http://control:9000", raise_server_exceptions=False)
+
+    def opened(self, **variables: str) -> TestClient:
+        """A client that has signed in; enter it as a context first where services have to be asked."""
+        client = self.open(**variables)
+        assert sign_in(client) == 200
+        return client
+
+
+def sign_in(client: TestClient, name: str = "anna", password: str = PASSWORD) -> int:
+    return client.post("/api/session", json={"name": name, "password": password}).status_code
+
+
+def health(name: str, **more: object) -> dict[str, object]:
+    return {"status": "ok", "service": name, "version": "1.2.3", "edition": "simple", **more}
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    folder = tmp_path / "page"
+    (folder / "assets").mkdir(parents=True)
+    for name, text in {"index.html": "<!doctype html>", "assets/index-abc123.js": "run()" * 200}.items():
+        (folder / name).write_text(text)
+        (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    (folder / "favicon.svg").write_text("<svg/>")
+    return folder
+
+
+@pytest.fixture
+def stack(entry: str, page: Path) -> Iterator[Stack]:
+    with ExitStack() as services:
+        names = {service.name: service.variable for service in DEFAULTS} | {"control": "CONTROL_URL"}
+        fakes = {name: services.enter_context(fake_service.running()) for name in names}
+        for name, fake in fakes.items():
+            fake.replies["GET /health"] = (200, health(name))
+        fakes["storage"].replies["GET /v1/stats"] = (200, {"concepts": 3, "dimension": None, "bytes_on_disk": 4096})
+        fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": []})
+        variables = {variable: fakes[name].url for name, variable in names.items()}
+        yield Stack(fakes, {**variables, "SUTRA_CONTROL_USERS": entry, "SUTRA_CONTROL_PAGE": str(page)})

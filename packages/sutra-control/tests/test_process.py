@@ -1,0 +1,79 @@
+"""The service as a container runs it: one process, its output and its signals."""
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conftest import PASSWORD
+
+
+@contextmanager
+def service(**variables: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sutra_control"],
+        env={**environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        message = str(json.loads(line)["message"])
+        if "running on" in message:
+            return message.split()[3]
+    raise AssertionError("the service ended before it listened")
+
+
+def test_sign_in_behind_a_proxy_that_speaks_tls_and_a_stop(page: Path, entry: str) -> None:
+    with service(SUTRA_CONTROL_PAGE=str(page), SUTRA_CONTROL_USERS=entry) as process:
+        url = url_of(process)
+        cookies = []
+        for forwarded in ("https", "http"):
+            request = urllib.request.Request(
+                f"{url}/api/session",
+                json.dumps({"name": "anna", "password": PASSWORD}).encode(),
+                {"Content-Type": "application/json", "X-Forwarded-Proto": forwarded, "X-Forwarded-For": "192.0.2.1"},
+            )
+            with urllib.request.urlopen(request) as answer:
+                cookies.append("; Secure" in answer.headers["Set-Cookie"])
+        assert cookies == [True, False]
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate()
+        assert process.returncode == 0
+    assert errors == ""
+    assert '"operator": "anna", "address": "192.0.2.1"' in output
+    assert PASSWORD not in output
+
+
+def test_forwarded_by_somebody_who_is_not_trusted(page: Path, entry: str) -> None:
+    variables = {"SUTRA_CONTROL_PAGE": str(page), "SUTRA_CONTROL_USERS": entry, "FORWARDED_ALLOW_IPS": "192.0.2.9"}
+    with service(**variables) as process:
+        request = urllib.request.Request(
+            f"{url_of(process)}/api/session",
+            json.dumps({"name": "anna", "password": PASSWORD}).encode(),
+            {"Content-Type": "application/json", "X-Forwarded-Proto": "https"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert "; Secure" not in answer.headers["Set-Cookie"]
+
+
+def test_a_wrong_setting_is_said_and_nothing_starts(page: Path) -> None:
+    with service(SUTRA_CONTROL_PAGE=str(page), SUTRA_CONTROL_USERS="anna:password") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "SUTRA_CONTROL_USERS" in errors
+    assert "Traceback" not in errors

@@ -1,0 +1,235 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import PASSWORD, Stack, sign_in
+from starlette.testclient import TestClient
+from sutra_service.settings import SettingError
+
+from sutra_control import signin
+from sutra_control.gate import COOKIE
+from sutra_control.users import Users
+
+KEPT = [
+    ("GET", "/api/session"),
+    ("DELETE", "/api/session"),
+    ("GET", "/api/status"),
+    ("GET", "/api/history"),
+    ("GET", "/api/export?format=csv"),
+    ("GET", "/api"),
+    ("GET", "/api/"),
+    ("GET", "/api/nowhere"),
+    ("POST", "/api/status"),
+    ("GET", "/openapi.json"),
+]
+
+
+def code(answer: object) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("method", "path"), KEPT)
+@pytest.mark.parametrize("cookie", ["", "x" * 43])
+def test_no_way_in_without_a_session(stack: Stack, method: str, path: str, cookie: str) -> None:
+    client = stack.open()
+    client.cookies.set(COOKIE, cookie)
+    answer = client.request(method, path)
+    assert code(answer) == (401, "unauthorized")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/health", "/capabilities", "/", "/favicon.svg"])
+def test_open_to_anybody(stack: Stack, path: str) -> None:
+    with stack.open() as client:
+        assert client.get(path).status_code == 200
+
+
+def test_in_and_out(stack: Stack) -> None:
+    client = stack.open()
+    answer = client.post("/api/session", json={"name": " anna ", "password": PASSWORD})
+    assert (answer.status_code, answer.json()) == (200, {"operator": "anna"})
+    assert client.get("/api/session").json() == {"operator": "anna"}
+    assert "/api/status" in client.get("/openapi.json").json()["paths"]
+    token = client.cookies[COOKIE]
+    assert client.delete("/api/session").status_code == 204
+    assert COOKIE not in client.cookies
+    client.cookies.set(COOKIE, token)
+    assert code(client.get("/api/session")) == (401, "unauthorized")
+
+
+def test_the_cookie_is_for_this_page_only(stack: Stack) -> None:
+    answer = stack.open().post("/api/session", json={"name": "anna", "password": PASSWORD})
+    cookie = answer.headers["Set-Cookie"]
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert attributes == {"httponly", "samesite=strict", "path=/", "max-age=43200"}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "setting"), [("https://control.example.org", "auto"), ("http://control:9000", "always")]
+)
+def test_a_cookie_for_https(stack: Stack, base_url: str, setting: str) -> None:
+    client = stack.open(SUTRA_CONTROL_SECURE_COOKIE=setting)
+    client.base_url = base_url
+    answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
+    assert "; Secure" in answer.headers["Set-Cookie"]
+
+
+def test_sign_in_again_ends_the_session_before(stack: Stack) -> None:
+    client = stack.opened()
+    before = client.cookies[COOKIE]
+    assert sign_in(client) == 200
+    assert client.get("/api/session").status_code == 200
+    other = TestClient(client.app, base_url="http://control:9000", cookies={COOKIE: before})
+    assert other.get("/api/session").status_code == 401
+
+
+@pytest.mark.parametrize(("variable", "seconds"), [("IDLE_MINUTES", 60), ("SESSION_HOURS", 3600)])
+def test_a_session_ends_by_itself(stack: Stack, variable: str, seconds: int) -> None:
+    client = stack.opened(**{"SUTRA_CONTROL_IDLE_MINUTES": "60", f"SUTRA_CONTROL_{variable}": "1"})
+    stack.now += seconds - 1
+    assert client.get("/api/session").status_code == 200
+    stack.now += seconds
+    assert client.get("/api/session").status_code == 401
+
+
+def test_nobody_comes_in_while_there_is_no_operator(stack: Stack) -> None:
+    client = stack.open(SUTRA_CONTROL_USERS="")
+    answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
+    assert code(answer) == (503, "no_operators")
+    assert "sutra_control.users new" in answer.json()["error"]["message"]
+    assert code(client.get("/api/status")) == (401, "no_operators")
+
+
+@pytest.mark.parametrize(("name", "password"), [("anna", "wrong"), ("bert", PASSWORD), ("ANNA", PASSWORD)])
+def test_a_wrong_password_and_a_wrong_name_look_alike(stack: Stack, name: str, password: str) -> None:
+    client = stack.open()
+    answer = client.post("/api/session", json={"name": name, "password": password})
+    assert code(answer) == (401, "wrong_password")
+    assert answer.json()["error"]["message"] == "the name or the password is wrong; try again"
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_failures_run_out_and_come_back(stack: Stack) -> None:
+    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="2", SUTRA_CONTROL_FAILURES_PER_MINUTE="6")
+    assert [sign_in(client, password="wrong") for _ in range(2)] == [401, 401]
+    refused = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
+    assert code(refused) == (429, "too_many_requests")
+    assert refused.headers["Retry-After"] == "10"
+    stack.now += 10
+    assert sign_in(client) == 200
+
+
+def test_right_passwords_do_not_count_as_failures(stack: Stack) -> None:
+    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="2")
+    assert [sign_in(client) for _ in range(4)] == [200] * 4
+    assert [sign_in(client, password="wrong") for _ in range(3)] == [401, 401, 429]
+
+
+def test_many_at_once_wait_in_turn_and_no_more_than_some(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signin, "MAX_WAITING", 2)
+    gate, at_once = threading.Event(), []
+
+    def slow(_users: Users, _name: str, _password: str) -> bool:
+        at_once.append(threading.current_thread().name)
+        gate.wait()
+        return True
+
+    monkeypatch.setattr(Users, "fits", slow)
+    with stack.open() as client, ThreadPoolExecutor(3) as people:
+        tries = [people.submit(sign_in, client) for _ in range(3)]
+        busy = next(iter(done for done in _as_done(tries)))
+        assert (busy, len(at_once)) == (503, 1)
+        gate.set()
+        assert sorted(each.result() for each in tries) == [200, 200, 503]
+    assert set(at_once) == {"password_0"}
+
+
+def _as_done(tries: list) -> list[int]:
+    from concurrent.futures import FIRST_COMPLETED, wait  # noqa: PLC0415
+
+    return [each.result() for each in wait(tries, return_when=FIRST_COMPLETED).done]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://control:9000"}, 200),
+        ({"Origin": "https://control:9000"}, 200),
+        ({"Origin": "https://ops.example.org"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://control:8080"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://control:9000.evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": ""}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_what_another_page_sends_changes_nothing(stack: Stack, headers: dict[str, str], status: int) -> None:
+    client = stack.open(SUTRA_CONTROL_ORIGINS="https://ops.example.org")
+    answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD}, headers=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert code(answer) == (403, "foreign_origin")
+        signed_in = stack.opened()
+        assert code(signed_in.delete("/api/session", headers=headers)) == (403, "foreign_origin")
+        assert signed_in.get("/api/session", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "words"),
+    [
+        (b"{", "application/json", 400, "not JSON"),
+        (b"", "application/json", 422, "body"),
+        (b"[]", "application/json", 422, "body"),
+        (b'{"name": "", "password": "x"}', "application/json", 422, "body.name"),
+        (b'{"name": "anna", "password": ""}', "application/json", 422, "body.password"),
+        (b'{"name": "anna"}', "application/json", 422, "body.password"),
+        (b'{"name": 7, "password": "x"}', "application/json", 422, "body.name"),
+        (b'{"name": "anna", "password": "x", "more": 1}', "application/json", 422, "body.more"),
+        (b'{"name": "anna", "password": "' + b"x" * 1025 + b'"}', "application/json", 422, "body.password"),
+        (b"x" * 16_001, "application/json", 413, "16000 bytes"),
+        (b"name=anna&password=x", "application/x-www-form-urlencoded", 415, "application/json"),
+        (b'{"name": "anna", "password": "x"}', "text/plain", 415, "application/json"),
+    ],
+)
+def test_what_is_wrong_is_named(stack: Stack, content: bytes, kind: str, status: int, words: str) -> None:
+    answer = stack.open().post("/api/session", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == status
+    assert words in answer.json()["error"]["message"]
+
+
+def test_a_rejected_password_is_not_repeated(stack: Stack) -> None:
+    answer = stack.open().post("/api/session", json={"name": "anna", "password": ["secret-42"]})
+    assert answer.status_code == 422
+    assert "secret-42" not in answer.text
+
+
+@pytest.mark.parametrize("edition", ["simple", "community"])
+def test_sessions_are_bounded_by_edition(stack: Stack, edition: str) -> None:
+    first = stack.opened(SUTRA_EDITION=edition)
+    most = first.get("/health").json()["limits"]["max_sessions"]
+    for _ in range(most):
+        assert sign_in(TestClient(first.app, base_url="http://control:9000")) == 200
+    assert first.get("/api/session").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SUTRA_CONTROL_USERS", "nonsense"),
+        ("SUTRA_CONTROL_IDLE_MINUTES", "0"),
+        ("SUTRA_CONTROL_SECURE_COOKIE", "perhaps"),
+        ("SUTRA_CONTROL_ORIGINS", "control.example.org"),
+        ("SUTRA_CONTROL_ORIGINS", "https://control.example.org/"),
+        ("SUTRA_CONTROL_PAGE", "/nowhere"),
+        ("NLG_URL", "nonsense"),
+        ("SUTRA_CONTROL_EVERY_SECONDS", "1"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(stack: Stack, name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        stack.open(**{name: value})

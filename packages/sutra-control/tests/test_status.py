@@ -1,0 +1,191 @@
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import fake_service
+import pytest
+from conftest import Stack, health, sign_in
+from starlette.testclient import TestClient
+
+from sutra_control.limits import CAPABILITIES, LIMITS
+
+NAMES = ["client", "api", "hybrid", "embedding", "storage", "nlg", "bulk-ingester", "control"]
+JOB = {"id": "7", "state": "running", "lines": 12, "learned": 10, "created_at": "2026-01-01T00:00:00Z"}
+
+
+def status(client: TestClient) -> dict[str, Any]:
+    answer = client.get("/api/status")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+def service(found: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(each for each in found["services"] if each["name"] == name)
+
+
+def test_eight_up(stack: Stack) -> None:
+    stack.fakes["hybrid"].replies["GET /health"] = (
+        200,
+        health("hybrid", dependencies={"nlg": "ok"}, limits={"max_texts": 32}),
+    )
+    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [JOB]})
+    with stack.open() as client:
+        sign_in(client)
+        found = status(client)
+    assert [each["name"] for each in found["services"]] == NAMES
+    assert {each["state"] for each in found["services"]} == {"ok"}
+    assert found["down"] == []
+    hybrid = service(found, "hybrid")
+    assert (hybrid["version"], hybrid["edition"]) == ("1.2.3", "simple")
+    assert (hybrid["dependencies"], hybrid["limits"]) == ({"nlg": "ok"}, {"max_texts": 32})
+    assert (hybrid["url"], hybrid["reason"]) == (stack.fakes["hybrid"].url, "")
+    assert hybrid["ms"] > 0
+    assert hybrid["availability"] == {"up": 1, "of": 1}
+    assert found["concepts"] == {"reason": "", "numbers": {"concepts": 3, "bytes_on_disk": 4096}}
+    assert found["jobs"] == {"reason": "", "jobs": [JOB], "more": False}
+    assert found["images"]["state"] == "absent"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_down_is_named_and_the_rest_stays(stack: Stack, name: str) -> None:
+    variable = (
+        "CONTROL_URL"
+        if name == "control"
+        else next(v for v, url in stack.variables.items() if url == stack.fakes[name].url)
+    )
+    with stack.open(**{variable: fake_service.closed_url()}) as client:
+        sign_in(client)
+        found = status(client)
+    assert found["down"] == [name]
+    down = service(found, name)
+    assert (down["state"], down["ms"], down["availability"]) == ("unreachable", None, {"up": 0, "of": 1})
+    assert variable in down["reason"]
+    assert bool(found["concepts"]["reason"]) is (name == "storage")
+    assert bool(found["jobs"]["reason"]) is (name == "bulk-ingester")
+
+
+def test_one_that_hangs_holds_nobody_up(stack: Stack) -> None:
+    stack.fakes["nlg"].gate.clear()
+    stack.fakes["storage"].gate.clear()
+    with stack.open(SUTRA_CONTROL_DEADLINE_SECONDS="1") as client:
+        sign_in(client)
+        began = time.monotonic()
+        found = status(client)
+        took = time.monotonic() - began
+    # One deadline for both, and for the storage's numbers as well: all are asked at once.
+    assert took < 1.9
+    assert sorted(found["down"]) == ["nlg", "storage"]
+    assert service(found, "nlg")["state"] == "timeout"
+    assert "did not answer within 1 s" in found["concepts"]["reason"]
+
+
+def test_it_comes_back_without_a_restart(stack: Stack) -> None:
+    with stack.open() as client:
+        sign_in(client)
+        assert status(client)["down"] == []
+        stack.fakes["nlg"].replies["GET /health"] = (503, {"status": "failed", "service": "nlg", "reason": "no model"})
+        assert status(client)["down"] == [], "within two seconds all see the same sweep"
+        stack.now += 2
+        found = status(client)
+        assert (found["down"], service(found, "nlg")["reason"]) == (["nlg"], "no model")
+        assert client.get("/health").json()["dependencies"]["nlg"] == "failed"
+        stack.fakes["nlg"].replies["GET /health"] = (200, health("nlg"))
+        stack.now += 2
+        assert status(client)["down"] == []
+
+
+def test_health_tells_of_the_others_and_does_not_depend_on_them(stack: Stack) -> None:
+    with stack.open(NLG_URL=fake_service.closed_url()) as client:
+        sign_in(client)
+        status(client)
+        answer = client.get("/health")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["status"], found["service"], found["edition"]) == ("ok", "control", "simple")
+    assert found["dependencies"] == {name: "unreachable" if name == "nlg" else "ok" for name in NAMES}
+
+
+@pytest.mark.parametrize("edition", list(LIMITS))
+def test_editions(stack: Stack, edition: str) -> None:
+    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [{"id": str(n)} for n in range(200)]})
+    with stack.open(SUTRA_EDITION=edition) as client:
+        shown = client.get("/capabilities").json()
+        limits = client.get("/health").json()["limits"]
+        sign_in(client)
+        found = status(client)
+        timeline = client.get("/api/history")
+        export = client.get("/api/export?format=csv")
+    assert shown == {"edition": edition, "capabilities": list(CAPABILITIES[edition])}
+    assert limits == found["limits"] == LIMITS[edition].fields()
+    assert (len(found["jobs"]["jobs"]), found["jobs"]["more"]) == (limits["max_jobs"], True)
+    assert timeline.status_code == (403 if edition == "simple" else 200)
+    assert export.status_code == (200 if edition == "enterprise" else 403)
+    if edition == "simple":
+        assert timeline.json()["error"] == {
+            "code": "not_in_edition",
+            "message": "edition simple has no timeline; edition community has",
+        }
+
+
+def test_history(stack: Stack) -> None:
+    with stack.open(SUTRA_EDITION="community") as client:
+        sign_in(client)
+        status(client)
+        found = client.get("/api/history?samples=60").json()
+        wrong = [client.get(f"/api/history?samples={samples}") for samples in (0, 361, "x", "")]
+    assert (found["samples"], found["sample_every_s"], sorted(found["services"])) == (60, 10, sorted(NAMES))
+    [[ms, share]] = found["services"]["nlg"]
+    assert (ms > 0, share) == (True, 1.0)
+    assert {answer.status_code for answer in wrong} == {422}
+    assert "query.samples" in wrong[0].json()["error"]["message"]
+
+
+def test_export(stack: Stack, tmp_path: Path) -> None:
+    image = {"service": "nlg", "image": "sutra-nlg", "bytes": 9, "edition": "enterprise", "variant": "optimized"}
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps({"schema": 1, "images": [image]}))
+    stack.fakes["nlg"].replies["GET /health"] = (200, health("nlg", version='=cmd|"calc"'))
+    with stack.open(SUTRA_EDITION="enterprise", SUTRA_IMAGES_RECORD=str(record)) as client:
+        sign_in(client)
+        status(client)
+        table = client.get("/api/export?format=csv")
+        whole = client.get("/api/export?format=json")
+        wrong = client.get("/api/export?format=pdf")
+    assert table.headers["Content-Disposition"] == 'attachment; filename="sutra-status.csv"'
+    rows = list(csv.DictReader(table.text.splitlines()))
+    assert [row["service"] for row in rows] == NAMES
+    nlg = rows[NAMES.index("nlg")]
+    assert (nlg["state"], nlg["image_bytes"], nlg["samples_up"]) == ("ok", "9", "1")
+    assert nlg["version"] == '\'=cmd|"calc"'
+    assert (rows[0]["image"], rows[0]["image_bytes"]) == ("", "")
+    assert len(whole.json()["samples"]["nlg"]) == 1
+    assert whole.json()["images"]["images"] == [image]
+    assert wrong.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(200, []), (200, {"jobs": {}}), (200, {"jobs": [1]}), (200, {"jobs": [{"state": "no id"}]}), (500, {}), (404, {})],
+)
+def test_jobs_that_cannot_be_understood(stack: Stack, answer: tuple[int, Any]) -> None:
+    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = answer
+    stack.fakes["storage"].replies["GET /v1/stats"] = (200, {"concepts": "many"})
+    with stack.open() as client:
+        sign_in(client)
+        found = status(client)
+    assert found["jobs"]["jobs"] == []
+    assert "bulk-ingester" in found["jobs"]["reason"]
+    assert "storage" in found["concepts"]["reason"]
+    assert found["down"] == [], "their health is another question"
+
+
+def test_a_job_is_cut_to_what_can_be_shown(stack: Stack) -> None:
+    job = {"id": "7", "note": "x" * 1000, "errors": [{"line": 1}], "done": True, **{f"f{n}": n for n in range(40)}}
+    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [job]})
+    with stack.open() as client:
+        sign_in(client)
+        [shown] = status(client)["jobs"]["jobs"]
+    assert (shown["id"], len(shown["note"]), len(shown)) == ("7", 300, 24)
+    assert "errors" not in shown

@@ -1,0 +1,102 @@
+import re
+from pathlib import Path
+
+import pytest
+from sutra_service.settings import Environment, SettingError
+
+from sutra_control import users
+from sutra_control.users import PasswordHash, Users
+
+SALT = "c2FsdHNhbHRzYWx0c2FsdA"
+DIGEST = "A" * 43
+
+
+def read(entries: str) -> Users:
+    return Users.read(Environment({"SUTRA_CONTROL_USERS": entries}))
+
+
+def test_a_made_password_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert users.main(["new", "anna"]) == 0
+    printed = capsys.readouterr()
+    password = re.search(r"anna\): (\S+)", printed.out)
+    entry = re.search(r"anna:scrypt\S+", printed.out)
+    assert password
+    assert entry
+    assert "single quotes" in printed.err
+    assert password[1] not in entry[0]
+    known = read(entry[0])
+    assert known.fits("anna", password[1])
+    assert not known.fits("anna", password[1] + "x")
+    assert not known.fits("bert", password[1])
+
+
+def test_the_hash_is_scrypt_as_others_compute_it() -> None:
+    # RFC 7914, the third test vector, cut to the 32 bytes that are kept.
+    salt = b"SodiumChloride"
+    digest = bytes.fromhex("7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2")
+    known = PasswordHash(16384, 8, 1, salt, digest)
+    assert known.fits("pleaseletmein")
+    assert not known.fits("pleaseletmeim")
+
+
+def test_a_name_that_nobody_has_takes_as_long(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = read(entry)
+    tried: list[int] = []
+    monkeypatch.setattr(users, "_scrypt", lambda _p, cost, *_: tried.append(cost) or bytes(32))
+    assert not known.fits("nobody", "x")
+    assert not known.fits("anna", "x")
+    assert tried == [2**14, 2**14]
+
+
+def test_a_password_that_utf8_cannot_hold_is_just_wrong(entry: str) -> None:
+    assert not read(entry).fits("anna", "\ud800")
+
+
+@pytest.mark.parametrize("arguments", [[], ["new"], ["new", "a:b"], ["new", "a,b"], ["old", "anna"], ["new", ""]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert users.main(arguments) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_file_and_variable_together(tmp_path: Path, entry: str) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"# the team\n{entry}  # first\n\n")
+    other = entry.replace("anna", "bert")
+    variables = {"SUTRA_CONTROL_USERS_FILE": str(file), "SUTRA_CONTROL_USERS": f" {other}, "}
+    assert list(Users.read(Environment(variables))._hashes) == ["anna", "bert"]
+
+
+def test_no_operators() -> None:
+    nobody = Users.read(Environment({}))
+    assert not nobody
+    assert not nobody.fits("anna", "x")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["1024$8$1", "16383$8$1", "262144$8$1", "16384$4$1", "16384$8$0", "16384$8$5", "131072$16$1", "0$8$1"],
+)
+def test_parameters_that_are_too_weak_or_too_costly(parameters: str) -> None:
+    with pytest.raises(SettingError, match="parameters that are not taken"):
+        read(f"anna:scrypt${parameters}${SALT}${DIGEST}")
+
+
+def test_stronger_parameters_are_taken() -> None:
+    assert read(f"anna:scrypt$65536$8$2${SALT}${DIGEST}")
+
+
+@pytest.mark.parametrize("wrong", ["plain", "bert:plain", "bert:scrypt$16384$8$1$short$short", f"bert:{'0' * 64}"])
+def test_a_fault_names_its_line_and_never_the_entry(entry: str, wrong: str) -> None:
+    with pytest.raises(SettingError, match="SUTRA_CONTROL_USERS, line 2") as caught:
+        read(f"{entry}\n{wrong}")
+    assert wrong not in str(caught.value)
+
+
+def test_a_name_stands_for_one_operator(entry: str) -> None:
+    with pytest.raises(SettingError, match="anna is there twice"):
+        read(f"{entry},{entry}")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="SUTRA_CONTROL_USERS_FILE"):
+        Users.read(Environment({"SUTRA_CONTROL_USERS_FILE": str(tmp_path / "none")}))
