@@ -58,8 +58,12 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     status = Status(settings, watch, ImagesRecord(environment.text(IMAGES_VARIABLE)))
     files = page.read_page(Path(environment.text(page.VARIABLE, DEFAULT_PAGE)))
 
+    # It asks itself too, but does not depend on itself.
+    own, *others = sorted(watch.watched, key=lambda watched: watched.name != SERVICE)
+
     async def stop() -> None:
         await watch.stop()
+        await own.close()
         sign_in.close()
 
     app = create_app(
@@ -68,7 +72,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         max_body_bytes=MAX_BODY_BYTES,
         start=watch.start,
         stop=stop,
-        dependencies=watch.watched,
+        dependencies=others,
         health_fields={"limits": limits.fields()},
     )
     app.include_router(open_routes(settings.edition))

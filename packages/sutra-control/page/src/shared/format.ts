@@ -1,0 +1,42 @@
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** Bytes with three figures and a decimal unit, as docker prints them: `14.3 MB`. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : Number(value.toPrecision(3))} ${UNITS[unit]}`;
+}
+
+/** A whole number with its thousands apart. */
+export function count(value: number): string {
+  return value.toLocaleString("en");
+}
+
+/** Milliseconds as people read them. */
+export function duration(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** Seconds as a rounded span: `10 min`, `4 h`. */
+export function span(seconds: number): string {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return `${Number((seconds / 3600).toFixed(1))} h`;
+}
+
+/** A moment in the reader's own time; what is no moment stays as it is. */
+export function moment(text: string): string {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) return text;
+  const today = time.toDateString() === new Date().toDateString();
+  return today ? time.toLocaleTimeString() : time.toLocaleString();
+}
+
+/** A field's name as words: `bytes_on_disk` becomes `bytes on disk`. */
+export function words(name: string): string {
+  return name.replaceAll("_", " ");
+}

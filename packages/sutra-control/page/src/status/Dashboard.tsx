@@ -1,0 +1,84 @@
+import { useEffect, useRef, useState } from "react";
+import { moment } from "../shared/format";
+import { SpanPicker } from "../timeline/SpanPicker";
+import { ConceptsCard } from "./ConceptsCard";
+import { ImagesCard } from "./ImagesCard";
+import { JobsCard } from "./JobsCard";
+import { ServiceCard } from "./ServiceCard";
+import { Summary } from "./Summary";
+import { useStatus } from "./useStatus";
+import "./dashboard.css";
+
+/** What operators see once they are signed in. */
+export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
+  const [samples, setSamples] = useState(60);
+  const { status, history, error } = useStatus(samples, onSignedOut);
+  const title = useRef<HTMLHeadingElement>(null);
+  const down = status?.down.length ?? 0;
+
+  useEffect(() => {
+    title.current?.focus();
+  }, []);
+
+  useEffect(() => {
+    // A tab in the background stops looking, so its title tells what was last seen.
+    document.title = down > 0 ? `(${down}) Sutra control` : "Sutra control";
+    return () => {
+      document.title = "Sutra control";
+    };
+  }, [down]);
+
+  return (
+    <>
+      <h1 ref={title} tabIndex={-1}>
+        Services
+      </h1>
+      <Summary status={status} error={error} />
+      {!status && !error && <p className="working">Looking at all services…</p>}
+      {status && (
+        <div className={error ? "stale" : undefined}>
+          <div className="actions bar-above">
+            <p className="hint">
+              Seen at {moment(status.checked_at)} · edition {status.edition} · version {status.version}
+            </p>
+            {history && (
+              <SpanPicker
+                most={status.limits.history_samples}
+                every={status.sample_every_s}
+                chosen={samples}
+                onChoose={setSamples}
+              />
+            )}
+            {status.capabilities.includes("export") && (
+              <p className="push">
+                Export as{" "}
+                <a href="/api/export?format=csv" download>
+                  CSV
+                </a>{" "}
+                or{" "}
+                <a href="/api/export?format=json" download>
+                  JSON
+                </a>
+              </p>
+            )}
+          </div>
+          <section className="services" aria-label="Services">
+            {status.services.map((service) => (
+              <ServiceCard
+                key={service.name}
+                service={service}
+                history={history}
+                image={status.images.images.find((image) => image.service === service.name)}
+              />
+            ))}
+          </section>
+          <div className="contents">
+            <ConceptsCard concepts={status.concepts} />
+            <JobsCard jobs={status.jobs} />
+            <ImagesCard images={status.images} />
+          </div>
+        </div>
+      )}
+    </>
+  );
+}

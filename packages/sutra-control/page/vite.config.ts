@@ -1,0 +1,25 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  plugins: [react()],
+  build: {
+    sourcemap: false,
+    // Every file comes from the page's own origin: the content security policy allows no data: addresses.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // Licences of what is bundled travel with the bundle.
+    license: { fileName: "licenses.txt" },
+  },
+  server: {
+    port: 9001,
+    proxy: { "/api": "http://127.0.0.1:9000" },
+  },
+  test: {
+    environment: "jsdom",
+    include: ["test/**/*.test.{ts,tsx}"],
+    setupFiles: ["test/setup.ts"],
+    restoreMocks: true,
+    unstubGlobals: true,
+  },
+});
