@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from sutra_control.limits import CAPABILITIES, LIMITS
 
 NAMES = ["client", "api", "hybrid", "embedding", "storage", "nlg", "bulk-ingester", "control"]
-JOB = {"id": "7", "state": "running", "lines": 12, "learned": 10, "created_at": "2026-01-01T00:00:00Z"}
+JOB = {"id": "7", "state": "running", "bytes_total": 900, "taught": 10, "created_at": "2026-01-01T00:00:00.000Z"}
 
 
 def status(client: TestClient) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_eight_up(stack: Stack) -> None:
         200,
         health("hybrid", dependencies={"nlg": "ok"}, limits={"max_texts": 32}),
     )
-    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [JOB]})
+    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [{**JOB, "reason": None}]})
     with stack.open() as client:
         sign_in(client)
         found = status(client)

@@ -109,8 +109,9 @@ describe("looking", () => {
 describe("what there is besides", () => {
   it("concepts, jobs and images", async () => {
     const jobs = [
-      { id: "j-2", state: "running", lines: 1200, learned: 900 },
-      { id: "j-1", status: "failed", created_at: "2025-06-01T00:00:00Z" },
+      { id: "j-3", state: "waiting", reason: "hybrid cannot be reached", bytes_total: 2000, bytes_done: 1999, bad: 3 },
+      { id: "j-2", state: "done", bytes_total: 0, lines_read: 1200, taught: 900, bad: 0 },
+      { id: "j-1" },
     ];
     const image = { service: "nlg", image: "sutra-nlg:1", bytes: 98_765_432, edition: "simple", variant: "optimized" };
     await show({
@@ -121,9 +122,10 @@ describe("what there is besides", () => {
     });
     expect(screen.getByText("12,345")).toBeVisible();
     expect(screen.getByText("4.2 MB")).toBeVisible();
-    expect(screen.getByText("lines 1,200 · learned 900")).toBeVisible();
-    expect(screen.getByRole("row", { name: /j-1 failed/ })).toBeVisible();
-    expect(screen.getByText(/shows the newest 2/)).toBeVisible();
+    expect(screen.getByRole("row", { name: /^j-3 waiting hybrid cannot be reached 99 % of 2 kB – – 3/ })).toBeVisible();
+    expect(screen.getByRole("row", { name: "j-2 done 100 % of 0 B 1,200 900 0 –" })).toBeVisible();
+    expect(screen.getByRole("row", { name: "j-1 not known – – – – –" })).toBeVisible();
+    expect(screen.getByText(/shows the newest 3/)).toBeVisible();
     expect(screen.getByText("198 MB")).toBeVisible();
     expect(within(screen.getByRole("article", { name: "nlg" })).getByText("98.8 MB")).toBeVisible();
   });

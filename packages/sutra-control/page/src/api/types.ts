@@ -30,8 +30,21 @@ export interface Service {
   availability: { up: number; of: number };
 }
 
-/** One ingest job: its id, and what else the ingester says of it. */
-export type Job = { id: string } & Record<string, string | number>;
+/** One ingest job, as far as the ingester tells. */
+export interface Job {
+  id: string;
+  state?: string;
+  /** Why it failed, or what it waits for. */
+  reason?: string;
+  bytes_total?: number;
+  bytes_done?: number;
+  lines_read?: number;
+  /** Texts that are learned. */
+  taught?: number;
+  /** Lines that could not be. */
+  bad?: number;
+  created_at?: string;
+}
 
 /** One image on the record that `deploy` wrote. */
 export interface Image {

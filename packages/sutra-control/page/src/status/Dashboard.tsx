@@ -73,8 +73,8 @@ export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
             ))}
           </section>
           <div className="contents">
-            <ConceptsCard concepts={status.concepts} />
             <JobsCard jobs={status.jobs} />
+            <ConceptsCard concepts={status.concepts} />
             <ImagesCard images={status.images} />
           </div>
         </div>

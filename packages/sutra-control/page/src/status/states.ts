@@ -22,6 +22,6 @@ export function stateOf(state: string): { word: string; tone: Tone } {
 
 /** The tone of an ingest job's state; the words are the ingester's. */
 export function jobTone(state: string): Tone {
-  if (/^(done|completed?|finished|succeeded)$/.test(state)) return "good";
-  return /^(failed|error|aborted|cancelled)$/.test(state) ? "bad" : "wait";
+  if (state === "done") return "good";
+  return state === "failed" ? "bad" : "wait";
 }
