@@ -69,16 +69,16 @@ def test_one_down_is_named_and_the_rest_stays(stack: Stack, name: str) -> None:
 def test_one_that_hangs_holds_nobody_up(stack: Stack) -> None:
     stack.fakes["nlg"].gate.clear()
     stack.fakes["storage"].gate.clear()
-    with stack.open(SUTRA_CONTROL_DEADLINE_SECONDS="1") as client:
+    with stack.open(SUTRA_CONTROL_DEADLINE_SECONDS="2") as client:
         sign_in(client)
         began = time.monotonic()
         found = status(client)
         took = time.monotonic() - began
     # One deadline for both, and for the storage's numbers as well: all are asked at once.
-    assert took < 1.9
+    assert took < 3.8
     assert sorted(found["down"]) == ["nlg", "storage"]
     assert service(found, "nlg")["state"] == "timeout"
-    assert "did not answer within 1 s" in found["concepts"]["reason"]
+    assert "did not answer within 2 s" in found["concepts"]["reason"]
 
 
 def test_it_comes_back_without_a_restart(stack: Stack) -> None:

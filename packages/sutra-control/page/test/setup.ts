@@ -1,5 +1,8 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
+
+// A build machine may do several things at once; a test that passes waits no longer for it.
+configure({ asyncUtilTimeout: 10_000 });
 
 afterEach(cleanup);
