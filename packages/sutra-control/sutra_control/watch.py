@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import getLogger
@@ -19,6 +20,9 @@ logger = getLogger(__name__)
 
 # Several operators, or an impatient one, share a sweep that is no older than this.
 FRESH_S = 2.0
+# The name of a container that is gone may take its resolver seconds to miss, in a thread that cannot be ended. With as
+# few threads as a machine of two cores gets by default, such names would hold up those of services that are well.
+LOOKUP_THREADS = 32
 
 
 class Watched(Dependency):
@@ -81,6 +85,7 @@ class Watch:
 
     async def start(self) -> None:
         """Begin to watch; returns at once."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LOOKUP_THREADS, "lookup"))
         self._loop = asyncio.create_task(self._go_on())
 
     async def stop(self) -> None:

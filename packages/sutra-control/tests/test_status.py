@@ -1,5 +1,7 @@
 import csv
 import json
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from conftest import Stack, health, sign_in
 from starlette.testclient import TestClient
 
 from sutra_control.limits import CAPABILITIES, LIMITS
+from sutra_control.services import DEFAULTS
 
 NAMES = ["client", "api", "hybrid", "embedding", "storage", "nlg", "bulk-ingester", "control"]
 JOB = {"id": "7", "state": "running", "bytes_total": 900, "taught": 10, "created_at": "2026-01-01T00:00:00.000Z"}
@@ -79,6 +82,30 @@ def test_one_that_hangs_holds_nobody_up(stack: Stack) -> None:
     assert sorted(found["down"]) == ["nlg", "storage"]
     assert service(found, "nlg")["state"] == "timeout"
     assert "did not answer within 2 s" in found["concepts"]["reason"]
+
+
+def test_names_that_nobody_finds_hold_nobody_up(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_out, find = threading.Event(), socket.getaddrinfo
+
+    def slow(host: str | bytes, *rest: Any, **more: Any) -> Any:
+        if host in ("gone.invalid", b"gone.invalid"):
+            found_out.wait()
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return find(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    variables = dict.fromkeys((service.variable for service in DEFAULTS), "http://gone.invalid:1")
+    own = stack.variables["CONTROL_URL"].replace("127.0.0.1", "localhost")
+    try:
+        with stack.open(**variables, CONTROL_URL=own) as client:
+            sign_in(client)
+            found = status(client)
+            found_out.set()
+    finally:
+        found_out.set()
+    assert service(found, "control")["state"] == "ok"
+    assert {each["state"] for each in found["services"]} == {"ok", "timeout"}
+    assert len(found["down"]) == 7
 
 
 def test_it_comes_back_without_a_restart(stack: Stack) -> None:
