@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 class FakeService:
     """Answers `replies["METHOD /path"]` = (status, content) and remembers every request in `requests`.
 
-    Content that is bytes is sent as it is, anything else as JSON. While `gate` is clear, answers wait.
+    Content that is bytes is sent as it is, anything else as JSON. A reply may be a function that makes the
+    pair from the request's body. While `gate` is clear, answers wait.
     """
 
     def __init__(self) -> None:
-        self.replies: dict[str, tuple[int, Any]] = {"GET /health": (200, {"status": "ok"})}
+        self.replies: dict[str, tuple[int, Any] | Callable[[Any], tuple[int, Any]]] = {
+            "GET /health": (200, {"status": "ok"})
+        }
         self.requests: list[tuple[str, Any]] = []
         self.arrived = threading.Event()
         self.gate = threading.Event()
@@ -33,7 +36,8 @@ class FakeService:
                 fake.requests.append((name, body))
                 fake.arrived.set()
                 fake.gate.wait()
-                status, content = fake.replies.get(name, (404, {}))
+                reply = fake.replies.get(name, (404, {}))
+                status, content = reply(body) if callable(reply) else reply
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))

@@ -38,6 +38,12 @@ def test_an_answer(fake: fake_service.FakeService) -> None:
     assert fake.requests == [("POST /learn", {"texts": ["ä"]})]
 
 
+def test_a_fake_that_answers_by_what_was_sent(fake: fake_service.FakeService) -> None:
+    fake.replies["POST /learn"] = lambda body: (200, {"learned": len(body["texts"])})
+    outcome = use(fake.url, lambda hybrid: hybrid.call("POST", "/learn", {"texts": ["a", "b"]}))
+    assert outcome == ({"learned": 2}, "ok")
+
+
 @pytest.mark.parametrize(
     ("status", "content", "expected", "code", "words"),
     [
