@@ -1,0 +1,1 @@
+"""Learning and asking: where embedding, storage and nlg become one service."""

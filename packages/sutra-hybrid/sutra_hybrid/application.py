@@ -1,0 +1,151 @@
+"""The application: learning, asking, topics, and what this edition can do."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from sutra_service.application import create_app
+from sutra_service.body import JsonRoute
+from sutra_service.dependency import Dependency
+from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.settings import Environment, Settings
+
+from sutra_hybrid.asking import Asking
+from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, not_in_edition
+from sutra_hybrid.learning import learn
+from sutra_hybrid.limits import LIMITS, Limits
+from sutra_hybrid.neighbours import Embedding, Nlg, Storage
+from sutra_hybrid.recall import Recall
+from sutra_hybrid.requests import (
+    CapabilitiesReply,
+    LearnReply,
+    LearnRequest,
+    PingReply,
+    QueryReply,
+    QueryRequest,
+    TopicsReply,
+    TopicsRequest,
+)
+
+SERVICE = "hybrid"
+PORT = 8001
+DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorReply} for status in (502, 503, 504)}
+
+
+def read_settings(environment: Environment) -> Settings:
+    """The shared settings, for this service."""
+    return Settings.read(environment, SERVICE, PORT)
+
+
+def create(settings: Settings, environment: Environment, clock: Callable[[], float] = time.monotonic) -> FastAPI:
+    """The service, as its environment wants it.
+
+    Raises SettingError for a value that cannot be used, and for an edition whose libraries are missing.
+    """
+    check_libraries(settings.edition)
+    limits = LIMITS[settings.edition]
+    capabilities = CAPABILITIES[settings.edition]
+    deadline_s = environment.integer("SUTRA_HYBRID_DEADLINE_SECONDS", 10, 1, 600)
+    # A language model writes word by word; embedding and searching take milliseconds.
+    nlg_deadline_s = environment.integer("SUTRA_HYBRID_NLG_DEADLINE_SECONDS", 20, 1, 600)
+    least_cosine = environment.integer("SUTRA_HYBRID_MIN_COSINE_PERCENT", 20, 0, 100) / 100
+
+    def dependency(name: str, variable: str, address: str, seconds: int) -> Dependency:
+        return Dependency(name, environment.url(variable, address), variable, seconds, clock)
+
+    to_embedding = dependency("embedding", "EMBEDDING_URL", "http://embedding-single:8888", deadline_s)
+    to_storage = dependency("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
+    to_nlg = dependency("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
+    embedding, storage = Embedding(to_embedding), Storage(to_storage)
+    asking = Asking(Recall(embedding, storage, least_cosine, capabilities), storage, Nlg(to_nlg), capabilities)
+
+    app = create_app(
+        settings,
+        title="Sutra hybrid",
+        max_body_bytes=limits.max_body_bytes,
+        dependencies=(to_embedding, to_storage, to_nlg),
+        health_fields={"limits": limits.fields()},
+    )
+    app.include_router(_learning(settings.edition, limits, embedding, storage))
+    app.include_router(_asking(settings.edition, limits, asking))
+    app.include_router(_about(settings.edition))
+    return app
+
+
+def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Storage) -> APIRouter:
+    router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["sutra"])
+
+    @router.post("/learn")
+    async def learn_texts(request: LearnRequest) -> LearnReply:
+        """Learn texts. The answer comes when they are kept for good; the same call may be made again."""
+        if len(request.texts) > limits.max_texts:
+            raise _beyond("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
+        for index, text in enumerate(request.texts):
+            _check_text(f"body.texts[{index}]", text, limits, edition)
+        return await learn(request.texts, embedding, storage)
+
+    return router
+
+
+def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
+    router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["sutra"])
+
+    @router.post("/query", response_model_exclude_none=True)
+    async def query(request: QueryRequest) -> QueryReply:
+        """Answer a question from what was learned, with citations."""
+        _check_question(request.question, limits, edition)
+        if request.limit > limits.max_results:
+            raise _beyond("body.limit", f"{request.limit}", limits.max_results, edition)
+        return await asking.answer(request.question, request.limit)
+
+    if TOPICS not in CAPABILITIES[edition]:
+
+        @router.post("/topics", responses={501: {"model": ErrorReply}})
+        async def no_topics() -> None:
+            """Topics are not in this edition."""
+            raise not_in_edition(TOPICS, edition)
+
+        return router
+
+    @router.post("/topics")
+    async def topics(request: TopicsRequest) -> TopicsReply:
+        """The topics of what was learned around a question."""
+        _check_question(request.question, limits, edition)
+        return TopicsReply(topics=await asking.topics(request.question, request.limit, request.topics))
+
+    return router
+
+
+def _about(edition: str) -> APIRouter:
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/ping")
+    async def ping() -> PingReply:
+        """Whether the service listens; it asks nobody else."""
+        return PingReply()
+
+    @router.get("/capabilities")
+    async def capabilities() -> CapabilitiesReply:
+        """What this edition can do."""
+        return CapabilitiesReply(edition=edition, capabilities=list(CAPABILITIES[edition]))
+
+    return router
+
+
+def _check_text(field: str, text: str, limits: Limits, edition: str) -> None:
+    if len(text) > limits.max_text_characters:
+        raise _beyond(field, f"{len(text)} characters", limits.max_text_characters, edition)
+    # In bytes only where it can matter.
+    if 4 * len(text) > limits.max_text_bytes and len(text.encode()) > limits.max_text_bytes:
+        raise _beyond(field, f"{len(text.encode())} bytes", limits.max_text_bytes, edition)
+
+
+def _check_question(question: str, limits: Limits, edition: str) -> None:
+    if len(question) > limits.max_question_characters:
+        raise _beyond("body.question", f"{len(question)} characters", limits.max_question_characters, edition)
+
+
+def _beyond(field: str, given: str, most: int, edition: str) -> ServiceError:
+    message = f"{field}: {given} given, at most {most} in edition {edition}; send less in one call"
+    return ServiceError(422, "beyond_limit", message)

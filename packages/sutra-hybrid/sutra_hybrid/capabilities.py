@@ -1,0 +1,42 @@
+"""What each edition can do, and which libraries that takes."""
+
+from importlib.util import find_spec
+
+from sutra_service.errors import ServiceError
+from sutra_service.settings import EDITIONS, SettingError
+
+DIVERSE_RANKING = "diverse-ranking"
+TOPICS = "topics"
+SPREADING = "concept-spreading"
+TYPO_TOLERANCE = "typo-tolerance"
+
+_SIMPLE = ("full-text-search", "vector-search", "rank-fusion")
+_COMMUNITY = (*_SIMPLE, DIVERSE_RANKING, TOPICS)
+_ENTERPRISE = (*_COMMUNITY, SPREADING, TYPO_TOLERANCE)
+CAPABILITIES = {"simple": _SIMPLE, "community": _COMMUNITY, "enterprise": _ENTERPRISE}
+
+# Module and distribution. simple needs none of them, and its image holds none.
+LIBRARIES = {
+    DIVERSE_RANKING: (("numpy", "numpy"), ("sklearn", "scikit-learn")),
+    TOPICS: (("numpy", "numpy"), ("sklearn", "scikit-learn")),
+    SPREADING: (("numpy", "numpy"), ("scipy", "scipy")),
+    TYPO_TOLERANCE: (("rapidfuzz", "rapidfuzz"),),
+}
+
+
+def check_libraries(edition: str) -> None:
+    """Raise SettingError if a library of `edition` is missing. Nothing is imported: that waits for its first use."""
+    for capability in CAPABILITIES[edition]:
+        for module, distribution in LIBRARIES.get(capability, ()):
+            if find_spec(module) is None:
+                raise SettingError(
+                    f"SUTRA_EDITION={edition!r} has {capability}, which needs {distribution}, and that is not "
+                    f"installed; use an image built with EDITION={edition}, or set SUTRA_EDITION to the image's own"
+                )
+
+
+def not_in_edition(capability: str, edition: str) -> ServiceError:
+    """The error of a route that this edition does not have; it names those that do."""
+    having = " or ".join(name for name in EDITIONS if capability in CAPABILITIES[name])
+    message = f"edition {edition} has no {capability}; use an image of edition {having}"
+    return ServiceError(501, "not_in_edition", message)

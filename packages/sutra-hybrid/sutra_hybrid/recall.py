@@ -1,0 +1,92 @@
+"""Recall: which concepts may answer a question, by every way that the edition has."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sutra_hybrid import graph as concept_graph
+from sutra_hybrid.capabilities import SPREADING, TYPO_TOLERANCE
+from sutra_hybrid.fusion import fuse
+from sutra_hybrid.neighbours import Embedding, Hit, Storage
+
+# How deep each ranking is taken for fusion, at least.
+DEPTH = 50
+
+
+@dataclass
+class Candidates:
+    """Concepts by id, their fused scores (highest first), and the scores of each way that found them.
+
+    `corrected` is the question as it was searched, where it was misspelt.
+    """
+
+    texts: dict[str, str]
+    fused: dict[str, float]
+    by_text: dict[str, float]
+    by_vector: dict[str, float]
+    by_spreading: dict[str, float] = field(default_factory=dict)
+    corrected: str | None = None
+
+
+class Recall:
+    """Finds candidates. `least_cosine` is the similarity to the question below which a vector hit is none."""
+
+    def __init__(
+        self, embedding: Embedding, storage: Storage, least_cosine: float, capabilities: Collection[str]
+    ) -> None:
+        self._embedding = embedding
+        self._storage = storage
+        self._least_cosine = least_cosine
+        self._capabilities = capabilities
+
+    async def find(self, question: str, limit: int) -> Candidates:
+        """Candidates for an answer from `limit` concepts, usually more. Raises ServiceError as Dependency does."""
+        depth = max(DEPTH, limit)
+        by_text, nearest = await asyncio.gather(self._storage.search_text(question, depth), self._near(question, depth))
+        corrected = None
+        if TYPO_TOLERANCE in self._capabilities:
+            by_text, corrected = await self._mend(question, by_text, nearest, depth)
+        by_vector = [hit for hit in nearest if hit.score >= self._least_cosine]
+        candidates = _fused(by_text, by_vector, corrected)
+        if SPREADING in self._capabilities and candidates.fused:
+            await self._spread(candidates)
+        return candidates
+
+    async def _near(self, question: str, depth: int) -> list[Hit]:
+        [vector] = await self._embedding.embed([question])
+        return await self._storage.search_vector(vector, depth)
+
+    async def _mend(
+        self, question: str, by_text: list[Hit], nearest: list[Hit], depth: int
+    ) -> tuple[list[Hit], str | None]:
+        """Search the mended question. A mended word was in no text, so no result of the first search is lost."""
+        from sutra_hybrid.spelling import correct  # noqa: PLC0415 - of one edition
+
+        texts = [hit.text for hit in (*by_text, *nearest)]
+        corrected = await asyncio.to_thread(correct, question, texts)
+        if corrected is None:
+            return by_text, None
+        return await self._storage.search_text(corrected, depth), corrected
+
+    async def _spread(self, candidates: Candidates) -> None:
+        """Let the first candidates activate their neighbours, and fuse that in as a third ranking."""
+        from sutra_hybrid.spreading import spread  # noqa: PLC0415 - of one edition
+
+        seeds = dict(list(candidates.fused.items())[: concept_graph.EXPANDED[0]])
+        graph = await concept_graph.explore(list(seeds), self._storage)
+        candidates.by_spreading = await asyncio.to_thread(spread, seeds, graph.edges)
+        for name in candidates.by_spreading:
+            if name not in candidates.texts:
+                candidates.texts[name] = graph.hits[name].text
+        candidates.fused = fuse([list(candidates.by_text), list(candidates.by_vector), list(candidates.by_spreading)])
+
+
+def _fused(by_text: list[Hit], by_vector: list[Hit], corrected: str | None) -> Candidates:
+    rankings = [[hit.id for hit in hits] for hits in (by_text, by_vector)]
+    return Candidates(
+        texts={hit.id: hit.text for hit in (*by_text, *by_vector)},
+        fused=fuse(rankings),
+        by_text={hit.id: hit.score for hit in by_text},
+        by_vector={hit.id: hit.score for hit in by_vector},
+        corrected=corrected,
+    )

@@ -1,0 +1,59 @@
+"""Enterprise: a slip of the finger does not hide what was learned."""
+
+import pytest
+from world import World
+
+from sutra_hybrid.spelling import correct
+
+TEXTS = ["The Eiffel tower stands in Paris.", "Johann Sebastian Bach composed fugues in 1722."]
+
+
+@pytest.mark.parametrize(
+    ("question", "corrected"),
+    [
+        ("Where is the Eifel tower?", "Where is the eiffel tower?"),
+        ("eiffle", "eiffel"),
+        ("Sebastain composd", "sebastian composed"),
+        ("TOWRE", "tower"),
+    ],
+)
+def test_an_unknown_word_becomes_the_one_that_was_meant(question: str, corrected: str) -> None:
+    assert correct(question, TEXTS) == corrected
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where is the Eiffel tower?",
+        "EIFFEL TOWER",
+        "Banch",  # shorter words than five letters are nobody's correction
+        "Pris",
+        "Power",  # another first letter is another word
+        "17222 fugues",
+        "fugues in 1723",
+        "refrigerator",
+        "...",
+    ],
+)
+def test_what_is_known_short_far_or_a_number_stays(question: str) -> None:
+    assert correct(question, TEXTS) is None
+
+
+def test_nothing_to_learn_from() -> None:
+    assert correct("Eifel", []) is None
+
+
+@pytest.mark.parametrize(("edition", "found"), [("community", False), ("enterprise", True)])
+def test_a_misspelt_question_finds_by_text(world: World, edition: str, found: bool) -> None:
+    # All other concepts are nearer by vector than the one that the word is in.
+    question = "Eifel"
+    world.meanings = {question: [1.0, 0.0], TEXTS[0]: [0.1, 1.0], TEXTS[1]: [0.15, 1.0]}
+    with world.hybrid(SUTRA_EDITION=edition) as client:
+        ids = client.post("/learn", json={"texts": TEXTS}).json()["ids"]
+        reply = client.post("/query", json={"question": question, "limit": 1}).json()
+    assert reply.get("corrected") == ("eiffel" if found else None)
+    assert list(reply["scores"]) == ([ids[0]] if found else [])
+    if found:
+        assert reply["scores"][ids[0]]["text"] == 1
+    # Whoever answers sees what was asked, not what was guessed.
+    assert {body["question"] for name, body in world.nlg.requests} == ({question} if found else set())

@@ -1,0 +1,118 @@
+"""What every edition says of itself; which of its libraries are there does not matter here."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from sutra_service.settings import Environment, SettingError
+from world import World, code
+
+from sutra_hybrid import application, capabilities
+from sutra_hybrid.capabilities import CAPABILITIES
+from sutra_hybrid.limits import LIMITS
+
+LIBRARIES = ("numpy", "sklearn", "scipy", "rapidfuzz")
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities, "find_spec", lambda name: name)
+
+
+@pytest.mark.parametrize("edition", list(CAPABILITIES))
+def test_an_edition_shows_what_it_is(world: World, installed: None, edition: str) -> None:
+    with world.hybrid(SUTRA_EDITION=edition, SUTRA_SERVICE_VERSION="1.2.3") as client:
+        shown = client.get("/capabilities").json()
+        health = client.get("/health").json()
+        assert client.get("/ping").json() == {"pong": True}
+    assert shown == {"edition": edition, "capabilities": list(CAPABILITIES[edition])}
+    assert (health["service"], health["version"], health["edition"]) == ("hybrid", "1.2.3", edition)
+    assert health["limits"] == LIMITS[edition].fields()
+    assert sorted(health["dependencies"]) == ["embedding", "nlg", "storage"]
+
+
+def test_each_edition_has_more_than_the_one_before() -> None:
+    simple, community, enterprise = (set(CAPABILITIES[name]) for name in ("simple", "community", "enterprise"))
+    assert simple < community < enterprise
+
+
+def test_a_larger_edition_takes_more(world: World, installed: None) -> None:
+    texts = [f"text {number}" for number in range(128)]
+    with world.hybrid(SUTRA_EDITION="enterprise") as client:
+        answer = client.post("/learn", json={"texts": texts})
+        assert answer.json()["learned"] == len(world.concepts) == 128
+        assert code(client.post("/learn", json={"texts": [*texts, "more"]})) == (422, "beyond_limit")
+    batches = [len(body["texts"]) for name, body in world.embedding.requests if name == "POST /embed"]
+    assert batches == [32, 32, 32, 32]
+
+
+def test_simple_says_who_has_topics(world: World) -> None:
+    with world.hybrid() as client:
+        answer = client.post("/topics", json={"question": "a"})
+        assert code(client.get("/topics")) == (405, "method_not_allowed")
+    assert code(answer) == (501, "not_in_edition")
+    assert "community or enterprise" in answer.json()["error"]["message"]
+    assert world.storage.requests == []
+
+
+@pytest.mark.parametrize(
+    ("edition", "missing", "distribution"),
+    [
+        ("community", "sklearn", "scikit-learn"),
+        ("community", "numpy", "numpy"),
+        ("enterprise", "scipy", "scipy"),
+        ("enterprise", "rapidfuzz", "rapidfuzz"),
+    ],
+)
+def test_a_missing_library_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, edition: str, missing: str, distribution: str
+) -> None:
+    monkeypatch.setattr(capabilities, "find_spec", lambda name: None if name == missing else name)
+    environment = Environment({"SUTRA_EDITION": edition})
+    with pytest.raises(SettingError, match=rf"needs {distribution}.*EDITION={edition}"):
+        application.create(application.read_settings(environment), environment)
+
+
+def test_simple_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities, "find_spec", lambda name: None)
+    environment = Environment({})
+    application.create(application.read_settings(environment), environment)
+
+
+@pytest.mark.parametrize("edition", list(CAPABILITIES))
+def test_no_start_pays_for_a_library(edition: str) -> None:
+    program = (
+        "import sys; from sutra_hybrid import application, capabilities, asking, recall, learning;"
+        "capabilities.find_spec = lambda name: name;"
+        "from sutra_service.settings import Environment;"
+        f"environment = Environment({{'SUTRA_EDITION': {edition!r}}});"
+        "application.create(application.read_settings(environment), environment);"
+        f"print(sorted({set(LIBRARIES)!r} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SUTRA_EDITION", "pro"),
+        ("EMBEDDING_URL", "embedding"),
+        ("STORAGE_URL", "tcp://x"),
+        ("NLG_URL", "http://"),
+        ("SUTRA_HYBRID_DEADLINE_SECONDS", "0"),
+        ("SUTRA_HYBRID_NLG_DEADLINE_SECONDS", "soon"),
+        ("SUTRA_HYBRID_MIN_COSINE_PERCENT", "101"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(name: str, value: str) -> None:
+    environment: Any = Environment({name: value})
+    with pytest.raises(SettingError, match=name):
+        application.create(application.read_settings(environment), environment)

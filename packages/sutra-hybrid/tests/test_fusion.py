@@ -1,0 +1,30 @@
+import pytest
+
+from sutra_hybrid.fusion import fuse
+
+
+def test_the_sum_of_reciprocal_ranks() -> None:
+    fused = fuse([["a", "b", "c"], ["d", "c"]])
+    assert list(fused) == ["c", "a", "d", "b"]
+    assert fused["c"] == pytest.approx((1 / 63 + 1 / 62) / (2 / 61))
+    assert fused["a"] == fused["d"] == pytest.approx(0.5)
+    assert fused["b"] == pytest.approx((1 / 62) / (2 / 61))
+
+
+def test_first_everywhere_is_one() -> None:
+    assert fuse([["a"], ["a", "b"], ["a"]])["a"] == pytest.approx(1)
+
+
+def test_a_ranking_without_results_still_counts() -> None:
+    assert fuse([["a"], []]) == {"a": pytest.approx(0.5)}
+
+
+def test_two_good_places_beat_one_first() -> None:
+    first = ["x", *(f"only{n}" for n in range(9)), "both"]
+    second = [*(f"other{n}" for n in range(10)), "both"]
+    assert next(iter(fuse([first, second]))) == "both"
+
+
+@pytest.mark.parametrize("rankings", [[], [[]], [[], []]])
+def test_nothing(rankings: list[list[str]]) -> None:
+    assert fuse(rankings) == {}
