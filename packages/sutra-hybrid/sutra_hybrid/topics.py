@@ -9,12 +9,12 @@ MOST_TOPICS = 8
 TERMS = 5
 # Beyond its first two thousand characters a text adds time, and hardly ever another subject.
 READ_CHARACTERS = 2_000
-# A word that more than this share of the texts has says nothing about one topic.
-COMMON_SHARE = 0.7
+# Words begin with a letter: numbers are in every topic.
+WORD = r"\b[^\W\d]\w+\b"
 
 
 class Cluster(NamedTuple):
-    """Words that mark a topic, strongest first, and the places of its texts."""
+    """Words that mark a topic off from the others, strongest first, and the places of its texts."""
 
     terms: list[str]
     members: list[int]
@@ -34,27 +34,32 @@ def find_topics(texts: Sequence[str], count: int | None = None) -> list[Cluster]
     distinct = len(numpy.unique(matrix.toarray(), axis=0))
     labels = _labels(matrix, distinct, count)
     clusters = []
-    for label in range(labels.max() + 1):
-        members = numpy.flatnonzero(labels == label)
-        if not len(members):
-            continue
-        strength = numpy.asarray(matrix[members].mean(axis=0)).ravel()
+    for label in numpy.unique(labels):
+        members, others = numpy.flatnonzero(labels == label), numpy.flatnonzero(labels != label)
+        # Words that the others have as well, such as a language's articles, cancel out.
+        strength = _mean(matrix[members]) - (_mean(matrix[others]) if len(others) else 0)
         best = [index for index in strength.argsort(kind="stable")[::-1][:TERMS] if strength[index] > 0]
         clusters.append(Cluster([str(words[index]) for index in best], members.tolist()))
     return sorted(clusters, key=lambda cluster: (-len(cluster.members), cluster.members))
 
 
+def _mean(rows: Any) -> Any:
+    import numpy  # noqa: PLC0415
+
+    return numpy.asarray(rows.mean(axis=0)).ravel()
+
+
 def _weights(texts: Sequence[str]) -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
 
-    # In few texts a word of one topic may well be in most of them.
-    share = COMMON_SHARE if len(texts) >= LEAST_TEXTS else 1.0
-    for options in ({"stop_words": "english", "max_df": share}, {}):
-        vectorizer = TfidfVectorizer(sublinear_tf=True, strip_accents="unicode", **options)
+    for stop_words in ("english", None):
+        vectorizer = TfidfVectorizer(
+            sublinear_tf=True, strip_accents="unicode", token_pattern=WORD, stop_words=stop_words
+        )
         try:
             return vectorizer.fit_transform(texts), vectorizer.get_feature_names_out()
         except ValueError:
-            # No word is left: every one is common, or there are none (signs only).
+            # No word is left: all are stop words, or there are none (signs and numbers only).
             continue
     return None, None
 

@@ -36,6 +36,14 @@ def test_the_same_texts_give_the_same_topics() -> None:
     assert find_topics(SHIPS + BREAD) == find_topics(SHIPS + BREAD)
 
 
+def test_a_topic_that_most_texts_share_keeps_its_words() -> None:
+    ships = [f"Das Schiff {name} und der Ozean, die Fracht {number}." for number, name in enumerate("abcdefghijkl")]
+    first, second = find_topics([*ships, "Das Brot und der Teig.", "Die Hefe und das Brot."], 2)
+    assert (len(first.members), second.members) == (12, [12, 13])
+    assert set(first.terms[:3]) == {"schiff", "ozean", "fracht"}
+    assert second.terms[0] == "brot"
+
+
 @pytest.mark.parametrize(
     ("texts", "count", "sizes"),
     [
