@@ -13,8 +13,9 @@ for library in numpy scipy sklearn joblib rapidfuzz; do
         -o -name 'meson.build' -o -name '*.rst' -o -name '*.md' -o -name 'py.typed' \) \
         ! -iname '*licen*' -delete
 done
-# Data sets to play with, the translator of Fortran, and extensions that only the libraries' own tests load.
-rm -rf sklearn/datasets/data sklearn/datasets/descr sklearn/datasets/images scipy/datasets numpy/f2py \
+# Data sets to play with, what types, and extensions that only the libraries' own tests load. numpy/f2py stays: scipy
+# imports every module that numpy names.
+rm -rf sklearn/datasets/data sklearn/datasets/descr sklearn/datasets/images numpy/f2py/src \
     numpy/typing/mypy_plugin.pyc numpy/_core/_simd.*.so
 find . -name '_*tests.*.so' -delete
 find . -path ./numpy.libs -prune -o \( -name '_test*.so' -o -name '_ctest*.so' -o -name '_cytest*.so' \) -exec rm {} +

@@ -58,7 +58,8 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     to_storage = dependency("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
     to_nlg = dependency("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
     embedding, storage = Embedding(to_embedding), Storage(to_storage)
-    asking = Asking(Recall(embedding, storage, least_cosine, capabilities), storage, Nlg(to_nlg), capabilities)
+    nlg = Nlg(to_nlg, limits.max_text_characters)
+    asking = Asking(Recall(embedding, storage, least_cosine, capabilities), storage, nlg, capabilities)
 
     app = create_app(
         settings,

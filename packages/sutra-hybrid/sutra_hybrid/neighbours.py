@@ -1,7 +1,7 @@
 """The three services that this one calls: what is asked of them, and what their answers have to look like."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,11 +13,11 @@ from sutra_hybrid.requests import Citation
 
 type Vector = list[float]
 
-# The smallest batch limit of sutra-embedding-service's editions: whichever edition runs there takes it.
-EMBEDDING_BATCH = 32
-# Half of what sutra-storage-server takes as a body by default; its other limits are further away.
-STORE_BATCH_CHARACTERS = 1_000_000
-STORE_BATCH_CONCEPTS = 128
+# Texts of one call to embedding or storage. 32 is the smallest batch limit of embedding's editions: whichever runs
+# there takes it. Even with every character escaped (six bytes) 150,000 of them stay below a million bytes, embedding's
+# smallest limit for a body, and with 32 vectors of 4096 numbers far below storage's eight.
+BATCH_TEXTS = 32
+BATCH_CHARACTERS = 150_000
 # As many as Dependency keeps connections open.
 CALLS_AT_ONCE = 8
 
@@ -63,9 +63,8 @@ class Embedding:
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """A vector for each text, in their order. Raises ServiceError as Dependency does."""
         vectors: list[Vector] = []
-        for start in range(0, len(texts), EMBEDDING_BATCH):
-            batch = texts[start : start + EMBEDDING_BATCH]
-            reply = await self._dependency.call("POST", "/embed", {"texts": list(batch)})
+        for batch in _batches(texts, len):
+            reply = await self._dependency.call("POST", "/embed", {"texts": batch})
             made = _understood(self._dependency, _Embeddings, reply).embeddings
             if len(made) != len(batch):
                 raise _failed(self._dependency, f"answered {len(made)} vectors for {len(batch)} texts")
@@ -88,7 +87,7 @@ class Storage:
 
         What was kept before a failure stays. The ids follow from the texts, so the same call may be made again.
         """
-        for batch in _batches(concepts):
+        for batch in _batches(concepts, lambda concept: len(concept[1])):
             body = {"concepts": [{"id": name, "text": text, "vector": vector} for name, text, vector in batch]}
             reply = await self._dependency.call("POST", "/v1/concepts", body)
             if _understood(self._dependency, _Kept, reply).ids != [name for name, _, _ in batch]:
@@ -126,32 +125,39 @@ class Storage:
 
 
 class Nlg:
-    """sutra-nlg-service: answers from facts."""
+    """sutra-nlg-service: answers from facts, of which it reads `fact_characters`."""
 
-    def __init__(self, dependency: Dependency) -> None:
+    def __init__(self, dependency: Dependency, fact_characters: int) -> None:
         self._dependency = dependency
+        self._fact_characters = fact_characters
 
     async def answer(self, question: str, facts: Sequence[Hit]) -> Answer:
-        """An answer that cites nothing but `facts`. Raises ServiceError as Dependency does."""
-        body = {"question": question, "facts": [fact.model_dump() for fact in facts]}
-        reply = await self._dependency.call("POST", "/generate", body)
+        """An answer that cites nothing but `facts`. Raises ServiceError as Dependency does.
+
+        nlg gets the beginning of a fact that is longer than what this edition learns: a store keeps what a
+        larger edition learned. A citation has the whole text.
+        """
+        given = [{**fact.model_dump(), "text": fact.text.strip()[: self._fact_characters]} for fact in facts]
+        reply = await self._dependency.call("POST", "/generate", {"question": question, "facts": given})
         answer = _understood(self._dependency, Answer, reply)
-        known = {fact.id for fact in facts}
-        strange = [citation.id for citation in answer.citations if citation.id not in known]
-        if strange:
-            raise _failed(self._dependency, f"cites {strange[0]!r}, which it was not given")
+        whole = {fact.id: fact.text for fact in facts}
+        for citation in answer.citations:
+            if citation.id not in whole:
+                raise _failed(self._dependency, f"cites {citation.id!r}, which it was not given")
+            citation.text = whole[citation.id]
         return answer
 
 
-def _batches(concepts: Iterable[tuple[str, str, Vector]]) -> Iterator[list[tuple[str, str, Vector]]]:
-    batch: list[tuple[str, str, Vector]] = []
+def _batches[Item](items: Iterable[Item], characters_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
     characters = 0
-    for concept in concepts:
-        if batch and (len(batch) == STORE_BATCH_CONCEPTS or characters + len(concept[1]) > STORE_BATCH_CHARACTERS):
+    for item in items:
+        more = characters_of(item)
+        if batch and (len(batch) == BATCH_TEXTS or characters + more > BATCH_CHARACTERS):
             yield batch
             batch, characters = [], 0
-        batch.append(concept)
-        characters += len(concept[1])
+        batch.append(item)
+        characters += more
     if batch:
         yield batch
 

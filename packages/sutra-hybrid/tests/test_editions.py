@@ -43,6 +43,7 @@ def test_a_larger_edition_takes_more(world: World, installed: None) -> None:
         answer = client.post("/learn", json={"texts": texts})
         assert answer.json()["learned"] == len(world.concepts) == 128
         assert code(client.post("/learn", json={"texts": [*texts, "more"]})) == (422, "beyond_limit")
+    # In batches that every edition of embedding takes.
     batches = [len(body["texts"]) for name, body in world.embedding.requests if name == "POST /embed"]
     assert batches == [32, 32, 32, 32]
 

@@ -30,30 +30,27 @@ def test_the_same_text_twice_is_one_concept(world: World) -> None:
     assert sorted(world.concepts) == sorted({*ids})
 
 
-def test_embedding_gets_no_more_than_every_edition_takes(world: World) -> None:
-    texts = [f"text {number}" for number in range(70)]
-    with world.hybrid(SUTRA_EDITION="simple") as client:
-        assert client.post("/learn", json={"texts": texts[:32]}).status_code == 200
-    batches = [body["texts"] for name, body in world.embedding.requests if name == "POST /embed"]
-    assert batches == [texts[:32]]
-
-
 def batches_of(world: World) -> list[int]:
     return [len(body["concepts"]) for name, body in world.storage.requests if name == "POST /v1/concepts"]
 
 
-def test_a_store_batch_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "STORE_BATCH_CHARACTERS", 10)
+def test_a_batch_is_bounded_in_characters_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "BATCH_CHARACTERS", 10)
+    texts = ["aaaa", "bbbb", "cccc", "d" * 20, "e"]
     with world.hybrid() as client:
-        answer = client.post("/learn", json={"texts": ["aaaa", "bbbb", "cccc", "d" * 20, "e"]})
+        answer = client.post("/learn", json={"texts": texts})
     assert answer.json()["learned"] == len(world.concepts) == 5
+    assert [len(body["texts"]) for name, body in world.embedding.requests if name == "POST /embed"] == [2, 1, 1, 1]
     assert batches_of(world) == [2, 1, 1, 1]
+    assert {concept["text"]: concept["vector"] for concept in world.concepts.values()} == {
+        text: vector_of_words(text) for text in texts
+    }
 
 
 def test_what_was_kept_before_a_failure_stays_and_the_call_can_be_repeated(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbours, "STORE_BATCH_CONCEPTS", 2)
+    monkeypatch.setattr(neighbours, "BATCH_TEXTS", 2)
     keep = world.storage.replies["POST /v1/concepts"]
     assert callable(keep)
     full = (507, {"error": {"code": "disk_full", "message": "no space"}})

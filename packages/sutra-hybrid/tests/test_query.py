@@ -65,6 +65,17 @@ def test_both_searches_are_under_way_at_once(world: World) -> None:
     assert not arrived.broken
 
 
+def test_nlg_reads_no_more_of_a_text_than_the_edition_learns(world: World) -> None:
+    long = "word " * 10_000
+    hit = {"id": "from another edition", "text": long, "score": 1.0}
+    world.storage.replies["POST /v1/search"] = (200, {"results": [hit]})
+    with world.hybrid() as client:
+        reply = client.post("/query", json={"question": "word"}).json()
+    [(_, generate)] = [request for request in world.nlg.requests if request[0] == "POST /generate"]
+    assert generate["facts"][0]["text"] == long[:10_000]
+    assert [citation["text"] for citation in reply["citations"]] == [long]
+
+
 def test_what_only_one_search_finds_is_found(world: World) -> None:
     world.meanings = {"feline": [1.0, 0.0], "a cat": [0.9, 0.1], "feline facts": [0.0, 1.0]}
     with world.hybrid() as client:
