@@ -9,6 +9,10 @@ from importlib.util import find_spec
 from sutra_service.settings import Environment
 
 from sutra_hybrid import application, capabilities
+from sutra_hybrid.diversity import diversify
+from sutra_hybrid.spelling import correct
+from sutra_hybrid.spreading import spread
+from sutra_hybrid.topics import find_topics
 
 GROUPS = {"ship": ["ship ocean cargo", "ocean ship sail", "cargo ship"], "bread": ["bread flour", "flour bread yeast"]}
 
@@ -39,16 +43,12 @@ def main(edition: str) -> None:
 
 def diverse_ranking() -> None:
     """Of two equal directions, one comes later."""
-    from sutra_hybrid.diversity import diversify  # noqa: PLC0415 - not of every edition
-
     chosen = diversify({"a": 1.0, "b": 0.9, "c": 0.8}, {"a": [1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]}, 3)
     expect(chosen, ["a", "c", "b"])
 
 
 def topics() -> None:
     """Two subjects are two topics."""
-    from sutra_hybrid.topics import find_topics  # noqa: PLC0415
-
     texts = [text for group in GROUPS.values() for text in group]
     for count in (None, 2):
         expect([cluster.members for cluster in find_topics(texts, count)], [[0, 1, 2], [3, 4]])
@@ -56,15 +56,11 @@ def topics() -> None:
 
 def spreading() -> None:
     """Activation falls with the distance."""
-    from sutra_hybrid.spreading import spread  # noqa: PLC0415
-
     expect(list(spread({"a": 1.0}, {("a", "b"): 0.9, ("b", "c"): 0.9, ("c", "d"): 0.9})), ["a", "b", "c", "d"])
 
 
 def typo_tolerance() -> None:
     """A slip is mended."""
-    from sutra_hybrid.spelling import correct  # noqa: PLC0415
-
     expect(correct("Eifel", ["Eiffel"]), "eiffel")
 
 

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Collection
 
 from sutra_hybrid.capabilities import DIVERSE_RANKING
+from sutra_hybrid.diversity import diversify
 from sutra_hybrid.neighbours import Hit, Nlg, Storage
 from sutra_hybrid.recall import Candidates, Recall
 from sutra_hybrid.requests import QueryReply, Scores, Topic, TopicConcept
+from sutra_hybrid.topics import find_topics
 
 # Diverse ranking looks at three times as many concepts as were asked for, but at no more than thirty
 # beyond them: each one costs a call to storage.
@@ -45,8 +47,6 @@ class Asking:
 
     async def topics(self, question: str, limit: int, count: int | None) -> list[Topic]:
         """The topics of at most `limit` concepts around a question. Raises ServiceError as Dependency does."""
-        from sutra_hybrid.topics import find_topics  # noqa: PLC0415 - not of every edition
-
         candidates = await self._recall.find(question, limit)
         ids = list(candidates.fused)[:limit]
         if not ids:
@@ -65,8 +65,6 @@ class Asking:
         ordered = list(candidates.fused)
         if DIVERSE_RANKING not in self._capabilities or len(ordered) < 2:  # noqa: PLR2004 - one is never alike
             return ordered[:limit]
-        from sutra_hybrid.diversity import diversify  # noqa: PLC0415 - not of every edition
-
         pool = ordered[: min(POOL_TIMES * limit, limit + POOL_BEYOND)]
         vectors = await self._storage.vectors(pool)
         scores = {name: candidates.fused[name] for name in pool}

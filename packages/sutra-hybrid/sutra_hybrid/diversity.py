@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from sutra_hybrid.libraries import load
 from sutra_hybrid.neighbours import Vector
 
 # How much relevance counts against novelty.
@@ -14,9 +15,7 @@ def diversify(scores: Mapping[str, float], vectors: Mapping[str, Vector], limit:
     Each choice is the id with the most of 0.7 x (score / best score) - 0.3 x (highest cosine to a chosen
     id). An id without a vector is like no other. Blocks.
     """
-    import numpy  # noqa: PLC0415 - simple has neither, and the start of the others does not wait for them
-    from sklearn.metrics.pairwise import cosine_similarity  # noqa: PLC0415
-
+    numpy = load("numpy")
     ids = list(scores)
     relevance = numpy.array([scores[name] for name in ids])
     relevance = relevance / relevance.max()
@@ -24,7 +23,7 @@ def diversify(scores: Mapping[str, float], vectors: Mapping[str, Vector], limit:
     known = _comparable(ids, vectors)
     if known:
         matrix = numpy.array([vectors[ids[index]] for index in known])
-        alike[numpy.ix_(known, known)] = cosine_similarity(matrix).clip(min=0)
+        alike[numpy.ix_(known, known)] = load("sklearn.metrics.pairwise").cosine_similarity(matrix).clip(min=0)
 
     chosen: list[int] = []
     left = numpy.ones(len(ids), dtype=bool)

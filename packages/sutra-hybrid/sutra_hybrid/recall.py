@@ -8,6 +8,8 @@ from sutra_hybrid import graph as concept_graph
 from sutra_hybrid.capabilities import SPREADING, TYPO_TOLERANCE
 from sutra_hybrid.fusion import fuse
 from sutra_hybrid.neighbours import Embedding, Hit, Storage
+from sutra_hybrid.spelling import correct
+from sutra_hybrid.spreading import spread
 
 # How deep each ranking is taken for fusion, at least.
 DEPTH = 50
@@ -60,8 +62,6 @@ class Recall:
         self, question: str, by_text: list[Hit], nearest: list[Hit], depth: int
     ) -> tuple[list[Hit], str | None]:
         """Search the mended question. A mended word was in no text, so no result of the first search is lost."""
-        from sutra_hybrid.spelling import correct  # noqa: PLC0415 - of one edition
-
         texts = [hit.text for hit in (*by_text, *nearest)]
         corrected = await asyncio.to_thread(correct, question, texts)
         if corrected is None:
@@ -70,8 +70,6 @@ class Recall:
 
     async def _spread(self, candidates: Candidates) -> None:
         """Let the first candidates activate their neighbours, and fuse that in as a third ranking."""
-        from sutra_hybrid.spreading import spread  # noqa: PLC0415 - of one edition
-
         seeds = dict(list(candidates.fused.items())[: concept_graph.EXPANDED[0]])
         graph = await concept_graph.explore(list(seeds), self._storage)
         candidates.by_spreading = await asyncio.to_thread(spread, seeds, graph.edges)

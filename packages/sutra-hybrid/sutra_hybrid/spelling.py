@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from sutra_hybrid.libraries import load
+
 # Short words have too many neighbours: `cat`, `car`, `can`.
 LEAST_CHARACTERS = 5
 # One minus Damerau and Levenshtein's distance as a share of the longer word: one slip in five letters.
@@ -17,9 +19,7 @@ def correct(question: str, texts: Iterable[str]) -> str | None:
     slip in five letters at most. Words with a digit are left alone: another number is another question.
     Blocks.
     """
-    from rapidfuzz import process  # noqa: PLC0415 - only enterprise has it, and its start does not wait for it
-    from rapidfuzz.distance import DamerauLevenshtein  # noqa: PLC0415
-
+    process, likeness = load("rapidfuzz.process"), load("rapidfuzz.distance.DamerauLevenshtein")
     known = sorted({word.casefold() for text in texts for word in WORD.findall(text)})
     vocabulary = set(known)
     long = [word for word in known if len(word) >= LEAST_CHARACTERS and word.isalpha()]
@@ -29,9 +29,7 @@ def correct(question: str, texts: Iterable[str]) -> str | None:
         if len(word) < LEAST_CHARACTERS or not word.isalpha() or word in vocabulary:
             return match[0]
         alike = [candidate for candidate in long if candidate[0] == word[0]]
-        best = process.extractOne(
-            word, alike, scorer=DamerauLevenshtein.normalized_similarity, score_cutoff=LEAST_LIKENESS
-        )
+        best = process.extractOne(word, alike, scorer=likeness.normalized_similarity, score_cutoff=LEAST_LIKENESS)
         return best[0] if best else match[0]
 
     mended = WORD.sub(mend, question)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from sutra_hybrid.libraries import load
+
 # What share of its activation a concept hands on; the rest stays with the seeds. Half of it is left
 # after one step, a quarter after two: near neighbours count, and nothing is lost in the distance.
 HANDED_ON = 0.5
@@ -15,9 +17,7 @@ def spread(seeds: Mapping[str, float], edges: Mapping[tuple[str, str], float]) -
     A personalised PageRank: `seeds` weigh where activation enters, `edges` (in both directions, the
     stronger counts) how it divides on its way. Blocks.
     """
-    import numpy  # noqa: PLC0415 - only enterprise has it, and its start does not wait for it
-    from scipy.sparse import coo_array  # noqa: PLC0415
-
+    numpy, sparse = load("numpy"), load("scipy.sparse")
     names = sorted({*seeds, *(name for edge in edges for name in edge)})
     place = {name: index for index, name in enumerate(names)}
     enters = numpy.zeros(len(names))
@@ -27,7 +27,9 @@ def spread(seeds: Mapping[str, float], edges: Mapping[tuple[str, str], float]) -
 
     rows = [place[start] for start, _ in edges]
     columns = [place[end] for _, end in edges]
-    one_way = coo_array((list(edges.values()), (rows, columns)), shape=(len(names), len(names)), dtype=float).tocsr()
+    one_way = sparse.coo_array(
+        (list(edges.values()), (rows, columns)), shape=(len(names), len(names)), dtype=float
+    ).tocsr()
     graph = one_way.maximum(one_way.T).tocsr()
     leaving = graph.sum(axis=1)
     # What has no neighbour gives its activation back to the seeds.

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sutra_hybrid.libraries import load
+
 # Fewer texts than this are one topic.
 LEAST_TEXTS = 4
 MOST_TOPICS = 8
@@ -26,8 +28,7 @@ def find_topics(texts: Sequence[str], count: int | None = None) -> list[Cluster]
     Without `count`, the number from 2 to 8 whose clusters are best separated (highest silhouette). Equal
     texts give equal topics: the seed is fixed. Blocks.
     """
-    import numpy  # noqa: PLC0415 - simple has neither, and the start of the others does not wait for them
-
+    numpy = load("numpy")
     matrix, words = _weights([text[:READ_CHARACTERS] for text in texts])
     if matrix is None:
         return [Cluster([], list(range(len(texts))))]
@@ -44,16 +45,12 @@ def find_topics(texts: Sequence[str], count: int | None = None) -> list[Cluster]
 
 
 def _mean(rows: Any) -> Any:
-    import numpy  # noqa: PLC0415
-
-    return numpy.asarray(rows.mean(axis=0)).ravel()
+    return load("numpy").asarray(rows.mean(axis=0)).ravel()
 
 
 def _weights(texts: Sequence[str]) -> tuple[Any, Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
-
     for stop_words in ("english", None):
-        vectorizer = TfidfVectorizer(
+        vectorizer = load("sklearn.feature_extraction.text").TfidfVectorizer(
             sublinear_tf=True, strip_accents="unicode", token_pattern=WORD, stop_words=stop_words
         )
         try:
@@ -65,12 +62,10 @@ def _weights(texts: Sequence[str]) -> tuple[Any, Any]:
 
 
 def _labels(matrix: Any, distinct: int, count: int | None) -> Any:
-    import numpy  # noqa: PLC0415
-    from sklearn.cluster import KMeans  # noqa: PLC0415
-    from sklearn.metrics import silhouette_score  # noqa: PLC0415
+    numpy, means, metrics = load("numpy"), load("sklearn.cluster"), load("sklearn.metrics")
 
     def cluster(number: int) -> Any:
-        return KMeans(number, n_init=4, random_state=0).fit_predict(matrix)
+        return means.KMeans(number, n_init=4, random_state=0).fit_predict(matrix)
 
     rows = matrix.shape[0]
     if count is not None:
@@ -83,4 +78,4 @@ def _labels(matrix: Any, distinct: int, count: int | None) -> Any:
     proper = [labels for labels in attempts if len(numpy.unique(labels)) > 1]
     if not proper:
         return attempts[0]
-    return max(proper, key=lambda labels: silhouette_score(matrix, labels, metric="cosine"))
+    return max(proper, key=lambda labels: metrics.silhouette_score(matrix, labels, metric="cosine"))
