@@ -37,6 +37,9 @@ class Asking:
             return QueryReply(answer=NOTHING_KNOWN, citations=[], mode="grounded", scores={})
         facts = [Hit(id=name, text=candidates.texts[name], score=candidates.fused[name]) for name in chosen]
         answer = await self._nlg.answer(question, facts)
+        if candidates.corrected and not answer.citations:
+            # What was guessed to be meant comes second: an unknown name may be right, and its neighbour another.
+            answer = await self._nlg.answer(candidates.corrected, facts)
         return QueryReply(
             answer=answer.answer,
             citations=answer.citations,

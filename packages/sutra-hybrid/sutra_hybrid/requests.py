@@ -58,7 +58,8 @@ class Scores(BaseModel):
 class QueryReply(BaseModel):
     """An answer, what it stands on, and the scores of every concept that nlg was given, by id.
 
-    `corrected` is the question as it was searched, where words of it were misspelt.
+    `corrected` is the question as it was searched, where words of it were misspelt. Where no fact answered the
+    question as it was asked, the answer is to this one.
     """
 
     answer: str

@@ -55,5 +55,18 @@ def test_a_misspelt_question_finds_by_text(world: World, edition: str, found: bo
     assert list(reply["scores"]) == ([ids[0]] if found else [])
     if found:
         assert reply["scores"][ids[0]]["text"] == 1
-    # Whoever answers sees what was asked, not what was guessed.
+    # Whoever can answer what was asked never sees what was guessed.
     assert {body["question"] for name, body in world.nlg.requests} == ({question} if found else set())
+
+
+def test_the_guess_is_answered_only_where_the_question_is_not(world: World) -> None:
+    honest = world.nlg.replies["POST /generate"]
+    assert callable(honest)
+    nothing = (200, {"answer": "No fact says that.", "citations": [], "mode": "grounded"})
+    world.nlg.replies["POST /generate"] = lambda body: nothing if "Eifel" in body["question"] else honest(body)
+    with world.hybrid(SUTRA_EDITION="enterprise") as client:
+        client.post("/learn", json={"texts": TEXTS})
+        reply = client.post("/query", json={"question": "The Eifel tower?", "limit": 1}).json()
+    asked = [body["question"] for name, body in world.nlg.requests if name == "POST /generate"]
+    assert asked == ["The Eifel tower?", "The eiffel tower?"]
+    assert (reply["answer"], reply["corrected"]) == ("known [1]", "The eiffel tower?")
