@@ -1,5 +1,6 @@
 //! How much one request may ask for.
 
+use serde_json::{Value, json};
 use sutra_service::{SettingsError, variable};
 
 /// Results of one search at most; part of the contract, not a setting.
@@ -8,12 +9,12 @@ pub(crate) const MAX_RESULTS: usize = 100;
 /// The longest id, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 
-/// Limits set by the environment.
+/// Limits by edition; the environment has the last word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// `MAX_BODY_BYTES`: a request's body; default 8 MiB.
+    /// `MAX_BODY_BYTES`: a request's body; default 8, 16 or 32 MiB by edition.
     pub body_bytes: usize,
-    /// `MAX_BATCH`: concepts in one request; default 1000.
+    /// `MAX_BATCH`: concepts in one request; default 1000, 2000 or 5000 by edition.
     pub batch: usize,
     /// `MAX_TEXT_BYTES`: a concept's text or a query; default 64 KiB.
     pub text_bytes: usize,
@@ -25,13 +26,37 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Reads the environment; names the variable that cannot be used.
-    pub(crate) fn from_environment() -> Result<Self, SettingsError> {
+    pub(crate) fn from_environment(edition: &str) -> Result<Self, SettingsError> {
+        let own = Self::of(edition);
         Ok(Self {
-            body_bytes: positive("MAX_BODY_BYTES", 8 << 20)?,
-            batch: positive("MAX_BATCH", 1000)?,
-            text_bytes: positive("MAX_TEXT_BYTES", 64 << 10)?,
-            metadata_bytes: positive("MAX_METADATA_BYTES", 16 << 10)?,
-            dimension: positive("MAX_DIMENSION", 4096)?,
+            body_bytes: positive("MAX_BODY_BYTES", own.body_bytes)?,
+            batch: positive("MAX_BATCH", own.batch)?,
+            text_bytes: positive("MAX_TEXT_BYTES", own.text_bytes)?,
+            metadata_bytes: positive("MAX_METADATA_BYTES", own.metadata_bytes)?,
+            dimension: positive("MAX_DIMENSION", own.dimension)?,
+        })
+    }
+
+    /// What an edition allows. A full batch of short texts with their vectors of 384
+    /// numbers fits into its body.
+    fn of(edition: &str) -> Self {
+        let (body_bytes, batch) = match edition {
+            "enterprise" => (32 << 20, 5000),
+            "community" => (16 << 20, 2000),
+            _ => (8 << 20, 1000),
+        };
+        Self { body_bytes, batch, text_bytes: 64 << 10, metadata_bytes: 16 << 10, dimension: 4096 }
+    }
+
+    /// The limits as `/health` shows them.
+    pub(crate) fn fields(&self) -> Value {
+        json!({
+            "max_batch": self.batch,
+            "max_body_bytes": self.body_bytes,
+            "max_dimension": self.dimension,
+            "max_metadata_bytes": self.metadata_bytes,
+            "max_results": MAX_RESULTS,
+            "max_text_bytes": self.text_bytes,
         })
     }
 }

@@ -34,13 +34,14 @@ fn main() -> ExitCode {
     run(NAME, PORT, start)
 }
 
-fn start(_: &Settings) -> Result<Application, StartError> {
-    let limits = Limits::from_environment()?;
+fn start(settings: &Settings) -> Result<Application, StartError> {
+    let limits = Limits::from_environment(&settings.edition)?;
     let store = Arc::new(Store::open(&Place::from_environment()?)?);
     let condition = {
         let store = store.clone();
+        let fields = Fields::from_iter([("limits".to_owned(), limits.fields())]);
         move || match store.failure() {
-            None => Condition::Ready(Fields::new()),
+            None => Condition::Ready(fields.clone()),
             Some(reason) => Condition::Failed(reason.to_owned()),
         }
     };

@@ -180,8 +180,36 @@ fn ids_are_made_where_none_is_given_and_may_hold_anything_printable() {
 fn health_speaks_of_the_service() {
     let folder = folder();
     let server = start(folder.path(), &[("SUTRA_EDITION", "community"), ("SUTRA_SERVICE_VERSION", "1.2.3")]);
+    let (status, mut body) = server.get("/health");
+    let limits = body.as_object_mut().and_then(|body| body.remove("limits"));
+    assert!(limits.is_some_and(|limits| limits.is_object()));
     let expected = json!({"status": "ok", "service": "storage", "version": "1.2.3", "edition": "community"});
-    assert_eq!(server.get("/health"), (200, expected));
+    assert_eq!((status, body), (200, expected));
+}
+
+#[test]
+fn an_edition_sets_the_limits_and_the_environment_overrides_them() {
+    let folder = folder();
+    for (environment, batch, body_bytes) in [
+        (&[("SUTRA_EDITION", "simple")][..], 1000, 8_388_608),
+        (&[("SUTRA_EDITION", "community")], 2000, 16_777_216),
+        (&[("SUTRA_EDITION", "enterprise")], 5000, 33_554_432),
+        (&[("SUTRA_EDITION", "enterprise"), ("MAX_BATCH", "2"), ("MAX_BODY_BYTES", "700")], 2, 700),
+    ] {
+        let server = start(folder.path(), environment);
+        let limits = json!({
+            "max_batch": batch, "max_body_bytes": body_bytes, "max_dimension": 4096, "max_metadata_bytes": 16_384,
+            "max_results": 100, "max_text_bytes": 65_536,
+        });
+        assert_eq!(server.get("/health").1["limits"], limits, "{environment:?}");
+        // What is shown is what holds.
+        let items: Vec<Value> = (0..=batch).map(|_| json!({"text": "a"})).collect();
+        let (status, body) = server.post("/v1/concepts", &json!({"concepts": items}));
+        assert_eq!((status, &body["error"]["code"]), (400, &json!("invalid_request")), "{environment:?}");
+        let long = json!({"text": "a".repeat(body_bytes)});
+        assert_eq!(server.post("/v1/search", &long).0, 413, "{environment:?}");
+        server.kill();
+    }
 }
 
 #[test]
