@@ -21,3 +21,4 @@ pub use healthcheck::healthcheck;
 pub use json::Json;
 pub use program::{Application, StartError, run};
 pub use settings::{Settings, SettingsError, variable};
+pub use timestamp::now as timestamp;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Now, as RFC 3339 in UTC with milliseconds.
-pub(crate) fn now() -> String {
+/// Now, as RFC 3339 in UTC with milliseconds: `2026-01-31T08:15:00.250Z`.
+pub fn now() -> String {
     rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
