@@ -1,0 +1,104 @@
+//! How much one upload may ask for.
+
+use serde_json::{Value, json};
+use sutra_service::{SettingsError, variable};
+
+/// Bad lines that a job lists; the rest is counted.
+pub(crate) const MAX_LISTED_BAD_LINES: usize = 100;
+
+/// Jobs in one answer to `GET /v1/jobs`; part of the contract, not a setting.
+pub(crate) const MAX_JOBS_SHOWN: usize = 100;
+
+/// Limits by edition; the environment has the last word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// `MAX_UPLOAD_BYTES`: the body of one upload; default 256 MiB, 1 GiB or 4 GiB by edition.
+    pub upload_bytes: u64,
+    /// `MAX_LINE_BYTES`: one line of JSON or one row of CSV, held in memory; default 1, 2 or 4 MiB by edition.
+    pub line_bytes: usize,
+    /// `MAX_QUEUED_JOBS`: jobs that have not ended, with the uploads under way; default 16, 64 or 256 by edition.
+    pub queued_jobs: usize,
+    /// `MAX_ENDED_JOBS`: jobs that have ended and are still shown; default 200.
+    pub ended_jobs: usize,
+    /// `MAX_BATCH_TEXTS`: texts in one call to hybrid; default 32, 64 or 128 by edition, which is what hybrid takes.
+    pub batch_texts: usize,
+    /// `MAX_BATCH_BYTES`: texts in one call to hybrid, as JSON; default 0.9, 2 or 4 MB by edition. A text that is
+    /// larger by itself goes alone.
+    pub batch_bytes: usize,
+    /// `MAX_TEXT_CHARACTERS`: one text; default 10,000, 20,000 or 50,000 by edition, which is what hybrid takes.
+    pub text_characters: usize,
+}
+
+impl Limits {
+    /// Reads the environment; names the variable that cannot be used.
+    pub(crate) fn from_environment(edition: &str) -> Result<Self, SettingsError> {
+        let own = Self::of(edition);
+        Ok(Self {
+            upload_bytes: positive("MAX_UPLOAD_BYTES", own.upload_bytes)?,
+            line_bytes: size("MAX_LINE_BYTES", own.line_bytes)?,
+            queued_jobs: size("MAX_QUEUED_JOBS", own.queued_jobs)?,
+            ended_jobs: size("MAX_ENDED_JOBS", own.ended_jobs)?,
+            batch_texts: size("MAX_BATCH_TEXTS", own.batch_texts)?,
+            batch_bytes: size("MAX_BATCH_BYTES", own.batch_bytes)?,
+            text_characters: size("MAX_TEXT_CHARACTERS", own.text_characters)?,
+        })
+    }
+
+    /// What an edition allows.
+    pub(crate) fn of(edition: &str) -> Self {
+        let simple = Self {
+            upload_bytes: 256 << 20,
+            line_bytes: 1 << 20,
+            queued_jobs: 16,
+            ended_jobs: 200,
+            batch_texts: 32,
+            batch_bytes: 900_000,
+            text_characters: 10_000,
+        };
+        match edition {
+            "enterprise" => Self {
+                upload_bytes: 4 << 30,
+                line_bytes: 4 << 20,
+                queued_jobs: 256,
+                batch_texts: 128,
+                batch_bytes: 4_000_000,
+                text_characters: 50_000,
+                ..simple
+            },
+            "community" => Self {
+                upload_bytes: 1 << 30,
+                line_bytes: 2 << 20,
+                queued_jobs: 64,
+                batch_texts: 64,
+                batch_bytes: 2_000_000,
+                text_characters: 20_000,
+                ..simple
+            },
+            _ => simple,
+        }
+    }
+
+    /// The limits as `/health` shows them.
+    pub(crate) fn fields(&self) -> Value {
+        json!({
+            "max_batch_bytes": self.batch_bytes,
+            "max_batch_texts": self.batch_texts,
+            "max_ended_jobs": self.ended_jobs,
+            "max_line_bytes": self.line_bytes,
+            "max_listed_bad_lines": MAX_LISTED_BAD_LINES,
+            "max_queued_jobs": self.queued_jobs,
+            "max_text_characters": self.text_characters,
+            "max_upload_bytes": self.upload_bytes,
+        })
+    }
+}
+
+fn positive(name: &str, default: u64) -> Result<u64, SettingsError> {
+    let value = variable::<std::num::NonZeroU64>(name, "a whole number above 0")?;
+    Ok(value.map_or(default, u64::from))
+}
+
+fn size(name: &str, default: usize) -> Result<usize, SettingsError> {
+    let value = variable::<std::num::NonZeroUsize>(name, "a whole number above 0")?;
+    Ok(value.map_or(default, usize::from))
+}
