@@ -1,0 +1,294 @@
+//! The contract, through real HTTP.
+#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+use support::hybrid::{Hybrid, Reply};
+use support::{CSV, JSONL, answer, bad_lines, chunked, folder, jsonl, start, wait};
+
+#[test]
+fn lines_of_json_are_taught_and_bad_ones_reported_by_number() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    let body = "\u{feff}{\"text\":\"one\",\"id\":7}\r\n\n\"two\"\nthree\n{\"text\":\"\"}\n{\"text\":\"six\\nünïcode \\u2603\"}";
+    let job = server.teach(JSONL, body);
+    assert_eq!(hybrid.learned().into_keys().collect::<Vec<_>>(), ["one", "six\nünïcode ☃", "two"]);
+    assert_eq!((&job["taught"], &job["bad"], &job["lines_read"]), (&json!(3), &json!(2), &json!(6)));
+    assert_eq!((&job["bytes_done"], &job["bytes_total"]), (&json!(body.len()), &json!(body.len())));
+    assert_eq!(
+        (&job["format"], &job["column"], &job["reason"]),
+        (&json!("jsonl"), &Value::Null, &Value::Null)
+    );
+    assert_eq!(bad_lines(&job), [4, 5]);
+    assert!(job["bad_lines"][0]["reason"].as_str().is_some_and(|reason| reason.contains("neither")));
+    for moment in ["created_at", "started_at", "ended_at"] {
+        assert!(job[moment].as_str().is_some_and(|text| text.ends_with('Z')), "{moment}: {job}");
+    }
+    // Once it has ended, nobody needs the upload.
+    let place = folder.path().join("jobs").join(job["id"].as_str().expect("an id"));
+    assert!(place.join("job.json").exists() && !place.join("input").exists());
+}
+
+#[test]
+fn rows_of_csv_are_taught_from_the_column_that_is_named() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    let body = "\u{feff}id,text,the note\r\n1,\"one, \"\"quoted\"\"\",a\r\n2,\"two\r\nlines\",b\r\n3,three\r\n4,\"fo\"ur,c\r\n5,five,d\r\n";
+    let job = server.teach(CSV, body);
+    assert_eq!(hybrid.learned().into_keys().collect::<Vec<_>>(), ["five", "one, \"quoted\"", "two\r\nlines"]);
+    assert_eq!(
+        (bad_lines(&job), &job["lines_read"], &job["column"]),
+        (vec![5, 6], &json!(7), &json!("text"))
+    );
+
+    let id = server.upload_to("/v1/jobs?column=the%20note", CSV, body);
+    assert_eq!(server.wait_for(&id, "done")["column"], "the note");
+    assert!(["a", "b", "d"].iter().all(|note| hybrid.learned().contains_key(*note)));
+
+    // A quote that is never closed swallows the rest, so the job has not done what it should.
+    let id = server.upload(CSV, "text\nsix\n\"seven\neight\n");
+    let job = server.wait_for(&id, "failed");
+    assert_eq!((bad_lines(&job), &job["taught"]), (vec![3], &json!(1)));
+    assert!(job["reason"].as_str().is_some_and(|reason| reason.contains("line 3: a quote")), "{job}");
+}
+
+#[test]
+fn batches_fit_what_hybrid_takes() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let texts = || (0..70).map(|number| format!("text {number}"));
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    assert_eq!(server.teach(JSONL, &jsonl(texts()))["taught"], 70);
+    assert_eq!(hybrid.calls(), [32, 32, 6]);
+    drop(server);
+
+    let environment =
+        [("SUTRA_EDITION", "enterprise"), ("MAX_BATCH_BYTES", "100"), ("MAX_TEXT_CHARACTERS", "10")];
+    let server = start(folder.path(), &hybrid.url(), &environment);
+    let job = server.teach(JSONL, &jsonl((0..20).map(|number| "ä".repeat(5 + number % 7))));
+    assert_eq!((bad_lines(&job), &job["taught"]), (vec![7, 14], &json!(18)));
+    assert!(hybrid.calls()[3..].iter().all(|&texts| (1..=8).contains(&texts)), "{:?}", hybrid.calls());
+}
+
+#[test]
+fn every_error_has_one_shape_and_leaves_no_job() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[("MAX_UPLOAD_BYTES", "100")]);
+    let long = "x".repeat(101);
+    for (method, path, kind, body, status, code, says) in [
+        ("POST", "/v1/jobs", JSONL, "", 422, "invalid_request", "empty"),
+        ("POST", "/v1/jobs", CSV, "", 422, "invalid_request", "empty"),
+        ("POST", "/v1/jobs", CSV, "id,body\n1,a\n", 422, "invalid_request", "id, body"),
+        ("POST", "/v1/jobs?column=a", CSV, "a,a\n", 422, "invalid_request", "more than once"),
+        ("POST", "/v1/jobs?column=", CSV, "a\n", 422, "invalid_request", "column is empty"),
+        ("POST", "/v1/jobs?column=a", JSONL, "\"a\"\n", 422, "invalid_request", "column is for CSV"),
+        ("POST", "/v1/jobs?colum=a", CSV, "a\n", 422, "invalid_request", "unknown field `colum`"),
+        ("POST", "/v1/jobs", CSV, "\"text\n", 422, "invalid_request", "quote"),
+        ("POST", "/v1/jobs", "", "\"a\"\n", 415, "unsupported_media_type", "missing"),
+        ("POST", "/v1/jobs", "application/json", "{}", 415, "unsupported_media_type", "x-ndjson"),
+        ("POST", "/v1/jobs", JSONL, &long, 413, "payload_too_large", "100 bytes"),
+        ("GET", "/v1/jobs?limit=0", "", "", 422, "invalid_request", "1 to 100"),
+        ("GET", "/v1/jobs?limit=101", "", "", 422, "invalid_request", "1 to 100"),
+        ("GET", "/v1/jobs?limit=all", "", "", 422, "invalid_request", "limit"),
+        ("GET", "/v1/jobs?page=1", "", "", 422, "invalid_request", "unknown field `page`"),
+        ("GET", "/v1/jobs/none", "", "", 404, "not_found", "none"),
+        ("DELETE", "/v1/jobs/none", "", "", 404, "not_found", "none"),
+        ("GET", "/v1/jobs/%ff", "", "", 400, "invalid_request", "UTF-8"),
+        ("PUT", "/v1/jobs", JSONL, "\"a\"\n", 405, "method_not_allowed", "PUT"),
+        ("POST", "/v1/jobs/none", JSONL, "\"a\"\n", 405, "method_not_allowed", "POST"),
+        ("GET", "/v2/jobs", "", "", 404, "not_found", "/v2/jobs"),
+    ] {
+        let (answered, body) = server.ask(method, path, kind, body.as_bytes());
+        let error = &body["error"];
+        assert_eq!((answered, &error["code"]), (status, &json!(code)), "{method} {path}: {body}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains(says), "{method} {path}: {message}");
+    }
+    // A body in chunks says nothing of its size beforehand.
+    let mut stream = TcpStream::connect(&server.address).expect("connect");
+    write!(stream, "{}65\r\n{long}\r\n0\r\n\r\n", chunked("/v1/jobs", JSONL)).expect("write");
+    let (status, body) = answer(stream).expect("an answer");
+    assert_eq!((status, &body["error"]["code"]), (413, &json!("payload_too_large")));
+
+    assert_eq!(server.get("/v1/jobs"), (200, json!({"jobs": []})));
+    assert_eq!(std::fs::read_dir(folder.path().join("incoming")).expect("list").count(), 0);
+    // A hundred bytes are not too many.
+    server.teach(JSONL, &format!("\"{}\"", "x".repeat(98)));
+}
+
+#[test]
+fn ids_lead_nowhere_else() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(&folder.path().join("data"), &hybrid.url(), &[]);
+    let id = server.teach(JSONL, "\"a\"\n")["id"].as_str().expect("an id").to_owned();
+    let outside = folder.path().join("outside");
+    std::fs::create_dir(&outside).expect("make");
+    let record = folder.path().join("data/jobs").join(&id).join("job.json");
+    std::fs::copy(record, outside.join("job.json")).expect("copy");
+    for name in [
+        "..%2f..%2foutside",
+        "%2e%2e",
+        "..",
+        ".",
+        "%00",
+        "..%5c..%5coutside",
+        &format!("{id}%2f"),
+        &format!("%2e%2f{id}"),
+        &format!("{id}%00"),
+        "%2fetc%2fpasswd",
+        &"a".repeat(5000),
+    ] {
+        for method in ["GET", "DELETE"] {
+            let (status, body) = server.ask(method, &format!("/v1/jobs/{name}"), "", b"");
+            assert_eq!((status, &body["error"]["code"]), (404, &json!("not_found")), "{method} {name}");
+        }
+    }
+    assert!(outside.join("job.json").exists());
+    assert_eq!(server.job(&id)["state"], "done");
+}
+
+#[test]
+fn a_truncated_upload_is_no_job() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[("MAX_QUEUED_JOBS", "1")]);
+    let incoming = || std::fs::read_dir(folder.path().join("incoming")).expect("list").count();
+    let length = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSONL}\r\nContent-Length: 99\r\n\r\n\"a\"\n"
+    );
+    let chunk = format!("{}4\r\n\"a\"\n\r\n", chunked("/v1/jobs", JSONL));
+    for begun in [length, chunk] {
+        let mut stream = TcpStream::connect(&server.address).expect("connect");
+        stream.write_all(begun.as_bytes()).expect("write");
+        wait("the upload begins", || incoming() == 1);
+        drop(stream);
+        wait("the upload is removed", || incoming() == 0);
+    }
+    assert_eq!(server.get("/v1/jobs").1, json!({"jobs": []}));
+    // Its place is free again.
+    server.teach(JSONL, "\"a\"\n");
+}
+
+#[test]
+fn an_upload_that_stands_still_is_given_up() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[("UPLOAD_IDLE_SECONDS", "1")]);
+    let mut stream = TcpStream::connect(&server.address).expect("connect");
+    write!(stream, "{}4\r\n\"a\"\n\r\n", chunked("/v1/jobs", JSONL)).expect("write");
+    let (status, body) = answer(stream).expect("an answer");
+    assert_eq!((status, &body["error"]["code"]), (408, &json!("upload_stalled")));
+    assert_eq!(server.get("/v1/jobs").1, json!({"jobs": []}));
+}
+
+#[test]
+fn many_clients_at_one_time() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                let texts: Vec<String> = (0..50).map(|number| format!("{client}-{number}")).collect();
+                let job = match client % 2 {
+                    0 => server.teach(JSONL, &jsonl(texts)),
+                    _ => server.teach(CSV, &format!("text\n{}", texts.join("\n"))),
+                };
+                assert_eq!((&job["taught"], &job["bad"]), (&json!(50), &json!(0)));
+            });
+        }
+    });
+    let learned = hybrid.learned();
+    assert_eq!((learned.len(), learned.values().max()), (400, Some(&1)));
+    let (_, body) = server.get("/v1/jobs?limit=3");
+    let listed = body["jobs"].as_array().expect("jobs");
+    let ids: Vec<&str> = listed.iter().map(|job| job["id"].as_str().expect("an id")).collect();
+    assert!(ids.len() == 3 && ids.is_sorted_by(|newer, older| newer > older), "{ids:?}");
+    assert!(listed.iter().all(|job| job.get("bad_lines").is_none() && job["state"] == "done"));
+}
+
+#[test]
+fn too_many_jobs_are_refused_until_one_has_ended() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[("MAX_QUEUED_JOBS", "2")]);
+    hybrid.shut_gate();
+    let first = server.upload(JSONL, "\"a\"\n");
+    hybrid.wait_for_call();
+    let second = server.upload(JSONL, "\"b\"\n");
+    assert_eq!(
+        (server.job(&first)["state"].clone(), server.job(&second)["state"].clone()),
+        (json!("running"), json!("queued"))
+    );
+    let (status, body) = server.ask("POST", "/v1/jobs", JSONL, b"\"c\"\n");
+    assert_eq!((status, &body["error"]["code"]), (429, &json!("queue_full")));
+    hybrid.open_gate();
+    server.wait_for(&second, "done");
+    server.teach(JSONL, "\"c\"\n");
+}
+
+#[test]
+fn jobs_are_cancelled_wherever_they_are() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    hybrid.shut_gate();
+    let running = server.upload(JSONL, "\"running\"\n");
+    hybrid.wait_for_call();
+    let (queued, last) = (server.upload(JSONL, "\"queued\"\n"), server.upload(JSONL, "\"last\"\n"));
+    for id in [&queued, &running, &running] {
+        let (status, job) = server.ask("DELETE", &format!("/v1/jobs/{id}"), "", b"");
+        assert_eq!((status, &job["state"]), (200, &json!("cancelled")), "{job}");
+        assert!(!folder.path().join("jobs").join(id).join("input").exists());
+    }
+    hybrid.become_one(|_| Reply::Say(503, "", ""));
+    hybrid.open_gate();
+    let waiting = server.wait_for(&last, "waiting");
+    assert!(
+        waiting["reason"].as_str().is_some_and(|reason| reason.contains("hybrid answered 503")),
+        "{waiting}"
+    );
+    assert_eq!(server.ask("DELETE", &format!("/v1/jobs/{last}"), "", b"").0, 200);
+
+    hybrid.become_one(|_| Reply::Learn);
+    let done = server.teach(JSONL, "\"done\"\n");
+    let (status, body) =
+        server.ask("DELETE", &format!("/v1/jobs/{}", done["id"].as_str().expect("an id")), "", b"");
+    assert_eq!((status, &body["error"]["code"]), (409, &json!("job_ended")));
+    for id in [&queued, &last] {
+        assert_eq!(server.job(id)["state"], "cancelled");
+    }
+    // The running one's batch may have arrived before; those of the others never left.
+    assert!(!hybrid.learned().contains_key("queued") && !hybrid.learned().contains_key("last"));
+}
+
+#[test]
+fn health_shows_limits_by_edition_and_whether_hybrid_answers() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    for (edition, upload, line, queued, texts, bytes, characters) in [
+        ("simple", 268_435_456_u64, 1_048_576, 16, 32, 900_000, 10_000),
+        ("community", 1_073_741_824, 2_097_152, 64, 64, 2_000_000, 20_000),
+        ("enterprise", 4_294_967_296, 4_194_304, 256, 128, 4_000_000, 50_000),
+    ] {
+        let server = start(folder.path(), &hybrid.url(), &[("SUTRA_EDITION", edition)]);
+        let (status, first) = server.get("/health");
+        let limits = json!({
+            "max_upload_bytes": upload, "max_line_bytes": line, "max_queued_jobs": queued, "max_ended_jobs": 200,
+            "max_batch_texts": texts, "max_batch_bytes": bytes, "max_text_characters": characters, "max_listed_bad_lines": 100,
+        });
+        let expected = json!({
+            "status": "ok", "service": "bulk-ingester", "version": "0.0.0", "edition": edition,
+            "dependencies": {"hybrid": "unknown"}, "limits": limits,
+        });
+        assert_eq!((status, first), (200, expected));
+        // Asking is what causes a look.
+        wait("hybrid is seen", || server.get("/health").1["dependencies"]["hybrid"] == "ok");
+        server.kill();
+    }
+    drop(hybrid);
+    let server = start(folder.path(), "http://127.0.0.1:9", &[]);
+    wait("hybrid is missed", || {
+        let (status, body) = server.get("/health");
+        assert_eq!((status, &body["status"]), (200, &json!("ok")));
+        body["dependencies"]["hybrid"] == "unreachable"
+    });
+}
