@@ -93,6 +93,8 @@ fn accept(
         Err(Unreadable::Header(what)) => return Err(invalid(what)),
         Err(Unreadable::Disk(error)) => return Err(ApiError::internal(error)),
     }
+    // Here already, since while a job is accepted no other record is written.
+    incoming.sync().map_err(unwritable)?;
     jobs.accept(incoming, format, reservation).map_err(unwritable)
 }
 

@@ -110,7 +110,7 @@ impl Spool {
 
     /// Makes an upload a job. When this is done it is on disk for good; if it fails there is no job.
     pub(crate) fn accept(&self, incoming: &Incoming, job: &Job) -> io::Result<()> {
-        incoming.file.sync_all()?;
+        incoming.sync()?;
         write_record(&incoming.folder, job)?;
         sync_folder(&incoming.folder)?;
         let place = self.place(&job.id);
@@ -179,6 +179,11 @@ impl Incoming {
             self.file.sync_data()?;
         }
         Ok(())
+    }
+
+    /// Waits until what was written is on disk. Blocks.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
     }
 
     /// What was written, to be read.
