@@ -36,9 +36,11 @@ def create_app(
     """An application with `/health`, the one error shape and a limit on bodies.
 
     `start` runs in the background once the port is open; until it returns, `/health` answers
-    503. Blocking work in it belongs into `asyncio.to_thread`. `stop` runs once no request is
-    left, before the dependencies are closed. `app.state.readiness` holds the state.
-    `health_fields` are shown in `/health` beside the dependencies.
+    503. Blocking work in it belongs into `asyncio.to_thread`. A StartError from it leaves the
+    service up, not ready, with its message as `reason` in `/health`; any other error ends the
+    process. `stop` runs once no request is left, before the dependencies are closed.
+    `app.state.readiness` holds the state. `health_fields` are shown in `/health` beside the
+    dependencies.
     """
     readiness = Readiness()
 
@@ -79,6 +81,8 @@ def create_app(
             "dependencies": {dependency.name: dependency.refresh() for dependency in dependencies},
             **(health_fields or {}),
         }
+        if readiness.reason:
+            content["reason"] = readiness.reason
         return JSONResponse(content, 200 if readiness.status == OK else 503)
 
     return app

@@ -22,6 +22,8 @@ GRACE_S = 8
 def run(load: "Callable[[], tuple[Read, Create]]") -> None:
     """Serve until SIGTERM or SIGINT, then exit: 0 stopped, 1 the start failed, 2 a setting is wrong.
 
+    A start that fails by StartError goes on serving, not ready.
+
     `load` imports the service and returns its two functions: one reads the settings, one makes the
     application. The import happens here because the first process of a container ignores SIGTERM
     until a handler stands, and importing takes most of the start.
@@ -39,7 +41,6 @@ def _serve(read: "Read", create: "Create") -> int:
     import uvicorn  # noqa: PLC0415 - after the signal handlers, see run()
 
     from sutra_service import logs  # noqa: PLC0415
-    from sutra_service.readiness import FAILED  # noqa: PLC0415
     from sutra_service.settings import Environment, SettingError  # noqa: PLC0415
 
     environment = Environment(os.environ)
@@ -73,4 +74,4 @@ def _serve(read: "Read", create: "Create") -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     server.run()
-    return 1 if app.state.readiness.status == FAILED or not server.started else 0
+    return 0 if app.state.readiness.stays and server.started else 1

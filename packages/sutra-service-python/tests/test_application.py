@@ -11,6 +11,7 @@ from starlette.types import Message
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.dependency import Dependency
+from sutra_service.readiness import StartError
 from sutra_service.settings import Environment, Settings
 
 LIMIT = 1000
@@ -32,6 +33,11 @@ def build(**options: object) -> TestClient:
     @router.get("/broken")
     async def broken() -> int:
         raise RuntimeError("the secret is 42")
+
+    @router.get("/work")
+    async def work() -> str:
+        app.state.readiness.require()
+        return "done"
 
     app.include_router(router)
     return TestClient(app, raise_server_exceptions=False)
@@ -61,8 +67,11 @@ def test_health_before_the_start_is_over() -> None:
 
     with build(start=never, health_fields={"model": "m"}) as client:
         answer = client.get("/health")
+        work = client.get("/work")
     assert answer.status_code == 503
     assert (answer.json()["status"], answer.json()["model"]) == ("starting", "m")
+    assert "reason" not in answer.json()
+    assert (work.status_code, work.json()["error"]["code"]) == (503, "not_ready")
 
 
 def test_a_failed_start_is_told_and_ends_the_service() -> None:
@@ -75,6 +84,31 @@ def test_a_failed_start_is_told_and_ends_the_service() -> None:
     with client:
         answer = client.get("/health")
     assert (answer.status_code, answer.json()["status"], stopped) == (503, "failed", [True])
+    # What went wrong inside is for the log alone.
+    assert "no model" not in answer.text
+    assert "log" in answer.json()["reason"]
+    assert not client.app.state.readiness.stays  # type: ignore[attr-defined]
+
+
+def test_a_start_error_is_shown_and_the_service_stays() -> None:
+    async def fail() -> None:
+        raise StartError("MODEL_DIR=/models/x has no config.json; mount the whole folder")
+
+    stopped: list[bool] = []
+    client = build(start=fail)
+    client.app.state.readiness.on_failure = lambda: stopped.append(True)  # type: ignore[attr-defined]
+    with client:
+        answer = client.get("/health")
+        work = client.get("/work")
+    assert (answer.status_code, answer.json()["status"], stopped) == (503, "failed", [])
+    assert answer.json()["reason"] == "MODEL_DIR=/models/x has no config.json; mount the whole folder"
+    assert (work.status_code, work.json()["error"]["code"]) == (503, "not_ready")
+    assert "/models/x has no config.json" in work.json()["error"]["message"]
+    assert client.app.state.readiness.stays  # type: ignore[attr-defined]
+
+
+def test_work_is_done_once_ready(client: TestClient) -> None:
+    assert client.get("/work").json() == "done"
 
 
 @pytest.mark.parametrize(
