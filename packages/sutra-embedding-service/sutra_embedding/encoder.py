@@ -1,0 +1,52 @@
+"""What turns texts into vectors, whichever engine computes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sutra_embedding.folder import look
+
+ENGINES = ("onnx", "torch")
+# What is embedded once before the service is ready: it shows that the model works, and the first caller does not wait
+# for what is prepared at a first use.
+TRIAL = "ready"
+
+# float32, one row for each text.
+type Vectors = Any
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts of one request that are computed together: `indexes` says which, `inputs` is the engine's own."""
+
+    indexes: list[int]
+    inputs: Any
+
+
+class Encoder(Protocol):
+    """A loaded model. `dimension` is the length of its vectors."""
+
+    name: str
+    dimension: int
+
+    def split(self, texts: list[str]) -> list[Batch]:
+        """The texts as batches, each short enough to let other requests in between."""
+
+    def run(self, batch: Batch) -> Vectors:
+        """The vectors of a batch, in the order of its indexes."""
+
+
+def load(path: Path, engine: str, threads: int) -> Encoder:
+    """Look at the folder and load its model, with `threads` computing.
+
+    Raises ModelError where the folder cannot be used.
+    """
+    folder = look(path)
+    # An image holds one of the two engines.
+    if engine == "torch":
+        from sutra_embedding.torch_encoder import TorchEncoder  # noqa: PLC0415
+
+        return TorchEncoder(folder, threads)
+    from sutra_embedding.onnx_encoder import OnnxEncoder  # noqa: PLC0415
+
+    return OnnxEncoder(folder, threads)

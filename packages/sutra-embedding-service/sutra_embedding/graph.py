@@ -1,0 +1,180 @@
+"""The ONNX graph of a sentence-transformers model: token ids and their mask in, embeddings out.
+
+Attention, GELU and the two additions with their normalisation are ONNX Runtime's fused operators,
+written as such, so that a start does not have to find them. Weights may be stored smaller than they
+are computed with: the conversion back to float32 stands in the graph, and ONNX Runtime carries it
+out once, when it loads the model. The table of words is the exception: only the rows of a text's
+words are converted, each time, because the table is half of a small model.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sutra_embedding.errors import ModelError
+from sutra_embedding.folder import ModelFolder
+from sutra_embedding.onnx_file import CONTRIB, Graph
+from sutra_embedding.safetensors import SafeTensors
+
+type Floats = NDArray[np.float32]
+type Store = Callable[[Graph, Floats], str]
+
+IDS, MASK, OUTPUT = "input_ids", "attention_mask", "embeddings"
+PRODUCER = "sutra-embedding"
+# Raised with every change of what a file holds, so that an older one is not taken for it.
+FORM = 1
+FLOAT32, INT32 = 1, 6
+# Numbers of a word's row that share one scale. With 32 the table's error is that of its 16-bit neighbours; for the
+# other matrices, whose errors add up over the layers, 8 bits in such blocks cost 0.0003 of the cosine for 10 MB.
+BLOCK = 32
+LEVELS = 127
+# PyTorch's, in the normalisation of vectors; its mean of tokens has 1e-9, and no text has no token.
+SMALLEST_NORM = 1e-12
+
+
+def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, *, compact: bool) -> bytes:
+    """The model as an ONNX file. `compact` stores matrices in 16 bits and the table of words in 8; else
+    all stays float32.
+
+    Raises ModelError where it is larger than an ONNX file may be.
+    """
+    try:
+        return _Encoder(folder, tensors, prefix, halved if compact else as_is).model()
+    except ValueError as error:
+        raise ModelError(f"{folder.path}: {error}; use a smaller model") from None
+
+
+def properties(folder: ModelFolder) -> dict[str, str]:
+    """What a file says about itself: all that it was made from, but the weights."""
+    facts = asdict(folder.bert) | {"pooling": folder.pooling, "normalize": folder.normalize}
+    return {name: str(value) for name, value in (facts | {"max_tokens": folder.max_tokens, "form": FORM}).items()}
+
+
+def as_is(graph: Graph, matrix: Floats) -> str:
+    """Store a matrix as float32."""
+    return graph.constant(matrix)
+
+
+def halved(graph: Graph, matrix: Floats) -> str:
+    """Store a matrix as float16; the name of its float32 form."""
+    return graph.node("Cast", graph.constant(matrix.astype(np.float16)), to=FLOAT32)
+
+
+def quantized(values: Floats, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    """Values as whole numbers from -127 to 127 and the scales along `axis` that multiply them back."""
+    scales = (np.abs(values).max(axis=axis, keepdims=True) / LEVELS).astype(np.float16)
+    # The rounded scale is the one that multiplies back. A block of zeros has none.
+    divisor = np.where(scales == 0, np.float16(1), scales).astype(np.float32)
+    return np.clip(np.rint(values / divisor), -LEVELS, LEVELS).astype(np.int8), scales
+
+
+class _Encoder:
+    """Builds the graph, from the words' table to the embedding."""
+
+    def __init__(self, folder: ModelFolder, tensors: SafeTensors, prefix: str, store: Store) -> None:
+        self._folder = folder
+        self._bert = folder.bert
+        self._tensors = tensors
+        self._prefix = prefix
+        self._store = store
+        self._graph = Graph()
+        self._ids = self._graph.input(IDS, "int64", ("texts", "tokens"))
+        self._mask = self._graph.input(MASK, "int64", ("texts", "tokens"))
+
+    def model(self) -> bytes:
+        graph = self._graph
+        short_mask = graph.node("Cast", self._mask, to=INT32)
+        state = self._embed()
+        for index in range(self._bert.layers):
+            state = self._layer(state, short_mask, f"encoder.layer.{index}")
+        pooled = self._first(state) if self._folder.pooling == "cls" else self._mean(state)
+        if self._folder.normalize:
+            length = graph.node("ReduceL2", pooled, graph.constant(np.array([1])), keepdims=1)
+            pooled = graph.node("Div", pooled, graph.node("Max", length, self._scalar(SMALLEST_NORM)))
+        graph.node("Identity", pooled, name=OUTPUT)
+        graph.output(OUTPUT, "float32", ("texts", self._bert.hidden))
+        return graph.model(PRODUCER, properties(self._folder))
+
+    def _read(self, name: str) -> Floats:
+        return self._tensors.read(self._prefix + name)
+
+    def _constant(self, name: str) -> str:
+        return self._graph.constant(self._read(name))
+
+    def _scalar(self, value: float) -> str:
+        return self._graph.constant(np.array(value, np.float32))
+
+    def _embed(self) -> str:
+        graph = self._graph
+        words = self._words()
+        # Every text is one sequence of token type 0, so that type's row belongs to each position.
+        places = self._read("embeddings.position_embeddings.weight")[: self._folder.max_tokens]
+        table = graph.constant(places + self._read("embeddings.token_type_embeddings.weight")[0])
+        tokens = graph.node("Shape", self._ids, start=1, end=2)
+        placed = graph.node("Add", words, graph.node("Slice", table, graph.constant(np.array([0])), tokens))
+        return self._norm(placed, "embeddings.LayerNorm")
+
+    def _words(self) -> str:
+        graph = self._graph
+        table = self._read("embeddings.word_embeddings.weight")
+        rows, width = table.shape
+        if self._store is as_is or width % BLOCK:
+            return graph.node("Gather", graph.constant(table), self._ids)
+        levels, scales = quantized(table.reshape(rows, width // BLOCK, BLOCK), axis=2)
+        taken = graph.node("Cast", graph.node("Gather", graph.constant(levels), self._ids), to=FLOAT32)
+        factors = graph.node("Cast", graph.node("Gather", graph.constant(scales), self._ids), to=FLOAT32)
+        # 0 keeps a dimension: from texts, tokens, blocks, block to texts, tokens, width.
+        return graph.node("Reshape", graph.node("Mul", taken, factors), graph.constant(np.array([0, 0, width])))
+
+    def _norm(self, value: str, name: str) -> str:
+        weight, bias = self._constant(f"{name}.weight"), self._constant(f"{name}.bias")
+        return self._graph.node("LayerNormalization", value, weight, bias, axis=-1, epsilon=self._bert.epsilon)
+
+    def _layer(self, state: str, mask: str, name: str) -> str:
+        graph = self._graph
+        own = f"{name}.attention.self"
+        projections = ("query", "key", "value")
+        weight = np.concatenate([self._read(f"{own}.{part}.weight").T for part in projections], axis=1)
+        bias = np.concatenate([self._read(f"{own}.{part}.bias") for part in projections])
+        attended = graph.node(
+            "Attention",
+            state,
+            self._store(graph, weight),
+            graph.constant(bias),
+            mask,
+            domain=CONTRIB,
+            num_heads=self._bert.heads,
+        )
+        state = self._add_and_norm(attended, state, f"{name}.attention.output")
+        inner = graph.node("MatMul", state, self._matrix(f"{name}.intermediate.dense"))
+        active = graph.node("BiasGelu", inner, self._constant(f"{name}.intermediate.dense.bias"), domain=CONTRIB)
+        return self._add_and_norm(active, state, f"{name}.output")
+
+    def _add_and_norm(self, value: str, state: str, name: str) -> str:
+        return self._graph.node(
+            "SkipLayerNormalization",
+            self._graph.node("MatMul", value, self._matrix(f"{name}.dense")),
+            state,
+            self._constant(f"{name}.LayerNorm.weight"),
+            self._constant(f"{name}.LayerNorm.bias"),
+            self._constant(f"{name}.dense.bias"),
+            domain=CONTRIB,
+            epsilon=self._bert.epsilon,
+        )
+
+    def _matrix(self, name: str) -> str:
+        # PyTorch multiplies with the transposed.
+        return self._store(self._graph, np.ascontiguousarray(self._read(f"{name}.weight").T))
+
+    def _first(self, state: str) -> str:
+        return self._graph.node("Gather", state, self._graph.constant(np.array(0)), axis=1)
+
+    def _mean(self, state: str) -> str:
+        graph = self._graph
+        weights = graph.node("Cast", self._mask, to=FLOAT32)
+        # texts x 1 x tokens by texts x tokens x width: the sum over the tokens that count.
+        middle = graph.constant(np.array([1]))
+        total = graph.node("Squeeze", graph.node("MatMul", graph.node("Unsqueeze", weights, middle), state), middle)
+        return graph.node("Div", total, graph.node("ReduceSum", weights, middle, keepdims=1))
