@@ -14,7 +14,8 @@ from sutra_service.errors import ErrorReply, ServiceError
 from sutra_service.readiness import StartError
 from sutra_service.settings import Environment, Settings
 
-from sutra_embedding import encoder, processors
+from sutra_embedding import processors
+from sutra_embedding.encoder import ENGINES, Encoder, Vectors, load
 from sutra_embedding.errors import ModelError
 from sutra_embedding.limits import LIMITS, Limits
 from sutra_embedding.line import Line
@@ -33,20 +34,22 @@ def read_settings(environment: Environment) -> Settings:
 
 
 def create(settings: Settings, environment: Environment) -> FastAPI:
-    """The service, as its environment wants it. Raises SettingError for a value that cannot be used."""
+    """The service, as its environment wants it. Raises SettingError for a value that cannot be used.
+
+    `app.state.encoder` is there once the service is ready.
+    """
     limits = LIMITS[settings.edition]
     path = Path(environment.text("MODEL_DIR", DEFAULT_MODEL))
-    engine = environment.choice("SUTRA_EMBEDDING_ENGINE", encoder.ENGINES, "onnx")
+    engine = environment.choice("SUTRA_EMBEDDING_ENGINE", ENGINES, "onnx")
     threads = environment.integer("SUTRA_EMBEDDING_THREADS", processors.usable(), 1, 256)
     line = Line(
         environment.integer("SUTRA_EMBEDDING_PLACES", 64, 1, 10_000),
         environment.integer("SUTRA_EMBEDDING_DEADLINE_SECONDS", 30, 1, 600),
     )
-    model = _Model()
 
     async def start() -> None:
         try:
-            model.encoder = await asyncio.to_thread(encoder.load, path, engine, threads)
+            app.state.encoder = await asyncio.to_thread(load, path, engine, threads)
         except ModelError as error:
             raise StartError(str(error)) from None
 
@@ -57,17 +60,11 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
         start=start,
         health_fields={"limits": limits.fields(), "model": path.name},
     )
-    app.include_router(_routes(app, settings.edition, limits, line, model))
+    app.include_router(_routes(app, settings.edition, limits, line))
     return app
 
 
-class _Model:
-    """The encoder, once it is loaded."""
-
-    encoder: encoder.Encoder
-
-
-def _routes(app: FastAPI, edition: str, limits: Limits, line: Line, model: _Model) -> APIRouter:
+def _routes(app: FastAPI, edition: str, limits: Limits, line: Line) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, tags=["sutra"])
     documented: dict[int | str, dict[str, Any]] = {503: {"model": ErrorReply}}
 
@@ -77,16 +74,18 @@ def _routes(app: FastAPI, edition: str, limits: Limits, line: Line, model: _Mode
         app.state.readiness.require()
         texts = [request.text] if request.texts is None else request.texts
         _within(texts, "body.texts" if request.texts else "body.text", limits, edition)
-        vectors = await line.embed(model.encoder, texts)
-        answer = {
-            "embeddings": np.round(vectors.astype(np.float64), DECIMALS).tolist(),
-            "dimension": model.encoder.dimension,
-            "model": model.encoder.name,
-        }
+        encoder: Encoder = app.state.encoder
+        vectors = await line.embed(encoder, texts)
         # Written here: the framework would look at each number first.
-        return Response(to_json(answer), media_type="application/json")
+        return Response(answer(encoder, vectors), media_type="application/json")
 
     return router
+
+
+def answer(encoder: Encoder, vectors: Vectors) -> bytes:
+    """The body of an EmbedReply, with embeddings rounded to DECIMALS."""
+    rounded = np.round(vectors.astype(np.float64), DECIMALS).tolist()
+    return to_json({"embeddings": rounded, "dimension": encoder.dimension, "model": encoder.name})
 
 
 def _within(texts: list[str], field: str, limits: Limits, edition: str) -> None:

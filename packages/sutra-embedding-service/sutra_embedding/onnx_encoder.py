@@ -21,14 +21,14 @@ ERRORS_ONLY = 3
 class OnnxEncoder:
     """A folder's model, converted or not, in a session of ONNX Runtime.
 
-    Raises ModelError where the model cannot be loaded or gives no numbers.
+    `session` is for the benchmark. Raises ModelError where the model cannot be loaded or gives no numbers.
     """
 
     def __init__(self, folder: ModelFolder, threads: int) -> None:
         self.name = folder.name
         self.dimension = folder.bert.hidden
         self._tokens = Tokens(folder)
-        self._session = _session(folder, threads)
+        self.session = _session(folder, threads)
         (trial,) = self.split([TRIAL])
         if not np.isfinite(self.run(trial)).all():
             raise ModelError(f"{folder.path}: the model gives no numbers; its weights are damaged, copy them again")
@@ -48,7 +48,7 @@ class OnnxEncoder:
         for row, tokens in enumerate(ids):
             padded[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        return self._session.run([graph.OUTPUT], {graph.IDS: padded, graph.MASK: mask})[0]
+        return self.session.run([graph.OUTPUT], {graph.IDS: padded, graph.MASK: mask})[0]
 
 
 def _session(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:

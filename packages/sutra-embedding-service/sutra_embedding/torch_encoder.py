@@ -9,6 +9,7 @@ from sentence_transformers import SentenceTransformer
 from sutra_embedding.encoder import TRIAL, Batch
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import ModelFolder, weights
+from sutra_embedding.tokens import Tokens
 
 if TYPE_CHECKING:
     from sutra_embedding.encoder import Vectors
@@ -27,6 +28,7 @@ class TorchEncoder:
         self.dimension = folder.bert.hidden
         # Looked at first: the library fills what is missing with random numbers and only warns.
         weights(folder)
+        Tokens(folder)
         torch.set_num_threads(threads)
         try:
             self._model = SentenceTransformer(str(folder.path), device="cpu", local_files_only=True)

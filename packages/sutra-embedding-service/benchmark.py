@@ -1,0 +1,101 @@
+"""One short sentence: this service beside bare ONNX Runtime in the same process, call by call in turn.
+
+    python benchmark.py [MODEL_DIR] [ROUNDS]
+
+`bare` runs the model on ids that are there already. `service` is what a request costs beyond HTTP: tokenizing, the way
+through the waiting line to its thread and back, and the answer as JSON. `http` is a whole request on a kept connection,
+server and client on the same processors. Medians of milliseconds, and the factor to bare; 1 when `service` is beyond
+the allowed one.
+"""
+
+import asyncio
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+from sutra_service.settings import Environment
+
+from sutra_embedding import application, graph
+from sutra_embedding.line import Line
+from sutra_embedding.onnx_encoder import OnnxEncoder
+from sutra_embedding.processors import usable
+
+SENTENCE = "The quick brown fox jumps over the lazy dog."
+ALLOWED = 1.2
+WARM_UP = 50
+
+
+def main(folder: Path, rounds: int) -> int:
+    """Measure and print."""
+    server = Server(folder)
+    encoder = server.encoder
+    loop = asyncio.new_event_loop()
+    line = Line(1, 60)
+    (prepared,) = encoder.split([SENTENCE])
+    ids = np.array(prepared.inputs)
+    inputs = {graph.IDS: ids, graph.MASK: np.ones_like(ids)}
+
+    def service() -> None:
+        application.answer(encoder, loop.run_until_complete(line.embed(encoder, [SENTENCE])))
+
+    calls = {"bare": lambda: encoder.session.run([graph.OUTPUT], inputs), "service": service, "http": server.ask}
+    medians = measure(calls, rounds)
+    server.close()
+    print(f"{ids.size} tokens, {usable()} threads, {rounds} rounds")
+    for name, milliseconds in medians.items():
+        print(f"{name:8} p50 {milliseconds:7.3f} ms   {milliseconds / medians['bare']:5.2f} x")
+    return 1 if medians["service"] > ALLOWED * medians["bare"] else 0
+
+
+def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median of each call in milliseconds. They take turns, so that all have the same neighbours."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds + WARM_UP):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            taken[name].append((time.perf_counter() - begun) * 1000)
+    return {name: statistics.median(values[WARM_UP:]) for name, values in taken.items()}
+
+
+class Server:
+    """The service itself on a port of this machine, in a thread, and a connection to it."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = Environment({"MODEL_DIR": str(folder), "HOST": "127.0.0.1", "PORT": "0"})
+        app = application.create(application.read_settings(environment), environment)
+        self._server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", http="h11"))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started or app.state.readiness.status == "starting":
+            time.sleep(0.01)
+        self.encoder: OnnxEncoder = app.state.encoder
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._body = json.dumps({"text": SENTENCE})
+
+    def ask(self) -> None:
+        """One request, its answer read to the end."""
+        self._connection.request("POST", "/embed", self._body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
+            raise RuntimeError(f"the service answered {answer.status}: {content[:200]!r}")
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._connection.close()
+        self._server.should_exit = True
+        self._thread.join()
+
+
+if __name__ == "__main__":
+    given = dict(enumerate(sys.argv))
+    sys.exit(main(Path(given.get(1, application.DEFAULT_MODEL)), int(given.get(2, "300"))))

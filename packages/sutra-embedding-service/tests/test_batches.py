@@ -1,0 +1,24 @@
+import random
+
+from sutra_embedding.batches import batches
+
+
+def test_every_text_is_in_one_batch_and_none_is_too_wide() -> None:
+    lengths = [random.Random(1).randrange(2, 257) for _ in range(128)]  # noqa: S311 - nothing secret
+    groups = batches(lengths, 1024)
+    assert sorted(index for group in groups for index in group) == list(range(128))
+    assert all(max(lengths[index] for index in group) * len(group) <= 1024 for group in groups)
+    # The first of a batch is its longest, on which the encoder counts.
+    assert all(lengths[group[0]] == max(lengths[index] for index in group) for group in groups)
+
+
+def test_like_lengths_are_together() -> None:
+    assert batches([2, 100, 3, 99], 200) == [[1, 3], [2, 0]]
+
+
+def test_a_text_beyond_the_size_is_alone() -> None:
+    assert batches([5, 300, 5], 100) == [[1], [0, 2]]
+
+
+def test_one_text() -> None:
+    assert batches([7]) == [[0]]

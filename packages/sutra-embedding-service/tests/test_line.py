@@ -1,0 +1,96 @@
+import asyncio
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from sutra_service.errors import ServiceError
+
+from sutra_embedding.encoder import Batch
+from sutra_embedding.line import Line
+
+
+class FakeEncoder:
+    """A vector is the text's length and its place in its batch. One text is a batch; a closed gate holds every run."""
+
+    name = "fake"
+    dimension = 1
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.order: list[str] = []
+        self.running = 0
+        self.most_running = 0
+
+    def split(self, texts: list[str]) -> list[Batch]:
+        # Backwards, as an encoder may order them.
+        return [Batch([index], [texts[index]]) for index in reversed(range(len(texts)))]
+
+    def run(self, batch: Batch) -> Any:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.gate.wait(5)
+        self.order += batch.inputs
+        self.running -= 1
+        return np.array([[len(text)] for text in batch.inputs], np.float32)
+
+
+def test_vectors_are_in_the_order_of_the_texts() -> None:
+    vectors = asyncio.run(Line(4, 5).embed(FakeEncoder(), ["a", "bb", "ccc"]))
+    assert vectors.tolist() == [[1], [2], [3]]
+
+
+def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
+    encoder = FakeEncoder()
+    line = Line(4, 5)
+
+    async def both() -> None:
+        encoder.gate.clear()
+        long = asyncio.create_task(line.embed(encoder, ["long"] * 5))
+        await asyncio.sleep(0.02)
+        short = asyncio.create_task(line.embed(encoder, ["short"]))
+        await asyncio.sleep(0.02)
+        encoder.gate.set()
+        await asyncio.gather(long, short)
+
+    asyncio.run(both())
+    assert encoder.order.index("short") == 1
+    assert encoder.most_running == 1
+
+
+def test_a_full_line_refuses_and_goes_on_afterwards() -> None:
+    encoder = FakeEncoder()
+    line = Line(2, 5)
+
+    async def scene() -> None:
+        encoder.gate.clear()
+        waiting = [asyncio.create_task(line.embed(encoder, ["a"])) for _ in range(2)]
+        await asyncio.sleep(0.02)
+        with pytest.raises(ServiceError) as caught:
+            await line.embed(encoder, ["b"])
+        assert (caught.value.status_code, caught.value.code) == (503, "overloaded")
+        assert caught.value.headers == {"Retry-After": "1"}
+        encoder.gate.set()
+        await asyncio.gather(*waiting)
+        assert (await line.embed(encoder, ["cc"])).tolist() == [[2]]
+
+    asyncio.run(scene())
+
+
+def test_who_waits_too_long_leaves_the_line_without_being_computed() -> None:
+    encoder = FakeEncoder()
+    line = Line(4, 0.05)
+
+    async def scene() -> None:
+        encoder.gate.clear()
+        first = asyncio.create_task(line.embed(encoder, ["first"]))
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceError, match=r"not embedded within 0[.]05 s"):
+            await line.embed(encoder, ["late"])
+        encoder.gate.set()
+        await asyncio.gather(first, return_exceptions=True)
+        assert (await line.embed(encoder, ["next"])).tolist() == [[4]]
+
+    asyncio.run(scene())
+    assert encoder.order == ["first", "next"]

@@ -1,0 +1,69 @@
+"""The ONNX engine against sentence-transformers itself: see make_reference.py."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sentences import SENTENCES
+
+from sutra_embedding.encoder import Encoder, load
+
+REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))
+LEAST_COSINE = {"original_folder": 0.999999, "converted_folder": 0.9999}
+
+
+@pytest.fixture(scope="module", params=LEAST_COSINE)
+def engine(request: pytest.FixtureRequest) -> tuple[Encoder, float]:
+    return load(request.getfixturevalue(request.param), "onnx", 2), LEAST_COSINE[request.param]
+
+
+def embed(encoder: Encoder, texts: list[str]) -> Any:
+    vectors = np.full((len(texts), encoder.dimension), np.nan)
+    for batch in encoder.split(texts):
+        vectors[batch.indexes] = encoder.run(batch)
+    return vectors
+
+
+def expected(name: str) -> Any:
+    return np.frombuffer(base64.b64decode(REFERENCE["sentences"][name]["vector"]), "<f2").astype(np.float64)
+
+
+def cosine(one: Any, other: Any) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_the_reference_is_of_these_sentences() -> None:
+    assert list(REFERENCE["sentences"]) == list(SENTENCES)
+    assert REFERENCE["dimension"] == 384
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_one_by_one(engine: tuple[Encoder, float], name: str) -> None:
+    encoder, least = engine
+    (batch,) = encoder.split([SENTENCES[name]])
+    assert len(batch.inputs[0]) == REFERENCE["sentences"][name]["tokens"]
+    (vector,) = encoder.run(batch)
+    assert vector.dtype == np.float32
+    assert cosine(vector, expected(name)) >= least
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_all_at_once_what_stands_beside_a_text_changes_nothing(engine: tuple[Encoder, float]) -> None:
+    encoder, least = engine
+    vectors = embed(encoder, list(SENTENCES.values()))
+    cosines = {name: cosine(vector, expected(name)) for name, vector in zip(SENTENCES, vectors, strict=True)}
+    assert min(cosines.values()) >= least, cosines
+
+
+def test_what_differs_in_the_reference_differs_here(engine: tuple[Encoder, float]) -> None:
+    encoder, _ = engine
+    names = [name for name in SENTENCES if name not in ("255 tokens", "256 tokens", "257 tokens", "empty", "blanks")]
+    mine = embed(encoder, [SENTENCES[name] for name in names])
+    theirs = np.array([expected(name) for name in names])
+    theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
+    # All similarities between two sentences, not only each sentence with itself.
+    assert np.abs(mine @ mine.T - theirs @ theirs.T).max() < 0.02
+    assert (theirs @ theirs.T).min() < 0.1

@@ -1,0 +1,107 @@
+"""The service as a container runs it: one process, its output and its signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+
+@contextmanager
+def service(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sutra_embedding"],
+        env={**environment, "PATH": os.environ["PATH"], "MODEL_DIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def lines_until(process: subprocess.Popen[str], *words: str) -> list[str]:
+    """The log's messages until each of the words was in one."""
+    assert process.stdout is not None
+    messages: list[str] = []
+    for line in process.stdout:
+        messages.append(json.loads(line)["message"])
+        if all(any(word in message for message in messages) for word in words):
+            return messages
+    raise AssertionError(f"the service ended without saying {words}: {messages}")
+
+
+def address(messages: list[str]) -> str:
+    return next(message.split()[3] for message in messages if "running on" in message)
+
+
+def ask(url: str, texts: list[str]) -> Any:
+    request = urllib.request.Request(
+        f"{url}/embed", json.dumps({"texts": texts}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_it_embeds_and_stops_when_told(tmp_path: Path) -> None:
+    with service(tiny.write(tmp_path / "m")) as process:
+        url = address(lines_until(process, "running on", "ready"))
+        assert ask(url, ["red"])["dimension"] == 64
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_with_a_folder_that_cannot_be_used_it_stays_not_ready_until_told_to_stop(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "m", config=tiny.CONFIG | {"model_type": "llama"})
+    with service(tmp_path / "m") as process:
+        messages = lines_until(process, "running on", "architecture 'llama'")
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{address(messages)}/health")
+        with caught.value as answer:
+            health = json.load(answer)
+        assert (caught.value.code, health["status"]) == (503, "failed")
+        assert "architecture 'llama'" in health["reason"]
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_health_answers_while_the_model_works_and_the_work_is_done_before_the_stop(converted_folder: Path) -> None:
+    with service(converted_folder) as process:
+        url = address(lines_until(process, "running on", "ready"))
+        answers: list[Any] = []
+        asking = threading.Thread(target=lambda: answers.append(ask(url, ["word " * 300] * 32)))
+        started = time.monotonic()
+        asking.start()
+        slowest = 0.0
+        while asking.is_alive() and time.monotonic() - started < 0.1:
+            begun = time.monotonic()
+            with urllib.request.urlopen(f"{url}/health") as health:
+                assert health.status == 200
+            slowest = max(slowest, time.monotonic() - begun)
+        assert asking.is_alive(), "the work was over too soon to tell"
+        process.send_signal(signal.SIGTERM)
+        asking.join()
+        worked = time.monotonic() - started
+        _, errors = process.communicate(timeout=10)
+    assert len(answers[0]["embeddings"]) == 32
+    assert slowest < worked / 2
+    assert (process.returncode, errors) == (0, "")
