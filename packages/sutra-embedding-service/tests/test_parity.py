@@ -1,17 +1,14 @@
 """The ONNX engine against sentence-transformers itself: see make_reference.py."""
 
-import base64
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from reference import REFERENCE, cosine, tokens, vector
 from sentences import SENTENCES
 
 from sutra_embedding.encoder import Encoder, load
 
-REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))
 LEAST_COSINE = {"original_folder": 0.999999, "converted_folder": 0.9999}
 
 
@@ -27,14 +24,6 @@ def embed(encoder: Encoder, texts: list[str]) -> Any:
     return vectors
 
 
-def expected(name: str) -> Any:
-    return np.frombuffer(base64.b64decode(REFERENCE["sentences"][name]["vector"]), "<f2").astype(np.float64)
-
-
-def cosine(one: Any, other: Any) -> float:
-    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
-
-
 def test_the_reference_is_of_these_sentences() -> None:
     assert list(REFERENCE["sentences"]) == list(SENTENCES)
     assert REFERENCE["dimension"] == 384
@@ -44,17 +33,17 @@ def test_the_reference_is_of_these_sentences() -> None:
 def test_one_by_one(engine: tuple[Encoder, float], name: str) -> None:
     encoder, least = engine
     (batch,) = encoder.split([SENTENCES[name]])
-    assert len(batch.inputs[0]) == REFERENCE["sentences"][name]["tokens"]
-    (vector,) = encoder.run(batch)
-    assert vector.dtype == np.float32
-    assert cosine(vector, expected(name)) >= least
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    assert len(batch.inputs[0]) == tokens(name)
+    (mine,) = encoder.run(batch)
+    assert mine.dtype == np.float32
+    assert cosine(mine, vector(name)) >= least
+    assert np.linalg.norm(mine) == pytest.approx(1, abs=1e-5)
 
 
 def test_all_at_once_what_stands_beside_a_text_changes_nothing(engine: tuple[Encoder, float]) -> None:
     encoder, least = engine
     vectors = embed(encoder, list(SENTENCES.values()))
-    cosines = {name: cosine(vector, expected(name)) for name, vector in zip(SENTENCES, vectors, strict=True)}
+    cosines = {name: cosine(mine, vector(name)) for name, mine in zip(SENTENCES, vectors, strict=True)}
     assert min(cosines.values()) >= least, cosines
 
 
@@ -62,7 +51,7 @@ def test_what_differs_in_the_reference_differs_here(engine: tuple[Encoder, float
     encoder, _ = engine
     names = [name for name in SENTENCES if name not in ("255 tokens", "256 tokens", "257 tokens", "empty", "blanks")]
     mine = embed(encoder, [SENTENCES[name] for name in names])
-    theirs = np.array([expected(name) for name in names])
+    theirs = np.array([vector(name) for name in names])
     theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
     # All similarities between two sentences, not only each sentence with itself.
     assert np.abs(mine @ mine.T - theirs @ theirs.T).max() < 0.02

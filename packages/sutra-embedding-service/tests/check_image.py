@@ -1,0 +1,34 @@
+"""Run in a root like the image's, by the interpreter of the image: its model against the reference.
+
+No test framework is in there. It fails, and with it the build, where a package, a file or an operator is missing.
+"""
+
+import sys
+
+sys.path.insert(0, "/usr/local/lib/python3.13/dist-packages")
+
+from pathlib import Path
+
+from reference import cosine, vector
+from sentences import SENTENCES
+
+from sutra_embedding.application import DEFAULT_MODEL
+from sutra_embedding.encoder import load
+
+LEAST_COSINE = 0.9999
+
+
+def main() -> int:
+    """Embed every sentence; 1 when one is not what it should be."""
+    encoder = load(Path(DEFAULT_MODEL), "onnx", 1)
+    found = {}
+    for name, text in SENTENCES.items():
+        (batch,) = encoder.split([text])
+        found[name] = cosine(encoder.run(batch)[0], vector(name))
+    worst = min(found, key=found.__getitem__)
+    print(f"{len(found)} sentences, least cosine {found[worst]:.6f} for {worst!r}")
+    return 0 if found[worst] >= LEAST_COSINE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
