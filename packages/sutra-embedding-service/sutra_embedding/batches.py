@@ -1,8 +1,8 @@
 """Which texts are computed together."""
 
-# A batch is as wide as its longest text, so what counts is the product. 4096 tokens are a few hundred milliseconds of
-# two cores, which is the longest that another caller's short text waits, and about 60 MB of working memory.
-MAX_TOKENS = 4096
+# A batch is as wide as its longest text, so what counts is the product. 2048 tokens are about 0.2 s of two cores, which
+# is how long another caller's short text may have to wait, and 70 MB of working memory; larger ones are not faster.
+MAX_TOKENS = 2048
 
 
 def batches(lengths: list[int], max_tokens: int = MAX_TOKENS) -> list[list[int]]:

@@ -27,7 +27,7 @@ PRODUCER = "sutra-embedding"
 FORM = 1
 FLOAT32, INT32 = 1, 6
 # Numbers of a word's row that share one scale. With 32 the table's error is that of its 16-bit neighbours; for the
-# other matrices, whose errors add up over the layers, 8 bits in such blocks cost 0.0003 of the cosine for 10 MB.
+# other matrices, whose errors add up over the layers, 8 bits in such blocks cost 0.0005 of the cosine for 10 MB.
 BLOCK = 32
 LEVELS = 127
 # PyTorch's, in the normalisation of vectors; its mean of tokens has 1e-9, and no text has no token.

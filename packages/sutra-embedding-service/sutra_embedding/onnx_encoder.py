@@ -55,9 +55,11 @@ def _session(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:
     converted = folder.path / CONVERTED
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # One batch at a time, of ever different shape.
+    # One batch at a time, of ever different shape: memory is not kept for the next, or the largest batch that ever came
+    # would decide what an idle service holds.
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = ERRORS_ONLY
     source = str(converted) if folder.converted else graph.build(folder, *weights(folder), compact=False)
     try:

@@ -84,6 +84,25 @@ def test_with_a_folder_that_cannot_be_used_it_stays_not_ready_until_told_to_stop
     assert (process.returncode, errors) == (0, "")
 
 
+def test_nothing_is_told_to_anybody_and_nothing_written(tmp_path: Path) -> None:
+    # ONNX Runtime's telemetry would leave a device's number and a queue of events in the home folder.
+    home = tmp_path / "home"
+    home.mkdir()
+    script = (
+        "import sys; from pathlib import Path; from sutra_embedding.encoder import load; "
+        "load(Path(sys.argv[1]), 'onnx', 1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tiny.write(tmp_path / "m"))],
+        env={"PYTHONPATH": ":".join(sys.path), "HOME": str(home), "XDG_CACHE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert list(home.iterdir()) == []
+
+
 def test_health_answers_while_the_model_works_and_the_work_is_done_before_the_stop(converted_folder: Path) -> None:
     with service(converted_folder) as process:
         url = address(lines_until(process, "running on", "ready"))
