@@ -11,6 +11,7 @@ the allowed one.
 import asyncio
 import http.client
 import json
+import random
 import statistics
 import sys
 import threading
@@ -55,10 +56,12 @@ def main(folder: Path, rounds: int) -> int:
 
 
 def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median of each call in milliseconds. They take turns, so that all have the same neighbours."""
+    """The median of each call in milliseconds. They take turns, in any order, so that all have the same neighbours."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
+    order = list(calls.items())
     for _ in range(rounds + WARM_UP):
-        for name, call in calls.items():
+        random.shuffle(order)
+        for name, call in order:
             begun = time.perf_counter()
             call()
             taken[name].append((time.perf_counter() - begun) * 1000)

@@ -20,6 +20,7 @@ class FakeEncoder:
         self.gate = threading.Event()
         self.gate.set()
         self.order: list[str] = []
+        self.threads: list[threading.Thread] = []
         self.running = 0
         self.most_running = 0
 
@@ -32,18 +33,19 @@ class FakeEncoder:
         self.most_running = max(self.most_running, self.running)
         self.gate.wait(5)
         self.order += batch.inputs
+        self.threads.append(threading.current_thread())
         self.running -= 1
         return np.array([[len(text)] for text in batch.inputs], np.float32)
 
 
 def test_vectors_are_in_the_order_of_the_texts() -> None:
-    vectors = asyncio.run(Line(4, 5).embed(FakeEncoder(), ["a", "bb", "ccc"]))
+    vectors = asyncio.run(Line(4, 5, short=0).embed(FakeEncoder(), ["a", "bb", "ccc"]))
     assert vectors.tolist() == [[1], [2], [3]]
 
 
 def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     encoder = FakeEncoder()
-    line = Line(4, 5)
+    line = Line(4, 5, short=0)
 
     async def both() -> None:
         encoder.gate.clear()
@@ -61,7 +63,7 @@ def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
 
 def test_a_full_line_refuses_and_goes_on_afterwards() -> None:
     encoder = FakeEncoder()
-    line = Line(2, 5)
+    line = Line(2, 5, short=0)
 
     async def scene() -> None:
         encoder.gate.clear()
@@ -80,7 +82,7 @@ def test_a_full_line_refuses_and_goes_on_afterwards() -> None:
 
 def test_who_waits_too_long_leaves_the_line_without_being_computed() -> None:
     encoder = FakeEncoder()
-    line = Line(4, 0.05)
+    line = Line(4, 0.05, short=0)
 
     async def scene() -> None:
         encoder.gate.clear()
@@ -94,3 +96,24 @@ def test_who_waits_too_long_leaves_the_line_without_being_computed() -> None:
 
     asyncio.run(scene())
     assert encoder.order == ["first", "next"]
+
+
+def test_a_short_text_alone_is_computed_at_once() -> None:
+    encoder = FakeEncoder()
+    line = Line(4, 5, short=3)
+
+    async def scene() -> None:
+        assert (await line.embed(encoder, ["abc"])).tolist() == [[3]]
+        assert (await line.embed(encoder, ["abcd"])).tolist() == [[4]]
+        assert (await line.embed(encoder, ["a", "b"])).tolist() == [[1], [1]]
+        encoder.gate.clear()
+        long = asyncio.create_task(line.embed(encoder, ["abcd"]))
+        await asyncio.sleep(0.02)
+        # Somebody is in the line: it has to wait like all, and the event loop goes on.
+        short = asyncio.create_task(line.embed(encoder, ["abc"]))
+        await asyncio.sleep(0.02)
+        encoder.gate.set()
+        await asyncio.gather(long, short)
+
+    asyncio.run(scene())
+    assert [thread is threading.main_thread() for thread in encoder.threads] == [True, *[False] * 5]
