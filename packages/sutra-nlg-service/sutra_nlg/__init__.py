@@ -1,0 +1,1 @@
+"""Answers in sentences, from facts alone and with the facts cited."""
