@@ -1,0 +1,97 @@
+"""The application: one route that answers, from sentences of the facts or through a language model."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from sutra_service.application import create_app
+from sutra_service.body import JsonRoute
+from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.settings import Environment, Settings
+
+from sutra_nlg.grounded.answer import answer as grounded_answer
+from sutra_nlg.limits import LIMITS, Limits
+from sutra_nlg.model import chat
+from sutra_nlg.requests import GenerateReply, GenerateRequest
+from sutra_nlg.work import Stop, Worker
+
+SERVICE = "nlg"
+PORT = 8003
+DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorReply} for status in (503, 504)}
+
+type Answer = Callable[[GenerateRequest, Stop], GenerateReply]
+
+
+def read_settings(environment: Environment) -> Settings:
+    """The shared settings, for this service."""
+    return Settings.read(environment, SERVICE, PORT)
+
+
+def create(settings: Settings, environment: Environment) -> FastAPI:
+    """The service, as its environment wants it. Raises SettingError for a value that cannot be used."""
+    limits = LIMITS[settings.edition]
+    folder = environment.text("MODEL_DIR")
+    threads = environment.integer("NLG_THREADS", 0, 0, 256)
+    chat_format = environment.choice("NLG_CHAT_FORMAT", tuple(chat.FORMATS), "plain")
+    worker = Worker(limits.max_waiting, environment.integer("NLG_DEADLINE_SECONDS", 25, 1, 600))
+    # `/health` shows these; the model's appear once it is loaded.
+    shown: dict[str, Any] = {"limits": limits.fields(), "mode": "model" if folder else "grounded"}
+
+    def grounded(request: GenerateRequest, stop: Stop) -> GenerateReply:
+        return grounded_answer(request.question, request.facts, limits.max_answer_sentences, stop)
+
+    answers: list[Answer] = []
+
+    async def start() -> None:
+        if not folder:
+            answers.append(grounded)
+            return
+        # Engines and what they import are for this mode alone.
+        from sutra_nlg.model.generator import Generator  # noqa: PLC0415
+
+        generator = await asyncio.to_thread(Generator.load, Path(folder), limits, chat_format, threads)
+        shown["model"] = generator.describe()
+        answers.append(generator.answer)
+
+    app = create_app(
+        settings, title="Sutra answers", max_body_bytes=limits.max_body_bytes, start=start, health_fields=shown
+    )
+
+    async def generate(request: GenerateRequest) -> GenerateReply:
+        app.state.readiness.require()
+        return await worker.run(lambda stop: answers[0](request, stop))
+
+    app.include_router(_routes(settings.edition, limits, generate))
+    return app
+
+
+def _routes(edition: str, limits: Limits, answer: Callable[[GenerateRequest], Any]) -> APIRouter:
+    router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["answers"])
+
+    @router.post("/generate")
+    async def generate(request: GenerateRequest) -> GenerateReply:
+        """Answer a question from the facts given, and say which ones the answer stands on."""
+        _check(request, limits, edition)
+        return await answer(request)
+
+    return router
+
+
+def _check(request: GenerateRequest, limits: Limits, edition: str) -> None:
+    _at_most("body.question", len(request.question), "characters", limits.max_question_characters, edition)
+    _at_most("body.facts", len(request.facts), "facts", limits.max_facts, edition)
+    seen: dict[str, int] = {}
+    for index, fact in enumerate(request.facts):
+        _at_most(f"body.facts[{index}].text", len(fact.text), "characters", limits.max_fact_characters, edition)
+        if fact.id in seen:
+            message = f"body.facts[{index}].id: fact {seen[fact.id]} has this id too; give each fact its own"
+            raise ServiceError(422, "duplicate_id", message)
+        seen[fact.id] = index
+
+
+def _at_most(field: str, given: int, unit: str, most: int, edition: str) -> None:
+    if given > most:
+        message = f"{field}: {given} {unit} given, at most {most} in edition {edition}; send less in one call"
+        raise ServiceError(422, "beyond_limit", message)

@@ -1,0 +1,68 @@
+"""A text cut into its sentences, each a part of it word for word."""
+
+import re
+
+# Longer ones are cut at a comma or a blank: an answer that quotes a page says nothing.
+MOST_CHARACTERS = 400
+
+# What stands before keeps a run of full stops from being tried once for each of them.
+END = re.compile(
+    r"""(?<![.!?…؟۔।॥])(?P<stop>[.!?…؟۔।॥]++)["'”’»)\]]*+(?=\s|$)"""
+    r"""|(?<![。！？｡])[。！？｡]++[」』”’）)\]]*+"""
+    r"""|[\n\r\u2028\u2029]++"""
+)
+BREAK = re.compile(r"[;,:、，；：](?=\s)|[、，；：]|\s")
+ABBREVIATED = """
+    approx bzw ca cf co corp dr ed eg etc evtl fig gen ggf hr ie inc jr ltd mme mr mrs ms mt nr op p pp prof rev sr sra
+    st str tel univ usw vgl vol vs zb г гг др им пр см стр т тыс ул
+"""
+ABBREVIATIONS = frozenset(ABBREVIATED.split())
+BEFORE = re.compile(r"(\w*)$")
+NEXT = re.compile(r"\s*(\S?)")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of `text` in their order, without the blanks around them."""
+    found = []
+    start = 0
+    for match in END.finditer(text):
+        if match["stop"] == "." and _goes_on(text, match):
+            continue
+        found.extend(_pieces(text[start : match.end()]))
+        start = match.end()
+    found.extend(_pieces(text[start:]))
+    return found
+
+
+def is_question(sentence: str) -> bool:
+    """Whether a sentence asks."""
+    return sentence.rstrip("\"'”’»)]」』 ").endswith(("?", "？", "؟"))
+
+
+def _goes_on(text: str, match: re.Match[str]) -> bool:
+    """Whether a full stop belongs to an abbreviation, an initial or a day's number."""
+    following = NEXT.match(text, match.end())
+    assert following is not None  # noqa: S101 - it matches the empty string
+    if following[1].islower():
+        return True
+    stop = match.start("stop")
+    before = BEFORE.search(text[max(0, stop - 8) : stop])
+    word = before[1] if before else ""
+    if word.isdigit():
+        return len(word) <= 2 and bool(following[1])  # noqa: PLR2004 - a day has two digits
+    return (len(word) == 1 and word.isalpha()) or word.lower() in ABBREVIATIONS
+
+
+def _pieces(part: str) -> list[str]:
+    part = part.strip()
+    found = []
+    while len(part) > MOST_CHARACTERS:
+        cut = 0
+        for match in BREAK.finditer(part, MOST_CHARACTERS // 2, MOST_CHARACTERS):
+            cut = match.end()
+        cut = cut or MOST_CHARACTERS
+        found.append(part[:cut].strip())
+        part = part[cut:].strip()
+    if part:
+        found.append(part)
+    return found
