@@ -4,8 +4,8 @@ from sutra_nlg.grounded.words import fold
 
 ENGLISH = """
     a about am an and any are as at be been but by can could did do does for from had has have how i if in into is it
-    its many me much my of on or our please shall should show so some tell than that the their them then there these they
-    this those to us was we were what when where which who whom whose why will with would you your explain describe
+    its many me much my of on or our please shall should show so some tell than that the their them then there these
+    they this those to us was we were what when where which who whom whose why will with would you your explain describe
 """
 GERMAN = """
     aber als am an auf aus bei bin bis bist da das dass dem den denn der des die dies diese dieser dieses du ein eine

@@ -18,7 +18,10 @@ ABBREVIATED = """
 """
 ABBREVIATIONS = frozenset(ABBREVIATED.split())
 BEFORE = re.compile(r"(\w*)$")
-NEXT = re.compile(r"\s*(\S?)")
+NEXT = re.compile(r"\s*(\w{0,3})")
+# After a number and a full stop these make a date, in the languages that write it so; `3. Jahrhundert` too.
+DAYS_OF = "jan feb mär mar apr mai maj jun jul aug sep okt oct nov dez dec jah"
+AFTER_A_DAY = frozenset(DAYS_OF.split())
 
 
 def sentences(text: str) -> list[str]:
@@ -43,13 +46,13 @@ def _goes_on(text: str, match: re.Match[str]) -> bool:
     """Whether a full stop belongs to an abbreviation, an initial or a day's number."""
     following = NEXT.match(text, match.end())
     assert following is not None  # noqa: S101 - it matches the empty string
-    if following[1].islower():
+    if following[1][:1].islower():
         return True
     stop = match.start("stop")
     before = BEFORE.search(text[max(0, stop - 8) : stop])
     word = before[1] if before else ""
     if word.isdigit():
-        return len(word) <= 2 and bool(following[1])  # noqa: PLR2004 - a day has two digits
+        return following[1].lower() in AFTER_A_DAY
     return (len(word) == 1 and word.isalpha()) or word.lower() in ABBREVIATIONS
 
 

@@ -16,6 +16,8 @@ WORD = re.compile(f"([{SPACELESS}]+)|((?:(?![{SPACELESS}])[^\\W_]|[{SIGNS}{INDIC
 DROPPED = re.compile(f"[{SIGNS}]+")
 
 SHORTEST_STEM = 4
+# How much of the longer word two words with different endings share: `control` is not `contract`.
+SHARED = 0.65
 SAME = 1.0
 SAME_STEM = 0.8
 
@@ -65,7 +67,7 @@ def likeness(one: str, other: str) -> float:
     common = 0
     while common < len(shorter) and shorter[common] == longer[common]:
         common += 1
-    if common >= SHORTEST_STEM and len(longer) - common <= SHORTEST_STEM and common >= 0.6 * len(longer):
+    if common >= SHORTEST_STEM and len(longer) - common <= SHORTEST_STEM and common >= SHARED * len(longer):
         return SAME_STEM
     return 0.0
 
