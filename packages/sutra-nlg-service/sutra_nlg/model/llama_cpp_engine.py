@@ -135,7 +135,7 @@ def checkpoint_in(folder: Path) -> Path:
 
 def _load_backend() -> None:
     """Let ggml take the best of the CPU backends that lie beside it."""
-    library = Path(api.__file__).parent / "lib"
+    library = Path(api._lib._name).parent
     ggml = ctypes.CDLL(str(library / "libggml.so"))
     ggml.ggml_backend_load_all_from_path.argtypes = [ctypes.c_char_p]
     ggml.ggml_backend_load_all_from_path.restype = None

@@ -10,34 +10,32 @@ END_ID = 1
 
 
 class ReferenceModel:
-    """Reads all tokens anew for every next one: slow, and too simple to be wrong in the ways of a cache."""
+    """One pass over all tokens, without a cache: too simple to be wrong in the ways of one."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._weights = {name: tensor.astype(np.float64) for name, tensor in weights(shape).items()}
 
-    def generate(self, tokens: Sequence[int], most: int) -> tuple[list[int], float]:
-        """Greedy tokens, and the smallest lead that a chosen token had over the next best."""
-        said: list[int] = []
-        lead = np.inf
-        while len(said) < most:
-            logits = self.logits([*tokens, *said])
-            second, best = np.partition(logits, -2)[-2:]
-            lead = min(lead, best - second)
-            token = int(logits.argmax())
-            if token == END_ID:
-                break
-            said.append(token)
-        return said, float(lead)
+    def lead(self, tokens: Sequence[int], said: Sequence[int], most: int) -> float:
+        """By how much every token of `said`, after `tokens`, leads the next best one; negative where one does not.
+
+        Where fewer than `most` were said, the end has to lead after them.
+        """
+        chosen = [*said, END_ID][:most]
+        logits = self.logits([*tokens, *said])[len(tokens) - 1 :][: len(chosen)]
+        rows = np.arange(len(chosen))
+        own = logits[rows, chosen]
+        logits[rows, chosen] = -np.inf
+        return float((own - logits.max(axis=-1)).min())
 
     def logits(self, tokens: Sequence[int]) -> np.ndarray:
-        """The logits of the token after `tokens`."""
+        """The logits of the token after each of `tokens`."""
         states = self._weights["model.embed_tokens.weight"][list(tokens)]
         for layer in range(self._shape.layers):
             name = f"model.layers.{layer}"
             states = states + self._attention(name, self._norm(f"{name}.input_layernorm", states))
             states = states + self._feed_forward(name, self._norm(f"{name}.post_attention_layernorm", states))
-        return self._linear("lm_head", self._norm("model.norm", states[-1:]))[0]
+        return self._linear("lm_head", self._norm("model.norm", states))
 
     def _linear(self, name: str, states: np.ndarray) -> np.ndarray:
         return states @ self._weights[f"{name}.weight"].T

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 SEED = 20260101
-MERGES = ["t h", "th e", "Ġ t", "i n", "a n", "e r", "o n", "r e", "Ġt he", "s t", "Ġ a", "Ġ i", "e n", "o f", "Ġ of"]
+MERGES = ["t h", "th e", "Ġ t", "i n", "a n", "e r", "o n", "r e", "Ġ the", "s t", "Ġ a", "Ġ i", "e n", "o f", "Ġ of"]
 BEGIN, END = "<s>", "</s>"
 
 
