@@ -33,7 +33,7 @@ class LlamaCppEngine:
     def __init__(self, folder: Path, context: int, threads: int) -> None:
         file = checkpoint_in(folder)
         complaints = _Complaints()
-        _load_backend()
+        load_backend()
         self._model = api.llama_model_load_from_file(os.fsencode(file), api.llama_model_default_params())
         if not self._model:
             raise StartError(f"{file} cannot be loaded: {complaints.text()}; put a complete checkpoint there")
@@ -133,7 +133,7 @@ def checkpoint_in(folder: Path) -> Path:
     raise StartError(f"{folder} has no complete *.gguf file, which this image runs; put one there")
 
 
-def _load_backend() -> None:
+def load_backend() -> None:
     """Let ggml take the best of the CPU backends that lie beside it."""
     library = Path(api._lib._name).parent
     ggml = ctypes.CDLL(str(library / "libggml.so"))
