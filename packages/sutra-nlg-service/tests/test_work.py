@@ -103,11 +103,11 @@ def test_what_waited_too_long_is_never_begun() -> None:
 
     async def test() -> None:
         worker = Worker(1, 0.05)
-        first = asyncio.ensure_future(worker.run(until_stopped))
+        first = asyncio.ensure_future(worker.run(lambda _stop: time.sleep(0.2)))
         second = asyncio.ensure_future(worker.run(lambda _stop: begun.append("second")))
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [type(result) for result in results] == [ServiceError, ServiceError]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
 
     run(test)
     assert begun == []

@@ -20,7 +20,8 @@ logger = getLogger(__name__)
 BATCH_TOKENS = 512
 PIECE_BYTES = 256
 ABORTED = 2
-ERROR_LEVEL = 3
+ERROR_LEVEL = 4
+ALL_OF_32_BITS = "0"
 FIRST_OF_SPLIT = re.compile(r"-00001-of-\d{5}\.gguf$")
 SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
@@ -87,6 +88,10 @@ class LlamaCppEngine:
         params.n_ctx = self.context
         params.n_batch = BATCH_TOKENS
         params.n_threads = params.n_threads_batch = threads
+        # As exact as the weights: what is remembered and flash attention would otherwise be rounded to 16 bits.
+        if self._metadata(b"general.file_type") == ALL_OF_32_BITS:
+            params.type_k = params.type_v = api.GGML_TYPE_F32
+            params.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         return api.llama_init_from_model(self._model, params)
 
     def _decode(self, tokens: Sequence[int], stop: Stop) -> None:
