@@ -9,6 +9,7 @@ from sutra_service.readiness import StartError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from sutra_nlg.model.chat import Part
+from sutra_nlg.model.processors import processors
 from sutra_nlg.work import Stop
 
 BATCH_TOKENS = 512
@@ -20,8 +21,7 @@ class TransformersEngine:
     name = "transformers"
 
     def __init__(self, folder: Path, context: int, threads: int) -> None:
-        if threads:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads or processors())
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
