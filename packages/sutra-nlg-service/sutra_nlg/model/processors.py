@@ -8,7 +8,7 @@ CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
 def processors(limit: Path = CGROUP) -> int:
-    """The processors that it may run on, but no more than its share of time is worth: more would wait for each other."""
+    """The processors it may run on, but no more than its share of time is worth: more would wait for each other."""
     allowed = len(os.sched_getaffinity(0))
     try:
         quota, period = limit.read_text(encoding="ascii").split()
