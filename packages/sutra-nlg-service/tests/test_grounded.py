@@ -114,6 +114,20 @@ def test_facts_about_something_else_are_not_an_answer(question: str, texts: list
     assert (reply.answer, reply.citations) == (NO_ANSWER, [])
 
 
+def test_facts_that_are_all_about_the_thing_answer_in_other_words() -> None:
+    tower = [
+        f"The Eiffel Tower stands in Paris. It was finished in 1889. It has {number} steps." for number in range(10)
+    ]
+    assert "finished in 1889" in ask("When was the Eiffel Tower built?", *tower).answer
+
+
+@pytest.mark.parametrize("others", [0, 3, 40])
+def test_the_same_said_of_another_thing_is_not_an_answer(others: int) -> None:
+    texts = ["Berlin is the capital of Germany."] + [f"Cat number {number} sleeps." for number in range(others)]
+    for question in ("What is the capital of France?", "capital france", "CAPITAL OF FRANCE"):
+        assert ask(question, *texts).citations == []
+
+
 def test_no_facts() -> None:
     reply = ask("What is the capital of France?")
     assert (reply.answer, reply.citations) == (NO_FACTS, [])

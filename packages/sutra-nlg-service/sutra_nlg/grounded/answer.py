@@ -16,12 +16,13 @@ from sutra_nlg.work import Stop
 # How much of what a question asks about the best sentence has to hold, alone or with its neighbours: below that
 # the facts are about something else. Half of a two-word question is below it.
 ENOUGH = 0.45
+ABSENT = 1.3
 # Further sentences have to come this close to the best one.
-CLOSE = 0.7
+CLOSE = 0.65
 # What neighbours hold counts, but less: `It was built in 1889.` after `The tower stands in Paris.`
 NEIGHBOURS = 0.5
 BEFORE, AFTER = 2, 1
-HINT = 0.15
+HINT = 0.2
 # A sentence that asks is no answer, unless there is nothing else.
 ASKING = 0.5
 # Of two sentences that fit alike, the one of the fact with the higher score.
@@ -98,14 +99,17 @@ def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate]
 
 
 def _weights(question: Question, candidates: list[Candidate]) -> list[float]:
-    """The terms' weights: the rarer among the sentences, the more; most where no sentence has the term."""
+    """The terms' weights: the rarer among the sentences, the more.
+
+    One that no sentence has weighs somewhat more than the rarest that one has: so half of two words is not enough, yet
+    facts that are all about a thing still answer a question that calls what happened to it by another word.
+    """
     counts: Counter[int] = Counter()
     for candidate in candidates:
         counts.update(candidate.found.keys())
-    return [
-        term.weight * math.log(1 + (len(candidates) + 1) / (counts[index] + 0.5))
-        for index, term in enumerate(question.terms)
-    ]
+    rarity = {index: math.log(1 + (len(candidates) + 1) / (count + 0.5)) for index, count in counts.items()}
+    absent = ABSENT * max(rarity.values(), default=1.0)
+    return [term.weight * rarity.get(index, absent) for index, term in enumerate(question.terms)]
 
 
 def _around(candidates: list[Candidate], index: int) -> dict[int, float]:
