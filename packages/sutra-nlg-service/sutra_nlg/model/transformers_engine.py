@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from sutra_service.readiness import StartError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from sutra_nlg.model.chat import Part
 from sutra_nlg.model.processors import processors
@@ -21,6 +22,7 @@ class TransformersEngine:
     name = "transformers"
 
     def __init__(self, folder: Path, context: int, threads: int) -> None:
+        disable_progress_bar()
         torch.set_num_threads(threads or processors())
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
