@@ -35,7 +35,7 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
     folder = environment.text("MODEL_DIR")
     threads = environment.integer("NLG_THREADS", 0, 0, 256)
     chat_format = environment.choice("NLG_CHAT_FORMAT", tuple(chat.FORMATS), "plain")
-    worker = Worker(limits.max_waiting, environment.integer("NLG_DEADLINE_SECONDS", 25, 1, 600))
+    worker = Worker(limits.max_waiting, environment.integer("NLG_DEADLINE_SECONDS", 18, 1, 600))
     # `/health` shows these; the model's appear once it is loaded.
     shown: dict[str, Any] = {"limits": limits.fields(), "mode": "model" if folder else "grounded"}
 
