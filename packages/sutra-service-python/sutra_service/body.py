@@ -1,5 +1,7 @@
 """What a request's body may be: how large, and of which type."""
 
+import json
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,6 +11,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sutra_service.errors import ServiceError, reply
+
+# Where this is not, no text needs a closer look.
+HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BodyLimit:
@@ -51,7 +56,7 @@ class BodyLimit:
 
 
 class JsonRoute(APIRoute):
-    """A route that answers 415 to a body that does not say it is JSON."""
+    """A route that answers 415 to a body that does not say it is JSON, and 422 to one with texts that are none."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler behind a check of the content type."""
@@ -63,10 +68,24 @@ class JsonRoute(APIRoute):
             kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             empty = not kind and request.headers.get("content-length", "0") == "0"
             streamed = "transfer-encoding" in request.headers
-            json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-            if not json and not (empty and not streamed):
+            is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+            if not is_json and not (empty and not streamed):
                 message = f"a body of type {kind or 'unknown'!r} is not understood; send Content-Type: application/json"
                 raise ServiceError(415, "unsupported_media_type", message)
+            if HALF_PAIR.search(await request.body()):
+                refuse_half_pairs(await request.body())
             return await handler(request)
 
         return checked
+
+
+def refuse_half_pairs(body: bytes) -> None:
+    """Raise 422 for a JSON body with half of a surrogate pair: Python takes it for text, and nobody can send it on."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        message = f"the body holds {half} alone, half of a surrogate pair and no character; send both halves"
+        raise ServiceError(422, "invalid_request", message) from None
+    except (ValueError, RecursionError):
+        return  # What is no JSON is said where it is read.

@@ -127,6 +127,14 @@ def test_work_is_done_once_ready(client: TestClient) -> None:
             "invalid_json",
             "not JSON",
         ),
+        (
+            "POST",
+            "/items",
+            {"content": b'{"texts": ["\\ud83d"]}', "headers": {"Content-Type": "application/json"}},
+            422,
+            "invalid_request",
+            "\\ud83d alone",
+        ),
         ("POST", "/items", {"content": b"{}"}, 415, "unsupported_media_type", "application/json"),
         ("POST", "/items", {"data": {"texts": "a"}}, 415, "unsupported_media_type", "x-www-form-urlencoded"),
         ("POST", "/items", {"json": {"texts": ["a" * LIMIT]}}, 413, "body_too_large", "1000 bytes"),
@@ -143,6 +151,11 @@ def test_every_error_has_the_one_shape(
     assert answer.json()["error"]["code"] == code
     assert words in answer.json()["error"]["message"]
     assert "42" not in answer.text
+
+
+def test_a_whole_surrogate_pair_is_a_character(client: TestClient) -> None:
+    body = {"content": b'{"texts": ["\\ud83d\\ude00"]}', "headers": {"Content-Type": "application/json"}}
+    assert client.post("/items", **body).status_code == 200
 
 
 def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
