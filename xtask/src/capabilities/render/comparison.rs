@@ -95,9 +95,13 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
         comparison.edition, comparison.tag
     )];
     if let Some(unique) = comparison.unique_bytes {
-        notes.push(format!(
-            "Optimized images together hold {unique} of unique bytes: shared layers count once."
-        ));
+        let sizes = || comparison.services.iter().filter_map(|row| row.optimized.as_ref());
+        let sum = sizes().fold(Bytes(0), |sum, measured| sum + measured.bytes);
+        let images = match sizes().count() {
+            1 => "The one optimized image is".to_owned(),
+            count => format!("The {count} optimized images are"),
+        };
+        notes.push(format!("{images} {sum} in all, {unique} of unique bytes: shared layers count once."));
     }
     let any = |test: fn(&Row) -> bool| comparison.services.iter().any(test);
     if any(|row| matches!(row.original, Original::Built { stand_in: true, .. })) {
