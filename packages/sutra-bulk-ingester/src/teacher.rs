@@ -60,13 +60,8 @@ impl<L: Learner> Teacher<L> {
             return Ok(taught);
         }
         let first = self.ask(texts(lines), FAULT_TRIES, hold).await;
-        if let (Some(control), false) = (self.control.clone(), matches!(first, Verdict::Learned)) {
-            match self.ask(control, FAULT_TRIES, hold).await {
-                Verdict::Learned => {}
-                Verdict::Refused(reason) | Verdict::Fault(reason) => {
-                    return Err(format!("{reason}, also for a text that it learned before"));
-                }
-            }
+        if !matches!(first, Verdict::Learned) {
+            self.check_hybrid(hold).await?;
         }
         let mut suspects = Vec::new();
         let mut parts = vec![(lines, Some(first))];
@@ -78,6 +73,10 @@ impl<L: Learner> Teacher<L> {
                     self.ask(texts(part), tries, hold).await
                 }
             };
+            // Right after each line, since hybrid may break at any moment of the search.
+            if part.len() == 1 && !matches!(verdict, Verdict::Learned) {
+                self.check_hybrid(hold).await?;
+            }
             match (verdict, part) {
                 (Verdict::Learned, [.., last]) => {
                     taught.count += part.len() as u64;
@@ -92,6 +91,19 @@ impl<L: Learner> Teacher<L> {
             }
         }
         self.convict(suspects, taught)
+    }
+
+    /// An error says why hybrid is at fault: it does not learn again what it has learned before.
+    async fn check_hybrid(&mut self, hold: &impl Fn(Option<Hold>)) -> Result<(), String> {
+        let Some(control) = self.control.clone() else {
+            return Ok(());
+        };
+        match self.ask(control, FAULT_TRIES, hold).await {
+            Verdict::Learned => Ok(()),
+            Verdict::Refused(reason) | Verdict::Fault(reason) => {
+                Err(format!("{reason}, also for a text that it learned before"))
+            }
+        }
     }
 
     /// Lines at which hybrid failed are to blame only if it is known to learn others.
@@ -248,6 +260,23 @@ mod tests {
         let hybrid = fake(|call, _| if call < 90 { fault() } else { Answer::Learned });
         let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..8), &|_| {}).await;
         assert_eq!((taught.count, taught.bad.count), (8, 0));
+    }
+
+    #[tokio::test]
+    async fn a_hybrid_that_breaks_during_the_search_is_not_believed() {
+        for verdict in [refused(), fault()] {
+            for broken in 1..60 {
+                // It has learned a text, then fails but for one call, in which it learns that text again; then it works.
+                let hybrid = fake(|call, _| {
+                    let fails = (1..90).contains(&call) && call != broken;
+                    if fails { verdict.clone() } else { Answer::Learned }
+                });
+                let mut teacher = Teacher::new(&hybrid, backoff());
+                teacher.teach(&lines(0..1), &|_| {}).await;
+                let taught = teacher.teach(&lines(1..9), &|_| {}).await;
+                assert_eq!((taught.count, taught.bad.count), (8, 0), "{verdict:?}, learned in call {broken}");
+            }
+        }
     }
 
     #[tokio::test]
