@@ -87,7 +87,8 @@ def wait_until_ready(name: str, container: str, port: int) -> float:
         finally:
             connection.close()
         time.sleep(0.005)
-    sys.exit(f"{name} was not ready within {GIVE_UP_AFTER_S} s; its log: docker logs {container}")
+    log = subprocess.run(["docker", "logs", "--tail", "20", container], capture_output=True, text=True, check=False)
+    sys.exit(f"{name} was not ready within {GIVE_UP_AFTER_S} s; its log ends in:\n{log.stdout}{log.stderr}")
 
 
 def resident(pids: list[str]) -> int:

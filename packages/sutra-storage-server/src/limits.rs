@@ -16,7 +16,8 @@ pub(crate) struct Limits {
     pub body_bytes: usize,
     /// `MAX_BATCH`: concepts in one request; default 1000, 2000 or 5000 by edition.
     pub batch: usize,
-    /// `MAX_TEXT_BYTES`: a concept's text or a query; default 64 KiB.
+    /// `MAX_TEXT_BYTES`: a concept's text or a query; default 40,000, 80,000 or 200,000 by edition: four
+    /// bytes for each character that `sutra-api` lets through.
     pub text_bytes: usize,
     /// `MAX_METADATA_BYTES`: a concept's metadata as JSON; default 16 KiB.
     pub metadata_bytes: usize,
@@ -40,12 +41,12 @@ impl Limits {
     /// What an edition allows. A full batch of short texts with their vectors of 384
     /// numbers fits into its body.
     fn of(edition: &str) -> Self {
-        let (body_bytes, batch) = match edition {
-            "enterprise" => (32 << 20, 5000),
-            "community" => (16 << 20, 2000),
-            _ => (8 << 20, 1000),
+        let (body_bytes, batch, text_bytes) = match edition {
+            "enterprise" => (32 << 20, 5000, 200_000),
+            "community" => (16 << 20, 2000, 80_000),
+            _ => (8 << 20, 1000, 40_000),
         };
-        Self { body_bytes, batch, text_bytes: 64 << 10, metadata_bytes: 16 << 10, dimension: 4096 }
+        Self { body_bytes, batch, text_bytes, metadata_bytes: 16 << 10, dimension: 4096 }
     }
 
     /// The limits as `/health` shows them.

@@ -190,16 +190,16 @@ fn health_speaks_of_the_service() {
 #[test]
 fn an_edition_sets_the_limits_and_the_environment_overrides_them() {
     let folder = folder();
-    for (environment, batch, body_bytes) in [
-        (&[("SUTRA_EDITION", "simple")][..], 1000, 8_388_608),
-        (&[("SUTRA_EDITION", "community")], 2000, 16_777_216),
-        (&[("SUTRA_EDITION", "enterprise")], 5000, 33_554_432),
-        (&[("SUTRA_EDITION", "enterprise"), ("MAX_BATCH", "2"), ("MAX_BODY_BYTES", "700")], 2, 700),
+    for (environment, batch, body_bytes, text_bytes) in [
+        (&[("SUTRA_EDITION", "simple")][..], 1000, 8_388_608, 40_000),
+        (&[("SUTRA_EDITION", "community")], 2000, 16_777_216, 80_000),
+        (&[("SUTRA_EDITION", "enterprise")], 5000, 33_554_432, 200_000),
+        (&[("SUTRA_EDITION", "enterprise"), ("MAX_BATCH", "2"), ("MAX_BODY_BYTES", "700")], 2, 700, 200_000),
     ] {
         let server = start(folder.path(), environment);
         let limits = json!({
             "max_batch": batch, "max_body_bytes": body_bytes, "max_dimension": 4096, "max_metadata_bytes": 16_384,
-            "max_results": 100, "max_text_bytes": 65_536,
+            "max_results": 100, "max_text_bytes": text_bytes,
         });
         assert_eq!(server.get("/health").1["limits"], limits, "{environment:?}");
         // What is shown is what holds.

@@ -30,16 +30,9 @@ impl Additions {
         self.0.is_empty()
     }
 
-    /// The packages that an edition holds and a smaller one may lack.
+    /// The packages that an edition holds and the smallest one lacks.
     pub fn packages(&self, edition: Edition) -> BTreeSet<&str> {
         self.up_to(edition).flat_map(|addition| &addition.packages).map(String::as_str).collect()
-    }
-
-    /// The packages that only larger editions hold.
-    pub fn packages_beyond(&self, edition: Edition) -> BTreeSet<&str> {
-        let own = self.packages(edition);
-        let all = self.packages(Edition::Enterprise);
-        all.difference(&own).copied().collect()
     }
 
     /// Everything that an edition can do.
@@ -75,8 +68,7 @@ mod tests {
             (Edition::Enterprise, adds(&["c"], 3)),
         ]));
         assert_eq!(additions.packages(Edition::Community), BTreeSet::from(["a", "b"]));
-        assert_eq!(additions.packages_beyond(Edition::Community), BTreeSet::from(["c"]));
-        assert_eq!(additions.packages_beyond(Edition::Enterprise), BTreeSet::new());
+        assert_eq!(additions.packages(Edition::Simple), BTreeSet::new());
         assert_eq!(additions.capabilities(Edition::Enterprise), BTreeSet::from(["use-a", "use-b", "use-c"]));
         assert_eq!(additions.limits(Edition::Community), BTreeMap::from([("texts", 2)]));
     }
