@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import JSONResponse
 from sutra_service.body import JsonRoute
-from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.errors import ErrorReply, not_in_edition
 
 from sutra_control.export import as_csv
 from sutra_control.gate import COOKIE, SESSION_PATH
@@ -104,8 +104,7 @@ def status_routes(edition: str, status: Status, watch: Watch) -> APIRouter:
 def _needs(edition: str, capability: str) -> Callable[[], None]:
     def check() -> None:
         if capability not in CAPABILITIES[edition]:
-            having = next(name for name, has in CAPABILITIES.items() if capability in has)
-            message = f"edition {edition} has no {capability}; edition {having} has"
-            raise ServiceError(403, "not_in_edition", message)
+            having = [name for name, has in CAPABILITIES.items() if capability in has]
+            raise not_in_edition(capability, edition, having)
 
     return check

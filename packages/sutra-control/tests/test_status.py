@@ -154,7 +154,7 @@ def test_editions(stack: Stack, edition: str) -> None:
     if edition == "simple":
         assert timeline.json()["error"] == {
             "code": "not_in_edition",
-            "message": "edition simple has no timeline; edition community has",
+            "message": "edition simple has no timeline; use an image of edition community or enterprise",
         }
 
 

@@ -53,6 +53,12 @@ def reply(status: int, code: str, message: str, headers: Mapping[str, str] | Non
     return JSONResponse({"error": {"code": code, "message": message}}, status, dict(headers) if headers else None)
 
 
+def not_in_edition(what: str, edition: str, editions_that_have_it: Sequence[str]) -> ServiceError:
+    """The error of what `edition` leaves out: 403 not_in_edition; it names the editions to use instead."""
+    having = " or ".join(editions_that_have_it)
+    return ServiceError(403, "not_in_edition", f"edition {edition} has no {what}; use an image of edition {having}")
+
+
 def install(app: FastAPI) -> None:
     """Make `app` answer every error in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_error)

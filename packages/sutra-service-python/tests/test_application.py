@@ -11,6 +11,7 @@ from starlette.types import Message
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.dependency import Dependency
+from sutra_service.errors import not_in_edition
 from sutra_service.readiness import StartError
 from sutra_service.settings import Environment, Settings
 
@@ -151,6 +152,12 @@ def test_every_error_has_the_one_shape(
     assert answer.json()["error"]["code"] == code
     assert words in answer.json()["error"]["message"]
     assert "42" not in answer.text
+
+
+def test_what_an_edition_leaves_out_names_those_that_have_it() -> None:
+    error = not_in_edition("topics", "simple", ("community", "enterprise"))
+    assert (error.status_code, error.code) == (403, "not_in_edition")
+    assert error.detail == "edition simple has no topics; use an image of edition community or enterprise"
 
 
 def test_a_whole_surrogate_pair_is_a_character(client: TestClient) -> None:
