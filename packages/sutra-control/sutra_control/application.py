@@ -100,8 +100,15 @@ def _watch(settings: Settings, environment: Environment, clock: Callable[[], flo
 def _origins(environment: Environment) -> frozenset[str]:
     origins = [origin.strip() for origin in environment.text("SUTRA_CONTROL_ORIGINS").split(",") if origin.strip()]
     for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+        if not _is_origin(origin):
             message = f"SUTRA_CONTROL_ORIGINS: {origin!r} is no origin; write it like https://control.example.org"
             raise SettingError(message)
     return frozenset(origins)
+
+
+def _is_origin(origin: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and origin == f"{parts.scheme}://{parts.netloc}"

@@ -225,8 +225,10 @@ def test_sessions_are_bounded_by_edition(stack: Stack, edition: str) -> None:
         ("SUTRA_CONTROL_SECURE_COOKIE", "perhaps"),
         ("SUTRA_CONTROL_ORIGINS", "control.example.org"),
         ("SUTRA_CONTROL_ORIGINS", "https://control.example.org/"),
+        ("SUTRA_CONTROL_ORIGINS", "https://[::1"),
         ("SUTRA_CONTROL_PAGE", "/nowhere"),
         ("NLG_URL", "nonsense"),
+        ("NLG_URL", "http://host:abc"),
         ("SUTRA_CONTROL_EVERY_SECONDS", "1"),
     ],
 )

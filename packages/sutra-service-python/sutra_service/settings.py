@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 EDITIONS = ("simple", "community", "enterprise")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -38,10 +39,20 @@ class Environment:
     def url(self, name: str, default: str) -> str:
         """The value of `name` as an http or https address, without a slash at its end."""
         value = self.text(name, default).rstrip("/")
-        scheme, separator, rest = value.partition("://")
-        if scheme not in ("http", "https") or not separator or not rest:
+        if not _is_address(value):
             raise SettingError(f"{name}={value!r} is not an address; write it like http://host:port")
         return value
+
+
+def _is_address(value: str) -> bool:
+    # What passes here but cannot be parsed would fail in every call instead.
+    try:
+        parts = urlsplit(value)
+        # Reading the port is what finds it to be none.
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and value.isascii()
 
 
 @dataclass(frozen=True)

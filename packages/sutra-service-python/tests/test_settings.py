@@ -33,10 +33,27 @@ def test_an_empty_variable_is_not_set() -> None:
     assert Settings.read(Environment({"PORT": " ", "SUTRA_EDITION": ""}), "sutra-x", 5).port == 5
 
 
-@pytest.mark.parametrize("value", ["storage:50051", "ftp://x", "http://"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "storage:50051",
+        "ftp://x",
+        "http://",
+        "http://:80",
+        "http://host:abc",
+        "http://host:99999",
+        "http://[::1",
+        "http://höst:1",
+    ],
+)
 def test_an_address_has_to_be_one(value: str) -> None:
     with pytest.raises(SettingError, match="STORAGE_URL"):
         Environment({"STORAGE_URL": value}).url("STORAGE_URL", "http://x")
+
+
+@pytest.mark.parametrize("value", ["http://storage", "http://[::1]:50051", "https://a.b:443/below"])
+def test_what_an_address_may_be(value: str) -> None:
+    assert Environment({"U": value}).url("U", "http://x") == value
 
 
 def test_an_address_loses_its_last_slash() -> None:
