@@ -38,7 +38,8 @@ def read_health(name: str, variable: str, status: int, content: bytes, ms: float
     """What the `/health` of service `name` means; `variable` is where its address stands."""
     try:
         health = json.loads(content)
-    except ValueError:
+    # Brackets within brackets, some thousands deep, are JSON too.
+    except (ValueError, RecursionError):
         health = None
     if not isinstance(health, dict):
         return Look("failed", f"answered {status} with something that is no health report; see {variable}", ms)

@@ -30,6 +30,7 @@ def test_a_healthy_service() -> None:
         (200, {"status": "ok", "service": "api"}, "mistaken", "correct NLG_URL"),
         (200, b"<html>", "failed", "no health report"),
         (200, b"\xff", "failed", "no health report"),
+        (200, b"[" * 50_000, "failed", "no health report"),
         (200, [], "failed", "NLG_URL"),
         (404, {"error": {"code": "not_found", "message": "m"}}, "not_ready", "404"),
     ],
