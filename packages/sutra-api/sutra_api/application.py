@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Security
@@ -87,7 +88,7 @@ def _routes(edition: str, limits: Limits, hybrid: Dependency, storage: Dependenc
             raise _beyond("body.texts", f"{len(request.texts)} texts", f"{limits.max_texts}", edition)
         for index, text in enumerate(request.texts):
             _no_longer(f"body.texts[{index}]", text, limits.max_text_characters, edition)
-        return _object(hybrid, await hybrid.call("POST", "/learn", {"texts": request.texts}))
+        return _object(hybrid, await _ask(hybrid, "/learn", {"texts": request.texts}))
 
     @router.post("/query")
     async def query(request: QueryRequest) -> QueryReply:
@@ -95,7 +96,7 @@ def _routes(edition: str, limits: Limits, hybrid: Dependency, storage: Dependenc
         _no_longer("body.question", request.question, limits.max_question_characters, edition)
         if request.limit > limits.max_citations:
             raise _beyond("body.limit", f"{request.limit}", f"{limits.max_citations}", edition)
-        answer = await hybrid.call("POST", "/query", {"question": request.question, "limit": request.limit})
+        answer = await _ask(hybrid, "/query", {"question": request.question, "limit": request.limit})
         try:
             return QueryReply.model_validate(answer)
         except ValidationError:
@@ -111,6 +112,18 @@ def _routes(edition: str, limits: Limits, hybrid: Dependency, storage: Dependenc
         )
 
     return router
+
+
+async def _ask(hybrid: Dependency, path: str, body: Any) -> Any:
+    """What hybrid answers. What it has against the texts or the question is the caller's to know, in its words."""
+    try:
+        return await hybrid.call("POST", path, body, passes_blame=True)
+    except ServiceError as error:
+        # hybrid has this route, whatever was asked.
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            message = f"what answers as hybrid is another service ({error.detail}); correct HYBRID_URL"
+            raise ServiceError(502, "hybrid_failed", message, neighbour_status=404) from None
+        raise
 
 
 def _no_longer(field: str, text: str, most: int, edition: str) -> None:

@@ -185,6 +185,30 @@ def test_an_answer_that_cannot_be_understood(door: Door, content: Any) -> None:
         assert code(client.post("/api/query", json={"question": "a"})) == (502, "hybrid_failed")
 
 
+@pytest.mark.parametrize("path", ["learn", "query"])
+def test_what_hybrid_has_against_a_request_is_passed_on(door: Door, path: str) -> None:
+    refusal = {"error": {"code": "beyond_limit", "message": "texts[0] is 70000 bytes long"}}
+    door.hybrid.replies[f"POST /{path}"] = (422, refusal)
+    with door.open() as client:
+        answer = client.post(f"/api/{path}", json={"texts": ["a"]} if path == "learn" else {"question": "a"})
+    assert (answer.status_code, answer.json()) == (422, refusal)
+
+
+def test_another_service_in_hybrids_place_is_not_the_callers_fault(door: Door) -> None:
+    refusal = {"error": {"code": "not_found", "message": "there is no /query here"}}
+    door.hybrid.replies["POST /query"] = (404, refusal)
+    with door.open() as client:
+        answer = client.post("/api/query", json={"question": "a"})
+    assert code(answer) == (502, "hybrid_failed")
+    assert "HYBRID_URL" in answer.json()["error"]["message"]
+
+
+def test_a_storage_that_blames_the_door_is_not_the_callers_fault(door: Door) -> None:
+    door.storage.replies["GET /v1/stats"] = (404, {"error": {"code": "not_found", "message": "m"}})
+    with door.open() as client:
+        assert code(client.get("/api/stats")) == (502, "storage_failed")
+
+
 def test_a_failing_storage(door: Door) -> None:
     door.storage.replies["GET /v1/stats"] = (500, {"error": {"code": "disk_full", "message": "no space"}})
     with door.open() as client:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from logging import getLogger
 from typing import Any
 
@@ -18,15 +19,16 @@ KEEP_ALIVE_S = 4.0
 PROBE_DEADLINE_S = 2.0
 PROBE_EVERY_S = 10.0
 MAX_REPLY_BYTES = 16 * 1024 * 1024
-# What the other side says about the caller's own request is passed on in its words.
-CALLERS_FAULTS = (400, 404, 413, 422)
+# With these the other side blames the request.
+BLAME = (400, 404, 413, 422)
 
 
 class Dependency:
     """A JSON service at `url`, called within `deadline_s` seconds in all.
 
     `variable` is the environment variable that holds the address; errors name it as remedy.
-    `state` is what the last call or probe found: unknown, ok, unreachable, timeout or failed.
+    `state` is what the last call or probe found: ok; not_ready (it answered 503, or a probe anything but success);
+    unreachable; timeout (no answer in time, or its answer 504); failed; unknown before the first.
     """
 
     def __init__(
@@ -47,25 +49,25 @@ class Dependency:
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
 
-    async def call(self, method: str, path: str, body: Any = None) -> Any:
+    async def call(self, method: str, path: str, body: Any = None, *, passes_blame: bool = False) -> Any:
         """The JSON that the service answers to `method` on `path`.
 
-        Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout,
-        502 NAME_failed, or the service's own error where it blames the request.
+        Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout, 502 NAME_failed. Where the
+        service answered, `neighbour_status` is its status. `passes_blame` is for a request that is the caller's own:
+        then the service's 400, 404, 413 or 422 is raised as it came. Otherwise whoever called here is not to blame
+        for what this service made of it, and it is a 502 too.
         """
         status, content = await self.exchange(method, path, body)
         try:
             answer = json.loads(content)
-        except ValueError:
-            raise self._failed(f"answered {status} with something that is not JSON") from None
-        if status < 300:  # noqa: PLR2004 - HTTP's own number
+        # Brackets within brackets, some thousands deep, are JSON too.
+        except (ValueError, RecursionError):
+            if status < HTTPStatus.MULTIPLE_CHOICES:
+                raise self._failed(f"answered {status} with something that is not JSON", status) from None
+            answer = None
+        if status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        code, message = _error_of(answer)
-        if status in CALLERS_FAULTS and code:
-            raise ServiceError(status, code, message)
-        if status == 503:  # noqa: PLR2004
-            raise ServiceError(503, f"{self.name}_not_ready", f"{self.name} is not ready: {message}; try again", RETRY)
-        raise self._failed(f"answered {status} {code}: {message}")
+        raise self._refusal(status, *_error_of(answer), passes_blame=passes_blame)
 
     def refresh(self) -> str:
         """The last known state; starts a probe in the background if that is too long ago."""
@@ -89,7 +91,7 @@ class Dependency:
         except ServiceError as error:
             logger.debug("probe of %s: %s", self.name, error.detail)
         else:
-            self.state = "ok" if status < 300 else "not_ready"  # noqa: PLR2004
+            self.state = "ok" if status < HTTPStatus.MULTIPLE_CHOICES else "not_ready"
 
     async def exchange(
         self,
@@ -123,7 +125,7 @@ class Dependency:
             raise ServiceError(503, f"{self.name}_unreachable", message, RETRY) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise self._failed(f"broke off its answer ({type(error).__name__})") from None
-        self.state = "ok"
+        self.state = STATES.get(result[0], "failed" if result[0] >= HTTPStatus.INTERNAL_SERVER_ERROR else "ok")
         return result
 
     async def _send(
@@ -144,12 +146,29 @@ class Dependency:
                     raise self._failed(f"answered with more than {max_bytes} bytes")
             return response.status, bytes(received)
 
-    def _failed(self, what: str) -> ServiceError:
+    def _refusal(self, status: int, code: str, message: str, *, passes_blame: bool) -> ServiceError:
+        """The error to raise for an answer that is not a success."""
+        if passes_blame and status in BLAME and code:
+            return ServiceError(status, code, message, neighbour_status=status)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            said = f"{self.name} is not ready: {message}; try again"
+            return ServiceError(503, f"{self.name}_not_ready", said, RETRY, neighbour_status=status)
+        if status == HTTPStatus.GATEWAY_TIMEOUT:
+            said = f"{self.name} at {self._url} waited too long for another service: {message}; try again"
+            return ServiceError(504, f"{self.name}_timeout", said, neighbour_status=status)
+        return self._failed(f"answered {f'{status} {code}'.rstrip()}: {message}", status)
+
+    def _failed(self, what: str, status: int | None = None) -> ServiceError:
         self.state = "failed"
-        return ServiceError(502, f"{self.name}_failed", f"{self.name} at {self._url} {what}; its log says why")
+        message = f"{self.name} at {self._url} {what}; its log says why"
+        if status in BLAME:
+            message += f", or {self._variable} is the address of another service"
+        return ServiceError(502, f"{self.name}_failed", message, neighbour_status=status)
 
 
 RETRY = {"Retry-After": "5"}
+# What a status says of the service. With any other below 500 it works: what it thinks of a request is another matter.
+STATES = {HTTPStatus.SERVICE_UNAVAILABLE: "not_ready", HTTPStatus.GATEWAY_TIMEOUT: "timeout"}
 
 
 def _error_of(answer: Any) -> tuple[str, str]:

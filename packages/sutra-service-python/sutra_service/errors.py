@@ -41,11 +41,23 @@ class ErrorReply(BaseModel):
 
 
 class ServiceError(HTTPException):
-    """An error to answer with. `message` says what is wrong, where, and what to do about it."""
+    """An error to answer with. `message` says what is wrong, where, and what to do about it.
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `neighbour_status` is what another service answered, where that is why; else none.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        neighbour_status: int | None = None,
+    ) -> None:
         super().__init__(status, message, dict(headers) if headers else None)
         self.code = code
+        self.neighbour_status = neighbour_status
 
 
 def reply(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

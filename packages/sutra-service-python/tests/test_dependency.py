@@ -50,9 +50,17 @@ def test_a_fake_that_answers_by_what_was_sent(fake: fake_service.FakeService) ->
         (200, b"<html>", 502, "hybrid_failed", "not JSON"),
         (500, {"error": {"code": "internal_error", "message": "m"}}, 502, "hybrid_failed", "500 internal_error"),
         (503, {"error": {"code": "starting", "message": "loading"}}, 503, "hybrid_not_ready", "loading"),
-        (422, {"error": {"code": "invalid_request", "message": "texts: empty"}}, 422, "invalid_request", "texts"),
-        (404, {"detail": "no"}, 502, "hybrid_failed", "404"),
-        (401, {"error": {"code": "unauthorized", "message": "m"}}, 502, "hybrid_failed", "401"),
+        (503, b"<html>", 503, "hybrid_not_ready", "no reason"),
+        (504, {"error": {"code": "nlg_timeout", "message": "nlg hangs"}}, 504, "hybrid_timeout", "nlg hangs"),
+        (504, b"<html>", 504, "hybrid_timeout", "no reason"),
+        (404, {"detail": "no"}, 502, "hybrid_failed", "404: it gave no reason"),
+        (401, {"error": {"code": "unauthorized", "message": "m"}}, 502, "hybrid_failed", "401 unauthorized: m"),
+        (400, {"error": {"code": "invalid_json", "message": "m"}}, 502, "hybrid_failed", "400 invalid_json: m"),
+        (404, {"error": {"code": "not_found", "message": "m"}}, 502, "hybrid_failed", "HYBRID_URL"),
+        (413, {"error": {"code": "body_too_large", "message": "m"}}, 502, "hybrid_failed", "413 body_too_large: m"),
+        (422, {"error": {"code": "invalid_request", "message": "m"}}, 502, "hybrid_failed", "422 invalid_request: m"),
+        (200, b"[" * 50_000, 502, "hybrid_failed", "not JSON"),
+        (500, b"[" * 50_000, 502, "hybrid_failed", "500: it gave no reason"),
     ],
 )
 def test_an_error_says_who_and_why(
@@ -60,13 +68,41 @@ def test_an_error_says_who_and_why(
 ) -> None:
     fake.replies["GET /x"] = (status, content)
     error, _ = use(fake.url, lambda hybrid: hybrid.call("GET", "/x"))
-    assert (error.status_code, error.code) == (expected, code)
+    assert (error.status_code, error.code, error.neighbour_status) == (expected, code, status)
     assert words in error.detail
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+def test_blame_is_passed_on_where_the_request_is_the_callers_own(fake: fake_service.FakeService, status: int) -> None:
+    fake.replies["GET /x"] = (status, {"error": {"code": "its_code", "message": "in its words"}})
+    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", passes_blame=True))
+    assert (error.status_code, error.code, error.detail) == (status, "its_code", "in its words")
+    assert (error.neighbour_status, state) == (status, "ok")
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [(401, {"error": {"code": "unauthorized", "message": "m"}}), (404, {"detail": "no"}), (422, b"<html>")],
+)
+def test_no_other_blame_is_passed_on(fake: fake_service.FakeService, status: int, content: Any) -> None:
+    fake.replies["GET /x"] = (status, content)
+    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", passes_blame=True))
+    assert (error.status_code, error.code, state) == (502, "hybrid_failed", "failed")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(200, "ok"), (404, "ok"), (500, "failed"), (502, "failed"), (503, "not_ready"), (504, "timeout")],
+)
+def test_the_state_follows_from_the_status(fake: fake_service.FakeService, status: int, state: str) -> None:
+    fake.replies["GET /x"] = (status, {})
+    assert use(fake.url, lambda hybrid: hybrid.exchange("GET", "/x")) == ((status, b"{}"), state)
 
 
 def test_nobody_listens() -> None:
     error, state = use(fake_service.closed_url(), lambda hybrid: hybrid.call("GET", "/x"))
     assert (error.status_code, error.code, state) == (503, "hybrid_unreachable", "unreachable")
+    assert error.neighbour_status is None
     assert "HYBRID_URL" in error.detail
 
 
