@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -56,7 +56,7 @@ class BodyLimit:
 
 
 class JsonRoute(APIRoute):
-    """A route that answers 415 to a body that does not say it is JSON, and 422 to one with texts that are none."""
+    """A route whose body says it is JSON (or 415), is UTF-8 (or 400) and holds texts that can be sent on (or 422)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler behind a check of the content type."""
@@ -72,11 +72,28 @@ class JsonRoute(APIRoute):
             if not is_json and not (empty and not streamed):
                 message = f"a body of type {kind or 'unknown'!r} is not understood; send Content-Type: application/json"
                 raise ServiceError(415, "unsupported_media_type", message)
-            if HALF_PAIR.search(await request.body()):
-                refuse_half_pairs(await request.body())
+            try:
+                body = await request.body()
+            except ClientDisconnect:
+                # Nobody is left to read this.
+                raise ServiceError(400, "incomplete_body", "the connection was closed within the body") from None
+            refuse_other_encodings(body)
+            if HALF_PAIR.search(body):
+                refuse_half_pairs(body)
             return await handler(request)
 
         return checked
+
+
+def refuse_other_encodings(body: bytes) -> None:
+    """Raise 400 for what is not UTF-8: Python would read UTF-16 and UTF-32 too, and halves of pairs as three bytes."""
+    try:
+        if json.detect_encoding(body).startswith("utf-8"):
+            body.decode()
+            return
+    except UnicodeDecodeError:
+        pass
+    raise ServiceError(400, "invalid_json", "the body is not UTF-8; send JSON in UTF-8")
 
 
 def refuse_half_pairs(body: bytes) -> None:

@@ -165,6 +165,53 @@ def test_a_whole_surrogate_pair_is_a_character(client: TestClient) -> None:
     assert client.post("/items", **body).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"texts": ["\xed\xa0\x80"]}',
+        b'{"texts": ["\xff"]}',
+        '{"texts": ["\\ud83d"]}'.encode("utf-16"),
+        '{"texts": ["\\ud83d"]}'.encode("utf-16-le"),
+        '{"texts": ["\\ud83d"]}'.encode("utf-16-be"),
+        '{"texts": ["a"]}'.encode("utf-32"),
+        '{"texts": ["a"]}'.encode("utf-32-le"),
+    ],
+)
+def test_a_body_is_utf_8_and_nothing_else(client: TestClient, body: bytes) -> None:
+    answer = client.post("/items", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+    assert "not UTF-8" in answer.json()["error"]["message"]
+
+
+def test_a_byte_order_mark_of_utf_8_is_no_harm(client: TestClient) -> None:
+    body = '{"texts": ["ä"]}'.encode("utf-8-sig")
+    assert client.post("/items", content=body, headers={"Content-Type": "application/json"}).json() == 1
+
+
+def test_a_client_that_closes_within_its_body_is_no_error_of_the_service() -> None:
+    parts: list[Message] = [
+        {"type": "http.request", "body": b'{"texts"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/items",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"100")],
+    }
+    # What is raised from here, uvicorn logs as an exception in the application.
+    asyncio.run(build().app(scope, receive, send))
+    assert parts == []
+
+
 def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
     taken = 0
     answers: list[Message] = []
