@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 GRACE_S = 8
 
 
-def run(load: "Callable[[], tuple[Read, Create]]") -> None:
+def run(load: "Callable[[], tuple[Read, Create]]") -> NoReturn:
     """Serve until SIGTERM or SIGINT, then exit: 0 stopped, 1 the start failed, 2 a setting is wrong.
 
     A start that fails by StartError goes on serving, not ready.
@@ -30,7 +31,16 @@ def run(load: "Callable[[], tuple[Read, Create]]") -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    sys.exit(_serve(*load()))
+    _end(_serve(*load()))
+
+
+def _end(code: int) -> NoReturn:
+    """Exit without a wait for threads: one that loads a model or computes cannot be told to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may be gone.
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -38,7 +48,9 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def _serve(read: "Read", create: "Create") -> int:
-    import uvicorn  # noqa: PLC0415 - after the signal handlers, see run()
+    import asyncio  # noqa: PLC0415 - after the signal handlers, see run()
+
+    import uvicorn  # noqa: PLC0415
 
     from sutra_service import logs  # noqa: PLC0415
     from sutra_service.settings import Environment, SettingError  # noqa: PLC0415
@@ -70,8 +82,12 @@ def _serve(read: "Read", create: "Create") -> int:
         server.should_exit = True
 
     app.state.readiness.on_failure = stop
-    # uvicorn raises the signal again once it has stopped; that must not look like a crash.
+    # Until uvicorn's own handlers stand, and once more when it has stopped: it raises the signal again, and that must
+    # not look like a crash.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    server.run()
+        signal.signal(number, lambda *_: stop())
+    # Not server.run() or asyncio.run(): they end with a wait for the threads of the loop, see _end().
+    # By SystemExit uvicorn says that it could not start; it has logged why.
+    with suppress(SystemExit):
+        asyncio.new_event_loop().run_until_complete(server.serve())
     return 0 if app.state.readiness.stays and server.started else 1

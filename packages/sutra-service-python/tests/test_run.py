@@ -1,0 +1,107 @@
+"""The entry, as a container runs it: one process, its output and its signals."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+# Far beyond what a stop takes; it only keeps a test that fails from waiting for ever.
+GUARD_S = 60
+
+SERVICE = """
+import asyncio, signal, threading
+import uvicorn
+from sutra_service.application import create_app
+from sutra_service.run import run
+from sutra_service.settings import Settings
+
+async def start():
+    {start}
+
+{more}
+run(lambda: (
+    lambda environment: Settings.read(environment, "sutra-x", 0),
+    lambda settings, environment: create_app(settings, title="X", max_body_bytes=1000, start=start),
+))
+"""
+
+# A thread that nobody can end, as one that loads a checkpoint.
+STUCK = "await asyncio.to_thread(threading.Event().wait)"
+
+SIGNAL_BEFORE_HANDLERS = """
+serve = uvicorn.Server.serve
+
+async def late(self):
+    signal.raise_signal(signal.SIGTERM)
+    await serve(self)
+
+uvicorn.Server.serve = late
+"""
+
+
+@contextmanager
+def service(start: str = "pass", more: str = "", **variables: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVICE.format(start=start, more=more)],
+        env={"PYTHONPATH": ":".join(sys.path), "HOST": "127.0.0.1", "PORT": "0", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stdout is not None
+    assert any(words in json.loads(line)["message"] for line in process.stdout)
+
+
+@pytest.mark.parametrize("start", ["pass", STUCK])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_whatever_its_threads_do(start: str, number: signal.Signals) -> None:
+    with service(start) as process:
+        wait_for(process, "running on")
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=GUARD_S)
+    assert (process.returncode, errors) == (0, "")
+    assert "Finished server process" in output, "the last lines of the log are written"
+
+
+def test_a_signal_that_comes_before_the_servers_own_handlers() -> None:
+    with service(more=SIGNAL_BEFORE_HANDLERS) as process:
+        process.communicate(timeout=GUARD_S)
+    assert process.returncode == 0
+
+
+def test_a_start_that_fails_ends_it() -> None:
+    with service("raise OSError('no model')") as process:
+        output, _ = process.communicate(timeout=GUARD_S)
+    assert process.returncode == 1
+    assert "no model" in output
+
+
+def test_a_port_that_is_taken_ends_it_while_the_start_goes_on() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        service(STUCK, PORT=str(taken.getsockname()[1])) as process,
+    ):
+        output, _ = process.communicate(timeout=GUARD_S)
+    assert process.returncode == 1
+    assert "address already in use" in output
+
+
+def test_a_wrong_setting_is_said_and_nothing_starts() -> None:
+    with service(SUTRA_EDITION="pro") as process:
+        output, errors = process.communicate(timeout=GUARD_S)
+    assert (process.returncode, output) == (2, "")
+    assert "SUTRA_EDITION='pro'" in errors
+    assert "Traceback" not in errors
