@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import PASSWORD
 from sutra_service.settings import Environment, SettingError
 
 from sutra_control import users
@@ -48,6 +49,27 @@ def test_a_name_that_nobody_has_takes_as_long(entry: str, monkeypatch: pytest.Mo
     assert tried == [2**14, 2**14]
 
 
+def test_every_name_takes_as_long_where_entries_differ(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = read(f"{entry},bert:scrypt$32768$8$1${SALT}${DIGEST},cora:scrypt$16384$8$2${SALT}${DIGEST}")
+    tried: list[tuple[int, ...]] = []
+    monkeypatch.setattr(users, "_scrypt", lambda _p, *work: tried.append(work[:3]) or b"\x01" * 32)
+    for name in ("anna", "bert", "cora", "nobody"):
+        tried.clear()
+        assert not known.fits(name, "x")
+        assert sorted(tried) == [(2**14, 8, 1), (2**14, 8, 2), (2**15, 8, 1)]
+
+
+def test_only_the_own_password_fits_where_entries_differ(entry: str) -> None:
+    salt = b"s" * 16
+    strong = PasswordHash(2**15, 8, 1, salt, users._scrypt("password of bert", 2**15, 8, 1, salt))
+    known = read(f"{entry},bert:{strong.entry()}")
+    assert known.fits("bert", "password of bert")
+    assert known.fits("anna", PASSWORD)
+    assert not known.fits("anna", "password of bert")
+    assert not known.fits("bert", PASSWORD)
+    assert not known.fits("nobody", PASSWORD)
+
+
 def test_a_password_that_utf8_cannot_hold_is_just_wrong(entry: str) -> None:
     assert not read(entry).fits("anna", "\ud800")
 
@@ -74,15 +96,22 @@ def test_no_operators() -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    ["1024$8$1", "16383$8$1", "262144$8$1", "16384$4$1", "16384$8$0", "16384$8$5", "131072$16$1", "0$8$1"],
+    ["1024$8$1", "16383$8$1", "131072$8$1", "65536$9$1", "16384$4$1", "16384$8$0", "16384$8$5", "131072$16$1", "0$8$1"],
 )
 def test_parameters_that_are_too_weak_or_too_costly(parameters: str) -> None:
     with pytest.raises(SettingError, match="parameters that are not taken"):
         read(f"anna:scrypt${parameters}${SALT}${DIGEST}")
 
 
-def test_stronger_parameters_are_taken() -> None:
-    assert read(f"anna:scrypt$65536$8$2${SALT}${DIGEST}")
+@pytest.mark.parametrize("parameters", [f"{users.MOST_COST}$8$4", "16384$32$1"])
+def test_stronger_parameters_are_taken_and_can_be_computed(parameters: str) -> None:
+    assert not read(f"anna:scrypt${parameters}${SALT}${DIGEST}").fits("anna", "x")
+
+
+def test_the_error_offers_what_can_be_used() -> None:
+    with pytest.raises(SettingError, match=f"from {users.LEAST_COST} to {users.MOST_COST}, R at least {users.BLOCK}"):
+        read(f"anna:scrypt$1024$8$1${SALT}${DIGEST}")
+    assert 128 * users.MOST_COST * users.BLOCK == users.MOST_MEMORY
 
 
 @pytest.mark.parametrize("wrong", ["plain", "bert:plain", "bert:scrypt$16384$8$1$short$short", f"bert:{'0' * 64}"])
