@@ -80,7 +80,8 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     app.include_router(status_routes(settings.edition, status, watch))
     app.routes.extend(page.routes(files))
     app.add_middleware(Gate, sessions=sessions, origins=_origins(environment), can_sign_in=lambda: sign_in.is_possible)
-    app.add_middleware(SecurityHeaders)
+    # Around the whole, not app.add_middleware: what answers an unexpected error stands outside of all that adds.
+    app.middleware_stack = SecurityHeaders(app.build_middleware_stack())
     return app
 
 
