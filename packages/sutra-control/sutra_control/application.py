@@ -20,7 +20,7 @@ from sutra_control.limits import LIMITS
 from sutra_control.routes import open_routes, session_routes, status_routes
 from sutra_control.services import PORT, SERVICE, read_services
 from sutra_control.sessions import Sessions
-from sutra_control.signin import SignIn
+from sutra_control.signin import NAMES_OF_AN_ADDRESS, SignIn
 from sutra_control.status import Status
 from sutra_control.users import Users
 from sutra_control.watch import Watch, Watched
@@ -48,12 +48,14 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         environment.integer("SUTRA_CONTROL_SESSION_HOURS", 12, 1, 7 * 24) * 3600,
         clock,
     )
-    failures = RateLimit(
-        environment.integer("SUTRA_CONTROL_FAILURES_PER_MINUTE", 5, 1, 1_000_000),
-        environment.integer("SUTRA_CONTROL_FAILURES_BURST", 5, 1, 1_000_000),
-        clock,
+    per_minute = environment.integer("SUTRA_CONTROL_FAILURES_PER_MINUTE", 5, 1, 1_000_000)
+    burst = environment.integer("SUTRA_CONTROL_FAILURES_BURST", 5, 1, 1_000_000)
+    sign_in = SignIn(
+        Users.read(environment),
+        sessions,
+        RateLimit(per_minute, burst, clock),
+        RateLimit(per_minute * NAMES_OF_AN_ADDRESS, burst * NAMES_OF_AN_ADDRESS, clock),
     )
-    sign_in = SignIn(Users.read(environment), sessions, failures)
     secure = environment.choice("SUTRA_CONTROL_SECURE_COOKIE", ("auto", "always"), "auto") == "always"
     status = Status(settings, watch, ImagesRecord(environment.text(IMAGES_VARIABLE)))
     files = page.read_page(Path(environment.text(page.VARIABLE, DEFAULT_PAGE)))

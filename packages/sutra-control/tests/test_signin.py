@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import PASSWORD, Stack, sign_in
 from starlette.testclient import TestClient
+from sutra_service import rate
 from sutra_service.settings import SettingError
 
 from sutra_control import signin
@@ -117,6 +118,36 @@ def test_failures_run_out_and_come_back(stack: Stack) -> None:
     assert refused.headers["Retry-After"] == "10"
     stack.now += 10
     assert sign_in(client) == 200
+
+
+def test_failures_of_one_do_not_lock_out_others_at_the_same_address(stack: Stack, entry: str) -> None:
+    users = f"{entry},{entry.replace('anna', 'bert')}"
+    client = stack.open(SUTRA_CONTROL_USERS=users, SUTRA_CONTROL_FAILURES_BURST="2")
+    assert [sign_in(client, "anna", "wrong") for _ in range(100)] == [401, 401] + [429] * 98
+    assert sign_in(client, "bert") == 200
+
+
+def test_failures_under_ever_other_names_run_out(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Users, "fits", lambda *_: False)
+    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="2", SUTRA_CONTROL_FAILURES_PER_MINUTE="1")
+    most = 2 * signin.NAMES_OF_AN_ADDRESS
+    assert [sign_in(client, f"name{number}") for number in range(most + 1)] == [401] * most + [429]
+    assert sign_in(client, "name0") == 429
+    stack.now += 3
+    assert sign_in(client, "another") == 401
+
+
+def test_what_is_refused_makes_nothing_forgotten(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Users, "fits", lambda *_: False)
+    monkeypatch.setattr(rate, "REMEMBERED", 3)
+    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="1", SUTRA_CONTROL_FAILURES_PER_MINUTE="1")
+    for number in range(signin.NAMES_OF_AN_ADDRESS - 1):
+        assert sign_in(client, f"name{number}") == 401
+    assert sign_in(client) == 401
+    # The address has used up all that it may; these names push anna's failure out of no table.
+    assert [sign_in(client, f"other{number}") for number in range(9)] == [429] * 9
+    stack.now += 60 / signin.NAMES_OF_AN_ADDRESS
+    assert sign_in(client) == 429
 
 
 def test_right_passwords_do_not_count_as_failures(stack: Stack) -> None:
