@@ -5,7 +5,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from logging import getLogger
 from typing import Any
@@ -41,6 +41,12 @@ class Stop:
         """Raise Stopped if the answer is not wanted any more."""
         if self.requested:
             raise Stopped
+
+    def each[T](self, items: Iterable[T]) -> Iterator[T]:
+        """The items, with a check before each."""
+        for item in items:
+            self.check()
+            yield item
 
 
 @dataclass

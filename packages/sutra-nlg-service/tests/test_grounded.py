@@ -1,5 +1,6 @@
 """A grounded answer says what the facts say, word for word, and nothing else."""
 
+import math
 import random
 import re
 import time
@@ -238,3 +239,28 @@ def test_it_stops_when_nobody_waits() -> None:
     stop.request()
     with pytest.raises(Stopped):
         answer("Is the tower red?", facts_of(FACTS), 3, stop)
+
+
+class StopAt(Stop):
+    """Nobody waits any more when it is asked for the time `look`."""
+
+    def __init__(self, look: float) -> None:
+        super().__init__()
+        self.looks = 0
+        self._look = look
+
+    @property
+    def requested(self) -> bool:
+        self.looks += 1
+        return self.looks > self._look
+
+
+def test_it_looks_at_every_sentence_whether_somebody_waits() -> None:
+    facts = facts_of(["The tower is red. " * 50])
+    to_the_end = StopAt(math.inf)
+    answer("Is the tower red?", facts, 3, to_the_end)
+    # Where it finds, weighs, rates and chooses them.
+    assert to_the_end.looks == 4 * 50
+    for look in range(to_the_end.looks):
+        with pytest.raises(Stopped):
+            answer("Is the tower red?", facts, 3, StopAt(look))

@@ -1,6 +1,6 @@
 import pytest
 
-from sutra_nlg.grounded.words import likeness, words
+from sutra_nlg.grounded.words import MOST_MARKS, beginning, likeness, words
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,29 @@ def test_endings_do_not_make_another_word(one: str, other: str, alike: bool) -> 
     first, second = words(one)[0], words(other)[-1]
     assert (likeness(first, second) > 0) is alike
     assert likeness(first, second) == likeness(second, first)
+    assert not alike or beginning(first) == beginning(second)
     assert likeness(first, first) == 1
+
+
+@pytest.mark.parametrize(
+    ("letter", "mark", "folded"),
+    [
+        ("a", "\u0951", "\u0951"),
+        ("क", "\u093c", "\u093c"),
+        ("\uff76", "\uff9e", "\u3099"),
+        ("я", "\u0d4d\u093c", "\u093c"),
+    ],
+)
+def test_a_letter_keeps_thirty_marks(letter: str, mark: str, folded: str) -> None:
+    for count in (MOST_MARKS - 1, MOST_MARKS, 8_000):
+        (word,) = words(letter + mark * (count // len(mark)))
+        assert len(word) == 1 + min(count // len(mark) * len(mark), MOST_MARKS)
+        assert word[1] == folded
+
+
+def test_a_letter_without_spaces_keeps_thirty_marks() -> None:
+    assert words("ก" + "\u0e48\u0e38" * 4_000 + "ข")[0::30] == ["ก\u0e38", "\u0e48ข"]
+
+
+def test_marks_on_letters_that_follow_each_other_all_stay() -> None:
+    assert words("क\u093c" * 100) == ["क\u093c" * 100]

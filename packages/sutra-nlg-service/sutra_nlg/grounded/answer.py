@@ -52,8 +52,8 @@ def answer(question_text: str, facts: Sequence[Fact], most: int, stop: Stop) -> 
         return GenerateReply(answer=NO_FACTS, citations=[], mode="grounded")
     question = Question(question_text)
     candidates = _candidates(question, facts, stop)
-    _rate(question, facts, candidates)
-    chosen = _choose(candidates, most)
+    _rate(question, facts, candidates, stop)
+    chosen = _choose(candidates, most, stop)
     if not chosen:
         return GenerateReply(answer=NO_ANSWER, citations=[], mode="grounded")
     numbers = _numbers(chosen)
@@ -67,21 +67,20 @@ def answer(question_text: str, facts: Sequence[Fact], most: int, stop: Stop) -> 
 def _candidates(question: Question, facts: Sequence[Fact], stop: Stop) -> list[Candidate]:
     found = []
     for fact, content in enumerate(facts):
-        stop.check()
-        for position, text in enumerate(sentences(content.text)):
+        for position, text in enumerate(stop.each(sentences(content.text))):
             found.append(Candidate(text, fact, position, question.found_in(text)))
     return found
 
 
-def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate]) -> None:
-    weights = _weights(question, candidates)
+def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate], stop: Stop) -> None:
+    weights = _weights(question, candidates, stop)
     whole = sum(weights) or 1.0
 
     def share(found: dict[int, float]) -> float:
         return sum(weights[index] * likeness for index, likeness in found.items()) / whole
 
     ranks = {fact: rank for rank, fact in enumerate(_by_score(facts))}
-    for index, candidate in enumerate(candidates):
+    for index, candidate in enumerate(stop.each(candidates)):
         around = _around(candidates, index)
         with_neighbours = share(around)
         if not with_neighbours:
@@ -98,14 +97,14 @@ def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate]
             candidate.relevance += PRIOR * (1 - ranks[candidate.fact] / len(facts))
 
 
-def _weights(question: Question, candidates: list[Candidate]) -> list[float]:
+def _weights(question: Question, candidates: list[Candidate], stop: Stop) -> list[float]:
     """The terms' weights: the rarer among the sentences, the more.
 
     One that no sentence has weighs somewhat more than the rarest that one has: so half of two words is not enough, yet
     facts that are all about a thing still answer a question that calls what happened to it by another word.
     """
     counts: Counter[int] = Counter()
-    for candidate in candidates:
+    for candidate in stop.each(candidates):
         counts.update(candidate.found.keys())
     rarity = {index: math.log(1 + (len(candidates) + 1) / (count + 0.5)) for index, count in counts.items()}
     absent = ABSENT * max(rarity.values(), default=1.0)
@@ -126,11 +125,11 @@ def _by_score(facts: Sequence[Fact]) -> Iterator[int]:
     return iter(sorted(range(len(facts)), key=lambda fact: -facts[fact].score))
 
 
-def _choose(candidates: list[Candidate], most: int) -> list[Candidate]:
+def _choose(candidates: list[Candidate], most: int, stop: Stop) -> list[Candidate]:
     """The best sentences without repetition: the best fact's first, and each fact's in its own order."""
     ranked = sorted((one for one in candidates if one.relevance >= ENOUGH), key=lambda one: -one.relevance)
     chosen: list[Candidate] = []
-    for candidate in ranked:
+    for candidate in stop.each(ranked):
         if len(chosen) == most or candidate.relevance < CLOSE * ranked[0].relevance:
             break
         candidate.words = frozenset(words.words(candidate.text))

@@ -12,6 +12,8 @@ SHORT = 0.5
 SHORT_LENGTH = 3
 # Two letters of a syllabary are mostly an ending.
 SYLLABLES = 0.5
+# Of a longer question the most telling words count. A sentence is too short to hold nearly half of more.
+MOST_TERMS = 64
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Question:
     def __init__(self, text: str) -> None:
         self.holds_what_is_asked = hint_of(text)
         self.terms = _terms(text)
+        self._beginnings: dict[str, list[int]] = {}
+        for index, term in enumerate(self.terms):
+            self._beginnings.setdefault(words.beginning(term.word), []).append(index)
         self._known: dict[str, tuple[tuple[int, float], ...]] = {}
 
     def found_in(self, text: str) -> dict[int, float]:
@@ -40,7 +45,8 @@ class Question:
 
     def _fits(self, word: str) -> tuple[tuple[int, float], ...]:
         if word not in self._known:
-            likenesses = ((index, words.likeness(term.word, word)) for index, term in enumerate(self.terms))
+            near = self._beginnings.get(words.beginning(word), ())
+            likenesses = ((index, words.likeness(self.terms[index].word, word)) for index in near)
             self._known[word] = tuple((index, likeness) for index, likeness in likenesses if likeness)
         return self._known[word]
 
@@ -61,4 +67,6 @@ def _terms(text: str) -> tuple[Term, ...]:
             weight = SYLLABLES
         known = terms.get(folded)
         terms[folded] = Term(folded, max(weight, known.weight if known else 0.0))
-    return tuple(terms.values())
+    # Of words that weigh alike the first; all in the order of the question.
+    most = set(sorted(terms, key=lambda word: -terms[word].weight)[:MOST_TERMS])
+    return tuple(term for word, term in terms.items() if word in most)

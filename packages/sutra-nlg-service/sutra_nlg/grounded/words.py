@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import Literal
 
 # Scripts that put no space between words, and Hangul, whose endings are glued to them: pairs of letters serve as words.
 SPACELESS = (
@@ -14,6 +15,9 @@ SIGNS = (
 INDIC = "\u0900-\u0963\u0966-\u0dff"
 WORD = re.compile(f"([{SPACELESS}]+)|((?:(?![{SPACELESS}])[^\\W_]|[{SIGNS}{INDIC}])+)")
 DROPPED = re.compile(f"[{SIGNS}]+")
+
+# Putting marks in order takes the square of their number, so no letter keeps more: Unicode's own limit for streams.
+MOST_MARKS = 30
 
 SHORTEST_STEM = 4
 # How much of the longer word two words with different endings share: `control` is not `contract`.
@@ -32,7 +36,7 @@ def words_as_written(text: str) -> list[tuple[str, str]]:
     found = []
     for match in WORD.finditer(text):
         if match[1]:
-            run = unicodedata.normalize("NFC", match[1])
+            run = _normalized("NFC", match[1])
             pairs = [run[i : i + 2] for i in range(len(run) - 1)] or [run]
             found.extend((pair, pair) for pair in pairs)
         else:
@@ -45,7 +49,7 @@ def words_as_written(text: str) -> list[tuple[str, str]]:
 def fold(word: str) -> str:
     """A word without case and accents; `y` at its end is `i`, as it becomes in `studies`."""
     if not word.isascii():
-        word = DROPPED.sub("", unicodedata.normalize("NFKD", word.casefold()))
+        word = DROPPED.sub("", _normalized("NFKD", word.casefold()))
     word = word.casefold()
     return f"{word[:-1]}i" if len(word) >= SHORTEST_STEM and word.endswith("y") else word
 
@@ -72,6 +76,25 @@ def likeness(one: str, other: str) -> float:
     return 0.0
 
 
+def beginning(word: str) -> str:
+    """What every folded word like `word` has in common with it: three letters, or all where no ending is told."""
+    return word[: SHORTEST_STEM - 1] if word.isalpha() and not is_spaceless(word) else word
+
+
 def is_spaceless(word: str) -> bool:
     """Whether a folded word is of a script without spaces."""
     return re.match(f"[{SPACELESS}]", word) is not None
+
+
+def _normalized(form: Literal["NFC", "NFKD"], text: str) -> str:
+    """A normal form of `text` without the marks that a letter has beyond MOST_MARKS."""
+    if len(text) > MOST_MARKS:
+        kept = []
+        marks = 0
+        for letter in text:
+            # What it is taken apart to counts: a half-wide Japanese sign is a letter that becomes a mark.
+            marks = marks + 1 if unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) else 0
+            if marks <= MOST_MARKS:
+                kept.append(letter)
+        text = "".join(kept)
+    return unicodedata.normalize(form, text)
