@@ -1,6 +1,7 @@
 """The application: POST /embed."""
 
 import asyncio
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ PORT = 8888
 DEFAULT_MODEL = "/opt/models/all-MiniLM-L6-v2"
 # A float32 has no more, and a number of 17 digits would be twice as long to send.
 DECIMALS = 8
+# Characters of a library's own message that `/health` repeats.
+MOST_REASON = 600
+
+logger = getLogger(__name__)
 
 
 def read_settings(environment: Environment) -> Settings:
@@ -52,6 +57,11 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
             app.state.encoder = await asyncio.to_thread(load, path, engine, threads)
         except ModelError as error:
             raise StartError(str(error)) from None
+        except Exception as error:
+            # Whatever else a damaged folder leads to would be there again after a restart.
+            logger.exception("the model could not be loaded")
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_REASON]
+            raise StartError(f"{path} cannot be loaded: {reason}; copy the folder again") from error
 
     app = create_app(
         settings,

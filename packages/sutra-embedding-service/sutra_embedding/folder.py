@@ -121,7 +121,8 @@ def _bert(path: Path, config: dict[str, Any]) -> Bert:
     file = path / "config.json"
     architecture = config.get("model_type")
     if architecture != "bert":
-        named = ", ".join(map(str, config.get("architectures") or [])) or "unnamed"
+        named = config.get("architectures") or "unnamed"
+        named = ", ".join(map(str, named)) if isinstance(named, list) else str(named)
         raise ModelError(f"{file}: architecture {architecture!r} ({named}) is unknown here; use a model of type 'bert'")
     for key, wanted in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
         if config.get(key, wanted) != wanted:
@@ -185,6 +186,10 @@ def _pooling(path: Path, config: dict[str, Any], bert: Bert) -> str:
 def _max_tokens(path: Path, given: Any, bert: Bert) -> int:
     if given is None:
         longest = _read(path, "tokenizer_config.json", optional=True).get("model_max_length", bert.positions)
+        # Where there is none, this is a number of thirty digits.
+        if not isinstance(longest, (int, float)):
+            file = path / "tokenizer_config.json"
+            raise ModelError(f"{file}: model_max_length is {longest!r} and has to be a number; copy the file again")
         given = min(longest, bert.positions)
     if not isinstance(given, int) or not 3 <= given <= bert.positions:  # noqa: PLR2004 - a token and the two around it
         raise ModelError(f"{path}: max_seq_length is {given!r} and has to lie between 3 and {bert.positions}")
@@ -201,7 +206,8 @@ def _read(path: Path, name: str, *, kind: type = dict, optional: bool = False) -
         raise ModelError(f"{path} has no {name}; mount a whole sentence-transformers folder") from None
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error.strerror}; mount the folder readable by all") from None
-    except ValueError as error:
+    # Brackets within brackets, thousands of them, end in the second.
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{file} is not JSON ({error}); copy the file again") from None
     if not isinstance(content, kind):
         raise ModelError(f"{file} is not what it should be: its JSON is a {type(content).__name__}; copy it again")

@@ -77,7 +77,7 @@ def _entries(path: Path) -> dict[str, Entry]:
         }
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}; mount the whole folder, readable by all") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} has a damaged header ({error}); {REMEDY}") from None
     end = max((entry.end for entry in entries.values()), default=LENGTH_BYTES + length)
     if end != size:

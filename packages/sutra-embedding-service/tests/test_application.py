@@ -149,6 +149,20 @@ def test_a_folder_that_cannot_be_used_is_said_and_nothing_takes_its_place(
     assert str(missing) in caplog.text
 
 
+def test_whatever_the_load_ends_with_the_service_stays_not_ready(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> None:
+        raise KeyError("of\na library")
+
+    monkeypatch.setattr(application, "load", load)
+    with service(folder) as client:
+        reason = wait(client, "failed")["reason"]
+        assert client.app.state.readiness.stays  # type: ignore[attr-defined]
+    assert f"{folder} cannot be loaded: KeyError: 'of\\na library'; copy the folder again" in reason
+    assert "Traceback" in caplog.text
+
+
 def test_a_wrong_setting(folder: Path) -> None:
     for variable in ("SUTRA_EMBEDDING_THREADS", "SUTRA_EMBEDDING_PLACES", "SUTRA_EMBEDDING_DEADLINE_SECONDS"):
         with pytest.raises(SettingError, match=variable):

@@ -11,6 +11,7 @@ import tiny
 from sutra_embedding import convert
 from sutra_embedding.encoder import load
 from sutra_embedding.errors import ModelError
+from sutra_embedding.folder import look
 
 
 def refusal(folder: Path) -> str:
@@ -33,6 +34,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     [
         ({"config": tiny.CONFIG | {"model_type": "llama"}}, "architecture 'llama' (BertModel) is unknown here"),
         ({"config": {}}, "architecture None (unnamed) is unknown"),
+        ({"config": {"model_type": "t5", "architectures": 3}}, "architecture 't5' (3) is unknown"),
         ({"config": []}, "its JSON is a list"),
         ({"config": tiny.CONFIG | {"hidden_act": "silu"}}, "hidden_act is 'silu', and only 'gelu'"),
         ({"config": tiny.CONFIG | {"position_embedding_type": "relative_key"}}, "position_embedding_type"),
@@ -51,6 +53,11 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         ({"1_Pooling/config": tiny.POOLING | {"word_embedding_dimension": 32}}, "the pooling is for 32 numbers"),
         ({"sentence_bert_config": {"max_seq_length": 17}}, "has to lie between 3 and 16"),
         ({"sentence_bert_config": {"max_seq_length": 12, "do_lower_case": True}}, "do_lower_case is not understood"),
+        (
+            {"sentence_bert_config": None, "tokenizer_config": {"model_max_length": "512"}},
+            "is '512' and has to be a number",
+        ),
+        ({"sentence_bert_config": None, "tokenizer_config": {"model_max_length": 2}}, "has to lie between 3 and 16"),
         ({"config_sentence_transformers": {"default_prompt_name": "query"}}, "wants a prompt"),
         ({"tokenizer": None}, "has no tokenizer.json"),
         ({"tokenizer": {"version": "1.0"}}, "tokenizer.json cannot be read"),
@@ -62,10 +69,17 @@ def test_descriptions_that_do_not_fit(tmp_path: Path, files: dict[str, Any], wor
     assert words in refusal(tiny.write(tmp_path / "m", **files))
 
 
-def test_a_description_that_is_no_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ['{"model_type": ', "[" * 100_000])
+def test_a_description_that_is_no_json(tmp_path: Path, content: str) -> None:
     folder = tiny.write(tmp_path / "m")
-    (folder / "config.json").write_text('{"model_type": ', encoding="utf-8")
+    (folder / "config.json").write_text(content, encoding="utf-8")
     assert "config.json is not JSON" in refusal(folder)
+
+
+def test_without_a_length_the_tokenizers_counts(tmp_path: Path) -> None:
+    for number, (given, length) in enumerate([(12, 12), (512, 16), (10**30, 16), (1e30, 16)]):
+        files: dict[str, Any] = {"sentence_bert_config": None, "tokenizer_config": {"model_max_length": given}}
+        assert look(tiny.write(tmp_path / str(number), **files)).max_tokens == length
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
@@ -93,6 +107,10 @@ def other_format(path: Path) -> None:
 
 def damaged_header(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"dtype"', b'"dtyqe"', 1))
+
+
+def brackets(path: Path) -> None:
+    path.write_bytes((100_000).to_bytes(8, "little") + b"[" * 100_000)
 
 
 def longer(path: Path) -> None:
@@ -124,6 +142,7 @@ def no_numbers(path: Path) -> None:
         (empty, "is cut off or no safetensors file: it has 0 bytes"),
         (other_format, "is cut off or no safetensors file"),
         (damaged_header, "has a damaged header"),
+        (brackets, "has a damaged header"),
         (longer, "is cut off: its header promises"),
         (without_a_tensor, "has no tensor embeddings.LayerNorm.bias"),
         (double, "is of type F64; save the model in one of F32, F16, BF16"),
