@@ -49,7 +49,7 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
     threads = environment.integer("SUTRA_EMBEDDING_THREADS", processors.usable(), 1, 256)
     line = Line(
         environment.integer("SUTRA_EMBEDDING_PLACES", 64, 1, 10_000),
-        environment.integer("SUTRA_EMBEDDING_DEADLINE_SECONDS", 30, 1, 600),
+        environment.integer("SUTRA_EMBEDDING_DEADLINE_SECONDS", 9, 1, 600),
     )
 
     async def start() -> None:

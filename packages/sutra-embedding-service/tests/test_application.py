@@ -163,6 +163,14 @@ def test_whatever_the_load_ends_with_the_service_stays_not_ready(
     assert "Traceback" in caplog.text
 
 
+def test_who_waits_is_answered_before_hybrid_leaves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[tuple[int, ...]] = []
+    monkeypatch.setattr(application, "Line", lambda *arguments: lines.append(arguments))
+    service(folder)
+    service(folder, SUTRA_EMBEDDING_PLACES="5", SUTRA_EMBEDDING_DEADLINE_SECONDS="600")
+    assert lines == [(64, 9), (5, 600)]
+
+
 def test_a_wrong_setting(folder: Path) -> None:
     for variable in ("SUTRA_EMBEDDING_THREADS", "SUTRA_EMBEDDING_PLACES", "SUTRA_EMBEDDING_DEADLINE_SECONDS"):
         with pytest.raises(SettingError, match=variable):
