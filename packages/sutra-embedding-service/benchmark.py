@@ -39,8 +39,7 @@ def main(folder: Path, rounds: int) -> int:
     encoder = server.encoder
     loop = asyncio.new_event_loop()
     line = Line(1, 60)
-    (prepared,) = encoder.split([SENTENCE])
-    ids = np.array(prepared.inputs)
+    ids = np.array([text.ids for text in encoder.tokenize([SENTENCE])])
     inputs = {graph.IDS: ids, graph.MASK: np.ones_like(ids)}
 
     def service() -> None:

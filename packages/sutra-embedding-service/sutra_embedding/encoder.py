@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sutra_embedding.batches import batches
 from sutra_embedding.folder import look
 
 ENGINES = ("onnx", "torch")
@@ -16,11 +17,19 @@ type Vectors = Any
 
 
 @dataclass(frozen=True)
+class Tokenized:
+    """A text, and the ids of its tokens, cut to the model's length."""
+
+    text: str
+    ids: list[int]
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Texts of one request that are computed together: `indexes` says which, `inputs` is the engine's own."""
+    """Texts of one request that are computed together, the one of most tokens first; `indexes` says which they are."""
 
     indexes: list[int]
-    inputs: Any
+    texts: list[Tokenized]
 
 
 class Encoder(Protocol):
@@ -29,11 +38,17 @@ class Encoder(Protocol):
     name: str
     dimension: int
 
-    def split(self, texts: list[str]) -> list[Batch]:
-        """The texts as batches, each short enough to let other requests in between."""
+    def tokenize(self, texts: list[str]) -> list[Tokenized]:
+        """The texts with their tokens."""
 
     def run(self, batch: Batch) -> Vectors:
         """The vectors of a batch, in the order of its indexes."""
+
+
+def split(texts: list[Tokenized]) -> list[Batch]:
+    """The texts in batches of like length, each short enough to let other requests in between."""
+    groups = batches([len(text.ids) for text in texts])
+    return [Batch(indexes, [texts[index] for index in indexes]) for indexes in groups]
 
 
 def load(path: Path, engine: str, threads: int) -> Encoder:

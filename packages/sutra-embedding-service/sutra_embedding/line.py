@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from sutra_service.errors import ServiceError
 
-from sutra_embedding.encoder import Batch, Encoder, Vectors
+from sutra_embedding.batches import portions
+from sutra_embedding.encoder import Batch, Encoder, Tokenized, Vectors, split
 
 RETRY = {"Retry-After": "1"}
 # A text of so many characters takes a few milliseconds, and the way to another thread and back a sixth of that.
@@ -14,7 +15,7 @@ SHORT = 256
 
 
 class Line:
-    """Requests take turns by the batch, so that a short one does not wait for all of a long one.
+    """Requests take turns by portions to tokenize and by batches: a short one does not wait for all of a long one.
 
     At most `places` requests are in the line; one that is not done within `deadline_s` seconds leaves it. While nobody
     else is there, one text of at most `short` characters is computed at once, on the event loop itself.
@@ -33,7 +34,7 @@ class Line:
         if self._taken >= self._places:
             raise self._overloaded(f"{self._taken} requests are waiting")
         if not self._taken and len(texts) == 1 and len(texts[0]) <= self._short:
-            return _begin(encoder, texts)[1]
+            return _begin(encoder, [], texts)[1]
         self._taken += 1
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -45,7 +46,11 @@ class Line:
 
     async def _compute(self, encoder: Encoder, texts: list[str]) -> Vectors:
         loop = asyncio.get_running_loop()
-        batches, first = await loop.run_in_executor(self._worker, _begin, encoder, texts)
+        *early, last = portions(texts)
+        tokenized: list[Tokenized] = []
+        for portion in early:
+            tokenized += await loop.run_in_executor(self._worker, encoder.tokenize, portion)
+        batches, first = await loop.run_in_executor(self._worker, _begin, encoder, tokenized, last)
         if len(batches) == 1:
             return first[np.argsort(batches[0].indexes)]
         vectors = np.empty((len(texts), encoder.dimension), np.float32)
@@ -58,7 +63,7 @@ class Line:
         return ServiceError(503, "overloaded", f"too much to do: {why}; send less at a time and try again", RETRY)
 
 
-def _begin(encoder: Encoder, texts: list[str]) -> tuple[list[Batch], Vectors]:
-    # In one go, since most requests are one batch.
-    batches = encoder.split(texts)
+def _begin(encoder: Encoder, tokenized: list[Tokenized], last: list[str]) -> tuple[list[Batch], Vectors]:
+    # In one go, since most requests are one portion and one batch.
+    batches = split(tokenized + encoder.tokenize(last))
     return batches, encoder.run(batches[0])

@@ -6,8 +6,7 @@ import numpy as np
 import onnxruntime
 
 from sutra_embedding import graph
-from sutra_embedding.batches import batches
-from sutra_embedding.encoder import TRIAL, Batch
+from sutra_embedding.encoder import TRIAL, Batch, split
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import CONVERTED, ModelFolder, weights
 from sutra_embedding.tokens import Tokens
@@ -27,21 +26,15 @@ class OnnxEncoder:
     def __init__(self, folder: ModelFolder, threads: int) -> None:
         self.name = folder.name
         self.dimension = folder.bert.hidden
-        self._tokens = Tokens(folder)
+        self.tokenize = Tokens(folder).of
         self.session = _session(folder, threads)
-        (trial,) = self.split([TRIAL])
+        (trial,) = split(self.tokenize([TRIAL]))
         if not np.isfinite(self.run(trial)).all():
             raise ModelError(f"{folder.path}: the model gives no numbers; its weights are damaged, copy them again")
 
-    def split(self, texts: list[str]) -> list[Batch]:
-        """The texts in batches of like length, tokenized."""
-        ids = self._tokens.ids(texts)
-        groups = batches([len(tokens) for tokens in ids])
-        return [Batch(indexes, [ids[index] for index in indexes]) for indexes in groups]
-
     def run(self, batch: Batch) -> "Vectors":
         """The vectors of a batch."""
-        ids = batch.inputs
+        ids = [text.ids for text in batch.texts]
         # The first is the longest. What stands behind a shorter one is hidden by the mask.
         padded = np.zeros((len(ids), len(ids[0])), np.int64)
         mask = np.zeros_like(padded)

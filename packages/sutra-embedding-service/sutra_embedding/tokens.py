@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from sutra_embedding.encoder import Tokenized
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import TOKENIZER, ModelFolder
 
@@ -22,9 +23,11 @@ class Tokens:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(folder.max_tokens)
 
-    def ids(self, texts: list[str]) -> list[list[int]]:
-        """The ids of each text, at most the model's number."""
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+    def of(self, texts: list[str]) -> list[Tokenized]:
+        """The texts with their ids, at most the model's number."""
+        # What is cut off is tokenized too and kept until this returns, hence few characters at a time: see batches.py.
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        return [Tokenized(text, encoding.ids) for text, encoding in zip(texts, encodings, strict=True)]
 
 
 def _load(path: Path) -> Tokenizer:

@@ -13,7 +13,7 @@ from reference import cosine, vector
 from sentences import SENTENCES
 
 from sutra_embedding.application import DEFAULT_MODEL
-from sutra_embedding.encoder import load
+from sutra_embedding.encoder import load, split
 
 LEAST_COSINE = 0.9999
 
@@ -23,7 +23,7 @@ def main() -> int:
     encoder = load(Path(DEFAULT_MODEL), "onnx", 1)
     found = {}
     for name, text in SENTENCES.items():
-        (batch,) = encoder.split([text])
+        (batch,) = split(encoder.tokenize([text]))
         found[name] = cosine(encoder.run(batch)[0], vector(name))
     worst = min(found, key=found.__getitem__)
     print(f"{len(found)} sentences, least cosine {found[worst]:.6f} for {worst!r}")

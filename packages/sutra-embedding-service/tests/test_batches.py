@@ -1,6 +1,6 @@
 import random
 
-from sutra_embedding.batches import batches
+from sutra_embedding.batches import batches, portions
 
 
 def test_every_text_is_in_one_batch_and_none_is_too_wide() -> None:
@@ -22,3 +22,15 @@ def test_a_text_beyond_the_size_is_alone() -> None:
 
 def test_one_text() -> None:
     assert batches([7]) == [[0]]
+
+
+def test_portions_are_in_order_and_none_is_too_long() -> None:
+    texts = ["a" * random.Random(1).randrange(2, 257) for _ in range(128)]  # noqa: S311 - nothing secret
+    groups = portions(texts, 1024)
+    assert [text for group in groups for text in group] == texts
+    assert all(sum(map(len, group)) <= 1024 for group in groups)
+    assert portions(["aa", "b", "c" * 9, "", "d"], 3) == [["aa", "b"], ["c" * 9], ["", "d"]]
+
+
+def test_few_texts_are_one_portion() -> None:
+    assert portions(["a" * 50_000, "", "b" * 10_000]) == [["a" * 50_000, "", "b" * 10_000]]

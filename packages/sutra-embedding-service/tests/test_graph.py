@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from sutra_embedding import convert, folder, graph
-from sutra_embedding.encoder import load
+from sutra_embedding.encoder import load, split
 
 TEXTS = {"red": [2, 5, 3], "Green, blueish and red.": [2, 6, 1, 7, 8, 9, 5, 10, 3], "": [2, 3]}
 FIRST = {"word_embedding_dimension": 64, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
@@ -17,7 +17,7 @@ FIRST = {"word_embedding_dimension": 64, "pooling_mode_cls_token": True, "poolin
 
 def embed(path: Path) -> Any:
     encoder = load(path, "onnx", 1)
-    (batch,) = encoder.split(list(TEXTS))
+    (batch,) = split(encoder.tokenize(list(TEXTS)))
     vectors = np.empty((len(TEXTS), encoder.dimension))
     vectors[batch.indexes] = encoder.run(batch)
     return vectors

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from sutra_service.errors import ServiceError
 
-from sutra_embedding.encoder import Batch
+from sutra_embedding.batches import MAX_CHARACTERS, MAX_TOKENS
+from sutra_embedding.encoder import Batch, Tokenized
 from sutra_embedding.line import Line
 
 
 class FakeEncoder:
-    """A vector is the text's length and its place in its batch. One text is a batch; a closed gate holds every run."""
+    """A vector is the text's length. One text is a batch, the longest first; a closed gate holds every run."""
 
     name = "fake"
     dimension = 1
@@ -20,22 +21,25 @@ class FakeEncoder:
         self.gate = threading.Event()
         self.gate.set()
         self.order: list[str] = []
+        self.turns: list[str] = []
         self.threads: list[threading.Thread] = []
         self.running = 0
         self.most_running = 0
 
-    def split(self, texts: list[str]) -> list[Batch]:
-        # Backwards, as an encoder may order them.
-        return [Batch([index], [texts[index]]) for index in reversed(range(len(texts)))]
+    def tokenize(self, texts: list[str]) -> list[Tokenized]:
+        self.gate.wait(5)
+        self.turns.append(f"tokenize {len(texts)}")
+        return [Tokenized(text, [0] * (MAX_TOKENS + len(text))) for text in texts]
 
     def run(self, batch: Batch) -> Any:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         self.gate.wait(5)
-        self.order += batch.inputs
+        self.turns.append(f"run {batch.texts[0].text[:5]}")
+        self.order += [text.text for text in batch.texts]
         self.threads.append(threading.current_thread())
         self.running -= 1
-        return np.array([[len(text)] for text in batch.inputs], np.float32)
+        return np.array([[len(text.text)] for text in batch.texts], np.float32)
 
 
 def test_vectors_are_in_the_order_of_the_texts() -> None:
@@ -59,6 +63,29 @@ def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     asyncio.run(both())
     assert encoder.order.index("short") == 1
     assert encoder.most_running == 1
+
+
+def test_a_short_request_does_not_wait_until_a_long_list_is_tokenized() -> None:
+    encoder = FakeEncoder()
+    line = Line(4, 5, short=0)
+
+    async def both() -> None:
+        encoder.gate.clear()
+        long = asyncio.create_task(
+            line.embed(encoder, ["long" * (MAX_CHARACTERS // 8)] * 3 + ["later" * MAX_CHARACTERS])
+        )
+        await asyncio.sleep(0.02)
+        short = asyncio.create_task(line.embed(encoder, ["short"]))
+        await asyncio.sleep(0.02)
+        encoder.gate.set()
+        vectors, _ = await asyncio.gather(long, short)
+        assert vectors.tolist() == [[MAX_CHARACTERS // 2]] * 3 + [[MAX_CHARACTERS * 5]]
+
+    asyncio.run(both())
+    assert encoder.turns == [
+        *("tokenize 2", "tokenize 1", "run short", "tokenize 1", "tokenize 1"),
+        *("run later", "run longl", "run longl", "run longl"),
+    ]
 
 
 def test_a_full_line_refuses_and_goes_on_afterwards() -> None:

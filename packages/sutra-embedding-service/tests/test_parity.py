@@ -7,7 +7,7 @@ import pytest
 from reference import REFERENCE, cosine, tokens, vector
 from sentences import SENTENCES
 
-from sutra_embedding.encoder import Encoder, load
+from sutra_embedding.encoder import Encoder, load, split
 
 LEAST_COSINE = {"original_folder": 0.999999, "converted_folder": 0.9999}
 
@@ -19,7 +19,7 @@ def engine(request: pytest.FixtureRequest) -> tuple[Encoder, float]:
 
 def embed(encoder: Encoder, texts: list[str]) -> Any:
     vectors = np.full((len(texts), encoder.dimension), np.nan)
-    for batch in encoder.split(texts):
+    for batch in split(encoder.tokenize(texts)):
         vectors[batch.indexes] = encoder.run(batch)
     return vectors
 
@@ -32,8 +32,8 @@ def test_the_reference_is_of_these_sentences() -> None:
 @pytest.mark.parametrize("name", SENTENCES)
 def test_one_by_one(engine: tuple[Encoder, float], name: str) -> None:
     encoder, least = engine
-    (batch,) = encoder.split([SENTENCES[name]])
-    assert len(batch.inputs[0]) == tokens(name)
+    (batch,) = split(encoder.tokenize([SENTENCES[name]]))
+    assert len(batch.texts[0].ids) == tokens(name)
     (mine,) = encoder.run(batch)
     assert mine.dtype == np.float32
     assert cosine(mine, vector(name)) >= least

@@ -1,0 +1,41 @@
+"""What the torch engine asks of sentence-transformers, which no test environment has: a stand-in writes it down."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+
+from sutra_embedding.encoder import load, split
+
+
+def test_its_batches_are_by_tokens_as_those_of_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[str], dict[str, Any]]] = []
+
+    class SentenceTransformer:
+        def __init__(self, path: str, **_: object) -> None:
+            assert path == str(tmp_path / "m")
+
+        def encode(self, texts: list[str], **how: Any) -> Any:
+            asked.append((texts, how))
+            return np.zeros((len(texts), 64), np.float32)
+
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=lambda _: None))
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=SentenceTransformer))
+    monkeypatch.delitem(sys.modules, "sutra_embedding.torch_encoder", raising=False)
+    folder = tiny.write(tmp_path / "m")
+    texts = ["green " * 20] * 200 + [" " * 5_000, "red"]
+    expected = split(load(folder, "onnx", 1).tokenize(texts))
+    encoder = load(folder, "torch", 1)
+    found = split(encoder.tokenize(texts))
+    assert found == expected
+    assert [len(batch.indexes) for batch in found] == [170, 32]
+    del asked[:]
+    assert [encoder.run(batch).shape for batch in found] == [(170, 64), (32, 64)]
+    assert [given for given, _ in asked] == [[text.text for text in batch.texts] for batch in found]
+    # One batch of the library's: it makes them by the number of texts.
+    assert [how["batch_size"] for _, how in asked] == [170, 32]
+    monkeypatch.delitem(sys.modules, "sutra_embedding.torch_encoder")
