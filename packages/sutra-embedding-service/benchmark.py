@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import uvicorn
+from sutra_service.processors import usable
 from sutra_service.settings import Environment
 
 from sutra_embedding import application, graph
 from sutra_embedding.line import Line
 from sutra_embedding.onnx_encoder import OnnxEncoder
-from sutra_embedding.processors import usable
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 ALLOWED = 1.2

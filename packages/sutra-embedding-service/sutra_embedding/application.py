@@ -9,13 +9,13 @@ import numpy as np
 from fastapi import APIRouter, FastAPI
 from pydantic_core import to_json
 from starlette.responses import Response
+from sutra_service import processors
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.errors import ErrorReply, ServiceError
 from sutra_service.readiness import StartError
 from sutra_service.settings import Environment, Settings
 
-from sutra_embedding import processors
 from sutra_embedding.encoder import ENGINES, Encoder, Vectors, load
 from sutra_embedding.errors import ModelError
 from sutra_embedding.limits import LIMITS, Limits

@@ -10,10 +10,10 @@ from typing import Any
 
 # The binding's lowest level alone: what stands above it imports numpy, jinja2 and diskcache.
 import llama_cpp.llama_cpp as api
+from sutra_service import processors
 from sutra_service.readiness import StartError
 
 from sutra_nlg.model.chat import Part
-from sutra_nlg.model.processors import processors
 from sutra_nlg.work import Stop, Stopped
 
 logger = getLogger(__name__)
@@ -42,7 +42,7 @@ class LlamaCppEngine:
         self._vocab = api.llama_model_get_vocab(self._model)
         self.architecture = self._metadata(b"general.architecture")
         self.context = min(context, api.llama_model_n_ctx_train(self._model) or context)
-        self._context = self._new_context(threads or processors())
+        self._context = self._new_context(threads or processors.usable())
         # A model that only reads text, such as BERT, has no memory of what it wrote.
         memory = api.llama_get_memory(self._context) if self._context else None
         if not memory or api.llama_model_has_encoder(self._model):

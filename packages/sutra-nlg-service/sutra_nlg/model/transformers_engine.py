@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sutra_service import processors
 from sutra_service.readiness import StartError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from sutra_nlg.model.chat import Part
-from sutra_nlg.model.processors import processors
 from sutra_nlg.work import Stop
 
 BATCH_TOKENS = 512
@@ -23,7 +23,7 @@ class TransformersEngine:
 
     def __init__(self, folder: Path, context: int, threads: int) -> None:
         disable_progress_bar()
-        torch.set_num_threads(threads or processors())
+        torch.set_num_threads(threads or processors.usable())
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
