@@ -2,22 +2,8 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-
-
-def _encodable(text: str) -> str:
-    # JSON can write half of a surrogate pair, which is no character.
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            message = "Character {at} is half of a surrogate pair and no text; send whole characters"
-            raise PydanticCustomError("not_text", message, {"at": error.start}) from None
-    return text
-
-
-type Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class EmbedRequest(BaseModel):
@@ -25,8 +11,8 @@ class EmbedRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    texts: Annotated[list[Text], Field(min_length=1)] | None = None
-    text: Text | None = None
+    texts: Annotated[list[str], Field(min_length=1)] | None = None
+    text: str | None = None
 
     @model_validator(mode="after")
     def _either(self) -> Self:
