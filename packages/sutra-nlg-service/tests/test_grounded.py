@@ -55,6 +55,19 @@ def prove(reply: GenerateReply, facts: Sequence[Fact], most: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "fact"),
+    [
+        ("What colour is the kite?", "The kite is vermilion."),
+        ("Which river is in Vienna?", "The Danube runs through Vienna."),
+        ("Welche Farbe hat der Drachen?", "Der Drachen ist zinnoberrot."),
+        ("Какой цвет у змея?", "У змея алый хвост."),
+    ],
+)
+def test_what_is_asked_for_need_not_be_said(question: str, fact: str) -> None:
+    assert ask(question, fact, "Bees dance to tell where flowers are.").answer == f"{fact} [1]"
+
+
+@pytest.mark.parametrize(
     ("question", "words", "not_words"),
     [
         ("When was the Eiffel Tower built?", "1889", "Berlin"),

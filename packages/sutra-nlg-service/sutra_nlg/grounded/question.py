@@ -1,6 +1,7 @@
 """A question as what it asks about: its terms, and how much each one tells."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sutra_nlg.grounded import words
 from sutra_nlg.grounded.function_words import FUNCTION_WORDS, SPACELESS
@@ -12,6 +13,11 @@ SHORT = 0.5
 SHORT_LENGTH = 3
 # Two letters of a syllabary are mostly an ending.
 SYLLABLES = 0.5
+# `What colour is the kite?` asks for a colour: its answer names one and need not hold the word.
+ASKED_FOR = 0.5
+ASKING = """what which welche welcher welches welchen quel quelle quels quelles qué que cuál cuáles quale quali qual
+    quais welk welke vilken vilket vilka hvilken hvilket jaki jaka jakie какой какая какое какие"""
+ASKING_WORDS = frozenset(map(words.fold, ASKING.split()))
 # Of a longer question the most telling words count. A sentence is too short to hold nearly half of more.
 MOST_TERMS = 64
 
@@ -56,6 +62,8 @@ def _terms(text: str) -> tuple[Term, ...]:
         text = text.replace(phrase, " ")
     written = words.words_as_written(text)
     telling = [pair for pair in written if pair[1] not in FUNCTION_WORDS]
+    folds = [folded for _, folded in written]
+    asked_for = {after for asking, after in pairwise(folds) if asking in ASKING_WORDS}
     terms: dict[str, Term] = {}
     # A question of nothing but function words is taken at its word.
     for position, (word, folded) in enumerate(telling or written):
@@ -65,6 +73,8 @@ def _terms(text: str) -> tuple[Term, ...]:
         weight = NAME if named else SHORT if len(folded) <= SHORT_LENGTH and not words.is_spaceless(folded) else 1.0
         if all("\u3040" <= letter <= "\u309f" for letter in folded):
             weight = SYLLABLES
+        if folded in asked_for:
+            weight *= ASKED_FOR
         known = terms.get(folded)
         terms[folded] = Term(folded, max(weight, known.weight if known else 0.0))
     # Of words that weigh alike the first; all in the order of the question.
