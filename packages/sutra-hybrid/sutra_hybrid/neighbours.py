@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -111,7 +112,7 @@ class Storage:
                     reply = await self._dependency.call("GET", f"/v1/concepts/{quote(name, safe='')}")
                 except ServiceError as error:
                     # Deleted since the search: that is nobody's fault.
-                    if error.status_code == 404:  # noqa: PLR2004 - HTTP's own number
+                    if error.neighbour_status == HTTPStatus.NOT_FOUND:
                         return None
                     raise
             return _understood(self._dependency, _Concept, reply).vector

@@ -81,7 +81,7 @@ def test_nothing_is_kept_when_embedding_fails(world: World) -> None:
         ({"texts": ["a", 7]}, 422, "body.texts[1]"),
         ({"texts": "a"}, 422, "body.texts"),
         ({"texts": ["a"], "extra": 1}, 422, "body.extra"),
-        ({"texts": ["\ud800"]}, 422, "body.texts[0]"),
+        ({"texts": ["\ud800"]}, 422, "half of a surrogate pair"),
         ({"texts": ["a"] * 33}, 422, "33 texts given, at most 32 in edition simple"),
         ({"texts": ["a", "b" * 10_001]}, 422, "body.texts[1]: 10001 characters"),
         ({"texts": ["a" * 2_000_001]}, 413, "2000000 bytes"),
@@ -135,12 +135,15 @@ def test_a_storage_that_confirms_something_else(world: World, content: Any) -> N
         assert code(client.post("/learn", json={"texts": ["a"]})) == (502, "storage_failed")
 
 
-def test_the_stores_own_word_on_a_wrong_dimension_comes_through(world: World) -> None:
-    error = {"error": {"code": "invalid_request", "message": "vector has 64 numbers; this store keeps vectors of 3"}}
-    world.storage.replies["POST /v1/concepts"] = (422, error)
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize(("name", "route"), [("embedding", "POST /embed"), ("storage", "POST /v1/concepts")])
+def test_whoever_teaches_is_not_blamed_for_what_hybrid_asked(world: World, name: str, route: str, status: int) -> None:
+    error = {"error": {"code": "its_code", "message": "vector has 64 numbers; this store keeps vectors of 3"}}
+    getattr(world, name).replies[route] = (status, error)
     with world.hybrid() as client:
         answer = client.post("/learn", json={"texts": ["a"]})
-    assert (answer.status_code, answer.json()) == (422, error)
+    assert code(answer) == (502, f"{name}_failed")
+    assert f"{status} its_code: vector has 64 numbers" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("variable", "name"), [("EMBEDDING_URL", "embedding"), ("STORAGE_URL", "storage")])

@@ -163,6 +163,28 @@ def test_a_dependency_that_is_not_ready_is_named(world: World, name: str) -> Non
     assert "Retry-After" in answer.headers
 
 
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize(
+    ("name", "route"), [("embedding", "POST /embed"), ("storage", "POST /v1/search"), ("nlg", "POST /generate")]
+)
+def test_whoever_asks_is_not_blamed_for_what_hybrid_asked(world: World, name: str, route: str, status: int) -> None:
+    with world.hybrid() as client:
+        learned(world, client)
+        getattr(world, name).replies[route] = (status, {"error": {"code": "its_code", "message": "facts[1]: empty"}})
+        answer = client.post("/query", json={"question": "capital"})
+    assert code(answer) == (502, f"{name}_failed")
+    assert f"{status} its_code: facts[1]: empty" in answer.json()["error"]["message"]
+
+
+def test_a_neighbour_that_waited_too_long_itself_is_named(world: World) -> None:
+    with world.hybrid() as client:
+        learned(world, client)
+        world.nlg.replies["POST /generate"] = (504, {"error": {"code": "timeout", "message": "no word in time"}})
+        answer = client.post("/query", json={"question": "capital"})
+    assert code(answer) == (504, "nlg_timeout")
+    assert "no word in time" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
