@@ -8,11 +8,11 @@ from fastapi import APIRouter, FastAPI
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.dependency import Dependency
-from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.errors import ErrorReply, ServiceError, not_in_edition
 from sutra_service.settings import Environment, Settings
 
 from sutra_hybrid.asking import Asking
-from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, not_in_edition
+from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, editions_with
 from sutra_hybrid.learning import learn
 from sutra_hybrid.limits import LIMITS, Limits
 from sutra_hybrid.neighbours import Embedding, Nlg, Storage
@@ -102,10 +102,10 @@ def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
 
     if TOPICS not in CAPABILITIES[edition]:
 
-        @router.post("/topics", responses={501: {"model": ErrorReply}})
+        @router.post("/topics", responses={403: {"model": ErrorReply}})
         async def no_topics() -> None:
             """Topics are not in this edition."""
-            raise not_in_edition(TOPICS, edition)
+            raise not_in_edition(TOPICS, edition, editions_with(TOPICS))
 
         return router
 

@@ -2,7 +2,6 @@
 
 from importlib.util import find_spec
 
-from sutra_service.errors import ServiceError
 from sutra_service.settings import EDITIONS, SettingError
 
 DIVERSE_RANKING = "diverse-ranking"
@@ -35,8 +34,6 @@ def check_libraries(edition: str) -> None:
                 )
 
 
-def not_in_edition(capability: str, edition: str) -> ServiceError:
-    """The error of a route that this edition does not have; it names those that do."""
-    having = " or ".join(name for name in EDITIONS if capability in CAPABILITIES[name])
-    message = f"edition {edition} has no {capability}; use an image of edition {having}"
-    return ServiceError(501, "not_in_edition", message)
+def editions_with(capability: str) -> list[str]:
+    """The editions that have `capability`, the smallest first."""
+    return [name for name in EDITIONS if capability in CAPABILITIES[name]]

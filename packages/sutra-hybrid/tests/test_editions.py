@@ -52,7 +52,7 @@ def test_simple_says_who_has_topics(world: World) -> None:
     with world.hybrid() as client:
         answer = client.post("/topics", json={"question": "a"})
         assert code(client.get("/topics")) == (405, "method_not_allowed")
-    assert code(answer) == (501, "not_in_edition")
+    assert code(answer) == (403, "not_in_edition")
     assert "community or enterprise" in answer.json()["error"]["message"]
     assert world.storage.requests == []
 
