@@ -78,6 +78,7 @@ def test_stats_and_health_show_the_editions_limits(door: Door, edition: str) -> 
     [
         ("learn", {"texts": []}, 422, "body.texts"),
         ("learn", {"texts": ["a", "  "]}, 422, "body.texts[1]"),
+        ("learn", {"texts": ["a", "\x1c\x1d \x1e\x1f"]}, 422, "body.texts[1]: must hold more than white space"),
         ("learn", {"texts": ["a", 7]}, 422, "body.texts[1]"),
         ("learn", {"texts": "a"}, 422, "body.texts"),
         ("learn", {"texts": ["a"], "extra": 1}, 422, "body.extra"),
@@ -85,6 +86,7 @@ def test_stats_and_health_show_the_editions_limits(door: Door, edition: str) -> 
         ("learn", {"texts": ["a", "b" * 10_001]}, 422, "body.texts[1]"),
         ("learn", {"texts": ["a" * 1_000_000]}, 413, "1000000 bytes"),
         ("query", {"question": ""}, 422, "body.question"),
+        ("query", {"question": "\x1c"}, 422, "body.question"),
         ("query", {"question": "a" * 2_001}, 422, "body.question"),
         ("query", {"question": "a", "limit": 0}, 422, "body.limit"),
         ("query", {"question": "a", "limit": "5"}, 422, "body.limit"),

@@ -122,7 +122,8 @@ class Storage:
 
     async def _search(self, body: dict[str, Any]) -> list[Hit]:
         reply = await self._dependency.call("POST", "/v1/search", body)
-        return _understood(self._dependency, _Results, reply).results
+        # A store may hold a blank text from before those were refused: it answers nothing, and nlg takes none.
+        return [hit for hit in _understood(self._dependency, _Results, reply).results if hit.text.strip()]
 
 
 class Nlg:

@@ -2,9 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _not_blank(text: str) -> str:
+    # U+001C to U+001F are white space to Python's split() and strip(), by which texts are named and read behind this,
+    # and none to pydantic's.
+    if text.isspace():
+        raise PydanticCustomError("blank", "must hold more than white space")
+    return text
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_not_blank)]
 
 
 class Request(BaseModel):

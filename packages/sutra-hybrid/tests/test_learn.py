@@ -78,6 +78,7 @@ def test_nothing_is_kept_when_embedding_fails(world: World) -> None:
         ({"texts": []}, 422, "body.texts"),
         ({}, 422, "body.texts"),
         ({"texts": ["a", " \n "]}, 422, "body.texts[1]"),
+        ({"texts": ["a", "\x1c\x1d \x1e\x1f\u2003"]}, 422, "body.texts[1]: must hold more than white space"),
         ({"texts": ["a", 7]}, 422, "body.texts[1]"),
         ({"texts": "a"}, 422, "body.texts"),
         ({"texts": ["a"], "extra": 1}, 422, "body.extra"),

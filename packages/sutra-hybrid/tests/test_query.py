@@ -76,6 +76,17 @@ def test_nlg_reads_no_more_of_a_text_than_the_edition_learns(world: World) -> No
     assert [citation["text"] for citation in reply["citations"]] == [long]
 
 
+def test_a_blank_text_that_is_stored_stands_in_no_answer(world: World) -> None:
+    hits = [{"id": "blank", "text": "\x1c", "score": 2.0}, {"id": "fact", "text": "a word", "score": 1.0}]
+    world.storage.replies["POST /v1/search"] = (200, {"results": hits})
+    with world.hybrid() as client:
+        assert list(client.post("/query", json={"question": "word"}).json()["scores"]) == ["fact"]
+        world.storage.replies["POST /v1/search"] = (200, {"results": hits[:1]})
+        assert client.post("/query", json={"question": "word"}).json()["answer"] == NOTHING_KNOWN
+    [(_, generate)] = [request for request in world.nlg.requests if request[0] == "POST /generate"]
+    assert [fact["id"] for fact in generate["facts"]] == ["fact"]
+
+
 def test_what_only_one_search_finds_is_found(world: World) -> None:
     world.meanings = {"feline": [1.0, 0.0], "a cat": [0.9, 0.1], "feline facts": [0.0, 1.0]}
     with world.hybrid() as client:
@@ -111,6 +122,7 @@ def test_what_is_only_far_away_is_nothing(world: World) -> None:
     ("body", "words"),
     [
         ({"question": ""}, "body.question"),
+        ({"question": "\x1c"}, "body.question: must hold more than white space"),
         ({"question": 3}, "body.question"),
         ({"question": "a" * 2_001}, "body.question: 2001 characters given, at most 2000 in edition simple"),
         ({"question": "a", "limit": 0}, "body.limit"),
