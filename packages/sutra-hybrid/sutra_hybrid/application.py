@@ -1,5 +1,6 @@
 """The application: learning, asking, topics, and what this edition can do."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from sutra_service.settings import Environment, Settings
 
 from sutra_hybrid.asking import Asking
 from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, editions_with
+from sutra_hybrid.identity import MOST_MARKS, overloaded
 from sutra_hybrid.learning import learn
 from sutra_hybrid.limits import LIMITS, Limits
 from sutra_hybrid.neighbours import Embedding, Nlg, Storage
@@ -84,6 +86,12 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
             raise _beyond("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
         for index, text in enumerate(request.texts):
             _check_text(f"body.texts[{index}]", text, limits, edition)
+        place = await asyncio.to_thread(overloaded, request.texts)
+        if place is not None:
+            message = (
+                f"body.texts[{place}]: more than {MOST_MARKS} combining marks in a row; no writing needs that many"
+            )
+            raise ServiceError(422, "invalid_request", message)
         return await learn(request.texts, embedding, storage)
 
     return router

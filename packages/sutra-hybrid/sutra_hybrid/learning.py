@@ -1,5 +1,6 @@
 """Learning: texts become concepts that are kept for good."""
 
+import asyncio
 from collections.abc import Sequence
 
 from sutra_hybrid.identity import identify
@@ -14,7 +15,8 @@ async def learn(texts: Sequence[str], embedding: Embedding, storage: Storage) ->
     Where storage fails between two of its batches, the earlier ones stay: the call may be repeated as it
     is, since equal texts have equal ids. Raises ServiceError as Dependency does.
     """
-    ids = [identify(text) for text in texts]
+    # Megabytes of text take a while, in which others are served.
+    ids = await asyncio.to_thread(lambda: [identify(text) for text in texts])
     # Of texts that are one concept, the last one is kept, as if they had come one after the other.
     distinct = dict(zip(ids, texts, strict=True))
     vectors = await embedding.embed(list(distinct.values()))

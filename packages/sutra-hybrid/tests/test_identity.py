@@ -1,6 +1,9 @@
+import sys
+import unicodedata
+
 import pytest
 
-from sutra_hybrid.identity import identify
+from sutra_hybrid.identity import HIDDEN_MARKS, identify, overloaded
 
 
 def test_an_id_is_the_beginning_of_the_texts_sha256() -> None:
@@ -20,3 +23,35 @@ def test_composed_and_decomposed_letters_are_one() -> None:
 @pytest.mark.parametrize("other", ["A b", "a b.", "ab", "b a", ""])
 def test_another_text_is_another_concept(other: str) -> None:
     assert identify(other) != identify("a b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "plain",
+        "e" + "\u0301" * 30,
+        ("e" + "\u0301" * 30) * 3,
+        "\u0301" * 30,
+        "[" * 99 + "\u0301",
+        "\u0327\u0301" * 15,
+    ],
+)
+def test_up_to_thirty_marks_in_a_row_are_writing(text: str) -> None:
+    assert overloaded([text]) is None
+
+
+@pytest.mark.parametrize("marks", ["\u0301" * 31, "\u0315" * 16 + "\u0300" * 15, "\u0f73" * 31, "\u0344" * 31])
+def test_more_marks_in_a_row_are_not(marks: str) -> None:
+    assert overloaded(["e\u0301", f"a{marks}", f"b{marks}"]) == 1
+    # However the marks are spread over several texts, each text is looked at by itself.
+    assert overloaded([f"a{marks[:20]}", f"{marks[20:]}"]) is None
+
+
+def test_no_other_character_hides_marks() -> None:
+    characters = [chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number < 0xE000]
+    beginnings = ((letter, unicodedata.normalize("NFD", letter)[0]) for letter in characters)
+    hidden = [
+        letter for letter, first in beginnings if unicodedata.combining(first) > unicodedata.combining(letter) == 0
+    ]
+    assert "".join(hidden) == HIDDEN_MARKS

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from typing import Any
 
@@ -5,7 +6,7 @@ import fake_service
 import pytest
 from world import World, code, vector_of_words
 
-from sutra_hybrid import capabilities, neighbours
+from sutra_hybrid import capabilities, learning, neighbours
 from sutra_hybrid.identity import identify
 
 
@@ -28,6 +29,17 @@ def test_the_same_text_twice_is_one_concept(world: World) -> None:
     ids = answer.json()["ids"]
     assert (answer.json()["learned"], ids[0], len(set(ids))) == (2, ids[2], 2)
     assert sorted(world.concepts) == sorted({*ids})
+
+
+def test_texts_are_hashed_beside_the_event_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def identify_there(text: str) -> str:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return identify(text)
+
+    monkeypatch.setattr(learning, "identify", identify_there)
+    with world.hybrid() as client:
+        assert client.post("/learn", json={"texts": ["a"]}).json()["ids"] == [identify("a")]
 
 
 def batches_of(world: World) -> list[int]:
@@ -81,6 +93,7 @@ def test_nothing_is_kept_when_embedding_fails(world: World) -> None:
         ({"texts": ["a", "\x1c\x1d \x1e\x1f\u2003"]}, 422, "body.texts[1]: must hold more than white space"),
         ({"texts": ["a", 7]}, 422, "body.texts[1]"),
         ({"texts": "a"}, 422, "body.texts"),
+        ({"texts": ["a", "b" + "\u0315" * 16 + "\u0300" * 15]}, 422, "body.texts[1]: more than 30 combining marks"),
         ({"texts": ["a"], "extra": 1}, 422, "body.extra"),
         ({"texts": ["\ud800"]}, 422, "half of a surrogate pair"),
         ({"texts": ["a"] * 33}, 422, "33 texts given, at most 32 in edition simple"),
