@@ -85,7 +85,7 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
         if len(request.texts) > limits.max_texts:
             raise _beyond("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
         for index, text in enumerate(request.texts):
-            _check_text(f"body.texts[{index}]", text, limits, edition)
+            _check_length(f"body.texts[{index}]", text, limits.max_text_characters, edition)
         place = await asyncio.to_thread(overloaded, request.texts)
         if place is not None:
             message = (
@@ -103,7 +103,7 @@ def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
     @router.post("/query", response_model_exclude_none=True)
     async def query(request: QueryRequest) -> QueryReply:
         """Answer a question from what was learned, with citations."""
-        _check_question(request.question, limits, edition)
+        _check_length("body.question", request.question, limits.max_question_characters, edition)
         if request.limit > limits.max_results:
             raise _beyond("body.limit", f"{request.limit}", limits.max_results, edition)
         return await asking.answer(request.question, request.limit)
@@ -120,7 +120,7 @@ def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
     @router.post("/topics")
     async def topics(request: TopicsRequest) -> TopicsReply:
         """The topics of what was learned around a question."""
-        _check_question(request.question, limits, edition)
+        _check_length("body.question", request.question, limits.max_question_characters, edition)
         return TopicsReply(topics=await asking.topics(request.question, request.limit, request.topics))
 
     return router
@@ -142,17 +142,9 @@ def _about(edition: str) -> APIRouter:
     return router
 
 
-def _check_text(field: str, text: str, limits: Limits, edition: str) -> None:
-    if len(text) > limits.max_text_characters:
-        raise _beyond(field, f"{len(text)} characters", limits.max_text_characters, edition)
-    # In bytes only where it can matter.
-    if 4 * len(text) > limits.max_text_bytes and len(text.encode()) > limits.max_text_bytes:
-        raise _beyond(field, f"{len(text.encode())} bytes", limits.max_text_bytes, edition)
-
-
-def _check_question(question: str, limits: Limits, edition: str) -> None:
-    if len(question) > limits.max_question_characters:
-        raise _beyond("body.question", f"{len(question)} characters", limits.max_question_characters, edition)
+def _check_length(field: str, text: str, most: int, edition: str) -> None:
+    if len(text) > most:
+        raise _beyond(field, f"{len(text)} characters", most, edition)
 
 
 def _beyond(field: str, given: str, most: int, edition: str) -> ServiceError:

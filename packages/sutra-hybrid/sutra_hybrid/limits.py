@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The size of one call. What sutra-api lets through in an edition passes here in the same edition."""
+    """The size of one call. No call is too large here that sutra-api lets through in the same edition."""
 
     max_texts: int
     max_text_characters: int
-    # In UTF-8. What sutra-storage-server takes by default, so that no text is refused after it was embedded.
+    # In UTF-8: what sutra-storage-server takes in this edition. Four bytes a character, so that no text within the
+    # characters is beyond it, and none is refused after it was embedded.
     max_text_bytes: int
     max_question_characters: int
     max_results: int
@@ -22,7 +23,7 @@ class Limits:
 
 
 LIMITS = {
-    "simple": Limits(32, 10_000, 65_536, 2_000, 10, 2_000_000),
-    "community": Limits(64, 20_000, 65_536, 4_000, 25, 8_000_000),
-    "enterprise": Limits(128, 50_000, 65_536, 8_000, 50, 20_000_000),
+    "simple": Limits(32, 10_000, 40_000, 2_000, 10, 2_000_000),
+    "community": Limits(64, 20_000, 80_000, 4_000, 25, 8_000_000),
+    "enterprise": Limits(128, 50_000, 200_000, 8_000, 50, 20_000_000),
 }

@@ -8,6 +8,7 @@ from world import World, code, vector_of_words
 
 from sutra_hybrid import capabilities, learning, neighbours
 from sutra_hybrid.identity import identify
+from sutra_hybrid.limits import LIMITS
 
 
 def test_texts_become_concepts_that_storage_confirmed(world: World) -> None:
@@ -170,12 +171,13 @@ def test_a_dependency_that_is_down_is_named(world: World, variable: str, name: s
     assert (health.status_code, health.json()["dependencies"][name]) == (200, "unreachable")
 
 
-def test_bytes_are_bounded_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("edition", list(LIMITS))
+def test_a_text_of_the_most_characters_is_learned_whatever_they_are(
+    world: World, monkeypatch: pytest.MonkeyPatch, edition: str
+) -> None:
     monkeypatch.setattr(capabilities, "find_spec", lambda name: name)
-    # Four bytes each: within the characters, and one letter beyond what storage takes.
-    text = "\U0001f600" * 16_385
-    with world.hybrid(SUTRA_EDITION="community") as client:
-        assert client.post("/learn", json={"texts": [text[1:]]}).status_code == 200
-        answer = client.post("/learn", json={"texts": ["a", text]})
-    assert code(answer) == (422, "beyond_limit")
-    assert "body.texts[1]: 65540 bytes given, at most 65536" in answer.json()["error"]["message"]
+    text = "\U0001f600" * LIMITS[edition].max_text_characters
+    with world.hybrid(SUTRA_EDITION=edition) as client:
+        assert client.post("/learn", json={"texts": [text]}).status_code == 200
+        assert code(client.post("/learn", json={"texts": ["a", text + "b"]})) == (422, "beyond_limit")
+        assert client.get("/health").json()["limits"]["max_text_bytes"] == len(text.encode())
