@@ -1,6 +1,9 @@
 """Enterprise: a slip of the finger does not hide what was learned."""
 
+from typing import Any
+
 import pytest
+from rapidfuzz import process
 from world import World
 
 from sutra_hybrid.spelling import correct
@@ -37,6 +40,29 @@ def test_an_unknown_word_becomes_the_one_that_was_meant(question: str, corrected
 )
 def test_what_is_known_short_far_or_a_number_stays(question: str) -> None:
     assert correct(question, TEXTS) is None
+
+
+def test_only_the_first_twenty_unknown_words_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[str, list[str]]] = []
+    extract_one = process.extractOne
+
+    def counted(word: str, alike: list[str], **options: Any) -> Any:
+        compared.append((word, alike))
+        return extract_one(word, alike, **options)
+
+    monkeypatch.setattr(process, "extractOne", counted)
+    slips = [f"t{letter}wer" for letter in "abcdefghijklmnpqrstuvwxyz"]
+    # Repeated, and between words that are known or short: none of that counts.
+    question = " ".join(f"{slip} {slip} power tar" for slip in slips)
+    mended = correct(question, ["tower power tree", "tomorrow"])
+    assert mended == " ".join(f"{word} {word} power tar" for word in ["tower"] * 20 + slips[20:])
+    assert compared == [(slip, ["tomorrow", "tower"]) for slip in slips[:20]]
+
+
+def test_a_word_that_nobody_writes_is_left_alone() -> None:
+    word = "ab" * 21
+    assert correct(word[:-2] + "ba", [word]) is None
+    assert correct(word[:38] + "ba", [word[:40]]) == word[:40]
 
 
 def test_nothing_to_learn_from() -> None:
