@@ -3,16 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
-from sutra_service.dependency import Dependency
 from sutra_service.errors import ErrorReply, ServiceError, not_in_edition
 from sutra_service.settings import Environment, Settings
 
 from sutra_hybrid.asking import Asking
+from sutra_hybrid.budget import Neighbour, limited
 from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, editions_with
 from sutra_hybrid.identity import MOST_MARKS, overloaded
 from sutra_hybrid.learning import learn
@@ -51,14 +52,16 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     deadline_s = environment.integer("SUTRA_HYBRID_DEADLINE_SECONDS", 10, 1, 600)
     # A language model writes word by word; embedding and searching take milliseconds.
     nlg_deadline_s = environment.integer("SUTRA_HYBRID_NLG_DEADLINE_SECONDS", 20, 1, 600)
+    # Below the 30 s that sutra-api waits, so that it hears which neighbour took the time.
+    question_s = environment.integer("SUTRA_HYBRID_QUESTION_SECONDS", 28, 1, 600)
     least_cosine = environment.integer("SUTRA_HYBRID_MIN_COSINE_PERCENT", 20, 0, 100) / 100
 
-    def dependency(name: str, variable: str, address: str, seconds: int) -> Dependency:
-        return Dependency(name, environment.url(variable, address), variable, seconds, clock)
+    def neighbour(name: str, variable: str, address: str, seconds: int) -> Neighbour:
+        return Neighbour(name, environment.url(variable, address), variable, seconds, clock)
 
-    to_embedding = dependency("embedding", "EMBEDDING_URL", "http://embedding-single:8888", deadline_s)
-    to_storage = dependency("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
-    to_nlg = dependency("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
+    to_embedding = neighbour("embedding", "EMBEDDING_URL", "http://embedding-single:8888", deadline_s)
+    to_storage = neighbour("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
+    to_nlg = neighbour("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
     embedding, storage = Embedding(to_embedding), Storage(to_storage)
     nlg = Nlg(to_nlg, limits.max_text_characters)
     asking = Asking(Recall(embedding, storage, least_cosine, capabilities), storage, nlg, capabilities)
@@ -71,7 +74,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         health_fields={"limits": limits.fields()},
     )
     app.include_router(_learning(settings.edition, limits, embedding, storage))
-    app.include_router(_asking(settings.edition, limits, asking))
+    app.include_router(_asking(settings.edition, limits, asking, lambda: limited(question_s, clock)))
     app.include_router(_about(settings.edition))
     return app
 
@@ -97,7 +100,9 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
     return router
 
 
-def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
+def _asking(
+    edition: str, limits: Limits, asking: Asking, in_time: Callable[[], AbstractContextManager[None]]
+) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["sutra"])
 
     @router.post("/query", response_model_exclude_none=True)
@@ -106,7 +111,8 @@ def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
         _check_length("body.question", request.question, limits.max_question_characters, edition)
         if request.limit > limits.max_results:
             raise _beyond("body.limit", f"{request.limit}", limits.max_results, edition)
-        return await asking.answer(request.question, request.limit)
+        with in_time():
+            return await asking.answer(request.question, request.limit)
 
     if TOPICS not in CAPABILITIES[edition]:
 
@@ -121,7 +127,8 @@ def _asking(edition: str, limits: Limits, asking: Asking) -> APIRouter:
     async def topics(request: TopicsRequest) -> TopicsReply:
         """The topics of what was learned around a question."""
         _check_length("body.question", request.question, limits.max_question_characters, edition)
-        return TopicsReply(topics=await asking.topics(request.question, request.limit, request.topics))
+        with in_time():
+            return TopicsReply(topics=await asking.topics(request.question, request.limit, request.topics))
 
     return router
 

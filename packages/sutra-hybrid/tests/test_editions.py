@@ -110,6 +110,7 @@ def test_no_start_pays_for_a_library(edition: str) -> None:
         ("NLG_URL", "http://"),
         ("SUTRA_HYBRID_DEADLINE_SECONDS", "0"),
         ("SUTRA_HYBRID_NLG_DEADLINE_SECONDS", "soon"),
+        ("SUTRA_HYBRID_QUESTION_SECONDS", "0"),
         ("SUTRA_HYBRID_MIN_COSINE_PERCENT", "101"),
     ],
 )

@@ -41,6 +41,8 @@ class World:
     nlg: fake_service.FakeService
     meanings: dict[str, list[float]] = field(default_factory=dict)
     concepts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Of the clock that hybrid reads: it moves when a test moves it.
+    now: float = 0.0
 
     def __post_init__(self) -> None:
         self.embedding.replies["POST /embed"] = self._embed
@@ -57,7 +59,7 @@ class World:
                 **variables,
             }
         )
-        app = application.create(application.read_settings(environment), environment)
+        app = application.create(application.read_settings(environment), environment, lambda: self.now)
         return TestClient(app, raise_server_exceptions=False)
 
     def vector(self, text: str) -> list[float]:
