@@ -64,7 +64,8 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     to_nlg = neighbour("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
     embedding, storage = Embedding(to_embedding), Storage(to_storage)
     nlg = Nlg(to_nlg, limits.max_text_characters)
-    asking = Asking(Recall(embedding, storage, least_cosine, capabilities), storage, nlg, capabilities)
+    recall = Recall(embedding, storage, least_cosine, capabilities)
+    asking = Asking(recall, storage, nlg, capabilities, limits.max_question_characters)
 
     app = create_app(
         settings,

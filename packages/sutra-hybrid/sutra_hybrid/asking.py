@@ -18,13 +18,16 @@ NOTHING_KNOWN = "Nothing was learned about this yet."
 
 
 class Asking:
-    """Answers questions with what recall finds."""
+    """Answers questions with what recall finds. nlg takes questions of at most `question_characters`."""
 
-    def __init__(self, recall: Recall, storage: Storage, nlg: Nlg, capabilities: Collection[str]) -> None:
+    def __init__(
+        self, recall: Recall, storage: Storage, nlg: Nlg, capabilities: Collection[str], question_characters: int
+    ) -> None:
         self._recall = recall
         self._storage = storage
         self._nlg = nlg
         self._capabilities = capabilities
+        self._question_characters = question_characters
 
     async def answer(self, question: str, limit: int) -> QueryReply:
         """The answer from at most `limit` concepts. Raises ServiceError as Dependency does.
@@ -37,9 +40,10 @@ class Asking:
             return QueryReply(answer=NOTHING_KNOWN, citations=[], mode="grounded", scores={})
         facts = [Hit(id=name, text=candidates.texts[name], score=candidates.fused[name]) for name in chosen]
         answer = await self._nlg.answer(question, facts)
-        if candidates.corrected and not answer.citations:
+        mended = candidates.corrected or ""
+        if mended and not answer.citations and len(mended) <= self._question_characters:
             # What was guessed to be meant comes second: an unknown name may be right, and its neighbour another.
-            answer = await self._nlg.answer(candidates.corrected, facts)
+            answer = await self._nlg.answer(mended, facts)
         return QueryReply(
             answer=answer.answer,
             citations=answer.citations,

@@ -96,3 +96,15 @@ def test_the_guess_is_answered_only_where_the_question_is_not(world: World) -> N
     asked = [body["question"] for name, body in world.nlg.requests if name == "POST /generate"]
     assert asked == ["The Eifel tower?", "The eiffel tower?"]
     assert (reply["answer"], reply["corrected"]) == ("known [1]", "The eiffel tower?")
+
+
+def test_a_guess_that_is_too_long_for_a_question_is_not_asked(world: World) -> None:
+    nothing = {"answer": "No fact says that.", "citations": [], "mode": "grounded"}
+    world.nlg.replies["POST /generate"] = (200, nothing)
+    # One letter more by the correction.
+    question = "Eifel " + "." * 7_994
+    with world.hybrid(SUTRA_EDITION="enterprise") as client:
+        client.post("/learn", json={"texts": TEXTS})
+        answer = client.post("/query", json={"question": question, "limit": 1})
+    assert (answer.status_code, answer.json()["answer"]) == (200, nothing["answer"])
+    assert [len(body["question"]) for name, body in world.nlg.requests if name == "POST /generate"] == [8_000]
