@@ -12,7 +12,7 @@ use crate::capabilities::build::publish::Stuck;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
-use crate::commands::{Usage, build_images, ci, compare, doctor};
+use crate::commands::{Usage, build_images, ci, compare, compose_switch, deploy, doctor};
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
 use crate::system::files::Held;
@@ -64,6 +64,8 @@ enum ColorChoice {
 enum Command {
     BuildImages(build_images::Args),
     Compare(compare::Args),
+    ComposeSwitch(compose_switch::Args),
+    Deploy(deploy::Args),
     Doctor(doctor::Args),
     Ci(ci::Args),
 }
@@ -158,6 +160,8 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
     match &cli.command {
         Command::BuildImages(args) => build_images::run(args, &context),
         Command::Compare(args) => compare::run(args, &context),
+        Command::ComposeSwitch(args) => compose_switch::run(args, &context),
+        Command::Deploy(args) => deploy::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
     }

@@ -3,6 +3,7 @@
 pub mod bases;
 pub mod build;
 pub mod comparison;
+pub mod compose;
 pub mod context;
 pub mod environment;
 pub mod health;
@@ -10,4 +11,6 @@ pub mod manifest;
 pub mod pipeline;
 pub mod registry;
 pub mod render;
+pub mod stack;
 pub mod trust;
+pub mod variables;

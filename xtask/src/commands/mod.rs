@@ -3,6 +3,8 @@
 pub mod build_images;
 pub mod ci;
 pub mod compare;
+pub mod compose_switch;
+pub mod deploy;
 pub mod doctor;
 mod typed;
 

@@ -57,6 +57,22 @@ impl Image {
         self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
     }
 
+    /// Whether a reference names it: an ID, a tag, or a digest with or without a tag beside it.
+    fn is_called(&self, reference: &str) -> bool {
+        self.id == reference
+            || self.repo_tags.iter().flatten().any(|tag| tag == reference)
+            || reference.split_once('@').is_some_and(|(name, digest)| self.digest_at(name) == Some(digest))
+    }
+
+    /// The digest under which the registry of a reference knows it.
+    pub fn digest_at(&self, reference: &str) -> Option<&str> {
+        let folder = reference.rfind('/').map_or(0, |slash| slash + 1);
+        // A colon before the last slash belongs to a registry's port.
+        let end = reference[folder..].find(':').map_or(reference.len(), |colon| folder + colon);
+        let digests = self.repo_digests.iter().flatten();
+        digests.filter_map(|digest| digest.strip_prefix(&reference[..end])?.strip_prefix('@')).next()
+    }
+
     /// Digests of the unpacked layers, base first.
     pub fn layers(&self) -> &[String] {
         self.root_fs.layers.as_deref().unwrap_or_default()
@@ -92,10 +108,7 @@ impl Docker {
             serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
         let mut found = BTreeMap::new();
         for reference in references {
-            let is_it = |image: &&Image| {
-                image.id == *reference || image.repo_tags.iter().flatten().any(|tag| tag == reference)
-            };
-            if let Some(image) = images.iter().find(is_it) {
+            if let Some(image) = images.iter().find(|image| image.is_called(reference)) {
                 found.insert(reference.clone(), image.clone());
             }
         }

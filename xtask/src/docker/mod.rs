@@ -2,6 +2,7 @@
 
 pub mod bake;
 pub mod classify;
+pub mod compose;
 pub mod engine;
 pub mod events;
 pub mod images;

@@ -96,6 +96,12 @@ impl FromStr for Registry {
     }
 }
 
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// An image with its tag, as docker is told: `sutra-api:latest-simple-optimized`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {

@@ -94,6 +94,19 @@ pub struct Service {
     pub editions: Additions,
     /// What a container of it needs to run.
     pub run: RunNeeds,
+    /// What `deploy install` makes for it once.
+    pub secrets: Vec<Secret>,
+}
+
+/// A secret that a service's own command makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The environment variable that the service reads; holds no plain secret.
+    pub variable: String,
+    /// The variable under which `.env` keeps the plain secret for its owner.
+    pub plain: String,
+    /// What to run in the service's image. Its first line ends in `: SECRET`, its second in `: ENTRY`.
+    pub command: Vec<String>,
 }
 
 /// What the guide and we promise of one service in one edition; `None` where nobody promised anything.

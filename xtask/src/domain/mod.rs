@@ -3,10 +3,13 @@
 pub mod additions;
 pub mod bytes;
 pub mod comparison;
+pub mod compose_image;
 pub mod dockerfile;
+pub mod dotenv;
 pub mod edition;
 pub mod failure;
 pub mod image_ref;
+pub mod interpolation;
 pub mod manifest;
 pub mod names;
 pub mod variant;

@@ -1,9 +1,10 @@
 //! Files that are written whole or not at all, and the lock that keeps two runs apart.
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -27,27 +28,80 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// The file that a path leads to, links followed.
+///
+/// # Errors
+/// Names the path, when nothing is there.
+pub fn real_path(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))
+}
+
 /// Writes a file so that whoever reads it, at any moment and after any crash, sees the old bytes or the new ones.
 ///
 /// # Errors
 /// Names the file; the old bytes then still stand.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let dir = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
-        let mut file = File::create(&temporary)?;
-        let written =
-            file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
-        if written.is_err() {
-            fs::remove_file(&temporary).ok();
+    write_whole(path, bytes, |file| file.set_permissions(Permissions::from_mode(0o644)))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The same for a file that is there already: it keeps its mode and its owner. `path` is a real path: a link would be
+/// replaced by a file.
+///
+/// # Errors
+/// Names the file; the old bytes then still stand.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let keep = |file: &File| -> std::io::Result<()> {
+        let old = fs::metadata(path)?;
+        let new = file.metadata()?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
         }
-        written?;
-        // The rename itself must be on disk before anyone relies on it.
-        File::open(dir)?.sync_all()
+        // After the owner, since a change of owner clears the bits for setuid and setgid.
+        file.set_permissions(old.permissions())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write_whole(path, bytes, keep).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The same for a file that is its owner's alone (mode 0600), from its first byte on. One that is there keeps its owner, and
+/// a link to it stays a link.
+///
+/// # Errors
+/// Names the file; the old bytes then still stand.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let keep = |file: &File| {
+        if let Ok(old) = fs::metadata(path) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(Permissions::from_mode(0o600))
+    };
+    write_whole(path, bytes, keep).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write_whole(
+    path: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&File) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
+    // Left behind by a run that was killed and had this process's number.
+    fs::remove_file(&temporary).ok();
+    // Only its owner's until it has the mode that it is to have; and never through a link that someone put there.
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let written = prepare(&file)
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        fs::remove_file(&temporary).ok();
+    }
+    written?;
+    // The rename itself must be on disk before anyone relies on it.
+    File::open(dir)?.sync_all()
 }
 
 /// Removes a file; its absence is fine.
@@ -78,7 +132,7 @@ pub struct Held(String);
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = if self.0.is_empty() { String::new() } else { format!(" (process {})", self.0) };
-        write!(f, "another run{who} is building images in this checkout; wait for it, or stop it")
+        write!(f, "another run{who} is at work in this checkout; wait for it, or stop it")
     }
 }
 

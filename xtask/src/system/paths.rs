@@ -70,6 +70,21 @@ impl Repository {
         self.state("journal.json")
     }
 
+    /// Switches of Compose files that can be taken back.
+    pub fn compose_journal(&self) -> PathBuf {
+        self.state("compose-switch.json")
+    }
+
+    /// Held while Compose files change.
+    pub fn compose_lock(&self) -> PathBuf {
+        self.state("compose-switch.lock")
+    }
+
+    /// Values for variables in Compose files, as Compose itself reads them; git-ignored.
+    pub fn dot_env(&self) -> PathBuf {
+        self.root.join(".env")
+    }
+
     /// Held while images change.
     pub fn lock(&self) -> PathBuf {
         self.state("build.lock")

@@ -12,7 +12,9 @@ use super::fields::{Fault, Fields, Notes};
 use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
 use crate::domain::edition::Edition;
-use crate::domain::manifest::{Base, HostContext, Manifest, RunNeeds, Service, Sizes, StandIn, Upstream};
+use crate::domain::manifest::{
+    Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StandIn, Upstream,
+};
 use crate::domain::names::Unknown;
 use crate::system::files;
 use crate::system::paths::Repository;
@@ -199,6 +201,7 @@ impl<'a> Reader<'a> {
         let sizes = self.sizes(&mut fields);
         let editions = editions::read(&mut fields);
         let run = run_needs(&mut fields);
+        let secrets = secrets(&mut fields);
         fields.finish();
         Some(Service {
             name: name.to_owned(),
@@ -211,6 +214,7 @@ impl<'a> Reader<'a> {
             sizes,
             editions,
             run,
+            secrets,
         })
     }
 
@@ -310,6 +314,21 @@ fn named<'a, 'i, T>(
 fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
     let text = fields.optional_text(key)?;
     Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
+}
+
+/// `secret = { variable, plain, command }`.
+fn secrets(fields: &mut Fields<'_, '_>) -> Vec<Secret> {
+    let Some(mut table) = fields.table("secret") else {
+        return Vec::new();
+    };
+    let variable = table.text("variable").map(str::to_owned);
+    let plain = table.text("plain").map(str::to_owned);
+    let command = table.texts("command");
+    if command.is_empty() {
+        table.fault("command", "name the command in the service's image that makes the secret");
+    }
+    table.finish();
+    variable.zip(plain).map(|(variable, plain)| Secret { variable, plain, command }).into_iter().collect()
 }
 
 fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {

@@ -1,0 +1,80 @@
+//! Secrets of the stack: made once by the services' own commands, kept in the git-ignored `.env` of its owner.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::capabilities::variables::Variables;
+use crate::docker::Docker;
+use crate::domain::dotenv;
+use crate::domain::manifest::{Manifest, Secret};
+use crate::system::files;
+use crate::system::paths::Repository;
+
+/// A secret that was made, for the person to write down.
+#[derive(Debug)]
+pub struct Made {
+    /// The variable in `.env` that holds the plain secret.
+    pub plain: String,
+    /// The variable that services read.
+    pub variable: String,
+}
+
+/// Makes every secret that is set neither in `.env` nor in the environment. `image_of` names a service's image.
+///
+/// Each plain secret stands in `.env` too, beside what services read: it is what `smoke-test` and the person sign in with,
+/// and the file is its owner's alone (mode 0600).
+///
+/// # Errors
+/// When a service's command fails or prints another form, or `.env` cannot be written. What was there stays.
+pub fn ensure(
+    manifest: &Manifest,
+    variables: &Variables,
+    image_of: &dyn Fn(&str) -> Option<String>,
+    docker: &Docker,
+    repository: &Repository,
+) -> Result<Vec<Made>> {
+    let path = repository.dot_env();
+    let mut text = files::read_if_there(&path)?.unwrap_or_default();
+    let mut made = Vec::new();
+    for service in &manifest.services {
+        for secret in service.secrets.iter().filter(|secret| variables.get(&secret.variable).is_none()) {
+            let image = image_of(&service.compose)
+                .with_context(|| format!("the Compose file has no service {}", service.compose))?;
+            let (plain, entry) = make(secret, &image, docker)?;
+            text = dotenv::set(&text, &secret.variable, &entry);
+            text = dotenv::set(&text, &secret.plain, &plain);
+            made.push(Made { plain: secret.plain.clone(), variable: secret.variable.clone() });
+        }
+    }
+    if !made.is_empty() {
+        files::write_private(&path, text.as_bytes())?;
+    }
+    Ok(made)
+}
+
+/// Keeps a choice in `.env`, where Compose itself and later commands find it.
+///
+/// # Errors
+/// When `.env` cannot be read or written.
+pub fn remember(name: &str, value: &str, repository: &Repository) -> Result<()> {
+    let path = repository.dot_env();
+    let text = files::read_if_there(&path)?.unwrap_or_default();
+    files::write_private(&path, dotenv::set(&text, name, value).as_bytes())
+}
+
+/// Runs a service's own command for it: the first line ends in the plain secret, the second in what the service reads.
+fn make(secret: &Secret, image: &str, docker: &Docker) -> Result<(String, String)> {
+    let text = docker
+        .cmd(["run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", image])
+        .args(secret.command.iter().cloned())
+        .read()
+        .with_context(|| format!("cannot make a secret for {}", secret.variable))?;
+    let mut ends =
+        text.lines().filter_map(|line| line.rsplit_once(": ")).map(|(_, end)| end.trim().to_owned());
+    match (ends.next(), ends.next()) {
+        (Some(plain), Some(entry)) if !plain.is_empty() && !entry.is_empty() => Ok((plain, entry)),
+        _ => bail!(
+            "`{}` in {image} did not print a secret and its entry: build this image anew",
+            secret.command.join(" ")
+        ),
+    }
+}

@@ -1,0 +1,195 @@
+//! Subcommand: `cargo xtask deploy`.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::typed;
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::require_engine;
+use crate::capabilities::manifest;
+use crate::capabilities::render::table::{Align, Table};
+use crate::capabilities::stack::health::{self, Condition, ServiceHealth};
+use crate::capabilities::stack::{rise, secrets};
+use crate::capabilities::variables::{VERSION, Variables};
+use crate::docker::compose::Project;
+use crate::domain::edition::Edition;
+use crate::domain::manifest::Manifest;
+
+/// Run the stack of all services
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make the secrets that are missing, start every service, and wait until all are healthy
+    Install(Rise),
+    /// Replace what changed, and wait until all are healthy
+    Update(Rise),
+    /// Say how every service is
+    Status,
+    /// Show the services' logs
+    Logs {
+        /// Services, by their names in the Compose file; none means all
+        services: Vec<String>,
+        /// Go on as lines come
+        #[arg(short, long)]
+        follow: bool,
+        /// Lines of each service
+        #[arg(long, default_value = "50")]
+        tail: u32,
+    },
+    /// Stop and remove the containers; data stays
+    Down {
+        /// Remove what the services have stored, too
+        #[arg(long)]
+        volumes: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Rise {
+    /// simple, community or enterprise [default: $SUTRA_EDITION, else what the plain tag holds]
+    #[arg(long)]
+    edition: Option<String>,
+    /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
+    #[arg(long)]
+    tag: Option<String>,
+    /// Seconds until every service must be healthy
+    #[arg(long, default_value = "180")]
+    timeout: u64,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A service that is not healthy, wrong words, or no engine that answers.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    require_engine(context)?;
+    if let Action::Install(rise) | Action::Update(rise) = &args.action {
+        return start(rise, context);
+    }
+    let manifest = manifest::load(&context.repository)?;
+    let project = project(&Variables::read(&context.repository)?, &manifest, context);
+    match &args.action {
+        Action::Install(_) | Action::Update(_) => Ok(()),
+        Action::Status => status(&project),
+        Action::Logs { services, follow, tail } => logs(services, *follow, *tail, &project),
+        Action::Down { volumes } => down(*volumes, &project, context),
+    }
+}
+
+/// The project of the repository's own Compose files. Compose reads them only where every required variable is set; what is
+/// started needs the real secrets, and nothing else does.
+fn project(variables: &Variables, manifest: &Manifest, context: &Context) -> Project {
+    let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+    let unset = secrets.filter(|secret| variables.get(&secret.variable).is_none());
+    let project = Project::new(&context.docker, context.repository.root());
+    unset.fold(project, |project, secret| project.variable(&secret.variable, "not-made-yet"))
+}
+
+/// What the Compose file is given as the tag: tag and edition, never the variant, which it appends itself (DESIGN: "Tags").
+fn version(args: &Rise, variables: &Variables) -> Result<String> {
+    let tag = match &args.tag {
+        Some(tag) => typed::tag(Some(tag))?,
+        None => typed::tag(variables.get(VERSION).or(Some("latest")))?,
+    };
+    let edition = args.edition.as_deref().or(variables.get("SUTRA_EDITION"));
+    Ok(match edition {
+        Some(name) => {
+            let edition = typed::edition(Some(name))?;
+            let bare = tag.as_str().rsplit_once('-').filter(|(_, end)| end.parse::<Edition>().is_ok());
+            format!("{}-{edition}", bare.map_or(tag.as_str(), |(bare, _)| bare))
+        }
+        None => tag.to_string(),
+    })
+}
+
+fn start(args: &Rise, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let variables = Variables::read(&context.repository)?;
+    let version = version(args, &variables)?;
+    let reading = project(&variables, &manifest, context).variable(VERSION, &version);
+    let configured = reading.config()?;
+    let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
+    let images = configured.values().map(|service| service.image.clone()).collect();
+    refuse_missing(images, &variables, context)?;
+    let made = secrets::ensure(&manifest, &variables, &image_of, &context.docker, &context.repository)?;
+    for made in made {
+        let file = context.repository.dot_env();
+        context.terminal.say(format!(
+            "made {}; sign in with {} in {}",
+            made.variable,
+            made.plain,
+            file.display()
+        ));
+    }
+    if args.tag.is_some() || args.edition.is_some() {
+        // So that `update`, `status` and Compose itself mean the same images from now on.
+        secrets::remember(VERSION, &version, &context.repository)?;
+    }
+    let variables = Variables::read(&context.repository)?;
+    let project = project(&variables, &manifest, context).variable(VERSION, &version);
+    let deadline = Duration::from_secs(args.timeout);
+    let risen = rise::rise(&project, deadline, &context.docker.runner.interrupt, &context.terminal)?;
+    context.terminal.say(format!("all {} services are healthy", risen.len()));
+    Ok(())
+}
+
+fn refuse_missing(images: Vec<String>, variables: &Variables, context: &Context) -> Result<()> {
+    let there = context.docker.inspect(&images)?;
+    let mut missing: Vec<String> = images.into_iter().filter(|image| !there.contains_key(image)).collect();
+    missing.sort();
+    missing.dedup();
+    if missing.is_empty() || variables.get("SUTRA_PULL_POLICY").is_some_and(|policy| policy != "never") {
+        return Ok(());
+    }
+    bail!(
+        "these images are not here: {}\n  build them (cargo xtask build-images), or set SUTRA_PULL_POLICY=missing where the Compose file names a registry",
+        missing.join(", ")
+    )
+}
+
+fn status(project: &Project) -> Result<()> {
+    let services = health::of(&project.config()?, &project.containers()?);
+    print!("{}", table(&services).text());
+    let unwell: Vec<&str> = services
+        .iter()
+        .filter(|service| service.condition != Condition::Healthy)
+        .map(|service| service.service.as_str())
+        .collect();
+    if unwell.is_empty() { Ok(()) } else { bail!("not healthy: {}", unwell.join(", ")) }
+}
+
+fn table(services: &[ServiceHealth]) -> Table {
+    let mut table = Table::new(&[("service", Align::Left), ("health", Align::Left), ("image", Align::Left)]);
+    for service in services {
+        table.row(vec![service.service.clone(), service.condition.words().to_owned(), service.image.clone()]);
+    }
+    table
+}
+
+fn logs(services: &[String], follow: bool, tail: u32, project: &Project) -> Result<()> {
+    let mut cmd = project.cmd(["logs", "--tail"]).arg(tail.to_string());
+    if follow {
+        cmd = cmd.arg("--follow");
+    }
+    if cmd.args(services.iter().cloned()).inherit()? {
+        Ok(())
+    } else {
+        bail!("docker compose could not show the logs")
+    }
+}
+
+fn down(volumes: bool, project: &Project, context: &Context) -> Result<()> {
+    project.down(volumes)?;
+    context.terminal.say(if volumes {
+        "the stack and its data are removed"
+    } else {
+        "the stack is down; its data stays"
+    });
+    Ok(())
+}

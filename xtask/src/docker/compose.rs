@@ -1,0 +1,173 @@
+//! Docker Compose: one project, asked and told through `docker compose`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::Docker;
+use crate::system::interrupt::Interrupt;
+use crate::system::process::{Cmd, ProcessError, Runner};
+
+/// A project: files, a name, and what its files' variables are to be.
+#[derive(Debug, Clone)]
+pub struct Project {
+    docker: Docker,
+    folder: PathBuf,
+    /// Instead of the name that the files give.
+    name: Option<String>,
+    files: Vec<PathBuf>,
+    variables: BTreeMap<String, String>,
+}
+
+/// One container of a project, as `docker compose ps` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Container {
+    /// The service's name in the Compose file.
+    pub service: String,
+    /// Its ID.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// `running`, `exited`, `created`…
+    pub state: String,
+    /// `healthy`, `unhealthy`, `starting`; empty without a health check.
+    #[serde(default)]
+    pub health: String,
+    /// The image's reference.
+    #[serde(default)]
+    pub image: String,
+    /// Meaningful once it has ended.
+    #[serde(default)]
+    pub exit_code: i32,
+}
+
+/// What Compose makes of a service, all variables filled in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Configured {
+    /// The image's reference.
+    #[serde(default)]
+    pub image: String,
+}
+
+/// How `docker compose up` ended.
+#[derive(Debug, Clone)]
+pub struct Risen {
+    /// Whether it did all it was told.
+    pub done: bool,
+    /// What it said.
+    pub said: String,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    services: BTreeMap<String, Configured>,
+}
+
+impl Project {
+    /// The project of a folder's own Compose files.
+    pub fn new(docker: &Docker, folder: impl Into<PathBuf>) -> Project {
+        Project {
+            docker: docker.clone(),
+            folder: folder.into(),
+            name: None,
+            files: Vec::new(),
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// Under another name, so that it stands beside others of the same files.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Project {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// With these files instead of the folder's own.
+    #[must_use]
+    pub fn files(mut self, files: Vec<PathBuf>) -> Project {
+        self.files = files;
+        self
+    }
+
+    /// With a variable that its files may use. Values are never printed.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Project {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// `docker compose ARGS…` of this project.
+    pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        let mut cmd =
+            self.docker.cmd(["compose", "--project-directory"]).arg(self.folder.display().to_string());
+        if let Some(name) = &self.name {
+            cmd = cmd.arg("--project-name").arg(name);
+        }
+        for file in &self.files {
+            cmd = cmd.arg("--file").arg(file.display().to_string());
+        }
+        for (name, value) in &self.variables {
+            cmd = cmd.env(name, value);
+        }
+        cmd.dir(&self.folder).args(args)
+    }
+
+    /// Its services with variables filled in. Asks no engine.
+    ///
+    /// # Errors
+    /// What Compose says is wrong with the files or missing in the environment.
+    pub fn config(&self) -> Result<BTreeMap<String, Configured>> {
+        let text = self.cmd(["config", "--format", "json"]).read()?;
+        let config: Config = serde_json::from_str(&text).context("`docker compose config` gave no JSON")?;
+        Ok(config.services)
+    }
+
+    /// Creates what is missing, replaces what changed and starts all, dependencies first. Ended early when `end` is set.
+    ///
+    /// # Errors
+    /// When docker cannot be started. A service that does not come up is in the outcome.
+    pub fn up(&self, end: &Interrupt) -> Result<Risen, ProcessError> {
+        let runner = Runner { interrupt: end.clone(), ..self.docker.runner.clone() };
+        let stoppable = Project { docker: Docker::new(runner), ..self.clone() };
+        let mut said = Vec::new();
+        let cmd = stoppable.cmd(["--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"]);
+        let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
+        Ok(Risen { done: status.success(), said: String::from_utf8_lossy(&said).into_owned() })
+    }
+
+    /// Its containers, those that ended included, in the order of services.
+    ///
+    /// # Errors
+    /// When docker fails or answers in another form.
+    pub fn containers(&self) -> Result<Vec<Container>> {
+        let text = self.cmd(["ps", "--all", "--format", "json"]).read()?;
+        let mut found: Vec<Container> = serde_json::Deserializer::from_str(&text)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .context("`docker compose ps` gave no JSON")?;
+        found.sort_by(|a, b| a.service.cmp(&b.service));
+        Ok(found)
+    }
+
+    /// The last lines of a service's log.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn last_lines(&self, service: &str, lines: u32) -> Result<String, ProcessError> {
+        let lines = lines.to_string();
+        let output =
+            self.cmd(["logs", "--no-color", "--no-log-prefix", "--tail", &lines, service]).capture()?;
+        Ok(output.stdout + &output.stderr)
+    }
+
+    /// Stops and removes containers and networks, and the named volumes too where that is said.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn down(&self, volumes: bool) -> Result<String, ProcessError> {
+        let more: &[&str] = if volumes { &["--volumes"] } else { &[] };
+        self.cmd(["--progress", "plain", "down", "--remove-orphans"]).args(more.iter().copied()).read()
+    }
+}

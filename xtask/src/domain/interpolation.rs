@@ -1,0 +1,104 @@
+//! Variables in a Compose file's values (Compose Specification, "Interpolation").
+
+/// Replaces variables by their values. An unset variable without a default gives an empty text, as Compose does.
+///
+/// # Errors
+/// The message of a required variable (`${NAME:?message}`) that is not set.
+pub fn interpolate(text: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        out.push_str(&rest[..dollar]);
+        rest = &rest[dollar + 1..];
+        if let Some(behind) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = behind;
+        } else if let Some(behind) = rest.strip_prefix('{') {
+            let end = closing(behind).ok_or_else(|| format!("`{text}` has a brace that is never closed"))?;
+            out.push_str(&expand(&behind[..end], value_of)?);
+            rest = &behind[end + 1..];
+        } else {
+            let end = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
+            out.push_str(&value_of(&rest[..end]).unwrap_or_default());
+            rest = &rest[end..];
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Where the brace that is open at the start closes.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let bytes = text.as_bytes();
+    for (i, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'{' if i > 0 && bytes[i - 1] == b'$' => depth += 1,
+            b'}' if depth == 0 => return Some(i),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The inside of `${…}`.
+fn expand(inside: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let end = inside.find(|c: char| !is_name(c)).unwrap_or(inside.len());
+    let (name, operator) = inside.split_at(end);
+    let value = value_of(name);
+    let filled = value.clone().filter(|value| !value.is_empty());
+    // With a colon an empty value counts as none.
+    let (kept, operator) = match operator.strip_prefix(':') {
+        Some(operator) => (filled, operator),
+        None => (value.clone(), operator),
+    };
+    let mut chars = operator.chars();
+    let kind = chars.next();
+    let word = chars.as_str();
+    match (kind, kept) {
+        (None, _) => Ok(value.unwrap_or_default()),
+        (Some('-' | '?'), Some(value)) => Ok(value),
+        (Some('-'), None) | (Some('+'), Some(_)) => interpolate(word, value_of),
+        (Some('+'), None) => Ok(String::new()),
+        (Some('?'), None) => Err(format!("{name} is not set: {word}")),
+        _ => Err(format!("`${{{inside}}}` is no form of variable that Compose knows")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<String, String> {
+        interpolate(text, &|name| match name {
+            "SET" => Some("value".into()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn every_form_of_the_specification() {
+        for (text, expected) in [
+            ("a:$SET.b", "a:value.b"),
+            ("${SET}", "value"),
+            ("${NONE}", ""),
+            ("$$SET", "$SET"),
+            ("${EMPTY:-d}|${EMPTY-d}|${NONE-d}", "d||d"),
+            ("${NONE:-${ALSO:-deep}}", "deep"),
+            ("${SET:+x}|${EMPTY:+x}|${EMPTY+x}", "x||x"),
+            ("${SET:?m}", "value"),
+        ] {
+            assert_eq!(of(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert_eq!(of("${NONE:?say it}"), Err("NONE is not set: say it".into()));
+        assert_eq!(of("${EMPTY?say it}").as_deref(), Ok(""));
+        assert!(of("${SET").is_err());
+        assert!(of("${SET%x}").is_err());
+    }
+}
