@@ -5,8 +5,8 @@
 
 Needs an engine and built images. Every container runs as in production: read-only root, no capabilities. `ready` is the
 time from the container's start, as docker notes it, to the first 200 on /health; `idle` the resident memory of its processes
-five seconds later, pages that they share counted once. Services take turns, so that a noisy minute hits all of them. Bounds come from the project's
-goals; a figure above its bound is marked, and the exit status is 1.
+five seconds later, pages that they share counted once. Services take turns, so that a noisy minute hits all of them.
+Bounds come from the project's goals; a figure above its bound is marked, and the exit status is 1.
 """
 
 import argparse

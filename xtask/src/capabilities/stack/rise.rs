@@ -27,7 +27,12 @@ pub struct NotHealthy {
 impl fmt::Display for NotHealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.services.iter().map(|(health, _)| health.service.as_str()).collect();
-        write!(f, "not healthy: {}", names.join(", "))?;
+        match names.as_slice() {
+            [] => f.write_str(
+                "docker compose did not do all that it was told, though every service is healthy",
+            )?,
+            names => write!(f, "not healthy: {}", names.join(", "))?,
+        }
         if !self.said.is_empty() {
             write!(f, "\n  {}", self.said.replace('\n', "\n  "))?;
         }
