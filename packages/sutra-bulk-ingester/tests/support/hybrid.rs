@@ -125,9 +125,13 @@ impl Hybrid {
         super::wait("hybrid settles", || self.shared.in_hand.load(Ordering::SeqCst) == 0);
     }
 
-    /// Waits until a call waits at the gate.
+    /// Waits until a call waits at the shut gate, after those that it lets through: one that waits while the gate has
+    /// still to let it through is about to pass.
     pub fn wait_for_call(&self) {
-        super::wait("a call of hybrid", || self.shared.gate.lock().expect("gate").0 > 0);
+        super::wait("a call of hybrid", || {
+            let gate = self.shared.gate.lock().expect("gate");
+            gate.0 > 0 && gate.1 == Some(0)
+        });
     }
 
     /// The texts learned so far, each with how often.
