@@ -12,7 +12,7 @@ use crate::capabilities::build::publish::Stuck;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
-use crate::commands::{Usage, build_images, ci, compare, compose_switch, deploy, doctor};
+use crate::commands::{Usage, build_images, ci, compare, compose_switch, deploy, doctor, smoke_test};
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
 use crate::system::files::Held;
@@ -67,6 +67,8 @@ enum Command {
     ComposeSwitch(compose_switch::Args),
     Deploy(deploy::Args),
     Doctor(doctor::Args),
+    #[command(visible_alias = "smoke")]
+    SmokeTest(smoke_test::Args),
     Ci(ci::Args),
 }
 
@@ -163,6 +165,7 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::ComposeSwitch(args) => compose_switch::run(args, &context),
         Command::Deploy(args) => deploy::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
+        Command::SmokeTest(args) => smoke_test::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
     }
 }

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod health;
 pub mod manifest;
 pub mod pipeline;
+pub mod probes;
 pub mod registry;
 pub mod render;
 pub mod stack;

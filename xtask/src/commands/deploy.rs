@@ -10,11 +10,10 @@ use crate::capabilities::environment::require_engine;
 use crate::capabilities::manifest;
 use crate::capabilities::render::table::{Align, Table};
 use crate::capabilities::stack::health::{self, Condition, ServiceHealth};
-use crate::capabilities::stack::{rise, secrets};
+use crate::capabilities::stack::{self, rise, secrets};
 use crate::capabilities::variables::{VERSION, Variables};
 use crate::docker::compose::Project;
 use crate::domain::edition::Edition;
-use crate::domain::manifest::Manifest;
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]
@@ -73,22 +72,13 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return start(rise, context);
     }
     let manifest = manifest::load(&context.repository)?;
-    let project = project(&Variables::read(&context.repository)?, &manifest, context);
+    let project = stack::project(&Variables::read(&context.repository)?, &manifest, context);
     match &args.action {
         Action::Install(_) | Action::Update(_) => Ok(()),
         Action::Status => status(&project),
         Action::Logs { services, follow, tail } => logs(services, *follow, *tail, &project),
         Action::Down { volumes } => down(*volumes, &project, context),
     }
-}
-
-/// The project of the repository's own Compose files. Compose reads them only where every required variable is set; what is
-/// started needs the real secrets, and nothing else does.
-fn project(variables: &Variables, manifest: &Manifest, context: &Context) -> Project {
-    let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
-    let unset = secrets.filter(|secret| variables.get(&secret.variable).is_none());
-    let project = Project::new(&context.docker, context.repository.root());
-    unset.fold(project, |project, secret| project.variable(&secret.variable, "not-made-yet"))
 }
 
 /// What the Compose file is given as the tag: tag and edition, never the variant, which it appends itself (DESIGN: "Tags").
@@ -112,7 +102,7 @@ fn start(args: &Rise, context: &Context) -> Result<()> {
     let manifest = manifest::load(&context.repository)?;
     let variables = Variables::read(&context.repository)?;
     let version = version(args, &variables)?;
-    let reading = project(&variables, &manifest, context).variable(VERSION, &version);
+    let reading = stack::project(&variables, &manifest, context).variable(VERSION, &version);
     let configured = reading.config()?;
     let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
     let images = configured.values().map(|service| service.image.clone()).collect();
@@ -132,7 +122,7 @@ fn start(args: &Rise, context: &Context) -> Result<()> {
         secrets::remember(VERSION, &version, &context.repository)?;
     }
     let variables = Variables::read(&context.repository)?;
-    let project = project(&variables, &manifest, context).variable(VERSION, &version);
+    let project = stack::project(&variables, &manifest, context).variable(VERSION, &version);
     let deadline = Duration::from_secs(args.timeout);
     let risen = rise::rise(&project, deadline, &context.docker.runner.interrupt, &context.terminal)?;
     context.terminal.say(format!("all {} services are healthy", risen.len()));

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;
+pub mod smoke_test;
 mod typed;
 
 pub use typed::Usage;

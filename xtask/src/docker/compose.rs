@@ -41,6 +41,38 @@ pub struct Container {
     /// Meaningful once it has ended.
     #[serde(default)]
     pub exit_code: i32,
+    /// Ports that stand open on the host.
+    #[serde(default)]
+    pub publishers: Option<Vec<Publisher>>,
+}
+
+/// A port of a container that stands open on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Publisher {
+    /// The address that it is bound to; empty or a wildcard for all.
+    #[serde(rename = "URL", default)]
+    pub url: String,
+    /// The port within the container.
+    #[serde(default)]
+    pub target_port: u16,
+    /// The port on the host; 0 where it is exposed only.
+    #[serde(default)]
+    pub published_port: u16,
+}
+
+impl Container {
+    /// Host and port at which a port of the container is reached from this machine.
+    pub fn published(&self, port: u16) -> Option<String> {
+        let mut publishers = self.publishers.iter().flatten();
+        let found = publishers.find(|found| found.target_port == port && found.published_port != 0)?;
+        let host = match found.url.as_str() {
+            "" | "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
+            address if address.contains(':') => format!("[{address}]"),
+            address => address.to_owned(),
+        };
+        Some(format!("{host}:{}", found.published_port))
+    }
 }
 
 /// What Compose makes of a service, all variables filled in.
@@ -62,6 +94,7 @@ pub struct Risen {
 
 #[derive(Deserialize)]
 struct Config {
+    name: String,
     services: BTreeMap<String, Configured>,
 }
 
@@ -119,9 +152,23 @@ impl Project {
     /// # Errors
     /// What Compose says is wrong with the files or missing in the environment.
     pub fn config(&self) -> Result<BTreeMap<String, Configured>> {
+        Ok(self.read_config()?.services)
+    }
+
+    /// The name that Compose knows it by.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn name(&self) -> Result<String> {
+        match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => Ok(self.read_config()?.name),
+        }
+    }
+
+    fn read_config(&self) -> Result<Config> {
         let text = self.cmd(["config", "--format", "json"]).read()?;
-        let config: Config = serde_json::from_str(&text).context("`docker compose config` gave no JSON")?;
-        Ok(config.services)
+        serde_json::from_str(&text).context("`docker compose config` gave no JSON")
     }
 
     /// Creates what is missing, replaces what changed and starts all, dependencies first. Ended early when `end` is set.

@@ -3,6 +3,7 @@
 pub mod bake;
 pub mod classify;
 pub mod compose;
+pub mod containers;
 pub mod engine;
 pub mod events;
 pub mod images;

@@ -6,6 +6,7 @@ use super::additions::Additions;
 use super::bytes::Bytes;
 use super::edition::Edition;
 use super::names::Unknown;
+use super::probe::{Probe, Scenario};
 use super::variant::Variant;
 
 /// The whole manifest. Services, bases and upstreams keep the file's order.
@@ -23,6 +24,8 @@ pub struct Manifest {
     pub bases: Vec<Base>,
     /// What becomes an image.
     pub services: Vec<Service>,
+    /// Probes through several services.
+    pub scenarios: Vec<Scenario>,
 }
 
 /// An image that Dockerfiles name in FROM and that a public registry holds.
@@ -96,6 +99,8 @@ pub struct Service {
     pub run: RunNeeds,
     /// What `deploy install` makes for it once.
     pub secrets: Vec<Secret>,
+    /// What is asked of it, and what must come back.
+    pub probes: Vec<Probe>,
 }
 
 /// A secret that a service's own command makes.

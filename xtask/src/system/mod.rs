@@ -1,6 +1,7 @@
 //! Floor 1: the machine. Processes, files, the repository's layout and the terminal, each known in one place only.
 
 pub mod files;
+pub mod http;
 pub mod interrupt;
 pub mod paths;
 pub mod process;

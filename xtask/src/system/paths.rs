@@ -80,6 +80,11 @@ impl Repository {
         self.state("compose-switch.lock")
     }
 
+    /// What the last smoke test of the running stack came to.
+    pub fn smoke_record(&self) -> PathBuf {
+        self.state("smoke.json")
+    }
+
     /// Values for variables in Compose files, as Compose itself reads them; git-ignored.
     pub fn dot_env(&self) -> PathBuf {
         self.root.join(".env")

@@ -8,6 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::json;
 use crate::domain::names::Unknown;
 
 /// One fault of a manifest.
@@ -135,6 +136,87 @@ impl<'a, 'i> Fields<'a, 'i> {
             self.fault(key, format!("must be {wanted}"));
         }
         number
+    }
+
+    /// Takes a whole number that may be absent.
+    pub fn optional_number(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
+        self.entries.contains_key(key).then(|| self.number(key, range)).flatten()
+    }
+
+    /// Takes a number, whole or not, that may be absent.
+    pub fn optional_real(&mut self, key: &'static str) -> Option<f64> {
+        let value = self.optional(key)?;
+        let number = json::of(value).and_then(|value| value.as_f64());
+        if number.is_none() {
+            self.fault(key, "must be a number");
+        }
+        number
+    }
+
+    /// Takes `true` or `false`; absent means `false`.
+    pub fn flag(&mut self, key: &'static str) -> bool {
+        let Some(value) = self.optional(key) else {
+            return false;
+        };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.fault(key, "must be true or false");
+            false
+        })
+    }
+
+    /// Takes any value that may be absent, as JSON.
+    pub fn optional_json(&mut self, key: &'static str) -> Option<serde_json::Value> {
+        let value = self.optional(key)?;
+        let json = json::of(value);
+        if json.is_none() {
+            self.fault(key, "must be what JSON can say: no dates, no numbers beyond its range");
+        }
+        json
+    }
+
+    /// Takes a list of tables that may be absent.
+    pub fn tables(&mut self, key: &'static str) -> Vec<Fields<'a, 'i>> {
+        let Some(value) = self.optional(key) else {
+            return Vec::new();
+        };
+        self.as_tables(key, value)
+    }
+
+    fn as_tables(&self, key: &str, value: &'a Spanned<DeValue<'i>>) -> Vec<Fields<'a, 'i>> {
+        let items = value.get_ref().as_array().map(|items| items.iter().collect::<Vec<_>>());
+        let tables: Option<Vec<_>> = items.and_then(|items| {
+            let one = |item: &&'a Spanned<DeValue<'i>>| {
+                Some(Fields::new(self.notes, self.child(key), item.get_ref().as_table()?, item.span()))
+            };
+            items.iter().map(one).collect()
+        });
+        tables.unwrap_or_else(|| {
+            self.fault(key, "must be a list of tables");
+            Vec::new()
+        })
+    }
+
+    /// Takes every remaining field as a list of tables, in the file's order.
+    pub fn named_lists_of_tables(mut self) -> Vec<(String, Vec<Fields<'a, 'i>>)> {
+        let entries = std::mem::take(&mut self.entries);
+        let mut lists: Vec<_> =
+            entries.into_iter().map(|(key, value)| (key.to_owned(), self.as_tables(key, value))).collect();
+        lists.sort_by_key(|(_, tables)| tables.first().map(|table| table.span.start));
+        lists
+    }
+
+    /// Whether a field is there and was not taken yet.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Notes a fault of the table itself.
+    pub fn fault_here(&self, text: impl fmt::Display) {
+        self.notes.note(self.span.clone(), format!("{}: {text}", self.name));
     }
 
     /// Takes a table that may be absent.

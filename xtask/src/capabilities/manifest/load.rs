@@ -9,6 +9,7 @@ use toml::de::DeTable;
 
 use super::editions;
 use super::fields::{Fault, Fields, Notes};
+use super::probes;
 use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
 use crate::domain::edition::Edition;
@@ -89,6 +90,9 @@ impl<'a> Reader<'a> {
         let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
         let services =
             named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
+        let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
+        handed.extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
+        let scenarios = probes::scenarios(root.table("scenario"), &services, &handed);
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
@@ -100,6 +104,7 @@ impl<'a> Reader<'a> {
             upstreams,
             bases,
             services,
+            scenarios,
         })
     }
 
@@ -202,6 +207,9 @@ impl<'a> Reader<'a> {
         let editions = editions::read(&mut fields);
         let run = run_needs(&mut fields);
         let secrets = secrets(&mut fields);
+        let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
+        handed.extend(secrets.iter().map(|secret| secret.plain.clone()));
+        let probes = probes::of_service(&mut fields, name, &mut handed);
         fields.finish();
         Some(Service {
             name: name.to_owned(),
@@ -215,6 +223,7 @@ impl<'a> Reader<'a> {
             editions,
             run,
             secrets,
+            probes,
         })
     }
 

@@ -2,6 +2,9 @@
 
 mod editions;
 mod fields;
+mod json;
 mod load;
+mod probes;
 
 pub use load::{Faults, load, parse};
+pub use probes::RUN;

@@ -1,4 +1,5 @@
 //! Renderers: pure functions of a record.
 
 pub mod comparison;
+pub mod probes;
 pub mod table;

@@ -87,6 +87,7 @@ mod tests {
             health: health.into(),
             image: String::new(),
             exit_code: 0,
+            publishers: None,
         })
     }
 

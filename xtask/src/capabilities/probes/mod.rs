@@ -1,0 +1,101 @@
+//! Asking the services of a running stack what the manifest declares, and judging what comes back.
+
+pub mod doors;
+pub mod run;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use self::run::{Done, Group, Patience, Run};
+use super::context::Context;
+use super::manifest::RUN;
+use super::variables::Variables;
+use crate::docker::Docker;
+use crate::docker::compose::Project;
+use crate::domain::manifest::{Manifest, Service};
+use crate::domain::probe::Known;
+use crate::domain::probe_report::{self, Outcome, Report};
+
+/// What is asked of whom.
+#[derive(Debug)]
+pub struct Inquiry<'m> {
+    /// The services that must be there.
+    pub services: Vec<&'m Service>,
+    /// Their probes, and the scenarios.
+    pub groups: Vec<Group<'m>>,
+}
+
+/// The probes of these services; the scenarios too, where every service that they ask is among them.
+pub fn inquiry<'m>(manifest: &'m Manifest, services: &[&'m Service]) -> Inquiry<'m> {
+    let of_service = |service: &&'m Service| Group {
+        name: service.name.clone(),
+        probes: service.probes.iter().collect(),
+    };
+    let is_asked = |name: &str| services.iter().any(|service| service.name == name);
+    let complete = manifest
+        .scenarios
+        .iter()
+        .filter(|scenario| scenario.steps.iter().all(|step| is_asked(&step.service)));
+    let scenarios =
+        complete.map(|scenario| Group { name: scenario.name.clone(), probes: scenario.steps.iter().collect() });
+    let groups = services.iter().map(of_service).chain(scenarios).filter(|group| !group.probes.is_empty());
+    Inquiry { services: services.to_vec(), groups: groups.collect() }
+}
+
+/// What probes know from the start: the plain secrets, as far as they are set, and the run's own word.
+pub fn known(manifest: &Manifest, variables: &Variables, word: &str) -> Known {
+    let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+    let set = secrets.filter_map(|secret| {
+        Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?)))
+    });
+    set.chain([(RUN.to_owned(), Value::from(word))]).collect()
+}
+
+/// Asks, once no service is starting any more; `starting` bounds that wait. `each` sees every outcome as it comes.
+///
+/// # Errors
+/// When docker cannot be asked, or the person interrupts. Wrong answers are outcomes.
+pub fn ask<'m>(
+    inquiry: &Inquiry<'m>,
+    project: &Project,
+    known: &Known,
+    starting: Duration,
+    context: &Context,
+    each: impl FnMut(&Outcome),
+) -> Result<(Report, Vec<Done<'m>>)> {
+    let interrupt = &context.docker.runner.interrupt;
+    let doors = doors::open(project, &inquiry.services, starting, interrupt)?;
+    let run = Run { doors: &doors, known, patience: Patience::default(), interrupt };
+    let done = run.all(&inquiry.groups, each)?;
+    let report = Report {
+        schema: probe_report::SCHEMA,
+        project: project.name()?,
+        images: images(project, &inquiry.services, &context.docker)?,
+        outcomes: done.iter().map(|done| done.outcome.clone()).collect(),
+    };
+    Ok((report, done))
+}
+
+/// The image IDs that the services' containers run.
+fn images(project: &Project, services: &[&Service], docker: &Docker) -> Result<BTreeMap<String, String>> {
+    let containers = project.containers()?;
+    let found: Vec<(&str, String)> = services
+        .iter()
+        .filter_map(|service| {
+            let container = containers.iter().find(|container| container.service == service.compose)?;
+            Some((service.name.as_str(), container.id.clone()))
+        })
+        .collect();
+    let ids: Vec<String> = found.iter().map(|(_, id)| id.clone()).collect();
+    let inspected = docker.inspect_containers(&ids)?;
+    Ok(found.iter().zip(inspected).map(|((name, _), found)| ((*name).to_owned(), found.image)).collect())
+}
+
+/// A word that no other run has: letters and digits, so that every tokenizer takes it as one.
+pub fn word() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("run{:x}{:x}", now.as_nanos(), std::process::id())
+}

@@ -1,0 +1,75 @@
+//! Subcommand: `cargo xtask smoke-test`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::typed::{self, Format};
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::require_engine;
+use crate::capabilities::variables::Variables;
+use crate::capabilities::{manifest, probes, render, stack};
+use crate::domain::probe_report::Report;
+use crate::system::files;
+
+/// Ask the running stack what images.toml declares, and judge the answers
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Services; none means all, and the scenarios through the whole stack
+    services: Vec<String>,
+    /// Seconds to wait for services that are starting
+    #[arg(long, default_value = "60")]
+    timeout: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Where the outcome goes.
+#[derive(Debug, clap::Args)]
+pub struct Output {
+    /// How to print the outcome
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Write it as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// With the names of all probes that did not pass.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let services = typed::services(&manifest, &args.services)?;
+    require_engine(context)?;
+    let variables = Variables::read(&context.repository)?;
+    let project = stack::project(&variables, &manifest, context);
+    let known = probes::known(&manifest, &variables, &probes::word());
+    let inquiry = probes::inquiry(&manifest, &services);
+    let starting = Duration::from_secs(args.timeout);
+    let (report, _) = probes::ask(&inquiry, &project, &known, starting, context, |_| {})?;
+    files::write_atomically(&context.repository.smoke_record(), render::probes::json(&report)?.as_bytes())?;
+    args.output.print(&report)
+}
+
+impl Output {
+    /// Prints a report, and fails with the names of what did not pass.
+    ///
+    /// # Errors
+    /// Also when the JUnit file cannot be written.
+    pub fn print(&self, report: &Report) -> Result<()> {
+        match self.format {
+            Format::Table => print!("{}", render::probes::text(report)),
+            Format::Markdown => print!("{}", render::probes::markdown(report)),
+            Format::Json => print!("{}", render::probes::json(report)?),
+        }
+        if let Some(path) = &self.junit {
+            files::write_atomically(path, render::probes::junit(report).as_bytes())
+                .with_context(|| format!("--junit {}", path.display()))?;
+        }
+        let names: Vec<String> = report.not_passed().map(|outcome| outcome.name()).collect();
+        if names.is_empty() { Ok(()) } else { bail!("did not pass: {}", names.join(", ")) }
+    }
+}
