@@ -12,7 +12,7 @@ use crate::capabilities::build::publish::Stuck;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
-use crate::commands::{Usage, build_images, ci, compare, compose_switch, deploy, doctor, smoke_test};
+use crate::commands::{Usage, build_images, ci, compare, compose_switch, deploy, doctor, smoke_test, test};
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
 use crate::system::files::Held;
@@ -69,6 +69,7 @@ enum Command {
     Doctor(doctor::Args),
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
+    Test(test::Args),
     Ci(ci::Args),
 }
 
@@ -166,6 +167,7 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::Deploy(args) => deploy::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::SmokeTest(args) => smoke_test::run(args, &context),
+        Command::Test(args) => test::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
     }
 }

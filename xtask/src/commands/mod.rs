@@ -7,6 +7,7 @@ pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;
 pub mod smoke_test;
+pub mod test;
 mod typed;
 
 pub use typed::Usage;

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
 
 use super::typed::{self, Format};
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::require_engine;
+use crate::capabilities::render::probes::Titled;
 use crate::capabilities::variables::Variables;
 use crate::capabilities::{manifest, probes, render, stack};
-use crate::domain::probe_report::Report;
+use crate::domain::probe_report::Outcome;
 use crate::system::files;
 
 /// Ask the running stack what images.toml declares, and judge the answers
@@ -51,25 +53,32 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let starting = Duration::from_secs(args.timeout);
     let (report, _) = probes::ask(&inquiry, &project, &known, starting, context, |_| {})?;
     files::write_atomically(&context.repository.smoke_record(), render::probes::json(&report)?.as_bytes())?;
-    args.output.print(&report)
+    args.output.print(&[(String::new(), &report)], &report)
 }
 
 impl Output {
-    /// Prints a report, and fails with the names of what did not pass.
+    /// Prints reports, `record` being all of them for programs, and fails with the names of what did not pass.
     ///
     /// # Errors
     /// Also when the JUnit file cannot be written.
-    pub fn print(&self, report: &Report) -> Result<()> {
+    pub fn print(&self, reports: &[Titled<'_>], record: &impl Serialize) -> Result<()> {
+        let of =
+            |render: fn(&Titled<'_>) -> String| reports.iter().map(render).collect::<Vec<_>>().join("\n");
         match self.format {
-            Format::Table => print!("{}", render::probes::text(report)),
-            Format::Markdown => print!("{}", render::probes::markdown(report)),
-            Format::Json => print!("{}", render::probes::json(report)?),
+            Format::Table => print!("{}", of(render::probes::text)),
+            Format::Markdown => print!("{}", of(render::probes::markdown)),
+            Format::Json => print!("{}", render::probes::json(record)?),
         }
         if let Some(path) = &self.junit {
-            files::write_atomically(path, render::probes::junit(report).as_bytes())
+            files::write_atomically(path, render::probes::junit(reports).as_bytes())
                 .with_context(|| format!("--junit {}", path.display()))?;
         }
-        let names: Vec<String> = report.not_passed().map(|outcome| outcome.name()).collect();
-        if names.is_empty() { Ok(()) } else { bail!("did not pass: {}", names.join(", ")) }
+        let named = |(title, report): &Titled<'_>| {
+            let names: Vec<String> = report.not_passed().map(Outcome::name).collect();
+            let title = if title.is_empty() { String::new() } else { format!("{title}: ") };
+            (!names.is_empty()).then(|| format!("{title}{}", names.join(", ")))
+        };
+        let failed: Vec<String> = reports.iter().filter_map(named).collect();
+        if failed.is_empty() { Ok(()) } else { bail!("did not pass: {}", failed.join("; ")) }
     }
 }

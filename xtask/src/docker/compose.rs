@@ -1,10 +1,11 @@
 //! Docker Compose: one project, asked and told through `docker compose`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::Docker;
 use crate::system::interrupt::Interrupt;
@@ -18,6 +19,8 @@ pub struct Project {
     /// Instead of the name that the files give.
     name: Option<String>,
     files: Vec<PathBuf>,
+    /// What is started, dependencies beside it; empty for every service.
+    only: Vec<String>,
     variables: BTreeMap<String, String>,
 }
 
@@ -81,6 +84,9 @@ pub struct Configured {
     /// The image's reference.
     #[serde(default)]
     pub image: String,
+    /// What must be there before it.
+    #[serde(default)]
+    depends_on: BTreeMap<String, IgnoredAny>,
 }
 
 /// How `docker compose up` ended.
@@ -98,6 +104,18 @@ struct Config {
     services: BTreeMap<String, Configured>,
 }
 
+/// Services with all that they depend on, directly or not.
+fn with_dependencies(services: &BTreeMap<String, Configured>, names: &[String]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&String> = names.iter().collect();
+    while let Some(name) = open.pop() {
+        if found.insert(name.clone()) {
+            open.extend(services.get(name).into_iter().flat_map(|service| service.depends_on.keys()));
+        }
+    }
+    found
+}
+
 impl Project {
     /// The project of a folder's own Compose files.
     pub fn new(docker: &Docker, folder: impl Into<PathBuf>) -> Project {
@@ -106,6 +124,7 @@ impl Project {
             folder: folder.into(),
             name: None,
             files: Vec::new(),
+            only: Vec::new(),
             variables: BTreeMap::new(),
         }
     }
@@ -121,6 +140,13 @@ impl Project {
     #[must_use]
     pub fn files(mut self, files: Vec<PathBuf>) -> Project {
         self.files = files;
+        self
+    }
+
+    /// Of which only these services, and what they depend on, are started and asked for.
+    #[must_use]
+    pub fn only(mut self, services: Vec<String>) -> Project {
+        self.only = services;
         self
     }
 
@@ -152,7 +178,22 @@ impl Project {
     /// # Errors
     /// What Compose says is wrong with the files or missing in the environment.
     pub fn config(&self) -> Result<BTreeMap<String, Configured>> {
-        Ok(self.read_config()?.services)
+        let mut services = self.read_config()?.services;
+        if !self.only.is_empty() {
+            let wanted = with_dependencies(&services, &self.only);
+            services.retain(|name, _| wanted.contains(name));
+        }
+        Ok(services)
+    }
+
+    /// Every service of its files with all that it depends on, itself included.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn closures(&self) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let services = self.read_config()?.services;
+        let closure = |name: &String| with_dependencies(&services, std::slice::from_ref(name));
+        Ok(services.keys().map(|name| (name.clone(), closure(name))).collect())
     }
 
     /// The name that Compose knows it by.
@@ -180,7 +221,7 @@ impl Project {
         let stoppable = Project { docker: Docker::new(runner), ..self.clone() };
         let mut said = Vec::new();
         let cmd = stoppable.cmd(["--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"]);
-        let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
+        let status = cmd.args(self.only.iter().cloned()).stream(|chunk| said.extend_from_slice(chunk))?;
         Ok(Risen { done: status.success(), said: String::from_utf8_lossy(&said).into_owned() })
     }
 
@@ -216,5 +257,37 @@ impl Project {
     pub fn down(&self, volumes: bool) -> Result<String, ProcessError> {
         let more: &[&str] = if volumes { &["--volumes"] } else { &[] };
         self.cmd(["--progress", "plain", "down", "--remove-orphans"]).args(more.iter().copied()).read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_depends_on_comes_with_it_even_in_a_circle() {
+        let text = r#"{"name":"p","services":{
+            "door":{"image":"d","depends_on":{"brain":{"condition":"service_started"}}},
+            "brain":{"image":"b","depends_on":{"store":{"condition":"service_healthy"}}},
+            "store":{"image":"s","depends_on":{"brain":{"condition":"service_started"}}},
+            "page":{"image":"p"}}}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        let found = |name: &str| {
+            let found = with_dependencies(&config.services, &[name.to_owned()]);
+            found.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((found("door").as_str(), found("page").as_str()), ("brain door store", "page"));
+    }
+
+    #[test]
+    fn a_published_port_is_reached_from_this_machine() {
+        let text = r#"{"Service":"a","ID":"1","State":"running","Publishers":[
+            {"URL":"","TargetPort":90,"PublishedPort":0,"Protocol":"tcp"},
+            {"URL":"0.0.0.0","TargetPort":80,"PublishedPort":3000,"Protocol":"tcp"},
+            {"URL":"::1","TargetPort":81,"PublishedPort":3001,"Protocol":"tcp"}]}"#;
+        let container: Container = serde_json::from_str(text).unwrap();
+        assert_eq!(container.published(80).as_deref(), Some("127.0.0.1:3000"));
+        assert_eq!(container.published(81).as_deref(), Some("[::1]:3001"));
+        assert_eq!(container.published(90), None);
     }
 }

@@ -6,13 +6,13 @@ use super::Docker;
 use crate::domain::version::Version;
 use crate::system::process::{ProcessError, find};
 
-/// Least versions. Engine 25 brought the start interval of health checks, Buildx 0.13 `--progress=rawjson`, Compose 2.20
-/// `include`.
+/// Least versions. Engine 25 brought the start interval of health checks, Buildx 0.13 `--progress=rawjson`, Compose 2.24.4
+/// `!override` (2.20 had brought `include`).
 pub const LEAST_ENGINE: Version = Version::new(25, 0);
 /// See [`LEAST_ENGINE`].
 pub const LEAST_BUILDX: Version = Version::new(0, 13);
 /// See [`LEAST_ENGINE`].
-pub const LEAST_COMPOSE: Version = Version::new(2, 20);
+pub const LEAST_COMPOSE: Version = Version { major: 2, minor: 24, patch: 4 };
 
 /// How an engine keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

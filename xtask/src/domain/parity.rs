@@ -167,7 +167,10 @@ mod tests {
     #[test]
     fn without_rules_everything_counts_but_how_a_number_is_written() {
         let original = json!({ "a": [1, 2.0], "b": { "c": "x" } });
-        assert_eq!(told(original.clone(), json!({ "a": [1.0, 2], "b": { "c": "x" } }), &Rules::default()), [""; 0]);
+        assert_eq!(
+            told(original.clone(), json!({ "a": [1.0, 2], "b": { "c": "x" } }), &Rules::default()),
+            [""; 0]
+        );
         assert_eq!(
             told(original, json!({ "a": [1, 2.5], "b": {}, "d": null }), &Rules::default()),
             ["/a/1 was 2.0, is 2.5", "/b/c is gone", "/d is new"]

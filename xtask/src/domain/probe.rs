@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::parity::Rules;
@@ -36,7 +37,7 @@ pub struct Scenario {
 }
 
 /// An HTTP request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -49,7 +50,8 @@ pub struct Request {
 }
 
 /// Methods that probes use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// GET.
     Get,
@@ -74,7 +76,8 @@ impl Method {
 }
 
 /// What a request carries.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Body {
     /// Nothing.
     Empty,
@@ -184,10 +187,9 @@ impl Probe {
             body: match &request.body {
                 Body::Empty => Body::Empty,
                 Body::Json(value) => Body::Json(placeholders::fill_in(value, known)),
-                Body::Text { content_type, text } => Body::Text {
-                    content_type: content_type.clone(),
-                    text: placeholders::fill(text, known),
-                },
+                Body::Text { content_type, text } => {
+                    Body::Text { content_type: content_type.clone(), text: placeholders::fill(text, known) }
+                }
             },
         }
     }
@@ -280,9 +282,7 @@ impl Test {
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
                 && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))

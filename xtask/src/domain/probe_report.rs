@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::edition::Edition;
+use super::variant::Variant;
+
 /// One run of probes over a stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -17,7 +20,38 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
 }
 
-/// The present form of [`Report`].
+/// What throwaway stacks came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// Version of this form.
+    pub schema: u32,
+    /// One for each variant that was tried.
+    pub stacks: Vec<Stack>,
+    /// Whether the optimized images answer as the originals do, probe by probe; `None` where it was not asked.
+    pub parity: Option<Parity>,
+}
+
+/// A throwaway stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    /// The edition of its images.
+    pub edition: Edition,
+    /// Their variant.
+    pub variant: Variant,
+    /// What its probes came to.
+    pub report: Report,
+}
+
+/// A comparison of answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parity {
+    /// Whether recorded answers stood in for running originals.
+    pub recorded: bool,
+    /// One for each probe.
+    pub report: Report,
+}
+
+/// The present form of [`Report`] and [`TestReport`].
 pub const SCHEMA: u32 = 1;
 
 /// What one probe came to.

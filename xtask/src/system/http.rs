@@ -56,8 +56,9 @@ impl Client {
     /// # Errors
     /// When no whole answer came back.
     pub fn send(&mut self, host: &str, request: &Request) -> Result<Answer, Unanswered> {
-        let mut builder =
-            HttpRequest::builder().method(request.method.name()).uri(format!("http://{host}{}", request.path));
+        let mut builder = HttpRequest::builder()
+            .method(request.method.name())
+            .uri(format!("http://{host}{}", request.path));
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
@@ -170,12 +171,14 @@ mod tests {
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         ]);
         let mut client = Client::new(Duration::from_secs(60));
-        let mut ask = || {
-            client.send(&host, &request("/a?b", Body::Json(serde_json::json!({ "c": 1 })))).unwrap()
-        };
+        let mut ask =
+            || client.send(&host, &request("/a?b", Body::Json(serde_json::json!({ "c": 1 })))).unwrap();
         let (first, second) = (ask(), ask());
         assert_eq!(ask().status, 200);
-        assert_eq!((first.status, first.content_type.as_str(), first.body.as_str()), (503, "text/html", "no"));
+        assert_eq!(
+            (first.status, first.content_type.as_str(), first.body.as_str()),
+            (503, "text/html", "no")
+        );
         assert_eq!(second.status, 302);
         let asked = serving.join().unwrap();
         assert!(asked[0].starts_with("POST /a?b HTTP/1.1\r\n") && asked[0].ends_with("\r\n\r\n{\"c\":1}"));

@@ -80,6 +80,26 @@ impl Repository {
         self.state("compose-switch.lock")
     }
 
+    /// The stack's Compose file, for stacks beside the one that people run.
+    pub fn compose_file(&self) -> PathBuf {
+        self.root.join("docker-compose.yml")
+    }
+
+    /// Throwaway stacks, a folder each: what the next run removes if its own could not.
+    pub fn trials(&self) -> PathBuf {
+        self.state("trials")
+    }
+
+    /// Answers of original images that stand in for them, by edition and group of probes; committed.
+    pub fn parity_record(&self, edition: &str, group: &str) -> PathBuf {
+        self.root.join("xtask/parity").join(edition).join(format!("{group}.json"))
+    }
+
+    /// What the last throwaway stacks came to.
+    pub fn test_record(&self) -> PathBuf {
+        self.state("test.json")
+    }
+
     /// What the last smoke test of the running stack came to.
     pub fn smoke_record(&self) -> PathBuf {
         self.state("smoke.json")

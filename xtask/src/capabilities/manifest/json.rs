@@ -8,9 +8,7 @@ use toml::de::DeValue;
 pub(super) fn of(value: &Spanned<DeValue<'_>>) -> Option<Value> {
     Some(match value.get_ref() {
         DeValue::String(text) => Value::from(text.as_ref()),
-        DeValue::Integer(number) => {
-            Value::from(i64::from_str_radix(number.as_str(), number.radix()).ok()?)
-        }
+        DeValue::Integer(number) => Value::from(i64::from_str_radix(number.as_str(), number.radix()).ok()?),
         DeValue::Float(number) => Value::Number(Number::from_f64(number.as_str().parse().ok()?)?),
         DeValue::Boolean(value) => Value::from(*value),
         DeValue::Datetime(_) => return None,

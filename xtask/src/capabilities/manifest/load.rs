@@ -91,7 +91,8 @@ impl<'a> Reader<'a> {
         let services =
             named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
         let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
-        handed.extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
+        handed
+            .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
         let scenarios = probes::scenarios(root.table("scenario"), &services, &handed);
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");

@@ -100,14 +100,11 @@ fn probe(
 }
 
 fn request(mut table: Fields<'_, '_>) -> Option<Request> {
-    let named: Vec<(Method, &'static str)> = [
-        (Method::Get, "get"),
-        (Method::Post, "post"),
-        (Method::Delete, "delete"),
-    ]
-    .into_iter()
-    .filter(|(_, key)| table.has(key))
-    .collect();
+    let named: Vec<(Method, &'static str)> =
+        [(Method::Get, "get"), (Method::Post, "post"), (Method::Delete, "delete")]
+            .into_iter()
+            .filter(|(_, key)| table.has(key))
+            .collect();
     let [(method, key)] = named.as_slice() else {
         table.fault_here("name one of `get`, `post` and `delete`, with the path");
         return None;

@@ -37,7 +37,8 @@ pub fn open(
             container(service).is_some_and(|found| Condition::of(found) == Condition::Starting)
         };
         if started.elapsed() > patience || !services.iter().any(is_starting) {
-            let doors = services.iter().map(|service| (service.name.clone(), door(service, container(service))));
+            let doors =
+                services.iter().map(|service| (service.name.clone(), door(service, container(service))));
             return Ok(doors.collect());
         }
         std::thread::sleep(PAUSE);

@@ -22,35 +22,32 @@ use crate::domain::probe_report::{self, Outcome, Report};
 /// What is asked of whom.
 #[derive(Debug)]
 pub struct Inquiry<'m> {
+    /// What declares them.
+    pub manifest: &'m Manifest,
     /// The services that must be there.
     pub services: Vec<&'m Service>,
     /// Their probes, and the scenarios.
     pub groups: Vec<Group<'m>>,
 }
 
-/// The probes of these services; the scenarios too, where every service that they ask is among them.
+/// The probes of these services; the scenarios too, where they are all that there are.
 pub fn inquiry<'m>(manifest: &'m Manifest, services: &[&'m Service]) -> Inquiry<'m> {
-    let of_service = |service: &&'m Service| Group {
-        name: service.name.clone(),
-        probes: service.probes.iter().collect(),
-    };
-    let is_asked = |name: &str| services.iter().any(|service| service.name == name);
-    let complete = manifest
-        .scenarios
-        .iter()
-        .filter(|scenario| scenario.steps.iter().all(|step| is_asked(&step.service)));
+    let of_service =
+        |service: &&'m Service| Group { name: service.name.clone(), probes: service.probes.iter().collect() };
     let scenarios =
-        complete.map(|scenario| Group { name: scenario.name.clone(), probes: scenario.steps.iter().collect() });
+        if services.len() == manifest.services.len() { manifest.scenarios.as_slice() } else { &[] };
+    let scenarios = scenarios
+        .iter()
+        .map(|scenario| Group { name: scenario.name.clone(), probes: scenario.steps.iter().collect() });
     let groups = services.iter().map(of_service).chain(scenarios).filter(|group| !group.probes.is_empty());
-    Inquiry { services: services.to_vec(), groups: groups.collect() }
+    Inquiry { manifest, services: services.to_vec(), groups: groups.collect() }
 }
 
 /// What probes know from the start: the plain secrets, as far as they are set, and the run's own word.
 pub fn known(manifest: &Manifest, variables: &Variables, word: &str) -> Known {
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
-    let set = secrets.filter_map(|secret| {
-        Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?)))
-    });
+    let set =
+        secrets.filter_map(|secret| Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?))));
     set.chain([(RUN.to_owned(), Value::from(word))]).collect()
 }
 
@@ -73,16 +70,17 @@ pub fn ask<'m>(
     let report = Report {
         schema: probe_report::SCHEMA,
         project: project.name()?,
-        images: images(project, &inquiry.services, &context.docker)?,
+        images: images(project, inquiry.manifest, &context.docker)?,
         outcomes: done.iter().map(|done| done.outcome.clone()).collect(),
     };
     Ok((report, done))
 }
 
-/// The image IDs that the services' containers run.
-fn images(project: &Project, services: &[&Service], docker: &Docker) -> Result<BTreeMap<String, String>> {
+/// The image IDs that the containers of all services run, as far as there are any.
+fn images(project: &Project, manifest: &Manifest, docker: &Docker) -> Result<BTreeMap<String, String>> {
     let containers = project.containers()?;
-    let found: Vec<(&str, String)> = services
+    let found: Vec<(&str, String)> = manifest
+        .services
         .iter()
         .filter_map(|service| {
             let container = containers.iter().find(|container| container.service == service.compose)?;

@@ -141,7 +141,9 @@ impl Run<'_> {
         let eventually = if probe.eventually { self.patience.eventually } else { Duration::ZERO };
         match came {
             Ok(answer) => (probe.judge(answer, known), eventually),
-            Err(none) if none.is_connection => (vec![none.what.clone()], eventually.max(self.patience.connection)),
+            Err(none) if none.is_connection => {
+                (vec![none.what.clone()], eventually.max(self.patience.connection))
+            }
             Err(none) => (vec![none.what.clone()], eventually),
         }
     }

@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::table::{Align, Table};
 use crate::domain::probe_report::{Outcome, Report, Verdict};
 
+/// A report with what stands above it; nothing where it stands alone.
+pub type Titled<'r> = (String, &'r Report);
+
 /// For a terminal: a table, and below it everything that was wrong.
-pub fn text(report: &Report) -> String {
-    let mut out = table(report).text();
+pub fn text((title, report): &Titled<'_>) -> String {
+    let mut out = if title.is_empty() { String::new() } else { format!("{title}\n") };
+    out.push_str(&table(report).text());
     let failed = report.not_passed().count();
     let all = report.outcomes.len();
-    writeln!(out, "{} of {all} probes passed in project {}.", all - failed, report.project).ok();
+    writeln!(out, "{} of {all} passed, in project {}.", all - failed, report.project).ok();
     for outcome in report.not_passed() {
         out.push('\n');
         out.push_str(&told(outcome));
@@ -19,43 +25,50 @@ pub fn text(report: &Report) -> String {
 }
 
 /// For a pull request.
-pub fn markdown(report: &Report) -> String {
+pub fn markdown((title, report): &Titled<'_>) -> String {
+    let title = if title.is_empty() { String::new() } else { format!("**{title}**\n\n") };
     let failures: Vec<String> =
         report.not_passed().map(|outcome| format!("\n```text\n{}```\n", told(outcome))).collect();
-    format!("{}{}", table(report).markdown(), failures.concat())
+    format!("{title}{}{}", table(report).markdown(), failures.concat())
 }
 
 /// For programs.
 ///
 /// # Errors
 /// Never for a report that this program made.
-pub fn json(report: &Report) -> serde_json::Result<String> {
+pub fn json(report: &impl Serialize) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(report)? + "\n")
 }
 
 /// For CI systems: the JUnit format that Jenkins and GitLab read, a test suite for each group.
-pub fn junit(report: &Report) -> String {
+pub fn junit(reports: &[Titled<'_>]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+    reports.iter().for_each(|(title, report)| suites(&mut out, title, report));
+    out + "</testsuites>\n"
+}
+
+fn suites(out: &mut String, title: &str, report: &Report) {
+    let title = if title.is_empty() { String::new() } else { format!("{title}: ") };
     let mut outcomes = report.outcomes.as_slice();
     while let Some(first) = outcomes.first() {
         let length = outcomes.iter().take_while(|outcome| outcome.group == first.group).count();
         let (suite, rest) = outcomes.split_at(length);
         outcomes = rest;
-        let count = |test: fn(&Verdict) -> bool| suite.iter().filter(|outcome| test(&outcome.verdict)).count();
+        let count =
+            |test: fn(&Verdict) -> bool| suite.iter().filter(|outcome| test(&outcome.verdict)).count();
         let milliseconds = suite.iter().map(|outcome| outcome.milliseconds).sum();
         writeln!(
             out,
             "  <testsuite name=\"{}\" tests=\"{length}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{}\">",
-            escaped(&first.group),
+            escaped(&format!("{title}{}", first.group)),
             count(|verdict| matches!(verdict, Verdict::Failed { .. })),
             count(|verdict| matches!(verdict, Verdict::Skipped { .. })),
             seconds(milliseconds),
         )
         .ok();
-        suite.iter().for_each(|outcome| case(&mut out, outcome));
+        suite.iter().for_each(|outcome| case(out, outcome));
         out.push_str("  </testsuite>\n");
     }
-    out + "</testsuites>\n"
 }
 
 fn case(out: &mut String, outcome: &Outcome) {
@@ -84,7 +97,8 @@ pub fn told(outcome: &Outcome) -> String {
             out.push_str(&wrong.join("; "));
             out.push('\n');
             if !request.is_empty() {
-                let tries = if outcome.tries > 1 { format!(", {} tries", outcome.tries) } else { String::new() };
+                let tries =
+                    if outcome.tries > 1 { format!(", {} tries", outcome.tries) } else { String::new() };
                 writeln!(out, "    {request}{tries}").ok();
             }
             for line in answer.lines() {
@@ -173,23 +187,23 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_what_was_asked_and_what_came_back() {
         assert_eq!(
-            text(&report()),
+            text(&(String::new(), &report())),
             "SERVICE  PROBE   VERDICT     TIME\n\
              alpha    health  passed   1203 ms\n\
              alpha    learn   FAILED   1203 ms\n\
              all      ask     skipped  1203 ms\n\
-             1 of 3 probes passed in project sutra.\n\n\
+             1 of 3 passed, in project sutra.\n\n\
              alpha · learn: status 503, expected 200; nothing at /ids/0\n    \
              POST http://127.0.0.1:1/learn, 2 tries\n    \
              <b>\"no\" & \u{1}never</b>\n    at all\n\n\
              all · ask: not asked, since nothing handed on `id`\n"
         );
-        assert!(markdown(&report()).contains("| alpha | learn | FAILED | 1203 ms |"));
+        assert!(markdown(&("Smoke".into(), &report())).contains("| alpha | learn | FAILED | 1203 ms |"));
     }
 
     #[test]
     fn junit_has_a_suite_for_each_group_and_no_character_that_xml_forbids() {
-        let xml = junit(&report());
+        let xml = junit(&[(String::new(), &report())]);
         assert!(xml.contains(
             "<testsuite name=\"alpha\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"2.406\">"
         ));

@@ -9,13 +9,16 @@ use crate::domain::manifest::{Manifest, Secret};
 use crate::system::files;
 use crate::system::paths::Repository;
 
-/// A secret that was made, for the person to write down.
-#[derive(Debug)]
+/// A secret that was made.
 pub struct Made {
     /// The variable in `.env` that holds the plain secret.
     pub plain: String,
     /// The variable that services read.
     pub variable: String,
+    /// The plain secret itself.
+    pub secret: String,
+    /// What services are given.
+    pub entry: String,
 }
 
 /// Makes every secret that is set neither in `.env` nor in the environment. `image_of` names a service's image.
@@ -34,21 +37,39 @@ pub fn ensure(
 ) -> Result<Vec<Made>> {
     let path = repository.dot_env();
     let mut text = files::read_if_there(&path)?.unwrap_or_default();
-    let mut made = Vec::new();
-    for service in &manifest.services {
-        for secret in service.secrets.iter().filter(|secret| variables.get(&secret.variable).is_none()) {
-            let image = image_of(&service.compose)
-                .with_context(|| format!("the Compose file has no service {}", service.compose))?;
-            let (plain, entry) = make(secret, &image, docker)?;
-            text = dotenv::set(&text, &secret.variable, &entry);
-            text = dotenv::set(&text, &secret.plain, &plain);
-            made.push(Made { plain: secret.plain.clone(), variable: secret.variable.clone() });
-        }
+    let missing = |secret: &Secret| variables.get(&secret.variable).is_none();
+    let made = make_all(manifest, missing, image_of, docker)?;
+    for made in &made {
+        text = dotenv::set(&text, &made.variable, &made.entry);
+        text = dotenv::set(&text, &made.plain, &made.secret);
     }
     if !made.is_empty() {
         files::write_private(&path, text.as_bytes())?;
     }
     Ok(made)
+}
+
+/// Makes the secrets that are `wanted`, and keeps them nowhere.
+///
+/// # Errors
+/// When a service has no image, or its command fails or prints another form.
+pub fn make_all(
+    manifest: &Manifest,
+    wanted: impl Fn(&Secret) -> bool,
+    image_of: &dyn Fn(&str) -> Option<String>,
+    docker: &Docker,
+) -> Result<Vec<Made>> {
+    let mut all = Vec::new();
+    for service in &manifest.services {
+        for secret in service.secrets.iter().filter(|secret| wanted(secret)) {
+            let image = image_of(&service.compose)
+                .with_context(|| format!("the Compose file has no service {}", service.compose))?;
+            let (plain, entry) = make(secret, &image, docker)?;
+            let (plain_name, variable) = (secret.plain.clone(), secret.variable.clone());
+            all.push(Made { plain: plain_name, variable, secret: plain, entry });
+        }
+    }
+    Ok(all)
 }
 
 /// Keeps a choice in `.env`, where Compose itself and later commands find it.

@@ -1,0 +1,239 @@
+//! What an original image is made from, as one hash: its Dockerfile and every file of its build context.
+//!
+//! The context is an allow-list (`*`, then `!PATH` lines); its form is the one that this repository's `.dockerignore` files
+//! have, and anything else is refused rather than misread.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::system::files;
+use crate::system::paths::Repository;
+
+/// The hash of a Dockerfile and its context, in hexadecimal.
+///
+/// # Errors
+/// When a file cannot be read, or the `.dockerignore` is no allow-list.
+pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
+    let path =
+        repository.file(dockerfile).with_context(|| format!("`{dockerfile}` leads out of the repository"))?;
+    let ignore = format!("{dockerfile}.dockerignore");
+    let list = repository.file(&ignore).with_context(|| format!("`{ignore}` leads out of the repository"))?;
+    let list = AllowList::parse(&files::read(&list)?).with_context(|| ignore.clone())?;
+    let mut found = list.files(repository.root())?;
+    found.push(path);
+    found.sort();
+    found.dedup();
+    let mut hash = Sha256::new();
+    for file in found {
+        let name = file.strip_prefix(repository.root()).unwrap_or(&file).to_string_lossy().into_owned();
+        let said = || format!("cannot read {name}");
+        let about = fs::symlink_metadata(&file).with_context(said)?;
+        let content = if about.is_symlink() {
+            fs::read_link(&file).with_context(said)?.to_string_lossy().into_owned().into_bytes()
+        } else {
+            fs::read(&file).with_context(said)?
+        };
+        // Lengths stand before contents, so that no two trees give one stream of bytes. Git keeps of the mode only whether
+        // a file can be run.
+        let kind = if about.is_symlink() { 2 } else { u8::from(about.permissions().mode() & 0o100 != 0) };
+        hash.update([kind]);
+        for part in [name.as_bytes(), &content] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct AllowList {
+    /// Paths that are let in; `*` stands for any run of characters within one part.
+    allowed: Vec<String>,
+    /// Names that are kept out wherever they stand, and paths that are.
+    refused: Vec<String>,
+}
+
+impl AllowList {
+    fn parse(text: &str) -> Result<AllowList> {
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        if lines.next() != Some("*") {
+            bail!("it is no allow-list: begin with `*`, then let in what the build needs with `!PATH`");
+        }
+        let mut list = AllowList { allowed: Vec::new(), refused: Vec::new() };
+        for line in lines {
+            match line.strip_prefix('!') {
+                Some(path) => list.allowed.push(path.trim_matches('/').to_owned()),
+                None => list.refused.push(line.trim_matches('/').to_owned()),
+            }
+        }
+        if let Some(strange) = list.allowed.iter().chain(&list.refused).find(|path| {
+            let path = path.strip_prefix("**/").unwrap_or(path);
+            path.contains("**") || path.contains(['?', '['])
+        }) {
+            bail!("`{strange}` has a pattern that is not read here: name paths, with `*` within a part");
+        }
+        Ok(list)
+    }
+
+    fn files(&self, root: &Path) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for pattern in &self.allowed {
+            let parts: Vec<&str> = pattern.split('/').collect();
+            self.expand(root, root, &parts, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn expand(&self, root: &Path, at: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> Result<()> {
+        let Some((first, rest)) = parts.split_first() else {
+            return self.walk(root, at, found);
+        };
+        if !first.contains('*') {
+            let next = at.join(first);
+            // What is let in and is not there is let in all the same, as Docker has it.
+            return if next.symlink_metadata().is_ok() {
+                self.expand(root, &next, rest, found)
+            } else {
+                Ok(())
+            };
+        }
+        for next in entries(at)? {
+            let name = next.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if fits(first, &name) {
+                self.expand(root, &next, rest, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn walk(&self, root: &Path, at: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+        if self.refuses(at.strip_prefix(root).unwrap_or(at)) {
+            return Ok(());
+        }
+        if at.is_symlink() || at.is_file() {
+            found.push(at.to_owned());
+        } else if at.is_dir() {
+            for next in entries(at)? {
+                self.walk(root, &next, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuses(&self, path: &Path) -> bool {
+        let whole = path.to_string_lossy();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.refused.iter().any(|pattern| match pattern.strip_prefix("**/") {
+            Some(anywhere) => fits(anywhere, &name),
+            None => fits(pattern, &whole),
+        })
+    }
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
+    read().with_context(|| format!("cannot list {}", dir.display()))
+}
+
+/// Whether a name fits a pattern in which `*` is any run of characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).filter(|at| rest.is_char_boundary(*at)).any(|at| fits(tail, &rest[at..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Tree(PathBuf);
+
+    impl Tree {
+        fn new(name: &str, ignore: &str) -> Tree {
+            let root = std::env::temp_dir().join(format!("xtask-sources-{name}-{}", std::process::id()));
+            fs::remove_dir_all(&root).ok();
+            let tree = Tree(root);
+            for (path, text) in [
+                ("xtask/images.toml", ""),
+                ("p/Dockerfile", "FROM scratch"),
+                ("p/Dockerfile.dockerignore", ignore),
+                ("p/src/a.py", "a"),
+                ("p/src/deep/b.py", "b"),
+                ("p/src/__pycache__/a.pyc", "junk"),
+                ("p/x-1.lock", "1"),
+                ("p/README.md", "read me"),
+            ] {
+                tree.write(path, text);
+            }
+            tree
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn hash(&self) -> Result<String> {
+            hash("p/Dockerfile", &Repository::locate(Some(&self.0)).unwrap())
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    const LIST: &str = "# only\n*\n!p/src\n!p/*.lock\n!p/gone\n**/__pycache__\np/src/left.out\n";
+
+    #[test]
+    fn what_the_image_is_made_from_changes_the_hash_and_nothing_else_does() {
+        let tree = Tree::new("changes", LIST);
+        let first = tree.hash().unwrap();
+        for same in ["p/README.md", "p/src/__pycache__/a.pyc", "p/src/left.out", "p/other"] {
+            tree.write(same, "changed");
+            assert_eq!(tree.hash().unwrap(), first, "{same}");
+        }
+        let mut seen = vec![first];
+        for other in
+            ["p/Dockerfile", "p/src/a.py", "p/src/deep/b.py", "p/x-1.lock", "p/x-2.lock", "p/src/new"]
+        {
+            tree.write(other, "changed");
+            let now = tree.hash().unwrap();
+            assert!(!seen.contains(&now), "{other}");
+            seen.push(now);
+        }
+    }
+
+    #[test]
+    fn a_moved_byte_is_a_change() {
+        let tree = Tree::new("moved", LIST);
+        tree.write("p/src/a.py", "ab");
+        tree.write("p/src/b.py", "c");
+        let first = tree.hash().unwrap();
+        tree.write("p/src/a.py", "a");
+        tree.write("p/src/b.py", "bc");
+        assert_ne!(tree.hash().unwrap(), first);
+    }
+
+    #[test]
+    fn what_is_no_allow_list_is_refused() {
+        for (ignore, words) in
+            [("**/target\n", "no allow-list"), ("*\n!p/**/x\n", "`p/**/x`"), ("*\n!p/[a]\n", "`p/[a]`")]
+        {
+            let error = format!("{:#}", Tree::new("refused", ignore).hash().unwrap_err());
+            assert!(error.contains(words) && error.contains("p/Dockerfile.dockerignore"), "{error}");
+        }
+    }
+}

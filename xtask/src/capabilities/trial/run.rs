@@ -1,0 +1,116 @@
+//! Trying images: raise their stack, look how its containers run, ask what the manifest declares, remove it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Images, Trial, confinement};
+use crate::capabilities::context::Context;
+use crate::capabilities::parity::record::{Original, Record};
+use crate::capabilities::parity::sources;
+use crate::capabilities::probes;
+use crate::capabilities::probes::run::{Done, Group};
+use crate::domain::edition::Edition;
+use crate::domain::manifest::{Manifest, Service};
+use crate::domain::probe_report::{Outcome, Report};
+use crate::system::paths::Repository;
+
+/// What images came to.
+#[derive(Debug)]
+pub struct Tried<'m> {
+    /// Every outcome, how containers run before what they answer.
+    pub report: Report,
+    /// The probes with their answers.
+    pub done: Vec<Done<'m>>,
+    /// By the manifest's names: a service and all that it depends on.
+    parts: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Tries these services' images, and what they depend on. Nothing stays behind.
+///
+/// # Errors
+/// When the stack does not get healthy, or docker cannot be asked. Wrong answers are in the report.
+pub fn run<'m>(
+    manifest: &'m Manifest,
+    services: &[&'m Service],
+    images: &Images,
+    deadline: Duration,
+    context: &Context,
+) -> Result<Tried<'m>> {
+    let what = format!("{} images, edition {}", images.variant, images.edition);
+    context.terminal.say(format!("raise a stack of {what} …"));
+    let trial = Trial::raise(manifest, services, images, deadline, context)?;
+    context.terminal.say(format!("ask the stack of {what} …"));
+    let confined = confinement::look(services, trial.project(), &context.docker)?;
+    let inquiry = probes::inquiry(manifest, services);
+    let (mut report, done) = probes::ask(&inquiry, trial.project(), &trial.known, deadline, context, |_| {})?;
+    report.outcomes.splice(0..0, confined);
+    let parts = parts(manifest, &trial)?;
+    trial.remove()?;
+    Ok(Tried { report, done, parts })
+}
+
+impl Tried<'_> {
+    /// The services that have a part in a group: of a service it and its dependencies, of a scenario all.
+    pub fn parts(&self, group: &str) -> Vec<String> {
+        match self.parts.get(group) {
+            Some(parts) => parts.iter().cloned().collect(),
+            None => self.parts.keys().cloned().collect(),
+        }
+    }
+
+    /// The originals that have a part in a group, as a record names them.
+    fn originals(
+        &self,
+        group: &Group<'_>,
+        services: &[Service],
+        repository: &Repository,
+    ) -> Result<BTreeMap<String, Original>> {
+        let parts = self.parts(&group.name);
+        let mut originals = BTreeMap::new();
+        for service in services.iter().filter(|service| parts.contains(&service.name)) {
+            let image = self.report.images.get(&service.name).cloned().unwrap_or_default();
+            let sources = sources::hash(&service.original, repository)?;
+            originals.insert(service.name.clone(), Original { image, sources });
+        }
+        Ok(originals)
+    }
+
+    /// Records what these originals answered, group by group. A group of which a probe did not pass is left as it was.
+    ///
+    /// # Errors
+    /// When a source cannot be read, or a record not be written.
+    pub fn record(
+        &self,
+        manifest: &Manifest,
+        groups: &[Group<'_>],
+        edition: Edition,
+        context: &Context,
+    ) -> Result<()> {
+        for group in groups {
+            let mut of_group = self.report.outcomes.iter().filter(|outcome| outcome.group == group.name);
+            if !of_group.all(Outcome::passed) {
+                let name = &group.name;
+                context
+                    .terminal
+                    .warn(format!("{name} is not recorded: the original did not pass its probes"));
+                continue;
+            }
+            let originals = self.originals(group, &manifest.services, &context.repository)?;
+            Record::new(edition, group, originals, &self.done).write(&context.repository)?;
+        }
+        Ok(())
+    }
+}
+
+fn parts(manifest: &Manifest, trial: &Trial) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let closures = trial.project().closures()?;
+    let of = |service: &Service| {
+        let closure = closures.get(&service.compose);
+        let names =
+            manifest.services.iter().filter(|other| closure.is_some_and(|all| all.contains(&other.compose)));
+        (service.name.clone(), names.map(|other| other.name.clone()).collect())
+    };
+    Ok(manifest.services.iter().map(of).collect())
+}
