@@ -79,6 +79,17 @@ pub fn compare(
     })
 }
 
+/// Unpacked bytes of images, each read once and remembered.
+///
+/// # Errors
+/// When docker cannot be asked or the cache not be written.
+pub fn bytes_of(images: &[&Image], context: &Context) -> Result<Vec<Bytes>> {
+    let mut sizes = Sizes::load(&context.docker, &context.repository)?;
+    let bytes = images.iter().map(|image| sizes.bytes(image)).collect::<Result<_>>()?;
+    sizes.save()?;
+    Ok(bytes)
+}
+
 fn row(
     service: &Service,
     original: Original,

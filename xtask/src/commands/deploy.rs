@@ -10,7 +10,7 @@ use crate::capabilities::environment::require_engine;
 use crate::capabilities::manifest;
 use crate::capabilities::render::table::{Align, Table};
 use crate::capabilities::stack::health::{self, Condition, ServiceHealth};
-use crate::capabilities::stack::{self, rise, secrets};
+use crate::capabilities::stack::{self, deployed, rise, secrets};
 use crate::capabilities::variables::{VERSION, Variables};
 use crate::docker::compose::Project;
 use crate::domain::edition::Edition;
@@ -107,6 +107,7 @@ fn start(args: &Rise, context: &Context) -> Result<()> {
     let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
     let images = configured.values().map(|service| service.image.clone()).collect();
     refuse_missing(images, &variables, context)?;
+    deployed::write(&manifest, &configured, context)?;
     let made = secrets::ensure(&manifest, &variables, &image_of, &context.docker, &context.repository)?;
     for made in made {
         let file = context.repository.dot_env();

@@ -85,6 +85,11 @@ impl Repository {
         self.root.join("docker-compose.yml")
     }
 
+    /// The images of the last deployment; the Compose file mounts the folder.
+    pub fn deployed_images(&self) -> PathBuf {
+        self.state("deployed/images.json")
+    }
+
     /// Throwaway stacks, a folder each: what the next run removes if its own could not.
     pub fn trials(&self) -> PathBuf {
         self.state("trials")
