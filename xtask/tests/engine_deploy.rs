@@ -4,57 +4,11 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Command, Output};
+use std::os::unix::fs::PermissionsExt;
 
-use support::containers::{root, said};
-use support::{Folder, told};
-
-/// A checkout of its own with this repository's manifest and Compose file; its stack goes when the test ends.
-struct Stack {
-    folder: Folder,
-    project: String,
-}
-
-impl Stack {
-    fn new(test: &str) -> Stack {
-        let folder = Folder::new();
-        folder.write("xtask/images.toml", &fs::read_to_string(root().join("xtask/images.toml")).unwrap());
-        folder.write("docker-compose.yml", &fs::read_to_string(root().join("docker-compose.yml")).unwrap());
-        symlink(root().canonicalize().unwrap().join("packages"), folder.0.join("packages")).unwrap();
-        Stack { folder, project: format!("xt-{test}-{}", std::process::id()) }
-    }
-
-    fn deploy(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.arg("deploy").args(args).arg("--root").arg(&self.folder.0);
-        for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_PULL_POLICY"] {
-            command.env_remove(name);
-        }
-        command.env("COMPOSE_PROJECT_NAME", &self.project);
-        // Any free port: what is published is not asked for here.
-        let compose = self.folder.read("docker-compose.yml");
-        for name in compose.split("${").filter_map(|rest| rest.split_once(":-")).map(|(name, _)| name) {
-            if name.ends_with("_PORT") {
-                command.env(name, "0");
-            }
-        }
-        command.envs(variables.iter().copied()).output().unwrap()
-    }
-
-    fn done(&self, args: &[&str]) -> String {
-        let output = self.deploy(args, &[]);
-        let text = told(&output, &self.folder);
-        assert!(output.status.success(), "{text}");
-        text
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        self.deploy(&["down", "--volumes"], &[]);
-    }
-}
+use support::containers::said;
+use support::stack::Stack;
+use support::told;
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
@@ -73,20 +27,19 @@ fn the_stack_rises_is_told_apart_and_keeps_its_data() {
     }
     stack.done(&["status"]);
 
+    // control can read what was deployed.
+    let read = "import json; print(len(json.load(open('/deployed/images.json'))['images']))";
+    assert_eq!(said(&["exec", &stack.container("sutra-control"), "python", "-c", read]), "8");
+
     // What ended is named, and only that is started again.
-    let of = |service: &str| {
-        let project = format!("label=com.docker.compose.project={}", stack.project);
-        let service = format!("label=com.docker.compose.service={service}");
-        said(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &project, "--filter", &service])
-    };
-    let (storage, client) = (of("storage-server"), of("sutra-client"));
+    let (storage, client) = (stack.container("storage-server"), stack.container("sutra-client"));
     said(&["stop", &client]);
     let output = stack.deploy(&["status"], &[]);
     let text = told(&output, &stack.folder);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("not healthy: sutra-client"), "{text}");
     stack.done(&["update"]);
-    assert_eq!(of("storage-server"), storage, "what did not change was replaced");
+    assert_eq!(stack.container("storage-server"), storage, "what did not change was replaced");
     assert_eq!(stack.folder.read(".env"), env, "secrets were made anew");
 
     // Data stays until it is said otherwise.

@@ -72,10 +72,10 @@ fn probe(
     {
         table.fault("name", format!("`{name}` is the name of another probe here: give each its own"));
     }
-    let request = table.table("request").and_then(request);
-    if request.is_none() && !table.has_faults() {
+    if !table.has("request") {
         table.fault_here("it has no `request`: add one, such as { get = \"/health\" }");
     }
+    let request = table.table("request").and_then(request);
     let status = table.optional_number("status", 100..=599).unwrap_or(200);
     let checks = table.tables("expect").into_iter().filter_map(check).collect();
     let capture = table.table("capture").and_then(capture);

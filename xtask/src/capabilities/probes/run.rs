@@ -26,6 +26,8 @@ pub struct Patience {
     pub connection: Duration,
     /// For what comes true eventually.
     pub eventually: Duration,
+    /// The same once a probe has failed: the stack is not well, and a person waits for the verdict.
+    pub eventually_unwell: Duration,
 }
 
 impl Default for Patience {
@@ -34,6 +36,7 @@ impl Default for Patience {
             answer: Duration::from_secs(30),
             connection: Duration::from_secs(3),
             eventually: Duration::from_secs(30),
+            eventually_unwell: Duration::from_secs(2),
         }
     }
 }
@@ -78,13 +81,17 @@ impl Run<'_> {
     /// When the person interrupts.
     pub fn all<'m>(&self, groups: &[Group<'m>], mut each: impl FnMut(&Outcome)) -> Result<Vec<Done<'m>>> {
         let mut all = Vec::new();
+        let mut patience = self.patience;
         for group in groups {
             let mut client = Client::new(self.patience.answer);
             let mut known = self.known.clone();
             for probe in &group.probes {
-                let done = self.one(&group.name, probe, &mut client, &known)?;
+                let done = self.one(&group.name, probe, &mut client, &known, patience)?;
                 if let (true, Some(answer)) = (done.outcome.passed(), &done.answer) {
                     known.extend(probe.captured(answer));
+                }
+                if !done.outcome.passed() {
+                    patience.eventually = patience.eventually_unwell;
                 }
                 each(&done.outcome);
                 all.push(done);
@@ -93,7 +100,14 @@ impl Run<'_> {
         Ok(all)
     }
 
-    fn one<'m>(&self, group: &str, probe: &'m Probe, client: &mut Client, known: &Known) -> Result<Done<'m>> {
+    fn one<'m>(
+        &self,
+        group: &str,
+        probe: &'m Probe,
+        client: &mut Client,
+        known: &Known,
+        patience: Patience,
+    ) -> Result<Done<'m>> {
         let started = Instant::now();
         let mut tries = 0;
         let mut last = None;
@@ -114,12 +128,12 @@ impl Run<'_> {
                 }
                 tries += 1;
                 let came = client.send(host, &request);
-                let (wrong, patience) = self.judged(probe, &came, known);
+                let (wrong, worth) = judged(probe, &came, known, patience);
                 last = came.ok();
                 if wrong.is_empty() {
                     break Verdict::Passed;
                 }
-                if started.elapsed() >= patience {
+                if started.elapsed() >= worth {
                     break self.told(wrong, host, probe, &request, last.as_ref());
                 }
                 std::thread::sleep(PAUSE);
@@ -129,23 +143,6 @@ impl Run<'_> {
         let (group, name) = (group.to_owned(), probe.name.clone());
         let outcome = Outcome { group, probe: name, verdict, milliseconds, tries };
         Ok(Done { probe, outcome, answer: last })
-    }
-
-    /// What is wrong with what came, and how long after the first request it may still get better.
-    fn judged(
-        &self,
-        probe: &Probe,
-        came: &Result<Answer, Unanswered>,
-        known: &Known,
-    ) -> (Vec<String>, Duration) {
-        let eventually = if probe.eventually { self.patience.eventually } else { Duration::ZERO };
-        match came {
-            Ok(answer) => (probe.judge(answer, known), eventually),
-            Err(none) if none.is_connection => {
-                (vec![none.what.clone()], eventually.max(self.patience.connection))
-            }
-            Err(none) => (vec![none.what.clone()], eventually),
-        }
     }
 
     /// A failure in words, in which no secret stands.
@@ -174,4 +171,19 @@ impl Run<'_> {
 
 fn failed(wrong: Vec<String>) -> Verdict {
     Verdict::Failed { wrong, request: String::new(), answer: String::new() }
+}
+
+/// What is wrong with what came, and how long after the first request it may still get better.
+fn judged(
+    probe: &Probe,
+    came: &Result<Answer, Unanswered>,
+    known: &Known,
+    patience: Patience,
+) -> (Vec<String>, Duration) {
+    let eventually = if probe.eventually { patience.eventually } else { Duration::ZERO };
+    match came {
+        Ok(answer) => (probe.judge(answer, known), eventually),
+        Err(none) if none.is_connection => (vec![none.what.clone()], eventually.max(patience.connection)),
+        Err(none) => (vec![none.what.clone()], eventually),
+    }
 }
