@@ -19,7 +19,11 @@ impl Stack {
         let folder = Folder::new();
         folder.write("xtask/images.toml", &fs::read_to_string(root().join("xtask/images.toml")).unwrap());
         folder.write("docker-compose.yml", &fs::read_to_string(root().join("docker-compose.yml")).unwrap());
+        // What images are made from, so that their sources hash as they do here.
         symlink(root().canonicalize().unwrap().join("packages"), folder.0.join("packages")).unwrap();
+        for name in ["Cargo.toml", "Cargo.lock", "LICENSE", "xtask/Cargo.toml"] {
+            fs::copy(root().join(name), folder.0.join(name)).unwrap();
+        }
         Stack { folder, project: format!("xt-{test}-{}", std::process::id()) }
     }
 
