@@ -2,20 +2,31 @@ import http from "node:http";
 import { PROJECT, SOCKET } from "./environment.js";
 import { until } from "./until.js";
 
-/** Runs `body` while the Compose service `service` is stopped; afterwards it runs and is healthy again. */
-export async function without(service, body) {
-  const id = await containerOf(service);
-  await ask("POST", `/containers/${id}/stop?t=10`);
+/**
+ * Runs `body` while the Compose service `service` is stopped; afterwards it runs and is healthy again, whatever became of
+ * `body`.
+ */
+export async function without(visitor, service, body) {
+  let id;
+  await visitor.step(`stops ${service}`, async () => {
+    id = await containerOf(service);
+    await ask("POST", `/containers/${id}/stop?t=10`);
+  });
+  let failure;
   try {
     await body();
-  } finally {
+  } catch (error) {
+    failure = error;
+  }
+  await visitor.step(`starts ${service} again`, async () => {
     await ask("POST", `/containers/${id}/start`);
     await until(`${service} is healthy after its start`, async () => {
       const { State: state } = await ask("GET", `/containers/${id}/json`);
       if (state.Health?.Status === "healthy") return true;
       throw new Error(`${state.Status}, ${state.Health?.Status ?? "without a health check"}`);
     });
-  }
+  });
+  if (failure) throw failure;
 }
 
 async function containerOf(service) {

@@ -1,4 +1,4 @@
-/** What the tests are told by their environment; all that is missing is named at once. */
+/** What the tests are told by their environment; all that is missing is named at once, before any test (`npm test`). */
 
 const NEEDED = {
   URL_CLIENT: "where the client's page is, such as http://127.0.0.1:8080",
@@ -10,7 +10,8 @@ const NEEDED = {
 
 const missing = Object.keys(NEEDED).filter((name) => !process.env[name]);
 if (missing.length > 0) {
-  throw new Error(`set in the environment:\n${missing.map((name) => `  ${name}: ${NEEDED[name]}`).join("\n")}`);
+  console.error(`set in the environment:\n${missing.map((name) => `  ${name}: ${NEEDED[name]}`).join("\n")}`);
+  process.exit(1);
 }
 
 /** The operator whose password is given; `deploy` makes this one. */

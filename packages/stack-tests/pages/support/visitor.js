@@ -1,26 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { chromium } from "playwright-core";
-import { CHROMIUM, OUT, withoutSecrets } from "./environment.js";
+import { launch } from "./browser.js";
+import { OUT, withoutSecrets } from "./environment.js";
 import { PATIENCE } from "./until.js";
 
 /** Milliseconds after which a whole story counts as stuck. */
 const STUCK = 10 * PATIENCE;
 /** Characters of a page that are told when something is not as expected. */
-const TOLD = 2_000;
-
-// No sandbox: in a container without privileges Chromium cannot make one. The rest keeps it from calling home.
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-dev-shm-usage",
-  "--disable-quic",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
+const TOLD = 1_200;
 
 let browser;
 after(() => browser?.close());
@@ -28,27 +16,26 @@ after(() => browser?.close());
 /** A test: what a person with a fresh browser does and sees. What fails is told with the page as it then was. */
 export function story(name, body) {
   test(name, { timeout: STUCK }, async () => {
-    browser ??= await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    browser ??= await launch();
     const context = await browser.newContext({ colorScheme: "light", reducedMotion: "reduce", locale: "en-GB" });
-    const visitor = new Visitor(await context.newPage());
+    const visitor = new Visitor(name, await context.newPage());
     try {
       await body(visitor);
-      visitor.checkErrors();
-    } catch (error) {
-      throw await visitor.explain(name, error);
+      await visitor.step("looks at the browser's console", () => visitor.checkErrors());
     } finally {
       await context.close();
     }
   });
 }
 
-/** Somebody before a page. Remembers which step is under way and what the browser complained of. */
+/** Somebody before a page. Remembers what the browser complained of. */
 export class Visitor {
-  #step = "opens the page";
+  #story;
   #errors = [];
   #expected = [];
 
-  constructor(page) {
+  constructor(story, page) {
+    this.#story = story;
     this.page = page;
     page.setDefaultTimeout(PATIENCE);
     page.on("pageerror", (error) => this.#errors.push(`uncaught: ${error.message}`));
@@ -59,10 +46,13 @@ export class Visitor {
     });
   }
 
-  /** Does `body`; a failure in it names this step. */
+  /** Does `body`; a failure in it names this step, and is told with the page as it is at that moment. */
   async step(what, body) {
-    this.#step = what;
-    await body();
+    try {
+      await body();
+    } catch (error) {
+      throw await this.#explain(what, error);
+    }
   }
 
   /** Waits until `text`, a string or a pattern, stands on the page, within `place` if given. */
@@ -86,7 +76,6 @@ export class Visitor {
 
   /** Fails for complaints in the console that nobody expected, and for those that were expected and did not come. */
   checkErrors() {
-    this.#step = "looks at the browser's console";
     const surprising = this.#errors.filter((error) => !this.#expected.some((pattern) => pattern.test(error)));
     const missing = this.#expected.filter((pattern) => !this.#errors.some((error) => pattern.test(error)));
     const told = [...surprising.map((error) => `not expected: ${error}`), ...missing.map((it) => `missing: ${it}`)];
@@ -102,16 +91,16 @@ export class Visitor {
   }
 
   /** `error` with the step it happened in, what stood on the page and where a picture of it is. */
-  async explain(name, error) {
-    const picture = await this.picture(name.toLowerCase().replace(/[^a-z0-9]+/g, "-")).catch(
+  async #explain(step, error) {
+    const picture = await this.picture(this.#story.toLowerCase().replace(/[^a-z0-9]+/g, "-")).catch(
       (cause) => `none: ${cause}`,
     );
     const text = await this.page.evaluate(() => document.body.innerText).catch((cause) => `nothing: ${cause}`);
     const told = [
-      `step:        ${this.#step}`,
+      `step:        ${step}`,
       `what failed: ${indented(error.message)}`,
       `address:     ${this.page.url()}`,
-      `on the page: ${indented(text.replace(/\n\s*\n/g, "\n").slice(0, TOLD))}`,
+      `on the page: ${indented(shortened(text))}`,
       `console:     ${indented(this.#errors.join("\n")) || "nothing"}`,
       `picture:     ${picture}`,
     ];
@@ -119,6 +108,12 @@ export class Visitor {
     explained.stack = withoutSecrets(error.stack ?? "");
     return explained;
   }
+}
+
+/** The lines of `text` one after the other, as far as somebody may want to read them. */
+function shortened(text) {
+  const line = text.split(/\s*\n\s*/).join(" / ");
+  return line.length > TOLD ? `${line.slice(0, TOLD)} … (the picture has the rest)` : line;
 }
 
 function indented(text) {

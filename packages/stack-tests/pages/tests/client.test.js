@@ -85,7 +85,8 @@ story("client: the first visit asks for the key, and a wrong one is refused in w
 story("client: the first visit is light, and everything comes from the page's own origin", async (visitor) => {
   const { page } = visitor;
   await visitor.step("loads the page", async () => {
-    await page.goto(CLIENT, { waitUntil: "networkidle" });
+    await page.goto(CLIENT);
+    await visitor.seesThat(page.getByRole("heading", { name: "Ask a question" }), "the page's heading");
     const loaded = await page.evaluate(() =>
       [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
         .filter(({ initiatorType }) => initiatorType !== "fetch")
@@ -193,7 +194,7 @@ story(
         window.isStillThis = true;
       });
     });
-    await without(HYBRID, async () => {
+    await without(visitor, HYBRID, async () => {
       await visitor.step("asks while hybrid is stopped", async () => {
         visitor.expectsError(/status of 50[34] .*\/api\/query/);
         await ask(page, question);
@@ -215,7 +216,7 @@ story(
 story("client: a silent Sutra is told, and its return by the page itself", async (visitor) => {
   const { page } = visitor;
   await visitor.step("gives the key", () => enter(page));
-  await without(API, async () => {
+  await without(visitor, API, async () => {
     await visitor.step("asks while the api service is stopped", async () => {
       visitor.expectsError(/status of 50[24] .*\/api\/query/);
       visitor.expectsError(/status of 50[24] .*\/api\/health/);

@@ -119,7 +119,7 @@ story("control: a service that stops is named, and is up again after its start",
     await visitor.sees(ALL_UP);
     await visitor.sees("up", storage);
   });
-  await without(STORAGE, async () => {
+  await without(visitor, STORAGE, async () => {
     await visitor.step("waits while storage is stopped", async () => {
       await visitor.sees(/1 of 8 services is not up: storage\./);
       await visitor.sees(/unreachable|no answer in time/, storage.locator(".pill"));
@@ -168,7 +168,7 @@ story("control: when it is gone itself, the page says so and how old is what it 
     await signIn(page);
     await visitor.sees(ALL_UP);
   });
-  await without(ITSELF, async () => {
+  await without(visitor, ITSELF, async () => {
     await visitor.step("waits while control is stopped", async () => {
       visitor.expectsError(/ERR_CONNECTION_REFUSED .*\/api\/status/);
       await visitor.sees("Sutra control itself is not answering.", alert);
