@@ -25,6 +25,9 @@ describe("the service's health", () => {
     await act(() => vi.advanceTimersByTimeAsync(10_000));
     expect(screen.queryByText(/Sutra is not answering/)).not.toBeInTheDocument();
     expect(screen.getByText("Sutra is answering again.")).toBeVisible();
+    // Another look a moment later does not take the word back.
+    await act(async () => window.dispatchEvent(new Event("online")));
+    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
     await act(() => vi.advanceTimersByTimeAsync(60_000));
     expect(screen.queryByText("Sutra is answering again.")).not.toBeInTheDocument();
   });

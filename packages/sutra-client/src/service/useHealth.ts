@@ -6,11 +6,13 @@ const CALM = 60_000;
 const WORRIED = 10_000;
 /** A look that takes longer than this, in milliseconds, counts as none. */
 const PATIENCE = 5_000;
+/** How long the return of the service is told, in milliseconds at least. */
+const TOLD = 30_000;
 
 interface Seen {
   /** Undefined until first known. */
   health: Health | undefined;
-  /** Whether the service is well again after it was not; until the next look. */
+  /** Whether the service is well again after it was not, since a short while. */
   isBack: boolean;
   /** Looks at once: somebody has just learned how the service is. */
   look(): void;
@@ -27,16 +29,21 @@ export function useHealth(): Seen {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let gone = false;
+    let looks = 0;
+    let backAt = Number.NEGATIVE_INFINITY;
+    let last: Health["state"] | undefined;
 
     async function look() {
       clearTimeout(timer);
       if (gone || document.hidden) return;
+      looks += 1;
+      const mine = looks;
       const found = await health(AbortSignal.timeout(PATIENCE));
-      if (gone) return;
-      setSeen(({ health: before }) => ({
-        health: found,
-        isBack: found.state === "up" && before !== undefined && before.state !== "up",
-      }));
+      // An older look may end after a newer one.
+      if (gone || mine !== looks) return;
+      if (last !== undefined && last !== "up" && found.state === "up") backAt = Date.now();
+      last = found.state;
+      setSeen({ health: found, isBack: found.state === "up" && Date.now() - backAt < TOLD });
       clearTimeout(timer);
       timer = setTimeout(look, found.state === "up" ? CALM : WORRIED);
     }
