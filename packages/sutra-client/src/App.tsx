@@ -14,7 +14,7 @@ const SAID_FOR = 10_000;
 /** The whole page. Both parts stay mounted, so that nothing written or answered is lost on the way to the other. */
 export function App() {
   const [route, go] = useRoute();
-  const health = useHealth();
+  const { health, isBack, look } = useHealth();
   const [apiKey, setApiKey] = useState(kept);
   const [changing, setChanging] = useState(false);
   const [said, setSaid] = useState("");
@@ -63,12 +63,17 @@ export function App() {
     title.current?.focus();
   }
 
-  const page = { apiKey, onNeedKey: needKey };
+  /** A request has just ended, and may know more of the service than the last look. */
+  function settled(failed: boolean) {
+    if (failed || health?.state !== "up") look();
+  }
+
+  const page = { apiKey, onNeedKey: needKey, onSettled: settled };
   return (
     <>
       <Head route={route} go={go} hasKey={apiKey !== ""} onChange={needKey} onForget={forgetKey} />
       <main>
-        <HealthBanner health={health} />
+        <HealthBanner health={health} isBack={isBack} />
         <p role="status" className={said === "" ? "visually-hidden" : "hint said"}>
           {said}
         </p>

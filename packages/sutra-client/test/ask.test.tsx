@@ -102,8 +102,11 @@ describe("errors of the service", () => {
   it.each([
     [refusal(429, "rate_limited", "60 requests a minute are allowed.", { "Retry-After": "7" }), "Wait 7 seconds"],
     [refusal(413, "payload_too_large", "The question is longer than 4 kB."), "Send less at once"],
-    [refusal(422, "invalid_question", "question must not be blank."), "Change what you typed"],
-    [refusal(502, "api_unreachable", "The client cannot reach the api service."), "is not answering at the moment"],
+    [refusal(422, "invalid_question", "Question must not be blank."), "Change what you typed"],
+    [refusal(502, "api_unreachable", "The client cannot reach the api service."), "its service api is down"],
+    [refusal(503, "hybrid_not_ready", "hybrid answered 503; wait for it"), "its service hybrid is not ready"],
+    [refusal(504, "nlg_timeout", "nlg did not answer within 30 s"), "its service nlg does not answer in time"],
+    [refusal(503, "overloaded", "Too many ask at this moment."), "try again shortly"],
     [refusal(500, "internal", "Something broke in the api."), "tell whoever runs this service"],
   ])("are shown in its own words with a remedy (%#)", async (reply, remedy) => {
     serve({ "/api/query": reply });
@@ -113,6 +116,14 @@ describe("errors of the service", () => {
     expect(alert).toHaveTextContent(reply.body.error.code);
     expect(alert).toHaveTextContent(remedy);
     expect(screen.getByLabelText("Your question")).toHaveValue("When does water boil?");
+  });
+
+  it("begin like a sentence, and are not said twice", async () => {
+    serve({ "/api/query": refusal(422, "invalid_question", "question must not be blank") });
+    await ask();
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent(/^Question must not be blank/);
+    expect(alert).not.toHaveTextContent("question must not be blank");
   });
 
   it("offers another key when the key was refused", async () => {

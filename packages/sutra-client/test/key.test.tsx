@@ -39,7 +39,8 @@ describe("the API key", () => {
     serve({ "/api/stats": refusal(401, "invalid_key", "The API key is not known.") });
     render(<App />);
     await give("wrong");
-    expect(await screen.findByRole("alert")).toHaveTextContent("The API key is not known.");
+    expect(await screen.findByRole("alert")).toHaveTextContent(/^Sutra does not accept this key\./);
+    expect(screen.getByRole("alert")).toHaveTextContent("The API key is not known.");
     expect(kept()).toBe("");
     expect(screen.getByLabelText("API key")).toHaveFocus();
     expect(screen.getByLabelText("API key")).toBeInvalid();

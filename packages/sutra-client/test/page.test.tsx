@@ -1,4 +1,4 @@
-import { act, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
@@ -24,6 +24,41 @@ describe("the service's health", () => {
     up = true;
     await act(() => vi.advanceTimersByTimeAsync(10_000));
     expect(screen.queryByText(/Sutra is not answering/)).not.toBeInTheDocument();
+    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
+    // Another look a moment later does not take the word back.
+    await act(async () => window.dispatchEvent(new Event("online")));
+    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
+    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    expect(screen.queryByText("Sutra is answering again.")).not.toBeInTheDocument();
+  });
+
+  it("names the services that are missing while it is up itself", async () => {
+    const dependencies = { hybrid: "unreachable", storage: "ok", nlg: "unknown" };
+    serve({ "/api/health": { body: { status: "ok", dependencies } } });
+    render(<App />);
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    expect(screen.getByText(/A part of Sutra is not well: hybrid\./)).toBeVisible();
+  });
+
+  it("is asked for at once when a request fails for want of it, and when one succeeds again", async () => {
+    let up = true;
+    serve({
+      "/api/health": () => (up ? { body: { status: "ok" } } : refusal(502, "api_unreachable", "not there")),
+      "/api/query": () =>
+        up ? { body: { answer: "Yes.", citations: [] } } : refusal(502, "api_unreachable", "not there"),
+    });
+    keep("my-key", "tab");
+    render(<App />);
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    fireEvent.change(screen.getByLabelText("Your question"), { target: { value: "Why?" } });
+    up = false;
+    fireEvent.keyDown(screen.getByLabelText("Your question"), { key: "Enter" });
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    expect(screen.getByText(/Sutra is not answering/)).toBeVisible();
+    up = true;
+    fireEvent.keyDown(screen.getByLabelText("Your question"), { key: "Enter" });
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
   });
 
   it("tells starting from down", async () => {

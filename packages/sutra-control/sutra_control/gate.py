@@ -17,9 +17,10 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 class Gate:
     """Lets a request to `/api/` and to the OpenAPI document pass if its cookie holds a session.
 
-    Open are the sign-in itself and all that is not below `/api/`: `/health`, `/capabilities` and
-    the page. What changes something has to come from this page, on any path. `can_sign_in` says
-    whether there is any operator.
+    Open are the sign-in itself, the question who is signed in (nobody is an answer to it, not a
+    refusal) and all that is not below `/api/`: `/health`, `/capabilities` and the page. What changes
+    something has to come from this page, on any path. `can_sign_in` says whether there is any
+    operator.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Gate:
         if not _is_kept(request):
             return
         session = self._sessions.find(request.cookies.get(COOKIE, ""))
-        if session is None:
+        if session is None and not _is_who(request):
             raise self._nobody()
         request.state.session = session
 
@@ -82,6 +83,10 @@ def _host(origin: str) -> str | None:
         return urlsplit(origin).netloc.lower() or None
     except ValueError:
         return None
+
+
+def _is_who(request: Request) -> bool:
+    return request.scope["path"] == SESSION_PATH and request.method == "GET"
 
 
 def _is_kept(request: Request) -> bool:

@@ -16,7 +16,14 @@ class SignInRequest(BaseModel):
     password: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
-class SessionReply(BaseModel):
-    """Who is signed in."""
+class SignInReply(BaseModel):
+    """Who has signed in."""
 
     operator: str
+
+
+class SessionReply(BaseModel):
+    """Who is signed in; nobody where `operator` is null. `reason` says why nobody can be, where that is so."""
+
+    operator: str | None
+    reason: str = ""

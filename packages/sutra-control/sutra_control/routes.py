@@ -11,9 +11,9 @@ from sutra_service.errors import ErrorReply, not_in_edition
 from sutra_control.export import as_csv
 from sutra_control.gate import COOKIE, SESSION_PATH
 from sutra_control.limits import CAPABILITIES, EXPORT, LIMITS, TIMELINE
-from sutra_control.requests import Format, SessionReply, SignInRequest
+from sutra_control.requests import Format, SessionReply, SignInReply, SignInRequest
 from sutra_control.sessions import Sessions
-from sutra_control.signin import SignIn
+from sutra_control.signin import NO_OPERATORS, SignIn
 from sutra_control.status import Status
 from sutra_control.watch import Watch
 
@@ -40,7 +40,7 @@ def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIR
     router = APIRouter(route_class=JsonRoute, tags=["session"], responses=REFUSED)
 
     @router.post(SESSION_PATH, responses=NOT_NOW)
-    async def begin(given: SignInRequest, request: Request, response: Response) -> SessionReply:
+    async def begin(given: SignInRequest, request: Request, response: Response) -> SignInReply:
         """Sign in. The answer sets the cookie that opens the other routes."""
         address = request.client.host if request.client else "unknown"
         token = await sign_in.enter(given.name, given.password, address)
@@ -55,12 +55,15 @@ def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIR
             httponly=True,
             samesite="strict",
         )
-        return SessionReply(operator=given.name)
+        return SignInReply(operator=given.name)
 
     @router.get(SESSION_PATH)
     async def show(request: Request) -> SessionReply:
-        """Who is signed in."""
-        return SessionReply(operator=request.state.session.operator)
+        """Who is signed in. Nobody is an answer too: a page that has just been opened asks this."""
+        session = request.state.session
+        if session is not None:
+            return SessionReply(operator=session.operator)
+        return SessionReply(operator=None, reason="" if sign_in.is_possible else NO_OPERATORS)
 
     @router.delete(SESSION_PATH, status_code=204)
     async def end(request: Request, response: Response) -> None:

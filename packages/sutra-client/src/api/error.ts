@@ -28,6 +28,25 @@ export class ApiError extends Error {
   }
 }
 
+// How a service that another one needs is told to have failed: `hybrid_unreachable`, and so on.
+const PART = /^(\w+)_(unreachable|unavailable|not_ready|timeout|failed)$/;
+const WORDS: Record<string, string> = {
+  unreachable: "is down",
+  unavailable: "is down",
+  not_ready: "is not ready",
+  timeout: "does not answer in time",
+  failed: "has failed",
+};
+
+/** What went wrong, for somebody who knows nothing of headers and addresses. */
+export function headline(error: ApiError): string {
+  if (error.isAboutTheKey) return "Sutra does not accept this key.";
+  const [, part, how] = PART.exec(error.code) ?? [];
+  if (part && how && [502, 503, 504].includes(error.status))
+    return `Sutra cannot do this now: its service ${part} ${WORDS[how]}.`;
+  return error.message.charAt(0).toUpperCase() + error.message.slice(1);
+}
+
 /** What the person can do about `error`. */
 export function remedy(error: ApiError): string {
   if (error.isAboutTheKey) return "Check your API key, or ask whoever runs this service for one.";
@@ -49,7 +68,7 @@ export function remedy(error: ApiError): string {
     case 502:
     case 503:
     case 504:
-      return "The service is not answering at the moment. What you typed is still here; try again shortly.";
+      return "What you typed is still here; try again shortly.";
     default:
       return "Try again; if it stays, tell whoever runs this service.";
   }

@@ -5,7 +5,12 @@ import type { Answer, Citation, Learned } from "./types";
 const PATIENCE = 120_000;
 
 /** The state of the service behind the page, as its own health report has it. */
-export type Health = "up" | "starting" | "down";
+export interface Health {
+  /** `partly`: it is up, and some that it depends on are not. */
+  state: "up" | "partly" | "starting" | "down";
+  /** Services it depends on that are known not to be well. */
+  missing: string[];
+}
 
 interface Call {
   key: string;
@@ -46,11 +51,14 @@ export async function checkKey(call: Call): Promise<void> {
 export async function health(signal: AbortSignal): Promise<Health> {
   try {
     const response = await fetch("/api/health", { signal, cache: "no-store" });
-    if (response.ok) return "up";
-    const body: unknown = await response.json();
-    return asObject(body).status === "starting" ? "starting" : "down";
+    const { status, dependencies } = asObject(await response.json());
+    if (!response.ok) return { state: status === "starting" ? "starting" : "down", missing: [] };
+    const missing = Object.entries(asObject(dependencies))
+      .filter(([, state]) => state !== "ok" && state !== "unknown")
+      .map(([name]) => name);
+    return { state: missing.length > 0 ? "partly" : "up", missing };
   } catch {
-    return "down";
+    return { state: "down", missing: [] };
   }
 }
 

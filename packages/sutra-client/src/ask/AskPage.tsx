@@ -12,6 +12,8 @@ interface Props {
   apiKey: string;
   /** Called when a request needs a key, or another one. */
   onNeedKey(): void;
+  /** Called when a request has ended: whether for want of the service. */
+  onSettled(failed: boolean): void;
 }
 
 interface Asked {
@@ -20,12 +22,12 @@ interface Asked {
 }
 
 /** Ask a question, see the answer. */
-export function AskPage({ title, apiKey, onNeedKey }: Props) {
+export function AskPage({ title, apiKey, onNeedKey, onSettled }: Props) {
   const id = useId();
   const form = useRef<HTMLFormElement>(null);
   const [question, setQuestion] = useState("");
   const [limit, setLimit] = useState(5);
-  const { progress, run, cancel } = useRequest<Asked>();
+  const { progress, run, cancel } = useRequest<Asked>(onSettled);
   const waiting = progress.state === "waiting";
 
   function submit(event: FormEvent<HTMLFormElement>) {

@@ -33,8 +33,7 @@ export function CitationCard({ citation, share, open, onToggle, onBack, summary 
         <span className="number">{citation.number}</span>
         <span className={open ? "excerpt open" : "excerpt"}>{open ? "Cited text" : citation.text}</span>
         <span className="score">
-          <span className="visually-hidden">score </span>
-          {SCORE.format(citation.score)}
+          <span>score {SCORE.format(citation.score)}</span>
           <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
             <rect width="100" height="4" className="bar-all" />
             <rect width={100 * share} height="4" className="bar-part" />

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { type Health, health } from "../api/sutra";
 
 /** Milliseconds between two looks while all is well, and while it is not. */
@@ -6,25 +6,49 @@ const CALM = 60_000;
 const WORRIED = 10_000;
 /** A look that takes longer than this, in milliseconds, counts as none. */
 const PATIENCE = 5_000;
+/** How long the return of the service is told, in milliseconds at least. */
+const TOLD = 30_000;
 
-/** The service's health, asked for modestly and only while the page is visible; undefined until first known. */
-export function useHealth(): Health | undefined {
-  const [state, setState] = useState<Health>();
+interface Seen {
+  /** Undefined until first known. */
+  health: Health | undefined;
+  /** Whether the service is well again after it was not, since a short while. */
+  isBack: boolean;
+  /** Looks at once: somebody has just learned how the service is. */
+  look(): void;
+}
+
+/** The service's health, asked for modestly and only while the page is visible. */
+export function useHealth(): Seen {
+  const [seen, setSeen] = useState<{ health: Health | undefined; isBack: boolean }>({
+    health: undefined,
+    isBack: false,
+  });
+  const now = useRef<() => void>(undefined);
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let gone = false;
+    let looks = 0;
+    let backAt = Number.NEGATIVE_INFINITY;
+    let last: Health["state"] | undefined;
 
     async function look() {
       clearTimeout(timer);
       if (gone || document.hidden) return;
-      const seen = await health(AbortSignal.timeout(PATIENCE));
-      if (gone) return;
-      setState(seen);
+      looks += 1;
+      const mine = looks;
+      const found = await health(AbortSignal.timeout(PATIENCE));
+      // An older look may end after a newer one.
+      if (gone || mine !== looks) return;
+      if (last !== undefined && last !== "up" && found.state === "up") backAt = Date.now();
+      last = found.state;
+      setSeen({ health: found, isBack: found.state === "up" && Date.now() - backAt < TOLD });
       clearTimeout(timer);
-      timer = setTimeout(look, seen === "up" ? CALM : WORRIED);
+      timer = setTimeout(look, found.state === "up" ? CALM : WORRIED);
     }
 
+    now.current = look;
     look();
     document.addEventListener("visibilitychange", look);
     window.addEventListener("online", look);
@@ -36,5 +60,6 @@ export function useHealth(): Health | undefined {
     };
   }, []);
 
-  return state;
+  const look = useCallback(() => now.current?.(), []);
+  return { ...seen, look };
 }

@@ -1,4 +1,4 @@
-import { type ApiError, remedy } from "../api/error";
+import { type ApiError, headline, remedy } from "../api/error";
 
 interface Props {
   error: ApiError;
@@ -6,15 +6,17 @@ interface Props {
   onChangeKey?: (() => void) | undefined;
 }
 
-/** An error in the words of whoever refused, and what to do about it. */
+/** An error in plain words, what to do about it, and what whoever refused has said, for whoever is asked for help. */
 export function ErrorNotice({ error, onChangeKey }: Props) {
+  const words = headline(error);
   return (
     <div className="notice bad" role="alert">
       <p>
-        <strong>{error.message}</strong>
+        <strong>{words}</strong>
       </p>
       <p>{remedy(error)}</p>
       <p className="hint">
+        {words.toLowerCase() !== error.message.toLowerCase() && `${error.message} · `}
         {error.status >= 400 && `Status ${error.status}, `}code <code>{error.code}</code>
       </p>
       {error.isAboutTheKey && onChangeKey && (

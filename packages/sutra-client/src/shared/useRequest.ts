@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react";
 import { ApiError, UNREADABLE } from "../api/error";
 
 /** Where a request stands. */
@@ -8,12 +8,22 @@ export type Progress<T> =
   | { state: "done"; value: T }
   | { state: "failed"; error: ApiError };
 
-/** Runs one request at a time: a newer one, a cancellation or leaving the page ends the older. */
-export function useRequest<T>() {
+/**
+ * Runs one request at a time: a newer one, a cancellation or leaving the page ends the older.
+ * @param onSettled called when one has ended by itself: whether it failed for want of the service.
+ */
+export function useRequest<T>(onSettled: (failed: boolean) => void) {
   const [progress, setProgress] = useState<Progress<T>>({ state: "idle" });
   const running = useRef<AbortController>(undefined);
 
+  const settled = useEffectEvent(onSettled);
+
   useEffect(() => () => running.current?.abort(), []);
+
+  useEffect(() => {
+    if (progress.state === "done") settled(false);
+    if (progress.state === "failed") settled(isForWant(progress.error));
+  }, [progress]);
 
   const run = useCallback(async (send: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> => {
     running.current?.abort();
@@ -39,4 +49,8 @@ export function useRequest<T>() {
   }, []);
 
   return { progress, run, cancel };
+}
+
+function isForWant({ status }: ApiError): boolean {
+  return status === 0 || status >= 500;
 }

@@ -10,16 +10,18 @@ interface Props {
   apiKey: string;
   /** Called when a request needs a key, or another one. */
   onNeedKey(): void;
+  /** Called when a request has ended: whether for want of the service. */
+  onSettled(failed: boolean): void;
 }
 
 /** Teach one text, or several by paragraph. */
-export function TeachPage({ title, apiKey, onNeedKey }: Props) {
+export function TeachPage({ title, apiKey, onNeedKey, onSettled }: Props) {
   const id = useId();
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const [written, setWritten] = useState("");
   const [byParagraph, setByParagraph] = useState(true);
-  const { progress, run, cancel } = useRequest<Learned>();
+  const { progress, run, cancel } = useRequest<Learned>(onSettled);
   const waiting = progress.state === "waiting";
   const texts = textsOf(written, byParagraph);
 

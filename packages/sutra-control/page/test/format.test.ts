@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytes, duration, moment, span, words } from "../src/shared/format";
+import { bytes, duration, moment, sentence, span, words } from "../src/shared/format";
 import { jobTone, stateOf } from "../src/status/states";
 
 describe("figures", () => {
@@ -34,6 +34,11 @@ describe("figures", () => {
 
   it("what is no moment stays as it is", () => {
     expect(moment("soon")).toBe("soon");
+  });
+
+  it("what a service says becomes a sentence", () => {
+    expect(sentence("no operator is configured")).toBe("No operator is configured");
+    expect(sentence("")).toBe("");
   });
 
   it("names become words", () => {

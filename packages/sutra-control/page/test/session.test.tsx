@@ -2,9 +2,11 @@ import { act, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
+import { sentence } from "../src/shared/format";
 import { lost, refusal, serve, status } from "./service";
 
-const nobody = refusal(401, "unauthorized", "nobody is signed in");
+const nobody = { body: { operator: null, reason: "" } };
+const over = refusal(401, "unauthorized", "nobody is signed in");
 const whole = { "GET /api/status": { body: status() } };
 
 async function give(name: string, password: string) {
@@ -38,7 +40,7 @@ describe("signing in", () => {
     serve({ "GET /api/session": nobody, "POST /api/session": reply });
     render(<App />);
     await give("anna", "wrong");
-    expect(await screen.findByRole("alert")).toHaveTextContent(reply.body.error.message);
+    expect(await screen.findByRole("alert")).toHaveTextContent(sentence(reply.body.error.message));
     expect(screen.getByLabelText("Name")).toHaveValue("anna");
     const isWrong = reply.status === 401;
     expect(screen.getByLabelText("Password").getAttribute("aria-invalid")).toBe(String(isWrong));
@@ -54,7 +56,8 @@ describe("signing in", () => {
   });
 
   it("says beforehand when nobody can sign in", async () => {
-    serve({ "GET /api/session": refusal(401, "no_operators", "no operator is configured; set SUTRA_CONTROL_USERS") });
+    const reason = "no operator is configured; set SUTRA_CONTROL_USERS";
+    serve({ "GET /api/session": { body: { operator: null, reason } } });
     render(<App />);
     expect(await screen.findByText(/set SUTRA_CONTROL_USERS/)).toBeVisible();
   });
@@ -79,7 +82,7 @@ describe("a session", () => {
   });
 
   it("that is over leads back to the sign-in and says so", async () => {
-    serve({ "GET /api/status": nobody });
+    serve({ "GET /api/status": over });
     render(<App />);
     expect(await screen.findByText(/Your session is over/)).toBeVisible();
     expect(screen.getByLabelText("Name")).toHaveFocus();

@@ -149,7 +149,7 @@ describe("what there is besides", () => {
   it("nothing yet is said as that", async () => {
     await show({ body: status() });
     expect(screen.getByText("No file has been ingested yet.")).toBeVisible();
-    expect(screen.getByText("no image sizes were handed over")).toBeVisible();
+    expect(screen.getByText("No image sizes were handed over")).toBeVisible();
   });
 });
 

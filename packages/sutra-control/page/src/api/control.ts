@@ -1,15 +1,17 @@
 import { ApiError, TIMED_OUT, UNREACHABLE, UNREADABLE } from "./error";
-import type { History, Status } from "./types";
+import type { History, Status, Who } from "./types";
 
 /** Milliseconds: the service's own deadline for the others is 2 s, and a password takes a moment. */
 const PATIENCE = 15_000;
 
 /**
- * Who is signed in.
- * @throws {ApiError} with `isSignedOut` when nobody is; others when the service cannot be asked.
+ * Who is signed in; when nobody is, `reason` says why nobody can be, if that is so.
+ * @throws {ApiError} when the service cannot be asked.
  */
-export async function whoAmI(signal?: AbortSignal): Promise<string> {
-  return operatorOf(await request("GET", "/api/session", { signal }));
+export async function whoAmI(signal?: AbortSignal): Promise<Who> {
+  const { operator, reason } = asObject(await request("GET", "/api/session", { signal }));
+  if (typeof operator !== "string" && operator !== null) throw unreadable();
+  return { operator, reason: typeof reason === "string" ? reason : "" };
 }
 
 /**

@@ -80,3 +80,10 @@ export interface History {
   samples: number;
   services: Record<string, Point[]>;
 }
+
+/** Who is signed in. */
+export interface Who {
+  operator: string | null;
+  /** Why nobody can sign in; mostly empty. */
+  reason: string;
+}

@@ -1,6 +1,7 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { signIn } from "../api/control";
 import { type ApiError, asApiError } from "../api/error";
+import { sentence } from "../shared/format";
 
 interface Props {
   /** What the person should know before: that the session is over, or that nobody can sign in. */
@@ -44,7 +45,7 @@ export function SignInForm({ why, onEnter }: Props) {
     <form className="card sign-in" onSubmit={submit} aria-labelledby={`${id}-title`} noValidate>
       <h1 id={`${id}-title`}>Sign in</h1>
       <p className="hint">For the operators of this Sutra.</p>
-      <div role="status">{why && <p className="notice wait">{why}</p>}</div>
+      <div role="status">{why && <p className="notice wait">{sentence(why)}</p>}</div>
       <label htmlFor={`${id}-name`}>Name</label>
       <input
         ref={name}
@@ -67,7 +68,7 @@ export function SignInForm({ why, onEnter }: Props) {
       />
       {error && (
         <p id={`${id}-error`} className="notice bad" role="alert">
-          {error.message}
+          {sentence(error.message)}
         </p>
       )}
       <div className="actions">

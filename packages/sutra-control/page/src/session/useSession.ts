@@ -25,16 +25,13 @@ export function useSession() {
 
     async function ask() {
       try {
-        const operator = await whoAmI(gone.signal);
-        if (!gone.signal.aborted) setSession({ state: "in", operator });
+        const { operator, reason } = await whoAmI(gone.signal);
+        if (gone.signal.aborted) return;
+        setSession(operator === null ? { state: "out", why: reason } : { state: "in", operator });
       } catch (cause) {
         if (gone.signal.aborted) return;
-        const error = asApiError(cause);
-        if (error.isSignedOut) setSession({ state: "out", why: error.code === "no_operators" ? error.message : "" });
-        else {
-          setSession({ state: "unreachable", error });
-          timer = setTimeout(ask, AGAIN);
-        }
+        setSession({ state: "unreachable", error: asApiError(cause) });
+        timer = setTimeout(ask, AGAIN);
       }
     }
 

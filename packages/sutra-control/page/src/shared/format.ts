@@ -36,6 +36,11 @@ export function moment(text: string): string {
   return today ? time.toLocaleTimeString() : time.toLocaleString();
 }
 
+/** What a service said, as the beginning of a sentence. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** A field's name as words: `bytes_on_disk` becomes `bytes on disk`. */
 export function words(name: string): string {
   return name.replaceAll("_", " ");

@@ -1,5 +1,5 @@
 import type { Image, Status } from "../api/types";
-import { bytes } from "../shared/format";
+import { bytes, sentence } from "../shared/format";
 import { Scrolling } from "../shared/Scrolling";
 
 /** How large the images are, where `deploy` handed a record over. */
@@ -9,7 +9,7 @@ export function ImagesCard({ images: { state, reason, images } }: Pick<Status, "
   return (
     <section className="card" aria-labelledby="images">
       <h2 id="images">Image sizes</h2>
-      {state !== "ok" && <p className={state === "absent" ? "hint" : "notice wait"}>{reason}</p>}
+      {state !== "ok" && <p className={state === "absent" ? "hint" : "notice wait"}>{sentence(reason)}</p>}
       {state === "ok" && images.length === 0 && <p className="hint">The record names no image.</p>}
       {images.length > 0 && (
         <Scrolling label="Table of image sizes">

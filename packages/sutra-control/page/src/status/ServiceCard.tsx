@@ -21,7 +21,7 @@ export function ServiceCard({ service, image, history }: Props) {
   return (
     <article className={`card service ${tone}-edge`} aria-labelledby={id}>
       <div className="service-head">
-        <h3 id={id}>{service.name}</h3>
+        <h2 id={id}>{service.name}</h2>
         <Pill tone={tone}>{word}</Pill>
       </div>
       <p className="hint">{service.does}</p>

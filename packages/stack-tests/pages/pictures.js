@@ -1,0 +1,49 @@
+/** The two pictures of the project's README, taken of a running stack: `npm run pictures`. */
+
+import { join } from "node:path";
+import { launch } from "./support/browser.js";
+import { API_KEY, OPERATOR, OUT, PASSWORD, URLS } from "./support/environment.js";
+
+/** Pixels of a picture; the page is wider and shown smaller. */
+const WIDTH = 900;
+const TEXTS = [
+  "Honey does not spoil: it holds so little water that bacteria cannot grow in it.",
+  "Bees ripen honey by fanning it with their wings until less than a fifth of it is water.",
+];
+
+const browser = await launch();
+
+async function picture(name, viewport, show) {
+  const context = await browser.newContext({ viewport, deviceScaleFactor: WIDTH / viewport.width, locale: "en-GB" });
+  const page = await context.newPage();
+  await show(page);
+  await page.mouse.move(0, 0);
+  await page.screenshot({ path: join(OUT, `${name}.png`) });
+  await context.close();
+}
+
+await picture("client", { width: 900, height: 780 }, async (page) => {
+  await page.goto(URLS.get("client"));
+  await page.getByRole("textbox", { name: "API key" }).fill(API_KEY);
+  await page.getByRole("button", { name: "Use this key" }).click();
+  await page.getByRole("link", { name: "Teach" }).click();
+  await page.getByRole("textbox", { name: "What Sutra should know" }).fill(TEXTS.join("\n\n"));
+  await page.getByRole("button", { name: "Teach", exact: true }).click();
+  await page.getByText("Sutra has learned 2 texts.").waitFor();
+  await page.getByRole("link", { name: "Ask" }).click();
+  await page.getByRole("textbox", { name: "Your question" }).fill("Why does honey not spoil?");
+  await page.getByRole("button", { name: "Ask", exact: true }).click();
+  await page.getByRole("article").getByRole("button", { name: "Citation 1" }).click();
+  // The word about the key goes by itself.
+  await page.getByText("The key is set.").waitFor({ state: "detached" });
+});
+
+await picture("control", { width: 1240, height: 960 }, async (page) => {
+  await page.goto(URLS.get("control"));
+  await page.getByRole("textbox", { name: "Name" }).fill(OPERATOR);
+  await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("All 8 services are up.").waitFor();
+});
+
+await browser.close();
