@@ -258,6 +258,21 @@ impl Project {
         let more: &[&str] = if volumes { &["--volumes"] } else { &[] };
         self.cmd(["--progress", "plain", "down", "--remove-orphans"]).args(more.iter().copied()).read()
     }
+
+    /// Whether the engine holds anything that carries the project's name: a container, a volume, a network.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn leaves_anything(&self) -> Result<bool> {
+        let label = format!("label=com.docker.compose.project={}", self.name()?);
+        for list in [["ps", "--all"], ["volume", "ls"], ["network", "ls"]] {
+            let text = self.docker.cmd(list).args(["--quiet", "--filter", &label]).read()?;
+            if !text.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted: no tag is left half-way; run the same command again to go on")
+        f.write_str("interrupted: nothing is left half-way; run the same command again to go on")
     }
 }
 

@@ -28,6 +28,10 @@ use crate::system::terminal::Terminal;
 /// The run's own word: in a stack of its own nothing else has it, and answers can be recorded.
 const WORD: &str = "zephyria";
 
+/// Between two looks at what a removal left, and how many there are.
+const PAUSE: Duration = Duration::from_millis(200);
+const TRIES: u32 = 20;
+
 /// Which images a throwaway stack runs.
 #[derive(Debug, Clone)]
 pub struct Images {
@@ -129,7 +133,7 @@ impl Trial {
         if self.lock.take().is_none() {
             return Ok(());
         }
-        self.project.down(true)?;
+        down(&self.project)?;
         fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
     }
 }
@@ -141,6 +145,21 @@ impl Drop for Trial {
                 .error(format!("a throwaway stack stays behind, the next run removes it: {error:#}"));
         }
     }
+}
+
+/// Removes all of a project. A Compose that was interrupted may have asked the engine for something that comes into being only
+/// after its removal: so it is looked again, until nothing came twice in a row.
+fn down(project: &Project) -> Result<()> {
+    let mut quiet = 0;
+    for _ in 0..TRIES {
+        project.down(true)?;
+        quiet = if project.leaves_anything()? { 0 } else { quiet + 1 };
+        if quiet == 2 {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    bail!("docker compose down left something of {} behind", project.name()?)
 }
 
 /// Images that are not here, all at once.
@@ -173,8 +192,8 @@ fn sweep(context: &Context) {
         // Its owner is alive where the lock is held.
         let Ok(_lock) = Lock::take(&folder.join("lock")) else { continue };
         let project = Project::new(&context.docker, &folder).named(name);
-        match project.down(true) {
-            Ok(_) => drop(fs::remove_dir_all(&folder)),
+        match down(&project) {
+            Ok(()) => drop(fs::remove_dir_all(&folder)),
             Err(error) => context.terminal.warn(format!("a former run's stack {name} stays: {error}")),
         }
     }
