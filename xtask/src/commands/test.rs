@@ -7,6 +7,8 @@ use clap::ValueEnum;
 
 use super::smoke_test::Output;
 use super::typed::{self, Usage, VariantChoice};
+use crate::capabilities::bases::Mode;
+use crate::capabilities::build::produce;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::require_engine;
 use crate::capabilities::manifest;
@@ -42,6 +44,9 @@ pub struct Args {
     /// Record what the running originals answer
     #[arg(long, requires = "parity")]
     record: bool,
+    /// Build and run the test programs that images.toml declares as [stack-test.NAME], too; with all services only
+    #[arg(long)]
+    stack_tests: bool,
     /// Seconds until every service must be healthy
     #[arg(long, default_value = "180")]
     timeout: u64,
@@ -76,6 +81,12 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let services = typed::services(&manifest, &args.services)?;
     let (edition, tag) = (typed::edition(args.edition.as_deref())?, typed::tag(args.tag.as_deref())?);
     require_engine(context)?;
+    if args.stack_tests {
+        if services.len() < manifest.services.len() {
+            bail!(Usage("--stack-tests needs the whole stack: name no service".to_owned()));
+        }
+        produce::stack_tests(&manifest, Mode::Auto, context)?;
+    }
     let mut variants = args.variant.resolve();
     match args.parity {
         Some(ParityChoice::Live) => variants = Variant::ALL.to_vec(),
@@ -86,7 +97,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     for variant in variants {
         let images = Images { edition, variant, tag: tag.clone() };
         let deadline = Duration::from_secs(args.timeout);
-        tried.push((images.clone(), run::run(&manifest, &services, &images, deadline, context)?));
+        tried.push((
+            images.clone(),
+            run::run(&manifest, &services, &images, deadline, args.stack_tests, context)?,
+        ));
     }
     let parity = args.parity.map(|choice| compare(args, choice, &tried, &manifest, &services, context));
     let stack = |(images, tried): &(Images, Tried<'_>)| Stack {

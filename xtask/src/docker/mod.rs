@@ -10,6 +10,7 @@ pub mod images;
 pub mod layers;
 pub mod machine;
 pub mod provision;
+pub mod socket;
 
 use crate::system::process::{Cmd, Runner};
 

@@ -26,6 +26,17 @@ pub struct Manifest {
     pub services: Vec<Service>,
     /// Probes through several services.
     pub scenarios: Vec<Scenario>,
+    /// Test programs that are run against a whole stack.
+    pub stack_tests: Vec<StackTest>,
+}
+
+/// A test program in an image of its own, which is run against a whole stack and published nowhere.
+#[derive(Debug, Clone)]
+pub struct StackTest {
+    /// The key in the manifest.
+    pub name: String,
+    /// Relative to the repository.
+    pub dockerfile: String,
 }
 
 /// An image that Dockerfiles name in FROM and that a public registry holds.

@@ -4,5 +4,6 @@ pub mod files;
 pub mod http;
 pub mod interrupt;
 pub mod paths;
+pub mod ports;
 pub mod process;
 pub mod terminal;

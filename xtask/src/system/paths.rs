@@ -90,6 +90,11 @@ impl Repository {
         self.state("deployed/images.json")
     }
 
+    /// What a stack test said and left: its log, pictures of pages.
+    pub fn stack_test(&self, name: &str) -> PathBuf {
+        self.state("stack-tests").join(name)
+    }
+
     /// Throwaway stacks, a folder each: what the next run removes if its own could not.
     pub fn trials(&self) -> PathBuf {
         self.state("trials")

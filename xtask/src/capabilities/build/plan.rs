@@ -11,7 +11,7 @@ use crate::docker::bake::{Definition, Group, Target};
 use crate::domain::dockerfile;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::{ImageRef, Tag};
-use crate::domain::manifest::{Manifest, Service, StandIn, Upstream};
+use crate::domain::manifest::{Manifest, Service, StackTest, StandIn, Upstream};
 use crate::domain::variant::Variant;
 use crate::system::files;
 use crate::system::paths::Repository;
@@ -87,8 +87,17 @@ pub fn upstreams<'m>(
     request: &Request<'_>,
     repository: &Repository,
 ) -> Vec<&'m Upstream> {
+    upstreams_of(manifest, dockerfiles_of(request), repository)
+}
+
+/// The upstream images that Dockerfiles lead to.
+pub fn upstreams_of<'m>(
+    manifest: &'m Manifest,
+    dockerfiles: Vec<&str>,
+    repository: &Repository,
+) -> Vec<&'m Upstream> {
     let mut seen = BTreeSet::new();
-    let mut queue: Vec<String> = dockerfiles_of(request).into_iter().map(str::to_owned).collect();
+    let mut queue: Vec<String> = dockerfiles.into_iter().map(str::to_owned).collect();
     let mut found = BTreeSet::new();
     while let Some(path) = queue.pop() {
         for reference in references(repository, &path) {
@@ -177,6 +186,28 @@ pub fn test_plan(
         target.target = Some(stage.clone());
         target.output = vec!["type=cacheonly".into()];
         planner.add(name.clone(), target, &service.optimized);
+        targets.push(name);
+    }
+    let mut plan = planner.finish(Vec::new());
+    plan.definition.group.insert("default".into(), Group { targets });
+    plan
+}
+
+/// The image of a stack test: for this machine alone.
+pub fn stack_test_image(manifest: &Manifest, test: &StackTest) -> String {
+    format!("{}-stack-test-{}:latest", manifest.project, test.name)
+}
+
+/// Computes the plan that builds the images of stack tests.
+pub fn stack_test_plan(manifest: &Manifest, world: &World, repository: &Repository) -> BuildPlan {
+    let mut planner = Planner::new(manifest, world, repository);
+    let mut targets = Vec::new();
+    for test in &manifest.stack_tests {
+        let name = format!("stack-test-{}", test.name);
+        let mut target = planner.target(&test.dockerfile);
+        target.tags = vec![stack_test_image(manifest, test)];
+        target.output = vec!["type=docker".into()];
+        planner.add(name.clone(), target, &test.dockerfile);
         targets.push(name);
     }
     let mut plan = planner.finish(Vec::new());

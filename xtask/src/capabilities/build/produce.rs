@@ -115,6 +115,24 @@ pub fn test(
     }
 }
 
+/// Builds the images of the stack tests.
+///
+/// # Errors
+/// [`BuildFailed`].
+pub fn stack_tests(manifest: &Manifest, mode: Mode, context: &Context) -> Result<()> {
+    require_engine(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let policy = Policy::default();
+    let dockerfiles = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str()).collect();
+    let upstreams = plan::upstreams_of(manifest, dockerfiles, &context.repository);
+    let world = world(manifest, &upstreams, mode, &policy, context)?;
+    let plan = plan::stack_test_plan(manifest, &world, &context.repository);
+    if plan.requested().is_empty() {
+        return Ok(());
+    }
+    settle(run::run(&plan, &policy, context)?, &policy, context).map(drop)
+}
+
 /// Failures end the build, unless going on was asked for and something was built.
 fn settle(outcome: Outcome, policy: &Policy, context: &Context) -> Result<Outcome> {
     if outcome.failures.is_empty() || (policy.keep_going && !outcome.built.is_empty()) {

@@ -14,7 +14,7 @@ use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::{
-    Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StandIn, Upstream,
+    Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
 };
 use crate::domain::names::Unknown;
 use crate::system::files;
@@ -97,6 +97,8 @@ impl<'a> Reader<'a> {
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
+        let stack_tests =
+            named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
         Some(Manifest {
             project: project?,
@@ -106,6 +108,7 @@ impl<'a> Reader<'a> {
             bases,
             services,
             scenarios,
+            stack_tests,
         })
     }
 
@@ -162,6 +165,12 @@ impl<'a> Reader<'a> {
         let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
         fields.finish();
         Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
+    }
+
+    fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {
+        let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
+        fields.finish();
+        Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
     }
 
     fn service(

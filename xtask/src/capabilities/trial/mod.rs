@@ -3,6 +3,7 @@
 pub mod confinement;
 mod overrides;
 pub mod run;
+pub mod stack_tests;
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe::Known;
 use crate::domain::variant::Variant;
 use crate::system::files::{self, Lock};
+use crate::system::ports;
 use crate::system::terminal::Terminal;
 
 /// The run's own word: in a stack of its own nothing else has it, and answers can be recorded.
@@ -80,7 +82,8 @@ impl Trial {
         files::create_dir(&folder)?;
         let lock = Lock::take(&folder.join("lock"))?;
         let overriding = folder.join("override.yml");
-        files::write_atomically(&overriding, overrides::file(&manifest.services, images).as_bytes())?;
+        let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
+        files::write_atomically(&overriding, overrides::file(&manifest.services, images, &ports).as_bytes())?;
         let project = Project::new(&context.docker, context.repository.root())
             .named(&name)
             .files(vec![context.repository.compose_file(), overriding])

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Images, Trial, confinement};
+use super::{Images, Trial, confinement, stack_tests};
 use crate::capabilities::context::Context;
 use crate::capabilities::parity::record::{Original, Record};
 use crate::capabilities::parity::sources;
@@ -27,7 +27,8 @@ pub struct Tried<'m> {
     parts: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Tries these services' images, and what they depend on. Nothing stays behind.
+/// Tries these services' images, and what they depend on; `with_stack_tests` also by the declared test programs, whose images
+/// are there. Nothing stays behind.
 ///
 /// # Errors
 /// When the stack does not get healthy, or docker cannot be asked. Wrong answers are in the report.
@@ -36,6 +37,7 @@ pub fn run<'m>(
     services: &[&'m Service],
     images: &Images,
     deadline: Duration,
+    with_stack_tests: bool,
     context: &Context,
 ) -> Result<Tried<'m>> {
     let what = format!("{} images, edition {}", images.variant, images.edition);
@@ -46,6 +48,9 @@ pub fn run<'m>(
     let inquiry = probes::inquiry(manifest, services);
     let (mut report, done) = probes::ask(&inquiry, trial.project(), &trial.known, deadline, context, |_| {})?;
     report.outcomes.splice(0..0, confined);
+    if with_stack_tests {
+        report.outcomes.extend(stack_tests::run(manifest, &trial, context)?);
+    }
     let parts = parts(manifest, &trial)?;
     trial.remove()?;
     Ok(Tried { report, done, parts })

@@ -1,0 +1,49 @@
+//! Free ports of loopback's, for stacks beside others.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Below what Linux gives to outgoing connections (32768 and up), so that nobody is given one while its owner restarts; above
+/// what services usually listen on.
+const RANGE: std::ops::Range<u16> = 20_000..30_000;
+
+/// So many ports that nobody listens on now. Runs at the same moment begin at different places, since nothing holds a port
+/// until its owner listens.
+///
+/// # Errors
+/// When there are not so many.
+pub fn free(count: usize) -> io::Result<Vec<u16>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seed = u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 20);
+    free_from(seed, count)
+}
+
+fn free_from(seed: u64, count: usize) -> io::Result<Vec<u16>> {
+    let size = u64::from(RANGE.end - RANGE.start);
+    let all = (0..size).filter_map(|step| u16::try_from((seed + step * 7) % size).ok());
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let found: BTreeSet<u16> = all.map(|offset| RANGE.start + offset).filter(is_free).take(count).collect();
+    if found.len() < count {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("no {count} ports are free on loopback"),
+        ));
+    }
+    Ok(found.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_not_given() {
+        let first = free_from(42, 1).unwrap()[0];
+        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).unwrap();
+        let others = free_from(42, 8).unwrap();
+        assert_eq!(others.len(), 8);
+        assert!(!others.contains(&first) && others.iter().all(|port| RANGE.contains(port)));
+    }
+}
