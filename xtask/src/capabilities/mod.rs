@@ -9,6 +9,7 @@ pub mod environment;
 pub mod health;
 pub mod manifest;
 pub mod pipeline;
+pub mod programs;
 pub mod registry;
 pub mod render;
 pub mod stack;

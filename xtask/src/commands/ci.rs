@@ -12,7 +12,7 @@ use crate::capabilities::comparison::compare;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::{Unfit, require_engine};
 use crate::capabilities::pipeline::{Action, EDITION, Step, steps};
-use crate::capabilities::{manifest, render};
+use crate::capabilities::{manifest, programs, render};
 use crate::domain::comparison::{Comparison, Row};
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
@@ -27,6 +27,10 @@ pub struct Args {
     /// Print the steps and do none
     #[arg(long)]
     dry_run: bool,
+
+    /// Do the long steps too: tests that take minutes, and benchmarks with their bounds
+    #[arg(long)]
+    full: bool,
 }
 
 /// Runs it: every step, then fails once with all that failed.
@@ -34,7 +38,7 @@ pub struct Args {
 /// # Errors
 /// When a step failed, or no engine answers.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let steps = steps();
+    let steps = steps(args.full);
     if args.dry_run {
         for step in &steps {
             println!("{}", step.name);
@@ -100,6 +104,12 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             let cmd =
                 context.docker.runner.cmd(cargo).dir(context.repository.root()).args(args.iter().copied());
             if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
+        }
+        Action::Programs(names) => programs::require(names, context),
+        Action::Script(name) => {
+            let script = context.repository.script(name).display().to_string();
+            let cmd = context.docker.runner.cmd("python3").arg(script).dir(context.repository.root());
+            if cmd.inherit()? { Ok(()) } else { bail!("`scripts/{name}` failed") }
         }
         Action::Build(editions, variants) => {
             let request = request(editions, variants);
