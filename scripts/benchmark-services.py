@@ -15,9 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import datetime
 
-from bench.engine import MB, docker, processes, resident, wait_until_ready
+from bench.engine import MB, docker, processes, resident, started_at, wait_until_ready
 from bench.stack import manifest
 
 IDLE_AFTER_S = 5
@@ -48,12 +47,9 @@ def measure(name: str, service: dict, image: str) -> tuple[float, float]:
         f"--publish=127.0.0.1::{port}", "--no-healthcheck", *args, image,
     )  # fmt: skip
     try:
-        state, ports = docker("inspect", "--format", "{{.State.StartedAt}} {{json .NetworkSettings.Ports}}", container).split(
-            " ", 1
-        )
-        started = datetime.fromisoformat(state[:26].rstrip("Z") + "+00:00").timestamp()
+        ports = docker("inspect", "--format", "{{json .NetworkSettings.Ports}}", container)
         published = int(json.loads(ports)[f"{port}/tcp"][0]["HostPort"])
-        ready = wait_until_ready(name, container, published) - started
+        ready = wait_until_ready(name, container, published) - started_at(container)
         time.sleep(IDLE_AFTER_S)
         return ready, resident(processes(container)) / MB
     finally:

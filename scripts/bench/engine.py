@@ -4,6 +4,7 @@ import http.client
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 MB = 1_000_000
@@ -16,6 +17,12 @@ def docker(*args: str, env: dict[str, str] | None = None) -> str:
     if done.returncode:
         sys.exit(f"docker {' '.join(args)}: {done.stderr.strip()}")
     return done.stdout.strip()
+
+
+def started_at(container: str) -> float:
+    """When a container's program was started, as docker notes it."""
+    text = docker("inspect", "--format", "{{.State.StartedAt}}", container)
+    return datetime.fromisoformat(text[:26].rstrip("Z") + "+00:00").timestamp()
 
 
 def wait_until_ready(name: str, container: str, port: int) -> float:

@@ -19,6 +19,4 @@ FULL = Sizes(
     ask_concepts=10_000, questions=300, ingester_lines=100_000, storage_concepts=100_000, searches=300, idle_after_s=15
 )
 # To see that the script itself works.
-QUICK = Sizes(
-    ask_concepts=200, questions=30, ingester_lines=500, storage_concepts=3_000, searches=30, idle_after_s=1
-)
+QUICK = Sizes(ask_concepts=200, questions=30, ingester_lines=500, storage_concepts=3_000, searches=30, idle_after_s=1)

@@ -4,10 +4,9 @@ import json
 import math
 import random
 import time
-from datetime import datetime
 from typing import Any
 
-from bench.engine import MB, docker, processes, resident, wait_until_ready
+from bench.engine import MB, docker, processes, resident, started_at, wait_until_ready
 from bench.figures import Report, say
 from bench.http_client import Client
 from bench.sizes import Sizes
@@ -30,9 +29,8 @@ def measure(report: Report, stack: Stack, sizes: Sizes) -> None:
     report.figure("concepts a second, written in batches of 1,000", count / fill(stack, count), "/s")
     container = stack.container("storage")
     docker("restart", container)
-    started = datetime.fromisoformat(docker("inspect", "--format", "{{.State.StartedAt}}", container)[:26].rstrip("Z") + "+00:00")
     ready = wait_until_ready("storage", container, stack.port("storage"))
-    report.figure("ready again after a restart", ready - started.timestamp(), "s", digits=2)
+    report.figure("ready again after a restart", ready - started_at(container), "s", digits=2)
     client = Client(stack.port("storage"))
     report.equal("concepts", client.ask("GET", "/v1/stats")["concepts"], count)
     for name, searches in kinds(sizes.searches + WARM_UP).items():
