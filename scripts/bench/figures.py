@@ -1,6 +1,7 @@
 """Figures: what was measured, beside what was promised."""
 
 import math
+import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ class Report:
     missed: list[str] = field(default_factory=list)
 
     def part(self, title: str) -> None:
-        """Begin a part."""
-        print(f"\n{title}", flush=True)
+        """Begin a part; who shares the machine with others sees by its load what the figures are worth."""
+        print(f"\n{title}\n  (load of the last minute {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)", flush=True)
 
     def figure(self, name: str, value: float, unit: str, bound: float | None = None, digits: int = 1) -> None:
         """One number; above its bound it is marked."""
