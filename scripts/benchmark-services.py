@@ -10,20 +10,16 @@ Bounds come from the project's goals; a figure above its bound is marked, and th
 """
 
 import argparse
-import http.client
 import json
 import statistics
 import subprocess
 import sys
 import time
-import tomllib
-from datetime import datetime
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-MB = 1_000_000
+from bench.engine import MB, docker, processes, resident, started_at, wait_until_ready
+from bench.stack import manifest
+
 IDLE_AFTER_S = 5
-GIVE_UP_AFTER_S = 120
 # Seconds to ready and idle megabytes; None: no bound was promised.
 PYTHON = (1.2, 60)
 RUST = (0.2, 20)
@@ -39,14 +35,6 @@ BOUNDS = {
 }
 
 
-def docker(*args: str) -> str:
-    """What docker prints; ends the program with its words when it fails."""
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"docker {' '.join(args)}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
 def measure(name: str, service: dict, image: str) -> tuple[float, float]:
     """Seconds to ready and idle megabytes of one container of `image`, removed afterwards."""
     needs = service.get("run", {})
@@ -59,56 +47,19 @@ def measure(name: str, service: dict, image: str) -> tuple[float, float]:
         f"--publish=127.0.0.1::{port}", "--no-healthcheck", *args, image,
     )  # fmt: skip
     try:
-        state, ports = docker("inspect", "--format", "{{.State.StartedAt}} {{json .NetworkSettings.Ports}}", container).split(
-            " ", 1
-        )
-        started = datetime.fromisoformat(state[:26].rstrip("Z") + "+00:00").timestamp()
+        ports = docker("inspect", "--format", "{{json .NetworkSettings.Ports}}", container)
         published = int(json.loads(ports)[f"{port}/tcp"][0]["HostPort"])
-        ready = wait_until_ready(name, container, published) - started
+        ready = wait_until_ready(name, container, published) - started_at(container)
         time.sleep(IDLE_AFTER_S)
-        pids = docker("top", container, "-eo", "pid").split()[1:]
-        return ready, resident(pids) / MB
+        return ready, resident(processes(container)) / MB
     finally:
         # The anonymous volumes go with the container.
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
 
 
-def wait_until_ready(name: str, container: str, port: int) -> float:
-    """The time of the first 200 on /health."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < GIVE_UP_AFTER_S:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/health")
-            if connection.getresponse().status == http.client.OK:
-                return time.time()
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.005)
-    log = subprocess.run(["docker", "logs", "--tail", "20", container], capture_output=True, text=True, check=False)
-    sys.exit(f"{name} was not ready within {GIVE_UP_AFTER_S} s; its log ends in:\n{log.stdout}{log.stderr}")
-
-
-def resident(pids: list[str]) -> int:
-    """Resident bytes of a container's processes: what each has alone, and once what they share."""
-    alone, shared = 0, 0
-    for pid in pids:
-        fields = {}
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
-            key, kilobytes, _ = line.split()
-            fields[key] = int(kilobytes) * 1024
-        private = fields["Private_Clean:"] + fields["Private_Dirty:"]
-        alone += private
-        shared = max(shared, fields["Rss:"] - private)
-    return alone + shared
-
-
 def main() -> int:
     """Measure, print, and say whether all bounds hold."""
-    manifest = tomllib.loads((ROOT / "xtask/images.toml").read_text())
-    services = manifest["service"]
+    services = manifest()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("services", nargs="*", metavar="SERVICE", help=f"of: {', '.join(services)}")
     parser.add_argument("--edition", default="simple", choices=("simple", "community", "enterprise"))

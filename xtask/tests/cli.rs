@@ -157,6 +157,21 @@ fn a_manifest_that_is_no_toml() {
 }
 
 #[test]
+fn ci_says_its_steps_and_full_adds_the_long_ones() {
+    let (repository, docker) = (repository("fx"), FakeDocker::new());
+    let said = |args: &[&str]| {
+        let output = docker.run(&repository, args);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (usual, full) = (said(&["ci", "--dry-run"]), said(&["ci", "--full", "--dry-run"]));
+    assert!(usual.ends_with("tests\nsizes\n"), "{usual}");
+    let added = full.strip_prefix(&usual).unwrap();
+    assert!(added.contains("long tests\n") && added.contains("benchmark of the stack\n"), "{added}");
+    assert_eq!(docker.calls(), Vec::<String>::new());
+}
+
+#[test]
 fn dry_run_prints_plan_and_definition() {
     let (repository, docker) = (on_stand_ins(), FakeDocker::new());
     let args = ["build-images", "alpha", "--variant", "both", "--edition", "all", "--dry-run"];

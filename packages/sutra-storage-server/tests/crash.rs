@@ -4,32 +4,57 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Server, exchange, ids, start};
+use support::{Server, exchange, start};
 
 const WRITERS: usize = 3;
 const BATCH: usize = 4;
+const DIMENSION: usize = 16;
 
-/// Batches by name. Every concept of a batch has the words `all` and the batch's name.
+/// Batches by name. Every concept of a batch has the words `all` and the batch's name, and one that is its own.
 #[derive(Default)]
 struct Sent {
     started: BTreeSet<String>,
     acknowledged: BTreeSet<String>,
 }
 
-fn batch(name: &str) -> Value {
-    let concepts: Vec<Value> = (0..BATCH)
-        .map(|item| json!({"id": format!("{name}-{item}"), "text": format!("all {name}"), "vector": [1, item, 2]}))
-        .collect();
-    json!({"concepts": concepts})
+/// When the server is killed.
+#[derive(Clone, Copy)]
+struct Kill {
+    /// Behind so many acknowledgements.
+    acknowledgements: usize,
+    /// And so much later, in the middle of whatever the others have brought about by then. Nothing depends on it; without
+    /// it every kill would hit the beginning of a group.
+    pause: Duration,
 }
 
-/// Writes from several threads and kills the server after `acknowledgements` of them, while others are on their way.
-fn write_until_killed(folder: &Path, round: usize, acknowledgements: usize, sent: &Mutex<Sent>) {
+fn concept(batch: &str, item: usize) -> Value {
+    let id = format!("{batch}-{item}");
+    json!({"id": id, "text": format!("all {batch} {batch}i{item}"), "vector": direction(&id)})
+}
+
+fn batch(name: &str) -> Value {
+    json!({"concepts": (0..BATCH).map(|item| concept(name, item)).collect::<Vec<_>>()})
+}
+
+/// A direction that no other id has.
+fn direction(id: &str) -> Vec<i16> {
+    let number = |place: usize| {
+        let mut hasher = DefaultHasher::new();
+        (id, place).hash(&mut hasher);
+        i16::from_le_bytes([hasher.finish().to_le_bytes()[0], hasher.finish().to_le_bytes()[1]])
+    };
+    (0..DIMENSION).map(number).collect()
+}
+
+/// Writes from several threads and searches from another, until the server is killed while others are on their way.
+fn write_until_killed(folder: &Path, round: usize, kill: Kill, sent: &Mutex<Sent>) {
     let server = start(folder, &[]);
     let (address, acknowledged) = (server.address.clone(), AtomicUsize::new(0));
     let server = Mutex::new(Some(server));
@@ -46,15 +71,23 @@ fn write_until_killed(folder: &Path, round: usize, acknowledgements: usize, sent
                         Some(other) => panic!("{other:?}"),
                         None => return,
                     }
-                    if acknowledged.fetch_add(1, Ordering::SeqCst) + 1 == acknowledgements {
+                    if acknowledged.fetch_add(1, Ordering::SeqCst) + 1 == kill.acknowledgements {
+                        std::thread::sleep(kill.pause);
                         server.lock().expect("server").take().expect("once").kill();
                     }
                 }
             });
         }
+        scope.spawn(|| {
+            let question = json!({"text": "all", "vector": direction("any"), "limit": 100}).to_string();
+            while let Some((status, body)) = exchange(&address, "POST", "/v1/search", Some(&question)) {
+                assert_eq!(status, 200, "{body}");
+            }
+        });
     });
 }
 
+/// How many concepts are there, of which each is found by its id, by its own word and by its vector.
 fn check(server: &Server, sent: &Sent) -> usize {
     let mut kept = 0;
     for name in &sent.started {
@@ -66,25 +99,59 @@ fn check(server: &Server, sent: &Sent) -> usize {
         assert!(whole || !sent.acknowledged.contains(name), "lost: {name}");
         assert_eq!(found.len(), if whole { BATCH } else { 0 }, "{name} found as {found:?}");
         assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), found.len(), "twice: {found:?}");
-        kept += if whole { BATCH } else { 0 };
+        for item in (0..BATCH).filter(|_| whole) {
+            let id = format!("{name}-{item}");
+            assert_eq!(server.find(&format!("{name}i{item}")), [id.as_str()], "by its own word");
+            let nearest = server.search(&json!({"vector": direction(&id), "limit": 1}));
+            assert_eq!(nearest, [id], "by its vector");
+            kept += 1;
+        }
     }
     let stats = server.get("/v1/stats").1;
     assert_eq!((&stats["concepts"], &stats["vectors"]), (&json!(kept), &json!(kept)));
     kept
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_and_nothing_is_half_there() {
+/// Kills it once for each of `kills`, and looks after each for all that was ever acknowledged.
+fn kill_again_and_again(kills: impl IntoIterator<Item = Kill>) {
     let folder = tempfile::tempdir().expect("a folder");
     let sent = Mutex::new(Sent::default());
-    for (round, acknowledgements) in [1, 2, 5, 9, 14].into_iter().enumerate() {
-        write_until_killed(folder.path(), round, acknowledgements, &sent);
+    for (round, kill) in kills.into_iter().enumerate() {
+        write_until_killed(folder.path(), round, kill, &sent);
         let server = start(folder.path(), &[]);
-        let kept = check(&server, &sent.lock().expect("sent"));
-        assert!(kept >= BATCH * acknowledgements);
-        let (_, body) = server.post("/v1/search", &json!({"vector": [1, 0, 2], "limit": 100}));
-        assert_eq!(ids(&body).len(), kept.min(100));
+        let sent = sent.lock().expect("sent");
+        let kept = check(&server, &sent);
+        let (started, acknowledged) = (sent.started.len(), sent.acknowledged.len());
+        assert!(
+            kept >= BATCH * acknowledged && started > acknowledged && acknowledged >= kill.acknowledgements
+        );
+        println!(
+            "kill {}: {acknowledged} of {started} batches acknowledged, {} there",
+            round + 1,
+            kept / BATCH
+        );
         server.kill();
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_is_half_there() {
+    kill_again_and_again(
+        [1, 2, 5, 9, 14].map(|acknowledgements| Kill { acknowledgements, pause: Duration::ZERO }),
+    );
+}
+
+/// What takes longer than an ordinary test may.
+mod full {
+    use super::*;
+
+    #[test]
+    #[ignore = "takes minutes: `cargo xtask ci --full` runs it"]
+    fn twenty_kills_under_load_lose_nothing_acknowledged() {
+        kill_again_and_again((0..20).map(|round| Kill {
+            acknowledgements: 5 + round,
+            pause: Duration::from_micros(700) * u32::try_from(round * 7 % 20).expect("small"),
+        }));
     }
 }
 

@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod parity;
 pub mod pipeline;
 pub mod probes;
+pub mod programs;
 pub mod registry;
 pub mod render;
 pub mod stack;

@@ -1,6 +1,6 @@
 //! Subcommand: `cargo xtask ci`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -12,7 +12,9 @@ use crate::capabilities::comparison::compare;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::{Unfit, require_engine};
 use crate::capabilities::pipeline::{Action, EDITION, Step, steps};
-use crate::capabilities::{manifest, render};
+use crate::capabilities::render::probes::titled;
+use crate::capabilities::trial::whole::{self, Wanted};
+use crate::capabilities::{manifest, programs, render};
 use crate::domain::comparison::{Comparison, Row};
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
@@ -21,12 +23,19 @@ use crate::domain::variant::Variant;
 use crate::system::interrupt::Interrupted;
 use crate::system::terminal::Style;
 
+/// Until a stack must be healthy: a machine of CI's may be slow.
+const STACK_DEADLINE: Duration = Duration::from_secs(300);
+
 /// Do everything that must be green before a change lands
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print the steps and do none
     #[arg(long)]
     dry_run: bool,
+
+    /// Do the long steps too: tests that take minutes, and benchmarks with their bounds
+    #[arg(long)]
+    full: bool,
 }
 
 /// Runs it: every step, then fails once with all that failed.
@@ -34,7 +43,7 @@ pub struct Args {
 /// # Errors
 /// When a step failed, or no engine answers.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let steps = steps();
+    let steps = steps(args.full);
     if args.dry_run {
         for step in &steps {
             println!("{}", step.name);
@@ -101,6 +110,12 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 context.docker.runner.cmd(cargo).dir(context.repository.root()).args(args.iter().copied());
             if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
         }
+        Action::Programs(names) => programs::require(names, context),
+        Action::Script(name) => {
+            let script = context.repository.script(name).display().to_string();
+            let cmd = context.docker.runner.cmd("python3").arg(script).dir(context.repository.root());
+            if cmd.inherit()? { Ok(()) } else { bail!("`scripts/{name}` failed") }
+        }
         Action::Build(editions, variants) => {
             let request = request(editions, variants);
             produce::produce(manifest, &request, Mode::Auto, &Policy::default(), context).map(drop)
@@ -110,6 +125,21 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
             context.terminal.say(format!("{count} services tested in their images' builds"));
             Ok(())
+        }
+        Action::Stacks(edition, parity, stack_tests) => {
+            let wanted = Wanted {
+                services: services.clone(),
+                edition: *edition,
+                tag,
+                variants: vec![Variant::Optimized],
+                parity: *parity,
+                stack_tests: *stack_tests,
+                deadline: STACK_DEADLINE,
+            };
+            let report = whole::test(manifest, &wanted, context)?;
+            let failed = titled(&report).iter().filter(|(_, report)| report.not_passed().count() > 0).count();
+            titled(&report).iter().for_each(|part| print!("{}", render::probes::text(part)));
+            if failed == 0 { Ok(()) } else { bail!("not all passed, as told above") }
         }
         Action::Sizes => {
             let mut breaches = Vec::new();

@@ -60,6 +60,11 @@ impl Repository {
         inside.then(|| self.root.join(path))
     }
 
+    /// A script that people run by hand too.
+    pub fn script(&self, name: &str) -> PathBuf {
+        self.root.join("scripts").join(name)
+    }
+
     /// Full logs of builds, one file a target.
     pub fn logs(&self) -> PathBuf {
         self.state("logs")

@@ -3,14 +3,16 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
-    log: BufReader<ChildStdout>,
+    log: Mutex<Receiver<String>>,
     /// Where it listens.
     pub address: String,
     /// The messages of its log, as far as they were read.
@@ -30,9 +32,17 @@ pub fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
 
 /// Starts the program and waits until it says that it is ready.
 pub fn start(folder: &Path, environment: &[(&str, &str)]) -> Server {
-    let mut child = program(folder, environment).stdout(Stdio::piped()).spawn().expect("start the server");
-    let log = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut server = Server { child, log, address: String::new(), said: Vec::new() };
+    run(&mut program(folder, environment))
+}
+
+/// Starts a command that becomes the program.
+pub fn run(command: &mut Command) -> Server {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("start the server");
+    let pipe = BufReader::new(child.stdout.take().expect("a pipe"));
+    let (lines, log) = channel();
+    // Somebody must read all the time, or a full pipe would block the program; whether anybody wants the line or not.
+    std::thread::spawn(move || pipe.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+    let mut server = Server { child, log: Mutex::new(log), address: String::new(), said: Vec::new() };
     server.address = server.wait_for("listening")["address"].as_str().expect("an address").to_owned();
     server.wait_for("ready");
     server
@@ -42,9 +52,12 @@ impl Server {
     /// Reads the log up to the line with this message. Every line must be JSON.
     pub fn wait_for(&mut self, message: &str) -> Value {
         loop {
-            let mut line = String::new();
-            let count = self.log.read_line(&mut line).expect("the log");
-            assert_ne!(count, 0, "the log ended before {message:?}");
+            let line = self
+                .log
+                .get_mut()
+                .expect("the log")
+                .recv()
+                .unwrap_or_else(|_| panic!("the log ended before {message:?}"));
             let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
             self.said.push(record["message"].as_str().expect("a message").to_owned());
             if record["message"] == message {
@@ -72,8 +85,6 @@ impl Server {
 
     /// Waits for the end.
     pub fn wait(mut self) -> ExitStatus {
-        // A full pipe would block it.
-        std::io::copy(&mut self.log, &mut std::io::sink()).expect("the log");
         self.child.wait().expect("wait")
     }
 
@@ -91,7 +102,12 @@ impl Server {
 
     /// The ids found for a text.
     pub fn find(&self, text: &str) -> Vec<String> {
-        let (status, body) = self.post("/v1/search", &json!({"text": text, "limit": 100}));
+        self.search(&json!({"text": text, "limit": 100}))
+    }
+
+    /// The ids that a search finds, best first.
+    pub fn search(&self, question: &Value) -> Vec<String> {
+        let (status, body) = self.post("/v1/search", question);
         assert_eq!(status, 200, "{body}");
         ids(&body)
     }
@@ -114,12 +130,12 @@ pub fn ids(body: &Value) -> Vec<String> {
 pub fn exchange(address: &str, method: &str, path: &str, body: Option<&str>) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(address).ok()?;
     let body = body.unwrap_or_default();
-    write!(
-        stream,
+    // In one piece: a trace shows what was asked where it was read.
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .ok()?;
+    );
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     // The other side may reset the connection when it refuses a body unread; what arrived before counts.
     let _ = stream.read_to_end(&mut answer);

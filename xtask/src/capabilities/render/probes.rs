@@ -5,10 +5,23 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::table::{Align, Table};
-use crate::domain::probe_report::{Outcome, Report, Verdict};
+use crate::domain::probe_report::{Outcome, Report, TestReport, Verdict};
 
 /// A report with what stands above it; nothing where it stands alone.
 pub type Titled<'r> = (String, &'r Report);
+
+/// The parts of a whole test, each with its title.
+pub fn titled(test: &TestReport) -> Vec<Titled<'_>> {
+    let stacks = test
+        .stacks
+        .iter()
+        .map(|stack| (format!("{} images, edition {}", stack.variant, stack.edition), &stack.report));
+    let parity = test.parity.iter().map(|parity| {
+        let with = if parity.recorded { "recorded answers of originals" } else { "originals" };
+        (format!("optimized images beside {with}"), &parity.report)
+    });
+    stacks.chain(parity).collect()
+}
 
 /// For a terminal: a table, and below it everything that was wrong.
 pub fn text((title, report): &Titled<'_>) -> String {

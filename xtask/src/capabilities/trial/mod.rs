@@ -4,6 +4,7 @@ pub mod confinement;
 mod overrides;
 pub mod run;
 pub mod stack_tests;
+pub mod whole;
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,0 +1,110 @@
+//! A whole test: every stack that is asked for, and whether the optimized images answer as the originals.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::Images;
+use super::run::{self, Tried};
+use crate::capabilities::bases::Mode;
+use crate::capabilities::build::produce;
+use crate::capabilities::context::Context;
+use crate::capabilities::parity::{Answers, record};
+use crate::capabilities::{probes, render};
+use crate::domain::edition::Edition;
+use crate::domain::image_ref::Tag;
+use crate::domain::manifest::{Manifest, Service};
+use crate::domain::probe_report::{Parity, Report, SCHEMA, Stack, TestReport};
+use crate::domain::variant::Variant;
+use crate::system::files;
+
+/// What stands on the originals' side of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Originals {
+    /// Originals that run; `record` writes down what they answer.
+    Live {
+        /// Whether to.
+        record: bool,
+    },
+    /// Their recorded answers.
+    Recorded,
+}
+
+/// What is asked for, resolved.
+#[derive(Debug, Clone)]
+pub struct Wanted<'m> {
+    /// The services.
+    pub services: Vec<&'m Service>,
+    /// The edition of all images.
+    pub edition: Edition,
+    /// Their tag, without edition and variant.
+    pub tag: Tag,
+    /// The variants, where parity does not say which.
+    pub variants: Vec<Variant>,
+    /// What to compare with; `None` for no comparison.
+    pub parity: Option<Originals>,
+    /// Whether to build and run the declared test programs.
+    pub stack_tests: bool,
+    /// Until a stack must be healthy.
+    pub deadline: Duration,
+}
+
+/// Tries all of it, and leaves a record.
+///
+/// # Errors
+/// When a stack does not get healthy, or a record cannot be read or written. What did not pass is in the report.
+pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Result<TestReport> {
+    if wanted.stack_tests {
+        produce::stack_tests(manifest, Mode::Auto, context)?;
+    }
+    let variants = match wanted.parity {
+        Some(Originals::Live { .. }) => Variant::ALL.to_vec(),
+        Some(Originals::Recorded) => vec![Variant::Optimized],
+        None => wanted.variants.clone(),
+    };
+    let mut tried = Vec::new();
+    for variant in variants {
+        let images = Images { edition: wanted.edition, variant, tag: wanted.tag.clone() };
+        let one =
+            run::run(manifest, &wanted.services, &images, wanted.deadline, wanted.stack_tests, context)?;
+        tried.push((variant, one));
+    }
+    let parity = wanted.parity.map(|originals| compare(originals, &tried, manifest, wanted, context));
+    let stack = |(variant, tried): &(Variant, Tried<'_>)| Stack {
+        edition: wanted.edition,
+        variant: *variant,
+        report: tried.report.clone(),
+    };
+    let record =
+        TestReport { schema: SCHEMA, stacks: tried.iter().map(stack).collect(), parity: parity.transpose()? };
+    files::write_atomically(&context.repository.test_record(), render::probes::json(&record)?.as_bytes())?;
+    Ok(record)
+}
+
+fn compare(
+    originals: Originals,
+    tried: &[(Variant, Tried<'_>)],
+    manifest: &Manifest,
+    wanted: &Wanted<'_>,
+    context: &Context,
+) -> Result<Parity> {
+    let of = |variant: Variant| tried.iter().find(|(found, _)| *found == variant).map(|(_, tried)| tried);
+    let groups = probes::inquiry(manifest, &wanted.services).groups;
+    let Some(optimized) = of(Variant::Optimized) else {
+        bail!("no optimized image was tried");
+    };
+    let answers = match (originals, of(Variant::Original)) {
+        (Originals::Live { record }, Some(original)) => {
+            if record {
+                original.record(manifest, &groups, wanted.edition, context)?;
+            }
+            Answers::live(&original.done)
+        }
+        _ => {
+            let parts = |group: &str| optimized.parts(group);
+            record::answers(wanted.edition, &groups, parts, &manifest.services, &context.repository)?
+        }
+    };
+    let report = Report { outcomes: answers.compare(&optimized.done), ..optimized.report.clone() };
+    Ok(Parity { recorded: originals == Originals::Recorded, report })
+}
