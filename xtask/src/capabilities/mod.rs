@@ -14,6 +14,7 @@ pub mod probes;
 pub mod programs;
 pub mod registry;
 pub mod render;
+pub mod sources;
 pub mod stack;
 pub mod trial;
 pub mod trust;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::plan::{BuildPlan, PlannedImage, Request, World, bases_label, references};
 use crate::capabilities::bases::{ROOT_FS, Source, context_key};
+use crate::capabilities::sources;
 use crate::docker::bake::{Definition, Group, Target};
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::ImageRef;
@@ -78,14 +79,22 @@ impl<'a> Planner<'a> {
         version: &str,
     ) -> BTreeMap<String, String> {
         let project = &self.manifest.project;
-        BTreeMap::from([
+        let mut labels = BTreeMap::from([
             (LABEL_TITLE.to_owned(), service.image.clone()),
             (LABEL_VERSION.to_owned(), version.to_owned()),
             (LABEL_REVISION.to_owned(), self.world.revision.clone()),
             (format!("{project}.images.edition"), edition.to_string()),
             (format!("{project}.images.variant"), variant.to_string()),
             (bases_label(project), self.world.bases.name().to_owned()),
-        ])
+        ]);
+        // So that a record of an original's answers can tell what was asked. A context whose files cannot be told is no
+        // reason to build nothing.
+        if variant == Variant::Original
+            && let Ok(hash) = sources::hash(&service.original, self.repository)
+        {
+            labels.insert(sources::label(project), hash);
+        }
+        labels
     }
 
     /// A target of a Dockerfile, with the contexts that its FROM lines need.

@@ -1,7 +1,6 @@
 //! Whether optimized images answer as the originals do: the same requests to both, or to one and to a record of the other.
 
 pub mod record;
-pub mod sources;
 
 use std::collections::BTreeMap;
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Answers, sources};
+use super::{Answered, Answers};
 use crate::capabilities::probes::run::{Done, Group};
+use crate::capabilities::sources;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::Service;
 use crate::domain::parity::Kept;

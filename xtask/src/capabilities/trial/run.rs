@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{Images, Trial, confinement, stack_tests};
 use crate::capabilities::context::Context;
 use crate::capabilities::parity::record::{Original, Record};
-use crate::capabilities::parity::sources;
 use crate::capabilities::probes;
 use crate::capabilities::probes::run::{Done, Group};
+use crate::capabilities::sources;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe_report::{Outcome, Report};
-use crate::system::paths::Repository;
 
 /// What images came to.
 #[derive(Debug)]
@@ -69,15 +68,24 @@ impl Tried<'_> {
     fn originals(
         &self,
         group: &Group<'_>,
-        services: &[Service],
-        repository: &Repository,
+        manifest: &Manifest,
+        context: &Context,
     ) -> Result<BTreeMap<String, Original>> {
         let parts = self.parts(&group.name);
         let mut originals = BTreeMap::new();
-        for service in services.iter().filter(|service| parts.contains(&service.name)) {
-            let image = self.report.images.get(&service.name).cloned().unwrap_or_default();
-            let sources = sources::hash(&service.original, repository)?;
-            originals.insert(service.name.clone(), Original { image, sources });
+        for service in manifest.services.iter().filter(|service| parts.contains(&service.name)) {
+            let id = self.report.images.get(&service.name).cloned().unwrap_or_default();
+            let sources = sources::hash(&service.original, &context.repository)?;
+            let built_from = context.docker.inspect(std::slice::from_ref(&id))?;
+            let built_from =
+                built_from.get(&id).and_then(|image| image.label(&sources::label(&manifest.project)));
+            if built_from != Some(sources.as_str()) {
+                bail!(
+                    "the original of {0} that runs was built from other sources than stand here: `cargo xtask build-images {0} --variant original`, then record again",
+                    service.name
+                );
+            }
+            originals.insert(service.name.clone(), Original { image: id, sources });
         }
         Ok(originals)
     }
@@ -85,7 +93,7 @@ impl Tried<'_> {
     /// Records what these originals answered, group by group. A group of which a probe did not pass is left as it was.
     ///
     /// # Errors
-    /// When a source cannot be read, or a record not be written.
+    /// When an original was not built from the sources that stand here, or a record cannot be written.
     pub fn record(
         &self,
         manifest: &Manifest,
@@ -102,7 +110,7 @@ impl Tried<'_> {
                     .warn(format!("{name} is not recorded: the original did not pass its probes"));
                 continue;
             }
-            let originals = self.originals(group, &manifest.services, &context.repository)?;
+            let originals = self.originals(group, manifest, context)?;
             Record::new(edition, group, originals, &self.done).write(&context.repository)?;
         }
         Ok(())

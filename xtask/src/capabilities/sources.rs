@@ -1,4 +1,4 @@
-//! What an original image is made from, as one hash: its Dockerfile and every file of its build context.
+//! What an image is made from, as one hash: its Dockerfile and every file of its build context.
 //!
 //! The context is an allow-list (`*`, then `!PATH` lines); its form is the one that this repository's `.dockerignore` files
 //! have, and anything else is refused rather than misread.
@@ -12,6 +12,11 @@ use sha2::{Digest, Sha256};
 
 use crate::system::files;
 use crate::system::paths::Repository;
+
+/// The label in which an original carries the hash of its sources.
+pub fn label(project: &str) -> String {
+    format!("{project}.images.sources")
+}
 
 /// The hash of a Dockerfile and its context, in hexadecimal.
 ///
