@@ -52,8 +52,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let inquiry = probes::inquiry(&manifest, &services);
     let starting = Duration::from_secs(args.timeout);
     let (report, _) = probes::ask(&inquiry, &project, &known, starting, context, |_| {})?;
-    files::write_atomically(&context.repository.smoke_record(), render::probes::json(&report)?.as_bytes())?;
-    args.output.print(&[(String::new(), &report)], &report)
+    let printed = args.output.print(&[(String::new(), &report)], &report);
+    let record = render::probes::json(&report)?;
+    // The verdict is what the person waits for: a record that cannot be written comes second.
+    printed.and(files::write_atomically(&context.repository.smoke_record(), record.as_bytes()))
 }
 
 impl Output {
@@ -69,16 +71,20 @@ impl Output {
             Format::Markdown => print!("{}", of(render::probes::markdown)),
             Format::Json => print!("{}", render::probes::json(record)?),
         }
-        if let Some(path) = &self.junit {
+        let junit = self.junit.as_ref().map_or(Ok(()), |path| {
             files::write_atomically(path, render::probes::junit(reports).as_bytes())
-                .with_context(|| format!("--junit {}", path.display()))?;
-        }
+                .with_context(|| format!("--junit {}", path.display()))
+        });
         let named = |(title, report): &Titled<'_>| {
             let names: Vec<String> = report.not_passed().map(Outcome::name).collect();
             let title = if title.is_empty() { String::new() } else { format!("{title}: ") };
             (!names.is_empty()).then(|| format!("{title}{}", names.join(", ")))
         };
         let failed: Vec<String> = reports.iter().filter_map(named).collect();
-        if failed.is_empty() { Ok(()) } else { bail!("did not pass: {}", failed.join("; ")) }
+        match (failed.as_slice(), junit) {
+            ([], junit) => junit,
+            (failed, Ok(())) => bail!("did not pass: {}", failed.join("; ")),
+            (failed, Err(error)) => bail!("did not pass: {}\n  and {error:#}", failed.join("; ")),
+        }
     }
 }

@@ -22,9 +22,9 @@ pub struct Args {
     /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     edition: Option<String>,
-    /// Which images
-    #[arg(long, value_enum, default_value = "optimized")]
-    variant: VariantChoice,
+    /// Which images [default: optimized]; --parity says it itself
+    #[arg(long, value_enum, conflicts_with = "parity")]
+    variant: Option<VariantChoice>,
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
@@ -82,12 +82,13 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         services,
         edition: typed::edition(args.edition.as_deref())?,
         tag: typed::tag(args.tag.as_deref())?,
-        variants: args.variant.resolve(),
+        variants: args.variant.unwrap_or(VariantChoice::Optimized).resolve(),
         parity,
         stack_tests: args.stack_tests,
         deadline: Duration::from_secs(args.timeout),
     };
     require_engine(context)?;
     let report = whole::test(&manifest, &wanted, context)?;
-    args.output.print(&titled(&report), &report)
+    let printed = args.output.print(&titled(&report), &report);
+    printed.and(whole::keep(&report, context))
 }

@@ -11,9 +11,9 @@ pub const LEAST_COSINE: f64 = 0.999;
 /// Where two answers may differ, and by how much. Places are JSON pointers in which `*` stands for any one part.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
-    /// What is different at every run: names of jobs, times.
+    /// What is different at every run: names of jobs, times. It must be there on both sides all the same.
     pub ignore: Vec<String>,
-    /// Vectors that must point the same way: cosine of at least [`LEAST_COSINE`].
+    /// Vectors that must point the same way, cosine of at least [`LEAST_COSINE`], and be as long to within a hundredth.
     pub cosine: Vec<String>,
     /// Numbers that may differ by so much, absolutely.
     pub tolerance: Option<Tolerance>,
@@ -69,7 +69,29 @@ pub fn differences(original: &Kept, optimized: &Kept, rules: &Rules) -> Vec<Stri
         found.push(format!("type {} became {}", original.content_type, optimized.content_type));
     }
     compare(&original.body, &optimized.body, &mut Vec::new(), rules, &mut found);
+    // A rule for what is not there was meant for something else, which is then compared or hidden otherwise than thought.
+    let dead = rules.places().filter(|place| !is_there(place, &original.body));
+    found.extend(dead.map(|place| format!("the rule for {place} fits nothing: mend or remove it")));
     found
+}
+
+/// Whether a place with its `*` stands anywhere in a value.
+fn is_there(place: &str, value: &Value) -> bool {
+    let Some(rest) = place.strip_prefix('/') else { return true };
+    let (part, rest) = rest.find('/').map_or((rest, ""), |end| rest.split_at(end));
+    match value {
+        Value::Object(fields) => {
+            fields.iter().any(|(key, value)| (part == "*" || part == key) && is_there(rest, value))
+        }
+        // A list that happens to be empty has no element to look at.
+        Value::Array(items) if part == "*" => {
+            items.is_empty() || items.iter().any(|item| is_there(rest, item))
+        }
+        Value::Array(items) => {
+            part.parse().ok().and_then(|at: usize| items.get(at)).is_some_and(|item| is_there(rest, item))
+        }
+        _ => false,
+    }
 }
 
 fn compare(a: &Value, b: &Value, path: &mut Vec<String>, rules: &Rules, found: &mut Vec<String>) {
@@ -81,11 +103,8 @@ fn compare(a: &Value, b: &Value, path: &mut Vec<String>, rules: &Rules, found: &
         found.extend(direction(a, b).map(|fault| format!("{} {fault}", pointer(path))));
         return;
     }
-    if is_in(&rules.tokens) {
-        let words = |value: &Value| {
-            value.as_str().map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        };
-        if words(a).is_none() || words(a) != words(b) {
+    if let (true, Value::String(a_text), Value::String(b_text)) = (is_in(&rules.tokens), a, b) {
+        if !a_text.split_whitespace().eq(b_text.split_whitespace()) {
             found.push(changed(a, b, path));
         }
         return;
@@ -104,7 +123,6 @@ fn compare(a: &Value, b: &Value, path: &mut Vec<String>, rules: &Rules, found: &
                 path.push(key.clone());
                 match (x.get(key), y.get(key)) {
                     (Some(a), Some(b)) => compare(a, b, path, rules, found),
-                    _ if rules.ignore.iter().any(|place| fits(place, path)) => {}
                     (Some(_), None) => found.push(format!("{} is gone", pointer(path))),
                     (None, _) => found.push(format!("{} is new", pointer(path))),
                 }
@@ -136,10 +154,13 @@ fn direction(a: &Value, b: &Value) -> Option<String> {
         return Some(format!("had {} dimensions, has {}", a.len(), b.len()));
     }
     let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-    let cosine = dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt();
+    let (long, short) = (dot(&a, &a).sqrt(), dot(&b, &b).sqrt());
+    let cosine = dot(&a, &b) / (long * short);
     // A vector of zeros has no direction: not a number, and so not at least anything.
-    (cosine.is_nan() || cosine < LEAST_COSINE)
-        .then(|| format!("points elsewhere: cosine {cosine:.6}, least {LEAST_COSINE}"))
+    if cosine.is_nan() || cosine < LEAST_COSINE {
+        return Some(format!("points elsewhere: cosine {cosine:.6}, least {LEAST_COSINE}"));
+    }
+    ((short / long - 1.0).abs() > 0.01).then(|| format!("was {long:.4} long, is {short:.4}"))
 }
 
 fn fits(place: &str, path: &[String]) -> bool {
@@ -192,7 +213,8 @@ mod tests {
             tokens: vec!["/t".into()],
         };
         let original = json!({ "id": 1, "v": [[1.0, 0.0]], "s": { "x": 0.5 }, "t": "a b", "u": "a b" });
-        let same = json!({ "v": [[0.9999, 0.0001]], "s": { "x": 0.509 }, "t": " a\n b", "u": "a b" });
+        let same =
+            json!({ "id": 2, "v": [[0.9999, 0.0001]], "s": { "x": 0.509 }, "t": " a\n b", "u": "a b" });
         assert_eq!(told(original.clone(), same, &rules), [""; 0]);
         let other = json!({ "id": 2, "v": [[0.9, 0.4]], "s": { "x": 0.52 }, "t": "a c", "u": "a  b" });
         let found = told(original.clone(), other, &rules);
@@ -200,7 +222,25 @@ mod tests {
         assert!(found[0].contains("/s/x was 0.5, is 0.52, more than 0.01 apart"), "{found:?}");
         assert!(found.iter().any(|line| line.contains("/v/0 points elsewhere: cosine 0.91")), "{found:?}");
         let shorter = json!({ "id": 2, "v": [[1.0]], "s": { "x": "0.5" }, "t": 5, "u": "a b" });
-        assert_eq!(told(original, shorter, &rules).len(), 3);
+        assert_eq!(told(original.clone(), shorter, &rules).len(), 3);
+        // What may differ must still be there.
+        let without = json!({ "v": [[2.0, 0.0]], "s": { "x": 0.5 }, "t": "a b", "u": "a b" });
+        assert_eq!(told(original, without, &rules), ["/id is gone", "/v/0 was 1.0000 long, is 2.0000"]);
+    }
+
+    #[test]
+    fn a_rule_that_fits_nothing_is_a_fault() {
+        let rules = Rules { ignore: vec!["/jobs/*/id".into(), "/nobody".into()], ..Rules::default() };
+        let body = json!({ "jobs": [] });
+        assert_eq!(
+            told(body.clone(), body, &rules),
+            ["the rule for /nobody fits nothing: mend or remove it"]
+        );
+        let body = json!({ "jobs": [{ "name": 1 }], "nobody": 0 });
+        assert_eq!(
+            told(body.clone(), body, &rules),
+            ["the rule for /jobs/*/id fits nothing: mend or remove it"]
+        );
     }
 
     #[test]

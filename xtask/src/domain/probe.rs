@@ -1,6 +1,7 @@
 //! Probes: one request each, what must come back, and what a later probe is handed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -126,10 +127,28 @@ pub enum Test {
 /// A value that a later probe is handed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
-    /// A JSON pointer into the answer.
-    pub at: String,
+    /// Where it comes from.
+    pub from: Origin,
     /// The placeholder's name.
     pub name: String,
+}
+
+/// Where a captured value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A JSON pointer into the body.
+    At(String),
+    /// The value of a cookie that the answer sets.
+    Cookie(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::At(at) => f.write_str(at),
+            Origin::Cookie(name) => write!(f, "cookie `{name}`"),
+        }
+    }
 }
 
 /// What came back.
@@ -141,6 +160,8 @@ pub struct Answer {
     pub content_type: String,
     /// The body, as text.
     pub body: String,
+    /// Cookies that it sets, by name.
+    pub cookies: BTreeMap<String, String>,
 }
 
 impl Answer {
@@ -208,7 +229,7 @@ impl Probe {
             && wrong.is_empty()
             && self.captured(answer).is_none()
         {
-            wrong.push(format!("nothing at {} to hand on as `{}`", capture.at, capture.name));
+            wrong.push(format!("nothing at {} to hand on as `{}`", capture.from, capture.name));
         }
         wrong
     }
@@ -216,7 +237,10 @@ impl Probe {
     /// What it hands on.
     pub fn captured(&self, answer: &Answer) -> Option<(String, Value)> {
         let capture = self.capture.as_ref()?;
-        let value = answer.json()?.pointer(&capture.at)?.clone();
+        let value = match &capture.from {
+            Origin::At(at) => answer.json()?.pointer(at)?.clone(),
+            Origin::Cookie(name) => Value::from(answer.cookies.get(name)?.as_str()),
+        };
         Some((capture.name.clone(), value))
     }
 }
@@ -281,7 +305,10 @@ impl Test {
 /// Equal as people mean it: 1 and 1.0 are the same number.
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        // Whole numbers beyond 53 bits would be equal to their neighbours as floating-point ones.
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || ((a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64())
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
@@ -320,7 +347,7 @@ mod tests {
                 body: Body::Json(json!({ "vector": "${vector}", "text": "of ${word}s" })),
             },
             expect: Expectation { status: 200, checks },
-            capture: Some(Capture { at: "/list/0".into(), name: "first".into() }),
+            capture: Some(Capture { from: Origin::At("/list/0".into()), name: "first".into() }),
             eventually: false,
             parity: Rules::default(),
         }
@@ -331,7 +358,12 @@ mod tests {
     }
 
     fn answer(status: u16, body: &Value) -> Answer {
-        Answer { status, content_type: "application/json".into(), body: body.to_string() }
+        Answer {
+            status,
+            content_type: "application/json".into(),
+            body: body.to_string(),
+            cookies: BTreeMap::new(),
+        }
     }
 
     #[test]
@@ -382,8 +414,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_equal_by_value_and_no_bit_is_lost() {
+        assert!(equal(&json!(1), &json!(1.0)) && !equal(&json!(1), &json!(1.5)));
+        assert!(!equal(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)));
+    }
+
+    #[test]
     fn a_page_in_place_of_json_is_told() {
-        let page = Answer { status: 200, content_type: "text/html".into(), body: "<h1>Hi</h1>".into() };
+        let page = Answer {
+            status: 200,
+            content_type: "text/html".into(),
+            body: "<h1>Hi</h1>".into(),
+            cookies: BTreeMap::new(),
+        };
         let probe = probe(vec![
             check("/list", Test::Length(0)),
             Check { at: None, test: Test::Contains(json!("Bye")) },

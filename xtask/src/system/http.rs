@@ -6,9 +6,9 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::http::Request as HttpRequest;
 use ureq::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use ureq::http::{Request as HttpRequest, Response as HttpResponse};
+use ureq::{Agent, AsSendBody};
 
 use crate::domain::probe::{Answer, Body, Request};
 
@@ -39,23 +39,24 @@ impl fmt::Display for Unanswered {
 
 impl Error for Unanswered {}
 
+impl Default for Client {
+    fn default() -> Client {
+        Client::new()
+    }
+}
+
 impl Client {
-    /// One that waits so long for an answer. Proxies of the environment are for the world outside, and not asked.
-    pub fn new(patience: Duration) -> Client {
-        let config = Agent::config_builder()
-            .timeout_global(Some(patience))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .build();
+    /// Without cookies. Proxies of the environment are for the world outside, and not asked.
+    pub fn new() -> Client {
+        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
         Client { agent: config.into(), cookies: BTreeMap::new() }
     }
 
-    /// Sends a request to `http://HOST`.
+    /// Sends a request to `http://HOST`, and waits so long for the whole answer.
     ///
     /// # Errors
     /// When no whole answer came back.
-    pub fn send(&mut self, host: &str, request: &Request) -> Result<Answer, Unanswered> {
+    pub fn send(&mut self, host: &str, request: &Request, patience: Duration) -> Result<Answer, Unanswered> {
         let mut builder = HttpRequest::builder()
             .method(request.method.name())
             .uri(format!("http://{host}{}", request.path));
@@ -67,16 +68,17 @@ impl Client {
             let all: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             builder = builder.header(COOKIE, all.join("; "));
         }
+        let timed = Timed { agent: &self.agent, patience };
         let response = match &request.body {
-            Body::Empty => builder.body(()).map(|request| self.agent.run(request)),
+            Body::Empty => builder.body(()).map(|request| timed.run(request)),
             Body::Json(value) => builder
                 .header(CONTENT_TYPE, "application/json")
                 .body(value.to_string())
-                .map(|request| self.agent.run(request)),
+                .map(|request| timed.run(request)),
             Body::Text { content_type, text } => builder
                 .header(CONTENT_TYPE, content_type)
                 .body(text.clone())
-                .map(|request| self.agent.run(request)),
+                .map(|request| timed.run(request)),
         };
         let mut response = response
             .map_err(|error| Unanswered {
@@ -84,8 +86,10 @@ impl Client {
                 is_connection: false,
             })?
             .map_err(|error| unanswered(&error))?;
+        let mut cookies = BTreeMap::new();
         for cookie in response.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             keep(cookie, jar);
+            keep(cookie, &mut cookies);
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -93,7 +97,19 @@ impl Client {
         let status = response.status().as_u16();
         let body =
             response.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|e| unanswered(&e))?;
-        Ok(Answer { status, content_type, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Answer { status, content_type, body: String::from_utf8_lossy(&body).into_owned(), cookies })
+    }
+}
+
+struct Timed<'a> {
+    agent: &'a Agent,
+    patience: Duration,
+}
+
+impl Timed<'_> {
+    fn run(&self, request: HttpRequest<impl AsSendBody>) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
+        let request = self.agent.configure_request(request).timeout_global(Some(self.patience)).build();
+        self.agent.run(request)
     }
 }
 
@@ -133,6 +149,8 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     fn request(path: &str, body: Body) -> Request {
         Request {
             method: Method::Post,
@@ -170,9 +188,9 @@ mod tests {
             "HTTP/1.1 302 Found\r\nlocation: /x\r\nset-cookie: s=\"\"; Max-Age=0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         ]);
-        let mut client = Client::new(Duration::from_secs(60));
+        let mut client = Client::new();
         let mut ask =
-            || client.send(&host, &request("/a?b", Body::Json(serde_json::json!({ "c": 1 })))).unwrap();
+            || client.send(&host, &request("/a?b", Body::Json(serde_json::json!({ "c": 1 }))), LONG).unwrap();
         let (first, second) = (ask(), ask());
         assert_eq!(ask().status, 200);
         assert_eq!(
@@ -180,6 +198,7 @@ mod tests {
             (503, "text/html", "no")
         );
         assert_eq!(second.status, 302);
+        assert_eq!((first.cookies["s"].as_str(), second.cookies.len()), ("abc", 0));
         let asked = serving.join().unwrap();
         assert!(asked[0].starts_with("POST /a?b HTTP/1.1\r\n") && asked[0].ends_with("\r\n\r\n{\"c\":1}"));
         assert!(asked[0].contains("content-type: application/json") && asked[0].contains("x-key: k"));
@@ -190,13 +209,14 @@ mod tests {
     #[test]
     fn nobody_there_is_told_apart_from_an_answer_that_is_none() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        drop(listener);
-        let mut client = Client::new(Duration::from_secs(60));
-        let refused = client.send(&host, &request("/", Body::Empty)).unwrap_err();
+        // Nobody is given this port while the listener has it on the other address.
+        let host = format!("127.0.0.2:{}", listener.local_addr().unwrap().port());
+        let mut client = Client::new();
+        let refused = client.send(&host, &request("/", Body::Empty), LONG).unwrap_err();
         assert_eq!((refused.what.as_str(), refused.is_connection), ("connection refused", true));
         let (host, serving) = server(vec!["nonsense\r\n\r\n"]);
-        let nonsense = client.send(&host, &request("/", Body::Json(serde_json::json!({})))).unwrap_err();
+        let nonsense =
+            client.send(&host, &request("/", Body::Json(serde_json::json!({}))), LONG).unwrap_err();
         assert!(!nonsense.is_connection, "{nonsense}");
         serving.join().unwrap();
     }

@@ -169,6 +169,9 @@ impl<'a> Reader<'a> {
 
     fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {
         let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
+        if !probes::is_plain(name) {
+            fields.fault_here(format!("`{name}` is no name: use lower-case letters, digits and `-`"));
+        }
         fields.finish();
         Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
     }

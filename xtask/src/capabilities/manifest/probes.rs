@@ -8,7 +8,9 @@ use super::fields::Fields;
 use crate::domain::manifest::Service;
 use crate::domain::names::Unknown;
 use crate::domain::parity::{Rules, Tolerance};
-use crate::domain::probe::{Body, Capture, Check, Expectation, Method, Probe, Request, Scenario, Test};
+use crate::domain::probe::{
+    Body, Capture, Check, Expectation, Method, Origin, Probe, Request, Scenario, Test,
+};
 
 /// A word of the run's own, so that what one run taught is not another's.
 pub const RUN: &str = "run";
@@ -33,6 +35,14 @@ pub(super) fn scenarios(
     let lists = table.map(Fields::named_lists_of_tables).unwrap_or_default();
     let one = |(name, tables): (String, Vec<Fields<'_, '_>>)| {
         let (mut handed, mut names) = (handed.clone(), BTreeSet::new());
+        let clash = services.iter().any(|service| service.name == name);
+        if let Some(first) = tables.first()
+            && (clash || !is_plain(&name))
+        {
+            first.fault_here(format!(
+                "`{name}` is no scenario's name: use lower-case letters, digits and `-`, and no service's name"
+            ));
+        }
         let mut steps = Vec::new();
         for table in tables {
             let known = || services.iter().map(|service| service.name.as_str());
@@ -43,6 +53,11 @@ pub(super) fn scenarios(
         Scenario { name, steps }
     };
     lists.into_iter().map(one).collect()
+}
+
+/// Whether a name can stand in file names and tags.
+pub(super) fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 fn probe_of_any<'k, K: Iterator<Item = &'k str>>(
@@ -142,6 +157,11 @@ fn check(mut table: Fields<'_, '_>) -> Option<Check> {
         table.fault_here("say what must hold with one of `is`, `contains`, `length` and `min`");
         return None;
     }
+    if let Some(Test::Contains(Value::String(text))) = tests.first()
+        && text.is_empty()
+    {
+        table.fault("contains", "every text contains the empty one: say what must be there");
+    }
     if let (None, Some(Test::Contains(value) | Test::Is(value))) = (&at, tests.first())
         && !matches!(value, Value::String(_))
     {
@@ -152,17 +172,24 @@ fn check(mut table: Fields<'_, '_>) -> Option<Check> {
 }
 
 fn capture(mut table: Fields<'_, '_>) -> Option<Capture> {
-    let at = pointer(&mut table, "at");
-    if at.is_none() {
-        table.fault_here("say `at` which place of the answer the value stands");
-    }
+    let at = pointer(&mut table, "at").map(Origin::At);
+    let cookie = table.optional_text("cookie").map(|name| Origin::Cookie(name.to_owned()));
+    let from = match (at, cookie) {
+        (Some(from), None) | (None, Some(from)) => Some(from),
+        _ => {
+            table.fault_here(
+                "say `at` which place of the answer the value stands, or of which `cookie` it is",
+            );
+            None
+        }
+    };
     let name = table.text("as").map(str::to_owned);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if let Some(name) = name.as_deref().filter(|name| !name.chars().all(plain) || *name == RUN) {
         table.fault("as", format!("`{name}` cannot be a placeholder's name: use other letters, digits, `_`"));
     }
     table.finish();
-    Some(Capture { at: at?, name: name? })
+    Some(Capture { from: from?, name: name? })
 }
 
 fn pointer(table: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {

@@ -96,6 +96,7 @@ mod tests {
             status: 200,
             content_type: "application/json".into(),
             body: body.to_string(),
+            cookies: BTreeMap::new(),
         };
         let outcome =
             Outcome { group: "alpha".into(), probe: "ask".into(), verdict, milliseconds: 1, tries: 1 };

@@ -114,10 +114,15 @@ impl Record {
         (!changed.is_empty()).then(|| format!("the record is stale: {} changed since", changed.join(", ")))
     }
 
+    /// Whether it asked these probes, in this order: what one asks may change what the next one is answered.
+    fn asked(&self, probes: &[&Probe]) -> bool {
+        let then = self.answers.iter().map(|entry| (&entry.probe, &entry.request));
+        then.eq(probes.iter().map(|probe| (&probe.name, &probe.request)))
+    }
+
     fn answered(&self, probe: &Probe) -> Answered {
         match self.answers.iter().find(|entry| entry.probe == probe.name) {
-            Some(entry) if entry.request == probe.request => Answered::With(entry.answer.clone()),
-            Some(_) => Answered::Not(format!("the record is stale: it asked otherwise then; {REMEDY}")),
+            Some(entry) => Answered::With(entry.answer.clone()),
             None => Answered::Not(format!("the record does not hold it; {REMEDY}")),
         }
     }
@@ -149,6 +154,13 @@ pub fn answers(
         }
         let silent = match &record {
             None => Some(format!("no answers of the original are recorded; {REMEDY}")),
+            Some(record) if (record.edition, &record.group) != (edition, &group.name) => Some(format!(
+                "the record is that of {} in edition {}; {REMEDY}",
+                record.group, record.edition
+            )),
+            Some(record) if !record.asked(&group.probes) => {
+                Some(format!("the record is stale: other probes were asked then; {REMEDY}"))
+            }
             Some(record) => record.staleness(&now).map(|why| format!("{why}; {REMEDY}")),
         };
         for probe in &group.probes {

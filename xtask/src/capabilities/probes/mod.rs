@@ -1,6 +1,7 @@
 //! Asking the services of a running stack what the manifest declares, and judging what comes back.
 
 pub mod doors;
+mod patience;
 pub mod run;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde_json::Value;
 
-use self::run::{Done, Group, Patience, Run};
+use self::run::{Done, Group, Run};
 use super::context::Context;
 use super::manifest::RUN;
 use super::variables::Variables;
@@ -65,7 +66,7 @@ pub fn ask<'m>(
 ) -> Result<(Report, Vec<Done<'m>>)> {
     let interrupt = &context.docker.runner.interrupt;
     let doors = doors::open(project, &inquiry.services, starting, interrupt)?;
-    let run = Run { doors: &doors, known, patience: Patience::default(), interrupt };
+    let run = Run { doors: &doors, known, interrupt };
     let done = run.all(&inquiry.groups, each)?;
     let report = Report {
         schema: probe_report::SCHEMA,

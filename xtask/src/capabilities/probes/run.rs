@@ -6,40 +6,17 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::doors::Doors;
+use super::patience::Patience;
 use crate::capabilities::manifest::RUN;
-use crate::domain::probe::{Answer, Known, Probe, Request, shortened};
+use crate::domain::probe::{Answer, Known, Probe, shortened};
 use crate::domain::probe_report::{Outcome, Verdict};
-use crate::system::http::{Client, Unanswered};
+use crate::system::http::Client;
 use crate::system::interrupt::{Interrupt, Interrupted};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Characters of an answer that are shown.
 const SHOWN: usize = 400;
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For an answer.
-    pub answer: Duration,
-    /// For somebody who takes the connection: docker's forwarding may come up a moment after the service itself.
-    pub connection: Duration,
-    /// For what comes true eventually.
-    pub eventually: Duration,
-    /// The same once a probe has failed: the stack is not well, and a person waits for the verdict.
-    pub eventually_unwell: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
-            answer: Duration::from_secs(30),
-            connection: Duration::from_secs(3),
-            eventually: Duration::from_secs(30),
-            eventually_unwell: Duration::from_secs(2),
-        }
-    }
-}
 
 /// Probes that share captures, under the name of a service or a scenario.
 #[derive(Debug, Clone)]
@@ -68,8 +45,6 @@ pub struct Run<'a> {
     pub doors: &'a Doors,
     /// What every probe knows: plain secrets, the run's own word.
     pub known: &'a Known,
-    /// How long to wait.
-    pub patience: Patience,
     /// Ends it.
     pub interrupt: &'a Interrupt,
 }
@@ -81,17 +56,14 @@ impl Run<'_> {
     /// When the person interrupts.
     pub fn all<'m>(&self, groups: &[Group<'m>], mut each: impl FnMut(&Outcome)) -> Result<Vec<Done<'m>>> {
         let mut all = Vec::new();
-        let mut patience = self.patience;
+        let mut patience = Patience::new(self.doors);
         for group in groups {
-            let mut client = Client::new(self.patience.answer);
+            let mut client = Client::new();
             let mut known = self.known.clone();
             for probe in &group.probes {
-                let done = self.one(&group.name, probe, &mut client, &known, patience)?;
+                let done = self.one(&group.name, probe, &mut client, &known, &mut patience)?;
                 if let (true, Some(answer)) = (done.outcome.passed(), &done.answer) {
                     known.extend(probe.captured(answer));
-                }
-                if !done.outcome.passed() {
-                    patience.eventually = patience.eventually_unwell;
                 }
                 each(&done.outcome);
                 all.push(done);
@@ -106,37 +78,35 @@ impl Run<'_> {
         probe: &'m Probe,
         client: &mut Client,
         known: &Known,
-        patience: Patience,
+        patience: &mut Patience,
     ) -> Result<Done<'m>> {
         let started = Instant::now();
-        let mut tries = 0;
-        let mut last = None;
-        let verdict = 'verdict: {
-            if let Some(missing) = probe.needs().into_iter().find(|need| !known.contains_key(need)) {
-                let reason = format!("nothing handed on `{missing}`");
-                break 'verdict Verdict::Skipped { reason };
-            }
-            let host = match self.doors.get(&probe.service) {
-                Some(Ok(host)) => host,
-                Some(Err(reason)) => break 'verdict failed(vec![reason.clone()]),
-                None => break 'verdict failed(vec![format!("{} is no part of this stack", probe.service)]),
-            };
-            let request = probe.filled(known);
-            loop {
-                if self.interrupt.is_set() {
-                    return Err(Interrupted.into());
+        let (mut tries, mut last) = (0, None);
+        let verdict = match self.door(probe, known) {
+            Err(verdict) => verdict,
+            Ok(host) => {
+                let request = probe.filled(known);
+                loop {
+                    if self.interrupt.is_set() {
+                        return Err(Interrupted.into());
+                    }
+                    tries += 1;
+                    let came = client.send(host, &request, patience.answer(&probe.service));
+                    let wrong = match &came {
+                        Ok(answer) => probe.judge(answer, known),
+                        Err(none) => vec![none.what.clone()],
+                    };
+                    let again = patience.again(probe, came.as_ref().map(drop));
+                    patience.note(&probe.service, came.as_ref().map(drop));
+                    last = came.ok();
+                    if wrong.is_empty() {
+                        break Verdict::Passed;
+                    }
+                    if started.elapsed() >= again {
+                        break self.told(wrong, host, probe, known, last.as_ref());
+                    }
+                    std::thread::sleep(PAUSE);
                 }
-                tries += 1;
-                let came = client.send(host, &request);
-                let (wrong, worth) = judged(probe, &came, known, patience);
-                last = came.ok();
-                if wrong.is_empty() {
-                    break Verdict::Passed;
-                }
-                if started.elapsed() >= worth {
-                    break self.told(wrong, host, probe, &request, last.as_ref());
-                }
-                std::thread::sleep(PAUSE);
             }
         };
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -145,13 +115,25 @@ impl Run<'_> {
         Ok(Done { probe, outcome, answer: last })
     }
 
-    /// A failure in words, in which no secret stands.
+    /// Where a probe is asked, or why it is not.
+    fn door(&self, probe: &Probe, known: &Known) -> Result<&str, Verdict> {
+        if let Some(missing) = probe.needs().into_iter().find(|need| !known.contains_key(need)) {
+            return Err(Verdict::Skipped { reason: format!("nothing handed on `{missing}`") });
+        }
+        match self.doors.get(&probe.service) {
+            Some(Ok(host)) => Ok(host),
+            Some(Err(reason)) => Err(failed(vec![reason.clone()])),
+            None => Err(failed(vec![format!("{} is no part of this stack", probe.service)])),
+        }
+    }
+
+    /// A failure in words, in which no secret stands: an answer may repeat what it was asked.
     fn told(
         &self,
         wrong: Vec<String>,
         host: &str,
         probe: &Probe,
-        request: &Request,
+        known: &Known,
         answer: Option<&Answer>,
     ) -> Verdict {
         let mask = |text: &str| {
@@ -160,30 +142,19 @@ impl Run<'_> {
             let texts = secrets.filter_map(Value::as_str).filter(|value| !value.is_empty());
             texts.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
         };
-        let asked = format!("{} http://{host}{}", probe.request.method.name(), request.path);
+        let masked = answer.map(|answer| Answer { body: mask(&answer.body), ..answer.clone() });
+        // Judged anew, since a line that was cut might end within a secret.
+        let again = masked.as_ref().map(|masked| probe.judge(masked, known)).unwrap_or_default();
+        let wrong = if again.is_empty() { wrong } else { again };
+        let asked = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(known).path);
         Verdict::Failed {
             wrong: wrong.iter().map(|line| mask(line)).collect(),
             request: mask(&asked),
-            answer: answer.map(|answer| shortened(mask(&answer.body).trim(), SHOWN)).unwrap_or_default(),
+            answer: masked.map(|answer| shortened(answer.body.trim(), SHOWN)).unwrap_or_default(),
         }
     }
 }
 
 fn failed(wrong: Vec<String>) -> Verdict {
     Verdict::Failed { wrong, request: String::new(), answer: String::new() }
-}
-
-/// What is wrong with what came, and how long after the first request it may still get better.
-fn judged(
-    probe: &Probe,
-    came: &Result<Answer, Unanswered>,
-    known: &Known,
-    patience: Patience,
-) -> (Vec<String>, Duration) {
-    let eventually = if probe.eventually { patience.eventually } else { Duration::ZERO };
-    match came {
-        Ok(answer) => (probe.judge(answer, known), eventually),
-        Err(none) if none.is_connection => (vec![none.what.clone()], eventually.max(patience.connection)),
-        Err(none) => (vec![none.what.clone()], eventually),
-    }
 }

@@ -131,14 +131,15 @@ fn table(report: &Report) -> Table {
     ]);
     for outcome in &report.outcomes {
         let verdict = match outcome.verdict {
-            Verdict::Passed => "passed",
-            Verdict::Failed { .. } => "FAILED",
-            Verdict::Skipped { .. } => "skipped",
+            Verdict::Passed if outcome.tries > 1 => format!("passed, {} tries", outcome.tries),
+            Verdict::Passed => "passed".to_owned(),
+            Verdict::Failed { .. } => "FAILED".to_owned(),
+            Verdict::Skipped { .. } => "skipped".to_owned(),
         };
         table.row(vec![
             outcome.group.clone(),
             outcome.probe.clone(),
-            verdict.to_owned(),
+            verdict,
             format!("{} ms", outcome.milliseconds),
         ]);
     }
@@ -201,10 +202,10 @@ mod tests {
     fn a_failure_is_told_with_what_was_asked_and_what_came_back() {
         assert_eq!(
             text(&(String::new(), &report())),
-            "SERVICE  PROBE   VERDICT     TIME\n\
-             alpha    health  passed   1203 ms\n\
-             alpha    learn   FAILED   1203 ms\n\
-             all      ask     skipped  1203 ms\n\
+            "SERVICE  PROBE   VERDICT             TIME\n\
+             alpha    health  passed, 2 tries  1203 ms\n\
+             alpha    learn   FAILED           1203 ms\n\
+             all      ask     skipped          1203 ms\n\
              1 of 3 passed, in project sutra.\n\n\
              alpha · learn: status 503, expected 200; nothing at /ids/0\n    \
              POST http://127.0.0.1:1/learn, 2 tries\n    \

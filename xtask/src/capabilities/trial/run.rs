@@ -101,6 +101,7 @@ impl Tried<'_> {
         edition: Edition,
         context: &Context,
     ) -> Result<()> {
+        let mut records = Vec::new();
         for group in groups {
             let mut of_group = self.report.outcomes.iter().filter(|outcome| outcome.group == group.name);
             if !of_group.all(Outcome::passed) {
@@ -111,9 +112,10 @@ impl Tried<'_> {
                 continue;
             }
             let originals = self.originals(group, manifest, context)?;
-            Record::new(edition, group, originals, &self.done).write(&context.repository)?;
+            records.push(Record::new(edition, group, originals, &self.done));
         }
-        Ok(())
+        // All can be made, or none is written.
+        records.iter().try_for_each(|record| record.write(&context.repository))
     }
 }
 

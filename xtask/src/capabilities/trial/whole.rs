@@ -49,10 +49,10 @@ pub struct Wanted<'m> {
     pub deadline: Duration,
 }
 
-/// Tries all of it, and leaves a record.
+/// Tries all of it.
 ///
 /// # Errors
-/// When a stack does not get healthy, or a record cannot be read or written. What did not pass is in the report.
+/// When a stack does not get healthy, or a record of answers cannot be read or written. What did not pass is in the report.
 pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Result<TestReport> {
     if wanted.stack_tests {
         produce::stack_tests(manifest, Mode::Auto, context)?;
@@ -75,10 +75,15 @@ pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Resu
         variant: *variant,
         report: tried.report.clone(),
     };
-    let record =
-        TestReport { schema: SCHEMA, stacks: tried.iter().map(stack).collect(), parity: parity.transpose()? };
-    files::write_atomically(&context.repository.test_record(), render::probes::json(&record)?.as_bytes())?;
-    Ok(record)
+    Ok(TestReport { schema: SCHEMA, stacks: tried.iter().map(stack).collect(), parity: parity.transpose()? })
+}
+
+/// Keeps a report for later ones.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep(report: &TestReport, context: &Context) -> Result<()> {
+    files::write_atomically(&context.repository.test_record(), render::probes::json(report)?.as_bytes())
 }
 
 fn compare(
