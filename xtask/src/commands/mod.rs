@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod smoke_test;
 pub mod test;
+pub mod push;
 mod typed;
 
 pub use typed::Usage;

@@ -1,4 +1,4 @@
-//! Images in the store: looking, tagging, removing, pushing.
+//! Images in the store: looking, tagging, removing.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use super::Docker;
 use crate::domain::bytes::Bytes;
-use crate::domain::image_ref::ImageRef;
 use crate::system::process::ProcessError;
 
 /// What `docker image inspect` says, as far as anyone here asks.
@@ -160,20 +159,6 @@ impl Docker {
         let text =
             self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
         text.lines().map(|line| serde_json::from_str(line).context("docker history gave no JSON")).collect()
-    }
-
-    /// Pushes a tag, and returns `NAME@DIGEST` as the registry knows it (it differs from the image's ID).
-    ///
-    /// # Errors
-    /// When the push fails, or the registry gave no digest.
-    pub fn push(&self, tag: &ImageRef) -> Result<String> {
-        let text = self.cmd(["push", "--quiet=false"]).arg(tag.to_string()).read()?;
-        let digest = text
-            .lines()
-            .find_map(|line| line.split_once("digest: ").map(|(_, rest)| rest))
-            .and_then(|rest| rest.split_whitespace().next())
-            .with_context(|| format!("the push of {tag} gave no digest"))?;
-        Ok(format!("{}@{digest}", tag.repository()))
     }
 }
 

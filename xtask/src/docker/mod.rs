@@ -11,6 +11,7 @@ pub mod layers;
 pub mod machine;
 pub mod provision;
 pub mod socket;
+pub mod push;
 
 use crate::system::process::{Cmd, Runner};
 

@@ -2,4 +2,5 @@
 
 pub mod comparison;
 pub mod probes;
+pub mod push;
 pub mod table;
