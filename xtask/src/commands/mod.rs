@@ -2,6 +2,7 @@
 
 pub mod build_images;
 pub mod ci;
+pub mod clean;
 pub mod compare;
 pub mod compose_switch;
 pub mod deploy;

@@ -98,7 +98,7 @@ pub(super) fn judge(report: &Report) -> Result<()> {
     let not_tried = report.images.iter().filter(|row| row.state == State::NotTried).count();
     let mut text = failed.join("\n");
     if not_tried > 0 {
-        text.push_str(&format!("\n{not_tried} more tags were not tried"));
+        text.push_str(&format!("\nnot tried after that: {not_tried} more"));
     }
     if report.failures().all(|(_, failure)| failure.environment) {
         return Err(Unfit::new(text, "").into());

@@ -139,6 +139,30 @@ impl Docker {
         }
     }
 
+    /// Takes one tag away, and with the last one the image. Returns the digests of what the engine says it deleted: on the
+    /// classic store the image, then its layers from the top down, as far as nothing else holds them (moby,
+    /// `daemon/images/image_delete.go`).
+    ///
+    /// # Errors
+    /// When docker refuses: a container may use the image.
+    pub fn untag(&self, tag: &str) -> Result<Vec<String>, ProcessError> {
+        // Parents without a tag may be another's.
+        let text = self.cmd(["image", "rm", "--no-prune", tag]).read()?;
+        Ok(text.lines().filter_map(|line| line.strip_prefix("Deleted: ")).map(str::to_owned).collect())
+    }
+
+    /// Every image of the engine, by ID.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn all_images(&self) -> Result<BTreeMap<String, Image>> {
+        let text = self.cmd(["image", "ls", "--all", "--quiet", "--no-trunc"]).read()?;
+        let mut ids: Vec<String> = text.lines().map(str::to_owned).collect();
+        ids.sort();
+        ids.dedup();
+        self.inspect(&ids)
+    }
+
     /// Tags of a repository that match a glob, such as `*:run-*`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Floor 2: the engine. Everything that knows docker's command line, its output or its errors.
 
 pub mod bake;
+pub mod cache;
 pub mod classify;
 pub mod compose;
 pub mod containers;

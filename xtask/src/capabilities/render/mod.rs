@@ -1,5 +1,6 @@
 //! Renderers: pure functions of a record.
 
+pub mod clean;
 pub mod comparison;
 pub mod probes;
 pub mod push;
