@@ -124,32 +124,26 @@ fn a_registry_that_is_killed_in_the_middle_gets_all_of_it_in_the_end() {
     let registry = Arc::new(Registry::start("crash"));
     let deaths = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&deaths);
-    // It dies when the first layer's bytes come, and is back after two more requests have met nobody.
+    // It dies when the first layer's bytes come, and is back once a request has met nobody.
     let proxy = Proxy::start(&registry, move |line, registry| {
-        let state = count.load(Ordering::SeqCst);
-        if state == 0 && line.starts_with("PATCH") {
-            if count.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                registry.kill();
-            }
+        let first =
+            |from: u32| count.compare_exchange(from, from + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if line.starts_with("PATCH") && first(0) {
+            registry.kill();
             return Answer::Cut;
         }
-        match state {
-            1 | 2 => {
-                if count.fetch_add(1, Ordering::SeqCst) == 2 {
-                    registry.restart();
-                    count.store(4, Ordering::SeqCst);
-                }
-                Answer::Cut
-            }
-            3 => Answer::Cut,
-            _ => Answer::Forward,
+        if first(1) {
+            registry.restart();
+            count.store(3, Ordering::SeqCst);
+            return Answer::Cut;
         }
+        if count.load(Ordering::SeqCst) == 2 { Answer::Cut } else { Answer::Forward }
     });
     let (site, there) = (built("crash"), proxy.address.to_string());
     let output = site.run(&push(&there, &["--jobs", "1"]));
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert_eq!(deaths.load(Ordering::SeqCst), 4, "it never died: {text}");
+    assert_eq!(deaths.load(Ordering::SeqCst), 3, "it never died: {text}");
     assert_eq!(states(&output, &site), ["pushed"; 4]);
     for name in ["alpha", "beta"] {
         let reference = format!("{there}/{}-{name}", site.prefix);

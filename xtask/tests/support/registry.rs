@@ -154,6 +154,10 @@ fn head(mut client: &TcpStream) -> Option<String> {
         if client.read(&mut byte).ok()? == 0 {
             return None;
         }
+        // The engine tries TLS first, and would wait long for an answer.
+        if bytes.is_empty() && !byte[0].is_ascii_uppercase() {
+            return None;
+        }
         bytes.push(byte[0]);
     }
     String::from_utf8(bytes).ok()
