@@ -12,7 +12,9 @@ use crate::capabilities::build::publish::Stuck;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
-use crate::commands::{Usage, build_images, ci, clean, compare, compose_switch, deploy, doctor, push, smoke_test, test};
+use crate::commands::{
+    Usage, build_images, ci, clean, compare, compose_switch, deploy, doctor, push, smoke_test, test,
+};
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
 use crate::system::files::Held;

@@ -145,7 +145,7 @@ fn an_image_that_a_container_uses_stays_and_the_container_is_named() {
     let original = format!("{}-alpha:latest-simple", site.prefix);
     let optimized = format!("{}-beta:latest-optimized", site.prefix);
     let _running = Container(running.clone());
-    docker(&["run", "--detach", "--name", &running, &original, "sleep", "600"]);
+    docker(&["run", "--detach", "--network=none", "--name", &running, &original, "sleep", "600"]);
     let _stopped = Container(stopped.clone());
     docker(&["create", "--name", &stopped, &optimized, "/hello"]);
     let done = clean(&site, &["--variant", "both"]);

@@ -7,9 +7,9 @@ pub mod compare;
 pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;
+pub mod push;
 pub mod smoke_test;
 pub mod test;
-pub mod push;
 mod typed;
 
 pub use typed::Usage;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::Docker;
@@ -134,15 +134,8 @@ impl Docker {
         let text = self.cmd(["top", id, "-eo", "uid,pid"]).read()?;
         let lines = text.lines().skip(1);
         Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
-//! Containers, whoever made them: only looked at.
+    }
 
-use std::collections::BTreeMap;
-
-use anyhow::{Result, bail};
-
-use super::Docker;
-
-impl Docker {
     /// The names of containers, running or not, by the ID of the image that each was made from.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ pub mod images;
 pub mod layers;
 pub mod machine;
 pub mod provision;
-pub mod socket;
 pub mod push;
+pub mod socket;
 
 use crate::system::process::{Cmd, Runner};
 

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test crate uses its part")]
 
 pub mod containers;
-pub mod stack;
 pub mod registry;
+pub mod stack;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -82,8 +82,6 @@ impl<'a> Planner<'a> {
     ) -> BTreeMap<String, String> {
         let project = &self.manifest.project;
         let mut labels = BTreeMap::from([
-            (LABEL_TITLE.to_owned(), service.image.clone()),
-        BTreeMap::from([
             (TITLE_LABEL.to_owned(), service.image.clone()),
             (LABEL_VERSION.to_owned(), version.to_owned()),
             (LABEL_REVISION.to_owned(), self.world.revision.clone()),
