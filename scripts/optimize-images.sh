@@ -8,9 +8,10 @@ case $command in
     build-all) exec cargo xtask build-images "$@" ;;
     build) exec cargo xtask build-images "$@" ;;
     compare) exec cargo xtask compare "$@" ;;
+    clean) exec cargo xtask clean "$@" ;;
     *)
-        echo "usage: $0 build-all|build SERVICE…|compare [options of cargo xtask build-images or compare]" >&2
-        echo "       analyze, test and clean of the guide are not built yet" >&2
+        echo "usage: $0 build-all|build SERVICE…|compare|clean [options of cargo xtask build-images, compare or clean]" >&2
+        echo "       analyze and test of the guide are not built yet" >&2
         exit 2
         ;;
 esac

@@ -12,7 +12,9 @@ use crate::capabilities::build::publish::Stuck;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
-use crate::commands::{Usage, build_images, ci, compare, compose_switch, deploy, doctor, smoke_test, test};
+use crate::commands::{
+    Usage, build_images, ci, clean, compare, compose_switch, deploy, doctor, push, smoke_test, test,
+};
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
 use crate::system::files::Held;
@@ -70,6 +72,8 @@ enum Command {
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
     Test(test::Args),
+    Push(push::Args),
+    Clean(clean::Args),
     Ci(ci::Args),
 }
 
@@ -168,6 +172,8 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::Doctor(args) => doctor::run(args, &context),
         Command::SmokeTest(args) => smoke_test::run(args, &context),
         Command::Test(args) => test::run(args, &context),
+        Command::Push(args) => push::run(args, &context),
+        Command::Clean(args) => clean::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
     }
 }

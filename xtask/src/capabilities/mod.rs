@@ -2,6 +2,7 @@
 
 pub mod bases;
 pub mod build;
+pub mod clean;
 pub mod comparison;
 pub mod compose;
 pub mod context;

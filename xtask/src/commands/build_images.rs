@@ -2,14 +2,16 @@
 
 use anyhow::Result;
 
-use super::typed::{self, BasesChoice, Usage, VariantChoice};
+use super::push;
+use super::typed::{self, BasesChoice, VariantChoice};
 use crate::capabilities::bases::{self, Mode, Source};
-use crate::capabilities::build::plan::{self, Request};
+use crate::capabilities::build::plan::{self as build_plan, Request};
 use crate::capabilities::build::produce::{self, BuildFailed};
 use crate::capabilities::build::run::Policy;
 use crate::capabilities::comparison::compare;
 use crate::capabilities::context::Context;
-use crate::capabilities::{manifest, registry, render};
+use crate::capabilities::registry::{plan, run};
+use crate::capabilities::{manifest, render};
 use crate::docker::bake::Options;
 use crate::domain::image_ref::Registry;
 use crate::domain::manifest::Manifest;
@@ -81,36 +83,43 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let produced = produce::produce(&manifest, &request, args.bases.resolve(), &policy, context)?;
     let pushed = match &registry {
-        Some(registry) => registry::push(&produced.images, registry, context)?,
-        None => Vec::new(),
+        Some(registry) => {
+            let built = plan::built(&produced.images);
+            Some(run::push(&built, &request.tag, registry, run::JOBS, context)?)
+        }
+        None => None,
     };
     for &edition in &request.editions {
         let comparison = compare(&manifest, &request.services, edition, &request.tag, context)?;
         print!("{}", render::comparison::text(&comparison));
     }
-    for tag in &pushed {
-        println!("pushed {}  {}", tag.tag, tag.digest);
+    if let Some(report) = &pushed {
+        print!("{}", render::push::text(report));
     }
-    if produced.failures.is_empty() { Ok(()) } else { Err(BuildFailed(produced.failures).into()) }
+    let pushed = pushed.as_ref().map_or(Ok(()), push::judge);
+    if produced.failures.is_empty() {
+        return pushed;
+    }
+    if let Err(error) = pushed {
+        context.terminal.error(format!("{error:#}"));
+    }
+    Err(BuildFailed(produced.failures).into())
 }
 
 /// Where to push, when that was asked for: known before anything is built.
 fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
-    let registry = typed::registry(args.registry.as_deref())?;
-    match (args.push, registry) {
-        (false, _) => Ok(None),
-        (true, Some(registry)) => Ok(Some(registry)),
-        (true, None) => Err(Usage(
-            "--push needs a registry: add --registry HOST[:PORT][/PATH] or set SUTRA_REGISTRY; nothing was built".into(),
-        )
-        .into()),
+    // A registry that is none is a mistake even where nothing is pushed.
+    let given = typed::registry(args.registry.as_deref())?;
+    match args.push {
+        false => Ok(None),
+        true => push::needed(given, "--push", "nothing was built").map(Some),
     }
 }
 
 /// Prints what would be built: the plan as narration, the bake definition as data. Asks nothing of the machine but what
 /// an earlier run remembered.
 fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Context) -> Result<()> {
-    let upstreams = plan::upstreams(manifest, request, &context.repository);
+    let upstreams = build_plan::upstreams(manifest, request, &context.repository);
     let source = match mode {
         Mode::Upstream => Source::Upstream,
         Mode::StandIn => Source::StandIn,
@@ -118,7 +127,7 @@ fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Con
             .map_or(Source::Upstream, |choice| choice.source),
     };
     let world = produce::world_of(&upstreams, source, context)?;
-    let plan = plan::plan(manifest, request, &world, &context.repository);
+    let plan = build_plan::plan(manifest, request, &world, &context.repository);
     context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
     for image in &plan.images {
         let tags: Vec<String> = image.tags.iter().map(ToString::to_string).collect();

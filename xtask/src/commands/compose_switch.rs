@@ -14,6 +14,7 @@ use crate::capabilities::compose::{journal, switch};
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::require_engine;
 use crate::capabilities::manifest;
+use crate::capabilities::registry::digests::Digests;
 use crate::capabilities::variables::Variables;
 use crate::domain::compose_image::Wanted;
 use crate::domain::variant::Variant;
@@ -73,7 +74,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let ours: BTreeSet<&str> = manifest.services.iter().map(|service| service.image.as_str()).collect();
     let wanted = wanted(side, args)?;
     let variables = Variables::read(&context.repository)?;
-    let pin = |reference: &str| digest_of(reference, &variables, &context.docker);
+    let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
+    let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
     let looks = args.pin || !(args.allow_missing || args.check || args.dry_run);
     if looks {
         require_engine(context)?;

@@ -2,10 +2,12 @@
 
 pub mod build_images;
 pub mod ci;
+pub mod clean;
 pub mod compare;
 pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;
+pub mod push;
 pub mod smoke_test;
 pub mod test;
 mod typed;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::Docker;
@@ -134,5 +134,31 @@ impl Docker {
         let text = self.cmd(["top", id, "-eo", "uid,pid"]).read()?;
         let lines = text.lines().skip(1);
         Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+    }
+
+    /// The names of containers, running or not, by the ID of the image that each was made from.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn containers_by_image(&self) -> Result<BTreeMap<String, Vec<String>>> {
+        let ids = self.cmd(["ps", "--all", "--quiet", "--no-trunc"]).read()?;
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if ids.is_empty() {
+            return Ok(found);
+        }
+        let cmd = self.cmd(["container", "inspect", "--format", "{{.Image}} {{.Name}}"]).args(ids.lines());
+        let output = cmd.capture()?;
+        // One that ended and was removed in between is in nobody's way.
+        let unexpected = output
+            .stderr
+            .lines()
+            .find(|line| !line.trim().is_empty() && !line.to_lowercase().contains("no such container"));
+        if let (false, Some(line)) = (output.success(), unexpected) {
+            bail!("docker cannot look at containers: {}", line.trim());
+        }
+        for (image, name) in output.stdout.lines().filter_map(|line| line.split_once(' ')) {
+            found.entry(image.to_owned()).or_default().push(name.trim_start_matches('/').to_owned());
+        }
+        Ok(found)
     }
 }

@@ -1,4 +1,4 @@
-//! Images in the store: looking, tagging, removing, pushing.
+//! Images in the store: looking, tagging, removing.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use super::Docker;
 use crate::domain::bytes::Bytes;
-use crate::domain::image_ref::ImageRef;
 use crate::system::process::ProcessError;
 
 /// What `docker image inspect` says, as far as anyone here asks.
@@ -140,6 +139,30 @@ impl Docker {
         }
     }
 
+    /// Takes one tag away, and with the last one the image. Returns the digests of what the engine says it deleted: on the
+    /// classic store the image, then its layers from the top down, as far as nothing else holds them (moby,
+    /// `daemon/images/image_delete.go`).
+    ///
+    /// # Errors
+    /// When docker refuses: a container may use the image.
+    pub fn untag(&self, tag: &str) -> Result<Vec<String>, ProcessError> {
+        // Parents without a tag may be another's.
+        let text = self.cmd(["image", "rm", "--no-prune", tag]).read()?;
+        Ok(text.lines().filter_map(|line| line.strip_prefix("Deleted: ")).map(str::to_owned).collect())
+    }
+
+    /// Every image of the engine, by ID.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn all_images(&self) -> Result<BTreeMap<String, Image>> {
+        let text = self.cmd(["image", "ls", "--all", "--quiet", "--no-trunc"]).read()?;
+        let mut ids: Vec<String> = text.lines().map(str::to_owned).collect();
+        ids.sort();
+        ids.dedup();
+        self.inspect(&ids)
+    }
+
     /// Tags of a repository that match a glob, such as `*:run-*`.
     ///
     /// # Errors
@@ -160,20 +183,6 @@ impl Docker {
         let text =
             self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
         text.lines().map(|line| serde_json::from_str(line).context("docker history gave no JSON")).collect()
-    }
-
-    /// Pushes a tag, and returns `NAME@DIGEST` as the registry knows it (it differs from the image's ID).
-    ///
-    /// # Errors
-    /// When the push fails, or the registry gave no digest.
-    pub fn push(&self, tag: &ImageRef) -> Result<String> {
-        let text = self.cmd(["push", "--quiet=false"]).arg(tag.to_string()).read()?;
-        let digest = text
-            .lines()
-            .find_map(|line| line.split_once("digest: ").map(|(_, rest)| rest))
-            .and_then(|rest| rest.split_whitespace().next())
-            .with_context(|| format!("the push of {tag} gave no digest"))?;
-        Ok(format!("{}@{digest}", tag.repository()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Floor 2: the engine. Everything that knows docker's command line, its output or its errors.
 
 pub mod bake;
+pub mod cache;
 pub mod classify;
 pub mod compose;
 pub mod containers;
@@ -10,6 +11,7 @@ pub mod images;
 pub mod layers;
 pub mod machine;
 pub mod provision;
+pub mod push;
 pub mod socket;
 
 use crate::system::process::{Cmd, Runner};

@@ -96,6 +96,13 @@ impl FromStr for Registry {
     }
 }
 
+impl Registry {
+    /// Host and port, as `docker login` wants them.
+    pub fn host(&self) -> &str {
+        self.0.split_once('/').map_or(self.0.as_str(), |(host, _)| host)
+    }
+}
+
 impl fmt::Display for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -130,6 +130,16 @@ impl Repository {
         self.state("build.lock")
     }
 
+    /// Digests of what was pushed.
+    pub fn digests(&self) -> PathBuf {
+        self.state("digests.json")
+    }
+
+    /// Held while images are pushed: pushes share the record of digests.
+    pub fn push_lock(&self) -> PathBuf {
+        self.state("push.lock")
+    }
+
     /// Where upstream bases came from at the last run.
     pub fn base_choice(&self) -> PathBuf {
         self.state("bases.json")

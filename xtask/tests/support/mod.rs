@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test crate uses its part")]
 
 pub mod containers;
+pub mod registry;
 pub mod stack;
 
 use std::fs;
@@ -266,7 +267,15 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let tags: Vec<String> = self.tags().into_iter().map(|(tag, _)| tag).collect();
+        // A push that was killed leaves tags under a registry's name.
+        let filters = ["", "*/", "*/*/"].map(|path| format!("--filter=reference={path}{}-*", self.prefix));
+        let output = Command::new("docker")
+            .args(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
+            .args(filters)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let tags: Vec<&str> = text.lines().filter(|tag| !tag.contains("<none>")).collect();
         if !tags.is_empty() {
             Command::new("docker").args(["image", "rm", "--force"]).args(&tags).output().ok();
         }

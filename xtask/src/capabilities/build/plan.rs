@@ -81,6 +81,19 @@ pub fn bases_label(project: &str) -> String {
     format!("{project}.images.bases")
 }
 
+/// The label that names the image.
+pub const TITLE_LABEL: &str = "org.opencontainers.image.title";
+
+/// The label that says which edition an image is.
+pub fn edition_label(project: &str) -> String {
+    format!("{project}.images.edition")
+}
+
+/// The label that says which variant an image is.
+pub fn variant_label(project: &str) -> String {
+    format!("{project}.images.variant")
+}
+
 /// The upstream images that a request leads to, through our own bases as well.
 pub fn upstreams<'m>(
     manifest: &'m Manifest,

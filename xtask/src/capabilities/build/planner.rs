@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{BuildPlan, PlannedImage, Request, World, bases_label, references};
+use super::plan::{
+    BuildPlan, PlannedImage, Request, TITLE_LABEL, World, bases_label, edition_label, references,
+    variant_label,
+};
 use crate::capabilities::bases::{ROOT_FS, Source, context_key};
 use crate::capabilities::sources;
 use crate::docker::bake::{Definition, Group, Target};
@@ -13,7 +16,6 @@ use crate::domain::variant::Variant;
 use crate::system::paths::Repository;
 
 /// Labels of the OCI image specification ("Pre-Defined Annotation Keys") and our own.
-const LABEL_TITLE: &str = "org.opencontainers.image.title";
 const LABEL_VERSION: &str = "org.opencontainers.image.version";
 const LABEL_REVISION: &str = "org.opencontainers.image.revision";
 
@@ -80,11 +82,11 @@ impl<'a> Planner<'a> {
     ) -> BTreeMap<String, String> {
         let project = &self.manifest.project;
         let mut labels = BTreeMap::from([
-            (LABEL_TITLE.to_owned(), service.image.clone()),
+            (TITLE_LABEL.to_owned(), service.image.clone()),
             (LABEL_VERSION.to_owned(), version.to_owned()),
             (LABEL_REVISION.to_owned(), self.world.revision.clone()),
-            (format!("{project}.images.edition"), edition.to_string()),
-            (format!("{project}.images.variant"), variant.to_string()),
+            (edition_label(project), edition.to_string()),
+            (variant_label(project), variant.to_string()),
             (bases_label(project), self.world.bases.name().to_owned()),
         ]);
         // So that a record of an original's answers can tell what was asked. A context whose files cannot be told is no

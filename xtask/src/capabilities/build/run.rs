@@ -100,14 +100,7 @@ fn is_hit(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
 
 /// Waits, but not for someone who has asked to stop.
 fn wait(time: Duration, docker: &Docker) -> Result<()> {
-    let slice = Duration::from_millis(50);
-    for _ in 0..time.as_millis() / slice.as_millis() {
-        if docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
-        }
-        std::thread::sleep(slice);
-    }
-    Ok(())
+    if docker.runner.interrupt.pause(time) { Err(Interrupted.into()) } else { Ok(()) }
 }
 
 /// One call of bake; its failure, if it failed.

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::capabilities::registry::digests::Digests;
 use crate::capabilities::variables::Variables;
 use crate::docker::Docker;
 
@@ -40,17 +41,25 @@ pub fn refuse_missing(references: &[&str], variables: &Variables, docker: &Docke
     )
 }
 
-/// The digest under which a registry knows the image of a reference.
+/// The digest under which a registry knows the image of a reference: as the engine remembers it, else as the record of
+/// pushes does.
 ///
 /// # Errors
 /// Why there is none, and what to do.
-pub fn digest_of(reference: &str, variables: &Variables, docker: &Docker) -> Result<String, String> {
+pub fn digest_of(
+    reference: &str,
+    variables: &Variables,
+    docker: &Docker,
+    pushed: &Digests,
+) -> Result<String, String> {
     let name = variables.resolve(reference)?;
     let images = docker.inspect(std::slice::from_ref(&name)).map_err(|error| format!("{error:#}"))?;
-    let Some(image) = images.get(&name) else {
-        return Err(format!("there is no image {name} here to take a digest of: build and push it first"));
-    };
-    image.digest_at(&name).map(str::to_owned).ok_or_else(|| {
-        format!("no registry knows {name}: push it first (build-images --push), and name the registry with --registry")
+    let image = images.get(&name);
+    let known = image.and_then(|image| image.digest_at(&name)).or_else(|| pushed.digest_of(&name, image));
+    known.map(str::to_owned).ok_or_else(|| match image {
+        None => format!("there is no image {name} here to take a digest of, nor was one pushed: build and push it first"),
+        Some(_) => {
+            format!("no registry knows {name}: push it first (cargo xtask push), and name the registry with --registry")
+        }
     })
 }

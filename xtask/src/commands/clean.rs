@@ -1,0 +1,67 @@
+//! Subcommand: `cargo xtask clean`.
+
+use anyhow::Result;
+
+use super::typed::{self, Format, VariantChoice};
+use crate::capabilities::build::plan::Request;
+use crate::capabilities::clean::run;
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::{require_buildx, require_engine};
+use crate::capabilities::registry::plan;
+use crate::capabilities::{manifest, render};
+
+/// Remove images that this repository built, and say what that freed
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Services whose images to remove; none means all
+    services: Vec<String>,
+    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    #[arg(long)]
+    edition: Option<String>,
+    /// Which images
+    #[arg(long, value_enum, default_value = "optimized")]
+    variant: VariantChoice,
+    /// Tag; edition and variant are appended [default: $SUTRA_VERSION, else latest]
+    #[arg(long)]
+    tag: Option<String>,
+    /// Remove this project's part of the build cache too, whatever else is asked for
+    #[arg(long)]
+    cache: bool,
+    /// Print what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Runs it. What is left alone, and why, is part of the report and no failure.
+///
+/// # Errors
+/// Wrong words, or an engine that cannot be asked.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let request = Request {
+        services: typed::services(&manifest, &args.services)?,
+        editions: typed::editions(args.edition.as_deref())?,
+        variants: args.variant.resolve(),
+        tag: typed::tag(args.tag.as_deref())?,
+        default_edition: typed::default_edition()?,
+    };
+    require_engine(context)?;
+    if args.cache {
+        require_buildx(context)?;
+    }
+    let wanted = plan::requested(&request);
+    let report = if args.dry_run {
+        run::planned(&manifest, &wanted, args.cache, context)?
+    } else {
+        run::clean(&manifest, &wanted, args.cache, context)?
+    };
+    match args.format {
+        Format::Table => print!("{}", render::clean::text(&report)),
+        Format::Markdown => print!("{}", render::clean::markdown(&report)),
+        Format::Json => print!("{}", render::clean::json(&report)?),
+    }
+    Ok(())
+}
