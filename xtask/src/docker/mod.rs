@@ -1,11 +1,13 @@
 //! Floor 2: the engine. Everything that knows docker's command line, its output or its errors.
 
+pub mod archive;
 pub mod bake;
 pub mod classify;
 pub mod compose;
 pub mod engine;
 pub mod events;
 pub mod images;
+pub mod layer_tar;
 pub mod layers;
 pub mod machine;
 pub mod provision;
