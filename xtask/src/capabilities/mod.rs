@@ -4,6 +4,7 @@ pub mod bases;
 pub mod build;
 pub mod comparison;
 pub mod compose;
+pub mod contents;
 pub mod context;
 pub mod environment;
 pub mod health;
