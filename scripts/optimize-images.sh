@@ -8,9 +8,10 @@ case $command in
     build-all) exec cargo xtask build-images "$@" ;;
     build) exec cargo xtask build-images "$@" ;;
     compare) exec cargo xtask compare "$@" ;;
+    analyze) exec cargo xtask analyze "$@" ;;
     *)
-        echo "usage: $0 build-all|build SERVICE…|compare [options of cargo xtask build-images or compare]" >&2
-        echo "       analyze, test and clean of the guide are not built yet" >&2
+        echo "usage: $0 build-all|build SERVICE…|compare|analyze SERVICE [options of cargo xtask build-images, compare or analyze]" >&2
+        echo "       test and clean of the guide are not built yet" >&2
         exit 2
         ;;
 esac

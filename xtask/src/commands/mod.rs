@@ -1,5 +1,7 @@
 //! Floor 4: one file a subcommand. What was typed stays here; capabilities take resolved values.
 
+pub mod analyze;
+mod asked;
 pub mod build_images;
 pub mod ci;
 pub mod compare;
@@ -7,5 +9,6 @@ pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;
 mod typed;
+pub mod why;
 
 pub use typed::Usage;
