@@ -26,7 +26,7 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// How many rows a table has at most; JSON is always complete
+    /// How many rows a table has at most; JSON holds more
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
     /// Also write a bill of materials (CycloneDX 1.6, JSON) to this file

@@ -26,7 +26,7 @@ impl fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 /// Which Dockerfiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum VariantChoice {
     /// Dockerfile.optimized
     Optimized,

@@ -24,7 +24,7 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// How many rows a table has at most; JSON is always complete
+    /// How many rows a table has at most; JSON holds more
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 }

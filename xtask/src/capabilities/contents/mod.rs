@@ -105,6 +105,8 @@ fn layers(asked: &[&Asked], cache: &Cache, context: &Context) -> Result<BTreeMap
     }
     let names: Vec<&str> = unread.iter().map(|asked| asked.reference.as_str()).collect();
     context.terminal.say(format!("reading {}; the next time its layers are known", names.join(" and ")));
+    let lines = context.terminal.lines();
+    let line = lines.add("docker save", 0);
     let ids: BTreeSet<&String> = unread.iter().map(|asked| &asked.image.id).collect();
     let archive = context.docker.save(&ids.into_iter().cloned().collect::<Vec<_>>())?;
     // An unpacked blob is named by its own digest, which then is the layer's.
@@ -114,6 +116,7 @@ fn layers(asked: &[&Asked], cache: &Cache, context: &Context) -> Result<BTreeMap
     let read = reading::read(archive, &skip, &context.docker.runner.interrupt).with_context(|| {
         format!("cannot read {} (if it is damaged, pull or build it anew)", names.join(" and "))
     })?;
+    line.finish("done");
     for (diff_id, facts) in read {
         if wanted.contains(&diff_id) && !known.contains_key(&diff_id) {
             kept(cache.keep_layer(&diff_id, &facts), context);

@@ -37,7 +37,7 @@ pub fn markdown(contents: &Contents, top: usize) -> String {
     out
 }
 
-/// For programs; sizes are exact integers of bytes, and nothing is left out.
+/// For programs; sizes are exact integers of bytes, and every owner is there.
 ///
 /// # Errors
 /// Never for a record that this program made.
