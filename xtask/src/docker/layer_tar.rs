@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 /// What a file's bytes count: its size as a container sees it, holes included.
 const MOST_BYTES: u64 = 1_000_000_000_000;
 /// Entries of one archive.
-const MOST_ENTRIES: u64 = 500_000;
+const MOST_ENTRIES: u64 = 400_000;
 /// Bytes of all names in one archive.
 const MOST_NAMES: u64 = 50_000_000;
 /// Linux's own limit (PATH_MAX).

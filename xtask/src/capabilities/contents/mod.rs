@@ -142,13 +142,12 @@ fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Contents {
     let waste = waste(&tree);
     let mut largest = Vec::new();
     let mut surface = Surface { packages: owned.packages, ..Surface::default() };
-    for (file, _) in &owned.files {
+    for file in &owned.files {
         keep_largest(&mut largest, file, LARGEST);
         surface.executables += u64::from(file.mode & 0o111 != 0);
         surface.setuid += u64::from(file.mode & 0o6000 != 0);
     }
     let layers = layer_rows(image, facts, &tree);
-    let files: Vec<tree::Seen<'_>> = owned.files.iter().map(|(file, _)| *file).collect();
     let opportunities = opportunities::find(&tree, &owned, &hints, &waste);
     let mut owners = owned.owners;
     let rank = |owner: &Owner| (Reverse(owner.bytes), owner.kind, owner.label());
@@ -162,7 +161,7 @@ fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Contents {
         layers,
         owners,
         waste,
-        duplicates: opportunities::duplicates(&files),
+        duplicates: opportunities::duplicates(&owned.files),
         opportunities,
         largest,
         surface,

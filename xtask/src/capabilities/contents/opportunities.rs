@@ -58,7 +58,7 @@ pub fn find(tree: &Tree<'_>, owned: &Owned<'_>, hints: &Hints, waste: &Waste) ->
     let gpu = hints.env.iter().any(|pair| pair.starts_with("NVIDIA_") || pair.starts_with("CUDA_VERSION="));
     let sight = Sight { tree, gpu };
     let mut rest = Vec::new();
-    for (file, owner) in &owned.files {
+    for (file, owner) in owned.files.iter().zip(&owned.of) {
         match sight.kind_of(file, &owned.owners[*owner]) {
             Some(kind) => found.add(kind, file, file.bytes),
             None => rest.push(*file),

@@ -32,8 +32,10 @@ pub struct Hints {
 /// The files of an image with the owner of each.
 #[derive(Debug)]
 pub struct Owned<'f> {
-    /// Every file that a container sees, in the order of paths, with an index into `owners`.
-    pub files: Vec<(Seen<'f>, usize)>,
+    /// Every file that a container sees, in the order of paths.
+    pub files: Vec<Seen<'f>>,
+    /// The owner of each, as an index into `owners`.
+    pub of: Vec<usize>,
     /// Owners without their sums.
     pub owners: Vec<Owner>,
     /// How many packages say that they are installed: those whose files are gone too.
@@ -58,7 +60,7 @@ pub fn attribute<'f>(tree: &Tree<'f>, notes: &[&'f Note], hints: &Hints) -> Owne
     let (of, mut owners) = claims.finish();
     let crates: usize = owners.iter().map(|owner| owner.parts.len()).sum();
     sum(&files, &of, &mut owners);
-    Owned { files: files.into_iter().zip(of).collect(), owners, packages: packages + modules + crates as u64 }
+    Owned { files, of, owners, packages: packages + modules + crates as u64 }
 }
 
 /// Fills in sums, shares and largest files.
