@@ -13,7 +13,8 @@ use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
 use crate::commands::{
-    Usage, build_images, ci, clean, compare, compose_switch, deploy, doctor, push, smoke_test, test,
+    Usage, analyze, build_images, ci, clean, compare, compose_switch, deploy, doctor, push, smoke_test, test,
+    why,
 };
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
@@ -50,6 +51,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images --edition simple --with-engine   from a bare machine to images
   cargo xtask build-images --variant both                    originals too, for a measured comparison
   cargo xtask compare --format markdown                      for a pull request
+  cargo xtask analyze api                                    who brought the bytes of an image
+  cargo xtask why api                                        what went from original to optimized
   cargo xtask doctor                                         what this machine lacks
 
 Exit codes: 0 done · 1 a build, check or test failed · 2 wrong usage or manifest
@@ -66,6 +69,8 @@ enum ColorChoice {
 enum Command {
     BuildImages(build_images::Args),
     Compare(compare::Args),
+    Analyze(analyze::Args),
+    Why(why::Args),
     ComposeSwitch(compose_switch::Args),
     Deploy(deploy::Args),
     Doctor(doctor::Args),
@@ -167,6 +172,8 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
     match &cli.command {
         Command::BuildImages(args) => build_images::run(args, &context),
         Command::Compare(args) => compare::run(args, &context),
+        Command::Analyze(args) => analyze::run(args, &context),
+        Command::Why(args) => why::run(args, &context),
         Command::ComposeSwitch(args) => compose_switch::run(args, &context),
         Command::Deploy(args) => deploy::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),

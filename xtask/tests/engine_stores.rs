@@ -69,10 +69,21 @@ impl Drop for SecondEngine {
 }
 
 fn compared(repository: &Folder, host: Option<&str>) -> serde_json::Value {
+    asked(repository, host, &["compare"])
+}
+
+/// What `analyze` says, but for the ID, which each store makes in its own way; read from the archive every time.
+fn analyzed(repository: &Folder, host: Option<&str>) -> serde_json::Value {
+    std::fs::remove_dir_all(repository.0.join("target/xtask/contents")).ok();
+    let mut contents = asked(repository, host, &["analyze", "beta"]);
+    contents.as_object_mut().unwrap().remove("id");
+    contents
+}
+
+fn asked(repository: &Folder, host: Option<&str>, what: &[&str]) -> serde_json::Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command
-        .args(["compare", "--format", "json", "--tag", "latest", "--edition", "simple", "--root"])
-        .arg(&repository.0);
+    command.args(what).args(["--format", "json", "--tag", "latest", "--edition", "simple", "--root"]);
+    command.arg(&repository.0);
     if let Some(host) = host {
         command.env("DOCKER_HOST", host);
     }
@@ -112,6 +123,7 @@ fn both_image_stores_give_the_same_number() {
         "the first engine is on the containerd store"
     );
     let classic = compared(&repository, None);
+    let explained = analyzed(&repository, None);
 
     let engine = SecondEngine::start();
     let images = ["alpha", "beta"].map(|name| format!("{prefix}-{name}:latest-simple-optimized"));
@@ -134,6 +146,13 @@ fn both_image_stores_give_the_same_number() {
     }
     assert_eq!(classic["unique_bytes"], containerd["unique_bytes"]);
     assert!(classic["unique_bytes"].as_u64().unwrap() < classic["total"]["optimized"].as_u64().unwrap());
+
+    assert_eq!(
+        explained,
+        analyzed(&repository, Some(&engine.host())),
+        "the stores' archives are read differently"
+    );
+    assert_eq!(explained["layers"].as_array().unwrap().len(), 4);
 
     let mut command = Command::new("docker");
     command.args(["image", "rm", "--force"]).args(&images);

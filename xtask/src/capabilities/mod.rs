@@ -5,6 +5,7 @@ pub mod build;
 pub mod clean;
 pub mod comparison;
 pub mod compose;
+pub mod contents;
 pub mod context;
 pub mod environment;
 pub mod health;

@@ -1,5 +1,7 @@
 //! Floor 4: one file a subcommand. What was typed stays here; capabilities take resolved values.
 
+pub mod analyze;
+mod asked;
 pub mod build_images;
 pub mod ci;
 pub mod clean;
@@ -11,5 +13,6 @@ pub mod push;
 pub mod smoke_test;
 pub mod test;
 mod typed;
+pub mod why;
 
 pub use typed::Usage;

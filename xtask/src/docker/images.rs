@@ -30,6 +30,12 @@ pub struct Image {
     /// What a container of it starts with.
     #[serde(default)]
     pub config: Option<Config>,
+    /// The operating system that it is for.
+    #[serde(default)]
+    pub os: String,
+    /// The processor that it is for.
+    #[serde(default)]
+    pub architecture: String,
 }
 
 /// The layers of an image.
@@ -48,6 +54,18 @@ pub struct Config {
     /// Labels.
     #[serde(default)]
     pub labels: Option<BTreeMap<String, String>>,
+    /// Environment, as `NAME=VALUE`.
+    #[serde(default)]
+    pub env: Option<Vec<String>>,
+    /// The folder that its program starts in.
+    #[serde(default)]
+    pub working_dir: String,
+    /// Its program.
+    #[serde(default)]
+    pub entrypoint: Option<Vec<String>>,
+    /// Arguments of its program, or the program itself.
+    #[serde(default)]
+    pub cmd: Option<Vec<String>>,
 }
 
 impl Image {
@@ -79,7 +97,7 @@ impl Image {
 }
 
 /// One line of `docker history`, newest first.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HistoryEntry {
     /// The instruction.
@@ -112,6 +130,24 @@ impl Docker {
             }
         }
         Ok(found)
+    }
+
+    /// Looks at one image by any reference that docker takes; `None` when it is not in the store.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn look(&self, reference: &str) -> Result<Option<Image>> {
+        // `--` keeps a reference that begins with a dash from being an option.
+        let output = self.cmd(["image", "inspect", "--", reference]).capture()?;
+        if !output.success() && output.stderr.contains("No such image") {
+            return Ok(None);
+        }
+        if !output.success() {
+            bail!("docker cannot look at `{reference}`: {}", output.stderr.trim());
+        }
+        let images: Vec<Image> =
+            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
+        Ok(images.into_iter().next())
     }
 
     /// Puts a tag on an image.

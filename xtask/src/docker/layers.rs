@@ -2,14 +2,14 @@
 //! files, each hard link counted once. That is what the classic store counts for layers that BuildKit made.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::Read;
 
-use anyhow::{Context, Result, bail};
-use flate2::read::MultiGzDecoder;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Docker;
 use super::images::{HistoryEntry, Image};
+use super::layer_tar::{self, Budget, ItemKind};
+use super::{Docker, archive};
 use crate::domain::bytes::Bytes;
 
 /// One layer of an image.
@@ -50,12 +50,20 @@ impl Docker {
         Ok(pair(image.layers(), &history))
     }
 
+    /// The archive of some images, which share layers in it, as a stream.
+    ///
+    /// # Errors
+    /// When docker cannot be started.
+    pub fn save(&self, ids: &[String]) -> Result<impl Read + use<>> {
+        Ok(self.cmd(["save"]).args(ids).reader()?)
+    }
+
     /// The layers of an image with their sizes, base first, read from the image itself.
     ///
     /// # Errors
     /// When docker cannot save the image or the stream is damaged.
     pub fn layers_from_save(&self, image: &Image) -> Result<Vec<Layer>> {
-        let reader = self.cmd(["save", &image.id]).reader()?;
+        let reader = self.save(std::slice::from_ref(&image.id))?;
         read_saved(reader, image.layers()).with_context(|| format!("cannot read image {}", image.id))
     }
 }
@@ -75,6 +83,43 @@ fn pair(diff_ids: &[String], history: &[HistoryEntry]) -> Option<Vec<Layer>> {
         .then(|| layers.map(|(diff_id, bytes)| Layer { diff_id: diff_id.clone(), bytes: *bytes }).collect())
 }
 
+/// Finds for each layer, base first, the line of history that made it: in the same order, and of the same bytes where
+/// docker gives them. A layer for which there is none gets none.
+pub fn makers<'h>(sizes: &[Bytes], history: &'h [HistoryEntry]) -> Vec<Option<&'h HistoryEntry>> {
+    let lines: Vec<&HistoryEntry> = history.iter().rev().collect();
+    let worth = |layer: usize, line: usize| -> u32 {
+        let made = makes_layer(&lines[line].created_by);
+        match lines[line].bytes() {
+            Some(bytes) if bytes == sizes[layer] && bytes.0 > 0 => 1000,
+            // The containerd store counts otherwise, so that nothing but the order is left.
+            _ if made => 10,
+            _ => 0,
+        }
+    };
+    // best[i][j]: what layers from i on and lines from j on can be worth together.
+    let mut best = vec![vec![0_u32; lines.len() + 1]; sizes.len() + 1];
+    for layer in (0..sizes.len()).rev() {
+        for line in (0..lines.len()).rev() {
+            let together = match worth(layer, line) {
+                0 => 0,
+                worth => worth + best[layer + 1][line + 1],
+            };
+            best[layer][line] = together.max(best[layer + 1][line]).max(best[layer][line + 1]);
+        }
+    }
+    let (mut found, mut line) = (vec![None; sizes.len()], 0);
+    for layer in 0..sizes.len() {
+        while line < lines.len() && best[layer][line] == best[layer][line + 1] {
+            line += 1;
+        }
+        if line < lines.len() && best[layer][line] > best[layer + 1][line] {
+            found[layer] = Some(lines[line]);
+            line += 1;
+        }
+    }
+    found
+}
+
 fn makes_layer(created_by: &str) -> bool {
     let text = created_by.trim();
     let text = text.strip_prefix("/bin/sh -c #(nop)").unwrap_or(text).trim();
@@ -82,94 +127,33 @@ fn makes_layer(created_by: &str) -> bool {
     !NO_LAYER.contains(&keyword)
 }
 
-#[derive(Deserialize)]
-struct SavedManifest {
-    #[serde(rename = "Layers")]
-    layers: Vec<String>,
-}
-
 /// Sizes of the layers in a `docker save` stream, in bounded memory.
 fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
-    let mut archive = tar::Archive::new(reader);
     let mut sizes: HashMap<String, Bytes> = HashMap::new();
-    let mut links: HashMap<String, String> = HashMap::new();
-    let mut order: Vec<String> = Vec::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let name = entry.path()?.to_string_lossy().into_owned();
-        if name == "manifest.json" {
-            let manifest: Vec<SavedManifest> =
-                serde_json::from_reader(&mut entry).context("manifest.json")?;
-            order = manifest.into_iter().next().map(|saved| saved.layers).unwrap_or_default();
-        } else if entry.header().entry_type().is_symlink() || entry.header().entry_type().is_hard_link() {
-            // Engines before 25 name a layer that stands in the archive already.
-            if let Some(target) = entry.link_name()? {
-                links.insert(name.clone(), resolve(&name, &target.to_string_lossy()));
+    let mut budget = Budget::default();
+    let index = archive::read(reader, &mut |name, layer| {
+        let mut sum = 0;
+        layer_tar::read(layer, &mut budget, &mut |item, _| {
+            if let ItemKind::File { bytes, .. } = item.kind {
+                sum += bytes;
             }
-        } else if entry.size() > 0
-            && let Some(bytes) = layer_bytes(&mut entry)?
-        {
-            sizes.insert(name, bytes);
-        }
-    }
-    if order.len() != diff_ids.len() {
-        bail!("it has {} layers, its archive names {}", diff_ids.len(), order.len());
-    }
-    let size_of = |name: &String| sizes.get(name).or_else(|| sizes.get(links.get(name)?)).copied();
+            Ok(())
+        })?;
+        sizes.insert(name.to_owned(), Bytes(sum));
+        Ok(())
+    })?;
+    let named: HashMap<String, Bytes> = index
+        .layers()?
+        .into_iter()
+        .filter_map(|layer| Some((layer.diff_id, *sizes.get(&layer.name)?)))
+        .collect();
     diff_ids
         .iter()
-        .zip(&order)
-        .map(|(diff_id, name)| {
-            // An empty layer has no entries at all, and is then taken for no layer.
-            Ok(Layer { diff_id: diff_id.clone(), bytes: size_of(name).unwrap_or_default() })
+        .map(|diff_id| {
+            let bytes = *named.get(diff_id).with_context(|| format!("its archive lacks layer {diff_id}"))?;
+            Ok(Layer { diff_id: diff_id.clone(), bytes })
         })
         .collect()
-}
-
-/// Sums a layer's regular files; `None` for an entry that is no layer (a configuration, an index).
-fn layer_bytes(entry: &mut impl Read) -> Result<Option<Bytes>> {
-    let mut start = [0_u8; 512];
-    let mut filled = 0;
-    while filled < start.len() {
-        match entry.read(&mut start[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    let start = &start[..filled];
-    let whole = start.chain(entry);
-    if start.starts_with(&[0x1f, 0x8b]) {
-        return sum_tar(MultiGzDecoder::new(whole)).map(Some);
-    }
-    if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        bail!(
-            "a layer is compressed with zstd, which is not read yet; export the image uncompressed or with gzip"
-        );
-    }
-    let is_tar = start.len() == 512 && (&start[257..262] == b"ustar" || start.iter().all(|b| *b == 0));
-    if is_tar { sum_tar(whole).map(Some) } else { Ok(None) }
-}
-
-fn sum_tar(reader: impl Read) -> Result<Bytes> {
-    let mut archive = tar::Archive::new(reader);
-    let mut sum = 0;
-    for entry in archive.entries()? {
-        let entry = entry?;
-        if entry.header().entry_type().is_file() || entry.header().entry_type().is_gnu_sparse() {
-            sum += entry.size();
-        }
-    }
-    // The padding must be read too, or the writer sees a broken pipe.
-    io::copy(&mut archive.into_inner(), &mut io::sink())?;
-    Ok(Bytes(sum))
-}
-
-/// `../ID/layer.tar` beside `OTHER/layer.tar` is `ID/layer.tar`.
-fn resolve(name: &str, target: &str) -> String {
-    match (name.split_once('/'), target.strip_prefix("../")) {
-        (Some(_), Some(rest)) => rest.to_owned(),
-        _ => target.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -203,11 +187,12 @@ mod tests {
         let plain = layer(&[("a", 1000), ("b", 34)]);
         let packed = gzip(&layer(&[("c", 5)]));
         let manifest = br#"[{"Config":"blobs/c","Layers":["blobs/1","blobs/2"]}]"#;
+        let config = br#"{"rootfs":{"diff_ids":["sha256:1","sha256:2"]}}"#;
         let mut save = tar::Builder::new(Vec::new());
         for (name, bytes) in [
             ("blobs/1", plain.as_slice()),
             ("blobs/2", &packed),
-            ("blobs/c", b"{}"),
+            ("blobs/c", config),
             ("manifest.json", manifest),
         ] {
             let mut header = tar::Header::new_gnu();
@@ -217,6 +202,28 @@ mod tests {
         let ids = ["sha256:1".to_owned(), "sha256:2".to_owned()];
         let layers = read_saved(save.into_inner().unwrap().as_slice(), &ids).unwrap();
         assert_eq!(layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(), [1034, 5]);
+    }
+
+    #[test]
+    fn layers_find_their_lines_though_some_lines_make_none() {
+        let history = [
+            entry("CMD [\"x\"]", "0"),
+            entry("COPY /out / # buildkit", "120"),
+            entry("WORKDIR /x", "0"),
+            entry("WORKDIR /there/already", "0"),
+            entry("ADD rootfs.tar / # buildkit", "79000"),
+        ];
+        let made = |sizes: &[u64]| -> Vec<Option<String>> {
+            let sizes: Vec<Bytes> = sizes.iter().copied().map(Bytes).collect();
+            let found = makers(&sizes, &history);
+            found.into_iter().map(|line| line.map(|line| line.created_by.clone())).collect()
+        };
+        let (add, copy) = ("ADD rootfs.tar / # buildkit".to_owned(), "COPY /out / # buildkit".to_owned());
+        assert_eq!(made(&[79000, 120]), [Some(add.clone()), Some(copy.clone())]);
+        let three = made(&[79000, 0, 120]);
+        assert_eq!((&three[0], &three[2]), (&Some(add), &Some(copy)));
+        assert!(three[1].as_ref().is_some_and(|line| line.starts_with("WORKDIR")));
+        assert_eq!(makers(&[Bytes(1)], &[]), [None]);
     }
 
     fn entry(created_by: &str, size: &str) -> HistoryEntry {

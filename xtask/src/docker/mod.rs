@@ -1,5 +1,6 @@
 //! Floor 2: the engine. Everything that knows docker's command line, its output or its errors.
 
+pub mod archive;
 pub mod bake;
 pub mod cache;
 pub mod classify;
@@ -8,6 +9,7 @@ pub mod containers;
 pub mod engine;
 pub mod events;
 pub mod images;
+pub mod layer_tar;
 pub mod layers;
 pub mod machine;
 pub mod provision;

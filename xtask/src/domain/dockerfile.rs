@@ -18,7 +18,7 @@ pub fn stages(text: &str) -> BTreeSet<String> {
 fn read(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut stages = BTreeSet::new();
     let mut found = BTreeSet::new();
-    for instruction in instructions(text) {
+    for (_, instruction) in instructions(text) {
         let mut words = instruction.split_whitespace();
         let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
         if keyword == "FROM" {
@@ -58,14 +58,67 @@ fn flag_images(flag: &str) -> Vec<&str> {
     options.split(',').filter_map(|option| option.strip_prefix("from=")).collect()
 }
 
-/// Instructions with their continuation lines joined; comments and heredoc bodies are dropped.
-fn instructions(text: &str) -> Vec<String> {
+/// An instruction of the stage that becomes the image, or of one that this stage starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instruction {
+    /// Its first line, from 1.
+    pub line: usize,
+    /// In upper case.
+    pub keyword: String,
+    /// What follows, without flags.
+    pub arguments: String,
+    /// What `--from` names.
+    pub from: Option<String>,
+}
+
+/// What becomes the image when no target is named: the image that it starts from, and its instructions, oldest first.
+/// `arguments` are the values of build arguments that a FROM may name.
+pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec<Instruction>)> {
+    let mut stages: Vec<(Option<String>, String, Vec<Instruction>)> = Vec::new();
+    for (line, instruction) in instructions(text) {
+        let (keyword, rest) = instruction.trim().split_once(char::is_whitespace)?;
+        let (mut rest, mut from) = (rest.trim_start(), None);
+        while rest.starts_with("--") {
+            let (flag, after) = rest.split_once(char::is_whitespace)?;
+            from = flag.strip_prefix("--from=").map(str::to_owned).or(from);
+            rest = after.trim_start();
+        }
+        let keyword = keyword.to_ascii_uppercase();
+        if keyword == "FROM" {
+            let mut words = rest.split_whitespace();
+            let base = expanded(words.next()?, arguments);
+            let name = words.next().filter(|word| word.eq_ignore_ascii_case("as")).and_then(|_| words.next());
+            // Stages are compared in lower case, and one that starts from an earlier one goes on with its instructions.
+            let earlier =
+                stages.iter().rev().find(|(name, ..)| name.as_deref() == Some(&base.to_lowercase()));
+            let (base, before) =
+                earlier.map_or((base, Vec::new()), |(_, base, before)| (base.clone(), before.clone()));
+            stages.push((name.map(str::to_lowercase), base, before));
+        } else if let Some((.., stage)) = stages.last_mut() {
+            stage.push(Instruction { line, keyword, arguments: rest.to_owned(), from });
+        }
+    }
+    stages.pop().map(|(_, base, instructions)| (base, instructions))
+}
+
+fn expanded(word: &str, arguments: &[(&str, &str)]) -> String {
+    arguments.iter().fold(word.to_owned(), |word, (name, value)| {
+        word.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value)
+    })
+}
+
+/// Instructions with their first lines, their continuation lines joined; comments and heredoc bodies are dropped.
+fn instructions(text: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     let mut current = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
+    let mut first = 0;
+    let mut lines = (1..).zip(text.lines());
+    while let Some((number, line)) = lines.next() {
         if line.trim_start().starts_with('#') {
             continue;
+        }
+        if current.trim().is_empty() {
+            first = number;
         }
         match line.trim_end().strip_suffix('\\') {
             Some(part) => {
@@ -76,10 +129,10 @@ fn instructions(text: &str) -> Vec<String> {
             None => current.push_str(line),
         }
         for end in heredoc_ends(&current) {
-            lines.by_ref().find(|body| body.trim_start_matches('\t') == end);
+            lines.by_ref().find(|(_, body)| body.trim_start_matches('\t') == end);
         }
         if !current.trim().is_empty() {
-            out.push(std::mem::take(&mut current));
+            out.push((first, std::mem::take(&mut current)));
         }
         current.clear();
     }
@@ -111,6 +164,18 @@ mod tests {
                     RUN --mount=type=bind,from=tools:2,target=/t \\\n  echo FROM nothing:1\nFROM $BASE\n";
         assert_eq!(of(text), ["nginx:1.26", "rust:1-slim", "tools:2"]);
         assert_eq!(stages(text).into_iter().collect::<Vec<_>>(), ["again", "build"]);
+    }
+
+    #[test]
+    fn the_last_stage_goes_on_where_its_base_stage_ended() {
+        let text = "FROM debian:1 AS Root\nRUN a \\\n  b\n\nFROM x AS other\nRUN no\n# note\nFROM ${E}\n\
+                    COPY --chown=1 --from=other /out /\nCMD x\n";
+        let (base, found) = last_stage(text, &[("E", "root")]).unwrap();
+        assert_eq!(base, "debian:1");
+        let short: Vec<(usize, &str, &str)> =
+            found.iter().map(|one| (one.line, one.keyword.as_str(), one.arguments.as_str())).collect();
+        assert_eq!(short, [(2, "RUN", "a    b"), (9, "COPY", "/out /"), (10, "CMD", "x")]);
+        assert_eq!(found[1].from.as_deref(), Some("other"));
     }
 
     #[test]

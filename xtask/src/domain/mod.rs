@@ -4,6 +4,7 @@ pub mod additions;
 pub mod bytes;
 pub mod comparison;
 pub mod compose_image;
+pub mod contents;
 pub mod dockerfile;
 pub mod dotenv;
 pub mod edition;

@@ -28,6 +28,18 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// Reads a file that may be absent, whatever is in it.
+///
+/// # Errors
+/// Names the file, for every reason but its absence.
+pub fn read_bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
 /// The file that a path leads to, links followed.
 ///
 /// # Errors

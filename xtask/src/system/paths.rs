@@ -160,6 +160,11 @@ impl Repository {
         self.state("layers.json")
     }
 
+    /// What was learned of layers; safe to delete.
+    pub fn contents_cache(&self) -> PathBuf {
+        self.state("contents")
+    }
+
     /// Output of an engine that this tool started.
     pub fn engine_log(&self) -> PathBuf {
         self.state("dockerd.log")

@@ -226,12 +226,15 @@ impl Cmd {
         Ok(output.status)
     }
 
-    /// Standard output as a reader, for what is too large to keep. Reading past the end of a failed command is an error.
+    /// Standard output as a reader, for what is too large to keep. Reading past the end of a failed command is an error
+    /// that says what the command said.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
-        self.expression().stderr_capture().reader().map_err(|e| self.start_error(&e))
+        let expression = self.expression().stderr_capture().unchecked();
+        let handle = expression.reader().map_err(|e| self.start_error(&e))?;
+        Ok(Stream { cmd: self.clone(), handle })
     }
 
     /// Starts a process that outlives this one, in a session of its own, with its output in `log`.
@@ -274,6 +277,27 @@ impl Cmd {
         if self.runner.verbose {
             eprintln!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64());
         }
+    }
+}
+
+/// The output of a command that still runs.
+struct Stream {
+    cmd: Cmd,
+    handle: duct::ReaderHandle,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.handle.read(buffer)?;
+        if n == 0
+            && !buffer.is_empty()
+            && let Some(output) = self.handle.try_wait()?
+            && !output.status.success()
+        {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(self.cmd.error(describe(output.status.code()), &said, false)));
+        }
+        Ok(n)
     }
 }
 

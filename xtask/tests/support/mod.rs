@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test crate uses its part")]
 
 pub mod containers;
+pub mod images;
 pub mod registry;
+pub mod saved;
 pub mod stack;
 
 use std::fs;
@@ -112,6 +114,21 @@ impl FakeDocker {
         self.folder.write(&format!("{name}.err"), stderr);
         self.folder.write(&format!("{name}.exit"), &exit.to_string());
         self
+    }
+
+    /// The same with bytes that are no text.
+    pub fn on_bytes(self, pattern: &str, stdout: &[u8]) -> FakeDocker {
+        let fake = self.on(pattern, 0, "", "");
+        fs::write(fake.folder.0.join(format!("{:02}.out", fake.count)), stdout).unwrap();
+        fake
+    }
+
+    /// A daemon that holds an image made in memory.
+    pub fn holds(self, image: &saved::Saved, layout: saved::Layout) -> FakeDocker {
+        let inspected = serde_json::json!([image.inspect()]).to_string();
+        self.on(&format!("image inspect -- {}", image.name), 0, &inspected, "")
+            .on(&format!("history*{}", image.id()), 0, &image.history(), "")
+            .on_bytes(&format!("save {}", image.id()), &image.save(layout))
     }
 
     /// A daemon that answers.

@@ -2,6 +2,8 @@
 
 pub mod clean;
 pub mod comparison;
+pub mod contents;
 pub mod probes;
 pub mod push;
 pub mod table;
+pub mod why;

@@ -1,0 +1,64 @@
+//! Subcommand: `cargo xtask analyze`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::asked::{self, OneVariant, Which};
+use super::typed::Format;
+use crate::capabilities::contents::{self, sbom};
+use crate::capabilities::context::Context;
+use crate::capabilities::{manifest, render};
+use crate::domain::contents::Contents;
+use crate::system::files;
+
+/// Explain every byte of an image: layers, owners, waste, opportunities
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A service, or any image in the engine
+    #[arg(value_name = "SERVICE|IMAGE")]
+    image: String,
+    /// Which of a service's images [default: optimized]
+    #[arg(long, value_enum)]
+    variant: Option<OneVariant>,
+    #[command(flatten)]
+    which: Which,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// How many rows a table has at most; JSON holds more
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Also write a bill of materials (CycloneDX 1.6, JSON) to this file
+    #[arg(long, value_name = "FILE")]
+    sbom: Option<PathBuf>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Wrong words, no such image, no engine that answers, a damaged image.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let variant = args.variant.map(OneVariant::resolve);
+    let asked = asked::find(&manifest, &args.image, variant, &args.which, context)?;
+    for contents in contents::analyze(&[asked], &manifest, context)? {
+        if let Some(file) = &args.sbom {
+            write_sbom(&contents, &manifest.project, file, context)?;
+        }
+        match args.format {
+            Format::Table => print!("{}", render::contents::text(&contents, args.top)),
+            Format::Markdown => print!("{}", render::contents::markdown(&contents, args.top)),
+            Format::Json => print!("{}", render::contents::json(&contents)?),
+        }
+    }
+    Ok(())
+}
+
+fn write_sbom(contents: &Contents, project: &str, file: &Path, context: &Context) -> Result<()> {
+    let path = std::path::absolute(file).with_context(|| format!("cannot resolve {}", file.display()))?;
+    let json = render::contents::json(&sbom::cyclonedx(contents, project))?;
+    files::write_atomically(&path, json.as_bytes())?;
+    context.terminal.say(format!("bill of materials: {}", file.display()));
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Subcommand: `cargo xtask why`.
+
+use anyhow::Result;
+
+use super::asked::{self, Which};
+use super::typed::{Format, Usage};
+use crate::capabilities::contents;
+use crate::capabilities::context::Context;
+use crate::capabilities::{manifest, render};
+use crate::domain::contents::difference::Difference;
+use crate::domain::variant::Variant;
+
+/// Say what an image has that another has not, by owner and by line
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A service, or any image in the engine
+    #[arg(value_name = "SERVICE|IMAGE")]
+    first: String,
+    /// The image to set beside it; none means a service's original beside its optimized image
+    #[arg(value_name = "SERVICE|IMAGE")]
+    second: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// How many rows a table has at most; JSON holds more
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Wrong words, no such image, no engine that answers, a damaged image.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = manifest::load(&context.repository)?;
+    let find = |name: &str, variant| {
+        // Options are for services: a reference beside a service is complete in itself.
+        let is_service = manifest.services.iter().any(|service| service.name == name);
+        let which = if is_service || args.second.is_none() { args.which.clone() } else { Which::default() };
+        asked::find(&manifest, name, variant, &which, context)
+    };
+    let asked = match &args.second {
+        Some(second) => [find(&args.first, None)?, find(second, None)?],
+        None if manifest.services.iter().any(|service| service.name == args.first) => {
+            [find(&args.first, Some(Variant::Original))?, find(&args.first, Some(Variant::Optimized))?]
+        }
+        None => {
+            let told = format!(
+                "`why {}` needs a second image: only a service has an original of its own",
+                args.first
+            );
+            return Err(Usage(told).into());
+        }
+    };
+    let explained = contents::analyze(&asked, &manifest, context)?;
+    let [before, after] = explained.as_slice() else { return Ok(()) };
+    let difference = Difference::between(before, after);
+    match args.format {
+        Format::Table => print!("{}", render::why::text(&difference, args.top)),
+        Format::Markdown => print!("{}", render::why::markdown(&difference, args.top)),
+        Format::Json => print!("{}", render::contents::json(&difference)?),
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `analyze` on archives that are damaged, or made to do harm: a reason, and nothing written.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use serde_json::json;
+use support::images::debian;
+use support::saved::{LayerTar, Layout};
+use support::{FakeDocker, Folder, repository};
+
+/// Runs `analyze` on an archive that is not what it should be; it must fail, and write nothing.
+fn refused(save: &[u8]) -> String {
+    let image = debian();
+    let inspected = json!([image.inspect()]).to_string();
+    let docker = FakeDocker::new()
+        .on("image inspect*", 0, &inspected, "")
+        .on("history*", 0, &image.history(), "")
+        .on_bytes("save*", save);
+    let repository: Folder = repository("fx");
+    let output = docker.run(&repository, &["analyze", image.name]);
+    let told = support::told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(!repository.0.join("target/xtask/contents").exists(), "something was written: {told}");
+    assert!(!told.contains("panicked"), "{told}");
+    String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .filter(|line| !line.starts_with("reading "))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn hostile_and_damaged_archives_are_refused_with_a_reason() {
+    let with = |layer: LayerTar| {
+        let mut image = debian();
+        image.layers[1] = layer.done();
+        image.save(Layout::Classic)
+    };
+    let plain = debian().save(Layout::Oci);
+    let lacking = |is_it: fn(&str) -> bool| {
+        let files = debian().files(Layout::Classic).into_iter().filter(|(file, _)| !is_it(file));
+        support::saved::archive(&files.collect::<Vec<_>>())
+    };
+    let mut packed = debian();
+    packed.layers[1] = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0];
+    let mut cut = debian().files(Layout::OciGzip);
+    cut[1].1.truncate(60);
+    let regular = tar::EntryType::Regular;
+    let cases = [
+        ("cut off", plain[..plain.len() / 2].to_vec()),
+        ("without an end", plain[..2048].to_vec()),
+        ("no archive at all", b"<html>not found</html>".to_vec()),
+        ("nothing", Vec::new()),
+        ("without its configuration", lacking(|file| file.ends_with(".json") && file != "manifest.json")),
+        ("without a layer", lacking(|file| file.ends_with("1/layer.tar"))),
+        ("packed with zstd", packed.save(Layout::Oci)),
+        ("cut gzip", support::saved::archive(&cut)),
+        ("an absolute path", with(LayerTar::new().raw("/etc/passwd", regular, 0, ""))),
+        ("a path that leads out", with(LayerTar::new().raw("a/../../etc/passwd", regular, 0, ""))),
+        (
+            "a hard link that leads out",
+            with(LayerTar::new().raw("a", tar::EntryType::Link, 0, "../../etc/shadow")),
+        ),
+        ("an absolute hard link", with(LayerTar::new().raw("a", tar::EntryType::Link, 0, "/etc/shadow"))),
+        ("terabytes", with(LayerTar::new().raw("a", regular, 5_000_000_000_000, ""))),
+        ("a file that is not there", with(LayerTar::new().raw("a", regular, 5_000_000_000, ""))),
+        ("holes of terabytes", with(LayerTar::new().pax_sparse("a", 5_000_000_000_000))),
+        ("a name without end", with(LayerTar::new().file(&"n".repeat(5000), ""))),
+        ("a header without end", with(LayerTar::new().file(&"n".repeat(3_000_000), ""))),
+    ];
+    let told: String = cases.iter().map(|(case, save)| format!("── {case}\n{}", refused(save))).collect();
+    insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false,
+        filters => vec![(r"[0-9a-f]{64}", "[DIGEST]")]}, {
+        insta::assert_snapshot!("analyze_hostile", told);
+    });
+}
+
+#[test]
+fn a_save_that_fails_says_why() {
+    let image = debian();
+    let inspected = json!([image.inspect()]).to_string();
+    let full = "Error response from daemon: write /var/lib/docker/tmp/x: no space left on device\n";
+    let docker = FakeDocker::new()
+        .on("image inspect*", 0, &inspected, "")
+        .on("history*", 0, &image.history(), "")
+        .on("save*", 1, "", full);
+    let repository = repository("fx");
+    snapshot!("analyze_save_fails", docker.run(&repository, &["analyze", image.name]), repository);
+}
