@@ -1,7 +1,9 @@
 //! What the tests of the command line share: a small repository, a docker that replays transcripts, and running xtask.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub mod blocks;
 pub mod containers;
+pub mod registry;
 pub mod stack;
 
 use std::fs;
@@ -266,7 +268,15 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let tags: Vec<String> = self.tags().into_iter().map(|(tag, _)| tag).collect();
+        // A push that was killed leaves tags under a registry's name.
+        let filters = ["", "*/", "*/*/"].map(|path| format!("--filter=reference={path}{}-*", self.prefix));
+        let output = Command::new("docker")
+            .args(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
+            .args(filters)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let tags: Vec<&str> = text.lines().filter(|tag| !tag.contains("<none>")).collect();
         if !tags.is_empty() {
             Command::new("docker").args(["image", "rm", "--force"]).args(&tags).output().ok();
         }
