@@ -1,6 +1,7 @@
 //! What the tests of the command line share: a small repository, a docker that replays transcripts, and running xtask.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub mod blocks;
 pub mod containers;
 pub mod images;
 pub mod registry;
