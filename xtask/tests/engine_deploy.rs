@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use support::containers::said;
 use support::stack::Stack;
@@ -14,8 +15,16 @@ use support::told;
 #[ignore = "needs built images: cargo xtask ci"]
 fn the_stack_rises_is_told_apart_and_keeps_its_data() {
     let stack = Stack::new("stack");
-    let text = stack.done(&["install"]);
-    assert!(text.contains("all 8 services are healthy"), "{text}");
+    // By somebody whose files are nobody else's business.
+    let install = stack.command(&["deploy", "install"]);
+    let mut careful = Command::new("sh");
+    careful.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(install.get_program()).args(install.get_args());
+    for (name, value) in install.get_envs() {
+        careful.env(name, value.unwrap_or_default());
+    }
+    let output = careful.output().unwrap();
+    let text = told(&output, &stack.folder);
+    assert!(output.status.success() && text.contains("all 8 services are healthy"), "{text}");
 
     // The secrets were made, once, for their owner alone, and nothing prints them.
     let env = stack.folder.read(".env");
@@ -48,6 +57,14 @@ fn the_stack_rises_is_told_apart_and_keeps_its_data() {
     said(&["volume", "inspect", &volume]);
     stack.done(&["down", "--volumes"]);
     assert!(!support::containers::docker(&["volume", "inspect", &volume]).status.success());
+
+    // What was not prepared fails, rather than that the engine leaves a folder of root's behind.
+    let deployed = stack.folder.0.join("target/xtask/deployed");
+    fs::remove_dir_all(&deployed).unwrap();
+    let output = stack.docker(&["compose", "up", "--detach", "--no-deps", "sutra-control"]);
+    let text = told(&output, &stack.folder);
+    assert!(!output.status.success() && text.contains("/target/xtask/deployed"), "{text}");
+    assert!(!deployed.exists());
 }
 
 #[test]
@@ -62,6 +79,8 @@ fn a_service_that_does_not_start_is_named_with_its_last_words() {
         "{text}"
     );
     assert!(text.contains("SUTRA_CONTROL_USERS"), "its log is not shown: {text}");
+    // What did not rise was not deployed.
+    assert!(!stack.folder.0.join("target/xtask/deployed/images.json").exists());
 }
 
 #[test]

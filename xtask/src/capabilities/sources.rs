@@ -1,7 +1,7 @@
 //! What an image is made from, as one hash: its Dockerfile and every file of its build context.
 //!
-//! The context is an allow-list (`*`, then `!PATH` lines); its form is the one that this repository's `.dockerignore` files
-//! have, and anything else is refused rather than misread.
+//! The context is an allow-list (`*`, then `!PATH` lines, then exceptions to them); its form is the one that this repository's
+//! `.dockerignore` files have, and anything else is refused rather than misread.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -56,10 +56,18 @@ pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct AllowList {
-    /// Paths that are let in; `*` stands for any run of characters within one part.
-    allowed: Vec<String>,
-    /// Names that are kept out wherever they stand, and paths that are.
-    refused: Vec<String>,
+    /// Paths that are let in, by their parts; `*` stands for any run of characters within one part.
+    allowed: Vec<Vec<String>>,
+    /// What is kept out of them.
+    refused: Vec<Refused>,
+}
+
+/// What is kept out, with all that is below it.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused {
+    /// Below any folder (`**/`), or the root alone.
+    anywhere: bool,
+    parts: Vec<String>,
 }
 
 impl AllowList {
@@ -71,15 +79,17 @@ impl AllowList {
         let mut list = AllowList { allowed: Vec::new(), refused: Vec::new() };
         for line in lines {
             match line.strip_prefix('!') {
-                Some(path) => list.allowed.push(path.trim_matches('/').to_owned()),
-                None => list.refused.push(line.trim_matches('/').to_owned()),
+                // To Docker the last line that fits decides; here order means nothing.
+                Some(_) if !list.refused.is_empty() => {
+                    bail!("`{line}` stands below what is kept out: let in first, then keep out")
+                }
+                Some(path) => list.allowed.push(parts(path)?),
+                None => {
+                    let below = line.strip_prefix("**/");
+                    let parts = parts(below.unwrap_or(line))?;
+                    list.refused.push(Refused { anywhere: below.is_some(), parts });
+                }
             }
-        }
-        if let Some(strange) = list.allowed.iter().chain(&list.refused).find(|path| {
-            let path = path.strip_prefix("**/").unwrap_or(path);
-            path.contains("**") || path.contains(['?', '['])
-        }) {
-            bail!("`{strange}` has a pattern that is not read here: name paths, with `*` within a part");
         }
         Ok(list)
     }
@@ -87,13 +97,12 @@ impl AllowList {
     fn files(&self, root: &Path) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for pattern in &self.allowed {
-            let parts: Vec<&str> = pattern.split('/').collect();
-            self.expand(root, root, &parts, &mut found)?;
+            self.expand(root, root, pattern, &mut found)?;
         }
         Ok(found)
     }
 
-    fn expand(&self, root: &Path, at: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> Result<()> {
+    fn expand(&self, root: &Path, at: &Path, parts: &[String], found: &mut Vec<PathBuf>) -> Result<()> {
         let Some((first, rest)) = parts.split_first() else {
             return self.walk(root, at, found);
         };
@@ -129,14 +138,32 @@ impl AllowList {
         Ok(())
     }
 
+    /// Whether a path, or a folder that it is in, is kept out.
     fn refuses(&self, path: &Path) -> bool {
-        let whole = path.to_string_lossy();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        self.refused.iter().any(|pattern| match pattern.strip_prefix("**/") {
-            Some(anywhere) => fits(anywhere, &name),
-            None => fits(pattern, &whole),
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+        self.refused.iter().any(|refused| {
+            let count = refused.parts.len();
+            let mut starts =
+                0..(parts.len() + 1).saturating_sub(count).min(if refused.anywhere { usize::MAX } else { 1 });
+            starts.any(|start| refused.parts.iter().zip(&parts[start..]).all(|(part, name)| fits(part, name)))
         })
     }
+}
+
+/// The parts of a path in a list.
+fn parts(path: &str) -> Result<Vec<String>> {
+    let parts: Vec<String> = path.trim().trim_matches('/').split('/').map(str::to_owned).collect();
+    let is_strange = |part: &String| {
+        part.is_empty()
+            || part == "."
+            || part == ".."
+            || part.contains("**")
+            || part.contains(['?', '[', '\\'])
+    };
+    if parts.iter().any(is_strange) {
+        bail!("`{path}` has a pattern that is not read here: name paths, with `*` within a part");
+    }
+    Ok(parts)
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -147,7 +174,7 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     read().with_context(|| format!("cannot list {}", dir.display()))
 }
 
-/// Whether a name fits a pattern in which `*` is any run of characters.
+/// Whether a part of a path fits a pattern in which `*` is any run of characters.
 fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -234,11 +261,50 @@ mod tests {
 
     #[test]
     fn what_is_no_allow_list_is_refused() {
-        for (ignore, words) in
-            [("**/target\n", "no allow-list"), ("*\n!p/**/x\n", "`p/**/x`"), ("*\n!p/[a]\n", "`p/[a]`")]
-        {
+        for (ignore, words) in [
+            ("**/target\n", "no allow-list"),
+            ("*\n!p/**/x\n", "`p/**/x`"),
+            ("*\n!**/x\n", "`**/x`"),
+            ("*\n!p/[a]\n", "`p/[a]`"),
+            ("*\n!p/src/../x\n", "`p/src/../x`"),
+            ("*\n!p\np/src\n!p/src/a.py\n", "`!p/src/a.py` stands below what is kept out"),
+        ] {
             let error = format!("{:#}", Tree::new("refused", ignore).hash().unwrap_err());
             assert!(error.contains(words) && error.contains("p/Dockerfile.dockerignore"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_out_is_what_docker_keeps_out() {
+        let out = |list: &str, path: &str| {
+            AllowList::parse(&format!("*\n!p\n{list}\n")).unwrap().refuses(Path::new(path))
+        };
+        // A star ends with its part.
+        assert!(out("p/*.pyc", "p/a.pyc") && !out("p/*.pyc", "p/src/a.pyc"));
+        assert!(out("p/*/a.py", "p/src/a.py") && !out("p/*/a.py", "p/src/deep/a.py"));
+        // What is in a folder that is kept out is kept out with it, and so is what was let in below it.
+        assert!(out("p/src", "p/src/deep/b.py") && !out("p/src", "q/p/src"));
+        // Two stars are any folders, none too, before all of what follows.
+        assert!(out("**/src/a.py", "p/src/a.py") && out("**/src/a.py", "src/a.py"));
+        assert!(!out("**/src/a.py", "p/a.py") && !out("**/src/a.py", "p/src/deep/a.py"));
+        assert!(out("**/__pycache__", "p/src/__pycache__/x/a.pyc"));
+    }
+
+    #[test]
+    fn a_path_let_in_below_a_folder_that_is_kept_out_is_out() {
+        let tree = Tree::new("below", "*\n!p/src/deep\np/src\n");
+        let first = tree.hash().unwrap();
+        tree.write("p/src/deep/b.py", "changed");
+        assert_eq!(tree.hash().unwrap(), first);
+    }
+
+    #[test]
+    fn every_original_of_this_repository_has_a_list_that_is_read() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let repository = Repository::locate(Some(root)).unwrap();
+        let manifest = crate::capabilities::manifest::load(&repository).unwrap();
+        for service in &manifest.services {
+            hash(&service.original, &repository).unwrap();
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::capabilities::stack::{self, deployed, rise, secrets};
 use crate::capabilities::variables::{VERSION, Variables};
 use crate::docker::compose::Project;
 use crate::domain::edition::Edition;
+use crate::domain::manifest::Manifest;
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]
@@ -67,17 +68,20 @@ struct Rise {
 /// # Errors
 /// A service that is not healthy, wrong words, or no engine that answers.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    require_engine(context)?;
-    if let Action::Install(rise) | Action::Update(rise) = &args.action {
-        return start(rise, context);
-    }
     let manifest = manifest::load(&context.repository)?;
-    let project = stack::project(&Variables::read(&context.repository)?, &manifest, context);
-    match &args.action {
-        Action::Install(_) | Action::Update(_) => Ok(()),
-        Action::Status => status(&project),
-        Action::Logs { services, follow, tail } => logs(services, *follow, *tail, &project),
-        Action::Down { volumes } => down(*volumes, &project, context),
+    let variables = Variables::read(&context.repository)?;
+    // What was typed wrong is said on any machine.
+    let rise = match &args.action {
+        Action::Install(rise) | Action::Update(rise) => Some((rise, version(rise, &variables)?)),
+        _ => None,
+    };
+    require_engine(context)?;
+    let project = stack::project(&variables, &manifest, context);
+    match (&args.action, rise) {
+        (_, Some((rise, version))) => start(rise, &version, &manifest, &variables, context),
+        (Action::Logs { services, follow, tail }, _) => logs(services, *follow, *tail, &project),
+        (Action::Down { volumes }, _) => down(*volumes, &project, context),
+        (_, None) => status(&project),
     }
 }
 
@@ -98,17 +102,20 @@ fn version(args: &Rise, variables: &Variables) -> Result<String> {
     })
 }
 
-fn start(args: &Rise, context: &Context) -> Result<()> {
-    let manifest = manifest::load(&context.repository)?;
-    let variables = Variables::read(&context.repository)?;
-    let version = version(args, &variables)?;
-    let reading = stack::project(&variables, &manifest, context).variable(VERSION, &version);
+fn start(
+    args: &Rise,
+    version: &str,
+    manifest: &Manifest,
+    variables: &Variables,
+    context: &Context,
+) -> Result<()> {
+    let reading = stack::project(variables, manifest, context).variable(VERSION, version);
     let configured = reading.config()?;
     let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
     let images = configured.values().map(|service| service.image.clone()).collect();
-    refuse_missing(images, &variables, context)?;
-    deployed::write(&manifest, &configured, context)?;
-    let made = secrets::ensure(&manifest, &variables, &image_of, &context.docker, &context.repository)?;
+    refuse_missing(images, variables, context)?;
+    deployed::prepare(&context.repository)?;
+    let made = secrets::ensure(manifest, variables, &image_of, &context.docker, &context.repository)?;
     for made in made {
         let file = context.repository.dot_env();
         context.terminal.say(format!(
@@ -120,12 +127,13 @@ fn start(args: &Rise, context: &Context) -> Result<()> {
     }
     if args.tag.is_some() || args.edition.is_some() {
         // So that `update`, `status` and Compose itself mean the same images from now on.
-        secrets::remember(VERSION, &version, &context.repository)?;
+        secrets::remember(VERSION, version, &context.repository)?;
     }
     let variables = Variables::read(&context.repository)?;
-    let project = stack::project(&variables, &manifest, context).variable(VERSION, &version);
+    let project = stack::project(&variables, manifest, context).variable(VERSION, version);
     let deadline = Duration::from_secs(args.timeout);
     let risen = rise::rise(&project, deadline, &context.docker.runner.interrupt, &context.terminal)?;
+    deployed::write(manifest, &project, context)?;
     context.terminal.say(format!("all {} services are healthy", risen.len()));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::Docker;
 use crate::system::interrupt::Interrupt;
@@ -23,6 +23,17 @@ pub struct Project {
     only: Vec<String>,
     variables: BTreeMap<String, String>,
 }
+
+/// The label with which Compose marks all that belongs to a project.
+pub const PROJECT_LABEL: &str = "com.docker.compose.project";
+
+/// Kinds of things that belong to a project: how they are listed, and how they are removed. Containers first, since they hold
+/// the others.
+const KINDS: [(&[&str], &[&str]); 3] = [
+    (&["ps", "--all"], &["rm", "--force", "--volumes"]),
+    (&["network", "ls"], &["network", "rm"]),
+    (&["volume", "ls"], &["volume", "rm", "--force"]),
+];
 
 /// One container of a project, as `docker compose ps` tells.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,12 +73,15 @@ pub struct Publisher {
     /// The port on the host; 0 where it is exposed only.
     #[serde(default)]
     pub published_port: u16,
+    /// `tcp`, `udp` or `sctp`.
+    #[serde(default)]
+    pub protocol: String,
 }
 
 impl Container {
-    /// Host and port at which a port of the container is reached from this machine.
+    /// Host and port at which a TCP port of the container is reached from this machine.
     pub fn published(&self, port: u16) -> Option<String> {
-        let mut publishers = self.publishers.iter().flatten();
+        let mut publishers = self.publishers.iter().flatten().filter(|found| found.protocol == "tcp");
         let found = publishers.find(|found| found.target_port == port && found.published_port != 0)?;
         let host = match found.url.as_str() {
             "" | "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
@@ -178,7 +192,7 @@ impl Project {
     /// # Errors
     /// What Compose says is wrong with the files or missing in the environment.
     pub fn config(&self) -> Result<BTreeMap<String, Configured>> {
-        let mut services = self.read_config()?.services;
+        let mut services = self.read_config::<Config>()?.services;
         if !self.only.is_empty() {
             let wanted = with_dependencies(&services, &self.only);
             services.retain(|name, _| wanted.contains(name));
@@ -191,7 +205,7 @@ impl Project {
     /// # Errors
     /// As [`Project::config`].
     pub fn closures(&self) -> Result<BTreeMap<String, BTreeSet<String>>> {
-        let services = self.read_config()?.services;
+        let services = self.read_config::<Config>()?.services;
         let closure = |name: &String| with_dependencies(&services, std::slice::from_ref(name));
         Ok(services.keys().map(|name| (name.clone(), closure(name))).collect())
     }
@@ -203,11 +217,12 @@ impl Project {
     pub fn name(&self) -> Result<String> {
         match &self.name {
             Some(name) => Ok(name.clone()),
-            None => Ok(self.read_config()?.name),
+            None => Ok(self.read_config::<Config>()?.name),
         }
     }
 
-    fn read_config(&self) -> Result<Config> {
+    /// Its files as Compose makes them out, read into a form of one's own.
+    pub(super) fn read_config<C: DeserializeOwned>(&self) -> Result<C> {
         let text = self.cmd(["config", "--format", "json"]).read()?;
         serde_json::from_str(&text).context("`docker compose config` gave no JSON")
     }
@@ -259,19 +274,50 @@ impl Project {
         self.cmd(["--progress", "plain", "down", "--remove-orphans"]).args(more.iter().copied()).read()
     }
 
-    /// Whether the engine holds anything that carries the project's name: a container, a volume, a network.
+    /// Removes at once whatever carries the project's name: containers (others than Compose's too), networks, volumes with
+    /// all that is in them. It needs no file, and no Ctrl-C ends it. False when there was nothing.
+    ///
+    /// # Errors
+    /// What could not be removed, when all else is.
+    pub fn erase(&self) -> Result<bool> {
+        let label = format!("label={PROJECT_LABEL}={}", self.name()?);
+        let mut found = false;
+        let mut failed = None;
+        for (list, remove) in KINDS {
+            let list = self.docker.cmd(list.iter().copied()).args(["--quiet", "--filter", &label]);
+            let text = list.apart().read()?;
+            let names: Vec<&str> = text.lines().collect();
+            if !names.is_empty() {
+                found = true;
+                let removed = self.docker.cmd(remove.iter().copied()).args(names).apart().read();
+                failed = failed.or(removed.err());
+            }
+        }
+        failed.map_or(Ok(found), |error| Err(error.into()))
+    }
+}
+
+impl Docker {
+    /// Projects of which anything carries a label with this value, with what another label of it says.
     ///
     /// # Errors
     /// When docker fails.
-    pub fn leaves_anything(&self) -> Result<bool> {
-        let label = format!("label=com.docker.compose.project={}", self.name()?);
-        for list in [["ps", "--all"], ["volume", "ls"], ["network", "ls"]] {
-            let text = self.docker.cmd(list).args(["--quiet", "--filter", &label]).read()?;
-            if !text.is_empty() {
-                return Ok(true);
-            }
+    pub fn projects(
+        &self,
+        label: (&str, &str),
+        other: &str,
+    ) -> Result<BTreeMap<String, String>, ProcessError> {
+        let format = format!("{{{{.Label \"{PROJECT_LABEL}\"}}}}\t{{{{.Label \"{other}\"}}}}");
+        let filter = format!("label={}={}", label.0, label.1);
+        let mut found = BTreeMap::new();
+        for (list, _) in KINDS {
+            let list = self.cmd(list.iter().copied()).args(["--filter", &filter, "--format", &format]);
+            let text = list.read()?;
+            let pairs = text.lines().filter_map(|line| line.split_once('\t'));
+            let known = pairs.filter(|(project, said)| !project.is_empty() && !said.is_empty());
+            found.extend(known.map(|(project, said)| (project.to_owned(), said.to_owned())));
         }
-        Ok(false)
+        Ok(found)
     }
 }
 
@@ -298,6 +344,7 @@ mod tests {
     fn a_published_port_is_reached_from_this_machine() {
         let text = r#"{"Service":"a","ID":"1","State":"running","Publishers":[
             {"URL":"","TargetPort":90,"PublishedPort":0,"Protocol":"tcp"},
+            {"URL":"","TargetPort":80,"PublishedPort":2999,"Protocol":"udp"},
             {"URL":"0.0.0.0","TargetPort":80,"PublishedPort":3000,"Protocol":"tcp"},
             {"URL":"::1","TargetPort":81,"PublishedPort":3001,"Protocol":"tcp"}]}"#;
         let container: Container = serde_json::from_str(text).unwrap();

@@ -27,6 +27,9 @@ pub struct Inspected {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct StartedWith {
+    /// The reference of a container's image, as it was given.
+    #[serde(default)]
+    pub image: String,
     /// `USER`.
     #[serde(default)]
     pub user: String,
@@ -41,13 +44,28 @@ pub struct StartedWith {
     pub healthcheck: Option<Healthcheck>,
 }
 
-/// A health check.
+/// A health check; times in nanoseconds, 0 for docker's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Healthcheck {
     /// `CMD` or `CMD-SHELL` and what is run; `NONE` where it was taken away.
     #[serde(default)]
     pub test: Option<Vec<String>>,
+    /// Between two checks.
+    #[serde(default)]
+    pub interval: u64,
+    /// Until one has failed.
+    #[serde(default)]
+    pub timeout: u64,
+    /// In which a failure does not count.
+    #[serde(default)]
+    pub start_period: u64,
+    /// Between two checks within the start period.
+    #[serde(default)]
+    pub start_interval: u64,
+    /// Failures in a row that make it unhealthy; 0 for docker's own.
+    #[serde(default)]
+    pub retries: u64,
 }
 
 /// How a container is confined.

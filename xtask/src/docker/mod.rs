@@ -5,6 +5,7 @@ pub mod bake;
 pub mod cache;
 pub mod classify;
 pub mod compose;
+pub mod configuration;
 pub mod containers;
 pub mod engine;
 pub mod events;

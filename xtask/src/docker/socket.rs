@@ -1,13 +1,11 @@
 //! The engine's own socket, for test containers that stop and start the services they test.
 
-use std::env;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-/// Where engines listen unless told otherwise (Docker documentation, "Daemon socket option").
-const USUAL: &str = "/var/run/docker.sock";
+use super::Docker;
 
 /// A socket, and the group that may use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,17 +16,22 @@ pub struct Socket {
     pub group: u32,
 }
 
-/// The socket of the engine that docker talks to by default.
-///
-/// # Errors
-/// When `DOCKER_HOST` leads elsewhere than to a socket of this machine, or there is none.
-pub fn find() -> Result<Socket> {
-    let host = env::var("DOCKER_HOST").unwrap_or_default();
-    let path = match host.strip_prefix("unix://") {
-        Some(path) => Path::new(path),
-        None if host.is_empty() => Path::new(USUAL),
-        None => bail!("DOCKER_HOST is {host}: stack tests need an engine with a socket on this machine"),
-    };
-    let about = path.metadata().with_context(|| format!("there is no socket {}", path.display()))?;
-    Ok(Socket { path: path.to_owned(), group: about.gid() })
+impl Docker {
+    /// The socket of the engine that docker talks to: that of `DOCKER_HOST`, else of the context in use (docker resolves both
+    /// in `docker context inspect`).
+    ///
+    /// # Errors
+    /// When docker talks to another machine, or there is no such socket on this one.
+    pub fn socket(&self) -> Result<Socket> {
+        let host = self.cmd(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).read()?;
+        let Some(path) = host.strip_prefix("unix://").map(PathBuf::from) else {
+            bail!("docker talks to an engine at {host}, which is no socket of this machine");
+        };
+        let about =
+            path.metadata().with_context(|| format!("docker talks to an engine at {}", path.display()))?;
+        if !about.file_type().is_socket() {
+            bail!("docker talks to an engine at {}, which is no socket", path.display());
+        }
+        Ok(Socket { path, group: about.gid() })
+    }
 }

@@ -137,6 +137,33 @@ pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
+/// Creates a folder that everyone may look into, whatever this process's umask is: containers run as nobody in particular.
+///
+/// # Errors
+/// Names the folder.
+pub fn create_public_dir(path: &Path) -> Result<()> {
+    create_dir(path)?;
+    let about = fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    if about.permissions().mode() & 0o755 == 0o755 {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot let others read {}", path.display()))
+}
+
+/// Removes a folder with all that is in it; its absence is fine.
+///
+/// # Errors
+/// Names the folder.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Another process holds the lock; its number where it left one.
 #[derive(Debug)]
 pub struct Held(String);
@@ -160,17 +187,7 @@ impl Lock {
     /// # Errors
     /// When another process holds it.
     pub fn take(path: &Path) -> Result<Lock> {
-        if let Some(dir) = path.parent() {
-            create_dir(dir)?;
-        }
-        let mut options = File::options();
-        let mut file = options
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
+        let mut file = Lock::open(path)?;
         match file.try_lock() {
             Ok(()) => {
                 // Only for the message below: the lock itself is the kernel's.
@@ -183,5 +200,24 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", path.display())),
         }
+    }
+
+    /// Takes the lock as soon as nobody holds it: for what is held for moments only.
+    ///
+    /// # Errors
+    /// When it cannot be opened or locked.
+    pub fn wait(path: &Path) -> Result<Lock> {
+        let file = Lock::open(path)?;
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Lock(file))
+    }
+
+    fn open(path: &Path) -> Result<File> {
+        if let Some(dir) = path.parent() {
+            create_dir(dir)?;
+        }
+        let mut options = File::options();
+        let options = options.create(true).truncate(false).read(true).write(true);
+        options.open(path).with_context(|| format!("cannot open {}", path.display()))
     }
 }

@@ -7,3 +7,4 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod terminal;
+mod words;

@@ -90,9 +90,14 @@ impl Repository {
         self.root.join("docker-compose.yml")
     }
 
-    /// The images of the last deployment; the Compose file mounts the folder.
+    /// What services are told about the deployment; the Compose file mounts it.
+    pub fn deployed(&self) -> PathBuf {
+        self.state("deployed")
+    }
+
+    /// The images of the last deployment.
     pub fn deployed_images(&self) -> PathBuf {
-        self.state("deployed/images.json")
+        self.deployed().join("images.json")
     }
 
     /// What a stack test said and left: its log, pictures of pages.
@@ -103,6 +108,11 @@ impl Repository {
     /// Throwaway stacks, a folder each: what the next run removes if its own could not.
     pub fn trials(&self) -> PathBuf {
         self.state("trials")
+    }
+
+    /// Held for the moments in which a throwaway stack's folder comes, goes, or is looked at by a stranger.
+    pub fn trials_lock(&self) -> PathBuf {
+        self.state("trials.lock")
     }
 
     /// Answers of original images that stand in for them, by edition and group of probes; committed.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -11,6 +12,8 @@ use duct::unix::HandleExt;
 use signal_hook::consts::SIGINT;
 
 use super::interrupt::Interrupt;
+pub use super::words::tail;
+use super::words::{describe, quote};
 
 /// How long a child may take to end after SIGINT before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,6 +36,7 @@ pub struct Cmd {
     env: Vec<(String, String)>,
     dir: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
+    apart: bool,
 }
 
 /// What a finished command left behind.
@@ -86,6 +90,7 @@ impl Runner {
             env: Vec::new(),
             dir: None,
             stdin: None,
+            apart: false,
         }
     }
 }
@@ -132,6 +137,14 @@ impl Cmd {
         self
     }
 
+    /// In a process group of its own: the terminal's Ctrl-C and hang-up, which go to all of this process's group, do not
+    /// end it. For what must be done to its end, such as removing things.
+    #[must_use]
+    pub fn apart(mut self) -> Cmd {
+        self.apart = true;
+        self
+    }
+
     /// The command line as a shell would take it.
     pub fn quoted(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
@@ -151,6 +164,16 @@ impl Cmd {
             ));
         }
         let started = Instant::now();
+        let output = if self.apart { self.output_apart() } else { self.output() }?;
+        self.log(started);
+        Ok(Output {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    fn output(&self) -> Result<std::process::Output, ProcessError> {
         let shell = xshell::Shell::new().map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
         if let Some(dir) = &self.dir {
             shell.change_dir(dir);
@@ -162,13 +185,15 @@ impl Cmd {
         if let Some(bytes) = &self.stdin {
             command = command.stdin(bytes);
         }
-        let output = command.output().map_err(|e| self.error(format!("cannot start: {e}"), "", false))?;
-        self.log(started);
-        Ok(Output {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        command.output().map_err(|e| self.error(format!("cannot start: {e}"), "", false))
+    }
+
+    /// xshell knows no process groups.
+    fn output_apart(&self) -> Result<std::process::Output, ProcessError> {
+        let expression = self.expression().stdout_capture().stderr_capture().unchecked();
+        // Who is in no foreground group must not read from the terminal.
+        let expression = if self.stdin.is_none() { expression.stdin_null() } else { expression };
+        expression.run().map_err(|e| self.start_error(&e))
     }
 
     /// Standard output of a command that must succeed, without the final line end.
@@ -258,6 +283,12 @@ impl Cmd {
         if let Some(dir) = &self.dir {
             expression = expression.dir(dir);
         }
+        if self.apart {
+            expression = expression.before_spawn(|command| {
+                command.process_group(0);
+                Ok(())
+            });
+        }
         match &self.stdin {
             Some(bytes) => expression.stdin_bytes(bytes.clone()),
             None => expression,
@@ -320,27 +351,6 @@ fn end_when_interrupted(handle: &duct::Handle, interrupt: &Interrupt) {
     }
 }
 
-fn describe(code: Option<i32>) -> String {
-    match code {
-        Some(code) => format!("failed with exit code {code}"),
-        None => "was ended by a signal".to_owned(),
-    }
-}
-
-/// The last `lines` lines that are not blank.
-pub fn tail(text: &str, lines: usize) -> String {
-    let kept: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    kept[kept.len().saturating_sub(lines)..].join("\n")
-}
-
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,6 +392,18 @@ mod tests {
         }
         assert_eq!(read(), "out\nerr\nend\n");
         std::fs::remove_file(&log).unwrap();
+    }
+
+    #[test]
+    fn what_runs_apart_is_in_no_group_of_this_process() {
+        // The fifth field of `stat` is the process group.
+        let group = Runner::default().cmd("sh").args(["-c", "cut -d ' ' -f 1,5 /proc/$$/stat"]);
+        let told = |cmd: &Cmd| {
+            let text = cmd.read().unwrap();
+            let (process, group) = text.split_once(' ').unwrap();
+            process == group
+        };
+        assert_eq!((told(&group), told(&group.clone().apart())), (false, true));
     }
 
     #[test]

@@ -216,6 +216,21 @@ pub fn docker(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// What the project's own run found and made of upstream images, for a checkout that builds on them.
+pub fn share_bases(folder: &Folder) {
+    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/xtask");
+    folder.write("target/xtask/keep", "");
+    for name in ["bases.json", "bootstrap/trixie/rootfs.tar"] {
+        let there = folder.0.join("target/xtask").join(name);
+        fs::create_dir_all(there.parent().unwrap()).unwrap();
+        if state.join(name).is_file() {
+            fs::hard_link(state.join(name), &there)
+                .or_else(|_| fs::copy(state.join(name), &there).map(drop))
+                .unwrap();
+        }
+    }
+}
+
 /// A repository of its own image names, which builds on what the project's own run found and made.
 pub struct Site {
     pub folder: Folder,
@@ -226,17 +241,7 @@ impl Site {
     pub fn new(test: &str) -> Site {
         let prefix = format!("xt-{test}-{}", std::process::id());
         let folder = repository(&prefix);
-        let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/xtask");
-        folder.write("target/xtask/keep", "");
-        for name in ["bases.json", "bootstrap/trixie/rootfs.tar"] {
-            let there = folder.0.join("target/xtask").join(name);
-            fs::create_dir_all(there.parent().unwrap()).unwrap();
-            if state.join(name).is_file() {
-                fs::hard_link(state.join(name), &there)
-                    .or_else(|_| fs::copy(state.join(name), &there).map(drop))
-                    .unwrap();
-            }
-        }
+        share_bases(&folder);
         Site { folder, prefix }
     }
 

@@ -52,6 +52,18 @@ impl Stack {
         command
     }
 
+    /// docker with what `command` is given.
+    pub fn docker(&self, args: &[&str]) -> Output {
+        let mut docker = Command::new("docker");
+        for (name, value) in self.command(&[]).get_envs() {
+            match value {
+                Some(value) => docker.env(name, value),
+                None => docker.env_remove(name),
+            };
+        }
+        docker.args(args).current_dir(&self.folder.0).output().unwrap()
+    }
+
     /// The container of a service, running or not.
     pub fn container(&self, service: &str) -> String {
         let project = format!("label=com.docker.compose.project={}", self.project);

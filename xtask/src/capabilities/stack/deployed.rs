@@ -1,17 +1,16 @@
 //! What was deployed, for services that show it: they have no engine to ask (DESIGN: "Services", control).
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::capabilities::comparison::bytes_of;
 use crate::capabilities::context::Context;
-use crate::docker::compose::Configured;
+use crate::docker::compose::Project;
 use crate::docker::images::Image;
 use crate::domain::bytes::Bytes;
 use crate::domain::manifest::Manifest;
 use crate::system::files;
+use crate::system::paths::Repository;
 
 /// The record, in the form that control reads.
 #[derive(Debug, Serialize)]
@@ -29,26 +28,40 @@ struct DeployedImage<'a> {
     variant: &'a str,
 }
 
-/// Writes down the images that the stack's services are about to run, with their unpacked bytes. One that is not here yet is
-/// left out.
+/// Makes the folder of the record, which the Compose file mounts: were it the engine that made it, it would be root's. What runs
+/// in containers reads it, whatever the umask here.
+///
+/// # Errors
+/// When it cannot be made or opened to others.
+pub fn prepare(repository: &Repository) -> Result<()> {
+    files::create_public_dir(&repository.deployed())
+}
+
+/// Writes down the images that the stack's containers run, with their unpacked bytes. To be called once they run, so that
+/// the record of a stack that did not rise is that of the one before.
 ///
 /// # Errors
 /// When docker cannot be asked, or the record not be written.
-pub fn write(
-    manifest: &Manifest,
-    configured: &BTreeMap<String, Configured>,
-    context: &Context,
-) -> Result<()> {
-    let of = |compose: &str| configured.get(compose).map(|service| service.image.clone());
-    let references: Vec<String> =
-        manifest.services.iter().filter_map(|service| of(&service.compose)).collect();
-    let there = context.docker.inspect(&references)?;
-    let found: Vec<(&str, &str, &Image)> = manifest
+pub fn write(manifest: &Manifest, project: &Project, context: &Context) -> Result<()> {
+    let containers = project.containers()?;
+    let running: Vec<(&str, String)> = manifest
         .services
         .iter()
         .filter_map(|service| {
-            let (reference, image) = there.get_key_value(&of(&service.compose)?)?;
-            Some((service.name.as_str(), reference.as_str(), image))
+            let container = containers.iter().find(|container| container.service == service.compose)?;
+            Some((service.name.as_str(), container.id.clone()))
+        })
+        .collect();
+    let ids: Vec<String> = running.iter().map(|(_, id)| id.clone()).collect();
+    let inspected = context.docker.inspect_containers(&ids)?;
+    let images: Vec<String> = inspected.iter().map(|container| container.image.clone()).collect();
+    let there = context.docker.inspect(&images)?;
+    // An image that was removed below its container has no size any more.
+    let found: Vec<(&str, &str, &Image)> = running
+        .iter()
+        .zip(&inspected)
+        .filter_map(|((service, _), container)| {
+            Some((*service, container.config.image.as_str(), there.get(&container.image)?))
         })
         .collect();
     let sizes = bytes_of(&found.iter().map(|(.., image)| *image).collect::<Vec<_>>(), context)?;

@@ -22,6 +22,14 @@ const SHOWN_LINES: u32 = 12;
 pub struct NotHealthy {
     services: Vec<(ServiceHealth, String)>,
     said: String,
+    port_is_taken: bool,
+}
+
+impl NotHealthy {
+    /// Whether a port that was to be published belongs to somebody else.
+    pub fn port_is_taken(&self) -> bool {
+        self.port_is_taken
+    }
 }
 
 impl fmt::Display for NotHealthy {
@@ -77,15 +85,18 @@ pub fn rise(
         let risen = risen.context("cannot bring the stack up")?;
         // Who ended it knows why it did not end well.
         let gave_up = verdict == Verdict::AllHealthy && !risen.done;
-        let said = if risen.done { String::new() } else { tail(&risen.said, 4) };
+        let said = if risen.done { String::new() } else { risen.said };
         let verdict = if gave_up { Verdict::GivenUp } else { verdict };
         Ok((now, (verdict, said)))
     })?;
     match verdict {
         (Verdict::AllHealthy, _) => Ok(now),
-        (verdict, said) => Err(not_healthy(project, now, verdict, said, deadline).into()),
+        (verdict, said) => Err(not_healthy(project, now, verdict, &said, deadline).into()),
     }
 }
+
+/// The words of the engine itself, and of whoever forwards ports for it.
+const PORT_IS_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
 
 /// Why watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,9 +174,10 @@ fn not_healthy(
     project: &Project,
     now: Vec<ServiceHealth>,
     verdict: Verdict,
-    said: String,
+    said: &str,
     deadline: Duration,
 ) -> NotHealthy {
+    let port_is_taken = PORT_IS_TAKEN.iter().any(|words| said.contains(words));
     let failed = now.into_iter().filter(|service| service.condition != Condition::Healthy);
     let with_log = |service: ServiceHealth| {
         let log = project.last_lines(&service.service, SHOWN_LINES).unwrap_or_else(|error| error.to_string());
@@ -176,7 +188,7 @@ fn not_healthy(
         Verdict::TooLate => format!("not all were healthy within {} s (--timeout)", deadline.as_secs()),
         // Ended from here, so that its own words are about that.
         Verdict::Lost => String::new(),
-        Verdict::AllHealthy | Verdict::GivenUp => said,
+        Verdict::AllHealthy | Verdict::GivenUp => tail(said, 4),
     };
-    NotHealthy { services, said }
+    NotHealthy { services, said, port_is_taken }
 }

@@ -98,13 +98,14 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"{"Id":"c","Image":"i","Config":{"User":"65532:65532","Cmd":["serve"],"Entrypoint":null,
-        "Healthcheck":{"Test":["CMD","check"]}},"HostConfig":{"ReadonlyRootfs":true,"Privileged":false,"CapAdd":null,
+        "Healthcheck":{"Test":["CMD","check"],"Interval":10000000000,"Retries":3}},"HostConfig":{"ReadonlyRootfs":true,"Privileged":false,"CapAdd":null,
         "CapDrop":["ALL"],"SecurityOpt":["no-new-privileges:true"]},
         "State":{"Status":"running","Health":{"Status":"healthy"}}}"#;
 
     fn image() -> StartedWith {
         serde_json::from_str(
-            r#"{"User":"65532:65532","Cmd":["serve"],"Healthcheck":{"Test":["CMD","check"]}}"#,
+            r#"{"User":"65532:65532","Cmd":["serve"],
+                "Healthcheck":{"Test":["CMD","check"],"Interval":10000000000,"Retries":3}}"#,
         )
         .unwrap()
     }
@@ -126,6 +127,10 @@ mod tests {
             ("\"serve\"", "\"sh\"", "it runs `sh`, its image says `serve`"),
             ("\"User\":\"65532:65532\"", "\"User\":\"0\"", "it was started as user `0`"),
             ("[\"CMD\",\"check\"]", "[\"NONE\"]", "its health check is not the image's"),
+            ("10000000000", "1000000000", "its health check is not the image's"),
+            ("\"Retries\":3", "\"Retries\":30", "its health check is not the image's"),
+            ("\"Retries\":3", "\"StartPeriod\":1,\"Retries\":3", "its health check is not the image's"),
+            ("\"Retries\":3", "\"Timeout\":1,\"Retries\":3", "its health check is not the image's"),
             ("\"Status\":\"healthy\"", "\"Status\":\"starting\"", "docker calls it starting"),
             ("\"ReadonlyRootfs\":true", "\"ReadonlyRootfs\":false", "its root file system can be written"),
             ("\"Privileged\":false", "\"Privileged\":true", "it is privileged"),

@@ -1,22 +1,25 @@
 //! Throwaway stacks: of any edition and variant, beside whatever else runs, always removed.
 
 pub mod confinement;
+mod folder;
 mod overrides;
+mod removal;
 pub mod run;
 pub mod stack_tests;
 pub mod whole;
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use self::folder::Folder;
+use self::overrides::Overrides;
 use super::context::Context;
 use super::manifest::RUN;
 use super::probes;
-use super::stack::{rise, secrets};
+use super::stack::rise::{self, NotHealthy};
+use super::stack::secrets;
 use crate::docker::Docker;
 use crate::docker::compose::Project;
 use crate::domain::edition::Edition;
@@ -24,16 +27,13 @@ use crate::domain::image_ref::{ImageRef, Tag};
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe::Known;
 use crate::domain::variant::Variant;
-use crate::system::files::{self, Lock};
+use crate::system::files;
+use crate::system::interrupt::Interrupted;
 use crate::system::ports;
 use crate::system::terminal::Terminal;
 
 /// The run's own word: in a stack of its own nothing else has it, and answers can be recorded.
 const WORD: &str = "zephyria";
-
-/// Between two looks at what a removal left, and how many there are.
-const PAUSE: Duration = Duration::from_millis(200);
-const TRIES: u32 = 20;
 
 /// Which images a throwaway stack runs.
 #[derive(Debug, Clone)]
@@ -59,9 +59,9 @@ pub struct Trial {
     project: Project,
     /// Plain secrets, and the run's own word.
     pub known: Known,
-    folder: PathBuf,
-    /// Tells the next run that this stack's owner is alive.
-    lock: Option<Lock>,
+    /// Tells the next run that this stack's owner is alive, until all of it is gone.
+    folder: Folder,
+    is_gone: bool,
     terminal: Terminal,
 }
 
@@ -69,7 +69,7 @@ impl Trial {
     /// Raises the stack of these services, and what they depend on, until all are healthy.
     ///
     /// # Errors
-    /// When an image is missing, or not all get healthy. Nothing stays behind.
+    /// When an image is missing, the Compose file reaches beyond its stack, or not all get healthy. Nothing stays behind.
     pub fn raise(
         manifest: &Manifest,
         services: &[&Service],
@@ -77,25 +77,24 @@ impl Trial {
         deadline: Duration,
         context: &Context,
     ) -> Result<Trial> {
-        sweep(context);
-        let name = format!("{}-test-{}", manifest.project, probes::word());
-        let folder = context.repository.trials().join(&name);
-        files::create_dir(&folder)?;
-        let lock = Lock::take(&folder.join("lock"))?;
-        let overriding = folder.join("override.yml");
-        let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
-        files::write_atomically(&overriding, overrides::file(&manifest.services, images, &ports).as_bytes())?;
+        removal::sweep(manifest, context);
+        if context.docker.runner.interrupt.is_set() {
+            return Err(Interrupted.into());
+        }
+        let name = format!("{}{}", removal::prefix(manifest), probes::word());
+        let folder = Folder::make(&name, &context.repository)?;
+        let all = manifest.services.iter().flat_map(|service| &service.secrets);
+        // Compose reads no file without the secrets of all its services; those that are not started keep these words.
         let project = Project::new(&context.docker, context.repository.root())
             .named(&name)
-            .files(vec![context.repository.compose_file(), overriding])
+            .files(vec![context.repository.compose_file()])
             .only(services.iter().map(|service| service.compose.clone()).collect());
+        let project = all.fold(project, |project, secret| project.variable(&secret.variable, "not-made-yet"));
+        let known = Known::from([(RUN.to_owned(), Value::from(WORD))]);
         // From here on everything that is made goes with this value.
         let terminal = context.terminal.clone();
-        let known = Known::from([(RUN.to_owned(), Value::from(WORD))]);
-        let mut trial = Trial { project, known, folder, lock: Some(lock), terminal };
-        trial.give_secrets(manifest, images, &context.docker)?;
-        let quiet = context.terminal.clone().quiet();
-        rise::rise(&trial.project, deadline, &context.docker.runner.interrupt, &quiet)?;
+        let mut trial = Trial { project, known, folder, is_gone: false, terminal };
+        trial.rise(manifest, images, deadline, context)?;
         Ok(trial)
     }
 
@@ -104,19 +103,55 @@ impl Trial {
         &self.project
     }
 
-    /// Compose reads no file without the secrets of all its services; those that are not started get words instead.
+    fn rise(
+        &mut self,
+        manifest: &Manifest,
+        images: &Images,
+        deadline: Duration,
+        context: &Context,
+    ) -> Result<()> {
+        let compose = context.repository.compose_file();
+        let configuration = self.project.configuration()?;
+        let record = self.folder.path().join("deployed");
+        files::create_public_dir(&record)?;
+        let name = self.folder.name();
+        let deployed = (context.repository.deployed(), record);
+        let overrides = Overrides {
+            manifest,
+            images,
+            name: &name,
+            marks: removal::marks(manifest, &context.repository),
+            deployed: (&deployed.0, &deployed.1),
+        };
+        let overriding = self.folder.path().join("override.yml");
+        let write = || -> Result<()> {
+            let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
+            files::write_atomically(&overriding, overrides.file(&configuration, &ports)?.as_bytes())
+        };
+        write()?;
+        self.project = self.project.clone().files(vec![compose, overriding.clone()]);
+        self.give_secrets(manifest, images, &context.docker)?;
+        let quiet = context.terminal.clone().quiet();
+        let rise = || rise::rise(&self.project, deadline, &context.docker.runner.interrupt, &quiet);
+        match rise() {
+            // Somebody took one of the ports after it had been looked at.
+            Err(error) if error.downcast_ref().is_some_and(NotHealthy::port_is_taken) => {
+                write()?;
+                rise().map(drop)
+            }
+            risen => risen.map(drop),
+        }
+    }
+
     fn give_secrets(&mut self, manifest: &Manifest, images: &Images, docker: &Docker) -> Result<()> {
-        let all = manifest.services.iter().flat_map(|service| &service.secrets);
-        let blind = all
-            .fold(self.project.clone(), |project, secret| project.variable(&secret.variable, "not-made-yet"));
-        let configured = blind.config()?;
+        let configured = self.project.config()?;
         refuse_missing(manifest, &configured.keys().cloned().collect::<Vec<_>>(), images, docker)?;
         let started = |service: &&Service| configured.contains_key(&service.compose);
         let wanted: Vec<_> =
             manifest.services.iter().filter(started).flat_map(|service| &service.secrets).collect();
         let image_of = |name: &str| configured.get(name).map(|service| service.image.clone());
         let made = secrets::make_all(manifest, |secret| wanted.contains(&secret), &image_of, docker)?;
-        let mut project = blind;
+        let mut project = self.project.clone();
         for made in made {
             project = project.variable(made.variable, made.entry);
             self.known.insert(made.plain, Value::from(made.secret));
@@ -128,17 +163,18 @@ impl Trial {
     /// Removes containers, networks, volumes and what was kept about them.
     ///
     /// # Errors
-    /// When docker fails; the next run tries again.
+    /// When docker fails, also a second time; the next run tries again.
     pub fn remove(mut self) -> Result<()> {
         self.removed()
     }
 
     fn removed(&mut self) -> Result<()> {
-        if self.lock.take().is_none() {
-            return Ok(());
+        if !self.is_gone {
+            removal::erase(&self.project)?;
+            self.folder.remove()?;
+            self.is_gone = true;
         }
-        down(&self.project)?;
-        fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
+        Ok(())
     }
 }
 
@@ -149,21 +185,6 @@ impl Drop for Trial {
                 .error(format!("a throwaway stack stays behind, the next run removes it: {error:#}"));
         }
     }
-}
-
-/// Removes all of a project. A Compose that was interrupted may have asked the engine for something that comes into being only
-/// after its removal: so it is looked again, until nothing came twice in a row.
-fn down(project: &Project) -> Result<()> {
-    let mut quiet = 0;
-    for _ in 0..TRIES {
-        project.down(true)?;
-        quiet = if project.leaves_anything()? { 0 } else { quiet + 1 };
-        if quiet == 2 {
-            return Ok(());
-        }
-        std::thread::sleep(PAUSE);
-    }
-    bail!("docker compose down left something of {} behind", project.name()?)
 }
 
 /// Images that are not here, all at once.
@@ -186,19 +207,4 @@ fn refuse_missing(manifest: &Manifest, started: &[String], images: &Images, dock
         images.variant,
         images.tag
     )
-}
-
-/// Removes what runs left behind that were killed. What cannot be removed is tried again by the next run.
-fn sweep(context: &Context) {
-    let Ok(folders) = fs::read_dir(context.repository.trials()) else { return };
-    for folder in folders.filter_map(|entry| Some(entry.ok()?.path())) {
-        let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { continue };
-        // Its owner is alive where the lock is held.
-        let Ok(_lock) = Lock::take(&folder.join("lock")) else { continue };
-        let project = Project::new(&context.docker, &folder).named(name);
-        match down(&project) {
-            Ok(()) => drop(fs::remove_dir_all(&folder)),
-            Err(error) => context.terminal.warn(format!("a former run's stack {name} stays: {error}")),
-        }
-    }
 }

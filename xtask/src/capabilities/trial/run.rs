@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{Images, Trial, confinement, stack_tests};
+use super::stack_tests::StackTests;
+use super::{Images, Trial, confinement};
 use crate::capabilities::context::Context;
 use crate::capabilities::parity::record::{Original, Record};
 use crate::capabilities::probes;
 use crate::capabilities::probes::run::{Done, Group};
 use crate::capabilities::sources;
+use crate::docker::socket::Socket;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe_report::{Outcome, Report};
+use crate::system::interrupt::Interrupted;
 
 /// What images came to.
 #[derive(Debug)]
@@ -26,8 +29,8 @@ pub struct Tried<'m> {
     parts: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Tries these services' images, and what they depend on; `with_stack_tests` also by the declared test programs, whose images
-/// are there. Nothing stays behind.
+/// Tries these services' images, and what they depend on; with a socket of the engine for them also by the declared test
+/// programs, whose images are there. Nothing stays behind.
 ///
 /// # Errors
 /// When the stack does not get healthy, or docker cannot be asked. Wrong answers are in the report.
@@ -36,7 +39,7 @@ pub fn run<'m>(
     services: &[&'m Service],
     images: &Images,
     deadline: Duration,
-    with_stack_tests: bool,
+    stack_tests: Option<&Socket>,
     context: &Context,
 ) -> Result<Tried<'m>> {
     let what = format!("{} images, edition {}", images.variant, images.edition);
@@ -47,11 +50,16 @@ pub fn run<'m>(
     let inquiry = probes::inquiry(manifest, services);
     let (mut report, done) = probes::ask(&inquiry, trial.project(), &trial.known, deadline, context, |_| {})?;
     report.outcomes.splice(0..0, confined);
-    if with_stack_tests {
-        report.outcomes.extend(stack_tests::run(manifest, &trial, context)?);
+    if let Some(socket) = stack_tests {
+        let run = StackTests { manifest, variant: images.variant, trial: &trial, socket, context };
+        report.outcomes.extend(run.all()?);
     }
     let parts = parts(manifest, &trial)?;
     trial.remove()?;
+    if context.docker.runner.interrupt.is_set() {
+        // What is removed meanwhile goes to its end first.
+        return Err(Interrupted.into());
+    }
     Ok(Tried { report, done, parts })
 }
 

@@ -9,8 +9,10 @@ use super::run::{self, Tried};
 use crate::capabilities::bases::Mode;
 use crate::capabilities::build::produce;
 use crate::capabilities::context::Context;
+use crate::capabilities::environment::Unfit;
 use crate::capabilities::parity::{Answers, record};
 use crate::capabilities::{probes, render};
+use crate::docker::socket::Socket;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
 use crate::domain::manifest::{Manifest, Service};
@@ -54,6 +56,7 @@ pub struct Wanted<'m> {
 /// # Errors
 /// When a stack does not get healthy, or a record of answers cannot be read or written. What did not pass is in the report.
 pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Result<TestReport> {
+    let socket = if wanted.stack_tests { Some(socket(context)?) } else { None };
     if wanted.stack_tests {
         produce::stack_tests(manifest, Mode::Auto, context)?;
     }
@@ -65,8 +68,7 @@ pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Resu
     let mut tried = Vec::new();
     for variant in variants {
         let images = Images { edition: wanted.edition, variant, tag: wanted.tag.clone() };
-        let one =
-            run::run(manifest, &wanted.services, &images, wanted.deadline, wanted.stack_tests, context)?;
+        let one = run::run(manifest, &wanted.services, &images, wanted.deadline, socket.as_ref(), context)?;
         tried.push((variant, one));
     }
     let parity = wanted.parity.map(|originals| compare(originals, &tried, manifest, wanted, context));
@@ -84,6 +86,15 @@ pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Resu
 /// When it cannot be written.
 pub fn keep(report: &TestReport, context: &Context) -> Result<()> {
     files::write_atomically(&context.repository.test_record(), render::probes::json(report)?.as_bytes())
+}
+
+/// Asked for before anything is built or raised.
+fn socket(context: &Context) -> Result<Socket> {
+    context.docker.socket().map_err(|error| {
+        let remedy = "stack tests stop services and start them through a socket of this machine: choose such an engine with \
+                      DOCKER_HOST or `docker context use`, or leave out --stack-tests";
+        Unfit::new(format!("{error:#}"), remedy).into()
+    })
 }
 
 fn compare(
