@@ -66,6 +66,18 @@ impl Trust {
         Trust { bundle, proxies: PROXY_VARIABLES.into_iter().filter(|name| is_set(name)).collect() }
     }
 
+    /// One line of each certificate that builds get and the distribution did not bring, from its middle, where no two are
+    /// alike: whoever finds it in a file has found the certificate.
+    pub fn own_certificates(&self) -> Vec<String> {
+        let beyond = self.bundle.iter().flat_map(|bundle| beyond(bundle, Path::new(DISTRIBUTED)));
+        // 64 characters a line, as RFC 7468 has it and every tool writes.
+        let line = |body: String| {
+            let lines: Vec<&[u8]> = body.as_bytes().chunks_exact(64).collect();
+            lines.get(lines.len() / 2).and_then(|line| str::from_utf8(line).ok()).map(str::to_owned)
+        };
+        beyond.filter_map(line).collect()
+    }
+
     /// The secrets that every target gets.
     pub fn secrets(&self) -> Vec<String> {
         self.bundle.iter().map(|path| format!("id={SECRET},src={}", path.display())).collect()
@@ -84,17 +96,26 @@ impl Trust {
 
 /// Whether a bundle holds a certificate that the distribution did not bring. Unknown counts as no.
 fn has_more_than(bundle: &Path, distributed: &Path) -> bool {
+    !beyond(bundle, distributed).is_empty()
+}
+
+/// The certificates of a bundle that the distribution did not bring, as [`certificates`] has them; none where that cannot be
+/// told.
+fn beyond(bundle: &Path, distributed: &Path) -> Vec<String> {
     let Ok(text) = files::read(bundle) else {
-        return false;
+        return Vec::new();
     };
     let Ok(entries) = std::fs::read_dir(distributed) else {
-        return false;
+        return Vec::new();
     };
     let known: BTreeSet<String> = entries
         .filter_map(|entry| files::read(&entry.ok()?.path()).ok())
         .flat_map(|text| certificates(&text))
         .collect();
-    !known.is_empty() && certificates(&text).iter().any(|certificate| !known.contains(certificate))
+    if known.is_empty() {
+        return Vec::new();
+    }
+    certificates(&text).into_iter().filter(|certificate| !known.contains(certificate)).collect()
 }
 
 /// The base64 bodies of the certificates in a PEM text (RFC 7468), without white space.

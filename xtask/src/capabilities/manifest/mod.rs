@@ -6,5 +6,6 @@ mod json;
 mod load;
 mod probes;
 
+pub(in crate::capabilities) use fields::{Fields, Notes};
 pub use load::{Faults, load, parse};
 pub use probes::RUN;
