@@ -104,14 +104,63 @@ impl Kind {
 pub struct Finding {
     /// What it is about.
     pub kind: Kind,
-    /// `SERVICE EDITION`, or a file.
-    pub about: String,
+    /// Of which images; none where it is about a file of the repository.
+    pub images: Vec<Subject>,
     /// What is so.
     pub what: String,
     /// What to do.
     pub remedy: String,
     /// Where in the repository, as far as there is a place.
     pub place: Option<Place>,
+}
+
+/// An image that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Subject {
+    /// The service.
+    pub service: String,
+    /// The edition; a row of the lock may name one that is none.
+    pub edition: String,
+}
+
+impl Subject {
+    /// An image by its service and edition.
+    pub fn new(service: impl Into<String>, edition: impl ToString) -> Subject {
+        Subject { service: service.into(), edition: edition.to_string() }
+    }
+}
+
+impl Finding {
+    /// Which images it is about, or which file: `api, nlg (simple, community); hybrid (simple)`.
+    pub fn about(&self) -> String {
+        if self.images.is_empty() {
+            return self
+                .place
+                .as_ref()
+                .map_or_else(|| "the repository".to_owned(), |place| place.file.clone());
+        }
+        // Services that have it in the same editions stand together, in the order in which they were found.
+        let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+        let mut seen: Vec<&str> = Vec::new();
+        for Subject { service, .. } in &self.images {
+            if seen.contains(&service.as_str()) {
+                continue;
+            }
+            seen.push(service);
+            let of_it = self.images.iter().filter(|subject| subject.service == *service);
+            let editions: Vec<&str> = of_it.map(|subject| subject.edition.as_str()).collect();
+            match groups.iter_mut().find(|(_, other)| *other == editions) {
+                Some((services, _)) => services.push(service),
+                None => groups.push((vec![service], editions)),
+            }
+        }
+        let told = |(services, editions): &(Vec<&str>, Vec<&str>)| {
+            let every = editions.len() == Edition::ALL.len();
+            let editions = if every { "every edition".to_owned() } else { editions.join(", ") };
+            format!("{} ({editions})", services.join(", "))
+        };
+        groups.iter().map(told).collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// A line of a file.
@@ -121,4 +170,26 @@ pub struct Place {
     pub file: String,
     /// From 1.
     pub line: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_named_as_a_person_would() {
+        let about = |images: &[(&str, &str)]| {
+            let images = images.iter().map(|(service, edition)| Subject::new(*service, edition)).collect();
+            Finding { kind: Kind::Pruned, images, what: String::new(), remedy: String::new(), place: None }
+                .about()
+        };
+        let all = |service| ["simple", "community", "enterprise"].map(|edition| (service, edition));
+        assert_eq!(about(&[("api", "simple")]), "api (simple)");
+        assert_eq!(about(&[all("api"), all("nlg")].concat()), "api, nlg (every edition)");
+        assert_eq!(
+            about(&[("api", "simple"), ("hybrid", "community"), ("nlg", "simple"), ("hybrid", "enterprise")]),
+            "api, nlg (simple); hybrid (community, enterprise)"
+        );
+        assert_eq!(about(&[]), "the repository");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::lock::{Change, Key, Lock};
 use crate::domain::baseline::{Drift, Weights};
-use crate::domain::check::{Finding, Kind, Row};
+use crate::domain::check::{Finding, Kind, Place, Row, Subject};
 use crate::domain::edition::Edition;
 use crate::domain::manifest::Manifest;
 
@@ -25,21 +25,24 @@ pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest) -> Judged {
     for row in rows.iter_mut() {
         let Some(measured) = &row.measured else { continue };
         let key = Key::of(&row.service, row.edition, &measured.platform);
-        let about = format!("{} {}", row.service, row.edition);
+        let subject = Subject::new(&row.service, row.edition);
         let accept = format!(
             "if it is meant: cargo xtask check {} --edition {} --accept --reason \"…\"",
             row.service, row.edition
         );
         let finding = |what: String, remedy: String| Finding {
             kind: Kind::Baseline,
-            about: about.clone(),
+            images: vec![subject.clone()],
             what,
             remedy,
             place: Some(lock.place(&key)),
         };
         let Some(accepted) = lock.rows.get(&key) else {
             let what = format!("there is no baseline for {}", measured.platform);
-            judged.breaches.push(finding(what, accept));
+            let remedy = "cargo xtask check SERVICE --edition EDITION --accept --reason \"…\"".to_owned();
+            // At the top of the file, so that many are told as one.
+            let place = Place { line: 1, ..lock.place(&key) };
+            judged.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
             judged.new.insert(key, Some(measured.weights));
             continue;
         };
@@ -76,7 +79,7 @@ pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest) -> Judged {
     for key in lock.rows.keys().filter(|key| !belongs(key, manifest)) {
         judged.breaches.push(Finding {
             kind: Kind::Baseline,
-            about: format!("{} {}", key.service, key.edition),
+            images: vec![Subject::new(&key.service, &key.edition)],
             what: "the baseline belongs to nothing: no such service or edition is declared".to_owned(),
             remedy: "declare it, or remove the row: cargo xtask check --accept --reason \"…\"".to_owned(),
             place: Some(lock.place(key)),

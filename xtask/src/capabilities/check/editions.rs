@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::capabilities::contents::Inside;
 use crate::docker::images::Image;
 use crate::domain::build_args::{Use, used};
-use crate::domain::check::{Finding, Kind, Place};
+use crate::domain::check::{Finding, Kind, Place, Subject};
 use crate::domain::contents::owner::OwnerKind;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::{Manifest, Service};
@@ -49,7 +49,7 @@ pub fn dockerfiles(
 fn argument_of(service: &Service, file: &str, argument: &str, found: &Use) -> Vec<Finding> {
     let finding = |line: usize, what: String, remedy: String| Finding {
         kind: Kind::Edition,
-        about: file.to_owned(),
+        images: Vec::new(),
         what,
         remedy,
         place: Some(Place { file: file.to_owned(), line }),
@@ -92,7 +92,7 @@ fn unread_anywhere(manifest: &Manifest, repository: &Repository) -> Result<Vec<F
     Ok(unread
         .map(|argument| Finding {
             kind: Kind::Edition,
-            about: "Dockerfiles".to_owned(),
+            images: Vec::new(),
             what: format!("the build argument {argument} is read by no optimized Dockerfile"),
             remedy: format!("use ${argument} in the images that depend on it"),
             place: None,
@@ -178,7 +178,7 @@ fn is_same(one: &Image, other: &Image) -> bool {
 fn finding(service: &Service, edition: Edition, what: String, remedy: &str) -> Finding {
     Finding {
         kind: Kind::Edition,
-        about: format!("{} {edition}", service.name),
+        images: vec![Subject::new(&service.name, edition)],
         what,
         remedy: remedy.replace("NAME", &service.name),
         place: None,

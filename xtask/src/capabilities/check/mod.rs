@@ -18,7 +18,7 @@ use super::context::Context;
 use crate::docker::images::Image;
 use crate::domain::baseline::Weights;
 use crate::domain::bytes::Bytes;
-use crate::domain::check::{Finding, Kind, Measured, Place, Report, Row};
+use crate::domain::check::{Finding, Kind, Measured, Place, Report, Row, Subject};
 use crate::domain::comparison::Verdict;
 use crate::domain::contents::Layer;
 use crate::domain::edition::Edition;
@@ -137,8 +137,9 @@ fn survey(manifest: &Manifest, wanted: &Wanted<'_>, scanner: &Scanner, context: 
     }
     let mut turn = whose.iter();
     let seen = contents::look(&asked, scanner, manifest, context, &mut |inside| {
-        let about = turn.next().map(|(service, edition)| format!("{service} {edition}")).unwrap_or_default();
-        seen(inside, &about, scanner)
+        let about: Vec<Subject> =
+            turn.next().map(|(service, edition)| Subject::new(*service, edition)).into_iter().collect();
+        seen(inside, about, scanner)
     })?;
     let seen: BTreeMap<(&str, Edition), Seen> = whose.into_iter().zip(seen).collect();
     let mut survey = Survey { rows: Vec::new(), breaches: Vec::new(), notes: Vec::new() };
@@ -176,11 +177,11 @@ fn is_looked_at(service: &Service, edition: Edition, editions: &[Edition]) -> bo
     editions.contains(&edition) || (edition == Edition::Simple && editions.iter().any(adds))
 }
 
-fn seen(inside: &Inside<'_>, about: &str, scanner: &Scanner) -> Seen {
+fn seen(inside: &Inside<'_>, about: Vec<Subject>, scanner: &Scanner) -> Seen {
     let contents = &inside.contents;
     let finding = |kind, what: String, remedy: &str, layer: Option<usize>| Finding {
         kind,
-        about: about.to_owned(),
+        images: about.clone(),
         what,
         remedy: remedy.to_owned(),
         place: layer.and_then(|layer| place(inside, layer)),
@@ -252,7 +253,7 @@ fn row(service: &Service, edition: Edition, image: String, seen: Option<&Seen>) 
 fn promises(service: &Service, row: &Row, survey: &mut Survey) {
     let finding = |kind, what: String, remedy: String| Finding {
         kind,
-        about: format!("{} {}", row.service, row.edition),
+        images: vec![Subject::new(&row.service, row.edition)],
         what,
         remedy,
         place: None,
@@ -291,7 +292,7 @@ fn merged(findings: Vec<Finding>) -> Vec<Finding> {
                 == (finding.kind, &finding.what, &finding.remedy, &finding.place)
         };
         match merged.iter_mut().find(is_same) {
-            Some(other) => other.about = format!("{}, {}", other.about, finding.about),
+            Some(other) => other.images.extend(finding.images),
             None => merged.push(finding),
         }
     }
@@ -316,12 +317,12 @@ mod tests {
     fn a_fault_of_many_images_is_one() {
         let finding = |about: &str, what: &str| Finding {
             kind: Kind::Pruned,
-            about: about.into(),
+            images: vec![Subject::new(about, Edition::Simple)],
             what: what.into(),
             remedy: "r".into(),
             place: None,
         };
         let found = merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
-        assert_eq!(found, [finding("a, b", "x"), finding("a", "y")]);
+        assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);
     }
 }

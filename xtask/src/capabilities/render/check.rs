@@ -14,7 +14,7 @@ pub fn text(report: &Report) -> String {
     for (title, findings) in parts(report) {
         writeln!(out, "\n{title}").ok();
         for finding in findings {
-            writeln!(out, "  {} · {}: {}", finding.kind.words(), finding.about, finding.what).ok();
+            writeln!(out, "  {} · {}: {}", finding.kind.words(), finding.about(), finding.what).ok();
             if let Some(place) = &finding.place {
                 writeln!(out, "      at:     {}:{}", place.file, place.line).ok();
             }
@@ -37,7 +37,7 @@ pub fn markdown(report: &Report) -> String {
                 .map(|place| format!(" (`{}:{}`)", place.file, place.line))
                 .unwrap_or_default();
             let (what, remedy) = (escaped(&finding.what), escaped(&finding.remedy));
-            writeln!(out, "- **{}** {}: {what}{place}  ", finding.kind.words(), finding.about).ok();
+            writeln!(out, "- **{}** {}: {what}{place}  ", finding.kind.words(), finding.about()).ok();
             writeln!(out, "  {remedy}").ok();
         }
     }
@@ -55,7 +55,7 @@ pub fn json(report: &Report) -> serde_json::Result<String> {
 /// A workflow command of GitHub's for each breach ("Workflow commands for GitHub Actions", "Setting an error message").
 pub fn annotations(report: &Report) -> Vec<String> {
     let one = |finding: &Finding| {
-        let title = property(&format!("{}: {}", finding.kind.words(), finding.about));
+        let title = property(&format!("{}: {}", finding.kind.words(), finding.about()));
         let place = finding.place.as_ref();
         let place = place
             .map(|place| format!("file={},line={},", property(&place.file), place.line))
@@ -92,9 +92,9 @@ fn table(report: &Report) -> Table {
         ("target", Align::Right),
         ("goal", Align::Right),
         ("own", Align::Right),
-        ("", Align::Right),
+        ("drift", Align::Right),
         ("base", Align::Right),
-        ("", Align::Right),
+        ("drift", Align::Right),
         ("verdict", Align::Left),
     ]);
     report.images.iter().for_each(|row| table.row(cells(row)));
@@ -166,13 +166,13 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::check::{Kind, Place};
+    use crate::domain::check::{Kind, Place, Subject};
 
     #[test]
     fn an_annotation_stands_at_its_line_and_holds_no_separator() {
         let finding = |place| Finding {
             kind: Kind::Baseline,
-            about: "api simple, nlg simple".into(),
+            images: vec![Subject::new("api", "simple"), Subject::new("nlg", "simple")],
             what: "grew by 5%".into(),
             remedy: "a: b".into(),
             place,
@@ -190,8 +190,8 @@ mod tests {
         assert_eq!(
             annotations(&report),
             [
-                "::error file=xtask/sizes.lock.toml,line=7,title=baseline%3A api simple%2C nlg simple::grew by 5%25%0Aa: b",
-                "::error title=baseline%3A api simple%2C nlg simple::grew by 5%25%0Aa: b"
+                "::error file=xtask/sizes.lock.toml,line=7,title=baseline%3A api%2C nlg (simple)::grew by 5%25%0Aa: b",
+                "::error title=baseline%3A api%2C nlg (simple)::grew by 5%25%0Aa: b"
             ]
         );
     }
