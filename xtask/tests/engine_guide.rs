@@ -235,7 +235,7 @@ fn registry_push(block: &str) {
 fn told_by(registry: &Registry, path: &str) -> Value {
     let request =
         Request { method: Method::Get, path: path.to_owned(), headers: BTreeMap::new(), body: Body::Empty };
-    let answer = Client::new(Duration::from_secs(30)).send(&registry.address(), &request).unwrap();
+    let answer = Client::new().send(&registry.address(), &request, Duration::from_secs(30)).unwrap();
     assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     serde_json::from_str(&answer.body).unwrap()
 }
