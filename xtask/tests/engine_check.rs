@@ -66,7 +66,7 @@ fn an_edition_that_is_not_read_turns_red() {
     let (green, text) = checked(&site, "all", &[]);
     assert!(!green && text.contains("ARG EDITION is read by nothing that follows it"), "{text}");
     assert!(
-        text.contains("alpha (community): its image differs from simple's in nothing but labels"),
+        text.contains("alpha (community, enterprise): its image differs from simple's in nothing but labels"),
         "{text}"
     );
 }

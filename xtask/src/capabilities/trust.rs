@@ -69,7 +69,11 @@ impl Trust {
     /// One line of each certificate that builds get and the distribution did not bring, from its middle, where no two are
     /// alike: whoever finds it in a file has found the certificate.
     pub fn own_certificates(&self) -> Vec<String> {
-        let beyond = self.bundle.iter().flat_map(|bundle| beyond(bundle, Path::new(DISTRIBUTED)));
+        self.certificates_beyond(Path::new(DISTRIBUTED))
+    }
+
+    fn certificates_beyond(&self, distributed: &Path) -> Vec<String> {
+        let beyond = self.bundle.iter().flat_map(|bundle| beyond(bundle, distributed));
         // 64 characters a line, as RFC 7468 has it and every tool writes.
         let line = |body: String| {
             let lines: Vec<&[u8]> = body.as_bytes().chunks_exact(64).collect();
@@ -172,6 +176,18 @@ mod tests {
         std::fs::write(&own, pem("OURS")).unwrap();
         let trust = Trust::from_machine(Some(&own), &[&bundle], &folder.0.join("mozilla"), |_| false);
         assert_eq!(trust.bundle, Some(own));
+    }
+
+    #[test]
+    fn a_line_tells_each_certificate_that_is_ours() {
+        let folder = Folder::new("lines");
+        let (bundle, line) = (folder.0.join("own.crt"), |c: &str| c.repeat(64));
+        let ours = [line("O"), line("U"), "RS".to_owned()].join("\n");
+        std::fs::write(&bundle, pem("AAAABBBB") + &pem(&ours)).unwrap();
+        let trust = Trust { bundle: Some(bundle), proxies: Vec::new() };
+        assert_eq!(trust.certificates_beyond(&folder.0.join("mozilla")), [line("U")]);
+        // Where nobody can tell whose they are, none counts as ours.
+        assert!(trust.certificates_beyond(Path::new("/nowhere")).is_empty());
     }
 
     #[test]

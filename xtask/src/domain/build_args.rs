@@ -18,14 +18,16 @@ impl Use {
     }
 }
 
+/// The ARG in whose scope the reader stands, by its line, and whether it was read.
+type Scope = Option<(usize, bool)>;
+
 /// Looks for `$NAME` and `${NAME…}` after `ARG NAME`. An argument that stands before the first FROM is seen by FROM lines
 /// alone; any other by what follows it in its stage, here-documents included.
 pub fn used(text: &str, name: &str) -> Use {
     let lines: Vec<&str> = text.lines().collect();
     let starts = instructions(text);
     let mut found = Use::default();
-    // The ARG in whose scope the reader stands, and whether it was read.
-    let (mut global, mut local): (Option<(usize, bool)>, Option<(usize, bool)>) = (None, None);
+    let (mut global, mut local): (Scope, Scope) = (None, None);
     let mut stages = 0;
     for (index, (line, instruction)) in starts.iter().enumerate() {
         let (keyword, rest) = instruction.trim().split_once(char::is_whitespace).unwrap_or((instruction, ""));
@@ -54,7 +56,7 @@ pub fn used(text: &str, name: &str) -> Use {
 }
 
 impl Use {
-    fn note(&mut self, scope: Option<(usize, bool)>) {
+    fn note(&mut self, scope: Scope) {
         match scope {
             Some((line, true)) => self.read.push(line),
             Some((line, false)) => self.unread.push(line),

@@ -36,7 +36,7 @@ pub struct Upgrade {
     pub layers: usize,
     /// Their packed bytes.
     pub moved: Bytes,
-    /// Services of which there is no image under that tag: the host pulls all of theirs.
+    /// Services of which there is no image under that tag: the host pulls all of theirs that no other image shares.
     pub missing: Vec<String>,
 }
 

@@ -148,11 +148,12 @@ pub fn differ_as_declared(
     found
 }
 
-/// Editions that are declared to differ and whose images are the same but for their labels.
-pub fn the_same(service: &Service, images: &BTreeMap<Edition, &Image>) -> Vec<Finding> {
+/// Editions of those wanted that are declared to differ from a smaller one, and whose image is the same but for its labels.
+pub fn the_same(service: &Service, images: &BTreeMap<Edition, &Image>, wanted: &[Edition]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, (smaller, one)) in images.iter().enumerate() {
-        for (larger, other) in images.iter().skip(index + 1) {
+        let above = images.iter().skip(index + 1).filter(|(larger, _)| wanted.contains(larger));
+        for (larger, other) in above {
             let of = &service.editions;
             let differ = of.packages(*smaller) != of.packages(*larger)
                 || of.capabilities(*smaller) != of.capabilities(*larger)

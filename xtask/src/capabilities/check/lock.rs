@@ -177,7 +177,10 @@ impl Lock {
     pub fn with(&self, changes: &BTreeMap<Key, Change>) -> String {
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
         let mut fresh: BTreeMap<&str, String> = BTreeMap::new();
-        for (key, change) in changes {
+        // Editions from the smallest on, as everywhere.
+        let mut ordered: Vec<(&Key, &Change)> = changes.iter().collect();
+        ordered.sort_by_key(|(key, _)| (&key.service, key.edition.parse::<Edition>().ok(), &key.platform));
+        for (key, change) in ordered {
             match (change, self.rows.get(key)) {
                 (Change::Set { .. }, Some(row)) => edits.push((row.value.clone(), written(change))),
                 (Change::Set { .. }, None) => {

@@ -2,6 +2,7 @@
 //! secrets, and who an image runs as. Everything is looked at first; then everything that is wrong is told at once.
 
 mod baselines;
+mod commands;
 mod editions;
 mod linkage;
 mod lock;
@@ -165,8 +166,7 @@ fn survey(manifest: &Manifest, wanted: &Wanted<'_>, scanner: &Scanner, context: 
     for service in &wanted.services {
         let image = |edition: Edition| Some((edition, there.get(&reference(service, edition))?));
         let images: BTreeMap<Edition, &Image> = Edition::ALL.into_iter().filter_map(image).collect();
-        let found = editions::the_same(service, &images);
-        survey.breaches.extend(found);
+        survey.breaches.extend(editions::the_same(service, &images, &wanted.editions));
     }
     Ok(survey)
 }

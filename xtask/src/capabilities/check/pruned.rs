@@ -8,15 +8,6 @@ use crate::capabilities::contents::tree::Tree;
 use crate::capabilities::contents::{Inside, MOST_LOOKED_AT};
 use crate::docker::images::Config;
 
-/// Where Docker looks for a program when the image says nothing of it.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What a shell does by itself, or what says nothing of the program that follows.
-const SHELLS_OWN: [&str; 20] = [
-    "[", "[[", ":", "cd", "echo", "eval", "exec", "exit", "export", "false", "if", "printf", "read", "set",
-    "test", "trap", "true", "umask", "unset", "while",
-];
-
 /// Something that was found, with the file that it is about where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {
@@ -31,7 +22,7 @@ pub struct Lack {
 }
 
 impl Lack {
-    fn new(path: Option<&str>, what: String, remedy: &'static str) -> Lack {
+    pub(super) fn new(path: Option<&str>, what: String, remedy: &'static str) -> Lack {
         Lack { what, remedy, path: path.map(str::to_owned), may_be_meant: false }
     }
 
@@ -49,7 +40,7 @@ pub fn lacks(inside: &Inside<'_>) -> Vec<Lack> {
     let (tree, notes) = (&inside.tree, &inside.notes);
     let mut found = libraries(tree, notes, &env, &image.architecture);
     found.extend(extensions(tree, &image.architecture));
-    found.extend(commands(tree, notes, config));
+    found.extend(super::commands::lacks(tree, notes, config));
     found.extend(licences(tree, notes));
     found
 }
@@ -141,69 +132,6 @@ fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<Lack> {
     found
 }
 
-/// The programs that the image itself says will be run.
-fn commands(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<Lack> {
-    let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let starts = [words(&config.entrypoint), words(&config.cmd)].into_iter().find(|words| !words.is_empty());
-    let mut wanted = vec![("the command", starts.unwrap_or_default())];
-    if let Some(test) = config.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
-        let rest = || test.iter().skip(1).cloned();
-        match test.first().map(String::as_str) {
-            Some("CMD") => wanted.push(("HEALTHCHECK", rest().collect())),
-            Some("CMD-SHELL") => {
-                let shell = config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-                wanted.push(("HEALTHCHECK", shell.into_iter().chain(rest()).collect()));
-            }
-            _ => {}
-        }
-    }
-    wanted.iter().flat_map(|(what, words)| command(tree, notes, config, what, words)).collect()
-}
-
-fn command(tree: &Tree<'_>, notes: &[&Note], config: &Config, what: &str, words: &[String]) -> Vec<Lack> {
-    let remedy = "copy the program in, or name one that is there";
-    let Some(program) = words.first() else { return Vec::new() };
-    let Some(path) = find(tree, config, program) else {
-        return vec![Lack::new(None, format!("{what} runs `{program}`, which is not in the image"), remedy)];
-    };
-    let script = notes.iter().find_map(|note| match &note.says {
-        Says::Script(interpreter) if note.path == path => Some(interpreter),
-        _ => None,
-    });
-    if let Some(interpreter) = script.filter(|interpreter| find(tree, config, interpreter).is_none()) {
-        let what = format!("{what} runs /{path}, a script for `{interpreter}`, which is not in the image");
-        return vec![Lack::new(Some(&path), what, remedy)];
-    }
-    // `sh -c "curl …"`: what the shell is to run.
-    let is_shell = words.get(1).is_some_and(|word| word == "-c");
-    let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-".contains(c));
-    let inner =
-        words.get(2).filter(|_| is_shell).and_then(|line| line.split_whitespace().next()).filter(plain);
-    match inner.filter(|word| !SHELLS_OWN.contains(word)) {
-        Some(inner) if find(tree, config, inner).is_none() => {
-            vec![Lack::new(None, format!("{what} runs `{inner}`, which is not in the image"), remedy)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The executable file that a word leads to, as execvp(3) looks for it.
-fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
-    let file = |path: &str| {
-        let real = tree.real(&format!("{path}/."));
-        let entry = tree.entry(tree.file_at(&real)?);
-        (matches!(entry.kind, Kind::File { .. }) && entry.mode & 0o111 != 0).then_some(real)
-    };
-    if program.starts_with('/') {
-        return file(program);
-    }
-    if program.contains('/') {
-        return file(&format!("{}/{program}", config.working_dir));
-    }
-    let path = config.env.iter().flatten().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
-    path.split(':').find_map(|folder| file(&format!("{folder}/{program}")))
-}
-
 /// Licences of packages that are installed (Debian Policy, 12.5; PEP 639).
 fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
     let remedy = "keep the file: whoever hands the image on must hand the licence on too";
@@ -242,7 +170,6 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
 mod tests {
     use super::*;
     use crate::capabilities::contents::facts::{Entry, LayerFacts, Package};
-    use crate::docker::images::Healthcheck;
 
     fn file(path: &str, mode: u32) -> Entry {
         Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
@@ -254,49 +181,6 @@ mod tests {
 
     fn whats(lacks: Vec<Lack>) -> Vec<String> {
         lacks.into_iter().map(|lack| lack.what).collect()
-    }
-
-    fn words(text: &[&str]) -> Option<Vec<String>> {
-        Some(text.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn commands_are_found_as_a_container_finds_them() {
-        let script = Note { path: "app/run".into(), says: Says::Script("/bin/bash".into()) };
-        let layer = LayerFacts {
-            entries: vec![
-                link("bin", "usr/bin"),
-                file("usr/bin/python3.13", 0o755),
-                link("usr/bin/python", "python3.13"),
-                file("usr/bin/sh", 0o755),
-                file("usr/bin/data", 0o644),
-                file("app/run", 0o755),
-            ],
-            notes: Vec::new(),
-        };
-        let tree = Tree::of(&[&layer]);
-        let of = |cmd: &[&str], test: &[&str]| {
-            let config = Config {
-                cmd: words(cmd),
-                working_dir: "/app".into(),
-                healthcheck: Some(Healthcheck { test: words(test) }),
-                ..Config::default()
-            };
-            whats(commands(&tree, &[&script], &config))
-        };
-        assert_eq!(of(&["python", "-m", "x"], &["CMD", "/bin/python3.13"]), [""; 0]);
-        assert_eq!(of(&["python2"], &["NONE"]), ["the command runs `python2`, which is not in the image"]);
-        assert_eq!(
-            of(&["data"], &[]),
-            ["the command runs `data`, which is not in the image"],
-            "not executable"
-        );
-        assert_eq!(of(&["sh"], &["CMD-SHELL", "curl -f http://x || exit 1"]).len(), 1);
-        assert_eq!(of(&["/bin/sh", "-c", "exec x"], &["CMD-SHELL", "test -e /x"]), [""; 0]);
-        assert_eq!(
-            of(&["./run"], &[]),
-            ["the command runs /app/run, a script for `/bin/bash`, which is not in the image"]
-        );
     }
 
     #[test]

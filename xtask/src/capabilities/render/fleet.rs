@@ -54,10 +54,7 @@ fn sentences(fleet: &Fleet) -> Vec<String> {
             since.from, since.moved, since.layers
         ));
         if !since.missing.is_empty() {
-            lines.push(format!(
-                "Not built under that tag, so all theirs counts: {}.",
-                since.missing.join(", ")
-            ));
+            lines.push(format!("Not built under that tag: {}.", since.missing.join(", ")));
         }
     }
     if !fleet.missing.is_empty() {
@@ -103,7 +100,7 @@ mod tests {
             "nlg                        –         30",
             "pulls 71MB in 5 layers",
             "tag 1.0 pulls 2MB in 1 layers",
-            "all theirs counts: api",
+            "Not built under that tag: api.",
         ] {
             assert!(told.contains(part), "{part} is not in\n{told}");
         }
