@@ -19,3 +19,5 @@ rm -rf sklearn/datasets/data sklearn/datasets/descr sklearn/datasets/images nump
     numpy/typing/mypy_plugin.pyc numpy/_core/_simd.*.so
 find . -name '_*tests.*.so' -delete
 find . -path ./numpy.libs -prune -o \( -name '_test*.so' -o -name '_ctest*.so' -o -name '_cytest*.so' \) -exec rm {} +
+# Symbols that only debuggers read. What auditwheel has laid beside (*.libs) stays as it is: its segments are aligned by hand.
+find . -path './*.libs' -prune -o -name '*.so' -exec strip --strip-unneeded {} +
