@@ -61,11 +61,17 @@ pub fn measure(
             missing: absent(since),
         }
     });
-    let mut surfaces: BTreeMap<String, Surface> = BTreeMap::new();
-    for contents in contents::analyze(&[optimized.as_slice(), &originals].concat(), manifest, context)? {
-        surfaces.insert(contents.image, contents.surface);
-    }
+    let both = [optimized.as_slice(), &originals].concat();
+    let surfaces: BTreeMap<String, Surface> = contents::analyze(&both, manifest, context)?
+        .into_iter()
+        .map(|contents| (contents.image, contents.surface))
+        .collect();
     let surface = |service: &Service, variant| surfaces.get(&reference(service, tag, variant)).copied();
+    let row = |service: &&Service| SurfaceRow {
+        service: service.name.clone(),
+        original: surface(service, Variant::Original),
+        optimized: surface(service, Variant::Optimized),
+    };
     Ok(Fleet {
         edition,
         images: optimized.len(),
@@ -73,14 +79,7 @@ pub fn measure(
         layers: wanted.len(),
         pull: sum(&wanted.iter().collect(), &packed),
         since,
-        surface: services
-            .iter()
-            .map(|service| SurfaceRow {
-                service: service.name.clone(),
-                original: surface(service, Variant::Original),
-                optimized: surface(service, Variant::Optimized),
-            })
-            .collect(),
+        surface: services.iter().map(row).collect(),
     })
 }
 

@@ -22,60 +22,7 @@ pub struct Judged {
 /// Judges every image that was measured, and every row of the lock.
 pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest) -> Judged {
     let mut judged = Judged::default();
-    for row in rows.iter_mut() {
-        let Some(measured) = &row.measured else { continue };
-        let key = Key::of(&row.service, row.edition, &measured.platform);
-        let subject = Subject::new(&row.service, row.edition);
-        let accept = format!(
-            "if it is meant: cargo xtask check {} --edition {} --accept --reason \"…\"",
-            row.service, row.edition
-        );
-        let finding = |what: String, remedy: String| Finding {
-            kind: Kind::Baseline,
-            images: vec![subject.clone()],
-            what,
-            remedy,
-            place: Some(lock.place(&key)),
-        };
-        let Some(accepted) = lock.rows.get(&key) else {
-            let what = format!("there is no baseline for {}", measured.platform);
-            let remedy = "cargo xtask check SERVICE --edition EDITION --accept --reason \"…\"".to_owned();
-            // At the top of the file, so that many are told as one.
-            let place = Place { line: 1, ..lock.place(&key) };
-            judged.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
-            judged.new.insert(key, Some(measured.weights));
-            continue;
-        };
-        let (now, was, step) = (measured.weights, accepted.weights, manifest.step);
-        let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
-        (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
-        let why = format!(
-            "cargo xtask why PREVIOUS {} says what it is, PREVIOUS being the image before; {accept}",
-            row.image
-        );
-        for (what, drift, now, was) in
-            [("its own layers", own, now.own, was.own), ("layers of its bases", base, now.base, was.base)]
-        {
-            let allowed = step.allowed(was);
-            match drift {
-                Drift::Within => {}
-                Drift::Grown => judged.breaches.push(finding(
-                    format!(
-                        "{what} are {now}, {} above the baseline of {was}; {allowed} are allowed",
-                        now - was
-                    ),
-                    why.clone(),
-                )),
-                Drift::Shrunk => judged.notes.push(finding(
-                    format!("{what} are {now}, {} below the baseline of {was}", was - now),
-                    format!("accept it, so that it cannot grow back unseen; {accept}"),
-                )),
-            }
-        }
-        if (own, base) != (Drift::Within, Drift::Within) {
-            judged.new.insert(key, Some(now));
-        }
-    }
+    rows.iter_mut().for_each(|row| judge_one(row, lock, manifest, &mut judged));
     for key in lock.rows.keys().filter(|key| !belongs(key, manifest)) {
         judged.breaches.push(Finding {
             kind: Kind::Baseline,
@@ -87,6 +34,59 @@ pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest) -> Judged {
         judged.new.insert(key.clone(), None);
     }
     judged
+}
+
+/// Judges one image that was measured.
+fn judge_one(row: &mut Row, lock: &Lock, manifest: &Manifest, judged: &mut Judged) {
+    let Some(measured) = &row.measured else { return };
+    let key = Key::of(&row.service, row.edition, &measured.platform);
+    let subject = Subject::new(&row.service, row.edition);
+    let accept = format!(
+        "if it is meant: cargo xtask check {} --edition {} --accept --reason \"…\"",
+        row.service, row.edition
+    );
+    let finding = |what: String, remedy: String| Finding {
+        kind: Kind::Baseline,
+        images: vec![subject.clone()],
+        what,
+        remedy,
+        place: Some(lock.place(&key)),
+    };
+    let Some(accepted) = lock.rows.get(&key) else {
+        let what = format!("there is no baseline for {}", measured.platform);
+        let remedy = "cargo xtask check SERVICE --edition EDITION --accept --reason \"…\"".to_owned();
+        // At the top of the file, so that many are told as one.
+        let place = Place { line: 1, ..lock.place(&key) };
+        judged.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
+        judged.new.insert(key, Some(measured.weights));
+        return;
+    };
+    let (now, was, step) = (measured.weights, accepted.weights, manifest.step);
+    let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
+    (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
+    let why = format!(
+        "cargo xtask why PREVIOUS {} says what it is, PREVIOUS being the image before; {accept}",
+        row.image
+    );
+    for (what, drift, now, was) in
+        [("its own layers", own, now.own, was.own), ("layers of its bases", base, now.base, was.base)]
+    {
+        let allowed = step.allowed(was);
+        match drift {
+            Drift::Within => {}
+            Drift::Grown => judged.breaches.push(finding(
+                format!("{what} are {now}, {} above the baseline of {was}; {allowed} are allowed", now - was),
+                why.clone(),
+            )),
+            Drift::Shrunk => judged.notes.push(finding(
+                format!("{what} are {now}, {} below the baseline of {was}", was - now),
+                format!("accept it, so that it cannot grow back unseen; {accept}"),
+            )),
+        }
+    }
+    if (own, base) != (Drift::Within, Drift::Within) {
+        judged.new.insert(key, Some(now));
+    }
 }
 
 fn belongs(key: &Key, manifest: &Manifest) -> bool {

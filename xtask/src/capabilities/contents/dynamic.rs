@@ -27,9 +27,9 @@ struct Segment {
     size: u64,
 }
 
-/// Pieces of a file, each with the place where it begins; the first begins with the file.
+/// Pieces of a file, each with the place where it begins; the first that holds a place counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Pieces<'a>(pub &'a [(u64, &'a [u8])]);
+struct Pieces<'a>(&'a [(u64, &'a [u8])]);
 
 impl<'a> Pieces<'a> {
     /// Bytes of the file, as many of them as one piece holds; `None` where none has their begin.
@@ -42,10 +42,49 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Where a file's dynamic section stands, and how long it is, told by the file's begin.
-pub fn section_at(begin: &[u8]) -> Option<(u64, u64)> {
-    let found = Headers::read(Pieces(&[(0, begin)]))?;
-    found.of(DYNAMIC).map(|section| (section.offset, section.size))
+/// Of a large file its begin, where the names stand that the loader needs; and no dynamic section is longer.
+const MOST_BEGIN: usize = 8_000_000;
+
+/// What is kept of a file that is too large to be kept whole, while it streams past: its begin and its dynamic section.
+#[derive(Debug, Default)]
+pub struct Large {
+    at: Option<(u64, u64)>,
+    begin: Vec<u8>,
+    section: Vec<u8>,
+}
+
+impl Large {
+    /// Forgets the file before.
+    pub fn clear(&mut self) {
+        self.at = None;
+        self.begin.clear();
+        self.section.clear();
+    }
+
+    /// Starts on a large file, by its first piece.
+    pub fn start(&mut self, begin: &[u8]) {
+        let headers = Headers::read(Pieces(&[(0, begin)]));
+        self.at = headers.and_then(|found| found.of(DYNAMIC).map(|section| (section.offset, section.size)));
+    }
+
+    /// Keeps what matters of a piece that begins at `at`.
+    pub fn feed(&mut self, piece: &[u8], at: u64) {
+        let Some((section, size)) = self.at else { return };
+        let room = (MOST_BEGIN - self.begin.len()).min(piece.len());
+        self.begin.extend_from_slice(&piece[..room]);
+        let place = |place: u64| {
+            usize::try_from(place.saturating_sub(at)).map_or(piece.len(), |place| place.min(piece.len()))
+        };
+        let end = section.saturating_add(size.min(MOST_BEGIN as u64));
+        self.section.extend_from_slice(&piece[place(section)..place(end)]);
+    }
+
+    /// What the file asks of the loader. `tail` is what else of it was kept: all of it, where it is not large.
+    pub fn read(&self, tail: (u64, &[u8])) -> Option<Dynamic> {
+        let Some((section, _)) = self.at else { return read(Pieces(&[tail])) };
+        // The section first: the begin may hold a part of it.
+        read(Pieces(&[(section, &self.section), (0, &self.begin), tail]))
+    }
 }
 
 struct Headers {
@@ -72,7 +111,7 @@ impl Headers {
 }
 
 /// Reads it. `None` for what is no ELF file, is linked statically, or contradicts itself.
-pub fn read(pieces: Pieces<'_>) -> Option<Dynamic> {
+fn read(pieces: Pieces<'_>) -> Option<Dynamic> {
     let headers = Headers::read(pieces)?;
     let Headers { wide, little, machine, ref segments } = headers;
     let of = |kind| headers.of(kind);
@@ -202,13 +241,25 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_large_file_are_enough() {
+    fn begin_section_and_end_of_a_large_file_are_enough() {
         let whole = file(true, true, &[(NEEDED, "liba.so.1")], None);
-        let (at, size) = section_at(&whole[..232]).unwrap();
-        let [at, end] = [at, at + size].map(|place| usize::try_from(place).unwrap());
-        let pieces = [(0, &whole[..232]), (at as u64, &whole[at..end]), (end as u64, &whole[end..])];
-        assert_eq!(read(Pieces(&pieces)).unwrap().needed, ["liba.so.1"]);
-        assert_eq!(read(Pieces(&pieces[..2])), None, "its texts are missing");
+        let names = whole.len() - 40;
+        for size in [232, 250, 300] {
+            let mut large = Large::default();
+            large.start(&whole[..232]);
+            let mut at = 0;
+            for piece in whole.chunks(size) {
+                large.feed(piece, at);
+                at += piece.len() as u64;
+            }
+            assert_eq!(large.section, whole[232..232 + 48]);
+            // As if the begin that was kept ended before the section does.
+            large.begin.truncate(240);
+            assert_eq!(large.read((names as u64, &whole[names..])).unwrap().needed, ["liba.so.1"]);
+            assert_eq!(large.read((0, &[])), None, "its texts are missing");
+            large.clear();
+            assert_eq!(large.read((0, &whole)).unwrap().needed, ["liba.so.1"]);
+        }
     }
 
     #[test]

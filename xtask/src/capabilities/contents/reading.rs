@@ -6,7 +6,7 @@ use std::io::Read;
 use anyhow::{Result, bail};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::dynamic::{self, Pieces};
+use super::dynamic::Large;
 use super::elf::{self, Window};
 use super::facts::{Elf, Entry, Kind, LayerFacts, Note, Says};
 use super::notes;
@@ -18,8 +18,6 @@ use crate::system::interrupt::{Interrupt, Interrupted};
 
 /// ELF files up to this size are looked at whole; of larger ones the end, where section headers stand.
 pub const MOST_WHOLE: u64 = 32_000_000;
-/// Of larger ones the begin too: that is where the names stand which the loader needs. And no dynamic section is longer.
-const MOST_BEGIN: usize = 8_000_000;
 /// What may stand before the section headers of a large one: their names.
 const BEFORE_HEADERS: u64 = 1 << 16;
 /// Bytes of all files that are read for what they say.
@@ -60,8 +58,7 @@ pub fn read(
         notes: MOST_NOTES,
         buffer: vec![0; 1 << 17],
         whole: Vec::new(),
-        begin: Vec::new(),
-        section: Vec::new(),
+        large: Large::default(),
         more,
         found: Vec::new(),
     };
@@ -91,10 +88,8 @@ struct Reader<'s> {
     notes: u64,
     buffer: Vec<u8>,
     whole: Vec<u8>,
-    /// The begin of a large ELF file.
-    begin: Vec<u8>,
-    /// Its dynamic section.
-    section: Vec<u8>,
+    /// What is kept of a large ELF file besides.
+    large: Large,
     more: More<'s>,
     /// Secrets in the layer at hand.
     found: Vec<Found>,
@@ -148,8 +143,8 @@ impl Reader<'_> {
         let mut hash = Xxh3::new();
         let (mut head, mut offset, mut at, mut keep) = (Vec::new(), 0, 0_u64, says);
         let mut scan = self.more.scanner.map(Scanner::start);
-        let mut dynamic_at = None;
-        [&mut self.whole, &mut self.begin, &mut self.section].into_iter().for_each(Vec::clear);
+        self.whole.clear();
+        self.large.clear();
         loop {
             let n = fill(content, &mut self.buffer)?;
             if n == 0 {
@@ -166,7 +161,7 @@ impl Reader<'_> {
                     keep = true;
                     if bytes > MOST_WHOLE {
                         offset = sections.saturating_sub(BEFORE_HEADERS);
-                        dynamic_at = dynamic::section_at(chunk);
+                        self.large.start(chunk);
                     }
                 }
             }
@@ -175,11 +170,7 @@ impl Reader<'_> {
             if keep && from < chunk.len() && self.whole.len() as u64 <= MOST_WHOLE {
                 self.whole.extend_from_slice(&chunk[from..]);
             }
-            if let Some((section, size)) = dynamic_at {
-                let room = (MOST_BEGIN - self.begin.len()).min(chunk.len());
-                self.begin.extend_from_slice(&chunk[..room]);
-                self.section.extend_from_slice(part(chunk, at, section, size.min(MOST_BEGIN as u64)));
-            }
+            self.large.feed(chunk, at);
             at += n as u64;
         }
         if says {
@@ -192,10 +183,7 @@ impl Reader<'_> {
         }
         let runs = notes::script(&head).map(Says::Script);
         notes.extend(runs.map(|says| Note { path: path.to_owned(), says }));
-        let section = dynamic_at.map_or(0, |(section, _)| section);
-        let tail = (offset, self.whole.as_slice());
-        let pieces = [(0, self.begin.as_slice()), (section, &self.section), tail];
-        let dynamic = dynamic::read(Pieces(if dynamic_at.is_some() { &pieces } else { &pieces[2..] }));
+        let dynamic = self.large.read((offset, &self.whole));
         let mut found = elf::read(Window { head: &head, offset, bytes: &self.whole });
         if let Some(dynamic) = dynamic {
             // Section headers may be stripped off altogether; the loader does without.
@@ -203,14 +191,6 @@ impl Reader<'_> {
         }
         Ok((Some(hash.digest128()), found.map(Box::new)))
     }
-}
-
-/// What a chunk that begins at `at` holds of a part of the file.
-fn part(chunk: &[u8], at: u64, from: u64, size: u64) -> &[u8] {
-    let place = |place: u64| {
-        usize::try_from(place.saturating_sub(at)).map_or(chunk.len(), |place| place.min(chunk.len()))
-    };
-    &chunk[place(from)..place(from.saturating_add(size))]
 }
 
 /// Fills a buffer as far as there is something: a pipe hands over pieces of any length.

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use anyhow::Result;
 use toml::de::DeTable;
 
+use super::baselines;
 use super::editions;
 use super::fields::{Fault, Fields, Notes};
 use super::probes;
-use crate::domain::baseline::Step;
 use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
 use crate::domain::edition::Edition;
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
-        let step = step(&mut root);
+        let step = baselines::read(&mut root);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -343,24 +343,10 @@ fn named<'a, 'i, T>(
     tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
 }
 
-fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
+/// A size that may be absent.
+pub(super) fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
     let text = fields.optional_text(key)?;
     Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
-}
-
-/// `[baselines]`: how far an image may be from its row in the lock.
-fn step(root: &mut Fields<'_, '_>) -> Step {
-    let usual = Step::default();
-    let Some(mut table) = root.table("baselines") else {
-        return usual;
-    };
-    let percent = table.optional_real("step-percent").unwrap_or(usual.percent);
-    if !(0.0..=100.0).contains(&percent) {
-        table.fault("step-percent", "must be from 0 to 100");
-    }
-    let step = Step { percent, bytes: size(&mut table, "step-bytes").unwrap_or(usual.bytes) };
-    table.finish();
-    step
 }
 
 /// `secret = { variable, plain, command }`.

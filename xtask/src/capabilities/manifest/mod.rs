@@ -1,5 +1,6 @@
 //! Reading `xtask/images.toml`: all of its faults at once, or the manifest.
 
+mod baselines;
 mod editions;
 mod fields;
 mod json;
