@@ -64,8 +64,14 @@ fn judge_one(row: &mut Row, lock: &Lock, manifest: &Manifest, judged: &mut Judge
     let (now, was, step) = (measured.weights, accepted.weights, manifest.step);
     let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
     (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
+    // Which layers are the bases' is told by their Dockerfiles' lines, as they are now.
+    let moved = if (own, base) == (Drift::Grown, Drift::Shrunk) {
+        "if a Dockerfile changed since the image was built, build it again; "
+    } else {
+        ""
+    };
     let why = format!(
-        "cargo xtask why PREVIOUS {} says what it is, PREVIOUS being the image before; {accept}",
+        "{moved}cargo xtask why PREVIOUS {} says what it is, PREVIOUS being the image before; {accept}",
         row.image
     );
     for (what, drift, now, was) in
