@@ -13,8 +13,8 @@ use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
 use crate::commands::{
-    Usage, analyze, build_images, ci, clean, compare, compose_switch, deploy, doctor, push, smoke_test, test,
-    why,
+    Usage, analyze, build_images, check, ci, clean, compare, compose_switch, deploy, doctor, push,
+    smoke_test, test, why,
 };
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
@@ -79,6 +79,7 @@ enum Command {
     Test(test::Args),
     Push(push::Args),
     Clean(clean::Args),
+    Check(check::Args),
     Ci(ci::Args),
 }
 
@@ -181,6 +182,7 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::Test(args) => test::run(args, &context),
         Command::Push(args) => push::run(args, &context),
         Command::Clean(args) => clean::run(args, &context),
+        Command::Check(args) => check::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
     }
 }

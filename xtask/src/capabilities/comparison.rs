@@ -76,6 +76,7 @@ pub fn compare(
             .any(|row| row.optimized.is_some())
             .then(|| optimized_layers.values().copied().sum()),
         services: rows,
+        fleet: None,
     })
 }
 

@@ -2,12 +2,14 @@
 
 pub mod bases;
 pub mod build;
+pub mod check;
 pub mod clean;
 pub mod comparison;
 pub mod compose;
 pub mod contents;
 pub mod context;
 pub mod environment;
+pub mod fleet;
 pub mod health;
 pub mod manifest;
 pub mod parity;

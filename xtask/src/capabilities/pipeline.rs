@@ -34,8 +34,8 @@ pub enum Action {
     ServiceTests,
     /// Raise throwaway stacks of optimized images: probes, parity with what is told, stack tests where they are wanted.
     Stacks(Edition, Option<Originals>, bool),
-    /// Hold every image against its target, and say which goal is missed.
-    Sizes,
+    /// Compare sizes, and check every optimized image of every edition.
+    Check,
 }
 
 /// The module of every test that `full` alone runs: it takes minutes, or a program that a build does not need.
@@ -59,7 +59,7 @@ pub fn steps(full: bool) -> Vec<Step> {
             name: "the stack, its pages, and the originals' recorded answers",
             action: Action::Stacks(EDITION, Some(Originals::Recorded), true),
         },
-        Step { name: "sizes", action: Action::Sizes },
+        Step { name: "check of every image", action: Action::Check },
     ];
     if full {
         let script = |name, file| Step { name, action: Action::Script(file) };

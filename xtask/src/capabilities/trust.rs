@@ -66,6 +66,22 @@ impl Trust {
         Trust { bundle, proxies: PROXY_VARIABLES.into_iter().filter(|name| is_set(name)).collect() }
     }
 
+    /// One line of each certificate that builds get and the distribution did not bring, from its middle, where no two are
+    /// alike: whoever finds it in a file has found the certificate.
+    pub fn own_certificates(&self) -> Vec<String> {
+        self.certificates_beyond(Path::new(DISTRIBUTED))
+    }
+
+    fn certificates_beyond(&self, distributed: &Path) -> Vec<String> {
+        let beyond = self.bundle.iter().flat_map(|bundle| beyond(bundle, distributed));
+        // 64 characters a line, as RFC 7468 has it and every tool writes.
+        let line = |body: String| {
+            let lines: Vec<&[u8]> = body.as_bytes().chunks_exact(64).collect();
+            lines.get(lines.len() / 2).and_then(|line| str::from_utf8(line).ok()).map(str::to_owned)
+        };
+        beyond.filter_map(line).collect()
+    }
+
     /// The secrets that every target gets.
     pub fn secrets(&self) -> Vec<String> {
         self.bundle.iter().map(|path| format!("id={SECRET},src={}", path.display())).collect()
@@ -84,17 +100,26 @@ impl Trust {
 
 /// Whether a bundle holds a certificate that the distribution did not bring. Unknown counts as no.
 fn has_more_than(bundle: &Path, distributed: &Path) -> bool {
+    !beyond(bundle, distributed).is_empty()
+}
+
+/// The certificates of a bundle that the distribution did not bring, as [`certificates`] has them; none where that cannot be
+/// told.
+fn beyond(bundle: &Path, distributed: &Path) -> Vec<String> {
     let Ok(text) = files::read(bundle) else {
-        return false;
+        return Vec::new();
     };
     let Ok(entries) = std::fs::read_dir(distributed) else {
-        return false;
+        return Vec::new();
     };
     let known: BTreeSet<String> = entries
         .filter_map(|entry| files::read(&entry.ok()?.path()).ok())
         .flat_map(|text| certificates(&text))
         .collect();
-    !known.is_empty() && certificates(&text).iter().any(|certificate| !known.contains(certificate))
+    if known.is_empty() {
+        return Vec::new();
+    }
+    certificates(&text).into_iter().filter(|certificate| !known.contains(certificate)).collect()
 }
 
 /// The base64 bodies of the certificates in a PEM text (RFC 7468), without white space.
@@ -151,6 +176,18 @@ mod tests {
         std::fs::write(&own, pem("OURS")).unwrap();
         let trust = Trust::from_machine(Some(&own), &[&bundle], &folder.0.join("mozilla"), |_| false);
         assert_eq!(trust.bundle, Some(own));
+    }
+
+    #[test]
+    fn a_line_tells_each_certificate_that_is_ours() {
+        let folder = Folder::new("lines");
+        let (bundle, line) = (folder.0.join("own.crt"), |c: &str| c.repeat(64));
+        let ours = [line("O"), line("U"), "RS".to_owned()].join("\n");
+        std::fs::write(&bundle, pem("AAAABBBB") + &pem(&ours)).unwrap();
+        let trust = Trust { bundle: Some(bundle), proxies: Vec::new() };
+        assert_eq!(trust.certificates_beyond(&folder.0.join("mozilla")), [line("U")]);
+        // Where nobody can tell whose they are, none counts as ours.
+        assert!(trust.certificates_beyond(Path::new("/nowhere")).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::typed::Format;
 use crate::capabilities::bases::Mode;
 use crate::capabilities::build::plan::Request;
 use crate::capabilities::build::produce::{self, BuildFailed};
@@ -14,8 +15,7 @@ use crate::capabilities::environment::{Unfit, require_engine};
 use crate::capabilities::pipeline::{Action, EDITION, Step, steps};
 use crate::capabilities::render::probes::titled;
 use crate::capabilities::trial::whole::{self, Wanted};
-use crate::capabilities::{manifest, programs, render};
-use crate::domain::comparison::{Comparison, Row};
+use crate::capabilities::{check, manifest, programs, render};
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
 use crate::domain::manifest::Manifest;
@@ -142,28 +142,16 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             titled(&report).iter().for_each(|part| print!("{}", render::probes::text(part)));
             if failed == 0 { Ok(()) } else { bail!("not all passed, as told above") }
         }
-        Action::Sizes => {
-            let mut breaches = Vec::new();
+        Action::Check => {
             for edition in Edition::ALL {
-                let comparison = compare(manifest, &services, edition, &tag, context)?;
-                print!("{}", render::comparison::text(&comparison));
-                breaches.extend(judge(&comparison, context).err().map(|error| format!("{edition}: {error}")));
+                print!(
+                    "{}",
+                    render::comparison::text(&compare(manifest, &services, edition, &tag, context)?)
+                );
             }
-            if breaches.is_empty() { Ok(()) } else { bail!("{}", breaches.join("; ")) }
+            let wanted = check::Wanted { services, editions: Edition::ALL.to_vec(), tag };
+            let report = check::check(manifest, &wanted, None, context)?;
+            super::check::tell(&report, Format::Table, context)
         }
     }
-}
-
-/// A target that is missed fails; a goal that is missed is said.
-fn judge(comparison: &Comparison, context: &Context) -> Result<()> {
-    let named = |test: fn(&Row) -> bool| {
-        let rows = comparison.services.iter().filter(move |row| test(row));
-        rows.map(|row| row.service.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let above_goal = named(|row| row.verdict.is_above_goal(row.goal));
-    if !above_goal.is_empty() {
-        context.terminal.warn(format!("within the guide's target and above our goal: {above_goal}"));
-    }
-    let breached = named(|row| row.verdict.is_breach());
-    if breached.is_empty() { Ok(()) } else { bail!("above target, or missing: {breached}") }
 }

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::typed::{self, Format};
+use super::typed::{self, FleetArgs, Format};
 use crate::capabilities::comparison::compare;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::require_engine;
-use crate::capabilities::{manifest, render};
+use crate::capabilities::{fleet, manifest, render};
 
 /// Set optimized images beside originals, targets and goals
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,8 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    #[command(flatten)]
+    fleet: FleetArgs,
 }
 
 /// Runs it.
@@ -34,7 +36,12 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let edition = typed::edition(args.edition.as_deref())?;
     let tag = typed::tag(args.tag.as_deref())?;
     require_engine(context)?;
-    let comparison = compare(&manifest, &services, edition, &tag, context)?;
+    let mut comparison = compare(&manifest, &services, edition, &tag, context)?;
+    let since = args.fleet.since()?;
+    if args.fleet.is_wanted() {
+        let figures = fleet::measure(&manifest, &services, edition, &tag, since.as_ref(), context)?;
+        comparison.fleet = Some(figures);
+    }
     match args.format {
         Format::Table => print!("{}", render::comparison::text(&comparison)),
         Format::Markdown => print!("{}", render::comparison::markdown(&comparison)),

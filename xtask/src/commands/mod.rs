@@ -3,6 +3,7 @@
 pub mod analyze;
 mod asked;
 pub mod build_images;
+pub mod check;
 pub mod ci;
 pub mod clean;
 pub mod compare;

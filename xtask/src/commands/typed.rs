@@ -47,6 +47,33 @@ impl VariantChoice {
     }
 }
 
+/// Figures of all images together.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FleetArgs {
+    /// Figures of all images together: packed bytes that a host pulls, and what an attacker finds (reads originals too, where
+    /// they are built: minutes, the first time)
+    #[arg(long)]
+    fleet: bool,
+    /// What a host that has this tag's images pulls; implies --fleet
+    #[arg(long, value_name = "TAG")]
+    since: Option<String>,
+}
+
+impl FleetArgs {
+    /// Whether anyone asked.
+    pub fn is_wanted(&self) -> bool {
+        self.fleet || self.since.is_some()
+    }
+
+    /// The tag to compare with.
+    ///
+    /// # Errors
+    /// When it is no tag.
+    pub fn since(&self) -> Result<Option<Tag>> {
+        Ok(self.since.as_deref().map(|text| parse(text, "--since")).transpose()?)
+    }
+}
+
 /// Where upstream bases come from.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum BasesChoice {

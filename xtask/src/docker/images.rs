@@ -66,6 +66,24 @@ pub struct Config {
     /// Arguments of its program, or the program itself.
     #[serde(default)]
     pub cmd: Option<Vec<String>>,
+    /// Who its program runs as; empty means root.
+    #[serde(default)]
+    pub user: String,
+    /// How to see whether its program is well.
+    #[serde(default)]
+    pub healthcheck: Option<Healthcheck>,
+    /// What commands in shell form run in.
+    #[serde(default)]
+    pub shell: Option<Vec<String>>,
+}
+
+/// An image's health check.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Healthcheck {
+    /// `CMD` and words, `CMD-SHELL` and a command, or `NONE`.
+    #[serde(default)]
+    pub test: Option<Vec<String>>,
 }
 
 impl Image {

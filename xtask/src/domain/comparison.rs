@@ -1,9 +1,10 @@
 //! The record of a comparison: what every renderer of `compare` reads.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::edition::Edition;
+use super::fleet::Fleet;
 use super::image_ref::ImageRef;
 
 /// Sizes of one edition's images beside their originals, targets and goals.
@@ -21,6 +22,9 @@ pub struct Comparison {
     pub total: Total,
     /// Bytes of the optimized images on disk, each shared layer counted once; `None` when none is built.
     pub unique_bytes: Option<Bytes>,
+    /// Figures of all images together; only where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
 }
 
 /// One service.
@@ -88,7 +92,7 @@ impl Original {
 }
 
 /// How an optimized image stands against what was promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Within our goal.

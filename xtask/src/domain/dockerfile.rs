@@ -108,7 +108,7 @@ fn expanded(word: &str, arguments: &[(&str, &str)]) -> String {
 }
 
 /// Instructions with their first lines, their continuation lines joined; comments and heredoc bodies are dropped.
-fn instructions(text: &str) -> Vec<(usize, String)> {
+pub(super) fn instructions(text: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     let mut current = String::new();
     let mut first = 0;

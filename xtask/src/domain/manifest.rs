@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::additions::Additions;
+use super::baseline::Step;
 use super::bytes::Bytes;
 use super::edition::Edition;
 use super::names::Unknown;
@@ -28,6 +29,8 @@ pub struct Manifest {
     pub scenarios: Vec<Scenario>,
     /// Test programs that are run against a whole stack.
     pub stack_tests: Vec<StackTest>,
+    /// How far an image may drift from its baseline.
+    pub step: Step,
 }
 
 /// A test program in an image of its own, which is run against a whole stack and published nowhere.

@@ -13,6 +13,9 @@ pub struct Repository {
 /// What makes a folder the root, relative to it.
 const MANIFEST: &str = "xtask/images.toml";
 
+/// Accepted sizes, relative to the root.
+const SIZES_LOCK: &str = "xtask/sizes.lock.toml";
+
 impl Repository {
     /// The checkout at `root`, or the nearest one at or above the current folder.
     ///
@@ -63,6 +66,21 @@ impl Repository {
     /// A script that people run by hand too.
     pub fn script(&self, name: &str) -> PathBuf {
         self.root.join("scripts").join(name)
+    }
+
+    /// Accepted sizes of images; committed.
+    pub fn sizes_lock(&self) -> PathBuf {
+        self.root.join(SIZES_LOCK)
+    }
+
+    /// Its path as messages name it.
+    pub fn sizes_lock_name(&self) -> &'static str {
+        SIZES_LOCK
+    }
+
+    /// What the last check found.
+    pub fn check_record(&self) -> PathBuf {
+        self.state("check.json")
     }
 
     /// Full logs of builds, one file a target.

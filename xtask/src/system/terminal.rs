@@ -125,6 +125,13 @@ impl Terminal {
         }
     }
 
+    /// Hands a workflow command to GitHub, which shows it beside the change; elsewhere nobody would read it.
+    pub fn annotate(&self, command: &str) {
+        if self.ci_groups {
+            eprintln!("{command}");
+        }
+    }
+
     /// Lines that redraw themselves, one a name. Hidden where nobody could see them move.
     pub fn lines(&self) -> Lines {
         let target =

@@ -3,6 +3,7 @@
 
 pub mod blocks;
 pub mod containers;
+pub mod elf;
 pub mod images;
 pub mod registry;
 pub mod saved;

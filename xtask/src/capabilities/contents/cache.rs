@@ -10,13 +10,15 @@ use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::facts::LayerFacts;
+use super::scan::{Found, Scanner};
 use crate::domain::contents::Contents;
 use crate::system::files;
 use crate::system::paths::Repository;
 
 /// The sources by which layers are read: whoever changes them makes what was learned by them worthless.
-const READING: [&str; 7] = [
+const READING: [&str; 8] = [
     include_str!("cache.rs"),
+    include_str!("dynamic.rs"),
     include_str!("elf.rs"),
     include_str!("facts.rs"),
     include_str!("notes.rs"),
@@ -24,6 +26,17 @@ const READING: [&str; 7] = [
     include_str!("../../docker/layer_tar.rs"),
     include_str!("../../domain/contents/owner.rs"),
 ];
+
+/// The same of looking for secrets.
+const SCANNING: [&str; 4] = [
+    include_str!("cache.rs"),
+    include_str!("reading.rs"),
+    include_str!("scan.rs"),
+    include_str!("../../docker/layer_tar.rs"),
+];
+
+/// The same of packing.
+const PACKING: [&str; 3] = [include_str!("cache.rs"), include_str!("packing.rs"), include_str!("reading.rs")];
 
 /// The same of what is concluded from layers.
 const CONCLUDING: [&str; 11] = [
@@ -66,6 +79,40 @@ impl Cache {
     /// When the digest is none or the file cannot be written.
     pub fn keep_layer(&self, diff_id: &str, facts: &LayerFacts) -> Result<()> {
         files::write_atomically(&self.path("layers", diff_id)?, &seal(facts, &READING)?)
+    }
+
+    /// Secrets in a layer, as this scanner looks for them.
+    ///
+    /// # Errors
+    /// When the digest is none.
+    pub fn found(&self, diff_id: &str, scanner: &Scanner) -> Result<Option<Vec<Found>>> {
+        let sources = [SCANNING.as_slice(), &[scanner.fingerprint()]].concat();
+        Ok(self.load(self.path("secrets", diff_id)?, &sources))
+    }
+
+    /// Keeps where secrets are in a layer; what they are is not in it.
+    ///
+    /// # Errors
+    /// When the digest is none or the file cannot be written.
+    pub fn keep_found(&self, diff_id: &str, scanner: &Scanner, found: &[Found]) -> Result<()> {
+        let sources = [SCANNING.as_slice(), &[scanner.fingerprint()]].concat();
+        files::write_atomically(&self.path("secrets", diff_id)?, &seal(&found, &sources)?)
+    }
+
+    /// The packed bytes of a layer.
+    ///
+    /// # Errors
+    /// When the digest is none.
+    pub fn packed(&self, diff_id: &str) -> Result<Option<u64>> {
+        Ok(self.load(self.path("packed", diff_id)?, &PACKING))
+    }
+
+    /// Keeps them.
+    ///
+    /// # Errors
+    /// When the digest is none or the file cannot be written.
+    pub fn keep_packed(&self, diff_id: &str, bytes: u64) -> Result<()> {
+        files::write_atomically(&self.path("packed", diff_id)?, &seal(&bytes, &PACKING)?)
     }
 
     /// What is known of an image.
@@ -159,7 +206,8 @@ mod tests {
     #[test]
     fn every_source_that_learns_or_concludes_is_named() {
         let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/capabilities/contents");
-        let named: Vec<&str> = READING.iter().chain(&CONCLUDING).copied().collect();
+        let lists = READING.iter().chain(&SCANNING).chain(&PACKING).chain(&CONCLUDING);
+        let named: Vec<&str> = lists.copied().collect();
         for folder in [here.clone(), here.join("owners"), here.join("../../domain/contents")] {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
@@ -170,7 +218,7 @@ mod tests {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).unwrap();
-                assert!(named.contains(&text.as_str()), "{} is in neither list", path.display());
+                assert!(named.contains(&text.as_str()), "{} is in no list", path.display());
             }
         }
     }

@@ -152,7 +152,8 @@ impl<'a> Window<'a> {
     }
 }
 
-fn number(bytes: &[u8], at: usize, width: usize, little: bool) -> Option<u64> {
+/// A number of some bytes.
+pub fn number(bytes: &[u8], at: usize, width: usize, little: bool) -> Option<u64> {
     let bytes = bytes.get(at..at + width)?;
     let digit = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
     Some(if little { bytes.iter().rev().fold(0, digit) } else { bytes.iter().fold(0, digit) })

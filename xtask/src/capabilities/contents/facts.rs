@@ -59,6 +59,27 @@ pub struct Elf {
     pub rust: bool,
     /// The crates that it says it is made from.
     pub crates: Vec<Part>,
+    /// What it asks of the loader; none where it is linked statically, or too large to be looked at whole.
+    pub dynamic: Option<Box<Dynamic>>,
+}
+
+/// What a program or a library asks of the loader.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dynamic {
+    /// The processor's number (`e_machine`): the loader passes over libraries for another.
+    pub machine: u16,
+    /// Whether it is a 64-bit one.
+    pub wide: bool,
+    /// The loader itself, in programs.
+    pub interpreter: Option<String>,
+    /// Libraries that must be there.
+    pub needed: Vec<String>,
+    /// The name under which others need it.
+    pub soname: Option<String>,
+    /// Folders in which it and those that it loads look first.
+    pub rpath: Option<String>,
+    /// Folders in which it alone looks.
+    pub runpath: Option<String>,
 }
 
 /// What a file of a package manager says. It holds as long as no later layer hides that file.
@@ -88,6 +109,10 @@ pub enum Says {
     DistFiles(Vec<String>),
     /// The distribution was installed from a folder: it is somebody's own code (PEP 610).
     DistIsLocal,
+    /// Folders that the loader's list names (`ld.so.conf`, ldconfig(8)).
+    LoaderFolders(Vec<String>),
+    /// The program that runs this script, from its first line.
+    Script(String),
     /// An npm package (`package.json`).
     Npm(Package),
     /// The distribution's ID and version (`os-release`).
@@ -112,4 +137,6 @@ pub struct Package {
     pub architecture: Option<String>,
     /// What its metadata says of its licence: an SPDX expression or some words.
     pub licence: Option<String>,
+    /// Names of its licence files, where its metadata lists them (Python: `License-File`, PEP 639).
+    pub licence_files: Vec<String>,
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::facts::LayerFacts;
+use super::reading::More;
 use super::{explain, reading};
 use crate::docker::images::Image;
 use crate::system::interrupt::Interrupt;
@@ -78,9 +79,12 @@ fn image() -> Image {
 
 /// Reads and explains an archive; whether there is a record.
 fn survives(archive: impl Read) -> bool {
-    let Ok(read) = reading::read(archive, &|_| false, &Interrupt::default()) else { return false };
+    let Ok(read) = reading::read(archive, &|_| false, More::default(), &Interrupt::default()) else {
+        return false;
+    };
     let image = image();
-    let facts: Option<Vec<&LayerFacts>> = image.layers().iter().map(|id| read.get(id)).collect();
+    let facts: Option<Vec<&LayerFacts>> =
+        image.layers().iter().map(|id| Some(&read.get(id)?.facts)).collect();
     let Some(facts) = facts else { return false };
     let contents = explain("x", &image, &facts);
     assert!(contents.adds_up(), "{contents:#?}");
@@ -205,7 +209,7 @@ fn endless(block: Vec<u8>, size: u64) -> impl Read {
 }
 
 fn refusal(archive: impl Read) -> String {
-    let error = reading::read(archive, &|_| false, &Interrupt::default()).unwrap_err();
+    let error = reading::read(archive, &|_| false, More::default(), &Interrupt::default()).unwrap_err();
     format!("{error:#}")
 }
 

@@ -3,17 +3,20 @@
 //! (`opportunities`), which line of which Dockerfile did it (`origins`).
 
 mod cache;
+mod dynamic;
 mod elf;
-mod facts;
+pub(super) mod facts;
 #[cfg(test)]
 mod hostile;
 mod notes;
 mod opportunities;
 mod origins;
 mod owners;
+mod packing;
 mod reading;
 pub mod sbom;
-mod tree;
+pub mod scan;
+pub(super) mod tree;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::{Context as _, Result};
 
 use super::context::Context;
-use crate::docker::images::Image;
+use crate::docker::images::{HistoryEntry, Image};
 use crate::domain::bytes::Bytes;
 use crate::domain::contents::owner::Owner;
 use crate::domain::contents::waste::{Waste, WastedFile};
@@ -30,6 +33,8 @@ use crate::domain::manifest::Manifest;
 use cache::Cache;
 use facts::{Kind, LayerFacts, Note};
 use owners::{Hints, keep_largest};
+use reading::{Learned, MOST_WHOLE, More};
+use scan::{Found, Scanner};
 use tree::Tree;
 
 /// How many of the largest files a record names.
@@ -53,7 +58,7 @@ pub fn analyze(asked: &[Asked], manifest: &Manifest, context: &Context) -> Resul
     let known: Vec<Option<Contents>> =
         asked.iter().map(|asked| cache.image(&asked.image.id)).collect::<Result<_>>()?;
     let unknown = asked.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(asked, _)| asked);
-    let facts = layers(&unknown.collect::<Vec<_>>(), &cache, context)?;
+    let facts = layers(&unknown.collect::<Vec<_>>(), &cache, More::default(), context)?;
     let mut explained = Vec::new();
     for (Asked { reference, image }, known) in asked.iter().zip(known) {
         let mut contents = match known {
@@ -71,6 +76,78 @@ pub fn analyze(asked: &[Asked], manifest: &Manifest, context: &Context) -> Resul
     Ok(explained)
 }
 
+/// An image with everything in it, for those who must look at more than its record.
+#[derive(Debug)]
+pub struct Inside<'f> {
+    /// The image.
+    pub asked: &'f Asked,
+    /// Its record.
+    pub contents: Contents,
+    /// What a container sees.
+    pub(super) tree: Tree<'f>,
+    /// What package managers and scripts say, as far as a container sees it.
+    pub(super) notes: Vec<&'f Note>,
+    /// Secrets, by layer, those included that a later layer hides.
+    pub found: Vec<(usize, &'f Found)>,
+    /// The lines of its history, newest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// Files above this size may hold what is not looked at: the names that the loader needs, far from their ends.
+pub const MOST_LOOKED_AT: u64 = MOST_WHOLE;
+
+/// Looks into images, for secrets too. Layers that are not known yet are read, all of them from one `docker save`.
+///
+/// # Errors
+/// When docker cannot be asked, an image is damaged or hostile, or the person interrupts.
+pub fn look<T>(
+    asked: &[Asked],
+    scanner: &Scanner,
+    manifest: &Manifest,
+    context: &Context,
+    each: &mut dyn FnMut(&Inside<'_>) -> T,
+) -> Result<Vec<T>> {
+    let cache = Cache::of(&context.repository);
+    let more = More { scanner: Some(scanner), packed: false };
+    let learned = layers(&asked.iter().collect::<Vec<_>>(), &cache, more, context)?;
+    let mut seen = Vec::new();
+    for one in asked {
+        let image = &one.image;
+        let facts = of_image(image, &one.reference, &learned)?;
+        let known = cache.image(&image.id)?;
+        let is_known = known.is_some();
+        let mut contents = known.unwrap_or_else(|| explain(&one.reference, image, &facts));
+        if !is_known {
+            kept(cache.keep_image(&image.id, &contents), context);
+        }
+        contents.image.clone_from(&one.reference);
+        let history = context.docker.history(&image.id)?;
+        origins::find(&mut contents, image, &history, manifest, &context.repository)?;
+        let tree = Tree::of(&facts);
+        let notes = visible(&tree, &facts);
+        let layers = image.layers().iter().enumerate();
+        let found = layers
+            .flat_map(|(at, diff_id)| {
+                let found = learned.get(diff_id).and_then(|learned| learned.found.as_deref());
+                found.unwrap_or_default().iter().map(move |found| (at, found))
+            })
+            .collect();
+        seen.push(each(&Inside { asked: one, contents, tree, notes, found, history }));
+    }
+    Ok(seen)
+}
+
+/// The packed bytes of all layers of some images, by digest.
+///
+/// # Errors
+/// As for [`analyze`].
+pub fn packed(asked: &[Asked], context: &Context) -> Result<BTreeMap<String, Bytes>> {
+    let more = More { scanner: None, packed: true };
+    let learned = layers(&asked.iter().collect::<Vec<_>>(), &Cache::of(&context.repository), more, context)?;
+    let sizes = learned.into_iter().filter_map(|(diff_id, learned)| Some((diff_id, Bytes(learned.packed?))));
+    Ok(sizes.collect())
+}
+
 /// Without a cache, the answer is there all the same.
 fn kept(written: Result<()>, context: &Context) {
     if let Err(error) = written {
@@ -81,21 +158,29 @@ fn kept(written: Result<()>, context: &Context) {
 fn of_image<'f>(
     image: &Image,
     reference: &str,
-    facts: &'f BTreeMap<String, LayerFacts>,
+    learned: &'f BTreeMap<String, Learned>,
 ) -> Result<Vec<&'f LayerFacts>> {
     let layer = |diff_id: &String| {
-        facts.get(diff_id).with_context(|| format!("`docker save` left out layer {diff_id} of {reference}"))
+        let learned = learned.get(diff_id);
+        learned
+            .map(|learned| &learned.facts)
+            .with_context(|| format!("`docker save` left out layer {diff_id} of {reference}"))
     };
     image.layers().iter().map(layer).collect()
 }
 
-/// What is known of the layers of some images.
-fn layers(asked: &[&Asked], cache: &Cache, context: &Context) -> Result<BTreeMap<String, LayerFacts>> {
+/// What is known of the layers of some images, and what more is wanted.
+fn layers(
+    asked: &[&Asked],
+    cache: &Cache,
+    more: More<'_>,
+    context: &Context,
+) -> Result<BTreeMap<String, Learned>> {
     let wanted: BTreeSet<&String> = asked.iter().flat_map(|asked| asked.image.layers()).collect();
     let mut known = BTreeMap::new();
     for &diff_id in &wanted {
-        if let Some(facts) = cache.layer(diff_id)? {
-            known.insert(diff_id.clone(), facts);
+        if let Some(learned) = remembered(diff_id, cache, more)? {
+            known.insert(diff_id.clone(), learned);
         }
     }
     let lacks = |asked: &&&Asked| asked.image.layers().iter().any(|diff_id| !known.contains_key(diff_id));
@@ -104,7 +189,15 @@ fn layers(asked: &[&Asked], cache: &Cache, context: &Context) -> Result<BTreeMap
         return Ok(known);
     }
     let names: Vec<&str> = unread.iter().map(|asked| asked.reference.as_str()).collect();
-    context.terminal.say(format!("reading {}; the next time its layers are known", names.join(" and ")));
+    let does = if more.packed { "reading and packing" } else { "reading" };
+    let what = match names.len() {
+        1..=3 => names.join(" and "),
+        count => format!("{count} images"),
+    };
+    context.terminal.say(format!(
+        "{does} {what}; the next time {} layers are known",
+        if names.len() == 1 { "its" } else { "their" }
+    ));
     let lines = context.terminal.lines();
     let line = lines.add("docker save", 0);
     let ids: BTreeSet<&String> = unread.iter().map(|asked| &asked.image.id).collect();
@@ -113,30 +206,52 @@ fn layers(asked: &[&Asked], cache: &Cache, context: &Context) -> Result<BTreeMap
     let skip = |name: &str| {
         name.strip_prefix("blobs/sha256/").is_some_and(|hex| known.contains_key(&format!("sha256:{hex}")))
     };
-    let read = reading::read(archive, &skip, &context.docker.runner.interrupt).with_context(|| {
+    let read = reading::read(archive, &skip, more, &context.docker.runner.interrupt).with_context(|| {
         format!("cannot read {} (if it is damaged, pull or build it anew)", names.join(" and "))
     })?;
     line.finish("done");
-    for (diff_id, facts) in read {
+    for (diff_id, learned) in read {
         if wanted.contains(&diff_id) && !known.contains_key(&diff_id) {
-            kept(cache.keep_layer(&diff_id, &facts), context);
-            known.insert(diff_id, facts);
+            kept(keep(&diff_id, &learned, cache, more), context);
+            known.insert(diff_id, learned);
         }
     }
     Ok(known)
 }
 
+/// A layer of which everything that is wanted is in the cache.
+fn remembered(diff_id: &str, cache: &Cache, more: More<'_>) -> Result<Option<Learned>> {
+    let found = match more.scanner {
+        Some(scanner) => Some(cache.found(diff_id, scanner)?),
+        None => None,
+    };
+    let packed = if more.packed { Some(cache.packed(diff_id)?) } else { None };
+    if matches!(found, Some(None)) || matches!(packed, Some(None)) {
+        return Ok(None);
+    }
+    let facts = cache.layer(diff_id)?;
+    Ok(facts.map(|facts| Learned { facts, found: found.flatten(), packed: packed.flatten() }))
+}
+
+fn keep(diff_id: &str, learned: &Learned, cache: &Cache, more: More<'_>) -> Result<()> {
+    cache.keep_layer(diff_id, &learned.facts)?;
+    if let Some((scanner, found)) = more.scanner.zip(learned.found.as_ref()) {
+        cache.keep_found(diff_id, scanner, found)?;
+    }
+    learned.packed.map_or(Ok(()), |bytes| cache.keep_packed(diff_id, bytes))
+}
+
+/// What notes say as far as a container sees it: a record that a later layer replaced says nothing any more.
+fn visible<'f>(tree: &Tree<'_>, facts: &[&'f LayerFacts]) -> Vec<&'f Note> {
+    let layers = facts.iter().enumerate();
+    let notes = layers.flat_map(|(layer, facts)| facts.notes.iter().map(move |note| (layer, note)));
+    notes.filter(|(layer, note)| tree.shows(&note.path, *layer)).map(|(_, note)| note).collect()
+}
+
 /// Explains an image from what is known of its layers.
 fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Contents {
     let tree = Tree::of(facts);
-    let notes: Vec<&Note> = facts
-        .iter()
-        .enumerate()
-        .flat_map(|(layer, facts)| facts.notes.iter().map(move |note| (layer, note)))
-        // A record that a later layer replaced says nothing any more.
-        .filter(|(layer, note)| tree.shows(&note.path, *layer))
-        .map(|(_, note)| note)
-        .collect();
+    let notes = visible(&tree, facts);
     let hints = hints(image);
     let owned = owners::attribute(&tree, &notes, &hints);
     let waste = waste(&tree);

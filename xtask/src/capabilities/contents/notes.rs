@@ -21,11 +21,32 @@ pub fn is_read(path: &str) -> bool {
         (folder.ends_with(".dist-info") && matches!(name, "METADATA" | "RECORD" | "direct_url.json"))
             || (folder.ends_with(".egg-info") && name == "PKG-INFO")
     };
-    dpkg() || dist() || (name == "package.json" && npm_root(path) == Some(folder)) || is_release(path)
+    dpkg()
+        || dist()
+        || is_loader_list(path)
+        || (name == "package.json" && npm_root(path) == Some(folder))
+        || is_release(path)
 }
 
 fn is_release(path: &str) -> bool {
     matches!(path, "usr/lib/os-release" | "etc/os-release")
+}
+
+/// Whether a file lists folders for the loader.
+fn is_loader_list(path: &str) -> bool {
+    path == "etc/ld.so.conf" || (path.starts_with("etc/ld.so.conf.d/") && path.ends_with(".conf"))
+}
+
+/// The program that runs a script, from the script's first bytes; `env` stands for what it is asked to find.
+pub fn script(head: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(head.strip_prefix(b"#!")?);
+    // A line that does not end here names something that is not known whole.
+    let (line, _) = text.split_once('\n')?;
+    let mut words = line.split_whitespace();
+    let program = words.next()?;
+    let asked = words.find(|word| !word.starts_with('-') && !word.contains('='));
+    let is_env = program.rsplit('/').next() == Some("env");
+    Some(asked.filter(|_| is_env).unwrap_or(program).to_owned())
 }
 
 /// The folder of the innermost npm package that a path lies in: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.
@@ -47,6 +68,10 @@ pub fn read(path: &str, bytes: &[u8]) -> Option<Says> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     if is_release(path) {
         return release(&text);
+    }
+    if is_loader_list(path) {
+        let folders = text.lines().map(str::trim).filter(|line| line.starts_with('/'));
+        return Some(Says::LoaderFolders(folders.map(relative).collect()));
     }
     match (folder, name) {
         (_, "package.json") => npm(bytes),
@@ -84,7 +109,8 @@ fn packages(text: &str) -> Vec<Package> {
         let status = field("Status").unwrap_or_default();
         // An entry of status.d has no status; one that was removed leaves its configuration and its paragraph.
         if status.is_empty() || status.ends_with(" installed") || status.contains("triggers-") {
-            found.push(Package { name, version, architecture: field("Architecture"), licence: None });
+            let architecture = field("Architecture");
+            found.push(Package { name, version, architecture, ..Package::default() });
         }
     }
     found
@@ -92,10 +118,15 @@ fn packages(text: &str) -> Vec<Package> {
 
 /// The value of a one-line field.
 fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    fields(text, name).next()
+}
+
+/// The values of a one-line field that may stand there several times.
+fn fields<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     text.lines()
         // The body of a METADATA file may look like fields.
         .take_while(|line| !line.is_empty())
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(':'))
         .map(str::trim)
         .filter(|value| !value.is_empty())
 }
@@ -116,8 +147,9 @@ fn dist(text: &str) -> Option<Says> {
     Some(Says::Dist(Package {
         name: field("Name")?,
         version: field("Version")?,
-        architecture: None,
         licence,
+        licence_files: fields(text, "License-File").map(str::to_owned).collect(),
+        ..Package::default()
     }))
 }
 
@@ -137,7 +169,7 @@ fn npm(bytes: &[u8]) -> Option<Says> {
     }
     let json: Json = serde_json::from_slice(bytes).ok()?;
     let licence = json.license.and_then(|value| value.as_str().map(str::to_owned));
-    Some(Says::Npm(Package { name: json.name, version: json.version, architecture: None, licence }))
+    Some(Says::Npm(Package { name: json.name, version: json.version, licence, ..Package::default() }))
 }
 
 /// os-release(5).

@@ -6,19 +6,42 @@ use std::io::Read;
 use anyhow::{Result, bail};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::dynamic::Large;
 use super::elf::{self, Window};
-use super::facts::{Elf, Entry, Kind, LayerFacts, Note};
+use super::facts::{Elf, Entry, Kind, LayerFacts, Note, Says};
 use super::notes;
+use super::packing::Packing;
+use super::scan::{Found, Scanner};
 use crate::docker::archive;
 use crate::docker::layer_tar::{self, Budget, Item, ItemKind};
 use crate::system::interrupt::{Interrupt, Interrupted};
 
 /// ELF files up to this size are looked at whole; of larger ones the end, where section headers stand.
-const MOST_WHOLE: u64 = 32_000_000;
+pub const MOST_WHOLE: u64 = 32_000_000;
 /// What may stand before the section headers of a large one: their names.
 const BEFORE_HEADERS: u64 = 1 << 16;
 /// Bytes of all files that are read for what they say.
 const MOST_NOTES: u64 = 50_000_000;
+
+/// What is wanted of layers beyond what any report needs: it costs time, so it is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct More<'s> {
+    /// Look for secrets.
+    pub scanner: Option<&'s Scanner>,
+    /// Pack each layer, to know how many bytes travel.
+    pub packed: bool,
+}
+
+/// One layer, read.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// What is in it.
+    pub facts: LayerFacts,
+    /// Secrets in it; none where nobody looked.
+    pub found: Option<Vec<Found>>,
+    /// Its packed bytes; none where nobody asked.
+    pub packed: Option<u64>,
+}
 
 /// Reads the layers of an archive; `skip` says of which, by their name in it, enough is known.
 ///
@@ -27,36 +50,52 @@ const MOST_NOTES: u64 = 50_000_000;
 pub fn read(
     archive: impl Read,
     skip: &dyn Fn(&str) -> bool,
+    more: More<'_>,
     interrupt: &Interrupt,
-) -> Result<HashMap<String, LayerFacts>> {
-    let mut reader =
-        Reader { budget: Budget::default(), notes: MOST_NOTES, buffer: vec![0; 1 << 17], whole: Vec::new() };
+) -> Result<HashMap<String, Learned>> {
+    let mut reader = Reader {
+        budget: Budget::default(),
+        notes: MOST_NOTES,
+        buffer: vec![0; 1 << 17],
+        whole: Vec::new(),
+        large: Large::default(),
+        more,
+        found: Vec::new(),
+    };
     let mut read = HashMap::new();
     let index = archive::read(archive, &mut |name, layer| {
         if skip(name) {
             return Ok(());
         }
-        read.insert(name.to_owned(), reader.layer(layer, interrupt)?);
+        let mut layer = Packing::of(layer, more.packed);
+        let facts = reader.layer(&mut layer, interrupt)?;
+        let found = more.scanner.map(|_| std::mem::take(&mut reader.found));
+        read.insert(name.to_owned(), Learned { facts, found, packed: layer.finish()? });
         Ok(())
     })?;
     let mut by_digest = HashMap::new();
     for layer in index.layers()? {
         // Images of one archive share layers.
-        if let Some(facts) = read.remove(&layer.name) {
-            by_digest.insert(layer.diff_id, facts);
+        if let Some(learned) = read.remove(&layer.name) {
+            by_digest.insert(layer.diff_id, learned);
         }
     }
     Ok(by_digest)
 }
 
-struct Reader {
+struct Reader<'s> {
     budget: Budget,
     notes: u64,
     buffer: Vec<u8>,
     whole: Vec<u8>,
+    /// What is kept of a large ELF file besides.
+    large: Large,
+    more: More<'s>,
+    /// Secrets in the layer at hand.
+    found: Vec<Found>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn layer(&mut self, stream: &mut dyn Read, interrupt: &Interrupt) -> Result<LayerFacts> {
         let mut facts = LayerFacts::default();
         let mut budget = self.budget.clone();
@@ -103,7 +142,9 @@ impl Reader {
         let says = notes::is_read(path) && bytes <= notes::MOST.min(self.notes);
         let mut hash = Xxh3::new();
         let (mut head, mut offset, mut at, mut keep) = (Vec::new(), 0, 0_u64, says);
+        let mut scan = self.more.scanner.map(Scanner::start);
         self.whole.clear();
+        self.large.clear();
         loop {
             let n = fill(content, &mut self.buffer)?;
             if n == 0 {
@@ -111,11 +152,17 @@ impl Reader {
             }
             let chunk = &self.buffer[..n];
             hash.update(chunk);
+            if let Some(scan) = &mut scan {
+                scan.feed(chunk);
+            }
             if at == 0 {
                 head.extend_from_slice(&chunk[..chunk.len().min(64)]);
                 if let Some(sections) = elf::sections_at(&head) {
                     keep = true;
-                    offset = if bytes <= MOST_WHOLE { 0 } else { sections.saturating_sub(BEFORE_HEADERS) };
+                    if bytes > MOST_WHOLE {
+                        offset = sections.saturating_sub(BEFORE_HEADERS);
+                        self.large.start(chunk);
+                    }
                 }
             }
             // A chunk that reaches into the part that is kept.
@@ -123,13 +170,25 @@ impl Reader {
             if keep && from < chunk.len() && self.whole.len() as u64 <= MOST_WHOLE {
                 self.whole.extend_from_slice(&chunk[from..]);
             }
+            self.large.feed(chunk, at);
             at += n as u64;
         }
         if says {
             self.notes -= bytes;
             notes.extend(notes::read(path, &self.whole).map(|says| Note { path: path.to_owned(), says }));
         }
-        let found = elf::read(Window { head: &head, offset, bytes: &self.whole });
+        if let Some(scan) = scan {
+            let secrets = scan.finish().into_iter();
+            self.found.extend(secrets.map(|secret| Found { path: path.to_owned(), secret }));
+        }
+        let runs = notes::script(&head).map(Says::Script);
+        notes.extend(runs.map(|says| Note { path: path.to_owned(), says }));
+        let dynamic = self.large.read((offset, &self.whole));
+        let mut found = elf::read(Window { head: &head, offset, bytes: &self.whole });
+        if let Some(dynamic) = dynamic {
+            // Section headers may be stripped off altogether; the loader does without.
+            found.get_or_insert_default().dynamic = Some(Box::new(dynamic));
+        }
         Ok((Some(hash.digest128()), found.map(Box::new)))
     }
 }

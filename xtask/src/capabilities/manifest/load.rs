@@ -7,6 +7,7 @@ use std::str::FromStr;
 use anyhow::Result;
 use toml::de::DeTable;
 
+use super::baselines;
 use super::editions;
 use super::fields::{Fault, Fields, Notes};
 use super::probes;
@@ -20,11 +21,18 @@ use crate::domain::names::Unknown;
 use crate::system::files;
 use crate::system::paths::Repository;
 
-/// Everything that is wrong with a manifest.
+/// Everything that is wrong with a file.
 #[derive(Debug)]
 pub struct Faults {
     file: &'static str,
     faults: Vec<Fault>,
+}
+
+impl Faults {
+    /// Of another file that is read the same way.
+    pub(in crate::capabilities) fn new(file: &'static str, faults: Vec<Fault>) -> Faults {
+        Faults { file, faults }
+    }
 }
 
 impl fmt::Display for Faults {
@@ -97,6 +105,7 @@ impl<'a> Reader<'a> {
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
+        let step = baselines::read(&mut root);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -109,6 +118,7 @@ impl<'a> Reader<'a> {
             services,
             scenarios,
             stack_tests,
+            step,
         })
     }
 
@@ -333,7 +343,8 @@ fn named<'a, 'i, T>(
     tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
 }
 
-fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
+/// A size that may be absent.
+pub(super) fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
     let text = fields.optional_text(key)?;
     Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
 }

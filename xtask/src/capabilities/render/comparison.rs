@@ -1,5 +1,6 @@
 //! A comparison as table, Markdown and JSON.
 
+use super::fleet;
 use super::table::{Align, Table};
 use crate::domain::bytes::Bytes;
 use crate::domain::comparison::{Comparison, Original, Row, Verdict};
@@ -11,13 +12,14 @@ pub fn text(comparison: &Comparison) -> String {
         out.push_str(&line);
         out.push('\n');
     }
-    out
+    out + &comparison.fleet.iter().map(fleet::text).collect::<String>()
 }
 
 /// For a pull request.
 pub fn markdown(comparison: &Comparison) -> String {
     let notes: Vec<String> = footnotes(comparison).iter().map(|line| format!("{line}\n")).collect();
-    format!("{}\n{}", table(comparison).markdown(), notes.join("\n"))
+    let fleet: String = comparison.fleet.iter().map(fleet::markdown).collect();
+    format!("{}\n{}{fleet}", table(comparison).markdown(), notes.join("\n"))
 }
 
 /// For programs; sizes are exact integers of bytes.

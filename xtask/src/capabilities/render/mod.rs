@@ -1,8 +1,10 @@
 //! Renderers: pure functions of a record.
 
+pub mod check;
 pub mod clean;
 pub mod comparison;
 pub mod contents;
+pub mod fleet;
 pub mod probes;
 pub mod push;
 pub mod table;

@@ -1,0 +1,328 @@
+//! The guard of images: sizes against promises and baselines, editions against their declaration, what was pruned too far,
+//! secrets, and who an image runs as. Everything is looked at first; then everything that is wrong is told at once.
+
+mod baselines;
+mod commands;
+mod editions;
+mod linkage;
+mod lock;
+mod pruned;
+mod secrets;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+
+use super::contents::scan::Scanner;
+use super::contents::{self, Asked, Inside};
+use super::context::Context;
+use crate::docker::images::Image;
+use crate::domain::baseline::Weights;
+use crate::domain::bytes::Bytes;
+use crate::domain::check::{Finding, Kind, Measured, Place, Report, Row, Subject};
+use crate::domain::comparison::Verdict;
+use crate::domain::contents::Layer;
+use crate::domain::edition::Edition;
+use crate::domain::image_ref::{ImageRef, Tag};
+use crate::domain::manifest::{Manifest, Service};
+use crate::domain::variant::Variant;
+use crate::system::files;
+use lock::Lock;
+
+/// What to check.
+#[derive(Debug, Clone)]
+pub struct Wanted<'m> {
+    /// The services.
+    pub services: Vec<&'m Service>,
+    /// The editions.
+    pub editions: Vec<Edition>,
+    /// The tag.
+    pub tag: Tag,
+}
+
+/// Why baselines are to change, and when.
+#[derive(Debug, Clone)]
+pub struct Acceptance {
+    /// In words.
+    pub reason: String,
+    /// `2026-01-31`.
+    pub day: String,
+}
+
+/// Checks images and writes down what was found. With an acceptance, rows of the lock that are broken become what was
+/// measured, and what is left is told.
+///
+/// # Errors
+/// A lock that cannot be read, an engine that cannot be asked, an image that is damaged.
+pub fn check(
+    manifest: &Manifest,
+    wanted: &Wanted<'_>,
+    acceptance: Option<&Acceptance>,
+    context: &Context,
+) -> Result<Report> {
+    let mut lock = Lock::load(&context.repository)?;
+    let scanner = secrets::scanner(manifest, context)?;
+    let Survey { mut rows, mut breaches, mut notes } = survey(manifest, wanted, &scanner, context)?;
+    let mut judged = baselines::judge(&mut rows, &lock, manifest);
+    if let Some(Acceptance { reason, day }) = acceptance {
+        let changes = baselines::changes(&judged.new, reason, day);
+        let text = lock.with(&changes);
+        if !changes.is_empty() {
+            files::write_atomically(&context.repository.sizes_lock(), text.as_bytes())?;
+        }
+        let (count, file) = (changes.len(), context.repository.sizes_lock_name());
+        context.terminal.say(format!("{count} row{} of {file} changed", if count == 1 { "" } else { "s" }));
+        lock = Lock::load(&context.repository)?;
+        judged = baselines::judge(&mut rows, &lock, manifest);
+    }
+    breaches.extend(judged.breaches);
+    notes.extend(judged.notes);
+    breaches.extend(editions::dockerfiles(manifest, &wanted.services, &context.repository)?);
+    Ok(Report {
+        schema: 1,
+        tag: wanted.tag.to_string(),
+        editions: wanted.editions.clone(),
+        images: rows,
+        breaches: merged(breaches),
+        notes: merged(notes),
+        fleet: Vec::new(),
+    })
+}
+
+/// Keeps what was found for later reports.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep(report: &Report, context: &Context) -> Result<()> {
+    let json = serde_json::to_vec_pretty(report).context("the record of the check")?;
+    files::write_atomically(&context.repository.check_record(), &json)
+}
+
+/// What looking at images comes to, before baselines.
+struct Survey {
+    rows: Vec<Row>,
+    breaches: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+/// One image, looked into.
+struct Seen {
+    measured: Measured,
+    packages: BTreeSet<String>,
+    breaches: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+fn survey(manifest: &Manifest, wanted: &Wanted<'_>, scanner: &Scanner, context: &Context) -> Result<Survey> {
+    let reference = |service: &Service, edition| {
+        ImageRef::of(&service.image, &wanted.tag, edition, Variant::Optimized).to_string()
+    };
+    let all: Vec<String> = wanted
+        .services
+        .iter()
+        .flat_map(|service| Edition::ALL.map(|edition| reference(service, edition)))
+        .collect();
+    let there = context.docker.inspect(&all)?;
+    let mut asked = Vec::new();
+    let mut whose = Vec::new();
+    for service in &wanted.services {
+        for edition in Edition::ALL {
+            let name = reference(service, edition);
+            if let Some(image) = there.get(&name)
+                && is_looked_at(service, edition, &wanted.editions)
+            {
+                asked.push(Asked { reference: name, image: image.clone() });
+                whose.push((service.name.as_str(), edition));
+            }
+        }
+    }
+    let mut turn = whose.iter();
+    let seen = contents::look(&asked, scanner, manifest, context, &mut |inside| {
+        let about: Vec<Subject> =
+            turn.next().map(|(service, edition)| Subject::new(*service, edition)).into_iter().collect();
+        seen(inside, about, scanner)
+    })?;
+    let seen: BTreeMap<(&str, Edition), Seen> = whose.into_iter().zip(seen).collect();
+    let mut survey = Survey { rows: Vec::new(), breaches: Vec::new(), notes: Vec::new() };
+    for &edition in &wanted.editions {
+        for service in &wanted.services {
+            let found = seen.get(&(service.name.as_str(), edition));
+            let row = row(service, edition, reference(service, edition), found);
+            promises(service, &row, &mut survey);
+            survey.rows.push(row);
+            let Some(found) = found else { continue };
+            survey.breaches.extend(found.breaches.iter().cloned());
+            survey.notes.extend(found.notes.iter().cloned());
+            if let Some(simple) = seen.get(&(service.name.as_str(), Edition::Simple)) {
+                survey.breaches.extend(editions::differ_as_declared(
+                    service,
+                    edition,
+                    &simple.packages,
+                    &found.packages,
+                ));
+            }
+        }
+    }
+    for service in &wanted.services {
+        let image = |edition: Edition| Some((edition, there.get(&reference(service, edition))?));
+        let images: BTreeMap<Edition, &Image> = Edition::ALL.into_iter().filter_map(image).collect();
+        survey.breaches.extend(editions::the_same(service, &images, &wanted.editions));
+    }
+    Ok(survey)
+}
+
+/// What simple holds is what other editions add to, so that it is looked into for them too.
+fn is_looked_at(service: &Service, edition: Edition, editions: &[Edition]) -> bool {
+    let adds = |edition: &Edition| *edition != Edition::Simple && !service.editions.is_empty();
+    editions.contains(&edition) || (edition == Edition::Simple && editions.iter().any(adds))
+}
+
+fn seen(inside: &Inside<'_>, about: Vec<Subject>, scanner: &Scanner) -> Seen {
+    let contents = &inside.contents;
+    let finding = |kind, what: String, remedy: &str, layer: Option<usize>| Finding {
+        kind,
+        images: about.clone(),
+        what,
+        remedy: remedy.to_owned(),
+        place: layer.and_then(|layer| place(inside, layer)),
+    };
+    let (mut breaches, mut notes) = (Vec::new(), Vec::new());
+    for lack in pruned::lacks(inside) {
+        let layer = lack.path.as_deref().and_then(|path| inside.tree.file_at(path)).map(|at| at.layer);
+        let found = finding(Kind::Pruned, lack.what, lack.remedy, layer);
+        if lack.may_be_meant { notes.push(found) } else { breaches.push(found) }
+    }
+    for leak in secrets::leaks(inside, scanner) {
+        breaches.push(finding(Kind::Secret, leak.what, secrets::REMEDY, leak.layer));
+    }
+    let user = inside.asked.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
+    if let Some(what) = wrong_user(user) {
+        let remedy = "end the Dockerfile with `USER 65532:65532`: a number is what an orchestrator can check";
+        breaches.push(finding(Kind::User, what, remedy, None));
+    }
+    let sum = |base: bool| -> Bytes {
+        let is_base = |layer: &&Layer| layer.origin.as_ref().is_some_and(|origin| origin.base);
+        contents.layers.iter().filter(|layer| is_base(layer) == base).map(|layer| layer.bytes).sum()
+    };
+    Seen {
+        measured: Measured {
+            id: contents.id.clone(),
+            platform: contents.platform.clone(),
+            weights: Weights { own: sum(false), base: sum(true) },
+        },
+        packages: editions::packages(inside),
+        breaches,
+        notes,
+    }
+}
+
+/// The line of this repository that made a layer.
+fn place(inside: &Inside<'_>, layer: usize) -> Option<Place> {
+    let origin = inside.contents.layers.get(layer)?.origin.as_ref()?;
+    Some(Place { file: origin.file.clone(), line: origin.line })
+}
+
+fn wrong_user(user: &str) -> Option<String> {
+    let id = user.split(':').next().unwrap_or_default();
+    match id.parse::<u32>() {
+        Ok(0) => Some("it runs as root".to_owned()),
+        Ok(_) => None,
+        Err(_) if id.is_empty() => Some("it runs as root, since it names no user".to_owned()),
+        Err(_) => Some(format!("it runs as `{id}`, of which only its own /etc/passwd knows who that is")),
+    }
+}
+
+fn row(service: &Service, edition: Edition, image: String, seen: Option<&Seen>) -> Row {
+    let promised = service.sizes(edition);
+    let bytes = seen.map(|seen| seen.measured.weights.sum());
+    Row {
+        service: service.name.clone(),
+        edition,
+        image,
+        measured: seen.map(|seen| seen.measured.clone()),
+        baseline: None,
+        target: promised.target,
+        goal: promised.goal,
+        verdict: Verdict::of(bytes, promised.target, promised.goal),
+        own: None,
+        base: None,
+    }
+}
+
+/// A target that is missed is a breach; a goal that is missed is said.
+fn promises(service: &Service, row: &Row, survey: &mut Survey) {
+    let finding = |kind, what: String, remedy: String| Finding {
+        kind,
+        images: vec![Subject::new(&row.service, row.edition)],
+        what,
+        remedy,
+        place: None,
+    };
+    let Some(measured) = &row.measured else {
+        let remedy = format!("cargo xtask build-images {} --edition {}", service.name, row.edition);
+        survey.breaches.push(finding(Kind::Missing, format!("{} is not there", row.image), remedy));
+        return;
+    };
+    let bytes = measured.weights.sum();
+    let remedy = format!("cargo xtask analyze {} --edition {} says what could go", service.name, row.edition);
+    let above = |what: &str, limit: Option<Bytes>| {
+        let limit = limit.unwrap_or_default();
+        format!("{bytes}, which is {} above {what} of {limit}", bytes - limit)
+    };
+    match row.verdict {
+        Verdict::OverTarget => {
+            survey.breaches.push(finding(Kind::Target, above("the guide's target", row.target), remedy));
+        }
+        Verdict::OverGoal => {
+            survey.breaches.push(finding(Kind::Target, above("our goal", row.goal), remedy));
+        }
+        verdict if verdict.is_above_goal(row.goal) => {
+            survey.notes.push(finding(Kind::Target, above("our goal", row.goal), remedy));
+        }
+        _ => {}
+    }
+}
+
+/// What is so of several images is told once, and of which: a base's fault is one fault.
+fn merged(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut merged: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let is_same = |other: &&mut Finding| {
+            (other.kind, &other.what, &other.remedy, &other.place)
+                == (finding.kind, &finding.what, &finding.remedy, &finding.place)
+        };
+        match merged.iter_mut().find(is_same) {
+            Some(other) => other.images.extend(finding.images),
+            None => merged.push(finding),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_number_above_nought_is_nobody_in_particular() {
+        for user in ["65532", "65532:65532", "1:0"] {
+            assert_eq!(wrong_user(user), None, "{user}");
+        }
+        for user in ["", "0", "0:0", "root", "nginx", ":5"] {
+            assert!(wrong_user(user).is_some(), "{user}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_many_images_is_one() {
+        let finding = |about: &str, what: &str| Finding {
+            kind: Kind::Pruned,
+            images: vec![Subject::new(about, Edition::Simple)],
+            what: what.into(),
+            remedy: "r".into(),
+            place: None,
+        };
+        let found = merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
+        assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);
+    }
+}

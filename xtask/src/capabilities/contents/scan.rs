@@ -1,0 +1,285 @@
+//! Looks for secrets in what streams past: private keys, tokens of well-known services, and values that the caller knows.
+//! What is packed (zip, gzip) is not unpacked for it, and no value is ever kept or printed: a finding has a name and a path.
+
+use std::collections::BTreeSet;
+
+use memchr::memmem::Finder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A kind of secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Secret {
+    /// A private key in PEM form (RFC 7468).
+    PrivateKey,
+    /// A token by the prefix that its issuer gives it.
+    Token(String),
+    /// A value that the caller named.
+    Known(String),
+}
+
+/// A secret in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Found {
+    /// The file, from the image's root.
+    pub path: String,
+    /// What is in it.
+    pub secret: Secret,
+}
+
+/// Tokens that name their issuer: prefix, what may follow, how many of it at least.
+const TOKENS: [(&str, &str, Alphabet, usize); 11] = [
+    ("AWS access key", "AKIA", Alphabet::Upper, 16),
+    ("GitHub token", "ghp_", Alphabet::Word, 36),
+    ("GitHub token", "gho_", Alphabet::Word, 36),
+    ("GitHub token", "ghs_", Alphabet::Word, 36),
+    ("GitHub token", "github_pat_", Alphabet::Word, 60),
+    ("GitLab token", "glpat-", Alphabet::Web, 20),
+    ("npm token", "npm_", Alphabet::Word, 36),
+    ("PyPI token", "pypi-AgEIcHlwaS5vcmc", Alphabet::Web, 50),
+    ("Slack token", "xoxb-", Alphabet::Web, 40),
+    ("Stripe key", "sk_live_", Alphabet::Word, 24),
+    ("Google key", "AIza", Alphabet::Web, 35),
+];
+
+/// What a token is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alphabet {
+    /// Capitals and digits.
+    Upper,
+    /// Letters, digits, underscore.
+    Word,
+    /// Those, and the dash.
+    Web,
+}
+
+impl Alphabet {
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Alphabet::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Alphabet::Word => byte.is_ascii_alphanumeric() || byte == b'_',
+            Alphabet::Web => byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-',
+        }
+    }
+}
+
+const PEM: &str = "-----BEGIN ";
+
+/// How far behind the begin of a match its proof may reach.
+const REACH: usize = 256;
+
+/// What is looked for.
+#[derive(Debug)]
+pub struct Scanner {
+    needles: Vec<(Finder<'static>, Proof)>,
+    reach: usize,
+    fingerprint: String,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Pem,
+    Token(&'static str, Alphabet, usize),
+    Known(String),
+}
+
+impl Scanner {
+    /// Looks for what is always looked for, and for these values by name.
+    pub fn new(known: &[(String, String)]) -> Scanner {
+        let mut needles = vec![(Finder::new(PEM).into_owned(), Proof::Pem)];
+        for (name, prefix, alphabet, least) in TOKENS {
+            needles.push((Finder::new(prefix).into_owned(), Proof::Token(name, alphabet, least)));
+        }
+        let mut hash = Sha256::new();
+        let mut reach = REACH;
+        for (name, value) in known {
+            needles.push((Finder::new(value.as_bytes()).into_owned(), Proof::Known(name.clone())));
+            reach = reach.max(value.len() + 1);
+            for part in [name, value] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Scanner { needles, reach, fingerprint }
+    }
+
+    /// Tells one set of values from another, and none of them.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Starts on a file.
+    pub fn start(&self) -> Scan<'_> {
+        Scan { scanner: self, text: Vec::new(), seen: 0, found: BTreeSet::new() }
+    }
+
+    /// Looks at a whole text.
+    pub fn text(&self, text: &str) -> Vec<Secret> {
+        let mut scan = self.start();
+        scan.feed(text.as_bytes());
+        scan.finish()
+    }
+}
+
+/// One file on its way past.
+#[derive(Debug)]
+pub struct Scan<'s> {
+    scanner: &'s Scanner,
+    /// What was not decided yet, with one byte before it.
+    text: Vec<u8>,
+    /// How many bytes of it were decided.
+    seen: usize,
+    found: BTreeSet<Secret>,
+}
+
+impl Scan<'_> {
+    /// Looks at what follows.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.text.extend_from_slice(chunk);
+        // Whatever begins further on may have its proof in the next chunk.
+        let end = self.text.len().saturating_sub(self.scanner.reach);
+        self.look(end);
+        let keep = end.saturating_sub(1).max(self.seen.saturating_sub(1));
+        self.text.drain(..keep);
+        self.seen = self.seen.max(end) - keep;
+    }
+
+    /// Everything that was found.
+    pub fn finish(mut self) -> Vec<Secret> {
+        self.look(self.text.len());
+        self.found.into_iter().collect()
+    }
+
+    fn look(&mut self, end: usize) {
+        if end <= self.seen {
+            return;
+        }
+        for (finder, proof) in &self.scanner.needles {
+            // A match that begins before `end` may go on behind it.
+            let within = (end - 1).saturating_add(finder.needle().len()).min(self.text.len());
+            for at in finder.find_iter(&self.text[self.seen..within]) {
+                let at = at + self.seen;
+                let before = at.checked_sub(1).map(|before| self.text[before]);
+                if let Some(secret) = proof.of(&self.text[at + finder.needle().len()..], before) {
+                    self.found.insert(secret);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Proof {
+    /// What a match is, from what stands behind and before it.
+    fn of(&self, rest: &[u8], before: Option<u8>) -> Option<Secret> {
+        match self {
+            Proof::Known(name) => Some(Secret::Known(name.clone())),
+            Proof::Pem => is_private_key(rest).then_some(Secret::PrivateKey),
+            Proof::Token(name, alphabet, least) => {
+                let length = rest.iter().take_while(|byte| alphabet.has(**byte)).count();
+                // Part of a longer word, or the issuer's own example.
+                let is_word = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                let is_example = rest[..length].ends_with(b"EXAMPLE");
+                let is_varied =
+                    rest[..length].iter().collect::<BTreeSet<_>>().len() > rest[..length].len().min(24) / 3;
+                let exact = *alphabet != Alphabet::Upper || length == *least;
+                (length >= *least && exact && !is_word && !is_example && is_varied)
+                    .then(|| Secret::Token((*name).to_owned()))
+            }
+        }
+    }
+}
+
+/// Whether `RSA PRIVATE KEY-----` and a key follow: programs that read keys hold the first line of one, and no key.
+fn is_private_key(rest: &[u8]) -> bool {
+    let rest = &rest[..rest.len().min(REACH - PEM.len())];
+    let text = String::from_utf8_lossy(rest);
+    let Some((label, body)) = text.split_once("-----") else { return false };
+    if !label.strip_suffix(" BLOCK").unwrap_or(label).ends_with("PRIVATE KEY") {
+        return false;
+    }
+    // In JSON and in shell variables line ends may be written out.
+    let body = body.replace("\\r", "\r").replace("\\n", "\n");
+    if !body.starts_with(['\n', '\r']) {
+        return false;
+    }
+    let body = body.trim_start();
+    let header =
+        ["Proc-Type:", "DEK-Info:", "Version:", "Comment:"].iter().any(|name| body.starts_with(name));
+    let base64 = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    header || body.chars().filter(|c| !matches!(c, '\n' | '\r')).take_while(base64).count() >= 40
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
+
+    fn scanner() -> Scanner {
+        Scanner::new(&[("API_KEY".into(), "correct horse battery".into())])
+    }
+
+    #[test]
+    fn a_key_is_found_and_its_first_line_alone_is_not() {
+        let found = |text: &str| scanner().text(text);
+        for label in ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "] {
+            let key = format!("x-----BEGIN {label}PRIVATE KEY-----\n{BODY}\n");
+            assert_eq!(found(&key), [Secret::PrivateKey], "{label}");
+        }
+        assert_eq!(found(&format!("-----BEGIN PRIVATE KEY-----\\n{BODY}")), [Secret::PrivateKey]);
+        let pgp = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\n\nlQ";
+        assert_eq!(found(pgp), [Secret::PrivateKey]);
+        for none in [
+            "-----BEGIN RSA PRIVATE KEY-----\0-----END",
+            "-----BEGIN PRIVATE KEY-----\n...\n",
+            &format!("-----BEGIN CERTIFICATE-----\n{BODY}\n"),
+            &format!("-----BEGIN PUBLIC KEY-----\n{BODY}\n"),
+        ] {
+            assert_eq!(found(none), [], "{none}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_whole_words_of_their_issuers_form() {
+        let found = |text: &str| scanner().text(text);
+        let github = |token: &str| format!("ghp_{token}");
+        assert_eq!(
+            found(&github("a8Bc2dE5fG7hI1jK4lM6nO9pQ3rS0tU2vW5x")),
+            [Secret::Token("GitHub token".into())]
+        );
+        assert_eq!(found("key=AKIAQ3EGV7XN2LMZK5TP\n"), [Secret::Token("AWS access key".into())]);
+        for none in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "AKIAQ3EGV7XN2LMZK5TPLONGER",
+            "XAKIAQ3EGV7XN2LMZK5TP",
+            "npm_config_registry",
+            &github(&"x".repeat(36)),
+        ] {
+            assert_eq!(found(none), [], "{none}");
+        }
+    }
+
+    #[test]
+    fn nothing_hides_between_two_pieces() {
+        let text = format!(
+            "{}correct horse battery{}-----BEGIN PRIVATE KEY-----\n{BODY}\n",
+            "a".repeat(700),
+            "b".repeat(300)
+        );
+        for size in [1, 7, 100, 256, 511, 5000] {
+            let scanner = scanner();
+            let mut scan = scanner.start();
+            text.as_bytes().chunks(size).for_each(|chunk| scan.feed(chunk));
+            assert_eq!(scan.finish(), [Secret::PrivateKey, Secret::Known("API_KEY".into())], "{size}");
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_values_and_holds_none() {
+        let other = Scanner::new(&[("API_KEY".into(), "correct horse batterz".into())]);
+        assert_ne!(scanner().fingerprint(), other.fingerprint());
+        assert!(!scanner().fingerprint().contains("horse"));
+    }
+}
