@@ -112,7 +112,7 @@ fn beta(port: u16) -> String {
 macro_rules! snapshot_told {
     ($name:expr, $output:expr, $folder:expr) => {
         insta::with_settings!({
-            filters => vec![(r" +\d+ ms", " [MS]"), (r#""milliseconds": \d+"#, r#""milliseconds": [MS]"#),
+            filters => vec![(r" +\d+ ms", " [MS]"), (r"VERDICT +TIME", "VERDICT  TIME"), (r#""milliseconds": \d+"#, r#""milliseconds": [MS]"#),
                 (r#"time="[\d.]+""#, r#"time="[S]""#), (r"127\.0\.0\.[12]:\d+", "[HOST]"), (r", \d+ tries", ", [N] tries")],
             omit_expression => true,
             prepend_module_to_snapshot => false,

@@ -12,6 +12,7 @@ pub mod day;
 pub mod dockerfile;
 pub mod dotenv;
 pub mod edition;
+pub mod expectation;
 pub mod failure;
 pub mod fleet;
 pub mod image_ref;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::probe::{Answer, equal, short};
+use super::expectation::{equal, short};
+use super::probe::Answer;
 
 /// How far two embeddings of the same text may point apart (DESIGN: "Images").
 pub const LEAST_COSINE: f64 = 0.999;

@@ -6,5 +6,6 @@ pub mod interrupt;
 pub mod paths;
 pub mod ports;
 pub mod process;
+mod process_error;
 pub mod terminal;
 mod words;

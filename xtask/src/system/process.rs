@@ -1,7 +1,6 @@
 //! The only spawner of processes. One-shot commands run through xshell, streamed ones through duct.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use duct::unix::HandleExt;
 use signal_hook::consts::SIGINT;
 
 use super::interrupt::Interrupt;
+pub use super::process_error::ProcessError;
 pub use super::words::tail;
 use super::words::{describe, quote};
 
@@ -56,29 +56,6 @@ impl Output {
         self.code == Some(0)
     }
 }
-
-/// A command that could not be started, or that failed.
-#[derive(Debug, Clone)]
-pub struct ProcessError {
-    command: String,
-    outcome: String,
-    /// The last lines of what it said.
-    pub tail: String,
-    /// Whether the program itself is missing.
-    pub not_found: bool,
-}
-
-impl fmt::Display for ProcessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.command, self.outcome)?;
-        for line in self.tail.lines() {
-            write!(f, "\n    {line}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ProcessError {}
 
 impl Runner {
     /// A command that inherits this process's environment and folder.
@@ -164,7 +141,7 @@ impl Cmd {
             ));
         }
         let started = Instant::now();
-        let output = if self.apart { self.output_apart() } else { self.output() }?;
+        let output = if self.apart || self.stdin.is_some() { self.output_by_duct() } else { self.output() }?;
         self.log(started);
         Ok(Output {
             code: output.status.code(),
@@ -182,14 +159,11 @@ impl Cmd {
         for (name, value) in &self.env {
             command = command.env(name, value);
         }
-        if let Some(bytes) = &self.stdin {
-            command = command.stdin(bytes);
-        }
         command.output().map_err(|e| self.error(format!("cannot start: {e}"), "", false))
     }
 
-    /// xshell knows no process groups.
-    fn output_apart(&self) -> Result<std::process::Output, ProcessError> {
+    /// xshell knows no process groups, and calls it a failure when a command ends before it has read its input.
+    fn output_by_duct(&self) -> Result<std::process::Output, ProcessError> {
         let expression = self.expression().stdout_capture().stderr_capture().unchecked();
         // Who is in no foreground group must not read from the terminal.
         let expression = if self.stdin.is_none() { expression.stdin_null() } else { expression };

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::fields::Fields;
+use crate::domain::expectation::{Check, Expectation, Test};
 use crate::domain::manifest::Service;
 use crate::domain::names::Unknown;
 use crate::domain::parity::{Rules, Tolerance};
-use crate::domain::probe::{
-    Body, Capture, Check, Expectation, Method, Origin, Probe, Request, Scenario, Test,
-};
+use crate::domain::probe::{Body, Capture, Method, Origin, Probe, Request, Scenario};
 
 /// A word of the run's own, so that what one run taught is not another's.
 pub const RUN: &str = "run";

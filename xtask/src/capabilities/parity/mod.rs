@@ -70,8 +70,9 @@ fn failed(wrong: Vec<String>, done: &Done<'_>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::expectation::Expectation;
     use crate::domain::parity::Rules;
-    use crate::domain::probe::{Answer, Body, Expectation, Method, Probe, Request};
+    use crate::domain::probe::{Answer, Body, Method, Probe, Request};
     use serde_json::json;
 
     fn probe() -> Probe {

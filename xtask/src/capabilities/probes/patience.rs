@@ -59,8 +59,9 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::expectation::Expectation;
     use crate::domain::parity::Rules;
-    use crate::domain::probe::{Body, Expectation, Method, Request};
+    use crate::domain::probe::{Body, Method, Request};
     use std::collections::BTreeMap;
 
     fn probe(eventually: bool) -> Probe {
