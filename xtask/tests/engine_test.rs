@@ -65,7 +65,7 @@ impl SlowRemoval {
             "docker",
             &format!(
                 "#!/bin/sh\nif [ \"$1 $2\" = \"rm --force\" ]; then\n\ttouch {here}/removing\n\
-                 \twhile [ ! -e {here}/go ]; do sleep 0.05; done\nfi\nexec {real} \"$@\"\n"
+                 \twhile [ -d {here} ] && [ ! -e {here}/go ]; do sleep 0.05; done\nfi\nexec {real} \"$@\"\n"
             ),
         );
         fs::set_permissions(folder.0.join("docker"), fs::Permissions::from_mode(0o755)).unwrap();
