@@ -51,7 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let known = probes::known(&manifest, &variables, &probes::word());
     let inquiry = probes::inquiry(&manifest, &services);
     let starting = Duration::from_secs(args.timeout);
-    let (report, _) = probes::ask(&inquiry, &project, &known, starting, context, |_| {})?;
+    let (report, _) = probes::ask(&inquiry, &project, &known, starting, context)?;
     let printed = args.output.print(&[(String::new(), &report)], &report);
     let record = render::probes::json(&report)?;
     // The verdict is what the person waits for: a record that cannot be written comes second.

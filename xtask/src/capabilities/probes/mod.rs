@@ -13,12 +13,13 @@ use serde_json::Value;
 use self::run::{Done, Group, Run};
 use super::context::Context;
 use super::manifest::RUN;
+use super::stack;
 use super::variables::Variables;
 use crate::docker::Docker;
 use crate::docker::compose::Project;
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe::Known;
-use crate::domain::probe_report::{self, Outcome, Report};
+use crate::domain::probe_report::{self, Report};
 
 /// What is asked of whom.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub fn known(manifest: &Manifest, variables: &Variables, word: &str) -> Known {
     set.chain([(RUN.to_owned(), Value::from(word))]).collect()
 }
 
-/// Asks, once no service is starting any more; `starting` bounds that wait. `each` sees every outcome as it comes.
+/// Asks, once no service is starting any more; `starting` bounds that wait.
 ///
 /// # Errors
 /// When docker cannot be asked, or the person interrupts. Wrong answers are outcomes.
@@ -62,12 +63,11 @@ pub fn ask<'m>(
     known: &Known,
     starting: Duration,
     context: &Context,
-    each: impl FnMut(&Outcome),
 ) -> Result<(Report, Vec<Done<'m>>)> {
     let interrupt = &context.docker.runner.interrupt;
     let doors = doors::open(project, &inquiry.services, starting, interrupt)?;
     let run = Run { doors: &doors, known, interrupt };
-    let done = run.all(&inquiry.groups, each)?;
+    let done = run.all(&inquiry.groups)?;
     let report = Report {
         schema: probe_report::SCHEMA,
         project: project.name()?,
@@ -79,18 +79,8 @@ pub fn ask<'m>(
 
 /// The image IDs that the containers of all services run, as far as there are any.
 fn images(project: &Project, manifest: &Manifest, docker: &Docker) -> Result<BTreeMap<String, String>> {
-    let containers = project.containers()?;
-    let found: Vec<(&str, String)> = manifest
-        .services
-        .iter()
-        .filter_map(|service| {
-            let container = containers.iter().find(|container| container.service == service.compose)?;
-            Some((service.name.as_str(), container.id.clone()))
-        })
-        .collect();
-    let ids: Vec<String> = found.iter().map(|(_, id)| id.clone()).collect();
-    let inspected = docker.inspect_containers(&ids)?;
-    Ok(found.iter().zip(inspected).map(|((name, _), found)| ((*name).to_owned(), found.image)).collect())
+    let containers = stack::containers(project, manifest, docker)?;
+    Ok(containers.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect())
 }
 
 /// A word that no other run has: letters and digits, so that every tokenizer takes it as one.

@@ -51,11 +51,11 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Sends all probes of all groups; `each` sees every outcome as it comes.
+    /// Sends all probes of all groups.
     ///
     /// # Errors
     /// When the person interrupts.
-    pub fn all<'m>(&self, groups: &[Group<'m>], mut each: impl FnMut(&Outcome)) -> Result<Vec<Done<'m>>> {
+    pub fn all<'m>(&self, groups: &[Group<'m>]) -> Result<Vec<Done<'m>>> {
         let mut all = Vec::new();
         let mut patience = Patience::new(self.doors);
         for group in groups {
@@ -66,7 +66,6 @@ impl Run<'_> {
                 if let (true, Some(answer)) = (done.outcome.passed(), &done.answer) {
                     known.extend(probe.captured(answer));
                 }
-                each(&done.outcome);
                 all.push(done);
             }
         }

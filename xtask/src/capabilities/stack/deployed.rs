@@ -43,24 +43,13 @@ pub fn prepare(repository: &Repository) -> Result<()> {
 /// # Errors
 /// When docker cannot be asked, or the record not be written.
 pub fn write(manifest: &Manifest, project: &Project, context: &Context) -> Result<()> {
-    let containers = project.containers()?;
-    let running: Vec<(&str, String)> = manifest
-        .services
-        .iter()
-        .filter_map(|service| {
-            let container = containers.iter().find(|container| container.service == service.compose)?;
-            Some((service.name.as_str(), container.id.clone()))
-        })
-        .collect();
-    let ids: Vec<String> = running.iter().map(|(_, id)| id.clone()).collect();
-    let inspected = context.docker.inspect_containers(&ids)?;
-    let images: Vec<String> = inspected.iter().map(|container| container.image.clone()).collect();
+    let running = super::containers(project, manifest, &context.docker)?;
+    let images: Vec<String> = running.iter().map(|(_, container)| container.image.clone()).collect();
     let there = context.docker.inspect(&images)?;
     // An image that was removed below its container has no size any more.
     let found: Vec<(&str, &str, &Image)> = running
         .iter()
-        .zip(&inspected)
-        .filter_map(|((service, _), container)| {
+        .filter_map(|(service, container)| {
             Some((*service, container.config.image.as_str(), there.get(&container.image)?))
         })
         .collect();

@@ -5,9 +5,13 @@ pub mod health;
 pub mod rise;
 pub mod secrets;
 
+use anyhow::Result;
+
 use super::context::Context;
 use super::variables::Variables;
+use crate::docker::Docker;
 use crate::docker::compose::Project;
+use crate::docker::containers::Inspected;
 use crate::domain::manifest::Manifest;
 
 /// The project of the repository's own Compose files. Compose reads them only where every required variable is set; what is
@@ -17,4 +21,27 @@ pub fn project(variables: &Variables, manifest: &Manifest, context: &Context) ->
     let unset = secrets.filter(|secret| variables.get(&secret.variable).is_none());
     let project = Project::new(&context.docker, context.repository.root());
     unset.fold(project, |project, secret| project.variable(&secret.variable, "not-made-yet"))
+}
+
+/// The container of each service that has one, by the manifest's names.
+///
+/// # Errors
+/// When docker cannot be asked.
+pub fn containers<'m>(
+    project: &Project,
+    manifest: &'m Manifest,
+    docker: &Docker,
+) -> Result<Vec<(&'m str, Inspected)>> {
+    let containers = project.containers()?;
+    let found: Vec<(&str, String)> = manifest
+        .services
+        .iter()
+        .filter_map(|service| {
+            let container = containers.iter().find(|container| container.service == service.compose)?;
+            Some((service.name.as_str(), container.id.clone()))
+        })
+        .collect();
+    let ids: Vec<String> = found.iter().map(|(_, id)| id.clone()).collect();
+    let inspected = docker.inspect_containers(&ids)?;
+    Ok(found.into_iter().map(|(name, _)| name).zip(inspected).collect())
 }

@@ -48,7 +48,7 @@ pub fn run<'m>(
     context.terminal.say(format!("ask the stack of {what} …"));
     let confined = confinement::look(services, trial.project(), &context.docker)?;
     let inquiry = probes::inquiry(manifest, services);
-    let (mut report, done) = probes::ask(&inquiry, trial.project(), &trial.known, deadline, context, |_| {})?;
+    let (mut report, done) = probes::ask(&inquiry, trial.project(), &trial.known, deadline, context)?;
     report.outcomes.splice(0..0, confined);
     if let Some(socket) = stack_tests {
         let run = StackTests { manifest, variant: images.variant, trial: &trial, socket, context };
