@@ -13,7 +13,7 @@ use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
 use crate::commands::{
-    Usage, analyze, build_images, check, ci, clean, compare, compose_switch, deploy, doctor, push,
+    Usage, analyze, build_images, check, ci, clean, compare, compose_switch, deploy, doctor, measure, push,
     smoke_test, test, why,
 };
 use crate::docker::Docker;
@@ -74,6 +74,7 @@ enum Command {
     ComposeSwitch(compose_switch::Args),
     Deploy(deploy::Args),
     Doctor(doctor::Args),
+    Measure(measure::Args),
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
     Test(test::Args),
@@ -178,6 +179,7 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::ComposeSwitch(args) => compose_switch::run(args, &context),
         Command::Deploy(args) => deploy::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
+        Command::Measure(args) => measure::run(args, &context),
         Command::SmokeTest(args) => smoke_test::run(args, &context),
         Command::Test(args) => test::run(args, &context),
         Command::Push(args) => push::run(args, &context),

@@ -13,7 +13,7 @@
 //! | 0 | [`domain`] | pure types |
 //!
 //! # Invariants
-//! - Processes start in `system/process.rs` alone; paths of the repository are known in `system/paths.rs` alone.
+//! - Processes start in `system/process` alone; paths of the repository are known in `system/paths.rs` alone.
 //! - No service's name stands in this crate: what is particular to a service is in `xtask/images.toml`.
 //! - stdout is data, stderr is narration. Exit codes are those of [`cli::Exit`].
 

@@ -71,7 +71,7 @@ fn a_climbing_line_would_be_seen() {
 #[test]
 fn processes_start_in_one_place() {
     for (path, text) in sources() {
-        if path == Path::new("system/process.rs") {
+        if path.starts_with("system/process") {
             continue;
         }
         for spawner in ["process::Command", "duct::", "xshell::"] {

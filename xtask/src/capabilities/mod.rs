@@ -12,6 +12,7 @@ pub mod environment;
 pub mod fleet;
 pub mod health;
 pub mod manifest;
+pub mod measure;
 pub mod parity;
 pub mod pipeline;
 pub mod probes;

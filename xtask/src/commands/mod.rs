@@ -10,6 +10,7 @@ pub mod compare;
 pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;
+pub mod measure;
 pub mod push;
 pub mod smoke_test;
 pub mod test;

@@ -25,6 +25,8 @@ pub struct Probe {
     pub capture: Option<Capture>,
     /// Whether it is asked again until it comes true: the work behind it takes its time.
     pub eventually: bool,
+    /// Whether it is what the service is for, day by day: what `measure` times.
+    pub typical: bool,
     /// How the answers of two variants are compared: exactly, but for these rules.
     pub parity: Rules,
 }
@@ -234,6 +236,7 @@ mod tests {
             expect: Expectation { status: 200, checks },
             capture: Some(Capture { from: Origin::At("/list/0".into()), name: "first".into() }),
             eventually: false,
+            typical: false,
             parity: Rules::default(),
         }
     }

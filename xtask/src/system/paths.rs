@@ -148,6 +148,26 @@ impl Repository {
         self.state("smoke.json")
     }
 
+    /// What was measured last.
+    pub fn measure_record(&self) -> PathBuf {
+        self.state("measure.json")
+    }
+
+    /// Held while somebody measures: two at once would measure each other.
+    pub fn measure_lock(&self) -> PathBuf {
+        self.state("measure.lock")
+    }
+
+    /// What measuring needs while it runs, a folder a run: what the next run removes if its own could not.
+    pub fn measurements(&self) -> PathBuf {
+        self.state("measure")
+    }
+
+    /// Programs of the distribution's that are used without being installed.
+    pub fn programs(&self) -> PathBuf {
+        self.state("programs")
+    }
+
     /// Values for variables in Compose files, as Compose itself reads them; git-ignored.
     pub fn dot_env(&self) -> PathBuf {
         self.root.join(".env")

@@ -187,7 +187,7 @@ pub fn world_of(
 }
 
 /// The commit, marked where the tree differs from it; `unknown` outside git.
-fn revision(context: &Context) -> String {
+pub fn revision(context: &Context) -> String {
     let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
     let described = cmd.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).read();
     described.unwrap_or_else(|_| "unknown".to_owned())

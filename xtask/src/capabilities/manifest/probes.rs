@@ -94,6 +94,7 @@ fn probe(
     let checks = table.tables("expect").into_iter().filter_map(check).collect();
     let capture = table.table("capture").and_then(capture);
     let eventually = table.flag("eventually");
+    let typical = table.flag("typical");
     let parity = table.table("parity").map(rules).unwrap_or_default();
     let probe = Probe {
         name: name?,
@@ -102,8 +103,17 @@ fn probe(
         expect: Expectation { status: u16::try_from(status).unwrap_or(200), checks },
         capture,
         eventually,
+        typical,
         parity,
     };
+    // It is asked many times, and by itself.
+    let alone = |need: &String| need == RUN || need.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    if probe.typical && (probe.eventually || !probe.needs().iter().all(alone)) {
+        table.fault(
+            "typical",
+            "a typical request stands alone: it is not `eventually`, and uses no `capture`".to_owned(),
+        );
+    }
     for need in probe.needs().iter().filter(|need| !handed.contains(*need)) {
         let unknown = Unknown::new("placeholder", need, handed.iter().map(String::as_str));
         table.fault_here(format!("{unknown}; an earlier `capture` hands one on"));

@@ -88,6 +88,7 @@ mod tests {
             expect: Expectation { status: 200, checks: Vec::new() },
             capture: None,
             eventually: false,
+            typical: false,
             parity: Rules { ignore: vec!["/id".into()], ..Rules::default() },
         }
     }

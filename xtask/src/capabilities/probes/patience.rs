@@ -69,7 +69,7 @@ mod tests {
             Request { method: Method::Get, path: "/".into(), headers: BTreeMap::new(), body: Body::Empty };
         let expect = Expectation { status: 200, checks: Vec::new() };
         let (name, service, parity) = ("p".into(), "alpha".into(), Rules::default());
-        Probe { name, service, request, expect, capture: None, eventually, parity }
+        Probe { name, service, request, expect, capture: None, eventually, typical: false, parity }
     }
 
     fn none(is_connection: bool) -> Unanswered {

@@ -5,6 +5,7 @@ pub mod clean;
 pub mod comparison;
 pub mod contents;
 pub mod fleet;
+pub mod measurement;
 pub mod probes;
 pub mod push;
 pub mod table;

@@ -8,6 +8,9 @@ pub mod run;
 pub mod stack_tests;
 pub mod whole;
 
+pub use removal::sweep;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -22,13 +25,14 @@ use super::stack::rise::{self, NotHealthy};
 use super::stack::secrets;
 use crate::docker::Docker;
 use crate::docker::compose::Project;
+use crate::docker::configuration::Configuration;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::{ImageRef, Tag};
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe::Known;
 use crate::domain::variant::Variant;
 use crate::system::files;
-use crate::system::interrupt::Interrupted;
+use crate::system::interrupt::{Interrupt, Interrupted};
 use crate::system::ports;
 use crate::system::terminal::Terminal;
 
@@ -59,6 +63,9 @@ pub struct Trial {
     project: Project,
     /// Plain secrets, and the run's own word.
     pub known: Known,
+    /// By the manifest's name of a service: the port of loopback's that it is published at, once it runs.
+    pub ports: BTreeMap<String, u16>,
+    configuration: Configuration,
     /// Tells the next run that this stack's owner is alive, until all of it is gone.
     folder: Folder,
     is_gone: bool,
@@ -77,25 +84,60 @@ impl Trial {
         deadline: Duration,
         context: &Context,
     ) -> Result<Trial> {
+        let mut trial = Trial::prepare(manifest, services, images, context)?;
+        let interrupt = &context.docker.runner.interrupt;
+        match trial.rise(deadline, interrupt) {
+            // Somebody took one of the ports after it had been looked at.
+            Err(error) if error.downcast_ref().is_some_and(NotHealthy::port_is_taken) => {
+                trial.publish(manifest, images, context)?;
+                trial.rise(deadline, interrupt)?;
+            }
+            risen => risen?,
+        }
+        Ok(trial)
+    }
+
+    /// Makes all that the stack needs, and starts nothing.
+    ///
+    /// # Errors
+    /// When an image is missing or the Compose file reaches beyond its stack. Nothing stays behind.
+    pub fn prepare(
+        manifest: &Manifest,
+        services: &[&Service],
+        images: &Images,
+        context: &Context,
+    ) -> Result<Trial> {
         removal::sweep(manifest, context);
         if context.docker.runner.interrupt.is_set() {
             return Err(Interrupted.into());
         }
         let name = format!("{}{}", removal::prefix(manifest), probes::word());
         let folder = Folder::make(&name, &context.repository)?;
-        let all = manifest.services.iter().flat_map(|service| &service.secrets);
-        // Compose reads no file without the secrets of all its services; those that are not started keep these words.
-        let project = Project::new(&context.docker, context.repository.root())
+        let project = readable(manifest, context)
             .named(&name)
-            .files(vec![context.repository.compose_file()])
             .only(services.iter().map(|service| service.compose.clone()).collect());
-        let project = all.fold(project, |project, secret| project.variable(&secret.variable, "not-made-yet"));
-        let known = Known::from([(RUN.to_owned(), Value::from(WORD))]);
+        let configuration = project.configuration()?;
+        let mut trial = Trial {
+            project,
+            known: Known::from([(RUN.to_owned(), Value::from(WORD))]),
+            ports: BTreeMap::new(),
+            configuration,
+            folder,
+            is_gone: false,
+            terminal: context.terminal.clone(),
+        };
         // From here on everything that is made goes with this value.
-        let terminal = context.terminal.clone();
-        let mut trial = Trial { project, known, folder, is_gone: false, terminal };
-        trial.rise(manifest, images, deadline, context)?;
+        trial.publish(manifest, images, context)?;
+        trial.give_secrets(manifest, images, &context.docker)?;
         Ok(trial)
+    }
+
+    /// Starts it, and waits until all are healthy.
+    ///
+    /// # Errors
+    /// When not all get healthy.
+    pub fn rise(&self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
+        rise::rise(&self.project, deadline, interrupt, &self.terminal.clone().quiet()).map(drop)
     }
 
     /// The project, for asking it.
@@ -103,15 +145,8 @@ impl Trial {
         &self.project
     }
 
-    fn rise(
-        &mut self,
-        manifest: &Manifest,
-        images: &Images,
-        deadline: Duration,
-        context: &Context,
-    ) -> Result<()> {
-        let compose = context.repository.compose_file();
-        let configuration = self.project.configuration()?;
+    /// Writes how it is kept apart from all others, with ports that are free now.
+    fn publish(&mut self, manifest: &Manifest, images: &Images, context: &Context) -> Result<()> {
         let record = self.folder.path().join("deployed");
         files::create_public_dir(&record)?;
         let name = self.folder.name();
@@ -123,24 +158,12 @@ impl Trial {
             marks: removal::marks(manifest, &context.repository),
             deployed: (&deployed.0, &deployed.1),
         };
+        let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
         let overriding = self.folder.path().join("override.yml");
-        let write = || -> Result<()> {
-            let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
-            files::write_atomically(&overriding, overrides.file(&configuration, &ports)?.as_bytes())
-        };
-        write()?;
-        self.project = self.project.clone().files(vec![compose, overriding.clone()]);
-        self.give_secrets(manifest, images, &context.docker)?;
-        let quiet = context.terminal.clone().quiet();
-        let rise = || rise::rise(&self.project, deadline, &context.docker.runner.interrupt, &quiet);
-        match rise() {
-            // Somebody took one of the ports after it had been looked at.
-            Err(error) if error.downcast_ref().is_some_and(NotHealthy::port_is_taken) => {
-                write()?;
-                rise().map(drop)
-            }
-            risen => risen.map(drop),
-        }
+        files::write_atomically(&overriding, overrides.file(&self.configuration, &ports)?.as_bytes())?;
+        self.project = self.project.clone().files(vec![context.repository.compose_file(), overriding]);
+        self.ports = manifest.services.iter().map(|service| service.name.clone()).zip(ports).collect();
+        Ok(())
     }
 
     fn give_secrets(&mut self, manifest: &Manifest, images: &Images, docker: &Docker) -> Result<()> {
@@ -185,6 +208,30 @@ impl Drop for Trial {
                 .error(format!("a throwaway stack stays behind, the next run removes it: {error:#}"));
         }
     }
+}
+
+/// The repository's stack. Compose reads no file without the secrets of all its services; those that are not started keep these
+/// words.
+fn readable(manifest: &Manifest, context: &Context) -> Project {
+    let project = Project::new(&context.docker, context.repository.root());
+    let project = project.files(vec![context.repository.compose_file()]);
+    let all = manifest.services.iter().flat_map(|service| &service.secrets);
+    all.fold(project, |project, secret| project.variable(&secret.variable, "not-made-yet"))
+}
+
+/// Every service with all that a stack of it starts, by the manifest's names. Asks no engine.
+///
+/// # Errors
+/// When Compose cannot read its file.
+pub fn parts(manifest: &Manifest, context: &Context) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let closures = readable(manifest, context).closures()?;
+    let of = |service: &Service| {
+        let closure = closures.get(&service.compose);
+        let names =
+            manifest.services.iter().filter(|other| closure.is_some_and(|all| all.contains(&other.compose)));
+        (service.name.clone(), names.map(|other| other.name.clone()).collect())
+    };
+    Ok(manifest.services.iter().map(of).collect())
 }
 
 /// Images that are not here, all at once.

@@ -60,7 +60,7 @@ pub(super) fn erase(project: &Project) -> Result<()> {
 
 /// Removes what runs left behind that were killed: stacks of this checkout that nobody owns any more, and those of checkouts
 /// of this machine that are gone themselves. What cannot be removed is tried again by the next run.
-pub(super) fn sweep(manifest: &Manifest, context: &Context) {
+pub fn sweep(manifest: &Manifest, context: &Context) {
     let tell = |name: &str, error: &anyhow::Error| {
         context.terminal.warn(format!("a former run's stack {name} stays: {error:#}"));
     };

@@ -54,7 +54,7 @@ pub fn run<'m>(
         let run = StackTests { manifest, variant: images.variant, trial: &trial, socket, context };
         report.outcomes.extend(run.all()?);
     }
-    let parts = parts(manifest, &trial)?;
+    let parts = super::parts(manifest, context)?;
     trial.remove()?;
     if context.docker.runner.interrupt.is_set() {
         // What is removed meanwhile goes to its end first.
@@ -125,15 +125,4 @@ impl Tried<'_> {
         // All can be made, or none is written.
         records.iter().try_for_each(|record| record.write(&context.repository))
     }
-}
-
-fn parts(manifest: &Manifest, trial: &Trial) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let closures = trial.project().closures()?;
-    let of = |service: &Service| {
-        let closure = closures.get(&service.compose);
-        let names =
-            manifest.services.iter().filter(|other| closure.is_some_and(|all| all.contains(&other.compose)));
-        (service.name.clone(), names.map(|other| other.name.clone()).collect())
-    };
-    Ok(manifest.services.iter().map(of).collect())
 }

@@ -1,5 +1,10 @@
 //! The only spawner of processes. One-shot commands run through xshell, streamed ones through duct.
 
+mod background;
+mod error;
+mod stream;
+mod words;
+
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -10,10 +15,12 @@ use std::time::{Duration, Instant};
 use duct::unix::HandleExt;
 use signal_hook::consts::SIGINT;
 
+pub use self::background::Background;
+pub use self::error::ProcessError;
+use self::stream::Stream;
+pub use self::words::tail;
+use self::words::{describe, quote};
 use super::interrupt::Interrupt;
-pub use super::process_error::ProcessError;
-pub use super::words::tail;
-use super::words::{describe, quote};
 
 /// How long a child may take to end after SIGINT before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -233,7 +240,7 @@ impl Cmd {
     pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
         let expression = self.expression().stderr_capture().unchecked();
         let handle = expression.reader().map_err(|e| self.start_error(&e))?;
-        Ok(Stream { cmd: self.clone(), handle })
+        Ok(Stream::new(self.clone(), handle))
     }
 
     /// Starts a process that outlives this one, in a session of its own, with its output in `log`.
@@ -247,6 +254,20 @@ impl Cmd {
         // The outermost redirection is taken first: stderr follows stdout only where it stands inside.
         let expression = duct::cmd("setsid", args).stdin_null().stderr_to_stdout().stdout_file(file);
         expression.run().map(drop).map_err(|e| self.start_error(&e))
+    }
+
+    /// Starts a process in a session of its own, so that Ctrl-C does not reach it, with its output in `log`. It ends with the
+    /// value, and when the thread that started it does: even SIGKILL leaves nothing running (setpriv(1), `--pdeathsig`).
+    ///
+    /// # Errors
+    /// When it cannot be started or the log cannot be written.
+    pub fn background(&self, log: &Path) -> Result<Background, ProcessError> {
+        let file = std::fs::File::create(log).map_err(|e| self.start_error(&e))?;
+        let wrapped = ["setpriv", "--pdeathsig", "KILL", &self.program].map(str::to_owned);
+        let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
+        let cmd = Cmd { program: "setsid".to_owned(), args, ..self.clone() };
+        let expression = cmd.expression().stdin_null().stderr_to_stdout().stdout_file(file).unchecked();
+        expression.start().map(Background).map_err(|e| self.start_error(&e))
     }
 
     fn expression(&self) -> duct::Expression {
@@ -274,7 +295,7 @@ impl Cmd {
         self.error(format!("cannot run: {error}"), "", missing)
     }
 
-    fn error(&self, outcome: String, said: &str, not_found: bool) -> ProcessError {
+    pub(super) fn error(&self, outcome: String, said: &str, not_found: bool) -> ProcessError {
         ProcessError { command: self.quoted(), outcome, tail: tail(said, 12), not_found }
     }
 
@@ -282,27 +303,6 @@ impl Cmd {
         if self.runner.verbose {
             eprintln!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64());
         }
-    }
-}
-
-/// The output of a command that still runs.
-struct Stream {
-    cmd: Cmd,
-    handle: duct::ReaderHandle,
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.handle.read(buffer)?;
-        if n == 0
-            && !buffer.is_empty()
-            && let Some(output) = self.handle.try_wait()?
-            && !output.status.success()
-        {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(io::Error::other(self.cmd.error(describe(output.status.code()), &said, false)));
-        }
-        Ok(n)
     }
 }
 

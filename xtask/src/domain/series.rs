@@ -1,0 +1,132 @@
+//! Samples, and what two series of them show of each other.
+
+use serde::{Deserialize, Serialize};
+
+/// The samples of one variant, in the order in which they were taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Samples", into = "Summary")]
+pub struct Series(Vec<u64>);
+
+#[derive(Deserialize)]
+struct Samples {
+    samples: Vec<u64>,
+}
+
+/// What a series is written as.
+#[derive(Serialize)]
+struct Summary {
+    samples: Vec<u64>,
+    median: Option<u64>,
+    min: Option<u64>,
+    max: Option<u64>,
+}
+
+impl From<Samples> for Series {
+    fn from(samples: Samples) -> Series {
+        Series(samples.samples)
+    }
+}
+
+impl From<Series> for Summary {
+    fn from(series: Series) -> Summary {
+        let (median, min, max) = (series.median(), series.min(), series.max());
+        Summary { samples: series.0, median, min, max }
+    }
+}
+
+impl Series {
+    /// Of these samples.
+    pub fn new(samples: Vec<u64>) -> Series {
+        Series(samples)
+    }
+
+    /// Adds a sample.
+    pub fn push(&mut self, sample: u64) {
+        self.0.push(sample);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The middle one; of an even number the mean of the middle two, rounded down. `None` of none.
+    pub fn median(&self) -> Option<u64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let middle = sorted.len() / 2;
+        match sorted.len() {
+            0 => None,
+            odd if odd % 2 == 1 => Some(sorted[middle]),
+            _ => Some(sorted[middle - 1].midpoint(sorted[middle])),
+        }
+    }
+
+    /// The smallest.
+    pub fn min(&self) -> Option<u64> {
+        self.0.iter().min().copied()
+    }
+
+    /// The largest.
+    pub fn max(&self) -> Option<u64> {
+        self.0.iter().max().copied()
+    }
+}
+
+/// What two series show of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The optimized median divided by the original's.
+    pub ratio: f64,
+    /// Whether the ranges from minimum to maximum touch: then no difference is shown, whatever the medians say.
+    pub overlap: bool,
+}
+
+impl Comparison {
+    /// Of both series; `None` where one is empty, or the original's median is nothing that can be divided by.
+    pub fn of(original: &Series, optimized: &Series) -> Option<Comparison> {
+        let (before, after) = (original.median()?, optimized.median()?);
+        let apart = optimized.max()? < original.min()? || original.max()? < optimized.min()?;
+        (before > 0).then(|| Comparison { ratio: after as f64 / before as f64, overlap: !apart })
+    }
+
+    /// How much less the optimized one needs, in percent; negative where it needs more.
+    pub fn saved_percent(self) -> f64 {
+        (1.0 - self.ratio) * 100.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(samples: &[u64]) -> Series {
+        Series::new(samples.to_vec())
+    }
+
+    #[test]
+    fn the_median_is_the_middle_of_what_was_sampled() {
+        assert_eq!(series(&[]).median(), None);
+        assert_eq!(series(&[7]).median(), Some(7));
+        assert_eq!(series(&[9, 1, 5]).median(), Some(5));
+        assert_eq!(series(&[9, 1, 5, 6]).median(), Some(5));
+        assert_eq!(series(&[u64::MAX, u64::MAX]).median(), Some(u64::MAX));
+    }
+
+    #[test]
+    fn ranges_that_touch_show_no_difference() {
+        let compare = |a: &[u64], b: &[u64]| Comparison::of(&series(a), &series(b));
+        let apart = compare(&[100, 110, 90], &[10, 30, 20]).unwrap();
+        assert_eq!((apart.ratio, apart.overlap, apart.saved_percent()), (0.2, false, 80.0));
+        assert!(compare(&[100, 90], &[90, 10]).unwrap().overlap);
+        assert!(compare(&[10, 200], &[100, 100]).unwrap().overlap, "a range within the other");
+        assert!(!compare(&[10], &[100, 90]).unwrap().overlap, "worse is a difference, too");
+    }
+
+    #[test]
+    fn there_is_no_ratio_to_nothing() {
+        assert_eq!(Comparison::of(&series(&[]), &series(&[1])), None);
+        assert_eq!(Comparison::of(&series(&[1]), &series(&[])), None);
+        assert_eq!(Comparison::of(&series(&[0]), &series(&[1])), None);
+    }
+}
