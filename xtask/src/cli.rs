@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::capabilities::build::produce::BuildFailed;
 use crate::capabilities::build::publish::Stuck;
@@ -13,8 +13,8 @@ use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
 use crate::commands::{
-    Usage, analyze, build_images, check, ci, clean, compare, compose_switch, deploy, doctor, measure, push,
-    smoke_test, test, why,
+    Usage, analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor,
+    measure, push, smoke_test, test, why,
 };
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
@@ -82,6 +82,7 @@ enum Command {
     Clean(clean::Args),
     Check(check::Args),
     Ci(ci::Args),
+    Completions(completions::Args),
 }
 
 /// Why the program ends; the number is the exit code (DESIGN: "Commands").
@@ -186,17 +187,41 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::Clean(args) => clean::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
+        Command::Completions(args) => completions::run(args, Cli::command(), &context),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_and_every_example_is_a_command() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> =
+                help.lines().filter_map(|line| line.trim().strip_prefix("cargo xtask ")).collect();
+            assert!(examples.len() > 1, "{} has no examples", command.get_name());
+            for example in examples {
+                // Two spaces part a command from what it is for; quotes hold one word here.
+                let line = example.split("  ").next().unwrap_or_default();
+                let mut words = vec!["cargo xtask".to_owned()];
+                for (index, part) in line.split('"').enumerate() {
+                    match index % 2 {
+                        0 => words.extend(part.split_whitespace().map(str::to_owned)),
+                        _ => words.push(part.to_owned()),
+                    }
+                }
+                let parsed = Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "`cargo xtask {line}`: {}", parsed.unwrap_err());
+                assert_eq!(Cli::command().find_subcommand(&words[1]).unwrap().get_name(), command.get_name());
+            }
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::system::files;
 
 /// Explain every byte of an image: layers, owners, waste, opportunities
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A service, or any image in the engine
     #[arg(value_name = "SERVICE|IMAGE")]
@@ -33,6 +34,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask analyze api                              whose the bytes of the optimized image are, and what could go
+  cargo xtask analyze api --variant original --top 50  the same of the original, with longer tables
+  cargo xtask analyze debian:trixie-slim               any image that the engine has
+  cargo xtask analyze api --sbom api.cdx.json          and its bill of materials";
 
 /// Runs it.
 ///

@@ -18,6 +18,7 @@ use crate::domain::manifest::Manifest;
 
 /// Build every image, or those of some services, and compare what was built
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Services to build; none means all
     services: Vec<String>,
@@ -58,6 +59,14 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "auto")]
     bases: BasesChoice,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask build-images                            every optimized image, as the default edition
+  cargo xtask build-images api storage --edition all  two services, each in three editions
+  cargo xtask build-images --variant both             originals too, for a measured comparison
+  cargo xtask build-images --dry-run                  the plan and the bake definition
+  cargo xtask build-images --push --registry registry.company.com/team
+                                                      build, and push what was built";
 
 /// Runs it.
 ///

@@ -14,7 +14,7 @@ use crate::domain::day;
 
 /// Hold images against targets, baselines, their editions' declaration, and what no image may lack or hold
 #[derive(Debug, clap::Args)]
-#[command(after_help = WHAT)]
+#[command(after_help = HELP)]
 pub struct Args {
     /// Services to check; none means all
     services: Vec<String>,
@@ -37,7 +37,12 @@ pub struct Args {
     fleet: FleetArgs,
 }
 
-const WHAT: &str = "A breach, and exit code 1:
+const HELP: &str = "Examples:
+  cargo xtask check                                     the default edition
+  cargo xtask check --edition all --format markdown     every edition, for a pull request
+  cargo xtask check api --accept --reason \"pydantic 3\"  say yes to a size that grew
+
+A breach, and exit code 1:
   an image that is not there, or above the guide's target
   own or base layers above their baseline (xtask/sizes.lock.toml) by more than the step limit (images.toml, [baselines]);
   a baseline that is missing, or belongs to nothing

@@ -28,6 +28,7 @@ const STACK_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Do everything that must be green before a change lands
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Print the steps and do none
     #[arg(long)]
@@ -37,6 +38,11 @@ pub struct Args {
     #[arg(long)]
     full: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask ci --with-engine  on a bare machine, too
+  cargo xtask ci --dry-run      the steps, and do none
+  cargo xtask ci --full         before a release";
 
 /// Runs it: every step, then fails once with all that failed.
 ///

@@ -12,6 +12,7 @@ use crate::capabilities::{manifest, render};
 
 /// Remove images that this repository built, and say what that freed
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Services whose images to remove; none means all
     services: Vec<String>,
@@ -34,6 +35,12 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask clean --dry-run                     what would go, and how much that frees
+  cargo xtask clean --edition all --variant both  every image of the default tag
+  cargo xtask clean api --tag 1.0                 one service's images of one tag
+  cargo xtask clean --cache                       this project's build cache, too";
 
 /// Runs it. What is left alone, and why, is part of the report and no failure.
 ///

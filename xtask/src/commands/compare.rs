@@ -10,6 +10,7 @@ use crate::capabilities::{fleet, manifest, render};
 
 /// Set optimized images beside originals, targets and goals
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Services to compare; none means all
     services: Vec<String>,
@@ -25,6 +26,12 @@ pub struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask compare                    every optimized image beside its original, target and goal
+  cargo xtask compare --format markdown  for a pull request
+  cargo xtask compare --fleet            what a host pulls, and what an attacker finds
+  cargo xtask compare --since 1.0        what a host with 1.0 pulls for an upgrade";
 
 /// Runs it.
 ///

@@ -22,6 +22,7 @@ use crate::system::files::Lock;
 
 /// Move the image references of Compose files to one variant, and nothing else in them
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Which images the services run
     #[arg(value_enum, required_unless_present = "undo", conflicts_with = "undo")]
@@ -54,6 +55,13 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["edition", "tag", "registry", "pin", "file", "dry_run", "check", "allow_missing"])]
     undo: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask compose-switch original --dry-run  what would change, as a diff
+  cargo xtask compose-switch optimized           back to the optimized images
+  cargo xtask compose-switch optimized --registry registry.company.com/team --pin
+                                                 to what was pushed, by digest
+  cargo xtask compose-switch --undo              take the last switch back";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Side {

@@ -18,10 +18,17 @@ use crate::domain::manifest::Manifest;
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask deploy install                start all services, and wait until they are healthy
+  cargo xtask deploy update --tag 1.1       replace what changed
+  cargo xtask deploy logs storage --follow  what a service says
+  cargo xtask deploy down                   stop all, and keep the data";
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {

@@ -11,11 +11,17 @@ use crate::system::terminal::{Style, Terminal};
 
 /// Say what builds need of this machine, and what each missing thing needs
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask doctor                what builds need, and what is missing
+  cargo xtask doctor --with-engine  install and start it
+  cargo xtask doctor --format json  for a script";
 
 /// Runs it.
 ///

@@ -7,6 +7,7 @@ pub mod check;
 pub mod ci;
 pub mod clean;
 pub mod compare;
+pub mod completions;
 pub mod compose_switch;
 pub mod deploy;
 pub mod doctor;

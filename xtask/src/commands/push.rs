@@ -13,6 +13,7 @@ use crate::domain::image_ref::Registry;
 
 /// Push images that are built to a private registry, and keep their digests
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Services whose images to push; none means all
     services: Vec<String>,
@@ -38,6 +39,13 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask push --registry registry.company.com/team
+                                                        every optimized image; again after a failure: nothing is sent twice
+  cargo xtask push --registry 127.0.0.1:5000 --dry-run  what would be pushed
+  cargo xtask push api --edition all --tag 1.1 --registry registry.company.com/team
+                                                        one service, every edition";
 
 /// Runs it.
 ///

@@ -17,6 +17,7 @@ use crate::system::files;
 
 /// Ask the running stack what images.toml declares, and judge the answers
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Services; none means all, and the scenarios through the whole stack
     services: Vec<String>,
@@ -26,6 +27,11 @@ pub struct Args {
     #[command(flatten)]
     output: Output,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask smoke                                  ask the running stack everything
+  cargo xtask smoke api storage                      two services only
+  cargo xtask smoke --junit smoke.xml --timeout 300  for a machine, which waits longer";
 
 /// Where the outcome goes.
 #[derive(Debug, clap::Args)]

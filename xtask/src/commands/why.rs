@@ -12,6 +12,7 @@ use crate::domain::variant::Variant;
 
 /// Say what an image has that another has not, by owner and by line
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A service, or any image in the engine
     #[arg(value_name = "SERVICE|IMAGE")]
@@ -28,6 +29,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask why embedding              what went between the original and the optimized image
+  cargo xtask why hybrid:latest-simple-optimized hybrid:latest-enterprise-optimized
+                                         what an edition brings
+  cargo xtask why api --format markdown  for a pull request";
 
 /// Runs it.
 ///
