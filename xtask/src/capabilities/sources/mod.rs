@@ -1,8 +1,12 @@
 //! What an image is made from, as one hash: its Dockerfile and every file of its build context.
 //!
 //! The context is an allow-list (`*`, then `!PATH` lines, then exceptions to them); its form is the one that this repository's
-//! `.dockerignore` files have, and anything else is refused rather than misread.
+//! `.dockerignore` files have, and anything else is refused rather than misread. Of a Cargo workspace only what the image is
+//! built from counts (`cargo`): a new dependency of another member changes no image.
 
+mod cargo;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -30,28 +34,61 @@ pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
     let list = AllowList::parse(&files::read(&list)?).with_context(|| ignore.clone())?;
     let mut found = list.files(repository.root())?;
     found.push(path);
-    found.sort();
-    found.dedup();
+    let material = Material::read(&found, repository.root())?;
     let mut hash = Sha256::new();
-    for file in found {
-        let name = file.strip_prefix(repository.root()).unwrap_or(&file).to_string_lossy().into_owned();
-        let said = || format!("cannot read {name}");
-        let about = fs::symlink_metadata(&file).with_context(said)?;
-        let content = if about.is_symlink() {
-            fs::read_link(&file).with_context(said)?.to_string_lossy().into_owned().into_bytes()
-        } else {
-            fs::read(&file).with_context(said)?
-        };
+    for (name, file) in &material.0 {
         // Lengths stand before contents, so that no two trees give one stream of bytes. Git keeps of the mode only whether
         // a file can be run.
-        let kind = if about.is_symlink() { 2 } else { u8::from(about.permissions().mode() & 0o100 != 0) };
-        hash.update([kind]);
-        for part in [name.as_bytes(), &content] {
+        hash.update([file.kind]);
+        for part in [name.to_string_lossy().as_bytes(), &file.content] {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
             hash.update(part);
         }
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What a build is given, as far as it can change an image; by name.
+struct Material(BTreeMap<PathBuf, File>);
+
+struct File {
+    /// 0 a file, 1 one that can be run, 2 a link.
+    kind: u8,
+    content: Vec<u8>,
+}
+
+impl Material {
+    fn read(found: &[PathBuf], root: &Path) -> Result<Material> {
+        let name = |file: &Path| file.strip_prefix(root).unwrap_or(file).to_string_lossy().into_owned();
+        let names: BTreeSet<String> = found.iter().map(|file| name(file)).collect();
+        let idle = cargo::idle_manifests(&names);
+        let mut files = BTreeMap::new();
+        for name in names.difference(&idle) {
+            let file = File::read(&root.join(name)).with_context(|| format!("cannot read {name}"))?;
+            files.insert(PathBuf::from(name), file);
+        }
+        let text = |file: &File| String::from_utf8_lossy(&file.content).into_owned();
+        let manifests = files.iter().filter(|(name, _)| name.ends_with(cargo::MANIFEST));
+        let roots: BTreeSet<String> = manifests.filter_map(|(_, file)| cargo::package(&text(file))).collect();
+        if let Some(lock) = files.get_mut(Path::new(cargo::LOCK))
+            && let Some(closure) = cargo::closure(&text(lock), &roots)
+        {
+            lock.content = closure.into_bytes();
+        }
+        Ok(Material(files))
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> std::io::Result<File> {
+        let about = fs::symlink_metadata(path)?;
+        if about.is_symlink() {
+            let target = fs::read_link(path)?.to_string_lossy().into_owned();
+            return Ok(File { kind: 2, content: target.into_bytes() });
+        }
+        let kind = u8::from(about.permissions().mode() & 0o100 != 0);
+        Ok(File { kind, content: fs::read(path)? })
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

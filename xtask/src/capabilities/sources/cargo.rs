@@ -1,0 +1,151 @@
+//! What of a Cargo workspace an image is made from: a context holds every member's manifest and the whole lock, since cargo
+//! wants to see them, and only what members with sources there depend on ends in the image.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+/// The lock's file name; it stands at the context's root.
+pub const LOCK: &str = "Cargo.lock";
+
+/// The file name of a manifest.
+pub const MANIFEST: &str = "Cargo.toml";
+
+/// Manifests of members of which the context holds no sources, among the names of all its files.
+pub fn idle_manifests(names: &BTreeSet<String>) -> BTreeSet<String> {
+    let has_sources = |folder: &str| {
+        let sources = format!("{folder}/src/");
+        names.range(sources.clone()..).next().is_some_and(|name| name.starts_with(&sources))
+    };
+    let idle = |name: &&String| {
+        name.strip_suffix(MANIFEST)
+            .and_then(|folder| folder.strip_suffix('/'))
+            .is_some_and(|folder| !has_sources(folder))
+    };
+    if names.contains(LOCK) { names.iter().filter(idle).cloned().collect() } else { BTreeSet::new() }
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: Option<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+}
+
+/// The package that a manifest declares, if it declares one.
+pub fn package(manifest: &str) -> Option<String> {
+    toml::from_str::<Manifest>(manifest).ok()?.package.map(|package| package.name)
+}
+
+#[derive(Deserialize)]
+struct Lock {
+    #[serde(default)]
+    package: Vec<Locked>,
+}
+
+#[derive(Deserialize)]
+struct Locked {
+    name: String,
+    version: String,
+    source: Option<String>,
+    checksum: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+}
+
+/// What a lock says of these packages and all that they depend on, an item a line. `None` where it is not read, or does not
+/// hold one of them: then all of it counts.
+pub fn closure(lock: &str, roots: &BTreeSet<String>) -> Option<String> {
+    let lock: Lock = toml::from_str(lock).ok()?;
+    let mut by_name: BTreeMap<&str, Vec<&Locked>> = BTreeMap::new();
+    lock.package.iter().for_each(|locked| by_name.entry(&locked.name).or_default().push(locked));
+    let mut open: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let mut lines = BTreeSet::new();
+    while let Some(wanted) = open.pop() {
+        // `NAME`, where it is the only one; `NAME VERSION`, where there are several.
+        let mut words = wanted.split(' ');
+        let (name, version) = (words.next().unwrap_or_default(), words.next());
+        let all = by_name.get(name)?;
+        for locked in all.iter().filter(|locked| version.is_none_or(|version| version == locked.version)) {
+            let line = format!(
+                "{} {} {} {} {}",
+                locked.name,
+                locked.version,
+                locked.source.as_deref().unwrap_or_default(),
+                locked.checksum.as_deref().unwrap_or_default(),
+                locked.dependencies.join(",")
+            );
+            if lines.insert(line) {
+                open.extend(locked.dependencies.iter().map(String::as_str));
+            }
+        }
+    }
+    Some(lines.into_iter().collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCKED: &str = r#"
+version = 4
+[[package]]
+name = "server"
+version = "0.1.0"
+dependencies = ["left 2.0.0", "right"]
+[[package]]
+name = "tool"
+version = "0.1.0"
+dependencies = ["left 1.0.0"]
+[[package]]
+name = "left"
+version = "1.0.0"
+checksum = "a"
+[[package]]
+name = "left"
+version = "2.0.0"
+checksum = "b"
+[[package]]
+name = "right"
+version = "3.0.0"
+checksum = "c"
+dependencies = ["server"]
+"#;
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn only_what_a_member_depends_on_counts() {
+        let server = closure(LOCKED, &names(&["server"])).unwrap();
+        assert!(server.contains("left 2.0.0") && server.contains("right 3.0.0"), "{server}");
+        assert!(!server.contains("left 1.0.0") && !server.contains("tool"), "{server}");
+        let other = |from: &str, to: &str| closure(&LOCKED.replace(from, to), &names(&["server"])).unwrap();
+        assert_eq!(server, other("checksum = \"a\"", "checksum = \"z\""), "the tool's own dependency");
+        assert_ne!(server, other("checksum = \"b\"", "checksum = \"z\""));
+        assert_ne!(server, other("checksum = \"c\"", "checksum = \"z\""));
+    }
+
+    #[test]
+    fn what_is_not_understood_counts_whole() {
+        assert_eq!(closure("no lock", &names(&["server"])), None);
+        assert_eq!(closure(LOCKED, &names(&["stranger"])), None);
+    }
+
+    #[test]
+    fn a_manifest_without_sources_is_idle() {
+        let all = names(&["Cargo.lock", "Cargo.toml", "a/Cargo.toml", "a/src/main.rs", "b/Cargo.toml"]);
+        assert_eq!(idle_manifests(&all), names(&["b/Cargo.toml"]));
+        assert_eq!(idle_manifests(&names(&["b/Cargo.toml"])), names(&[]), "no workspace");
+    }
+
+    #[test]
+    fn packages_are_named_by_their_manifests() {
+        assert_eq!(package("[package]\nname = \"x\"\nversion.workspace = true\n"), Some("x".to_owned()));
+        assert_eq!(package("[workspace]\n"), None);
+    }
+}
