@@ -258,8 +258,9 @@ fn quick_reference(block: &str) {
     let text = Shell::new(&site.folder, Vec::new()).run(block);
 
     // The images that `test` has asked: one was built anew without the cache, the other did not change.
-    let tested: Value = serde_json::from_str(&site.folder.read("target/xtask/test.json")).unwrap();
-    let report = &tested["stacks"][0]["report"];
+    let tested: Value =
+        serde_json::from_str(&site.folder.read("target/xtask/records/test-simple.json")).unwrap();
+    let report = &tested["record"]["report"];
     assert_ne!(report["images"]["embedding"], Value::from(built("embedding")), "{text}");
     assert_eq!(report["images"]["other"], Value::from(built("other")), "{text}");
     assert!(text.contains("passed, in project fixture-test-"), "{text}");

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bases::Source;
 use super::build::plan::bases_label;
 use super::context::Context;
+use super::records::{self, Kind};
 use crate::docker::Docker;
 use crate::docker::engine::Store;
 use crate::docker::images::Image;
@@ -21,7 +22,7 @@ use crate::domain::variant::Variant;
 use crate::system::files;
 use crate::system::paths::Repository;
 
-/// Compares the images of some services as they stand in the engine.
+/// Compares the images of some services as they stand in the engine. What all of them came to is kept as a record.
 ///
 /// # Errors
 /// When the engine cannot be asked or an image cannot be read.
@@ -51,13 +52,21 @@ pub fn compare(
             Some((image_ref, image)) => {
                 let layers = sizes.layers(image)?;
                 optimized_layers.extend(layers.into_iter().map(|layer| (layer.diff_id, layer.bytes)));
-                Some(Measured { image: image_ref, id: image.id.clone(), bytes: sizes.bytes(image)? })
+                Some(Measured {
+                    image: image_ref.to_string(),
+                    id: image.id.clone(),
+                    bytes: sizes.bytes(image)?,
+                })
             }
         };
         let promised = service.sizes(edition);
         let original = match (built(Variant::Original), promised.guide_original) {
             (Some((image_ref, image)), _) => Original::Built {
-                measured: Measured { image: image_ref, id: image.id.clone(), bytes: sizes.bytes(image)? },
+                measured: Measured {
+                    image: image_ref.to_string(),
+                    id: image.id.clone(),
+                    bytes: sizes.bytes(image)?,
+                },
                 stand_in: image.label(&bases_label(&manifest.project)) == Some(Source::StandIn.name()),
             },
             (None, Some(bytes)) => Original::Guide { bytes },
@@ -66,7 +75,7 @@ pub fn compare(
         rows.push(row(service, original, optimized, promised.target, promised.goal));
     }
     sizes.save()?;
-    Ok(Comparison {
+    let comparison = Comparison {
         schema: 1,
         edition,
         tag: tag.to_string(),
@@ -77,7 +86,12 @@ pub fn compare(
             .then(|| optimized_layers.values().copied().sum()),
         services: rows,
         fleet: None,
-    })
+    };
+    if records::is_whole(services, manifest) {
+        let of = records::made_of(Kind::Comparison, manifest, edition, tag, &found, context)?;
+        records::keep(Kind::Comparison, of, &comparison, context)?;
+    }
+    Ok(comparison)
 }
 
 /// Unpacked bytes of images, each read once and remembered.

@@ -17,6 +17,7 @@ pub mod parity;
 pub mod pipeline;
 pub mod probes;
 pub mod programs;
+pub mod records;
 pub mod registry;
 pub mod render;
 pub mod sources;

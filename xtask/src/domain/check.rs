@@ -1,4 +1,4 @@
-//! The record of `check`: what every renderer reads, and what later reports find in `target/xtask/check.json`.
+//! The record of `check`: what every renderer reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,30 @@ pub struct Report {
     /// Figures of all images together, an edition each; only where they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fleet: Vec<Fleet>,
+}
+
+impl Report {
+    /// What of it speaks of one edition, and what is so of the repository whatever the edition.
+    pub fn of_edition(&self, edition: Edition) -> Report {
+        let part = |findings: &[Finding]| -> Vec<Finding> {
+            let of = |finding: &Finding| {
+                let is_here = |subject: &&Subject| subject.edition == edition.name();
+                let images: Vec<Subject> = finding.images.iter().filter(is_here).cloned().collect();
+                let speaks = finding.images.is_empty() || !images.is_empty();
+                speaks.then(|| Finding { images, ..finding.clone() })
+            };
+            findings.iter().filter_map(of).collect()
+        };
+        Report {
+            schema: self.schema,
+            tag: self.tag.clone(),
+            editions: vec![edition],
+            images: self.images.iter().filter(|row| row.edition == edition).cloned().collect(),
+            breaches: part(&self.breaches),
+            notes: part(&self.notes),
+            fleet: self.fleet.iter().filter(|fleet| fleet.edition == edition).cloned().collect(),
+        }
+    }
 }
 
 /// One image's size.
@@ -175,6 +199,30 @@ pub struct Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_speaks_of_its_edition_and_of_the_repository() {
+        let finding = |images: &[(&str, Edition)]| Finding {
+            kind: Kind::Pruned,
+            images: images.iter().map(|(service, edition)| Subject::new(*service, edition)).collect(),
+            what: String::new(),
+            remedy: String::new(),
+            place: None,
+        };
+        let both = finding(&[("api", Edition::Simple), ("nlg", Edition::Community)]);
+        let report = Report {
+            schema: 1,
+            tag: "latest".into(),
+            editions: vec![Edition::Simple, Edition::Community],
+            images: Vec::new(),
+            breaches: vec![both, finding(&[]), finding(&[("api", Edition::Community)])],
+            notes: Vec::new(),
+            fleet: Vec::new(),
+        };
+        let part = report.of_edition(Edition::Simple);
+        assert_eq!(part.editions, [Edition::Simple]);
+        assert_eq!(part.breaches, [finding(&[("api", Edition::Simple)]), finding(&[])]);
+    }
 
     #[test]
     fn images_are_named_as_a_person_would() {

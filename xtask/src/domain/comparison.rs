@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::bytes::Bytes;
 use super::edition::Edition;
 use super::fleet::Fleet;
-use super::image_ref::ImageRef;
 
 /// Sizes of one edition's images beside their originals, targets and goals.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The shape of this record in JSON; grows when a field changes its meaning.
     pub schema: u32,
@@ -28,7 +27,7 @@ pub struct Comparison {
 }
 
 /// One service.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The service's name.
     pub service: String,
@@ -49,10 +48,10 @@ pub struct Row {
 }
 
 /// An image that was measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The reference looked at.
-    pub image: ImageRef,
+    pub image: String,
     /// The image's ID.
     pub id: String,
     /// Unpacked bytes.
@@ -60,7 +59,7 @@ pub struct Measured {
 }
 
 /// Where the original's size comes from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum Original {
     /// Built here.
@@ -148,7 +147,7 @@ impl Verdict {
 }
 
 /// Sums over the services whose both sides are known.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
     /// How many services the sums hold.
     pub services: usize,

@@ -24,6 +24,7 @@ pub mod parity;
 pub mod placeholders;
 pub mod probe;
 pub mod probe_report;
+pub mod provenance;
 pub mod rate;
 pub mod series;
 pub mod variant;

@@ -78,9 +78,9 @@ impl Repository {
         SIZES_LOCK
     }
 
-    /// What the last check found.
-    pub fn check_record(&self) -> PathBuf {
-        self.state("check.json")
+    /// What a command found of one edition's images, by what it is and the edition.
+    pub fn record(&self, kind: &str, edition: &str) -> PathBuf {
+        self.state("records").join(format!("{kind}-{edition}.json"))
     }
 
     /// Full logs of builds, one file a target.
@@ -136,11 +136,6 @@ impl Repository {
     /// Answers of original images that stand in for them, by edition and group of probes; committed.
     pub fn parity_record(&self, edition: &str, group: &str) -> PathBuf {
         self.root.join("xtask/parity").join(edition).join(format!("{group}.json"))
-    }
-
-    /// What the last throwaway stacks came to.
-    pub fn test_record(&self) -> PathBuf {
-        self.state("test.json")
     }
 
     /// What the last smoke test of the running stack came to.

@@ -11,11 +11,12 @@ mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::contents::scan::Scanner;
 use super::contents::{self, Asked, Inside};
 use super::context::Context;
+use super::records;
 use crate::docker::images::Image;
 use crate::domain::baseline::Weights;
 use crate::domain::bytes::Bytes;
@@ -25,6 +26,7 @@ use crate::domain::contents::Layer;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::{ImageRef, Tag};
 use crate::domain::manifest::{Manifest, Service};
+use crate::domain::provenance::Provenance;
 use crate::domain::variant::Variant;
 use crate::system::files;
 use lock::Lock;
@@ -49,8 +51,8 @@ pub struct Acceptance {
     pub day: String,
 }
 
-/// Checks images and writes down what was found. With an acceptance, rows of the lock that are broken become what was
-/// measured, and what is left is told.
+/// Checks images and, where all services were asked for, keeps a record of every edition. With an acceptance, rows of the
+/// lock that are broken become what was measured, and what is left is told.
 ///
 /// # Errors
 /// A lock that cannot be read, an engine that cannot be asked, an image that is damaged.
@@ -62,7 +64,9 @@ pub fn check(
 ) -> Result<Report> {
     let mut lock = Lock::load(&context.repository)?;
     let scanner = secrets::scanner(manifest, context)?;
-    let Survey { mut rows, mut breaches, mut notes } = survey(manifest, wanted, &scanner, context)?;
+    let there = context.docker.inspect(&references(wanted))?;
+    let mut of = made_of(manifest, wanted, &there, context)?;
+    let Survey { mut rows, mut breaches, mut notes } = survey(manifest, wanted, &there, &scanner, context)?;
     let mut judged = baselines::judge(&mut rows, &lock, manifest);
     if let Some(Acceptance { reason, day }) = acceptance {
         let changes = baselines::changes(&judged.new, reason, day);
@@ -73,12 +77,13 @@ pub fn check(
         let (count, file) = (changes.len(), context.repository.sizes_lock_name());
         context.terminal.say(format!("{count} row{} of {file} changed", if count == 1 { "" } else { "s" }));
         lock = Lock::load(&context.repository)?;
+        of = made_of(manifest, wanted, &there, context)?;
         judged = baselines::judge(&mut rows, &lock, manifest);
     }
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
     breaches.extend(editions::dockerfiles(manifest, &wanted.services, &context.repository)?);
-    Ok(Report {
+    let report = Report {
         schema: 1,
         tag: wanted.tag.to_string(),
         editions: wanted.editions.clone(),
@@ -86,16 +91,27 @@ pub fn check(
         breaches: merged(breaches),
         notes: merged(notes),
         fleet: Vec::new(),
-    })
+    };
+    for of in of {
+        let part = report.of_edition(of.edition);
+        records::keep(records::Kind::Check, of, &part, context)?;
+    }
+    Ok(report)
 }
 
-/// Keeps what was found for later reports.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn keep(report: &Report, context: &Context) -> Result<()> {
-    let json = serde_json::to_vec_pretty(report).context("the record of the check")?;
-    files::write_atomically(&context.repository.check_record(), &json)
+/// What the records of a check are made from, by edition; none where only some services are asked for.
+fn made_of(
+    manifest: &Manifest,
+    wanted: &Wanted<'_>,
+    there: &BTreeMap<String, Image>,
+    context: &Context,
+) -> Result<Vec<Provenance>> {
+    let editions =
+        if records::is_whole(&wanted.services, manifest) { wanted.editions.as_slice() } else { &[] };
+    let of = |edition: &Edition| {
+        records::made_of(records::Kind::Check, manifest, *edition, &wanted.tag, there, context)
+    };
+    editions.iter().map(of).collect()
 }
 
 /// What looking at images comes to, before baselines.
@@ -113,16 +129,24 @@ struct Seen {
     notes: Vec<Finding>,
 }
 
-fn survey(manifest: &Manifest, wanted: &Wanted<'_>, scanner: &Scanner, context: &Context) -> Result<Survey> {
-    let reference = |service: &Service, edition| {
-        ImageRef::of(&service.image, &wanted.tag, edition, Variant::Optimized).to_string()
-    };
-    let all: Vec<String> = wanted
-        .services
-        .iter()
-        .flat_map(|service| Edition::ALL.map(|edition| reference(service, edition)))
-        .collect();
-    let there = context.docker.inspect(&all)?;
+/// The optimized images of all editions: others are what the asked ones are held against.
+fn references(wanted: &Wanted<'_>) -> Vec<String> {
+    let of = |service: &&Service| Edition::ALL.map(|edition| reference(service, edition, &wanted.tag));
+    wanted.services.iter().flat_map(of).collect()
+}
+
+fn reference(service: &Service, edition: Edition, tag: &Tag) -> String {
+    ImageRef::of(&service.image, tag, edition, Variant::Optimized).to_string()
+}
+
+fn survey(
+    manifest: &Manifest,
+    wanted: &Wanted<'_>,
+    there: &BTreeMap<String, Image>,
+    scanner: &Scanner,
+    context: &Context,
+) -> Result<Survey> {
+    let reference = |service: &Service, edition| reference(service, edition, &wanted.tag);
     let mut asked = Vec::new();
     let mut whose = Vec::new();
     for service in &wanted.services {

@@ -11,14 +11,15 @@ use crate::capabilities::build::produce;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::parity::{Answers, record};
-use crate::capabilities::{probes, render};
+use crate::capabilities::probes;
+use crate::capabilities::records::{self, Kind};
 use crate::docker::socket::Socket;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::probe_report::{Parity, Report, SCHEMA, Stack, TestReport};
+use crate::domain::provenance::Provenance;
 use crate::domain::variant::Variant;
-use crate::system::files;
 
 /// What stands on the originals' side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +52,15 @@ pub struct Wanted<'m> {
     pub deadline: Duration,
 }
 
-/// Tries all of it.
+/// Tries all of it and, where all services were asked for, keeps a record.
 ///
 /// # Errors
-/// When a stack does not get healthy, or a record of answers cannot be read or written. What did not pass is in the report.
+/// When a stack does not get healthy, or a record cannot be read or written. What did not pass is in the report.
 pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Result<TestReport> {
+    let of = match records::is_whole(&wanted.services, manifest) {
+        true => Some(records::now(Kind::Test, manifest, wanted.edition, &wanted.tag, context)?),
+        false => None,
+    };
     let socket = if wanted.stack_tests { Some(socket(context)?) } else { None };
     if wanted.stack_tests {
         produce::stack_tests(manifest, Mode::Auto, context)?;
@@ -77,15 +82,19 @@ pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Resu
         variant: *variant,
         report: tried.report.clone(),
     };
-    Ok(TestReport { schema: SCHEMA, stacks: tried.iter().map(stack).collect(), parity: parity.transpose()? })
+    let stacks = tried.iter().map(stack).collect();
+    let report = TestReport { schema: SCHEMA, stacks, parity: parity.transpose()? };
+    of.map_or(Ok(()), |of| keep(&report, of, context))?;
+    Ok(report)
 }
 
-/// Keeps a report for later ones.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn keep(report: &TestReport, context: &Context) -> Result<()> {
-    files::write_atomically(&context.repository.test_record(), render::probes::json(report)?.as_bytes())
+/// Keeps what was found of optimized images.
+fn keep(report: &TestReport, of: Provenance, context: &Context) -> Result<()> {
+    let optimized = report.stacks.iter().find(|stack| stack.variant == Variant::Optimized);
+    if let Some(stack) = optimized {
+        records::keep(Kind::Test, of.clone(), stack, context)?;
+    }
+    report.parity.as_ref().map_or(Ok(()), |parity| records::keep(Kind::Parity, of, parity, context))
 }
 
 /// Asked for before anything is built or raised.
