@@ -20,6 +20,7 @@ pub mod programs;
 pub mod records;
 pub mod registry;
 pub mod render;
+pub mod report;
 pub mod sources;
 pub mod stack;
 pub mod trial;

@@ -17,7 +17,7 @@ pub struct Comparison {
     pub tag: String,
     /// One row a service, in the manifest's order.
     pub services: Vec<Row>,
-    /// Sums over the rows that have both sides.
+    /// Sums over the rows whose both sides are built.
     pub total: Total,
     /// Bytes of the optimized images on disk, each shared layer counted once; `None` when none is built.
     pub unique_bytes: Option<Bytes>,
@@ -39,7 +39,7 @@ pub struct Row {
     pub target: Option<Bytes>,
     /// Our goal.
     pub goal: Option<Bytes>,
-    /// Bytes that the optimized image saves on the original; `None` when a side is missing.
+    /// Bytes that the optimized image saves on the original; `None` when a side is not built.
     pub saved: Option<Bytes>,
     /// The same in percent of the original.
     pub saved_percent: Option<f64>,
@@ -80,6 +80,14 @@ pub enum Original {
 }
 
 impl Original {
+    /// The size of what was built here; a figure of the guide's is none.
+    pub fn built(&self) -> Option<Bytes> {
+        match self {
+            Original::Built { measured, .. } => Some(measured.bytes),
+            _ => None,
+        }
+    }
+
     /// The size, wherever it comes from.
     pub fn bytes(&self) -> Option<Bytes> {
         match self {
@@ -146,12 +154,12 @@ impl Verdict {
     }
 }
 
-/// Sums over the services whose both sides are known.
+/// Sums over the services whose both sides are built.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
     /// How many services the sums hold.
     pub services: usize,
-    /// Services left out, because a side is missing.
+    /// Services left out, because a side is not built.
     pub left_out: Vec<String>,
     /// Sum of originals.
     pub original: Bytes,
@@ -173,7 +181,7 @@ impl Total {
         let mut total = Total { target: Some(Bytes(0)), goal: Some(Bytes(0)), ..Total::default() };
         let plus = |sum: Option<Bytes>, more: Option<Bytes>| Some(sum? + more?);
         for row in rows {
-            match (row.original.bytes(), &row.optimized) {
+            match (row.original.built(), &row.optimized) {
                 (Some(original), Some(optimized)) => {
                     total.services += 1;
                     total.original = total.original + original;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::additions::Additions;
 use super::baseline::Step;
+use super::benefit::Benefit;
 use super::bytes::Bytes;
 use super::edition::Edition;
 use super::names::Unknown;
@@ -31,6 +32,8 @@ pub struct Manifest {
     pub stack_tests: Vec<StackTest>,
     /// How far an image may drift from its baseline.
     pub step: Step,
+    /// What smaller images are to bring.
+    pub benefits: Vec<Benefit>,
 }
 
 /// A test program in an image of its own, which is run against a whole stack and published nowhere.

@@ -2,6 +2,7 @@
 
 pub mod additions;
 pub mod baseline;
+pub mod benefit;
 pub mod build_args;
 pub mod bytes;
 pub mod check;
@@ -26,6 +27,7 @@ pub mod probe;
 pub mod probe_report;
 pub mod provenance;
 pub mod rate;
+pub mod report;
 pub mod series;
 pub mod variant;
 pub mod version;

@@ -143,6 +143,11 @@ impl Repository {
         self.state("smoke.json")
     }
 
+    /// The page that shows what is known.
+    pub fn report(&self) -> PathBuf {
+        self.state("report.html")
+    }
+
     /// What was measured last.
     pub fn measure_record(&self) -> PathBuf {
         self.state("measure.json")

@@ -6,6 +6,7 @@ pub mod containers;
 pub mod elf;
 pub mod images;
 pub mod registry;
+pub mod report;
 pub mod saved;
 pub mod stack;
 

@@ -143,6 +143,7 @@ mod tests {
             scenarios: Vec::new(),
             stack_tests: Vec::new(),
             step: Step::default(),
+            benefits: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ mod baselines;
 mod commands;
 mod editions;
 mod linkage;
-mod lock;
+pub(super) mod lock;
 mod pruned;
 mod secrets;
 

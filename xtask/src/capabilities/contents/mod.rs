@@ -30,6 +30,7 @@ use crate::domain::contents::owner::Owner;
 use crate::domain::contents::waste::{Waste, WastedFile};
 use crate::domain::contents::{Contents, Layer, Surface};
 use crate::domain::manifest::Manifest;
+use crate::system::paths::Repository;
 use cache::Cache;
 use facts::{Kind, LayerFacts, Note};
 use owners::{Hints, keep_largest};
@@ -74,6 +75,14 @@ pub fn analyze(asked: &[Asked], manifest: &Manifest, context: &Context) -> Resul
         explained.push(contents);
     }
     Ok(explained)
+}
+
+/// What is remembered of an image by its ID; lines of Dockerfiles are not part of it.
+///
+/// # Errors
+/// When the ID is none.
+pub fn remembered_image(id: &str, repository: &Repository) -> Result<Option<Contents>> {
+    Cache::of(repository).image(id)
 }
 
 /// An image with everything in it, for those who must look at more than its record.

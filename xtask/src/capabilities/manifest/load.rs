@@ -8,6 +8,7 @@ use anyhow::Result;
 use toml::de::DeTable;
 
 use super::baselines;
+use super::benefits;
 use super::editions;
 use super::fields::{Fault, Fields, Notes};
 use super::probes;
@@ -106,6 +107,7 @@ impl<'a> Reader<'a> {
             root.fault("service", "declare at least one [service.NAME]");
         }
         let step = baselines::read(&mut root);
+        let benefits = named(root.table("benefit"), benefits::read);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -119,6 +121,7 @@ impl<'a> Reader<'a> {
             scenarios,
             stack_tests,
             step,
+            benefits,
         })
     }
 

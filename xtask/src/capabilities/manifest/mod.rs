@@ -1,6 +1,7 @@
 //! Reading `xtask/images.toml`: all of its faults at once, or the manifest.
 
 mod baselines;
+mod benefits;
 mod editions;
 mod fields;
 mod json;

@@ -7,7 +7,7 @@ mod depot;
 mod health;
 pub mod images;
 pub mod plan;
-mod record;
+pub mod record;
 mod session;
 mod stack;
 

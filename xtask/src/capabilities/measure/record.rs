@@ -38,22 +38,29 @@ pub struct Measured {
     pub figures: BTreeSet<(String, Quantity)>,
 }
 
-/// The record that is there; an empty one where there is none. One that cannot be read, or is of another schema, is not used.
+/// The record that is there: none, one, or why it cannot be used (it is damaged, or of another schema).
 ///
 /// # Errors
 /// When the file cannot be read.
+pub fn saved(repository: &Repository) -> Result<Result<Option<Record>, String>> {
+    let Some(text) = files::read_if_there(&repository.measure_record())? else { return Ok(Ok(None)) };
+    Ok(match serde_json::from_str::<Record>(&text) {
+        Ok(record) if record.schema == SCHEMA => Ok(Some(record)),
+        Ok(record) => Err(format!("it is of schema {}, this program reads {SCHEMA}", record.schema)),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// The record to go on from; one that cannot be used is said, and begun anew.
 fn load(context: &Context) -> Result<Record> {
-    let path = context.repository.measure_record();
-    let Some(text) = files::read_if_there(&path)? else { return Ok(Record::default()) };
-    match serde_json::from_str::<Record>(&text) {
-        Ok(record) if record.schema == SCHEMA => Ok(record),
-        other => {
-            let why =
-                other.map_or_else(|error| error.to_string(), |record| format!("schema {}", record.schema));
+    let found = saved(&context.repository)?;
+    Ok(found
+        .unwrap_or_else(|why| {
+            let path = context.repository.measure_record();
             context.terminal.warn(format!("{} is stale and begun anew: {why}", path.display()));
-            Ok(Record::default())
-        }
-    }
+            None
+        })
+        .unwrap_or_default())
 }
 
 impl Keeper {

@@ -116,7 +116,7 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     }
     if !comparison.total.left_out.is_empty() {
         notes.push(format!(
-            "Not in the total, since a side is missing: {}.",
+            "Not in the total, since a side is not built: {}.",
             comparison.total.left_out.join(", ")
         ));
     }

@@ -135,7 +135,7 @@ fn range(series: &Series, unit: Unit) -> String {
     }
 }
 
-fn amount(value: u64, unit: Unit) -> String {
+pub(super) fn amount(value: u64, unit: Unit) -> String {
     match unit {
         Unit::Bytes => Bytes(value).to_string(),
         Unit::Microseconds => time(value),
@@ -171,7 +171,7 @@ fn verdict(entry: &Entry) -> (String, String) {
     }
 }
 
-fn less(comparison: Comparison) -> String {
+pub(super) fn less(comparison: Comparison) -> String {
     format!("{:.1}%", comparison.saved_percent())
 }
 

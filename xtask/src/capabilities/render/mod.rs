@@ -8,5 +8,6 @@ pub mod fleet;
 pub mod measurement;
 pub mod probes;
 pub mod push;
+pub mod report;
 pub mod table;
 pub mod why;

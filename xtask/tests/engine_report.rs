@@ -1,0 +1,51 @@
+//! The report's page in a real Chromium: what a person sees, by mouse, keyboard and telephone, on screen and paper.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
+
+mod support;
+
+use std::process::Command;
+
+use support::Folder;
+use support::containers::root;
+use support::report::report;
+use xtask::capabilities::bases::Mode;
+use xtask::capabilities::build::{plan, produce};
+use xtask::capabilities::context::Context;
+use xtask::capabilities::{manifest, render};
+use xtask::docker::Docker;
+use xtask::system::paths::Repository;
+use xtask::system::terminal::{Color, Terminal, Verbosity};
+
+/// Pictures of the page; the next run replaces them.
+const PICTURES: &str = "target/xtask/report-pictures";
+
+#[test]
+#[ignore = "needs an engine"]
+fn the_page_is_for_everybody_and_its_console_is_silent() {
+    let repository = Repository::locate(Some(&root())).unwrap();
+    let manifest = manifest::load(&repository).unwrap();
+    let context = Context {
+        repository,
+        docker: Docker::new(Default::default()),
+        terminal: Terminal::detect(Color::Never, Verbosity::Quiet),
+        with_engine: false,
+    };
+    produce::stack_tests(&manifest, Mode::Auto, &context).unwrap();
+    let image = plan::stack_test_image(&manifest, &manifest.stack_tests[0]);
+
+    let (folder, out) = (Folder::new(), root().join(PICTURES));
+    folder.write("report.html", &render::report::html(&report()));
+    std::fs::create_dir_all(&out).unwrap();
+    let mut docker = Command::new("docker");
+    docker.args(["run", "--rm", "--init", "--network=none", "--read-only", "--tmpfs=/tmp", "--user=0:0"]);
+    docker.arg(format!("--volume={}:/report.html:ro", folder.0.join("report.html").display()));
+    docker.arg(format!("--volume={}:/out", out.canonicalize().unwrap().display()));
+    // The pages' own tests are told these; here no stack runs.
+    for name in ["URL_CLIENT", "URL_CONTROL", "SUTRA_API_KEY", "SUTRA_CONTROL_PASSWORD", "PROJECT"] {
+        docker.arg(format!("--env={name}=none-is-needed"));
+    }
+    let output = docker.args([image.as_str(), "npm", "run", "--silent", "report"]).output().unwrap();
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+}
