@@ -63,7 +63,7 @@ pub fn check(
     let mut lock = Lock::load(&context.repository)?;
     let scanner = secrets::scanner(manifest, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, wanted, &scanner, context)?;
-    let mut judged = baselines::judge(&mut rows, &lock, manifest);
+    let mut judged = baselines::judge(&mut rows, &lock, manifest, &wanted.tag);
     if let Some(Acceptance { reason, day }) = acceptance {
         let changes = baselines::changes(&judged.new, reason, day);
         let text = lock.with(&changes);
@@ -73,7 +73,7 @@ pub fn check(
         let (count, file) = (changes.len(), context.repository.sizes_lock_name());
         context.terminal.say(format!("{count} row{} of {file} changed", if count == 1 { "" } else { "s" }));
         lock = Lock::load(&context.repository)?;
-        judged = baselines::judge(&mut rows, &lock, manifest);
+        judged = baselines::judge(&mut rows, &lock, manifest, &wanted.tag);
     }
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
@@ -148,18 +148,19 @@ fn survey(manifest: &Manifest, wanted: &Wanted<'_>, scanner: &Scanner, context: 
         for service in &wanted.services {
             let found = seen.get(&(service.name.as_str(), edition));
             let row = row(service, edition, reference(service, edition), found);
-            promises(service, &row, &mut survey);
+            promises(service, &row, &wanted.tag, &mut survey);
             survey.rows.push(row);
             let Some(found) = found else { continue };
             survey.breaches.extend(found.breaches.iter().cloned());
             survey.notes.extend(found.notes.iter().cloned());
-            if let Some(simple) = seen.get(&(service.name.as_str(), Edition::Simple)) {
-                survey.breaches.extend(editions::differ_as_declared(
+            match seen.get(&(service.name.as_str(), Edition::Simple)) {
+                Some(simple) => survey.breaches.extend(editions::differ_as_declared(
                     service,
                     edition,
                     &simple.packages,
                     &found.packages,
-                ));
+                )),
+                None => survey.notes.extend(editions::not_proved(service, edition, &wanted.tag)),
             }
         }
     }
@@ -250,7 +251,7 @@ fn row(service: &Service, edition: Edition, image: String, seen: Option<&Seen>) 
 }
 
 /// A target that is missed is a breach; a goal that is missed is said.
-fn promises(service: &Service, row: &Row, survey: &mut Survey) {
+fn promises(service: &Service, row: &Row, tag: &Tag, survey: &mut Survey) {
     let finding = |kind, what: String, remedy: String| Finding {
         kind,
         images: vec![Subject::new(&row.service, row.edition)],
@@ -259,12 +260,15 @@ fn promises(service: &Service, row: &Row, survey: &mut Survey) {
         place: None,
     };
     let Some(measured) = &row.measured else {
-        let remedy = format!("cargo xtask build-images {} --edition {}", service.name, row.edition);
+        let remedy =
+            format!("cargo xtask build-images {} --edition {} --tag {tag}", service.name, row.edition);
         survey.breaches.push(finding(Kind::Missing, format!("{} is not there", row.image), remedy));
         return;
     };
     let bytes = measured.weights.sum();
-    let remedy = format!("cargo xtask analyze {} --edition {} says what could go", service.name, row.edition);
+    let Row { edition, .. } = row;
+    let remedy =
+        format!("cargo xtask analyze {} --edition {edition} --tag {tag} says what could go", service.name);
     let above = |what: &str, limit: Option<Bytes>| {
         let limit = limit.unwrap_or_default();
         format!("{bytes}, which is {} above {what} of {limit}", bytes - limit)
