@@ -17,6 +17,7 @@ use crate::commands::{
     measure, push, report, smoke_test, test, why,
 };
 use crate::docker::Docker;
+use crate::docker::save::NoRoom;
 use crate::domain::names::Unknown;
 use crate::system::files::Held;
 use crate::system::interrupt::{Interrupt, Interrupted};
@@ -113,6 +114,7 @@ impl Exit {
                 return Exit::Usage;
             }
             let is_environment = cause.is::<Unfit>()
+                || cause.is::<NoRoom>()
                 || cause.is::<Held>()
                 || cause
                     .downcast_ref::<std::io::Error>()

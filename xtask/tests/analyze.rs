@@ -269,6 +269,28 @@ fn why_explains_growth_to_the_byte_in_both_directions() {
 }
 
 #[test]
+fn large_images_are_saved_one_after_another() {
+    let (one, other) = (python(5000), python(9000));
+    let large = |image: &Saved| {
+        let mut inspected = image.inspect();
+        inspected["Size"] = json!(6_000_000_000_u64);
+        json!([inspected]).to_string()
+    };
+    let docker = FakeDocker::new()
+        .on(&format!("image inspect -- {}", one.name), 0, &large(&one), "")
+        .on(&format!("image inspect -- {}", other.name), 0, &large(&other), "")
+        .holds(&one, Layout::Oci)
+        .holds(&other, Layout::Oci);
+    let repository = repository("fx");
+    let output = docker.run(&repository, &["why", one.name, other.name, "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", support::told(&output, &repository));
+    let difference: Difference = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(difference.bytes, 4000);
+    let saves: Vec<String> = docker.calls().into_iter().filter(|call| call.starts_with("save")).collect();
+    assert_eq!(saves, [format!("save {}", one.id()), format!("save {}", other.id())]);
+}
+
+#[test]
 fn tables_for_people() {
     let image = debian();
     let (repository, docker) = (repository("fx"), FakeDocker::new().holds(&image, Layout::Oci));
@@ -315,6 +337,11 @@ fn words_that_mean_nothing() {
     snapshot!(
         "analyze_options_for_a_reference",
         docker.run(&repository, &["analyze", "x:1", "--edition", "simple"]),
+        repository
+    );
+    snapshot!(
+        "why_options_for_two_references",
+        docker.run(&repository, &["why", "x:1", "y:1", "--edition", "simple"]),
         repository
     );
     snapshot!("why_without_a_second", docker.run(&repository, &["why", "x:1"]), repository);

@@ -87,3 +87,41 @@ fn a_save_that_fails_says_why() {
     let repository = repository("fx");
     snapshot!("analyze_save_fails", docker.run(&repository, &["analyze", image.name]), repository);
 }
+
+/// The image with a size, and a daemon whose data is in a folder of the test's.
+fn on_a_disk(bytes: u64, data: &Folder) -> FakeDocker {
+    let mut inspected = debian().inspect();
+    inspected["Size"] = json!(bytes);
+    let info = json!({"ServerVersion": "26.1.5", "DockerRootDir": data.0, "DriverStatus": [["Backing Filesystem", "extfs"]],
+        "ClientInfo": {"Version": "26.1.5"}});
+    FakeDocker::new()
+        .on("image inspect*", 0, &json!([inspected]).to_string(), "")
+        .on("history*", 0, &debian().history(), "")
+        .on("info --format {{json .}}", 0, &info.to_string(), "")
+        .on_bytes("save*", &debian().save(Layout::Oci))
+}
+
+#[test]
+fn an_image_that_the_engines_disk_cannot_copy_is_not_tried() {
+    let (data, repository) = (Folder::new(), repository("fx"));
+    let run = |docker: &FakeDocker| docker.run(&repository, &["analyze", debian().name]);
+    let saves = |docker: &FakeDocker| docker.calls().iter().filter(|call| call.starts_with("save")).count();
+    // No disk is that large.
+    let docker = on_a_disk(9_000_000_000_000_000_000, &data);
+    data.write("tmp/keep", "");
+    let output = run(&docker);
+    let told = support::told(&output, &repository);
+    assert_eq!((output.status.code(), saves(&docker)), (Some(3), 0), "{told}");
+    let folder = format!("are free in {}/tmp", data.0.display());
+    for part in ["no space left", "about 9000000000GB", &folder, "docker system df", "clean --cache-only"] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(!told.contains("damaged"), "{told}");
+    // One byte fits anywhere.
+    let small = on_a_disk(1, &data);
+    assert_eq!((run(&small).status.code(), saves(&small)), (Some(0), 1));
+    std::fs::remove_dir_all(repository.0.join("target")).unwrap();
+    // A daemon that copies to another place, of which nothing is known, is asked.
+    std::fs::remove_dir_all(data.0.join("tmp")).unwrap();
+    assert_eq!((run(&docker).status.code(), saves(&docker)), (Some(0), 1));
+}

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::Output;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use support::elf::library;
 use support::saved::{LayerTar, Layout, Saved, archive};
@@ -149,6 +151,52 @@ fn a_secret_that_is_new_is_looked_for_in_layers_that_are_known() {
     assert!(text.contains("the value of DB_PASSWORD is in /etc/config") && !text.contains(SECRET), "{text}");
 }
 
+/// A certificate of nobody's, in the form of a text; and its bytes.
+fn certificate() -> (String, Vec<u8>) {
+    let bytes: Vec<u8> = (0..200_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let text = STANDARD.encode(&bytes);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+    (pem, bytes)
+}
+
+#[test]
+fn the_private_ca_of_this_machine_is_found_in_any_layer_and_in_both_of_its_forms() {
+    // Which certificates are this machine's own is told by those that Debian's and Ubuntu's `ca-certificates` brought.
+    if !std::path::Path::new("/usr/share/ca-certificates/mozilla").is_dir() {
+        eprintln!("not tested: this machine has no ca-certificates");
+        return;
+    }
+    let (pem, der) = certificate();
+    let base = LayerTar::new()
+        .program("hello", 0o755, b"x")
+        .file("etc/ssl/certs/ca-certificates.crt", format!("# a bundle\n{pem}"))
+        .file("opt/java/cacerts", [b"\xfe\xed".as_slice(), &der, b"\0"].concat());
+    let top = LayerTar::new().file("etc/ssl/certs/.wh.ca-certificates.crt", "");
+    let sound = sound("fx-alpha:latest-simple-optimized", 10);
+    let image =
+        Saved { layers: vec![base.done(), top.done()], instructions: vec!["COPY a /", "RUN rm b"], ..sound };
+    let (repository, docker) = (sound_repository(), holding(&[image]));
+    repository.write("xtask/sizes.lock.toml", &row(3000));
+    repository.write("ca.crt", &pem);
+    let run = |bundle: Option<&str>| {
+        let mut command = xtask(&docker.folder.0.join("bin"), &repository, &["check", "alpha"]);
+        command.env("FAKE_DOCKER", &docker.folder.0);
+        command.envs(bundle.map(|name| ("SSL_CERT_FILE", repository.0.join(name))));
+        let output = command.output().unwrap();
+        (output.status.code(), told(&output, &repository))
+    };
+    let (code, text) = run(Some("ca.crt"));
+    assert_eq!(code, Some(1), "{text}");
+    let name = "certificate 1 of this machine's own CA is in";
+    for place in ["/etc/ssl/certs/ca-certificates.crt, which a later layer hides", "/opt/java/cacerts"] {
+        assert!(text.contains(&format!("{name} {place}")), "{place} is not in {text}");
+    }
+    // To a machine that does not trust it, it is a certificate like any other.
+    let (code, text) = run(None);
+    assert!(code == Some(0) && !text.contains(name), "{text}");
+}
+
 #[test]
 fn small_steps_are_red_at_the_anchor_and_accepting_moves_that_row_alone() {
     let repository = sound_repository();
@@ -250,6 +298,11 @@ fn editions_are_held_against_their_declaration() {
             "edition · alpha (community): packages that simple has and this edition lacks: six",
         ]
     );
+    // Without simple there is nothing that anything could be added to, and that is said.
+    let alone =
+        holding(&[community(&["torch"])]).run(&repository, &["check", "alpha", "--edition", "community"]);
+    let text = told(&alone, &repository);
+    assert!(text.contains("what it adds to simple was not looked at, since simple is not built"), "{text}");
     let same = [simple(), community(&["six", "numpy", "scikit-learn"]), enterprise("community")];
     assert_eq!(
         edition_lines(&same),

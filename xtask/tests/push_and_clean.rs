@@ -172,3 +172,38 @@ fn a_clean_up_says_what_goes_what_stays_and_what_was_freed() {
     assert!(!docker.calls().iter().any(|call| call.starts_with("image rm")));
     snapshot!("clean_table", run(&[]), repository);
 }
+
+#[test]
+fn the_cache_alone_can_be_cleaned_and_no_image_is_looked_for() {
+    let repository = repository("fx");
+    let records = "ID:\t\tours\nSize:\t\t5MB\nDescription:\tcached mount /t from exec make with id \"/fixture-x\"\nUsage count:\t1\n\
+                   Type:\t\texec.cachemount\n\nID:\t\tother\nSize:\t\t7MB\nDescription:\t[1/1] COPY x /\nUsage count:\t1\nType:\t\tregular\n\n";
+    let docker = FakeDocker::new()
+        .alive()
+        .on("buildx version", 0, "github.com/docker/buildx 0.13.1\n", "")
+        .on("buildx du*", 0, records, "")
+        .on("buildx prune*", 0, "", "")
+        .on("ps*", 0, "", "")
+        .on("image ls*", 0, "", "");
+    let clean = |more: &[&str]| {
+        let output = docker.run(&repository, &[&["clean", "--cache-only"], more].concat());
+        (output.status.code(), told(&output, &repository))
+    };
+    let (code, text) = clean(&["--dry-run"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("nothing was done"), "{text}");
+    let prunes =
+        || docker.calls().into_iter().filter(|call| call.starts_with("buildx prune")).collect::<Vec<_>>();
+    assert_eq!(prunes(), Vec::<String>::new());
+    let (code, text) = clean(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(prunes(), ["buildx prune --force --filter id=^(ours)$"]);
+    let calls = docker.calls();
+    assert!(
+        !calls.iter().any(|call| call.starts_with("image rm") || call.starts_with("image inspect")),
+        "{calls:?}"
+    );
+    for other in ["alpha", "--cache", "--tag=1", "--edition=all", "--variant=both"] {
+        assert_eq!(clean(&[other]).0, Some(2), "{other} beside --cache-only means nothing");
+    }
+}

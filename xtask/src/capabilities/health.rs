@@ -168,9 +168,7 @@ fn disk(facts: &Facts, context: &Context) -> Result<Check> {
             None,
         ));
     };
-    let text = context.docker.runner.cmd("df").args(["--output=avail", "--block-size=1", root]).read()?;
-    let free = text.lines().last().and_then(|line| line.trim().parse().ok()).map(Bytes);
-    Ok(match free {
+    Ok(match context.docker.free_at(root)? {
         None => Check::new("free disk", State::Unknown, "df gave no number", None),
         Some(free) if free >= LEAST_FREE => {
             Check::new("free disk", State::Ok, format!("{free} at {root}"), None)

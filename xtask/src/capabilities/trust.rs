@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use crate::docker::bake::Variable;
@@ -66,18 +68,21 @@ impl Trust {
         Trust { bundle, proxies: PROXY_VARIABLES.into_iter().filter(|name| is_set(name)).collect() }
     }
 
-    /// One line of each certificate that builds get and the distribution did not bring, from its middle, where no two are
-    /// alike: whoever finds it in a file has found the certificate.
-    pub fn own_certificates(&self) -> Vec<String> {
+    /// A part of each certificate that builds get and the distribution did not bring, from its middle, where no two are
+    /// alike: whoever finds it in a file has found the certificate. In both forms in which certificates are kept: a line of
+    /// the text, and the bytes that it stands for (DER; also what Java's keystores hold).
+    pub fn own_certificates(&self) -> Vec<[Vec<u8>; 2]> {
         self.certificates_beyond(Path::new(DISTRIBUTED))
     }
 
-    fn certificates_beyond(&self, distributed: &Path) -> Vec<String> {
+    fn certificates_beyond(&self, distributed: &Path) -> Vec<[Vec<u8>; 2]> {
         let beyond = self.bundle.iter().flat_map(|bundle| beyond(bundle, distributed));
         // 64 characters a line, as RFC 7468 has it and every tool writes.
         let line = |body: String| {
             let lines: Vec<&[u8]> = body.as_bytes().chunks_exact(64).collect();
-            lines.get(lines.len() / 2).and_then(|line| str::from_utf8(line).ok()).map(str::to_owned)
+            let line = *lines.get(lines.len() / 2)?;
+            // A whole line stands for 48 whole bytes.
+            Some([line.to_vec(), BASE64.decode(line).ok()?])
         };
         beyond.filter_map(line).collect()
     }
@@ -185,7 +190,9 @@ mod tests {
         let ours = [line("O"), line("U"), "RS".to_owned()].join("\n");
         std::fs::write(&bundle, pem("AAAABBBB") + &pem(&ours)).unwrap();
         let trust = Trust { bundle: Some(bundle), proxies: Vec::new() };
-        assert_eq!(trust.certificates_beyond(&folder.0.join("mozilla")), [line("U")]);
+        // `UUUU` stands for three bytes of 0x51, 0x45, 0x14.
+        let bytes = [0x51, 0x45, 0x14].repeat(16);
+        assert_eq!(trust.certificates_beyond(&folder.0.join("mozilla")), [[line("U").into_bytes(), bytes]]);
         // Where nobody can tell whose they are, none counts as ours.
         assert!(trust.certificates_beyond(Path::new("/nowhere")).is_empty());
     }

@@ -28,6 +28,9 @@ pub struct Args {
     /// Remove this project's part of the build cache too, whatever else is asked for
     #[arg(long)]
     cache: bool,
+    /// Remove this project's part of the build cache, and no image
+    #[arg(long, conflicts_with_all = ["services", "edition", "variant", "tag", "cache"])]
+    cache_only: bool,
     /// Print what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
@@ -40,7 +43,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask clean --dry-run                     what would go, and how much that frees
   cargo xtask clean --edition all --variant both  every image of the default tag
   cargo xtask clean api --tag 1.0                 one service's images of one tag
-  cargo xtask clean --cache                       this project's build cache, too";
+  cargo xtask clean --cache                       this project's build cache, too
+  cargo xtask clean --cache-only                  the build cache, and no image: where the disk is full";
 
 /// Runs it. What is left alone, and why, is part of the report and no failure.
 ///
@@ -56,14 +60,15 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         default_edition: typed::default_edition()?,
     };
     require_engine(context)?;
-    if args.cache {
+    let cache = args.cache || args.cache_only;
+    if cache {
         require_buildx(context)?;
     }
-    let wanted = plan::requested(&request);
+    let wanted = if args.cache_only { Vec::new() } else { plan::requested(&request) };
     let report = if args.dry_run {
-        run::planned(&manifest, &wanted, args.cache, context)?
+        run::planned(&manifest, &wanted, cache, context)?
     } else {
-        run::clean(&manifest, &wanted, args.cache, context)?
+        run::clean(&manifest, &wanted, cache, context)?
     };
     match args.format {
         Format::Table => print!("{}", render::clean::text(&report)),

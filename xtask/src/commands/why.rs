@@ -42,15 +42,17 @@ const EXAMPLES: &str = "Examples:
 /// Wrong words, no such image, no engine that answers, a damaged image.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = manifest::load(&context.repository)?;
+    let is_service = |name: &str| manifest.services.iter().any(|service| service.name == name);
+    let has_service =
+        [Some(&args.first), args.second.as_ref()].into_iter().flatten().any(|name| is_service(name));
     let find = |name: &str, variant| {
         // Options are for services: a reference beside a service is complete in itself.
-        let is_service = manifest.services.iter().any(|service| service.name == name);
-        let which = if is_service || args.second.is_none() { args.which.clone() } else { Which::default() };
+        let which = if is_service(name) || !has_service { args.which.clone() } else { Which::default() };
         asked::find(&manifest, name, variant, &which, context)
     };
     let asked = match &args.second {
         Some(second) => [find(&args.first, None)?, find(second, None)?],
-        None if manifest.services.iter().any(|service| service.name == args.first) => {
+        None if has_service => {
             [find(&args.first, Some(Variant::Original))?, find(&args.first, Some(Variant::Optimized))?]
         }
         None => {

@@ -50,21 +50,13 @@ impl Docker {
         Ok(pair(image.layers(), &history))
     }
 
-    /// The archive of some images, which share layers in it, as a stream.
-    ///
-    /// # Errors
-    /// When docker cannot be started.
-    pub fn save(&self, ids: &[String]) -> Result<impl Read + use<>> {
-        Ok(self.cmd(["save"]).args(ids).reader()?)
-    }
-
     /// The layers of an image with their sizes, base first, read from the image itself.
     ///
     /// # Errors
     /// When docker cannot save the image or the stream is damaged.
     pub fn layers_from_save(&self, image: &Image) -> Result<Vec<Layer>> {
-        let reader = self.save(std::slice::from_ref(&image.id))?;
-        read_saved(reader, image.layers()).with_context(|| format!("cannot read image {}", image.id))
+        self.save(&[image], |archive| read_saved(archive, image.layers()))
+            .with_context(|| format!("cannot read image {}", image.id))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod layers;
 pub mod machine;
 pub mod provision;
 pub mod push;
+pub mod save;
 pub mod side_engine;
 pub mod socket;
 

@@ -18,8 +18,8 @@ pub struct Fleet {
     /// Layers, shared ones once.
     pub layers: usize,
     /// Bytes that a host without any of them pulls: layers packed with gzip at its default level, as docker pushes them,
-    /// shared ones once. Another compressor's output differs by a percent or so; manifests and configurations, some
-    /// kilobytes each, are not in it.
+    /// shared ones once. Docker's own gzip writes some two percent more (26.7 MB where this said 26.1 MB, measured at a
+    /// registry); manifests and configurations, some kilobytes each, are not in it.
     pub pull: Bytes,
     /// What a host that has the images of another tag pulls, where one was named.
     pub since: Option<Upgrade>,

@@ -6,6 +6,7 @@ use super::lock::{Change, Key, Lock};
 use crate::domain::baseline::{Drift, Weights};
 use crate::domain::check::{Finding, Kind, Place, Row, Subject};
 use crate::domain::edition::Edition;
+use crate::domain::image_ref::Tag;
 use crate::domain::manifest::Manifest;
 
 /// What holding images against the lock comes to.
@@ -20,9 +21,9 @@ pub struct Judged {
 }
 
 /// Judges every image that was measured, and every row of the lock.
-pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest) -> Judged {
+pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest, tag: &Tag) -> Judged {
     let mut judged = Judged::default();
-    rows.iter_mut().for_each(|row| judge_one(row, lock, manifest, &mut judged));
+    rows.iter_mut().for_each(|row| judge_one(row, lock, manifest, tag, &mut judged));
     for key in lock.rows.keys().filter(|key| !belongs(key, manifest)) {
         judged.breaches.push(Finding {
             kind: Kind::Baseline,
@@ -37,12 +38,12 @@ pub fn judge(rows: &mut [Row], lock: &Lock, manifest: &Manifest) -> Judged {
 }
 
 /// Judges one image that was measured.
-fn judge_one(row: &mut Row, lock: &Lock, manifest: &Manifest, judged: &mut Judged) {
+fn judge_one(row: &mut Row, lock: &Lock, manifest: &Manifest, tag: &Tag, judged: &mut Judged) {
     let Some(measured) = &row.measured else { return };
     let key = Key::of(&row.service, row.edition, &measured.platform);
     let subject = Subject::new(&row.service, row.edition);
     let accept = format!(
-        "if it is meant: cargo xtask check {} --edition {} --accept --reason \"…\"",
+        "if it is meant: cargo xtask check {} --edition {} --tag {tag} --accept --reason \"…\"",
         row.service, row.edition
     );
     let finding = |what: String, remedy: String| Finding {
@@ -54,7 +55,8 @@ fn judge_one(row: &mut Row, lock: &Lock, manifest: &Manifest, judged: &mut Judge
     };
     let Some(accepted) = lock.rows.get(&key) else {
         let what = format!("there is no baseline for {}", measured.platform);
-        let remedy = "cargo xtask check SERVICE --edition EDITION --accept --reason \"…\"".to_owned();
+        let remedy =
+            format!("cargo xtask check SERVICE --edition EDITION --tag {tag} --accept --reason \"…\"");
         // At the top of the file, so that many are told as one.
         let place = Place { line: 1, ..lock.place(&key) };
         judged.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
@@ -147,6 +149,10 @@ mod tests {
         }
     }
 
+    fn tag() -> Tag {
+        "1".parse().unwrap()
+    }
+
     fn row(own: u64, base: u64) -> Row {
         Row {
             service: "api".into(),
@@ -176,13 +182,15 @@ mod tests {
 
     #[test]
     fn growth_is_a_breach_and_shrinking_a_note() {
-        let judged = |own, base| judge(&mut [row(own, base)], &lock(ROW), &manifest());
+        let judged = |own, base| judge(&mut [row(own, base)], &lock(ROW), &manifest(), &tag());
         let same = judged(2_999_999, 34_100_000);
         assert!(same.breaches.is_empty() && same.notes.is_empty() && same.new.is_empty());
         let grown = judged(3_000_001, 36_000_001);
         assert_eq!(grown.breaches.len(), 2);
         assert!(grown.breaches[0].what.contains("1MB above the baseline of 2MB"), "{:?}", grown.breaches[0]);
         assert!(grown.breaches[1].what.starts_with("layers of its bases"));
+        // Without the tag another image's bytes would be accepted.
+        assert!(grown.breaches[0].remedy.contains("check api --edition simple --tag 1 --accept"));
         assert_eq!(grown.breaches[0].place.as_ref().map(|place| place.line), Some(3));
         let shrunk = judged(2_000_000, 30_000_000);
         assert!(shrunk.breaches.is_empty() && shrunk.notes.len() == 1 && shrunk.new.len() == 1);
@@ -191,14 +199,14 @@ mod tests {
     #[test]
     fn what_is_missing_and_what_belongs_to_nothing_are_breaches_that_can_be_accepted() {
         let lock = lock("tiny.\"linux/amd64\" = { own = 1, base = 1, accepted = \"d\", reason = \"r\" }\n");
-        let judged = judge(&mut [row(5, 6)], &lock, &manifest());
+        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &tag());
         let whats: Vec<&str> = judged.breaches.iter().map(|breach| breach.what.as_str()).collect();
         assert!(whats[0].starts_with("there is no baseline for linux/amd64"), "{whats:?}");
         assert!(whats[1].starts_with("the baseline belongs to nothing"), "{whats:?}");
         let text = lock.with(&changes(&judged.new, "now", "2026-01-01"));
         let again = Lock::parse(&text, "sizes.lock.toml").unwrap_or_else(|faults| panic!("{faults}"));
         let mut rows = [row(5, 6)];
-        assert!(judge(&mut rows, &again, &manifest()).breaches.is_empty());
+        assert!(judge(&mut rows, &again, &manifest(), &tag()).breaches.is_empty());
         assert_eq!(rows[0].baseline, Some(Weights { own: Bytes(5), base: Bytes(6) }));
         assert!(!text.contains("tiny"), "{text}");
     }

@@ -12,6 +12,7 @@ use crate::domain::build_args::{Use, used};
 use crate::domain::check::{Finding, Kind, Place, Subject};
 use crate::domain::contents::owner::OwnerKind;
 use crate::domain::edition::Edition;
+use crate::domain::image_ref::Tag;
 use crate::domain::manifest::{Manifest, Service};
 use crate::domain::variant::Variant;
 use crate::system::files;
@@ -146,6 +147,13 @@ pub fn differ_as_declared(
         "larger editions hold what smaller ones do",
     );
     found
+}
+
+/// That nothing was held against the declaration, since simple is not there to be added to.
+pub fn not_proved(service: &Service, edition: Edition, tag: &Tag) -> Option<Finding> {
+    let what = "what it adds to simple was not looked at, since simple is not built";
+    let remedy = format!("cargo xtask build-images NAME --edition simple --tag {tag}, then check again");
+    (!service.editions.is_empty()).then(|| finding(service, edition, what.to_owned(), &remedy))
 }
 
 /// Editions of those wanted that are declared to differ from a smaller one, and whose image is the same but for its labels.

@@ -87,8 +87,9 @@ impl Lock {
     /// # Errors
     /// [`Faults`], each with its line, or that the file cannot be read.
     pub fn load(repository: &Repository) -> Result<Lock> {
-        let text = files::read_if_there(&repository.sizes_lock())?;
-        Ok(Lock::parse(text.as_deref().unwrap_or(HEAD), repository.sizes_lock_name())?)
+        let bytes = files::read_bytes_if_there(&repository.sizes_lock())?;
+        let file = repository.sizes_lock_name();
+        Ok(Lock::parse(text(bytes.as_deref().unwrap_or(HEAD.as_bytes()), file)?, file)?)
     }
 
     /// Reads a lock's text.
@@ -232,6 +233,17 @@ impl Lock {
     }
 }
 
+/// A lock's bytes as text, as TOML has to be.
+fn text<'b>(bytes: &'b [u8], file: &'static str) -> Result<&'b str, Faults> {
+    str::from_utf8(bytes).map_err(|error| {
+        let (sound, _) = bytes.split_at(error.valid_up_to());
+        let sound = String::from_utf8_lossy(sound);
+        let notes = Notes::new(&sound);
+        notes.note(sound.len()..sound.len(), "it goes on with bytes that are no text (UTF-8)");
+        Faults::new(file, notes.into_faults())
+    })
+}
+
 fn name(key: &Key) -> String {
     format!("{}.{}.\"{}\"", key.service, key.edition, key.platform)
 }
@@ -361,5 +373,7 @@ mod tests {
         let told =
             faults("schema = 1\n[api.simple.\"l/a\"]\nown = 1\nbase = 2\naccepted = \"x\"\nreason = \"y\"\n");
         assert!(told.contains("on one line"), "{told}");
+        let told = text(b"schema = 1\n[api]\nsimple\xff", FILE).unwrap_err().to_string();
+        assert!(told.contains("xtask/sizes.lock.toml:3: it goes on with bytes that are no text"), "{told}");
     }
 }

@@ -67,7 +67,7 @@ pub fn check(
     let there = context.docker.inspect(&references(wanted))?;
     let mut of = made_of(manifest, wanted, &there, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, wanted, &there, &scanner, context)?;
-    let mut judged = baselines::judge(&mut rows, &lock, manifest);
+    let mut judged = baselines::judge(&mut rows, &lock, manifest, &wanted.tag);
     if let Some(Acceptance { reason, day }) = acceptance {
         let changes = baselines::changes(&judged.new, reason, day);
         let text = lock.with(&changes);
@@ -78,7 +78,7 @@ pub fn check(
         context.terminal.say(format!("{count} row{} of {file} changed", if count == 1 { "" } else { "s" }));
         lock = Lock::load(&context.repository)?;
         of = made_of(manifest, wanted, &there, context)?;
-        judged = baselines::judge(&mut rows, &lock, manifest);
+        judged = baselines::judge(&mut rows, &lock, manifest, &wanted.tag);
     }
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
@@ -172,18 +172,19 @@ fn survey(
         for service in &wanted.services {
             let found = seen.get(&(service.name.as_str(), edition));
             let row = row(service, edition, reference(service, edition), found);
-            promises(service, &row, &mut survey);
+            promises(service, &row, &wanted.tag, &mut survey);
             survey.rows.push(row);
             let Some(found) = found else { continue };
             survey.breaches.extend(found.breaches.iter().cloned());
             survey.notes.extend(found.notes.iter().cloned());
-            if let Some(simple) = seen.get(&(service.name.as_str(), Edition::Simple)) {
-                survey.breaches.extend(editions::differ_as_declared(
+            match seen.get(&(service.name.as_str(), Edition::Simple)) {
+                Some(simple) => survey.breaches.extend(editions::differ_as_declared(
                     service,
                     edition,
                     &simple.packages,
                     &found.packages,
-                ));
+                )),
+                None => survey.notes.extend(editions::not_proved(service, edition, &wanted.tag)),
             }
         }
     }
@@ -274,7 +275,7 @@ fn row(service: &Service, edition: Edition, image: String, seen: Option<&Seen>) 
 }
 
 /// A target that is missed is a breach; a goal that is missed is said.
-fn promises(service: &Service, row: &Row, survey: &mut Survey) {
+fn promises(service: &Service, row: &Row, tag: &Tag, survey: &mut Survey) {
     let finding = |kind, what: String, remedy: String| Finding {
         kind,
         images: vec![Subject::new(&row.service, row.edition)],
@@ -283,12 +284,15 @@ fn promises(service: &Service, row: &Row, survey: &mut Survey) {
         place: None,
     };
     let Some(measured) = &row.measured else {
-        let remedy = format!("cargo xtask build-images {} --edition {}", service.name, row.edition);
+        let remedy =
+            format!("cargo xtask build-images {} --edition {} --tag {tag}", service.name, row.edition);
         survey.breaches.push(finding(Kind::Missing, format!("{} is not there", row.image), remedy));
         return;
     };
     let bytes = measured.weights.sum();
-    let remedy = format!("cargo xtask analyze {} --edition {} says what could go", service.name, row.edition);
+    let Row { edition, .. } = row;
+    let remedy =
+        format!("cargo xtask analyze {} --edition {edition} --tag {tag} says what could go", service.name);
     let above = |what: &str, limit: Option<Bytes>| {
         let limit = limit.unwrap_or_default();
         format!("{bytes}, which is {} above {what} of {limit}", bytes - limit)

@@ -42,11 +42,13 @@ pub fn scanner(manifest: &Manifest, context: &Context) -> Result<Scanner> {
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
     let declared: Vec<&str> =
         secrets.flat_map(|secret| [secret.variable.as_str(), secret.plain.as_str()]).collect();
-    let mut known = known(variables.all(), &declared);
-    for (index, part) in Trust::detect().own_certificates().into_iter().enumerate() {
-        known.insert(format!("certificate {} of this machine's own CA", index + 1), part);
+    let known = known(variables.all(), &declared).into_iter();
+    let mut known: Vec<(String, Vec<u8>)> = known.map(|(name, value)| (name, value.into_bytes())).collect();
+    for (index, forms) in Trust::detect().own_certificates().into_iter().enumerate() {
+        let name = format!("certificate {} of this machine's own CA", index + 1);
+        known.extend(forms.map(|part| (name.clone(), part)));
     }
-    Ok(Scanner::new(&known.into_iter().collect::<Vec<_>>()))
+    Ok(Scanner::new(&known))
 }
 
 /// Secrets by what a finding is to call them; never by their values.
@@ -138,6 +140,8 @@ pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
         }
         let commands = [&config.entrypoint, &config.cmd];
         commands.iter().copied().flatten().flatten().for_each(|word| look("the image's command", word));
+        let test = config.healthcheck.iter().filter_map(|check| check.test.as_ref());
+        test.flatten().for_each(|word| look("the image's health check", word));
     }
     leaks
 }

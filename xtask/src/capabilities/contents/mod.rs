@@ -14,6 +14,7 @@ mod origins;
 mod owners;
 mod packing;
 mod reading;
+mod saving;
 pub mod sbom;
 pub mod scan;
 pub(super) mod tree;
@@ -21,7 +22,7 @@ pub(super) mod tree;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::context::Context;
 use crate::docker::images::{HistoryEntry, Image};
@@ -50,7 +51,7 @@ pub struct Asked {
     pub image: Image,
 }
 
-/// Explains some images. Layers that are not known yet are read, all of them from one `docker save`.
+/// Explains some images. Layers that are not known yet are read, those of small images from one `docker save`.
 ///
 /// # Errors
 /// When docker cannot be asked, an image is damaged or hostile, or the person interrupts.
@@ -65,7 +66,7 @@ pub fn analyze(asked: &[Asked], manifest: &Manifest, context: &Context) -> Resul
         let mut contents = match known {
             Some(contents) => Contents { image: reference.clone(), ..contents },
             None => {
-                let contents = explain(reference, image, &of_image(image, reference, &facts)?);
+                let contents = explain(reference, image, &of_image(image, reference, &facts)?)?;
                 kept(cache.keep_image(&image.id, &contents), context);
                 contents
             }
@@ -105,7 +106,7 @@ pub struct Inside<'f> {
 /// Files above this size may hold what is not looked at: the names that the loader needs, far from their ends.
 pub const MOST_LOOKED_AT: u64 = MOST_WHOLE;
 
-/// Looks into images, for secrets too. Layers that are not known yet are read, all of them from one `docker save`.
+/// Looks into images, for secrets too. Layers that are not known yet are read, those of small images from one `docker save`.
 ///
 /// # Errors
 /// When docker cannot be asked, an image is damaged or hostile, or the person interrupts.
@@ -125,7 +126,10 @@ pub fn look<T>(
         let facts = of_image(image, &one.reference, &learned)?;
         let known = cache.image(&image.id)?;
         let is_known = known.is_some();
-        let mut contents = known.unwrap_or_else(|| explain(&one.reference, image, &facts));
+        let mut contents = match known {
+            Some(contents) => contents,
+            None => explain(&one.reference, image, &facts)?,
+        };
         if !is_known {
             kept(cache.keep_image(&image.id, &contents), context);
         }
@@ -192,37 +196,21 @@ fn layers(
             known.insert(diff_id.clone(), learned);
         }
     }
-    let lacks = |asked: &&&Asked| asked.image.layers().iter().any(|diff_id| !known.contains_key(diff_id));
-    let unread: Vec<&&Asked> = asked.iter().filter(lacks).collect();
-    if unread.is_empty() {
-        return Ok(known);
-    }
-    let names: Vec<&str> = unread.iter().map(|asked| asked.reference.as_str()).collect();
-    let does = if more.packed { "reading and packing" } else { "reading" };
-    let what = match names.len() {
-        1..=3 => names.join(" and "),
-        count => format!("{count} images"),
+    let lacks = |asked: &Asked, known: &BTreeMap<String, Learned>| {
+        asked.image.layers().iter().any(|diff_id| !known.contains_key(diff_id))
     };
-    context.terminal.say(format!(
-        "{does} {what}; the next time {} layers are known",
-        if names.len() == 1 { "its" } else { "their" }
-    ));
-    let lines = context.terminal.lines();
-    let line = lines.add("docker save", 0);
-    let ids: BTreeSet<&String> = unread.iter().map(|asked| &asked.image.id).collect();
-    let archive = context.docker.save(&ids.into_iter().cloned().collect::<Vec<_>>())?;
-    // An unpacked blob is named by its own digest, which then is the layer's.
-    let skip = |name: &str| {
-        name.strip_prefix("blobs/sha256/").is_some_and(|hex| known.contains_key(&format!("sha256:{hex}")))
-    };
-    let read = reading::read(archive, &skip, more, &context.docker.runner.interrupt).with_context(|| {
-        format!("cannot read {} (if it is damaged, pull or build it anew)", names.join(" and "))
-    })?;
-    line.finish("done");
-    for (diff_id, learned) in read {
-        if wanted.contains(&diff_id) && !known.contains_key(&diff_id) {
-            kept(keep(&diff_id, &learned, cache, more), context);
-            known.insert(diff_id, learned);
+    let unread: Vec<&Asked> = asked.iter().copied().filter(|asked| lacks(asked, &known)).collect();
+    for mut batch in saving::batches(&unread) {
+        // What the batch before has taught may be enough.
+        batch.retain(|asked| lacks(asked, &known));
+        if batch.is_empty() {
+            continue;
+        }
+        for (diff_id, learned) in saving::read(&batch, &known, more, context)? {
+            if wanted.contains(&diff_id) && !known.contains_key(&diff_id) {
+                kept(keep(&diff_id, &learned, cache, more), context);
+                known.insert(diff_id, learned);
+            }
         }
     }
     Ok(known)
@@ -258,7 +246,10 @@ fn visible<'f>(tree: &Tree<'_>, facts: &[&'f LayerFacts]) -> Vec<&'f Note> {
 }
 
 /// Explains an image from what is known of its layers.
-fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Contents {
+///
+/// # Errors
+/// When the record does not add up: nobody is to rest on it then.
+fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Result<Contents> {
     let tree = Tree::of(facts);
     let notes = visible(&tree, facts);
     let hints = hints(image);
@@ -276,7 +267,7 @@ fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Contents {
     let mut owners = owned.owners;
     let rank = |owner: &Owner| (Reverse(owner.bytes), owner.kind, owner.label());
     owners.sort_by_cached_key(rank);
-    Contents {
+    let contents = Contents {
         schema: 1,
         image: reference.to_owned(),
         id: image.id.clone(),
@@ -289,7 +280,12 @@ fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Contents {
         opportunities,
         largest,
         surface,
-    }
+    };
+    ensure!(
+        contents.adds_up(),
+        "the bytes of {reference} do not add up, which is a fault of this program: report it"
+    );
+    Ok(contents)
 }
 
 fn hints(image: &Image) -> Hints {

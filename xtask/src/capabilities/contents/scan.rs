@@ -28,8 +28,11 @@ pub struct Found {
 }
 
 /// Tokens that name their issuer: prefix, what may follow, how many of it at least.
-const TOKENS: [(&str, &str, Alphabet, usize); 11] = [
+const TOKENS: [(&str, &str, Alphabet, usize); 14] = [
     ("AWS access key", "AKIA", Alphabet::Upper, 16),
+    ("AWS access key", "ASIA", Alphabet::Upper, 16),
+    ("Docker Hub token", "dckr_pat_", Alphabet::Web, 20),
+    ("Hugging Face token", "hf_", Alphabet::Plain, 34),
     ("GitHub token", "ghp_", Alphabet::Word, 36),
     ("GitHub token", "gho_", Alphabet::Word, 36),
     ("GitHub token", "ghs_", Alphabet::Word, 36),
@@ -47,6 +50,8 @@ const TOKENS: [(&str, &str, Alphabet, usize); 11] = [
 enum Alphabet {
     /// Capitals and digits.
     Upper,
+    /// Letters and digits.
+    Plain,
     /// Letters, digits, underscore.
     Word,
     /// Those, and the dash.
@@ -57,6 +62,7 @@ impl Alphabet {
     fn has(self, byte: u8) -> bool {
         match self {
             Alphabet::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Alphabet::Plain => byte.is_ascii_alphanumeric(),
             Alphabet::Word => byte.is_ascii_alphanumeric() || byte == b'_',
             Alphabet::Web => byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-',
         }
@@ -84,8 +90,8 @@ enum Proof {
 }
 
 impl Scanner {
-    /// Looks for what is always looked for, and for these values by name.
-    pub fn new(known: &[(String, String)]) -> Scanner {
+    /// Looks for what is always looked for, and for these values by name; one name may stand for several.
+    pub fn new(known: &[(String, Vec<u8>)]) -> Scanner {
         let mut needles = vec![(Finder::new(PEM).into_owned(), Proof::Pem)];
         for (name, prefix, alphabet, least) in TOKENS {
             needles.push((Finder::new(prefix).into_owned(), Proof::Token(name, alphabet, least)));
@@ -93,11 +99,11 @@ impl Scanner {
         let mut hash = Sha256::new();
         let mut reach = REACH;
         for (name, value) in known {
-            needles.push((Finder::new(value.as_bytes()).into_owned(), Proof::Known(name.clone())));
+            needles.push((Finder::new(value).into_owned(), Proof::Known(name.clone())));
             reach = reach.max(value.len() + 1);
-            for part in [name, value] {
+            for part in [name.as_bytes(), value] {
                 hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part.as_bytes());
+                hash.update(part);
             }
         }
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -218,7 +224,7 @@ mod tests {
     const BODY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
 
     fn scanner() -> Scanner {
-        Scanner::new(&[("API_KEY".into(), "correct horse battery".into())])
+        Scanner::new(&[("API_KEY".into(), b"correct horse battery".into())])
     }
 
     #[test]
@@ -249,12 +255,19 @@ mod tests {
             found(&github("a8Bc2dE5fG7hI1jK4lM6nO9pQ3rS0tU2vW5x")),
             [Secret::Token("GitHub token".into())]
         );
-        assert_eq!(found("key=AKIAQ3EGV7XN2LMZK5TP\n"), [Secret::Token("AWS access key".into())]);
+        for key in ["key=AKIAQ3EGV7XN2LMZK5TP\n", "ASIAQ3EGV7XN2LMZK5TP"] {
+            assert_eq!(found(key), [Secret::Token("AWS access key".into())]);
+        }
+        let hub = format!("-p dckr_pat_{}", "a8Bc2dE5fG7h_1jK4lM6nO9pQ3r");
+        assert_eq!(found(&hub), [Secret::Token("Docker Hub token".into())]);
+        let face = format!("hf_{}", "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH");
+        assert_eq!(found(&face), [Secret::Token("Hugging Face token".into())]);
         for none in [
             "AKIAIOSFODNN7EXAMPLE",
             "AKIAQ3EGV7XN2LMZK5TPLONGER",
             "XAKIAQ3EGV7XN2LMZK5TP",
             "npm_config_registry",
+            "hf_device_map_of_the_model_for_text_generation",
             &github(&"x".repeat(36)),
         ] {
             assert_eq!(found(none), [], "{none}");
@@ -278,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_follows_the_values_and_holds_none() {
-        let other = Scanner::new(&[("API_KEY".into(), "correct horse batterz".into())]);
+        let other = Scanner::new(&[("API_KEY".into(), b"correct horse batterz".into())]);
         assert_ne!(scanner().fingerprint(), other.fingerprint());
         assert!(!scanner().fingerprint().contains("horse"));
     }

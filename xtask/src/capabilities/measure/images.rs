@@ -139,7 +139,5 @@ fn services<'m>(subject: &Subject<'m>, wanted: &Wanted<'m>) -> Vec<&'m Service> 
 pub fn free(context: &Context) -> Result<Option<Bytes>> {
     let folder = context.repository.measurements();
     files::create_dir(&folder)?;
-    let df = context.docker.runner.cmd("df").args(["--output=avail", "--block-size=1"]);
-    let text = df.arg(folder.display().to_string()).read().context("cannot tell how much disk is free")?;
-    Ok(text.lines().last().and_then(|line| line.trim().parse().ok()).map(Bytes))
+    context.docker.free_at(&folder.display().to_string()).context("cannot tell how much disk is free")
 }

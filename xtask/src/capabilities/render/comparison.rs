@@ -122,8 +122,8 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     }
     if any(|row| row.verdict == Verdict::Missing) {
         notes.push(format!(
-            "Missing images are built by `cargo xtask build-images --edition {}`.",
-            comparison.edition
+            "Missing images are built by `cargo xtask build-images --edition {} --tag {}`.",
+            comparison.edition, comparison.tag
         ));
     }
     notes

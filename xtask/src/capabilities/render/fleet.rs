@@ -45,7 +45,7 @@ fn table(fleet: &Fleet) -> Table {
 fn sentences(fleet: &Fleet) -> Vec<String> {
     let mut lines = vec![format!(
         "Edition {}: a host without any of the {} optimized images pulls {} in {} layers, shared ones once (gzip at its \
-         default level; a registry's own figure may differ by a percent).",
+         default level; docker's own packing comes to some two percent more).",
         fleet.edition, fleet.images, fleet.pull, fleet.layers
     )];
     if let Some(since) = &fleet.since {
@@ -60,6 +60,9 @@ fn sentences(fleet: &Fleet) -> Vec<String> {
     if !fleet.missing.is_empty() {
         lines.push(format!("Not built, and not counted: {}.", fleet.missing.join(", ")));
     }
+    lines.push(
+        "Packages are those that say so: of a Rust program the crates that `cargo auditable` wrote into it, if it did.".into(),
+    );
     if fleet.surface.iter().any(|row| row.original.is_none()) {
         lines.push(
             "– not built here; originals are built by `cargo xtask build-images --variant original`.".into(),

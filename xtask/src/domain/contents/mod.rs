@@ -103,7 +103,7 @@ pub struct Origin {
 /// What an attacker finds, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surface {
-    /// Packages: Debian's, Python distributions, npm packages and crates.
+    /// Packages: Debian's, Python distributions, npm packages, and crates as far as a program lists them (cargo-auditable).
     pub packages: u64,
     /// Regular files that may be executed.
     pub executables: u64,
@@ -117,7 +117,7 @@ impl Contents {
         self.owners.iter().filter(|owner| owner.kind == OwnerKind::Unowned).map(|owner| owner.bytes).sum()
     }
 
-    /// Whether owners and waste are the layers' bytes, exactly. It always is; tests hold every image against it.
+    /// Whether owners and waste are the layers' bytes, exactly. It always is: a record of which it is not is handed to nobody.
     pub fn adds_up(&self) -> bool {
         let layers: Bytes = self.layers.iter().map(|layer| layer.bytes).sum();
         let owners: Bytes = self.owners.iter().map(|owner| owner.bytes).sum();
