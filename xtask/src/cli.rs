@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::capabilities::build::produce::BuildFailed;
 use crate::capabilities::build::publish::Stuck;
+use crate::capabilities::changes::NoCommit;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
@@ -108,7 +109,8 @@ impl Exit {
             return Exit::Interrupted;
         }
         for cause in error.chain() {
-            if cause.is::<Usage>() || cause.is::<Unknown>() || cause.is::<Faults>() {
+            if cause.is::<Usage>() || cause.is::<Unknown>() || cause.is::<Faults>() || cause.is::<NoCommit>()
+            {
                 return Exit::Usage;
             }
             let is_environment = cause.is::<Unfit>()
