@@ -20,11 +20,16 @@ impl History {
         let repository = repository("fx");
         let manifest = repository.read("xtask/images.toml");
         let base = "[base.shared]\nimage = \"fx-shared\"\ndockerfile = \"shared/Dockerfile\"\n";
-        repository.write("xtask/images.toml", &manifest.replace("[service.alpha]", &format!("{base}[service.alpha]")));
+        repository.write(
+            "xtask/images.toml",
+            &manifest.replace("[service.alpha]", &format!("{base}[service.alpha]")),
+        );
         repository.write("shared/Dockerfile", "FROM scratch\nCOPY shared/file /file\n");
         repository.write("shared/Dockerfile.dockerignore", "*\n!shared/file\n");
         repository.write("shared/file", "1");
         repository.write("beta/Dockerfile.optimized", "FROM fx-shared\nCOPY beta/hello /hello\n");
+        // Somebody reads every argument, as a check wants it.
+        repository.write("alpha/Dockerfile.optimized", "FROM scratch\nARG VERSION\nCOPY alpha/hello /$VERSION\n");
         repository.write(".gitignore", "/target\n");
         let docker = FakeDocker::new().alive();
         let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
@@ -162,7 +167,8 @@ fn a_service_that_is_new_is_built() {
 #[test]
 fn a_check_of_what_changed_looks_at_nothing_else() {
     let history = History::new();
-    let output = history.run(&["check", "--edition", "all", "--format", "markdown", "--changed-since", "HEAD"]);
+    let output =
+        history.run(&["check", "--edition", "all", "--format", "markdown", "--changed-since", "HEAD"]);
     let text = told(&output, &history.repository);
     assert!(output.status.success() && text.contains("0 images checked"), "{text}");
 }

@@ -8,6 +8,7 @@ pub mod images;
 pub mod registry;
 pub mod saved;
 pub mod stack;
+pub mod workflows;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
