@@ -29,7 +29,8 @@ impl History {
         repository.write("shared/file", "1");
         repository.write("beta/Dockerfile.optimized", "FROM fx-shared\nCOPY beta/hello /hello\n");
         // Somebody reads every argument, as a check wants it.
-        repository.write("alpha/Dockerfile.optimized", "FROM scratch\nARG VERSION\nCOPY alpha/hello /$VERSION\n");
+        repository
+            .write("alpha/Dockerfile.optimized", "FROM scratch\nARG VERSION\nCOPY alpha/hello /$VERSION\n");
         repository.write(".gitignore", "/target\n");
         let docker = FakeDocker::new().alive();
         let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())

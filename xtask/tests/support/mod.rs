@@ -7,6 +7,7 @@ pub mod elf;
 pub mod images;
 pub mod registry;
 pub mod saved;
+pub mod second_engine;
 pub mod stack;
 pub mod workflows;
 
