@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Context as _;
 use toml::{Table, Value};
 
 use crate::capabilities::build::plan::references;
@@ -13,14 +13,14 @@ use crate::capabilities::sources;
 use crate::system::files;
 use crate::system::paths::Repository;
 
-/// Parts by their names for people; `None` where a part cannot be read.
-pub type Ingredients = BTreeMap<String, Option<String>>;
+/// Parts by their names for people, each with its fingerprint, or why it has none.
+pub type Ingredients = BTreeMap<String, Result<String, String>>;
 
 /// Of every service, by its name.
 ///
 /// # Errors
 /// When the manifest is no TOML.
-pub fn of_tree(repository: &Repository) -> Result<BTreeMap<String, Ingredients>> {
+pub fn of_tree(repository: &Repository) -> anyhow::Result<BTreeMap<String, Ingredients>> {
     let text = files::read(&repository.manifest())?;
     let manifest: Table = text.parse().with_context(|| repository.manifest_name().to_owned())?;
     let services = manifest.get("service").and_then(Value::as_table);
@@ -36,11 +36,11 @@ struct Tree<'a> {
 impl Tree<'_> {
     fn service(&self, service: &Value) -> Ingredients {
         let mut parts = Ingredients::new();
-        parts.insert("its declaration".to_owned(), Some(service.to_string()));
+        parts.insert("its declaration".to_owned(), Ok(service.to_string()));
         // What every image is told as an argument or carries as a label.
         for key in ["project", "version", "source-date-epoch"] {
             let value = self.manifest.get(key).map(Value::to_string);
-            parts.insert(format!("the manifest's {key}"), Some(value.unwrap_or_default()));
+            parts.insert(format!("the manifest's {key}"), Ok(value.unwrap_or_default()));
         }
         for key in ["original", "optimized"] {
             if let Some(path) = service.get(key).and_then(Value::as_str) {
@@ -56,9 +56,10 @@ impl Tree<'_> {
         if parts.contains_key(&part) {
             return;
         }
-        parts.insert(part, sources::hash(path, self.repository).ok());
+        let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
+        parts.insert(part, hash);
         for (name, base) in self.bases(&references(self.repository, path)) {
-            parts.insert(format!("the declaration of base {name}"), Some(base.to_string()));
+            parts.insert(format!("the declaration of base {name}"), Ok(base.to_string()));
             if let Some(path) = base.get("dockerfile").and_then(Value::as_str) {
                 self.dockerfile(path, parts);
             }

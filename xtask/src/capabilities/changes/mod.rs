@@ -61,31 +61,36 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
     Ok(Changes { commit, services: names.filter_map(changed).collect() })
 }
 
-/// What is not the same in both. What could not be read is never the same: a build too many does no harm.
+/// What is not the same in both. What cannot be read is never the same: a build too many does no harm.
 fn difference(then: Option<&Ingredients>, now: &Ingredients) -> Vec<String> {
     let Some(then) = then else { return vec!["it is new".to_owned()] };
     let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let is_same = |name: &String| {
-        let (then, now) = (then.get(name).and_then(Option::as_ref), now.get(name).and_then(Option::as_ref));
-        then.is_some() && then == now
+    let told = |name: &String| match (then.get(name), now.get(name)) {
+        (_, Some(Err(why))) => Some(format!("{name} (cannot be compared: {why})")),
+        (Some(Ok(then)), Some(Ok(now))) if then == now => None,
+        _ => Some(name.clone()),
     };
-    names.into_iter().filter(|name| !is_same(name)).cloned().collect()
+    names.into_iter().filter_map(told).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ingredients(of: &[(&str, Option<&str>)]) -> Ingredients {
-        of.iter().map(|(name, hash)| ((*name).to_owned(), hash.map(str::to_owned))).collect()
+    fn ingredients(of: &[(&str, Result<&str, &str>)]) -> Ingredients {
+        let owned = |part: Result<&str, &str>| part.map(str::to_owned).map_err(str::to_owned);
+        of.iter().map(|(name, part)| ((*name).to_owned(), owned(*part))).collect()
     }
 
     #[test]
     fn what_came_went_or_is_another_differs_and_so_does_what_nobody_can_read() {
-        let then = ingredients(&[("a", Some("1")), ("b", Some("2")), ("went", Some("3")), ("dark", None)]);
-        let now = ingredients(&[("a", Some("1")), ("b", Some("4")), ("came", Some("5")), ("dark", None)]);
-        assert_eq!(difference(Some(&then), &now), ["b", "came", "dark", "went"]);
-        let clear = ingredients(&[("a", Some("1"))]);
+        let then = ingredients(&[("a", Ok("1")), ("b", Ok("2")), ("went", Ok("3")), ("dark", Err("x"))]);
+        let now = ingredients(&[("a", Ok("1")), ("b", Ok("4")), ("came", Ok("5")), ("dark", Err("x"))]);
+        let told = difference(Some(&then), &now);
+        assert_eq!(told, ["b", "came", "dark (cannot be compared: x)", "went"]);
+        // What can be read again has changed as well.
+        assert_eq!(difference(Some(&then), &ingredients(&[("dark", Ok("1"))])), ["a", "b", "dark", "went"]);
+        let clear = ingredients(&[("a", Ok("1"))]);
         assert_eq!(difference(Some(&clear), &clear), Vec::<String>::new());
         assert_eq!(difference(None, &clear), ["it is new"]);
     }
