@@ -3,70 +3,10 @@
 
 mod support;
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use support::second_engine::SecondEngine;
 use support::{Folder, repository};
-
-/// A daemon on the containerd store, with its own data and no network.
-struct SecondEngine {
-    daemon: Child,
-    folder: Folder,
-}
-
-impl SecondEngine {
-    fn start() -> SecondEngine {
-        let folder = Folder::new();
-        folder.write("daemon.json", r#"{"features": {"containerd-snapshotter": true}}"#);
-        let path = |name: &str| folder.0.join(name).display().to_string();
-        let log = std::fs::File::create(folder.0.join("log")).unwrap();
-        // A network namespace of its own: a second daemon would take the first one's bridge away.
-        let daemon = Command::new("unshare")
-            .args(["--net", "dockerd"])
-            .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
-            .args([
-                "--config-file",
-                &path("daemon.json"),
-                "--data-root",
-                &path("data"),
-                "--exec-root",
-                &path("exec"),
-            ])
-            .args(["--pidfile", &path("pid"), "--host", &format!("unix://{}", path("socket"))])
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut engine = SecondEngine { daemon, folder };
-        while !engine.docker(&["version"]).output().unwrap().status.success() {
-            assert!(
-                engine.daemon.try_wait().unwrap().is_none(),
-                "no second engine:\n{}",
-                engine.folder.read("log")
-            );
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        engine
-    }
-
-    fn host(&self) -> String {
-        format!("unix://{}", self.folder.0.join("socket").display())
-    }
-
-    fn docker(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.args(args).env("DOCKER_HOST", self.host());
-        command
-    }
-}
-
-impl Drop for SecondEngine {
-    fn drop(&mut self) {
-        support::signal("TERM", self.daemon.id());
-        self.daemon.wait().ok();
-    }
-}
 
 fn compared(repository: &Folder, host: Option<&str>) -> serde_json::Value {
     asked(repository, host, &["compare"])

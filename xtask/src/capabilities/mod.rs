@@ -2,6 +2,7 @@
 
 pub mod bases;
 pub mod build;
+pub mod changes;
 pub mod check;
 pub mod clean;
 pub mod comparison;

@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use super::push;
-use super::typed::{self, BasesChoice, VariantChoice};
+use super::typed::{self, BasesChoice, CacheArgs, ServicesArgs, VariantChoice};
 use crate::capabilities::bases::{self, Mode, Source};
+use crate::capabilities::build::cache::{self, RegistryCache};
 use crate::capabilities::build::plan::{self as build_plan, Request};
 use crate::capabilities::build::produce::{self, BuildFailed};
 use crate::capabilities::build::run::Policy;
@@ -20,8 +21,8 @@ use crate::domain::manifest::Manifest;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Services to build; none means all
-    services: Vec<String>,
+    #[command(flatten)]
+    services: ServicesArgs,
     /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     edition: Option<String>,
@@ -58,6 +59,8 @@ pub struct Args {
     /// Where upstream bases come from
     #[arg(long, value_enum, default_value = "auto")]
     bases: BasesChoice,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -65,6 +68,10 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images api storage --edition all  two services, each in three editions
   cargo xtask build-images --variant both             originals too, for a measured comparison
   cargo xtask build-images --dry-run                  the plan and the bake definition
+  cargo xtask build-images --changed-since origin/main
+                                                      what this branch changed, and no other service
+  cargo xtask build-images --cache-registry registry.company.com/team --builder NAME --write-cache
+                                                      hand the cache of this build on to other machines
   cargo xtask build-images --push --registry registry.company.com/team
                                                       build, and push what was built";
 
@@ -75,7 +82,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = manifest::load(&context.repository)?;
     let request = Request {
-        services: typed::services(&manifest, &args.services)?,
+        services: args.services.resolve(&manifest, context)?,
         editions: typed::editions(args.edition.as_deref())?,
         variants: args.variant.resolve(),
         tag: typed::tag(args.tag.as_deref())?,
@@ -86,9 +93,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         options: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
+        cache: args.cache.resolve()?,
     };
+    if request.services.is_empty() {
+        context.terminal.say("There is nothing to build.");
+        return Ok(());
+    }
     if args.dry_run {
-        return dry_run(&manifest, &request, args.bases.resolve(), context);
+        return dry_run(&manifest, &request, args.bases.resolve(), policy.cache.as_ref(), context);
     }
     let produced = produce::produce(&manifest, &request, args.bases.resolve(), &policy, context)?;
     let pushed = match &registry {
@@ -127,7 +139,13 @@ fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
 
 /// Prints what would be built: the plan as narration, the bake definition as data. Asks nothing of the machine but what
 /// an earlier run remembered.
-fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Context) -> Result<()> {
+fn dry_run(
+    manifest: &Manifest,
+    request: &Request<'_>,
+    mode: Mode,
+    cache: Option<&RegistryCache>,
+    context: &Context,
+) -> Result<()> {
     let upstreams = build_plan::upstreams(manifest, request, &context.repository);
     let source = match mode {
         Mode::Upstream => Source::Upstream,
@@ -136,7 +154,10 @@ fn dry_run(manifest: &Manifest, request: &Request<'_>, mode: Mode, context: &Con
             .map_or(Source::Upstream, |choice| choice.source),
     };
     let world = produce::world_of(&upstreams, source, context)?;
-    let plan = build_plan::plan(manifest, request, &world, &context.repository);
+    let mut plan = build_plan::plan(manifest, request, &world, &context.repository);
+    if let Some(cache) = cache {
+        cache::attach(&mut plan, cache, &manifest.project);
+    }
     context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
     for image in &plan.images {
         let tags: Vec<String> = image.tags.iter().map(ToString::to_string).collect();

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 
-use super::typed::{self, FleetArgs, Format, Usage};
+use super::typed::{self, FleetArgs, Format, ServicesArgs, Usage};
 use crate::capabilities::check::{self, Acceptance, Wanted};
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::require_engine;
@@ -16,8 +16,8 @@ use crate::domain::day;
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// Services to check; none means all
-    services: Vec<String>,
+    #[command(flatten)]
+    services: ServicesArgs,
     /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     edition: Option<String>,
@@ -40,6 +40,7 @@ pub struct Args {
 const HELP: &str = "Examples:
   cargo xtask check                                     the default edition
   cargo xtask check --edition all --format markdown     every edition, for a pull request
+  cargo xtask check --changed-since origin/main         what this branch changed, and no other service
   cargo xtask check api --accept --reason \"pydantic 3\"  say yes to a size that grew
 
 A breach, and exit code 1:
@@ -59,7 +60,7 @@ A goal that is missed, and an image that became smaller than its baseline, are n
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = manifest::load(&context.repository)?;
     let wanted = Wanted {
-        services: typed::services(&manifest, &args.services)?,
+        services: args.services.resolve(&manifest, context)?,
         editions: typed::editions(args.edition.as_deref())?,
         tag: typed::tag(args.tag.as_deref())?,
     };

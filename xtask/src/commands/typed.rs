@@ -7,6 +7,9 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::capabilities::bases::Mode;
+use crate::capabilities::build::cache::RegistryCache;
+use crate::capabilities::changes;
+use crate::capabilities::context::Context;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::{Registry, Tag};
 use crate::domain::manifest::{Manifest, Service};
@@ -71,6 +74,68 @@ impl FleetArgs {
     /// When it is no tag.
     pub fn since(&self) -> Result<Option<Tag>> {
         Ok(self.since.as_deref().map(|text| parse(text, "--since")).transpose()?)
+    }
+}
+
+/// Which services.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ServicesArgs {
+    /// Names of services; none means all
+    services: Vec<String>,
+    /// Only services whose sources differ from those of a commit: Dockerfiles, their contexts and bases, the manifest
+    #[arg(long, value_name = "REF", conflicts_with = "services")]
+    changed_since: Option<String>,
+}
+
+impl ServicesArgs {
+    /// The services, in the manifest's order; what changed is said.
+    ///
+    /// # Errors
+    /// Every unknown name, with the nearest ones; a commit that is not there.
+    pub fn resolve<'m>(&self, manifest: &'m Manifest, context: &Context) -> Result<Vec<&'m Service>> {
+        let Some(reference) = &self.changed_since else { return services(manifest, &self.services) };
+        let changes = changes::since(reference, manifest, context)?;
+        let commit = changes.commit.get(..12).unwrap_or(&changes.commit);
+        let terminal = &context.terminal;
+        match changes.services.len() {
+            0 => terminal.say(format!("No service changed since {reference} ({commit}).")),
+            count => terminal.say(format!(
+                "{count} of {} services changed since {reference} ({commit}):",
+                manifest.services.len()
+            )),
+        }
+        for change in &changes.services {
+            terminal.say(format!("  {}: {}", change.service, change.what.join(", ")));
+        }
+        Ok(changes.of(manifest))
+    }
+}
+
+/// A build cache that machines share.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CacheArgs {
+    /// Registry that holds build caches, HOST[:PORT][/PATH]: read before a step is run [default: $SUTRA_CACHE_REGISTRY]
+    #[arg(long, value_name = "REGISTRY")]
+    cache_registry: Option<String>,
+    /// Write the caches, too; needs a builder that can (`--builder` of the docker-container driver, or an engine on the
+    /// containerd image store)
+    #[arg(long)]
+    write_cache: bool,
+}
+
+impl CacheArgs {
+    /// The cache, where there is one.
+    ///
+    /// # Errors
+    /// When it is no registry, or is to be written and none was named.
+    pub fn resolve(&self) -> Result<Option<RegistryCache>> {
+        let found =
+            named_registry(self.cache_registry.as_deref(), "--cache-registry", "SUTRA_CACHE_REGISTRY")?;
+        if found.is_none() && self.write_cache {
+            let text = "--write-cache: say where, with --cache-registry or SUTRA_CACHE_REGISTRY";
+            return Err(Usage(text.to_owned()).into());
+        }
+        Ok(found.map(|registry| RegistryCache { registry, write: self.write_cache }))
     }
 }
 
@@ -158,12 +223,15 @@ pub fn tag(given: Option<&str>) -> Result<Tag> {
 /// # Errors
 /// When it is no registry.
 pub fn registry(given: Option<&str>) -> Result<Option<Registry>> {
-    let registry = match (given, variable("SUTRA_REGISTRY")) {
-        (Some(text), _) => Some(parse(text, "--registry")?),
-        (None, Some(text)) => Some(parse(&text, "SUTRA_REGISTRY")?),
-        (None, None) => None,
-    };
-    Ok(registry)
+    named_registry(given, "--registry", "SUTRA_REGISTRY")
+}
+
+fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Option<Registry>> {
+    match (given, variable(name)) {
+        (Some(text), _) => Ok(Some(parse(text, option)?)),
+        (None, Some(text)) => Ok(Some(parse(&text, name)?)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The services that were named; none means all.

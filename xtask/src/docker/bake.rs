@@ -63,6 +63,12 @@ pub struct Target {
     /// Secrets, `id=…,src=…`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret: Vec<String>,
+    /// Caches that are read.
+    #[serde(rename = "cache-from", skip_serializing_if = "Vec::is_empty")]
+    pub cache_from: Vec<String>,
+    /// Caches that are written.
+    #[serde(rename = "cache-to", skip_serializing_if = "Vec::is_empty")]
+    pub cache_to: Vec<String>,
     /// Where the result goes.
     pub output: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bake;
+pub mod builder;
 pub mod cache;
 pub mod classify;
 pub mod compose;

@@ -8,4 +8,5 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod relay;
+pub mod temporary;
 pub mod terminal;

@@ -8,7 +8,9 @@ pub mod images;
 pub mod registry;
 pub mod report;
 pub mod saved;
+pub mod second_engine;
 pub mod stack;
+pub mod workflows;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

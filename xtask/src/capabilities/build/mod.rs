@@ -1,5 +1,6 @@
 //! Building images: the plan, its execution, and the moment in which tags move.
 
+pub mod cache;
 pub mod failure;
 pub mod plan;
 mod planner;

@@ -135,7 +135,7 @@ fn dockerfiles_of<'a>(request: &'a Request<'_>) -> Vec<&'a str> {
     request.services.iter().flat_map(|service| variants(service)).collect()
 }
 
-pub(super) fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
+pub(in crate::capabilities) fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
     // The manifest was validated: a file that is gone since then makes bake fail with its name.
     let text = repository.file(path).and_then(|file| files::read(&file).ok());
     text.map(|text| dockerfile::references(&text)).unwrap_or_default()

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
+use super::cache;
 use super::failure::BuildFailure;
 use super::plan::{self, BuildPlan, PlannedImage, Request, World};
 use super::publish;
@@ -57,11 +58,15 @@ pub fn produce(
     context: &Context,
 ) -> Result<Produced> {
     require_engine(context)?;
+    cache::require_writer(policy.cache.as_ref(), policy.options.builder.as_deref(), context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     publish::recover(context)?;
     let world =
         world(manifest, &plan::upstreams(manifest, request, &context.repository), mode, policy, context)?;
-    let plan = plan::plan(manifest, request, &world, &context.repository);
+    let mut plan = plan::plan(manifest, request, &world, &context.repository);
+    if let Some(cache) = &policy.cache {
+        cache::attach(&mut plan, cache, &manifest.project);
+    }
     let mut journal = publish::begin(&plan.images, &context.repository)?;
     let result = build_and_publish(&plan, &mut journal, policy, context);
     if let Err(error) = &result

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::cache::RegistryCache;
 use super::failure::{BuildFailure, FailedStep};
 use super::plan::BuildPlan;
 use super::progress::Progress;
@@ -24,6 +25,8 @@ pub struct Policy {
     pub keep_going: bool,
     /// At most so many requested targets in one bake.
     pub jobs: Option<usize>,
+    /// A build cache shared with other machines.
+    pub cache: Option<RegistryCache>,
 }
 
 /// What came of it.

@@ -336,12 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn every_original_of_this_repository_has_a_list_that_is_read() {
+    fn every_context_of_this_repository_has_a_list_that_is_read() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let repository = Repository::locate(Some(root)).unwrap();
         let manifest = crate::capabilities::manifest::load(&repository).unwrap();
-        for service in &manifest.services {
-            hash(&service.original, &repository).unwrap();
+        let services = manifest.services.iter().flat_map(|service| [&service.original, &service.optimized]);
+        for dockerfile in services.chain(manifest.bases.iter().map(|base| &base.dockerfile)) {
+            hash(dockerfile, &repository).unwrap();
         }
     }
 }
