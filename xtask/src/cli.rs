@@ -14,7 +14,7 @@ use crate::capabilities::environment::Unfit;
 use crate::capabilities::manifest::Faults;
 use crate::commands::{
     Usage, analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor,
-    measure, push, smoke_test, test, why,
+    measure, push, release_check, smoke_test, test, why,
 };
 use crate::docker::Docker;
 use crate::domain::names::Unknown;
@@ -81,6 +81,7 @@ enum Command {
     Push(push::Args),
     Clean(clean::Args),
     Check(check::Args),
+    ReleaseCheck(release_check::Args),
     Ci(ci::Args),
     Completions(completions::Args),
 }
@@ -186,6 +187,7 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
         Command::Push(args) => push::run(args, &context),
         Command::Clean(args) => clean::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::ReleaseCheck(args) => release_check::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),
         Command::Completions(args) => completions::run(args, Cli::command(), &context),
     }

@@ -3,6 +3,7 @@
 pub mod bases;
 pub mod build;
 pub mod check;
+pub mod checklist;
 pub mod clean;
 pub mod comparison;
 pub mod compose;

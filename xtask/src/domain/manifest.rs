@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::additions::Additions;
 use super::baseline::Step;
 use super::bytes::Bytes;
+use super::contents::known::Meant;
 use super::edition::Edition;
 use super::names::Unknown;
 use super::probe::{Probe, Scenario};
@@ -31,6 +32,8 @@ pub struct Manifest {
     pub stack_tests: Vec<StackTest>,
     /// How far an image may drift from its baseline.
     pub step: Step,
+    /// Opportunities that are known and meant.
+    pub meant: Meant,
 }
 
 /// A test program in an image of its own, which is run against a whole stack and published nowhere.

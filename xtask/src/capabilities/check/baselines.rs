@@ -116,6 +116,7 @@ mod tests {
     use crate::domain::bytes::Bytes;
     use crate::domain::check::Measured;
     use crate::domain::comparison::Verdict;
+    use crate::domain::contents::known::Meant;
     use crate::domain::manifest::Service;
 
     fn manifest() -> Manifest {
@@ -143,6 +144,7 @@ mod tests {
             scenarios: Vec::new(),
             stack_tests: Vec::new(),
             step: Step::default(),
+            meant: Meant::default(),
         }
     }
 

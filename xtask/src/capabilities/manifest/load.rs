@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use super::baselines;
 use super::editions;
 use super::fields::{Fault, Fields, Notes};
+use super::opportunities;
 use super::probes;
 use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
@@ -106,6 +107,7 @@ impl<'a> Reader<'a> {
             root.fault("service", "declare at least one [service.NAME]");
         }
         let step = baselines::read(&mut root);
+        let meant = opportunities::read(&mut root, &services);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -119,6 +121,7 @@ impl<'a> Reader<'a> {
             scenarios,
             stack_tests,
             step,
+            meant,
         })
     }
 

@@ -5,6 +5,7 @@ mod editions;
 mod fields;
 mod json;
 mod load;
+mod opportunities;
 mod probes;
 
 pub(in crate::capabilities) use fields::{Fields, Notes};
