@@ -94,25 +94,35 @@ impl<'a> Asked<'a> {
         reference(service, edition, &self.wanted.tag)
     }
 
-    /// What is missing of some editions, each image with the command that builds it.
+    /// What is missing of some editions, a fault each, with the command that builds it.
     pub(super) fn missing(&self, editions: &[Edition]) -> Result<Vec<Fault>> {
         let there = self.images()?;
-        let pairs = editions
-            .iter()
-            .flat_map(|edition| self.manifest.services.iter().map(move |service| (service, *edition)));
-        let absent =
-            pairs.filter(|(service, edition)| !there.contains_key(&self.reference(service, *edition)));
-        Ok(absent.map(|(service, edition)| self.not_built(service, edition)).collect())
+        let absent = |edition: Edition| -> Vec<&Service> {
+            let is_absent = |service: &&Service| !there.contains_key(&self.reference(service, edition));
+            self.manifest.services.iter().filter(is_absent).collect()
+        };
+        let of = |edition: &Edition| self.not_built(&absent(*edition), *edition);
+        Ok(editions.iter().filter_map(of).collect())
     }
 
-    /// An image that is not there.
-    pub(super) fn not_built(&self, service: &Service, edition: Edition) -> Fault {
+    /// Images of an edition that are not there; `None` where there is none of them.
+    pub(super) fn not_built(&self, services: &[&Service], edition: Edition) -> Option<Fault> {
         let tag = match self.wanted.tag.as_str() {
             "latest" => String::new(),
             tag => format!(" --tag {tag}"),
         };
-        let remedy = format!("cargo xtask build-images {} --edition {edition}{tag}", service.name);
-        Fault::new(format!("{} is not there", self.reference(service, edition)), remedy)
+        let is_all = services.len() == self.manifest.services.len();
+        let (what, names) = match services {
+            [] => return None,
+            _ if is_all => (format!("no image of {} {edition} is there", self.wanted.tag), String::new()),
+            some => {
+                let references: Vec<String> =
+                    some.iter().map(|service| self.reference(service, edition)).collect();
+                let names: String = some.iter().map(|service| format!(" {}", service.name)).collect();
+                (format!("not there: {}", references.join(", ")), names)
+            }
+        };
+        Some(Fault::new(what, format!("cargo xtask build-images{names} --edition {edition}{tag}")))
     }
 
     /// The images of the editions that are asked for, with whose they are; those that are not there are faults.

@@ -55,9 +55,9 @@ pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
         }
     }
     let mut evidence = vec![format!(
-        "{current} of {} Debian packages in {} images are the newest",
+        "{current} of {} Debian packages in {} are the newest",
         answers.len(),
-        images.len()
+        super::images(images.len())
     )];
     let upstreams: Vec<&Upstream> = asked.manifest.upstreams.iter().collect();
     match bases::choose(Mode::Auto, &upstreams, None, asked.context)?.source {

@@ -32,15 +32,16 @@ pub(super) fn digests(asked: &Asked<'_>) -> Result<Answer> {
         let what = match unpushed.as_slice() {
             [one] => format!("{one} was not pushed"),
             [first, ..] if unpushed.len() == images.len() => {
-                format!("none of {} images was pushed ({first} …)", images.len())
+                format!("none of {} was pushed ({first} …)", super::images(images.len()))
             }
             [first, ..] => {
-                format!("{} of {} images were not pushed ({first} …)", unpushed.len(), images.len())
+                format!("{} of {} were not pushed ({first} …)", unpushed.len(), super::images(images.len()))
             }
             [] => String::new(),
         };
         faults.push(Fault::new(what, format!("{push}, or --skip digests --reason \"no registry\"")));
     }
-    let evidence = vec![format!("{} of {} images have the digest of a push", known.len(), images.len())];
+    let evidence =
+        vec![format!("{} of {} have the digest of a push", known.len(), super::images(images.len()))];
     Ok(Answer::now(faults, evidence.into_iter().chain(known).take(1 + Edition::ALL.len()).collect()))
 }

@@ -38,7 +38,7 @@ pub(super) fn labels(asked: &Asked<'_>) -> Result<Answer> {
         Fault::new(format!("{}: {what}", Subject::told(&subjects)), remedy.clone())
     };
     faults.extend(wrong.into_iter().map(fault));
-    let evidence = vec![format!("labels of {} images read", images.len())];
+    let evidence = vec![format!("labels of {} read", super::images(images.len()))];
     Ok(Answer::now(faults, evidence))
 }
 

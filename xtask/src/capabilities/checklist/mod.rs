@@ -159,6 +159,11 @@ fn outcome(no: NoAnswer) -> Outcome {
     }
 }
 
+/// So many images, in words.
+fn images(count: usize) -> String {
+    if count == 1 { "1 image".to_owned() } else { format!("{count} images") }
+}
+
 impl From<anyhow::Error> for NoAnswer {
     /// The environment's fault, or the project's.
     fn from(error: anyhow::Error) -> NoAnswer {

@@ -56,8 +56,8 @@ pub(super) fn opportunities(asked: &Asked<'_>) -> Result<Answer> {
     found.sort_by(|a, b| b.opportunity.bytes.cmp(&a.opportunity.bytes));
     faults.extend(found.iter().map(fault));
     let mut evidence = vec![format!(
-        "{} images read; {known_images} opportunities of at least {} are known and meant, {} are new",
-        images.len(),
+        "{} read; {known_images} opportunities of at least {} are known and meant, {} are new",
+        super::images(images.len()),
         meant.least,
         found.len()
     )];

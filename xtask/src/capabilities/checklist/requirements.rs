@@ -37,7 +37,7 @@ pub(super) fn requirements(asked: &Asked<'_>) -> Result<Answer> {
         }
         let reference = asked.reference(service, edition);
         if !asked.images()?.contains_key(&reference) {
-            faults.push(asked.not_built(service, edition));
+            faults.extend(asked.not_built(&[service], edition));
             continue;
         }
         let about = Subject::told(&[Subject::new(&service.name, edition)]);
@@ -56,7 +56,15 @@ pub(super) fn requirements(asked: &Asked<'_>) -> Result<Answer> {
         let versions = declared.iter().filter_map(|name| {
             held.iter().find(|held| is_same(&held.name, name)).map(|held| (*name, held.version.as_str()))
         });
-        let answers = newest::ask(asked, Registry::Python, versions)?;
+        let answers = match newest::ask(asked, Registry::Python, versions) {
+            Ok(answers) => answers,
+            // What is unused is told even where nobody can tell what is newest.
+            Err(error) if !faults.is_empty() => {
+                evidence.push(format!("{about}: nobody can tell what is newest: {error:#}"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         for answer in &answers {
             if let State::Newer(newest) = &answer.state {
                 let what = format!("{about}: {} {} → {newest}", answer.name, answer.used);

@@ -25,7 +25,8 @@ pub(super) fn targets(asked: &Asked<'_>) -> Result<Answer> {
         let allowed = sum(&|row| row.target);
         let count = report.images.iter().filter(|row| row.measured.is_some()).count();
         let editions: Vec<&str> = report.editions.iter().map(|edition| edition.name()).collect();
-        let line = format!("{}: {count} images, {weighed} in all; targets {allowed}", editions.join(", "));
+        let line =
+            format!("{}: {}, {weighed} in all; targets {allowed}", editions.join(", "), super::images(count));
         answer.evidence.insert(0, line);
     }
     Ok(answer)
@@ -75,7 +76,7 @@ fn part(asked: &Asked<'_>, kind: Kind) -> Result<Answer> {
     if kind != Kind::Target {
         let images = reports.iter().flat_map(|report| &report.images);
         let count = images.filter(|row| row.measured.is_some()).count();
-        evidence.insert(0, format!("{count} images looked into"));
+        evidence.insert(0, format!("{} looked into", super::images(count)));
     }
     Ok(Answer { faults, evidence, basis: *basis })
 }

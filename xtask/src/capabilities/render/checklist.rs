@@ -46,7 +46,7 @@ pub fn markdown(report: &Report) -> String {
                     for what in whats {
                         writeln!(out, "- {}", escaped(what)).ok();
                     }
-                    writeln!(out, "\n  Remedy: {}\n", escaped(remedy)).ok();
+                    writeln!(out, "\n  Remedy: {}", escaped(remedy)).ok();
                 }
             }
             Outcome::Unknown { why } => {
