@@ -4,6 +4,7 @@ pub mod bases;
 pub mod build;
 pub mod changes;
 pub mod check;
+pub mod checklist;
 pub mod clean;
 pub mod comparison;
 pub mod compose;

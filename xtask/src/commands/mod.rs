@@ -13,6 +13,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod measure;
 pub mod push;
+pub mod release_check;
 pub mod report;
 pub mod smoke_test;
 pub mod test;

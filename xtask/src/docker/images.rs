@@ -168,6 +168,26 @@ impl Docker {
         Ok(images.into_iter().next())
     }
 
+    /// The digest under which a registry has a reference now, or what docker said instead (`docker buildx imagetools
+    /// inspect`).
+    ///
+    /// # Errors
+    /// When docker cannot be started, or its answer is no JSON.
+    pub fn digest_in_registry(&self, reference: &str) -> Result<Result<String, String>> {
+        #[derive(Deserialize)]
+        struct Manifest {
+            digest: String,
+        }
+        let cmd = self.cmd(["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", reference]);
+        let output = cmd.capture()?;
+        if !output.success() {
+            return Ok(Err(output.stderr.trim().to_owned()));
+        }
+        let manifest: Manifest =
+            serde_json::from_str(&output.stdout).context("docker buildx imagetools gave no JSON")?;
+        Ok(Ok(manifest.digest))
+    }
+
     /// Puts a tag on an image.
     ///
     /// # Errors

@@ -163,15 +163,22 @@ impl Finding {
                 .as_ref()
                 .map_or_else(|| "the repository".to_owned(), |place| place.file.clone());
         }
+        Subject::told(&self.images)
+    }
+}
+
+impl Subject {
+    /// Several images as a person would name them: `api, nlg (simple, community); hybrid (simple)`.
+    pub fn told(images: &[Subject]) -> String {
         // Services that have it in the same editions stand together, in the order in which they were found.
         let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
         let mut seen: Vec<&str> = Vec::new();
-        for Subject { service, .. } in &self.images {
+        for Subject { service, .. } in images {
             if seen.contains(&service.as_str()) {
                 continue;
             }
             seen.push(service);
-            let of_it = self.images.iter().filter(|subject| subject.service == *service);
+            let of_it = images.iter().filter(|subject| subject.service == *service);
             let editions: Vec<&str> = of_it.map(|subject| subject.edition.as_str()).collect();
             match groups.iter_mut().find(|(_, other)| *other == editions) {
                 Some((services, _)) => services.push(service),

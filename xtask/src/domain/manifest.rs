@@ -6,6 +6,7 @@ use super::additions::Additions;
 use super::baseline::Step;
 use super::benefit::Benefit;
 use super::bytes::Bytes;
+use super::contents::known::Meant;
 use super::edition::Edition;
 use super::names::Unknown;
 use super::probe::{Probe, Scenario};
@@ -34,6 +35,8 @@ pub struct Manifest {
     pub step: Step,
     /// What smaller images are to bring.
     pub benefits: Vec<Benefit>,
+    /// Opportunities that are known and meant.
+    pub meant: Meant,
 }
 
 /// A test program in an image of its own, which is run against a whole stack and published nowhere.

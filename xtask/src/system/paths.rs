@@ -16,6 +16,12 @@ const MANIFEST: &str = "xtask/images.toml";
 /// Accepted sizes, relative to the root.
 const SIZES_LOCK: &str = "xtask/sizes.lock.toml";
 
+/// What each version changed, relative to the root.
+const CHANGELOG: &str = "CHANGELOG.md";
+
+/// The build that asks what is newest, relative to the root.
+const NEWEST: &str = "packages/bases/newest/Dockerfile";
+
 impl Repository {
     /// The checkout at `root`, or the nearest one at or above the current folder.
     ///
@@ -61,6 +67,26 @@ impl Repository {
         let inside = !relative.is_empty()
             && path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         inside.then(|| self.root.join(path))
+    }
+
+    /// The change log, as messages name it.
+    pub fn changelog_name(&self) -> &'static str {
+        CHANGELOG
+    }
+
+    /// What each version changed; committed.
+    pub fn changelog(&self) -> PathBuf {
+        self.root.join(CHANGELOG)
+    }
+
+    /// The Dockerfile of a build that asks package registries what is newest, relative to the root.
+    pub fn newest_dockerfile(&self) -> &'static str {
+        NEWEST
+    }
+
+    /// What registries answered to one question.
+    pub fn newest(&self, question: &str) -> PathBuf {
+        self.state("newest").join(question)
     }
 
     /// A script that people run by hand too.

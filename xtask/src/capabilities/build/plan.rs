@@ -1,6 +1,7 @@
 //! The plan of a build as data: one bake definition for all services, bases and stand-ins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -80,6 +81,12 @@ pub struct BuildPlan {
 pub fn bases_label(project: &str) -> String {
     format!("{project}.images.bases")
 }
+
+/// The label of the version that an image is (OCI image specification, "Pre-Defined Annotation Keys").
+pub const VERSION_LABEL: &str = "org.opencontainers.image.version";
+
+/// The label of the commit that it was built from.
+pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";
 
 /// The label that names the image.
 pub const TITLE_LABEL: &str = "org.opencontainers.image.title";
@@ -225,6 +232,39 @@ pub fn stack_test_plan(manifest: &Manifest, world: &World, repository: &Reposito
     }
     let mut plan = planner.finish(Vec::new());
     plan.definition.group.insert("default".into(), Group { targets });
+    plan
+}
+
+/// A question that a build answers, where builds get at registries and this program may not.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The Dockerfile, relative to the repository. It takes `ARG ASKED`, which differs in every run.
+    pub dockerfile: &'a str,
+    /// The stage whose files are the answer.
+    pub stage: &'a str,
+    /// Build arguments.
+    pub args: Vec<(&'static str, String)>,
+    /// The folder that the answer goes to.
+    pub to: &'a Path,
+}
+
+/// Computes the plan of a build that answers a question.
+pub fn question_plan(
+    manifest: &Manifest,
+    question: &Question<'_>,
+    world: &World,
+    repository: &Repository,
+) -> BuildPlan {
+    let mut planner = Planner::new(manifest, world, repository);
+    let name = format!("ask-{}", question.stage);
+    let mut target = planner.target(question.dockerfile);
+    target.target = Some(question.stage.to_owned());
+    target.args.extend(question.args.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    target.args.insert("ASKED".into(), world.run.clone());
+    target.output = vec![format!("type=local,dest={}", question.to.display())];
+    planner.add(name.clone(), target, question.dockerfile);
+    let mut plan = planner.finish(Vec::new());
+    plan.definition.group.insert("default".into(), Group { targets: vec![name] });
     plan
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::plan::{
-    BuildPlan, PlannedImage, Request, TITLE_LABEL, World, bases_label, edition_label, references,
-    variant_label,
+    BuildPlan, PlannedImage, REVISION_LABEL, Request, TITLE_LABEL, VERSION_LABEL, World, bases_label,
+    edition_label, references, variant_label,
 };
 use crate::capabilities::bases::{ROOT_FS, Source, context_key};
 use crate::capabilities::sources;
@@ -14,10 +14,6 @@ use crate::domain::image_ref::ImageRef;
 use crate::domain::manifest::{Manifest, Service, StandIn};
 use crate::domain::variant::Variant;
 use crate::system::paths::Repository;
-
-/// Labels of the OCI image specification ("Pre-Defined Annotation Keys") and our own.
-const LABEL_VERSION: &str = "org.opencontainers.image.version";
-const LABEL_REVISION: &str = "org.opencontainers.image.revision";
 
 /// Makes targets, each with what it stands on.
 pub(super) struct Planner<'a> {
@@ -83,8 +79,8 @@ impl<'a> Planner<'a> {
         let project = &self.manifest.project;
         let mut labels = BTreeMap::from([
             (TITLE_LABEL.to_owned(), service.image.clone()),
-            (LABEL_VERSION.to_owned(), version.to_owned()),
-            (LABEL_REVISION.to_owned(), self.world.revision.clone()),
+            (VERSION_LABEL.to_owned(), version.to_owned()),
+            (REVISION_LABEL.to_owned(), self.world.revision.clone()),
             (edition_label(project), edition.to_string()),
             (variant_label(project), variant.to_string()),
             (bases_label(project), self.world.bases.name().to_owned()),

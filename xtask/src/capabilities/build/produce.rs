@@ -138,6 +138,20 @@ pub fn stack_tests(manifest: &Manifest, mode: Mode, context: &Context) -> Result
     settle(run::run(&plan, &policy, context)?, &policy, context).map(drop)
 }
 
+/// Has a build answer a question.
+///
+/// # Errors
+/// [`BuildFailed`]; the environment's, where no registry answers.
+pub fn answer(manifest: &Manifest, question: &plan::Question<'_>, context: &Context) -> Result<()> {
+    require_engine(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let policy = Policy::default();
+    let upstreams = plan::upstreams_of(manifest, vec![question.dockerfile], &context.repository);
+    let world = world(manifest, &upstreams, Mode::Auto, &policy, context)?;
+    let plan = plan::question_plan(manifest, question, &world, &context.repository);
+    settle(run::run(&plan, &policy, context)?, &policy, context).map(drop)
+}
+
 /// Failures end the build, unless going on was asked for and something was built.
 fn settle(outcome: Outcome, policy: &Policy, context: &Context) -> Result<Outcome> {
     if outcome.failures.is_empty() || (policy.keep_going && !outcome.built.is_empty()) {

@@ -118,6 +118,7 @@ mod tests {
     use crate::domain::bytes::Bytes;
     use crate::domain::check::Measured;
     use crate::domain::comparison::Verdict;
+    use crate::domain::contents::known::Meant;
     use crate::domain::manifest::Service;
 
     fn manifest() -> Manifest {
@@ -146,6 +147,7 @@ mod tests {
             stack_tests: Vec::new(),
             step: Step::default(),
             benefits: Vec::new(),
+            meant: Meant::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use super::baselines;
 use super::benefits;
 use super::editions;
 use super::fields::{Fault, Fields, Notes};
+use super::opportunities;
 use super::probes;
 use crate::domain::bytes::Bytes;
 use crate::domain::dockerfile;
@@ -108,6 +109,7 @@ impl<'a> Reader<'a> {
         }
         let step = baselines::read(&mut root);
         let benefits = named(root.table("benefit"), benefits::read);
+        let meant = opportunities::read(&mut root, &services);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -122,6 +124,7 @@ impl<'a> Reader<'a> {
             stack_tests,
             step,
             benefits,
+            meant,
         })
     }
 

@@ -6,6 +6,7 @@ mod editions;
 mod fields;
 mod json;
 mod load;
+mod opportunities;
 mod probes;
 
 pub(in crate::capabilities) use fields::{Fields, Notes};

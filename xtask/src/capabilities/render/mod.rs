@@ -1,6 +1,7 @@
 //! Renderers: pure functions of a record.
 
 pub mod check;
+pub mod checklist;
 pub mod clean;
 pub mod comparison;
 pub mod contents;

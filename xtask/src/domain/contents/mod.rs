@@ -2,6 +2,7 @@
 //! prints and that other commands read.
 
 pub mod difference;
+pub mod known;
 pub mod opportunity;
 pub mod owner;
 pub mod waste;

@@ -1,0 +1,157 @@
+//! What items are asked of, and what several of them share: the engine's images, records, and what was found anew.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Result;
+use serde::de::DeserializeOwned;
+
+use super::Wanted;
+use super::sizes::Checked;
+use super::stack::Tried;
+use crate::capabilities::context::Context;
+use crate::capabilities::environment::require_engine;
+use crate::capabilities::records::{self, Fresh, Kind};
+use crate::docker::images::Image;
+use crate::domain::checklist::Fault;
+use crate::domain::edition::Edition;
+use crate::domain::image_ref::{ImageRef, Tag};
+use crate::domain::manifest::{Manifest, Service};
+use crate::domain::provenance::Commit;
+use crate::domain::variant::Variant;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// The environment lacks what the answer needs.
+    Unknown(String),
+    /// What was asked is broken.
+    Broken(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (NoAnswer::Unknown(why) | NoAnswer::Broken(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+/// A value that is found once, and why it cannot be found as often as it is asked for.
+pub(super) struct Once<T>(OnceCell<Result<T, NoAnswer>>);
+
+impl<T> Once<T> {
+    pub(super) fn get(&self, find: impl FnOnce() -> Result<T>) -> Result<&T> {
+        self.0.get_or_init(|| find().map_err(NoAnswer::from)).as_ref().map_err(|no| no.clone().into())
+    }
+}
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Once(OnceCell::new())
+    }
+}
+
+/// Everything that an item may look at.
+pub(super) struct Asked<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) wanted: &'a Wanted,
+    pub(super) context: &'a Context,
+    /// What is checked out.
+    pub(super) commit: Option<Commit>,
+    images: Once<BTreeMap<String, Image>>,
+    pub(super) checked: Once<Checked>,
+    pub(super) tried: Once<Tried>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(manifest: &'a Manifest, wanted: &'a Wanted, context: &'a Context) -> Result<Self> {
+        Ok(Asked {
+            manifest,
+            wanted,
+            context,
+            commit: records::tree::commit(context)?,
+            images: Once::default(),
+            checked: Once::default(),
+            tried: Once::default(),
+        })
+    }
+
+    /// The optimized images of all editions that the engine has, by reference.
+    pub(super) fn images(&self) -> Result<&BTreeMap<String, Image>> {
+        self.images.get(|| {
+            require_engine(self.context)?;
+            let of = |service: &Service| Edition::ALL.map(|edition| self.reference(service, edition));
+            let references: Vec<String> = self.manifest.services.iter().flat_map(of).collect();
+            self.context.docker.inspect(&references)
+        })
+    }
+
+    /// The optimized image of a service, as it is called here.
+    pub(super) fn reference(&self, service: &Service, edition: Edition) -> String {
+        reference(service, edition, &self.wanted.tag)
+    }
+
+    /// What is missing of some editions, a fault each, with the command that builds it.
+    pub(super) fn missing(&self, editions: &[Edition]) -> Result<Vec<Fault>> {
+        let there = self.images()?;
+        let absent = |edition: Edition| -> Vec<&Service> {
+            let is_absent = |service: &&Service| !there.contains_key(&self.reference(service, edition));
+            self.manifest.services.iter().filter(is_absent).collect()
+        };
+        let of = |edition: &Edition| self.not_built(&absent(*edition), *edition);
+        Ok(editions.iter().filter_map(of).collect())
+    }
+
+    /// Images of an edition that are not there; `None` where there is none of them.
+    pub(super) fn not_built(&self, services: &[&Service], edition: Edition) -> Option<Fault> {
+        let tag = match self.wanted.tag.as_str() {
+            "latest" => String::new(),
+            tag => format!(" --tag {tag}"),
+        };
+        let is_all = services.len() == self.manifest.services.len();
+        let (what, names) = match services {
+            [] => return None,
+            _ if is_all => (format!("no image of {} {edition} is there", self.wanted.tag), String::new()),
+            some => {
+                let references: Vec<String> =
+                    some.iter().map(|service| self.reference(service, edition)).collect();
+                let names: String = some.iter().map(|service| format!(" {}", service.name)).collect();
+                (format!("not there: {}", references.join(", ")), names)
+            }
+        };
+        Some(Fault::new(what, format!("cargo xtask build-images{names} --edition {edition}{tag}")))
+    }
+
+    /// The images of the editions that are asked for, with whose they are; those that are not there are faults.
+    pub(super) fn each(&self) -> Result<(Vec<(&'a Service, Edition, &Image)>, Vec<Fault>)> {
+        let (there, mut found) = (self.images()?, Vec::new());
+        for &edition in &self.wanted.editions {
+            for service in &self.manifest.services {
+                let image = there.get(&self.reference(service, edition));
+                found.extend(image.map(|image| (service, edition, image)));
+            }
+        }
+        Ok((found, self.missing(&self.wanted.editions)?))
+    }
+
+    /// A record that is fresh. One that is not is named with the reason, and not used.
+    pub(super) fn record<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<Option<T>> {
+        let (tag, context) = (&self.wanted.tag, self.context);
+        let now = records::made_of(kind, self.manifest, edition, tag, self.images()?, context)?;
+        match records::read(kind, edition, &context.repository)?.fresh(&now) {
+            Fresh::Yes(record) => Ok(Some(record)),
+            Fresh::No(why) => {
+                let name = kind.name();
+                context.terminal.warn(format!("record of {name}, {edition}: {why}; found out anew"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn reference(service: &Service, edition: Edition, tag: &Tag) -> String {
+    ImageRef::of(&service.image, tag, edition, Variant::Optimized).to_string()
+}

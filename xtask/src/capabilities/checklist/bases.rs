@@ -1,0 +1,104 @@
+//! Whether upstream images, and Debian's packages in our own, are the newest.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::asked::Asked;
+use super::newest::{self, Registry, State};
+use crate::capabilities::bases::{self, Mode, Source};
+use crate::capabilities::contents::{self, Asked as Image};
+use crate::capabilities::environment::Unfit;
+use crate::domain::check::Subject;
+use crate::domain::checklist::{Answer, Fault};
+use crate::domain::contents::owner::OwnerKind;
+use crate::domain::manifest::Upstream;
+
+/// Builds whose layers are all made anew.
+const ANEW: &str =
+    "cargo xtask build-images --edition all --no-cache --pull, then cargo xtask check --edition all";
+
+pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
+    let (images, mut faults) = asked.each()?;
+    let wanted: Vec<Image> = images
+        .iter()
+        .map(|(service, edition, image)| Image {
+            reference: asked.reference(service, *edition),
+            image: (*image).clone(),
+        })
+        .collect();
+    let contents = contents::analyze(&wanted, asked.manifest, asked.context)?;
+    // Images of two builds may hold one package in two versions.
+    let mut packages: BTreeMap<(&str, &str), Vec<Subject>> = BTreeMap::new();
+    for ((service, edition, _), contents) in images.iter().zip(&contents) {
+        for owner in contents.owners.iter().filter(|owner| owner.kind == OwnerKind::Dpkg) {
+            let version = owner.version.as_deref().unwrap_or_default();
+            let holders = packages.entry((owner.name.as_str(), version)).or_default();
+            holders.push(Subject::new(&service.name, edition));
+        }
+    }
+    let answers = newest::ask(asked, Registry::Debian, packages.keys().copied())?;
+    let mut current = 0;
+    for answer in &answers {
+        let holders = packages.get(&(answer.name.as_str(), answer.used.as_str()));
+        let about = Subject::told(holders.map(Vec::as_slice).unwrap_or_default());
+        match &answer.state {
+            State::Current => current += 1,
+            State::Newer(newest) => {
+                faults
+                    .push(Fault::new(format!("{} {} → {newest} ({about})", answer.name, answer.used), ANEW));
+            }
+            State::Gone => {
+                let what = format!("{} {}: Debian has none any more ({about})", answer.name, answer.used);
+                faults.push(Fault::new(what, "name its successor in the Dockerfile that takes it"));
+            }
+        }
+    }
+    let mut evidence = vec![format!(
+        "{current} of {} Debian packages in {} are the newest",
+        answers.len(),
+        super::images(images.len())
+    )];
+    let upstreams: Vec<&Upstream> = asked.manifest.upstreams.iter().collect();
+    match bases::choose(Mode::Auto, &upstreams, None, asked.context)?.source {
+        Source::StandIn => evidence.push(
+            "upstream images are stand-ins made from Debian packages here: there is no registry to ask"
+                .to_owned(),
+        ),
+        Source::Upstream => digests(asked, &upstreams, &mut faults, &mut evidence)?,
+    }
+    Ok(Answer::now(faults, evidence))
+}
+
+/// The engine's upstream images beside their registry's.
+fn digests(
+    asked: &Asked<'_>,
+    upstreams: &[&Upstream],
+    faults: &mut Vec<Fault>,
+    evidence: &mut Vec<String>,
+) -> Result<()> {
+    let docker = &asked.context.docker;
+    let references: Vec<String> = upstreams.iter().map(|upstream| upstream.reference.clone()).collect();
+    let here = docker.inspect(&references)?;
+    for reference in references {
+        let Some(image) = here.get(&reference) else {
+            evidence.push(format!("{reference}: not in the engine, so that every build asks its registry"));
+            continue;
+        };
+        let newest = docker.digest_in_registry(&reference)?.map_err(|said| {
+            Unfit::new(
+                format!("the registry of {reference} does not answer: {said}"),
+                "ask again when it does",
+            )
+        })?;
+        match image.digest_at(&reference) {
+            Some(digest) if digest == newest => evidence.push(format!("{reference}: {newest}, the newest")),
+            Some(digest) => faults.push(Fault::new(
+                format!("{reference}: {digest} → {newest}"),
+                format!("docker pull {reference}, then {ANEW}"),
+            )),
+            None => evidence.push(format!("{reference}: loaded or made here, from no registry")),
+        }
+    }
+    Ok(())
+}
