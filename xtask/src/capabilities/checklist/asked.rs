@@ -46,6 +46,11 @@ impl std::error::Error for NoAnswer {}
 pub(super) struct Once<T>(OnceCell<Result<T, NoAnswer>>);
 
 impl<T> Once<T> {
+    /// What was found before, if it was.
+    pub(super) fn found(&self) -> Option<&T> {
+        self.0.get()?.as_ref().ok()
+    }
+
     pub(super) fn get(&self, find: impl FnOnce() -> Result<T>) -> Result<&T> {
         self.0.get_or_init(|| find().map_err(NoAnswer::from)).as_ref().map_err(|no| no.clone().into())
     }
