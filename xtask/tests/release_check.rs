@@ -94,6 +94,11 @@ impl Checkout {
 
 /// A daemon that holds some images and saves all of them at once, on a machine with git.
 fn holding(images: &[Saved]) -> FakeDocker {
+    beside(images, &[])
+}
+
+/// The same, with images beside them of which only what docker says of them matters.
+fn beside(images: &[Saved], others: &[Value]) -> FakeDocker {
     let (mut files, mut manifest) = (Vec::new(), Vec::new());
     for (name, content) in images.iter().flat_map(|image| image.files(Layout::Oci)) {
         match name.as_str() {
@@ -103,7 +108,7 @@ fn holding(images: &[Saved]) -> FakeDocker {
         }
     }
     files.push(("manifest.json".to_owned(), json!(manifest).to_string().into_bytes()));
-    let inspected: Vec<Value> = images.iter().map(Saved::inspect).collect();
+    let inspected: Vec<Value> = images.iter().map(Saved::inspect).chain(others.iter().cloned()).collect();
     let docker = FakeDocker::new().alive().on(
         "image inspect*",
         1,
@@ -268,7 +273,12 @@ fn an_opportunity_is_told_until_somebody_says_that_it_is_meant() {
     };
     let red = item("");
     let what = red["faults"][0]["what"].as_str().unwrap();
-    assert!(what.starts_with("alpha, beta (simple): documentation, 600kB in 1 files"), "{red}");
+    assert!(
+        what.starts_with(
+            "alpha, beta (simple): documentation, 600kB in 1 file, such as usr/share/doc/x/manual.txt"
+        ),
+        "{red}"
+    );
     let known = |bytes: &str| {
         format!(
             "[[opportunities.known]]\nkind = \"docs\"\nservices = [\"alpha\", \"beta\"]\nbytes = \"{bytes}\"\nreason = \"read\"\n"
@@ -283,7 +293,7 @@ fn an_opportunity_is_told_until_somebody_says_that_it_is_meant() {
         item(&(known("600kB") + &gone))["evidence"][1],
         "gone: tests of alpha, beta (600kB): its row in images.toml can go"
     );
-    assert_eq!(item(&("[opportunities]\nleast = \"1MB\"\n"))["outcome"], "passed");
+    assert_eq!(item("[opportunities]\nleast = \"1MB\"\n")["outcome"], "passed");
 }
 
 #[test]
@@ -335,6 +345,29 @@ fn without_a_network_nobody_can_tell_what_is_newest() {
         docker.calls().iter().any(|call| call.contains("bake") && call.ends_with("ask-debian")),
         "{text}"
     );
+}
+
+#[test]
+fn an_upstream_image_that_its_registry_has_newer_is_told_with_both_digests() {
+    let checkout = asking();
+    let choice = checkout.folder.read("target/xtask/bases.json").replace("stand-in", "upstream");
+    checkout.folder.write("target/xtask/bases.json", &choice);
+    let debian = json!({"Id": "sha256:here", "RepoTags": ["debian:trixie-slim"], "RepoDigests": ["debian@sha256:old"]});
+    let answered = |digest: &str| {
+        let said = json!({"mediaType": "m", "digest": digest, "size": 1}).to_string();
+        let docker = beside(&checkout.images(), std::slice::from_ref(&debian));
+        let docker = docker.on("buildx imagetools inspect*debian:trixie-slim", 0, &said, "");
+        checkout.report(&docker, &["--cadence", "monthly"])["items"][0].clone()
+    };
+    let red = answered("sha256:new");
+    assert_eq!(red["faults"][0]["what"], "debian:trixie-slim: sha256:old → sha256:new", "{red}");
+    let green = answered("sha256:old");
+    assert_eq!(green["outcome"], "passed", "{green}");
+    assert_eq!(green["evidence"][1], "debian:trixie-slim: sha256:old, the newest");
+    let docker = beside(&checkout.images(), std::slice::from_ref(&debian));
+    let docker = docker.on("buildx imagetools inspect*", 1, "", "ERROR: no such host\n");
+    let unknown = &checkout.report(&docker, &["--cadence", "monthly"])["items"][0];
+    assert!(unknown["why"].as_str().is_some_and(|why| why.contains("no such host")), "{unknown}");
 }
 
 #[test]

@@ -48,6 +48,9 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
             "no route to host",
             "temporary failure in name resolution",
             "temporary failure resolving",
+            // As apt writes it behind an address.
+            "  unable to connect to ",
+            "  could not connect to ",
             "could not resolve host",
             "name or service not known",
             "failed to establish a new connection",
@@ -134,6 +137,12 @@ mod tests {
                 FailureClass::Memory,
             ),
             ("exit code: 100", "Temporary failure resolving 'mirror.example'", FailureClass::Network),
+            (
+                "exit code: 100",
+                "E: Failed to fetch http://mirror.example/InRelease  Unable to connect to 127.0.0.1:9:",
+                FailureClass::Network,
+            ),
+            ("exit code: 1", "assert 'Unable to connect to storage' in page", FailureClass::Build),
             ("exit code: 101", "error[E0308]: mismatched types", FailureClass::Build),
             ("exit code: 1", "ModuleNotFoundError: No module named 'x'", FailureClass::Build),
             ("exit code: 1", "FileNotFoundError: [Errno 2] No such file or directory", FailureClass::Build),

@@ -21,6 +21,7 @@ pub mod fleet;
 pub mod image_ref;
 pub mod interpolation;
 pub mod manifest;
+pub mod meant;
 pub mod measurement;
 pub mod names;
 pub mod parity;

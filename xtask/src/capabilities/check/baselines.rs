@@ -118,8 +118,8 @@ mod tests {
     use crate::domain::bytes::Bytes;
     use crate::domain::check::Measured;
     use crate::domain::comparison::Verdict;
-    use crate::domain::contents::known::Meant;
     use crate::domain::manifest::Service;
+    use crate::domain::meant::Meant;
 
     fn manifest() -> Manifest {
         let service = Service {

@@ -10,11 +10,14 @@ use serde::de::DeserializeOwned;
 use super::Wanted;
 use super::sizes::Checked;
 use super::stack::Tried;
+use crate::capabilities::contents;
 use crate::capabilities::context::Context;
 use crate::capabilities::environment::require_engine;
 use crate::capabilities::records::{self, Fresh, Kind};
 use crate::docker::images::Image;
+use crate::domain::check::Subject;
 use crate::domain::checklist::Fault;
+use crate::domain::contents::Contents;
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::{ImageRef, Tag};
 use crate::domain::manifest::{Manifest, Service};
@@ -43,6 +46,11 @@ impl std::error::Error for NoAnswer {}
 pub(super) struct Once<T>(OnceCell<Result<T, NoAnswer>>);
 
 impl<T> Once<T> {
+    /// What was found before, if it was.
+    pub(super) fn found(&self) -> Option<&T> {
+        self.0.get()?.as_ref().ok()
+    }
+
     pub(super) fn get(&self, find: impl FnOnce() -> Result<T>) -> Result<&T> {
         self.0.get_or_init(|| find().map_err(NoAnswer::from)).as_ref().map_err(|no| no.clone().into())
     }
@@ -51,6 +59,19 @@ impl<T> Once<T> {
 impl<T> Default for Once<T> {
     fn default() -> Self {
         Once(OnceCell::new())
+    }
+}
+
+/// An optimized image that is there.
+pub(super) struct Present<'a> {
+    pub(super) service: &'a Service,
+    pub(super) edition: Edition,
+    pub(super) image: &'a Image,
+}
+
+impl Present<'_> {
+    pub(super) fn subject(&self) -> Subject {
+        Subject::new(&self.service.name, self.edition)
     }
 }
 
@@ -125,16 +146,27 @@ impl<'a> Asked<'a> {
         Some(Fault::new(what, format!("cargo xtask build-images{names} --edition {edition}{tag}")))
     }
 
-    /// The images of the editions that are asked for, with whose they are; those that are not there are faults.
-    pub(super) fn each(&self) -> Result<(Vec<(&'a Service, Edition, &Image)>, Vec<Fault>)> {
-        let (there, mut found) = (self.images()?, Vec::new());
+    /// The images of the editions that are asked for, as far as they are there.
+    pub(super) fn present(&self) -> Result<Vec<Present<'_>>> {
+        let there = self.images()?;
+        let mut found = Vec::new();
         for &edition in &self.wanted.editions {
             for service in &self.manifest.services {
                 let image = there.get(&self.reference(service, edition));
-                found.extend(image.map(|image| (service, edition, image)));
+                found.extend(image.map(|image| Present { service, edition, image }));
             }
         }
-        Ok((found, self.missing(&self.wanted.editions)?))
+        Ok(found)
+    }
+
+    /// What is in them.
+    pub(super) fn contents(&self, present: &[Present<'_>]) -> Result<Vec<Contents>> {
+        let asked = |one: &Present<'_>| contents::Asked {
+            reference: self.reference(one.service, one.edition),
+            image: one.image.clone(),
+        };
+        let asked: Vec<_> = present.iter().map(asked).collect();
+        contents::analyze(&asked, self.manifest, self.context)
     }
 
     /// A record that is fresh. One that is not is named with the reason, and not used.

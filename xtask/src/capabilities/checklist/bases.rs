@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::asked::Asked;
 use super::newest::{self, Registry, State};
 use crate::capabilities::bases::{self, Mode, Source};
-use crate::capabilities::contents::{self, Asked as Image};
 use crate::capabilities::environment::Unfit;
 use crate::domain::check::Subject;
 use crate::domain::checklist::{Answer, Fault};
@@ -19,22 +18,18 @@ const ANEW: &str =
     "cargo xtask build-images --edition all --no-cache --pull, then cargo xtask check --edition all";
 
 pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
-    let (images, mut faults) = asked.each()?;
-    let wanted: Vec<Image> = images
-        .iter()
-        .map(|(service, edition, image)| Image {
-            reference: asked.reference(service, *edition),
-            image: (*image).clone(),
-        })
-        .collect();
-    let contents = contents::analyze(&wanted, asked.manifest, asked.context)?;
+    let (images, mut faults) = (asked.present()?, asked.missing(&asked.wanted.editions)?);
+    let contents = asked.contents(&images)?;
     // Images of two builds may hold one package in two versions.
     let mut packages: BTreeMap<(&str, &str), Vec<Subject>> = BTreeMap::new();
-    for ((service, edition, _), contents) in images.iter().zip(&contents) {
+    let mut unversioned: BTreeMap<&str, Vec<Subject>> = BTreeMap::new();
+    for (one, contents) in images.iter().zip(&contents) {
         for owner in contents.owners.iter().filter(|owner| owner.kind == OwnerKind::Dpkg) {
-            let version = owner.version.as_deref().unwrap_or_default();
-            let holders = packages.entry((owner.name.as_str(), version)).or_default();
-            holders.push(Subject::new(&service.name, edition));
+            match &owner.version {
+                Some(version) => packages.entry((&owner.name, version)).or_default().push(one.subject()),
+                // A licence beside a program that is linked with the package.
+                None => unversioned.entry(&owner.name).or_default().push(one.subject()),
+            }
         }
     }
     let answers = newest::ask(asked, Registry::Debian, packages.keys().copied())?;
@@ -59,6 +54,9 @@ pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
         answers.len(),
         super::images(images.len())
     )];
+    evidence.extend(unversioned.iter().map(|(name, holders)| {
+        format!("{name}: no image says in which version ({})", Subject::told(holders))
+    }));
     let upstreams: Vec<&Upstream> = asked.manifest.upstreams.iter().collect();
     match bases::choose(Mode::Auto, &upstreams, None, asked.context)?.source {
         Source::StandIn => evidence.push(

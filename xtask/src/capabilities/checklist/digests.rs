@@ -8,13 +8,13 @@ use crate::domain::checklist::{Answer, Fault};
 use crate::domain::edition::Edition;
 
 pub(super) fn digests(asked: &Asked<'_>) -> Result<Answer> {
-    let (images, mut faults) = asked.each()?;
+    let (images, mut faults) = (asked.present()?, asked.missing(&asked.wanted.editions)?);
     let pushed = Digests::read(&asked.context.repository)?;
     let (mut known, mut unpushed, mut other) = (Vec::new(), Vec::new(), Vec::new());
-    for (service, edition, image) in &images {
-        let local = asked.reference(service, *edition);
+    for one in &images {
+        let local = asked.reference(one.service, one.edition);
         let references: Vec<&str> = pushed.tags_of(&local).collect();
-        let digest = references.iter().find_map(|at| Some((at, pushed.digest_of(at, Some(image))?)));
+        let digest = references.iter().find_map(|at| Some((at, pushed.digest_of(at, Some(one.image))?)));
         match digest {
             Some((at, digest)) => known.push(format!("{at}@{digest}")),
             None if references.is_empty() => unpushed.push(local),

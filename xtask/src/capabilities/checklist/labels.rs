@@ -2,36 +2,33 @@
 
 use anyhow::Result;
 
-use super::asked::Asked;
+use super::asked::{Asked, Present};
 use crate::capabilities::bases::Source;
 use crate::capabilities::build::plan::{
     REVISION_LABEL, TITLE_LABEL, VERSION_LABEL, bases_label, edition_label, variant_label,
 };
-use crate::docker::images::Image;
 use crate::domain::check::Subject;
 use crate::domain::checklist::{Answer, Fault};
-use crate::domain::edition::Edition;
-use crate::domain::manifest::Service;
 use crate::domain::variant::Variant;
 
 /// How many characters of a commit tell it from others.
 const SHORT: usize = 8;
 
 pub(super) fn labels(asked: &Asked<'_>) -> Result<Answer> {
-    let (images, mut faults) = asked.each()?;
+    let (images, mut faults) = (asked.present()?, asked.missing(&asked.wanted.editions)?);
     let mut wrong: Vec<(String, Vec<Subject>)> = Vec::new();
-    for (service, edition, image) in &images {
-        for what in lies(asked, service, *edition, image) {
-            let subject = Subject::new(&service.name, edition);
+    for one in &images {
+        for what in lies(asked, one) {
             match wrong.iter_mut().find(|(other, _)| *other == what) {
-                Some((_, subjects)) => subjects.push(subject),
-                None => wrong.push((what, vec![subject])),
+                Some((_, subjects)) => subjects.push(one.subject()),
+                None => wrong.push((what, vec![one.subject()])),
             }
         }
     }
-    let names: Vec<&str> = asked.wanted.editions.iter().map(|edition| edition.name()).collect();
-    let edition =
-        if names.len() == Edition::ALL.len() { "all" } else { names.first().copied().unwrap_or("all") };
+    let edition = match asked.wanted.editions.as_slice() {
+        [one] => one.name(),
+        _ => "all",
+    };
     let remedy =
         format!("cargo xtask build-images --edition {edition} --tag {}, on a clean tree", asked.wanted.tag);
     let fault = |(what, subjects): (String, Vec<Subject>)| {
@@ -43,7 +40,8 @@ pub(super) fn labels(asked: &Asked<'_>) -> Result<Answer> {
 }
 
 /// Labels of an image that are absent or say something else than is so.
-fn lies(asked: &Asked<'_>, service: &Service, edition: Edition, image: &Image) -> Vec<String> {
+fn lies(asked: &Asked<'_>, one: &Present<'_>) -> Vec<String> {
+    let Present { service, edition, image } = one;
     let (manifest, tag) = (asked.manifest, asked.wanted.tag.as_str());
     let version = if tag == "latest" { manifest.version.as_str() } else { tag };
     let expected = [

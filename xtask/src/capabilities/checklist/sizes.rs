@@ -17,6 +17,7 @@ pub(super) struct Checked {
 
 pub(super) fn targets(asked: &Asked<'_>) -> Result<Answer> {
     let mut answer = part(asked, Kind::Target)?;
+    let mut lines = Vec::new();
     for report in &checked(asked)?.reports {
         let sum = |of: &dyn Fn(&crate::domain::check::Row) -> Option<Bytes>| -> Bytes {
             report.images.iter().filter_map(of).sum()
@@ -25,10 +26,13 @@ pub(super) fn targets(asked: &Asked<'_>) -> Result<Answer> {
         let allowed = sum(&|row| row.target);
         let count = report.images.iter().filter(|row| row.measured.is_some()).count();
         let editions: Vec<&str> = report.editions.iter().map(|edition| edition.name()).collect();
-        let line =
-            format!("{}: {}, {weighed} in all; targets {allowed}", editions.join(", "), super::images(count));
-        answer.evidence.insert(0, line);
+        lines.push(format!(
+            "{}: {}, {weighed} in all; targets {allowed}",
+            editions.join(", "),
+            super::images(count)
+        ));
     }
+    answer.evidence.splice(0..0, lines);
     Ok(answer)
 }
 

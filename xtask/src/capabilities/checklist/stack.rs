@@ -9,11 +9,14 @@ use crate::capabilities::pipeline::EDITION;
 use crate::capabilities::records::Kind;
 use crate::capabilities::trial::whole::{self, Originals, Wanted};
 use crate::domain::checklist::{Answer, Basis, Fault};
-use crate::domain::probe_report::{Outcome, Parity, Report, Stack, TestReport, Verdict};
+use crate::domain::probe_report::{Parity, Report, Stack, TestReport, Verdict};
 use crate::domain::variant::Variant;
 
 /// Until the stack must be healthy.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// How many probes a fault names.
+const NAMED: usize = 3;
 
 /// What a stack that was raised in this run came to.
 pub(super) struct Tried(TestReport);
@@ -34,7 +37,10 @@ pub(super) fn parity(asked: &Asked<'_>) -> Result<Answer> {
         return Ok(Answer::now(faults, Vec::new()));
     }
     const AGAIN: &str = "cargo xtask test --parity says it against originals that run";
-    if let Some(parity) = asked.record::<Parity>(Kind::Parity, EDITION)? {
+    // What was raised for an item before is told as that, though it left a record.
+    if asked.tried.found().is_none()
+        && let Some(parity) = asked.record::<Parity>(Kind::Parity, EDITION)?
+    {
         return Ok(told(&parity, AGAIN, Basis::Record));
     }
     let parity = tried(asked)?.0.parity.as_ref().context("the stack was not compared with the originals")?;
@@ -53,15 +59,28 @@ fn not_built(asked: &Asked<'_>) -> Result<Option<Vec<Fault>>> {
 }
 
 fn answer(report: &Report, remedy: &str, basis: Basis) -> Answer {
-    let fault = |outcome: &Outcome| {
+    // One cause, such as a record that is stale, may be told of many probes.
+    let mut causes: Vec<(String, Vec<String>)> = Vec::new();
+    for outcome in report.not_passed() {
         let why = match &outcome.verdict {
             Verdict::Failed { wrong, .. } => wrong.join("; "),
             Verdict::Skipped { reason } => format!("not asked: {reason}"),
             Verdict::Passed => String::new(),
         };
-        Fault::new(format!("{}: {why}", outcome.name()), remedy)
+        match causes.iter_mut().find(|(other, _)| *other == why) {
+            Some((_, names)) => names.push(outcome.name()),
+            None => causes.push((why, vec![outcome.name()])),
+        }
+    }
+    let fault = |(why, names): &(String, Vec<String>)| {
+        let more = match names.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        Fault::new(format!("{named}{more}: {why}"), remedy)
     };
-    let mut faults: Vec<Fault> = report.not_passed().map(fault).collect();
+    let mut faults: Vec<Fault> = causes.iter().map(fault).collect();
     if report.outcomes.is_empty() {
         faults
             .push(Fault::new("no probe was asked", "declare probes in images.toml: [[service.NAME.probe]]"));
@@ -98,6 +117,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::domain::probe_report::Outcome;
 
     #[test]
     fn a_probe_that_did_not_pass_is_a_fault_and_so_is_none_at_all() {
@@ -117,6 +137,11 @@ mod tests {
         let faults = [Fault::new("a · 2: x; y", "do"), Fault::new("a · 3: not asked: no key", "do")];
         assert_eq!((answered.faults.as_slice(), answered.basis), (faults.as_slice(), Basis::Record));
         assert_eq!(answered.evidence, ["simple: 1 of 3 probes passed"]);
+        let stale =
+            || Verdict::Failed { wrong: vec!["stale".into()], request: String::new(), answer: String::new() };
+        let many = report(["1", "2", "3", "4", "5"].map(|probe| outcome(probe, stale())).into());
+        let what = "a · 1, a · 2, a · 3 and 2 more: stale";
+        assert_eq!(answer(&many, "do", Basis::Now).faults, [Fault::new(what, "do")]);
         assert_eq!(answer(&report(Vec::new()), "do", Basis::Now).faults.len(), 1);
     }
 }

@@ -6,10 +6,10 @@ use serde::de::value::Error;
 
 use super::fields::Fields;
 use super::load::size;
-use crate::domain::contents::known::{Known, Meant};
 use crate::domain::contents::opportunity::OpportunityKind;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::Service;
+use crate::domain::meant::{Known, Meant};
 use crate::domain::names::Unknown;
 
 /// Reads the table; what is not said is as usual.

@@ -28,7 +28,7 @@ pub fn text(report: &Report) -> String {
             Outcome::Passed => {}
         }
         for line in item.evidence.iter().skip(1) {
-            writeln!(out, "  {line}").ok();
+            writeln!(out, "  seen: {line}").ok();
         }
     }
     writeln!(out, "\n{}", verdict(report)).ok();
@@ -50,7 +50,7 @@ pub fn markdown(report: &Report) -> String {
                 }
             }
             Outcome::Unknown { why } => {
-                writeln!(out, "- {}", escaped(&why.replace('\n', " "))).ok();
+                writeln!(out, "- {}", escaped(&why.split_whitespace().collect::<Vec<_>>().join(" "))).ok();
             }
             Outcome::Skipped { reason } => {
                 writeln!(out, "- skipped: {}", escaped(reason)).ok();
@@ -58,7 +58,7 @@ pub fn markdown(report: &Report) -> String {
             Outcome::Passed => {}
         }
         for line in item.evidence.iter().skip(1) {
-            writeln!(out, "- {}", escaped(line)).ok();
+            writeln!(out, "- seen: {}", escaped(line)).ok();
         }
     }
     out
@@ -124,7 +124,7 @@ fn verdict(report: &Report) -> String {
     let parts = [
         (passed, "passed"),
         (report.failed().len(), "failed"),
-        (report.unknown().len(), "cannot be told"),
+        (report.unknown().len(), "unknown"),
         (count(&|outcome| matches!(outcome, Outcome::Skipped { .. })), "skipped"),
     ];
     let told: Vec<String> =
@@ -172,7 +172,8 @@ mod tests {
                 unanswered("digests", Outcome::Skipped { reason: "no registry".into() }),
             ],
         };
-        insta::with_settings!({ omit_expression => true }, {
+        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false,
+            snapshot_path => "../../../tests/snapshots" }, {
             insta::assert_snapshot!("checklist_text", text(&report));
             insta::assert_snapshot!("checklist_markdown", markdown(&report));
         });

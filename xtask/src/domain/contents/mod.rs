@@ -2,7 +2,6 @@
 //! prints and that other commands read.
 
 pub mod difference;
-pub mod known;
 pub mod opportunity;
 pub mod owner;
 pub mod waste;

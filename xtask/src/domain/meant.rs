@@ -1,9 +1,9 @@
 //! Opportunities that somebody knows and means: what an image could do without, and keeps for a reason.
 
-use super::opportunity::{Opportunity, OpportunityKind};
-use crate::domain::baseline::{Drift, Step};
-use crate::domain::bytes::Bytes;
-use crate::domain::edition::Edition;
+use super::baseline::{Drift, Step};
+use super::bytes::Bytes;
+use super::contents::opportunity::{Opportunity, OpportunityKind};
+use super::edition::Edition;
 
 /// What is declared of opportunities.
 #[derive(Debug, Clone, PartialEq, Eq)]
