@@ -3,14 +3,15 @@
 Run once, in the build, by the chiselled interpreter inside its own root. Extension modules stay
 files, because they cannot be loaded from an archive; everything else is compiled, packed into
 /usr/lib/python313.zip, where CPython looks first, and removed. The archive holds code without
-source: tracebacks through the standard library still name module, function and line.
+source and documentation: tracebacks through the standard library still name module, function and line.
 """
 
 import os
-import py_compile
 import shutil
 import zipfile
 from pathlib import Path
+
+from undocument import byte_code
 
 LIBRARY = Path("/usr/lib/python3.13")
 ARCHIVE = Path("/usr/lib/python313.zip")
@@ -50,22 +51,12 @@ def main() -> None:
 
 
 def entry(source: Path) -> tuple[zipfile.ZipInfo, bytes]:
-    """The archive's entry for one module: its name and its byte-code, never checked against a source."""
+    """The archive's entry for one module: its name and its byte-code."""
     name = source.relative_to(LIBRARY).with_suffix(".pyc")
-    compiled = source.with_suffix(".entry")
-    py_compile.compile(
-        str(source),
-        cfile=str(compiled),
-        dfile=str(source),
-        doraise=True,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
-    code = compiled.read_bytes()
-    compiled.unlink()
     info = zipfile.ZipInfo(str(name), ENTRY_TIME)
     info.external_attr = 0o644 << 16
     info.compress_type = zipfile.ZIP_DEFLATED
-    return info, code
+    return info, byte_code(source.read_bytes(), str(source))
 
 
 def remove(path: Path) -> None:

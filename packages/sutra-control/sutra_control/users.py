@@ -5,7 +5,6 @@ their own, and a short one has to be slow to try: hence scrypt.
 """
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -108,7 +107,10 @@ class Users:
 
 
 def _scrypt(password: str, cost: int, block: int, parallel: int, salt: bytes) -> bytes:
-    return hashlib.scrypt(
+    # hashlib's own, which it lacks where OpenSSL was left unloaded at the start: see sutra_service.tls.
+    from _hashlib import scrypt  # noqa: PLC0415
+
+    return scrypt(
         # A JSON string may hold half of a surrogate pair, which UTF-8 has no form for.
         password.encode("utf-8", "surrogatepass"),
         n=cost,

@@ -1,8 +1,8 @@
 """Make a folder smaller and quicker to load: `python -m sutra_embedding.convert FROM TO`.
 
 TO gets the descriptions and the tokenizer of the sentence-transformers folder FROM, and in place of
-the weights an ONNX file with matrices in 16 bits and the table of words in 8. Only the ONNX engine
-reads such a folder; it also reads FROM itself, in float32.
+the weights an ONNX file and one of its data, with matrices in 16 bits and the table of words in 8. Only
+the ONNX engine reads such a folder; it also reads FROM itself, in float32.
 """
 
 import shutil
@@ -36,7 +36,9 @@ def convert(source: Path, target: Path) -> None:
             copy = target / file.relative_to(source)
             copy.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, copy)
-    (target / CONVERTED).write_bytes(model)
+    if model.data:
+        (target / model.data_name).write_bytes(model.data)
+    (target / CONVERTED).write_bytes(model.proto)
 
 
 def main(arguments: list[str]) -> int:

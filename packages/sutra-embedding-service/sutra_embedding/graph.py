@@ -4,7 +4,8 @@ Attention, GELU and the two additions with their normalisation are ONNX Runtime'
 written as such, so that a start does not have to find them. Weights may be stored smaller than they
 are computed with: the conversion back to float32 stands in the graph, and ONNX Runtime carries it
 out once, when it loads the model. The table of words is the exception: only the rows of a text's
-words are converted, each time, because the table is half of a small model.
+words are converted, each time, because the table is half of a small model; of its file only these rows
+are ever in memory.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import ModelFolder
-from sutra_embedding.onnx_file import CONTRIB, Graph
+from sutra_embedding.onnx_file import CONTRIB, Graph, Model
 from sutra_embedding.safetensors import SafeTensors
 
 type Floats = NDArray[np.float32]
@@ -24,7 +25,7 @@ type Store = Callable[[Graph, Floats], str]
 IDS, MASK, OUTPUT = "input_ids", "attention_mask", "embeddings"
 PRODUCER = "sutra-embedding"
 # Raised with every change of what a file holds, so that an older one is not taken for it.
-FORM = 1
+FORM = 2
 FLOAT32, INT32 = 1, 6
 # Numbers of a word's row that share one scale. With 32 the table's error is that of its 16-bit neighbours; for the
 # other matrices, whose errors add up over the layers, 8 bits in such blocks cost 0.0005 of the cosine for 10 MB.
@@ -34,9 +35,9 @@ LEVELS = 127
 SMALLEST_NORM = 1e-12
 
 
-def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, *, compact: bool) -> bytes:
-    """The model as an ONNX file. `compact` stores matrices in 16 bits and the table of words in 8; else
-    all stays float32.
+def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, *, compact: bool) -> Model:
+    """The model as ONNX. `compact` stores matrices in 16 bits and the table of words in 8, in a file apart; else all
+    stays float32 and in the model.
 
     Raises ModelError where it is larger than an ONNX file may be.
     """
@@ -79,11 +80,11 @@ class _Encoder:
         self._tensors = tensors
         self._prefix = prefix
         self._store = store
-        self._graph = Graph()
+        self._graph = Graph(apart=store is halved)
         self._ids = self._graph.input(IDS, "int64", ("texts", "tokens"))
         self._mask = self._graph.input(MASK, "int64", ("texts", "tokens"))
 
-    def model(self) -> bytes:
+    def model(self) -> Model:
         graph = self._graph
         short_mask = graph.node("Cast", self._mask, to=INT32)
         state = self._embed()

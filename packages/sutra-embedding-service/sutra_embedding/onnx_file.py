@@ -4,8 +4,10 @@ The `onnx` package would add 30 MB to an image for this. The tests hold what is 
 its checker. Field numbers are those of onnx.proto3.
 """
 
+import hashlib
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,14 +23,32 @@ ELEMENT_TYPES = {"float32": 1, "int8": 3, "int64": 7, "float16": 10}
 ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7
 # Protobuf holds a message of at most this size, so a model's weights have to be smaller.
 MAX_BYTES = 2**31 - 1
+# Smaller constants stay in the model; larger ones begin at a page of their own, as ONNX Runtime maps them.
+APART_BYTES = 4096
+ELSEWHERE = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A ModelProto, and the content of the file beside it that holds its large constants, where they are kept apart."""
+
+    proto: bytes
+    data: bytes
+    data_name: str
 
 
 class Graph:
-    """A graph that grows node by node. Names of values are given out here unless the caller gives one."""
+    """A graph that grows node by node. Names of values are given out here unless the caller gives one.
 
-    def __init__(self) -> None:
+    With `apart`, large constants go to a file of their own, which a runtime maps into memory: what is never looked at
+    takes none.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        self._apart = apart
         self._nodes: list[bytes] = []
-        self._initializers: list[bytes] = []
+        # What comes before an initializer's data, and the data.
+        self._initializers: list[tuple[bytes, bytes]] = []
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
         self._values = 0
@@ -49,7 +69,7 @@ class Graph:
         data = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
         dims = b"".join(_integer(1, size) for size in array.shape)
         kind = _integer(2, ELEMENT_TYPES[array.dtype.name])
-        self._initializers.append(dims + kind + _text(8, name) + _bytes(9, data))
+        self._initializers.append((dims + kind + _text(8, name), data))
         return name
 
     def node(self, operator: str, *inputs: str, name: str = "", domain: str = "", **attributes: Attribute) -> str:
@@ -63,11 +83,12 @@ class Graph:
         self._nodes.append(b"".join(content))
         return output
 
-    def model(self, producer: str, properties: Mapping[str, str]) -> bytes:
-        """The whole as a ModelProto. Raises ValueError where it is larger than protobuf allows."""
+    def model(self, producer: str, properties: Mapping[str, str]) -> Model:
+        """The whole. Raises ValueError where the ModelProto is larger than protobuf allows."""
+        data, data_name, tensors = self._tensors(producer)
         graph = [_bytes(1, node) for node in self._nodes]
         graph.append(_text(2, producer))
-        graph += [_bytes(5, tensor) for tensor in self._initializers]
+        graph += [_bytes(5, tensor) for tensor in tensors]
         graph += [_bytes(11, value) for value in self._inputs]
         graph += [_bytes(12, value) for value in self._outputs]
         size = sum(map(len, graph))
@@ -78,7 +99,26 @@ class Graph:
             _bytes(8, _text(1, domain) + _integer(2, version)) for domain, version in (("", OPSET), (CONTRIB, 1))
         ]
         content += [_bytes(14, _text(1, key) + _text(2, value)) for key, value in properties.items()]
-        return b"".join(content)
+        return Model(b"".join(content), data, data_name)
+
+    def _tensors(self, producer: str) -> tuple[bytes, str, list[bytes]]:
+        """The content and the name of the file beside the model, both empty where there is none, and TensorProtos."""
+        places: list[tuple[int, int] | None] = []
+        apart = bytearray()
+        for _, data in self._initializers:
+            if not self._apart or len(data) < APART_BYTES:
+                places.append(None)
+                continue
+            apart += bytes(-len(apart) % APART_BYTES)
+            places.append((len(apart), len(data)))
+            apart += data
+        # Named after what it holds: another model's file is never taken for this one's.
+        name = f"{producer}.{hashlib.sha256(apart).hexdigest()[:16]}.data" if apart else ""
+        tensors = [
+            head + (_bytes(9, data) if place is None else _elsewhere(name, *place))
+            for (head, data), place in zip(self._initializers, places, strict=True)
+        ]
+        return bytes(apart), name, tensors
 
     def _name(self) -> str:
         self._values += 1
@@ -89,6 +129,12 @@ def _value_info(name: str, kind: str, shape: Shape) -> bytes:
     dimensions = (_text(2, size) if isinstance(size, str) else _integer(1, size) for size in shape)
     tensor = _integer(1, ELEMENT_TYPES[kind]) + _bytes(2, b"".join(_bytes(1, size) for size in dimensions))
     return _text(1, name) + _bytes(2, _bytes(1, tensor))
+
+
+def _elsewhere(file: str, offset: int, length: int) -> bytes:
+    facts = {"location": file, "offset": str(offset), "length": str(length)}
+    entries = (_bytes(13, _text(1, key) + _text(2, value)) for key, value in facts.items())
+    return b"".join(entries) + _integer(14, ELSEWHERE)
 
 
 def _attribute(name: str, value: Attribute) -> bytes:

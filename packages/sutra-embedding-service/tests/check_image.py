@@ -1,4 +1,4 @@
-"""Run in a root like the image's, by the interpreter of the image: its model against the reference.
+"""Run in the image, by its interpreter: its model against the reference.
 
 No test framework is in there. It fails, and with it the build, where a package, a file or an operator is missing.
 """

@@ -161,6 +161,15 @@ def test_a_converted_file_that_is_cut_off(tmp_path: Path) -> None:
     assert "ONNX Runtime cannot load the model" in refusal(tmp_path / "c")
 
 
+def test_a_converted_files_data_that_is_cut_off_or_missing(tmp_path: Path) -> None:
+    convert.convert(tiny.write(tmp_path / "m"), tmp_path / "c")
+    (data,) = (tmp_path / "c").glob("sutra-embedding.*.data")
+    cut(data)
+    assert "ONNX Runtime cannot load the model" in refusal(tmp_path / "c")
+    data.unlink()
+    assert "ONNX Runtime cannot load the model" in refusal(tmp_path / "c")
+
+
 def test_a_converted_file_of_another_folder(tmp_path: Path) -> None:
     convert.convert(tiny.write(tmp_path / "m"), tmp_path / "c")
     convert.convert(tiny.write(tmp_path / "n", sentence_bert_config={"max_seq_length": 9}), tmp_path / "d")

@@ -62,21 +62,34 @@ def test_a_converted_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compact", [True, False])
-def test_the_file_is_onnx(tmp_path: Path, compact: bool) -> None:
+def test_the_file_is_onnx(tmp_path: Path, compact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sutra_embedding.onnx_file.APART_BYTES", 512)
     found = folder.look(tiny.write(tmp_path / "m"))
     model = graph.build(found, *folder.weights(found), compact=compact)
-    onnx.checker.check_model(model, full_check=False)
-    read = onnx.load_from_string(model)
+    assert bool(model.data) is bool(model.data_name) is compact
+    if compact:
+        (tmp_path / model.data_name).write_bytes(model.data)
+    (tmp_path / "model.onnx").write_bytes(model.proto)
+    onnx.checker.check_model(tmp_path / "model.onnx", full_check=False)
+    read = onnx.load(tmp_path / "model.onnx", load_external_data=False)
     assert [value.name for value in read.graph.input] == ["input_ids", "attention_mask"]
     assert {entry.key: entry.value for entry in read.metadata_props}["max_tokens"] == "12"
     stored = {tensor.data_type for tensor in read.graph.initializer}
     assert (onnx.TensorProto.FLOAT16 in stored) is compact
     assert (onnx.TensorProto.INT8 in stored) is compact
+    apart = [tensor for tensor in read.graph.initializer if tensor.external_data]
+    assert bool(apart) is compact
+    for tensor in apart:
+        facts = {entry.key: entry.value for entry in tensor.external_data}
+        assert (facts["location"], int(facts["offset"]) % 512) == (model.data_name, 0)
 
 
 def test_the_real_model_is_half_its_size(original_folder: Path, converted_folder: Path) -> None:
     before = (original_folder / "model.safetensors").stat().st_size
-    assert (converted_folder / "sutra-embedding.onnx").stat().st_size < before * 0.4
+    model = converted_folder / "sutra-embedding.onnx"
+    (data,) = converted_folder.glob("sutra-embedding.*.data")
+    assert model.stat().st_size + data.stat().st_size < before * 0.4
+    assert model.stat().st_size < before * 0.01
     assert (converted_folder / "README.md").read_text(encoding="utf-8").count("apache-2.0")
 
 

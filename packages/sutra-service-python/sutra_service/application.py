@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
 from sutra_service import errors
 from sutra_service.body import BodyLimit, JsonRoute
-from sutra_service.dependency import Dependency
 from sutra_service.readiness import OK, Readiness
 from sutra_service.settings import Settings
+
+if TYPE_CHECKING:
+    # With its client for HTTP, which those need alone that call somebody.
+    from sutra_service.dependency import Dependency
 
 DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": errors.ErrorReply} for status in (400, 413, 415, 422, 500)
@@ -30,7 +33,7 @@ def create_app(
     max_body_bytes: int,
     start: Callable[[], Awaitable[None]] = _nothing,
     stop: Callable[[], Awaitable[None]] = _nothing,
-    dependencies: Sequence[Dependency] = (),
+    dependencies: "Sequence[Dependency]" = (),
     health_fields: Mapping[str, Any] | None = None,
 ) -> FastAPI:
     """An application with `/health`, the one error shape and a limit on bodies.

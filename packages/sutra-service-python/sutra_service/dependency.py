@@ -10,6 +10,9 @@ from typing import Any
 
 import httpcore
 
+# What httpcore connects by. anyio imports it at its first use, which would be after `tls.postponed`.
+from anyio import connect_tcp  # noqa: F401
+
 from sutra_service.errors import ServiceError
 
 logger = getLogger(__name__)
