@@ -4,11 +4,13 @@
 pub mod blocks;
 pub mod containers;
 pub mod elf;
+pub mod fixture;
 pub mod images;
 pub mod registry;
 pub mod report;
 pub mod saved;
 pub mod stack;
+pub mod trust;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
