@@ -6,32 +6,17 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
-use support::blocks::{Shell, block, blocks, found};
+use support::blocks::{GUIDE, Shell, found};
 use support::containers::{said, the_manifest};
+use support::fixture::{self, Replaced, build, rows};
 use support::registry::Registry;
 use support::stack::Stack;
 use support::{Folder, Site};
-use xtask::domain::probe::{Body, Method, Request};
-use xtask::system::http::Client;
-
-/// A test for each block, and the list of their headings.
-macro_rules! cases {
-    ($($test:ident: $heading:literal => $case:ident;)*) => {
-        const CASES: &[&str] = &[$($heading),*];
-        $(
-            #[test]
-            #[ignore = "needs built images: cargo xtask ci"]
-            fn $test() {
-                $case(&block($heading));
-            }
-        )*
-    };
-}
 
 cases! {
+    GUIDE;
     the_build_script_builds_every_image:
         "Implementation Files › Build Script" => build_script;
     the_checklist_builds_and_compares:
@@ -52,7 +37,7 @@ cases! {
 
 #[test]
 fn every_block_has_a_case_and_every_case_a_block() {
-    let headings: Vec<String> = blocks().into_iter().map(|block| block.heading).collect();
+    let headings: Vec<String> = GUIDE.blocks().into_iter().map(|block| block.heading).collect();
     assert_eq!(headings, CASES);
 }
 
@@ -76,78 +61,9 @@ fn a_word_that_is_no_command_gets_the_usage() {
     }
 }
 
-/// A service that can run confined: Debian's perl answers on its port. `made` differs at each build without cache.
-/// The cache is this fixture's own: with several records of a step, nobody could say which one a build finds.
-const DOCKERFILE: &str = r#"FROM debian:trixie-slim
-RUN echo PREFIX-NAME && cat /proc/sys/kernel/random/uuid > /made
-COPY NAME/serve /serve
-USER 65532
-HEALTHCHECK --interval=1s CMD ["perl", "-MIO::Socket::INET", "-e", "exit !IO::Socket::INET->new('127.0.0.1:PORT')"]
-CMD ["perl", "/serve", "PORT"]
-"#;
-
-const SERVE: &str = r#"use IO::Socket::INET;
-$SIG{TERM} = sub { exit };
-my $door = IO::Socket::INET->new(LocalPort => shift, Listen => 16, ReuseAddr => 1) or die $!;
-while (my $guest = $door->accept) {
-    while (<$guest>) { last if /^\r?$/ }
-    print $guest "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nConnection: close\r\n\r\n";
-    print $guest '{"status":"ok"}';
-}
-"#;
-
-const MANIFEST: &str = r#"schema = 1
-project = "fixture"
-version = "0.1.0"
-source-date-epoch = 1767225600
-[upstream.debian]
-reference = "debian:trixie-slim"
-stand-in = { bootstrap = "trixie" }
-"#;
-
-const SERVICE: &str = r#"
-[service.NAME]
-image = "PREFIX-NAME"
-compose = "NAME"
-port = PORT
-original = "NAME/Dockerfile"
-optimized = "NAME/Dockerfile.optimized"
-[service.NAME.sizes]
-simple = { original = "150MB", target = "120MB", goal = "110MB" }
-[[service.NAME.probe]]
-name = "health"
-request = { get = "/" }
-expect = [{ at = "/status", is = "ok" }]
-"#;
-
-const COMPOSE: &str = r#"  NAME:
-    image: PREFIX-NAME:latest-optimized
-    read_only: true
-    cap_drop: [ALL]
-    security_opt: ["no-new-privileges:true"]
-    ports: ["127.0.0.1::PORT"]
-"#;
-
 /// A repository with images of its own, one of whose services bears the name that the guide's commands say.
 fn site(test: &str) -> Site {
-    let site = Site::new(&format!("guide-{test}"));
-    let (mut manifest, mut compose) = (MANIFEST.to_owned(), "services:\n".to_owned());
-    for (name, port) in [("embedding", "1001"), ("other", "1002")] {
-        let filled =
-            |text: &str| text.replace("NAME", name).replace("PORT", port).replace("PREFIX", &site.prefix);
-        manifest += &filled(SERVICE);
-        compose += &filled(COMPOSE);
-        let optimized = filled(DOCKERFILE);
-        let original = optimized.replace("COPY", "RUN head -c 30000000 /dev/zero > /fat\nCOPY");
-        for (file, text) in [("Dockerfile", original), ("Dockerfile.optimized", optimized)] {
-            site.folder.write(&format!("{name}/{file}"), &text);
-            site.folder.write(&format!("{name}/{file}.dockerignore"), &format!("*\n!{name}/serve\n"));
-        }
-        site.folder.write(&format!("{name}/serve"), SERVE);
-    }
-    site.folder.write("xtask/images.toml", &manifest);
-    site.folder.write("docker-compose.yml", &compose);
-    site
+    fixture::site(&format!("guide-{test}"), &["embedding", "other"])
 }
 
 const OPTIMIZED: [&str; 4] = [
@@ -159,16 +75,6 @@ const OPTIMIZED: [&str; 4] = [
 
 const ORIGINALS: [&str; 4] =
     ["P-embedding:latest", "P-embedding:latest-simple", "P-other:latest", "P-other:latest-simple"];
-
-fn build(site: &Site, args: &[&str]) {
-    let output = site.run(&[&["build-images"], args].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
-}
-
-/// The lines of comparisons that speak of a service.
-fn rows<'t>(text: &'t str, service: &str) -> Vec<&'t str> {
-    text.lines().filter(|line| line.split_whitespace().next() == Some(service)).collect()
-}
 
 fn build_script(block: &str) {
     let site = site("script");
@@ -221,31 +127,12 @@ fn registry_push(block: &str) {
     assert_eq!(id(borrowed.tag), id("sutra-embedding-service:latest-optimized"), "{text}");
 
     let names = ["embedding", "other"].map(|name| format!("{}-{name}", site.prefix));
-    assert_eq!(told_by(&registry, "/v2/_catalog")["repositories"], Value::from(names.to_vec()), "{text}");
+    assert_eq!(registry.says("/v2/_catalog")["repositories"], Value::from(names.to_vec()), "{text}");
     for name in names {
         let mut tags: Vec<String> =
-            serde_json::from_value(told_by(&registry, &format!("/v2/{name}/tags/list"))["tags"].take())
-                .unwrap();
+            serde_json::from_value(registry.says(&format!("/v2/{name}/tags/list"))["tags"].take()).unwrap();
         tags.sort();
         assert_eq!(tags, ["latest-optimized", "latest-simple-optimized"], "{text}");
-    }
-}
-
-/// What the registry itself says.
-fn told_by(registry: &Registry, path: &str) -> Value {
-    let request =
-        Request { method: Method::Get, path: path.to_owned(), headers: BTreeMap::new(), body: Body::Empty };
-    let answer = Client::new().send(&registry.address(), &request, Duration::from_secs(30)).unwrap();
-    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-    serde_json::from_str(&answer.body).unwrap()
-}
-
-/// An image that another takes the tags of: without one it would stay behind.
-struct Replaced(String);
-
-impl Drop for Replaced {
-    fn drop(&mut self) {
-        Command::new("docker").args(["image", "rm", &self.0]).output().ok();
     }
 }
 
@@ -254,7 +141,7 @@ fn quick_reference(block: &str) {
     build(&site, &["--variant", "both"]);
     let before: BTreeMap<String, String> = site.tags().into_iter().collect();
     let built = |name: &str| before[&format!("{}-{name}:latest-simple-optimized", site.prefix)].clone();
-    let _replaced = Replaced(built("embedding"));
+    let _replaced = Replaced::soon(&site, "embedding");
     let text = Shell::new(&site.folder, Vec::new()).run(block);
 
     // The images that `test` has asked: one was built anew without the cache, the other did not change.

@@ -3,110 +3,11 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
+use support::trust::{Saved, Server, authority};
 use support::{Folder, repository, told};
-
-fn openssl(folder: &Folder, args: &[&str]) {
-    let output = Command::new("openssl").args(args).current_dir(&folder.0).output().unwrap();
-    assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A CA of the test's own: `NAME.crt` and `NAME.key`.
-fn authority(folder: &Folder, name: &str, subject: &str) {
-    let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
-    let files = ["-keyout", key.as_str(), "-out", certificate.as_str()];
-    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", subject];
-    openssl(folder, &[request.as_slice(), files.as_slice()].concat());
-}
-
-/// A web server whose certificate only the test's CA vouches for.
-struct Server {
-    process: Child,
-    folder: Folder,
-    url: String,
-}
-
-impl Server {
-    fn start() -> Server {
-        let folder = Folder::new();
-        let format = "{{(index .IPAM.Config 0).Gateway}}";
-        let bridge = Command::new("docker")
-            .args(["network", "inspect", "bridge", "--format", format])
-            .output()
-            .unwrap();
-        let address = String::from_utf8(bridge.stdout).unwrap().trim().to_owned();
-        let port = TcpListener::bind((address.as_str(), 0)).unwrap().local_addr().unwrap().port();
-        authority(&folder, "ca", "/CN=the test's own CA");
-        openssl(
-            &folder,
-            &[
-                "req",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-keyout",
-                "server.key",
-                "-out",
-                "server.csr",
-                "-subj",
-                "/CN=server",
-            ],
-        );
-        folder.write("extensions", &format!("subjectAltName=IP:{address}\n"));
-        openssl(
-            &folder,
-            &[
-                "x509",
-                "-req",
-                "-in",
-                "server.csr",
-                "-CA",
-                "ca.crt",
-                "-CAkey",
-                "ca.key",
-                "-CAcreateserial",
-                "-out",
-                "server.crt",
-                "-days",
-                "30",
-                "-extfile",
-                "extensions",
-            ],
-        );
-        let body = "it came through the private CA\n";
-        let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-        folder.write("hello", &(head + body));
-        let process = Command::new("openssl")
-            .args([
-                "s_server",
-                "-accept",
-                &format!("{address}:{port}"),
-                "-cert",
-                "server.crt",
-                "-key",
-                "server.key",
-                "-HTTP",
-                "-quiet",
-            ])
-            .current_dir(&folder.0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Server { process, folder, url: format!("https://{address}:{port}/hello") }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
 
 fn build(repository: &Folder, bundle: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_xtask"))
@@ -163,12 +64,11 @@ fn a_private_ca_reaches_the_build_and_no_layer_holds_it() {
     assert_eq!(built.status.code(), Some(0), "{}", told(&built, &repository));
 
     let image = format!("{prefix}-alpha:latest-simple-optimized");
-    let saved = Command::new("docker").args(["save", &image]).output().unwrap().stdout;
-    let holds = |text: &[u8]| saved.windows(text.len()).any(|window| window == text);
-    assert!(holds(b"it came through the private CA"), "the image lacks what was downloaded");
+    let saved = Saved::of(&image);
+    assert!(saved.holds(Server::BODY), "the image lacks what was downloaded");
     let certificate = server.folder.read("ca.crt");
     let body = certificate.lines().nth(3).unwrap();
-    assert!(!holds(body.as_bytes()), "a layer holds the private CA");
+    assert!(!saved.holds(body), "a layer holds the private CA");
     assert!(
         !files(&image).iter().any(|path| path.ends_with("ca-certificates.crt")),
         "a stub of the bundle is left"
@@ -190,13 +90,9 @@ fn a_proxy_reaches_the_build_and_its_password_stays_out_of_the_image() {
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     let image = format!("{}-alpha:latest-simple-optimized", site.prefix);
-    let saved = Command::new("docker").args(["save", &image]).output().unwrap().stdout;
-    assert!(saved.len() > 1_000_000, "the image was not saved");
-    let password = b"a-password";
-    assert!(
-        !saved.windows(password.len()).any(|window| window == password),
-        "the image holds the proxy's password"
-    );
+    let saved = Saved::of(&image);
+    assert!(saved.holds("debian"), "the image was not saved");
+    assert!(!saved.holds("a-password"), "the image holds the proxy's password");
     assert!(
         !text.contains("a-password") && !site.folder.read("target/xtask/bake.json").contains("a-password"),
         "it was written"

@@ -4,12 +4,14 @@
 pub mod blocks;
 pub mod containers;
 pub mod elf;
+pub mod fixture;
 pub mod images;
 pub mod registry;
 pub mod report;
 pub mod saved;
 pub mod second_engine;
 pub mod stack;
+pub mod trust;
 pub mod workflows;
 
 use std::fs;

@@ -1,9 +1,15 @@
 //! A real registry, Debian's `docker-registry`, in a container of the test's own; and a proxy before it that can fail.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write, copy};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use xtask::domain::probe::{Body, Method, Request};
+use xtask::system::http::Client;
 
 use super::{Site, docker};
 
@@ -56,6 +62,16 @@ impl Registry {
     /// Where it listens; another port after each start.
     pub fn address(&self) -> String {
         docker(&["port", &self.id, "5000/tcp"]).lines().next().unwrap().to_owned()
+    }
+
+    /// What it answers on its own interface (OCI Distribution Specification, "API"), to a client that knows image manifests.
+    pub fn says(&self, path: &str) -> Value {
+        let manifests = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
+        let headers = BTreeMap::from([("Accept".to_owned(), manifests.to_owned())]);
+        let request = Request { method: Method::Get, path: path.to_owned(), headers, body: Body::Empty };
+        let answer = Client::new().send(&self.address(), &request, Duration::from_secs(30)).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
     }
 
     /// Docker's own forwarding accepts connections before the registry does.
@@ -147,7 +163,7 @@ impl Proxy {
 }
 
 /// Reads up to the empty line, and not a byte of the body.
-fn head(mut client: &TcpStream) -> Option<String> {
+pub(super) fn head(mut client: &TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
@@ -163,7 +179,7 @@ fn head(mut client: &TcpStream) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn refuse(mut client: &TcpStream, status: &str) {
+pub(super) fn refuse(mut client: &TcpStream, status: &str) {
     write!(client, "HTTP/1.1 {status}\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         .ok();
 }
@@ -176,9 +192,14 @@ fn forward(client: &TcpStream, head: &str, address: &str) {
     if write!(&server, "{}\r\nConnection: close\r\n\r\n", asked.join("\r\n")).is_err() {
         return;
     }
+    relay(client, &server);
+}
+
+/// Hands on what each of two says, until the server has said all.
+pub(super) fn relay(client: &TcpStream, server: &TcpStream) {
     std::thread::scope(|scope| {
-        scope.spawn(|| copy(&mut { client }, &mut { &server }).ok());
-        copy(&mut { &server }, &mut { client }).ok();
+        scope.spawn(|| copy(&mut { client }, &mut { server }).ok());
+        copy(&mut { server }, &mut { client }).ok();
         // The client may keep its side open; nothing more is expected from it.
         client.shutdown(Shutdown::Both).ok();
         server.shutdown(Shutdown::Both).ok();
