@@ -74,11 +74,13 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
-fn known(bytes: Option<Bytes>) -> String {
+/// A size, where there is one.
+pub(super) fn known(bytes: Option<Bytes>) -> String {
     bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string())
 }
 
-fn original(original: &Original) -> String {
+/// An original's size, with a sign for where it comes from.
+pub(super) fn original(original: &Original) -> String {
     match original {
         Original::Built { measured, stand_in: false } => measured.bytes.to_string(),
         Original::Built { measured, stand_in: true } => format!("{}†", measured.bytes),

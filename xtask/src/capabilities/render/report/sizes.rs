@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::complaint;
+use crate::capabilities::render::comparison::{known, original};
 use crate::domain::baseline::{Drift, Weights};
 use crate::domain::bytes::Bytes;
 use crate::domain::check;
@@ -56,7 +57,7 @@ fn line(row: &Row, part: &Part) -> Markup {
         tr {
             th scope="row" { (row.service) }
             td .number { (original(&row.original)) }
-            td .number { (optimized.map_or("not built".to_owned(), |bytes| bytes.to_string())) }
+            td .number { (optimized.map_or("missing".to_owned(), |bytes| bytes.to_string())) }
             td .wide { (bar(row)) }
             td .number { (known(row.target)) }
             td .number { (known(row.goal)) }
@@ -104,19 +105,6 @@ fn change(before: Weights, after: Weights) -> String {
         (more, Bytes(0)) => format!("+{more}"),
         (_, less) => format!("−{less}"),
     }
-}
-
-fn original(original: &Original) -> String {
-    match original {
-        Original::Built { measured, stand_in: false } => measured.bytes.to_string(),
-        Original::Built { measured, stand_in: true } => format!("{}†", measured.bytes),
-        Original::Guide { bytes } => format!("({bytes})"),
-        Original::Missing => "not built".to_owned(),
-    }
-}
-
-fn known(bytes: Option<Bytes>) -> String {
-    bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string())
 }
 
 /// What signs in the table mean.
