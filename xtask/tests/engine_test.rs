@@ -201,7 +201,7 @@ fn a_stack_test_begins_with_an_empty_folder_and_goes_with_its_stack() {
     let manifest = stack.folder.read("xtask/images.toml");
     let (head, tables) = manifest.split_once("\n[").unwrap();
     let is_wanted = |table: &&str| {
-        let others = ["service.", "[service.", "[scenario.", "stack-test."];
+        let others = ["service.", "[service.", "[scenario.", "stack-test.", "[opportunities."];
         table.contains("service.storage") || !others.iter().any(|other| table.starts_with(other))
     };
     let tables: Vec<&str> = tables.split("\n[").filter(is_wanted).collect();

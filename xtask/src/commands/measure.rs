@@ -32,9 +32,9 @@ pub struct Args {
     /// Only these
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     only: Vec<PartChoice>,
-    /// All services together, too; with no service named only
-    #[arg(long)]
-    stack: bool,
+    /// All services together, too, or `--stack=only` for no pull and no start of single ones; with no service named only
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "too")]
+    stack: Option<StackChoice>,
     /// Repeat pulls through a line of this rate; `none` for no such pulls
     #[arg(long, default_value = "100Mbit", value_name = "RATE")]
     throttle: String,
@@ -54,12 +54,22 @@ pub struct Args {
 
 const EXAMPLES: &str = "Examples:
   cargo xtask measure --stack                          everything, of all services
+  cargo xtask measure --stack=only --only pull         what a host pulls for the stack, and nothing else
   cargo xtask measure storage --runs 10 --only start   one figure of one service, ten times each
   cargo xtask measure api --only pull --throttle 20Mbit --with-engine
                                                        pulls need Debian's docker-registry, which is unpacked and not
                                                        installed, and root's rights for a second engine
 
 Figures are kept in target/xtask/measure.json, sample by sample; what a run does not measure stays from earlier ones.";
+
+/// What is measured beside all services together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StackChoice {
+    /// Single services as well
+    Too,
+    /// Nothing
+    Only,
+}
 
 /// What can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,7 +103,7 @@ impl PartChoice {
 /// # Errors
 /// Wrong words, a machine that lacks something, or a step that failed; what was measured before it is kept.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    if args.stack && !args.services.is_empty() {
+    if args.stack.is_some() && !args.services.is_empty() {
         bail!(Usage("--stack measures all services together: name none".to_owned()));
     }
     let throttle = match args.throttle.as_str() {
@@ -109,7 +119,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         tag: typed::tag(args.tag.as_deref())?,
         runs: args.runs,
         parts: if parts.is_empty() { Part::ALL.to_vec() } else { parts },
-        whole: args.stack,
+        whole: args.stack.is_some(),
+        singles: args.stack != Some(StackChoice::Only),
         throttle,
         settle: Duration::from_secs(args.settle),
         deadline: Duration::from_secs(args.timeout),

@@ -49,12 +49,21 @@ pub struct Wanted<'m> {
     pub parts: Vec<Part>,
     /// Whether figures of all services together are wanted.
     pub whole: bool,
+    /// Whether pulls and starts of single services are wanted; a stack tells of each of them all the same.
+    pub singles: bool,
     /// The line of throttled pulls; `None` for none.
     pub throttle: Option<Rate>,
     /// Between the first healthy answer and idle memory.
     pub settle: Duration,
     /// Until a container or a stack must be healthy.
     pub deadline: Duration,
+}
+
+impl<'m> Wanted<'m> {
+    /// The services that are measured by themselves.
+    fn singles(&self) -> impl Iterator<Item = &&'m Service> {
+        self.services.iter().filter(|_| self.singles)
+    }
 }
 
 /// What will be measured, and what not.
@@ -78,7 +87,7 @@ pub fn plan<'m>(manifest: &'m Manifest, wanted: &Wanted<'m>, context: &Context) 
     for service in wanted.services.iter().filter(|service| !images.has(service, Variant::Original)) {
         left_out.push(original_left_out(service, wanted));
     }
-    let services = wanted.services.iter().map(|service| (*service, images.built(service))).collect();
+    let services = wanted.singles().map(|service| (*service, images.built(service))).collect();
     let wants = |parts: &[Part]| wanted.parts.iter().any(|part| parts.contains(part));
     let needs_stack =
         wants(&[Part::Memory, Part::Request]) || (wanted.whole && wants(&[Part::Start, Part::Cpu]));
@@ -151,7 +160,7 @@ fn pulls<'m>(
         .into_iter()
         .filter(|variant| wanted.services.iter().all(|service| images.has(service, *variant)))
         .collect();
-    let ones = wanted.services.iter().map(|service| (Subject::One(service), images.built(service)));
+    let ones = wanted.singles().map(|service| (Subject::One(service), images.built(service)));
     let whole = wanted.whole.then_some((Subject::Whole, all));
     for (subject, variants) in ones.chain(whole) {
         let of: Vec<&Service> = match subject {
