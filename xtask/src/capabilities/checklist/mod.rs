@@ -21,6 +21,7 @@ use anyhow::Result;
 use super::build::produce::BuildFailed;
 use super::context::Context;
 use super::environment::Unfit;
+use crate::docker::save::NoRoom;
 use crate::domain::checklist::{Answer, Cadence, Fault, Item, Outcome, Report, SCHEMA};
 use crate::domain::edition::Edition;
 use crate::domain::image_ref::Tag;
@@ -173,6 +174,7 @@ impl From<anyhow::Error> for NoAnswer {
         let is_environment = error.chain().any(|cause| {
             cause.is::<Unfit>()
                 || cause.is::<Held>()
+                || cause.is::<NoRoom>()
                 || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
                 || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found)
         });
