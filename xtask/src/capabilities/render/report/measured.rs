@@ -85,7 +85,7 @@ fn figure(series: &Series, entry: &Entry) -> Markup {
         (amount(median, entry.unit))
         @if let (Some(min), Some(max)) = (series.min(), series.max()) {
             @if series.count() > 1 {
-                span .small { (amount(min, entry.unit)) " to " (amount(max, entry.unit)) }
+                span .small { (amount(min, entry.unit)) " to " (amount(max, entry.unit)) ", of " (series.count()) }
             }
         }
     }
@@ -120,8 +120,7 @@ pub(super) fn circumstances(entry: &Entry) -> String {
     let rate = entry.of.throttle.and_then(Rate::of_bits);
     let throttle = rate.map(|rate| format!(" Throttled pulls: {rate}.")).unwrap_or_default();
     format!(
-        "{} runs of each; {} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}{throttle}",
-        entry.of.runs,
+        "{} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}{throttle}",
         machine.cores,
         machine.engine,
         machine.store,
