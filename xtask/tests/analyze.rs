@@ -9,9 +9,9 @@ use support::saved::{LayerTar, Layout, Saved};
 use support::{FakeDocker, repository};
 use xtask::domain::contents::Contents;
 use xtask::domain::contents::difference::Difference;
-use xtask::domain::contents::opportunity::OpportunityKind;
 use xtask::domain::contents::owner::OwnerKind;
 use xtask::domain::contents::waste::Hidden;
+use xtask::domain::opportunity_kind::OpportunityKind;
 
 const LAYOUTS: [Layout; 3] = [Layout::Classic, Layout::Oci, Layout::OciGzip];
 

@@ -12,7 +12,8 @@ use support::containers::{root, said};
 use support::stack::Stack;
 use support::{Folder, Site, docker, signal, told};
 use xtask::domain::edition::Edition;
-use xtask::domain::measurement::{Quantity, Record};
+use xtask::domain::measurement::Record;
+use xtask::domain::quantity::Quantity;
 
 /// Debian's registry, unpacked once for all tests and runs of this checkout.
 fn lend_registry(folder: &Folder) {

@@ -5,7 +5,7 @@ use crate::domain::edition::Edition;
 use crate::domain::variant::Variant;
 
 /// The edition of which both variants are built, tested and weighed.
-pub const EDITION: Edition = Edition::Simple;
+pub const EDITION: Edition = Edition::COMPARED;
 
 /// The editions of which optimized images are built and started.
 const OTHERS: [Edition; 2] = [Edition::Community, Edition::Enterprise];

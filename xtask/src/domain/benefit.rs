@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::measurement::Quantity;
+use crate::domain::quantity::Quantity;
 
 /// A promise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

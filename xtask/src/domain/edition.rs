@@ -23,6 +23,9 @@ impl Edition {
     /// All editions, smallest first.
     pub const ALL: [Edition; 3] = [Edition::Simple, Edition::Community, Edition::Enterprise];
 
+    /// The edition whose originals are built, compared and tested.
+    pub const COMPARED: Edition = Edition::Simple;
+
     /// The name in tags, build arguments and the manifest.
     pub fn name(self) -> &'static str {
         match self {

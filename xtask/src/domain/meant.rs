@@ -2,8 +2,8 @@
 
 use super::baseline::{Drift, Step};
 use super::bytes::Bytes;
-use super::contents::opportunity::{Opportunity, OpportunityKind};
 use super::edition::Edition;
+use super::opportunity_kind::OpportunityKind;
 
 /// What is declared of opportunities.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +59,21 @@ impl Known {
 
 impl Meant {
     /// Judges an opportunity of one image.
-    pub fn judge(&self, service: &str, edition: Edition, found: &Opportunity, step: &Step) -> Standing<'_> {
-        if found.bytes < self.least {
+    pub fn judge(
+        &self,
+        service: &str,
+        edition: Edition,
+        kind: OpportunityKind,
+        bytes: Bytes,
+        step: &Step,
+    ) -> Standing<'_> {
+        if bytes < self.least {
             return Standing::Small;
         }
-        let known = self.known.iter().find(|known| known.kind == found.kind && known.is_of(service, edition));
+        let known = self.known.iter().find(|known| known.kind == kind && known.is_of(service, edition));
         match known {
             None => Standing::New,
-            Some(known) if step.judge(found.bytes, known.bytes) == Drift::Grown => Standing::Grown(known),
+            Some(known) if step.judge(bytes, known.bytes) == Drift::Grown => Standing::Grown(known),
             Some(known) => Standing::Known(known),
         }
     }
@@ -87,9 +94,8 @@ mod tests {
         };
         let meant = Meant { least: Bytes(500_000), known: vec![known.clone()] };
         let judge = |service, edition, kind, bytes| {
-            let found = Opportunity { bytes: Bytes(bytes), ..Opportunity::empty(kind) };
             let step = Step { percent: 1.0, bytes: Bytes(1_000_000) };
-            match meant.judge(service, edition, &found, &step) {
+            match meant.judge(service, edition, kind, Bytes(bytes), &step) {
                 Standing::Small => "small",
                 Standing::Known(_) => "known",
                 Standing::Grown(_) => "grown",

@@ -6,12 +6,14 @@ use xtask::domain::bytes::Bytes;
 use xtask::domain::check::{self, Finding, Kind, Place, Subject};
 use xtask::domain::comparison::{self, Comparison, Measured, Original, Total, Verdict};
 use xtask::domain::contents::Surface;
-use xtask::domain::contents::opportunity::{Opportunity, OpportunityKind};
+use xtask::domain::contents::opportunity::Opportunity;
 use xtask::domain::contents::owner::OwnerKind;
 use xtask::domain::edition::Edition;
-use xtask::domain::measurement::{LeftOut, Machine, MadeFrom, Quantity, Record, WHOLE};
+use xtask::domain::measurement::{LeftOut, Machine, MadeFrom, Record, WHOLE};
+use xtask::domain::opportunity_kind::OpportunityKind;
 use xtask::domain::probe_report::{self, Outcome, Parity, Stack};
 use xtask::domain::provenance::Commit;
+use xtask::domain::quantity::Quantity;
 use xtask::domain::report::{
     Acceptance, Accepted, Image, Inside, OwnerBytes, Part, Report, Row, SCHEMA, Section,
 };

@@ -25,7 +25,13 @@ pub(super) fn opportunities(asked: &Asked<'_>) -> Result<Answer> {
     let mut known_images = 0;
     for (one, contents) in images.iter().zip(&contents) {
         for opportunity in &contents.opportunities {
-            let grown = match meant.judge(&one.service.name, one.edition, opportunity, step) {
+            let grown = match meant.judge(
+                &one.service.name,
+                one.edition,
+                opportunity.kind,
+                opportunity.bytes,
+                step,
+            ) {
                 Standing::Small => continue,
                 Standing::Known(declared) => {
                     known_images += 1;

@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::asked::Asked;
-use crate::capabilities::pipeline::EDITION;
 use crate::capabilities::records::Kind;
 use crate::capabilities::trial::whole::{self, Originals, Wanted};
 use crate::domain::checklist::{Answer, Basis, Fault};
+use crate::domain::edition::Edition;
 use crate::domain::probe_report::{Parity, Report, Stack, TestReport, Verdict};
 use crate::domain::variant::Variant;
+
+/// The edition whose stack is raised.
+const EDITION: Edition = Edition::COMPARED;
 
 /// Until the stack must be healthy.
 const DEADLINE: Duration = Duration::from_secs(300);

@@ -1,13 +1,12 @@
-//! What was learned, one file a layer and one an image. Neither ever changes, since its name is the digest of all of it; so
-//! nothing here ever grows old but by a change of this program, and all of it can be deleted. A file that is damaged counts
-//! as absent.
+//! Analysis results on disk: one file per layer, one per image, named by digest. A digest never changes its content, so an
+//! entry is valid until [`FORMAT`] changes. Damaged files count as missing, and the whole folder can be deleted.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::facts::LayerFacts;
 use super::scan::{Found, Scanner};
@@ -15,43 +14,9 @@ use crate::domain::contents::Contents;
 use crate::system::files;
 use crate::system::paths::Repository;
 
-/// The sources by which layers are read: whoever changes them makes what was learned by them worthless.
-const READING: [&str; 8] = [
-    include_str!("cache.rs"),
-    include_str!("dynamic.rs"),
-    include_str!("elf.rs"),
-    include_str!("facts.rs"),
-    include_str!("notes.rs"),
-    include_str!("reading.rs"),
-    include_str!("../../docker/layer_tar.rs"),
-    include_str!("../../domain/contents/owner.rs"),
-];
-
-/// The same of looking for secrets.
-const SCANNING: [&str; 4] = [
-    include_str!("cache.rs"),
-    include_str!("reading.rs"),
-    include_str!("scan.rs"),
-    include_str!("../../docker/layer_tar.rs"),
-];
-
-/// The same of packing.
-const PACKING: [&str; 3] = [include_str!("cache.rs"), include_str!("packing.rs"), include_str!("reading.rs")];
-
-/// The same of what is concluded from layers.
-const CONCLUDING: [&str; 11] = [
-    include_str!("mod.rs"),
-    include_str!("opportunities.rs"),
-    include_str!("owners/claims.rs"),
-    include_str!("owners/dpkg.rs"),
-    include_str!("owners/likeness.rs"),
-    include_str!("owners/mod.rs"),
-    include_str!("owners/python.rs"),
-    include_str!("tree.rs"),
-    include_str!("../../domain/contents/mod.rs"),
-    include_str!("../../domain/contents/opportunity.rs"),
-    include_str!("../../domain/contents/waste.rs"),
-];
+/// Version of everything kept here. Raise it whenever reading, owners, opportunities or the secret scan give another
+/// answer for the same image, and whenever a stored type changes.
+const FORMAT: u32 = 1;
 
 /// The cache of a checkout.
 #[derive(Debug)]
@@ -70,7 +35,7 @@ impl Cache {
     /// # Errors
     /// When the digest is none.
     pub fn layer(&self, diff_id: &str) -> Result<Option<LayerFacts>> {
-        Ok(self.load(self.path("layers", diff_id)?, &READING))
+        Ok(self.load(self.path("layers", diff_id)?, ""))
     }
 
     /// Keeps what was learned of a layer.
@@ -78,7 +43,7 @@ impl Cache {
     /// # Errors
     /// When the digest is none or the file cannot be written.
     pub fn keep_layer(&self, diff_id: &str, facts: &LayerFacts) -> Result<()> {
-        files::write_atomically(&self.path("layers", diff_id)?, &seal(facts, &READING)?)
+        files::write_atomically(&self.path("layers", diff_id)?, &seal(facts, "")?)
     }
 
     /// Secrets in a layer, as this scanner looks for them.
@@ -86,8 +51,7 @@ impl Cache {
     /// # Errors
     /// When the digest is none.
     pub fn found(&self, diff_id: &str, scanner: &Scanner) -> Result<Option<Vec<Found>>> {
-        let sources = [SCANNING.as_slice(), &[scanner.fingerprint()]].concat();
-        Ok(self.load(self.path("secrets", diff_id)?, &sources))
+        Ok(self.load(self.path("secrets", diff_id)?, scanner.fingerprint()))
     }
 
     /// Keeps where secrets are in a layer; what they are is not in it.
@@ -95,8 +59,7 @@ impl Cache {
     /// # Errors
     /// When the digest is none or the file cannot be written.
     pub fn keep_found(&self, diff_id: &str, scanner: &Scanner, found: &[Found]) -> Result<()> {
-        let sources = [SCANNING.as_slice(), &[scanner.fingerprint()]].concat();
-        files::write_atomically(&self.path("secrets", diff_id)?, &seal(&found, &sources)?)
+        files::write_atomically(&self.path("secrets", diff_id)?, &seal(&found, scanner.fingerprint())?)
     }
 
     /// The packed bytes of a layer.
@@ -104,7 +67,7 @@ impl Cache {
     /// # Errors
     /// When the digest is none.
     pub fn packed(&self, diff_id: &str) -> Result<Option<u64>> {
-        Ok(self.load(self.path("packed", diff_id)?, &PACKING))
+        Ok(self.load(self.path("packed", diff_id)?, ""))
     }
 
     /// Keeps them.
@@ -112,7 +75,7 @@ impl Cache {
     /// # Errors
     /// When the digest is none or the file cannot be written.
     pub fn keep_packed(&self, diff_id: &str, bytes: u64) -> Result<()> {
-        files::write_atomically(&self.path("packed", diff_id)?, &seal(&bytes, &PACKING)?)
+        files::write_atomically(&self.path("packed", diff_id)?, &seal(&bytes, "")?)
     }
 
     /// What is known of an image.
@@ -120,7 +83,7 @@ impl Cache {
     /// # Errors
     /// When the ID is none.
     pub fn image(&self, id: &str) -> Result<Option<Contents>> {
-        Ok(self.load(self.path("images", id)?, &[READING.as_slice(), &CONCLUDING].concat()))
+        Ok(self.load(self.path("images", id)?, ""))
     }
 
     /// Keeps what was concluded of an image.
@@ -128,13 +91,12 @@ impl Cache {
     /// # Errors
     /// When the ID is none or the file cannot be written.
     pub fn keep_image(&self, id: &str, contents: &Contents) -> Result<()> {
-        let sealed = seal(contents, &[READING.as_slice(), &CONCLUDING].concat())?;
-        files::write_atomically(&self.path("images", id)?, &sealed)
+        files::write_atomically(&self.path("images", id)?, &seal(contents, "")?)
     }
 
-    fn load<T: DeserializeOwned>(&self, path: PathBuf, sources: &[&str]) -> Option<T> {
+    fn load<T: DeserializeOwned>(&self, path: PathBuf, variant: &str) -> Option<T> {
         // A cache that cannot be read is an empty one.
-        unseal(&files::read_bytes_if_there(&path).ok()??, sources)
+        unseal(&files::read_bytes_if_there(&path).ok()??, variant)
     }
 
     /// A digest comes from an archive that anyone may have made, so it is looked at before it names a file.
@@ -148,26 +110,24 @@ impl Cache {
     }
 }
 
-/// What the sources of the program come to.
-fn form(sources: &[&str]) -> [u8; 16] {
-    let mut hash = Xxh3::new();
-    sources.iter().for_each(|source| hash.update(source.as_bytes()));
-    hash.digest128().to_le_bytes()
+/// The key that an entry must carry: the format, and what else its content depends on (the scanner's rules).
+fn key(variant: &str) -> [u8; 16] {
+    xxh3_128(format!("{FORMAT} {variant}").as_bytes()).to_le_bytes()
 }
 
-fn seal<T: Serialize>(value: &T, sources: &[&str]) -> Result<Vec<u8>> {
+fn seal<T: Serialize>(value: &T, variant: &str) -> Result<Vec<u8>> {
     // Written behind the place of its own sum: a copy would be as large as the layer's facts themselves.
-    let head = [form(sources), [0; 16]].concat();
+    let head = [key(variant), [0; 16]].concat();
     let mut sealed = postcard::to_extend(value, head).context("what was learned of an image")?;
     let (head, body) = sealed.split_at_mut(32);
     head[16..].copy_from_slice(&xxh3_128(body).to_le_bytes());
     Ok(sealed)
 }
 
-fn unseal<T: DeserializeOwned>(bytes: &[u8], sources: &[&str]) -> Option<T> {
-    let (form_of, rest) = bytes.split_at_checked(16)?;
+fn unseal<T: DeserializeOwned>(bytes: &[u8], variant: &str) -> Option<T> {
+    let (key_of, rest) = bytes.split_at_checked(16)?;
     let (sum, body) = rest.split_at_checked(16)?;
-    let is_whole = form_of == form(sources) && sum == xxh3_128(body).to_le_bytes();
+    let is_whole = key_of == key(variant) && sum == xxh3_128(body).to_le_bytes();
     is_whole.then(|| postcard::from_bytes(body).ok()).flatten()
 }
 
@@ -186,8 +146,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back_and_what_is_damaged_does_not() {
-        let whole = seal(&facts(), &READING).unwrap();
-        let unseal = |bytes: &[u8]| unseal::<LayerFacts>(bytes, &READING);
+        let whole = seal(&facts(), "").unwrap();
+        let unseal = |bytes: &[u8]| unseal::<LayerFacts>(bytes, "");
         assert_eq!(unseal(&whole), Some(facts()));
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
@@ -198,29 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_learned_is_learned_anew() {
-        let whole = seal(&facts(), &["fn old() {}"]).unwrap();
-        assert_eq!(unseal::<LayerFacts>(&whole, &READING), None);
+    fn an_entry_with_another_key_is_missing() {
+        let whole = seal(&facts(), "other rules").unwrap();
+        assert_eq!(unseal::<LayerFacts>(&whole, ""), None);
     }
 
+    /// The bytes of a sample entry: when this changes, raise [`FORMAT`].
     #[test]
-    fn every_source_that_learns_or_concludes_is_named() {
-        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/capabilities/contents");
-        let lists = READING.iter().chain(&SCANNING).chain(&PACKING).chain(&CONCLUDING);
-        let named: Vec<&str> = lists.copied().collect();
-        for folder in [here.clone(), here.join("owners"), here.join("../../domain/contents")] {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.file_name().unwrap().to_str().unwrap();
-                // These are asked anew at every run, and what they say is not kept; saving chooses what is read, not how.
-                let others = ["origins.rs", "saving.rs", "sbom.rs", "difference.rs", "hostile.rs"];
-                if path.is_dir() || others.contains(&name) {
-                    continue;
-                }
-                let text = std::fs::read_to_string(&path).unwrap();
-                assert!(named.contains(&text.as_str()), "{} is in no list", path.display());
-            }
-        }
+    fn stored_types_change_only_with_the_format() {
+        let sealed = seal(&facts(), "").unwrap();
+        assert_eq!((FORMAT, xxh3_128(&sealed[32..])), (1, 213146452537997147101237021934812929133));
     }
 
     #[test]

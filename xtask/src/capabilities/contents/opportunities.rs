@@ -7,9 +7,10 @@ use super::owners::{Hints, Owned, keep_largest, source_of};
 use super::tree::{Seen, Tree};
 use crate::domain::bytes::Bytes;
 use crate::domain::contents::FileBytes;
-use crate::domain::contents::opportunity::{Opportunity, OpportunityKind};
+use crate::domain::contents::opportunity::Opportunity;
 use crate::domain::contents::owner::{Owner, OwnerKind};
 use crate::domain::contents::waste::{Duplicates, Group, Waste};
+use crate::domain::opportunity_kind::OpportunityKind;
 
 /// How many files of an opportunity its record names.
 const LARGEST: usize = 10;

@@ -38,7 +38,7 @@ pub(super) fn read(key: &str, mut fields: Fields<'_, '_>) -> Option<Benefit> {
 mod tests {
     use crate::capabilities::manifest::load::parse;
     use crate::domain::benefit::Figure;
-    use crate::domain::measurement::Quantity;
+    use crate::domain::quantity::Quantity;
     use crate::system::paths::Repository;
     use std::path::Path;
 

@@ -6,11 +6,11 @@ use serde::de::value::Error;
 
 use super::fields::Fields;
 use super::load::size;
-use crate::domain::contents::opportunity::OpportunityKind;
 use crate::domain::edition::Edition;
 use crate::domain::manifest::Service;
 use crate::domain::meant::{Known, Meant};
 use crate::domain::names::Unknown;
+use crate::domain::opportunity_kind::OpportunityKind;
 
 /// Reads the table; what is not said is as usual.
 pub(super) fn read(root: &mut Fields<'_, '_>, services: &[Service]) -> Meant {

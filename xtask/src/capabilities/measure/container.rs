@@ -9,7 +9,7 @@ use super::health;
 use super::session::{self, Session};
 use crate::capabilities::context::Context;
 use crate::domain::manifest::Service;
-use crate::domain::measurement::Quantity;
+use crate::domain::quantity::Quantity;
 use crate::system::cgroup::{self, Cgroup};
 use crate::system::interrupt::Interrupted;
 use crate::system::ports;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::domain::manifest::Service;
-use crate::domain::measurement::{Quantity, WHOLE};
+use crate::domain::measurement::WHOLE;
+use crate::domain::quantity::Quantity;
 use crate::domain::variant::Variant;
 
 /// What can be asked for by itself.

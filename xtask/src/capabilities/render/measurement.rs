@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::table::{Align, Table};
 use crate::domain::bytes::Bytes;
 use crate::domain::edition::Edition;
-use crate::domain::measurement::{Entry, Quantity, Record, Unit, WHOLE};
+use crate::domain::measurement::{Entry, Record, WHOLE};
+use crate::domain::quantity::{Quantity, Unit};
 use crate::domain::rate::Rate;
 use crate::domain::series::{Comparison, Series};
 

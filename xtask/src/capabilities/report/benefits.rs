@@ -50,7 +50,8 @@ mod tests {
     use crate::domain::bytes::Bytes;
     use crate::domain::comparison::{self, Original, Total, Verdict};
     use crate::domain::edition::Edition;
-    use crate::domain::measurement::{Machine, MadeFrom, Quantity};
+    use crate::domain::measurement::{Machine, MadeFrom};
+    use crate::domain::quantity::Quantity;
     use crate::domain::variant::Variant;
 
     fn row(original: Original) -> comparison::Row {
