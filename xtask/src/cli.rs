@@ -7,24 +7,25 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::capabilities::build::produce::BuildFailed;
-use crate::capabilities::build::publish::Stuck;
-use crate::capabilities::changes::NoCommit;
-use crate::capabilities::context::Context;
-use crate::capabilities::environment::Unfit;
-use crate::capabilities::manifest::Faults;
-use crate::commands::{
-    Usage, analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor,
-    measure, push, release_check, report, smoke_test, test, why,
+use crate::args::Usage;
+use crate::{
+    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, measure,
+    push, release_check, report, smoke_test, test, why,
 };
-use crate::docker::Docker;
-use crate::docker::save::NoRoom;
-use crate::domain::names::Unknown;
-use crate::system::files::Held;
-use crate::system::interrupt::{Interrupt, Interrupted};
-use crate::system::paths::Repository;
-use crate::system::process::{ProcessError, Runner};
-use crate::system::terminal::{Color, Terminal, Verbosity};
+use build::changes::NoCommit;
+use build::produce::BuildFailed;
+use build::publish::Stuck;
+use engine::context::Context;
+use engine::docker::Docker;
+use engine::environment::Unfit;
+use engine::save::NoRoom;
+use host::files::Held;
+use host::interrupt::{Interrupt, Interrupted};
+use host::paths::Repository;
+use host::process::{ProcessError, Runner};
+use host::terminal::{Color, Terminal, Verbosity};
+use model::names::Unknown;
+use model::reader::Faults;
 
 /// Builds, compares and guards the images of this repository.
 #[derive(Debug, Parser)]

@@ -1,5 +1,29 @@
-//! `cargo xtask`: see the library.
+//! `cargo xtask`: parse, dispatch, exit code. One file a subcommand.
+
+mod analyze;
+mod args;
+mod build_images;
+mod check;
+mod ci;
+mod ci_steps;
+mod clean;
+mod cli;
+mod compare;
+mod completions;
+mod compose_switch;
+mod day;
+mod deploy;
+mod doctor;
+mod image_args;
+mod machine_checks;
+mod measure;
+mod push;
+mod release_check;
+mod report;
+mod smoke_test;
+mod test;
+mod why;
 
 fn main() -> std::process::ExitCode {
-    xtask::cli::main()
+    cli::main()
 }

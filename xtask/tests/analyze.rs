@@ -3,27 +3,24 @@
 
 mod support;
 
+use contents::difference::Difference;
+use contents::owner::OwnerKind;
+use contents::record::Contents;
+use contents::waste::Hidden;
+use model::opportunity_kind::OpportunityKind;
 use serde_json::json;
 use support::images::{APT, GCC, LIBX, LOCAL, RECORD, debian, layered, metadata, python};
 use support::saved::{LayerTar, Layout, Saved};
 use support::{FakeDocker, repository};
-use xtask::domain::contents::Contents;
-use xtask::domain::contents::difference::Difference;
-use xtask::domain::contents::owner::OwnerKind;
-use xtask::domain::contents::waste::Hidden;
-use xtask::domain::opportunity_kind::OpportunityKind;
 
 const LAYOUTS: [Layout; 3] = [Layout::Classic, Layout::Oci, Layout::OciGzip];
 
 /// What `analyze` says of an image, the same in every form in which it can be saved.
 fn analyzed(image: &Saved) -> Contents {
-    let mut all: Vec<Contents> = LAYOUTS.into_iter().map(|layout| analyzed_as(image, layout)).collect();
-    let last = all.pop().unwrap();
-    for other in all {
-        assert_eq!(other, last, "the layouts differ");
-    }
-    assert!(last.adds_up(), "{last:#?}");
-    last
+    let [first, others @ ..] = LAYOUTS.map(|layout| analyzed_as(image, layout));
+    others.iter().for_each(|other| assert_eq!(other, &first, "the layouts differ"));
+    assert!(first.adds_up(), "{first:#?}");
+    first
 }
 
 fn analyzed_as(image: &Saved, layout: Layout) -> Contents {

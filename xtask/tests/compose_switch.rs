@@ -10,12 +10,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Stdio;
 use std::time::Duration;
 
+use model::variant::Variant;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use stack::switch::edits::{apply, plan};
+use stack::switch::reference::Wanted;
 use support::{FakeDocker, Folder, repository, told, xtask};
-use xtask::capabilities::compose::switch::{apply, plan};
-use xtask::domain::compose_image::Wanted;
-use xtask::domain::variant::Variant;
 
 const COMPOSE: &str = "# fx-alpha:latest in a comment stays\r
 x-image: &image \"fx-alpha:${SUTRA_VERSION:-latest}\" # shared\r

@@ -5,13 +5,13 @@ mod support;
 
 use std::process::Command;
 
+use contents::difference::Difference;
+use contents::record::Contents;
+use model::edition::Edition;
+use model::manifest::Service;
+use model::variant::Variant;
 use support::containers::{image, root, said, the_manifest};
 use support::{Site, docker};
-use xtask::domain::contents::Contents;
-use xtask::domain::contents::difference::Difference;
-use xtask::domain::edition::Edition;
-use xtask::domain::manifest::Service;
-use xtask::domain::variant::Variant;
 
 fn xtask(args: &[&str]) -> Vec<u8> {
     let output =

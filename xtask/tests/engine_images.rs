@@ -6,11 +6,11 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::edition::Edition;
+use model::manifest::Service;
+use model::variant::Variant;
 use serde_json::Value;
 use support::containers::{Running, docker, image, said, the_manifest};
-use xtask::domain::edition::Edition;
-use xtask::domain::manifest::Service;
-use xtask::domain::variant::Variant;
 
 fn keeps_the_contract(service: &Service, edition: Edition, variant: Variant) {
     let running = Running::start(service, edition, variant);

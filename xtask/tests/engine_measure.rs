@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use measure::measurement::Record;
+use model::edition::Edition;
+use model::quantity::Quantity;
 use support::containers::{root, said};
 use support::stack::Stack;
 use support::{Folder, Site, docker, signal, told};
-use xtask::domain::edition::Edition;
-use xtask::domain::measurement::Record;
-use xtask::domain::quantity::Quantity;
 
 /// Debian's registry, unpacked once for all tests and runs of this checkout.
 fn lend_registry(folder: &Folder) {

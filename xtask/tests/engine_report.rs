@@ -5,16 +5,16 @@ mod support;
 
 use std::process::Command;
 
+use build::bases::Mode;
+use build::{plan, produce};
+use engine::context::Context;
+use engine::docker::Docker;
+use host::paths::Repository;
+use host::terminal::{Color, Terminal, Verbosity};
+use model::reader;
 use support::Folder;
 use support::containers::root;
 use support::report::report;
-use xtask::capabilities::bases::Mode;
-use xtask::capabilities::build::{plan, produce};
-use xtask::capabilities::context::Context;
-use xtask::capabilities::{manifest, render};
-use xtask::docker::Docker;
-use xtask::system::paths::Repository;
-use xtask::system::terminal::{Color, Terminal, Verbosity};
 
 /// Pictures of the page; the next run replaces them.
 const PICTURES: &str = "target/xtask/report-pictures";
@@ -23,7 +23,7 @@ const PICTURES: &str = "target/xtask/report-pictures";
 #[ignore = "needs an engine"]
 fn the_page_is_for_everybody_and_its_console_is_silent() {
     let repository = Repository::locate(Some(&root())).unwrap();
-    let manifest = manifest::load(&repository).unwrap();
+    let manifest = reader::load(&repository).unwrap();
     let context = Context {
         repository,
         docker: Docker::new(Default::default()),
@@ -34,7 +34,7 @@ fn the_page_is_for_everybody_and_its_console_is_silent() {
     let image = plan::stack_test_image(&manifest, &manifest.stack_tests[0]);
 
     let (folder, out) = (Folder::new(), root().join(PICTURES));
-    folder.write("report.html", &render::report::html(&report()));
+    folder.write("report.html", &release::report::render::html(&report()));
     std::fs::create_dir_all(&out).unwrap();
     let mut docker = Command::new("docker");
     docker.args(["run", "--rm", "--init", "--network=none", "--read-only", "--tmpfs=/tmp", "--user=0:0"]);

@@ -1,14 +1,15 @@
-//! Keeps the house in order: a floor imports only lower floors, processes start in one place, and no service's name
-//! stands in this crate.
+//! Rules that Cargo cannot keep: processes start in one module, files stay short, and no service's name stands in the code.
+//! Who may use whom is in the crates' Cargo.toml files.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Floors from the ground up. `main` and `cli` are the roof.
-const FLOORS: [&str; 6] = ["domain", "system", "docker", "capabilities", "commands", "cli"];
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
 
-fn sources() -> Vec<(PathBuf, String)> {
+/// Every Rust file of xtask and its crates, tests included, relative to `xtask/`.
+fn files() -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -19,61 +20,53 @@ fn sources() -> Vec<(PathBuf, String)> {
             }
         }
     }
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    walk(&src, &mut paths);
-    assert!(paths.len() > 30, "the sources were not found");
-    let relative = |path: &Path| path.strip_prefix(&src).unwrap().to_owned();
+    ["src", "crates", "tests"].iter().for_each(|folder| walk(&root.join(folder), &mut paths));
+    assert!(paths.len() > 200, "the sources were not found");
+    let relative = |path: &Path| path.strip_prefix(root).unwrap().to_owned();
     paths.iter().map(|path| (relative(path), fs::read_to_string(path).unwrap())).collect()
 }
 
-fn floor_of(path: &Path) -> Option<usize> {
-    let first = path.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs").to_owned();
-    FLOORS.iter().position(|floor| *floor == first)
+/// The files that make the program.
+fn sources() -> impl Iterator<Item = (PathBuf, String)> {
+    files().into_iter().filter(|(path, _)| !path.starts_with("tests"))
 }
 
-/// The floors that a line of code names through `crate::` (and `xtask::`, as `main.rs` does).
-fn floors_named(line: &str) -> Vec<usize> {
-    let code = line.split("//").next().unwrap_or_default();
-    let parts = code.split("crate::").skip(1).chain(code.split("xtask::").skip(1));
-    parts
-        .filter_map(|rest| {
-            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            FLOORS.iter().position(|floor| *floor == name)
-        })
-        .collect()
-}
-
-/// Climbing imports of one file.
-fn climbs(floor: usize, text: &str) -> Vec<String> {
-    let climbing = |line: &&str| floors_named(line).into_iter().any(|named| named > floor);
-    text.lines().filter(climbing).map(|line| line.trim().to_owned()).collect()
-}
-
-#[test]
-fn no_import_climbs() {
-    let mut found = Vec::new();
-    for (path, text) in sources() {
-        let Some(floor) = floor_of(&path) else { continue };
-        found.extend(climbs(floor, &text).into_iter().map(|line| format!("{}: {line}", path.display())));
-        // `use crate::{a, b}` would hide floors from the reading above.
-        assert!(!text.contains("crate::{"), "{}: name each floor in a `use` of its own", path.display());
-    }
-    assert!(found.is_empty(), "these lines climb:\n{}", found.join("\n"));
-}
-
-#[test]
-fn a_climbing_line_would_be_seen() {
-    assert_eq!(climbs(0, "use crate::docker::Docker;\n// crate::cli"), ["use crate::docker::Docker;"]);
-    assert_eq!(climbs(3, "use crate::docker::Docker;"), Vec::<String>::new());
-}
-
-#[test]
-fn processes_start_in_one_place() {
-    for (path, text) in sources() {
-        if path.starts_with("system/process") {
-            continue;
+/// The string literals of a file outside its `#[cfg(test)]` items.
+fn strings(text: &str) -> Vec<String> {
+    fn walk(tokens: TokenStream, out: &mut Vec<String>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => walk(group.stream(), out),
+                TokenTree::Literal(literal) => {
+                    out.extend(syn::parse_str::<syn::LitStr>(&literal.to_string()).map(|text| text.value()));
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
         }
+    }
+    let file = syn::parse_file(text).unwrap();
+    let mut out = Vec::new();
+    for item in file.items {
+        let tokens = item.to_token_stream();
+        if !tokens.to_string().starts_with("# [cfg (test)]") {
+            walk(tokens, &mut out);
+        }
+    }
+    out
+}
+
+#[test]
+fn strings_after_a_test_item_count() {
+    let text =
+        "const A: &str = \"a\";\n#[cfg(test)]\nmod tests { const B: &str = \"b\"; }\nfn c() { vec![\"c\"]; }";
+    assert_eq!(strings(text), ["a", "c"]);
+}
+
+#[test]
+fn processes_start_in_one_module() {
+    for (path, text) in sources().filter(|(path, _)| !path.starts_with("crates/host/src/process")) {
         for spawner in ["process::Command", "duct::", "xshell::"] {
             assert!(!text.contains(spawner), "{} names {spawner}", path.display());
         }
@@ -94,19 +87,15 @@ fn no_service_is_known_to_the_code() {
         .collect();
     assert!(names.len() >= 9, "the manifest's names were not found");
     for (path, text) in sources() {
-        // Examples in comments and tests may speak of real images; code may not.
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            for name in &names {
-                assert!(!line.contains(&format!("\"{name}\"")), "{}: {line}", path.display());
-            }
+        for string in strings(&text) {
+            assert!(!names.contains(&string.as_str()), "{} names the service `{string}`", path.display());
         }
     }
 }
 
 #[test]
-fn no_file_holds_two_nouns() {
-    for (path, text) in sources() {
+fn files_have_at_most_400_lines() {
+    for (path, text) in files() {
         let lines = text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines: split it", path.display());
     }

@@ -156,8 +156,8 @@ fn what_was_made_from_something_else_is_called_stale_and_why() {
 #[test]
 fn a_report_with_everything_in_it_stays_small() {
     let report = support::report::report();
-    insta::assert_snapshot!("report_of_everything", xtask::capabilities::render::report::markdown(&report));
-    let page = xtask::capabilities::render::report::html(&report);
+    insta::assert_snapshot!("report_of_everything", release::report::render::markdown(&report));
+    let page = release::report::render::html(&report);
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
     for words in ["97.5 %", "no difference", "not measured", "Left out", "hidden by later layers"] {
         assert!(page.contains(words), "no `{words}` in the page");

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use xtask::capabilities::manifest;
-use xtask::domain::edition::Edition;
-use xtask::domain::image_ref::{ImageRef, Tag};
-use xtask::domain::manifest::{Manifest, Service};
-use xtask::domain::variant::Variant;
-use xtask::system::paths::Repository;
+use host::paths::Repository;
+use model::edition::Edition;
+use model::image_ref::{ImageRef, Tag};
+use model::manifest::{Manifest, Service};
+use model::reader;
+use model::variant::Variant;
 
 /// The repository that holds these tests.
 pub fn root() -> PathBuf {
@@ -29,7 +29,7 @@ pub fn said(args: &[&str]) -> String {
 
 /// This repository's manifest.
 pub fn the_manifest() -> Manifest {
-    manifest::load(&Repository::locate(Some(&root())).unwrap()).unwrap()
+    reader::load(&Repository::locate(Some(&root())).unwrap()).unwrap()
 }
 
 /// The image that `ci` built.

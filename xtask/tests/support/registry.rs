@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use model::probe::{Body, Method, Request};
 use serde_json::Value;
-use xtask::domain::probe::{Body, Method, Request};
-use xtask::system::http::Client;
+use stack::http::Client;
 
 use super::{Site, docker};
 

@@ -1,23 +1,24 @@
 //! A report with something in every part of it.
 
-use xtask::domain::baseline::{Drift, Weights};
-use xtask::domain::benefit::{Benefit, Figure};
-use xtask::domain::bytes::Bytes;
-use xtask::domain::check::{self, Finding, Kind, Place, Subject};
-use xtask::domain::comparison::{self, Comparison, Measured, Original, Total, Verdict};
-use xtask::domain::contents::Surface;
-use xtask::domain::contents::opportunity::Opportunity;
-use xtask::domain::contents::owner::OwnerKind;
-use xtask::domain::edition::Edition;
-use xtask::domain::measurement::{LeftOut, Machine, MadeFrom, Record, WHOLE};
-use xtask::domain::opportunity_kind::OpportunityKind;
-use xtask::domain::probe_report::{self, Outcome, Parity, Stack};
-use xtask::domain::provenance::Commit;
-use xtask::domain::quantity::Quantity;
-use xtask::domain::report::{
+use build::comparison;
+use build::comparison::{Comparison, Measured, Original, Total, Verdict};
+use check::report::{Finding, Kind, Place, Subject};
+use contents::opportunity::Opportunity;
+use contents::owner::OwnerKind;
+use contents::record::Surface;
+use engine::provenance::Commit;
+use measure::measurement::{LeftOut, Machine, MadeFrom, Record, WHOLE};
+use model::baseline::{Drift, Weights};
+use model::benefit::{Benefit, Figure};
+use model::bytes::Bytes;
+use model::edition::Edition;
+use model::opportunity_kind::OpportunityKind;
+use model::quantity::Quantity;
+use model::variant::Variant;
+use release::report::record::{
     Acceptance, Accepted, Image, Inside, OwnerBytes, Part, Report, Row, SCHEMA, Section,
 };
-use xtask::domain::variant::Variant;
+use stack::probes::report::{Outcome, Parity, Stack};
 
 /// Eight services as a project may have them.
 const SERVICES: [(&str, u64, u64); 8] = [
@@ -119,7 +120,7 @@ fn sizes(edition: Edition) -> Comparison {
     }
 }
 
-fn guarded(edition: Edition) -> check::Report {
+fn guarded(edition: Edition) -> check::report::Report {
     let finding = |kind, what: &str| Finding {
         kind,
         images: vec![Subject::new("api", edition)],
@@ -129,11 +130,11 @@ fn guarded(edition: Edition) -> check::Report {
     };
     let row = |(service, _, bytes): (&str, u64, u64)| {
         let grown = service == "api";
-        check::Row {
+        check::report::Row {
             service: service.into(),
             edition,
             image: format!("{service}:latest"),
-            measured: Some(check::Measured {
+            measured: Some(check::report::Measured {
                 id: "sha256:1".into(),
                 platform: "linux/amd64".into(),
                 weights: Weights { own: Bytes(bytes), base: Bytes(0) },
@@ -149,7 +150,7 @@ fn guarded(edition: Edition) -> check::Report {
             base: Some(Drift::Within),
         }
     };
-    check::Report {
+    check::report::Report {
         schema: 1,
         tag: "latest".into(),
         editions: vec![edition],
@@ -163,7 +164,7 @@ fn guarded(edition: Edition) -> check::Report {
     }
 }
 
-fn probed(failing: bool) -> probe_report::Report {
+fn probed(failing: bool) -> stack::probes::report::Report {
     let outcome = |probe: &str, verdict| Outcome {
         group: "api".into(),
         probe: probe.into(),
@@ -171,18 +172,18 @@ fn probed(failing: bool) -> probe_report::Report {
         milliseconds: 3,
         tries: 1,
     };
-    let failed = probe_report::Verdict::Failed {
+    let failed = stack::probes::report::Verdict::Failed {
         wrong: vec!["/status was \"ok\", is \"<none>\"".into()],
         request: "GET /health of api".into(),
         answer: String::new(),
     };
-    probe_report::Report {
-        schema: probe_report::SCHEMA,
+    stack::probes::report::Report {
+        schema: stack::probes::report::SCHEMA,
         project: "fixture".into(),
         images: Default::default(),
         outcomes: vec![
-            outcome("health", probe_report::Verdict::Passed),
-            outcome("ask", if failing { failed } else { probe_report::Verdict::Passed }),
+            outcome("health", stack::probes::report::Verdict::Passed),
+            outcome("ask", if failing { failed } else { stack::probes::report::Verdict::Passed }),
         ],
     }
 }
@@ -222,7 +223,7 @@ fn image(service: &str, bytes: u64) -> Image {
 fn benefits() -> Vec<Row> {
     let row = |name: &str, figure, guide, goal, outcome: Option<(f64, f64, f64, bool)>| Row {
         benefit: Benefit { name: name.into(), figure, guide, goal },
-        outcome: outcome.map(|(less, worst, best, overlap)| xtask::domain::report::Outcome {
+        outcome: outcome.map(|(less, worst, best, overlap)| release::report::record::Outcome {
             less,
             between: (worst, best),
             overlap,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use xtask::capabilities::compose::document::{Document, NodeId};
+use stack::switch::document::{Document, NodeId};
 
 /// Where they are.
 pub fn folder() -> PathBuf {

@@ -1,0 +1,79 @@
+//! What each service of a tree is made from, every part with a fingerprint, as the tree's own manifest has it.
+//!
+//! The manifest is read as the bare table that it is: an older one need not satisfy today's rules. Upstream images and their
+//! stand-ins are no part: what a registry holds under a name changes unseen, and a name is in the Dockerfiles already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+use toml::{Table, Value};
+
+use crate::plan::references;
+use crate::sources;
+use host::files;
+use host::paths::Repository;
+
+/// Parts by their names for people, each with its fingerprint, or why it has none.
+pub type Ingredients = BTreeMap<String, Result<String, String>>;
+
+/// Of every service, by its name.
+///
+/// # Errors
+/// When the manifest is no TOML.
+pub fn of_tree(repository: &Repository) -> anyhow::Result<BTreeMap<String, Ingredients>> {
+    let text = files::read(&repository.manifest())?;
+    let manifest: Table = text.parse().with_context(|| repository.manifest_name().to_owned())?;
+    let services = manifest.get("service").and_then(Value::as_table);
+    let tree = Tree { repository, manifest: &manifest };
+    Ok(services.into_iter().flatten().map(|(name, service)| (name.clone(), tree.service(service))).collect())
+}
+
+struct Tree<'a> {
+    repository: &'a Repository,
+    manifest: &'a Table,
+}
+
+impl Tree<'_> {
+    fn service(&self, service: &Value) -> Ingredients {
+        let mut parts = Ingredients::new();
+        parts.insert("its declaration".to_owned(), Ok(service.to_string()));
+        // What every image is told as an argument or carries as a label.
+        for key in ["project", "version", "source-date-epoch"] {
+            let value = self.manifest.get(key).map(Value::to_string);
+            parts.insert(format!("the manifest's {key}"), Ok(value.unwrap_or_default()));
+        }
+        for key in ["original", "optimized"] {
+            if let Some(path) = service.get(key).and_then(Value::as_str) {
+                self.dockerfile(path, &mut parts);
+            }
+        }
+        parts
+    }
+
+    /// A Dockerfile with its context, and the bases of ours that it stands on.
+    fn dockerfile(&self, path: &str, parts: &mut Ingredients) {
+        let part = format!("{path} and its context");
+        if parts.contains_key(&part) {
+            return;
+        }
+        let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
+        parts.insert(part, hash);
+        for (name, base) in self.bases(&references(self.repository, path)) {
+            parts.insert(format!("the declaration of base {name}"), Ok(base.to_string()));
+            if let Some(path) = base.get("dockerfile").and_then(Value::as_str) {
+                self.dockerfile(path, parts);
+            }
+        }
+    }
+
+    fn bases<'a>(
+        &'a self,
+        references: &'a BTreeSet<String>,
+    ) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        let bases = self.manifest.get("base").and_then(Value::as_table);
+        let is_named = |base: &Value| {
+            base.get("image").and_then(Value::as_str).is_some_and(|image| references.contains(image))
+        };
+        bases.into_iter().flatten().filter(move |(_, base)| is_named(base))
+    }
+}

@@ -1,0 +1,93 @@
+//! Figures of all images of an edition together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::fleet::{Fleet, SurfaceRow, Upgrade};
+use contents::Asked;
+use contents::record::Surface;
+use engine::context::Context;
+use engine::images::Image;
+use model::bytes::Bytes;
+use model::edition::Edition;
+use model::image_ref::{ImageRef, Tag};
+use model::manifest::{Manifest, Service};
+use model::variant::Variant;
+
+/// Measures them. Packing layers and reading originals takes minutes the first time; what was learned is kept by layer.
+///
+/// # Errors
+/// When docker cannot be asked, or an image is damaged.
+pub fn measure(
+    manifest: &Manifest,
+    services: &[&Service],
+    edition: Edition,
+    tag: &Tag,
+    since: Option<&Tag>,
+    context: &Context,
+) -> Result<Fleet> {
+    let reference = |service: &Service, tag: &Tag, variant| {
+        ImageRef::of(&service.image, tag, edition, variant).to_string()
+    };
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for service in services {
+        names.extend(Variant::ALL.map(|variant| reference(service, tag, variant)));
+        names.extend(since.map(|since| reference(service, since, Variant::Optimized)));
+    }
+    let there = context.docker.inspect(&names.into_iter().collect::<Vec<_>>())?;
+    let here = |tag: &Tag, variant| -> Vec<Asked> {
+        let found =
+            services.iter().filter_map(|service| there.get_key_value(&reference(service, tag, variant)));
+        found.map(|(name, image)| Asked { reference: name.clone(), image: image.clone() }).collect()
+    };
+    let absent = |tag: &Tag| -> Vec<String> {
+        let gone = services
+            .iter()
+            .filter(|service| !there.contains_key(&reference(service, tag, Variant::Optimized)));
+        gone.map(|service| service.name.clone()).collect()
+    };
+    let (optimized, originals) = (here(tag, Variant::Optimized), here(tag, Variant::Original));
+    let packed = contents::packed(&optimized, context)?;
+    let images = |asked: &[Asked]| layers(asked.iter().map(|asked| &asked.image));
+    let wanted = images(&optimized);
+    let since = since.map(|since| {
+        let had = images(&here(since, Variant::Optimized));
+        let new: BTreeSet<&String> = wanted.difference(&had).collect();
+        Upgrade {
+            from: since.to_string(),
+            layers: new.len(),
+            moved: sum(&new, &packed),
+            missing: absent(since),
+        }
+    });
+    let both = [optimized.as_slice(), &originals].concat();
+    let surfaces: BTreeMap<String, Surface> = contents::analyze(&both, manifest, context)?
+        .into_iter()
+        .map(|contents| (contents.image, contents.surface))
+        .collect();
+    let surface = |service: &Service, variant| surfaces.get(&reference(service, tag, variant)).copied();
+    let row = |service: &&Service| SurfaceRow {
+        service: service.name.clone(),
+        original: surface(service, Variant::Original),
+        optimized: surface(service, Variant::Optimized),
+    };
+    Ok(Fleet {
+        edition,
+        images: optimized.len(),
+        missing: absent(tag),
+        layers: wanted.len(),
+        pull: sum(&wanted.iter().collect(), &packed),
+        since,
+        surface: services.iter().map(row).collect(),
+    })
+}
+
+/// The layers of some images, each once.
+fn layers<'i>(images: impl Iterator<Item = &'i Image>) -> BTreeSet<String> {
+    images.flat_map(Image::layers).cloned().collect()
+}
+
+fn sum(layers: &BTreeSet<&String>, packed: &BTreeMap<String, Bytes>) -> Bytes {
+    layers.iter().filter_map(|diff_id| packed.get(*diff_id).copied()).sum()
+}

@@ -1,0 +1,144 @@
+//! What people see of a running build, and what its logs keep.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+
+use engine::events::Event;
+use host::files;
+use host::terminal::{Line, Lines, Style, Terminal};
+
+/// Shows events and writes each target's full log.
+pub struct Progress<'t> {
+    terminal: &'t Terminal,
+    logs: PathBuf,
+    files: HashMap<String, File>,
+    started: HashMap<(String, String), Instant>,
+    lines: Lines,
+    shown: HashMap<String, Line>,
+    width: usize,
+    begun: Instant,
+}
+
+impl<'t> Progress<'t> {
+    /// For these targets; logs of an earlier run are replaced.
+    ///
+    /// # Errors
+    /// When the folder of logs cannot be made.
+    pub fn new(terminal: &'t Terminal, logs: &Path, targets: &[String]) -> Result<Self> {
+        files::create_dir(logs)?;
+        let lines = terminal.lines();
+        let width = targets.iter().map(String::len).max().unwrap_or(0);
+        Ok(Progress {
+            terminal,
+            logs: logs.to_owned(),
+            files: HashMap::new(),
+            started: HashMap::new(),
+            lines,
+            shown: HashMap::new(),
+            width,
+            begun: Instant::now(),
+        })
+    }
+
+    /// Takes one event.
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::Started { target, step } => {
+                self.started.insert((target.clone(), step.clone()), Instant::now());
+                self.log(target, &format!("> {step}"));
+                self.line(target, step);
+            }
+            Event::Said { target, line } => self.log(target, &format!("  {line}")),
+            Event::Done { target, step, cached } => self.done(target, step, *cached),
+            Event::Failed { targets, step, error, .. } => {
+                for target in targets {
+                    self.log(target, &format!("! {step}: {error}"));
+                    self.finish(target, Style::Bad, "failed");
+                }
+            }
+            Event::Exported { target } => {
+                self.log(target, "= done");
+                self.finish(target, Style::Good, "done");
+            }
+        }
+    }
+
+    fn done(&mut self, target: &str, step: &str, cached: bool) {
+        let took = self
+            .started
+            .remove(&(target.to_owned(), step.to_owned()))
+            .map(|since| since.elapsed().as_secs_f64());
+        let how = match (cached, took) {
+            (true, _) => "cached".to_owned(),
+            (false, Some(seconds)) => format!("{seconds:.1} s"),
+            (false, None) => String::new(),
+        };
+        self.log(target, &format!("< {step} ({how})"));
+        // BuildKit's own housekeeping is in the log; a person follows the Dockerfile's steps.
+        if self.terminal.is_interactive() || cached || target.is_empty() || step.starts_with("[internal]") {
+            return;
+        }
+        self.terminal.say(format!("{target:width$}  {} ({how})", brief(step), width = self.width));
+    }
+
+    fn line(&mut self, target: &str, text: &str) {
+        if !self.terminal.is_interactive() || target.is_empty() {
+            return;
+        }
+        let (lines, width) = (&self.lines, self.width);
+        let line = self.shown.entry(target.to_owned()).or_insert_with(|| lines.add(target, width));
+        line.say(brief(text));
+    }
+
+    fn finish(&mut self, target: &str, style: Style, word: &str) {
+        let word = self.terminal.paint(style, word);
+        if let Some(line) = self.shown.get(target) {
+            line.finish(word);
+        } else if !self.terminal.is_interactive() && !target.is_empty() {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            self.terminal.say(format!("{target:width$}  {word} ({seconds:.1} s)", width = self.width));
+        }
+    }
+
+    fn log(&mut self, target: &str, line: &str) {
+        if target.is_empty() {
+            return;
+        }
+        if !self.files.contains_key(target) {
+            // A log that cannot be written must not end a build; the failure's account names its last lines anyway.
+            if let Ok(file) = File::create(self.logs.join(format!("{target}.log"))) {
+                self.files.insert(target.to_owned(), file);
+            }
+        }
+        if let Some(file) = self.files.get_mut(target) {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            writeln!(file, "{seconds:9.2} {line}").ok();
+        }
+    }
+}
+
+/// A step in one short line; its whole text is in the log.
+fn brief(step: &str) -> String {
+    const ROOM: usize = 100;
+    let words = step.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_steps_are_cut_between_characters() {
+        assert_eq!(brief("[1/2] RUN a     b"), "[1/2] RUN a b");
+        assert_eq!(brief(&"ä".repeat(200)).chars().count(), 101);
+    }
+}

@@ -1,0 +1,342 @@
+//! Whether every program and library finds what it needs, looked for as the loader looks (ld.so(8)): RPATH of itself and of
+//! those that loaded it, `LD_LIBRARY_PATH`, RUNPATH, the folders of `ld.so.conf` where ldconfig has run, the usual folders.
+//! What is loaded by name while a program runs (dlopen) cannot be seen from here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use contents::facts::{Dynamic, Kind, Note, Says};
+use contents::tree::{At, Tree};
+
+/// Something that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Misfit {
+    /// No such library anywhere in the image.
+    Absent {
+        /// Who needs it.
+        path: String,
+        /// What.
+        needs: String,
+    },
+    /// The library is there, and nobody looks where it is: whoever loads it by its path must come first.
+    Aside {
+        /// Who needs it.
+        path: String,
+        /// What.
+        needs: String,
+        /// Where it is.
+        at: String,
+    },
+    /// The program's loader is not there.
+    Interpreter {
+        /// The program.
+        path: String,
+        /// Its loader.
+        interpreter: String,
+    },
+    /// It is for another processor than the image.
+    Foreign {
+        /// The file.
+        path: String,
+    },
+}
+
+/// Processors by the numbers that ELF and by the names that OCI and Debian give them.
+const MACHINES: [(u16, &str, &str); 7] = [
+    (62, "amd64", "x86_64-linux-gnu"),
+    (183, "arm64", "aarch64-linux-gnu"),
+    (3, "386", "i386-linux-gnu"),
+    (40, "arm", "arm-linux-gnueabihf"),
+    (243, "riscv64", "riscv64-linux-gnu"),
+    (21, "ppc64le", "powerpc64le-linux-gnu"),
+    (22, "s390x", "s390x-linux-gnu"),
+];
+
+/// Everything that does not fit, sorted.
+pub fn misfits(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<Misfit> {
+    let linker = Linker::of(tree, notes, env);
+    let mut found = BTreeSet::new();
+    let machine = MACHINES.iter().find(|(_, oci, _)| *oci == architecture).map(|(number, ..)| *number);
+    let (mut met, mut unmet) = (BTreeSet::new(), BTreeSet::new());
+    for (&at, (path, dynamic)) in &linker.objects {
+        if machine.is_some_and(|machine| machine != dynamic.machine) {
+            found.insert(Misfit::Foreign { path: (*path).to_owned() });
+            continue;
+        }
+        if let Some(interpreter) = &dynamic.interpreter
+            && linker.object(interpreter).is_none()
+        {
+            let interpreter = interpreter.clone();
+            found.insert(Misfit::Interpreter { path: (*path).to_owned(), interpreter });
+        }
+        linker.load(at, &mut met, &mut unmet);
+    }
+    for (at, needs) in unmet.difference(&met) {
+        let Some((path, dynamic)) = linker.objects.get(at) else { continue };
+        let (path, needs) = ((*path).to_owned(), needs.clone());
+        found.insert(match linker.anywhere(&needs, dynamic) {
+            Some(aside) => Misfit::Aside { path, needs, at: aside },
+            None => Misfit::Absent { path, needs },
+        });
+    }
+    found.into_iter().collect()
+}
+
+struct Linker<'t, 'f> {
+    tree: &'t Tree<'f>,
+    /// What is linked dynamically, with its path.
+    objects: BTreeMap<At, (&'f str, &'f Dynamic)>,
+    library_path: Vec<String>,
+    /// Folders of `ld.so.conf`.
+    listed: Vec<String>,
+    /// Files by their last name.
+    names: HashMap<&'f str, Vec<&'f str>>,
+}
+
+/// Something that was loaded, with the RPATHs that hold for what it loads.
+struct Loaded {
+    at: At,
+    rpaths: Vec<String>,
+}
+
+impl<'t, 'f> Linker<'t, 'f> {
+    fn of(tree: &'t Tree<'f>, notes: &[&Note], env: &[String]) -> Linker<'t, 'f> {
+        let mut objects = BTreeMap::new();
+        for file in tree.files() {
+            if let Kind::File { elf: Some(elf), .. } = file.kind
+                && let Some(dynamic) = &elf.dynamic
+            {
+                objects.insert(file.at, (file.path, dynamic.as_ref()));
+            }
+        }
+        let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
+        for path in tree.paths() {
+            names.entry(path.rsplit('/').next().unwrap_or(path)).or_default().push(path);
+        }
+        // The loader reads ldconfig's cache and never the list itself.
+        let has_cache = tree.file_at("etc/ld.so.cache").is_some();
+        let lists = notes.iter().filter_map(|note| match &note.says {
+            Says::LoaderFolders(folders) if has_cache => Some(folders),
+            _ => None,
+        });
+        let library_path = env.iter().find_map(|line| line.strip_prefix("LD_LIBRARY_PATH="));
+        Linker {
+            tree,
+            objects,
+            library_path: library_path.map(|path| split(path, "")).unwrap_or_default(),
+            listed: lists.flatten().cloned().collect(),
+            names,
+        }
+    }
+
+    /// The dynamic object that a path leads to.
+    fn object(&self, path: &str) -> Option<At> {
+        let real = self.tree.real(&format!("{path}/."));
+        self.tree.file_at(&real).filter(|at| {
+            self.objects.contains_key(at)
+                // A loader that is linked statically, as musl's may be.
+                || matches!(&self.tree.entry(*at).kind, Kind::File { elf: Some(_), .. })
+        })
+    }
+
+    /// Loads something and all that it needs; notes what was found and what was not.
+    fn load(&self, root: At, met: &mut BTreeSet<(At, String)>, unmet: &mut BTreeSet<(At, String)>) {
+        let mut names: HashMap<String, At> = HashMap::new();
+        let mut queue = VecDeque::from([Loaded { at: root, rpaths: Vec::new() }]);
+        while let Some(Loaded { at, rpaths: above }) = queue.pop_front() {
+            let Some((path, dynamic)) = self.objects.get(&at) else { continue };
+            let origin = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let mut rpaths = Vec::new();
+            if dynamic.runpath.is_none() {
+                rpaths.extend(dynamic.rpath.iter().flat_map(|path| split(path, origin)));
+            }
+            rpaths.extend(above);
+            for needs in &dynamic.needed {
+                let found = names.get(needs).copied().or_else(|| self.find(needs, dynamic, origin, &rpaths));
+                let Some(found) = found else {
+                    unmet.insert((at, needs.clone()));
+                    continue;
+                };
+                met.insert((at, needs.clone()));
+                if names.insert(needs.clone(), found).is_none() {
+                    let soname = self.objects.get(&found).and_then(|(_, dynamic)| dynamic.soname.clone());
+                    names.extend(soname.map(|soname| (soname, found)));
+                    queue.push_back(Loaded { at: found, rpaths: rpaths.clone() });
+                }
+            }
+        }
+    }
+
+    fn find(&self, needs: &str, who: &Dynamic, origin: &str, rpaths: &[String]) -> Option<At> {
+        let fits = |path: &str| {
+            let at = self.object(path)?;
+            self.objects
+                .get(&at)
+                .is_none_or(|(_, found)| (found.machine, found.wide) == (who.machine, who.wide))
+                .then_some(at)
+        };
+        if needs.contains('/') {
+            return fits(needs);
+        }
+        // RPATH counts for nothing where there is a RUNPATH.
+        let rpaths = if who.runpath.is_some() { &[] } else { rpaths };
+        let runpath = who.runpath.iter().flat_map(|path| split(path, origin));
+        let folders = rpaths.iter().cloned().chain(self.library_path.clone()).chain(runpath);
+        folders
+            .chain(self.listed.clone())
+            .chain(usual(who))
+            .find_map(|folder| fits(&format!("{folder}/{needs}")))
+    }
+
+    /// Where a library is that no folder of the loader's holds.
+    fn anywhere(&self, needs: &str, who: &Dynamic) -> Option<String> {
+        let fits = |path: &&&str| {
+            let found = self.object(path).and_then(|at| self.objects.get(&at));
+            found.is_some_and(|(_, found)| (found.machine, found.wide) == (who.machine, who.wide))
+        };
+        self.names.get(needs)?.iter().find(fits).map(|path| (*path).to_owned())
+    }
+}
+
+/// The folders of a path of the loader's, in the image's own spelling. What is relative to a working folder is left out.
+fn split(path: &str, origin: &str) -> Vec<String> {
+    let whole = path.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", &format!("/{origin}"));
+    whole
+        .split([':', ';'])
+        .filter(|folder| folder.starts_with('/'))
+        .map(|folder| folder.trim_matches('/').to_owned())
+        .collect()
+}
+
+/// The folders that a loader knows by itself: glibc's as Debian and as others build it, and musl's.
+fn usual(who: &Dynamic) -> Vec<String> {
+    let mut folders = Vec::new();
+    if let Some((.., triplet)) = MACHINES.iter().find(|(number, ..)| *number == who.machine) {
+        folders.extend([format!("lib/{triplet}"), format!("usr/lib/{triplet}")]);
+    }
+    let wide = if who.wide { ["lib64", "usr/lib64"].as_slice() } else { &[] };
+    folders.extend(wide.iter().chain(&["lib", "usr/lib"]).map(|folder| (*folder).to_owned()));
+    let is_musl = |name: &String| name.contains("musl");
+    if who.interpreter.iter().chain(&who.needed).any(is_musl) {
+        folders.push("usr/local/lib".to_owned());
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contents::facts::{Elf, Entry, LayerFacts};
+
+    fn object(path: &str, needed: &[&str], change: impl FnOnce(&mut Dynamic)) -> Entry {
+        let mut dynamic = Dynamic {
+            machine: 62,
+            wide: true,
+            needed: needed.iter().map(ToString::to_string).collect(),
+            ..Dynamic::default()
+        };
+        change(&mut dynamic);
+        let elf = Elf { dynamic: Some(Box::new(dynamic)), ..Elf::default() };
+        Entry {
+            path: path.into(),
+            mode: 0o755,
+            kind: Kind::File { bytes: 1, hash: None, elf: Some(Box::new(elf)) },
+        }
+    }
+
+    fn link(path: &str, target: &str) -> Entry {
+        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
+    }
+
+    fn file(path: &str) -> Entry {
+        Entry { path: path.into(), mode: 0o644, kind: Kind::File { bytes: 1, hash: None, elf: None } }
+    }
+
+    fn of(entries: Vec<Entry>, env: &[&str], folders: &[&str]) -> Vec<Misfit> {
+        let layer = LayerFacts { entries, notes: Vec::new() };
+        let env: Vec<String> = env.iter().map(ToString::to_string).collect();
+        let says = Says::LoaderFolders(folders.iter().map(ToString::to_string).collect());
+        let note = Note { path: "etc/ld.so.conf".into(), says };
+        misfits(&Tree::of(&[&layer]), &[&note], &env, "amd64")
+    }
+
+    fn absent(path: &str, needs: &str) -> Misfit {
+        Misfit::Absent { path: path.into(), needs: needs.into() }
+    }
+
+    #[test]
+    fn a_library_is_found_through_links_and_usual_folders_and_missed_where_it_is_gone() {
+        let program = || {
+            object("usr/bin/x", &["liba.so.1"], |it| {
+                it.interpreter = Some("/lib64/ld-linux-x86-64.so.2".into())
+            })
+        };
+        let rest = || {
+            vec![
+                link("lib", "usr/lib"),
+                link("lib64", "usr/lib64"),
+                link("usr/lib64/ld-linux-x86-64.so.2", "../lib/x86_64-linux-gnu/ld.so"),
+                object("usr/lib/x86_64-linux-gnu/ld.so", &[], |_| {}),
+                link("usr/lib/x86_64-linux-gnu/liba.so.1", "liba.so.1.2"),
+            ]
+        };
+        let library = object("usr/lib/x86_64-linux-gnu/liba.so.1.2", &["libz.so.1"], |_| {});
+        let all = [rest(), vec![program(), library]].concat();
+        assert_eq!(of(all, &[], &[]), [absent("usr/lib/x86_64-linux-gnu/liba.so.1.2", "libz.so.1")]);
+        assert_eq!(of([rest(), vec![program()]].concat(), &[], &[]), [absent("usr/bin/x", "liba.so.1")]);
+        let interpreter = "/lib64/ld-linux-x86-64.so.2".to_owned();
+        let library = object("usr/lib/x86_64-linux-gnu/liba.so.1", &[], |_| {});
+        assert_eq!(
+            of(vec![program(), library], &[], &[]),
+            [Misfit::Interpreter { path: "usr/bin/x".into(), interpreter }]
+        );
+    }
+
+    #[test]
+    fn rpath_is_inherited_and_runpath_is_not() {
+        let tree = |rpath: bool| {
+            vec![
+                object("opt/bin/x", &["liba.so"], |it| {
+                    let path = Some("$ORIGIN/../lib".to_owned());
+                    if rpath { it.rpath = path } else { it.runpath = path }
+                }),
+                object("opt/lib/liba.so", &["libb.so"], |_| {}),
+                object("opt/lib/libb.so", &[], |_| {}),
+            ]
+        };
+        assert_eq!(of(tree(true), &[], &[]), []);
+        let aside = Misfit::Aside {
+            path: "opt/lib/liba.so".into(),
+            needs: "libb.so".into(),
+            at: "opt/lib/libb.so".into(),
+        };
+        assert_eq!(of(tree(false), &[], &[]), [aside]);
+        assert_eq!(of(tree(false), &["LD_LIBRARY_PATH=/opt/lib"], &[]), []);
+    }
+
+    #[test]
+    fn listed_folders_count_where_ldconfig_has_run() {
+        let tree = || vec![object("bin/x", &["liba.so"], |_| {}), object("srv/liba.so", &[], |_| {})];
+        assert_eq!(of(tree(), &[], &["srv"]).len(), 1);
+        assert_eq!(of([tree(), vec![file("etc/ld.so.cache")]].concat(), &[], &["srv"]), []);
+    }
+
+    #[test]
+    fn what_is_loaded_already_is_found_by_its_name() {
+        let tree = vec![
+            object("bin/x", &["liba.so", "libb.so"], |it| it.rpath = Some("/p:/q".into())),
+            object("p/liba.so", &[], |_| {}),
+            object("q/libb.so", &["liba.so"], |it| it.runpath = Some("/q".into())),
+        ];
+        assert_eq!(of(tree, &[], &[]), []);
+    }
+
+    #[test]
+    fn another_processors_library_does_not_count() {
+        let tree =
+            vec![object("bin/x", &["liba.so"], |_| {}), object("lib/liba.so", &[], |it| it.machine = 183)];
+        assert_eq!(
+            of(tree, &[], &[]),
+            [absent("bin/x", "liba.so"), Misfit::Foreign { path: "lib/liba.so".into() }]
+        );
+    }
+}

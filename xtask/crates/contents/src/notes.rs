@@ -1,0 +1,232 @@
+//! What the files of package managers say: dpkg's database and its distroless form, Python's installed distributions,
+//! npm's packages, the operating system's release.
+
+use serde::Deserialize;
+
+use crate::facts::{Package, Says};
+
+/// The largest file that is read for what it says: PyTorch's RECORD has some two megabytes.
+pub const MOST: u64 = 16_000_000;
+
+/// Whether a file at this path may say something.
+pub fn is_read(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let dpkg = || match folder {
+        "var/lib/dpkg" => name == "status",
+        "var/lib/dpkg/info" => name.ends_with(".list"),
+        "var/lib/dpkg/status.d" => true,
+        _ => false,
+    };
+    let dist = || {
+        (folder.ends_with(".dist-info") && matches!(name, "METADATA" | "RECORD" | "direct_url.json"))
+            || (folder.ends_with(".egg-info") && name == "PKG-INFO")
+    };
+    dpkg()
+        || dist()
+        || is_loader_list(path)
+        || (name == "package.json" && npm_root(path) == Some(folder))
+        || is_release(path)
+}
+
+fn is_release(path: &str) -> bool {
+    matches!(path, "usr/lib/os-release" | "etc/os-release")
+}
+
+/// Whether a file lists folders for the loader.
+fn is_loader_list(path: &str) -> bool {
+    path == "etc/ld.so.conf" || (path.starts_with("etc/ld.so.conf.d/") && path.ends_with(".conf"))
+}
+
+/// The program that runs a script, from the script's first bytes; `env` stands for what it is asked to find.
+pub fn script(head: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(head.strip_prefix(b"#!")?);
+    // A line that does not end here names something that is not known whole.
+    let (line, _) = text.split_once('\n')?;
+    let mut words = line.split_whitespace();
+    let program = words.next()?;
+    let asked = words.find(|word| !word.starts_with('-') && !word.contains('='));
+    let is_env = program.rsplit('/').next() == Some("env");
+    Some(asked.filter(|_| is_env).unwrap_or(program).to_owned())
+}
+
+/// The folder of the innermost npm package that a path lies in: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.
+pub fn npm_root(path: &str) -> Option<&str> {
+    let marker = "node_modules/";
+    let start = match path.rfind("/node_modules/") {
+        Some(at) => at + 1,
+        None => path.starts_with(marker).then_some(0)?,
+    } + marker.len();
+    let rest = &path[start..];
+    let mut ends = rest.match_indices('/').map(|(at, _)| at);
+    let end = if rest.starts_with('@') { ends.nth(1)? } else { ends.next()? };
+    (!rest.starts_with('.')).then(|| &path[..start + end])
+}
+
+/// What a file says; `None` where it cannot be made out.
+pub fn read(path: &str, bytes: &[u8]) -> Option<Says> {
+    let text = String::from_utf8_lossy(bytes);
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if is_release(path) {
+        return release(&text);
+    }
+    if is_loader_list(path) {
+        let folders = text.lines().map(str::trim).filter(|line| line.starts_with('/'));
+        return Some(Says::LoaderFolders(folders.map(relative).collect()));
+    }
+    match (folder, name) {
+        (_, "package.json") => npm(bytes),
+        ("var/lib/dpkg/info", list) => Some(Says::DpkgFiles {
+            // `NAME:ARCHITECTURE` where packages of several architectures may stand side by side.
+            package: list.trim_end_matches(".list").split(':').next()?.to_owned(),
+            files: text.lines().map(relative).filter(|path| !path.is_empty()).collect(),
+        }),
+        ("var/lib/dpkg/status.d", sums) if sums.ends_with(".md5sums") => Some(Says::DpkgFiles {
+            package: sums.trim_end_matches(".md5sums").to_owned(),
+            files: text
+                .lines()
+                .filter_map(|line| line.split_once("  "))
+                .map(|(_, path)| relative(path))
+                .collect(),
+        }),
+        (_, "status") | ("var/lib/dpkg/status.d", _) => Some(Says::Dpkg(packages(&text))),
+        (_, "RECORD") => Some(Says::DistFiles(text.lines().filter_map(recorded).collect())),
+        (_, "direct_url.json") => local(bytes),
+        _ => dist(&text),
+    }
+}
+
+/// A path of a package's list in the image's own spelling: `/.` is the root.
+fn relative(path: &str) -> String {
+    path.trim_start_matches("./").trim_matches('/').trim_end_matches("/.").trim_matches('.').to_owned()
+}
+
+/// The paragraphs of a control file (deb-control(5)) that stand for installed packages.
+fn packages(text: &str) -> Vec<Package> {
+    let mut found = Vec::new();
+    for paragraph in text.split("\n\n") {
+        let field = |name: &str| field(paragraph, name).map(str::to_owned);
+        let (Some(name), Some(version)) = (field("Package"), field("Version")) else { continue };
+        let status = field("Status").unwrap_or_default();
+        // An entry of status.d has no status; one that was removed leaves its configuration and its paragraph.
+        if status.is_empty() || status.ends_with(" installed") || status.contains("triggers-") {
+            let architecture = field("Architecture");
+            found.push(Package { name, version, architecture, ..Package::default() });
+        }
+    }
+    found
+}
+
+/// The value of a one-line field.
+fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    fields(text, name).next()
+}
+
+/// The values of a one-line field that may stand there several times.
+fn fields<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
+    text.lines()
+        // The body of a METADATA file may look like fields.
+        .take_while(|line| !line.is_empty())
+        .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+}
+
+/// The path in a line of RECORD (a CSV file: Python packaging specification, "Recording installed projects").
+fn recorded(line: &str) -> Option<String> {
+    let path = match line.strip_prefix('"') {
+        Some(quoted) => quoted.split_once("\",")?.0.replace("\"\"", "\""),
+        None => line.split(',').next()?.to_owned(),
+    };
+    (!path.is_empty()).then_some(path)
+}
+
+fn dist(text: &str) -> Option<Says> {
+    let field = |name: &str| field(text, name).map(str::to_owned);
+    // Some projects give their whole licence as its name.
+    let licence = field("License-Expression").or_else(|| field("License").filter(|words| words.len() < 60));
+    Some(Says::Dist(Package {
+        name: field("Name")?,
+        version: field("Version")?,
+        licence,
+        licence_files: fields(text, "License-File").map(str::to_owned).collect(),
+        ..Package::default()
+    }))
+}
+
+fn local(bytes: &[u8]) -> Option<Says> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    value.get("dir_info").is_some().then_some(Says::DistIsLocal)
+}
+
+fn npm(bytes: &[u8]) -> Option<Says> {
+    #[derive(Deserialize)]
+    struct Json {
+        name: String,
+        #[serde(default)]
+        version: String,
+        #[serde(default)]
+        license: Option<serde_json::Value>,
+    }
+    let json: Json = serde_json::from_slice(bytes).ok()?;
+    let licence = json.license.and_then(|value| value.as_str().map(str::to_owned));
+    Some(Says::Npm(Package { name: json.name, version: json.version, licence, ..Package::default() }))
+}
+
+/// os-release(5).
+fn release(text: &str) -> Option<Says> {
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    let id = value("ID")?;
+    let name = value("PRETTY_NAME").unwrap_or_else(|| id.clone());
+    Some(Says::Os { version: value("VERSION_ID").unwrap_or_default(), name, id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_npm_package_is_found() {
+        for (path, root) in [
+            ("app/node_modules/a/lib/x.js", Some("app/node_modules/a")),
+            ("node_modules/@s/b/x.js", Some("node_modules/@s/b")),
+            ("x/node_modules/a/node_modules/c/d/e.js", Some("x/node_modules/a/node_modules/c")),
+            ("x/node_modules/.package-lock.json", None),
+            ("x/node_modules/.bin/tool", None),
+            ("x/node_modules/@s/b", None),
+            ("x/modules/a", None),
+        ] {
+            assert_eq!(npm_root(path), root, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_installed_packages_count() {
+        let status = "Package: a\nStatus: install ok installed\nVersion: 1\n\n\
+                      Package: b\nStatus: deinstall ok config-files\nVersion: 2\n\nPackage: c\nVersion: 3\n";
+        let names: Vec<String> = packages(status).into_iter().map(|package| package.name).collect();
+        assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn every_form_of_a_path_is_brought_into_one() {
+        for (form, path) in [("/.", ""), ("/usr", "usr"), ("./usr/bin/x", "usr/bin/x"), ("/etc/", "etc")] {
+            assert_eq!(relative(form), path, "{form}");
+        }
+        assert_eq!(recorded("\"a,b.py\",sha256=x,3").as_deref(), Some("a,b.py"));
+        assert_eq!(recorded("../../bin/x,,").as_deref(), Some("../../bin/x"));
+    }
+
+    #[test]
+    fn fields_of_a_description_are_not_the_packages_own() {
+        let Some(Says::Dist(found)) = dist("Name: x\nVersion: 1\nLicense-Expression: MIT\n\nName: y\n")
+        else {
+            panic!("nothing read")
+        };
+        assert_eq!((found.name.as_str(), found.licence.as_deref()), ("x", Some("MIT")));
+        assert_eq!(local(br#"{"url":"file:///src","dir_info":{}}"#), Some(Says::DistIsLocal));
+        assert_eq!(local(br#"{"url":"file:///x.whl","archive_info":{}}"#), None);
+    }
+}

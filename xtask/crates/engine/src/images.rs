@@ -1,0 +1,268 @@
+//! Images in the store: looking, tagging, removing.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::docker::Docker;
+use host::process::ProcessError;
+use model::bytes::Bytes;
+
+/// What `docker image inspect` says, as far as anyone here asks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Image {
+    /// The ID.
+    pub id: String,
+    /// Every tag, as docker writes it.
+    #[serde(default)]
+    pub repo_tags: Option<Vec<String>>,
+    /// `NAME@DIGEST` of every registry that holds it.
+    #[serde(default)]
+    pub repo_digests: Option<Vec<String>>,
+    /// Bytes, in the store's own meaning: unpacked on the classic store alone.
+    #[serde(default)]
+    pub size: u64,
+    /// Its layers.
+    #[serde(rename = "RootFS", default)]
+    pub root_fs: RootFs,
+    /// What a container of it starts with.
+    #[serde(default)]
+    pub config: Option<Config>,
+    /// The operating system that it is for.
+    #[serde(default)]
+    pub os: String,
+    /// The processor that it is for.
+    #[serde(default)]
+    pub architecture: String,
+}
+
+/// The layers of an image.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RootFs {
+    /// Digests of the unpacked layers, base first.
+    #[serde(default)]
+    pub layers: Option<Vec<String>>,
+}
+
+/// The image's configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Config {
+    /// Labels.
+    #[serde(default)]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Environment, as `NAME=VALUE`.
+    #[serde(default)]
+    pub env: Option<Vec<String>>,
+    /// The folder that its program starts in.
+    #[serde(default)]
+    pub working_dir: String,
+    /// Its program.
+    #[serde(default)]
+    pub entrypoint: Option<Vec<String>>,
+    /// Arguments of its program, or the program itself.
+    #[serde(default)]
+    pub cmd: Option<Vec<String>>,
+    /// Who its program runs as; empty means root.
+    #[serde(default)]
+    pub user: String,
+    /// How to see whether its program is well.
+    #[serde(default)]
+    pub healthcheck: Option<Healthcheck>,
+    /// What commands in shell form run in.
+    #[serde(default)]
+    pub shell: Option<Vec<String>>,
+}
+
+/// An image's health check.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Healthcheck {
+    /// `CMD` and words, `CMD-SHELL` and a command, or `NONE`.
+    #[serde(default)]
+    pub test: Option<Vec<String>>,
+}
+
+impl Image {
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Whether a reference names it: an ID, a tag, or a digest with or without a tag beside it.
+    fn is_called(&self, reference: &str) -> bool {
+        self.id == reference
+            || self.repo_tags.iter().flatten().any(|tag| tag == reference)
+            || reference.split_once('@').is_some_and(|(name, digest)| self.digest_at(name) == Some(digest))
+    }
+
+    /// The digest under which the registry of a reference knows it.
+    pub fn digest_at(&self, reference: &str) -> Option<&str> {
+        let folder = reference.rfind('/').map_or(0, |slash| slash + 1);
+        // A colon before the last slash belongs to a registry's port.
+        let end = reference[folder..].find(':').map_or(reference.len(), |colon| folder + colon);
+        let digests = self.repo_digests.iter().flatten();
+        digests.filter_map(|digest| digest.strip_prefix(&reference[..end])?.strip_prefix('@')).next()
+    }
+
+    /// Digests of the unpacked layers, base first.
+    pub fn layers(&self) -> &[String] {
+        self.root_fs.layers.as_deref().unwrap_or_default()
+    }
+}
+
+/// One line of `docker history`, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HistoryEntry {
+    /// The instruction.
+    pub created_by: String,
+    /// Bytes, as text.
+    pub size: String,
+}
+
+impl Docker {
+    /// Looks at many references in one call. What is not in the store is not in the answer.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn inspect(&self, references: &[String]) -> Result<BTreeMap<String, Image>> {
+        if references.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let output = self.cmd(["image", "inspect"]).args(references).capture()?;
+        let unexpected =
+            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
+        if let (false, Some(line)) = (output.success(), unexpected) {
+            bail!("docker cannot look at images: {}", line.trim());
+        }
+        let images: Vec<Image> =
+            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
+        let mut found = BTreeMap::new();
+        for reference in references {
+            if let Some(image) = images.iter().find(|image| image.is_called(reference)) {
+                found.insert(reference.clone(), image.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks at one image by any reference that docker takes; `None` when it is not in the store.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn look(&self, reference: &str) -> Result<Option<Image>> {
+        // `--` keeps a reference that begins with a dash from being an option.
+        let output = self.cmd(["image", "inspect", "--", reference]).capture()?;
+        if !output.success() && output.stderr.contains("No such image") {
+            return Ok(None);
+        }
+        if !output.success() {
+            bail!("docker cannot look at `{reference}`: {}", output.stderr.trim());
+        }
+        let images: Vec<Image> =
+            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
+        Ok(images.into_iter().next())
+    }
+
+    /// The digest under which a registry has a reference now, or what docker said instead (`docker buildx imagetools
+    /// inspect`).
+    ///
+    /// # Errors
+    /// When docker cannot be started, or its answer is no JSON.
+    pub fn digest_in_registry(&self, reference: &str) -> Result<Result<String, String>> {
+        #[derive(Deserialize)]
+        struct Manifest {
+            digest: String,
+        }
+        let cmd = self.cmd(["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", reference]);
+        let output = cmd.capture()?;
+        if !output.success() {
+            return Ok(Err(output.stderr.trim().to_owned()));
+        }
+        let manifest: Manifest =
+            serde_json::from_str(&output.stdout).context("docker buildx imagetools gave no JSON")?;
+        Ok(Ok(manifest.digest))
+    }
+
+    /// Puts a tag on an image.
+    ///
+    /// # Errors
+    /// When docker refuses.
+    pub fn tag(&self, id: &str, tag: &str) -> Result<(), ProcessError> {
+        self.cmd(["tag", id, tag]).read().map(drop)
+    }
+
+    /// Removes tags, all in one call. What is gone already is fine.
+    ///
+    /// # Errors
+    /// When docker refuses for another reason: the engine may be gone.
+    pub fn remove(&self, references: &[String]) -> Result<()> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        let output = self.cmd(["image", "rm"]).args(references).capture()?;
+        let unexpected =
+            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
+        match unexpected {
+            Some(line) if !output.success() => bail!("docker cannot remove tags: {}", line.trim()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes one tag away, and with the last one the image. Returns the digests of what the engine says it deleted: on the
+    /// classic store the image, then its layers from the top down, as far as nothing else holds them (moby,
+    /// `daemon/images/image_delete.go`).
+    ///
+    /// # Errors
+    /// When docker refuses: a container may use the image.
+    pub fn untag(&self, tag: &str) -> Result<Vec<String>, ProcessError> {
+        // Parents without a tag may be another's.
+        let text = self.cmd(["image", "rm", "--no-prune", tag]).read()?;
+        Ok(text.lines().filter_map(|line| line.strip_prefix("Deleted: ")).map(str::to_owned).collect())
+    }
+
+    /// Every image of the engine, by ID.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn all_images(&self) -> Result<BTreeMap<String, Image>> {
+        let text = self.cmd(["image", "ls", "--all", "--quiet", "--no-trunc"]).read()?;
+        let mut ids: Vec<String> = text.lines().map(str::to_owned).collect();
+        ids.sort();
+        ids.dedup();
+        self.inspect(&ids)
+    }
+
+    /// Tags of a repository that match a glob, such as `*:run-*`.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn tags_like(&self, pattern: &str) -> Result<Vec<String>, ProcessError> {
+        let text = self
+            .cmd(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter"])
+            .arg(format!("reference={pattern}"))
+            .read()?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The history of an image, newest first.
+    ///
+    /// # Errors
+    /// When docker cannot be asked.
+    pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
+        let text =
+            self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
+        text.lines().map(|line| serde_json::from_str(line).context("docker history gave no JSON")).collect()
+    }
+}
+
+impl HistoryEntry {
+    /// Bytes of the layer that the instruction made; `None` where docker gave no number.
+    pub fn bytes(&self) -> Option<Bytes> {
+        self.size.parse().ok().map(Bytes)
+    }
+}

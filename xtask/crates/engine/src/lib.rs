@@ -1,0 +1,32 @@
+//! Docker: its command line, its output and its errors; getting an engine; images, archives and layers.
+
+pub mod archive;
+pub mod bake;
+pub mod build_cache;
+pub mod builder;
+pub mod compose;
+pub mod configuration;
+pub mod containers;
+pub mod context;
+pub mod docker;
+pub mod dotenv;
+pub mod environment;
+pub mod events;
+pub mod facts;
+pub mod images;
+pub mod interpolation;
+pub mod layer_tar;
+pub mod layers;
+pub mod machine;
+pub mod programs;
+pub mod provenance;
+pub mod provision;
+pub mod push;
+pub mod records;
+pub mod save;
+pub mod side_engine;
+pub mod signs;
+pub mod socket;
+pub mod trust;
+pub mod variables;
+pub mod version;

@@ -1,0 +1,97 @@
+//! Programs beside docker that a step needs on its machine.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::context::Context;
+use crate::environment::Unfit;
+use crate::machine::Machine;
+use crate::provision;
+use host::files;
+use host::process::find;
+
+/// Makes sure that all of these are on PATH; installs, where that was allowed, the distribution's packages of their names.
+///
+/// # Errors
+/// [`Unfit`], with all that are missing and what to do.
+pub fn require(programs: &[&str], context: &Context) -> Result<()> {
+    let missing: Vec<&str> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !context.with_engine {
+        let remedy = format!(
+            "run the same command with --with-engine as root, or `apt-get install {}`",
+            missing.join(" ")
+        );
+        return Err(Unfit::new(format!("not installed: {}", missing.join(", ")), remedy).into());
+    }
+    let docker = &context.docker;
+    Machine::detect(&docker.runner)
+        .and_then(|machine| provision::install(&machine, &missing))
+        .and_then(|steps| {
+            provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
+        })
+        .map_err(Unfit::from_error)
+}
+
+/// A program of the distribution's that is used without being installed: Debian's package would start a service that every
+/// network of the machine can reach. One on PATH is taken as it is; else, where that was allowed, the package is downloaded
+/// and unpacked beside what this tool remembers.
+///
+/// # Errors
+/// [`Unfit`], with what to do.
+pub fn borrow(program: &str, context: &Context) -> Result<PathBuf> {
+    let folder = context.repository.programs();
+    let unpacked = folder.join("usr/bin").join(program);
+    if let Some(path) = find(program) {
+        return Ok(path);
+    }
+    if unpacked.is_file() {
+        return Ok(unpacked);
+    }
+    if !context.with_engine {
+        let remedy = format!(
+            "put it on PATH, or run the same command with --with-engine: on Debian and Ubuntu it unpacks the package of that \
+             name under {} and installs nothing",
+            folder.display()
+        );
+        return Err(Unfit::new(format!("there is no `{program}`"), remedy).into());
+    }
+    unpack(program, &folder, context).map_err(Unfit::from_error)?;
+    if !unpacked.is_file() {
+        return Err(Unfit::new(
+            format!("the package {program} has no program of its name"),
+            "put one on PATH",
+        )
+        .into());
+    }
+    Ok(unpacked)
+}
+
+/// Into a folder beside it first, so that what stands there is whole.
+fn unpack(package: &str, folder: &Path, context: &Context) -> Result<()> {
+    let (runner, terminal) = (&context.docker.runner, &context.terminal);
+    terminal.say(format!("download Debian's package {package}, to be used from {} …", folder.display()));
+    let fresh = folder.with_extension("new");
+    std::fs::remove_dir_all(&fresh).ok();
+    files::create_dir(&fresh)?;
+    let download = || runner.cmd("apt-get").args(["-q", "download", package]).dir(&fresh).read();
+    if download().is_err() {
+        // The package lists may be missing, or older than the mirror.
+        runner.cmd("apt-get").args(["-q", "update"]).read()?;
+        download()?;
+    }
+    let found = std::fs::read_dir(&fresh)?.flatten().map(|entry| entry.path());
+    let found = found.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "deb"));
+    let Some(file) = found else { bail!("apt-get download left no package {package}") };
+    runner
+        .cmd("dpkg")
+        .arg("--extract")
+        .arg(file.display().to_string())
+        .arg(fresh.display().to_string())
+        .read()?;
+    files::remove(&file)?;
+    std::fs::rename(&fresh, folder).with_context(|| format!("cannot make {}", folder.display()))
+}

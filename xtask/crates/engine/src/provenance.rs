@@ -1,0 +1,146 @@
+//! What a record was made from: where one of these is another today, the record is stale, and whoever reads it says so.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use model::edition::Edition;
+
+/// The sources and images that a record speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// What was checked out; `None` outside of git, where nobody can tell whether it still is the same.
+    pub commit: Option<Commit>,
+    /// When it was made, RFC 3339.
+    pub at: String,
+    /// The edition of the images.
+    pub edition: Edition,
+    /// Their tag, without edition and variant.
+    pub tag: String,
+    /// IDs of the images by reference, as far as they were there.
+    pub images: BTreeMap<String, String>,
+}
+
+/// A state of the working tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The commit's ID.
+    pub id: String,
+    /// A hash of everything that differed from it; `None` where nothing did.
+    pub changes: Option<String>,
+}
+
+impl Commit {
+    /// The commit alone, where a record does not say what differed (`git describe --dirty`).
+    pub fn described(text: &str) -> Commit {
+        match text.strip_suffix("-dirty") {
+            Some(id) => Commit { id: id.to_owned(), changes: Some("unknown".to_owned()) },
+            None => Commit { id: text.to_owned(), changes: None },
+        }
+    }
+}
+
+impl fmt::Display for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id.get(..8).unwrap_or(&self.id))?;
+        if self.changes.is_some() { f.write_str(" with changes") } else { Ok(()) }
+    }
+}
+
+/// How many images a reason names.
+const NAMED: usize = 3;
+
+impl Provenance {
+    /// Why a record of this is stale where things are as `now`; `None` where it is fresh. The time does not matter.
+    pub fn staleness(&self, now: &Provenance) -> Option<String> {
+        let mut why: Vec<String> =
+            Self::tree_changed(self.commit.as_ref(), now.commit.as_ref()).into_iter().collect();
+        if (self.edition, &self.tag) != (now.edition, &now.tag) {
+            why.push(format!("it is of {} {}, not of {} {}", self.tag, self.edition, now.tag, now.edition));
+        }
+        let references = self.images.keys().chain(now.images.keys());
+        let mut changed: Vec<&String> =
+            references.filter(|name| self.images.get(*name) != now.images.get(*name)).collect();
+        changed.sort();
+        changed.dedup();
+        if !changed.is_empty() {
+            let named: Vec<&str> = changed.iter().take(NAMED).map(|name| name.as_str()).collect();
+            let more = match changed.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let are = if changed.len() == 1 {
+                "is another image now, or none"
+            } else {
+                "are other images now, or none"
+            };
+            why.push(format!("{}{more} {are}", named.join(", ")));
+        }
+        (!why.is_empty()).then(|| why.join("; "))
+    }
+
+    /// Why a record of one state of the tree says nothing of another.
+    pub fn tree_changed(then: Option<&Commit>, now: Option<&Commit>) -> Option<String> {
+        match (then, now) {
+            (Some(then), Some(now)) if then == now => None,
+            (Some(then), Some(now)) if then.id == now.id => Some(match (&then.changes, &now.changes) {
+                (None, Some(_)) => format!("files changed since (commit {now})"),
+                _ => format!("files were other than now (commit {then}, now {now})"),
+            }),
+            (Some(then), Some(now)) => Some(format!("it was made at commit {then}, and this is {now}")),
+            (None, _) | (_, None) => {
+                Some("nobody can tell what it was made from: this is no git checkout".to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(commit: &str, changes: Option<&str>, images: &[(&str, &str)]) -> Provenance {
+        Provenance {
+            commit: Some(Commit { id: commit.into(), changes: changes.map(str::to_owned) }),
+            at: String::new(),
+            edition: Edition::Simple,
+            tag: "latest".into(),
+            images: images.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn equal_sources_and_images_are_fresh_at_any_time() {
+        let then = made("a", None, &[("x", "1")]);
+        let now = Provenance { at: "later".into(), ..then.clone() };
+        assert_eq!(then.staleness(&now), None);
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let then = made("aaaaaaaabb", None, &[("x", "1"), ("y", "1")]);
+        let why = |now: &Provenance| then.staleness(now).unwrap();
+        assert_eq!(
+            why(&made("ccccccccdd", None, &[("x", "1"), ("y", "1")])),
+            "it was made at commit aaaaaaaa, and this is cccccccc"
+        );
+        assert_eq!(
+            why(&made("aaaaaaaabb", Some("d"), &[("x", "1"), ("y", "1")])),
+            "files changed since (commit aaaaaaaa with changes)"
+        );
+        assert_eq!(
+            why(&made("aaaaaaaabb", None, &[("x", "2"), ("y", "1")])),
+            "x is another image now, or none"
+        );
+        assert_eq!(why(&made("aaaaaaaabb", None, &[("z", "1")])), "x, y, z are other images now, or none");
+        let other = Provenance { tag: "1.0".into(), ..then.clone() };
+        assert_eq!(why(&other), "it is of latest simple, not of 1.0 simple");
+    }
+
+    #[test]
+    fn outside_of_git_nothing_is_fresh() {
+        let then = Provenance { commit: None, ..made("a", None, &[]) };
+        assert!(then.staleness(&then).unwrap().contains("no git checkout"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The machine underneath: processes, files, paths, locks, the terminal.
+
+pub mod failure;
+pub mod files;
+pub mod interrupt;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod table;
+pub mod temporary;
+pub mod terminal;

@@ -1,0 +1,21 @@
+//! The vocabulary and the manifest: pure types, and reading `images.toml`.
+
+pub mod additions;
+pub mod allowlist;
+pub mod baseline;
+pub mod benefit;
+pub mod build_args;
+pub mod bytes;
+pub mod dockerfile;
+pub mod edition;
+pub mod expectation;
+pub mod image_ref;
+pub mod manifest;
+pub mod names;
+pub mod opportunity_kind;
+pub mod parity;
+pub mod placeholders;
+pub mod probe;
+pub mod quantity;
+pub mod reader;
+pub mod variant;

@@ -1,0 +1,394 @@
+//! From the file to a [`Manifest`], or to every fault in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::Result;
+use toml::de::DeTable;
+
+use crate::bytes::Bytes;
+use crate::dockerfile;
+use crate::edition::Edition;
+use crate::manifest::{
+    Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
+};
+use crate::names::Unknown;
+use crate::reader::baselines;
+use crate::reader::benefits;
+use crate::reader::editions;
+use crate::reader::fields::{Fault, Fields, Notes};
+use crate::reader::opportunities;
+use crate::reader::probes;
+use host::files;
+use host::paths::Repository;
+
+/// Everything that is wrong with a file.
+#[derive(Debug)]
+pub struct Faults {
+    file: &'static str,
+    faults: Vec<Fault>,
+}
+
+impl Faults {
+    /// Of another file that is read the same way.
+    pub fn new(file: &'static str, faults: Vec<Fault>) -> Faults {
+        Faults { file, faults }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        write!(f, "{} has {count} fault{}:", self.file, if count == 1 { "" } else { "s" })?;
+        for fault in &self.faults {
+            write!(f, "\n  {}:{}: {}", self.file, fault.line, fault.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Reads the repository's manifest.
+///
+/// # Errors
+/// [`Faults`], or that the file cannot be read.
+pub fn load(repository: &Repository) -> Result<Manifest> {
+    let text = files::read(&repository.manifest())?;
+    Ok(parse(&text, repository)?)
+}
+
+/// Reads a manifest's text; files that it names are looked for in the repository.
+///
+/// # Errors
+/// Every fault, by line.
+pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Faults> {
+    let notes = Notes::new(text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        notes.note(error.span().unwrap_or(0..0), error.message());
+    }
+    if !errors.is_empty() {
+        // What a broken line swallowed would be called missing.
+        return Err(Faults { file: repository.manifest_name(), faults: notes.into_faults() });
+    }
+    let manifest = Reader { notes: &notes, repository }.manifest(root.get_ref());
+    let faults = notes.into_faults();
+    match manifest {
+        Some(manifest) if faults.is_empty() => Ok(manifest),
+        _ => Err(Faults { file: repository.manifest_name(), faults }),
+    }
+}
+
+struct Reader<'a> {
+    notes: &'a Notes<'a>,
+    repository: &'a Repository,
+}
+
+impl<'a> Reader<'a> {
+    fn manifest(&self, root: &'a DeTable<'_>) -> Option<Manifest> {
+        let known = &declared(root);
+        let mut root = Fields::new(self.notes, "", root, 0..0);
+        root.number("schema", 1..=1);
+        let project = root.text("project").map(str::to_owned);
+        let version = root.text("version").map(str::to_owned);
+        let source_date_epoch = root.number("source-date-epoch", 0..=u64::from(u32::MAX));
+        let mut seen = Seen::default();
+        let upstreams =
+            named(root.table("upstream"), |name, fields| self.upstream(name, fields, known, &mut seen));
+        let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
+        let services =
+            named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
+        let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
+        handed
+            .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
+        let scenarios = probes::scenarios(root.table("scenario"), &services, &handed);
+        if services.is_empty() && !root.has_faults() {
+            root.fault("service", "declare at least one [service.NAME]");
+        }
+        let step = baselines::read(&mut root);
+        let benefits = named(root.table("benefit"), benefits::read);
+        let meant = opportunities::read(&mut root, &services);
+        let stack_tests =
+            named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
+        root.finish();
+        Some(Manifest {
+            project: project?,
+            version: version?,
+            source_date_epoch: source_date_epoch?,
+            upstreams,
+            bases,
+            services,
+            scenarios,
+            stack_tests,
+            step,
+            benefits,
+            meant,
+        })
+    }
+
+    fn upstream(
+        &self,
+        name: &str,
+        mut fields: Fields<'a, '_>,
+        known: &[&str],
+        seen: &mut Seen,
+    ) -> Option<Upstream> {
+        let reference = fields.text("reference").map(str::to_owned);
+        seen.claim("image", reference.as_deref(), name, &fields, "reference");
+        let stand_in = match fields.table("stand-in") {
+            Some(mut table) => {
+                let stand_in = self.stand_in(&mut table, known);
+                table.finish();
+                stand_in
+            }
+            None => {
+                fields.fault("stand-in", "say what takes its place where no registry answers: { bootstrap = \"SUITE\" } or { dockerfile = \"PATH\" }");
+                None
+            }
+        };
+        fields.finish();
+        Some(Upstream { name: name.to_owned(), reference: reference?, stand_in: stand_in? })
+    }
+
+    fn stand_in(&self, table: &mut Fields<'a, '_>, known: &[&str]) -> Option<StandIn> {
+        let suite = table.optional_text("bootstrap").map(str::to_owned);
+        let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
+        let contexts: BTreeMap<String, HostContext> = contexts
+            .into_iter()
+            .filter_map(|(key, value)| match value.as_str() {
+                "rust-toolchain" => Some((key, HostContext::RustToolchain)),
+                other => {
+                    table.fault("contexts", Unknown::new("context", other, ["rust-toolchain"]));
+                    None
+                }
+            })
+            .collect();
+        match suite {
+            Some(suite) => Some(StandIn::Bootstrap { suite }),
+            None => {
+                let known: Vec<&str> =
+                    known.iter().copied().chain(contexts.keys().map(String::as_str)).collect();
+                Some(StandIn::Dockerfile { path: self.dockerfile(table, "dockerfile", &known)?, contexts })
+            }
+        }
+    }
+
+    fn base(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str], seen: &mut Seen) -> Option<Base> {
+        let reference = fields.text("image").map(str::to_owned);
+        seen.claim("image", reference.as_deref(), name, &fields, "image");
+        let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
+        fields.finish();
+        Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
+    }
+
+    fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {
+        let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
+        if !probes::is_plain(name) {
+            fields.fault_here(format!("`{name}` is no name: use lower-case letters, digits and `-`"));
+        }
+        fields.finish();
+        Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
+    }
+
+    fn service(
+        &self,
+        name: &str,
+        mut fields: Fields<'a, '_>,
+        bases: &[&str],
+        seen: &mut Seen,
+    ) -> Option<Service> {
+        let image = fields.text("image").map(str::to_owned);
+        if let Some(image) = &image {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if !image.chars().all(plain) {
+                fields.fault(
+                    "image",
+                    format!("`{image}` is no image name: use lower-case letters, digits and `-`"),
+                );
+            }
+        }
+        seen.claim("image", image.as_deref(), name, &fields, "image");
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.chars().all(plain) {
+            fields.fault(
+                "image",
+                format!("the service's name `{name}` must be of lower-case letters, digits and `-`"),
+            );
+        }
+        let compose = fields.text("compose").map(str::to_owned);
+        seen.claim("compose name", compose.as_deref(), name, &fields, "compose");
+        let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
+        seen.claim("port", port.map(|port| port.to_string()).as_deref(), name, &fields, "port");
+        let original = self.dockerfile(&mut fields, "original", bases);
+        let optimized = self.dockerfile(&mut fields, "optimized", bases);
+        let test_stage = fields.optional_text("test-stage").map(str::to_owned);
+        if let (Some(stage), Some(path)) = (&test_stage, &optimized)
+            && !self.has_stage(path, stage)
+        {
+            fields.fault(
+                "test-stage",
+                format!("{path} has no stage `{stage}`: add `FROM … AS {stage}` or mend the name"),
+            );
+        }
+        let sizes = self.sizes(&mut fields);
+        let editions = editions::read(&mut fields);
+        let run = run_needs(&mut fields);
+        let secrets = secrets(&mut fields);
+        let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
+        handed.extend(secrets.iter().map(|secret| secret.plain.clone()));
+        let probes = probes::of_service(&mut fields, name, &mut handed);
+        fields.finish();
+        Some(Service {
+            name: name.to_owned(),
+            image: image?,
+            compose: compose?,
+            port: port?,
+            original: original?,
+            optimized: optimized?,
+            test_stage,
+            sizes,
+            editions,
+            run,
+            secrets,
+            probes,
+        })
+    }
+
+    /// A file that must stand in the repository.
+    fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
+        let path = fields.text(key)?;
+        match self.repository.file(path) {
+            None => fields.fault(key, format!("`{path}` leads out of the repository: name a file in it")),
+            Some(file) if !file.is_file() => {
+                fields.fault(key, format!("there is no file `{path}`: create it or mend the path"))
+            }
+            Some(_) => return Some(path.to_owned()),
+        }
+        None
+    }
+
+    /// A Dockerfile whose FROM lines name declared images only: an undeclared one could have no stand-in.
+    fn dockerfile(&self, fields: &mut Fields<'a, '_>, key: &'static str, bases: &[&str]) -> Option<String> {
+        let path = self.file(fields, key)?;
+        let text = files::read(&self.repository.file(&path)?).ok()?;
+        for reference in dockerfile::references(&text) {
+            if !bases.contains(&reference.as_str()) {
+                let unknown = Unknown::new("declared image", &reference, bases.iter().copied());
+                fields.fault(key, format!("{path} starts from what is not declared: {unknown}; add an [upstream.NAME] or a [base.NAME]"));
+            }
+        }
+        Some(path)
+    }
+
+    fn has_stage(&self, path: &str, stage: &str) -> bool {
+        let text = self.repository.file(path).and_then(|file| files::read(&file).ok()).unwrap_or_default();
+        dockerfile::stages(&text).contains(&stage.to_lowercase())
+    }
+
+    fn sizes(&self, fields: &mut Fields<'a, '_>) -> BTreeMap<Edition, Sizes> {
+        let mut sizes = BTreeMap::new();
+        let Some(table) = fields.table("sizes") else {
+            return sizes;
+        };
+        for (key, mut row) in table.named_tables() {
+            let entry = Sizes {
+                guide_original: size(&mut row, "original"),
+                target: size(&mut row, "target"),
+                goal: size(&mut row, "goal"),
+            };
+            row.finish();
+            match key.parse::<Edition>() {
+                Ok(edition) => drop(sizes.insert(edition, entry)),
+                Err(unknown) => fields.fault("sizes", unknown),
+            }
+        }
+        sizes
+    }
+}
+
+/// What must be one owner's alone, with the owner's name.
+#[derive(Default)]
+struct Seen(BTreeMap<(&'static str, String), String>);
+
+impl Seen {
+    fn claim(
+        &mut self,
+        what: &'static str,
+        value: Option<&str>,
+        owner: &str,
+        fields: &Fields<'_, '_>,
+        key: &str,
+    ) {
+        let Some(value) = value else { return };
+        if let Some(other) = self.0.insert((what, value.to_owned()), owner.to_owned()) {
+            fields.fault(key, format!("`{value}` is the {what} of `{other}` already: give each its own"));
+        }
+    }
+}
+
+/// The images that the manifest declares, known before the Dockerfiles that start from them are read.
+fn declared<'a>(root: &'a DeTable<'_>) -> Vec<&'a str> {
+    let of = |table: &str, key: &'static str| {
+        let entries = root
+            .get(table)
+            .and_then(|table| table.get_ref().as_table())
+            .into_iter()
+            .flat_map(|table| table.iter());
+        entries.filter_map(move |(_, entry)| entry.get_ref().as_table()?.get(key)?.get_ref().as_str())
+    };
+    of("upstream", "reference").chain(of("base", "image")).collect()
+}
+
+fn named<'a, 'i, T>(
+    table: Option<Fields<'a, 'i>>,
+    mut read: impl FnMut(&str, Fields<'a, 'i>) -> Option<T>,
+) -> Vec<T> {
+    let tables = table.map(Fields::named_tables).unwrap_or_default();
+    tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
+}
+
+/// A size that may be absent.
+pub(super) fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
+    let text = fields.optional_text(key)?;
+    Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
+}
+
+/// `secret = { variable, plain, command }`.
+fn secrets(fields: &mut Fields<'_, '_>) -> Vec<Secret> {
+    let Some(mut table) = fields.table("secret") else {
+        return Vec::new();
+    };
+    let variable = table.text("variable").map(str::to_owned);
+    let plain = table.text("plain").map(str::to_owned);
+    let command = table.texts("command");
+    if command.is_empty() {
+        table.fault("command", "name the command in the service's image that makes the secret");
+    }
+    table.finish();
+    variable.zip(plain).map(|(variable, plain)| Secret { variable, plain, command }).into_iter().collect()
+}
+
+fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
+    let Some(mut table) = fields.table("run") else {
+        return RunNeeds::default();
+    };
+    let env = table.table("env").map(Fields::named_texts).unwrap_or_default();
+    let needs = RunNeeds {
+        env: env.into_iter().collect(),
+        tmpfs: table.texts("tmpfs"),
+        volumes: table.texts("volumes"),
+    };
+    let unique: BTreeSet<&String> = needs.tmpfs.iter().chain(&needs.volumes).collect();
+    if unique.len() < needs.tmpfs.len() + needs.volumes.len() {
+        table.fault("tmpfs", "a folder is named twice");
+    }
+    for path in unique {
+        if !path.starts_with('/') {
+            table.fault("tmpfs", format!("`{path}` is no folder of the container: start it with `/`"));
+        }
+    }
+    table.finish();
+    needs
+}

@@ -1,0 +1,14 @@
+//! Reading `xtask/images.toml`: all of its faults at once, or the manifest.
+
+pub mod baselines;
+pub mod benefits;
+pub mod editions;
+pub mod fields;
+pub mod json;
+pub mod load;
+pub mod opportunities;
+pub mod probes;
+
+pub use crate::reader::fields::{Fields, Notes};
+pub use crate::reader::load::{Faults, load, parse};
+pub use crate::reader::probes::RUN;

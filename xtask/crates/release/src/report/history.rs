@@ -1,0 +1,111 @@
+//! How the lock of sizes came about, from git: which commit accepted which weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::report::record::{Acceptance, Accepted};
+use check::lock::{Key, Lock};
+use engine::context::Context;
+use model::baseline::Weights;
+
+/// So many changes are shown.
+const MOST: usize = 20;
+
+/// Parts the fields of a commit in git's output; no subject holds it.
+const FIELD: char = '\u{1f}';
+
+/// The lock's changes, newest first; `None` outside of git. A state of it that cannot be read counts as an empty one.
+///
+/// # Errors
+/// When git answers with what is no list of commits.
+pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
+    let file = context.repository.sizes_lock_name();
+    let git = |args: &[&str]| {
+        let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
+        cmd.env("GIT_OPTIONAL_LOCKS", "0").args(args.iter().copied()).read()
+    };
+    let format = format!("--format=%H{FIELD}%as{FIELD}%s");
+    let limit = format!("--max-count={}", MOST + 1);
+    // A path in a command of git's is relative to the current folder, one after `COMMIT:` to the root of the work tree.
+    let Ok(log) = git(&["log", "--first-parent", "-m", &limit, &format, "--", file]) else { return Ok(None) };
+    let commits: Vec<Vec<&str>> = log
+        .lines()
+        .map(|line| line.splitn(3, FIELD).collect())
+        .filter(|fields: &Vec<&str>| fields.len() == 3)
+        .collect();
+    let state = |commit: &str| rows(&git(&["show", &format!("{commit}:./{file}")]).unwrap_or_default(), file);
+    let states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(|fields| state(fields[0])).collect();
+    let nothing = BTreeMap::new();
+    let mut all = Vec::new();
+    for (index, fields) in commits.iter().enumerate().take(MOST) {
+        let before = states.get(index + 1).unwrap_or(&nothing);
+        let rows = changes(before, &states[index]);
+        if !rows.is_empty() {
+            all.push(Acceptance {
+                commit: fields[0].to_owned(),
+                day: fields[1].to_owned(),
+                subject: fields[2].to_owned(),
+                rows,
+            });
+        }
+    }
+    Ok(Some(all))
+}
+
+fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {
+    let lock = Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default();
+    lock.into_iter().map(|(key, row)| (key, row.weights)).collect()
+}
+
+fn changes(before: &BTreeMap<Key, Weights>, after: &BTreeMap<Key, Weights>) -> Vec<Accepted> {
+    let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
+    let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
+    changed
+        .map(|key| Accepted {
+            service: key.service.clone(),
+            edition: key.edition.clone(),
+            before: before.get(key).copied(),
+            after: after.get(key).copied(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::bytes::Bytes;
+
+    fn lock(rows: &str) -> BTreeMap<Key, Weights> {
+        super::rows(&format!("schema = 1\n[api]\n{rows}"), "lock")
+    }
+
+    fn row(edition: &str, own: u64) -> String {
+        format!(
+            "{edition}.\"linux/amd64\" = {{ own = {own}, base = 2, accepted = \"2026-01-01\", reason = \"r\" }}\n"
+        )
+    }
+
+    #[test]
+    fn rows_that_come_change_and_go_are_told() {
+        let before = lock(&[row("simple", 1), row("community", 5), row("old", 9)].concat());
+        let after = lock(&[row("simple", 3), row("community", 5), row("enterprise", 7)].concat());
+        let told: Vec<_> = changes(&before, &after)
+            .into_iter()
+            .map(|row| (row.edition, row.before.map(|w| w.own), row.after.map(|w| w.own)))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("enterprise".to_owned(), None, Some(Bytes(7))),
+                ("old".to_owned(), Some(Bytes(9)), None),
+                ("simple".to_owned(), Some(Bytes(1)), Some(Bytes(3))),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_lock_counts_as_an_empty_one() {
+        assert!(super::rows("no lock", "lock").is_empty());
+    }
+}

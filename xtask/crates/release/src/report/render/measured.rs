@@ -1,0 +1,132 @@
+//! What was measured, with its spread.
+
+use maud::{Markup, html};
+
+use crate::report::record::Report;
+use crate::report::render::complaint;
+use measure::measurement::{Entry, Record, WHOLE};
+use measure::rate::Rate;
+use measure::series::Series;
+use measure::text::{amount, less};
+
+/// The section.
+pub(super) fn section(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="measured" {
+            h2 #measured { "Measured" }
+            (complaint("Measurements", &report.measured))
+            @if let Some(record) = report.measured.record() { (tables(record, report)) }
+        }
+    }
+}
+
+fn tables(record: &Record, report: &Report) -> Markup {
+    let ours: Vec<&Entry> = record.entries.iter().filter(|entry| entry.of.tag == report.tag).collect();
+    let mut subjects: Vec<(&str, model::edition::Edition)> = Vec::new();
+    for entry in &ours {
+        let subject = (entry.subject.as_str(), entry.of.edition);
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    // All services together stand first.
+    subjects.sort_by_key(|(subject, edition)| (*subject != WHOLE, *edition));
+    html! {
+        p .note {
+            "Both variants took turns in one run. Marks are medians, bars go from the smallest to the largest sample, each on a \
+             scale of its own that begins at nought. Where the bars of a figure overlap, no difference is shown."
+        }
+        @for (subject, edition) in subjects {
+            @let of: Vec<&&Entry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
+            details open[subject == WHOLE] {
+                summary { b { @if subject == WHOLE { "All services together" } @else { (subject) } } " · " (edition) }
+                div .scroll tabindex="0" role="group" aria-label=(format!("Measured: {subject}")) {
+                    table .measured {
+                        thead { tr {
+                            th scope="col" { "Figure" } th scope="col" .number { "Original" } th scope="col" .number { "Optimized" }
+                            th scope="col" .number { "Less" } th scope="col" .wide { "Samples" }
+                        } }
+                        tbody { @for entry in &of { (line(entry)) } }
+                    }
+                }
+                @if let Some(entry) = of.first() { p .note { (circumstances(entry)) } }
+            }
+        }
+        @if !record.left_out.is_empty() {
+            p .note {
+                "Left out: "
+                @for left in &record.left_out { (left.subject) ", " (left.what) ": " (left.reason) ". " }
+            }
+        }
+    }
+}
+
+fn line(entry: &Entry) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (entry.quantity.words()) }
+            td .number { (figure(&entry.original, entry)) }
+            td .number { (figure(&entry.optimized, entry)) }
+            td .number {
+                @match entry.comparison {
+                    None => "–",
+                    Some(comparison) if comparison.overlap && entry.original != entry.optimized => "no difference shown",
+                    Some(comparison) => (less(comparison)),
+                }
+            }
+            td .wide { (strip(entry)) }
+        }
+    }
+}
+
+fn figure(series: &Series, entry: &Entry) -> Markup {
+    let Some(median) = series.median() else { return html! { "not built" } };
+    html! {
+        (amount(median, entry.unit))
+        @if let (Some(min), Some(max)) = (series.min(), series.max()) {
+            @if series.count() > 1 {
+                span .small { (amount(min, entry.unit)) " to " (amount(max, entry.unit)) ", of " (series.count()) }
+            }
+        }
+    }
+}
+
+fn strip(entry: &Entry) -> Markup {
+    let most = entry.original.max().into_iter().chain(entry.optimized.max()).max().unwrap_or_default();
+    html! {
+        @if most > 0 {
+            span .strip aria-hidden="true" {
+                (range("original", &entry.original, most)) (range("optimized", &entry.optimized, most))
+            }
+        }
+    }
+}
+
+fn range(class: &str, series: &Series, most: u64) -> Markup {
+    let at = |value: u64| value as f64 / most as f64 * 100.0;
+    html! {
+        span .(class) {
+            @if let (Some(min), Some(median), Some(max)) = (series.min(), series.median(), series.max()) {
+                span .range style=(format!("left:{:.2}%;width:{:.2}%", at(min), at(max) - at(min))) {}
+                span .mark style=(format!("left:{:.2}%", at(median))) {}
+            }
+        }
+    }
+}
+
+/// On what it was measured.
+pub(super) fn circumstances(entry: &Entry) -> String {
+    let (machine, (least, most)) = (&entry.of.machine, entry.of.load);
+    let rate = entry.of.throttle.and_then(Rate::of_bits);
+    let throttle = rate.map(|rate| format!(" Throttled pulls: {rate}.")).unwrap_or_default();
+    format!(
+        "{} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}{throttle}",
+        machine.cores,
+        machine.engine,
+        machine.store,
+        machine.kernel,
+        least as f64 / 100.0,
+        most as f64 / 100.0,
+        if entry.of.stand_in { " Originals stand on stand-ins for upstream images." } else { "" }
+    )
+}

@@ -1,0 +1,152 @@
+//! Sizes beside originals, targets, goals and baselines; how the lock of sizes came about.
+
+use maud::{Markup, html};
+
+use crate::report::record::{Accepted, Part, Report};
+use crate::report::render::complaint;
+use build::comparison::{Comparison, Original, Row};
+use build::comparison_text::{known, original};
+use model::baseline::{Drift, Weights};
+use model::bytes::Bytes;
+
+/// Sizes of one edition.
+pub(super) fn section(part: &Part) -> Markup {
+    html! {
+        h3 { "Sizes" }
+        (complaint("Sizes", &part.sizes))
+        @if let Some(comparison) = part.sizes.record() { (table(comparison, part)) }
+        (complaint("Baselines", &part.check))
+    }
+}
+
+fn table(comparison: &Comparison, part: &Part) -> Markup {
+    let total = &comparison.total;
+    html! {
+        div .scroll tabindex="0" role="group" aria-label="Sizes" {
+            table {
+                thead { tr {
+                    th scope="col" { "Service" } th scope="col" .number { "Original" } th scope="col" .number { "Optimized" }
+                    th scope="col" .wide { "Beside the original" }
+                    th scope="col" .number { "Target" } th scope="col" .number { "Goal" }
+                    th scope="col" .number { "Since baseline" } th scope="col" { "Verdict" }
+                } }
+                tbody { @for row in &comparison.services { (line(row, part)) } }
+                @if is_whole(comparison) {
+                    tfoot { tr {
+                        th scope="row" { "Total of " (total.services) }
+                        td .number { (total.original) } td .number { (total.optimized) }
+                        td .wide { @if let Some(percent) = total.saved_percent { (format!("{percent:.1} % saved")) } }
+                        td .number { (known(total.target)) } td .number { (known(total.goal)) } td {} td {}
+                    } }
+                }
+            }
+        }
+        @for note in notes(comparison) { p .note { (note) } }
+    }
+}
+
+/// Whether every image stands beside an original that was built here.
+pub(super) fn is_whole(comparison: &Comparison) -> bool {
+    comparison.services.iter().all(|row| row.original.built().is_some() && row.optimized.is_some())
+}
+
+fn line(row: &Row, part: &Part) -> Markup {
+    let optimized = row.optimized.as_ref().map(|measured| measured.bytes);
+    html! {
+        tr {
+            th scope="row" { (row.service) }
+            td .number { (original(&row.original)) }
+            td .number { (optimized.map_or("missing".to_owned(), |bytes| bytes.to_string())) }
+            td .wide { (bar(row)) }
+            td .number { (known(row.target)) }
+            td .number { (known(row.goal)) }
+            td .number { (baseline(&row.service, part)) }
+            td { span .tag .good[!row.verdict.is_breach()] .bad[row.verdict.is_breach()] { (row.verdict.words()) } }
+        }
+    }
+}
+
+/// The optimized image's share of its original. There is no ratio to one that nobody built.
+fn bar(row: &Row) -> Markup {
+    let both = row.original.built().filter(|original| original.0 > 0).zip(row.optimized.as_ref());
+    html! {
+        @if let Some((original, optimized)) = both {
+            @let share = (optimized.bytes.0 as f64 / original.0 as f64 * 100.0).min(100.0);
+            span .bar aria-hidden="true" { span style=(format!("width:{share:.2}%")) {} }
+            @if let Some(percent) = row.saved_percent { span .small { (format!("{percent:.1} % saved")) } }
+        }
+    }
+}
+
+fn baseline(service: &str, part: &Part) -> Markup {
+    let row = part.check.record().and_then(|check| check.images.iter().find(|row| row.service == service));
+    let Some(row) = row else { return html! { "–" } };
+    html! {
+        @match (&row.measured, row.baseline) {
+            (Some(measured), Some(baseline)) => {
+                span .bad[has(row, Drift::Grown)] .good[has(row, Drift::Shrunk)] { (change(baseline, measured.weights)) }
+            }
+            (Some(_), None) => { span .bad { "none accepted" } }
+            (None, _) => { "–" }
+        }
+    }
+}
+
+fn has(row: &check::report::Row, drift: Drift) -> bool {
+    row.own == Some(drift) || row.base == Some(drift)
+}
+
+/// `+1.2MB`, `−300kB`, `same`.
+fn change(before: Weights, after: Weights) -> String {
+    let (before, after) = (before.sum(), after.sum());
+    match (after - before, before - after) {
+        (Bytes(0), Bytes(0)) => "same".to_owned(),
+        (more, Bytes(0)) => format!("+{more}"),
+        (_, less) => format!("−{less}"),
+    }
+}
+
+/// What signs in the table mean.
+pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
+    let any = |test: fn(&Original) -> bool| comparison.services.iter().any(|row| test(&row.original));
+    let mut notes = Vec::new();
+    if any(|original| matches!(original, Original::Built { stand_in: true, .. })) {
+        notes.push("† built on stand-ins made from Debian packages, not on the upstream images.".to_owned());
+    }
+    if any(|original| matches!(original, Original::Guide { .. })) {
+        notes.push("(…) the guide's figure: that original is not built here.".to_owned());
+    }
+    notes
+}
+
+/// How the lock of sizes came about.
+pub(super) fn history(report: &Report) -> Markup {
+    let Some(history) = &report.history else { return html! {} };
+    html! {
+        section aria-labelledby="history" {
+            h2 #history { "Accepted sizes" }
+            @if history.is_empty() { p .note { "No baseline is committed yet." } }
+            ol .history {
+                @for acceptance in history {
+                    li {
+                        p { time { (acceptance.day) } " " b { (acceptance.subject) } " " code { (acceptance.commit.get(..8).unwrap_or(&acceptance.commit)) } }
+                        details {
+                            summary { (acceptance.rows.len()) " row" @if acceptance.rows.len() != 1 { "s" } }
+                            ul { @for row in &acceptance.rows { li { (accepted(row)) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `api simple: 37.4MB, +1MB`.
+fn accepted(row: &Accepted) -> String {
+    let name = format!("{} {}", row.service, row.edition);
+    match (row.before, row.after) {
+        (Some(before), Some(after)) => format!("{name}: {}, {}", after.sum(), change(before, after)),
+        (None, Some(after)) => format!("{name}: {}, new", after.sum()),
+        (_, None) => format!("{name}: taken out"),
+    }
+}

@@ -1,0 +1,8 @@
+//! Compose files and the stacks that run from them: switching images, deploying, probing, throwaway stacks, parity.
+
+pub mod deploy;
+pub mod http;
+pub mod parity;
+pub mod probes;
+pub mod switch;
+pub mod throwaway;

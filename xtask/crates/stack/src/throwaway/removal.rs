@@ -1,0 +1,88 @@
+//! Removing throwaway stacks: one's own, and what former runs left behind.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::throwaway::folder::Folder;
+use engine::compose::Project;
+use engine::context::Context;
+use host::files;
+use host::paths::Repository;
+use model::manifest::Manifest;
+
+/// Between two looks at what a removal left, and how many there are.
+const PAUSE: Duration = Duration::from_millis(200);
+const TRIES: u32 = 30;
+
+/// What the names of throwaway stacks begin with.
+pub(super) fn prefix(manifest: &Manifest) -> String {
+    format!("{}-test-", manifest.project)
+}
+
+/// The labels that all of a throwaway stack carries, with their values: the machine that its owner runs on, since others
+/// (containers of CI's, say) may use the same engine; and the checkout.
+pub(super) fn marks(manifest: &Manifest, repository: &Repository) -> [(String, String); 2] {
+    let machine = files::read_if_there(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
+    let label = |name: &str| format!("{}.images.{name}", manifest.project);
+    [
+        (label("trial-of"), machine.unwrap_or_default().trim().to_owned()),
+        (label("checkout"), repository.root().display().to_string()),
+    ]
+}
+
+/// Removes all of a project. A Compose that was interrupted may have asked the engine for something that comes into being only
+/// after its removal: so it is looked again, until nothing came twice in a row.
+///
+/// # Errors
+/// When docker cannot be asked, or something stays.
+pub(super) fn erase(project: &Project) -> Result<()> {
+    let mut quiet = 0;
+    let mut failed = None;
+    for _ in 0..TRIES {
+        match project.erase() {
+            Ok(false) => quiet += 1,
+            Ok(true) => quiet = 0,
+            Err(error) => (quiet, failed) = (0, Some(error)),
+        }
+        if quiet == 2 {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let name = project.name()?;
+    match failed {
+        Some(error) => Err(error.context(format!("something of {name} is left behind"))),
+        None => bail!("{name} does not end: something new of it came after each removal"),
+    }
+}
+
+/// Removes what runs left behind that were killed: stacks of this checkout that nobody owns any more, and those of checkouts
+/// of this machine that are gone themselves. What cannot be removed is tried again by the next run.
+pub fn sweep(manifest: &Manifest, context: &Context) {
+    let tell = |name: &str, error: &anyhow::Error| {
+        context.terminal.warn(format!("a former run's stack {name} stays: {error:#}"));
+    };
+    match Folder::abandoned(&context.repository) {
+        Ok(folders) => {
+            for folder in folders {
+                let project = Project::new(&context.docker, folder.path()).named(folder.name());
+                if let Err(error) = erase(&project).and_then(|()| folder.remove()) {
+                    tell(&folder.name(), &error);
+                }
+            }
+        }
+        Err(error) => context.terminal.warn(format!("former runs' stacks stay: {error:#}")),
+    }
+    let [(label, machine), (checkout, _)] = marks(manifest, &context.repository);
+    let Ok(found) = context.docker.projects((&label, &machine), &checkout) else { return };
+    for (name, checkout) in found {
+        if name.starts_with(&prefix(manifest)) && !Path::new(&checkout).exists() {
+            let project = Project::new(&context.docker, context.repository.root()).named(&name);
+            if let Err(error) = erase(&project) {
+                tell(&name, &error);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Subcommand: `cargo xtask doctor`.
+
+use anyhow::Result;
+
+use crate::args::Format;
+use crate::machine_checks::{Check, State, examine};
+use engine::context::Context;
+use engine::environment::{Unfit, provide};
+use host::terminal::{Style, Terminal};
+use model::reader;
+
+/// Say what builds need of this machine, and what each missing thing needs
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask doctor                what builds need, and what is missing
+  cargo xtask doctor --with-engine  install and start it
+  cargo xtask doctor --format json  for a script";
+
+/// Runs it.
+///
+/// # Errors
+/// When something is missing.
+pub fn run(args: &Args, context: &Context) -> Result<()> {
+    let manifest = reader::load(&context.repository)?;
+    if context.with_engine {
+        provide(&context.docker.facts()?, context)?;
+    }
+    let checks = examine(&manifest, context)?;
+    match args.format {
+        Format::Json => {
+            println!("{}", serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "checks": checks}))?)
+        }
+        Format::Table | Format::Markdown => print!("{}", lines(&checks, &context.terminal)),
+    }
+    let missing: Vec<&str> =
+        checks.iter().filter(|check| check.state == State::Missing).map(|check| check.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Unfit::new(format!("this machine lacks: {}", missing.join(", ")), "as listed above").into())
+}
+
+fn lines(checks: &[Check], terminal: &Terminal) -> String {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for check in checks {
+        let (style, mark) = match check.state {
+            State::Ok => (Style::Good, "ok     "),
+            State::Missing => (Style::Bad, "MISSING"),
+            State::Unknown => (Style::Warn, "unknown"),
+            State::Info => (Style::Dim, "info   "),
+        };
+        out.push_str(&format!(
+            "{}  {:width$}  {}\n",
+            terminal.paint_out(style, mark),
+            check.name,
+            check.found
+        ));
+        if let Some(remedy) = &check.remedy {
+            out.push_str(&format!("         {:width$}  → {remedy}\n", ""));
+        }
+    }
+    out
+}
