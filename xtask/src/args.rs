@@ -1,5 +1,6 @@
 //! From what was typed, and the environment's defaults, to resolved values.
 
+use host::failure::Failure;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,18 +16,6 @@ use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
 use model::variant::Variant;
-
-/// Wrong words on the command line or in the environment: exit code 2.
-#[derive(Debug)]
-pub struct Usage(pub String);
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
 
 /// Which Dockerfiles.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -133,7 +122,7 @@ impl CacheArgs {
             named_registry(self.cache_registry.as_deref(), "--cache-registry", "SUTRA_CACHE_REGISTRY")?;
         if found.is_none() && self.write_cache {
             let text = "--write-cache: say where, with --cache-registry or SUTRA_CACHE_REGISTRY";
-            return Err(Usage(text.to_owned()).into());
+            return Err(Failure::usage(text.to_owned()).into());
         }
         Ok(found.map(|registry| RegistryCache { registry, write: self.write_cache }))
     }
@@ -188,7 +177,7 @@ pub fn default_edition() -> Result<Edition> {
 /// # Errors
 /// When it names no edition.
 pub fn edition(given: Option<&str>) -> Result<Edition> {
-    given.map_or_else(default_edition, |name| Ok(name.parse::<Edition>()?))
+    given.map_or_else(default_edition, |name| Ok(name.parse::<Edition>().map_err(Failure::from)?))
 }
 
 /// `--edition`, where `all` means all three.
@@ -201,7 +190,9 @@ pub fn editions(given: Option<&str>) -> Result<Vec<Edition>> {
     }
     let known = || Edition::ALL.map(Edition::name).into_iter().chain(["all"]);
     match given {
-        Some(name) if name.parse::<Edition>().is_err() => Err(Unknown::new("edition", name, known()).into()),
+        Some(name) if name.parse::<Edition>().is_err() => {
+            Err(Failure::from(Unknown::new("edition", name, known())).into())
+        }
         other => Ok(vec![edition(other)?]),
     }
 }
@@ -241,12 +232,12 @@ fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Optio
 pub fn services<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Service>> {
     manifest.select(names).map_err(|unknown| {
         let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-        Usage(lines.join("\n")).into()
+        Failure::usage(lines.join("\n")).into()
     })
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Usage> {
-    text.parse().map_err(|error| Usage(format!("{source}: {error}")))
+fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("{source}: {error}")))
 }
 
 fn variable(name: &str) -> Option<String> {

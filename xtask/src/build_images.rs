@@ -8,10 +8,10 @@ use crate::push;
 use build::bases;
 use build::bases::{Mode, Source};
 use build::compare::compare;
+use build::failure::ended_by;
 use build::plan;
 use build::plan::Request;
 use build::produce;
-use build::produce::BuildFailed;
 use build::push::plan::built;
 use build::push::run::{JOBS, push as push_images};
 use build::run::Policy;
@@ -130,7 +130,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if let Err(error) = pushed {
         context.terminal.error(format!("{error:#}"));
     }
-    Err(BuildFailed(produced.failures).into())
+    Err(ended_by(&produced.failures).into())
 }
 
 /// Where to push, when that was asked for: known before anything is built.

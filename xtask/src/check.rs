@@ -1,11 +1,12 @@
 //! Subcommand: `cargo xtask check`.
 
+use host::failure::Failure;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 
 use crate::args;
-use crate::args::{FleetArgs, Format, ServicesArgs, Usage};
+use crate::args::{FleetArgs, Format, ServicesArgs};
 use crate::day;
 use build::fleet_of_images;
 use check::report::Report;
@@ -106,8 +107,8 @@ pub(super) fn tell(report: &Report, format: Format, context: &Context) -> Result
 fn acceptance(args: &Args) -> Result<Option<Acceptance>> {
     let Some(reason) = args.reason.as_deref().filter(|_| args.accept) else { return Ok(None) };
     if reason.trim().is_empty() {
-        bail!(Usage(
-            "--reason: say in words why the new sizes are right; whoever reads the lock will ask".into()
+        bail!(Failure::usage(
+            "--reason: say in words why the new sizes are right; whoever reads the lock will ask"
         ));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

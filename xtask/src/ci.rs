@@ -1,5 +1,6 @@
 //! Subcommand: `cargo xtask ci`.
 
+use host::failure::{Failure, class_of};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -10,12 +11,10 @@ use build::bases::Mode;
 use build::compare::compare;
 use build::plan::Request;
 use build::produce;
-use build::produce::BuildFailed;
 use build::run::Policy;
 use engine::context::Context;
-use engine::environment::{Unfit, require_engine};
+use engine::environment::require_engine;
 use engine::programs;
-use host::interrupt::Interrupted;
 use host::terminal::Style;
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -63,18 +62,18 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     require_engine(context)?;
     let terminal = &context.terminal;
     let mut summary = Vec::new();
-    let mut unfit = 0;
+    let mut classes = Vec::new();
     for step in &steps {
         terminal.group(step.name);
         let started = Instant::now();
         let result = one(step, &manifest, context);
         terminal.end_group();
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         if let Err(error) = &result {
             terminal.error(format!("{}: {error:#}", step.name));
-            unfit += usize::from(is_environment(error));
+            classes.push(class_of(error));
         }
         summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
     }
@@ -87,18 +86,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         terminal.say(format!("{mark}  {seconds:>5} s  {name}"));
     }
     let failed: Vec<&str> = summary.iter().filter(|(_, passed, _)| !passed).map(|(name, ..)| *name).collect();
-    match failed.len() {
-        0 => Ok(()),
-        // Nothing that the project could mend: the exit code says so.
-        count if count == unfit => {
-            Err(Unfit::new(format!("failed: {}", failed.join(", ")), "as said above").into())
-        }
-        _ => bail!("failed: {}", failed.join(", ")),
+    let what = format!("failed: {}", failed.join(", "));
+    match classes.iter().find(|class| !class.is_environment()).or(classes.first()) {
+        None => Ok(()),
+        Some(class) => Err(Failure::new(*class, what, "").into()),
     }
-}
-
-fn is_environment(error: &anyhow::Error) -> bool {
-    error.is::<Unfit>() || error.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
 }
 
 fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {

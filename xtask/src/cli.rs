@@ -1,31 +1,22 @@
 //! Floor 5: parse, dispatch, exit code.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::args::Usage;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, measure,
     push, release_check, report, smoke_test, test, why,
 };
-use build::changes::NoCommit;
-use build::produce::BuildFailed;
-use build::publish::Stuck;
 use engine::context::Context;
 use engine::docker::Docker;
-use engine::environment::Unfit;
-use engine::save::NoRoom;
-use host::files::Held;
-use host::interrupt::{Interrupt, Interrupted};
+use host::failure::{Failure, FailureClass, class_of};
+use host::interrupt::Interrupt;
 use host::paths::Repository;
-use host::process::{ProcessError, Runner};
+use host::process::Runner;
 use host::terminal::{Color, Terminal, Verbosity};
-use model::names::Unknown;
-use model::reader::Faults;
 
 /// Builds, compares and guards the images of this repository.
 #[derive(Debug, Parser)]
@@ -90,46 +81,21 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Why the program ends; the number is the exit code (DESIGN: "Commands").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// A build, check or test failed.
-    Failed = 1,
-    /// Wrong usage or manifest. clap uses the same code.
-    Usage = 2,
-    /// The environment: no engine, no network, no disk.
-    Environment = 3,
-    /// The person interrupted (128 + SIGINT, as shells do).
-    Interrupted = 130,
-}
-
-impl Exit {
-    /// The exit of an error, from the innermost cause that has one.
-    pub fn of(error: &anyhow::Error) -> Exit {
-        if error.chain().any(|cause| cause.is::<Interrupted>()) {
-            return Exit::Interrupted;
-        }
-        for cause in error.chain() {
-            if cause.is::<Usage>() || cause.is::<Unknown>() || cause.is::<Faults>() || cause.is::<NoCommit>()
-            {
-                return Exit::Usage;
-            }
-            let is_environment = cause.is::<Unfit>()
-                || cause.is::<NoRoom>()
-                || cause.is::<Held>()
-                || cause
-                    .downcast_ref::<std::io::Error>()
-                    .is_some_and(|error| error.kind() == ErrorKind::StorageFull)
-                || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
-                || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found);
-            if is_environment {
-                return Exit::Environment;
-            }
-        }
-        Exit::Failed
+/// The exit code of a failed run (DESIGN: "Commands").
+fn exit_code(class: FailureClass) -> u8 {
+    match class {
+        FailureClass::Failed | FailureClass::Unfinished => 1,
+        // clap uses the same code.
+        FailureClass::Usage | FailureClass::Manifest => 2,
+        FailureClass::Disk
+        | FailureClass::Network
+        | FailureClass::Certificate
+        | FailureClass::RateLimit
+        | FailureClass::Memory
+        | FailureClass::Engine
+        | FailureClass::Machine => 3,
+        // 128 + SIGINT, as shells do.
+        FailureClass::Interrupted => 130,
     }
 }
 
@@ -151,28 +117,24 @@ pub fn main() -> ExitCode {
         Ok(interrupt) => interrupt,
         Err(error) => {
             terminal.error(format!("cannot listen for Ctrl-C: {error}"));
-            return ExitCode::from(Exit::Environment as u8);
+            return ExitCode::from(exit_code(FailureClass::Machine));
         }
     };
-    let exit = match run(&cli, &terminal, interrupt.clone()) {
-        Ok(()) => Exit::Done,
-        // Whatever failed because its process got the signal too, this is why.
-        Err(error) if interrupt.is_set() => {
-            let error = if error.is::<Stuck>() { error } else { Interrupted.into() };
-            terminal.error(format!("{error:#}"));
-            Exit::Interrupted
-        }
-        Err(error) => {
-            terminal.error(format!("{error:#}"));
-            Exit::of(&error)
-        }
+    let Err(error) = run(&cli, &terminal, interrupt.clone()) else { return ExitCode::SUCCESS };
+    // A process that got the signal too failed because of it. What is left half-done must still be reported.
+    let error = match class_of(&error) {
+        class if interrupt.is_set() && class != FailureClass::Unfinished => Failure::interrupted().into(),
+        _ => error,
     };
-    ExitCode::from(exit as u8)
+    terminal.error(format!("{error:#}"));
+    let class = if interrupt.is_set() { FailureClass::Interrupted } else { class_of(&error) };
+    ExitCode::from(exit_code(class))
 }
 
 fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
     let runner = Runner { verbose: cli.verbose, interrupt };
-    let repository = Repository::locate(cli.root.as_deref()).map_err(|error| Usage(format!("{error:#}")))?;
+    let repository =
+        Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {
         repository,
         docker: Docker::new(runner),
@@ -256,14 +218,5 @@ mod tests {
                 assert_eq!(Cli::command().find_subcommand(&words[1]).unwrap().get_name(), command.get_name());
             }
         }
-    }
-
-    #[test]
-    fn causes_find_their_exit_code_through_any_context() {
-        let exit = |error: anyhow::Error| Exit::of(&error.context("while building"));
-        assert_eq!(exit(Usage("x".into()).into()), Exit::Usage);
-        assert_eq!(exit(Unfit::new("x", "y").into()), Exit::Environment);
-        assert_eq!(exit(Interrupted.into()), Exit::Interrupted);
-        assert_eq!(exit(anyhow::anyhow!("x")), Exit::Failed);
     }
 }

@@ -1,5 +1,6 @@
 //! Subcommand: `cargo xtask compose-switch`.
 
+use host::failure::Failure;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -8,7 +9,6 @@ use clap::ValueEnum;
 use similar::TextDiff;
 
 use crate::args;
-use crate::args::Usage;
 use build::push::digests::Digests;
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -133,7 +133,9 @@ fn first_files(args: &Args, variables: &Variables, context: &Context) -> Result<
     };
     if first.is_empty() {
         let root = context.repository.root().display();
-        return Err(Usage(format!("there is no Compose file in {root}: name one with --file")).into());
+        return Err(
+            Failure::usage(format!("there is no Compose file in {root}: name one with --file")).into()
+        );
     }
     Ok(first)
 }

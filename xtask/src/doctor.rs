@@ -1,11 +1,12 @@
 //! Subcommand: `cargo xtask doctor`.
 
 use anyhow::Result;
+use host::failure::Failure;
 
 use crate::args::Format;
 use crate::machine_checks::{Check, State, examine};
 use engine::context::Context;
-use engine::environment::{Unfit, provide};
+use engine::environment::provide;
 use host::terminal::{Style, Terminal};
 use model::reader;
 
@@ -44,7 +45,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Unfit::new(format!("this machine lacks: {}", missing.join(", ")), "as listed above").into())
+    Err(Failure::machine(format!("this machine lacks: {}", missing.join(", ")), "as listed above").into())
 }
 
 fn lines(checks: &[Check], terminal: &Terminal) -> String {

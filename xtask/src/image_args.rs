@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
+use host::failure::Failure;
 
 use crate::args;
-use crate::args::Usage;
 use contents::Asked;
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -61,18 +61,18 @@ pub fn find(
         if variant.is_some() || which.edition.is_some() || which.tag.is_some() {
             let unknown =
                 Unknown::new("service", name, manifest.services.iter().map(|service| &service.name));
-            bail!(Usage(format!(
+            bail!(Failure::usage(format!(
                 "{unknown}; --variant, --edition and --tag mean nothing for an image's reference"
             )));
         }
         return match look(name, context)? {
             Some(asked) => Ok(asked),
             None if name.contains([':', '/', '@']) => {
-                bail!("there is no image `{name}` in the engine\n  remedy: docker pull it, or build it")
+                bail!("there is no image `{name}` in the engine\nhelp: docker pull it, or build it")
             }
             None => {
                 let known = manifest.services.iter().map(|service| &service.name);
-                bail!(Unknown::new("service or image", name, known))
+                bail!(Failure::from(Unknown::new("service or image", name, known)))
             }
         };
     };
@@ -82,7 +82,7 @@ pub fn find(
     match look(&reference, context)? {
         Some(asked) => Ok(asked),
         None => bail!(
-            "there is no image {reference} in the engine\n  remedy: cargo xtask build-images {name} --edition {edition} \
+            "there is no image {reference} in the engine\nhelp: cargo xtask build-images {name} --edition {edition} \
              --variant {variant} --tag {tag}"
         ),
     }

@@ -1,12 +1,13 @@
 //! Subcommand: `cargo xtask measure`.
 
+use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::args;
-use crate::args::{Format, Usage};
+use crate::args::Format;
 use engine::context::Context;
 use engine::environment::require_engine;
 use measure::plan::Part;
@@ -106,11 +107,11 @@ impl PartChoice {
 /// Wrong words, a machine that lacks something, or a step that failed; what was measured before it is kept.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.stack.is_some() && !args.services.is_empty() {
-        bail!(Usage("--stack measures all services together: name none".to_owned()));
+        bail!(Failure::usage("--stack measures all services together: name none".to_owned()));
     }
     let throttle = match args.throttle.as_str() {
         "none" => None,
-        text => Some(text.parse::<Rate>().map_err(|error| Usage(format!("--throttle: {error}")))?),
+        text => Some(text.parse::<Rate>().map_err(|error| Failure::usage(format!("--throttle: {error}")))?),
     };
     let manifest = reader::load(&context.repository)?;
     let services = args::services(&manifest, &args.services)?;

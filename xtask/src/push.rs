@@ -1,14 +1,15 @@
 //! Subcommand: `cargo xtask push`.
 
 use anyhow::{Result, bail};
+use host::failure::Failure;
 
 use crate::args;
-use crate::args::{Format, Usage, VariantChoice};
+use crate::args::{Format, VariantChoice};
 use build::plan::Request;
 use build::push::report::{Report, State};
 use build::push::{plan, run};
 use engine::context::Context;
-use engine::environment::{Unfit, require_engine};
+use engine::environment::require_engine;
 use model::image_ref::Registry;
 use model::reader;
 
@@ -83,7 +84,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
 /// When there is none.
 pub(super) fn needed(registry: Option<Registry>, who: &str, so: &str) -> Result<Registry> {
     registry.ok_or_else(|| {
-        Usage(format!(
+        Failure::usage(format!(
             "{who} needs a registry: add --registry HOST[:PORT][/PATH] or set SUTRA_REGISTRY; {so}"
         ))
         .into()
@@ -98,7 +99,7 @@ pub(super) fn judge(report: &Report) -> Result<()> {
     let failed: Vec<String> = report
         .failures()
         .map(|(row, failure)| {
-            format!("cannot push {}: {}\n  remedy: {}", row.reference, failure.said, failure.remedy)
+            format!("cannot push {}: {}\nhelp: {}", row.reference, failure.said, failure.remedy)
         })
         .collect();
     if failed.is_empty() {
@@ -110,7 +111,7 @@ pub(super) fn judge(report: &Report) -> Result<()> {
         text.push_str(&format!("\nnot tried after that: {not_tried} more"));
     }
     if report.failures().all(|(_, failure)| failure.environment) {
-        return Err(Unfit::new(text, "").into());
+        return Err(Failure::machine(text, "").into());
     }
     bail!("{text}")
 }

@@ -1,13 +1,13 @@
 //! Subcommand: `cargo xtask release-check`.
 
+use host::failure::Failure;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
 use crate::args;
-use crate::args::{Format, Usage};
+use crate::args::Format;
 use engine::context::Context;
-use engine::environment::Unfit;
 use model::names::Unknown;
 use model::reader;
 use release::checklist;
@@ -79,7 +79,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     if !unknown.is_empty() {
         let what = format!("cannot tell: {}", unknown.join(", "));
-        return Err(Unfit::new(what, "as said above").into());
+        return Err(Failure::machine(what, "as said above").into());
     }
     Ok(())
 }
@@ -88,11 +88,11 @@ fn wanted(args: &Args) -> Result<Wanted> {
     let known = || LIST.iter().map(|item| item.name);
     for name in args.only.iter().chain(&args.skip) {
         if !known().any(|known| known == name) {
-            bail!(Unknown::new("item", name, known()));
+            bail!(Failure::from(Unknown::new("item", name, known())));
         }
     }
     let wanted = Wanted {
-        cadence: args.cadence.parse::<Cadence>()?,
+        cadence: args.cadence.parse::<Cadence>().map_err(Failure::from)?,
         only: args.only.clone(),
         skip: skipped(args)?,
         editions: args::editions(Some(&args.edition))?,
@@ -100,7 +100,7 @@ fn wanted(args: &Args) -> Result<Wanted> {
     };
     let listed: Vec<&str> = wanted.items().map(|item| item.name).collect();
     if let Some(name) = args.skip.iter().find(|name| !listed.contains(&name.as_str())) {
-        bail!(Usage(format!("--skip {name}: it is not asked here (asked: {})", listed.join(", "))));
+        bail!(Failure::usage(format!("--skip {name}: it is not asked here (asked: {})", listed.join(", "))));
     }
     Ok(wanted)
 }
@@ -108,7 +108,9 @@ fn wanted(args: &Args) -> Result<Wanted> {
 /// What is skipped, each with its reason: its own, or the only one.
 fn skipped(args: &Args) -> Result<BTreeMap<String, String>> {
     if args.reason.iter().any(|reason| reason.trim().is_empty()) {
-        bail!(Usage("--reason: say in words why it is right; whoever reads the list will ask".to_owned()));
+        bail!(Failure::usage(
+            "--reason: say in words why it is right; whoever reads the list will ask".to_owned()
+        ));
     }
     let reasons: Vec<&String> = match args.reason.as_slice() {
         [one] => vec![one; args.skip.len()],
@@ -116,7 +118,9 @@ fn skipped(args: &Args) -> Result<BTreeMap<String, String>> {
     };
     if reasons.len() != args.skip.len() {
         let (skips, reasons) = (args.skip.len(), reasons.len());
-        bail!(Usage(format!("{skips} items are skipped with {reasons} reasons: give one, or one for each")));
+        bail!(Failure::usage(format!(
+            "{skips} items are skipped with {reasons} reasons: give one, or one for each"
+        )));
     }
     Ok(args.skip.iter().cloned().zip(reasons.into_iter().cloned()).collect())
 }

@@ -1,12 +1,13 @@
 //! Subcommand: `cargo xtask test`.
 
+use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::args;
-use crate::args::{Usage, VariantChoice};
+use crate::args::VariantChoice;
 use crate::smoke_test::Output;
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -70,7 +71,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         (Some(ParityChoice::Live), record) => Some(Originals::Live { record }),
         (_, true) => {
             let words = "--record takes down what running originals answer: use it with --parity";
-            bail!(Usage(words.to_owned()))
+            bail!(Failure::usage(words.to_owned()))
         }
         (Some(ParityChoice::Recorded), false) => Some(Originals::Recorded),
         (None, false) => None,
@@ -78,7 +79,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let services = args::services(&manifest, &args.services)?;
     if args.stack_tests && services.len() < manifest.services.len() {
-        bail!(Usage("--stack-tests needs the whole stack: name no service".to_owned()));
+        bail!(Failure::usage("--stack-tests needs the whole stack: name no service".to_owned()));
     }
     let wanted = Wanted {
         services,

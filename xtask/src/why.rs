@@ -1,8 +1,9 @@
 //! Subcommand: `cargo xtask why`.
 
 use anyhow::Result;
+use host::failure::Failure;
 
-use crate::args::{Format, Usage};
+use crate::args::Format;
 use crate::image_args;
 use crate::image_args::Which;
 use contents::difference::Difference;
@@ -60,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
                 "`why {}` needs a second image: only a service has an original of its own",
                 args.first
             );
-            return Err(Usage(told).into());
+            return Err(Failure::usage(told).into());
         }
     };
     let explained = contents::analyze(&asked, &manifest, context)?;

@@ -1,6 +1,7 @@
 //! Where upstream bases come from: a registry where one answers, stand-ins made from packages where none does. Chosen
 //! once at the start of a run, remembered for a day, and said aloud.
 
+use host::failure::Failure;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,14 +10,13 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use engine::context::Context;
-use engine::environment::{Unfit, require_buildx};
+use engine::environment::require_buildx;
 use engine::events::error_line;
 use engine::machine::Machine;
 use engine::provision;
 use engine::signs::{classify, is_transient};
 use host::failure::FailureClass;
 use host::files;
-use host::interrupt::Interrupted;
 use host::paths::Repository;
 use host::process::{Runner, find};
 use model::manifest::{HostContext, Manifest, StandIn, Upstream};
@@ -139,7 +139,7 @@ fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Res
         }
         let Err(said) = answer else { continue };
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         let why = error_line(&said).unwrap_or(said);
         return without(reference, &why, context).map(|reason| (Source::StandIn, reason));
@@ -154,11 +154,12 @@ fn without(reference: &str, why: &str, context: &Context) -> Result<String> {
         .any(|sign| why.to_lowercase().contains(sign));
     match classify(why, "") {
         FailureClass::Network => Ok(format!("no registry answers for {reference}: {}", brief(why))),
-        FailureClass::Build if lacks => Ok(format!("no registry has {reference}: {}", brief(why))),
+        FailureClass::Failed if lacks => Ok(format!("no registry has {reference}: {}", brief(why))),
         class => {
             require_buildx(context)?;
             let remedy = format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy());
-            Err(Unfit::new(format!("cannot get at {reference} ({}): {why}", class.name()), remedy).into())
+            Err(Failure::machine(format!("cannot get at {reference} ({}): {why}", class.name()), remedy)
+                .into())
         }
     }
 }
@@ -199,7 +200,7 @@ pub const ROOT_FS: &str = "rootfs.tar";
 
 fn install_bootstrapper(context: &Context) -> Result<()> {
     if !context.with_engine {
-        return Err(Unfit::new(
+        return Err(Failure::machine(
             "no registry answers, and stand-ins for its images need mmdebstrap, which is not installed",
             "run the same command with --with-engine as root, or `apt-get install mmdebstrap`",
         )
@@ -208,9 +209,10 @@ fn install_bootstrapper(context: &Context) -> Result<()> {
     let docker = &context.docker;
     let machine = Machine::detect(&docker.runner)?;
     let packages = ["mmdebstrap", "debian-archive-keyring"];
-    let steps = provision::install(&machine, &packages).map_err(|error| Unfit::new(error.to_string(), ""))?;
+    let steps =
+        provision::install(&machine, &packages).map_err(|error| Failure::machine(error.to_string(), ""))?;
     provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
-        .map_err(Unfit::from_error)
+        .map_err(Failure::of_machine)
 }
 
 /// As `debian:*-slim` is made: the essential packages without manual pages, translations and documents, licences kept.
@@ -232,10 +234,12 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         files::remove(&partial)?;
         let class = classify(&error.tail, "");
         let remedy =
-            if class == FailureClass::Build { FailureClass::Network.remedy() } else { class.remedy() };
-        return Err(
-            Unfit::new(format!("the stand-in for Debian {suite} cannot be made: {error}"), remedy).into()
-        );
+            if class == FailureClass::Failed { FailureClass::Network.remedy() } else { class.remedy() };
+        return Err(Failure::machine(
+            format!("the stand-in for Debian {suite} cannot be made: {error}"),
+            remedy,
+        )
+        .into());
     }
     std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::plan::BuildPlan;
 use engine::events::{error_line, failed_instruction};
 use engine::signs::classify;
-use host::failure::FailureClass;
+use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
 
@@ -41,6 +41,14 @@ pub struct FailedStep {
     pub error: String,
     /// The last lines that it said.
     pub tail: Vec<String>,
+}
+
+/// The failure of a whole build. The machine is to blame only if it is for every part.
+pub fn ended_by(failures: &[BuildFailure]) -> Failure {
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    let of_project = failures.iter().find(|failure| !failure.class.is_environment());
+    let class = of_project.or(failures.first()).map_or(FailureClass::Failed, |failure| failure.class);
+    Failure::new(class, texts.join("\n\n"), "")
 }
 
 impl BuildFailure {

@@ -1,13 +1,12 @@
 //! A whole build, from the request to the tags: what `build-images` and `ci` share.
 
-use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
 use crate::bases;
 use crate::bases::{Mode, Source};
-use crate::failure::BuildFailure;
+use crate::failure::{self, BuildFailure};
 use crate::plan;
 use crate::plan::{BuildPlan, PlannedImage, Request, World};
 use crate::publish;
@@ -17,28 +16,9 @@ use crate::shared_cache;
 use engine::context::Context;
 use engine::environment::{require_buildx, require_engine};
 use engine::trust::Trust;
+use host::failure::{FailureClass, class_of};
 use host::files::Lock;
 use model::manifest::{Manifest, Service};
-
-/// Failures that ended a build, all of them.
-#[derive(Debug)]
-pub struct BuildFailed(pub Vec<BuildFailure>);
-
-impl BuildFailed {
-    /// Whether the environment is to blame for all of it.
-    pub fn is_environment(&self) -> bool {
-        self.0.iter().all(|failure| failure.class.is_environment())
-    }
-}
-
-impl fmt::Display for BuildFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&texts.join("\n\n"))
-    }
-}
-
-impl std::error::Error for BuildFailed {}
 
 /// What a build made.
 #[derive(Debug)]
@@ -52,7 +32,7 @@ pub struct Produced {
 /// Builds what is requested and moves its tags: all of them, or none.
 ///
 /// # Errors
-/// [`BuildFailed`] when anything failed and going on was not asked for; then no tag has moved.
+/// [`Failure`] when anything failed and going on was not asked for; then no tag has moved.
 pub fn produce(
     manifest: &Manifest,
     request: &Request<'_>,
@@ -73,7 +53,7 @@ pub fn produce(
     let mut journal = publish::begin(&plan.images, &context.repository)?;
     let result = build_and_publish(&plan, &mut journal, policy, context);
     if let Err(error) = &result
-        && error.is::<publish::Stuck>()
+        && class_of(error) == FailureClass::Unfinished
     {
         return result;
     }
@@ -98,7 +78,7 @@ fn build_and_publish(
 /// Runs the services' own tests in the stages that their Dockerfiles name.
 ///
 /// # Errors
-/// [`BuildFailed`] with the last lines of the tests that failed.
+/// [`Failure`] with the last lines of the tests that failed.
 pub fn test(
     manifest: &Manifest,
     services: &[&Service],
@@ -119,14 +99,14 @@ pub fn test(
     if outcome.failures.is_empty() {
         Ok(outcome.built.len())
     } else {
-        Err(BuildFailed(outcome.failures).into())
+        Err(failure::ended_by(&outcome.failures).into())
     }
 }
 
 /// Builds the images of the stack tests.
 ///
 /// # Errors
-/// [`BuildFailed`].
+/// [`Failure`].
 pub fn stack_tests(manifest: &Manifest, mode: Mode, context: &Context) -> Result<()> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
@@ -144,7 +124,7 @@ pub fn stack_tests(manifest: &Manifest, mode: Mode, context: &Context) -> Result
 /// Has a build answer a question.
 ///
 /// # Errors
-/// [`BuildFailed`]; the environment's, where no registry answers.
+/// [`Failure`]; the environment's, where no registry answers.
 pub fn answer(manifest: &Manifest, question: &plan::Question<'_>, context: &Context) -> Result<()> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
@@ -164,7 +144,7 @@ fn settle(outcome: Outcome, policy: &Policy, context: &Context) -> Result<Outcom
         // Bake itself failed, before any step: it may be missing or too old.
         require_buildx(context)?;
     }
-    Err(BuildFailed(outcome.failures).into())
+    Err(failure::ended_by(&outcome.failures).into())
 }
 
 /// Looks at everything that a plan depends on; chooses bases and makes their stand-ins where needed.

@@ -5,7 +5,6 @@
 //! the moves when every image is there, else it takes them back.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use crate::plan::PlannedImage;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::images::Image;
+use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
 
@@ -36,22 +36,6 @@ pub struct Journal {
     /// The moves; empty as long as the run builds.
     pub moves: Vec<Move>,
 }
-
-/// Tags that could move neither on nor back: the journal must stay.
-#[derive(Debug)]
-pub struct Stuck(String);
-
-impl fmt::Display for Stuck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "some tags have moved and some have not ({}): once the engine answers, the next run mends it",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for Stuck {}
 
 /// The moves that bring every image's tags onto it; tags that are there already are none.
 pub fn moves(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Result<Vec<Move>> {
@@ -105,7 +89,14 @@ pub fn publish(
     if let Err(error) = forward(&journal.moves, docker) {
         if let Err(stuck) = back(&journal.moves, docker) {
             // The journal still says what was meant: the next run ends it, one way or the other.
-            return Err(Stuck(format!("{error:#}; and taking it back failed: {stuck:#}")).into());
+            return Err(Failure::new(
+                FailureClass::Unfinished,
+                format!(
+                    "some tags have moved and some have not: {error:#}; moving them back failed: {stuck:#}"
+                ),
+                "once the engine answers, run the same command again",
+            )
+            .into());
         }
         journal.moves.clear();
         return Err(error.context("no tag was moved: those that had moved are back"));

@@ -1,5 +1,6 @@
 //! Carrying out a plan: one bake, tried again when the network failed, and again without what failed when asked to go on.
 
+use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,7 +15,6 @@ use engine::docker::Docker;
 use engine::events::{Event, Stream};
 use engine::signs::is_transient;
 use host::files;
-use host::interrupt::Interrupted;
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -103,7 +103,7 @@ fn is_hit(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
 
 /// Waits, but not for someone who has asked to stop.
 fn wait(time: Duration, docker: &Docker) -> Result<()> {
-    if docker.runner.interrupt.pause(time) { Err(Interrupted.into()) } else { Ok(()) }
+    if docker.runner.interrupt.pause(time) { Err(Failure::interrupted().into()) } else { Ok(()) }
 }
 
 /// One call of bake; its failure, if it failed.
@@ -132,7 +132,7 @@ fn bake(
         }
     })?;
     if docker.runner.interrupt.is_set() {
-        return Err(Interrupted.into());
+        return Err(Failure::interrupted().into());
     }
     if status.success() {
         return Ok(None);

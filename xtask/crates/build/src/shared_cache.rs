@@ -1,10 +1,10 @@
 //! The build cache that machines share through a registry: where each target of a plan reads and writes it.
 
 use anyhow::Result;
+use host::failure::Failure;
 
 use crate::plan::BuildPlan;
 use engine::context::Context;
-use engine::environment::Unfit;
 use model::image_ref::Registry;
 
 /// A registry that holds build caches.
@@ -31,7 +31,7 @@ pub fn attach(plan: &mut BuildPlan, cache: &RegistryCache, project: &str) {
 /// Makes sure that the builder can do what is asked of it.
 ///
 /// # Errors
-/// [`Unfit`], when the cache is to be written and this builder cannot.
+/// [`Failure`], when the cache is to be written and this builder cannot.
 pub fn require_writer(cache: Option<&RegistryCache>, builder: Option<&str>, context: &Context) -> Result<()> {
     if !cache.is_some_and(|cache| cache.write) || context.docker.writes_registry_cache(builder)? {
         return Ok(());
@@ -39,5 +39,5 @@ pub fn require_writer(cache: Option<&RegistryCache>, builder: Option<&str>, cont
     let what = "this builder cannot write its cache to a registry: its driver is `docker`, on the classic image store";
     let remedy = "name another with --builder (`docker buildx create --driver docker-container --name NAME` makes one), turn \
                   on the engine's containerd image store, or leave --write-cache out: the cache is then only read";
-    Err(Unfit::new(what, remedy).into())
+    Err(Failure::machine(what, remedy).into())
 }

@@ -1,5 +1,6 @@
 //! Reads layers as they stream past: sizes, hashes, what package managers and programs say.
 
+use host::failure::Failure;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -16,7 +17,7 @@ use crate::scan::{Found, Scanner};
 use engine::archive;
 use engine::layer_tar;
 use engine::layer_tar::{Budget, Item, ItemKind};
-use host::interrupt::{Interrupt, Interrupted};
+use host::interrupt::Interrupt;
 
 /// ELF files up to this size are looked at whole; of larger ones the end, where section headers stand.
 pub const MOST_WHOLE: u64 = 32_000_000;
@@ -103,7 +104,7 @@ impl Reader<'_> {
         let mut budget = self.budget.clone();
         layer_tar::read(stream, &mut budget, &mut |item, content| {
             if interrupt.is_set() {
-                bail!(Interrupted);
+                bail!(Failure::interrupted());
             }
             let Item { path, mode, kind } = item;
             let kind = match kind {

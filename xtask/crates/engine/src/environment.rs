@@ -1,8 +1,7 @@
 //! What a command needs of its machine: an engine that answers and is new enough. Missing things end with exit code 3.
 
-use std::fmt;
-
 use anyhow::Result;
+use host::failure::{Failure, FailureClass};
 
 use crate::context::Context;
 use crate::facts::{Facts, LEAST_BUILDX, LEAST_ENGINE};
@@ -10,38 +9,10 @@ use crate::machine::Machine;
 use crate::provision;
 use crate::version::Version;
 
-/// The machine lacks something: what, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfit {
-    what: String,
-    remedy: String,
-}
-
-impl Unfit {
-    /// From words; the remedy may be empty where `what` holds it.
-    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Unfit {
-        Unfit { what: what.into(), remedy: remedy.into() }
-    }
-
-    /// From an error whose text says what to do.
-    pub fn from_error(error: anyhow::Error) -> anyhow::Error {
-        Unfit::new(format!("{error:#}"), "").into()
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\n  remedy: {}", self.remedy) }
-    }
-}
-
-impl std::error::Error for Unfit {}
-
 /// Makes sure that an engine answers; provisions one where that was asked for.
 ///
 /// # Errors
-/// [`Unfit`], when there is none and none was asked for or could be had.
+/// [`Failure`], when there is none and none was asked for or could be had.
 pub fn require_engine(context: &Context) -> Result<()> {
     if context.with_engine {
         // Nothing is done where everything is there and new enough.
@@ -49,13 +20,15 @@ pub fn require_engine(context: &Context) -> Result<()> {
     }
     // One quick question settles the usual case.
     match context.docker.engine_version() {
-        Some(version) if version < LEAST_ENGINE => Err(Unfit::new(
+        Some(version) if version < LEAST_ENGINE => Err(Failure::new(
+            FailureClass::Engine,
             format!("Docker Engine is {version}, and {LEAST_ENGINE} or newer is needed"),
             "upgrade it by hand: it may serve others, so nothing here touches it",
         )
         .into()),
         Some(_) => Ok(()),
-        None => Err(Unfit::new(
+        None => Err(Failure::new(
+            FailureClass::Engine,
             missing(&context.docker.facts()?),
             "run the same command with --with-engine (Debian or Ubuntu, as root), or start your engine; \
              `cargo xtask doctor` says what is there",
@@ -67,21 +40,21 @@ pub fn require_engine(context: &Context) -> Result<()> {
 /// Installs and starts what is missing.
 ///
 /// # Errors
-/// [`Unfit`], when this machine cannot be provisioned.
+/// [`Failure`], when this machine cannot be provisioned.
 pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     let docker = &context.docker;
-    let steps = Machine::detect(&docker.runner)
-        .and_then(|machine| provision::plan(facts, &machine))
-        .map_err(Unfit::from_error)?;
-    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
-        .map_err(Unfit::from_error)
+    let provided =
+        Machine::detect(&docker.runner).and_then(|machine| provision::plan(facts, &machine)).and_then(
+            |steps| provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal),
+        );
+    provided.map_err(Failure::of_machine)
 }
 
 /// Makes sure that Buildx is there and new enough. Asked before a build where it can be mended on the way, else after
 /// one has failed: the question costs as much as a build that changes nothing.
 ///
 /// # Errors
-/// [`Unfit`], with versions.
+/// [`Failure`], with versions.
 pub fn require_buildx(context: &Context) -> Result<()> {
     let buildx = context.docker.cmd(["buildx", "version"]).capture()?;
     let found = Version::find(&buildx.stdout).filter(|_| buildx.success());
@@ -95,7 +68,8 @@ pub fn require_buildx(context: &Context) -> Result<()> {
         Some(version) => format!("Docker Buildx is {version}, and {LEAST_BUILDX} or newer is needed"),
         None => format!("Docker has no Buildx plugin, and {LEAST_BUILDX} or newer is needed"),
     };
-    Err(Unfit::new(
+    Err(Failure::new(
+        FailureClass::Engine,
         what,
         "run the same command with --with-engine, or install your distribution's docker-buildx",
     )

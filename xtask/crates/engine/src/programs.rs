@@ -1,11 +1,11 @@
 //! Programs beside docker that a step needs on its machine.
 
+use host::failure::Failure;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::context::Context;
-use crate::environment::Unfit;
 use crate::machine::Machine;
 use crate::provision;
 use host::files;
@@ -14,7 +14,7 @@ use host::process::find;
 /// Makes sure that all of these are on PATH; installs, where that was allowed, the distribution's packages of their names.
 ///
 /// # Errors
-/// [`Unfit`], with all that are missing and what to do.
+/// [`Failure`], with all that are missing and what to do.
 pub fn require(programs: &[&str], context: &Context) -> Result<()> {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() {
@@ -25,7 +25,7 @@ pub fn require(programs: &[&str], context: &Context) -> Result<()> {
             "run the same command with --with-engine as root, or `apt-get install {}`",
             missing.join(" ")
         );
-        return Err(Unfit::new(format!("not installed: {}", missing.join(", ")), remedy).into());
+        return Err(Failure::machine(format!("not installed: {}", missing.join(", ")), remedy).into());
     }
     let docker = &context.docker;
     Machine::detect(&docker.runner)
@@ -33,7 +33,7 @@ pub fn require(programs: &[&str], context: &Context) -> Result<()> {
         .and_then(|steps| {
             provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
         })
-        .map_err(Unfit::from_error)
+        .map_err(Failure::of_machine)
 }
 
 /// A program of the distribution's that is used without being installed: Debian's package would start a service that every
@@ -41,7 +41,7 @@ pub fn require(programs: &[&str], context: &Context) -> Result<()> {
 /// and unpacked beside what this tool remembers.
 ///
 /// # Errors
-/// [`Unfit`], with what to do.
+/// [`Failure`], with what to do.
 pub fn borrow(program: &str, context: &Context) -> Result<PathBuf> {
     let folder = context.repository.programs();
     let unpacked = folder.join("usr/bin").join(program);
@@ -57,11 +57,11 @@ pub fn borrow(program: &str, context: &Context) -> Result<PathBuf> {
              name under {} and installs nothing",
             folder.display()
         );
-        return Err(Unfit::new(format!("there is no `{program}`"), remedy).into());
+        return Err(Failure::machine(format!("there is no `{program}`"), remedy).into());
     }
-    unpack(program, &folder, context).map_err(Unfit::from_error)?;
+    unpack(program, &folder, context).map_err(Failure::of_machine)?;
     if !unpacked.is_file() {
-        return Err(Unfit::new(
+        return Err(Failure::machine(
             format!("the package {program} has no program of its name"),
             "put one on PATH",
         )

@@ -1,6 +1,7 @@
 //! Getting an engine onto a Debian or Ubuntu machine from the distribution's own packages. What will be done is a value
 //! first: it is said before it is done, and tests look at it without a machine.
 
+use host::failure::Failure;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use crate::docker::Docker;
 use crate::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE};
 use crate::machine::Machine;
 use host::files;
-use host::interrupt::Interrupted;
 use host::terminal::Terminal;
 
 /// One thing to do.
@@ -213,7 +213,7 @@ fn wait_for(docker: &Docker, log: Option<&Path>) -> Result<()> {
             return Ok(());
         }
         if docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         std::thread::sleep(Duration::from_millis(250));
     }

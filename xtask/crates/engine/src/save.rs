@@ -2,7 +2,6 @@
 //! store the engine first writes a full copy of every layer into its `tmp` folder (moby, `daemon/images/tarexport`); only
 //! then comes the first byte.
 
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,53 +11,20 @@ use crate::docker::Docker;
 use crate::facts::Store;
 use crate::images::Image;
 use crate::signs::classify;
-use host::failure::FailureClass;
+use host::failure::{Failure, FailureClass};
 use model::bytes::Bytes;
-
-/// The engine's disk cannot take the copy that `docker save` makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoRoom {
-    /// What the copy takes: the images' own sizes, so that layers which they share are in it more than once.
-    needs: Bytes,
-    /// What is free, and in which folder, as far as that can be told from here.
-    free: Option<(Bytes, String)>,
-    /// The engine's words; none where it was not even asked.
-    said: Option<String>,
-}
-
-impl fmt::Display for NoRoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no space left on the engine's disk: `docker save` first writes a copy of the image there, about {}",
-            self.needs
-        )?;
-        if let Some((free, folder)) = &self.free {
-            write!(f, ", and {free} are free in {folder}")?;
-        }
-        if let Some(said) = &self.said {
-            write!(f, "\n    {said}")?;
-        }
-        f.write_str(
-            "\n  remedy: free some, then run again: `docker system df` says what holds it, `cargo xtask clean --cache-only` \
-             removes this project's build cache and no image",
-        )
-    }
-}
-
-impl std::error::Error for NoRoom {}
 
 impl Docker {
     /// Reads the archive of some images, which share layers in it.
     ///
     /// # Errors
-    /// [`NoRoom`], when docker cannot be started, and what `read` returns.
+    /// [`Failure`] of class Disk, when docker cannot be started, and what `read` returns.
     pub fn save<T>(&self, images: &[&Image], read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
         let free = self.free_to_save();
         let largest = Bytes(images.iter().map(|image| image.size).max().unwrap_or_default());
         // Whoever fills a disk up to its last byte fails together with everybody else who writes to it.
         if free.as_ref().is_some_and(|(free, _)| *free < largest) {
-            return Err(NoRoom { needs: largest, free, said: None }.into());
+            return Err(no_room(largest, free, None).into());
         }
         let mut reader = self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?;
         read(&mut reader).map_err(|error| match classify(&format!("{error:#}"), "") {
@@ -66,7 +32,7 @@ impl Docker {
                 let said = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
                 let needs = images.iter().map(|image| Bytes(image.size)).sum();
                 // The engine has taken its unfinished copy away by now.
-                NoRoom { needs, free: self.free_to_save(), said }.into()
+                no_room(needs, self.free_to_save(), said).into()
             }
             _ => error,
         })
@@ -89,4 +55,21 @@ impl Docker {
         let text = self.runner.cmd("df").args(["--output=avail", "--block-size=1", folder]).read()?;
         Ok(text.lines().last().and_then(|line| line.trim().parse().ok()).map(Bytes))
     }
+}
+
+/// The engine's disk cannot take the copy that `docker save` makes. `needs`: the images' own sizes, so that layers which they
+/// share count more than once. `free`: bytes and folder, where known. `error`: the engine's own message, if it was asked.
+fn no_room(needs: Bytes, free: Option<(Bytes, String)>, error: Option<String>) -> Failure {
+    let mut what = format!(
+        "no space left on the engine's disk: `docker save` first writes a copy of the image there, about {needs}"
+    );
+    if let Some((free, folder)) = free {
+        what.push_str(&format!(", and {folder} has {free} free"));
+    }
+    if let Some(error) = error {
+        what.push_str(&format!("\n    {error}"));
+    }
+    let remedy = "free disk space, then run again: `docker system df` shows what uses it, `cargo xtask clean --cache-only` removes \
+                  this project's build cache and no image";
+    Failure::new(FailureClass::Disk, what, remedy)
 }

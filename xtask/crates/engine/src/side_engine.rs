@@ -6,6 +6,7 @@
 //! It runs in process and mount namespaces of its own. So its end, however it comes, is the end of all that it started, and
 //! no mount of it is left: a killed run leaves folders and the bridge, which [`remove_bridge`] removes by its name.
 
+use host::failure::Failure;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +17,6 @@ use serde_json::json;
 use crate::docker::Docker;
 use crate::facts::Store;
 use host::files;
-use host::interrupt::Interrupted;
 use host::process::{Background, Cmd, find, tail};
 
 /// Where a daemon and its helpers stand, beyond a user's PATH.
@@ -144,7 +144,7 @@ impl SideEngine {
     fn wait(&self, log: &Path) -> Result<()> {
         for _ in 0..LOOKS {
             if self.docker.runner.interrupt.is_set() {
-                return Err(Interrupted.into());
+                return Err(Failure::interrupted().into());
             }
             if self.docker.cmd(["--host", &self.host, "version"]).capture()?.success() {
                 return Ok(());
@@ -172,7 +172,7 @@ impl SideEngine {
             said.extend_from_slice(chunk);
         })?;
         if self.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         if !status.success() {
             bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&said), 4));

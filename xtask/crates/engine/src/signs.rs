@@ -85,7 +85,7 @@ pub fn classify(error: &str, log_tail: &str) -> FailureClass {
             return *class;
         }
     }
-    FailureClass::Build
+    FailureClass::Failed
 }
 
 /// Whether trying again may help: the host may answer the next time.
@@ -142,12 +142,12 @@ mod tests {
                 "E: Failed to fetch http://mirror.example/InRelease  Unable to connect to 127.0.0.1:9:",
                 FailureClass::Network,
             ),
-            ("exit code: 1", "assert 'Unable to connect to storage' in page", FailureClass::Build),
-            ("exit code: 101", "error[E0308]: mismatched types", FailureClass::Build),
-            ("exit code: 1", "ModuleNotFoundError: No module named 'x'", FailureClass::Build),
-            ("exit code: 1", "FileNotFoundError: [Errno 2] No such file or directory", FailureClass::Build),
-            ("exit code: 1", "Could not resolve './Missing' in src/App.tsx", FailureClass::Build),
-            ("exit code: 1", "FAILED tests/test_door.py::test_the_rate_limit_of_a_key", FailureClass::Build),
+            ("exit code: 1", "assert 'Unable to connect to storage' in page", FailureClass::Failed),
+            ("exit code: 101", "error[E0308]: mismatched types", FailureClass::Failed),
+            ("exit code: 1", "ModuleNotFoundError: No module named 'x'", FailureClass::Failed),
+            ("exit code: 1", "FileNotFoundError: [Errno 2] No such file or directory", FailureClass::Failed),
+            ("exit code: 1", "Could not resolve './Missing' in src/App.tsx", FailureClass::Failed),
+            ("exit code: 1", "FAILED tests/test_door.py::test_the_rate_limit_of_a_key", FailureClass::Failed),
         ] {
             assert_eq!(classify(error, log), class, "{error} / {log}");
         }
@@ -157,7 +157,7 @@ mod tests {
     fn only_the_network_is_worth_another_try() {
         assert!(is_transient(FailureClass::Network));
         for class in
-            [FailureClass::Build, FailureClass::Disk, FailureClass::Certificate, FailureClass::RateLimit]
+            [FailureClass::Failed, FailureClass::Disk, FailureClass::Certificate, FailureClass::RateLimit]
         {
             assert!(!is_transient(class));
         }

@@ -1,81 +1,186 @@
-//! Why a build failed, in the few classes that a person can act on.
+//! The one failure type: what went wrong, its class, and what fixes it. The class alone decides the exit code.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
 
 use serde::Serialize;
 
-/// The class of cause of a failure.
+use crate::process::ProcessError;
+
+/// A failure that somebody can act on.
+///
+/// Any other error counts as [`FailureClass::Failed`]; context may be wrapped around this one, see [`class_of`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub class: FailureClass,
+    /// What went wrong and where.
+    pub what: String,
+    /// The command or change that fixes it; empty where `what` says it all.
+    pub remedy: String,
+}
+
+/// What kind of failure ended a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {
-    /// No space is left where the engine keeps its data.
+    /// The command line was wrong.
+    Usage,
+    /// The manifest or the lock file is invalid.
+    Manifest,
+    /// A build, check or test failed on its own account.
+    #[serde(rename = "build")]
+    Failed,
+    /// Something is left half-done and the next run must finish it.
+    Unfinished,
+    /// The disk is full, here or where the engine keeps its data.
     Disk,
     /// A host did not answer, or not in time.
     Network,
     /// A certificate was not trusted.
     Certificate,
-    /// A registry or mirror asks to be called less often.
+    /// A registry or mirror asks for fewer requests.
     RateLimit,
-    /// A step was killed for want of memory.
+    /// A step ran out of memory.
     Memory,
-    /// The engine itself went away.
+    /// There is no engine, it is too old, or it went away.
     Engine,
-    /// The step's own command failed.
-    Build,
+    /// This machine lacks something else: a program, a free lock, a terminal.
+    Machine,
+    /// The user interrupted the run.
+    Interrupted,
 }
 
 impl FailureClass {
-    /// A word for tables and summaries.
+    /// The class in tables and summaries.
     pub fn name(self) -> &'static str {
         match self {
+            FailureClass::Usage => "usage",
+            FailureClass::Manifest => "manifest",
+            FailureClass::Failed => "the build itself",
+            FailureClass::Unfinished => "unfinished",
             FailureClass::Disk => "disk",
             FailureClass::Network => "network",
             FailureClass::Certificate => "certificate",
             FailureClass::RateLimit => "rate limit",
             FailureClass::Memory => "memory",
             FailureClass::Engine => "engine",
-            FailureClass::Build => "the build itself",
+            FailureClass::Machine => "machine",
+            FailureClass::Interrupted => "interrupted",
         }
     }
 
-    /// What to do about it, as one sentence.
+    /// What usually fixes a failure of this class.
     pub fn remedy(self) -> &'static str {
         match self {
+            FailureClass::Usage => "see `cargo xtask help COMMAND`",
+            FailureClass::Manifest => "fix the lines above",
+            FailureClass::Failed => "fix the error above, then run again",
+            FailureClass::Unfinished => "run the same command again to finish or undo it",
             FailureClass::Disk => {
-                "free space where the engine keeps its data (`docker system df` says what holds it, \
-                 `docker buildx prune` frees the build cache), then run again"
+                "free disk space where the engine keeps its data, then run again (`docker system df` shows what uses it, \
+                 `docker buildx prune` clears the build cache)"
             }
             FailureClass::Network => {
-                "check the network of the engine (`cargo xtask doctor` tries one networked step) and the proxy, then run again"
+                "check the engine's network and proxy (`cargo xtask doctor` runs one networked build step), then run again"
             }
             FailureClass::Certificate => {
-                "add your private CA to the system's bundle or point SSL_CERT_FILE at it: builds get it as a secret \
+                "add your private CA to the system's bundle or point SSL_CERT_FILE at it; builds get it as a secret \
                  (`cargo xtask doctor` shows which bundle is used)"
             }
             FailureClass::RateLimit => {
                 "wait, sign in with `docker login`, or configure a registry mirror, then run again"
             }
             FailureClass::Memory => {
-                "give the engine more memory, or build fewer images at once with `--jobs 1`"
+                "give the engine more memory, or build one image at a time with `--jobs 1`"
             }
-            FailureClass::Engine => {
-                "start the engine again (`cargo xtask doctor --with-engine`), then run again"
-            }
-            FailureClass::Build => "mend what the error names, then run again",
+            FailureClass::Engine => "start the engine (`cargo xtask doctor --with-engine`), then run again",
+            FailureClass::Machine => "`cargo xtask doctor` shows what this machine lacks",
+            FailureClass::Interrupted => "",
         }
     }
 
-    /// Whether the cause lies in the environment, so that the exit code is 3 rather than 1.
+    /// Whether the machine is at fault rather than the project: exit code 3.
     pub fn is_environment(self) -> bool {
-        !matches!(self, FailureClass::Build)
+        use FailureClass::{Certificate, Disk, Engine, Machine, Memory, Network, RateLimit};
+        matches!(self, Disk | Network | Certificate | RateLimit | Memory | Engine | Machine)
     }
+}
+
+impl Failure {
+    /// A failure of any class.
+    pub fn new(class: FailureClass, what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure { class, what: what.into(), remedy: remedy.into() }
+    }
+
+    /// A wrong command line: what, and the right one where it can be told.
+    pub fn usage(what: impl Into<String>) -> Failure {
+        Failure::new(FailureClass::Usage, what, "")
+    }
+
+    /// This machine lacks something.
+    pub fn machine(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure::new(FailureClass::Machine, what, remedy)
+    }
+
+    /// The user interrupted the run.
+    pub fn interrupted() -> Failure {
+        Failure::new(FailureClass::Interrupted, "interrupted", "")
+    }
+
+    /// Blames this machine for an error that has no class of its own.
+    pub fn of_machine(error: anyhow::Error) -> anyhow::Error {
+        match class_of(&error) {
+            FailureClass::Failed => Failure::machine(format!("{error:#}"), "").into(),
+            _ => error,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\nhelp: {}", self.remedy) }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The class of an error: that of the outermost [`Failure`] in its chain, else what the system's own errors tell.
+pub fn class_of(error: &anyhow::Error) -> FailureClass {
+    let of_cause = |cause: &(dyn std::error::Error + 'static)| {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return Some(failure.class);
+        }
+        if cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found) {
+            return Some(FailureClass::Machine);
+        }
+        let is_full =
+            |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        cause.downcast_ref::<io::Error>().is_some_and(is_full).then_some(FailureClass::Disk)
+    };
+    error.chain().find_map(of_cause).unwrap_or(FailureClass::Failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use anyhow::{Context as _, anyhow};
+
     use super::*;
 
     #[test]
-    fn only_the_builds_own_failure_is_the_builds_fault() {
-        assert!(!FailureClass::Build.is_environment());
-        assert!(FailureClass::Disk.is_environment() && FailureClass::Network.is_environment());
+    fn context_does_not_hide_the_class() {
+        let class = |error: anyhow::Error| class_of(&error.context("while building"));
+        assert_eq!(class(Failure::usage("x").into()), FailureClass::Usage);
+        assert_eq!(class(Failure::interrupted().into()), FailureClass::Interrupted);
+        assert_eq!(class(anyhow!("x")), FailureClass::Failed);
+        let full = Err::<(), _>(io::Error::from(ErrorKind::StorageFull)).context("cannot write x");
+        assert_eq!(class(full.unwrap_err()), FailureClass::Disk);
+    }
+
+    #[test]
+    fn the_remedy_is_a_help_line() {
+        let failure = Failure::machine("no `strace` on PATH", "apt-get install strace");
+        assert_eq!(failure.to_string(), "no `strace` on PATH\nhelp: apt-get install strace");
     }
 }

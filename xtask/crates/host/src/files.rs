@@ -1,12 +1,13 @@
 //! Files that are written whole or not at all, and the lock that keeps two runs apart.
 
-use std::fmt;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+
+use crate::failure::Failure;
 
 /// Reads a text file.
 ///
@@ -164,19 +165,6 @@ pub fn remove_dir(path: &Path) -> Result<()> {
     }
 }
 
-/// Another process holds the lock; its number where it left one.
-#[derive(Debug)]
-pub struct Held(String);
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = if self.0.is_empty() { String::new() } else { format!(" (process {})", self.0) };
-        write!(f, "another run{who} is at work in this checkout; wait for it, or stop it")
-    }
-}
-
-impl std::error::Error for Held {}
-
 /// Held while a run changes images; the operating system gives it back even after SIGKILL.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for its lifetime")] File);
@@ -196,7 +184,7 @@ impl Lock {
             }
             Err(TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(path).unwrap_or_default();
-                Err(Held(holder).into())
+                Err(held(&holder).into())
             }
             Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", path.display())),
         }
@@ -220,4 +208,10 @@ impl Lock {
         let options = options.create(true).truncate(false).read(true).write(true);
         options.open(path).with_context(|| format!("cannot open {}", path.display()))
     }
+}
+
+/// Another run holds the lock; `holder` is its process number, where it left one.
+fn held(holder: &str) -> Failure {
+    let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+    Failure::machine(format!("another run is at work in this checkout{who}"), "wait for it, or stop it")
 }

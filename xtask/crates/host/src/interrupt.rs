@@ -1,6 +1,5 @@
 //! Ctrl-C, SIGTERM and a terminal that closes, as a flag that long work looks at: nothing is killed half-way through a tag.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -58,18 +57,6 @@ fn is_ignored(status: &str, signal: i32) -> bool {
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
     mask >> (signal - 1) & 1 == 1
 }
-
-/// The error of work that ended because the person asked.
-#[derive(Debug, Clone, Copy)]
-pub struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted: nothing is left half-way; run the same command again to go on")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! A service's container by itself: when it first answers, what that cost, and what it holds when nobody asks.
 
+use host::failure::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +12,6 @@ use crate::health;
 use crate::session;
 use crate::session::Session;
 use engine::context::Context;
-use host::interrupt::Interrupted;
 use host::ports;
 use host::process::tail;
 use model::manifest::Service;
@@ -83,7 +83,7 @@ fn run(service: &Service, image: &str, port: u16, session: &Session, context: &C
     let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
     let said = String::from_utf8_lossy(&said);
     if context.docker.runner.interrupt.is_set() {
-        return Err(Interrupted.into());
+        return Err(Failure::interrupted().into());
     }
     let id = said.lines().map(str::trim).find(|line| line.len() == 64);
     match id {
@@ -97,7 +97,7 @@ fn wait(id: &str, deadline: Duration, context: &Context, is_there: impl Fn() -> 
     let mut looked = begun;
     while !is_there() {
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         if looked.elapsed() > LOOK {
             looked = Instant::now();
@@ -137,7 +137,7 @@ pub fn rest(time: Duration, context: &Context) -> Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < time {
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         std::thread::sleep(Duration::from_millis(20).min(time.saturating_sub(begun.elapsed())));
     }

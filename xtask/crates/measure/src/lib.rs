@@ -17,6 +17,7 @@ pub mod session;
 pub mod text;
 pub mod whole_stack;
 
+use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -31,7 +32,6 @@ pub use crate::record::Measured;
 use crate::session::Session;
 use engine::context::Context;
 use engine::side_engine;
-use host::interrupt::Interrupted;
 use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -236,7 +236,7 @@ pub fn measure(
     let mut place: Option<(String, Depot)> = None;
     for (index, step) in plan.steps.iter().enumerate() {
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         context.terminal.say(format!("[{}/{}] {step} …", index + 1, plan.steps.len()));
         let load = cgroup::load();

@@ -1,6 +1,7 @@
 //! A registry on loopback with the images of one subject, and an engine that has none of their layers: what pulls are measured
 //! between. All of it goes with the value.
 
+use host::failure::Failure;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use crate::session::{Session, remove_folder};
 use engine::context::Context;
 use engine::programs;
 use engine::side_engine::SideEngine;
-use host::interrupt::Interrupted;
 use host::process::{Background, tail};
 use host::{files, ports};
 use model::probe::{Body, Method, Request};
@@ -128,7 +128,7 @@ fn push(id: &str, tag: &str, session: &Session, context: &Context) -> Result<()>
     let cmd = context.docker.cmd(["push", "--quiet", tag]);
     let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
     if context.docker.runner.interrupt.is_set() {
-        return Err(Interrupted.into());
+        return Err(Failure::interrupted().into());
     }
     if !status.success() {
         bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&said), 4));

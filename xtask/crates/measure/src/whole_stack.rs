@@ -1,5 +1,6 @@
 //! A throwaway stack of one variant: when all of it answers, what it holds idle and used, and what a typical request takes.
 
+use host::failure::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +13,6 @@ use crate::health;
 use crate::measurement::WHOLE;
 use crate::series::Series;
 use engine::context::Context;
-use host::interrupt::Interrupted;
 use model::manifest::{Manifest, Service};
 use model::probe::Probe;
 use model::quantity::Quantity;
@@ -226,7 +226,7 @@ fn batch(probe: &Probe, members: &[&Member], trial: &Trial, context: &Context) -
     let mut before = 0;
     for index in 0..WARM_UP + REQUESTS {
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         if index == WARM_UP {
             before = used()?;

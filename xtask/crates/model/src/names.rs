@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use host::failure::Failure;
+
 /// A name that is not among the known ones. Its text offers the nearest, then all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
@@ -50,6 +52,12 @@ impl fmt::Display for Unknown {
 }
 
 impl std::error::Error for Unknown {}
+
+impl From<Unknown> for Failure {
+    fn from(unknown: Unknown) -> Failure {
+        Failure::usage(unknown.to_string())
+    }
+}
 
 #[cfg(test)]
 mod tests {

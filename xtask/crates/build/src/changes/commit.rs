@@ -1,29 +1,16 @@
 //! Commits: which one a name means, and its tree in a folder of its own.
 
-use std::fmt;
-
 use anyhow::{Context as _, Result};
 
 use engine::context::Context;
+use host::failure::{Failure, FailureClass};
 use host::process::Cmd;
 use host::temporary::Temporary;
-
-/// A name that means no commit here, with what to do: wrong usage.
-#[derive(Debug)]
-pub struct NoCommit(String);
-
-impl fmt::Display for NoCommit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NoCommit {}
 
 /// The commit that a name means.
 ///
 /// # Errors
-/// [`NoCommit`], or that there is no git.
+/// When the name means no commit (usage), or git cannot be started.
 pub fn resolve(reference: &str, context: &Context) -> Result<String> {
     // To git this would be an option.
     let is_option = reference.starts_with('-');
@@ -36,17 +23,18 @@ pub fn resolve(reference: &str, context: &Context) -> Result<String> {
         }
     }
     let shallow = git(context).args(["rev-parse", "--is-shallow-repository"]).capture()?;
-    let why = match shallow.stdout.trim() {
-        "true" => "this clone is shallow: what is older was not fetched\n  remedy: `git fetch --unshallow`; in a workflow, \
-                   `fetch-depth: 0` for actions/checkout"
-            .to_owned(),
-        "false" => "git knows no commit of that name\n  remedy: `git fetch`, or name another (`git log` has them)".to_owned(),
-        _ => format!(
-            "{}\n  remedy: run this in a clone, or name services in place of a commit",
-            shallow.stderr.lines().next().unwrap_or("this is no git repository")
+    let (why, remedy) = match shallow.stdout.trim() {
+        "true" => (
+            "this clone is shallow and older commits were not fetched",
+            "`git fetch --unshallow`; in a workflow, `fetch-depth: 0` for actions/checkout",
+        ),
+        "false" => ("unknown commit", "`git fetch`, or name another commit (`git log` lists them)"),
+        _ => (
+            shallow.stderr.lines().next().unwrap_or("this is not a git repository"),
+            "run this in a clone, or name services instead of a commit",
         ),
     };
-    Err(NoCommit(format!("--changed-since `{reference}`: {why}")).into())
+    Err(Failure::new(FailureClass::Usage, format!("--changed-since `{reference}`: {why}"), remedy).into())
 }
 
 /// The tree of a commit, without touching the checkout or git's own records.

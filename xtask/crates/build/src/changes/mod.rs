@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-pub use crate::changes::commit::NoCommit;
 use crate::changes::ingredients::{Ingredients, of_tree};
 use engine::context::Context;
 use host::paths::Repository;

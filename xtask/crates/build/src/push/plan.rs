@@ -64,7 +64,7 @@ pub struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not here: {}; nothing was pushed\n  remedy: {}", self.references.join(", "), self.build)
+        write!(f, "not here: {}; nothing was pushed\nhelp: {}", self.references.join(", "), self.build)
     }
 }
 
@@ -196,8 +196,8 @@ mod tests {
         let missing = planned(&[("fx-a:1-simple-optimized", "x"), ("fx-b:1-optimized", "y")]).unwrap_err();
         assert_eq!(
             missing.to_string(),
-            "not here: fx-a:1-optimized, fx-b:1-simple-optimized; nothing was pushed\n  \
-             remedy: cargo xtask build-images a b --edition simple --variant optimized --tag 1"
+            "not here: fx-a:1-optimized, fx-b:1-simple-optimized; nothing was pushed\n\
+             help: cargo xtask build-images a b --edition simple --variant optimized --tag 1"
         );
     }
 

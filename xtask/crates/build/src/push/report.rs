@@ -35,7 +35,7 @@ pub struct Row {
     /// Layers that were sent, and not there already.
     pub layers_sent: usize,
     /// What went wrong.
-    pub failure: Option<Failure>,
+    pub failure: Option<PushFailure>,
 }
 
 /// What came of one tag.
@@ -56,7 +56,7 @@ pub enum State {
 
 /// Why a tag was not pushed.
 #[derive(Debug, Clone, Serialize)]
-pub struct Failure {
+pub struct PushFailure {
     /// Docker's words.
     pub said: String,
     /// What to do.
@@ -80,7 +80,7 @@ impl State {
 
 impl Report {
     /// Tags that failed, with why.
-    pub fn failures(&self) -> impl Iterator<Item = (&Row, &Failure)> {
+    pub fn failures(&self) -> impl Iterator<Item = (&Row, &PushFailure)> {
         self.images.iter().filter_map(|row| Some((row, row.failure.as_ref()?)))
     }
 }

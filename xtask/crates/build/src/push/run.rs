@@ -2,6 +2,7 @@
 //! What ends well is taken down at once, so a run that is killed is simply run again: the registry is asked for every
 //! layer, and what it has is not sent twice.
 
+use host::failure::Failure;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Error, Result};
@@ -9,13 +10,12 @@ use anyhow::{Error, Result};
 use crate::push::digests::Digests;
 use crate::push::plan;
 use crate::push::plan::{Outgoing, PushPlan, Tagging, Wanted};
-use crate::push::report::{Failure, Report, Row, State};
+use crate::push::report::{PushFailure, Report, Row, State};
 use crate::push::retry::{TRIES, pause};
 use crate::push::schedule::Schedule;
 use engine::context::Context;
 use engine::push::{PushError, Pushed};
 use host::files::Lock;
-use host::interrupt::Interrupted;
 use host::terminal::Lines;
 use model::image_ref::{ImageRef, Registry, Tag};
 
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
         let row = &mut shared.rows[index][place];
         row.state = State::Failed;
         row.tries = tries;
-        row.failure = Some(Failure {
+        row.failure = Some(PushFailure {
             said: error.said.clone(),
             remedy: error.cause.remedy(self.plan.registry.host()),
             environment: error.cause.is_environment(),
@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
 
     fn end(self) -> Result<Report> {
         if self.interrupted() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         match shared.broken {

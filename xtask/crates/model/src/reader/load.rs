@@ -1,7 +1,6 @@
 //! From the file to a [`Manifest`], or to every fault in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::str::FromStr;
 
 use anyhow::Result;
@@ -17,38 +16,13 @@ use crate::names::Unknown;
 use crate::reader::baselines;
 use crate::reader::benefits;
 use crate::reader::editions;
-use crate::reader::fields::{Fault, Fields, Notes};
+use crate::reader::faults::Faults;
+use crate::reader::fields::{Fields, Notes};
 use crate::reader::opportunities;
 use crate::reader::probes;
+use host::failure::Failure;
 use host::files;
 use host::paths::Repository;
-
-/// Everything that is wrong with a file.
-#[derive(Debug)]
-pub struct Faults {
-    file: &'static str,
-    faults: Vec<Fault>,
-}
-
-impl Faults {
-    /// Of another file that is read the same way.
-    pub fn new(file: &'static str, faults: Vec<Fault>) -> Faults {
-        Faults { file, faults }
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.faults.len();
-        write!(f, "{} has {count} fault{}:", self.file, if count == 1 { "" } else { "s" })?;
-        for fault in &self.faults {
-            write!(f, "\n  {}:{}: {}", self.file, fault.line, fault.text)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Faults {}
 
 /// Reads the repository's manifest.
 ///
@@ -56,7 +30,7 @@ impl std::error::Error for Faults {}
 /// [`Faults`], or that the file cannot be read.
 pub fn load(repository: &Repository) -> Result<Manifest> {
     let text = files::read(&repository.manifest())?;
-    Ok(parse(&text, repository)?)
+    Ok(parse(&text, repository).map_err(Failure::from)?)
 }
 
 /// Reads a manifest's text; files that it names are looked for in the repository.
@@ -71,13 +45,13 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Faults> {
     }
     if !errors.is_empty() {
         // What a broken line swallowed would be called missing.
-        return Err(Faults { file: repository.manifest_name(), faults: notes.into_faults() });
+        return Err(Faults::new(repository.manifest_name(), notes.into_faults()));
     }
     let manifest = Reader { notes: &notes, repository }.manifest(root.get_ref());
     let faults = notes.into_faults();
     match manifest {
         Some(manifest) if faults.is_empty() => Ok(manifest),
-        _ => Err(Faults { file: repository.manifest_name(), faults }),
+        _ => Err(Faults::new(repository.manifest_name(), faults)),
     }
 }
 

@@ -3,12 +3,14 @@
 pub mod baselines;
 pub mod benefits;
 pub mod editions;
+pub mod faults;
 pub mod fields;
 pub mod json;
 pub mod load;
 pub mod opportunities;
 pub mod probes;
 
+pub use crate::reader::faults::Faults;
 pub use crate::reader::fields::{Fields, Notes};
-pub use crate::reader::load::{Faults, load, parse};
+pub use crate::reader::load::{load, parse};
 pub use crate::reader::probes::RUN;

@@ -1,5 +1,6 @@
 //! Whether upstream images, and Debian's packages in our own, are the newest.
 
+use host::failure::Failure;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -12,7 +13,6 @@ use build::bases;
 use build::bases::{Mode, Source};
 use check::report::Subject;
 use contents::owner::OwnerKind;
-use engine::environment::Unfit;
 use model::manifest::Upstream;
 
 /// Builds whose layers are all made anew.
@@ -86,7 +86,7 @@ fn digests(
             continue;
         };
         let newest = docker.digest_in_registry(&reference)?.map_err(|said| {
-            Unfit::new(
+            Failure::machine(
                 format!("the registry of {reference} does not answer: {said}"),
                 "ask again when it does",
             )

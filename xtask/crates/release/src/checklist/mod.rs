@@ -16,19 +16,14 @@ pub mod stack;
 pub mod text;
 pub mod tree;
 
+use host::failure::{Failure, class_of};
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 
 use crate::checklist::asked::{Asked, NoAnswer};
 use crate::checklist::report::{Answer, Cadence, Fault, Item, Outcome, Report, SCHEMA};
-use build::produce::BuildFailed;
 use engine::context::Context;
-use engine::environment::Unfit;
-use engine::save::NoRoom;
-use host::files::Held;
-use host::interrupt::Interrupted;
-use host::process::ProcessError;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
@@ -138,7 +133,7 @@ pub fn run(manifest: &Manifest, wanted: &Wanted, context: &Context) -> Result<Re
             },
         };
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         items.push(item);
     }
@@ -173,13 +168,7 @@ impl From<anyhow::Error> for NoAnswer {
         if let Some(no) = error.downcast_ref::<NoAnswer>() {
             return no.clone();
         }
-        let is_environment = error.chain().any(|cause| {
-            cause.is::<Unfit>()
-                || cause.is::<Held>()
-                || cause.is::<NoRoom>()
-                || cause.downcast_ref::<BuildFailed>().is_some_and(BuildFailed::is_environment)
-                || cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found)
-        });
+        let is_environment = class_of(&error).is_environment();
         let text = format!("{error:#}");
         if is_environment { NoAnswer::Unknown(text) } else { NoAnswer::Broken(text) }
     }
@@ -222,7 +211,7 @@ mod tests {
     #[test]
     fn a_machine_that_lacks_something_is_no_fault_of_the_project() {
         let of = |error: anyhow::Error| outcome(error.context("while asking").into());
-        assert!(matches!(of(Unfit::new("no engine", "start it").into()), Outcome::Unknown { .. }));
+        assert!(matches!(of(Failure::machine("no engine", "start it").into()), Outcome::Unknown { .. }));
         assert!(matches!(of(anyhow::anyhow!("not healthy")), Outcome::Failed { .. }));
         let again = NoAnswer::Unknown("no network".into());
         assert_eq!(NoAnswer::from(anyhow::Error::from(again.clone())), again);

@@ -1,5 +1,6 @@
 //! Bringing a stack up and waiting until every service is healthy.
 
+use host::failure::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result};
 use crate::deploy::health;
 use crate::deploy::health::{Condition, ServiceHealth};
 use engine::compose::{Configured, Project};
-use host::interrupt::{Interrupt, Interrupted};
+use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
 
@@ -121,7 +122,7 @@ fn watch(
     let mut alive = BTreeSet::new();
     loop {
         if interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         // Asked first: what is looked at afterwards is the stack that Compose left.
         let over = is_over();

@@ -1,5 +1,6 @@
 //! Where the services of a stack are asked.
 
+use host::failure::Failure;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use anyhow::Result;
 
 use crate::deploy::health::Condition;
 use engine::compose::{Container, Project};
-use host::interrupt::{Interrupt, Interrupted};
+use host::interrupt::Interrupt;
 use model::manifest::Service;
 
 /// Between two looks at containers that are still starting.
@@ -29,7 +30,7 @@ pub fn open(
     let started = Instant::now();
     loop {
         if interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         let containers = project.containers()?;
         let container = |service: &Service| containers.iter().find(|found| found.service == service.compose);

@@ -1,5 +1,6 @@
 //! Sending probes one after another, each with what earlier ones handed on.
 
+use host::failure::Failure;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -9,7 +10,7 @@ use crate::http::Client;
 use crate::probes::endpoints::Doors;
 use crate::probes::patience::Patience;
 use crate::probes::report::{Outcome, Verdict};
-use host::interrupt::{Interrupt, Interrupted};
+use host::interrupt::Interrupt;
 use model::expectation::shortened;
 use model::probe::{Answer, Known, Probe};
 use model::reader::RUN;
@@ -88,7 +89,7 @@ impl Run<'_> {
                 let request = probe.filled(known);
                 loop {
                     if self.interrupt.is_set() {
-                        return Err(Interrupted.into());
+                        return Err(Failure::interrupted().into());
                     }
                     tries += 1;
                     let came = client.send(host, &request, patience.answer(&probe.service));

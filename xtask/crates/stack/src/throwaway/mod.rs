@@ -10,6 +10,7 @@ pub mod whole;
 
 pub use crate::throwaway::removal::sweep;
 
+use host::failure::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use engine::configuration::Configuration;
 use engine::context::Context;
 use engine::docker::Docker;
 use host::files;
-use host::interrupt::{Interrupt, Interrupted};
+use host::interrupt::Interrupt;
 use host::ports;
 use host::terminal::Terminal;
 use model::edition::Edition;
@@ -110,7 +111,7 @@ impl Trial {
     ) -> Result<Trial> {
         removal::sweep(manifest, context);
         if context.docker.runner.interrupt.is_set() {
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         let name = format!("{}{}", removal::prefix(manifest), probes::word());
         let folder = Folder::make(&name, &context.repository)?;

@@ -1,5 +1,6 @@
 //! Trying images: raise their stack, look how its containers run, ask what the manifest declares, remove it.
 
+use host::failure::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use crate::throwaway::{Images, Trial, confinement};
 use build::sources;
 use engine::context::Context;
 use engine::socket::Socket;
-use host::interrupt::Interrupted;
 use model::edition::Edition;
 use model::manifest::{Manifest, Service};
 
@@ -58,7 +58,7 @@ pub fn run<'m>(
     trial.remove()?;
     if context.docker.runner.interrupt.is_set() {
         // What is removed meanwhile goes to its end first.
-        return Err(Interrupted.into());
+        return Err(Failure::interrupted().into());
     }
     Ok(Tried { report, done, parts })
 }

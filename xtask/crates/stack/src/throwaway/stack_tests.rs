@@ -1,5 +1,6 @@
 //! Test programs in images of their own, run against a throwaway stack.
 
+use host::failure::Failure;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -15,10 +16,9 @@ use build::plan::stack_test_image;
 use engine::compose::PROJECT_LABEL;
 use engine::context::Context;
 use engine::docker::Docker;
-use engine::environment::Unfit;
 use engine::socket::Socket;
 use host::files;
-use host::interrupt::{Interrupt, Interrupted};
+use host::interrupt::Interrupt;
 use host::process::{Cmd, Runner, tail};
 use model::manifest::{Manifest, Service, StackTest};
 use model::reader::RUN;
@@ -90,13 +90,13 @@ impl StackTests<'_> {
         files::write_atomically(&folder.join("output.txt"), said.as_bytes())?;
         if docker.runner.interrupt.is_set() {
             // The container goes with its stack.
-            return Err(Interrupted.into());
+            return Err(Failure::interrupted().into());
         }
         let wrong = match ended {
             Ended::InTime(status) if status.success() => return Ok(Verdict::Passed),
             Ended::InTime(status) if status.code() == Some(DOCKER_FAILED) => {
                 let what = format!("docker cannot run stack test {}:\n{}", test.name, tail(&said, 4));
-                return Err(Unfit::new(what, "").into());
+                return Err(Failure::machine(what, "").into());
             }
             Ended::InTime(_) => "it failed".to_owned(),
             Ended::TooLate => {

@@ -1,5 +1,6 @@
 //! A whole test: every stack that is asked for, and whether the optimized images answer as the originals.
 
+use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -13,7 +14,6 @@ use crate::throwaway::run::Tried;
 use build::bases::Mode;
 use build::produce;
 use engine::context::Context;
-use engine::environment::Unfit;
 use engine::provenance::Provenance;
 use engine::records;
 use engine::records::Kind;
@@ -104,7 +104,7 @@ fn socket(context: &Context) -> Result<Socket> {
     context.docker.socket().map_err(|error| {
         let remedy = "stack tests stop services and start them through a socket of this machine: choose such an engine with \
                       DOCKER_HOST or `docker context use`, or leave out --stack-tests";
-        Unfit::new(format!("{error:#}"), remedy).into()
+        Failure::machine(format!("{error:#}"), remedy).into()
     })
 }
 

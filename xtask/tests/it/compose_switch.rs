@@ -1,0 +1,381 @@
+//! `compose-switch` as people meet it, and over files that nobody wrote.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{FakeDocker, Folder, repository, told, xtask};
+use model::variant::Variant;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use stack::switch::edits::{apply, plan};
+use stack::switch::reference::Wanted;
+
+const COMPOSE: &str = "# fx-alpha:latest in a comment stays\r
+x-image: &image \"fx-alpha:${SUTRA_VERSION:-latest}\" # shared\r
+services:\r
+  one: {image: *image}\r
+  two:\r
+    image: *image\r
+\r
+  three:\r
+    image:   'hub.example:5000/team/fx-beta:${SUTRA_VERSION:?which}'\r
+    environment: {IMAGE: fx-beta:latest}\r
+  db:\r
+    image: postgres:17@sha256:00 # none of ours\r
+";
+
+fn with(compose: &str) -> Folder {
+    let repository = repository("fx");
+    repository.write("docker-compose.yml", compose);
+    repository
+}
+
+fn run(repository: &Folder, args: &[&str]) -> (i32, String) {
+    let mut all = vec!["compose-switch"];
+    all.extend(args);
+    let output = FakeDocker::new().run(repository, &all);
+    (output.status.code().unwrap(), told(&output, repository))
+}
+
+fn done(repository: &Folder, args: &[&str]) -> String {
+    let (code, text) = run(repository, args);
+    assert_eq!(code, 0, "{text}");
+    text
+}
+
+#[test]
+fn there_and_back_is_the_same_file() {
+    let repository = with(COMPOSE);
+    done(&repository, &["optimized", "--allow-missing"]);
+    let switched = repository.read("docker-compose.yml");
+    assert_eq!(switched.matches("-optimized").count(), 2);
+    assert_eq!(switched.replace("-optimized", ""), COMPOSE);
+    assert!(done(&repository, &["optimized", "--allow-missing"]).contains("nothing to change: 2"));
+    assert_eq!(repository.read("docker-compose.yml"), switched);
+    done(&repository, &["original", "--allow-missing"]);
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
+}
+
+#[test]
+fn a_dry_run_prints_a_diff_and_changes_nothing() {
+    let repository = with(&COMPOSE.replace('\r', ""));
+    let output = FakeDocker::new()
+        .run(&repository, &["compose-switch", "optimized", "--edition", "community", "--dry-run"]);
+    snapshot!("compose_switch_dry_run", output, repository);
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE.replace('\r', ""));
+}
+
+#[test]
+fn check_tells_by_its_exit_code() {
+    let repository = with(COMPOSE);
+    let (code, text) = run(&repository, &["optimized", "--check"]);
+    assert_eq!((code, text.contains("2 references would change")), (1, true), "{text}");
+    assert_eq!(run(&repository, &["original", "--check"]).0, 0);
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
+}
+
+#[test]
+fn undo_takes_tag_registry_and_edition_back() {
+    let repository = with(COMPOSE);
+    done(
+        &repository,
+        &[
+            "optimized",
+            "--allow-missing",
+            "--tag",
+            "2.0",
+            "--registry",
+            "new.example/x",
+            "--edition",
+            "simple",
+        ],
+    );
+    let switched = repository.read("docker-compose.yml");
+    assert!(switched.contains("\"new.example/x/fx-alpha:2.0-simple-optimized\""), "{switched}");
+    assert!(done(&repository, &["--undo"]).contains("restored docker-compose.yml"));
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
+    assert!(done(&repository, &["--undo"]).contains("no switch to take back"));
+}
+
+#[test]
+fn undo_restores_what_a_killed_run_left_half_done_and_nothing_that_was_edited_since() {
+    let repository = with(COMPOSE);
+    repository.write("docker-compose.override.yml", "services: {one: {image: 'fx-beta:1'}}\n");
+    done(&repository, &["optimized", "--allow-missing"]);
+    // As if the run had been killed between the two files.
+    repository.write("docker-compose.override.yml", "services: {one: {image: 'fx-beta:1'}}\n");
+    done(&repository, &["--undo"]);
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
+
+    done(&repository, &["optimized", "--allow-missing"]);
+    let edited = repository.read("docker-compose.yml").replace("three", "four");
+    repository.write("docker-compose.yml", &edited);
+    let (code, text) = run(&repository, &["--undo"]);
+    assert_eq!((code, text.contains("was changed since")), (1, true), "{text}");
+    assert_eq!(repository.read("docker-compose.yml"), edited);
+    assert!(repository.read("docker-compose.override.yml").contains("-optimized"), "nothing was restored");
+    // What comes behind the references does not keep them from going back.
+    repository.write("docker-compose.yml", &edited.replace("four", "three").replace("none of ours", "mine"));
+    done(&repository, &["--undo"]);
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE.replace("none of ours", "mine"));
+    let journal = fs::metadata(repository.0.join("target/xtask/compose-switch.json")).unwrap();
+    assert_eq!(journal.mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_old_or_new_files_and_a_way_back() {
+    let repository = with(COMPOSE);
+    let docker = FakeDocker::new();
+    let args = ["compose-switch", "optimized", "--allow-missing"];
+    let mut switched = 0;
+    // Later and later, until the runs are over before they are killed: every moment between was tried.
+    for moment in 0.. {
+        let mut running = xtask(&docker.folder.0.join("bin"), &repository, &args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(moment * 250));
+        running.kill().unwrap();
+        running.wait().unwrap();
+        let now = repository.read("docker-compose.yml");
+        assert!(now == COMPOSE || now.replace("-optimized", "") == COMPOSE, "after {moment}: {now}");
+        switched += u32::from(now != COMPOSE);
+        done(&repository, &["--undo"]);
+        assert_eq!(repository.read("docker-compose.yml"), COMPOSE, "after {moment}");
+        if switched == 8 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_switched_is_named_with_line_and_reason() {
+    let repository = with(
+        "services:\n  bare: {image: fx-alpha}\n  pinned: {image: 'fx-alpha:1@sha256:00'}\n  folded:\n    image: >-\n      fx-beta:1\n  inside: {image: 'fx-beta:${V:-1-optimized}'}\n  fine: {image: 'fx-beta:1'}\n",
+    );
+    let output = FakeDocker::new().run(&repository, &["compose-switch", "optimized", "--allow-missing"]);
+    snapshot!("compose_switch_left_alone", output, repository);
+    assert!(repository.read("docker-compose.yml").contains("fx-beta:1-optimized'}\n"));
+}
+
+#[test]
+fn images_that_are_not_here_are_refused() {
+    let compose = COMPOSE.replace(":?which", ":-latest");
+    let repository = with(&compose);
+    repository.write(".env", "SUTRA_VERSION=2.0-optimized # pinned\n");
+    let docker = FakeDocker::new().alive().on("image inspect*", 1, "[]", "Error: No such image: x\n");
+    let output = docker.run(&repository, &["compose-switch", "optimized"]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("not here: fx-alpha:${SUTRA_VERSION:-latest}-optimized"), "{text}");
+    assert!(text.contains("build-images"), "{text}");
+    let inspected = docker.calls().into_iter().find(|call| call.starts_with("image inspect")).unwrap();
+    assert!(inspected.contains("fx-alpha:2.0-optimized"), "{inspected}");
+    assert_eq!(repository.read("docker-compose.yml"), compose);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named_before_docker_is_asked() {
+    let repository = with(COMPOSE);
+    let docker = FakeDocker::new().alive();
+    let output = docker.run(&repository, &["compose-switch", "optimized"]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("SUTRA_VERSION is not set: which; set what is missing"), "{text}");
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
+}
+
+#[test]
+fn references_are_pinned_to_their_registrys_digests_all_or_none() {
+    let compose = "services: {a: {image: 'fx-alpha:1'}, b: {image: 'fx-beta:1'}}\n";
+    let repository = with(compose);
+    let image = |name: &str, digests: &str| {
+        format!("[{{\"Id\":\"sha256:1\",\"RepoTags\":[\"{name}\"],\"RepoDigests\":[{digests}]}}]")
+    };
+    let known = image("hub.example/fx-alpha:1-optimized", "\"hub.example/fx-alpha@sha256:ab\"");
+    let elsewhere = image("hub.example/fx-beta:1-optimized", "\"other.example/fx-beta@sha256:cd\"");
+    let docker = FakeDocker::new()
+        .alive()
+        .on("image inspect hub.example/fx-alpha:1-optimized", 0, &known, "")
+        .on("image inspect *", 0, &elsewhere, "");
+    let args = ["compose-switch", "optimized", "--registry", "hub.example", "--pin", "--allow-missing"];
+    let output = docker.run(&repository, &args[..5]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("no registry knows hub.example/fx-beta:1-optimized: push it first"), "{text}");
+    assert_eq!(repository.read("docker-compose.yml"), compose);
+
+    assert_eq!(docker.run(&repository, &args).status.code(), Some(1));
+    let file = repository.read("docker-compose.yml");
+    assert!(
+        file.contains("'hub.example/fx-alpha:1-optimized@sha256:ab'}, b: {image: 'fx-beta:1'}"),
+        "{file}"
+    );
+}
+
+#[test]
+fn what_may_be_ours_behind_a_variable_is_told() {
+    let repository =
+        with("services: {a: {image: '${IMAGE:-fx-alpha:1}'}, b: {image: 'other/fx-alpha-x:1'}}\n");
+    let (code, text) = run(&repository, &["optimized", "--check"]);
+    assert_eq!((code, text.contains("may name fx-alpha by a variable")), (1, true), "{text}");
+}
+
+#[test]
+fn the_files_of_compose_file_are_switched_instead() {
+    let repository = with(COMPOSE);
+    repository.write(".env", "COMPOSE_FILE=one.yml:two.yml\n");
+    repository.write("one.yml", "services: {a: {image: 'fx-alpha:1'}}\n");
+    repository.write("two.yml", "services: {b: {image: 'fx-beta:1'}}\n");
+    done(&repository, &["optimized", "--allow-missing"]);
+    assert!(repository.read("one.yml").contains("fx-alpha:1-optimized"));
+    assert!(repository.read("two.yml").contains("fx-beta:1-optimized"));
+    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
+}
+
+#[test]
+fn override_and_included_files_are_switched_too() {
+    let repository = with("include: [parts/one.yml, gone.yml, 'oci://hub.example/x']\nservices: {}\n");
+    // Compose takes this name beside any main file.
+    repository.write("compose.override.yml", "services: {a: {image: 'fx-alpha:1'}}\n");
+    repository.write("parts/one.yml", "services: {b: {extends: {file: two.yml, service: c}}}\n");
+    repository.write("parts/two.yml", "services: {c: {image: 'fx-beta:1'}}\n");
+    let text = done(&repository, &["optimized", "--allow-missing"]);
+    assert!(repository.read("compose.override.yml").contains("fx-alpha:1-optimized"));
+    assert!(repository.read("parts/two.yml").contains("fx-beta:1-optimized"));
+    assert!(text.contains("`gone.yml` is not looked into: there is no such file"), "{text}");
+    assert!(text.contains("`oci://hub.example/x` is not looked into"), "{text}");
+}
+
+#[test]
+fn mode_and_links_are_kept_and_no_link_leads_out() {
+    let repository = repository("fx");
+    repository.write("deploy/stack.yml", COMPOSE);
+    let file = repository.0.join("deploy/stack.yml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("deploy/stack.yml", repository.0.join("docker-compose.yml")).unwrap();
+    let owner = fs::metadata(&file).unwrap().uid();
+    done(&repository, &["optimized", "--allow-missing"]);
+    let now = fs::metadata(&file).unwrap();
+    assert_eq!((now.mode() & 0o777, now.uid()), (0o640, owner));
+    assert!(fs::symlink_metadata(repository.0.join("docker-compose.yml")).unwrap().is_symlink());
+    assert!(repository.read("deploy/stack.yml").contains("-optimized"));
+
+    let elsewhere = Folder::new();
+    elsewhere.write("compose.yml", COMPOSE);
+    fs::remove_file(repository.0.join("docker-compose.yml")).unwrap();
+    symlink(elsewhere.0.join("compose.yml"), repository.0.join("docker-compose.yml")).unwrap();
+    let (code, text) = run(&repository, &["optimized", "--allow-missing"]);
+    assert_eq!((code, text.contains("lies outside of")), (1, true), "{text}");
+    assert_eq!(elsewhere.read("compose.yml"), COMPOSE);
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_named_with_its_line() {
+    let (code, text) = run(&with("services:\n  a: [1, 2\nb: c\n"), &["optimized", "--allow-missing"]);
+    assert_eq!((code, text.contains("docker-compose.yml: line 3")), (1, true), "{text}");
+}
+
+fn switched(text: &str, variant: Variant) -> Option<String> {
+    let wanted = Wanted { variant, edition: None, tag: None, registry: None };
+    let plan = plan(text, &BTreeSet::from(["fx-alpha", "fx-beta"]), &wanted, None).ok()?;
+    for edit in &plan.edits {
+        assert_eq!(text[edit.bytes.clone()], edit.before, "an edit outside of its reference");
+        let (longer, shorter) = if edit.after.len() > edit.before.len() {
+            (&edit.after, &edit.before)
+        } else {
+            (&edit.before, &edit.after)
+        };
+        assert_eq!(longer.as_str(), format!("{shorter}-optimized"));
+    }
+    Some(apply(text, &plan.edits))
+}
+
+/// A reference as people write them, ours or not.
+fn reference() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "fx-alpha:1",
+        "fx-alpha:${V:-latest}",
+        "hub.example:5000/team/fx-beta:${V:?which}",
+        "${HUB:-hub.example}/fx-beta:2.0-community",
+        "fx-beta:1-optimized",
+        "fx-beta:1@sha256:00",
+        "fx-alpha",
+        "${IMAGE:-fx-alpha:1}",
+        "other:1",
+        "fx-alpha-x:1",
+    ])
+}
+
+/// One service, numbered; the number names its anchor. `{}` is its reference.
+fn service() -> impl Strategy<Value = String> {
+    let form = prop::sample::select(vec![
+        "  s{n}:\n    image: {}\n",
+        "  s{n}:\n    image:   '{}'   # fx-alpha:1 stays\n",
+        "  s{n}: {image: \"{}\", labels: {über: fx-beta:1}}\n\n",
+        "  s{n}:\n    image: &i{n} {}\n  t{n}: {image: *i{n}}\n",
+        "  s{n}: &m{n}\n    image: !!str \"{}\"\n  t{n}:\n    <<: *m{n}\n",
+        "  s{n}: &m{n}\n    image: {}\n    environment: {IMAGE: fx-alpha:1}\n  t{n}: *m{n}\n",
+        "  s{n}:\n    image: >-\n      {}\n    command: echo fx-alpha:1\n",
+        "  s{n}:\n    environment: {IMAGE: &e{n} {}}\n    image: *e{n}\n",
+        "  s{n}: {image: fx-alpha:1, image: {}}\n",
+    ]);
+    (form, reference()).prop_map(|(form, reference)| form.replace("{}", reference))
+}
+
+/// A Compose file, perhaps with a byte order mark, CRLF, and a few characters that someone's cat typed.
+fn file() -> impl Strategy<Value = String> {
+    let services = prop::collection::vec(service(), 1..8);
+    let cat = prop::collection::vec((any::<prop::sample::Index>(), "[ -~\\t\\nü]"), 0..3);
+    (services, any::<bool>(), any::<bool>(), cat).prop_map(|(services, mark, crlf, cat)| {
+        let numbered = services.iter().enumerate().map(|(n, text)| text.replace("{n}", &n.to_string()));
+        let mut text = format!("# fx-alpha:1 in a comment\nservices:\n{}", numbered.collect::<String>());
+        for (index, typed) in cat {
+            let at = index.index(text.chars().count());
+            let byte = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
+            text.insert_str(byte, &typed);
+        }
+        if crlf {
+            text = text.replace('\n', "\r\n");
+        }
+        if mark { format!("\u{feff}{text}") } else { text }
+    })
+}
+
+fn cases(count: u32) -> TestRunner {
+    TestRunner::new(ProptestConfig { cases: count, failure_persistence: None, ..ProptestConfig::default() })
+}
+
+#[test]
+fn no_file_panics_and_no_byte_outside_of_references_changes() {
+    let changed = Cell::new(0);
+    let result = cases(2000).run(&file(), |text| {
+        if let Some(optimized) = switched(&text, Variant::Optimized) {
+            changed.set(changed.get() + u32::from(optimized != text));
+            // What was switched is switched: again changes nothing, and the other way gives what there was, unless some
+            // reference stood on the other variant before.
+            prop_assert_eq!(switched(&optimized, Variant::Optimized), Some(optimized.clone()));
+            if !text.contains("-optimized") {
+                prop_assert_eq!(switched(&optimized, Variant::Original), Some(text));
+            }
+        }
+        Ok(())
+    });
+    result.unwrap();
+    // Files in which there was nothing to do would prove nothing.
+    assert!(changed.get() >= 500, "only {} of the files were changed", changed.get());
+}
+
+#[test]
+fn any_text_is_survived() {
+    let survive = |text: String| {
+        switched(&text, Variant::Optimized);
+        Ok(())
+    };
+    cases(2000).run(&"\\PC{0,200}", survive).unwrap();
+}

@@ -1,0 +1,236 @@
+//! Measuring on a real engine: figures that are there, and a machine that is as it was, however the run ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::containers::{root, said};
+use crate::support::stack::Stack;
+use crate::support::{Folder, Site, docker, signal, told};
+use measure::measurement::Record;
+use model::edition::Edition;
+use model::quantity::Quantity;
+
+/// Debian's registry, unpacked once for all tests and runs of this checkout.
+fn lend_registry(folder: &Folder) {
+    let ours = root().join("target/xtask/programs");
+    if ours.is_dir() {
+        fs::create_dir_all(folder.0.join("target/xtask")).unwrap();
+        std::os::unix::fs::symlink(ours.canonicalize().unwrap(), folder.0.join("target/xtask/programs"))
+            .unwrap();
+    }
+}
+
+fn record(folder: &Folder) -> Record {
+    serde_json::from_str(&folder.read("target/xtask/measure.json")).unwrap()
+}
+
+/// The bridge of the machine's own engine: another number would be another bridge, and containers cut off.
+fn bridge() -> String {
+    fs::read_to_string("/sys/class/net/docker0/ifindex").unwrap_or_default()
+}
+
+/// All that a `measure` of this checkout may leave on the machine.
+fn remains(folder: &Folder) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut sockets = Vec::new();
+    for session in entries(&folder.0.join("target/xtask/measure")) {
+        let name = session.file_name().unwrap().to_str().unwrap().to_owned();
+        found.extend(
+            said(&["ps", "--all", "--quiet", "--filter", &format!("label=xtask.measure={name}")])
+                .lines()
+                .map(str::to_owned),
+        );
+        sockets.push(std::env::temp_dir().join(&name));
+        found.push(name);
+    }
+    found.extend(sockets.iter().filter(|path| path.exists()).map(|path| path.display().to_string()));
+    found.extend(processes(folder));
+    let place = folder.0.display().to_string();
+    let alias = |link: &PathBuf| fs::read_to_string(link.join("ifalias")).unwrap_or_default();
+    let bridges =
+        entries(Path::new("/sys/class/net")).into_iter().filter(|link| alias(link).contains(&place));
+    found.extend(bridges.map(|link| link.display().to_string()));
+    found
+        .extend(entries(&folder.0.join("target/xtask/trials")).iter().map(|path| path.display().to_string()));
+    found
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Processes that were started for this checkout: its path stands in their command line.
+fn processes(folder: &Folder) -> Vec<String> {
+    let place = folder.0.join("target/xtask/measure").display().to_string();
+    let line =
+        |path: PathBuf| fs::read_to_string(path.join("cmdline")).unwrap_or_default().replace('\0', " ");
+    entries(Path::new("/proc")).into_iter().map(line).filter(|line| line.contains(&place)).collect()
+}
+
+/// Waits for what becomes true in its own time; a minute without it fails the test.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1200 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+fn tags_of(registry: &str) -> String {
+    docker(&["image", "ls", "--quiet", "--filter", &format!("reference=127.0.0.1:*/{registry}*")])
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn pulls_are_measured_into_an_engine_of_their_own_and_nothing_of_it_stays() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("measure");
+    lend_registry(&site.folder);
+    let built = site.run(&["build-images", "alpha", "--variant", "both"]);
+    assert!(built.status.success(), "{}", site.told(&built));
+    let before = bridge();
+    let measure =
+        ["measure", "alpha", "--only", "pull", "--runs", "2", "--throttle", "400Mbit", "--with-engine"];
+    let output = site.run(&measure);
+    let text = site.told(&output);
+    assert!(output.status.success(), "{text}");
+    let record = record(&site.folder);
+    assert!(record.complete);
+    let find = |quantity| record.find(Edition::Simple, "latest", "alpha", quantity).unwrap();
+    for quantity in [Quantity::PullBytes, Quantity::Pull, Quantity::PullThrottled] {
+        let entry = find(quantity);
+        assert_eq!((entry.original.count(), entry.optimized.count()), (2, 2), "{quantity:?}");
+    }
+    let bytes = find(Quantity::PullBytes);
+    // A base of Debian against one file. Each pull had to bring all of it, the second as well.
+    assert!(bytes.original.min().unwrap() > 10_000_000, "{text}");
+    assert!(bytes.optimized.max().unwrap() < 100_000 && bytes.optimized.min().unwrap() > 500, "{text}");
+    assert!(!bytes.comparison.unwrap().overlap);
+    // A line of this rate cannot carry it faster.
+    let least = bytes.original.min().unwrap() * 8 / 400;
+    assert!(find(Quantity::PullThrottled).original.min().unwrap() >= least, "{text}");
+    assert!(find(Quantity::Pull).of.optimized["alpha"].starts_with("sha256:"));
+    assert_eq!((remains(&site.folder), tags_of(&site.prefix), bridge()), (vec![], String::new(), before));
+}
+
+/// Starts a run and sends it a signal once a condition holds.
+fn stopped(site: &Site, args: &[&str], name: &str, when: impl Fn() -> bool) -> Option<i32> {
+    let mut child: Child = site.command(args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    eventually("the moment of the signal", || {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it was stopped");
+        when()
+    });
+    signal(name, child.id());
+    child.wait().unwrap().code()
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn a_run_that_is_interrupted_or_killed_leaves_nothing_on_the_machine() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("measure-stop");
+    lend_registry(&site.folder);
+    let built = site.run(&["build-images", "alpha", "--variant", "both"]);
+    assert!(built.status.success(), "{}", site.told(&built));
+    let before = bridge();
+    let args = ["measure", "alpha", "--only", "pull", "--runs", "50", "--throttle", "none", "--with-engine"];
+    let session = || entries(&site.folder.0.join("target/xtask/measure")).pop();
+    let has = |name: &str| session().is_some_and(|folder| folder.join(name).exists());
+    let measured = || site.folder.read("target/xtask/measure.json").contains("\"pull\"");
+    let moments: [(&str, &dyn Fn() -> bool); 4] = [
+        ("the registry comes up", &|| has("registry/config.yml")),
+        ("an image is pushed", &|| has("tags")),
+        ("the second engine comes up", &|| has("engine/daemon.json")),
+        ("an image is pulled", &measured),
+    ];
+    for (moment, when) in moments {
+        fs::remove_file(site.folder.0.join("target/xtask/measure.json")).ok();
+        assert_eq!(stopped(&site, &args, "INT", when), Some(130), "{moment}");
+        assert_eq!((remains(&site.folder), tags_of(&site.prefix)), (vec![], String::new()), "{moment}");
+    }
+    // What was measured is kept, and says that it is not all.
+    let kept = record(&site.folder);
+    assert!(!kept.complete && !kept.entries.is_empty());
+
+    // Nobody cleans up after a kill but the kernel, which ends the processes, and the next run.
+    fs::remove_file(site.folder.0.join("target/xtask/measure.json")).unwrap();
+    assert_eq!(stopped(&site, &args, "KILL", measured), None);
+    eventually("its processes end", || processes(&site.folder).is_empty());
+    assert_ne!(remains(&site.folder), [""; 0], "the kill came too late to leave anything");
+    let next = site.run(&["measure", "alpha", "--only", "pull", "--runs", "1", "--throttle", "none"]);
+    assert!(next.status.success(), "{}", site.told(&next));
+    assert_eq!((remains(&site.folder), tags_of(&site.prefix), bridge()), (vec![], String::new(), before));
+}
+
+#[test]
+#[ignore = "needs built images: cargo xtask ci"]
+fn a_service_is_measured_alone_and_asked_in_a_stack() {
+    let _turn = crate::support::turn::take(module_path!());
+    let stack = Stack::new("measure");
+    stack.folder.write("target/xtask/measure.json", "{\"schema\": 0, \"entries\": []}");
+    let args = ["measure", "storage", "--runs", "2", "--settle", "0", "--only", "start,memory,cpu,request"];
+    let output = stack.command(&args).output().unwrap();
+    let text = told(&output, &stack.folder);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("measure.json is stale and begun anew"), "{text}");
+    let record = record(&stack.folder);
+    let wanted: Vec<Quantity> = Quantity::ALL
+        .into_iter()
+        .filter(|quantity| {
+            !matches!(quantity, Quantity::PullBytes | Quantity::Pull | Quantity::PullThrottled | Quantity::Up)
+        })
+        .collect();
+    for quantity in wanted {
+        let entry = record.find(Edition::Simple, "latest", "storage", quantity);
+        let entry = entry.unwrap_or_else(|| panic!("{quantity:?}: {text}"));
+        assert_eq!((entry.original.count(), entry.optimized.count()), (2, 2), "{quantity:?}");
+        assert!(entry.optimized.min().unwrap() > 0, "{quantity:?}: {text}");
+    }
+    assert_eq!(remains(&stack.folder), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs built images: cargo xtask ci"]
+fn containers_and_stacks_of_a_killed_run_go_with_the_next() {
+    let _turn = crate::support::turn::take(module_path!());
+    let stack = Stack::new("measure-kill");
+    let labelled = || {
+        let sessions = entries(&stack.folder.0.join("target/xtask/measure"));
+        let name = sessions.last().and_then(|path| path.file_name()?.to_str().map(str::to_owned));
+        name.is_some_and(|name| {
+            !said(&["ps", "--quiet", "--filter", &format!("label=xtask.measure={name}")]).is_empty()
+        })
+    };
+    let trial = || {
+        let names = entries(&stack.folder.0.join("target/xtask/trials"));
+        let project = names.last().and_then(|path| path.file_name()?.to_str().map(str::to_owned));
+        project.is_some_and(|name| {
+            !said(&["ps", "--quiet", "--filter", &format!("label=com.docker.compose.project={name}")])
+                .is_empty()
+        })
+    };
+    let run = |only: &str, name: &str, when: &dyn Fn() -> bool| {
+        let mut command: Command = stack.command(&["measure", "storage", "--settle", "60", "--only", only]);
+        let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        eventually("the moment of the signal", || {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended before it was stopped");
+            when()
+        });
+        signal(name, child.id());
+        child.wait().unwrap().code()
+    };
+    assert_eq!(run("memory", "INT", &labelled), Some(130));
+    assert_eq!(remains(&stack.folder), [""; 0]);
+    assert_eq!(run("request", "INT", &trial), Some(130));
+    assert_eq!(remains(&stack.folder), [""; 0]);
+    assert_eq!(run("memory", "KILL", &labelled), None);
+    assert_eq!(run("request", "KILL", &trial), None);
+    assert_ne!(remains(&stack.folder), [""; 0]);
+    let output = stack.command(&["measure", "storage", "--runs", "1", "--only", "start"]).output().unwrap();
+    assert!(output.status.success(), "{}", told(&output, &stack.folder));
+    assert_eq!(remains(&stack.folder), [""; 0]);
+}

@@ -1,0 +1,308 @@
+//! Every command block of README.md runs as written and does what its section promises: each in a fixture of its own, so that
+//! this machine's images, stacks and tags are afterwards what they were.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use crate::support::Site;
+use crate::support::blocks::{README, Shell, found, own_variables};
+use crate::support::containers::{said, the_manifest};
+use crate::support::fixture::{self, Replaced, build, rows, with_bytes};
+use crate::support::registry::Registry;
+use crate::support::trust::{Saved, Server, Tunnel};
+use serde_json::Value;
+
+cases! {
+    README;
+    an_image_is_made_smaller_and_cannot_grow_back_unseen: "Make an image smaller" => smaller;
+    an_image_that_grew_is_explained_and_accepted: "An image grew: why" => grew;
+    a_service_is_added: "Add a service" => added;
+    without_a_registry_images_stand_on_stand_ins_that_are_marked: "No registry" => no_registry;
+    proxy_and_private_ca_reach_the_build_and_stay_out_of_the_image:
+        "Behind a proxy, with a private CA" => behind_a_proxy;
+    what_is_pushed_is_pinned_deployed_and_asked: "Push and deploy" => push_and_deploy;
+}
+
+/// Blocks that no case runs, each with the reason.
+const EXCEPTED: [(&str, &str); 1] =
+    [("Two commands", "`ci` runs these tests: a test that ran `ci` would run itself")];
+
+#[test]
+fn every_block_has_a_case_and_every_case_a_block() {
+    let blocks: Vec<String> = README.blocks().into_iter().map(|block| block.heading).collect();
+    let excepted = EXCEPTED.iter().map(|(heading, _)| heading);
+    let known: Vec<&str> = CASES.iter().chain(excepted).copied().collect();
+    assert_eq!(
+        blocks.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        BTreeSet::from_iter(known.clone())
+    );
+    assert_eq!(blocks.len(), known.len(), "a heading stands twice");
+}
+
+const DOCKERFILE: &str = "embedding/Dockerfile.optimized";
+
+/// Runs a block in a site, whose images are named instead of this repository's; nothing else in it is another.
+fn run(site: &Site, block: &str, variables: &[(&str, &str)]) -> String {
+    let own = |text: String, (image, name): (String, String)| {
+        text.replace(&format!("{image}:"), &format!("{}-{name}:", site.prefix))
+    };
+    let images = the_manifest().services.into_iter().map(|service| (service.image, service.name));
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Shell::new(&site.folder, variables.collect()).run(&images.fold(block.to_owned(), own))
+}
+
+/// What xtask said, where it must succeed.
+fn done(site: &Site, args: &[&str]) -> String {
+    let output = site.run(args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", site.told(&output));
+    site.told(&output)
+}
+
+/// A service's row of the lock: bytes of its own layers, and why they were accepted.
+fn locked(site: &Site, service: &str) -> (i64, String) {
+    let lock: toml::Table = site.folder.read("xtask/sizes.lock.toml").parse().unwrap();
+    let row = lock[service]["simple"].as_table().unwrap().values().next().unwrap();
+    (row["own"].as_integer().unwrap(), row["reason"].as_str().unwrap().to_owned())
+}
+
+/// A check that has nothing to say: neither a breach nor a note.
+fn assert_settled(site: &Site, service: &str) {
+    let text = done(site, &["check", service]);
+    assert!(
+        text.contains("1 image checked, tag latest: nothing is wrong.") && !text.contains("Notes"),
+        "{text}"
+    );
+}
+
+/// What a block gives as the reason of an acceptance.
+fn reason(block: &str) -> &str {
+    block.split("--reason \"").nth(1).unwrap().split('"').next().unwrap()
+}
+
+fn smaller(block: &str) {
+    let site = fixture::site("readme-smaller", &["embedding"]);
+    let thin = site.folder.read(DOCKERFILE);
+    site.folder.write(DOCKERFILE, &with_bytes(&thin, "tests", 5_000_000));
+    build(&site, &["--variant", "both"]);
+    let _large = Replaced::soon(&site, "embedding");
+    done(&site, &["test", "--parity", "--record"]);
+    done(&site, &["check", "--accept", "--reason", "as it was"]);
+    let (before, _) = locked(&site, "embedding");
+
+    site.folder.write(DOCKERFILE, &thin);
+    let text = run(&site, block, &[]);
+    // The image that was there is the one that is looked into first.
+    let (analyzed, rest) = text.split_once("SERVICE ").expect(&text);
+    let of_tests =
+        |line: &str| line.contains("  5MB ") && line.ends_with("RUN head -c 5000000 /dev/zero > /tests");
+    assert!(analyzed.lines().any(of_tests), "{text}");
+    let image = format!("{}-embedding:latest-simple", site.prefix);
+    let sentence = format!("{image}-optimized is 30MB smaller than {image}; most of it: ");
+    let end = " −30MB from `embedding/Dockerfile:3`.";
+    assert!(rest.lines().any(|line| line.starts_with(&sentence) && line.ends_with(end)), "{text}");
+    assert!(rest.contains("optimized images beside recorded answers of originals\n"), "{text}");
+    assert!(rest.contains("2 of 2 passed") && rest.contains("1 of 1 passed"), "{text}");
+    assert_eq!(locked(&site, "embedding"), (before - 5_000_000, reason(block).to_owned()), "{text}");
+    assert_settled(&site, "embedding");
+    let _small = Replaced::soon(&site, "embedding");
+
+    // What went is missed as soon as it is back.
+    site.folder.write(DOCKERFILE, &with_bytes(&thin, "tests", 5_000_000));
+    build(&site, &[]);
+    assert_eq!(site.run(&["check", "embedding"]).status.code(), Some(1));
+}
+
+fn git(site: &Site, args: &[&str]) {
+    let mut command = Command::new("git");
+    // A hook that runs tests says where its own repository is.
+    own_variables(&["GIT_"]).iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    let output = command
+        .args(["-c", "user.name=test", "-c", "user.email=test@test.invalid"])
+        .args(["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"])
+        .args(args)
+        .current_dir(&site.folder.0)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn grew(block: &str) {
+    let site = fixture::site("readme-grew", &["embedding", "other"]);
+    build(&site, &[]);
+    let _small = Replaced::soon(&site, "embedding");
+    done(&site, &["check", "--accept", "--reason", "the first"]);
+    let (before, _) = locked(&site, "embedding");
+    site.folder.write(".gitignore", "/target\n");
+    git(&site, &["init", "--quiet", "--initial-branch=main"]);
+    git(&site, &["add", "."]);
+    git(&site, &["commit", "--quiet", "--message=small"]);
+    git(&site, &["switch", "--quiet", "--create", "change"]);
+    site.folder.write(DOCKERFILE, &with_bytes(&site.folder.read(DOCKERFILE), "model", 5_000_000));
+    git(&site, &["commit", "--quiet", "--all", "--message=large"]);
+
+    // What brings somebody to the section.
+    build(&site, &["embedding"]);
+    let _large = Replaced::soon(&site, "embedding");
+    let output = site.run(&["check"]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("embedding (simple): its own layers are") && text.contains(" 5MB above the baseline"),
+        "{text}"
+    );
+    let lock = site.folder.read("xtask/sizes.lock.toml");
+    let line = 2 + lock.lines().position(|line| line == "[embedding]").unwrap();
+    assert!(text.contains(&format!("at:     xtask/sizes.lock.toml:{line}\n")), "{text}");
+
+    let text = run(&site, block, &[]);
+    let image = |tag: &str| format!("{}-embedding:{tag}-simple-optimized", site.prefix);
+    let sentence = format!("{} is 5MB larger than {}; most of it: ", image("latest"), image("before"));
+    let end = " +5MB from `embedding/Dockerfile.optimized:3`.";
+    assert!(text.lines().any(|line| line.starts_with(&sentence) && line.ends_with(end)), "{text}");
+    // The row that was broken is another now, and every other line of the lock is the same.
+    assert_eq!(locked(&site, "embedding"), (before + 5_000_000, reason(block).to_owned()), "{text}");
+    let after = site.folder.read("xtask/sizes.lock.toml");
+    let others = |text: &str| {
+        [text.lines().take(line - 1).collect::<Vec<_>>(), text.lines().skip(line).collect()]
+            .map(|lines| lines.join("\n"))
+    };
+    assert_eq!(others(&after), others(&lock), "{text}");
+    assert_settled(&site, "embedding");
+}
+
+fn added(block: &str) {
+    let site = fixture::site("readme-added", &["other"]);
+    let unknown = site.run(&["build-images", "embedding"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", site.told(&unknown));
+
+    fixture::add(&site, "embedding");
+    let text = run(&site, block, &[]);
+    // One comparison ends the build, the other was asked for; both have an original that was built.
+    let rows = rows(&text, "embedding");
+    let compared = rows.iter().filter(|row| row.contains(" 30MB ") && row.ends_with("goal met")).count();
+    assert_eq!(compared, 2, "{text}");
+    assert!(text.contains("2 of 2 passed, in project fixture-test-"), "{text}");
+    assert_eq!(locked(&site, "embedding").1, reason(block), "{text}");
+    assert_settled(&site, "embedding");
+}
+
+/// The root file system that a stand-in is made from. Where upstream images can be had, no run has made one, and the tool for
+/// it may be missing: then it is that of the upstream image.
+fn provide_root(site: &Site) {
+    let path = site.folder.0.join("target/xtask/bootstrap/trixie/rootfs.tar");
+    if path.exists() || found("mmdebstrap").is_some() {
+        return;
+    }
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let container = said(&["create", "debian:trixie-slim", "true"]);
+    said(&["export", "--output", path.to_str().unwrap(), &container]);
+    said(&["rm", &container]);
+}
+
+fn no_registry(block: &str) {
+    let site = fixture::site("readme-bases", &["api"]);
+    provide_root(&site);
+    let text = run(&site, block, &[]);
+    // What the doctor found is what runs from now on remember.
+    let choice: Value = serde_json::from_str(&site.folder.read("target/xtask/bases.json")).unwrap();
+    let bases = match choice["source"].as_str().unwrap() {
+        "stand-in" => "stand-ins from Debian packages",
+        _ => "upstream images",
+    };
+    let told = |state: &str, name: &str, found: &str| {
+        let fits = |line: &str| line.starts_with(state) && line.contains(name) && line.contains(found);
+        assert!(text.lines().any(fits), "{name}: {text}");
+    };
+    told("info", "bases", &format!("{bases} ({})", choice["reason"].as_str().unwrap()));
+    told("ok", "networked RUN", "a build step reaches the network");
+
+    assert!(
+        text.contains("bases are stand-ins made from Debian packages, not the upstream images"),
+        "{text}"
+    );
+    assert!(rows(&text, "api")[0].contains("MB† "), "{text}");
+    assert!(text.contains("\n† built here on stand-ins made from Debian packages"), "{text}");
+    for end in ["latest-simple", "latest-simple-optimized"] {
+        let image = format!("{}-api:{end}", site.prefix);
+        let label = "{{index .Config.Labels \"fixture.images.bases\"}}";
+        assert_eq!(said(&["image", "inspect", "--format", label, &image]), "stand-in", "{image}");
+    }
+}
+
+fn behind_a_proxy(block: &str) {
+    let (server, tunnel) = (Server::start(), Tunnel::start());
+    let site = fixture::site("readme-proxy", &["embedding"]);
+    // As packages from an https mirror come: apt's own downloader takes the proxy from the environment.
+    let target = "/etc/ssl/certs/ca-certificates.crt";
+    let download = format!(
+        "RUN --mount=type=secret,id=ca,target={target} /usr/lib/apt/apt-helper -o Acquire::Retries=0 \
+         -o Acquire::https::CaInfo={target} download-file {} /hello\nCOPY",
+        server.url
+    );
+    site.folder.write(DOCKERFILE, &site.folder.read(DOCKERFILE).replace("COPY", &download));
+    let bundle = server.folder.0.join("ca.crt");
+    let variables = [("HTTPS_PROXY", tunnel.url.as_str()), ("SSL_CERT_FILE", bundle.to_str().unwrap())];
+    let text = run(&site, block, &variables);
+
+    assert_eq!(tunnel.led(), 1, "it did not come through the proxy: {text}");
+    let saved = Saved::of(&format!("{}-embedding:latest-simple-optimized", site.prefix));
+    assert!(saved.holds(Server::BODY), "the image lacks what was downloaded: {text}");
+    let certificate = server.folder.read("ca.crt");
+    assert!(!saved.holds(certificate.lines().nth(3).unwrap()), "a layer holds the private CA");
+    assert!(!saved.holds(Tunnel::PASSWORD), "the image holds the proxy's password");
+    assert!(!text.contains(Tunnel::PASSWORD), "the proxy's password was told: {text}");
+    let search = ["--recursive", "--files-with-matches", Tunnel::PASSWORD, "."];
+    let found = Command::new("grep").args(search).current_dir(&site.folder.0).output().unwrap();
+    assert_eq!((found.status.code(), String::from_utf8_lossy(&found.stdout).as_ref()), (Some(1), ""));
+}
+
+/// A stack of a site's own, which goes when the test ends.
+struct Raised<'a> {
+    site: &'a Site,
+    project: String,
+}
+
+impl Raised<'_> {
+    /// The IDs of its containers, running or not.
+    fn containers(&self) -> String {
+        let label = format!("label=com.docker.compose.project={}", self.project);
+        said(&["ps", "--all", "--quiet", "--filter", &label])
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        let mut down = self.site.command(&["deploy", "down", "--volumes"]);
+        down.env("COMPOSE_PROJECT_NAME", &self.project).output().ok();
+    }
+}
+
+fn push_and_deploy(block: &str) {
+    let (site, registry) = (fixture::site("readme-push", &["embedding", "other"]), Registry::start("readme"));
+    build(&site, &[]);
+    let stack = Raised { site: &site, project: site.prefix.clone() };
+    let there = format!("{}/team", registry.address());
+    let text = run(&site, block, &[("SUTRA_REGISTRY", &there), ("COMPOSE_PROJECT_NAME", &stack.project)]);
+
+    let digests: Value = serde_json::from_str(&site.folder.read("target/xtask/digests.json")).unwrap();
+    let compose = site.folder.read("docker-compose.yml");
+    let deployed = site.folder.read("target/xtask/deployed/images.json");
+    for service in ["embedding", "other"] {
+        let name = format!("{}-{service}", site.prefix);
+        let reference = format!("{there}/{name}:latest-optimized");
+        let digest = digests["images"][&reference]["digest"].as_str().expect(&text);
+        // The registry has it, of this image; the Compose file is pinned to it, and so was what ran.
+        let manifest = registry.says(&format!("/v2/team/{name}/manifests/{digest}"));
+        let id = said(&["image", "inspect", "--format", "{{.Id}}", &format!("{name}:latest-optimized")]);
+        assert!([manifest["config"]["digest"].as_str(), Some(digest)].contains(&Some(&id)), "{manifest}");
+        assert!(compose.contains(&format!("    image: {reference}@{digest}\n")), "{compose}\n{text}");
+        assert!(deployed.contains(&format!("{reference}@{digest}")), "{deployed}\n{text}");
+    }
+    assert!(text.contains("all 2 services are healthy"), "{text}");
+    assert!(text.contains(&format!("2 of 2 passed, in project {}.", stack.project)), "{text}");
+    assert!(text.contains("the stack is down; its data stays"), "{text}");
+    assert_eq!(stack.containers(), "", "{text}");
+}

@@ -1,0 +1,101 @@
+//! Rules that Cargo cannot keep: processes start in one module, files stay short, and no service's name stands in the code.
+//! Who may use whom is in the crates' Cargo.toml files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
+
+/// Every Rust file of xtask and its crates, tests included, relative to `xtask/`.
+fn files() -> Vec<(PathBuf, String)> {
+    fn walk(dir: &Path, out: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                out.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    ["src", "crates", "tests"].iter().for_each(|folder| walk(&root.join(folder), &mut paths));
+    assert!(paths.len() > 200, "the sources were not found");
+    let relative = |path: &Path| path.strip_prefix(root).unwrap().to_owned();
+    paths.iter().map(|path| (relative(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The files that make the program.
+fn sources() -> impl Iterator<Item = (PathBuf, String)> {
+    files().into_iter().filter(|(path, _)| !path.starts_with("tests"))
+}
+
+/// The string literals of a file outside its `#[cfg(test)]` items.
+fn strings(text: &str) -> Vec<String> {
+    fn walk(tokens: TokenStream, out: &mut Vec<String>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => walk(group.stream(), out),
+                TokenTree::Literal(literal) => {
+                    out.extend(syn::parse_str::<syn::LitStr>(&literal.to_string()).map(|text| text.value()));
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
+        }
+    }
+    let file = syn::parse_file(text).unwrap();
+    let mut out = Vec::new();
+    for item in file.items {
+        let tokens = item.to_token_stream();
+        if !tokens.to_string().starts_with("# [cfg (test)]") {
+            walk(tokens, &mut out);
+        }
+    }
+    out
+}
+
+#[test]
+fn strings_after_a_test_item_count() {
+    let text =
+        "const A: &str = \"a\";\n#[cfg(test)]\nmod tests { const B: &str = \"b\"; }\nfn c() { vec![\"c\"]; }";
+    assert_eq!(strings(text), ["a", "c"]);
+}
+
+#[test]
+fn processes_start_in_one_module() {
+    for (path, text) in sources().filter(|(path, _)| !path.starts_with("crates/host/src/process")) {
+        for spawner in ["process::Command", "duct::", "xshell::"] {
+            assert!(!text.contains(spawner), "{} names {spawner}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_service_is_known_to_the_code() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("images.toml")).unwrap();
+    let names: Vec<&str> = manifest
+        .lines()
+        .filter_map(|line| {
+            let named = line.strip_prefix("image = ").or_else(|| line.strip_prefix("compose = "));
+            named.or_else(|| line.strip_prefix("[service.")?.strip_suffix(']'))
+        })
+        .map(|value| value.trim().trim_matches('"'))
+        .filter(|name| !name.contains('.'))
+        .collect();
+    assert!(names.len() >= 9, "the manifest's names were not found");
+    for (path, text) in sources() {
+        for string in strings(&text) {
+            assert!(!names.contains(&string.as_str()), "{} names the service `{string}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_have_at_most_400_lines() {
+    for (path, text) in files() {
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines: split it", path.display());
+    }
+}

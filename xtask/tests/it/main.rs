@@ -1,0 +1,59 @@
+//! Every test that runs xtask as a process or reads the repository, in one binary: the support module is compiled once.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
+
+// First: its macro is in scope for the modules below.
+#[macro_use]
+mod support;
+
+mod analyze;
+mod analyze_hostile;
+mod build_cache;
+mod changes;
+mod check;
+mod cli;
+mod comment;
+mod compose_switch;
+mod engine;
+mod engine_analyze;
+mod engine_cache;
+mod engine_check;
+mod engine_clean;
+mod engine_deploy;
+mod engine_guide;
+mod engine_images;
+mod engine_measure;
+mod engine_push;
+mod engine_readme;
+mod engine_release_check;
+mod engine_report;
+mod engine_smoke;
+mod engine_stores;
+mod engine_test;
+mod engine_trust;
+mod engine_workflows;
+mod floors;
+mod measure;
+mod push_and_clean;
+mod release_check;
+mod report;
+mod smoke_test;
+mod throwaway;
+mod workflows;
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    assert_eq!(
+        std::fs::read_dir(&folder).unwrap().count(),
+        1,
+        "a second test binary would compile the support again"
+    );
+    let declared = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder.join("it")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.extension().is_some_and(|ext| ext == "rs") && name != "main" {
+            assert!(declared.contains(&format!("\nmod {name};\n")), "main.rs does not name {name}");
+        }
+    }
+}

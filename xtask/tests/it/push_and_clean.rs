@@ -1,0 +1,206 @@
+//! `push` and `clean` as people meet them, with a docker that replays what a real one said.
+
+use crate::support::{FakeDocker, Folder, repository, told};
+use serde_json::{Value, json};
+
+const DIGEST: &str = "sha256:9e80fa8303d728eb8d0c3b8e891186146f28711fec4e34247c9afd248e4dc9b3";
+
+/// What `docker image inspect` says of alpha and beta, each with both tags of the default edition.
+fn both() -> String {
+    let image = |name: &str| {
+        json!({"Id": format!("sha256:{name}"), "Size": name.len(), "RootFS": {"Layers": [format!("sha256:{name}-layer")]},
+            "RepoTags": [format!("fx-{name}:1-simple-optimized"), format!("fx-{name}:1-optimized")],
+            "Config": {"Labels": {"fixture.images.edition": "simple", "fixture.images.variant": "optimized",
+                "org.opencontainers.image.title": format!("fx-{name}")}}})
+    };
+    json!([image("alpha"), image("beta")]).to_string()
+}
+
+fn pushed(name: &str) -> String {
+    format!(
+        "The push refers to repository [hub.example/t/fx-{name}]\nf94d01e14331: Preparing\nf94d01e14331: Pushed\n1: digest: {DIGEST} size: 738\n"
+    )
+}
+
+fn push(docker: &FakeDocker, repository: &Folder, more: &[&str]) -> std::process::Output {
+    let args = [&["push", "--tag", "1", "--registry", "hub.example/t", "--jobs", "1"], more].concat();
+    docker.run(repository, &args)
+}
+
+#[test]
+fn a_push_needs_a_registry() {
+    let (repository, docker) = (repository("fx"), FakeDocker::new());
+    snapshot!("push_needs_a_registry", docker.run(&repository, &["push"]), repository);
+    assert_eq!(docker.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn images_that_are_not_there_are_named_before_anything_is_pushed() {
+    let repository = repository("fx");
+    let docker = FakeDocker::new().alive().on("image inspect*", 1, "[]", "Error: No such image: fx-alpha\n");
+    snapshot!("push_of_missing_images", push(&docker, &repository, &[]), repository);
+    assert!(!docker.calls().iter().any(|call| call.starts_with("push") || call.starts_with("tag")));
+}
+
+#[test]
+fn a_push_ends_in_a_table_and_a_record() {
+    let repository = repository("fx");
+    let docker = FakeDocker::new()
+        .alive()
+        .on("image inspect*", 0, &both(), "")
+        .on("tag*", 0, "", "")
+        .on("push*alpha*", 0, &pushed("alpha"), "")
+        .on("push*beta*", 0, &pushed("beta"), "");
+    snapshot!("push_dry_run", push(&docker, &repository, &["--dry-run"]), repository);
+    assert_eq!(repository.read("target/xtask/digests.json"), "");
+    // The smaller image goes first.
+    snapshot!("push_table", push(&docker, &repository, &[]), repository);
+    insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
+        insta::assert_snapshot!("push_record", repository.read("target/xtask/digests.json"));
+    });
+    let again = push(&docker, &repository, &["alpha", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&report["schema"], &report["registry"]), (&json!(1), &json!("hub.example/t")));
+    // A layer was sent, so something was missing there, whatever the record says.
+    assert_eq!(
+        (&report["images"][0]["state"], &report["images"][0]["layers_sent"]),
+        (&json!("pushed"), &json!(1))
+    );
+}
+
+#[test]
+fn what_was_pushed_is_pinned_where_the_image_is_gone() {
+    let repository = repository("fx");
+    let entry = |image: &str| json!({"digest": DIGEST, "image": image, "service": "alpha", "edition": "simple", "variant": "optimized"});
+    let record = json!({"schema": 1, "images": {"hub.example/fx-alpha:1-optimized": entry("sha256:gone"),
+        "hub.example/fx-beta:1-optimized": entry("sha256:old")}});
+    repository.write("target/xtask/digests.json", &record.to_string());
+    repository.write("docker-compose.yml", "services: {a: {image: 'fx-alpha:1'}, b: {image: 'fx-beta:1'}}\n");
+    let rebuilt = json!([{"Id": "sha256:new", "RepoTags": ["hub.example/fx-beta:1-optimized"]}]).to_string();
+    let docker = FakeDocker::new().alive().on("image inspect hub.example/fx-beta*", 0, &rebuilt, "").on(
+        "image inspect*",
+        1,
+        "[]",
+        "Error: No such image\n",
+    );
+    let args = ["compose-switch", "optimized", "--registry", "hub.example", "--pin", "--allow-missing"];
+    let text = told(&docker.run(&repository, &args), &repository);
+    let file = repository.read("docker-compose.yml");
+    assert!(file.contains(&format!("'hub.example/fx-alpha:1-optimized@{DIGEST}'")), "{file}\n{text}");
+    // Beta was built anew since its push: the old digest would be a lie.
+    assert!(file.contains("'fx-beta:1'"), "{file}");
+    assert!(
+        text.contains("no registry knows hub.example/fx-beta:1-optimized: push it first (cargo xtask push)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_registry_that_lets_nobody_in_is_asked_once() {
+    let repository = repository("fx");
+    let docker = FakeDocker::new()
+        .alive()
+        .on("image inspect*", 0, &both(), "")
+        .on("tag*", 0, "", "")
+        .on("image rm hub.example/*", 0, "", "")
+        .on(
+            "push*",
+            1,
+            "The push refers to repository [hub.example/t/fx-beta]\n",
+            "no basic auth credentials\n",
+        );
+    snapshot!("push_without_credentials", push(&docker, &repository, &[]), repository);
+    let pushes = docker.calls().into_iter().filter(|call| call.starts_with("push"));
+    assert_eq!(pushes.count(), 1);
+    assert!(docker.calls().iter().any(|call| call.starts_with("image rm hub.example/t/fx-beta:1")));
+}
+
+#[test]
+fn what_a_registry_rejects_fails_that_image_alone() {
+    let repository = repository("fx");
+    let docker = FakeDocker::new()
+        .alive()
+        .on("image inspect*", 0, &both(), "")
+        .on("tag*", 0, "", "")
+        .on("image rm hub.example/*", 0, "", "")
+        .on("push*beta*", 1, "", "manifest invalid: manifest invalid\n")
+        .on("push*alpha*", 0, &pushed("alpha"), "");
+    snapshot!("push_that_is_rejected", push(&docker, &repository, &[]), repository);
+}
+
+#[test]
+fn a_damaged_record_is_said_before_anything_is_pushed() {
+    let repository = repository("fx");
+    repository.write("target/xtask/digests.json", "{\"schema\": 1, \"images\": {");
+    let docker = FakeDocker::new().alive();
+    let output = push(&docker, &repository, &[]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("digests.json is damaged: remove it"), "{text}");
+    repository.write("target/xtask/digests.json", "{\"schema\": 2, \"images\": {}}");
+    assert!(told(&push(&docker, &repository, &[]), &repository).contains("has schema 2"));
+}
+
+#[test]
+fn a_clean_up_says_what_goes_what_stays_and_what_was_freed() {
+    let repository = repository("fx");
+    let docker = FakeDocker::new()
+        .alive()
+        .on("image inspect*fx-*", 0, &both(), "")
+        .on("ps*", 0, "c1\n", "")
+        .on("container inspect*", 0, "sha256:beta /old-beta\n", "")
+        .on("history*", 0, "{\"CreatedBy\":\"COPY x / # buildkit\",\"Size\":\"37367120\"}\n", "")
+        .on(
+            "image rm --no-prune fx-alpha:1-simple-optimized",
+            0,
+            "Untagged: fx-alpha:1-simple-optimized\n",
+            "",
+        )
+        .on(
+            "image rm --no-prune fx-alpha:1-optimized",
+            0,
+            "Untagged: fx-alpha:1-optimized\nDeleted: sha256:alpha\nDeleted: sha256:chain\n",
+            "",
+        )
+        .on("image ls*", 0, "sha256:beta\n", "")
+        .on("image inspect sha256:beta", 0, &both(), "");
+    let run = |more: &[&str]| docker.run(&repository, &[&["clean", "--tag", "1"], more].concat());
+    snapshot!("clean_dry_run", run(&["--dry-run"]), repository);
+    assert!(!docker.calls().iter().any(|call| call.starts_with("image rm")));
+    snapshot!("clean_table", run(&[]), repository);
+}
+
+#[test]
+fn the_cache_alone_can_be_cleaned_and_no_image_is_looked_for() {
+    let repository = repository("fx");
+    let records = "ID:\t\tours\nSize:\t\t5MB\nDescription:\tcached mount /t from exec make with id \"/fixture-x\"\nUsage count:\t1\n\
+                   Type:\t\texec.cachemount\n\nID:\t\tother\nSize:\t\t7MB\nDescription:\t[1/1] COPY x /\nUsage count:\t1\nType:\t\tregular\n\n";
+    let docker = FakeDocker::new()
+        .alive()
+        .on("buildx version", 0, "github.com/docker/buildx 0.13.1\n", "")
+        .on("buildx du*", 0, records, "")
+        .on("buildx prune*", 0, "", "")
+        .on("ps*", 0, "", "")
+        .on("image ls*", 0, "", "");
+    let clean = |more: &[&str]| {
+        let output = docker.run(&repository, &[&["clean", "--cache-only"], more].concat());
+        (output.status.code(), told(&output, &repository))
+    };
+    let (code, text) = clean(&["--dry-run"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("nothing was done"), "{text}");
+    let prunes =
+        || docker.calls().into_iter().filter(|call| call.starts_with("buildx prune")).collect::<Vec<_>>();
+    assert_eq!(prunes(), Vec::<String>::new());
+    let (code, text) = clean(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(prunes(), ["buildx prune --force --filter id=^(ours)$"]);
+    let calls = docker.calls();
+    assert!(
+        !calls.iter().any(|call| call.starts_with("image rm") || call.starts_with("image inspect")),
+        "{calls:?}"
+    );
+    for other in ["alpha", "--cache", "--tag=1", "--edition=all", "--variant=both"] {
+        assert_eq!(clean(&[other]).0, Some(2), "{other} beside --cache-only means nothing");
+    }
+}

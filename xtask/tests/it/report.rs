@@ -1,0 +1,189 @@
+//! `report`: from what other commands left, in a checkout of its own, with a docker that replays transcripts.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::saved::{LayerTar, Layout, Saved};
+use crate::support::{FakeDocker, Folder, repository, told, xtask};
+use serde_json::{Value, json};
+
+/// A git checkout with two services, and an engine that holds the optimized image of one.
+struct Checkout {
+    folder: Folder,
+    docker: FakeDocker,
+}
+
+impl Checkout {
+    fn new() -> Checkout {
+        let folder = repository("fx");
+        let toml = folder.read("xtask/images.toml");
+        let benefit = "[benefit.size]\nname = \"Images, unpacked\"\nguide = 58\n[benefit.start]\nname = \"Start\"\nguide = [20, 30]\ngoal = 60\n";
+        folder.write("xtask/images.toml", &format!("{toml}{benefit}"));
+        folder.write(".gitignore", "/target\n");
+        let tar = LayerTar::new().program("hello", 0o755, &vec![7; 1_200_000]);
+        let image = Saved::new("fx-alpha:latest-simple-optimized", vec![("COPY alpha/hello /hello", tar)])
+            .config(json!({"Cmd": ["/hello"], "User": "65532:65532"}));
+        let all = json!([image.inspect()]).to_string();
+        let docker = FakeDocker::new()
+            .alive()
+            .on("image inspect*", 1, &all, "Error: No such image: x\n")
+            .on(&format!("history*{}", image.id()), 0, &image.history(), "")
+            .on_bytes(&format!("save {}", image.id()), &image.save(Layout::Oci));
+        let git = ["/usr/bin", "/usr/local/bin", "/bin"].map(|bin| Path::new(bin).join("git"));
+        let git = git.iter().find(|git| git.exists()).expect("git is needed");
+        symlink(git, docker.folder.0.join("bin/git")).unwrap();
+        let checkout = Checkout { folder, docker };
+        checkout.git(&["init", "--quiet", "--initial-branch=main"]);
+        checkout.commit("begin");
+        checkout
+    }
+
+    fn git(&self, args: &[&str]) {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]);
+        git.args(args).current_dir(&self.folder.0).env_clear();
+        git.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", &self.folder.0);
+        for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+            git.env(name, "2026-01-02T03:04:05Z");
+        }
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn commit(&self, subject: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", subject]);
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        xtask(&self.docker.folder.0.join("bin"), &self.folder, args)
+            .env("FAKE_DOCKER", &self.docker.folder.0)
+            .output()
+            .unwrap()
+    }
+
+    fn markdown(&self) -> String {
+        let output = self.run(&["report", "--format", "markdown"]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output, &self.folder));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn page(&self) -> String {
+        let output = self.run(&["report"]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output, &self.folder));
+        let path = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(Path::new(path.trim()), self.folder.0.join("target/xtask/report.html"));
+        self.folder.read("target/xtask/report.html")
+    }
+}
+
+/// With what differs between checkouts replaced by a word.
+fn steady(text: &str) -> String {
+    let words = text.split_inclusive([' ', '\n', '`', ',', ':']);
+    let is_hash = |word: &str| word.len() == 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+    words
+        .map(|word| {
+            let bare = word.trim_end_matches([' ', '\n', '`', ',', ':']);
+            if is_hash(bare) { word.replacen(bare, "[COMMIT]", 1) } else { word.to_owned() }
+        })
+        .collect()
+}
+
+#[test]
+fn with_no_record_it_says_what_makes_one_and_needs_no_engine() {
+    let checkout = Checkout::new();
+    let calls = checkout.docker.calls().len();
+    insta::assert_snapshot!("report_of_nothing", steady(&checkout.markdown()));
+    let page = checkout.page();
+    assert!(page.contains("Nothing was recorded yet") && page.contains("not measured"), "{page}");
+    assert_eq!(checkout.docker.calls().len(), calls, "docker was asked");
+}
+
+#[test]
+fn what_commands_left_is_shown_and_no_ratio_is_made_up() {
+    let checkout = Checkout::new();
+    checkout.run(&["compare"]);
+    let checked = checkout.run(&["check"]);
+    assert_eq!(checked.status.code(), Some(1), "{}", told(&checked, &checkout.folder));
+    insta::assert_snapshot!("report_of_a_check", steady(&checkout.markdown()));
+    let page = checkout.page();
+    assert!(!page.contains("class=\"stale\" role=\"note\"><b>Sizes"), "fresh sizes are called stale");
+    for words in ["1.2MB", "Not looked into", "(100MB)", "not measured", "Smoke tests", "beta"] {
+        assert!(page.contains(words), "no `{words}` in the page");
+    }
+    for ratio in [" % saved", " % less", " % smaller", " less</span>"] {
+        assert!(!page.contains(ratio), "`{ratio}`: a ratio to a figure of the guide's");
+    }
+    let json: Value = serde_json::from_slice(&checkout.run(&["report", "--format", "json"]).stdout).unwrap();
+    assert_eq!((&json["schema"], &json["editions"][0]["sizes"]["state"]), (&json!(1), &json!("fresh")));
+}
+
+#[test]
+fn what_was_made_from_something_else_is_called_stale_and_why() {
+    let checkout = Checkout::new();
+    checkout.run(&["compare"]);
+    checkout.folder.write("alpha/hello", "changed");
+    assert!(
+        checkout.markdown().contains("> Sizes are stale: files changed since (commit "),
+        "a changed file"
+    );
+    checkout.commit("next");
+    let text = checkout.markdown();
+    assert!(text.contains("> Sizes are stale: it was made at commit "), "{text}");
+    assert!(text.contains("`cargo xtask compare --edition simple --tag latest`"), "{text}");
+    assert!(checkout.page().contains("Sizes are stale"));
+    let other = checkout.run(&["report", "--format", "markdown", "--tag", "1.0"]);
+    let other = String::from_utf8(other.stdout).unwrap();
+    assert!(other.contains("Nothing was recorded yet"), "a record of another tag was used: {other}");
+
+    let path = "target/xtask/records/comparison-simple.json";
+    let record = checkout.folder.read(path);
+    checkout.folder.write(path, &record.replacen("\"schema\": 1", "\"schema\": 9", 1));
+    checkout.run(&["check"]);
+    let text = checkout.markdown();
+    assert!(
+        text.contains("Sizes are not here: its record is not used: it is of schema 9, this program reads 1"),
+        "{text}"
+    );
+    checkout.folder.write(path, "{\"schema\": 1, \"of");
+    assert!(checkout.markdown().contains("its record is not used: it is damaged: "));
+}
+
+#[test]
+fn a_report_with_everything_in_it_stays_small() {
+    let report = crate::support::report::report();
+    insta::assert_snapshot!("report_of_everything", release::report::render::markdown(&report));
+    let page = release::report::render::html(&report);
+    assert!(page.len() < 1_500_000, "{} bytes", page.len());
+    for words in ["97.5 %", "no difference", "not measured", "Left out", "hidden by later layers"] {
+        assert!(page.contains(words), "no `{words}` in the page");
+    }
+    assert!(page.contains("/status was &quot;ok&quot;, is &quot;&lt;none&gt;&quot;"), "a failure's words");
+}
+
+#[test]
+fn the_lock_s_history_is_git_s_and_every_text_is_escaped() {
+    let checkout = Checkout::new();
+    let row = |own: u64| {
+        format!(
+            "schema = 1\n[alpha]\nsimple.\"linux/amd64\" = {{ own = {own}, base = 0, accepted = \"2026-01-01\", reason = \"r\" }}\n"
+        )
+    };
+    checkout.folder.write("xtask/sizes.lock.toml", &row(1_000_000));
+    checkout.commit("first baselines");
+    checkout.folder.write("xtask/sizes.lock.toml", &row(3_500_000));
+    checkout.commit("<script>alert(1)</script> & co");
+    let page = checkout.page();
+    assert!(
+        page.contains("alpha simple: 3.5MB, +2.5MB") && page.contains("alpha simple: 1MB, new"),
+        "{page}"
+    );
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; co"), "{page}");
+    assert!(!page.contains("<script>alert(1)"), "a commit's words became part of the page");
+    // One file that asks nobody for anything.
+    for reference in ["src=\"", "@import", "url("] {
+        assert!(!page.contains(reference), "{reference} in the page");
+    }
+    assert!(page.contains("default-src 'none'"));
+}

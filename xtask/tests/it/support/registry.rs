@@ -1,0 +1,208 @@
+//! A real registry, Debian's `docker-registry`, in a container of the test's own; and a proxy before it that can fail.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write, copy};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::probe::{Body, Method, Request};
+use serde_json::Value;
+use stack::http::Client;
+
+use super::{Site, docker};
+
+/// Whom a registry that asks knows. The image holds the bcrypt hash of this password.
+pub const NAME: &str = "pusher";
+/// See [`NAME`].
+pub const PASSWORD: &str = "open-sesame-4711";
+const HASH: &str = "$2y$05$AWGMqHfB2XD1tzXQuguFlOm1FWmyYbmh8dP9aRORMZimaNW678gEC";
+
+pub struct Registry {
+    pub id: String,
+    /// Removed with the registry.
+    _site: Site,
+}
+
+impl Registry {
+    /// One that everyone may push to.
+    pub fn start(test: &str) -> Registry {
+        Registry::run(test, &[])
+    }
+
+    /// One that asks for name and password.
+    pub fn that_asks(test: &str) -> Registry {
+        let ask = ["--env=REGISTRY_AUTH_HTPASSWD_REALM=test", "--env=REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd"];
+        Registry::run(test, &ask)
+    }
+
+    /// Built as any image of a site is: the network of the engine is what the builds have.
+    fn run(test: &str, options: &[&str]) -> Registry {
+        let site = Site::new(&format!("{test}-registry"));
+        site.folder.write(
+            "beta/Dockerfile.optimized",
+            &format!(
+                "FROM debian:trixie-slim\nRUN apt-get update && apt-get install -y --no-install-recommends docker-registry && \
+                 rm -rf /var/lib/apt/lists/*\nRUN printf 'version: 0.1\\nstorage: {{filesystem: {{rootdirectory: /registry}}}}\\n\
+                 http: {{addr: \":5000\"}}\\n' > /config.yml && printf '%s:%s\\n' {NAME} '{HASH}' > /htpasswd\n\
+                 CMD [\"docker-registry\", \"serve\", \"/config.yml\"]\n"
+            ),
+        );
+        let built = site.run(&["build-images", "beta"]);
+        assert_eq!(built.status.code(), Some(0), "{}", site.told(&built));
+        let image = format!("{}-beta:latest-simple-optimized", site.prefix);
+        let mut args = vec!["run", "--detach", "--publish=127.0.0.1::5000"];
+        args.extend(options);
+        args.push(&image);
+        let registry = Registry { id: docker(&args), _site: site };
+        registry.wait();
+        registry
+    }
+
+    /// Where it listens; another port after each start.
+    pub fn address(&self) -> String {
+        docker(&["port", &self.id, "5000/tcp"]).lines().next().unwrap().to_owned()
+    }
+
+    /// What it answers on its own interface (OCI Distribution Specification, "API"), to a client that knows image manifests.
+    pub fn says(&self, path: &str) -> Value {
+        let manifests = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
+        let headers = BTreeMap::from([("Accept".to_owned(), manifests.to_owned())]);
+        let request = Request { method: Method::Get, path: path.to_owned(), headers, body: Body::Empty };
+        let answer = Client::new().send(&self.address(), &request, Duration::from_secs(30)).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Docker's own forwarding accepts connections before the registry does.
+    fn wait(&self) {
+        let address = self.address();
+        let up = (0..600).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            answers(&address)
+        });
+        assert!(up, "no registry: {}", docker(&["logs", &self.id]));
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&self) {
+        docker(&["kill", &self.id]);
+    }
+
+    /// Starts it again, with what it had.
+    pub fn restart(&self) {
+        docker(&["start", &self.id]);
+        self.wait();
+    }
+}
+
+fn answers(address: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let asked = write!(stream, "GET /v2/ HTTP/1.0\r\n\r\n");
+    let mut answer = String::new();
+    asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.")
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        Command::new("docker").args(["rm", "--force", "--volumes", &self.id]).output().ok();
+    }
+}
+
+/// What the proxy does with a request.
+pub enum Answer {
+    /// Hands it on.
+    Forward,
+    /// Says this instead: status and reason.
+    Status(&'static str),
+    /// Breaks the connection off.
+    Cut,
+}
+
+/// Stands before a registry: one request a connection, each first shown to a rule.
+pub struct Proxy {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    /// The rule gets the request line.
+    pub fn start(
+        registry: &Arc<Registry>,
+        rule: impl Fn(&str, &Registry) -> Answer + Send + Sync + 'static,
+    ) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = Proxy { address: listener.local_addr().unwrap(), seen: Arc::default() };
+        let (seen, rule, registry) = (Arc::clone(&proxy.seen), Arc::new(rule), Arc::downgrade(registry));
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // The test is over when its registry is gone.
+                let Some(registry) = registry.upgrade() else { return };
+                let (seen, rule) = (Arc::clone(&seen), Arc::clone(&rule));
+                std::thread::spawn(move || {
+                    let Some(head) = head(&client) else { return };
+                    let line = head.lines().next().unwrap_or_default().to_owned();
+                    seen.lock().unwrap().push(line.clone());
+                    match rule(&line, &registry) {
+                        Answer::Forward => forward(&client, &head, &registry.address()),
+                        Answer::Status(status) => refuse(&client, status),
+                        Answer::Cut => {}
+                    }
+                    client.shutdown(Shutdown::Both).ok();
+                });
+            }
+        });
+        proxy
+    }
+
+    /// How many requests so far hold all of these in their first line.
+    pub fn count(&self, words: &[&str]) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
+    }
+}
+
+/// Reads up to the empty line, and not a byte of the body.
+pub(super) fn head(mut client: &TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        if client.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        // The engine tries TLS first, and would wait long for an answer.
+        if bytes.is_empty() && !byte[0].is_ascii_uppercase() {
+            return None;
+        }
+        bytes.push(byte[0]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+pub(super) fn refuse(mut client: &TcpStream, status: &str) {
+    write!(client, "HTTP/1.1 {status}\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        .ok();
+}
+
+fn forward(client: &TcpStream, head: &str, address: &str) {
+    let Ok(server) = TcpStream::connect(address) else { return };
+    // One request a connection: every request is shown to the rule.
+    let kept = head.trim_end().lines().filter(|line| !line.to_lowercase().starts_with("connection:"));
+    let asked: Vec<&str> = kept.collect();
+    if write!(&server, "{}\r\nConnection: close\r\n\r\n", asked.join("\r\n")).is_err() {
+        return;
+    }
+    relay(client, &server);
+}
+
+/// Hands on what each of two says, until the server has said all.
+pub(super) fn relay(client: &TcpStream, server: &TcpStream) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| copy(&mut { client }, &mut { server }).ok());
+        copy(&mut { server }, &mut { client }).ok();
+        // The client may keep its side open; nothing more is expected from it.
+        client.shutdown(Shutdown::Both).ok();
+        server.shutdown(Shutdown::Both).ok();
+    });
+}

@@ -1,0 +1,95 @@
+//! Throwaway stacks and deployments where docker answers from transcripts: what is settled before anything is raised, and what
+//! is tried again.
+
+use crate::support::{FakeDocker, Folder, bare_machine, repository, told, xtask};
+
+/// A docker in which the stack of `alpha` can be looked at; nothing of it runs.
+fn stack(configuration: &str) -> FakeDocker {
+    let image = r#"[{"Id":"sha256:a","RepoTags":["p-alpha:latest-simple-optimized"]}]"#;
+    FakeDocker::new()
+        .alive()
+        .on("compose * config --format json", 0, configuration, "")
+        .on("image inspect *", 0, image, "")
+        .on("compose * ps --all *", 0, "", "")
+        .on("ps --all *", 0, "", "")
+        .on("network ls *", 0, "", "")
+        .on("volume ls *", 0, "", "")
+}
+
+const PLAIN: &str = r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized"}}}"#;
+
+fn ups(docker: &FakeDocker) -> usize {
+    docker.calls().iter().filter(|call| call.contains(" up --detach")).count()
+}
+
+fn alpha(docker: &FakeDocker, repository: &Folder) -> (Option<i32>, String) {
+    let output = docker.run(repository, &["test", "alpha"]);
+    (output.status.code(), told(&output, repository))
+}
+
+#[test]
+fn a_port_that_somebody_took_meanwhile_is_not_the_end() {
+    let repository = repository("p");
+    let taken = "Error response from daemon: Bind for 127.0.0.1:20001 failed: port is already allocated\n";
+    let docker = stack(PLAIN).on("compose * up --detach *", 1, "", taken);
+    let (code, text) = alpha(&docker, &repository);
+    // Twice, and then it is told.
+    assert_eq!((code, ups(&docker)), (Some(1), 2), "{text}");
+    assert!(text.contains("port is already allocated"), "{text}");
+
+    let docker = stack(PLAIN).on("compose * up --detach *", 1, "", "Error response from daemon: no\n");
+    let (code, text) = alpha(&docker, &repository);
+    assert_eq!((code, ups(&docker)), (Some(1), 1), "{text}");
+}
+
+#[test]
+fn what_no_stack_can_have_for_itself_is_told_before_any_is_raised() {
+    let repository = repository("p");
+    let docker = stack(
+        r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized",
+            "volumes":[{"type":"bind","source":"/srv/data","target":"/data"}]},
+            "other":{"network_mode":"host"}},
+            "volumes":{"kept":{"name":"kept-1","external":true}},"networks":{"corp":{"name":"corp","external":true}}}"#,
+    );
+    let (code, text) = alpha(&docker, &repository);
+    assert_eq!((code, ups(&docker)), (Some(1), 0), "{text}");
+    for fault in [
+        "volume kept is external (kept-1)",
+        "network corp is external (corp)",
+        "service other uses the host's network",
+        "service alpha can write to /srv/data",
+    ] {
+        assert!(text.contains(fault), "{fault}: {text}");
+    }
+}
+
+#[test]
+fn stack_tests_need_an_engine_with_a_socket_of_this_machine() {
+    let repository = repository("p");
+    for (host, words) in [
+        ("tcp://192.0.2.1:2375\n", "docker talks to an engine at tcp://192.0.2.1:2375"),
+        ("unix:///no/such/socket\n", "docker talks to an engine at /no/such/socket"),
+        ("unix:///etc/passwd\n", "docker talks to an engine at /etc/passwd, which is no socket"),
+    ] {
+        let docker = stack(PLAIN).on("context inspect *", 0, host, "");
+        let output = docker.run(&repository, &["test", "--stack-tests"]);
+        let text = told(&output, &repository);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains(words) && text.contains("help: "), "{text}");
+        let busy = docker.calls().into_iter().find(|call| call.contains("compose") || call.contains("build"));
+        assert_eq!(busy, None);
+    }
+}
+
+#[test]
+fn wrong_words_are_told_on_a_machine_without_an_engine_too() {
+    let (machine, repository) = (bare_machine(), repository("p"));
+    let code = |edition: &str| {
+        let args = ["deploy", "install", "--edition", edition];
+        let output = xtask(&machine.0, &repository, &args).output().unwrap();
+        (output.status.code(), told(&output, &repository))
+    };
+    let (bogus, text) = code("bogus");
+    assert_eq!(bogus, Some(2), "{text}");
+    assert_eq!(code("simple").0, Some(3));
+}
