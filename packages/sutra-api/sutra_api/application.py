@@ -117,12 +117,12 @@ def _routes(edition: str, limits: Limits, hybrid: Dependency, storage: Dependenc
 async def _ask(hybrid: Dependency, path: str, body: Any) -> Any:
     """What hybrid answers. What it has against the texts or the question is the caller's to know, in its words."""
     try:
-        return await hybrid.call("POST", path, body, passes_blame=True)
+        return await hybrid.call("POST", path, body, forward_client_errors=True)
     except ServiceError as error:
         # hybrid has this route, whatever was asked.
         if error.status_code == HTTPStatus.NOT_FOUND:
             message = f"what answers as hybrid is another service ({error.detail}); correct HYBRID_URL"
-            raise ServiceError(502, "hybrid_failed", message, neighbour_status=404) from None
+            raise ServiceError(502, "hybrid_failed", message, upstream_status=404) from None
         raise
 
 

@@ -159,7 +159,7 @@ def test_whatever_the_load_ends_with_the_service_stays_not_ready(
     monkeypatch.setattr(application, "load", load)
     with service(folder) as client:
         reason = wait(client, "failed")["reason"]
-        assert client.app.state.readiness.stays  # type: ignore[attr-defined]
+        assert client.app.state.readiness.keep_running  # type: ignore[attr-defined]
     assert f"{folder} cannot be loaded: KeyError: 'of\\na library'; copy the folder again" in reason
     assert "Traceback" in caplog.text
 

@@ -41,18 +41,18 @@ def limited(seconds: int, clock: Callable[[], float]) -> Iterator[None]:
 class Neighbour(Dependency):
     """A dependency that is left when the time of the question is over, however much its own deadline would give."""
 
-    async def call(self, method: str, path: str, body: Any = None, *, passes_blame: bool = False) -> Any:
+    async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
         """As Dependency.call. 504 NAME_timeout too when the question's time ends before the answer comes."""
         budget = _budget.get()
         if budget is None:
-            return await super().call(method, path, body, passes_blame=passes_blame)
+            return await super().call(method, path, body, forward_client_errors=forward_client_errors)
         left = budget.left()
         # Not even begun without time: a call that is cut off at once may have been taken on all the same.
         if left <= 0:
             raise self._too_late(budget)
         try:
             async with asyncio.timeout(left):
-                return await super().call(method, path, body, passes_blame=passes_blame)
+                return await super().call(method, path, body, forward_client_errors=forward_client_errors)
         except TimeoutError:
             raise self._too_late(budget) from None
 

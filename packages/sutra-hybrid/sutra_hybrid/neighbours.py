@@ -112,7 +112,7 @@ class Storage:
                     reply = await self._dependency.call("GET", f"/v1/concepts/{quote(name, safe='')}")
                 except ServiceError as error:
                     # Deleted since the search: that is nobody's fault.
-                    if error.neighbour_status == HTTPStatus.NOT_FOUND:
+                    if error.upstream_status == HTTPStatus.NOT_FOUND:
                         return None
                     raise
             return _understood(self._dependency, _Concept, reply).vector
