@@ -16,7 +16,8 @@ from sutra_service.errors import ErrorReply, ServiceError
 from sutra_service.readiness import StartError
 from sutra_service.settings import Environment, Settings
 
-from sutra_embedding.encoder import ENGINES, Encoder, Vectors, load
+from sutra_embedding.encoder import Encoder, Vectors
+from sutra_embedding.engines import ENGINES, load
 from sutra_embedding.errors import ModelError
 from sutra_embedding.limits import LIMITS, Limits
 from sutra_embedding.line import Line

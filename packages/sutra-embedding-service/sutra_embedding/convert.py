@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sutra_embedding import graph
 from sutra_embedding.errors import ModelError
-from sutra_embedding.folder import CONVERTED, TOKENIZER, look, weights
+from sutra_embedding.folder import CONVERTED, TOKENIZER, inspect_folder, weights
 
 # Whichever of these there are; the README holds the model's licence and origin.
 KEPT = (
@@ -28,7 +28,7 @@ KEPT = (
 
 def convert(source: Path, target: Path) -> None:
     """Write the converted form of the folder `source` to `target`. Raises ModelError where it cannot be used."""
-    folder = look(source)
+    folder = inspect_folder(source)
     model = graph.build(folder, *weights(folder), compact=True)
     target.mkdir(parents=True, exist_ok=True)
     for file in [source / name for name in KEPT] + sorted(source.glob("*/config.json")):

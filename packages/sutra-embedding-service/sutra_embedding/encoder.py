@@ -1,13 +1,10 @@
 """What turns texts into vectors, whichever engine computes."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from sutra_embedding.batches import batches
-from sutra_embedding.folder import look
 
-ENGINES = ("onnx", "torch")
 # What is embedded once before the service is ready: it shows that the model works, and the first caller does not wait
 # for what is prepared at a first use.
 TRIAL = "ready"
@@ -49,19 +46,3 @@ def split(texts: list[Tokenized]) -> list[Batch]:
     """The texts in batches of like length, each short enough to let other requests in between."""
     groups = batches([len(text.ids) for text in texts])
     return [Batch(indexes, [texts[index] for index in indexes]) for indexes in groups]
-
-
-def load(path: Path, engine: str, threads: int) -> Encoder:
-    """Look at the folder and load its model, with `threads` computing.
-
-    Raises ModelError where the folder cannot be used.
-    """
-    folder = look(path)
-    # An image holds one of the two engines.
-    if engine == "torch":
-        from sutra_embedding.torch_encoder import TorchEncoder  # noqa: PLC0415
-
-        return TorchEncoder(folder, threads)
-    from sutra_embedding.onnx_encoder import OnnxEncoder  # noqa: PLC0415
-
-    return OnnxEncoder(folder, threads)

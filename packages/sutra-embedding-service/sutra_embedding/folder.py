@@ -57,7 +57,7 @@ class ModelFolder:
         return (self.path / CONVERTED).is_file()
 
 
-def look(path: Path) -> ModelFolder:
+def inspect_folder(path: Path) -> ModelFolder:
     """Look at a folder. Raises ModelError that says what keeps it from being used."""
     if not path.is_dir():
         raise ModelError(f"MODEL_DIR={path} is not a folder here; mount the model's folder there")

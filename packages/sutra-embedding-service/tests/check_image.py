@@ -13,7 +13,8 @@ from reference import cosine, vector
 from sentences import SENTENCES
 
 from sutra_embedding.application import DEFAULT_MODEL
-from sutra_embedding.encoder import load, split
+from sutra_embedding.encoder import split
+from sutra_embedding.engines import load
 
 LEAST_COSINE = 0.9999
 

@@ -9,9 +9,9 @@ import pytest
 import tiny
 
 from sutra_embedding import convert
-from sutra_embedding.encoder import load
+from sutra_embedding.engines import load
 from sutra_embedding.errors import ModelError
-from sutra_embedding.folder import look
+from sutra_embedding.folder import inspect_folder
 
 
 def refusal(folder: Path) -> str:
@@ -79,7 +79,7 @@ def test_a_description_that_is_no_json(tmp_path: Path, content: str) -> None:
 def test_without_a_length_the_tokenizers_counts(tmp_path: Path) -> None:
     for number, (given, length) in enumerate([(12, 12), (512, 16), (10**30, 16), (1e30, 16)]):
         files: dict[str, Any] = {"sentence_bert_config": None, "tokenizer_config": {"model_max_length": given}}
-        assert look(tiny.write(tmp_path / str(number), **files)).max_tokens == length
+        assert inspect_folder(tiny.write(tmp_path / str(number), **files)).max_tokens == length
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:

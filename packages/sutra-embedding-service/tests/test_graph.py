@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from sutra_embedding import convert, folder, graph
-from sutra_embedding.encoder import load, split
+from sutra_embedding.encoder import split
+from sutra_embedding.engines import load
 
 TEXTS = {"red": [2, 5, 3], "Green, blueish and red.": [2, 6, 1, 7, 8, 9, 5, 10, 3], "": [2, 3]}
 FIRST = {"word_embedding_dimension": 64, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
@@ -64,7 +65,7 @@ def test_a_converted_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compact", [True, False])
 def test_the_file_is_onnx(tmp_path: Path, compact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sutra_embedding.onnx_file.APART_BYTES", 512)
-    found = folder.look(tiny.write(tmp_path / "m"))
+    found = folder.inspect_folder(tiny.write(tmp_path / "m"))
     model = graph.build(found, *folder.weights(found), compact=compact)
     assert bool(model.data) is bool(model.data_name) is compact
     if compact:

@@ -7,7 +7,8 @@ import pytest
 from reference import REFERENCE, cosine, tokens, vector
 from sentences import SENTENCES
 
-from sutra_embedding.encoder import Encoder, load, split
+from sutra_embedding.encoder import Encoder, split
+from sutra_embedding.engines import load
 
 LEAST_COSINE = {"original_folder": 0.999999, "converted_folder": 0.9999}
 

@@ -109,7 +109,7 @@ def test_nothing_is_told_to_anybody_and_nothing_written(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     script = (
-        "import sys; from pathlib import Path; from sutra_embedding.encoder import load; "
+        "import sys; from pathlib import Path; from sutra_embedding.engines import load; "
         "load(Path(sys.argv[1]), 'onnx', 1)"
     )
     done = subprocess.run(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tiny
 
-from sutra_embedding.encoder import load, split
+from sutra_embedding.encoder import split
+from sutra_embedding.engines import load
 
 
 def test_its_batches_are_by_tokens_as_those_of_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
