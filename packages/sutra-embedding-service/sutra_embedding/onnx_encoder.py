@@ -48,8 +48,8 @@ def _session(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:
     converted = folder.path / CONVERTED
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Batches run one at a time and vary in shape. Memory is not cached: an idle service would keep as much as the largest
-    # batch ever needed.
+    # Batches run one at a time and vary in shape. Memory is not cached: an idle service would keep as much as the
+    # largest batch ever needed.
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
