@@ -132,7 +132,7 @@ def _check_length(field: str, text: str, most: int, edition: str) -> None:
 
 
 def _over_limit(field: str, given: str, most: str, edition: str) -> ServiceError:
-    message = f"{field}: {given} exceeds the limit of {most} in edition {edition}; send less per request"
+    message = f"{field}: {given}, but edition {edition} allows at most {most}; send less per request"
     return ServiceError(422, "beyond_limit", message)
 
 

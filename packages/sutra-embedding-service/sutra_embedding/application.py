@@ -109,5 +109,5 @@ def _check_limits(texts: list[str], field: str, limits: Limits, edition: str) ->
 
 
 def _over_limit(field: str, given: str, most: int, edition: str) -> ServiceError:
-    message = f"{field}: {given} exceeds the limit of {most} in edition {edition}; send less per request"
+    message = f"{field}: {given}, but edition {edition} allows at most {most}; send less per request"
     return ServiceError(422, "beyond_limit", message)

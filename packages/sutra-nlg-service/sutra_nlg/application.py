@@ -93,5 +93,5 @@ def _check(request: GenerateRequest, limits: Limits, edition: str) -> None:
 
 def _check_limit(field: str, given: int, unit: str, most: int, edition: str) -> None:
     if given > most:
-        message = f"{field}: {given} {unit} exceeds the limit of {most} in edition {edition}; send less per request"
+        message = f"{field}: {given} {unit}, but edition {edition} allows at most {most}; send less per request"
         raise ServiceError(422, "beyond_limit", message)
