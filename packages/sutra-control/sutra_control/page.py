@@ -99,13 +99,13 @@ def has_tag(header: str, tag: str) -> bool:
 
 def _read(path: Path, served: str) -> File:
     plain = path.read_bytes()
-    beside = path.with_name(path.name + COMPRESSED)
+    compressed = path.with_name(path.name + COMPRESSED)
     return File(
         kind=TYPES.get(path.suffix, "application/octet-stream"),
         cache=IMMUTABLE if served.startswith(HASHED) else REVALIDATE,
         tag=hashlib.sha256(plain).hexdigest()[:32],
         plain=plain,
-        compressed=beside.read_bytes() if _is_regular_file(beside) else None,
+        compressed=compressed.read_bytes() if _is_regular_file(compressed) else None,
     )
 
 

@@ -170,7 +170,7 @@ class Dependency:
 
 
 RETRY = {"Retry-After": "5"}
-# The state that a status stands for. Any other status below 500 means `ok`: the request was wrong, not the service.
+# The state for each status. Any other status below 500 means `ok`: the request was wrong, not the service.
 STATES = {HTTPStatus.SERVICE_UNAVAILABLE: "not_ready", HTTPStatus.GATEWAY_TIMEOUT: "timeout"}
 
 
