@@ -1,11 +1,10 @@
-"""One short sentence: this service beside bare ONNX Runtime in the same process, call by call in turn.
+"""Compare the service with plain ONNX Runtime in the same process, on one short sentence.
 
     python benchmark.py [MODEL_DIR] [ROUNDS]
 
-`bare` runs the model on ids that are there already. `service` is what a request costs beyond HTTP: tokenizing, the way
-through the waiting line to its thread and back, and the answer as JSON. `http` is a whole request on a kept connection,
-server and client on the same processors. Medians of milliseconds, and the factor to bare; 1 when `service` is beyond
-the allowed one.
+`bare` runs the model on token ids. `service` is a request without HTTP: tokenizing, queueing, computing and the JSON
+answer. `http` is a complete request over a persistent connection, with client and server on the same processors. Prints
+medians in milliseconds and the ratio to `bare`. Exits with 1 if the ratio of `service` exceeds ALLOWED.
 """
 
 import asyncio
@@ -25,8 +24,8 @@ from sutra_service.processors import usable
 from sutra_service.settings import Environment
 
 from sutra_embedding import application, graph
-from sutra_embedding.line import Line
 from sutra_embedding.onnx_encoder import OnnxEncoder
+from sutra_embedding.work_queue import WorkQueue
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 ALLOWED = 1.2
@@ -34,16 +33,16 @@ WARM_UP = 50
 
 
 def main(folder: Path, rounds: int) -> int:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     server = Server(folder)
     encoder = server.encoder
     loop = asyncio.new_event_loop()
-    line = Line(1, 60)
+    queue = WorkQueue(1, 60)
     ids = np.array([text.ids for text in encoder.tokenize([SENTENCE])])
     inputs = {graph.IDS: ids, graph.MASK: np.ones_like(ids)}
 
     def service() -> None:
-        application.answer(encoder, loop.run_until_complete(line.embed(encoder, [SENTENCE])))
+        application.answer(encoder, loop.run_until_complete(queue.embed(encoder, [SENTENCE])))
 
     calls = {"bare": lambda: encoder.session.run([graph.OUTPUT], inputs), "service": service, "http": server.ask}
     medians = measure(calls, rounds)
@@ -55,7 +54,7 @@ def main(folder: Path, rounds: int) -> int:
 
 
 def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median of each call in milliseconds. They take turns, in any order, so that all have the same neighbours."""
+    """The median time of each call in milliseconds. The order is shuffled in each round to avoid ordering effects."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     order = list(calls.items())
     for _ in range(rounds + WARM_UP):
@@ -68,7 +67,7 @@ def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 
 class Server:
-    """The service itself on a port of this machine, in a thread, and a connection to it."""
+    """The service in a thread, on a local port, and a connection to it."""
 
     def __init__(self, folder: Path) -> None:
         environment = Environment({"MODEL_DIR": str(folder), "HOST": "127.0.0.1", "PORT": "0"})
@@ -84,11 +83,11 @@ class Server:
         self._body = json.dumps({"text": SENTENCE})
 
     def ask(self) -> None:
-        """One request, its answer read to the end."""
+        """Send a request and read the answer."""
         self._connection.request("POST", "/embed", self._body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         content = answer.read()
-        if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
+        if answer.status != 200:  # noqa: PLR2004
             raise RuntimeError(f"the service answered {answer.status}: {content[:200]!r}")
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Removes from the libraries below /out what tests them, what builds on them and what types them: none of it runs in a
-# service. Licences and dist-info stay. proof.py runs every capability on what is left.
+# Removes tests, headers, sources and typing files from the libraries in /out. Keeps licences and dist-info. selftest.py
+# then runs every capability with the rest.
 set -eu
 
 cd /out/usr/local/lib/python3.13/dist-packages
@@ -13,11 +13,11 @@ for library in numpy scipy sklearn joblib rapidfuzz; do
         -o -name 'meson.build' -o -name '*.rst' -o -name '*.md' -o -name 'py.typed' \) \
         ! -iname '*licen*' -delete
 done
-# Data sets to play with, what types, and extensions that only the libraries' own tests load. numpy/f2py stays: scipy
-# imports every module that numpy names.
+# Sample data sets, the mypy plugin, and extensions used only by the libraries' tests. numpy/f2py stays: scipy imports
+# every module that numpy lists.
 rm -rf sklearn/datasets/data sklearn/datasets/descr sklearn/datasets/images numpy/f2py/src \
     numpy/typing/mypy_plugin.pyc numpy/_core/_simd.*.so
 find . -name '_*tests.*.so' -delete
 find . -path ./numpy.libs -prune -o \( -name '_test*.so' -o -name '_ctest*.so' -o -name '_cytest*.so' \) -exec rm {} +
-# Symbols that only debuggers read. What auditwheel has laid beside (*.libs) stays as it is: its segments are aligned by hand.
+# Debug symbols. The libraries in *.libs stay unchanged: stripping would break the alignment that auditwheel gave them.
 find . -path './*.libs' -prune -o -name '*.so' -exec strip --strip-unneeded {} +

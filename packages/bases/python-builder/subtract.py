@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Remove from a folder of packages what a base holds already: `subtract.py BASE LIBRARY`.
+"""Remove the packages that the base already has: `subtract.py BASE LIBRARY`.
 
-A package that both hold has to have one version: a service would otherwise run on another than its
-lock says. Fails with every package that differs.
+Fails if a package has different versions in the two: the service would not run with the version in its lock.
 """
 
 import sys
@@ -13,7 +12,7 @@ SITE = "usr/local/lib/python3.13/dist-packages"
 
 
 def main(base: Path, library: Path) -> int:
-    """Subtract the distributions of `base` from `library`; 1 when a version differs."""
+    """Remove the distributions in `base` from `library`; return 1 if any version differs."""
     held = {name_of(found): found.version for found in distributions(path=[str(base / SITE)])}
     both = [found for found in distributions(path=[str(library)]) if name_of(found) in held]
     differing = [
@@ -22,7 +21,7 @@ def main(base: Path, library: Path) -> int:
         if found.version != held[name_of(found)]
     ]
     if differing:
-        print("packages whose version is not the base's; lock again with -c and the base's lock:", file=sys.stderr)
+        print("package versions differ from the base; lock again with `-c` and the base's lock:", file=sys.stderr)
         print(*differing, sep="\n", file=sys.stderr)
         return 1
     for found in both:
@@ -31,12 +30,12 @@ def main(base: Path, library: Path) -> int:
 
 
 def name_of(distribution: Distribution) -> str:
-    """The name as the Python packaging specification compares it."""
+    """The normalized name."""
     return distribution.metadata["Name"].lower().replace("_", "-").replace(".", "-")
 
 
 def remove(distribution: Distribution, library: Path) -> None:
-    """Remove a distribution's files (those its RECORD lists) and the folders that this leaves empty."""
+    """Remove the files in a distribution's RECORD, and any folder left empty."""
     for file in distribution.files or []:
         path = Path(str(distribution.locate_file(file)))
         path.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The part of pip that an image needs at run time: say what is installed.
+"""The part of pip that an image needs at run time: `list`, `show`, `freeze` and `--version`.
 
-Nothing can be installed into a read-only image, so the installer is not in it. `list`, `show`
-and `--version` read the same metadata that pip reads and print it in pip's words.
+They read the same metadata as pip and print it in the same format. The installer is left out,
+because nothing can be installed into a read-only image.
 """
 
 import json
@@ -28,7 +28,7 @@ def _list(options: list[str]) -> int:
         if option.startswith("--format="):
             form = option.partition("=")[2]
         elif option not in ("--no-cache-dir", "--disable-pip-version-check"):
-            return _refuse(f"'list' does not know the option '{option}'")
+            return _refuse(f"unknown option of 'list': '{option}'")
     if form == "json":
         print(json.dumps([{"name": name, "version": version} for name, version in rows]))
     elif form == "freeze":
@@ -39,13 +39,13 @@ def _list(options: list[str]) -> int:
         table.insert(1, ("-" * left, "-" * right))
         print("\n".join(f"{name:{left}} {version}" for name, version in table))
     else:
-        return _refuse(f"'list' does not know the format '{form}' (columns, freeze, json)")
+        return _refuse(f"unknown format: '{form}' (use columns, freeze or json)")
     return 0
 
 
 def _show(names: list[str]) -> int:
     if not names:
-        return _refuse("'show' needs the name of a package")
+        return _refuse("'show' needs a package name")
     installed = _installed()
     missing = [name for name in names if _normalize(name) not in installed]
     found = [installed[_normalize(name)] for name in names if _normalize(name) in installed]
@@ -75,7 +75,7 @@ def _refuse(problem: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; returns the exit code (0 done, 1 refused or nothing found)."""
+    """Run one command. Returns the exit code: 0 done, 1 unsupported or nothing found."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if command in ("--version", "-V"):
         print(f"pip (list and show only) from {__file__} (python {sys.version_info[0]}.{sys.version_info[1]})")
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
         return _list(["--format=freeze", *rest])
     if command == "show":
         return _show(rest)
-    return _refuse(f"cannot do '{command}'" if command else "no command given")
+    return _refuse(f"unsupported command: '{command}'" if command else "no command given")
 
 
 if __name__ == "__main__":

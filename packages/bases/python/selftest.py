@@ -1,6 +1,6 @@
-"""Proves, inside the new root, that nothing the interpreter kept lacks a library or a module.
+"""Check, inside the new root, that every extension and module of the interpreter can be imported.
 
-Run in the build after the standard library was packed; a fault fails the build with its name.
+Runs in the build, once the standard library is packed. Any fault fails the build.
 """
 
 import importlib
@@ -17,12 +17,12 @@ MODULES = """
     tarfile tempfile threading tomllib tracemalloc typing unicodedata unittest.mock urllib.request uuid
     wsgiref xml.etree.ElementTree zipfile zoneinfo
 """
-# Mozilla's bundle has about 150; a handful would mean that it was cut off.
+# Mozilla's bundle has about 150; far fewer would mean that it is truncated.
 FEWEST_AUTHORITIES = 50
 
 
 def main() -> None:
-    """Import everything, then look at what cannot be imported; all faults are told at once."""
+    """Run every check, then report all faults at once."""
     faults: list[str] = []
     extensions = Path("/usr/lib/python3.13/lib-dynload").glob("*.so")
     for name in [*(path.name.split(".")[0] for path in extensions), *MODULES.split()]:
@@ -33,7 +33,7 @@ def main() -> None:
     if len(ssl.create_default_context().get_ca_certs()) < FEWEST_AUTHORITIES:
         faults.append("ssl: the default context found no certificate bundle")
     if os.path.lexists("/usr/lib/python3.13/os.py"):
-        faults.append("the standard library is still there beside its archive")
+        faults.append("the unpacked standard library was not removed")
     if not str(sys.modules["json"].__file__).startswith("/usr/lib/python313.zip"):
         faults.append("the standard library is not read from its archive")
     if faults:

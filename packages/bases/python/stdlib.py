@@ -1,9 +1,8 @@
-"""Turns the interpreter's standard library into one archive of byte-code.
+"""Pack the standard library into one archive of byte-code, /usr/lib/python313.zip.
 
-Run once, in the build, by the chiselled interpreter inside its own root. Extension modules stay
-files, because they cannot be loaded from an archive; everything else is compiled, packed into
-/usr/lib/python313.zip, where CPython looks first, and removed. The archive holds code without
-source and documentation: tracebacks through the standard library still name module, function and line.
+Runs once, in the build, under the chiselled interpreter inside its own root. CPython searches the
+archive first. Extension modules stay files, because they cannot be loaded from an archive. The
+archive has no sources and no docstrings; tracebacks still show module, function and line.
 """
 
 import os
@@ -16,9 +15,8 @@ from undocument import byte_code
 LIBRARY = Path("/usr/lib/python3.13")
 ARCHIVE = Path("/usr/lib/python313.zip")
 
-# What no service of ours can use: nothing is installed, tested or drawn in an image, nobody sits
-# at a terminal in it, and none of them opens SQLite, DBM or legacy East Asian encodings (texts
-# arrive as UTF-8 JSON).
+# Modules that no service uses: installers, tests, GUI and terminal support, SQLite, DBM, and legacy
+# East Asian encodings (texts arrive as UTF-8 JSON).
 UNUSED_MODULES = """
     _android_support.py _apple_support.py _ios_support.py curses dbm ensurepip idlelib lib2to3 pydoc_data
     sitecustomize.py sqlite3 test tkinter turtle.py turtledemo venv
@@ -29,12 +27,12 @@ UNUSED_EXTENSIONS = """
     _testclinic_limited _testexternalinspection _testimportmultiple _testinternalcapi _testlimitedcapi
     _testmultiphase _testsinglephase _uuid _xxtestfuzz readline xxlimited xxlimited_35 xxsubtype
 """
-# Any one moment will do, as long as it is always the same.
+# Any fixed time will do: it makes the archive reproducible.
 ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def main() -> None:
-    """Prune, pack and remove."""
+    """Remove unused modules, pack the rest and delete the packed files."""
     for name in UNUSED_MODULES.split():
         remove(LIBRARY / name)
     for extension in (LIBRARY / "lib-dynload").iterdir():
@@ -44,14 +42,14 @@ def main() -> None:
     with zipfile.ZipFile(ARCHIVE, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for source in entries:
             archive.writestr(*entry(source))
-    # os.py's neighbour lib-dynload and the archive itself are how CPython recognises its prefix.
+    # CPython recognises its prefix by lib-dynload and the archive.
     for path in LIBRARY.iterdir():
         if path.name != "lib-dynload":
             remove(path)
 
 
 def entry(source: Path) -> tuple[zipfile.ZipInfo, bytes]:
-    """The archive's entry for one module: its name and its byte-code."""
+    """The archive entry of one module: its name and byte-code."""
     name = source.relative_to(LIBRARY).with_suffix(".pyc")
     info = zipfile.ZipInfo(str(name), ENTRY_TIME)
     info.external_attr = 0o644 << 16
@@ -60,7 +58,7 @@ def entry(source: Path) -> tuple[zipfile.ZipInfo, bytes]:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, a link or a folder; what is not there already is no fault."""
+    """Delete a file, link or folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif os.path.lexists(path):

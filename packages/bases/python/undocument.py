@@ -1,9 +1,8 @@
-"""Turns modules into byte-code without what in them documents: `python -X no_debug_ranges undocument.py FOLDER PREFIX`.
+"""Replace modules with byte-code without documentation: `python -X no_debug_ranges undocument.py FOLDER PREFIX`.
 
-Every source below FOLDER becomes byte-code in its place, without docstrings and without the texts of `Doc("…")`, which
-FastAPI hangs on each parameter: every process holds them, no program reads them. Assertions stay, unlike with `-OO`.
-Tracebacks still name file (without PREFIX), function and line. `-X no_debug_ranges` leaves out the columns: they are
-shown beneath the source's line alone, and there is no source.
+Removes docstrings and the texts of `Doc("…")`, FastAPI's parameter documentation, which would only take memory in every
+process. Keeps assertions, unlike `-OO`. Tracebacks still show file (without PREFIX), function and line.
+`-X no_debug_ranges` drops column positions, which are only shown with the source.
 """
 
 import ast
@@ -12,17 +11,17 @@ import sys
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 
-# PEP 552: the byte-code belongs to the source of that hash, and the source is never looked at.
+# PEP 552: hash-based byte-code that is never checked against its source.
 UNCHECKED_HASH = (1).to_bytes(4, "little")
-# anyio's packages read their own source to import modules at the first use; without it, they import all of them.
+# anyio's packages read their own source to import submodules lazily; without it they import everything.
 READS_ITSELF = b"not install_lazy_importer()"
 
 
 class Undocumented(ast.NodeTransformer):
-    """Takes docstrings and the texts of `Doc` out of a tree."""
+    """Removes docstrings and the texts of `Doc` from a syntax tree."""
 
     def visit(self, node: ast.AST) -> ast.AST:
-        """The node without them."""
+        """Remove them from `node` and its children."""
         match node:
             case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._drop_docstring(node)
@@ -40,13 +39,13 @@ class Undocumented(ast.NodeTransformer):
 
 
 def byte_code(content: bytes, shown: str) -> bytes:
-    """What a `.pyc` holds of the source `content`, whose file tracebacks name as `shown`."""
+    """The contents of the `.pyc` of source `content`; `shown` is the file name in tracebacks."""
     code = compile(Undocumented().visit(ast.parse(content, shown)), shown, "exec", dont_inherit=True)
     return MAGIC_NUMBER + UNCHECKED_HASH + source_hash(content) + marshal.dumps(code)
 
 
 def undocument(source: Path, prefix: Path) -> None:
-    """Put byte-code in the place of `source`; beside it, where it reads itself."""
+    """Replace `source` with byte-code; a module that reads its own source keeps it."""
     content = source.read_bytes()
     made = byte_code(content, f"/{source.relative_to(prefix)}")
     if READS_ITSELF in content:
@@ -59,7 +58,7 @@ def undocument(source: Path, prefix: Path) -> None:
 
 
 def main(folder: Path, prefix: Path) -> None:
-    """Replace every module below `folder`."""
+    """Replace every module in `folder`."""
     for source in sorted(folder.rglob("*.py")):
         undocument(source, prefix)
 

@@ -1,1 +1,1 @@
-"""The public door of Sutra."""
+"""The public API of Sutra."""

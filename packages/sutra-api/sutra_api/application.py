@@ -1,4 +1,4 @@
-"""The application: three keyed routes that lead on to hybrid and to storage."""
+"""The application: three routes that need an API key and forward to hybrid or storage."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from sutra_api.requests import LearnRequest, QueryReply, QueryRequest, StatsRepl
 SERVICE = "api"
 PORT = 8000
 
-# These two only tell the OpenAPI document how to sign in; the gate has looked at the key before.
+# For the OpenAPI document only: the gate checks the key.
 DOCUMENTED_KEYS = [
     Security(HTTPBearer(auto_error=False)),
     Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
@@ -34,14 +34,14 @@ DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def read_settings(environment: Environment) -> Settings:
-    """The shared settings, for this service."""
+    """Read the settings of this service."""
     return Settings.read(environment, SERVICE, PORT)
 
 
 def create(settings: Settings, environment: Environment, clock: Callable[[], float] = time.monotonic) -> FastAPI:
-    """The door, as its environment wants it. Raises SettingError for a value that cannot be used.
+    """Create the application. Raises SettingError for an invalid environment variable.
 
-    `clock` gives seconds that never go back; rates are measured by it.
+    `clock` returns monotonic seconds; the rate limits use it.
     """
     limits = LIMITS[settings.edition]
     deadline_s = environment.integer("SUTRA_API_DEADLINE_SECONDS", 30, 1, 600)
@@ -83,65 +83,65 @@ def _routes(edition: str, limits: Limits, hybrid: Dependency, storage: Dependenc
 
     @router.post("/learn")
     async def learn(request: LearnRequest) -> dict[str, Any]:
-        """Learn texts. The answer comes when they are kept for good."""
+        """Learn texts. Answers once they are stored durably."""
         if len(request.texts) > limits.max_texts:
-            raise _beyond("body.texts", f"{len(request.texts)} texts", f"{limits.max_texts}", edition)
+            raise _over_limit("body.texts", f"{len(request.texts)} texts", f"{limits.max_texts}", edition)
         for index, text in enumerate(request.texts):
-            _no_longer(f"body.texts[{index}]", text, limits.max_text_characters, edition)
-        return _object(hybrid, await _ask(hybrid, "/learn", {"texts": request.texts}))
+            _check_length(f"body.texts[{index}]", text, limits.max_text_characters, edition)
+        return _expect_object(hybrid, await _forward(hybrid, "/learn", {"texts": request.texts}))
 
     @router.post("/query")
     async def query(request: QueryRequest) -> QueryReply:
-        """Answer a question from what was learned, with citations."""
-        _no_longer("body.question", request.question, limits.max_question_characters, edition)
+        """Answer a question from the learned texts, with citations."""
+        _check_length("body.question", request.question, limits.max_question_characters, edition)
         if request.limit > limits.max_citations:
-            raise _beyond("body.limit", f"{request.limit}", f"{limits.max_citations}", edition)
-        answer = await _ask(hybrid, "/query", {"question": request.question, "limit": request.limit})
+            raise _over_limit("body.limit", f"{request.limit}", f"{limits.max_citations}", edition)
+        answer = await _forward(hybrid, "/query", {"question": request.question, "limit": request.limit})
         try:
             return QueryReply.model_validate(answer)
         except ValidationError:
-            raise _not_understood(hybrid) from None
+            raise _unexpected_answer(hybrid) from None
 
     @router.get("/stats")
     async def stats() -> StatsReply:
-        """What the storage holds, and this edition's limits."""
+        """Return storage statistics and this edition's limits."""
         return StatsReply(
             edition=edition,
             limits=limits.fields(),
-            storage=_object(storage, await storage.call("GET", "/v1/stats")),
+            storage=_expect_object(storage, await storage.call("GET", "/v1/stats")),
         )
 
     return router
 
 
-async def _ask(hybrid: Dependency, path: str, body: Any) -> Any:
-    """What hybrid answers. What it has against the texts or the question is the caller's to know, in its words."""
+async def _forward(hybrid: Dependency, path: str, body: Any) -> Any:
+    """Call hybrid. Its client errors are passed on: the texts and the question come from the caller."""
     try:
-        return await hybrid.call("POST", path, body, passes_blame=True)
+        return await hybrid.call("POST", path, body, forward_client_errors=True)
     except ServiceError as error:
-        # hybrid has this route, whatever was asked.
+        # hybrid always has this route, so a 404 comes from another service.
         if error.status_code == HTTPStatus.NOT_FOUND:
-            message = f"what answers as hybrid is another service ({error.detail}); correct HYBRID_URL"
-            raise ServiceError(502, "hybrid_failed", message, neighbour_status=404) from None
+            message = f"the service at HYBRID_URL is not hybrid: {error.detail}; correct HYBRID_URL"
+            raise ServiceError(502, "hybrid_failed", message, upstream_status=404) from None
         raise
 
 
-def _no_longer(field: str, text: str, most: int, edition: str) -> None:
+def _check_length(field: str, text: str, most: int, edition: str) -> None:
     if len(text) > most:
-        raise _beyond(field, f"{len(text)} characters", f"{most}", edition)
+        raise _over_limit(field, f"{len(text)} characters", f"{most}", edition)
 
 
-def _beyond(field: str, given: str, most: str, edition: str) -> ServiceError:
-    message = f"{field}: {given} given, at most {most} in edition {edition}; send less in one call"
+def _over_limit(field: str, given: str, most: str, edition: str) -> ServiceError:
+    message = f"{field}: {given}, but edition {edition} allows at most {most}; send less per request"
     return ServiceError(422, "beyond_limit", message)
 
 
-def _object(dependency: Dependency, answer: Any) -> dict[str, Any]:
+def _expect_object(dependency: Dependency, answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise _not_understood(dependency)
+        raise _unexpected_answer(dependency)
     return answer
 
 
-def _not_understood(dependency: Dependency) -> ServiceError:
-    message = f"{dependency.name} answered in a form that this version does not know; deploy both at one version"
+def _unexpected_answer(dependency: Dependency) -> ServiceError:
+    message = f"unexpected answer from {dependency.name}; deploy both services at the same version"
     return ServiceError(502, f"{dependency.name}_failed", message)

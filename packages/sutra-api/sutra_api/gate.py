@@ -1,4 +1,4 @@
-"""The gate before `/api/`: a key, and not too often. It decides before any body is read."""
+"""Checks API keys and rate limits for `/api/`, before the body is read."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,10 +11,10 @@ PREFIX = "/api"
 
 
 class Gate:
-    """Lets a request to `/api/` pass if it has a key and its key is not used too often.
+    """Middleware that lets requests to `/api/` pass only with a valid key and within its rate limit.
 
-    `calls` counts by key; `failures` counts refused keys by client address, so that nobody can try
-    many. A right key passes whatever its address did: behind a proxy all share one.
+    `calls` counts by key. `failures` counts invalid keys by client address, against guessing. A valid
+    key always passes that check, because clients behind a proxy share an address.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys, calls: RateLimit, failures: RateLimit) -> None:
@@ -24,7 +24,7 @@ class Gate:
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request here if it may not pass."""
+        """Handle a request."""
         if scope["type"] == "http" and (scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")):
             try:
                 self._admit(Headers(scope=scope), (scope.get("client") or ("unknown", 0))[0])
@@ -36,8 +36,8 @@ class Gate:
     def _admit(self, headers: Headers, address: str) -> None:
         if not self._keys:
             message = (
-                "no API key is configured, so nobody can be let in; make one with "
-                "`python -m sutra_api.keys new NAME` and put its entry into SUTRA_API_KEYS"
+                "no API key is configured; create one with "
+                "`python -m sutra_api.keys new NAME` and add its entry to SUTRA_API_KEYS"
             )
             raise ServiceError(503, "no_api_keys", message)
         key = _key(headers)
@@ -46,12 +46,12 @@ class Gate:
             wait = self._failures.take(address)
             if wait:
                 raise _too_many(f"too many requests without a valid key from {address}", wait)
-            what = "this API key is not known" if key else "an API key is missing"
+            what = "unknown API key" if key else "missing API key"
             message = f"{what}; send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
             raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
         wait = self._calls.take(owner)
         if wait:
-            raise _too_many(f"the key {owner} is used too often", wait)
+            raise _too_many(f"too many requests with the key {owner}", wait)
 
 
 def _key(headers: Headers) -> str:

@@ -1,7 +1,7 @@
-"""API keys: known by their SHA-256 only, compared in constant time.
+"""API keys: stored as SHA-256 digests, compared in constant time.
 
-`python -m sutra_api.keys new NAME` makes one. A key is 256 random bits, so a plain hash is
-enough: there is no dictionary to try, which is what slow hashes are for.
+`python -m sutra_api.keys new NAME` creates one. A key is 256 random bits, so a fast hash is
+enough: slow hashes are for passwords that can be guessed.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from pathlib import Path
 from sutra_service.settings import Environment, SettingError
 
 ENTRY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
-REMEDY = "write NAME:SHA256 as `python -m sutra_api.keys new NAME` prints it"
+REMEDY = "use an entry printed by `python -m sutra_api.keys new NAME`"
 MAX_KEY_CHARACTERS = 512
 
 
 class Keys:
-    """The keys that open the door, as names and digests."""
+    """The valid keys, as names and digests."""
 
     def __init__(self, digests: dict[str, bytes]) -> None:
         self._digests = digests
@@ -30,10 +30,10 @@ class Keys:
 
     @classmethod
     def read(cls, environment: Environment) -> "Keys":
-        """The keys of SUTRA_API_KEYS and of the file that SUTRA_API_KEYS_FILE names.
+        """Read SUTRA_API_KEYS and the file named by SUTRA_API_KEYS_FILE.
 
-        Entries stand on lines of their own or between commas; `#` begins a comment. Raises
-        SettingError for a file that cannot be read and for an entry that is not NAME:SHA256.
+        Entries are separated by newlines or commas; `#` starts a comment. Raises SettingError for an
+        unreadable file and for an entry that is not NAME:SHA256.
         """
         digests: dict[str, bytes] = {}
         file = environment.text("SUTRA_API_KEYS_FILE")
@@ -47,7 +47,7 @@ class Keys:
         return cls(digests)
 
     def owner(self, key: str) -> str | None:
-        """The name that `key` belongs to. Every digest is compared, so the time tells nothing."""
+        """The name of `key`. Always compares every digest, so that the time reveals nothing."""
         if len(key) > MAX_KEY_CHARACTERS:
             return None
         given = digest(key)
@@ -69,21 +69,21 @@ def _add(digests: dict[str, bytes], content: str, source: str) -> None:
             if not entry.strip():
                 continue
             match = ENTRY.fullmatch(entry.strip())
-            # The entry itself is not repeated: it may be a key that was put here by mistake.
+            # Never print the entry: it may be a plain key, put here by mistake.
             if match is None:
-                raise SettingError(f"{source}, line {number}: an entry is not NAME:SHA256; {REMEDY}")
+                raise SettingError(f"{source}, line {number}: entry is not NAME:SHA256; {REMEDY}")
             if match[1] in digests:
-                raise SettingError(f"{source}, line {number}: {match[1]} is there twice; give each key its own name")
+                raise SettingError(f"{source}, line {number}: duplicate name: {match[1]}; give each key its own name")
             digests[match[1]] = bytes.fromhex(match[2])
 
 
 def main(arguments: list[str]) -> int:
-    """Make a key; returns the exit code (0 made, 2 wrong usage)."""
+    """Create a key. Returns the exit code: 0 done, 2 wrong usage."""
     if len(arguments) != 2 or arguments[0] != "new" or not ENTRY.fullmatch(f"{arguments[1]}:{'0' * 64}"):  # noqa: PLR2004
         print("usage: python -m sutra_api.keys new NAME   (letters, digits, . _ -)", file=sys.stderr)
         return 2
     key = f"sutra_{secrets.token_urlsafe(32)}"
-    print(f"key (shown once, give it to {arguments[1]}): {key}")
+    print(f"API key for {arguments[1]} (shown only once): {key}")
     print(f"entry for SUTRA_API_KEYS: {arguments[1]}:{digest(key).hex()}")
     return 0
 

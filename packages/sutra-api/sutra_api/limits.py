@@ -1,11 +1,11 @@
-"""What one call may hold, by edition."""
+"""The limits of a request, by edition."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The size of one call. Larger work goes through the bulk ingester."""
+    """The limits of one request. Use the bulk ingester for larger amounts."""
 
     max_texts: int
     max_text_characters: int
@@ -14,7 +14,7 @@ class Limits:
     max_body_bytes: int
 
     def fields(self) -> dict[str, int]:
-        """The limits as `/health` and `/api/stats` show them."""
+        """The limits, as shown by `/health` and `/api/stats`."""
         return asdict(self)
 
 

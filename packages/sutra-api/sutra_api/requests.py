@@ -1,4 +1,4 @@
-"""What may be sent to the door, and what it answers."""
+"""Request and response bodies."""
 
 from typing import Annotated, Any
 
@@ -7,10 +7,10 @@ from pydantic_core import PydanticCustomError
 
 
 def _not_blank(text: str) -> str:
-    # U+001C to U+001F are white space to Python's split() and strip(), by which texts are named and read behind this,
-    # and none to pydantic's.
+    # Unlike pydantic, Python's split() and strip(), which the other services use, also treat U+001C to U+001F as
+    # whitespace.
     if text.isspace():
-        raise PydanticCustomError("blank", "must hold more than white space")
+        raise PydanticCustomError("blank", "must not be blank")
     return text
 
 
@@ -26,7 +26,7 @@ class LearnRequest(BaseModel):
 
 
 class QueryRequest(BaseModel):
-    """A question, and how many citations its answer may have."""
+    """A question and the maximum number of citations."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,7 +35,7 @@ class QueryRequest(BaseModel):
 
 
 class QueryReply(BaseModel):
-    """An answer with what it stands on; further fields are passed on as they come."""
+    """An answer with its citations; other fields are passed on unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -44,7 +44,7 @@ class QueryReply(BaseModel):
 
 
 class StatsReply(BaseModel):
-    """What the storage holds, and what one call may hold in this edition."""
+    """Storage statistics and the limits of this edition."""
 
     edition: str
     limits: dict[str, int]

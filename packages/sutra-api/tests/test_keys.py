@@ -11,7 +11,7 @@ ANNA = f"anna:{keys.digest('key of anna').hex()}"
 BERT = f"bert:{keys.digest('key of bert').hex()}"
 
 
-def test_a_made_key_opens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_key_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
     assert keys.main(["new", "anna"]) == 0
     printed = capsys.readouterr().out
     key = re.search(r"sutra_\S+", printed)
@@ -23,7 +23,7 @@ def test_a_made_key_opens(capsys: pytest.CaptureFixture[str]) -> None:
     assert known.owner(key[0] + "x") is None
 
 
-def test_two_made_keys_differ(capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_new_keys_differ(capsys: pytest.CaptureFixture[str]) -> None:
     keys.main(["new", "anna"])
     first = capsys.readouterr().out
     keys.main(["new", "anna"])
@@ -47,17 +47,17 @@ def test_no_keys() -> None:
     assert not Keys.read(Environment({}))
 
 
-def test_a_fault_names_its_line_and_never_the_entry() -> None:
+def test_an_invalid_entry_is_reported_by_line_only() -> None:
     with pytest.raises(SettingError, match="SUTRA_API_KEYS, line 2") as caught:
         Keys.read(Environment({"SUTRA_API_KEYS": f"{ANNA}\nsutra_plain_key"}))
     assert "plain" not in str(caught.value)
 
 
-def test_a_name_stands_for_one_key() -> None:
-    with pytest.raises(SettingError, match="anna is there twice"):
+def test_a_duplicate_name_is_rejected() -> None:
+    with pytest.raises(SettingError, match="duplicate name: anna"):
         Keys.read(Environment({"SUTRA_API_KEYS": f"{ANNA},{ANNA}"}))
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="SUTRA_API_KEYS_FILE"):
         Keys.read(Environment({"SUTRA_API_KEYS_FILE": str(tmp_path / "none")}))

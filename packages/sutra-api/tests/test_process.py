@@ -1,4 +1,4 @@
-"""The service as a container runs it: one process, its output and its signals."""
+"""Tests of the service as a container runs it: one process, its output and signals."""
 
 import json
 import signal
@@ -39,10 +39,10 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
         message = json.loads(line)["message"]
         if words in message:
             return str(message)
-    raise AssertionError(f"the service ended without saying: {words}")
+    raise AssertionError(f"the service ended without logging: {words}")
 
 
-def test_a_request_under_way_is_answered_before_the_stop() -> None:
+def test_a_running_request_is_answered_before_shutdown() -> None:
     with fake_service.running() as storage:
         storage.replies["GET /v1/stats"] = (200, {"concepts": 1})
         storage.gate.clear()
@@ -67,7 +67,7 @@ def test_a_request_under_way_is_answered_before_the_stop() -> None:
             assert process.wait() == 0
 
 
-def test_a_wrong_setting_is_said_and_nothing_starts() -> None:
+def test_an_invalid_setting_is_reported_before_anything_starts() -> None:
     with service(SUTRA_EDITION="pro") as process:
         _, errors = process.communicate()
     assert process.returncode == 2

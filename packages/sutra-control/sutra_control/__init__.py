@@ -1,1 +1,1 @@
-"""The operators' dashboard of Sutra."""
+"""Sutra's dashboard for operators."""

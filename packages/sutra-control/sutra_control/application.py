@@ -1,4 +1,4 @@
-"""The application: the page, the sign-in, and the routes that show the status."""
+"""The application: the page, the sign-in and the status routes."""
 
 import time
 from collections.abc import Callable
@@ -25,20 +25,20 @@ from sutra_control.status import Status
 from sutra_control.users import Users
 from sutra_control.watch import Watch, Watched
 
-# The sign-in has the only body, and a name with a password is no longer.
+# Enough for a name and a password: only signing in has a body.
 MAX_BODY_BYTES = 16_000
 DEFAULT_PAGE = "/usr/share/sutra-control/page"
 
 
 def read_settings(environment: Environment) -> Settings:
-    """The shared settings, for this service."""
+    """Read the settings of this service."""
     return Settings.read(environment, SERVICE, PORT)
 
 
 def create(settings: Settings, environment: Environment, clock: Callable[[], float] = time.monotonic) -> FastAPI:
-    """The dashboard, as its environment wants it. Raises SettingError for a value that cannot be used.
+    """Create the application. Raises SettingError for an invalid environment variable.
 
-    `clock` gives seconds that never go back; sessions and rates are measured by it.
+    `clock` returns monotonic seconds; sessions and rate limits use it.
     """
     limits = LIMITS[settings.edition]
     watch = _watch(settings, environment, clock)
@@ -60,7 +60,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     status = Status(settings, watch, ImagesRecord(environment.text(IMAGES_VARIABLE)))
     files = page.read_page(Path(environment.text(page.VARIABLE, DEFAULT_PAGE)))
 
-    # It asks itself too, but does not depend on itself.
+    # The service watches itself too, but it is not its own dependency.
     own, *others = sorted(watch.watched, key=lambda watched: watched.name != SERVICE)
 
     async def stop() -> None:
@@ -82,7 +82,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     app.include_router(status_routes(settings.edition, status, watch))
     app.routes.extend(page.routes(files))
     app.add_middleware(Gate, sessions=sessions, origins=_origins(environment), can_sign_in=lambda: sign_in.is_possible)
-    # Around the whole, not app.add_middleware: what answers an unexpected error stands outside of all that adds.
+    # Not app.add_middleware: the handler of unexpected errors runs outside of such middleware.
     app.middleware_stack = SecurityHeaders(app.build_middleware_stack())
     return app
 
@@ -104,7 +104,7 @@ def _origins(environment: Environment) -> frozenset[str]:
     origins = [origin.strip() for origin in environment.text("SUTRA_CONTROL_ORIGINS").split(",") if origin.strip()]
     for origin in origins:
         if not _is_origin(origin):
-            message = f"SUTRA_CONTROL_ORIGINS: {origin!r} is no origin; write it like https://control.example.org"
+            message = f"SUTRA_CONTROL_ORIGINS: invalid origin: {origin!r}; write it like https://control.example.org"
             raise SettingError(message)
     return frozenset(origins)
 

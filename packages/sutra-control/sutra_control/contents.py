@@ -1,4 +1,4 @@
-"""What the storage holds and what the ingester does, as far as they say."""
+"""Reads storage statistics and ingest jobs."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,55 +8,55 @@ from sutra_service.errors import ServiceError
 
 MAX_TEXT = 300
 MAX_FIELDS = 24
-NOT_UNDERSTOOD = "answered in a form that this version does not know; deploy both at one version"
+UNEXPECTED_ANSWER = "returned an unexpected answer; deploy both services at the same version"
 
 
 @dataclass(frozen=True)
 class Concepts:
-    """How much the storage holds. `reason` says why nothing is known, else it is empty."""
+    """Storage statistics. `reason` says why they are missing, if they are."""
 
     reason: str
     numbers: dict[str, int]
 
     def fields(self) -> dict[str, Any]:
-        """As the status shows it."""
+        """The JSON for the status."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The newest ingest jobs, and whether there are `more`. `reason` says why nothing is known, else it is empty."""
+    """The latest ingest jobs, and whether there are `more`. `reason` says why they are missing, if they are."""
 
     reason: str
     jobs: list[dict[str, Any]]
     more: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """As the status shows it."""
+        """The JSON for the status."""
         return asdict(self)
 
 
 async def read_concepts(storage: Dependency) -> Concepts:
-    """Ask the storage for its numbers; never raises for what it does."""
+    """Read the statistics of storage. Never raises if it fails."""
     try:
         answer = await storage.call("GET", "/v1/stats")
     except ServiceError as error:
         return Concepts(error.detail, {})
     if not isinstance(answer, dict) or not _is_number(answer.get("concepts")):
-        return Concepts(f"{storage.name} {NOT_UNDERSTOOD}", {})
+        return Concepts(f"{storage.name} {UNEXPECTED_ANSWER}", {})
     numbers = {name[:MAX_TEXT]: value for name, value in answer.items() if _is_number(value)}
     return Concepts("", dict(list(numbers.items())[:MAX_FIELDS]))
 
 
 async def read_jobs(ingester: Dependency, most: int) -> Jobs:
-    """Ask the ingester for its `most` newest jobs; never raises for what it does."""
+    """Read the `most` latest jobs of the ingester. Never raises if it fails."""
     try:
         answer = await ingester.call("GET", "/v1/jobs")
     except ServiceError as error:
         return Jobs(error.detail, [])
     found = answer.get("jobs") if isinstance(answer, dict) else None
     if not isinstance(found, list) or not all(_is_job(job) for job in found):
-        return Jobs(f"{ingester.name} {NOT_UNDERSTOOD}", [])
+        return Jobs(f"{ingester.name} {UNEXPECTED_ANSWER}", [])
     return Jobs("", [_plain(job) for job in found[:most]], more=len(found) > most)
 
 
@@ -65,7 +65,7 @@ def _is_job(job: Any) -> bool:
 
 
 def _plain(job: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a job that are texts or numbers: what they are called is the ingester's affair."""
+    """The text and number fields of a job, whatever their names."""
     plain = {}
     for name, value in job.items():
         if isinstance(value, str):

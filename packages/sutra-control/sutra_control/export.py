@@ -1,4 +1,4 @@
-"""The status as a file to take away: JSON with every sample, or CSV with one line a service."""
+"""Exports the status as CSV, one line per service."""
 
 import csv
 import io
@@ -17,12 +17,12 @@ COLUMNS = (
     "image_bytes",
     "checked_at",
 )
-# A spreadsheet takes a cell that begins so for a formula.
+# Spreadsheets treat a cell that starts with one of these as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(status: dict[str, Any]) -> str:
-    """One line a service, under a line of names; CRLF, as RFC 4180 has it."""
+    """Format the status as CSV with a header line and CRLF line ends, as in RFC 4180."""
     images = {image["service"]: image for image in status["images"]["images"]}
     text = io.StringIO()
     writer = csv.writer(text)

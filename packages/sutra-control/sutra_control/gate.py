@@ -1,4 +1,4 @@
-"""The gate before `/api/`: a session, and no request that another site's page sends."""
+"""Checks sessions for `/api/` and rejects cross-site requests."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -15,12 +15,11 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Gate:
-    """Lets a request to `/api/` and to the OpenAPI document pass if its cookie holds a session.
+    """Middleware that requires a session cookie for `/api/` and the OpenAPI document.
 
-    Open are the sign-in itself, the question who is signed in (nobody is an answer to it, not a
-    refusal) and all that is not below `/api/`: `/health`, `/capabilities` and the page. What changes
-    something has to come from this page, on any path. `can_sign_in` says whether there is any
-    operator.
+    Signing in and `GET /api/session` need no session, nor does anything outside `/api/`: `/health`,
+    `/capabilities` and the page. On any path, requests that change something must come from this page.
+    `can_sign_in` tells whether there is any operator.
     """
 
     def __init__(
@@ -32,7 +31,7 @@ class Gate:
         self._can_sign_in = can_sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request here if it may not pass."""
+        """Handle a request."""
         if scope["type"] == "http":
             request = Request(scope)
             try:
@@ -45,36 +44,36 @@ class Gate:
     def _admit(self, request: Request) -> None:
         if request.method not in SAFE_METHODS:
             self._check_origin(request)
-        if not _is_kept(request):
+        if not _needs_session(request):
             return
         session = self._sessions.find(request.cookies.get(COOKIE, ""))
-        if session is None and not _is_who(request):
-            raise self._nobody()
+        if session is None and not _is_session_query(request):
+            raise self._unauthorized()
         request.state.session = session
 
     def _check_origin(self, request: Request) -> None:
         headers = request.headers
         origin = headers.get("origin")
         if origin is None:
-            # A browser that leaves Origin out says this; what sends neither is no browser, and has no cookie to abuse.
+            # Browsers that omit Origin send this header. Clients that send neither are not browsers.
             if headers.get("sec-fetch-site", "none") in ("same-origin", "none"):
                 return
             origin = "another site"
-        # Only the host is compared: behind a proxy that speaks TLS, the scheme here is another one.
+        # Compare only the host, because the scheme differs behind a TLS proxy.
         elif origin in self._origins or _host(origin) == headers.get("host", "").lower():
             return
         message = (
-            f"this request comes from {origin}, not from this page; "
-            "if that is where operators open it, add it to SUTRA_CONTROL_ORIGINS"
+            f"cross-origin request from {origin}; "
+            "if operators open the dashboard there, add it to SUTRA_CONTROL_ORIGINS"
         )
         raise ServiceError(403, "foreign_origin", message)
 
-    def _nobody(self) -> ServiceError:
-        # No WWW-Authenticate: a browser would ask for a password in a window of its own.
+    def _unauthorized(self) -> ServiceError:
+        # No WWW-Authenticate header: it would make browsers open a password dialog.
         if not self._can_sign_in():
-            message = "nobody is signed in, and no operator is configured; set SUTRA_CONTROL_USERS"
+            message = "not signed in, and no operator is configured; set SUTRA_CONTROL_USERS"
             return ServiceError(401, "no_operators", message)
-        message = f"nobody is signed in, or no longer; sign in with POST {SESSION_PATH}"
+        message = f"not signed in, or the session has expired; sign in with POST {SESSION_PATH}"
         return ServiceError(401, "unauthorized", message)
 
 
@@ -85,11 +84,11 @@ def _host(origin: str) -> str | None:
         return None
 
 
-def _is_who(request: Request) -> bool:
+def _is_session_query(request: Request) -> bool:
     return request.scope["path"] == SESSION_PATH and request.method == "GET"
 
 
-def _is_kept(request: Request) -> bool:
+def _needs_session(request: Request) -> bool:
     path = request.scope["path"]
     if path == SESSION_PATH and request.method == "POST":
         return False

@@ -1,9 +1,9 @@
-"""Headers that every answer has: what a browser may do with it, and who may keep it."""
+"""Security and cache headers for every response."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Every file of the page comes from its own origin, and none of its scripts and styles stands inline.
+# The page loads files only from its own origin and has no inline scripts or styles.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -16,19 +16,19 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # What is no file of the page is true at this moment only, and for this operator.
+    # The default; the page's files set their own.
     "Cache-Control": "no-store",
 }
 
 
 class SecurityHeaders:
-    """Adds to each answer the headers that it does not have already."""
+    """Middleware that adds the headers that a response does not have yet."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with the answer's start completed."""
+        """Handle a request."""
 
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,40 +1,40 @@
-"""How the services were: for each the last response times, at equal distances."""
+"""The latest response times of each service, sampled at equal intervals."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from sutra_control.look import OK, Look
+from sutra_control.health import OK, HealthReport
 
 type Point = tuple[float | None, float]
 
 
 class History:
-    """The last `most` samples of each service. A sample is a response time in ms, or none if it was not ok."""
+    """The last `most` samples of each service. A sample is a response time in ms, or None if the service was not ok."""
 
     def __init__(self, names: Iterable[str], most: int) -> None:
         self.most = most
         self._samples: dict[str, deque[float | None]] = {name: deque(maxlen=most) for name in names}
 
-    def record(self, looks: Mapping[str, Look]) -> None:
-        """Keep one sample of each service."""
+    def record(self, reports: Mapping[str, HealthReport]) -> None:
+        """Add a sample of each service."""
         for name, samples in self._samples.items():
-            look = looks[name]
-            samples.append(look.ms if look.state == OK else None)
+            report = reports[name]
+            samples.append(report.ms if report.state == OK else None)
 
     def availability(self, name: str) -> tuple[int, int]:
-        """In how many samples the service was ok, and how many there are."""
+        """The number of samples in which the service was ok, and of all samples."""
         samples = self._samples[name]
         return sum(sample is not None for sample in samples), len(samples)
 
     def samples(self, name: str) -> list[float | None]:
-        """All samples of the service, the oldest first."""
+        """All samples of the service, oldest first."""
         return list(self._samples[name])
 
     def points(self, name: str, samples: int, most: int) -> list[Point]:
-        """The last `samples` of a service as at most `most` points, the oldest first.
+        """Reduce the last `samples` of a service to at most `most` points, oldest first.
 
-        A point is the slowest response time in ms (none if it never was ok) and the share of
-        samples in which it was ok. The newest point is the one that may stand for fewer samples.
+        A point is the slowest response time in ms (None if the service was never ok) and the share of
+        samples in which it was ok. Only the newest point may cover fewer samples.
         """
         recent = list(self._samples[name])[-samples:]
         width = -(-samples // most)

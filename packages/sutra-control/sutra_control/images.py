@@ -1,4 +1,4 @@
-"""The sizes of images, as whoever deployed wrote them down. This service asks no engine."""
+"""Reads the image sizes that `deploy` recorded; this service has no access to Docker."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ Word = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class Image(BaseModel):
-    """One image: the service it is for, its name, and how many bytes it has unpacked."""
+    """An image of a service, with its unpacked size."""
 
     model_config = ConfigDict(strict=True)
 
@@ -27,7 +27,7 @@ class Image(BaseModel):
 
 
 class Record(BaseModel):
-    """The file's content. Further fields are left alone: a newer `deploy` may write them."""
+    """The contents of the file. Unknown fields are ignored, because a newer `deploy` may write them."""
 
     model_config = ConfigDict(strict=True)
 
@@ -37,39 +37,39 @@ class Record(BaseModel):
 
 @dataclass(frozen=True)
 class Images:
-    """What the record says. `state` is ok, absent or malformed, and `reason` says why it is not ok."""
+    """The recorded images. `state` is ok, absent or malformed; `reason` says why it is not ok."""
 
     state: str
     reason: str = ""
     images: list[dict[str, Any]] = field(default_factory=list)
 
     def fields(self) -> dict[str, Any]:
-        """As the status shows it."""
+        """The JSON for the status."""
         return asdict(self)
 
 
 class ImagesRecord:
-    """The record at `path`, read again when the file changes. An empty path means that nobody handed one over."""
+    """The record at `path`, read again when the file changes. An empty path means that there is none."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
-        self._known = Images("absent", f"no image sizes were handed over: {VARIABLE} names no file")
+        self._known = Images("absent", f"no image sizes: {VARIABLE} is not set")
 
     def read(self) -> Images:
-        """What the record says now; never raises for what is on the disk."""
+        """Read the record. Never raises if the file is missing or invalid."""
         if not self._path:
             return self._known
         try:
             status = Path(self._path).stat()
-            # An update by rename keeps neither; one in place changes time or size.
+            # A rename changes the inode, an update in place the time or size.
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
             if stamp != self._stamp:
                 self._known = _read(Path(self._path), self._path)
                 self._stamp = stamp
         except FileNotFoundError:
             self._stamp = None
-            self._known = Images("absent", f"no image sizes were handed over: there is no file {self._path}")
+            self._known = Images("absent", f"no image sizes: file not found: {self._path}")
         except OSError as error:
             self._stamp = None
             self._known = Images("malformed", f"{VARIABLE}: cannot read {self._path}: {error.strerror}")
@@ -89,4 +89,4 @@ def _read(path: Path, name: str) -> Images:
 
 
 def _malformed(name: str, what: str) -> Images:
-    return Images("malformed", f"{name} is no record of images: {what}; let `deploy` write it again")
+    return Images("malformed", f"invalid image record: {name}: {what}; run `deploy` to write it again")

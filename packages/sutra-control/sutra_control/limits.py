@@ -1,4 +1,4 @@
-"""What the dashboard keeps, shows and can do, by edition."""
+"""The limits and capabilities of each edition."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,14 +9,14 @@ EXPORT = "export"
 
 @dataclass(frozen=True)
 class Limits:
-    """How many operators are signed in at once, jobs are shown and health samples are kept for each service."""
+    """The maximum number of sessions, of jobs shown, and of health samples per service."""
 
     max_sessions: int
     max_jobs: int
     history_samples: int
 
     def fields(self) -> dict[str, int]:
-        """The limits as `/health` shows them."""
+        """The limits, as shown by `/health`."""
         return asdict(self)
 
 
@@ -26,8 +26,8 @@ LIMITS = {
     "enterprise": Limits(64, 100, 1440),
 }
 
-# status: what is up now, and for how much of the samples kept. timeline: response times over the
-# samples. export: all of it as CSV or JSON.
+# status: the current state and the availability. timeline: response times over all samples. export: all
+# of it as CSV or JSON.
 CAPABILITIES = {
     "simple": (STATUS,),
     "community": (STATUS, TIMELINE),

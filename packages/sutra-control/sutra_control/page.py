@@ -1,4 +1,4 @@
-"""The page's files: read once at the start, plain and compressed, and served from memory."""
+"""Serves the page's files from memory, plain or compressed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-# The bundler puts what carries its content's hash in its name there.
+# The bundler puts files with a content hash in their name here.
 HASHED = "/assets/"
-FOREVER = "public, max-age=31536000, immutable"
-ASK_AGAIN = "no-cache"
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of the page; `compressed` holds it as gzip, where there is such a file beside it."""
+    """A file of the page; `compressed` is its gzip form, if there is one."""
 
     kind: str
     cache: str
@@ -41,9 +41,9 @@ class File:
     compressed: bytes | None
 
     async def answer(self, request: Request) -> Response:
-        """The file in the form that the browser takes, or 304 if it has it already."""
+        """Send the file in a form that the browser accepts, or 304 if the browser already has it."""
         packed = self.compressed is not None and accepts_gzip(request.headers.get("accept-encoding", ""))
-        # The two forms are different bytes, so they have different tags.
+        # Different bytes need different tags.
         tag = f'"{self.tag}-gzip"' if packed else f'"{self.tag}"'
         headers = {"Cache-Control": self.cache, "ETag": tag}
         if self.compressed is not None:
@@ -57,32 +57,32 @@ class File:
 
 
 def read_page(folder: Path) -> dict[str, File]:
-    """The files below `folder` by the path they are served at; `/` is the index.
+    """Read the files in `folder`, by URL path; `/` is the index.
 
-    What is asked for is looked up here and never on the disk, so no path leads out of the folder.
-    Raises SettingError where there is no page.
+    Requests never access the disk, so no path can lead out of the folder. Raises SettingError if there
+    is no page.
     """
     files = {}
     try:
         for path in sorted(folder.rglob("*")):
-            if _is_own(path) and path.suffix != COMPRESSED:
+            if _is_regular_file(path) and path.suffix != COMPRESSED:
                 served = f"/{path.relative_to(folder).as_posix()}"
                 files[served] = _read(path, served)
     except OSError as error:
-        raise SettingError(f"{VARIABLE}: the page cannot be read: {error}") from error
+        raise SettingError(f"{VARIABLE}: cannot read the page: {error}") from error
     index = files.get(f"/{INDEX}")
     if index is None:
-        raise SettingError(f"{VARIABLE}={str(folder)!r} holds no {INDEX}; build the page and name its folder")
+        raise SettingError(f"{VARIABLE}={str(folder)!r} has no {INDEX}; build the page and set its folder")
     return {"/": index, **files}
 
 
 def routes(page: dict[str, File]) -> list[Route]:
-    """One route for each file, so that another path is 404 and another method 405, as everywhere."""
+    """One route per file, so that unknown paths give 404 and other methods 405, as usual."""
     return [Route(path, file.answer, methods=["GET"], include_in_schema=False) for path, file in page.items()]
 
 
 def accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding takes gzip: named, or meant by `*`, and not with quality 0."""
+    """Whether an Accept-Encoding header allows gzip, by name or `*`, with a quality above 0."""
     quality = {}
     for item in header.lower().split(","):
         coding, _, parameters = item.partition(";")
@@ -92,25 +92,25 @@ def accepts_gzip(header: str) -> bool:
 
 
 def has_tag(header: str, tag: str) -> bool:
-    """Whether an If-None-Match names `tag`; for a GET, weak tags compare as strong ones do."""
+    """Whether an If-None-Match header contains `tag`; weak tags match too (RFC 9110, section 13.1.2)."""
     given = [item.strip().removeprefix("W/") for item in header.split(",")]
     return tag in given or "*" in given
 
 
 def _read(path: Path, served: str) -> File:
     plain = path.read_bytes()
-    beside = path.with_name(path.name + COMPRESSED)
+    compressed = path.with_name(path.name + COMPRESSED)
     return File(
         kind=TYPES.get(path.suffix, "application/octet-stream"),
-        cache=FOREVER if served.startswith(HASHED) else ASK_AGAIN,
+        cache=IMMUTABLE if served.startswith(HASHED) else REVALIDATE,
         tag=hashlib.sha256(plain).hexdigest()[:32],
         plain=plain,
-        compressed=beside.read_bytes() if _is_own(beside) else None,
+        compressed=compressed.read_bytes() if _is_regular_file(compressed) else None,
     )
 
 
-def _is_own(path: Path) -> bool:
-    # A link could lead out of the folder.
+def _is_regular_file(path: Path) -> bool:
+    # Symbolic links are skipped, because they could lead out of the folder.
     return path.is_file() and not path.is_symlink()
 
 

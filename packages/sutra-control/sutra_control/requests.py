@@ -1,4 +1,4 @@
-"""What may be sent to the dashboard's service."""
+"""Request and response bodies."""
 
 from typing import Annotated, Literal
 
@@ -17,13 +17,13 @@ class SignInRequest(BaseModel):
 
 
 class SignInReply(BaseModel):
-    """Who has signed in."""
+    """The operator who has signed in."""
 
     operator: str
 
 
 class SessionReply(BaseModel):
-    """Who is signed in; nobody where `operator` is null. `reason` says why nobody can be, where that is so."""
+    """The signed-in operator, or null. `reason` says why signing in is impossible, if it is."""
 
     operator: str | None
     reason: str = ""

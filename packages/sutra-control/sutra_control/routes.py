@@ -1,4 +1,4 @@
-"""The routes. Who may use which is the gate's affair."""
+"""The routes. The gate checks who may use them."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -17,34 +17,34 @@ from sutra_control.signin import NO_OPERATORS, SignIn
 from sutra_control.status import Status
 from sutra_control.watch import Watch
 
-# As many points as a small line can show.
+# Enough for a sparkline.
 MAX_POINTS = 60
 REFUSED: dict[int | str, dict[str, Any]] = {401: {"model": ErrorReply}, 403: {"model": ErrorReply}}
 NOT_NOW: dict[int | str, dict[str, Any]] = {429: {"model": ErrorReply}, 503: {"model": ErrorReply}}
 
 
 def open_routes(edition: str) -> APIRouter:
-    """What anybody may see."""
+    """Routes without sign-in."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/capabilities")
     async def capabilities() -> dict[str, Any]:
-        """What this edition can do."""
+        """List the capabilities of this edition."""
         return {"edition": edition, "capabilities": list(CAPABILITIES[edition])}
 
     return router
 
 
 def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIRouter:
-    """Sign in, see who is signed in, sign out. `secure` keeps the cookie to https whatever the request came by."""
+    """Routes to sign in and out. `secure` sets the cookie's Secure attribute even if the request uses http."""
     router = APIRouter(route_class=JsonRoute, tags=["session"], responses=REFUSED)
 
     @router.post(SESSION_PATH, responses=NOT_NOW)
     async def begin(given: SignInRequest, request: Request, response: Response) -> SignInReply:
-        """Sign in. The answer sets the cookie that opens the other routes."""
+        """Sign in. The response sets the session cookie."""
         address = request.client.host if request.client else "unknown"
         token = await sign_in.enter(given.name, given.password, address)
-        # A session that this browser had is over: one browser holds one.
+        # A browser has only one session.
         sessions.end(request.cookies.get(COOKIE, ""))
         response.set_cookie(
             COOKIE,
@@ -59,7 +59,7 @@ def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIR
 
     @router.get(SESSION_PATH)
     async def show(request: Request) -> SessionReply:
-        """Who is signed in. Nobody is an answer too: a page that has just been opened asks this."""
+        """Return the signed-in operator, or null, so that a newly opened page can ask without an error."""
         session = request.state.session
         if session is not None:
             return SessionReply(operator=session.operator)
@@ -75,25 +75,25 @@ def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIR
 
 
 def status_routes(edition: str, status: Status, watch: Watch) -> APIRouter:
-    """What operators see."""
+    """Routes for operators."""
     router = APIRouter(prefix="/api", tags=["status"], responses=REFUSED)
     most = LIMITS[edition].history_samples
 
     @router.get("/status")
     async def now() -> dict[str, Any]:
-        """The eight services, the concepts, the ingest jobs and the image sizes, at this moment."""
+        """Return the current status of services, concepts, ingest jobs and image sizes."""
         return await status.now()
 
     @router.get("/history", dependencies=[Depends(_needs(edition, TIMELINE))])
     async def history(samples: Annotated[int, Query(ge=1, le=most)] = most) -> dict[str, Any]:
-        """The last samples of each service, as at most 60 points [slowest ms or null, share in which it was ok]."""
+        """Return the latest samples of each service, as at most 60 points [slowest ms or null, share that was ok]."""
         names = [watched.name for watched in watch.watched]
         points = {name: watch.history.points(name, samples, MAX_POINTS) for name in names}
         return {"sample_every_s": watch.every_s, "samples": samples, "services": points}
 
     @router.get("/export", dependencies=[Depends(_needs(edition, EXPORT))])
     async def export(form: Annotated[Format, Query(alias="format")]) -> Response:
-        """The status as a file: JSON with every sample kept, or CSV with one line a service."""
+        """Return the status as a file: JSON with all samples, or CSV with one line per service."""
         content = await status.now()
         headers = {"Content-Disposition": f'attachment; filename="sutra-status.{form}"'}
         if form == "csv":

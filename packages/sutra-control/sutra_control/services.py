@@ -1,4 +1,4 @@
-"""Which services there are, and where."""
+"""The watched services and their addresses."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ INGESTER = "bulk-ingester"
 
 @dataclass(frozen=True)
 class Service:
-    """A service that is watched. `name` is what it calls itself in `/health`; `variable` holds its address."""
+    """A watched service. `name` is its name in `/health`; `variable` holds its URL."""
 
     name: str
     does: str
@@ -20,23 +20,23 @@ class Service:
     url: str
 
 
-# In the order in which a question passes through them.
+# In the order in which a question passes through the services.
 DEFAULTS = (
-    Service("client", "the page for people", "CLIENT_URL", "http://sutra-client:8080"),
-    Service("api", "the public door, with keys", "API_URL", "http://sutra-api:8000"),
+    Service("client", "web page for users", "CLIENT_URL", "http://sutra-client:8080"),
+    Service("api", "public API with keys", "API_URL", "http://sutra-api:8000"),
     Service("hybrid", "learns texts and answers questions", "HYBRID_URL", "http://sutra-hybrid:8001"),
-    Service("embedding", "turns texts into vectors", "EMBEDDING_URL", "http://embedding-single:8888"),
-    Service(STORAGE, "keeps and finds concepts", "STORAGE_URL", "http://storage-server:50051"),
-    Service("nlg", "words answers", "NLG_URL", "http://nlg-service:8003"),
-    Service(INGESTER, "teaches files", "INGESTER_URL", "http://bulk-ingester:8005"),
+    Service("embedding", "computes text embeddings", "EMBEDDING_URL", "http://embedding-single:8888"),
+    Service(STORAGE, "stores and searches concepts", "STORAGE_URL", "http://storage-server:50051"),
+    Service("nlg", "generates answers", "NLG_URL", "http://nlg-service:8003"),
+    Service(INGESTER, "ingests files", "INGESTER_URL", "http://bulk-ingester:8005"),
 )
 
 
 def read_services(environment: Environment, own_port: int) -> tuple[Service, ...]:
-    """The seven others and this one, each at the address that its variable gives.
+    """Read the URLs of the other seven services and of this one.
 
-    This one asks itself through its own door on this machine unless CONTROL_URL says otherwise.
-    Raises SettingError for what is no address.
+    This service checks itself on the loopback interface unless CONTROL_URL is set. Raises SettingError
+    for an invalid URL.
     """
     own = Service(SERVICE, "this dashboard", "CONTROL_URL", f"http://127.0.0.1:{own_port}")
     return tuple(

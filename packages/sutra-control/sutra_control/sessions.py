@@ -1,4 +1,4 @@
-"""Who is signed in: random tokens, of which only the hash is kept, and only in memory."""
+"""Sessions: random tokens, kept only as hashes and only in memory."""
 
 import hashlib
 import secrets
@@ -14,7 +14,7 @@ MAX_TOKEN_CHARACTERS = 128
 
 @dataclass
 class Session:
-    """One operator in one browser. Times are those of the clock that `Sessions` was given."""
+    """A session of an operator in a browser. Times are from the clock of `Sessions`."""
 
     operator: str
     began: float
@@ -22,9 +22,9 @@ class Session:
 
 
 class Sessions:
-    """At most `most` sessions; one ends `idle_s` after its last request and `whole_s` after its first.
+    """At most `most` sessions. Each ends `idle_s` after its last use and at most `whole_s` after signing in.
 
-    `clock` gives seconds that never go back.
+    `clock` returns monotonic seconds.
     """
 
     def __init__(self, most: int, idle_s: int, whole_s: int, clock: Callable[[], float]) -> None:
@@ -32,23 +32,23 @@ class Sessions:
         self._most = most
         self._idle_s = idle_s
         self._clock = clock
-        # The least recently used comes first.
+        # Least recently used first.
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
     def begin(self, operator: str) -> str:
-        """Sign `operator` in and return the token. Where there is no room, the least recently used session ends."""
+        """Start a session and return its token. If there are too many, the least recently used one ends."""
         now = self._clock()
         for key in [key for key, session in self._sessions.items() if self._is_over(session, now)]:
             del self._sessions[key]
         if len(self._sessions) >= self._most:
             _, ended = self._sessions.popitem(last=False)
-            logger.info("a session of %s ends to make room for %s", ended.operator, operator)
+            logger.info("ended a session of %s to make room for %s", ended.operator, operator)
         token = secrets.token_urlsafe(32)
         self._sessions[_key(token)] = Session(operator, now, now)
         return token
 
     def find(self, token: str) -> Session | None:
-        """The session of `token`, which counts as used now; none if there is none or it is over."""
+        """Find the session of `token` and mark it as used; None if it does not exist or has expired."""
         if not token or len(token) > MAX_TOKEN_CHARACTERS:
             return None
         key = _key(token)
@@ -64,7 +64,7 @@ class Sessions:
         return session
 
     def end(self, token: str) -> None:
-        """Sign out; a token that nobody has is no fault."""
+        """End the session of `token`, if there is one."""
         self._sessions.pop(_key(token), None)
 
     def _is_over(self, session: Session, now: float) -> bool:
@@ -72,5 +72,5 @@ class Sessions:
 
 
 def _key(token: str) -> bytes:
-    # A search by hash takes a time that tells nothing of the token.
+    # The time of a lookup by hash reveals nothing about the token.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

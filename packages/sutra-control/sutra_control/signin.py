@@ -1,4 +1,4 @@
-"""The sign-in: one password at a time, and not too many wrong ones for a name from one address."""
+"""Signing in, with rate limits for wrong passwords."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +12,15 @@ from sutra_control.users import Users
 
 logger = getLogger(__name__)
 
-# A try takes 16 MB and a core, so they come one after the other, and no more than this many wait.
+# Checking a password takes 16 MB and a core, so only one is checked at a time and at most this many wait.
 MAX_WAITING = 16
-# Behind a port mapping all people share one address, and somebody who fails must not lock out the others. So failures
-# count by address and name; those of all names together are bounded this much higher, for the work that they make.
+# Behind a port mapping all clients share an address, so failures count by address and name, to not lock out others. The
+# limit for an address is this much higher and bounds the work.
 NAMES_OF_AN_ADDRESS = 20
 
 
 class SignIn:
-    """Turns a name and a password into a session.
+    """Checks passwords and starts sessions.
 
     `failures` counts by address and name, `address_failures` by address alone.
     """
@@ -31,28 +31,28 @@ class SignIn:
         self._failures = failures
         self._address_failures = address_failures
         self._waiting = 0
-        # A thread of its own: those of the event loop also look up host names, which may take long.
+        # Not the event loop's threads: slow host name lookups may occupy them.
         self._thread = ThreadPoolExecutor(1, "password")
 
     @property
     def is_possible(self) -> bool:
-        """Whether there is any operator who could sign in."""
+        """Whether there is any operator."""
         return bool(self._users)
 
     async def enter(self, name: str, password: str, address: str) -> str:
-        """The token of a new session.
+        """Sign in and return the token of a new session.
 
-        Raises ServiceError: 503 no_operators while there is none and busy while too many try,
-        429 for too many failures as `name` from `address` or of `address`, 401 wrong_password.
+        Raises ServiceError: 503 no_operators, 503 busy, 429 after too many failures from `address` or with
+        `name` from `address`, and 401 wrong_password.
         """
         if not self._users:
             raise ServiceError(503, "no_operators", NO_OPERATORS)
-        # Before anything is counted: the tables are bounded, and tries that cost nothing could push others out of them.
+        # Before counting: the rate limits' tables are bounded, and cheap attempts could evict other entries.
         if self._waiting >= MAX_WAITING:
-            raise ServiceError(503, "busy", "too many sign in at this moment; try again", {"Retry-After": "2"})
+            raise ServiceError(503, "busy", "too many sign-ins at the moment; try again", {"Retry-After": "2"})
         self._count(name, address)
-        if not await self._fits(name, password):
-            logger.warning("a failed sign-in", extra={"address": address})
+        if not await self._verify(name, password):
+            logger.warning("failed sign-in", extra={"address": address})
             raise ServiceError(401, "wrong_password", "the name or the password is wrong; try again")
         self._failures.give_back(_key(name, address))
         self._address_failures.give_back(address)
@@ -60,11 +60,11 @@ class SignIn:
         return self._sessions.begin(name)
 
     def close(self) -> None:
-        """End the thread once its present password is done."""
+        """Stop the thread after its current password."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _count(self, name: str, address: str) -> None:
-        """Count a try before it is looked at, or many at once would get past the limits. Raises ServiceError 429."""
+        """Count an attempt. Before checking it, so that concurrent attempts cannot exceed the limits. Raises 429."""
         who = address
         wait = self._address_failures.take(address)
         if not wait:
@@ -77,10 +77,10 @@ class SignIn:
             message = f"too many failed sign-ins from {who}; try again in {wait} s"
             raise ServiceError(429, "too_many_requests", message, {"Retry-After": str(wait)})
 
-    async def _fits(self, name: str, password: str) -> bool:
+    async def _verify(self, name: str, password: str) -> bool:
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._users.fits, name, password)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._users.verify, name, password)
         finally:
             self._waiting -= 1
 
@@ -90,6 +90,6 @@ def _key(name: str, address: str) -> str:
 
 
 NO_OPERATORS = (
-    "no operator is configured, so nobody can sign in; make one with `python -m sutra_control.users new NAME` "
-    "and put its entry into SUTRA_CONTROL_USERS"
+    "no operator is configured; create one with `python -m sutra_control.users new NAME` "
+    "and add its entry to SUTRA_CONTROL_USERS"
 )

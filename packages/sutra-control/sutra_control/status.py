@@ -1,17 +1,17 @@
-"""The status: everything that the dashboard shows, in one answer."""
+"""The status: everything that the dashboard shows."""
 
 from typing import Any
 
 from sutra_service.settings import Settings
 
+from sutra_control.health import OK
 from sutra_control.images import ImagesRecord
 from sutra_control.limits import CAPABILITIES, LIMITS
-from sutra_control.look import OK
 from sutra_control.watch import Sweep, Watch
 
 
 class Status:
-    """Puts together what the watch saw and what the record of images says."""
+    """Combines the results of the watch and the recorded image sizes."""
 
     def __init__(self, settings: Settings, watch: Watch, record: ImagesRecord) -> None:
         self._settings = settings
@@ -19,7 +19,7 @@ class Status:
         self._record = record
 
     async def now(self) -> dict[str, Any]:
-        """The status at this moment."""
+        """The current status."""
         sweep = await self._watch.fresh()
         return {
             "checked_at": sweep.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -28,7 +28,7 @@ class Status:
             "capabilities": list(CAPABILITIES[self._settings.edition]),
             "limits": LIMITS[self._settings.edition].fields(),
             "sample_every_s": self._watch.every_s,
-            "down": [name for name, look in sweep.looks.items() if look.state != OK],
+            "down": [name for name, report in sweep.reports.items() if report.state != OK],
             "services": self._services(sweep),
             "concepts": sweep.concepts.fields(),
             "jobs": sweep.jobs.fields(),
@@ -45,7 +45,7 @@ class Status:
                     "name": service.name,
                     "does": service.does,
                     "url": service.url,
-                    **sweep.looks[service.name].fields(),
+                    **sweep.reports[service.name].fields(),
                     "availability": {"up": up, "of": of},
                 }
             )

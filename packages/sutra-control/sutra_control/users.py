@@ -1,7 +1,7 @@
-"""Operators: known by a name and the scrypt hash of a password.
+"""Operators: their names and the scrypt hashes of their passwords.
 
-`python -m sutra_control.users new NAME` makes one. The password is random, but people may bring
-their own, and a short one has to be slow to try: hence scrypt.
+`python -m sutra_control.users new NAME` creates one with a random password. scrypt is slow, which
+protects short passwords that people choose themselves.
 """
 
 import base64
@@ -19,17 +19,17 @@ ENTRY = re.compile(
     rf"({NAME})"
     r":scrypt\$([0-9]{1,7})\$([0-9]{1,2})\$([0-9]{1,2})\$([A-Za-z0-9_-]{16,128})\$([A-Za-z0-9_-]{43})"
 )
-REMEDY = "write NAME:scrypt$N$R$P$SALT$HASH as `python -m sutra_control.users new NAME` prints it"
+REMEDY = "use an entry printed by `python -m sutra_control.users new NAME`"
 VARIABLE = "SUTRA_CONTROL_USERS"
 
-# 16 MB and some 60 ms for each try.
+# A check takes 16 MB and about 60 ms.
 COST = 2**14
 BLOCK = 8
 PARALLEL = 1
-# What an entry may ask for. Less is quickly tried; more would take the memory of the container.
-LEAST_COST, MOST_COST = 2**14, 2**16
-MOST_PARALLEL = 4
-MOST_MEMORY = 64 * 1024 * 1024  # MOST_COST with the least block.
+# Allowed parameters: lower ones are too weak, higher ones would exhaust the container's memory.
+MIN_COST, MAX_COST = 2**14, 2**16
+MAX_PARALLEL = 4
+MAX_MEMORY = 64 * 1024 * 1024  # MAX_COST with the smallest block.
 DIGEST_BYTES = 32
 
 
@@ -45,21 +45,21 @@ class PasswordHash:
 
     @classmethod
     def of(cls, password: str) -> "PasswordHash":
-        """The hash of `password` with a new salt."""
+        """Hash `password` with a new salt."""
         salt = secrets.token_bytes(16)
         return cls(COST, BLOCK, PARALLEL, salt, _scrypt(password, COST, BLOCK, PARALLEL, salt))
 
     @property
     def work(self) -> tuple[int, int, int]:
-        """What a try takes: two hashes of the same work take equally long."""
+        """The parameters that determine how long a check takes."""
         return self.cost, self.block, self.parallel
 
-    def fits(self, password: str) -> bool:
-        """Whether `password` is the one. Takes long on purpose; compares in constant time."""
+    def verify(self, password: str) -> bool:
+        """Whether `password` is correct. Slow on purpose; compares in constant time."""
         return hmac.compare_digest(self.digest, _scrypt(password, self.cost, self.block, self.parallel, self.salt))
 
     def entry(self) -> str:
-        """As it stands in SUTRA_CONTROL_USERS after the name."""
+        """The hash, as written after the name in SUTRA_CONTROL_USERS."""
         return f"scrypt${self.cost}${self.block}${self.parallel}${_encode(self.salt)}${_encode(self.digest)}"
 
 
@@ -68,8 +68,8 @@ class Users:
 
     def __init__(self, hashes: dict[str, PasswordHash]) -> None:
         self._hashes = hashes
-        # One hash of each work there is. Every try does all of them, so that the time does not tell which names there
-        # are. Entries that were made alike, as they are by default, have one work.
+        # One hash for each set of parameters in use, usually just one. Every check computes all of them, so that its
+        # time does not reveal which names exist.
         self._each_work = list({known.work: known for known in hashes.values()}.values())
 
     def __bool__(self) -> bool:
@@ -78,10 +78,10 @@ class Users:
 
     @classmethod
     def read(cls, environment: Environment) -> "Users":
-        """The operators of SUTRA_CONTROL_USERS and of the file that SUTRA_CONTROL_USERS_FILE names.
+        """Read SUTRA_CONTROL_USERS and the file named by SUTRA_CONTROL_USERS_FILE.
 
-        Entries stand on lines of their own or between commas; `#` begins a comment. Raises
-        SettingError for a file that cannot be read and for an entry that is not one.
+        Entries are separated by newlines or commas; `#` starts a comment. Raises SettingError for an
+        unreadable file and for an invalid entry.
         """
         hashes: dict[str, PasswordHash] = {}
         file = environment.text(f"{VARIABLE}_FILE")
@@ -94,30 +94,30 @@ class Users:
         _add(hashes, environment.text(VARIABLE), VARIABLE)
         return cls(hashes)
 
-    def fits(self, name: str, password: str) -> bool:
-        """Whether `password` is the one of operator `name`. Takes as long for a name that nobody has."""
+    def verify(self, name: str, password: str) -> bool:
+        """Whether `password` is correct for operator `name`. Takes the same time for unknown names."""
         known = self._hashes.get(name)
-        fitting = False
+        valid = False
         for other in self._each_work:
             if known is not None and known.work == other.work:
-                fitting = known.fits(password)
+                valid = known.verify(password)
             else:
-                other.fits(password)
-        return fitting
+                other.verify(password)
+        return valid
 
 
 def _scrypt(password: str, cost: int, block: int, parallel: int, salt: bytes) -> bytes:
-    # hashlib's own, which it lacks where OpenSSL was left unloaded at the start: see sutra_service.tls.
+    # Not hashlib.scrypt, which is missing if OpenSSL was not loaded at startup: see sutra_service.tls.
     from _hashlib import scrypt  # noqa: PLC0415
 
     return scrypt(
-        # A JSON string may hold half of a surrogate pair, which UTF-8 has no form for.
+        # A JSON string may contain a lone surrogate, which UTF-8 cannot encode.
         password.encode("utf-8", "surrogatepass"),
         n=cost,
         r=block,
         p=parallel,
         salt=salt,
-        maxmem=2 * MOST_MEMORY,
+        maxmem=2 * MAX_MEMORY,
         dklen=DIGEST_BYTES,
     )
 
@@ -138,38 +138,38 @@ def _add(hashes: dict[str, PasswordHash], content: str, source: str) -> None:
             where = f"{source}, line {number}"
             name, known = _parse(entry.strip(), where)
             if name in hashes:
-                raise SettingError(f"{where}: {name} is there twice; give each operator a name of their own")
+                raise SettingError(f"{where}: duplicate name: {name}; give each operator a different name")
             hashes[name] = known
 
 
 def _parse(entry: str, where: str) -> tuple[str, PasswordHash]:
     match = ENTRY.fullmatch(entry)
-    # The entry itself is not repeated: it may be a password that was put here by mistake.
+    # Never print the entry: it may be a plain password, put here by mistake.
     if match is None:
-        raise SettingError(f"{where}: an entry is not NAME:scrypt$N$R$P$SALT$HASH; {REMEDY}")
+        raise SettingError(f"{where}: entry is not NAME:scrypt$N$R$P$SALT$HASH; {REMEDY}")
     name, salt, digest = match[1], match[5], match[6]
     cost, block, parallel = int(match[2]), int(match[3]), int(match[4])
-    strong = LEAST_COST <= cost <= MOST_COST and cost.bit_count() == 1 and block >= BLOCK
-    if not strong or not 1 <= parallel <= MOST_PARALLEL or 128 * cost * block > MOST_MEMORY:
+    strong = MIN_COST <= cost <= MAX_COST and cost.bit_count() == 1 and block >= BLOCK
+    if not strong or not 1 <= parallel <= MAX_PARALLEL or 128 * cost * block > MAX_MEMORY:
         raise SettingError(
-            f"{where}: the hash of {name} has parameters that are not taken; N is a power of two from {LEAST_COST} to "
-            f"{MOST_COST}, R at least {BLOCK}, P from 1 to {MOST_PARALLEL}, and 128*N*R at most {MOST_MEMORY}; {REMEDY}"
+            f"{where}: unsupported parameters in the hash of {name}; N must be a power of two from {MIN_COST} to "
+            f"{MAX_COST}, R at least {BLOCK}, P from 1 to {MAX_PARALLEL}, and 128*N*R at most {MAX_MEMORY}; {REMEDY}"
         )
     try:
         return name, PasswordHash(cost, block, parallel, _decode(salt), _decode(digest))
     except ValueError:
-        raise SettingError(f"{where}: the hash of {name} is not base64; {REMEDY}") from None
+        raise SettingError(f"{where}: invalid base64 in the hash of {name}; {REMEDY}") from None
 
 
 def main(arguments: list[str]) -> int:
-    """Make an operator; returns the exit code (0 made, 2 wrong usage)."""
+    """Create an operator. Returns the exit code: 0 done, 2 wrong usage."""
     if len(arguments) != 2 or arguments[0] != "new" or not re.fullmatch(NAME, arguments[1]):  # noqa: PLR2004
         print("usage: python -m sutra_control.users new NAME   (letters, digits, . _ -)", file=sys.stderr)
         return 2
     password = secrets.token_urlsafe(18)
-    print(f"password (shown once, give it to {arguments[1]}): {password}")
+    print(f"password of {arguments[1]} (shown only once): {password}")
     print(f"entry for {VARIABLE}: {arguments[1]}:{PasswordHash.of(password).entry()}")
-    print("In a shell or an .env file put the entry between single quotes: it holds dollar signs.", file=sys.stderr)
+    print("In a shell or .env file, put the entry in single quotes, because it contains dollar signs.", file=sys.stderr)
     return 0
 
 

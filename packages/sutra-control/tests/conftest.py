@@ -1,4 +1,4 @@
-"""Eight fake services, a page, and the dashboard before them."""
+"""The dashboard with eight fake services and a page."""
 
 import gzip
 from collections.abc import Iterator
@@ -20,26 +20,26 @@ PASSWORD = "a password of anna"
 
 @pytest.fixture(scope="session")
 def entry() -> str:
-    """Anna's entry; one for all tests, because making it takes long on purpose."""
+    """Anna's entry, shared by all tests, because hashing is slow on purpose."""
     return f"anna:{PasswordHash.of(PASSWORD).entry()}"
 
 
 @dataclass
 class Stack:
-    """The dashboard's surroundings, on a clock that the test moves."""
+    """The dashboard's environment, with a clock that tests can advance."""
 
     fakes: dict[str, fake_service.FakeService]
     variables: dict[str, str]
     now: float = 0.0
 
-    def open(self, **variables: str) -> TestClient:
+    def client(self, **variables: str) -> TestClient:
         environment = Environment({**self.variables, **variables})
         app = application.create(application.read_settings(environment), environment, clock=lambda: self.now)
         return TestClient(app, base_url="http://control:9000", raise_server_exceptions=False)
 
-    def opened(self, **variables: str) -> TestClient:
-        """A client that has signed in; enter it as a context first where services have to be asked."""
-        client = self.open(**variables)
+    def signed_in_client(self, **variables: str) -> TestClient:
+        """A client that has signed in; to check services, use `client` as a context manager instead."""
+        client = self.client(**variables)
         assert sign_in(client) == 200
         return client
 

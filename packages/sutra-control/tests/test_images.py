@@ -15,18 +15,18 @@ def write(path: Path, content: Any) -> ImagesRecord:
     return ImagesRecord(str(path))
 
 
-def test_a_record(tmp_path: Path) -> None:
+def test_a_valid_record(tmp_path: Path) -> None:
     seen = write(tmp_path / "r", {"schema": 1, "images": [{**IMAGE, "digest": "later"}], "at": "later"}).read()
     assert (seen.state, seen.reason, seen.images) == ("ok", "", [IMAGE])
 
 
-def test_none_was_handed_over() -> None:
+def test_without_a_record() -> None:
     seen = ImagesRecord("").read()
     assert seen.state == "absent"
     assert "SUTRA_IMAGES_RECORD" in seen.reason
 
 
-def test_the_file_comes_changes_breaks_and_goes(tmp_path: Path) -> None:
+def test_changes_of_the_file_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "record"
     record = ImagesRecord(str(path))
     assert record.read().state == "absent"
@@ -60,14 +60,14 @@ def test_the_file_comes_changes_breaks_and_goes(tmp_path: Path) -> None:
         ("x" * (MAX_BYTES + 1), "larger than"),
     ],
 )
-def test_a_record_that_is_none_says_where(tmp_path: Path, content: Any, words: str) -> None:
+def test_an_invalid_record_is_explained(tmp_path: Path, content: Any, words: str) -> None:
     seen = write(tmp_path / "record", content).read()
     assert (seen.state, seen.images) == ("malformed", [])
     assert words in seen.reason
-    assert "let `deploy` write it again" in seen.reason
+    assert "run `deploy` to write it again" in seen.reason
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_record_is_reported(tmp_path: Path) -> None:
     seen = ImagesRecord(str(tmp_path)).read()
     assert seen.state == "malformed"
     assert "SUTRA_IMAGES_RECORD" in seen.reason

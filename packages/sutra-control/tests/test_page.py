@@ -19,8 +19,8 @@ SCRIPT = "/assets/index-abc123.js"
         (SCRIPT, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"),
     ],
 )
-def test_a_file_says_what_it_is_and_how_long_it_stays(stack: Stack, path: str, kind: str, cache: str) -> None:
-    answer = stack.open().get(path)
+def test_the_headers_of_a_file(stack: Stack, path: str, kind: str, cache: str) -> None:
+    answer = stack.client().get(path)
     assert answer.status_code == 200
     assert (answer.headers["Content-Type"], answer.headers["Cache-Control"]) == (kind, cache)
     policy = answer.headers["Content-Security-Policy"]
@@ -30,8 +30,8 @@ def test_a_file_says_what_it_is_and_how_long_it_stays(stack: Stack, path: str, k
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_the_form_is_chosen_by_what_the_browser_takes(stack: Stack, page: Path) -> None:
-    client = stack.open()
+def test_accept_encoding_selects_the_form(stack: Stack, page: Path) -> None:
+    client = stack.client()
     plain = client.get(SCRIPT, headers={"Accept-Encoding": "identity"})
     packed = client.get(SCRIPT, headers={"Accept-Encoding": "br, gzip"})
     assert plain.content == packed.content == (page / SCRIPT[1:]).read_bytes()
@@ -42,15 +42,15 @@ def test_the_form_is_chosen_by_what_the_browser_takes(stack: Stack, page: Path) 
     assert plain.headers["ETag"] != packed.headers["ETag"]
 
 
-def test_what_has_one_form_only_does_not_vary(stack: Stack) -> None:
-    answer = stack.open().get("/favicon.svg", headers={"Accept-Encoding": "gzip"})
+def test_a_file_without_gzip_form_does_not_vary(stack: Stack) -> None:
+    answer = stack.client().get("/favicon.svg", headers={"Accept-Encoding": "gzip"})
     assert "Vary" not in answer.headers
     assert "Content-Encoding" not in answer.headers
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-def test_what_the_browser_has_is_not_sent_again(stack: Stack, coding: str) -> None:
-    client = stack.open()
+def test_an_unchanged_file_is_not_sent_again(stack: Stack, coding: str) -> None:
+    client = stack.client()
     first = client.get("/", headers={"Accept-Encoding": coding})
     again = client.get("/", headers={"Accept-Encoding": coding, "If-None-Match": f'"x", W/{first.headers["ETag"]}'})
     assert (again.status_code, again.content) == (304, b"")
@@ -78,29 +78,29 @@ def test_what_the_browser_has_is_not_sent_again(stack: Stack, coding: str) -> No
         "/%00",
     ],
 )
-def test_no_path_leads_out_of_the_page(stack: Stack, page: Path, path: str) -> None:
+def test_no_path_leads_out_of_the_folder(stack: Stack, page: Path, path: str) -> None:
     (page.parent / "secret").write_text("secret")
-    client = stack.open()
-    # Not client.get: it would tidy the path up before it sends it.
+    client = stack.client()
+    # Not client.get, which would normalize the path.
     answer = client.request("GET", client.base_url.copy_with(raw_path=path.encode()))
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_a_file_takes_no_other_method(stack: Stack, method: str) -> None:
-    answer = stack.open().request(method, "/")
+def test_other_methods_are_rejected(stack: Stack, method: str) -> None:
+    answer = stack.client().request(method, "/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_link_that_leads_out_of_the_folder_is_not_served(page: Path) -> None:
+def test_symbolic_links_are_not_served(page: Path) -> None:
     (page.parent / "secret").write_text("secret")
     (page / "link.txt").symlink_to(page.parent / "secret")
     assert "/link.txt" not in read_page(page)
 
 
-def test_a_folder_without_an_index(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"SUTRA_CONTROL_PAGE.*index.html"):
         read_page(tmp_path)
 
@@ -134,6 +134,6 @@ def test_if_none_match(header: str, expected: bool) -> None:
     assert has_tag(header, '"a"') is expected
 
 
-def test_compressed_files_beside_are_what_is_sent(stack: Stack, page: Path) -> None:
+def test_the_gzip_file_is_sent_as_it_is(stack: Stack, page: Path) -> None:
     (page / "index.html.gz").write_bytes(gzip.compress(b"another text"))
-    assert stack.open().get("/", headers={"Accept-Encoding": "gzip"}).content == b"another text"
+    assert stack.client().get("/", headers={"Accept-Encoding": "gzip"}).content == b"another text"

@@ -1,4 +1,4 @@
-"""The service as a container runs it: one process, its output and its signals."""
+"""Tests of the service as a container runs it: one process, its output and signals."""
 
 import json
 import signal
@@ -35,10 +35,10 @@ def url_of(process: subprocess.Popen[str]) -> str:
         message = str(json.loads(line)["message"])
         if "running on" in message:
             return message.split()[3]
-    raise AssertionError("the service ended before it listened")
+    raise AssertionError("the service ended before it started listening")
 
 
-def test_sign_in_behind_a_proxy_that_speaks_tls_and_a_stop(page: Path, entry: str) -> None:
+def test_signing_in_behind_a_tls_proxy_and_shutdown(page: Path, entry: str) -> None:
     with service(SUTRA_CONTROL_PAGE=str(page), SUTRA_CONTROL_USERS=entry) as process:
         url = url_of(process)
         cookies = []
@@ -59,7 +59,7 @@ def test_sign_in_behind_a_proxy_that_speaks_tls_and_a_stop(page: Path, entry: st
     assert PASSWORD not in output
 
 
-def test_forwarded_by_somebody_who_is_not_trusted(page: Path, entry: str) -> None:
+def test_forwarded_headers_of_untrusted_proxies_are_ignored(page: Path, entry: str) -> None:
     variables = {"SUTRA_CONTROL_PAGE": str(page), "SUTRA_CONTROL_USERS": entry, "FORWARDED_ALLOW_IPS": "192.0.2.9"}
     with service(**variables) as process:
         request = urllib.request.Request(
@@ -71,7 +71,7 @@ def test_forwarded_by_somebody_who_is_not_trusted(page: Path, entry: str) -> Non
             assert "; Secure" not in answer.headers["Set-Cookie"]
 
 
-def test_a_wrong_setting_is_said_and_nothing_starts(page: Path) -> None:
+def test_an_invalid_setting_is_reported_before_anything_starts(page: Path) -> None:
     with service(SUTRA_CONTROL_PAGE=str(page), SUTRA_CONTROL_USERS="anna:password") as process:
         _, errors = process.communicate()
     assert process.returncode == 2

@@ -21,7 +21,7 @@ def sessions(clock: Clock) -> Sessions:
     return Sessions(most=2, idle_s=100, whole_s=250, clock=clock)
 
 
-def test_a_token_finds_its_operator_until_the_end(sessions: Sessions) -> None:
+def test_a_token_is_valid_until_the_session_ends(sessions: Sessions) -> None:
     token = sessions.begin("anna")
     found = sessions.find(token)
     assert found
@@ -32,18 +32,18 @@ def test_a_token_finds_its_operator_until_the_end(sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 10_000, "\ud800"])
-def test_what_is_no_token(sessions: Sessions, token: str) -> None:
+def test_invalid_tokens(sessions: Sessions, token: str) -> None:
     sessions.begin("anna")
     assert sessions.find(token) is None
 
 
-def test_tokens_are_not_kept_themselves(sessions: Sessions) -> None:
+def test_tokens_are_not_stored(sessions: Sessions) -> None:
     token = sessions.begin("anna")
     assert token.encode() not in repr(vars(sessions)).encode()
     assert len(token) >= 43
 
 
-def test_use_keeps_a_session_and_idleness_ends_it(sessions: Sessions, clock: Clock) -> None:
+def test_an_idle_session_ends(sessions: Sessions, clock: Clock) -> None:
     token = sessions.begin("anna")
     clock.now += 99
     assert sessions.find(token)
@@ -53,7 +53,7 @@ def test_use_keeps_a_session_and_idleness_ends_it(sessions: Sessions, clock: Clo
     assert sessions.find(token) is None
 
 
-def test_use_does_not_keep_it_for_ever(sessions: Sessions, clock: Clock) -> None:
+def test_an_active_session_ends_at_its_maximum_duration(sessions: Sessions, clock: Clock) -> None:
     token = sessions.begin("anna")
     for _ in range(4):
         clock.now += 60
@@ -62,7 +62,7 @@ def test_use_does_not_keep_it_for_ever(sessions: Sessions, clock: Clock) -> None
     assert sessions.find(token) is None
 
 
-def test_the_least_recently_used_makes_room(sessions: Sessions, clock: Clock) -> None:
+def test_the_least_recently_used_session_makes_room(sessions: Sessions, clock: Clock) -> None:
     first, second = sessions.begin("anna"), sessions.begin("bert")
     assert sessions.find(first)
     third = sessions.begin("cora")
@@ -71,7 +71,7 @@ def test_the_least_recently_used_makes_room(sessions: Sessions, clock: Clock) ->
     assert sessions.find(third)
 
 
-def test_what_is_over_makes_room_first(sessions: Sessions, clock: Clock) -> None:
+def test_expired_sessions_make_room_first(sessions: Sessions, clock: Clock) -> None:
     sessions.begin("anna")
     clock.now += 60
     second = sessions.begin("bert")

@@ -11,7 +11,7 @@ from sutra_control import signin
 from sutra_control.gate import COOKIE
 from sutra_control.users import Users
 
-KEPT = [
+PROTECTED = [
     ("DELETE", "/api/session"),
     ("GET", "/api/status"),
     ("GET", "/api/history"),
@@ -34,10 +34,10 @@ def code(answer: object) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("method", "path"), KEPT)
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
 @pytest.mark.parametrize("cookie", ["", "x" * 43])
-def test_no_way_in_without_a_session(stack: Stack, method: str, path: str, cookie: str) -> None:
-    client = stack.open()
+def test_protected_routes_need_a_session(stack: Stack, method: str, path: str, cookie: str) -> None:
+    client = stack.client()
     client.cookies.set(COOKIE, cookie)
     answer = client.request(method, path)
     assert code(answer) == (401, "unauthorized")
@@ -45,8 +45,8 @@ def test_no_way_in_without_a_session(stack: Stack, method: str, path: str, cooki
 
 
 @pytest.mark.parametrize("cookie", ["", "x" * 43])
-def test_nobody_is_an_answer_to_who_is_signed_in(stack: Stack, cookie: str) -> None:
-    client = stack.open()
+def test_the_session_route_answers_without_a_session(stack: Stack, cookie: str) -> None:
+    client = stack.client()
     client.cookies.set(COOKIE, cookie)
     answer = client.get("/api/session")
     assert (answer.status_code, answer.json()) == (200, {"operator": None, "reason": ""})
@@ -54,13 +54,13 @@ def test_nobody_is_an_answer_to_who_is_signed_in(stack: Stack, cookie: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/health", "/capabilities", "/", "/favicon.svg"])
-def test_open_to_anybody(stack: Stack, path: str) -> None:
-    with stack.open() as client:
+def test_public_routes(stack: Stack, path: str) -> None:
+    with stack.client() as client:
         assert client.get(path).status_code == 200
 
 
-def test_in_and_out(stack: Stack) -> None:
-    client = stack.open()
+def test_signing_in_and_out(stack: Stack) -> None:
+    client = stack.client()
     answer = client.post("/api/session", json={"name": " anna ", "password": PASSWORD})
     assert (answer.status_code, answer.json()) == (200, {"operator": "anna"})
     assert client.get("/api/session").json() == {"operator": "anna", "reason": ""}
@@ -73,8 +73,8 @@ def test_in_and_out(stack: Stack) -> None:
     assert code(client.delete("/api/session")) == (401, "unauthorized")
 
 
-def test_the_cookie_is_for_this_page_only(stack: Stack) -> None:
-    answer = stack.open().post("/api/session", json={"name": "anna", "password": PASSWORD})
+def test_the_attributes_of_the_cookie(stack: Stack) -> None:
+    answer = stack.client().post("/api/session", json={"name": "anna", "password": PASSWORD})
     cookie = answer.headers["Set-Cookie"]
     attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert attributes == {"httponly", "samesite=strict", "path=/", "max-age=43200"}
@@ -83,15 +83,15 @@ def test_the_cookie_is_for_this_page_only(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("base_url", "setting"), [("https://control.example.org", "auto"), ("http://control:9000", "always")]
 )
-def test_a_cookie_for_https(stack: Stack, base_url: str, setting: str) -> None:
-    client = stack.open(SUTRA_CONTROL_SECURE_COOKIE=setting)
+def test_a_secure_cookie(stack: Stack, base_url: str, setting: str) -> None:
+    client = stack.client(SUTRA_CONTROL_SECURE_COOKIE=setting)
     client.base_url = base_url
     answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
     assert "; Secure" in answer.headers["Set-Cookie"]
 
 
-def test_sign_in_again_ends_the_session_before(stack: Stack) -> None:
-    client = stack.opened()
+def test_signing_in_again_ends_the_previous_session(stack: Stack) -> None:
+    client = stack.signed_in_client()
     before = client.cookies[COOKIE]
     assert sign_in(client) == 200
     assert who(client) == "anna"
@@ -100,16 +100,16 @@ def test_sign_in_again_ends_the_session_before(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("variable", "seconds"), [("IDLE_MINUTES", 60), ("SESSION_HOURS", 3600)])
-def test_a_session_ends_by_itself(stack: Stack, variable: str, seconds: int) -> None:
-    client = stack.opened(**{"SUTRA_CONTROL_IDLE_MINUTES": "60", f"SUTRA_CONTROL_{variable}": "1"})
+def test_a_session_expires(stack: Stack, variable: str, seconds: int) -> None:
+    client = stack.signed_in_client(**{"SUTRA_CONTROL_IDLE_MINUTES": "60", f"SUTRA_CONTROL_{variable}": "1"})
     stack.now += seconds - 1
     assert who(client) == "anna"
     stack.now += seconds
     assert who(client) is None
 
 
-def test_nobody_comes_in_while_there_is_no_operator(stack: Stack) -> None:
-    client = stack.open(SUTRA_CONTROL_USERS="")
+def test_without_operators_signing_in_is_impossible(stack: Stack) -> None:
+    client = stack.client(SUTRA_CONTROL_USERS="")
     answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
     assert code(answer) == (503, "no_operators")
     assert "sutra_control.users new" in answer.json()["error"]["message"]
@@ -118,16 +118,16 @@ def test_nobody_comes_in_while_there_is_no_operator(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("name", "password"), [("anna", "wrong"), ("bert", PASSWORD), ("ANNA", PASSWORD)])
-def test_a_wrong_password_and_a_wrong_name_look_alike(stack: Stack, name: str, password: str) -> None:
-    client = stack.open()
+def test_a_wrong_password_and_a_wrong_name_give_the_same_error(stack: Stack, name: str, password: str) -> None:
+    client = stack.client()
     answer = client.post("/api/session", json={"name": name, "password": password})
     assert code(answer) == (401, "wrong_password")
     assert answer.json()["error"]["message"] == "the name or the password is wrong; try again"
     assert "Set-Cookie" not in answer.headers
 
 
-def test_failures_run_out_and_come_back(stack: Stack) -> None:
-    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="2", SUTRA_CONTROL_FAILURES_PER_MINUTE="6")
+def test_failed_sign_ins_are_rate_limited(stack: Stack) -> None:
+    client = stack.client(SUTRA_CONTROL_FAILURES_BURST="2", SUTRA_CONTROL_FAILURES_PER_MINUTE="6")
     assert [sign_in(client, password="wrong") for _ in range(2)] == [401, 401]
     refused = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
     assert code(refused) == (429, "too_many_requests")
@@ -136,16 +136,16 @@ def test_failures_run_out_and_come_back(stack: Stack) -> None:
     assert sign_in(client) == 200
 
 
-def test_failures_of_one_do_not_lock_out_others_at_the_same_address(stack: Stack, entry: str) -> None:
+def test_failures_with_one_name_do_not_lock_other_names(stack: Stack, entry: str) -> None:
     users = f"{entry},{entry.replace('anna', 'bert')}"
-    client = stack.open(SUTRA_CONTROL_USERS=users, SUTRA_CONTROL_FAILURES_BURST="2")
+    client = stack.client(SUTRA_CONTROL_USERS=users, SUTRA_CONTROL_FAILURES_BURST="2")
     assert [sign_in(client, "anna", "wrong") for _ in range(100)] == [401, 401] + [429] * 98
     assert sign_in(client, "bert") == 200
 
 
-def test_failures_under_ever_other_names_run_out(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Users, "fits", lambda *_: False)
-    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="2", SUTRA_CONTROL_FAILURES_PER_MINUTE="1")
+def test_failures_with_many_names_lock_the_address(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Users, "verify", lambda *_: False)
+    client = stack.client(SUTRA_CONTROL_FAILURES_BURST="2", SUTRA_CONTROL_FAILURES_PER_MINUTE="1")
     most = 2 * signin.NAMES_OF_AN_ADDRESS
     assert [sign_in(client, f"name{number}") for number in range(most + 1)] == [401] * most + [429]
     assert sign_in(client, "name0") == 429
@@ -153,26 +153,26 @@ def test_failures_under_ever_other_names_run_out(stack: Stack, monkeypatch: pyte
     assert sign_in(client, "another") == 401
 
 
-def test_what_is_refused_makes_nothing_forgotten(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Users, "fits", lambda *_: False)
+def test_rejected_attempts_do_not_evict_counted_failures(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Users, "verify", lambda *_: False)
     monkeypatch.setattr(rate, "REMEMBERED", 3)
-    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="1", SUTRA_CONTROL_FAILURES_PER_MINUTE="1")
+    client = stack.client(SUTRA_CONTROL_FAILURES_BURST="1", SUTRA_CONTROL_FAILURES_PER_MINUTE="1")
     for number in range(signin.NAMES_OF_AN_ADDRESS - 1):
         assert sign_in(client, f"name{number}") == 401
     assert sign_in(client) == 401
-    # The address has used up all that it may; these names push anna's failure out of no table.
+    # The address is locked now, so these attempts must not evict anna's failure.
     assert [sign_in(client, f"other{number}") for number in range(9)] == [429] * 9
     stack.now += 60 / signin.NAMES_OF_AN_ADDRESS
     assert sign_in(client) == 429
 
 
-def test_right_passwords_do_not_count_as_failures(stack: Stack) -> None:
-    client = stack.open(SUTRA_CONTROL_FAILURES_BURST="2")
+def test_correct_passwords_do_not_count_as_failures(stack: Stack) -> None:
+    client = stack.client(SUTRA_CONTROL_FAILURES_BURST="2")
     assert [sign_in(client) for _ in range(4)] == [200] * 4
     assert [sign_in(client, password="wrong") for _ in range(3)] == [401, 401, 429]
 
 
-def test_many_at_once_wait_in_turn_and_no_more_than_some(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_sign_ins_queue_up_to_a_limit(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signin, "MAX_WAITING", 2)
     gate, at_once = threading.Event(), []
 
@@ -181,8 +181,8 @@ def test_many_at_once_wait_in_turn_and_no_more_than_some(stack: Stack, monkeypat
         gate.wait()
         return True
 
-    monkeypatch.setattr(Users, "fits", slow)
-    with stack.open() as client, ThreadPoolExecutor(3) as people:
+    monkeypatch.setattr(Users, "verify", slow)
+    with stack.client() as client, ThreadPoolExecutor(3) as people:
         tries = [people.submit(sign_in, client) for _ in range(3)]
         busy = next(iter(done for done in _as_done(tries)))
         assert (busy, len(at_once)) == (503, 1)
@@ -215,13 +215,13 @@ def _as_done(tries: list) -> list[int]:
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-def test_what_another_page_sends_changes_nothing(stack: Stack, headers: dict[str, str], status: int) -> None:
-    client = stack.open(SUTRA_CONTROL_ORIGINS="https://ops.example.org")
+def test_cross_origin_requests_are_rejected(stack: Stack, headers: dict[str, str], status: int) -> None:
+    client = stack.client(SUTRA_CONTROL_ORIGINS="https://ops.example.org")
     answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD}, headers=headers)
     assert answer.status_code == status
     if status == 403:
         assert code(answer) == (403, "foreign_origin")
-        signed_in = stack.opened()
+        signed_in = stack.signed_in_client()
         assert code(signed_in.delete("/api/session", headers=headers)) == (403, "foreign_origin")
         assert who(signed_in) == "anna"
 
@@ -229,7 +229,7 @@ def test_what_another_page_sends_changes_nothing(stack: Stack, headers: dict[str
 @pytest.mark.parametrize(
     ("content", "kind", "status", "words"),
     [
-        (b"{", "application/json", 400, "not JSON"),
+        (b"{", "application/json", 400, "not valid JSON"),
         (b"", "application/json", 422, "body"),
         (b"[]", "application/json", 422, "body"),
         (b'{"name": "", "password": "x"}', "application/json", 422, "body.name"),
@@ -243,21 +243,21 @@ def test_what_another_page_sends_changes_nothing(stack: Stack, headers: dict[str
         (b'{"name": "anna", "password": "x"}', "text/plain", 415, "application/json"),
     ],
 )
-def test_what_is_wrong_is_named(stack: Stack, content: bytes, kind: str, status: int, words: str) -> None:
-    answer = stack.open().post("/api/session", content=content, headers={"Content-Type": kind})
+def test_an_invalid_request_is_explained(stack: Stack, content: bytes, kind: str, status: int, words: str) -> None:
+    answer = stack.client().post("/api/session", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status
     assert words in answer.json()["error"]["message"]
 
 
 def test_a_rejected_password_is_not_repeated(stack: Stack) -> None:
-    answer = stack.open().post("/api/session", json={"name": "anna", "password": ["secret-42"]})
+    answer = stack.client().post("/api/session", json={"name": "anna", "password": ["secret-42"]})
     assert answer.status_code == 422
     assert "secret-42" not in answer.text
 
 
 @pytest.mark.parametrize("edition", ["simple", "community"])
-def test_sessions_are_bounded_by_edition(stack: Stack, edition: str) -> None:
-    first = stack.opened(SUTRA_EDITION=edition)
+def test_the_maximum_number_of_sessions_depends_on_the_edition(stack: Stack, edition: str) -> None:
+    first = stack.signed_in_client(SUTRA_EDITION=edition)
     most = first.get("/health").json()["limits"]["max_sessions"]
     for _ in range(most):
         assert sign_in(TestClient(first.app, base_url="http://control:9000")) == 200
@@ -279,6 +279,6 @@ def test_sessions_are_bounded_by_edition(stack: Stack, edition: str) -> None:
         ("SUTRA_CONTROL_EVERY_SECONDS", "1"),
     ],
 )
-def test_a_wrong_setting_stops_the_start(stack: Stack, name: str, value: str) -> None:
+def test_an_invalid_setting_is_reported(stack: Stack, name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
-        stack.open(**{name: value})
+        stack.client(**{name: value})

@@ -30,13 +30,13 @@ def service(found: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in found["services"] if each["name"] == name)
 
 
-def test_eight_up(stack: Stack) -> None:
+def test_all_services_up(stack: Stack) -> None:
     stack.fakes["hybrid"].replies["GET /health"] = (
         200,
         health("hybrid", dependencies={"nlg": "ok"}, limits={"max_texts": 32}),
     )
     stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [{**JOB, "reason": None}]})
-    with stack.open() as client:
+    with stack.client() as client:
         sign_in(client)
         found = status(client)
     assert [each["name"] for each in found["services"]] == NAMES
@@ -54,13 +54,13 @@ def test_eight_up(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_down_is_named_and_the_rest_stays(stack: Stack, name: str) -> None:
+def test_one_service_down(stack: Stack, name: str) -> None:
     variable = (
         "CONTROL_URL"
         if name == "control"
         else next(v for v, url in stack.variables.items() if url == stack.fakes[name].url)
     )
-    with stack.open(**{variable: fake_service.closed_url()}) as client:
+    with stack.client(**{variable: fake_service.closed_url()}) as client:
         sign_in(client)
         found = status(client)
     assert found["down"] == [name]
@@ -71,32 +71,32 @@ def test_one_down_is_named_and_the_rest_stays(stack: Stack, name: str) -> None:
     assert bool(found["jobs"]["reason"]) is (name == "bulk-ingester")
 
 
-def test_all_are_asked_at_once(stack: Stack) -> None:
-    questions = dict.fromkeys(NAMES, 1) | {"storage": 2, "bulk-ingester": 2}
+def test_services_are_checked_in_parallel(stack: Stack) -> None:
+    expected = dict.fromkeys(NAMES, 1) | {"storage": 2, "bulk-ingester": 2}
     for fake in stack.fakes.values():
         fake.gate.clear()
 
-    def open_when_all_are_asked() -> None:
-        while any(len(stack.fakes[name].requests) < number for name, number in questions.items()):
+    def open_gates_after_all_requests() -> None:
+        while any(len(stack.fakes[name].requests) < number for name, number in expected.items()):
             time.sleep(0.01)
         for fake in stack.fakes.values():
             fake.gate.set()
 
-    opening = threading.Thread(target=open_when_all_are_asked, daemon=True)
+    opening = threading.Thread(target=open_gates_after_all_requests, daemon=True)
     opening.start()
-    with stack.open(SUTRA_CONTROL_DEADLINE_SECONDS="20") as client:
+    with stack.client(SUTRA_CONTROL_DEADLINE_SECONDS="20") as client:
         sign_in(client)
         found = status(client)
     opening.join()
-    # Asked one after the other, the first would have run out of time before the last is asked.
+    # Sequential checks would time out, because no service answers before all have been called.
     assert found["down"] == []
     assert found["concepts"]["reason"] == found["jobs"]["reason"] == ""
 
 
-def test_one_that_hangs_holds_nobody_up(stack: Stack) -> None:
+def test_hanging_services_do_not_delay_the_others(stack: Stack) -> None:
     stack.fakes["nlg"].gate.clear()
     stack.fakes["storage"].gate.clear()
-    with stack.open(SUTRA_CONTROL_DEADLINE_SECONDS="2") as client:
+    with stack.client(SUTRA_CONTROL_DEADLINE_SECONDS="2") as client:
         sign_in(client)
         found = status(client)
     assert sorted(found["down"]) == ["nlg", "storage"]
@@ -104,12 +104,12 @@ def test_one_that_hangs_holds_nobody_up(stack: Stack) -> None:
     assert "did not answer within 2 s" in found["concepts"]["reason"]
 
 
-def test_names_that_nobody_finds_hold_nobody_up(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    found_out, find = threading.Event(), socket.getaddrinfo
+def test_slow_host_name_lookups_do_not_delay_others(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    released, find = threading.Event(), socket.getaddrinfo
 
     def slow(host: str | bytes, *rest: Any, **more: Any) -> Any:
         if host in ("gone.invalid", b"gone.invalid"):
-            found_out.wait()
+            released.wait()
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return find(host, *rest, **more)
 
@@ -117,23 +117,23 @@ def test_names_that_nobody_finds_hold_nobody_up(stack: Stack, monkeypatch: pytes
     variables = dict.fromkeys((service.variable for service in DEFAULTS), "http://gone.invalid:1")
     own = stack.variables["CONTROL_URL"].replace("127.0.0.1", "localhost")
     try:
-        with stack.open(**variables, CONTROL_URL=own) as client:
+        with stack.client(**variables, CONTROL_URL=own) as client:
             sign_in(client)
             found = status(client)
-            found_out.set()
+            released.set()
     finally:
-        found_out.set()
+        released.set()
     assert service(found, "control")["state"] == "ok"
     assert {each["state"] for each in found["services"]} == {"ok", "timeout"}
     assert len(found["down"]) == 7
 
 
-def test_it_comes_back_without_a_restart(stack: Stack) -> None:
-    with stack.open() as client:
+def test_changes_of_a_service_are_noticed(stack: Stack) -> None:
+    with stack.client() as client:
         sign_in(client)
         assert status(client)["down"] == []
         stack.fakes["nlg"].replies["GET /health"] = (503, {"status": "failed", "service": "nlg", "reason": "no model"})
-        assert status(client)["down"] == [], "within two seconds all see the same sweep"
+        assert status(client)["down"] == [], "a sweep is reused for two seconds"
         stack.now += 2
         found = status(client)
         assert (found["down"], service(found, "nlg")["reason"]) == (["nlg"], "no model")
@@ -143,8 +143,8 @@ def test_it_comes_back_without_a_restart(stack: Stack) -> None:
         assert status(client)["down"] == []
 
 
-def test_health_tells_of_the_others_and_does_not_depend_on_them(stack: Stack) -> None:
-    with stack.open(NLG_URL=fake_service.closed_url()) as client:
+def test_health_lists_the_other_services_but_does_not_depend_on_them(stack: Stack) -> None:
+    with stack.client(NLG_URL=fake_service.closed_url()) as client:
         sign_in(client)
         status(client)
         answer = client.get("/health")
@@ -159,7 +159,7 @@ def test_health_tells_of_the_others_and_does_not_depend_on_them(stack: Stack) ->
 @pytest.mark.parametrize("edition", list(LIMITS))
 def test_editions(stack: Stack, edition: str) -> None:
     stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [{"id": str(n)} for n in range(200)]})
-    with stack.open(SUTRA_EDITION=edition) as client:
+    with stack.client(SUTRA_EDITION=edition) as client:
         shown = client.get("/capabilities").json()
         limits = client.get("/health").json()["limits"]
         sign_in(client)
@@ -174,12 +174,12 @@ def test_editions(stack: Stack, edition: str) -> None:
     if edition == "simple":
         assert timeline.json()["error"] == {
             "code": "not_in_edition",
-            "message": "edition simple has no timeline; use an image of edition community or enterprise",
+            "message": "not available in edition simple: timeline; use edition community or enterprise",
         }
 
 
 def test_history(stack: Stack) -> None:
-    with stack.open(SUTRA_EDITION="community") as client:
+    with stack.client(SUTRA_EDITION="community") as client:
         sign_in(client)
         status(client)
         found = client.get("/api/history?samples=60").json()
@@ -196,7 +196,7 @@ def test_export(stack: Stack, tmp_path: Path) -> None:
     record = tmp_path / "record.json"
     record.write_text(json.dumps({"schema": 1, "images": [image]}))
     stack.fakes["nlg"].replies["GET /health"] = (200, health("nlg", version='=cmd|"calc"'))
-    with stack.open(SUTRA_EDITION="enterprise", SUTRA_IMAGES_RECORD=str(record)) as client:
+    with stack.client(SUTRA_EDITION="enterprise", SUTRA_IMAGES_RECORD=str(record)) as client:
         sign_in(client)
         status(client)
         table = client.get("/api/export?format=csv")
@@ -218,34 +218,32 @@ def test_export(stack: Stack, tmp_path: Path) -> None:
     "answer",
     [(200, []), (200, {"jobs": {}}), (200, {"jobs": [1]}), (200, {"jobs": [{"state": "no id"}]}), (500, {}), (404, {})],
 )
-def test_jobs_that_cannot_be_understood(stack: Stack, answer: tuple[int, Any]) -> None:
+def test_unexpected_answers_of_storage_and_ingester(stack: Stack, answer: tuple[int, Any]) -> None:
     stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = answer
     stack.fakes["storage"].replies["GET /v1/stats"] = (200, {"concepts": "many"})
-    with stack.open() as client:
+    with stack.client() as client:
         sign_in(client)
         found = status(client)
     assert found["jobs"]["jobs"] == []
     assert "bulk-ingester" in found["jobs"]["reason"]
     assert "storage" in found["concepts"]["reason"]
-    assert found["down"] == [], "their health is another question"
+    assert found["down"] == [], "an unexpected answer does not affect the health"
 
 
-def test_an_unexpected_error_has_the_headers_that_every_answer_has(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_error_has_the_security_headers(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_status: Status) -> dict[str, Any]:
         raise RuntimeError("the secret is 42")
 
     monkeypatch.setattr(Status, "now", fail)
-    answer = stack.opened().get("/api/status")
+    answer = stack.signed_in_client().get("/api/status")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
     assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
 
 
-def test_a_job_is_cut_to_what_can_be_shown(stack: Stack) -> None:
+def test_the_fields_of_a_job_are_limited(stack: Stack) -> None:
     job = {"id": "7", "note": "x" * 1000, "errors": [{"line": 1}], "done": True, **{f"f{n}": n for n in range(40)}}
     stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [job]})
-    with stack.open() as client:
+    with stack.client() as client:
         sign_in(client)
         [shown] = status(client)["jobs"]["jobs"]
     assert (shown["id"], len(shown["note"]), len(shown)) == ("7", 300, 24)

@@ -1,11 +1,10 @@
-"""Texts to vectors."""
+"""Text embeddings."""
 
 import os
 
-# What the libraries read from the environment, set before any of them is imported. ONNX Runtime's official builds send
-# usage data to their maker and keep a device's number in the home folder unless they are told not to; a service tells
-# nobody of its work. The hub's client does not look for newer files. Tokenizing is short, and threads of its own for it
-# would compete with those of the model. A bar of progress is no line of a log.
+# The libraries read these variables on import. ONNX Runtime's official builds send telemetry by default and store a
+# device ID in the home folder. The Hugging Face Hub client would check for updates. Tokenizer threads would compete
+# with the model's threads. Progress bars do not belong in logs.
 os.environ |= {
     "ORT_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",

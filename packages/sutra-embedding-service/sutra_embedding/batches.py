@@ -1,16 +1,16 @@
-"""Which texts are tokenized and computed together."""
+"""Groups texts that are tokenized or computed together."""
 
-# A batch is as wide as its longest text, so what counts is the product. 2048 tokens are about 0.2 s of two cores, which
-# is how long another caller's short text may have to wait, and 70 MB of working memory; larger ones are not faster.
+# Counts padding: every text of a batch is padded to the longest. 2048 tokens take about 0.2 s on two cores, the time
+# that another request may have to wait, and 70 MB of memory. Larger batches are not faster.
 MAX_TOKENS = 2048
-# Texts are tokenized in full before they are cut: so many characters take some 20 ms, and 50 where each is a token.
+# Texts are tokenized completely before they are truncated. This takes about 20 ms; 50 ms if every character is a token.
 MAX_CHARACTERS = 65_536
 
 
 def batches(lengths: list[int], max_tokens: int = MAX_TOKENS) -> list[list[int]]:
-    """Indexes of texts in groups of like length: each with at most `max_tokens`, padding included.
+    """Group text indexes by similar length, each group with at most `max_tokens` including padding.
 
-    A text that is longer by itself is a group of its own.
+    A longer text forms a group of its own.
     """
     groups: list[list[int]] = []
     widest = 0
@@ -23,9 +23,9 @@ def batches(lengths: list[int], max_tokens: int = MAX_TOKENS) -> list[list[int]]
 
 
 def portions(texts: list[str], max_characters: int = MAX_CHARACTERS) -> list[list[str]]:
-    """The texts in their order, in groups of at most `max_characters`.
+    """Group texts, in order, with at most `max_characters` per group.
 
-    A text that is longer by itself is a group of its own.
+    A longer text forms a group of its own.
     """
     groups: list[list[str]] = []
     characters = 0

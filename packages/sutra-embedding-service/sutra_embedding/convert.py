@@ -1,8 +1,8 @@
-"""Make a folder smaller and quicker to load: `python -m sutra_embedding.convert FROM TO`.
+"""Make a model folder smaller and faster to load: `python -m sutra_embedding.convert FROM TO`.
 
-TO gets the descriptions and the tokenizer of the sentence-transformers folder FROM, and in place of
-the weights an ONNX file and one of its data, with matrices in 16 bits and the table of words in 8. Only
-the ONNX engine reads such a folder; it also reads FROM itself, in float32.
+Copies the configuration and tokenizer of the sentence-transformers folder FROM to TO. Replaces the
+weights with an ONNX file and its external data: float16 matrices and 8-bit word embeddings. Only the
+ONNX engine can read the result; it can also read FROM, in float32.
 """
 
 import shutil
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sutra_embedding import graph
 from sutra_embedding.errors import ModelError
-from sutra_embedding.folder import CONVERTED, TOKENIZER, look, weights
+from sutra_embedding.folder import CONVERTED, TOKENIZER, inspect_folder, weights
 
-# Whichever of these there are; the README holds the model's licence and origin.
+# Copied if they exist. The README states the model's licence and origin.
 KEPT = (
     "config.json",
     "modules.json",
@@ -27,8 +27,8 @@ KEPT = (
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the converted form of the folder `source` to `target`. Raises ModelError where it cannot be used."""
-    folder = look(source)
+    """Convert the folder `source` to `target`. Raises ModelError if it cannot be used."""
+    folder = inspect_folder(source)
     model = graph.build(folder, *weights(folder), compact=True)
     target.mkdir(parents=True, exist_ok=True)
     for file in [source / name for name in KEPT] + sorted(source.glob("*/config.json")):
@@ -42,9 +42,9 @@ def convert(source: Path, target: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Convert; 1 when the folder cannot be used, 2 for a wrong call."""
+    """Convert a folder. Returns the exit code: 0 done, 1 the folder cannot be used, 2 wrong usage."""
     if len(arguments) != 2:  # noqa: PLR2004 - from and to
-        print("say which folder to convert, and where to: python -m sutra_embedding.convert FROM TO", file=sys.stderr)
+        print("usage: python -m sutra_embedding.convert FROM TO", file=sys.stderr)
         return 2
     try:
         convert(*map(Path, arguments))

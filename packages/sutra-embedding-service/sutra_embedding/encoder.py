@@ -1,24 +1,20 @@
-"""What turns texts into vectors, whichever engine computes."""
+"""The interface and types that all engines share."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from sutra_embedding.batches import batches
-from sutra_embedding.folder import look
 
-ENGINES = ("onnx", "torch")
-# What is embedded once before the service is ready: it shows that the model works, and the first caller does not wait
-# for what is prepared at a first use.
-TRIAL = "ready"
+# Embedded once before the service is ready: proves that the model works and initializes everything that is lazy.
+WARM_UP_TEXT = "ready"
 
-# float32, one row for each text.
+# float32, one row per text.
 type Vectors = Any
 
 
 @dataclass(frozen=True)
 class Tokenized:
-    """A text, and the ids of its tokens, cut to the model's length."""
+    """A text and its token ids, truncated to the model's maximum length."""
 
     text: str
     ids: list[int]
@@ -26,7 +22,7 @@ class Tokenized:
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts of one request that are computed together, the one of most tokens first; `indexes` says which they are."""
+    """Texts of a request that are computed together, longest first; `indexes` are their positions in the request."""
 
     indexes: list[int]
     texts: list[Tokenized]
@@ -39,29 +35,13 @@ class Encoder(Protocol):
     dimension: int
 
     def tokenize(self, texts: list[str]) -> list[Tokenized]:
-        """The texts with their tokens."""
+        """Tokenize texts."""
 
     def run(self, batch: Batch) -> Vectors:
-        """The vectors of a batch, in the order of its indexes."""
+        """Compute the vectors of a batch, in the order of its texts."""
 
 
 def split(texts: list[Tokenized]) -> list[Batch]:
-    """The texts in batches of like length, each short enough to let other requests in between."""
+    """Split texts into batches of similar length, small enough to interleave with other requests."""
     groups = batches([len(text.ids) for text in texts])
     return [Batch(indexes, [texts[index] for index in indexes]) for indexes in groups]
-
-
-def load(path: Path, engine: str, threads: int) -> Encoder:
-    """Look at the folder and load its model, with `threads` computing.
-
-    Raises ModelError where the folder cannot be used.
-    """
-    folder = look(path)
-    # An image holds one of the two engines.
-    if engine == "torch":
-        from sutra_embedding.torch_encoder import TorchEncoder  # noqa: PLC0415
-
-        return TorchEncoder(folder, threads)
-    from sutra_embedding.onnx_encoder import OnnxEncoder  # noqa: PLC0415
-
-    return OnnxEncoder(folder, threads)

@@ -1,5 +1,5 @@
-"""What can be wrong with a model folder."""
+"""Errors of model folders."""
 
 
 class ModelError(Exception):
-    """A model folder that cannot be used. The message says what, in which file, and what to do."""
+    """A model folder cannot be used. The message says what is wrong, in which file, and how to fix it."""

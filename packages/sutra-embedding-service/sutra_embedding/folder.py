@@ -1,7 +1,7 @@
-"""A sentence-transformers folder: what it holds, and whether this service can use it.
+"""Reads and validates sentence-transformers folders.
 
-Both engines start with this look, so both say the same about the same folder. It reads the
-descriptions and the weights' header, not the weights, and needs neither numpy nor torch.
+Both engines use this, so that they accept the same folders and report the same errors. It reads the
+configuration and the weights' header, not the weights, and needs neither numpy nor torch.
 """
 
 import json
@@ -14,14 +14,14 @@ from sutra_embedding.safetensors import SafeTensors
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
-# What `python -m sutra_embedding.convert` writes in place of the weights.
+# Written by `python -m sutra_embedding.convert` instead of the weights.
 CONVERTED = "sutra-embedding.onnx"
 MODULES = ("Transformer", "Pooling", "Normalize")
 
 
 @dataclass(frozen=True)
 class Bert:
-    """The sizes of a BERT encoder, as config.json gives them."""
+    """The dimensions of a BERT encoder, from config.json."""
 
     layers: int
     hidden: int
@@ -35,9 +35,9 @@ class Bert:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder that was looked at and found usable.
+    """A valid model folder.
 
-    `pooling` is mean or cls; `max_tokens` counts the special tokens too.
+    `pooling` is "mean" or "cls"; `max_tokens` includes the special tokens.
     """
 
     path: Path
@@ -48,25 +48,25 @@ class ModelFolder:
 
     @property
     def name(self) -> str:
-        """The model's name: the folder's."""
+        """The model's name, which is the folder's."""
         return self.path.name
 
     @property
     def converted(self) -> bool:
-        """Whether the folder holds a converted model instead of weights."""
+        """Whether the folder contains a converted model instead of weights."""
         return (self.path / CONVERTED).is_file()
 
 
-def look(path: Path) -> ModelFolder:
-    """Look at a folder. Raises ModelError that says what keeps it from being used."""
+def inspect_folder(path: Path) -> ModelFolder:
+    """Read and validate the configuration in a folder. Raises ModelError if the folder cannot be used."""
     if not path.is_dir():
-        raise ModelError(f"MODEL_DIR={path} is not a folder here; mount the model's folder there")
+        raise ModelError(f"model folder not found: MODEL_DIR={path}; mount the folder or correct MODEL_DIR")
     config = _read(path, "config.json")
     bert = _bert(path, config)
     pooling, normalize = _modules(path)
     length = _read(path, "sentence_bert_config.json", optional=True)
     if length.get("do_lower_case"):
-        raise ModelError(f"{path}: do_lower_case is not understood; put the lower case into {TOKENIZER}'s normalizer")
+        raise ModelError(f"{path}: do_lower_case is not supported; set lowercase in {TOKENIZER}'s normalizer instead")
     folder = ModelFolder(
         path=path,
         bert=bert,
@@ -77,14 +77,14 @@ def look(path: Path) -> ModelFolder:
     if not (path / TOKENIZER).is_file():
         raise ModelError(f"{path} has no {TOKENIZER}; save the model with its fast tokenizer")
     if _read(path, "config_sentence_transformers.json", optional=True).get("default_prompt_name"):
-        raise ModelError(f"{path} wants a prompt before each text, which this service does not add; use another model")
+        raise ModelError(f"{path}: default prompts are not supported; use a model without one")
     return folder
 
 
 def weights(folder: ModelFolder) -> tuple[SafeTensors, str]:
-    """The folder's weights, complete and in the shapes of its description, and what stands before each name.
+    """Open the folder's weights; returns them with the prefix of their names.
 
-    Raises ModelError where they are not.
+    Raises ModelError if a tensor is missing or does not match the configuration.
     """
     path = folder.path / WEIGHTS
     if not path.is_file():
@@ -97,7 +97,7 @@ def weights(folder: ModelFolder) -> tuple[SafeTensors, str]:
 
 
 def shapes(bert: Bert) -> dict[str, tuple[int, ...]]:
-    """The tensors of a BERT encoder that an embedding needs, without the pooler, and their shapes."""
+    """The names and shapes of the tensors of a BERT encoder, without the pooler, which embeddings do not need."""
     hidden, intermediate = bert.hidden, bert.intermediate
     wanted: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (bert.vocabulary, hidden),
@@ -123,20 +123,20 @@ def _bert(path: Path, config: dict[str, Any]) -> Bert:
     if architecture != "bert":
         named = config.get("architectures") or "unnamed"
         named = ", ".join(map(str, named)) if isinstance(named, list) else str(named)
-        raise ModelError(f"{file}: architecture {architecture!r} ({named}) is unknown here; use a model of type 'bert'")
+        raise ModelError(f"{file}: unsupported architecture: {architecture!r} ({named}); use a model of type 'bert'")
     for key, wanted in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("is_decoder", False)):
         if config.get(key, wanted) != wanted:
-            raise ModelError(f"{file}: {key} is {config[key]!r}, and only {wanted!r} is understood; use another model")
+            raise ModelError(f"{file}: unsupported {key}: {config[key]!r}; use a model with {wanted!r}")
 
     def size(key: str) -> int:
         value = config.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ModelError(f"{file}: {key} is {value!r} and has to be a whole number above 0; copy the file again")
+            raise ModelError(f"{file}: {key} is {value!r}, but must be a whole number above 0; copy the file again")
         return value
 
     epsilon = config.get("layer_norm_eps", 1e-12)
     if not isinstance(epsilon, float) or not 0 < epsilon < 1:
-        raise ModelError(f"{file}: layer_norm_eps is {epsilon!r} and has to lie between 0 and 1; copy the file again")
+        raise ModelError(f"{file}: layer_norm_eps is {epsilon!r}, but must be between 0 and 1; copy the file again")
     bert = Bert(
         layers=size("num_hidden_layers"),
         hidden=size("hidden_size"),
@@ -148,51 +148,53 @@ def _bert(path: Path, config: dict[str, Any]) -> Bert:
         epsilon=epsilon,
     )
     if bert.hidden % bert.heads:
-        raise ModelError(f"{file}: hidden_size {bert.hidden} is no multiple of num_attention_heads {bert.heads}")
+        raise ModelError(f"{file}: hidden_size {bert.hidden} is not a multiple of num_attention_heads {bert.heads}")
     return bert
 
 
 def _modules(path: Path) -> tuple[str, bool]:
-    """The folder of the pooling, and whether vectors are normalized."""
+    """The folder of the pooling module, and whether vectors are normalized."""
     file = path / "modules.json"
     modules = _read(path, "modules.json", kind=list)
     try:
-        # Their full names differ between versions of sentence-transformers.
+        # The module paths differ between versions of sentence-transformers.
         kinds = tuple(str(module["type"]).rpartition(".")[2] for module in modules)
         paths = [str(module["path"]) for module in modules]
     except (TypeError, KeyError):
-        raise ModelError(f"{file} is damaged: a module has no type or no path; copy the file again") from None
+        raise ModelError(f"{file} is damaged: a module has no type or path; copy the file again") from None
     if kinds not in (MODULES[:2], MODULES):
-        raise ModelError(f"{file}: modules {', '.join(kinds)} are not understood; only {', '.join(MODULES)} are")
+        raise ModelError(f"{file}: unsupported modules: {', '.join(kinds)}; use a model with {', '.join(MODULES)}")
     if paths[0] not in ("", "."):
-        raise ModelError(f"{file}: the Transformer lies in {paths[0]!r}; move its files to the folder itself")
+        raise ModelError(
+            f"{file}: the Transformer is in the subfolder {paths[0]!r}; move its files to the model folder"
+        )
     return paths[1], len(kinds) == len(MODULES)
 
 
 def _pooling(path: Path, config: dict[str, Any], bert: Bert) -> str:
-    # A newer form names the mode, the older has a switch for each.
+    # Newer files name the mode, older ones have a flag for each mode.
     modes = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "mean": "mean", "cls": "cls"}
     named = config.get("pooling_mode")
     on = [named] if named else [key for key, value in config.items() if key.startswith("pooling_mode_") and value]
     chosen = [modes.get(str(key), "") for key in on]
     if len(chosen) != 1 or not chosen[0]:
-        raise ModelError(f"{path}: pooling {on} is not understood; only the mean or the first token alone is")
+        raise ModelError(f"{path}: unsupported pooling: {on}; use a model with mean or first-token pooling")
     dimension = config.get("word_embedding_dimension", config.get("embedding_dimension", bert.hidden))
     if dimension != bert.hidden:
-        raise ModelError(f"{path}: the pooling is for {dimension} numbers, config.json has {bert.hidden}")
+        raise ModelError(f"{path}: the pooling has dimension {dimension}, but config.json has {bert.hidden}")
     return chosen[0]
 
 
 def _max_tokens(path: Path, given: Any, bert: Bert) -> int:
     if given is None:
         longest = _read(path, "tokenizer_config.json", optional=True).get("model_max_length", bert.positions)
-        # Where there is none, this is a number of thirty digits.
+        # sentence-transformers writes 10**30 for "no limit".
         if not isinstance(longest, (int, float)):
             file = path / "tokenizer_config.json"
-            raise ModelError(f"{file}: model_max_length is {longest!r} and has to be a number; copy the file again")
+            raise ModelError(f"{file}: model_max_length is {longest!r}, but must be a number; copy the file again")
         given = min(longest, bert.positions)
-    if not isinstance(given, int) or not 3 <= given <= bert.positions:  # noqa: PLR2004 - a token and the two around it
-        raise ModelError(f"{path}: max_seq_length is {given!r} and has to lie between 3 and {bert.positions}")
+    if not isinstance(given, int) or not 3 <= given <= bert.positions:  # noqa: PLR2004 - one token and two special ones
+        raise ModelError(f"{path}: max_seq_length is {given!r}, but must be between 3 and {bert.positions}")
     return given
 
 
@@ -203,12 +205,13 @@ def _read(path: Path, name: str, *, kind: type = dict, optional: bool = False) -
     except FileNotFoundError:
         if optional:
             return kind()
-        raise ModelError(f"{path} has no {name}; mount a whole sentence-transformers folder") from None
+        raise ModelError(f"{path} has no {name}; mount a complete sentence-transformers folder") from None
     except OSError as error:
-        raise ModelError(f"{file} cannot be read: {error.strerror}; mount the folder readable by all") from None
-    # Brackets within brackets, thousands of them, end in the second.
+        raise ModelError(f"cannot read {file}: {error.strerror}; make the folder readable by everyone") from None
+    # RecursionError: brackets nested thousands of levels deep.
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file} is not JSON ({error}); copy the file again") from None
+        raise ModelError(f"{file} is not valid JSON: {error}; copy the file again") from None
     if not isinstance(content, kind):
-        raise ModelError(f"{file} is not what it should be: its JSON is a {type(content).__name__}; copy it again")
+        found = type(content).__name__
+        raise ModelError(f"{file}: unexpected JSON type: {found} instead of {kind.__name__}; copy the file again")
     return content

@@ -1,11 +1,10 @@
-"""The ONNX graph of a sentence-transformers model: token ids and their mask in, embeddings out.
+"""Builds the ONNX graph of a sentence-transformers model: token ids and mask in, embeddings out.
 
-Attention, GELU and the two additions with their normalisation are ONNX Runtime's fused operators,
-written as such, so that a start does not have to find them. Weights may be stored smaller than they
-are computed with: the conversion back to float32 stands in the graph, and ONNX Runtime carries it
-out once, when it loads the model. The table of words is the exception: only the rows of a text's
-words are converted, each time, because the table is half of a small model; of its file only these rows
-are ever in memory.
+Uses ONNX Runtime's fused operators for attention, GELU and add-and-normalize, so that it need not
+find them at every start. Weights may be stored in a smaller type: the graph converts them to float32,
+which ONNX Runtime does once, on loading. Word embeddings are the exception, because they are half of
+a small model: the graph converts only the rows that a text needs, on each run, and only these rows
+are read into memory.
 """
 
 from collections.abc import Callable
@@ -24,55 +23,56 @@ type Store = Callable[[Graph, Floats], str]
 
 IDS, MASK, OUTPUT = "input_ids", "attention_mask", "embeddings"
 PRODUCER = "sutra-embedding"
-# Raised with every change of what a file holds, so that an older one is not taken for it.
-FORM = 2
+# Increment when the file's contents change, so that older files are rejected.
+FORMAT = 2
 FLOAT32, INT32 = 1, 6
-# Numbers of a word's row that share one scale. With 32 the table's error is that of its 16-bit neighbours; for the
-# other matrices, whose errors add up over the layers, 8 bits in such blocks cost 0.0005 of the cosine for 10 MB.
+# Values of a word embedding that share a scale. With 32, the error is as small as that of the float16 matrices. The
+# matrices stay in float16, because their errors add up over the layers: 8 bits would save 10 MB but cost 0.0005 of the
+# cosine.
 BLOCK = 32
 LEVELS = 127
-# PyTorch's, in the normalisation of vectors; its mean of tokens has 1e-9, and no text has no token.
-SMALLEST_NORM = 1e-12
+# The same as in PyTorch's normalize().
+MIN_NORM = 1e-12
 
 
 def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, *, compact: bool) -> Model:
-    """The model as ONNX. `compact` stores matrices in 16 bits and the table of words in 8, in a file apart; else all
-    stays float32 and in the model.
+    """Build the model. `compact` stores matrices as float16 and word embeddings in 8 bits, as external data; otherwise
+    everything is float32 and in the model itself.
 
-    Raises ModelError where it is larger than an ONNX file may be.
+    Raises ModelError if it exceeds the size limit of an ONNX file.
     """
     try:
-        return _Encoder(folder, tensors, prefix, halved if compact else as_is).model()
+        return _Encoder(folder, tensors, prefix, as_float16 if compact else as_float32).model()
     except ValueError as error:
         raise ModelError(f"{folder.path}: {error}; use a smaller model") from None
 
 
 def properties(folder: ModelFolder) -> dict[str, str]:
-    """What a file says about itself: all that it was made from, but the weights."""
+    """The metadata of an ONNX file: everything it was built from except the weights."""
     facts = asdict(folder.bert) | {"pooling": folder.pooling, "normalize": folder.normalize}
-    return {name: str(value) for name, value in (facts | {"max_tokens": folder.max_tokens, "form": FORM}).items()}
+    return {name: str(value) for name, value in (facts | {"max_tokens": folder.max_tokens, "form": FORMAT}).items()}
 
 
-def as_is(graph: Graph, matrix: Floats) -> str:
+def as_float32(graph: Graph, matrix: Floats) -> str:
     """Store a matrix as float32."""
     return graph.constant(matrix)
 
 
-def halved(graph: Graph, matrix: Floats) -> str:
-    """Store a matrix as float16; the name of its float32 form."""
+def as_float16(graph: Graph, matrix: Floats) -> str:
+    """Store a matrix as float16; returns the name of its float32 conversion."""
     return graph.node("Cast", graph.constant(matrix.astype(np.float16)), to=FLOAT32)
 
 
 def quantized(values: Floats, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Values as whole numbers from -127 to 127 and the scales along `axis` that multiply them back."""
+    """Quantize values to integers from -127 to 127 with a scale per block along `axis`."""
     scales = (np.abs(values).max(axis=axis, keepdims=True) / LEVELS).astype(np.float16)
-    # The rounded scale is the one that multiplies back. A block of zeros has none.
+    # Divide by the rounded scale, which is also used to convert back. A block of zeros has scale 0.
     divisor = np.where(scales == 0, np.float16(1), scales).astype(np.float32)
     return np.clip(np.rint(values / divisor), -LEVELS, LEVELS).astype(np.int8), scales
 
 
 class _Encoder:
-    """Builds the graph, from the words' table to the embedding."""
+    """Builds the graph, from the word embeddings to the output."""
 
     def __init__(self, folder: ModelFolder, tensors: SafeTensors, prefix: str, store: Store) -> None:
         self._folder = folder
@@ -80,7 +80,7 @@ class _Encoder:
         self._tensors = tensors
         self._prefix = prefix
         self._store = store
-        self._graph = Graph(apart=store is halved)
+        self._graph = Graph(external_data=store is as_float16)
         self._ids = self._graph.input(IDS, "int64", ("texts", "tokens"))
         self._mask = self._graph.input(MASK, "int64", ("texts", "tokens"))
 
@@ -93,7 +93,7 @@ class _Encoder:
         pooled = self._first(state) if self._folder.pooling == "cls" else self._mean(state)
         if self._folder.normalize:
             length = graph.node("ReduceL2", pooled, graph.constant(np.array([1])), keepdims=1)
-            pooled = graph.node("Div", pooled, graph.node("Max", length, self._scalar(SMALLEST_NORM)))
+            pooled = graph.node("Div", pooled, graph.node("Max", length, self._scalar(MIN_NORM)))
         graph.node("Identity", pooled, name=OUTPUT)
         graph.output(OUTPUT, "float32", ("texts", self._bert.hidden))
         return graph.model(PRODUCER, properties(self._folder))
@@ -110,7 +110,7 @@ class _Encoder:
     def _embed(self) -> str:
         graph = self._graph
         words = self._words()
-        # Every text is one sequence of token type 0, so that type's row belongs to each position.
+        # All tokens have type 0, so its embedding can be added to the position embeddings in advance.
         places = self._read("embeddings.position_embeddings.weight")[: self._folder.max_tokens]
         table = graph.constant(places + self._read("embeddings.token_type_embeddings.weight")[0])
         tokens = graph.node("Shape", self._ids, start=1, end=2)
@@ -121,12 +121,12 @@ class _Encoder:
         graph = self._graph
         table = self._read("embeddings.word_embeddings.weight")
         rows, width = table.shape
-        if self._store is as_is or width % BLOCK:
+        if self._store is as_float32 or width % BLOCK:
             return graph.node("Gather", graph.constant(table), self._ids)
         levels, scales = quantized(table.reshape(rows, width // BLOCK, BLOCK), axis=2)
         taken = graph.node("Cast", graph.node("Gather", graph.constant(levels), self._ids), to=FLOAT32)
         factors = graph.node("Cast", graph.node("Gather", graph.constant(scales), self._ids), to=FLOAT32)
-        # 0 keeps a dimension: from texts, tokens, blocks, block to texts, tokens, width.
+        # From (texts, tokens, blocks, block) to (texts, tokens, width); 0 keeps a dimension.
         return graph.node("Reshape", graph.node("Mul", taken, factors), graph.constant(np.array([0, 0, width])))
 
     def _norm(self, value: str, name: str) -> str:
@@ -166,7 +166,7 @@ class _Encoder:
         )
 
     def _matrix(self, name: str) -> str:
-        # PyTorch multiplies with the transposed.
+        # PyTorch stores the transposed matrix.
         return self._store(self._graph, np.ascontiguousarray(self._read(f"{name}.weight").T))
 
     def _first(self, state: str) -> str:
@@ -175,7 +175,7 @@ class _Encoder:
     def _mean(self, state: str) -> str:
         graph = self._graph
         weights = graph.node("Cast", self._mask, to=FLOAT32)
-        # texts x 1 x tokens by texts x tokens x width: the sum over the tokens that count.
+        # (texts, 1, tokens) x (texts, tokens, width): the sum over the unmasked tokens.
         middle = graph.constant(np.array([1]))
         total = graph.node("Squeeze", graph.node("MatMul", graph.node("Unsqueeze", weights, middle), state), middle)
         return graph.node("Div", total, graph.node("ReduceSum", weights, middle, keepdims=1))

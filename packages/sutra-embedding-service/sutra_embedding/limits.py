@@ -1,18 +1,18 @@
-"""What one call may hold, by edition."""
+"""The limits of a request, by edition."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The size of one call. The two last are the public door's, so that what passes there passes here."""
+    """The limits of one request. The last two equal sutra-api's, so that whatever it accepts is accepted here."""
 
     max_texts: int
     max_text_characters: int
     max_body_bytes: int
 
     def fields(self) -> dict[str, int]:
-        """The limits as `/health` shows them."""
+        """The limits, as shown by `/health`."""
         return asdict(self)
 
 

@@ -1,7 +1,7 @@
-"""Writes ONNX models: the few message types that a graph of ours needs, in protobuf's wire format.
+"""Writes ONNX models: the message types that our graph needs, in protobuf's wire format.
 
-The `onnx` package would add 30 MB to an image for this. The tests hold what is written here against
-its checker. Field numbers are those of onnx.proto3.
+The `onnx` package would add 30 MB to the image; the tests use its checker to validate the files.
+Field numbers are from onnx.proto3.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ OPSET = 20
 CONTRIB = "com.microsoft"
 ELEMENT_TYPES = {"float32": 1, "int8": 3, "int64": 7, "float16": 10}
 ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7
-# Protobuf holds a message of at most this size, so a model's weights have to be smaller.
+# Protobuf's limit on the size of a message.
 MAX_BYTES = 2**31 - 1
-# Smaller constants stay in the model; larger ones begin at a page of their own, as ONNX Runtime maps them.
-APART_BYTES = 4096
-ELSEWHERE = 1
+# Smaller constants stay in the model. Larger ones are aligned to pages, because ONNX Runtime maps them into memory.
+EXTERNAL_BYTES = 4096
+EXTERNAL = 1
 
 
 @dataclass(frozen=True)
 class Model:
-    """A ModelProto, and the content of the file beside it that holds its large constants, where they are kept apart."""
+    """A serialized ModelProto, and the name and content of its external data file; both are empty if there is none."""
 
     proto: bytes
     data: bytes
@@ -38,34 +38,34 @@ class Model:
 
 
 class Graph:
-    """A graph that grows node by node. Names of values are given out here unless the caller gives one.
+    """Builds a graph node by node. Values get generated names unless the caller names them.
 
-    With `apart`, large constants go to a file of their own, which a runtime maps into memory: what is never looked at
-    takes none.
+    With `external_data`, large constants go to a separate file that runtimes map into memory, so that unused parts take
+    no memory.
     """
 
-    def __init__(self, *, apart: bool) -> None:
-        self._apart = apart
+    def __init__(self, *, external_data: bool) -> None:
+        self._external_data = external_data
         self._nodes: list[bytes] = []
-        # What comes before an initializer's data, and the data.
+        # The header and the data of each initializer.
         self._initializers: list[tuple[bytes, bytes]] = []
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
         self._values = 0
 
     def input(self, name: str, kind: str, shape: Shape) -> str:
-        """Declare an input; a dimension given as a name may be of any size."""
+        """Declare an input. Named dimensions can have any size."""
         self._inputs.append(_value_info(name, kind, shape))
         return name
 
     def output(self, name: str, kind: str, shape: Shape) -> None:
-        """Declare that the value `name` is an output."""
+        """Declare the value `name` as an output."""
         self._outputs.append(_value_info(name, kind, shape))
 
     def constant(self, array: Array) -> str:
-        """A constant tensor of one of ELEMENT_TYPES; its name."""
+        """Add a constant tensor of one of ELEMENT_TYPES; returns its name."""
         name = self._name()
-        # Not ascontiguousarray: that makes a scalar an array of one.
+        # Not ascontiguousarray(), which turns a scalar into a 1-D array.
         data = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
         dims = b"".join(_integer(1, size) for size in array.shape)
         kind = _integer(2, ELEMENT_TYPES[array.dtype.name])
@@ -73,7 +73,7 @@ class Graph:
         return name
 
     def node(self, operator: str, *inputs: str, name: str = "", domain: str = "", **attributes: Attribute) -> str:
-        """Apply `operator` to values; the name of its output, `name` if given."""
+        """Add a node that applies `operator` to `inputs`; returns the name of its output."""
         output = name or self._name()
         content = [_text(1, value) for value in inputs]
         content += [_text(2, output), _text(3, f"{operator}_{output}"), _text(4, operator)]
@@ -84,7 +84,7 @@ class Graph:
         return output
 
     def model(self, producer: str, properties: Mapping[str, str]) -> Model:
-        """The whole. Raises ValueError where the ModelProto is larger than protobuf allows."""
+        """Serialize the model. Raises ValueError if it exceeds protobuf's size limit."""
         data, data_name, tensors = self._tensors(producer)
         graph = [_bytes(1, node) for node in self._nodes]
         graph.append(_text(2, producer))
@@ -93,7 +93,7 @@ class Graph:
         graph += [_bytes(12, value) for value in self._outputs]
         size = sum(map(len, graph))
         if size > MAX_BYTES:
-            raise ValueError(f"the model has {size} bytes, and an ONNX file holds at most {MAX_BYTES}")
+            raise ValueError(f"the model has {size} bytes, but an ONNX file can have at most {MAX_BYTES}")
         content = [_integer(1, IR_VERSION), _text(2, producer), _bytes(7, b"".join(graph))]
         content += [
             _bytes(8, _text(1, domain) + _integer(2, version)) for domain, version in (("", OPSET), (CONTRIB, 1))
@@ -102,23 +102,23 @@ class Graph:
         return Model(b"".join(content), data, data_name)
 
     def _tensors(self, producer: str) -> tuple[bytes, str, list[bytes]]:
-        """The content and the name of the file beside the model, both empty where there is none, and TensorProtos."""
+        """The content and name of the external data file, both empty if there is none, and the TensorProtos."""
         places: list[tuple[int, int] | None] = []
-        apart = bytearray()
+        external = bytearray()
         for _, data in self._initializers:
-            if not self._apart or len(data) < APART_BYTES:
+            if not self._external_data or len(data) < EXTERNAL_BYTES:
                 places.append(None)
                 continue
-            apart += bytes(-len(apart) % APART_BYTES)
-            places.append((len(apart), len(data)))
-            apart += data
-        # Named after what it holds: another model's file is never taken for this one's.
-        name = f"{producer}.{hashlib.sha256(apart).hexdigest()[:16]}.data" if apart else ""
+            external += bytes(-len(external) % EXTERNAL_BYTES)
+            places.append((len(external), len(data)))
+            external += data
+        # The name contains a hash, so that a model never uses another model's data.
+        name = f"{producer}.{hashlib.sha256(external).hexdigest()[:16]}.data" if external else ""
         tensors = [
-            head + (_bytes(9, data) if place is None else _elsewhere(name, *place))
+            head + (_bytes(9, data) if place is None else _external_fields(name, *place))
             for (head, data), place in zip(self._initializers, places, strict=True)
         ]
-        return bytes(apart), name, tensors
+        return bytes(external), name, tensors
 
     def _name(self) -> str:
         self._values += 1
@@ -131,10 +131,10 @@ def _value_info(name: str, kind: str, shape: Shape) -> bytes:
     return _text(1, name) + _bytes(2, _bytes(1, tensor))
 
 
-def _elsewhere(file: str, offset: int, length: int) -> bytes:
+def _external_fields(file: str, offset: int, length: int) -> bytes:
     facts = {"location": file, "offset": str(offset), "length": str(length)}
     entries = (_bytes(13, _text(1, key) + _text(2, value)) for key, value in facts.items())
-    return b"".join(entries) + _integer(14, ELSEWHERE)
+    return b"".join(entries) + _integer(14, EXTERNAL)
 
 
 def _attribute(name: str, value: Attribute) -> bytes:
@@ -162,10 +162,10 @@ def _tag(field: int, wire_type: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    # A negative number is written as its two's complement of 64 bits.
+    # Negative numbers are encoded as 64-bit two's complement.
     value &= 2**64 - 1
     encoded = bytearray()
-    while value > 127:  # noqa: PLR2004 - seven bits a byte
+    while value > 127:  # noqa: PLR2004 - seven bits per byte
         encoded.append(value & 127 | 128)
         value >>= 7
     encoded.append(value)

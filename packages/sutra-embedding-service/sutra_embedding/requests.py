@@ -1,4 +1,4 @@
-"""What may be asked, and what is answered."""
+"""Request and response bodies."""
 
 from typing import Annotated, Self
 
@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 
 class EmbedRequest(BaseModel):
-    """Either several texts or one. A text may be empty: the model has a vector for it too."""
+    """Either several texts or one. A text may be empty."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -17,12 +17,12 @@ class EmbedRequest(BaseModel):
     @model_validator(mode="after")
     def _either(self) -> Self:
         if (self.texts is None) == (self.text is None):
-            raise PydanticCustomError("either", 'Give one of "texts", a list of strings, and "text", a string')
+            raise PydanticCustomError("either", 'Give either "texts" (a list of strings) or "text" (a string)')
         return self
 
 
 class EmbedReply(BaseModel):
-    """One vector for each text, in the order of the texts."""
+    """One vector per text, in the same order."""
 
     embeddings: list[list[float]]
     dimension: int

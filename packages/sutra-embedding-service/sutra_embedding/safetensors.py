@@ -1,4 +1,4 @@
-"""Reads safetensors files: what is in them without loading it, and one tensor after the other."""
+"""Reads safetensors files: the header first, then single tensors."""
 
 import json
 import math
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 LENGTH_BYTES = 8
-# The format's own limit, so that a file of something else is not read as a header of exabytes.
+# The limit in the format's specification; guards against reading another file type as a huge header.
 MAX_HEADER_BYTES = 100_000_000
 REMEDY = "copy the file again"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies: `start` and `end` count bytes from the beginning of the file."""
+    """A tensor in the file, from byte `start` to `end`."""
 
     kind: str
     shape: tuple[int, ...]
@@ -30,34 +30,34 @@ class Entry:
 
 
 class SafeTensors:
-    """The tensors of one file, by name. Raises ModelError for a file that is damaged or cut off."""
+    """The tensors of one file, by name. Raises ModelError for a damaged or truncated file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries = _entries(path)
 
     def require(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise ModelError unless there is a tensor `name` of `shape` in a type that can be read."""
+        """Raise ModelError unless there is a tensor `name` with `shape` and a supported type."""
         entry = self.entries.get(name)
         if entry is None:
-            raise ModelError(f"{self.path} has no tensor {name}; it is not the model that config.json describes")
+            raise ModelError(f"{self.path} has no tensor {name}; use this file and config.json from the same model")
         if entry.shape != shape:
-            message = f"{self.path}: {name} has the shape {list(entry.shape)}, config.json says {list(shape)}"
-            raise ModelError(f"{message}; take both files from the same model")
+            message = f"{self.path}: {name} has shape {list(entry.shape)}, but config.json says {list(shape)}"
+            raise ModelError(f"{message}; use both files from the same model")
         if entry.kind not in ITEM_BYTES:
             known = ", ".join(ITEM_BYTES)
-            raise ModelError(f"{self.path}: {name} is of type {entry.kind}; save the model in one of {known}")
+            raise ModelError(f"{self.path}: unsupported type of {name}: {entry.kind}; save the model as one of {known}")
 
     def read(self, name: str) -> "NDArray[np.float32]":
-        """The tensor as float32."""
-        import numpy as np  # noqa: PLC0415 - the folder is looked at where numpy is not wanted yet
+        """Read a tensor as float32."""
+        import numpy as np  # noqa: PLC0415 - not needed to validate a folder
 
         entry = self.entries[name]
         with self.path.open("rb") as file:
             file.seek(entry.start)
             data = file.read(entry.end - entry.start)
         if entry.kind == "BF16":
-            # The upper half of a float32.
+            # bfloat16 is the upper half of a float32.
             values = (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
         else:
             values = np.frombuffer(data, {"F32": "<f4", "F16": "<f2"}[entry.kind])
@@ -70,18 +70,20 @@ def _entries(path: Path) -> dict[str, Entry]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(LENGTH_BYTES), "little")
             if not 0 < length <= min(size - LENGTH_BYTES, MAX_HEADER_BYTES):
-                raise ModelError(f"{path} is cut off or no safetensors file: it has {size} bytes; {REMEDY}")
+                raise ModelError(f"{path} is truncated or not a safetensors file: it has {size} bytes; {REMEDY}")
             header = json.loads(file.read(length))
         entries = {
             name: _entry(facts, LENGTH_BYTES + length) for name, facts in header.items() if name != "__metadata__"
         }
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}; mount the whole folder, readable by all") from None
+        raise ModelError(
+            f"cannot read {path}: {error.strerror}; mount the whole folder, readable by everyone"
+        ) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} has a damaged header ({error}); {REMEDY}") from None
     end = max((entry.end for entry in entries.values()), default=LENGTH_BYTES + length)
     if end != size:
-        raise ModelError(f"{path} is cut off: its header promises {end} bytes, it has {size}; {REMEDY}")
+        raise ModelError(f"{path} has the wrong size: {size} bytes, but its header says {end}; {REMEDY}")
     return entries
 
 
@@ -90,5 +92,5 @@ def _entry(facts: dict[str, Any], offset: int) -> Entry:
     entry = Entry(str(facts["dtype"]), tuple(facts["shape"]), offset + start, offset + end)
     item = ITEM_BYTES.get(entry.kind)
     if not 0 <= start <= end or (item is not None and end - start != item * math.prod(entry.shape)):
-        raise ValueError(f"{start} to {end} is no place for {entry.kind}{list(entry.shape)}")
+        raise ValueError(f"bytes {start} to {end} do not fit {entry.kind}{list(entry.shape)}")
     return entry

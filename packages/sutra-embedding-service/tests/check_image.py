@@ -1,6 +1,6 @@
-"""Run in the image, by its interpreter: its model against the reference.
+"""Compares the image's model with the reference, using the image's interpreter.
 
-No test framework is in there. It fails, and with it the build, where a package, a file or an operator is missing.
+Runs without a test framework, which the image does not have. Fails the build if a package, file or operator is missing.
 """
 
 import sys
@@ -13,20 +13,21 @@ from reference import cosine, vector
 from sentences import SENTENCES
 
 from sutra_embedding.application import DEFAULT_MODEL
-from sutra_embedding.encoder import load, split
+from sutra_embedding.encoder import split
+from sutra_embedding.engines import load
 
 LEAST_COSINE = 0.9999
 
 
 def main() -> int:
-    """Embed every sentence; 1 when one is not what it should be."""
+    """Embed every sentence. Returns 1 if any vector differs from the reference."""
     encoder = load(Path(DEFAULT_MODEL), "onnx", 1)
     found = {}
     for name, text in SENTENCES.items():
         (batch,) = split(encoder.tokenize([text]))
         found[name] = cosine(encoder.run(batch)[0], vector(name))
     worst = min(found, key=found.__getitem__)
-    print(f"{len(found)} sentences, least cosine {found[worst]:.6f} for {worst!r}")
+    print(f"{len(found)} sentences, minimum cosine {found[worst]:.6f} for {worst!r}")
     return 0 if found[worst] >= LEAST_COSINE else 1
 
 

@@ -1,4 +1,4 @@
-"""The real model, as its package brings it and as the image holds it."""
+"""The real model, original and converted."""
 
 from pathlib import Path
 

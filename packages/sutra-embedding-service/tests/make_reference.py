@@ -1,6 +1,6 @@
-"""Writes reference.json: what sentence-transformers itself makes of the sentences, one by one.
+"""Writes reference.json: sentence-transformers' own vectors of the sentences.
 
-Run in the original image, which has it, from the repository's root:
+Run it in the original image, from the repository's root:
 
     docker run --rm --user "$(id -u)" --volume "$PWD/packages/sutra-embedding-service/tests:/tests" \
         sutra-embedding-service:latest python /tests/make_reference.py /opt/models/all-MiniLM-L6-v2
@@ -21,7 +21,7 @@ PACKAGES = ("sentence-transformers", "torch", "transformers", "tokenizers", "gt-
 
 
 def main(folder: str) -> None:
-    """Write the file beside this one."""
+    """Write reference.json next to this file."""
     model = SentenceTransformer(folder, device="cpu", local_files_only=True)
     made = {}
     for name, text in SENTENCES.items():

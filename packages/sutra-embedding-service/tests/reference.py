@@ -1,4 +1,4 @@
-"""What sentence-transformers makes of the sentences: the committed file that make_reference.py wrote."""
+"""Reads reference.json, which make_reference.py wrote."""
 
 import base64
 import json
@@ -11,15 +11,15 @@ REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text(enco
 
 
 def vector(name: str) -> Any:
-    """The vector of one sentence."""
+    """The vector of a sentence."""
     return np.frombuffer(base64.b64decode(REFERENCE["sentences"][name]["vector"]), "<f2").astype(np.float64)
 
 
 def tokens(name: str) -> int:
-    """The number of its tokens."""
+    """The number of tokens of a sentence."""
     return int(REFERENCE["sentences"][name]["tokens"])
 
 
 def cosine(one: Any, other: Any) -> float:
-    """The cosine of the angle between two vectors."""
+    """The cosine similarity of two vectors."""
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))

@@ -1,4 +1,4 @@
-"""What both variants have to embed alike: languages, code, odd characters, and lengths around the model's limit."""
+"""Sentences that both images must embed alike: languages, code, unusual characters and lengths around the limit."""
 
 SENTENCES = {
     "empty": "",

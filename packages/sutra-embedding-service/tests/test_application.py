@@ -44,7 +44,7 @@ def client(folder: Path) -> Iterator[TestClient]:
         yield client
 
 
-def test_texts(client: TestClient) -> None:
+def test_several_texts(client: TestClient) -> None:
     answer = client.post("/embed", json={"texts": ["red", "green and blue.", "red"]})
     assert answer.status_code == 200
     assert list(answer.json()) == ["embeddings", "dimension", "model"]
@@ -60,14 +60,14 @@ def test_one_text(client: TestClient) -> None:
     assert one == client.post("/embed", json={"texts": ["red"]}).json()
 
 
-def test_an_empty_text_has_a_vector_too(client: TestClient) -> None:
+def test_an_empty_text_has_a_vector(client: TestClient) -> None:
     for body in ({"text": ""}, {"texts": [""]}, {"texts": ["  \n"]}):
         (vector,) = client.post("/embed", json=body).json()["embeddings"]
         assert vector == pytest.approx(tiny.forward(tiny.tensors(), [2, 3], "mean", normalize=True), abs=1e-5)
 
 
-def test_a_text_beyond_the_models_length_is_cut_off(client: TestClient) -> None:
-    # Twelve tokens, the two around the text included; the tokenizer's own file says four.
+def test_a_long_text_is_truncated(client: TestClient) -> None:
+    # The limit is 12 tokens with the two special ones; the tokenizer file's limit of 4 is ignored.
     ten, eleven, nine = (
         client.post("/embed", json={"text": "red " * number}).json()["embeddings"] for number in (10, 11, 9)
     )
@@ -79,38 +79,38 @@ def test_a_text_beyond_the_models_length_is_cut_off(client: TestClient) -> None:
     ("body", "status", "kind", "words"),
     [
         (b"", 422, "invalid_request", "body"),
-        (b"{", 400, "invalid_json", "not JSON"),
+        (b"{", 400, "invalid_json", "not valid JSON"),
         (b"\xff\xfe", 400, "invalid_json", "not UTF-8"),
         (b"[" * 100_000, 400, "bad_request", ""),
         (b"[]", 422, "invalid_request", "body"),
         (b"null", 422, "invalid_request", "body"),
-        (b"{}", 422, "invalid_request", 'one of "texts"'),
-        (b'{"text": null}', 422, "invalid_request", 'one of "texts"'),
-        (b'{"text": "a", "texts": ["b"]}', 422, "invalid_request", 'one of "texts"'),
+        (b"{}", 422, "invalid_request", 'either "texts"'),
+        (b'{"text": null}', 422, "invalid_request", 'either "texts"'),
+        (b'{"text": "a", "texts": ["b"]}', 422, "invalid_request", 'either "texts"'),
         (b'{"texts": []}', 422, "invalid_request", "body.texts"),
         (b'{"texts": "a"}', 422, "invalid_request", "body.texts"),
         (b'{"texts": ["a", 1]}', 422, "invalid_request", "body.texts[1]"),
         (b'{"texts": ["a", null]}', 422, "invalid_request", "body.texts[1]"),
         (b'{"text": 1}', 422, "invalid_request", "body.text"),
         (b'{"text": "a", "prompt": "b"}', 422, "invalid_request", "body.prompt"),
-        (b'{"texts": ["a", "b\\ud83d"]}', 422, "invalid_request", "half of a surrogate pair"),
+        (b'{"texts": ["a", "b\\ud83d"]}', 422, "invalid_request", "lone surrogate"),
         (b'{"text": "\xed\xa0\xbd"}', 400, "invalid_json", "not UTF-8"),
     ],
 )
-def test_bad_bodies(client: TestClient, body: bytes, status: int, kind: str, words: str) -> None:
+def test_an_invalid_body_is_rejected(client: TestClient, body: bytes, status: int, kind: str, words: str) -> None:
     answer = client.post("/embed", content=body, headers={"Content-Type": "application/json"})
     assert code(answer) == (status, kind)
     assert words in answer.json()["error"]["message"]
 
 
-def test_another_content_type_or_method(client: TestClient) -> None:
+def test_a_wrong_content_type_method_or_path_is_rejected(client: TestClient) -> None:
     assert code(client.post("/embed", content=b"red", headers={"Content-Type": "text/plain"}))[0] == 415
     assert code(client.get("/embed"))[0] == 405
     assert code(client.get("/nowhere"))[0] == 404
 
 
 @pytest.mark.parametrize("edition", LIMITS)
-def test_limits_of_the_edition(folder: Path, edition: str) -> None:
+def test_the_limits_of_each_edition(folder: Path, edition: str) -> None:
     limits = LIMITS[edition]
     with service(folder, SUTRA_EDITION=edition) as client:
         health = wait(client, "ok")
@@ -124,7 +124,7 @@ def test_limits_of_the_edition(folder: Path, edition: str) -> None:
         assert len(most.json()["embeddings"]) == limits.max_texts
         beyond = client.post("/embed", json={"texts": ["red"] * (limits.max_texts + 1)})
         assert code(beyond) == (422, "beyond_limit")
-        assert f"{limits.max_texts + 1} texts given, at most {limits.max_texts} in edition {edition}" in beyond.text
+        assert f"{limits.max_texts + 1} texts, but edition {edition} allows at most {limits.max_texts}" in beyond.text
         long = "r" * limits.max_text_characters
         assert client.post("/embed", json={"text": long}).status_code == 200
         assert "body.texts[1]" in client.post("/embed", json={"texts": ["", long + "r"]}).json()["error"]["message"]
@@ -136,7 +136,7 @@ def test_limits_of_the_edition(folder: Path, edition: str) -> None:
         assert code(large) == (413, "body_too_large")
 
 
-def test_a_folder_that_cannot_be_used_is_said_and_nothing_takes_its_place(
+def test_an_unusable_folder_is_reported_and_there_is_no_fallback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     missing = tmp_path / "nowhere"
@@ -144,13 +144,13 @@ def test_a_folder_that_cannot_be_used_is_said_and_nothing_takes_its_place(
         health = wait(client, "failed")
         assert client.get("/health").status_code == 503
         answer = client.post("/embed", json={"text": "red"})
-    assert f"MODEL_DIR={missing} is not a folder here" in health["reason"]
+    assert f"model folder not found: MODEL_DIR={missing}" in health["reason"]
     assert code(answer) == (503, "not_ready")
     assert str(missing) in answer.json()["error"]["message"]
     assert str(missing) in caplog.text
 
 
-def test_whatever_the_load_ends_with_the_service_stays_not_ready(
+def test_the_service_keeps_running_after_any_loading_error(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object) -> None:
@@ -159,20 +159,20 @@ def test_whatever_the_load_ends_with_the_service_stays_not_ready(
     monkeypatch.setattr(application, "load", load)
     with service(folder) as client:
         reason = wait(client, "failed")["reason"]
-        assert client.app.state.readiness.stays  # type: ignore[attr-defined]
-    assert f"{folder} cannot be loaded: KeyError: 'of\\na library'; copy the folder again" in reason
+        assert client.app.state.readiness.keep_running  # type: ignore[attr-defined]
+    assert f"cannot load {folder}: KeyError: 'of\\na library'; copy the folder again" in reason
     assert "Traceback" in caplog.text
 
 
-def test_who_waits_is_answered_before_hybrid_leaves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines: list[tuple[int, ...]] = []
-    monkeypatch.setattr(application, "Line", lambda *arguments: lines.append(arguments))
+def test_the_default_deadline_is_shorter_than_hybrids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queues: list[tuple[int, ...]] = []
+    monkeypatch.setattr(application, "WorkQueue", lambda *arguments: queues.append(arguments))
     service(folder)
     service(folder, SUTRA_EMBEDDING_PLACES="5", SUTRA_EMBEDDING_DEADLINE_SECONDS="600")
-    assert lines == [(64, 9), (5, 600)]
+    assert queues == [(64, 9), (5, 600)]
 
 
-def test_a_wrong_setting(folder: Path) -> None:
+def test_an_invalid_setting_is_reported(folder: Path) -> None:
     for variable in ("SUTRA_EMBEDDING_THREADS", "SUTRA_EMBEDDING_PLACES", "SUTRA_EMBEDDING_DEADLINE_SECONDS"):
         with pytest.raises(SettingError, match=variable):
             service(folder, **{variable: "0"})

@@ -1,4 +1,4 @@
-"""The graph against the book's formulas on a tiny model, and the file against ONNX's checker."""
+"""Compares the graph with a numpy implementation on a tiny model, and validates the file with ONNX's checker."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ import pytest
 import tiny
 
 from sutra_embedding import convert, folder, graph
-from sutra_embedding.encoder import load, split
+from sutra_embedding.encoder import split
+from sutra_embedding.engines import load
 
 TEXTS = {"red": [2, 5, 3], "Green, blueish and red.": [2, 6, 1, 7, 8, 9, 5, 10, 3], "": [2, 3]}
 FIRST = {"word_embedding_dimension": 64, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
@@ -23,7 +24,7 @@ def embed(path: Path) -> Any:
     return vectors
 
 
-def by_the_book(weights: dict[str, Any], pooling: str = "mean", *, normalize: bool = True) -> Any:
+def expected(weights: dict[str, Any], pooling: str = "mean", *, normalize: bool = True) -> Any:
     return np.array([tiny.forward(weights, ids, pooling, normalize=normalize) for ids in TEXTS.values()])
 
 
@@ -36,35 +37,35 @@ def by_the_book(weights: dict[str, Any], pooling: str = "mean", *, normalize: bo
         ({"1_Pooling/config": {"embedding_dimension": 64, "pooling_mode": "cls"}}, "cls", True),
     ],
 )
-def test_every_form_of_the_head(tmp_path: Path, files: dict[str, Any], pooling: str, normalize: bool) -> None:
+def test_every_kind_of_pooling(tmp_path: Path, files: dict[str, Any], pooling: str, normalize: bool) -> None:
     tiny.write(tmp_path / "m", **files)
-    assert embed(tmp_path / "m") == pytest.approx(by_the_book(tiny.tensors(), pooling, normalize=normalize), abs=1e-5)
+    assert embed(tmp_path / "m") == pytest.approx(expected(tiny.tensors(), pooling, normalize=normalize), abs=1e-5)
 
 
-def test_names_may_stand_below_bert_and_the_pooler_is_not_needed(tmp_path: Path) -> None:
+def test_tensor_names_may_have_a_prefix_and_the_pooler_is_ignored(tmp_path: Path) -> None:
     weights = {f"bert.{name}": values for name, values in tiny.tensors().items()}
     tiny.write(tmp_path / "m", weights | {"bert.pooler.dense.bias": np.ones(64, np.float32)})
-    assert embed(tmp_path / "m") == pytest.approx(by_the_book(tiny.tensors()), abs=1e-5)
+    assert embed(tmp_path / "m") == pytest.approx(expected(tiny.tensors()), abs=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "error"), [("F16", 2e-3), ("BF16", 2e-2)])
-def test_weights_of_16_bits(tmp_path: Path, kind: str, error: float) -> None:
+def test_16_bit_weights(tmp_path: Path, kind: str, error: float) -> None:
     tiny.write(tmp_path / "m")
     tiny.write_weights(tmp_path / "m/model.safetensors", tiny.tensors(), kind)
-    assert embed(tmp_path / "m") == pytest.approx(by_the_book(tiny.tensors()), abs=error)
+    assert embed(tmp_path / "m") == pytest.approx(expected(tiny.tensors()), abs=error)
 
 
 def test_a_converted_folder(tmp_path: Path) -> None:
     tiny.write(tmp_path / "m")
     convert.convert(tmp_path / "m", tmp_path / "small" / "m")
     assert not (tmp_path / "small/m/model.safetensors").exists()
-    assert embed(tmp_path / "small/m") == pytest.approx(by_the_book(tiny.tensors()), abs=1e-2)
+    assert embed(tmp_path / "small/m") == pytest.approx(expected(tiny.tensors()), abs=1e-2)
 
 
 @pytest.mark.parametrize("compact", [True, False])
-def test_the_file_is_onnx(tmp_path: Path, compact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sutra_embedding.onnx_file.APART_BYTES", 512)
-    found = folder.look(tiny.write(tmp_path / "m"))
+def test_the_file_is_valid_onnx(tmp_path: Path, compact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sutra_embedding.onnx_file.EXTERNAL_BYTES", 512)
+    found = folder.inspect_folder(tiny.write(tmp_path / "m"))
     model = graph.build(found, *folder.weights(found), compact=compact)
     assert bool(model.data) is bool(model.data_name) is compact
     if compact:
@@ -77,14 +78,14 @@ def test_the_file_is_onnx(tmp_path: Path, compact: bool, monkeypatch: pytest.Mon
     stored = {tensor.data_type for tensor in read.graph.initializer}
     assert (onnx.TensorProto.FLOAT16 in stored) is compact
     assert (onnx.TensorProto.INT8 in stored) is compact
-    apart = [tensor for tensor in read.graph.initializer if tensor.external_data]
-    assert bool(apart) is compact
-    for tensor in apart:
+    external = [tensor for tensor in read.graph.initializer if tensor.external_data]
+    assert bool(external) is compact
+    for tensor in external:
         facts = {entry.key: entry.value for entry in tensor.external_data}
         assert (facts["location"], int(facts["offset"]) % 512) == (model.data_name, 0)
 
 
-def test_the_real_model_is_half_its_size(original_folder: Path, converted_folder: Path) -> None:
+def test_the_converted_model_is_less_than_half_the_size(original_folder: Path, converted_folder: Path) -> None:
     before = (original_folder / "model.safetensors").stat().st_size
     model = converted_folder / "sutra-embedding.onnx"
     (data,) = converted_folder.glob("sutra-embedding.*.data")
@@ -93,7 +94,7 @@ def test_the_real_model_is_half_its_size(original_folder: Path, converted_folder
     assert (converted_folder / "README.md").read_text(encoding="utf-8").count("apache-2.0")
 
 
-def test_quantizing_and_back() -> None:
+def test_the_quantization_error_is_small() -> None:
     values = np.random.default_rng(1).normal(0, 1, (3, 2, 32)).astype(np.float32)
     values[0, 0] = 0
     levels, scales = graph.quantized(values, axis=2)
@@ -102,7 +103,7 @@ def test_quantizing_and_back() -> None:
     assert np.abs(levels * scales.astype(np.float32) - values).max() <= np.abs(values).max() / 127 * 0.51
 
 
-def test_a_model_beyond_protobuf_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_over_protobufs_limit_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sutra_embedding.onnx_file.MAX_BYTES", 1000)
     tiny.write(tmp_path / "m")
     with pytest.raises(graph.ModelError, match="at most 1000; use a smaller model"):

@@ -1,4 +1,4 @@
-"""The ONNX engine against sentence-transformers itself: see make_reference.py."""
+"""Compares the ONNX engine with sentence-transformers: see make_reference.py."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import pytest
 from reference import REFERENCE, cosine, tokens, vector
 from sentences import SENTENCES
 
-from sutra_embedding.encoder import Encoder, load, split
+from sutra_embedding.encoder import Encoder, split
+from sutra_embedding.engines import load
 
 LEAST_COSINE = {"original_folder": 0.999999, "converted_folder": 0.9999}
 
@@ -24,13 +25,13 @@ def embed(encoder: Encoder, texts: list[str]) -> Any:
     return vectors
 
 
-def test_the_reference_is_of_these_sentences() -> None:
+def test_the_reference_is_up_to_date() -> None:
     assert list(REFERENCE["sentences"]) == list(SENTENCES)
     assert REFERENCE["dimension"] == 384
 
 
 @pytest.mark.parametrize("name", SENTENCES)
-def test_one_by_one(engine: tuple[Encoder, float], name: str) -> None:
+def test_sentences_one_by_one(engine: tuple[Encoder, float], name: str) -> None:
     encoder, least = engine
     (batch,) = split(encoder.tokenize([SENTENCES[name]]))
     assert len(batch.texts[0].ids) == tokens(name)
@@ -40,19 +41,19 @@ def test_one_by_one(engine: tuple[Encoder, float], name: str) -> None:
     assert np.linalg.norm(mine) == pytest.approx(1, abs=1e-5)
 
 
-def test_all_at_once_what_stands_beside_a_text_changes_nothing(engine: tuple[Encoder, float]) -> None:
+def test_all_sentences_in_one_request(engine: tuple[Encoder, float]) -> None:
     encoder, least = engine
     vectors = embed(encoder, list(SENTENCES.values()))
     cosines = {name: cosine(mine, vector(name)) for name, mine in zip(SENTENCES, vectors, strict=True)}
     assert min(cosines.values()) >= least, cosines
 
 
-def test_what_differs_in_the_reference_differs_here(engine: tuple[Encoder, float]) -> None:
+def test_similarities_between_sentences_match_the_reference(engine: tuple[Encoder, float]) -> None:
     encoder, _ = engine
     names = [name for name in SENTENCES if name not in ("255 tokens", "256 tokens", "257 tokens", "empty", "blanks")]
     mine = embed(encoder, [SENTENCES[name] for name in names])
     theirs = np.array([vector(name) for name in names])
     theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
-    # All similarities between two sentences, not only each sentence with itself.
+    # Compare every pair, not only each sentence with itself.
     assert np.abs(mine @ mine.T - theirs @ theirs.T).max() < 0.02
     assert (theirs @ theirs.T).min() < 0.1

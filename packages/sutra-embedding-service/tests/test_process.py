@@ -1,4 +1,4 @@
-"""The service as a container runs it: one process, its output and its signals."""
+"""Tests of the service as a container runs it: one process, its output and signals."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import tiny
 
-# The service with a model that works on `held` texts until there is a file `go` in its folder.
+# The service with a model that blocks on texts starting with `held` until its folder contains a file `go`.
 HELD = """
 import os, pathlib, time
 from sutra_embedding import __main__ as main, onnx_encoder
@@ -56,14 +56,14 @@ def service(folder: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def lines_until(process: subprocess.Popen[str], *words: str) -> list[str]:
-    """The log's messages until each of the words was in one."""
+    """Read log messages until each of the words has appeared."""
     assert process.stdout is not None
     messages: list[str] = []
     for line in process.stdout:
         messages.append(json.loads(line)["message"])
         if all(any(word in message for message in messages) for word in words):
             return messages
-    raise AssertionError(f"the service ended without saying {words}: {messages}")
+    raise AssertionError(f"the service ended without logging {words}: {messages}")
 
 
 def address(messages: list[str]) -> str:
@@ -78,7 +78,7 @@ def ask(url: str, texts: list[str]) -> Any:
         return json.load(answer)
 
 
-def test_it_embeds_and_stops_when_told(tmp_path: Path) -> None:
+def test_it_embeds_and_stops_on_sigterm(tmp_path: Path) -> None:
     with service(tiny.write(tmp_path / "m")) as process:
         url = address(lines_until(process, "running on", "ready"))
         assert ask(url, ["red"])["dimension"] == 64
@@ -87,16 +87,16 @@ def test_it_embeds_and_stops_when_told(tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_with_a_folder_that_cannot_be_used_it_stays_not_ready_until_told_to_stop(tmp_path: Path) -> None:
+def test_with_an_unusable_folder_it_keeps_running_but_is_not_ready(tmp_path: Path) -> None:
     tiny.write(tmp_path / "m", config=tiny.CONFIG | {"model_type": "llama"})
     with service(tmp_path / "m") as process:
-        messages = lines_until(process, "running on", "architecture 'llama'")
+        messages = lines_until(process, "running on", "architecture: 'llama'")
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{address(messages)}/health")
         with caught.value as answer:
             health = json.load(answer)
         assert (caught.value.code, health["status"]) == (503, "failed")
-        assert "architecture 'llama'" in health["reason"]
+        assert "architecture: 'llama'" in health["reason"]
         time.sleep(0.2)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
@@ -104,12 +104,12 @@ def test_with_a_folder_that_cannot_be_used_it_stays_not_ready_until_told_to_stop
     assert (process.returncode, errors) == (0, "")
 
 
-def test_nothing_is_told_to_anybody_and_nothing_written(tmp_path: Path) -> None:
-    # ONNX Runtime's telemetry would leave a device's number and a queue of events in the home folder.
+def test_telemetry_is_off(tmp_path: Path) -> None:
+    # ONNX Runtime's telemetry would write a device ID and an event queue to the home folder.
     home = tmp_path / "home"
     home.mkdir()
     script = (
-        "import sys; from pathlib import Path; from sutra_embedding.encoder import load; "
+        "import sys; from pathlib import Path; from sutra_embedding.engines import load; "
         "load(Path(sys.argv[1]), 'onnx', 1)"
     )
     done = subprocess.run(
@@ -123,7 +123,7 @@ def test_nothing_is_told_to_anybody_and_nothing_written(tmp_path: Path) -> None:
     assert list(home.iterdir()) == []
 
 
-def test_health_answers_while_the_model_works_and_the_work_is_done_before_the_stop(tmp_path: Path) -> None:
+def test_health_answers_during_computation_and_shutdown_waits_for_it(tmp_path: Path) -> None:
     folder = tiny.write(tmp_path / "m")
     with service(folder, "-c", HELD) as process:
         url = address(lines_until(process, "running on", "ready"))

@@ -1,4 +1,4 @@
-"""What the torch engine asks of sentence-transformers, which no test environment has: a stand-in writes it down."""
+"""Tests the torch engine with a fake of sentence-transformers, which the test environment does not have."""
 
 import sys
 from pathlib import Path
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tiny
 
-from sutra_embedding.encoder import load, split
+from sutra_embedding.encoder import split
+from sutra_embedding.engines import load
 
 
-def test_its_batches_are_by_tokens_as_those_of_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_the_same_as_with_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[list[str], dict[str, Any]]] = []
 
     class SentenceTransformer:
@@ -36,6 +37,6 @@ def test_its_batches_are_by_tokens_as_those_of_onnx(tmp_path: Path, monkeypatch:
     del asked[:]
     assert [encoder.run(batch).shape for batch in found] == [(170, 64), (32, 64)]
     assert [given for given, _ in asked] == [[text.text for text in batch.texts] for batch in found]
-    # One batch of the library's: it makes them by the number of texts.
+    # The library must not split a batch.
     assert [how["batch_size"] for _, how in asked] == [170, 32]
     monkeypatch.delitem(sys.modules, "sutra_embedding.torch_encoder")

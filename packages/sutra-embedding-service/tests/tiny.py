@@ -1,4 +1,4 @@
-"""A tiny BERT in a sentence-transformers folder, and what it computes, written out with numpy alone."""
+"""A tiny BERT in a sentence-transformers folder, and a numpy implementation to compare with."""
 
 import json
 import math
@@ -60,7 +60,7 @@ type Floats = NDArray[Any]
 
 
 def tensors(seed: int = 1) -> dict[str, Floats]:
-    """Random weights, strong enough that attention and activation matter."""
+    """Random weights, large enough for attention and activation to matter."""
     random = np.random.default_rng(seed)
     made = {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes(BERT).items()}
     for name in made:
@@ -70,7 +70,7 @@ def tensors(seed: int = 1) -> dict[str, Floats]:
 
 
 def write(folder: Path, weights: dict[str, Floats] | None = None, **files: Any) -> Path:
-    """A whole folder. `files` replaces one by its name without extension; None leaves it out."""
+    """Write a complete folder. `files` replaces files by name without extension; None leaves one out."""
     content = {
         "config": CONFIG,
         "modules": MODULES,
@@ -88,7 +88,7 @@ def write(folder: Path, weights: dict[str, Floats] | None = None, **files: Any) 
 
 
 def write_weights(path: Path, weights: dict[str, Floats], kind: str = "F32") -> None:
-    """A safetensors file with all tensors stored as `kind`."""
+    """Write a safetensors file with all tensors stored as `kind`."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     data = b""
     for name, values in weights.items():
@@ -100,14 +100,14 @@ def write_weights(path: Path, weights: dict[str, Floats], kind: str = "F32") -> 
 
 
 def stored_as(values: Floats, kind: str) -> bytes:
-    """The bytes of values in a type of the format."""
+    """Encode values as a safetensors type."""
     if kind == "BF16":
         return (values.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
     return values.astype({"F32": "<f4", "F16": "<f2", "F64": "<f8"}[kind]).tobytes()
 
 
 def forward(weights: dict[str, Floats], ids: list[int], pooling: str, *, normalize: bool) -> Floats:
-    """The embedding of one text by the book, in float64."""
+    """Compute the embedding of one text in float64."""
     w = {name: values.astype(np.float64) for name, values in weights.items()}
 
     def dense(x: Floats, name: str) -> Floats:

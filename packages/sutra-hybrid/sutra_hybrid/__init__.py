@@ -1,1 +1,1 @@
-"""Learning and asking: where embedding, storage and nlg become one service."""
+"""Learns texts and answers questions, with the embedding, storage and nlg services."""

@@ -1,4 +1,4 @@
-"""Serve learning and asking: `python -m sutra_hybrid`."""
+"""Serve: `python -m sutra_hybrid`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sutra_service.run import run
 
 
 def load() -> Any:
-    """The service's two functions, imported when `run` is ready for a signal."""
+    """Import the application; `run` calls this once it can handle signals."""
     from sutra_hybrid import application  # noqa: PLC0415 - see run()
 
     return application.read_settings, application.create

@@ -1,4 +1,4 @@
-"""The application: learning, asking, topics, and what this edition can do."""
+"""The application: routes to learn, query, list topics and list capabilities."""
 
 import asyncio
 import time
@@ -13,12 +13,11 @@ from sutra_service.errors import ErrorReply, ServiceError, not_in_edition
 from sutra_service.settings import Environment, Settings
 
 from sutra_hybrid.asking import Asking
-from sutra_hybrid.budget import Neighbour, limited
+from sutra_hybrid.budget import TimedDependency, limited
 from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, editions_with
-from sutra_hybrid.identity import MOST_MARKS, overloaded
+from sutra_hybrid.identity import MAX_MARKS, find_excess_marks
 from sutra_hybrid.learning import learn
 from sutra_hybrid.limits import LIMITS, Limits
-from sutra_hybrid.neighbours import Embedding, Nlg, Storage
 from sutra_hybrid.recall import Recall
 from sutra_hybrid.requests import (
     CapabilitiesReply,
@@ -30,6 +29,7 @@ from sutra_hybrid.requests import (
     TopicsReply,
     TopicsRequest,
 )
+from sutra_hybrid.services import Embedding, Nlg, Storage
 
 SERVICE = "hybrid"
 PORT = 8001
@@ -37,34 +37,34 @@ DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorRep
 
 
 def read_settings(environment: Environment) -> Settings:
-    """The shared settings, for this service."""
+    """Read the settings of this service."""
     return Settings.read(environment, SERVICE, PORT)
 
 
 def create(settings: Settings, environment: Environment, clock: Callable[[], float] = time.monotonic) -> FastAPI:
-    """The service, as its environment wants it.
+    """Create the application.
 
-    Raises SettingError for a value that cannot be used, and for an edition whose libraries are missing.
+    Raises SettingError for an invalid environment variable, and for an edition whose libraries are missing.
     """
     check_libraries(settings.edition)
     limits = LIMITS[settings.edition]
     capabilities = CAPABILITIES[settings.edition]
     deadline_s = environment.integer("SUTRA_HYBRID_DEADLINE_SECONDS", 10, 1, 600)
-    # A language model writes word by word; embedding and searching take milliseconds.
+    # Longer for nlg: embedding and searching take milliseconds, a language model takes seconds.
     nlg_deadline_s = environment.integer("SUTRA_HYBRID_NLG_DEADLINE_SECONDS", 20, 1, 600)
-    # Below the 30 s that sutra-api waits, so that it hears which neighbour took the time.
+    # Less than the 30 s that sutra-api waits, so that it still gets an error that names the slow service.
     question_s = environment.integer("SUTRA_HYBRID_QUESTION_SECONDS", 28, 1, 600)
-    least_cosine = environment.integer("SUTRA_HYBRID_MIN_COSINE_PERCENT", 20, 0, 100) / 100
+    min_cosine = environment.integer("SUTRA_HYBRID_MIN_COSINE_PERCENT", 20, 0, 100) / 100
 
-    def neighbour(name: str, variable: str, address: str, seconds: int) -> Neighbour:
-        return Neighbour(name, environment.url(variable, address), variable, seconds, clock)
+    def dependency(name: str, variable: str, address: str, seconds: int) -> TimedDependency:
+        return TimedDependency(name, environment.url(variable, address), variable, seconds, clock)
 
-    to_embedding = neighbour("embedding", "EMBEDDING_URL", "http://embedding-single:8888", deadline_s)
-    to_storage = neighbour("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
-    to_nlg = neighbour("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
+    to_embedding = dependency("embedding", "EMBEDDING_URL", "http://embedding-single:8888", deadline_s)
+    to_storage = dependency("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
+    to_nlg = dependency("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
     embedding, storage = Embedding(to_embedding), Storage(to_storage)
     nlg = Nlg(to_nlg, limits.max_text_characters)
-    recall = Recall(embedding, storage, least_cosine, capabilities)
+    recall = Recall(embedding, storage, min_cosine, capabilities)
     asking = Asking(recall, storage, nlg, capabilities, limits.max_question_characters)
 
     app = create_app(
@@ -85,16 +85,14 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
 
     @router.post("/learn")
     async def learn_texts(request: LearnRequest) -> LearnReply:
-        """Learn texts. The answer comes when they are kept for good; the same call may be made again."""
+        """Learn texts. Answers once they are stored durably. Safe to repeat."""
         if len(request.texts) > limits.max_texts:
-            raise _beyond("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
+            raise _over_limit("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
         for index, text in enumerate(request.texts):
             _check_length(f"body.texts[{index}]", text, limits.max_text_characters, edition)
-        place = await asyncio.to_thread(overloaded, request.texts)
+        place = await asyncio.to_thread(find_excess_marks, request.texts)
         if place is not None:
-            message = (
-                f"body.texts[{place}]: more than {MOST_MARKS} combining marks in a row; no writing needs that many"
-            )
+            message = f"body.texts[{place}]: more than {MAX_MARKS} combining marks in a row; remove the excess marks"
             raise ServiceError(422, "invalid_request", message)
         return await learn(request.texts, embedding, storage)
 
@@ -102,33 +100,33 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
 
 
 def _asking(
-    edition: str, limits: Limits, asking: Asking, in_time: Callable[[], AbstractContextManager[None]]
+    edition: str, limits: Limits, asking: Asking, time_limit: Callable[[], AbstractContextManager[None]]
 ) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["sutra"])
 
     @router.post("/query", response_model_exclude_none=True)
     async def query(request: QueryRequest) -> QueryReply:
-        """Answer a question from what was learned, with citations."""
+        """Answer a question from the learned texts, with citations."""
         _check_length("body.question", request.question, limits.max_question_characters, edition)
         if request.limit > limits.max_results:
-            raise _beyond("body.limit", f"{request.limit}", limits.max_results, edition)
-        with in_time():
+            raise _over_limit("body.limit", f"{request.limit}", limits.max_results, edition)
+        with time_limit():
             return await asking.answer(request.question, request.limit)
 
     if TOPICS not in CAPABILITIES[edition]:
 
         @router.post("/topics", responses={403: {"model": ErrorReply}})
         async def no_topics() -> None:
-            """Topics are not in this edition."""
+            """Not available in this edition."""
             raise not_in_edition(TOPICS, edition, editions_with(TOPICS))
 
         return router
 
     @router.post("/topics")
     async def topics(request: TopicsRequest) -> TopicsReply:
-        """The topics of what was learned around a question."""
+        """List the topics of the learned texts that match a question."""
         _check_length("body.question", request.question, limits.max_question_characters, edition)
-        with in_time():
+        with time_limit():
             return TopicsReply(topics=await asking.topics(request.question, request.limit, request.topics))
 
     return router
@@ -139,12 +137,12 @@ def _about(edition: str) -> APIRouter:
 
     @router.get("/ping")
     async def ping() -> PingReply:
-        """Whether the service listens; it asks nobody else."""
+        """Report that the service is listening, without checking its dependencies."""
         return PingReply()
 
     @router.get("/capabilities")
     async def capabilities() -> CapabilitiesReply:
-        """What this edition can do."""
+        """List the capabilities of this edition."""
         return CapabilitiesReply(edition=edition, capabilities=list(CAPABILITIES[edition]))
 
     return router
@@ -152,9 +150,9 @@ def _about(edition: str) -> APIRouter:
 
 def _check_length(field: str, text: str, most: int, edition: str) -> None:
     if len(text) > most:
-        raise _beyond(field, f"{len(text)} characters", most, edition)
+        raise _over_limit(field, f"{len(text)} characters", most, edition)
 
 
-def _beyond(field: str, given: str, most: int, edition: str) -> ServiceError:
-    message = f"{field}: {given} given, at most {most} in edition {edition}; send less in one call"
+def _over_limit(field: str, given: str, most: int, edition: str) -> ServiceError:
+    message = f"{field}: {given}, but edition {edition} allows at most {most}; send less per request"
     return ServiceError(422, "beyond_limit", message)

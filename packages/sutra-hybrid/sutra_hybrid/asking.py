@@ -1,24 +1,24 @@
-"""Asking: from a question to an answer with its citations, or to the topics around it."""
+"""Answers questions with citations, and finds their topics."""
 
 import asyncio
 from collections.abc import Collection
 
 from sutra_hybrid.capabilities import DIVERSE_RANKING
 from sutra_hybrid.diversity import diversify
-from sutra_hybrid.neighbours import Hit, Nlg, Storage
 from sutra_hybrid.recall import Candidates, Recall
 from sutra_hybrid.requests import QueryReply, Scores, Topic, TopicConcept
+from sutra_hybrid.services import Hit, Nlg, Storage
 from sutra_hybrid.topics import find_topics
 
-# Diverse ranking looks at three times as many concepts as were asked for, but at no more than thirty
-# beyond them: each one costs a call to storage.
-POOL_TIMES = 3
-POOL_BEYOND = 30
+# Diverse ranking considers three times as many concepts as requested, but at most thirty more: each one
+# costs a call to storage.
+POOL_FACTOR = 3
+POOL_EXTRA = 30
 NOTHING_KNOWN = "Nothing was learned about this yet."
 
 
 class Asking:
-    """Answers questions with what recall finds. nlg takes questions of at most `question_characters`."""
+    """Answers questions from the concepts that recall finds. nlg accepts up to `question_characters` characters."""
 
     def __init__(
         self, recall: Recall, storage: Storage, nlg: Nlg, capabilities: Collection[str], question_characters: int
@@ -30,9 +30,9 @@ class Asking:
         self._question_characters = question_characters
 
     async def answer(self, question: str, limit: int) -> QueryReply:
-        """The answer from at most `limit` concepts. Raises ServiceError as Dependency does.
+        """Answer a question from at most `limit` concepts, without nlg if nothing was found.
 
-        Where nothing was found, that is the answer: nlg is not asked to speak about nothing.
+        Raises ServiceError as Dependency does.
         """
         candidates = await self._recall.find(question, limit)
         chosen = await self._choose(candidates, limit)
@@ -40,10 +40,10 @@ class Asking:
             return QueryReply(answer=NOTHING_KNOWN, citations=[], mode="grounded", scores={})
         facts = [Hit(id=name, text=candidates.texts[name], score=candidates.fused[name]) for name in chosen]
         answer = await self._nlg.answer(question, facts)
-        mended = candidates.corrected or ""
-        if mended and not answer.citations and len(mended) <= self._question_characters:
-            # What was guessed to be meant comes second: an unknown name may be right, and its neighbour another.
-            answer = await self._nlg.answer(mended, facts)
+        corrected = candidates.corrected or ""
+        if corrected and not answer.citations and len(corrected) <= self._question_characters:
+            # The original question goes first: an unknown word may be a correctly spelled name.
+            answer = await self._nlg.answer(corrected, facts)
         return QueryReply(
             answer=answer.answer,
             citations=answer.citations,
@@ -53,7 +53,7 @@ class Asking:
         )
 
     async def topics(self, question: str, limit: int, count: int | None) -> list[Topic]:
-        """The topics of at most `limit` concepts around a question. Raises ServiceError as Dependency does."""
+        """The topics of at most `limit` concepts that match a question. Raises ServiceError as Dependency does."""
         candidates = await self._recall.find(question, limit)
         ids = list(candidates.fused)[:limit]
         if not ids:
@@ -68,11 +68,11 @@ class Asking:
         ]
 
     async def _choose(self, candidates: Candidates, limit: int) -> list[str]:
-        """The concepts for the answer, best first."""
+        """Select the concepts for the answer, best first."""
         ordered = list(candidates.fused)
-        if DIVERSE_RANKING not in self._capabilities or len(ordered) < 2:  # noqa: PLR2004 - one is never alike
+        if DIVERSE_RANKING not in self._capabilities or len(ordered) < 2:  # noqa: PLR2004 - nothing to diversify
             return ordered[:limit]
-        pool = ordered[: min(POOL_TIMES * limit, limit + POOL_BEYOND)]
+        pool = ordered[: min(POOL_FACTOR * limit, limit + POOL_EXTRA)]
         vectors = await self._storage.vectors(pool)
         scores = {name: candidates.fused[name] for name in pool}
         return await asyncio.to_thread(diversify, scores, vectors, limit)

@@ -1,4 +1,4 @@
-"""The time that a question has, for all the calls that answering it takes."""
+"""A time budget for all calls that are made to answer a question."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -13,24 +13,24 @@ from sutra_service.errors import ServiceError
 
 @dataclass(frozen=True)
 class Budget:
-    """`seconds` from the beginning of a question; over at `end` of `clock`."""
+    """A budget of `seconds`, which ends when `clock` reaches `end`."""
 
     seconds: int
     end: float
     clock: Callable[[], float]
 
     def left(self) -> float:
-        """The seconds that are left; none or less when the time is over."""
+        """The remaining seconds; zero or negative if the time is over."""
         return self.end - self.clock()
 
 
-# Of the request that is served; the tasks it starts inherit it.
+# The budget of the current request, inherited by the tasks that it starts.
 _budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
 
 
 @contextmanager
 def limited(seconds: int, clock: Callable[[], float]) -> Iterator[None]:
-    """All calls to neighbours within the block have `seconds` together."""
+    """Give all calls within the block `seconds` in total."""
     token = _budget.set(Budget(seconds, clock() + seconds, clock))
     try:
         yield
@@ -38,27 +38,27 @@ def limited(seconds: int, clock: Callable[[], float]) -> Iterator[None]:
         _budget.reset(token)
 
 
-class Neighbour(Dependency):
-    """A dependency that is left when the time of the question is over, however much its own deadline would give."""
+class TimedDependency(Dependency):
+    """A dependency whose calls also end when the budget of the question is used up."""
 
-    async def call(self, method: str, path: str, body: Any = None, *, passes_blame: bool = False) -> Any:
-        """As Dependency.call. 504 NAME_timeout too when the question's time ends before the answer comes."""
+    async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
+        """Like Dependency.call, but also raises 504 NAME_timeout when the budget is used up."""
         budget = _budget.get()
         if budget is None:
-            return await super().call(method, path, body, passes_blame=passes_blame)
+            return await super().call(method, path, body, forward_client_errors=forward_client_errors)
         left = budget.left()
-        # Not even begun without time: a call that is cut off at once may have been taken on all the same.
+        # Do not start without time left: a service may process a request even if it is cancelled at once.
         if left <= 0:
             raise self._too_late(budget)
         try:
             async with asyncio.timeout(left):
-                return await super().call(method, path, body, passes_blame=passes_blame)
+                return await super().call(method, path, body, forward_client_errors=forward_client_errors)
         except TimeoutError:
             raise self._too_late(budget) from None
 
     def _too_late(self, budget: Budget) -> ServiceError:
         message = (
-            f"the {budget.seconds} s of a question were over before {self.name} had answered; try again, lower `limit` "
-            "or raise SUTRA_HYBRID_QUESTION_SECONDS and the deadlines of those who ask"
+            f"the time limit of {budget.seconds} s per question ended before {self.name} answered; try again, "
+            "lower `limit`, or raise SUTRA_HYBRID_QUESTION_SECONDS and the caller's deadline"
         )
         return ServiceError(504, f"{self.name}_timeout", message)

@@ -1,4 +1,4 @@
-"""What each edition can do, and which libraries that takes."""
+"""The capabilities of each edition and the libraries that they need."""
 
 from importlib.util import find_spec
 
@@ -14,7 +14,7 @@ _COMMUNITY = (*_SIMPLE, DIVERSE_RANKING, TOPICS)
 _ENTERPRISE = (*_COMMUNITY, SPREADING, TYPO_TOLERANCE)
 CAPABILITIES = {"simple": _SIMPLE, "community": _COMMUNITY, "enterprise": _ENTERPRISE}
 
-# Module and distribution. simple needs none of them, and its image holds none.
+# Modules and their distributions. simple needs none of them, and its image has none.
 LIBRARIES = {
     DIVERSE_RANKING: (("numpy", "numpy"), ("sklearn", "scikit-learn")),
     TOPICS: (("numpy", "numpy"), ("sklearn", "scikit-learn")),
@@ -24,16 +24,16 @@ LIBRARIES = {
 
 
 def check_libraries(edition: str) -> None:
-    """Raise SettingError if a library of `edition` is missing. Nothing is imported: that waits for its first use."""
+    """Raise SettingError if a library of `edition` is missing. Does not import any: see libraries.py."""
     for capability in CAPABILITIES[edition]:
         for module, distribution in LIBRARIES.get(capability, ()):
             if find_spec(module) is None:
                 raise SettingError(
-                    f"SUTRA_EDITION={edition!r} has {capability}, which needs {distribution}, and that is not "
-                    f"installed; use an image built with EDITION={edition}, or set SUTRA_EDITION to the image's own"
+                    f"{capability} of SUTRA_EDITION={edition!r} needs {distribution}, which is not installed; "
+                    f"use an image built with EDITION={edition}, or set SUTRA_EDITION to the image's edition"
                 )
 
 
 def editions_with(capability: str) -> list[str]:
-    """The editions that have `capability`, the smallest first."""
+    """The editions that have `capability`, smallest first."""
     return [name for name in EDITIONS if capability in CAPABILITIES[name]]

@@ -1,19 +1,19 @@
-"""Diverse ranking: of several concepts that say the same, the best one first and the others later."""
+"""Diverse ranking: moves concepts that are similar to better ones down."""
 
 from collections.abc import Mapping, Sequence
 
 from sutra_hybrid.libraries import load
-from sutra_hybrid.neighbours import Vector
+from sutra_hybrid.services import Vector
 
-# How much relevance counts against novelty.
+# The weight of relevance; the rest is the weight of novelty.
 RELEVANCE_SHARE = 0.7
 
 
 def diversify(scores: Mapping[str, float], vectors: Mapping[str, Vector], limit: int) -> list[str]:
-    """The `limit` ids of highest maximal marginal relevance, in the order they were chosen.
+    """Choose `limit` ids by maximal marginal relevance, in order.
 
-    Each choice is the id with the most of 0.7 x (score / best score) - 0.3 x (highest cosine to a chosen
-    id). An id without a vector is like no other. Blocks.
+    Each step chooses the id with the highest 0.7 x (score / best score) - 0.3 x (highest cosine to a chosen
+    id). An id without a vector counts as dissimilar to all others. Blocks.
     """
     numpy = load("numpy")
     ids = list(scores)
@@ -39,5 +39,5 @@ def diversify(scores: Mapping[str, float], vectors: Mapping[str, Vector], limit:
 
 def _comparable(ids: Sequence[str], vectors: Mapping[str, Vector]) -> list[int]:
     dimensions = {len(vector) for vector in vectors.values()}
-    # A store keeps vectors of one dimension; two mean that it was emptied and filled anew in between.
+    # A store has vectors of one dimension; two mean that it was emptied and refilled between the calls.
     return [index for index, name in enumerate(ids) if name in vectors] if len(dimensions) == 1 else []

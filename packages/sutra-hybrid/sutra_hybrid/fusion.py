@@ -1,18 +1,18 @@
-"""Reciprocal rank fusion: rankings become one without comparing their scores."""
+"""Reciprocal rank fusion: merges rankings without comparing their scores."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-# Dampens the lead of the first ranks; 60 is the value of the method's authors and in general use, in
-# sutra-storage-server too.
+# Dampens the lead of the first ranks. 60 is the value from the original paper, commonly used, and also
+# used in sutra-storage-server.
 DAMPING = 60
 
 
 def fuse(rankings: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Ids with their fused score, highest first; equal scores in the order of ids.
+    """Ids with their fused scores, highest first; equal scores are sorted by id.
 
-    The score is the sum of 1 / (60 + rank) over the rankings that name the id, divided by what the first
-    of every ranking would get: 1 means first in all of them, about 0.5 first in one of two.
+    The score is the sum of 1 / (60 + rank) over the rankings with the id, divided by the maximum: 1 means
+    first in all rankings, about 0.5 first in one of two.
     """
     scores: dict[str, float] = defaultdict(float)
     for ranking in rankings:

@@ -1,29 +1,29 @@
-"""The part of the concept graph around what a search found. Nobody keeps the graph: storage's vector search is it."""
+"""Explores the concept graph around search results. The graph is not stored; its edges come from vector search."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sutra_hybrid.neighbours import CALLS_AT_ONCE, Hit, Storage
+from sutra_hybrid.services import CALLS_AT_ONCE, Hit, Storage
 
-# How many concepts are expanded in each of the two steps, and how many neighbours each one gets. All in
-# all at most 14 concepts are fetched and 14 searches made.
+# The number of concepts expanded in each of the two steps, and the number of neighbours of each: at most
+# 14 fetches and 14 searches in total.
 EXPANDED = (6, 8)
 NEIGHBOURS = 8
-# Below this cosine, two concepts are not neighbours.
-LEAST_COSINE = 0.35
+# The minimum cosine of neighbours.
+MIN_COSINE = 0.35
 
 
 @dataclass
 class Graph:
-    """Concepts by id, and the cosine of those that are neighbours."""
+    """Concepts by id, and the cosines between neighbours."""
 
     hits: dict[str, Hit] = field(default_factory=dict)
     edges: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 async def explore(seeds: Sequence[str], storage: Storage) -> Graph:
-    """The neighbours of the first six seeds, and the nearest eight's neighbours. Raises ServiceError."""
+    """Find the neighbours of the first six seeds, and the neighbours of the nearest eight. Raises ServiceError."""
     graph = Graph()
     expanded: set[str] = set()
     front = list(seeds[: EXPANDED[0]])
@@ -41,13 +41,13 @@ async def _expand(graph: Graph, vectors: Mapping[str, list[float]], storage: Sto
 
     async def near(vector: list[float]) -> list[Hit]:
         async with free:
-            # One more, because a concept is its own nearest neighbour.
+            # One more, because each concept finds itself.
             return await storage.search_vector(vector, NEIGHBOURS + 1)
 
     found = await asyncio.gather(*map(near, vectors.values()))
     for name, hits in zip(vectors, found, strict=True):
         for hit in hits:
-            if hit.id != name and hit.score >= LEAST_COSINE:
+            if hit.id != name and hit.score >= MIN_COSINE:
                 graph.hits.setdefault(hit.id, hit)
                 graph.edges[name, hit.id] = hit.score
 

@@ -1,24 +1,24 @@
-"""What one call may hold, by edition."""
+"""The limits of a request, by edition."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The size of one call. No call is too large here that sutra-api lets through in the same edition."""
+    """The limits of one request. They accept every request that sutra-api accepts in the same edition."""
 
     max_texts: int
     max_text_characters: int
-    # In UTF-8: what sutra-storage-server takes in this edition. Four bytes a character, so that no text within the
-    # characters is beyond it, and none is refused after it was embedded.
+    # The limit of sutra-storage-server in this edition, in UTF-8. Four bytes per character, so that storage never
+    # rejects a text that was accepted and embedded.
     max_text_bytes: int
     max_question_characters: int
     max_results: int
-    # Above what the texts need: sutra-api writes a body anew, and it may grow by a blank for each text.
+    # Larger than sutra-api's: it serializes bodies again, which may add a space per text.
     max_body_bytes: int
 
     def fields(self) -> dict[str, int]:
-        """The limits as `/health` shows them."""
+        """The limits, as shown by `/health`."""
         return asdict(self)
 
 

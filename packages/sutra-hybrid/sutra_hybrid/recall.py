@@ -1,4 +1,4 @@
-"""Recall: which concepts may answer a question, by every way that the edition has."""
+"""Finds the concepts that may answer a question, with every method of the edition."""
 
 import asyncio
 from collections.abc import Collection
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from sutra_hybrid import graph as concept_graph
 from sutra_hybrid.capabilities import SPREADING, TYPO_TOLERANCE
 from sutra_hybrid.fusion import fuse
-from sutra_hybrid.neighbours import Embedding, Hit, Storage
+from sutra_hybrid.services import Embedding, Hit, Storage
 from sutra_hybrid.spelling import correct
 from sutra_hybrid.spreading import spread
 
-# How deep each ranking is taken for fusion, at least.
+# The minimum number of results to fetch for each ranking.
 DEPTH = 50
 
 
 @dataclass
 class Candidates:
-    """Concepts by id, their fused scores (highest first), and the scores of each way that found them.
+    """Concepts by id, their fused scores (highest first), and the scores in each ranking.
 
-    `corrected` is the question as it was searched, where it was misspelt.
+    `corrected` is the spell-checked question, if it differs.
     """
 
     texts: dict[str, str]
@@ -31,23 +31,23 @@ class Candidates:
 
 
 class Recall:
-    """Finds candidates. `least_cosine` is the similarity to the question below which a vector hit is none."""
+    """Finds candidates. Vector results with a cosine below `min_cosine` are ignored."""
 
     def __init__(
-        self, embedding: Embedding, storage: Storage, least_cosine: float, capabilities: Collection[str]
+        self, embedding: Embedding, storage: Storage, min_cosine: float, capabilities: Collection[str]
     ) -> None:
         self._embedding = embedding
         self._storage = storage
-        self._least_cosine = least_cosine
+        self._least_cosine = min_cosine
         self._capabilities = capabilities
 
     async def find(self, question: str, limit: int) -> Candidates:
-        """Candidates for an answer from `limit` concepts, usually more. Raises ServiceError as Dependency does."""
+        """Find candidates, usually more than `limit`. Raises ServiceError as Dependency does."""
         depth = max(DEPTH, limit)
         by_text, nearest = await asyncio.gather(self._storage.search_text(question, depth), self._near(question, depth))
         corrected = None
         if TYPO_TOLERANCE in self._capabilities:
-            by_text, corrected = await self._mend(question, by_text, nearest, depth)
+            by_text, corrected = await self._correct_spelling(question, by_text, nearest, depth)
         by_vector = [hit for hit in nearest if hit.score >= self._least_cosine]
         candidates = _fused(by_text, by_vector, corrected)
         if SPREADING in self._capabilities and candidates.fused:
@@ -58,10 +58,10 @@ class Recall:
         [vector] = await self._embedding.embed([question])
         return await self._storage.search_vector(vector, depth)
 
-    async def _mend(
+    async def _correct_spelling(
         self, question: str, by_text: list[Hit], nearest: list[Hit], depth: int
     ) -> tuple[list[Hit], str | None]:
-        """Search the mended question. A mended word was in no text, so no result of the first search is lost."""
+        """Search again with corrected words. Only unknown words change, so no result of the first search is lost."""
         texts = [hit.text for hit in (*by_text, *nearest)]
         corrected = await asyncio.to_thread(correct, question, texts)
         if corrected is None:
@@ -69,7 +69,7 @@ class Recall:
         return await self._storage.search_text(corrected, depth), corrected
 
     async def _spread(self, candidates: Candidates) -> None:
-        """Let the first candidates activate their neighbours, and fuse that in as a third ranking."""
+        """Spread activation from the first candidates, and add the result as a third ranking."""
         seeds = dict(list(candidates.fused.items())[: concept_graph.EXPANDED[0]])
         graph = await concept_graph.explore(list(seeds), self._storage)
         candidates.by_spreading = await asyncio.to_thread(spread, seeds, graph.edges)

@@ -1,4 +1,4 @@
-"""What may be sent to this service, and what it answers."""
+"""Request and response bodies."""
 
 from typing import Annotated
 
@@ -7,10 +7,9 @@ from pydantic_core import PydanticCustomError
 
 
 def _not_blank(text: str) -> str:
-    # U+001C to U+001F are white space to Python's split() and strip(), by which texts are named and read behind this,
-    # and none to pydantic's.
+    # Unlike pydantic, Python's split() and strip(), which the services use, also treat U+001C to U+001F as whitespace.
     if text.isspace():
-        raise PydanticCustomError("blank", "must hold more than white space")
+        raise PydanticCustomError("blank", "must not be blank")
     return text
 
 
@@ -18,7 +17,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Af
 
 
 class Request(BaseModel):
-    """A body without unknown fields, and without values that would have to be converted."""
+    """A request body without unknown fields or type conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -30,21 +29,21 @@ class LearnRequest(Request):
 
 
 class LearnReply(BaseModel):
-    """How many concepts are kept, and for each text in its place the id of its concept."""
+    """The number of distinct concepts, and the concept id of each text, in order."""
 
     learned: int
     ids: list[str]
 
 
 class QueryRequest(Request):
-    """A question, and on how many concepts its answer may stand."""
+    """A question and the maximum number of concepts for its answer."""
 
     question: Text
     limit: Annotated[int, Field(ge=1)] = 5
 
 
 class Citation(BaseModel):
-    """A concept that the answer stands on; marks like [1] in the answer point to `number`."""
+    """A concept that the answer uses; marks like [1] in the answer refer to `number`."""
 
     number: Annotated[int, Field(ge=1)]
     id: str
@@ -55,8 +54,8 @@ class Citation(BaseModel):
 class Scores(BaseModel):
     """Why a concept was chosen.
 
-    `fused` is the order's score, from 0 to 1 (first in every ranking). The others are there where
-    that ranking found the concept: BM25, the cosine to the question, the activation that reached it.
+    `fused` is the overall score, up to 1 (first in every ranking). The others are set if that ranking
+    found the concept: BM25, cosine to the question, activation by spreading.
     """
 
     fused: float
@@ -66,10 +65,10 @@ class Scores(BaseModel):
 
 
 class QueryReply(BaseModel):
-    """An answer, what it stands on, and the scores of every concept that nlg was given, by id.
+    """An answer, its citations, and the scores of every concept passed to nlg, by id.
 
-    `corrected` is the question as it was searched, where words of it were misspelt. Where no fact answered the
-    question as it was asked, the answer is to this one.
+    `corrected` is the spell-checked question, if it differs. The answer is to this question if no fact answered the
+    original one.
     """
 
     answer: str
@@ -80,7 +79,7 @@ class QueryReply(BaseModel):
 
 
 class TopicsRequest(Request):
-    """What the topics are to be about, of how many concepts at most, and how many topics, if that is to be fixed."""
+    """A question, the maximum number of concepts, and optionally the number of topics."""
 
     question: Text
     limit: Annotated[int, Field(ge=1, le=100)] = 50
@@ -88,7 +87,7 @@ class TopicsRequest(Request):
 
 
 class TopicConcept(BaseModel):
-    """A concept of a topic, with its score for the question."""
+    """A concept of a topic, with its score."""
 
     id: str
     text: str
@@ -96,26 +95,26 @@ class TopicConcept(BaseModel):
 
 
 class Topic(BaseModel):
-    """Concepts that speak of the same, best first, and the words that mark them off from the others."""
+    """Related concepts, best first, and the terms that distinguish them from other topics."""
 
     terms: list[str]
     concepts: list[TopicConcept]
 
 
 class TopicsReply(BaseModel):
-    """Topics, the largest first."""
+    """Topics, largest first."""
 
     topics: list[Topic]
 
 
 class PingReply(BaseModel):
-    """The service listens."""
+    """The service is listening."""
 
     pong: bool = True
 
 
 class CapabilitiesReply(BaseModel):
-    """What this edition can do."""
+    """The capabilities of this edition."""
 
     edition: str
     capabilities: list[str]

@@ -1,21 +1,21 @@
-"""Spreading activation: from the concepts that a search found along the graph of similar concepts."""
+"""Spreading activation from search results along the graph of similar concepts."""
 
 from collections.abc import Mapping
 
 from sutra_hybrid.libraries import load
 
-# What share of its activation a concept hands on; the rest stays with the seeds. Half of it is left
-# after one step, a quarter after two: near neighbours count, and nothing is lost in the distance.
-HANDED_ON = 0.5
-# 0.5 ^ 40 is below what a float of this sum can show.
+# The share of activation that is passed on at each step (PageRank's damping factor): half remains after one
+# step, a quarter after two, so near neighbours count most.
+PASSED_ON = 0.5
+# 0.5 ** 40 is negligible.
 STEPS = 40
 
 
 def spread(seeds: Mapping[str, float], edges: Mapping[tuple[str, str], float]) -> dict[str, float]:
-    """The activation of every concept that can be reached, highest first; all of it together is 1.
+    """The activation of every reachable concept, highest first; the sum is 1.
 
-    A personalised PageRank: `seeds` weigh where activation enters, `edges` (in both directions, the
-    stronger counts) how it divides on its way. Blocks.
+    A personalised PageRank: `seeds` are the restart weights; `edges` are undirected, and the larger weight of
+    the two directions counts. Blocks.
     """
     numpy, sparse = load("numpy"), load("scipy.sparse")
     names = sorted({*seeds, *(name for edge in edges for name in edge)})
@@ -32,13 +32,13 @@ def spread(seeds: Mapping[str, float], edges: Mapping[tuple[str, str], float]) -
     ).tocsr()
     graph = one_way.maximum(one_way.T).tocsr()
     leaving = graph.sum(axis=1)
-    # What has no neighbour gives its activation back to the seeds.
+    # Concepts without neighbours return their activation to the seeds.
     alone = leaving == 0
     shares = graph.multiply((1 / numpy.where(alone, 1, leaving))[:, None]).T.tocsr()
 
     activation = enters
     for _ in range(STEPS):
         handed = shares @ activation + enters * activation[alone].sum()
-        activation = HANDED_ON * handed + (1 - HANDED_ON) * enters
+        activation = PASSED_ON * handed + (1 - PASSED_ON) * enters
     order = sorted(range(len(names)), key=lambda index: (-activation[index], names[index]))
     return {names[index]: float(activation[index]) for index in order if activation[index] > 0}

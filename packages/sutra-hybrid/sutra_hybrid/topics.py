@@ -1,35 +1,35 @@
-"""Topics: which subjects a set of texts speaks of."""
+"""Clusters texts into topics."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sutra_hybrid.libraries import load
 
-# Fewer texts than this are one topic.
-LEAST_TEXTS = 4
-MOST_TOPICS = 8
+# Fewer texts form one topic.
+MIN_TEXTS = 4
+MAX_TOPICS = 8
 TERMS = 5
-# Beyond its first two thousand characters a text adds time, and hardly ever another subject.
-READ_CHARACTERS = 2_000
-# Words begin with a letter: numbers are in every topic.
+# Only the beginning of a text is used: the rest takes time and rarely adds a subject.
+MAX_CHARACTERS = 2_000
+# Words start with a letter; numbers do not distinguish topics.
 WORD = r"\b[^\W\d]\w+\b"
 
 
 class Cluster(NamedTuple):
-    """Words that mark a topic off from the others, strongest first, and the places of its texts."""
+    """The terms that distinguish a topic from the others, strongest first, and the indexes of its texts."""
 
     terms: list[str]
     members: list[int]
 
 
 def find_topics(texts: Sequence[str], count: int | None = None) -> list[Cluster]:
-    """Clusters of `texts`, the largest first: k-means over TF-IDF.
+    """Cluster `texts` by k-means over TF-IDF; largest cluster first.
 
-    Without `count`, the number from 2 to 8 whose clusters are best separated (highest silhouette). Equal
-    texts give equal topics: the seed is fixed. Blocks.
+    Without `count`, uses the number from 2 to 8 with the highest silhouette score. Deterministic, because the
+    seed is fixed. Blocks.
     """
     numpy = load("numpy")
-    matrix, words = _weights([text[:READ_CHARACTERS] for text in texts])
+    matrix, words = _weights([text[:MAX_CHARACTERS] for text in texts])
     if matrix is None:
         return [Cluster([], list(range(len(texts))))]
     distinct = len(numpy.unique(matrix.toarray(), axis=0))
@@ -37,7 +37,7 @@ def find_topics(texts: Sequence[str], count: int | None = None) -> list[Cluster]
     clusters = []
     for label in numpy.unique(labels):
         members, others = numpy.flatnonzero(labels == label), numpy.flatnonzero(labels != label)
-        # Words that the others have as well, such as a language's articles, cancel out.
+        # Subtracting cancels words that are common everywhere, such as articles.
         strength = _mean(matrix[members]) - (_mean(matrix[others]) if len(others) else 0)
         best = [index for index in strength.argsort(kind="stable")[::-1][:TERMS] if strength[index] > 0]
         clusters.append(Cluster([str(words[index]) for index in best], members.tolist()))
@@ -56,7 +56,7 @@ def _weights(texts: Sequence[str]) -> tuple[Any, Any]:
         try:
             return vectorizer.fit_transform(texts), vectorizer.get_feature_names_out()
         except ValueError:
-            # No word is left: all are stop words, or there are none (signs and numbers only).
+            # No words left: only stop words, or only symbols and numbers.
             continue
     return None, None
 
@@ -70,11 +70,11 @@ def _labels(matrix: Any, distinct: int, count: int | None) -> Any:
     rows = matrix.shape[0]
     if count is not None:
         return cluster(min(count, distinct))
-    most = min(MOST_TOPICS, distinct, rows - 1)
-    if rows < LEAST_TEXTS or most < 2:  # noqa: PLR2004 - one topic needs no clustering
+    most = min(MAX_TOPICS, distinct, rows - 1)
+    if rows < MIN_TEXTS or most < 2:  # noqa: PLR2004 - one topic needs no clustering
         return numpy.zeros(rows, dtype=int)
     attempts = [cluster(number) for number in range(2, most + 1)]
-    # k-means may leave a cluster empty; fewer than two cannot be compared.
+    # k-means may leave clusters empty, and the silhouette score needs at least two.
     proper = [labels for labels in attempts if len(numpy.unique(labels)) > 1]
     if not proper:
         return attempts[0]

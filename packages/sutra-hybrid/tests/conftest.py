@@ -1,10 +1,10 @@
 from collections.abc import Iterator
 
 import pytest
-import world as worlds
+from backends import Backends, running
 
 
 @pytest.fixture
-def world() -> Iterator[worlds.World]:
-    with worlds.running() as world:
-        yield world
+def backends() -> Iterator[Backends]:
+    with running() as backends:
+        yield backends

@@ -1,12 +1,12 @@
-"""What every edition says of itself; which of its libraries are there does not matter here."""
+"""Tests of each edition's capabilities and limits, independent of the installed libraries."""
 
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from backends import Backends, code
 from sutra_service.settings import Environment, SettingError
-from world import World, code
 
 from sutra_hybrid import application, capabilities
 from sutra_hybrid.capabilities import CAPABILITIES
@@ -21,8 +21,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("edition", list(CAPABILITIES))
-def test_an_edition_shows_what_it_is(world: World, installed: None, edition: str) -> None:
-    with world.hybrid(SUTRA_EDITION=edition, SUTRA_SERVICE_VERSION="1.2.3") as client:
+def test_an_edition_describes_itself(backends: Backends, installed: None, edition: str) -> None:
+    with backends.hybrid(SUTRA_EDITION=edition, SUTRA_SERVICE_VERSION="1.2.3") as client:
         shown = client.get("/capabilities").json()
         health = client.get("/health").json()
         assert client.get("/ping").json() == {"pong": True}
@@ -32,29 +32,29 @@ def test_an_edition_shows_what_it_is(world: World, installed: None, edition: str
     assert sorted(health["dependencies"]) == ["embedding", "nlg", "storage"]
 
 
-def test_each_edition_has_more_than_the_one_before() -> None:
+def test_each_edition_extends_the_previous_one() -> None:
     simple, community, enterprise = (set(CAPABILITIES[name]) for name in ("simple", "community", "enterprise"))
     assert simple < community < enterprise
 
 
-def test_a_larger_edition_takes_more(world: World, installed: None) -> None:
+def test_a_larger_edition_has_higher_limits(backends: Backends, installed: None) -> None:
     texts = [f"text {number}" for number in range(128)]
-    with world.hybrid(SUTRA_EDITION="enterprise") as client:
+    with backends.hybrid(SUTRA_EDITION="enterprise") as client:
         answer = client.post("/learn", json={"texts": texts})
-        assert answer.json()["learned"] == len(world.concepts) == 128
+        assert answer.json()["learned"] == len(backends.concepts) == 128
         assert code(client.post("/learn", json={"texts": [*texts, "more"]})) == (422, "beyond_limit")
-    # In batches that every edition of embedding takes.
-    batches = [len(body["texts"]) for name, body in world.embedding.requests if name == "POST /embed"]
+    # In batches that every edition of embedding accepts.
+    batches = [len(body["texts"]) for name, body in backends.embedding.requests if name == "POST /embed"]
     assert batches == [32, 32, 32, 32]
 
 
-def test_simple_says_who_has_topics(world: World) -> None:
-    with world.hybrid() as client:
+def test_simple_names_the_editions_with_topics(backends: Backends) -> None:
+    with backends.hybrid() as client:
         answer = client.post("/topics", json={"question": "a"})
         assert code(client.get("/topics")) == (405, "method_not_allowed")
     assert code(answer) == (403, "not_in_edition")
     assert "community or enterprise" in answer.json()["error"]["message"]
-    assert world.storage.requests == []
+    assert backends.storage.requests == []
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_simple_says_who_has_topics(world: World) -> None:
         ("enterprise", "rapidfuzz", "rapidfuzz"),
     ],
 )
-def test_a_missing_library_stops_the_start(
+def test_a_missing_library_is_reported_at_startup(
     monkeypatch: pytest.MonkeyPatch, edition: str, missing: str, distribution: str
 ) -> None:
     monkeypatch.setattr(capabilities, "find_spec", lambda name: None if name == missing else name)
     environment = Environment({"SUTRA_EDITION": edition})
-    with pytest.raises(SettingError, match=rf"needs {distribution}.*EDITION={edition}"):
+    with pytest.raises(SettingError, match=rf"needs {distribution}, .*EDITION={edition}"):
         application.create(application.read_settings(environment), environment)
 
 
@@ -82,7 +82,7 @@ def test_simple_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("edition", list(CAPABILITIES))
-def test_no_start_pays_for_a_library(edition: str) -> None:
+def test_startup_imports_no_library(edition: str) -> None:
     program = (
         "import sys; from sutra_hybrid import application, capabilities, asking, recall, learning;"
         "capabilities.find_spec = lambda name: name;"
@@ -114,7 +114,7 @@ def test_no_start_pays_for_a_library(edition: str) -> None:
         ("SUTRA_HYBRID_MIN_COSINE_PERCENT", "101"),
     ],
 )
-def test_a_wrong_setting_stops_the_start(name: str, value: str) -> None:
+def test_an_invalid_setting_is_reported(name: str, value: str) -> None:
     environment: Any = Environment({name: value})
     with pytest.raises(SettingError, match=name):
         application.create(application.read_settings(environment), environment)

@@ -1,4 +1,4 @@
-"""The service as a container runs it: one process, its output and its signals."""
+"""Tests of the service as a container runs it: one process, its output and signals."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
-from world import World
+from backends import Backends
 
 
 @contextmanager
@@ -37,12 +37,12 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
         message = json.loads(line)["message"]
         if words in message:
             return str(message)
-    raise AssertionError(f"the service ended without saying: {words}")
+    raise AssertionError(f"the service ended without logging: {words}")
 
 
-def test_what_is_being_learned_is_kept_before_the_stop(world: World) -> None:
-    world.storage.gate.clear()
-    with service(EMBEDDING_URL=world.embedding.url, STORAGE_URL=world.storage.url) as process:
+def test_a_running_learn_request_is_completed_before_shutdown(backends: Backends) -> None:
+    backends.storage.gate.clear()
+    with service(EMBEDDING_URL=backends.embedding.url, STORAGE_URL=backends.storage.url) as process:
         url = wait_for(process, "running on").split()[3]
         answers: list[int] = []
 
@@ -55,18 +55,18 @@ def test_what_is_being_learned_is_kept_before_the_stop(world: World) -> None:
 
         teaching = threading.Thread(target=teach)
         teaching.start()
-        world.storage.arrived.wait()
+        backends.storage.arrived.wait()
         process.send_signal(signal.SIGTERM)
         wait_for(process, "Shutting down")
-        world.storage.gate.set()
+        backends.storage.gate.set()
         teaching.join()
         assert answers == [200]
-        assert len(world.concepts) == 1
+        assert len(backends.concepts) == 1
         assert process.wait() == 0
 
 
-@pytest.mark.skipif(find_spec("sklearn") is not None, reason="the library is installed here")
-def test_an_edition_that_is_not_installed_is_said_and_nothing_starts() -> None:
+@pytest.mark.skipif(find_spec("sklearn") is not None, reason="the library is installed")
+def test_an_edition_whose_libraries_are_missing_does_not_start() -> None:
     with service(SUTRA_EDITION="community") as process:
         _, errors = process.communicate()
     assert process.returncode == 2

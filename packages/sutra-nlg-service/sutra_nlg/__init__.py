@@ -1,1 +1,1 @@
-"""Answers in sentences, from facts alone and with the facts cited."""
+"""Answers questions from given facts only, with citations."""

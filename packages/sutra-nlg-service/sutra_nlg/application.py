@@ -1,4 +1,4 @@
-"""The application: one route that answers, from sentences of the facts or through a language model."""
+"""The application: POST /generate answers with quoted sentences or through a language model."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,18 +25,18 @@ type Answer = Callable[[GenerateRequest, Stop], GenerateReply]
 
 
 def read_settings(environment: Environment) -> Settings:
-    """The shared settings, for this service."""
+    """Read the settings of this service."""
     return Settings.read(environment, SERVICE, PORT)
 
 
 def create(settings: Settings, environment: Environment) -> FastAPI:
-    """The service, as its environment wants it. Raises SettingError for a value that cannot be used."""
+    """Create the application. Raises SettingError for an invalid environment variable."""
     limits = LIMITS[settings.edition]
     folder = environment.text("MODEL_DIR")
     threads = environment.integer("NLG_THREADS", 0, 0, 256)
     chat_format = environment.choice("NLG_CHAT_FORMAT", tuple(chat.FORMATS), "plain")
     worker = Worker(limits.max_waiting, environment.integer("NLG_DEADLINE_SECONDS", 18, 1, 600))
-    # `/health` shows these; the model's appear once it is loaded.
+    # Shown by `/health`; "model" is added once it is loaded.
     shown: dict[str, Any] = {"limits": limits.fields(), "mode": "model" if folder else "grounded"}
 
     def grounded(request: GenerateRequest, stop: Stop) -> GenerateReply:
@@ -48,7 +48,7 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
         if not folder:
             answers.append(grounded)
             return
-        # Engines and what they import are for this mode alone.
+        # Only this mode needs the engines and their imports.
         from sutra_nlg.model.generator import Generator  # noqa: PLC0415
 
         generator = await asyncio.to_thread(Generator.load, Path(folder), limits, chat_format, threads)
@@ -72,7 +72,7 @@ def _routes(edition: str, limits: Limits, answer: Callable[[GenerateRequest], An
 
     @router.post("/generate")
     async def generate(request: GenerateRequest) -> GenerateReply:
-        """Answer a question from the facts given, and say which ones the answer stands on."""
+        """Answer a question from the given facts, and cite those that the answer uses."""
         _check(request, limits, edition)
         return await answer(request)
 
@@ -80,18 +80,18 @@ def _routes(edition: str, limits: Limits, answer: Callable[[GenerateRequest], An
 
 
 def _check(request: GenerateRequest, limits: Limits, edition: str) -> None:
-    _at_most("body.question", len(request.question), "characters", limits.max_question_characters, edition)
-    _at_most("body.facts", len(request.facts), "facts", limits.max_facts, edition)
+    _check_limit("body.question", len(request.question), "characters", limits.max_question_characters, edition)
+    _check_limit("body.facts", len(request.facts), "facts", limits.max_facts, edition)
     seen: dict[str, int] = {}
     for index, fact in enumerate(request.facts):
-        _at_most(f"body.facts[{index}].text", len(fact.text), "characters", limits.max_fact_characters, edition)
+        _check_limit(f"body.facts[{index}].text", len(fact.text), "characters", limits.max_fact_characters, edition)
         if fact.id in seen:
-            message = f"body.facts[{index}].id: fact {seen[fact.id]} has this id too; give each fact its own"
+            message = f"body.facts[{index}].id: duplicate of body.facts[{seen[fact.id]}].id; give each fact its own id"
             raise ServiceError(422, "duplicate_id", message)
         seen[fact.id] = index
 
 
-def _at_most(field: str, given: int, unit: str, most: int, edition: str) -> None:
+def _check_limit(field: str, given: int, unit: str, most: int, edition: str) -> None:
     if given > most:
-        message = f"{field}: {given} {unit} given, at most {most} in edition {edition}; send less in one call"
+        message = f"{field}: {given} {unit}, but edition {edition} allows at most {most}; send less per request"
         raise ServiceError(422, "beyond_limit", message)

@@ -1,11 +1,11 @@
-"""What one call may hold and how long its answer may be, by edition."""
+"""The limits of a request and its answer, by edition."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The size of one call and of its answer; tokens count in `model` mode only."""
+    """The limits of one request and its answer; token limits apply only in `model` mode."""
 
     max_facts: int
     max_fact_characters: int
@@ -17,11 +17,12 @@ class Limits:
     max_body_bytes: int
 
     def fields(self) -> dict[str, int]:
-        """The limits as `/health` shows them."""
+        """The limits, as shown by `/health`."""
         return asdict(self)
 
 
-# A fact is a learned text: it may be as long as a text that the API takes, and facts twice as many as its citations.
+# Facts are learned texts, so they can be as long as the texts that sutra-api accepts. There can be twice as many as its
+# citations.
 LIMITS = {
     "simple": Limits(20, 10_000, 2_000, 3, 2_048, 256, 8, 1_000_000),
     "community": Limits(50, 20_000, 4_000, 5, 4_096, 512, 16, 4_000_000),

@@ -1,4 +1,4 @@
-"""Marks such as `[1]` and `[1, 3]`, by which an answer points to its citations."""
+"""Citation marks such as `[1]` and `[1, 3]`."""
 
 import re
 from collections.abc import Callable
@@ -7,12 +7,12 @@ MARK = re.compile(r"\[(\d{1,9}(?:\s{0,4},\s{0,4}\d{1,9}){0,63})\]")
 
 
 def numbers(text: str) -> set[int]:
-    """Every number that a mark in `text` names."""
+    """All numbers in the marks of `text`."""
     return {number for match in MARK.finditer(text) for number in _numbers(match)}
 
 
 def replace(text: str, new: Callable[[int], int | None]) -> str:
-    """`text` with every number in a mark replaced by `new` of it; None takes it away, and an empty mark."""
+    """Map the numbers in the marks of `text` with `new`; None removes a number. Marks without numbers are removed."""
 
     def rewritten(match: re.Match[str]) -> str:
         kept = dict.fromkeys(number for old in _numbers(match) if (number := new(old)) is not None)
@@ -22,7 +22,7 @@ def replace(text: str, new: Callable[[int], int | None]) -> str:
 
 
 def defuse(text: str) -> str:
-    """`text` with its marks in round brackets, so that nobody takes them for marks."""
+    """Put the marks of `text` in round brackets, so that they no longer count as marks."""
     return MARK.sub(lambda match: f"({match[1]})", text)
 
 

@@ -1,4 +1,4 @@
-"""What is answered when there is nothing to answer with."""
+"""The replies when the facts contain no answer."""
 
 NO_FACTS = "There are no facts to answer this question from."
 NO_ANSWER = "None of the given facts answers this question."

@@ -1,4 +1,4 @@
-"""What may be sent to `/generate`, and what it answers."""
+"""Request and response bodies."""
 
 from typing import Annotated, Literal
 
@@ -12,18 +12,18 @@ def _has_text(value: str) -> str:
 
 
 class Fact(BaseModel):
-    """A text that an answer may be made of. A higher score means that it was found more relevant."""
+    """A text to answer from. A higher score means more relevant."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     id: Annotated[str, Field(min_length=1, max_length=256)]
-    # Kept as it is, blanks too: a citation shows what was given.
+    # Not stripped: a citation shows the text exactly as given.
     text: Annotated[str, AfterValidator(_has_text)]
     score: Annotated[float, Field(allow_inf_nan=False)]
 
 
 class GenerateRequest(BaseModel):
-    """A question, and the facts to answer it from."""
+    """A question and the facts to answer it from."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -32,7 +32,7 @@ class GenerateRequest(BaseModel):
 
 
 class Citation(BaseModel):
-    """A fact that the answer stands on; `[number]` in the answer points to it."""
+    """A fact that the answer uses; `[number]` in the answer refers to it."""
 
     number: int
     id: str
@@ -41,7 +41,7 @@ class Citation(BaseModel):
 
 
 class GenerateReply(BaseModel):
-    """An answer, and every fact that it cites. Without a fact that answers, it says so and cites nothing."""
+    """An answer and the facts that it cites. If no fact answers the question, the answer says so and cites nothing."""
 
     answer: str
     citations: list[Citation]
@@ -49,5 +49,5 @@ class GenerateReply(BaseModel):
 
 
 def cite(number: int, fact: Fact) -> Citation:
-    """`fact` under `number`."""
+    """Create the citation of `fact` with `number`."""
     return Citation(number=number, id=fact.id, text=fact.text, score=fact.score)

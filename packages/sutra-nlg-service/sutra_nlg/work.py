@@ -1,4 +1,4 @@
-"""The one thread that answers: a bounded queue before it, a deadline for every answer, and a way to stop."""
+"""The thread that computes answers, with a bounded queue, deadlines and cancellation."""
 
 import asyncio
 import math
@@ -17,33 +17,33 @@ logger = getLogger(__name__)
 MAX_RETRY_AFTER_S = 60
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The answer under way is not wanted any more."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The answer is no longer wanted."""
 
 
 class Stop:
-    """Whether an answer is still wanted: nobody has left, and its deadline (on time.monotonic) has not passed."""
+    """Tells a job to stop when its caller has left or its deadline (in time.monotonic) has passed."""
 
     def __init__(self, deadline: float = math.inf) -> None:
         self._deadline = deadline
         self._left = False
 
     def request(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Request a stop: the caller has left."""
         self._left = True
 
     @property
     def requested(self) -> bool:
-        """Whether to stop."""
+        """Whether the job should stop."""
         return self._left or time.monotonic() >= self._deadline
 
     def check(self) -> None:
-        """Raise Stopped if the answer is not wanted any more."""
+        """Raise Stopped if the job should stop."""
         if self.requested:
             raise Stopped
 
     def each[T](self, items: Iterable[T]) -> Iterator[T]:
-        """The items, with a check before each."""
+        """Iterate over `items`, with a check before each."""
         for item in items:
             self.check()
             yield item
@@ -58,9 +58,9 @@ class _Job:
 
 
 class Worker:
-    """Runs one job at a time in a thread of its own; at most `max_waiting` more wait for their turn.
+    """Runs one job at a time in its own thread; at most `max_waiting` more can wait.
 
-    A job gets `deadline_s` seconds from its arrival, waiting included.
+    A job must finish within `deadline_s` seconds of its arrival.
     """
 
     def __init__(self, max_waiting: int, deadline_s: float) -> None:
@@ -72,26 +72,24 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     async def run(self, function: Callable[[Stop], Any]) -> Any:
-        """What `function` returns. Raises ServiceError: 503 busy when the queue is full, 504 timeout."""
+        """Run `function` and return its result. Raises ServiceError 503 busy if the queue is full, and 504 timeout."""
         if self._under_way > self._max_waiting:
             wait_s = min(MAX_RETRY_AFTER_S, max(1, math.ceil(self._typical_s * self._under_way)))
-            message = f"{self._under_way} answers are waited for already, and no more can wait; try again in {wait_s} s"
+            message = f"too many requests: {self._under_way} in progress or waiting; try again in {wait_s} s"
             raise ServiceError(503, "busy", message, {"Retry-After": str(wait_s)})
         loop = asyncio.get_running_loop()
         job = _Job(function, Stop(time.monotonic() + self._deadline_s), loop, loop.create_future())
         self._under_way += 1
         self._jobs.put(job)
         if self._thread is None:
-            # A daemon: no computation that hangs keeps the process from ending.
+            # A daemon thread, so that a hanging computation does not keep the process alive.
             self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
             self._thread.start()
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await job.outcome
         except (TimeoutError, Stopped):
-            message = (
-                f"there was no answer within {self._deadline_s:g} s; send fewer facts or raise NLG_DEADLINE_SECONDS"
-            )
+            message = f"no answer within {self._deadline_s:g} s; send fewer facts or raise NLG_DEADLINE_SECONDS"
             raise ServiceError(504, "timeout", message) from None
         finally:
             job.stop.request()
@@ -108,7 +106,7 @@ class Worker:
             try:
                 job.loop.call_soon_threadsafe(self._done, job, result, error, time.monotonic() - began)
             except RuntimeError:
-                # The loop is closed: the service has stopped.
+                # The event loop is closed: the service has stopped.
                 return
 
     def _done(self, job: _Job, result: Any, error: Exception | None, took_s: float) -> None:
@@ -116,7 +114,7 @@ class Worker:
         self._typical_s = took_s if not self._typical_s else 0.8 * self._typical_s + 0.2 * took_s
         if job.outcome.done():
             if error is not None and not isinstance(error, Stopped):
-                logger.error("an answer that nobody waits for any more failed", exc_info=error)
+                logger.error("a job failed after its caller had left", exc_info=error)
         elif error is not None:
             job.outcome.set_exception(error)
         else:

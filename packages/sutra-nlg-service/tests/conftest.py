@@ -8,7 +8,7 @@ from support import tiny_checkpoint
 
 @pytest.fixture(scope="session")
 def gguf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder that holds the tiny checkpoint in both forms, as a real one does."""
+    """A model folder with the tiny checkpoint in both formats."""
     folder = tmp_path_factory.mktemp("model")
     tiny_checkpoint.write_safetensors(folder)
     tiny_checkpoint.write_gguf(folder / "tiny.gguf")
@@ -17,7 +17,7 @@ def gguf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def llama_cpp() -> None:
-    """Skips a test where llama.cpp is not built; the test stage says that it has to be there."""
+    """Skip tests if llama.cpp is not installed; fail them in the test stage, which requires it."""
     if not find_spec("llama_cpp"):
         if os.environ.get("NLG_TESTS_NEED_LLAMA_CPP"):
             pytest.fail("llama_cpp is not installed")

@@ -1,4 +1,4 @@
-"""Record what the original image makes of the tiny checkpoint: `python record_reference.py` in that image.
+"""Record the original image's output for the tiny checkpoint. Run it in that image:
 
     docker run --rm --read-only --tmpfs /tmp -v "$PWD/packages/sutra-nlg-service/tests:/tests:ro" --workdir /tests \
         sutra-nlg-service:latest python record_reference.py > packages/sutra-nlg-service/tests/data/reference.json

@@ -1,4 +1,4 @@
-"""What becomes of a model's words: marks, citations, ends. The model is one that says what it is told to."""
+"""Tests how a model's output is processed: marks, citations and ends. Uses an engine with a fixed output."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ FACTS = [Fact(id=name, text=f"The fact {name}.", score=score) for name, score in
 
 
 class Parrot:
-    """An engine with a token for every byte, which says one thing and then ends."""
+    """An engine with one token per byte and a fixed output."""
 
     name = "parrot"
     architecture = "bird"
@@ -66,29 +66,29 @@ def test_citations_are_the_facts_whose_marks_were_written(says: str, answer: str
     assert all(citation.text == f"The fact {citation.id}." for citation in got.citations)
 
 
-def test_an_answer_has_an_end() -> None:
+def test_the_length_of_an_answer_is_limited() -> None:
     parrot = Parrot("x" * 5_000, context=10_000)
     assert reply(parrot).answer == "x" * LIMITS["simple"].max_answer_tokens
 
 
-def test_a_model_that_asks_itself_is_stopped_early() -> None:
+def test_generation_stops_when_the_model_asks_another_question() -> None:
     parrot = Parrot("Yes.\nQuestion: " + "x" * 200)
     assert reply(parrot).answer == "Yes."
     assert parrot.said < 30
 
 
-def test_without_facts_the_model_is_not_asked() -> None:
+def test_without_facts_the_model_is_not_used() -> None:
     parrot = Parrot("I know it all.")
     assert (reply(parrot, facts=[]).answer, parrot.said) == (NO_FACTS, 0)
 
 
-def test_a_question_that_leaves_no_room() -> None:
+def test_a_question_that_leaves_no_room_for_facts_is_rejected() -> None:
     with pytest.raises(ServiceError, match="no fact fits") as error:
         reply(Parrot("x"), question="why " * 400)
     assert error.value.status_code == 422
 
 
-def test_it_stops_when_nobody_waits() -> None:
+def test_it_stops_on_request() -> None:
     stop = Stop()
     stop.request()
     generator = Generator(Parrot("x"), LIMITS["simple"], "plain")

@@ -1,4 +1,4 @@
-"""llama.cpp says what transformers says, on every processor, and says what is wrong with a checkpoint."""
+"""Tests that llama.cpp gives the same output as transformers on every CPU backend, and reports broken checkpoints."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def test_the_same_replies_as_transformers(model: engine.Engine, index: int) -> N
     assert reply.model_dump(mode="json") == RECORD["replies"][index]
 
 
-def test_several_threads_say_the_same(gguf_folder: Path) -> None:
+def test_several_threads_give_the_same_tokens(gguf_folder: Path) -> None:
     model = engine.load(gguf_folder, SHAPE.context, 3)
     assert [say(model, entry["tokens"]) for entry in RECORD["prompts"]] == [
         entry["said"] for entry in RECORD["prompts"]
@@ -70,7 +70,7 @@ def variants() -> Iterator[Path]:
     return (Path(llama_cpp.__file__).parent / "lib").glob("libggml-cpu-*.so")
 
 
-def test_every_processors_code_says_the_same(gguf_folder: Path, tmp_path: Path) -> None:
+def test_every_cpu_backend_gives_the_same_tokens(gguf_folder: Path, tmp_path: Path) -> None:
     code = """
 import json, sys
 from pathlib import Path
@@ -110,7 +110,7 @@ print(json.dumps([[token for token, _ in zip(model.generate(tokens, Stop()), ran
     assert "x64" in tried
 
 
-def test_control_tokens_come_from_us_alone(model: engine.Engine) -> None:
+def test_only_control_parts_become_control_tokens(model: engine.Engine) -> None:
     assert 1 not in model.tokenize([Part("</s>")])
     assert model.tokenize([Part("</s>", True)]) == [0, 1]
     assert model.tokenize([Part("a"), Part("b")])[0] == 0
@@ -118,45 +118,45 @@ def test_control_tokens_come_from_us_alone(model: engine.Engine) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\x00 nul", "\U0001f5fc" * 500, "a\u0301", "\u202e"])
-def test_any_text_becomes_tokens_and_back(model: engine.Engine, text: str) -> None:
+def test_any_text_survives_tokenizing(model: engine.Engine, text: str) -> None:
     assert model.text(model.tokenize([Part(text)])[1:]) == text
 
 
-class Looks(Stop):
-    """Nobody waits any more from the look `enough` on; `number` counts the looks."""
+class StopAfter(Stop):
+    """Requests a stop after a number of checks."""
 
-    def __init__(self, enough: float) -> None:
+    def __init__(self, limit: float) -> None:
         super().__init__()
-        self.number = 0
-        self._enough = enough
+        self.checks = 0
+        self._limit = limit
 
     @property
     def requested(self) -> bool:
-        self.number += 1
-        return self.number > self._enough
+        self.checks += 1
+        return self.checks > self._limit
 
 
-def test_it_stops_within_a_long_prompt(model: engine.Engine) -> None:
+def test_it_can_stop_within_a_long_prompt(model: engine.Engine) -> None:
     prompt = [5] * 2_000
-    to_the_end = Looks(math.inf)
-    next(iter(model.generate(prompt, to_the_end)), None)
-    # Far more often than by its four batches: llama.cpp itself looks, between the parts of its computation.
-    assert to_the_end.number > 100
-    stopped = Looks(to_the_end.number // 3)
+    counter = StopAfter(math.inf)
+    next(iter(model.generate(prompt, counter)), None)
+    # Far more checks than the four batches: llama.cpp itself checks between the parts of its computation.
+    assert counter.checks > 100
+    stopped = StopAfter(counter.checks // 3)
     with pytest.raises(Stopped):
         list(model.generate(prompt, stopped))
-    assert stopped.number < to_the_end.number // 2
+    assert stopped.checks < counter.checks // 2
     assert say(model, RECORD["prompts"][0]["tokens"]) == RECORD["prompts"][0]["said"]
 
 
-def test_the_context_is_never_left(gguf_folder: Path) -> None:
+def test_the_context_is_never_exceeded(gguf_folder: Path) -> None:
     model = engine.load(gguf_folder, 64, 1)
     assert model.context == 64
     assert len(say(model, [5] * 60, most=1_000)) <= 4
 
 
 def broken(kind: str, folder: Path) -> Path:
-    """A model folder that cannot be used, and why."""
+    """Create an unusable model folder."""
     file = folder / "model.gguf"
     if kind == "missing":
         return folder / "nowhere"
@@ -186,16 +186,16 @@ KINDS = {
     "file": "is not a folder",
     "no checkpoint": "no complete *.gguf",
     "architecture": "unknown model architecture: 'sutra'",
-    "truncated": "model.gguf cannot be loaded",
-    "truncated head": "model.gguf cannot be loaded",
-    "other content": "model.gguf cannot be loaded",
-    "empty": "model.gguf cannot be loaded",
+    "truncated": "model.gguf: ",
+    "truncated head": "model.gguf: ",
+    "other content": "model.gguf: ",
+    "empty": "model.gguf: ",
     "two": "2 checkpoints (model.gguf, other.gguf)",
 }
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_a_broken_checkpoint_is_named(kind: str, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_reported(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StartError) as error:
         engine.load(broken(kind, tmp_path), 512, 1)
     assert KINDS[kind] in str(error.value)
@@ -203,9 +203,9 @@ def test_a_broken_checkpoint_is_named(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated", "architecture"])
-def test_the_service_stays_not_ready_and_answers_nothing(kind: str, tmp_path: Path) -> None:
+def test_with_a_broken_checkpoint_the_service_is_not_ready(kind: str, tmp_path: Path) -> None:
     with running(MODEL_DIR=str(broken(kind, tmp_path))) as service:
-        line = service.wait_for("not ready")
+        line = service.wait_for("startup failed")
         wait_until_listening(service)
         health = service.call("/health")
         answer = service.call("/generate", BODY)
@@ -219,7 +219,7 @@ def test_the_service_stays_not_ready_and_answers_nothing(kind: str, tmp_path: Pa
     assert KINDS[kind] in answer[1]["error"]["message"]
 
 
-def test_the_service_answers_through_the_model(gguf_folder: Path) -> None:
+def test_the_service_answers_with_the_model(gguf_folder: Path) -> None:
     with running(MODEL_DIR=str(gguf_folder), NLG_THREADS="1") as service:
         service.wait_for("ready")
         wait_until_listening(service)
@@ -239,7 +239,7 @@ def wait_until_listening(service: Service) -> None:
         service.wait_for("running on")
 
 
-def test_nothing_above_the_lowest_level_is_loaded(gguf_folder: Path) -> None:
+def test_only_the_low_level_api_is_loaded(gguf_folder: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom sutra_nlg.model import engine\n"
         f"engine.load(Path({str(gguf_folder)!r}), 64, 1)\n"

@@ -1,4 +1,4 @@
-"""The service as a process: its output, its signals, and what it does not load."""
+"""Tests of the service as a process: its output, its signals and its imports."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from support.service import running
 
 BODY = {"question": "Is the tower red?", "facts": [{"id": "a", "text": "The tower is red.", "score": 1}]}
 
-# The service with a model that never ends.
+# The service with a model that never finishes.
 ENDLESS = """
 import sys, time
 from sutra_nlg import __main__ as main, application
@@ -29,7 +29,7 @@ run(main.load)
 """
 
 
-def test_it_answers_and_stops() -> None:
+def test_it_answers_and_stops_on_sigterm() -> None:
     with running() as service:
         service.wait_for("running on")
         status, answer = service.call("/generate", BODY)
@@ -54,7 +54,7 @@ print('{"message": "loaded %%s"}' %% sorted(loaded))
         assert service.wait_for("loaded")["message"] == "loaded []"
 
 
-def test_a_wrong_setting_is_said_and_nothing_starts() -> None:
+def test_an_invalid_setting_is_reported_before_anything_starts() -> None:
     with running(NLG_CHAT_FORMAT="morse") as service:
         _, errors = service.process.communicate(timeout=10)
     assert service.process.returncode == 2
@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_said_and_nothing_starts() -> None:
     assert "Traceback" not in errors
 
 
-def test_an_answer_without_end_does_not_keep_it_from_stopping() -> None:
+def test_an_endless_answer_does_not_prevent_shutdown() -> None:
     with running("-c", ENDLESS, MODEL_DIR="/endless") as service:
         service.wait_for("running on")
 
@@ -80,7 +80,7 @@ def test_an_answer_without_end_does_not_keep_it_from_stopping() -> None:
         asking.join()
 
 
-def test_an_answer_without_end_ends_at_the_deadline() -> None:
+def test_an_endless_answer_times_out() -> None:
     with running("-c", ENDLESS, MODEL_DIR="/endless", NLG_DEADLINE_SECONDS="1") as service:
         service.wait_for("running on")
         for _ in range(2):

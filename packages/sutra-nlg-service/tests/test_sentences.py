@@ -1,6 +1,6 @@
 import pytest
 
-from sutra_nlg.grounded.sentences import MOST_CHARACTERS, is_question, sentences
+from sutra_nlg.grounded.sentences import MAX_CHARACTERS, is_question, sentences
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from sutra_nlg.grounded.sentences import MOST_CHARACTERS, is_question, sentences
         ("", []),
     ],
 )  # fmt: skip
-def test_where_sentences_end(text: str, expected: list[str]) -> None:
+def test_sentence_ends(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 
 @pytest.mark.parametrize("text", ["word " * 900, "x" * 3_000, "的" * 3_000, "clause, " * 400])
-def test_long_ones_are_cut_and_nothing_is_lost(text: str) -> None:
+def test_long_sentences_are_cut_without_loss(text: str) -> None:
     parts = sentences(text)
-    assert max(map(len, parts)) <= MOST_CHARACTERS
+    assert max(map(len, parts)) <= MAX_CHARACTERS
     assert "".join("".join(parts).split()) == "".join(text.split())
     assert all(part in text for part in parts)
 

@@ -1,4 +1,4 @@
-"""The route, its limits, and everything that may be wrong with a request."""
+"""Tests of the route, its limits and invalid requests."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def test_an_answer_with_its_citation() -> None:
     }
 
 
-def test_a_citation_shows_the_fact_as_it_was_given() -> None:
+def test_a_citation_shows_the_fact_unchanged() -> None:
     fact = {"id": " ä\n", "text": "  The tower\tis red.\n\n", "score": 3}
     with service() as client:
         answer = client.post("/generate", json={"question": "tower red", "facts": [fact]}).json()
@@ -42,7 +42,7 @@ def test_a_citation_shows_the_fact_as_it_was_given() -> None:
 
 
 @pytest.mark.parametrize("question", ["Is the tower red?", "nothing of it"])
-def test_no_facts_or_none_that_fits(question: str) -> None:
+def test_no_facts_or_no_matching_fact(question: str) -> None:
     with service() as client:
         none = client.post("/generate", json={"question": question, "facts": []}).json()
         other = client.post("/generate", json={"question": "Is there life on Mars?", "facts": [FACT]}).json()
@@ -62,7 +62,7 @@ def test_health_shows_the_editions_limits(edition: str) -> None:
 
 
 @pytest.mark.parametrize("edition", list(LIMITS))
-def test_each_limit_is_one(edition: str) -> None:
+def test_each_limit_is_enforced(edition: str) -> None:
     limits = LIMITS[edition]
     question = "tower" + " " * (limits.max_question_characters - 10) + "tower"
     most = facts(limits.max_facts)
@@ -79,12 +79,12 @@ def test_each_limit_is_one(edition: str) -> None:
             answer = client.post("/generate", json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (422, "beyond_limit")
             assert answer.json()["error"]["message"].startswith(f"{field}: ")
-            assert f"in edition {edition}" in answer.json()["error"]["message"]
+            assert f"edition {edition} allows" in answer.json()["error"]["message"]
         large = client.post("/generate", content=b" " * (limits.max_body_bytes + 1))
     assert (large.status_code, large.json()["error"]["code"]) == (413, "body_too_large")
 
 
-def test_a_larger_edition_says_more() -> None:
+def test_a_larger_edition_gives_longer_answers() -> None:
     texts = [f"The red tower number {index} is old." for index in range(20)]
     body = {"question": "Which red tower is old?", "facts": [{**FACT, "id": text, "text": text} for text in texts]}
     said = {}
@@ -95,9 +95,9 @@ def test_a_larger_edition_says_more() -> None:
     assert said["simple"] < said["community"] < said["enterprise"]
 
 
-def test_the_largest_request_of_each_edition_fits_its_body() -> None:
+def test_the_largest_request_of_hybrid_fits_the_body_limit() -> None:
     for limits in LIMITS.values():
-        # A citation list of the API, every letter of three bytes.
+        # As many facts as citations, with three bytes per character.
         texts = limits.max_facts // 2 * limits.max_fact_characters * 3
         assert texts <= limits.max_body_bytes
 
@@ -133,7 +133,7 @@ def test_the_largest_request_of_each_edition_fits_its_body() -> None:
         ({"question": "a", "facts": [FACT, {**FACT, "text": "other"}]}, "body.facts[1].id"),
     ],
 )
-def test_what_is_wrong_is_named(body: Any, words: str) -> None:
+def test_an_invalid_request_is_explained(body: Any, words: str) -> None:
     with service() as client:
         answer = client.post("/generate", content=json.dumps(body), headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
@@ -152,7 +152,7 @@ def test_what_is_wrong_is_named(body: Any, words: str) -> None:
         (b'{"question": "a", "facts": [{"id": "a", "text": "b", "score": 1e999}]}', "application/json", 422, None),
     ],
 )
-def test_bodies_that_are_no_request(content: bytes, kind: str, status: int, code: str | None) -> None:
+def test_an_invalid_body_is_rejected(content: bytes, kind: str, status: int, code: str | None) -> None:
     with service() as client:
         answer = client.post("/generate", content=content, headers={"Content-Type": kind})
     assert answer.status_code == status
@@ -172,6 +172,6 @@ def test_other_routes_and_methods() -> None:
     ("name", "value"),
     [("NLG_DEADLINE_SECONDS", "0"), ("NLG_THREADS", "-1"), ("NLG_CHAT_FORMAT", "morse"), ("SUTRA_EDITION", "pro")],
 )
-def test_a_wrong_setting_stops_the_start(name: str, value: str) -> None:
+def test_an_invalid_setting_is_reported(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
         service(**{name: value})

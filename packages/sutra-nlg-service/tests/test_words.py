@@ -1,6 +1,6 @@
 import pytest
 
-from sutra_nlg.grounded.words import MOST_MARKS, beginning, likeness, words
+from sutra_nlg.grounded.words import MAX_MARKS, beginning, similarity, words
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from sutra_nlg.grounded.words import MOST_MARKS, beginning, likeness, words
         ("… — \u0301", []),
     ],
 )
-def test_words_of_any_script(text: str, expected: list[str]) -> None:
+def test_words_in_any_script(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
@@ -38,12 +38,12 @@ def test_words_of_any_script(text: str, expected: list[str]) -> None:
         ("contract", "control", False),
     ],
 )
-def test_endings_do_not_make_another_word(one: str, other: str, alike: bool) -> None:
+def test_words_that_differ_in_their_ending_are_similar(one: str, other: str, alike: bool) -> None:
     first, second = words(one)[0], words(other)[-1]
-    assert (likeness(first, second) > 0) is alike
-    assert likeness(first, second) == likeness(second, first)
+    assert (similarity(first, second) > 0) is alike
+    assert similarity(first, second) == similarity(second, first)
     assert not alike or beginning(first) == beginning(second)
-    assert likeness(first, first) == 1
+    assert similarity(first, first) == 1
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_endings_do_not_make_another_word(one: str, other: str, alike: bool) -> 
     ],
 )
 def test_a_letter_keeps_thirty_marks(letter: str, mark: str, folded: str) -> None:
-    for count in (MOST_MARKS - 1, MOST_MARKS, 8_000):
+    for count in (MAX_MARKS - 1, MAX_MARKS, 8_000):
         (word,) = words(letter + mark * (count // len(mark)))
-        assert len(word) == 1 + min(count // len(mark) * len(mark), MOST_MARKS)
+        assert len(word) == 1 + min(count // len(mark) * len(mark), MAX_MARKS)
         assert word[1] == folded
 
 
@@ -66,5 +66,5 @@ def test_a_letter_without_spaces_keeps_thirty_marks() -> None:
     assert words("ก" + "\u0e48\u0e38" * 4_000 + "ข")[0::30] == ["ก\u0e38", "\u0e48ข"]
 
 
-def test_marks_on_letters_that_follow_each_other_all_stay() -> None:
+def test_marks_are_limited_per_letter() -> None:
     assert words("क\u093c" * 100) == ["क\u093c" * 100]

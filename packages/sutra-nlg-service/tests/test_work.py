@@ -1,4 +1,4 @@
-"""The queue before the one thread that answers."""
+"""Tests of the worker thread and its queue."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ def until_stopped(stop: Stop) -> None:
         time.sleep(0.001)
 
 
-def test_a_result_and_an_error_reach_their_caller() -> None:
+def test_results_and_errors_reach_the_caller() -> None:
     def fail(_stop: Stop) -> None:
         raise KeyError("mine")
 
@@ -36,7 +36,7 @@ def test_a_result_and_an_error_reach_their_caller() -> None:
     run(test)
 
 
-def test_one_at_a_time_in_their_order() -> None:
+def test_jobs_run_one_at_a_time_in_order() -> None:
     order: list[int] = []
     busy = threading.Lock()
 
@@ -57,7 +57,7 @@ def test_one_at_a_time_in_their_order() -> None:
     assert order == list(range(8))
 
 
-def test_who_does_not_fit_into_the_queue_is_told_when_to_come_again() -> None:
+def test_a_full_queue_rejects_jobs_with_retry_after() -> None:
     gate = threading.Event()
 
     async def test() -> ServiceError:
@@ -76,7 +76,7 @@ def test_who_does_not_fit_into_the_queue_is_told_when_to_come_again() -> None:
     assert error.headers == {"Retry-After": "1"}
 
 
-def test_past_the_deadline_the_work_stops_and_the_next_one_begins() -> None:
+def test_a_job_stops_at_its_deadline_and_the_next_one_starts() -> None:
     ended = threading.Event()
 
     def work(stop: Stop) -> None:
@@ -98,7 +98,7 @@ def test_past_the_deadline_the_work_stops_and_the_next_one_begins() -> None:
     assert "NLG_DEADLINE_SECONDS" in error.detail
 
 
-def test_what_waited_too_long_is_never_begun() -> None:
+def test_a_job_that_waited_too_long_is_never_started() -> None:
     begun: list[str] = []
 
     async def test() -> None:
@@ -113,7 +113,7 @@ def test_what_waited_too_long_is_never_begun() -> None:
     assert begun == []
 
 
-def test_a_caller_who_leaves_stops_the_work() -> None:
+def test_a_job_stops_when_its_caller_leaves() -> None:
     ended = threading.Event()
 
     def work(stop: Stop) -> None:

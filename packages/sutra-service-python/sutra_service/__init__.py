@@ -1,5 +1,4 @@
-"""What every Sutra service in Python shares.
+"""Shared code of the Python services.
 
-Nothing is imported here, so that the health check, which runs every few seconds in its own
-process, pays for nothing but itself.
+Imports nothing, to keep the health check fast: it starts a new process every few seconds.
 """

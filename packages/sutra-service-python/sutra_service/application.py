@@ -1,4 +1,4 @@
-"""The FastAPI application that every service starts from."""
+"""The FastAPI application that every service builds on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from sutra_service.readiness import OK, Readiness
 from sutra_service.settings import Settings
 
 if TYPE_CHECKING:
-    # With its client for HTTP, which those need alone that call somebody.
+    # Loads an HTTP client, which services without dependencies do not need.
     from sutra_service.dependency import Dependency
 
 DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {
@@ -23,7 +23,7 @@ DOCUMENTED_ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 async def _nothing() -> None:
-    """Start of a service that is ready as soon as it listens, and stop of one that leaves nothing behind."""
+    """The default `start` and `stop`."""
 
 
 def create_app(
@@ -36,21 +36,20 @@ def create_app(
     dependencies: "Sequence[Dependency]" = (),
     health_fields: Mapping[str, Any] | None = None,
 ) -> FastAPI:
-    """An application with `/health`, the one error shape and a limit on bodies.
+    """Create an application with `/health`, uniform errors and a body size limit.
 
-    `start` runs in the background once the port is open; until it returns, `/health` answers
-    503. Blocking work in it belongs into `asyncio.to_thread`. A StartError from it leaves the
-    service up, not ready, with its message as `reason` in `/health`; any other error ends the
-    process. `stop` runs once no request is left, before the dependencies are closed.
-    `app.state.readiness` holds the state. `health_fields` are shown in `/health` beside the
-    dependencies.
+    `start` runs in the background once the port is open; until it returns, `/health` answers 503.
+    It should run blocking work with `asyncio.to_thread`. If it raises StartError, the service keeps
+    running but is not ready, and `/health` shows the message as `reason`; any other error ends the
+    process. `stop` runs after the last request, before the dependencies are closed.
+    `app.state.readiness` holds the state. `health_fields` are added to the `/health` response.
     """
     readiness = Readiness()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         starting = asyncio.create_task(readiness.follow(start))
-        # A start that waits for nothing is over before the first request can come.
+        # Lets a `start` that never waits finish before the first request.
         await asyncio.sleep(0)
         yield
         starting.cancel()
@@ -59,7 +58,7 @@ def create_app(
         for dependency in dependencies:
             await dependency.close()
 
-    # The interactive pages load their scripts from elsewhere, so only the document itself is served.
+    # Only the OpenAPI document is served: the interactive pages would load scripts from a CDN.
     app = FastAPI(
         title=title,
         version=settings.version,
@@ -75,7 +74,7 @@ def create_app(
 
     @app.get("/health", tags=["operation"])
     async def health() -> JSONResponse:
-        """The service's own readiness: 200 once it can work, else 503. Dependencies never change it."""
+        """Report whether this service is ready: 200 or 503. Dependencies are listed but do not change the status."""
         content = {
             "status": readiness.status,
             "service": settings.service,

@@ -1,4 +1,4 @@
-"""What a request's body may be: how large, and of which type."""
+"""Checks on request bodies: size, content type and encoding."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sutra_service.errors import ServiceError, reply
 
-# Where this is not, no text needs a closer look.
-HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+# A quick filter: without such an escape there can be no lone surrogate.
+SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BodyLimit:
-    """Refuses a body of more than `limit` bytes with 413.
+    """Middleware that answers 413 to bodies larger than `limit` bytes.
 
-    A declared length is refused before a byte is read; a body without one is counted as it
-    arrives, so that no more than the limit is ever held.
+    Checks Content-Length before reading anything, and counts the bytes of bodies without one as
+    they arrive, so that memory use stays within the limit.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -28,7 +28,7 @@ class BodyLimit:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with its body counted."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -50,16 +50,16 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
     def _error(self) -> ServiceError:
-        message = f"the body is larger than {self._limit} bytes; send it in several requests"
-        # The rest of the body is never read, so the connection cannot carry another request.
+        message = f"the body exceeds {self._limit} bytes; split it into several requests"
+        # The rest of the body is never read, so the connection cannot be reused.
         return ServiceError(413, "body_too_large", message, {"Connection": "close"})
 
 
 class JsonRoute(APIRoute):
-    """A route whose body says it is JSON (or 415), is UTF-8 (or 400) and holds texts that can be sent on (or 422)."""
+    """A route whose body must have a JSON content type (else 415), be UTF-8 (400) and hold no lone surrogates (422)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's handler behind a check of the content type."""
+        """Wrap the route's handler in the checks."""
         handler = super().get_route_handler()
         if self.body_field is None:
             return handler
@@ -70,39 +70,39 @@ class JsonRoute(APIRoute):
             streamed = "transfer-encoding" in request.headers
             is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
             if not is_json and not (empty and not streamed):
-                message = f"a body of type {kind or 'unknown'!r} is not understood; send Content-Type: application/json"
+                message = f"unsupported content type: {kind or 'none'}; send Content-Type: application/json"
                 raise ServiceError(415, "unsupported_media_type", message)
             try:
                 body = await request.body()
             except ClientDisconnect:
-                # Nobody is left to read this.
-                raise ServiceError(400, "incomplete_body", "the connection was closed within the body") from None
-            refuse_other_encodings(body)
-            if HALF_PAIR.search(body):
-                refuse_half_pairs(body)
+                # The client never sees this answer.
+                raise ServiceError(400, "incomplete_body", "connection closed before the end of the body") from None
+            require_utf_8(body)
+            if SURROGATE_ESCAPE.search(body):
+                reject_lone_surrogates(body)
             return await handler(request)
 
         return checked
 
 
-def refuse_other_encodings(body: bytes) -> None:
-    """Raise 400 for what is not UTF-8: Python would read UTF-16 and UTF-32 too, and halves of pairs as three bytes."""
+def require_utf_8(body: bytes) -> None:
+    """Raise 400 for a body that is not UTF-8: `json.loads` also accepts UTF-16, UTF-32 and encoded surrogates."""
     try:
         if json.detect_encoding(body).startswith("utf-8"):
             body.decode()
             return
     except UnicodeDecodeError:
         pass
-    raise ServiceError(400, "invalid_json", "the body is not UTF-8; send JSON in UTF-8")
+    raise ServiceError(400, "invalid_json", "the body is not UTF-8; send JSON encoded as UTF-8")
 
 
-def refuse_half_pairs(body: bytes) -> None:
-    """Raise 422 for a JSON body with half of a surrogate pair: Python takes it for text, and nobody can send it on."""
+def reject_lone_surrogates(body: bytes) -> None:
+    """Raise 422 for a JSON body with a lone surrogate: Python accepts it, but the text cannot be encoded again."""
     try:
         json.dumps(json.loads(body), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        half = f"\\u{ord(error.object[error.start]):04x}"
-        message = f"the body holds {half} alone, half of a surrogate pair and no character; send both halves"
+        surrogate = f"\\u{ord(error.object[error.start]):04x}"
+        message = f"the body has a lone surrogate: {surrogate}; send both halves of the pair"
         raise ServiceError(422, "invalid_request", message) from None
     except (ValueError, RecursionError):
-        return  # What is no JSON is said where it is read.
+        return  # FastAPI reports invalid JSON.

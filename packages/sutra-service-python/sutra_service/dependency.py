@@ -1,4 +1,4 @@
-"""Another service that this one calls: deadlines, and errors that name it."""
+"""Calls to other services, with deadlines and errors that name the service."""
 
 import asyncio
 import json
@@ -10,28 +10,28 @@ from typing import Any
 
 import httpcore
 
-# What httpcore connects by. anyio imports it at its first use, which would be after `tls.postponed`.
+# httpcore connects with this. anyio imports it lazily, which would be too late for `tls.postponed`.
 from anyio import connect_tcp  # noqa: F401
 
 from sutra_service.errors import ServiceError
 
 logger = getLogger(__name__)
 
-# Below uvicorn's own five seconds, so that a kept connection is never one that the other side is closing.
+# Shorter than uvicorn's five seconds, so that the other side never closes a connection just as it is reused.
 KEEP_ALIVE_S = 4.0
 PROBE_DEADLINE_S = 2.0
 PROBE_EVERY_S = 10.0
 MAX_REPLY_BYTES = 16 * 1024 * 1024
-# With these the other side blames the request.
-BLAME = (400, 404, 413, 422)
+# Statuses that mean the request was wrong.
+CLIENT_ERRORS = (400, 404, 413, 422)
 
 
 class Dependency:
-    """A JSON service at `url`, called within `deadline_s` seconds in all.
+    """A JSON service at `url`; each call takes at most `deadline_s` seconds.
 
-    `variable` is the environment variable that holds the address; errors name it as remedy.
-    `state` is what the last call or probe found: ok; not_ready (it answered 503, or a probe anything but success);
-    unreachable; timeout (no answer in time, or its answer 504); failed; unknown before the first.
+    `variable` is the environment variable that holds the URL; errors mention it. `state` is the result of the last
+    call or probe: `ok`, `not_ready` (it answered 503, or the probe got an error status), `unreachable`, `timeout` (no
+    answer in time, or 504), `failed`, or `unknown` before the first.
     """
 
     def __init__(
@@ -52,28 +52,28 @@ class Dependency:
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
 
-    async def call(self, method: str, path: str, body: Any = None, *, passes_blame: bool = False) -> Any:
-        """The JSON that the service answers to `method` on `path`.
+    async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
+        """Send a request and return the JSON answer.
 
-        Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout, 502 NAME_failed. Where the
-        service answered, `neighbour_status` is its status. `passes_blame` is for a request that is the caller's own:
-        then the service's 400, 404, 413 or 422 is raised as it came. Otherwise whoever called here is not to blame
-        for what this service made of it, and it is a 502 too.
+        Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout, 502 NAME_failed. If the service
+        answered, `upstream_status` is its status. Set `forward_client_errors` if the request comes from the caller
+        unchanged: the service's 400, 404, 413 and 422 are then raised as they are. Otherwise the error is this
+        service's own, and they become 502 too.
         """
         status, content = await self.exchange(method, path, body)
         try:
             answer = json.loads(content)
-        # Brackets within brackets, some thousands deep, are JSON too.
+        # RecursionError: brackets nested thousands of levels deep.
         except (ValueError, RecursionError):
             if status < HTTPStatus.MULTIPLE_CHOICES:
-                raise self._failed(f"answered {status} with something that is not JSON", status) from None
+                raise self._failed(f"answered {status} with a body that is not JSON", status) from None
             answer = None
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        raise self._refusal(status, *_error_of(answer), passes_blame=passes_blame)
+        raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
 
     def refresh(self) -> str:
-        """The last known state; starts a probe in the background if that is too long ago."""
+        """Return the last known state, and start a probe in the background if one is due."""
         now = self._clock()
         if now >= self._probe_due:
             self._probe_due = now + PROBE_EVERY_S
@@ -81,7 +81,7 @@ class Dependency:
         return self.state
 
     async def close(self) -> None:
-        """End the probe that may be under way and the kept connections."""
+        """Cancel a running probe and close the connections."""
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
@@ -105,9 +105,9 @@ class Dependency:
         deadline_s: float | None = None,
         max_bytes: int = MAX_REPLY_BYTES,
     ) -> tuple[int, bytes]:
-        """The status and the body that the service answers, whatever they are, for whoever reads errors too.
+        """Send a request and return the status and body of the answer, also of an error.
 
-        Raises ServiceError as `call` does where there is no whole answer of at most `max_bytes`.
+        Raises ServiceError as `call` does if there is no complete answer of at most `max_bytes`.
         """
         deadline_s = deadline_s or self._deadline_s
         headers = [("Accept", "application/json")]
@@ -120,14 +120,14 @@ class Dependency:
                 result = await self._send(method, path, headers, content, max_bytes)
         except (TimeoutError, httpcore.TimeoutException):
             self.state = "timeout"
-            message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or look at its log"
+            message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or check its log"
             raise ServiceError(504, f"{self.name}_timeout", message) from None
         except (httpcore.ConnectError, OSError) as error:
             self.state = "unreachable"
-            message = f"{self.name} cannot be reached at {self._url} ({error}); start it or correct {self._variable}"
+            message = f"cannot reach {self.name} at {self._url}: {error}; start it or correct {self._variable}"
             raise ServiceError(503, f"{self.name}_unreachable", message, RETRY) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise self._failed(f"broke off its answer ({type(error).__name__})") from None
+            raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
         self.state = STATES.get(result[0], "failed" if result[0] >= HTTPStatus.INTERNAL_SERVER_ERROR else "ok")
         return result
 
@@ -146,31 +146,31 @@ class Dependency:
             async for chunk in response.aiter_stream():
                 received += chunk
                 if len(received) > max_bytes:
-                    raise self._failed(f"answered with more than {max_bytes} bytes")
+                    raise self._failed(f"sent more than {max_bytes} bytes")
             return response.status, bytes(received)
 
-    def _refusal(self, status: int, code: str, message: str, *, passes_blame: bool) -> ServiceError:
-        """The error to raise for an answer that is not a success."""
-        if passes_blame and status in BLAME and code:
-            return ServiceError(status, code, message, neighbour_status=status)
+    def _refusal(self, status: int, code: str, message: str, *, forward_client_errors: bool) -> ServiceError:
+        """The error for an answer that is not a success."""
+        if forward_client_errors and status in CLIENT_ERRORS and code:
+            return ServiceError(status, code, message, upstream_status=status)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            said = f"{self.name} is not ready: {message}; try again"
-            return ServiceError(503, f"{self.name}_not_ready", said, RETRY, neighbour_status=status)
+            text = f"{self.name} is not ready: {message}; try again"
+            return ServiceError(503, f"{self.name}_not_ready", text, RETRY, upstream_status=status)
         if status == HTTPStatus.GATEWAY_TIMEOUT:
-            said = f"{self.name} at {self._url} waited too long for another service: {message}; try again"
-            return ServiceError(504, f"{self.name}_timeout", said, neighbour_status=status)
+            text = f"{self.name} at {self._url} timed out waiting for another service: {message}; try again"
+            return ServiceError(504, f"{self.name}_timeout", text, upstream_status=status)
         return self._failed(f"answered {f'{status} {code}'.rstrip()}: {message}", status)
 
     def _failed(self, what: str, status: int | None = None) -> ServiceError:
         self.state = "failed"
-        message = f"{self.name} at {self._url} {what}; its log says why"
-        if status in BLAME:
-            message += f", or {self._variable} is the address of another service"
-        return ServiceError(502, f"{self.name}_failed", message, neighbour_status=status)
+        message = f"{self.name} at {self._url} {what}; check its log"
+        if status in CLIENT_ERRORS:
+            message += f", and that {self._variable} is its address"
+        return ServiceError(502, f"{self.name}_failed", message, upstream_status=status)
 
 
 RETRY = {"Retry-After": "5"}
-# What a status says of the service. With any other below 500 it works: what it thinks of a request is another matter.
+# The state for each status. Any other status below 500 means `ok`: the request was wrong, not the service.
 STATES = {HTTPStatus.SERVICE_UNAVAILABLE: "not_ready", HTTPStatus.GATEWAY_TIMEOUT: "timeout"}
 
 
@@ -178,11 +178,11 @@ def _error_of(answer: Any) -> tuple[str, str]:
     detail = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(detail, dict) and isinstance(detail.get("code"), str) and isinstance(detail.get("message"), str):
         return detail["code"], detail["message"]
-    return "", "it gave no reason"
+    return "", "no reason given"
 
 
 def _system_trust() -> Any:
-    # httpcore would trust certifi's list only, and never a company's own authority.
-    import ssl  # noqa: PLC0415 - 10 MB of memory that plain HTTP does not need
+    # httpcore would trust only certifi's list, without a company's own CA.
+    import ssl  # noqa: PLC0415 - takes 10 MB of memory that plain HTTP does not need
 
     return ssl.create_default_context()

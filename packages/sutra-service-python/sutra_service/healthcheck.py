@@ -1,7 +1,7 @@
-"""The container's health check: `python -m sutra_service.healthcheck`.
+"""The container's health check: `python -m sutra_service.healthcheck PORT`.
 
-Exit code 0 when this container's service answers `/health` with 200, else 1. It runs every few
-seconds, so it speaks HTTP over a bare socket: an HTTP client would cost more than the question.
+Exits with 0 if the service answers `/health` with 200, else with 1. It runs every few seconds, so
+it uses a plain socket: importing an HTTP client would take longer than the request.
 """
 
 import os
@@ -13,7 +13,7 @@ STATUS_LINE_BYTES = 64
 
 
 def check(port: int) -> str:
-    """Empty when the service on this machine's `port` is healthy, else what is wrong."""
+    """Return what is wrong with the service on local `port`; empty if it is healthy."""
     try:
         with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection:
             connection.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -22,15 +22,15 @@ def check(port: int) -> str:
         return f"no answer on port {port}: {error}"
     if len(status) > 1 and status[0].startswith(b"HTTP/") and status[1] == b"200":
         return ""
-    return f"port {port} answered {b' '.join(status[:2]).decode(errors='replace') or 'nothing'}"
+    return f"not healthy: port {port} answered {b' '.join(status[:2]).decode(errors='replace') or 'nothing'}"
 
 
 def main() -> int:
-    """Check PORT, as the service does, else the port given as argument (the service's default)."""
+    """Check the port in the PORT variable, which the service uses too, else the one in the argument."""
     given = sys.argv[1] if len(sys.argv) > 1 else ""
     port = os.environ.get("PORT") or given
     if not port.isdigit():
-        print("say which port: python -m sutra_service.healthcheck PORT, or set PORT", file=sys.stderr)
+        print("no port given; run `python -m sutra_service.healthcheck PORT` or set PORT", file=sys.stderr)
         return 1
     problem = check(int(port))
     if problem:

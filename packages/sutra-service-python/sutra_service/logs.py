@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line on standard output, uvicorn's own lines included."""
+"""Logs to standard output, one JSON object per line, including uvicorn's."""
 
 import json
 import logging
@@ -6,20 +6,20 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-# uvicorn.access hands over (client, method, path with query, HTTP version, status).
+# The arguments of a uvicorn.access record; the path includes the query.
 ACCESS_FIELDS = ("client", "method", "path", "http_version", "status")
 PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as `ts`, `level`, `service`, `message`, then what was given as `extra`."""
+    """Formats a record as `ts`, `level`, `service`, `message`, then the `extra` fields."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record on one line; a traceback becomes the field `exception`."""
+        """Format `record` as one line; a traceback becomes the field `exception`."""
         line: dict[str, Any] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -45,15 +45,15 @@ def _access_fields(record: logging.LogRecord) -> dict[str, Any]:
     return dict(zip(ACCESS_FIELDS, arguments, strict=True))
 
 
-def _not_a_healthy_check(record: logging.LogRecord) -> bool:
+def _is_not_successful_health_check(record: logging.LogRecord) -> bool:
     request = _access_fields(record)
     return not (request.get("path") == "/health" and request.get("status") == 200)  # noqa: PLR2004 - HTTP's own number
 
 
 def configure(service: str, level: str) -> None:
-    """Send every log line of this process to standard output as JSON.
+    """Send all logs of this process to standard output as JSON.
 
-    Successful health checks are logged at level debug only: they come every few seconds.
+    Successful health checks are logged only at level debug, because they come every few seconds.
     """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service))
@@ -68,4 +68,4 @@ def configure(service: str, level: str) -> None:
     access = logging.getLogger("uvicorn.access")
     access.filters.clear()
     if level != "debug":
-        access.addFilter(_not_a_healthy_check)
+        access.addFilter(_is_not_successful_health_check)

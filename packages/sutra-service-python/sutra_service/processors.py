@@ -1,4 +1,4 @@
-"""How many processors this container may use."""
+"""The number of processors that this container may use."""
 
 import math
 import os
@@ -8,9 +8,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable(cgroups: Path = CGROUPS) -> int:
-    """Processors of this process: those it may run on, or fewer where the container has a quota; at least 1.
+    """The number of processors in this process's affinity mask, limited by the container's CPU quota; at least 1.
 
-    More threads than that would wait for each other.
+    Use it to size thread pools: more threads would only compete.
     """
     processors = os.process_cpu_count() or 1
     quota = _quota(cgroups)
@@ -18,12 +18,12 @@ def usable(cgroups: Path = CGROUPS) -> int:
 
 
 def _quota(cgroups: Path) -> float | None:
-    """How many processors the time of the container is worth; None without a limit."""
-    # Version 2 of control groups has one file, version 1 one for each number; both count microseconds.
+    """The container's CPU quota in processors; None without a limit."""
+    # cgroup v2 has one file, v1 has one per number; both use microseconds.
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             quota, period = " ".join((cgroups / name).read_text(encoding="ascii") for name in names).split()
-            # No limit is "max" in version 2, which is no number, and -1 in version 1.
+            # No limit is "max" in v2 (a ValueError here) and -1 in v1.
             return int(quota) / int(period) if int(quota) > 0 else None
         except (OSError, ValueError):
             continue

@@ -1,11 +1,11 @@
-"""How often somebody may call: a token bucket for each."""
+"""Rate limiting with one token bucket per name."""
 
 import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Addresses are chosen by whoever calls, so what is remembered of them is bounded.
+# Clients choose the names, so the number of buckets is bounded.
 REMEMBERED = 10_000
 
 
@@ -16,9 +16,9 @@ class _Bucket:
 
 
 class RateLimit:
-    """Allows `burst` calls at once and `per_minute` in the long run, for each name apart.
+    """Allows each name `burst` calls at once and `per_minute` calls in the long run.
 
-    `clock` gives seconds that never go back.
+    `clock` returns monotonic seconds.
     """
 
     def __init__(self, per_minute: int, burst: int, clock: Callable[[], float]) -> None:
@@ -28,7 +28,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, name: str) -> int:
-        """Count one call of `name`: 0 if it is allowed, else in how many whole seconds it will be."""
+        """Count a call by `name`. Returns 0 if it is allowed, else the whole seconds to wait."""
         now = self._clock()
         bucket = self._buckets.pop(name, None) or _Bucket(self._burst, now)
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._per_second)
@@ -42,7 +42,7 @@ class RateLimit:
         return max(1, math.ceil((1 - bucket.tokens) / self._per_second))
 
     def give_back(self, name: str) -> None:
-        """Take back the last call of `name`, which turned out to be one that does not count."""
+        """Uncount the last call by `name`."""
         bucket = self._buckets.get(name)
         if bucket is not None:
             bucket.tokens = min(self._burst, bucket.tokens + 1)

@@ -1,4 +1,4 @@
-"""Whether the service can do its work yet."""
+"""The service's readiness."""
 
 from collections.abc import Awaitable, Callable
 from logging import getLogger
@@ -13,47 +13,47 @@ FAILED = "failed"
 
 
 class StartError(Exception):
-    """A start that failed through what the service was given, such as a model folder that is broken.
+    """Startup failed because of the service's configuration or data, such as a broken model folder.
 
-    The message says what, where and remedy; it is shown in `/health`. The process stays, because
-    starting again would find the same.
+    `/health` shows the message, which says what is wrong, where, and how to fix it. The process
+    keeps running, because a restart alone would not help.
     """
 
 
 class Readiness:
-    """The service's own state, from `starting` to `ok` or `failed`.
+    """The service's own state: `starting`, then `ok` or `failed`.
 
-    `reason` says why it failed. `on_failure` is called once if the start fails in any other way than
-    StartError; `run` puts the end of the process there.
+    `reason` says why it failed. `on_failure` is called if startup raises anything but StartError;
+    `run` sets it to stop the process.
     """
 
     def __init__(self) -> None:
         self.status = STARTING
         self.reason = ""
-        self.stays = True
+        self.keep_running = True
         self.on_failure: Callable[[], None] = lambda: None
 
     async def follow(self, start: Callable[[], Awaitable[None]]) -> None:
-        """Run the service's start and take its outcome as the state."""
+        """Await `start` and set the state by its outcome."""
         try:
             await start()
         except StartError as error:
             self.status = FAILED
             self.reason = str(error)
-            logger.error("not ready, and stays so until it is started anew: %s", error)
+            logger.error("startup failed: %s; fix this and restart the service", error)
         except Exception:
             self.status = FAILED
-            self.reason = "the start failed; the log says why"
-            self.stays = False
-            logger.exception("the start failed; the service stops")
+            self.reason = "startup failed; check the log"
+            self.keep_running = False
+            logger.exception("startup failed; stopping")
             self.on_failure()
         else:
             self.status = OK
             logger.info("ready")
 
     def require(self) -> None:
-        """Raise ServiceError 503 not_ready, with the reason, unless the service can do its work."""
+        """Raise ServiceError 503 not_ready, with the reason, unless the service is ready."""
         if self.status == FAILED:
-            raise ServiceError(503, "not_ready", f"the service cannot work: {self.reason}")
+            raise ServiceError(503, "not_ready", f"the service is not ready: {self.reason}")
         if self.status != OK:
             raise ServiceError(503, "not_ready", "the service is still starting; try again", {"Retry-After": "1"})

@@ -1,4 +1,4 @@
-"""The entry of every service: from environment variables to a graceful stop."""
+"""The entry point of every service, from environment variables to graceful shutdown."""
 
 import os
 import signal
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     type Read = Callable[[Environment], Settings]
     type Create = Callable[[Settings, Environment], FastAPI]
 
-# Requests under way get this long; with closing down it stays under the ten seconds that Docker waits.
+# Time for running requests to finish; the whole shutdown must stay below Docker's ten seconds.
 GRACE_S = 8
 
 
 def run(load: "Callable[[], tuple[Read, Create]]") -> NoReturn:
-    """Serve until SIGTERM or SIGINT, then exit: 0 stopped, 1 the start failed, 2 a setting is wrong.
+    """Serve until SIGTERM or SIGINT, then exit: 0 stopped, 1 startup failed, 2 a setting is invalid.
 
-    A start that fails by StartError goes on serving, not ready.
+    After a StartError it keeps serving, but is not ready.
 
-    `load` imports the service and returns its two functions: one reads the settings, one makes the
-    application. The import happens here because the first process of a container ignores SIGTERM
-    until a handler stands, and importing takes most of the start.
+    `load` imports the service and returns two functions: one reads the settings, the other creates
+    the application. It is called here because PID 1 ignores SIGTERM until a handler is installed,
+    and importing takes most of the startup time.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -41,9 +41,9 @@ def run(load: "Callable[[], tuple[Read, Create]]") -> NoReturn:
 
 
 def _end(code: int) -> NoReturn:
-    """Exit without a wait for threads: one that loads a model or computes cannot be told to stop."""
+    """Exit without waiting for threads: one that loads a model or computes cannot be interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        # Whoever read it may be gone.
+        # The reader may be gone.
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
@@ -54,21 +54,21 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def _import_uvicorn() -> None:
-    """Import uvicorn without its command line, whose libraries are 1.5 MB that no service uses."""
+    """Import uvicorn without its command line, whose libraries take 1.5 MB that no service uses."""
     if "uvicorn" in sys.modules:
         return
     spec = find_spec("uvicorn")
     assert spec is not None  # noqa: S101 - a dependency of this package
     package = module_from_spec(spec)
     sys.modules["uvicorn"] = package
-    from uvicorn.config import Config  # noqa: PLC0415 - after the package stands
+    from uvicorn.config import Config  # noqa: PLC0415 - needs the package in sys.modules
     from uvicorn.server import Server  # noqa: PLC0415
 
     package.Config, package.Server = Config, Server
 
 
 def _serve(read: "Read", create: "Create") -> int:
-    import asyncio  # noqa: PLC0415 - after the signal handlers, see run()
+    import asyncio  # noqa: PLC0415 - after the signal handlers are installed, see run()
 
     import uvicorn  # noqa: PLC0415
 
@@ -102,12 +102,12 @@ def _serve(read: "Read", create: "Create") -> int:
         server.should_exit = True
 
     app.state.readiness.on_failure = stop
-    # Until uvicorn's own handlers stand, and once more when it has stopped: it raises the signal again, and that must
-    # not look like a crash.
+    # For signals before uvicorn installs its handlers, and after it stops: it re-raises the signal, which must not look
+    # like a crash.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
-    # Not server.run() or asyncio.run(): they end with a wait for the threads of the loop, see _end().
-    # By SystemExit uvicorn says that it could not start; it has logged why.
+    # Not server.run() or asyncio.run(): they wait for the loop's threads, see _end().
+    # uvicorn raises SystemExit if it could not start, after logging why.
     with suppress(SystemExit):
         asyncio.new_event_loop().run_until_complete(server.serve())
-    return 0 if app.state.readiness.stays and server.started else 1
+    return 0 if app.state.readiness.keep_running and server.started else 1

@@ -1,7 +1,7 @@
-"""OpenSSL, loaded when somebody needs it: within the stack nobody speaks TLS, and it is 6 MB of every process.
+"""Loads OpenSSL only when needed: services talk plain HTTP to each other, and it takes 6 MB in every process.
 
-asyncio, anyio, httpcore and uvicorn import `ssl` for the names of its types, and `hashlib` prefers OpenSSL's functions
-to Python's own. Imported within `postponed` they do without, until the first `https:` address.
+asyncio, anyio, httpcore and uvicorn import `ssl` for its type names, and `hashlib` prefers OpenSSL's functions to
+Python's own. Imported within `postponed`, they work without OpenSSL until the first `https:` URL.
 """
 
 import sys
@@ -11,9 +11,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-# What is read of `ssl` before it is loaded: default values, as OpenSSL has them, and types. No object is of these types
-# and no error of these classes is raised before that.
-UNTIL_LOADED: dict[str, Any] = {"CERT_NONE": 0, "PROTOCOL_TLS_SERVER": 17} | {
+# Stand-ins for the `ssl` names that are used before it is loaded: constants, and types. Until then, no object has these
+# types and none of these errors is raised.
+PLACEHOLDERS: dict[str, Any] = {"CERT_NONE": 0, "PROTOCOL_TLS_SERVER": 17} | {
     name: type(name, (OSError,) if name.endswith("Error") else (), {"__module__": "ssl"})
     for name in (
         "MemoryBIO",
@@ -29,33 +29,33 @@ UNTIL_LOADED: dict[str, Any] = {"CERT_NONE": 0, "PROTOCOL_TLS_SERVER": 17} | {
 
 
 class _Ssl(ModuleType):
-    """`ssl` as those have it who imported it early: the module itself, as soon as one asks for more than a name."""
+    """`ssl` for modules that imported it early: loads the real module on access to anything but a placeholder."""
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get("ssl") in (None, self):
-            if name in UNTIL_LOADED:
-                return UNTIL_LOADED[name]
-            # The import system looks for some of these, and they are in no module that it has not loaded itself.
+            if name in PLACEHOLDERS:
+                return PLACEHOLDERS[name]
+            # The import system looks these up; they must not trigger loading.
             if name.startswith("__"):
                 raise AttributeError(name)
             sys.modules.pop("ssl", None)
         loaded = import_module("ssl")
-        # asyncio took these from here, and would not know them again.
+        # asyncio copied the placeholders, which would not match the real errors.
         import_module("asyncio.sslproto").SSLAgainErrors = (loaded.SSLWantReadError, loaded.SSLSyscallError)
         return getattr(loaded, name)
 
 
 @contextmanager
 def postponed() -> Iterator[None]:
-    """Whatever is imported herein goes without OpenSSL for now; later imports of `ssl` get the module itself.
+    """Keep modules imported within this block from loading OpenSSL; later imports of `ssl` get the real module.
 
-    `hashlib`, where it is imported herein, has all algorithms that are Python's own, and no `scrypt`: that is
-    `_hashlib`'s. Where `ssl` is loaded already, nothing changes.
+    `hashlib`, if imported here, has Python's own algorithms, but no `scrypt`, which is in `_hashlib`. Does nothing if
+    `ssl` is already loaded.
     """
     held: dict[str, ModuleType | None] = {"ssl": _Ssl("ssl"), "_hashlib": None}
     if "ssl" in sys.modules or "_hashlib" in sys.modules:
         held = {}
-    sys.modules.update(held)  # type: ignore[arg-type] - None keeps a module from being found
+    sys.modules.update(held)  # type: ignore[arg-type] - None makes an import fail
     try:
         yield
     finally:

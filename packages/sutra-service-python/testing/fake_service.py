@@ -1,4 +1,4 @@
-"""A real HTTP server on a free port that answers what a test tells it to."""
+"""A real HTTP server on a free port with configurable answers, for tests."""
 
 import json
 import sys
@@ -10,10 +10,10 @@ from typing import Any
 
 
 class FakeService:
-    """Answers `replies["METHOD /path"]` = (status, content) and remembers every request in `requests`.
+    """Answers with `replies["METHOD /path"]` = (status, content) and records every request in `requests`.
 
-    Content that is bytes is sent as it is, anything else as JSON. A reply may be a function that makes the
-    pair from the request's body. While `gate` is clear, answers wait.
+    Sends bytes as they are, anything else as JSON. A reply may be a function from the request's body to
+    the pair. Answers wait while `gate` is clear.
     """
 
     def __init__(self) -> None:
@@ -44,14 +44,14 @@ class FakeService:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = _answer  # noqa: N815 - the names that http.server looks for
+            do_GET = do_POST = _answer  # noqa: N815 - names required by http.server
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: Any, client_address: Any) -> None:
-                # A client that stopped waiting is what some tests are about.
+                # Some tests disconnect on purpose.
                 if not isinstance(sys.exception(), ConnectionError):
                     super().handle_error(request, client_address)
 
@@ -62,7 +62,7 @@ class FakeService:
 
 @contextmanager
 def running() -> Iterator[FakeService]:
-    """A fake service that serves until the block ends."""
+    """Run a fake service for the duration of the block."""
     fake = FakeService()
     thread = threading.Thread(target=fake.server.serve_forever, args=(0.01,))
     thread.start()
@@ -76,7 +76,7 @@ def running() -> Iterator[FakeService]:
 
 
 def closed_url() -> str:
-    """An address at which nobody listens."""
+    """A URL at which nothing listens."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.server_close()
     return f"http://127.0.0.1:{server.server_address[1]}"

@@ -62,7 +62,7 @@ def test_health(client: TestClient) -> None:
     }
 
 
-def test_health_before_the_start_is_over() -> None:
+def test_health_during_startup() -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
@@ -75,7 +75,7 @@ def test_health_before_the_start_is_over() -> None:
     assert (work.status_code, work.json()["error"]["code"]) == (503, "not_ready")
 
 
-def test_a_failed_start_is_told_and_ends_the_service() -> None:
+def test_a_failed_start_is_reported_and_stops_the_service() -> None:
     async def fail() -> None:
         raise OSError("no model")
 
@@ -85,13 +85,13 @@ def test_a_failed_start_is_told_and_ends_the_service() -> None:
     with client:
         answer = client.get("/health")
     assert (answer.status_code, answer.json()["status"], stopped) == (503, "failed", [True])
-    # What went wrong inside is for the log alone.
+    # Internal details appear only in the log.
     assert "no model" not in answer.text
     assert "log" in answer.json()["reason"]
-    assert not client.app.state.readiness.stays  # type: ignore[attr-defined]
+    assert not client.app.state.readiness.keep_running  # type: ignore[attr-defined]
 
 
-def test_a_start_error_is_shown_and_the_service_stays() -> None:
+def test_a_start_error_is_shown_and_the_service_keeps_running() -> None:
     async def fail() -> None:
         raise StartError("MODEL_DIR=/models/x has no config.json; mount the whole folder")
 
@@ -105,10 +105,10 @@ def test_a_start_error_is_shown_and_the_service_stays() -> None:
     assert answer.json()["reason"] == "MODEL_DIR=/models/x has no config.json; mount the whole folder"
     assert (work.status_code, work.json()["error"]["code"]) == (503, "not_ready")
     assert "/models/x has no config.json" in work.json()["error"]["message"]
-    assert client.app.state.readiness.stays  # type: ignore[attr-defined]
+    assert client.app.state.readiness.keep_running  # type: ignore[attr-defined]
 
 
-def test_work_is_done_once_ready(client: TestClient) -> None:
+def test_a_ready_service_answers_requests(client: TestClient) -> None:
     assert client.get("/work").json() == "done"
 
 
@@ -126,7 +126,7 @@ def test_work_is_done_once_ready(client: TestClient) -> None:
             {"content": b"{", "headers": {"Content-Type": "application/json"}},
             400,
             "invalid_json",
-            "not JSON",
+            "not valid JSON",
         ),
         (
             "POST",
@@ -134,7 +134,7 @@ def test_work_is_done_once_ready(client: TestClient) -> None:
             {"content": b'{"texts": ["\\ud83d"]}', "headers": {"Content-Type": "application/json"}},
             422,
             "invalid_request",
-            "\\ud83d alone",
+            "lone surrogate: \\ud83d",
         ),
         ("POST", "/items", {"content": b"{}"}, 415, "unsupported_media_type", "application/json"),
         ("POST", "/items", {"data": {"texts": "a"}}, 415, "unsupported_media_type", "x-www-form-urlencoded"),
@@ -142,7 +142,7 @@ def test_work_is_done_once_ready(client: TestClient) -> None:
         ("GET", "/broken", {}, 500, "internal_error", "log"),
     ],
 )
-def test_every_error_has_the_one_shape(
+def test_every_error_has_the_same_shape(
     client: TestClient, method: str, path: str, options: dict[str, object], status: int, code: str, words: str
 ) -> None:
     answer = client.request(method, path, **options)
@@ -154,13 +154,13 @@ def test_every_error_has_the_one_shape(
     assert "42" not in answer.text
 
 
-def test_what_an_edition_leaves_out_names_those_that_have_it() -> None:
+def test_not_in_edition_names_the_editions_to_use() -> None:
     error = not_in_edition("topics", "simple", ("community", "enterprise"))
     assert (error.status_code, error.code) == (403, "not_in_edition")
-    assert error.detail == "edition simple has no topics; use an image of edition community or enterprise"
+    assert error.detail == "not available in edition simple: topics; use edition community or enterprise"
 
 
-def test_a_whole_surrogate_pair_is_a_character(client: TestClient) -> None:
+def test_a_complete_surrogate_pair_is_accepted(client: TestClient) -> None:
     body = {"content": b'{"texts": ["\\ud83d\\ude00"]}', "headers": {"Content-Type": "application/json"}}
     assert client.post("/items", **body).status_code == 200
 
@@ -177,18 +177,18 @@ def test_a_whole_surrogate_pair_is_a_character(client: TestClient) -> None:
         '{"texts": ["a"]}'.encode("utf-32-le"),
     ],
 )
-def test_a_body_is_utf_8_and_nothing_else(client: TestClient, body: bytes) -> None:
+def test_a_body_that_is_not_utf_8_is_rejected(client: TestClient, body: bytes) -> None:
     answer = client.post("/items", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
     assert "not UTF-8" in answer.json()["error"]["message"]
 
 
-def test_a_byte_order_mark_of_utf_8_is_no_harm(client: TestClient) -> None:
+def test_a_utf_8_byte_order_mark_is_accepted(client: TestClient) -> None:
     body = '{"texts": ["ä"]}'.encode("utf-8-sig")
     assert client.post("/items", content=body, headers={"Content-Type": "application/json"}).json() == 1
 
 
-def test_a_client_that_closes_within_its_body_is_no_error_of_the_service() -> None:
+def test_a_client_that_disconnects_while_sending_causes_no_exception() -> None:
     parts: list[Message] = [
         {"type": "http.request", "body": b'{"texts"', "more_body": True},
         {"type": "http.disconnect"},
@@ -207,12 +207,12 @@ def test_a_client_that_closes_within_its_body_is_no_error_of_the_service() -> No
         "query_string": b"",
         "headers": [(b"content-type", b"application/json"), (b"content-length", b"100")],
     }
-    # What is raised from here, uvicorn logs as an exception in the application.
+    # uvicorn would log anything raised here as an exception in the application.
     asyncio.run(build().app(scope, receive, send))
     assert parts == []
 
 
-def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
+def test_a_body_without_a_length_is_read_only_up_to_the_limit() -> None:
     taken = 0
     answers: list[Message] = []
 
@@ -236,20 +236,20 @@ def test_a_body_of_unknown_length_is_read_no_further_than_the_limit() -> None:
     assert json.loads(answers[1]["body"])["error"]["code"] == "body_too_large"
 
 
-def test_a_body_at_the_limit_passes(client: TestClient) -> None:
+def test_a_body_at_the_limit_is_accepted(client: TestClient) -> None:
     body = b'{"texts":["a"]}'.ljust(LIMIT)
     headers = {"Content-Type": "application/vnd.x+json; charset=utf-8"}
     assert client.post("/items", content=body, headers=headers).json() == 1
 
 
-def test_the_document_names_the_error_shape(client: TestClient) -> None:
+def test_the_openapi_document_describes_errors(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     schema = document["paths"]["/items"]["post"]["responses"]["422"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/ErrorReply"}
     assert client.get("/docs").status_code == 404
 
 
-def test_what_the_start_began_is_stopped_while_dependencies_are_open() -> None:
+def test_stop_runs_before_the_dependencies_are_closed() -> None:
     order: list[str] = []
 
     class Other(Dependency):

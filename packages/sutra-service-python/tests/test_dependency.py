@@ -16,7 +16,7 @@ def fake() -> Iterator[fake_service.FakeService]:
 
 
 def use(url: str, act: Callable[[Dependency], Awaitable[Any]], deadline_s: float = 30) -> tuple[Any, str]:
-    """What `act` returned or raised, and the state that the dependency was left in."""
+    """What `act` returned or raised, and the dependency's state afterwards."""
 
     async def inside() -> tuple[Any, str]:
         dependency = Dependency("hybrid", url, "HYBRID_URL", deadline_s, clock=lambda: 0.0)
@@ -31,14 +31,14 @@ def use(url: str, act: Callable[[Dependency], Awaitable[Any]], deadline_s: float
     return asyncio.run(inside())
 
 
-def test_an_answer(fake: fake_service.FakeService) -> None:
+def test_a_successful_call(fake: fake_service.FakeService) -> None:
     fake.replies["POST /learn"] = (200, {"learned": 1})
     outcome = use(fake.url, lambda hybrid: hybrid.call("POST", "/learn", {"texts": ["ä"]}))
     assert outcome == ({"learned": 1}, "ok")
     assert fake.requests == [("POST /learn", {"texts": ["ä"]})]
 
 
-def test_a_fake_that_answers_by_what_was_sent(fake: fake_service.FakeService) -> None:
+def test_a_fake_reply_can_depend_on_the_request(fake: fake_service.FakeService) -> None:
     fake.replies["POST /learn"] = lambda body: (200, {"learned": len(body["texts"])})
     outcome = use(fake.url, lambda hybrid: hybrid.call("POST", "/learn", {"texts": ["a", "b"]}))
     assert outcome == ({"learned": 2}, "ok")
@@ -50,43 +50,43 @@ def test_a_fake_that_answers_by_what_was_sent(fake: fake_service.FakeService) ->
         (200, b"<html>", 502, "hybrid_failed", "not JSON"),
         (500, {"error": {"code": "internal_error", "message": "m"}}, 502, "hybrid_failed", "500 internal_error"),
         (503, {"error": {"code": "starting", "message": "loading"}}, 503, "hybrid_not_ready", "loading"),
-        (503, b"<html>", 503, "hybrid_not_ready", "no reason"),
+        (503, b"<html>", 503, "hybrid_not_ready", "no reason given"),
         (504, {"error": {"code": "nlg_timeout", "message": "nlg hangs"}}, 504, "hybrid_timeout", "nlg hangs"),
-        (504, b"<html>", 504, "hybrid_timeout", "no reason"),
-        (404, {"detail": "no"}, 502, "hybrid_failed", "404: it gave no reason"),
+        (504, b"<html>", 504, "hybrid_timeout", "no reason given"),
+        (404, {"detail": "no"}, 502, "hybrid_failed", "404: no reason given"),
         (401, {"error": {"code": "unauthorized", "message": "m"}}, 502, "hybrid_failed", "401 unauthorized: m"),
         (400, {"error": {"code": "invalid_json", "message": "m"}}, 502, "hybrid_failed", "400 invalid_json: m"),
         (404, {"error": {"code": "not_found", "message": "m"}}, 502, "hybrid_failed", "HYBRID_URL"),
         (413, {"error": {"code": "body_too_large", "message": "m"}}, 502, "hybrid_failed", "413 body_too_large: m"),
         (422, {"error": {"code": "invalid_request", "message": "m"}}, 502, "hybrid_failed", "422 invalid_request: m"),
         (200, b"[" * 50_000, 502, "hybrid_failed", "not JSON"),
-        (500, b"[" * 50_000, 502, "hybrid_failed", "500: it gave no reason"),
+        (500, b"[" * 50_000, 502, "hybrid_failed", "500: no reason given"),
     ],
 )
-def test_an_error_says_who_and_why(
+def test_an_error_names_the_service_and_the_reason(
     fake: fake_service.FakeService, status: int, content: Any, expected: int, code: str, words: str
 ) -> None:
     fake.replies["GET /x"] = (status, content)
     error, _ = use(fake.url, lambda hybrid: hybrid.call("GET", "/x"))
-    assert (error.status_code, error.code, error.neighbour_status) == (expected, code, status)
+    assert (error.status_code, error.code, error.upstream_status) == (expected, code, status)
     assert words in error.detail
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
-def test_blame_is_passed_on_where_the_request_is_the_callers_own(fake: fake_service.FakeService, status: int) -> None:
+def test_client_errors_are_forwarded_on_request(fake: fake_service.FakeService, status: int) -> None:
     fake.replies["GET /x"] = (status, {"error": {"code": "its_code", "message": "in its words"}})
-    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", passes_blame=True))
+    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", forward_client_errors=True))
     assert (error.status_code, error.code, error.detail) == (status, "its_code", "in its words")
-    assert (error.neighbour_status, state) == (status, "ok")
+    assert (error.upstream_status, state) == (status, "ok")
 
 
 @pytest.mark.parametrize(
     ("status", "content"),
     [(401, {"error": {"code": "unauthorized", "message": "m"}}), (404, {"detail": "no"}), (422, b"<html>")],
 )
-def test_no_other_blame_is_passed_on(fake: fake_service.FakeService, status: int, content: Any) -> None:
+def test_other_errors_are_never_forwarded(fake: fake_service.FakeService, status: int, content: Any) -> None:
     fake.replies["GET /x"] = (status, content)
-    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", passes_blame=True))
+    error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", forward_client_errors=True))
     assert (error.status_code, error.code, state) == (502, "hybrid_failed", "failed")
 
 
@@ -94,30 +94,30 @@ def test_no_other_blame_is_passed_on(fake: fake_service.FakeService, status: int
     ("status", "state"),
     [(200, "ok"), (404, "ok"), (500, "failed"), (502, "failed"), (503, "not_ready"), (504, "timeout")],
 )
-def test_the_state_follows_from_the_status(fake: fake_service.FakeService, status: int, state: str) -> None:
+def test_the_status_sets_the_state(fake: fake_service.FakeService, status: int, state: str) -> None:
     fake.replies["GET /x"] = (status, {})
     assert use(fake.url, lambda hybrid: hybrid.exchange("GET", "/x")) == ((status, b"{}"), state)
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port() -> None:
     error, state = use(fake_service.closed_url(), lambda hybrid: hybrid.call("GET", "/x"))
     assert (error.status_code, error.code, state) == (503, "hybrid_unreachable", "unreachable")
-    assert error.neighbour_status is None
+    assert error.upstream_status is None
     assert "HYBRID_URL" in error.detail
 
 
-def test_a_name_that_does_not_resolve() -> None:
+def test_a_host_name_that_does_not_resolve() -> None:
     error, _ = use("http://nowhere.invalid:1", lambda hybrid: hybrid.call("GET", "/x"))
     assert (error.status_code, error.code) == (503, "hybrid_unreachable")
 
 
-def test_no_answer_within_the_deadline(fake: fake_service.FakeService) -> None:
+def test_a_timeout(fake: fake_service.FakeService) -> None:
     fake.gate.clear()
     error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x"), deadline_s=0.05)
     assert (error.status_code, error.code, state) == (504, "hybrid_timeout", "timeout")
 
 
-def test_a_probe_runs_behind_the_answer_and_not_too_often(fake: fake_service.FakeService) -> None:
+def test_a_probe_runs_in_the_background_and_not_too_often(fake: fake_service.FakeService) -> None:
     async def look(hybrid: Dependency) -> list[str]:
         first = hybrid.refresh()
         assert hybrid._probe is not None
@@ -140,13 +140,13 @@ def test_a_probe_of_a_service_that_is_not_ready(fake: fake_service.FakeService) 
 
 
 @pytest.mark.parametrize("status", [200, 418, 503])
-def test_an_exchange_gives_any_answer_as_it_came(fake: fake_service.FakeService, status: int) -> None:
+def test_exchange_returns_any_answer_unchanged(fake: fake_service.FakeService, status: int) -> None:
     fake.replies["GET /health"] = (status, b"not JSON")
     outcome, _ = use(fake.url, lambda hybrid: hybrid.exchange("GET", "/health"))
     assert outcome == (status, b"not JSON")
 
 
-def test_an_exchange_takes_no_more_than_it_was_told(fake: fake_service.FakeService) -> None:
+def test_exchange_limits_the_size_of_the_answer(fake: fake_service.FakeService) -> None:
     fake.replies["GET /health"] = (200, b"x" * 1001)
     error, state = use(fake.url, lambda hybrid: hybrid.exchange("GET", "/health", max_bytes=1000))
     assert (error.code, state) == ("hybrid_failed", "failed")

@@ -29,17 +29,17 @@ def test_not_ready(fake: fake_service.FakeService) -> None:
     assert "503" in healthcheck.check(port(fake.url))
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port() -> None:
     assert "no answer" in healthcheck.check(port(fake_service.closed_url()))
 
 
-def test_as_the_container_runs_it(fake: fake_service.FakeService) -> None:
+def test_run_as_in_the_container(fake: fake_service.FakeService) -> None:
     command = [sys.executable, "-m", "sutra_service.healthcheck", str(port(fake.url))]
     done = subprocess.run(command, env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_it_imports_little() -> None:
+def test_no_heavy_module_is_imported() -> None:
     command = [sys.executable, "-c", "import sutra_service.healthcheck, sys; print(*sys.modules)"]
     done = subprocess.run(command, env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())

@@ -25,7 +25,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_line_has_the_agreed_fields(logging_restored: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fields_of_a_line(logging_restored: None, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("sutra-x", "info")
     logging.getLogger("a.b").warning("two\nlines %d", 7, extra={"texts": 3})
     (line,) = lines(capsys)
@@ -39,7 +39,7 @@ def test_a_line_has_the_agreed_fields(logging_restored: None, capsys: pytest.Cap
     }
 
 
-def test_a_request_becomes_fields(logging_restored: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fields_of_a_request(logging_restored: None, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("sutra-x", "info")
     access("/a?b=c", 404)
     (line,) = lines(capsys)
@@ -56,7 +56,7 @@ def test_only_failed_health_checks_are_logged(
     assert [line["status"] for line in lines(capsys)] == expected
 
 
-def test_a_traceback_stays_on_its_line() -> None:
+def test_a_traceback_stays_on_one_line() -> None:
     record = logging.makeLogRecord({"msg": "no", "levelname": "ERROR"})
     try:
         raise ValueError("boom")

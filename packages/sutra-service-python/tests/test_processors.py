@@ -24,13 +24,13 @@ def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("", 8),
     ],
 )
-def test_the_quota_of_the_container_counts(cgroups: Path, quota: str, number: int) -> None:
+def test_the_cgroup_v2_quota_is_respected(cgroups: Path, quota: str, number: int) -> None:
     (cgroups / "cpu.max").write_text(quota, encoding="ascii")
     assert processors.usable(cgroups) == number
 
 
 @pytest.mark.parametrize(("quota", "number"), [("-1\n", 8), ("150000\n", 2), ("10000\n", 1), ("9900000\n", 8)])
-def test_the_quota_in_version_1_of_control_groups(cgroups: Path, quota: str, number: int) -> None:
+def test_the_cgroup_v1_quota_is_respected(cgroups: Path, quota: str, number: int) -> None:
     (cgroups / "cpu/cpu.cfs_quota_us").write_text(quota, encoding="ascii")
     (cgroups / "cpu/cpu.cfs_period_us").write_text("100000\n", encoding="ascii")
     assert processors.usable(cgroups) == number

@@ -10,7 +10,7 @@ class Clock:
         return self.now
 
 
-def test_a_burst_then_the_rate() -> None:
+def test_after_the_burst_the_rate_applies() -> None:
     clock = Clock()
     limit = RateLimit(per_minute=6, burst=2, clock=clock)
     assert [limit.take("a") for _ in range(3)] == [0, 0, 10]
@@ -20,12 +20,12 @@ def test_a_burst_then_the_rate() -> None:
     assert [limit.take("a"), limit.take("a")] == [0, 10]
 
 
-def test_names_do_not_share() -> None:
+def test_names_have_separate_limits() -> None:
     limit = RateLimit(1, 1, Clock())
     assert [limit.take("a"), limit.take("b"), limit.take("a")] == [0, 0, 60]
 
 
-def test_a_long_rest_gives_no_more_than_the_burst() -> None:
+def test_a_long_pause_allows_no_more_than_the_burst() -> None:
     clock = Clock()
     limit = RateLimit(60, 2, clock)
     limit.take("a")
@@ -33,14 +33,14 @@ def test_a_long_rest_gives_no_more_than_the_burst() -> None:
     assert [limit.take("a") for _ in range(3)] == [0, 0, 1]
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_number_of_buckets_is_bounded() -> None:
     limit = RateLimit(1, 1, Clock())
     for number in range(rate.REMEMBERED + 50):
         limit.take(str(number))
     assert len(limit._buckets) == rate.REMEMBERED
 
 
-def test_a_call_that_does_not_count_is_given_back() -> None:
+def test_a_call_can_be_given_back() -> None:
     limit = RateLimit(1, 2, Clock())
     limit.give_back("a")
     assert [limit.take("a"), limit.take("a")] == [0, 0]
@@ -48,7 +48,7 @@ def test_a_call_that_does_not_count_is_given_back() -> None:
     assert [limit.take("a"), limit.take("a")] == [0, 60]
 
 
-def test_more_than_the_burst_is_never_given_back() -> None:
+def test_giving_back_never_exceeds_the_burst() -> None:
     limit = RateLimit(1, 1, Clock())
     limit.take("a")
     for _ in range(3):

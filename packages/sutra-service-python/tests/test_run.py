@@ -1,4 +1,4 @@
-"""The entry, as a container runs it: one process, its output and its signals."""
+"""Tests of the entry point as a container runs it: one process, its output and signals."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-# Far beyond what a stop takes; it only keeps a test that fails from waiting for ever.
+# Far longer than a shutdown takes: only keeps a failing test from hanging.
 GUARD_S = 60
 
 SERVICE = """
@@ -30,7 +30,7 @@ run(lambda: (
 ))
 """
 
-# A thread that nobody can end, as one that loads a checkpoint.
+# A thread that cannot be interrupted, like one that loads a checkpoint.
 STUCK = "await asyncio.to_thread(threading.Event().wait)"
 
 SIGNAL_BEFORE_HANDLERS = """
@@ -67,29 +67,29 @@ def wait_for(process: subprocess.Popen[str], words: str) -> None:
 
 @pytest.mark.parametrize("start", ["pass", STUCK])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_whatever_its_threads_do(start: str, number: signal.Signals) -> None:
+def test_a_signal_stops_it_even_if_a_thread_is_stuck(start: str, number: signal.Signals) -> None:
     with service(start) as process:
         wait_for(process, "running on")
         process.send_signal(number)
         output, errors = process.communicate(timeout=GUARD_S)
     assert (process.returncode, errors) == (0, "")
-    assert "Finished server process" in output, "the last lines of the log are written"
+    assert "Finished server process" in output, "the end of the log was lost"
 
 
-def test_a_signal_that_comes_before_the_servers_own_handlers() -> None:
+def test_a_signal_before_uvicorn_installs_its_handlers() -> None:
     with service(more=SIGNAL_BEFORE_HANDLERS) as process:
         process.communicate(timeout=GUARD_S)
     assert process.returncode == 0
 
 
-def test_a_start_that_fails_ends_it() -> None:
+def test_a_failed_start_stops_it() -> None:
     with service("raise OSError('no model')") as process:
         output, _ = process.communicate(timeout=GUARD_S)
     assert process.returncode == 1
     assert "no model" in output
 
 
-def test_a_port_that_is_taken_ends_it_while_the_start_goes_on() -> None:
+def test_a_port_in_use_stops_it_while_the_start_is_running() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         service(STUCK, PORT=str(taken.getsockname()[1])) as process,
@@ -99,7 +99,7 @@ def test_a_port_that_is_taken_ends_it_while_the_start_goes_on() -> None:
     assert "address already in use" in output
 
 
-def test_a_wrong_setting_is_said_and_nothing_starts() -> None:
+def test_an_invalid_setting_is_reported_before_anything_starts() -> None:
     with service(SUTRA_EDITION="pro") as process:
         output, errors = process.communicate(timeout=GUARD_S)
     assert (process.returncode, output) == (2, "")

@@ -8,7 +8,7 @@ def test_defaults() -> None:
     assert settings == Settings("sutra-x", "0.0.0", "simple", "0.0.0.0", 8001, "info")
 
 
-def test_everything_from_the_environment() -> None:
+def test_every_setting_is_read_from_the_environment() -> None:
     variables = {
         "SUTRA_SERVICE_VERSION": "1.2.3",
         "SUTRA_EDITION": "Enterprise",
@@ -24,12 +24,12 @@ def test_everything_from_the_environment() -> None:
     ("name", "value"),
     [("PORT", "65536"), ("PORT", "-1"), ("PORT", "²"), ("SUTRA_EDITION", "pro"), ("LOG_LEVEL", "loud")],
 )
-def test_a_bad_value_is_named(name: str, value: str) -> None:
+def test_an_invalid_value_is_reported(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=f"{name}='{value}'"):
         Settings.read(Environment({name: value}), "sutra-x", 1)
 
 
-def test_an_empty_variable_is_not_set() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     assert Settings.read(Environment({"PORT": " ", "SUTRA_EDITION": ""}), "sutra-x", 5).port == 5
 
 
@@ -46,15 +46,15 @@ def test_an_empty_variable_is_not_set() -> None:
         "http://höst:1",
     ],
 )
-def test_an_address_has_to_be_one(value: str) -> None:
+def test_an_invalid_url_is_rejected(value: str) -> None:
     with pytest.raises(SettingError, match="STORAGE_URL"):
         Environment({"STORAGE_URL": value}).url("STORAGE_URL", "http://x")
 
 
 @pytest.mark.parametrize("value", ["http://storage", "http://[::1]:50051", "https://a.b:443/below"])
-def test_what_an_address_may_be(value: str) -> None:
+def test_valid_urls(value: str) -> None:
     assert Environment({"U": value}).url("U", "http://x") == value
 
 
-def test_an_address_loses_its_last_slash() -> None:
+def test_a_trailing_slash_is_removed_from_a_url() -> None:
     assert Environment({"U": "https://a.b/c/"}).url("U", "http://x") == "https://a.b/c"

@@ -1,4 +1,4 @@
-"""OpenSSL, left out of a process until it is needed: each time in a process of its own, since imports stay."""
+"""OpenSSL is loaded only when needed. Each test uses its own process, because imports cannot be undone."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ with tls.postponed():
 def loaded():
     return {"_ssl", "_hashlib"} & set(sys.modules)
 """
-# Without a certificate, since none is made here: TLS 1.2 can do that.
+# TLS 1.2 works without a certificate.
 HANDSHAKE = """
 import socket, ssl, threading
 
@@ -46,7 +46,7 @@ def run(program: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_a_service_imports_goes_without_openssl() -> None:
+def test_a_service_starts_without_openssl() -> None:
     run("""
 assert not loaded(), loaded()
 assert hashlib.sha256(b"").hexdigest().startswith("e3b0c44298fc")
@@ -54,7 +54,7 @@ assert len(secrets.token_bytes(4)) == 4
 """)
 
 
-def test_a_call_in_plain_http_loads_none() -> None:
+def test_a_plain_http_call_does_not_load_openssl() -> None:
     run("""
 from sutra_service.errors import ServiceError
 
@@ -69,7 +69,7 @@ assert not loaded(), loaded()
 """)
 
 
-def test_a_call_over_tls_by_those_who_went_without() -> None:
+def test_httpcore_can_use_tls_later() -> None:
     run(
         HANDSHAKE
         + """
@@ -82,7 +82,7 @@ assert asyncio.run(call()) == b"ok"
     )
 
 
-def test_asyncios_own_tls_by_those_who_went_without() -> None:
+def test_asyncio_can_use_tls_later() -> None:
     run(
         HANDSHAKE
         + """
@@ -96,7 +96,7 @@ assert asyncio.run(call()).startswith(b"HTTP/1.1 200")
     )
 
 
-def test_a_name_that_is_not_kept_loads_the_module() -> None:
+def test_a_name_without_a_placeholder_loads_ssl() -> None:
     run("""
 from asyncio import sslproto
 assert sslproto.ssl.OPENSSL_VERSION.startswith("OpenSSL")
@@ -107,17 +107,17 @@ assert not hasattr(sslproto.ssl, "no such name")
 """)
 
 
-def test_kept_values_are_those_of_the_module() -> None:
+def test_placeholders_match_the_real_module() -> None:
     run("""
 import ssl
-for name, value in tls.UNTIL_LOADED.items():
+for name, value in tls.PLACEHOLDERS.items():
     real = getattr(ssl, name)
     same = real == value if isinstance(value, int) else issubclass(real, OSError) == issubclass(value, OSError)
     assert same, name
 """)
 
 
-def test_where_it_is_loaded_already_nothing_changes() -> None:
+def test_nothing_changes_if_ssl_is_already_loaded() -> None:
     run("""
 import ssl, _hashlib
 with tls.postponed():

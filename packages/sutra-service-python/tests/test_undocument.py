@@ -1,4 +1,4 @@
-"""What the base image does to the packages that every service stands on: see bases/python/undocument.py."""
+"""Tests of bases/python/undocument.py, which the base image runs on third-party packages."""
 
 import importlib.util
 import subprocess
@@ -55,7 +55,7 @@ def load(folder: Path) -> object:
     return module
 
 
-def test_only_what_documents_is_gone(tmp_path: Path) -> None:
+def test_only_documentation_is_removed(tmp_path: Path) -> None:
     library = undocumented(tmp_path, package=MODULE)
     assert [file.name for file in (library / "package").iterdir()] == ["__init__.pyc"]
     module = load(library / "package")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# As upstream's: scripts in /docker-entrypoint.d run, in order, before nginx does.
+# Like upstream's: runs the scripts in /docker-entrypoint.d, in order, before nginx.
 set -eu
 if [ "${1:-}" = nginx ]; then
   for script in /docker-entrypoint.d/*.sh; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# As upstream's: an option, or a word that is no command, is meant for node.
+# Like upstream's: passes options, and words that are not commands, to node.
 set -eu
 case "${1:-}" in
   -*) set -- node "$@" ;;

@@ -1,11 +1,11 @@
-"""Community: of what says the same, one comes first and the others later."""
+"""Community: diverse ranking."""
 
 import pytest
-from world import World, cosine
+from backends import Backends, cosine
 
 from sutra_hybrid.diversity import diversify
 
-# Two groups of almost equal vectors and one apart; scores fall in the order of names.
+# A group of three almost equal vectors and two different ones, in the order of their scores.
 VECTORS = {
     "a1": [1.0, 0.0, 0.0],
     "a2": [0.99, 0.01, 0.0],
@@ -17,12 +17,12 @@ SCORES = {"a1": 1.0, "a2": 0.95, "a3": 0.93, "b1": 0.9, "c1": 0.8}
 
 
 def redundancy(names: list[str]) -> float:
-    """The mean cosine of all pairs."""
+    """The mean pairwise cosine."""
     pairs = [(a, b) for a in names for b in names if a < b]
     return sum(cosine(VECTORS[a], VECTORS[b]) for a, b in pairs) / len(pairs)
 
 
-def test_the_first_is_the_most_relevant_and_the_next_are_different() -> None:
+def test_the_most_relevant_comes_first_and_then_different_ones() -> None:
     chosen = diversify(SCORES, VECTORS, 3)
     assert chosen == ["a1", "b1", "c1"]
     assert redundancy(chosen) < 0.2
@@ -41,49 +41,49 @@ def test_every_choice_has_the_highest_marginal_relevance() -> None:
         assert gain(chosen[place]) == pytest.approx(max(map(gain, left)))
 
 
-def test_a_concept_without_a_vector_is_like_no_other() -> None:
+def test_a_concept_without_a_vector_is_not_similar_to_others() -> None:
     vectors = {name: vector for name, vector in VECTORS.items() if name != "a2"}
     assert diversify(SCORES, vectors, 2) == ["a1", "a2"]
 
 
-def test_without_any_comparable_vector_the_order_stays() -> None:
+def test_without_comparable_vectors_the_order_is_unchanged() -> None:
     assert diversify(SCORES, {}, 5) == list(SCORES)
     assert diversify(SCORES, {"a1": [1.0], "a2": [1.0, 0.0]}, 5) == list(SCORES)
 
 
-def test_far_more_relevant_beats_different() -> None:
+def test_much_higher_relevance_outweighs_similarity() -> None:
     assert diversify({"a1": 1.0, "a2": 0.9, "b1": 0.1}, VECTORS, 2) == ["a1", "a2"]
 
 
 @pytest.mark.parametrize(("edition", "second"), [("simple", "alike"), ("community", "other")])
-def test_the_answer_stands_on_different_concepts(world: World, edition: str, second: str) -> None:
-    world.meanings = {
+def test_the_answer_cites_different_concepts(backends: Backends, edition: str, second: str) -> None:
+    backends.meanings = {
         "question": [1.0, 0.0, 0.0],
         "first": [0.9, 0.44, 0.0],
         "alike": [0.88, 0.47, 0.01],
         "other": [0.87, 0.0, 0.49],
     }
-    with world.hybrid(SUTRA_EDITION=edition) as client:
+    with backends.hybrid(SUTRA_EDITION=edition) as client:
         client.post("/learn", json={"texts": ["first", "alike", "other"]})
         reply = client.post("/query", json={"question": "question", "limit": 2}).json()
     assert [citation["text"] for citation in reply["citations"]] == ["first", second]
 
 
-def test_calls_for_vectors_are_bounded(world: World) -> None:
+def test_the_number_of_calls_is_bounded(backends: Backends) -> None:
     texts = [f"sea {number}" for number in range(60)]
-    with world.hybrid(SUTRA_EDITION="community") as client:
+    with backends.hybrid(SUTRA_EDITION="community") as client:
         client.post("/learn", json={"texts": texts})
-        world.storage.requests.clear()
+        backends.storage.requests.clear()
         assert len(client.post("/query", json={"question": "sea", "limit": 3}).json()["citations"]) == 3
-    fetched = [name for name, _ in world.storage.requests if name.startswith("GET /v1/concepts/")]
+    fetched = [name for name, _ in backends.storage.requests if name.startswith("GET /v1/concepts/")]
     assert len(fetched) == len(set(fetched)) == 9
 
 
-def test_a_concept_that_was_deleted_since_is_no_failure(world: World) -> None:
-    with world.hybrid(SUTRA_EDITION="community") as client:
+def test_a_concept_deleted_after_the_search_is_ignored(backends: Backends) -> None:
+    with backends.hybrid(SUTRA_EDITION="community") as client:
         ids = client.post("/learn", json={"texts": ["sea one", "sea two"]}).json()["ids"]
-        gone = (404, {"error": {"code": "not_found", "message": "there is no concept"}})
-        world.storage.replies[f"GET /v1/concepts/{ids[0]}"] = gone
+        gone = (404, {"error": {"code": "not_found", "message": "no such concept"}})
+        backends.storage.replies[f"GET /v1/concepts/{ids[0]}"] = gone
         assert client.post("/query", json={"question": "sea"}).status_code == 200
-        world.storage.replies[f"GET /v1/concepts/{ids[1]}"] = (500, {})
+        backends.storage.replies[f"GET /v1/concepts/{ids[1]}"] = (500, {})
         assert client.post("/query", json={"question": "sea"}).json()["error"]["code"] == "storage_failed"

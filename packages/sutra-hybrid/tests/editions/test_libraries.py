@@ -1,4 +1,4 @@
-"""Enterprise: the first requests may come at once, each needing other parts of the libraries."""
+"""Enterprise: concurrent first requests that import different libraries."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
-def test_first_uses_at_once() -> None:
+def test_concurrent_first_uses() -> None:
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM],
         env={"PYTHONPATH": ":".join(sys.path)},

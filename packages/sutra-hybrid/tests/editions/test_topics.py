@@ -1,9 +1,9 @@
-"""Community: the subjects that a set of texts speaks of."""
+"""Community: topics."""
 
 from typing import Any
 
 import pytest
-from world import World, code
+from backends import Backends, code
 
 from sutra_hybrid.topics import find_topics
 
@@ -22,8 +22,8 @@ BREAD = [
 
 
 @pytest.mark.parametrize("count", [None, 2])
-def test_two_subjects_are_two_topics(count: int | None) -> None:
-    # Mixed, so that no order gives it away.
+def test_two_subjects_form_two_topics(count: int | None) -> None:
+    # Interleaved, so that the order does not help.
     texts = [text for pair in zip(SHIPS, BREAD, strict=True) for text in pair]
     first, second = find_topics(texts, count)
     assert sorted([first.members, second.members]) == [[0, 2, 4, 6], [1, 3, 5, 7]]
@@ -32,11 +32,11 @@ def test_two_subjects_are_two_topics(count: int | None) -> None:
     assert {"bread", "flour"} <= by_members[1, 3, 5, 7]
 
 
-def test_the_same_texts_give_the_same_topics() -> None:
+def test_equal_texts_give_equal_topics() -> None:
     assert find_topics(SHIPS + BREAD) == find_topics(SHIPS + BREAD)
 
 
-def test_a_topic_that_most_texts_share_keeps_its_words() -> None:
+def test_a_topic_with_most_of_the_texts_keeps_its_terms() -> None:
     ships = [f"Das Schiff {name} und der Ozean, die Fracht {number}." for number, name in enumerate("abcdefghijkl")]
     first, second = find_topics([*ships, "Das Brot und der Teig.", "Die Hefe und das Brot."], 2)
     assert (len(first.members), second.members) == (12, [12, 13])
@@ -61,15 +61,15 @@ def test_a_topic_that_most_texts_share_keeps_its_words() -> None:
         ([*SHIPS, "!"], 2, [4, 1]),
     ],
 )
-def test_texts_of_every_kind(texts: list[str], count: int | None, sizes: list[int] | None) -> None:
+def test_unusual_texts(texts: list[str], count: int | None, sizes: list[int] | None) -> None:
     clusters = find_topics(texts, count)
     assert sorted(member for cluster in clusters for member in cluster.members) == list(range(len(texts)))
     if sizes is not None:
         assert [len(cluster.members) for cluster in clusters] == sizes
 
 
-def test_the_route(world: World) -> None:
-    with world.hybrid(SUTRA_EDITION="community") as client:
+def test_the_route(backends: Backends) -> None:
+    with backends.hybrid(SUTRA_EDITION="community") as client:
         client.post("/learn", json={"texts": SHIPS + BREAD})
         answer = client.post("/topics", json={"question": "the ship and the bread, flour from ocean", "topics": 2})
         topics = answer.json()["topics"]
@@ -84,8 +84,8 @@ def test_the_route(world: World) -> None:
         assert scores == sorted(scores, reverse=True)
 
 
-def test_no_more_concepts_than_asked_for(world: World) -> None:
-    with world.hybrid(SUTRA_EDITION="enterprise") as client:
+def test_the_limit_of_concepts(backends: Backends) -> None:
+    with backends.hybrid(SUTRA_EDITION="enterprise") as client:
         assert client.post("/topics", json={"question": "ship"}).json() == {"topics": []}
         client.post("/learn", json={"texts": SHIPS + BREAD})
         topics = client.post("/topics", json={"question": "ship bread", "limit": 5}).json()["topics"]
@@ -97,7 +97,7 @@ def test_no_more_concepts_than_asked_for(world: World) -> None:
     [
         ({}, "body.question"),
         ({"question": " "}, "body.question"),
-        ({"question": "a" * 4_001}, "at most 4000 in edition community"),
+        ({"question": "a" * 4_001}, "edition community allows at most 4000"),
         ({"question": "a", "limit": 101}, "body.limit"),
         ({"question": "a", "limit": 0}, "body.limit"),
         ({"question": "a", "topics": 11}, "body.topics"),
@@ -105,9 +105,9 @@ def test_no_more_concepts_than_asked_for(world: World) -> None:
         ({"question": "a", "k": 2}, "body.k"),
     ],
 )
-def test_what_is_wrong_is_named(world: World, body: Any, words: str) -> None:
-    with world.hybrid(SUTRA_EDITION="community") as client:
+def test_an_invalid_request_is_explained(backends: Backends, body: Any, words: str) -> None:
+    with backends.hybrid(SUTRA_EDITION="community") as client:
         answer = client.post("/topics", json=body)
     assert code(answer)[0] == 422
     assert words in answer.json()["error"]["message"]
-    assert world.storage.requests == []
+    assert backends.storage.requests == []

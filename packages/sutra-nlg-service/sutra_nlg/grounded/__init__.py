@@ -1,1 +1,1 @@
-"""Answers made of sentences that stand in the facts, word for word."""
+"""Answers made of sentences quoted from the facts."""

@@ -1,4 +1,4 @@
-"""The grounded answer: the sentences of the facts that bear on the question, word for word."""
+"""Builds a grounded answer: quotes the sentences of the facts that match the question best."""
 
 import math
 from collections import Counter
@@ -13,27 +13,29 @@ from sutra_nlg.replies import NO_ANSWER, NO_FACTS
 from sutra_nlg.requests import Fact, GenerateReply, cite
 from sutra_nlg.work import Stop
 
-# How much of what a question asks about the best sentence has to hold, alone or with its neighbours: below that
-# the facts are about something else. Half of a two-word question is below it.
+# The minimum relevance of a sentence; below it, the facts are about something else. One word of a two-word question
+# does not reach it.
 ENOUGH = 0.45
+# The weight of terms that occur nowhere, relative to the rarest term that occurs.
 ABSENT = 1.3
-# Further sentences have to come this close to the best one.
+# The minimum relevance of further sentences, relative to the best one.
 CLOSE = 0.65
-# What neighbours hold counts, but less: `It was built in 1889.` after `The tower stands in Paris.`
+# The weight of terms in neighbouring sentences: `It was built in 1889.` after `The tower stands in Paris.`
 NEIGHBOURS = 0.5
 BEFORE, AFTER = 2, 1
+# The bonus for the kind of thing that the question asks for, such as a date.
 HINT = 0.2
-# A sentence that asks is no answer, unless there is nothing else.
+# The factor for questions, which are rarely answers.
 ASKING = 0.5
-# Of two sentences that fit alike, the one of the fact with the higher score.
+# The bonus for facts with high scores, to break ties.
 PRIOR = 0.05
-# From how many words in common on a sentence says the same as another.
+# The share of common words that makes two sentences duplicates.
 SAME = 0.8
 
 
 @dataclass
 class Candidate:
-    """A sentence, where it stands, and what of the question it holds (term index: likeness)."""
+    """A sentence, its place, and the question's terms that it contains (term index: similarity)."""
 
     text: str
     fact: int
@@ -44,9 +46,9 @@ class Candidate:
 
 
 def answer(question_text: str, facts: Sequence[Fact], most: int, stop: Stop) -> GenerateReply:
-    """At most `most` sentences of `facts` that answer the question, each with its mark, or that there are none.
+    """Answer with at most `most` sentences of `facts`, each with its mark, or say that none answers the question.
 
-    Raises work.Stopped when `stop` asks for it.
+    Raises work.Stopped if `stop` requests it.
     """
     if not facts:
         return GenerateReply(answer=NO_FACTS, citations=[], mode="grounded")
@@ -77,7 +79,7 @@ def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate]
     whole = sum(weights) or 1.0
 
     def share(found: dict[int, float]) -> float:
-        return sum(weights[index] * likeness for index, likeness in found.items()) / whole
+        return sum(weights[index] * similarity for index, similarity in found.items()) / whole
 
     ranks = {fact: rank for rank, fact in enumerate(_by_score(facts))}
     for index, candidate in enumerate(stop.each(candidates)):
@@ -85,8 +87,8 @@ def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate]
         with_neighbours = share(around)
         if not with_neighbours:
             continue
-        fits = question.holds_what_is_asked(candidate.text)
-        # Without a word of the question, only what it asks for makes a neighbour's sentence an answer.
+        fits = question.has_expected_kind(candidate.text)
+        # A sentence without any term must contain the kind of thing that the question asks for.
         if not candidate.found and not fits:
             continue
         alone = share(candidate.found)
@@ -98,10 +100,10 @@ def _rate(question: Question, facts: Sequence[Fact], candidates: list[Candidate]
 
 
 def _weights(question: Question, candidates: list[Candidate], stop: Stop) -> list[float]:
-    """The terms' weights: the rarer among the sentences, the more.
+    """The weights of the terms: higher for terms that are rare in the sentences.
 
-    One that no sentence has weighs somewhat more than the rarest that one has: so half of two words is not enough, yet
-    facts that are all about a thing still answer a question that calls what happened to it by another word.
+    Terms that occur nowhere weigh slightly more than the rarest one that occurs. So one of two words is not enough, but
+    facts that are all about the subject can still answer a question that uses another verb.
     """
     counts: Counter[int] = Counter()
     for candidate in stop.each(candidates):
@@ -112,12 +114,12 @@ def _weights(question: Question, candidates: list[Candidate], stop: Stop) -> lis
 
 
 def _around(candidates: list[Candidate], index: int) -> dict[int, float]:
-    """What a sentence and its neighbours of the same fact hold together."""
+    """The terms of a sentence and its neighbours in the same fact."""
     together: dict[int, float] = {}
     for near in candidates[max(0, index - BEFORE) : index + AFTER + 1]:
         if near.fact == candidates[index].fact:
-            for term, likeness in near.found.items():
-                together[term] = max(likeness, together.get(term, 0.0))
+            for term, similarity in near.found.items():
+                together[term] = max(similarity, together.get(term, 0.0))
     return together
 
 
@@ -126,21 +128,21 @@ def _by_score(facts: Sequence[Fact]) -> Iterator[int]:
 
 
 def _choose(candidates: list[Candidate], most: int, stop: Stop) -> list[Candidate]:
-    """The best sentences without repetition: the best fact's first, and each fact's in its own order."""
+    """The best sentences without duplicates, ordered by fact (best first) and by position in the fact."""
     ranked = sorted((one for one in candidates if one.relevance >= ENOUGH), key=lambda one: -one.relevance)
     chosen: list[Candidate] = []
     for candidate in stop.each(ranked):
         if len(chosen) == most or candidate.relevance < CLOSE * ranked[0].relevance:
             break
         candidate.words = frozenset(words.words(candidate.text))
-        if not any(_says_the_same(candidate, other) for other in chosen):
+        if not any(_is_duplicate(candidate, other) for other in chosen):
             chosen.append(candidate)
     order = list(dict.fromkeys(candidate.fact for candidate in chosen))
     return sorted(chosen, key=lambda one: (order.index(one.fact), one.position))
 
 
-def _says_the_same(one: Candidate, other: Candidate) -> bool:
-    """Whether two sentences have nearly all their words in common, numbers among them."""
+def _is_duplicate(one: Candidate, other: Candidate) -> bool:
+    """Whether two sentences share most of their words and all numbers."""
     different = one.words ^ other.words
     if any(word.isdigit() for word in different):
         return False
@@ -150,7 +152,7 @@ def _says_the_same(one: Candidate, other: Candidate) -> bool:
 def _numbers(chosen: list[Candidate]) -> dict[int, int]:
     """The citation numbers of the facts, in the order of the answer.
 
-    A number that stands as a mark in a quoted sentence is left out, so that it points to nothing.
+    Skips numbers that occur as marks in the quoted sentences, so that those marks do not refer to a citation.
     """
     taken = {number for sentence in chosen for number in marks.numbers(sentence.text)}
     numbers: dict[int, int] = {}

@@ -1,4 +1,7 @@
-"""Words that carry no subject of their own. In a language that is not listed, rarity among the facts decides."""
+"""Function words of common languages, which say nothing about a question's subject.
+
+In other languages, only the rarity of words tells them apart.
+"""
 
 from sutra_nlg.grounded.words import fold
 
@@ -42,7 +45,7 @@ HINDI = """
 ARABIC = """
     أين إلى التي الذي على عن في كم كيف لماذا ما ماذا متى من هذا هذه هل هو هي و
 """
-# Without spaces there are no words to list, so what asks and what joins is taken out of a question.
+# In languages without spaces, these are removed from the question instead.
 CHINESE = (
     "什么",
     "甚麼",

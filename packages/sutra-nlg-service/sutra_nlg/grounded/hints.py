@@ -1,4 +1,4 @@
-"""What kind of thing a question asks for, and whether a sentence holds one."""
+"""Detects what kind of thing a question asks for, and whether a sentence contains one."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ HOW_MANY = """how many|how much|how old|how far|how long|how tall|how high|wie v
     |wie lange|combien|cuánto|cuánta|cuántos|cuántas|cuanto|cuantos|quanto|quanti|quantos|hoeveel|сколько|कितने|كم"""
 WHO = """who whom whose wer wem wen wessen qui quién quien quiénes chi quem wie кто कौन من"""
 WHY = """why warum wieso weshalb pourquoi perché perche waarom почему क्यों لماذا"""
-# Scripts without spaces: anywhere in the question.
+# In scripts without spaces, these are found anywhere in the question.
 SPACELESS = {
     "when": ("什么时候", "何时", "哪年", "いつ", "何年", "언제"),
     "how_many": ("多少", "几", "いくつ", "몇", "얼마"),
@@ -27,7 +27,7 @@ YEAR_OR_DAY = re.compile(r"\d{3,4}|\d{1,2}[:./]\d{1,2}|\d{1,2}\.? ?[^\W\d_]{3}|[
 
 
 def hint_of(question: str) -> Callable[[str], bool]:
-    """A test of sentences: whether one holds what `question` asks for. It fails all where that cannot be told."""
+    """A test whether a sentence contains the kind of thing that `question` asks for; false for all if unclear."""
     text = " ".join(match[0].casefold() for match in WORD.finditer(question))
     kind = _kind(f" {text} ", question)
     if kind == "when":
@@ -38,7 +38,7 @@ def hint_of(question: str) -> Callable[[str], bool]:
         return lambda sentence: BECAUSE.search(sentence) is not None
     if kind == "who":
         asked = set(text.split())
-        return lambda sentence: _names_somebody(sentence, asked)
+        return lambda sentence: _has_new_name(sentence, asked)
     return lambda _sentence: False
 
 
@@ -54,8 +54,8 @@ def _kind(spaced: str, question: str) -> str:
     return ""
 
 
-def _names_somebody(sentence: str, asked: set[str]) -> bool:
-    """Whether a sentence has a name that the question has not: a capital, but not its first alone."""
+def _has_new_name(sentence: str, asked: set[str]) -> bool:
+    """Whether a sentence contains a name that the question lacks: a capitalised word other than the first one."""
     names = [
         match[0] for match in WORD.finditer(sentence) if match[0][0].isupper() and match[0].casefold() not in asked
     ]

@@ -1,11 +1,11 @@
-"""A text cut into its sentences, each a part of it word for word."""
+"""Splits a text into sentences, without changing them."""
 
 import re
 
-# Longer ones are cut at a comma or a blank: an answer that quotes a page says nothing.
-MOST_CHARACTERS = 400
+# Longer sentences are cut at punctuation or whitespace, because quoting a whole page is not an answer.
+MAX_CHARACTERS = 400
 
-# What stands before keeps a run of full stops from being tried once for each of them.
+# The lookbehind avoids quadratic time on long runs of full stops.
 END = re.compile(
     r"""(?<![.!?…؟۔।॥])(?P<stop>[.!?…؟۔।॥]++)["'”’»)\]]*+(?=\s|$)"""
     r"""|(?<![。！？｡])[。！？｡]++[」』”’）)\]]*+"""
@@ -19,17 +19,17 @@ ABBREVIATED = """
 ABBREVIATIONS = frozenset(ABBREVIATED.split())
 BEFORE = re.compile(r"(\w*)$")
 NEXT = re.compile(r"\s*(\w{0,3})")
-# After a number and a full stop these make a date, in the languages that write it so; `3. Jahrhundert` too.
+# The first three letters of words that follow an ordinal such as `3.`: months, and `Jahrhundert`.
 DAYS_OF = "jan feb mär mar apr mai maj jun jul aug sep okt oct nov dez dec jah"
 AFTER_A_DAY = frozenset(DAYS_OF.split())
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text` in their order, without the blanks around them."""
+    """The sentences of `text`, in order, without surrounding whitespace."""
     found = []
     start = 0
     for match in END.finditer(text):
-        if match["stop"] == "." and _goes_on(text, match):
+        if match["stop"] == "." and _is_not_an_end(text, match):
             continue
         found.extend(_pieces(text[start : match.end()]))
         start = match.end()
@@ -38,12 +38,12 @@ def sentences(text: str) -> list[str]:
 
 
 def is_question(sentence: str) -> bool:
-    """Whether a sentence asks."""
+    """Whether a sentence is a question."""
     return sentence.rstrip("\"'”’»)]」』 ").endswith(("?", "？", "؟"))
 
 
-def _goes_on(text: str, match: re.Match[str]) -> bool:
-    """Whether a full stop belongs to an abbreviation, an initial or a day's number."""
+def _is_not_an_end(text: str, match: re.Match[str]) -> bool:
+    """Whether a full stop belongs to an abbreviation, an initial or an ordinal number."""
     following = NEXT.match(text, match.end())
     assert following is not None  # noqa: S101 - it matches the empty string
     if following[1][:1].islower():
@@ -59,11 +59,11 @@ def _goes_on(text: str, match: re.Match[str]) -> bool:
 def _pieces(part: str) -> list[str]:
     part = part.strip()
     found = []
-    while len(part) > MOST_CHARACTERS:
+    while len(part) > MAX_CHARACTERS:
         cut = 0
-        for match in BREAK.finditer(part, MOST_CHARACTERS // 2, MOST_CHARACTERS):
+        for match in BREAK.finditer(part, MAX_CHARACTERS // 2, MAX_CHARACTERS):
             cut = match.end()
-        cut = cut or MOST_CHARACTERS
+        cut = cut or MAX_CHARACTERS
         found.append(part[:cut].strip())
         part = part[cut:].strip()
     if part:

@@ -1,1 +1,1 @@
-"""Answers of a causal language model that has the facts in its prompt."""
+"""Answers from a causal language model with the facts in its prompt."""

@@ -1,16 +1,16 @@
-"""How a model wants to be spoken to: its own markers around what it is told."""
+"""The prompt formats of chat models."""
 
 from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """A part of a prompt. Only where `control` is set may it become control tokens: a fact cannot speak as a turn."""
+    """A part of a prompt. Only parts with `control` can contain control tokens, so that a fact cannot forge a turn."""
 
     text: str
     control: bool = False
 
 
-# What stands before and after the prompt. `plain` suits a base model; the markers are those the models' makers publish.
+# The text before and after the prompt, as published by each model's authors. `plain` is for base models.
 FORMATS = {
     "plain": ("", ""),
     "chatml": ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"),
@@ -23,7 +23,7 @@ FORMATS = {
 
 
 def wrap(text: str, chat_format: str) -> list[Part]:
-    """`text` as the turn of somebody who asks, with the model's turn begun."""
+    """Wrap `text` as the user's turn, followed by the start of the model's turn."""
     before, after = FORMATS[chat_format]
     parts = [Part(before, True), Part(text), Part(after, True)]
     return [part for part in parts if part.text]

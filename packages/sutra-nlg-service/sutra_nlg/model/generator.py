@@ -1,4 +1,4 @@
-"""An engine and a prompt make an answer, with the facts that it cites."""
+"""Generates an answer with an engine and finds the facts that it cites."""
 
 from logging import getLogger
 from pathlib import Path
@@ -16,8 +16,8 @@ from sutra_nlg.work import Stop
 
 logger = getLogger(__name__)
 
-# Between looks at whether the model has begun another question.
-LOOK_EVERY_TOKENS = 8
+# How often to check whether the model has started another question.
+CHECK_EVERY_TOKENS = 8
 
 
 class Generator:
@@ -26,20 +26,20 @@ class Generator:
     def __init__(self, model: engine.Engine, limits: Limits, chat_format: str) -> None:
         self._engine = model
         self._chat_format = chat_format
-        # A small model's context is shared out as a large one's: most of it for the facts.
+        # If the model's context is small, keep at least three quarters of it for the prompt.
         self._answer_tokens = min(limits.max_answer_tokens, max(1, model.context // 4))
         self._prompt_tokens = min(limits.max_prompt_tokens, model.context - self._answer_tokens)
 
     @classmethod
     def load(cls, folder: Path, limits: Limits, chat_format: str, threads: int) -> "Generator":
-        """The model in `folder`. Takes seconds; raises StartError that says what is wrong with the folder."""
+        """Load the model in `folder`, which takes seconds. Raises StartError if the folder cannot be used."""
         context = limits.max_prompt_tokens + limits.max_answer_tokens
         generator = cls(engine.load(folder, context, threads), limits, chat_format)
         logger.info("model loaded", extra=generator.describe())
         return generator
 
     def describe(self) -> dict[str, Any]:
-        """The model as `/health` shows it."""
+        """The model, as shown by `/health`."""
         return {
             "engine": self._engine.name,
             "architecture": self._engine.architecture,
@@ -48,9 +48,9 @@ class Generator:
         }
 
     def answer(self, request: GenerateRequest, stop: Stop) -> GenerateReply:
-        """What the model answers, citing the facts whose marks it wrote.
+        """Answer with the model, citing the facts whose marks it wrote.
 
-        Raises work.Stopped when `stop` asks for it, and ServiceError 422 for a question that leaves no room for a fact.
+        Raises work.Stopped if `stop` requests it, and ServiceError 422 if the question leaves no room for a fact.
         """
         if not request.facts:
             return GenerateReply(answer=NO_FACTS, citations=[], mode="model")
@@ -59,31 +59,30 @@ class Generator:
         )
         if prompt is None:
             room = self._prompt_tokens
-            message = f"body.question: with it no fact fits into the {room} tokens of a prompt; ask a shorter one"
+            message = f"body.question: too long, no fact fits into the prompt of {room} tokens; ask a shorter question"
             raise ServiceError(422, "beyond_limit", message)
-        said = self._say(prompt, stop).strip()
-        text, citations = _cite(said, prompt)
+        text, citations = _cite(self._generate(prompt, stop).strip(), prompt)
         return GenerateReply(answer=text or NO_ANSWER, citations=citations, mode="model")
 
     def _tokens(self, text: str, stop: Stop) -> list[int]:
         stop.check()
         return self._engine.tokenize(chat.wrap(text, self._chat_format))
 
-    def _say(self, prompt: Prompt, stop: Stop) -> str:
-        said: list[int] = []
+    def _generate(self, prompt: Prompt, stop: Stop) -> str:
+        tokens: list[int] = []
         for token in self._engine.generate(self._tokens(prompt.text, stop), stop):
-            said.append(token)
-            if len(said) == self._answer_tokens:
+            tokens.append(token)
+            if len(tokens) == self._answer_tokens:
                 break
-            if len(said) % LOOK_EVERY_TOKENS == 0 and any(end in self._engine.text(said) for end in ENDS):
+            if len(tokens) % CHECK_EVERY_TOKENS == 0 and any(end in self._engine.text(tokens) for end in ENDS):
                 break
-        text = self._engine.text(said)
+        text = self._engine.text(tokens)
         ends = [position for end in ENDS if (position := text.find(end)) >= 0]
         return text[: min(ends, default=len(text))]
 
 
-def _cite(said: str, prompt: Prompt) -> tuple[str, list[Citation]]:
-    """The text with its marks numbered as they come, and the citations; a mark of no fact is taken away."""
+def _cite(text: str, prompt: Prompt) -> tuple[str, list[Citation]]:
+    """Renumber the marks of `text` in order of appearance, remove marks without a fact, and list the citations."""
     numbers: dict[int, int] = {}
 
     def renumbered(number: int) -> int | None:
@@ -91,5 +90,5 @@ def _cite(said: str, prompt: Prompt) -> tuple[str, list[Citation]]:
             return None
         return numbers.setdefault(number, len(numbers) + 1)
 
-    text = marks.replace(said, renumbered).strip()
+    text = marks.replace(text, renumbered).strip()
     return text, [cite(new, prompt.facts[old - 1]) for old, new in numbers.items()]

@@ -1,4 +1,4 @@
-"""llama.cpp: runs a checkpoint in GGUF, quantized or not, on the processor alone."""
+"""The llama.cpp engine: runs GGUF checkpoints, quantized or not, on the CPU."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-# The binding's lowest level alone: what stands above it imports numpy, jinja2 and diskcache.
+# Only the low-level API: the high-level one imports numpy, jinja2 and diskcache.
 import llama_cpp.llama_cpp as api
 from sutra_service import processors
 from sutra_service.readiness import StartError
@@ -22,37 +22,37 @@ BATCH_TOKENS = 512
 PIECE_BYTES = 256
 ABORTED = 2
 ERROR_LEVEL = 4
-ALL_OF_32_BITS = "0"
+ALL_F32 = "0"
 FIRST_OF_SPLIT = re.compile(r"-00001-of-\d{5}\.gguf$")
 SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
 
 class LlamaCppEngine:
-    """A GGUF checkpoint. Only one thread may use it at a time."""
+    """A GGUF checkpoint. Not thread-safe."""
 
     name = "llama.cpp"
 
     def __init__(self, folder: Path, context: int, threads: int) -> None:
         file = checkpoint_in(folder)
-        complaints = _Complaints()
+        errors = _ErrorLog()
         load_backend()
         self._model = api.llama_model_load_from_file(os.fsencode(file), api.llama_model_default_params())
         if not self._model:
-            raise StartError(f"{file} cannot be loaded: {complaints.text()}; put a complete checkpoint there")
+            raise StartError(f"cannot load {file}: {errors.text()}; replace it with a complete checkpoint")
         self._vocab = api.llama_model_get_vocab(self._model)
         self.architecture = self._metadata(b"general.architecture")
         self.context = min(context, api.llama_model_n_ctx_train(self._model) or context)
         self._context = self._new_context(threads or processors.usable())
-        # A model that only reads text, such as BERT, has no memory of what it wrote.
+        # Encoders such as BERT have no memory.
         memory = api.llama_get_memory(self._context) if self._context else None
         if not memory or api.llama_model_has_encoder(self._model):
             raise StartError(
-                f"{file} cannot be used: architecture {self.architecture!r} does not generate text "
-                f"({complaints.text()}); put the checkpoint of a causal language model there"
+                f"cannot use {file}: architecture {self.architecture!r} does not generate text "
+                f"({errors.text()}); use a causal language model"
             )
         self._memory = memory
         self._greedy = api.llama_sampler_init_greedy()
-        self._complaints = complaints
+        self._errors = errors
 
     def tokenize(self, parts: Sequence[Part]) -> list[int]:
         """See Engine."""
@@ -64,7 +64,7 @@ class LlamaCppEngine:
     def generate(self, tokens: Sequence[int], stop: Stop) -> Iterator[int]:
         """See Engine."""
         api.llama_memory_clear(self._memory, True)
-        # llama.cpp asks between the parts of its computation; the function has to live as long as that.
+        # llama.cpp calls this between parts of its computation; keep a reference until it is done.
         abort = api.ggml_abort_callback(lambda _data: stop.requested)
         api.llama_set_abort_callback(self._context, abort, None)
         try:
@@ -81,7 +81,7 @@ class LlamaCppEngine:
 
     def text(self, tokens: Sequence[int]) -> str:
         """See Engine."""
-        # A letter may be spread over several tokens, so bytes are put together before they are read.
+        # A character may span several tokens, so join the bytes before decoding.
         return b"".join(self._piece(token) for token in tokens).decode(errors="replace")
 
     def _new_context(self, threads: int) -> Any:
@@ -89,8 +89,8 @@ class LlamaCppEngine:
         params.n_ctx = self.context
         params.n_batch = BATCH_TOKENS
         params.n_threads = params.n_threads_batch = threads
-        # As exact as the weights: what is remembered and flash attention would otherwise be rounded to 16 bits.
-        if self._metadata(b"general.file_type") == ALL_OF_32_BITS:
+        # Keep the precision of float32 weights: the cache and flash attention would use 16 bits.
+        if self._metadata(b"general.file_type") == ALL_F32:
             params.type_k = params.type_v = api.GGML_TYPE_F32
             params.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         return api.llama_init_from_model(self._model, params)
@@ -102,15 +102,15 @@ class LlamaCppEngine:
         if status == ABORTED:
             raise Stopped
         if status:
-            raise RuntimeError(f"llama.cpp could not go on (status {status}): {self._complaints.text()}")
+            raise RuntimeError(f"llama.cpp failed to decode (status {status}): {self._errors.text()}")
 
     def _tokens(self, text: bytes, begin: bool, control: bool) -> list[int]:
-        # Never more tokens than bytes, but for what the model wants at the beginning and the end.
+        # At most one token per byte, plus special tokens at the start and end.
         most = len(text) + 8
         array = (api.llama_token * most)()
         count = api.llama_tokenize(self._vocab, text, len(text), array, most, begin, control)
         if count < 0:
-            raise RuntimeError(f"llama.cpp could not cut {len(text)} bytes into tokens (status {count})")
+            raise RuntimeError(f"llama.cpp failed to tokenize {len(text)} bytes (status {count})")
         return array[:count]
 
     def _piece(self, token: int) -> bytes:
@@ -128,19 +128,19 @@ class LlamaCppEngine:
 
 
 def checkpoint_in(folder: Path) -> Path:
-    """The one GGUF checkpoint of `folder`; of one in several files, the first. Raises StartError."""
+    """The GGUF checkpoint in `folder`, or its first part. Raises StartError unless there is exactly one."""
     files = sorted(folder.glob("*.gguf"))
     wholes = [file for file in files if FIRST_OF_SPLIT.search(file.name) or not SPLIT.search(file.name)]
     if len(wholes) == 1:
         return wholes[0]
     if wholes:
         names = ", ".join(file.name for file in wholes)
-        raise StartError(f"{folder} has {len(wholes)} checkpoints ({names}); leave the one to use")
-    raise StartError(f"{folder} has no complete *.gguf file, which this image runs; put one there")
+        raise StartError(f"{folder} has {len(wholes)} checkpoints ({names}); keep only the one to use")
+    raise StartError(f"{folder} has no complete *.gguf file, which this image needs; add one")
 
 
 def load_backend() -> None:
-    """Let ggml take the best of the CPU backends that lie beside it."""
+    """Let ggml load the best of its CPU backends for this processor."""
     library = Path(api._lib._name).parent
     ggml = ctypes.CDLL(str(library / "libggml.so"))
     ggml.ggml_backend_load_all_from_path.argtypes = [ctypes.c_char_p]
@@ -149,26 +149,26 @@ def load_backend() -> None:
     api.llama_backend_init()
 
 
-class _Complaints:
-    """What llama.cpp has said at level error, newest last; all it says is in our log at level debug."""
+class _ErrorLog:
+    """Collects llama.cpp's latest error messages, and forwards all its messages to our log at level debug."""
 
-    MOST = 3
-    # The library keeps only a pointer to the function.
+    KEPT = 3
+    # Keeps the callback alive, to which the library has only a pointer.
     _registered: Any = None
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         callback = api.llama_log_callback(self._take)
         api.llama_log_set(callback, None)
-        _Complaints._registered = callback
+        _ErrorLog._registered = callback
 
     def text(self) -> str:
-        """The last few, as one line."""
-        return "; ".join(self._lines[-self.MOST :]) or "llama.cpp gave no reason"
+        """The latest errors, as one line."""
+        return "; ".join(self._lines[-self.KEPT :]) or "llama.cpp gave no reason"
 
     def _take(self, level: int, text: bytes, _data: Any) -> None:
         line = text.decode(errors="replace").strip()
         if line and level == ERROR_LEVEL:
-            self._lines = [*self._lines[-self.MOST + 1 :], line]
+            self._lines = [*self._lines[-self.KEPT + 1 :], line]
         if line:
             logger.debug("llama.cpp: %s", line)

@@ -1,6 +1,6 @@
-"""Whether llama.cpp can run here: `python -m sutra_nlg.model.selftest`, by the build in the image's own root.
+"""Checks that llama.cpp works in the image: the build runs `python -m sutra_nlg.model.selftest` in the final root.
 
-Fails where a library or one that it needs is missing, and where no backend fits the processor.
+Fails if a library or one of its dependencies is missing, or if no backend supports the processor.
 """
 
 import ctypes
@@ -12,10 +12,10 @@ from sutra_nlg.model.llama_cpp_engine import load_backend
 
 
 def main() -> None:
-    """Load every library, then what an engine would load."""
+    """Load every library, then the backend."""
     for library in sorted(Path(api._lib._name).parent.glob("*.so")):
         ctypes.CDLL(str(library))
-        print(f"{library.name} loads")
+        print(f"loaded {library.name}")
     load_backend()
     print(api.llama_print_system_info().decode())
 

@@ -1,4 +1,4 @@
-"""transformers on torch: runs a checkpoint of safetensors, on the processor alone."""
+"""The transformers engine: runs safetensors checkpoints on the CPU with torch."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ BATCH_TOKENS = 512
 
 
 class TransformersEngine:
-    """A checkpoint in the form of transformers. Only one thread may use it at a time."""
+    """A checkpoint in transformers' format. Not thread-safe."""
 
     name = "transformers"
 
@@ -31,14 +31,14 @@ class TransformersEngine:
                 folder, local_files_only=True, use_safetensors=True, dtype="auto", output_loading_info=True
             )
         except Exception as error:
-            # Anything may come out of a file that is broken, down to the tokenizer's own panics.
+            # A damaged file can raise anything, even a panic of the tokenizer.
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:600]
-            raise StartError(f"{folder} cannot be loaded: {reason}; put a complete checkpoint there") from error
-        # What a checkpoint lacks would be made up at random.
+            raise StartError(f"cannot load {folder}: {reason}; replace it with a complete checkpoint") from error
+        # transformers would initialize missing tensors at random.
         lacking = sorted({*loading["missing_keys"], *(str(key) for key in loading["mismatched_keys"])})
         if lacking:
             names = ", ".join(lacking[:3])
-            raise StartError(f"{folder} lacks {len(lacking)} tensors ({names}); put a complete checkpoint there")
+            raise StartError(f"{folder} lacks {len(lacking)} tensors ({names}); replace it with a complete checkpoint")
         self._model: Any = model.eval()
         self.architecture = str(config.model_type)
         self.context = min(context, getattr(config, "max_position_embeddings", None) or context)

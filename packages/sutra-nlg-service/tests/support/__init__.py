@@ -1,1 +1,1 @@
-"""What several tests need. It imports numpy alone; only the GGUF form needs the package gguf."""
+"""Shared test code. Needs only numpy, and gguf to write GGUF files."""

@@ -1,4 +1,4 @@
-"""What both engines are asked."""
+"""The prompts and requests that both engines are compared with."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,5 +27,5 @@ CASES: list[dict[str, Any]] = [
 
 
 def small_limits() -> Limits:
-    """Short prompts and answers, so that a fact has to be cut."""
+    """Limits so low that a fact has to be truncated."""
     return replace(LIMITS["simple"], max_prompt_tokens=900, max_answer_tokens=ANSWER_TOKENS)

@@ -1,4 +1,4 @@
-"""What the original image, on transformers and torch, made of the tiny checkpoint (see record_reference.py)."""
+"""The original image's output for the tiny checkpoint (see record_reference.py)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tiny Llama once more, in numpy and 64 bits: what both engines have to agree with."""
+"""The tiny Llama in numpy with float64, to verify both engines."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ END_ID = 1
 
 
 class ReferenceModel:
-    """One pass over all tokens, without a cache: too simple to be wrong in the ways of one."""
+    """Computes all tokens in one pass, without a cache, to keep it simple."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._weights = {name: tensor.astype(np.float64) for name, tensor in weights(shape).items()}
 
     def lead(self, tokens: Sequence[int], said: Sequence[int], most: int) -> float:
-        """By how much every token of `said`, after `tokens`, leads the next best one; negative where one does not.
+        """The smallest margin of a token in `said`, generated after `tokens`, over the next best one; may be negative.
 
-        Where fewer than `most` were said, the end has to lead after them.
+        If `said` has fewer than `most` tokens, it includes the margin of the end token after them.
         """
         chosen = [*said, END_ID][:most]
         logits = self.logits([*tokens, *said])[len(tokens) - 1 :][: len(chosen)]
@@ -29,7 +29,7 @@ class ReferenceModel:
         return float((own - logits.max(axis=-1)).min())
 
     def logits(self, tokens: Sequence[int]) -> np.ndarray:
-        """The logits of the token after each of `tokens`."""
+        """The logits of the next token after each of `tokens`."""
         states = self._weights["model.embed_tokens.weight"][list(tokens)]
         for layer in range(self._shape.layers):
             name = f"model.layers.{layer}"
@@ -68,7 +68,7 @@ class ReferenceModel:
         return states.reshape(len(states), heads, self._shape.head_width).swapaxes(0, 1)
 
     def _turned(self, states: np.ndarray, heads: int) -> np.ndarray:
-        """Rotary positions, in halves as transformers has them."""
+        """Apply rotary position embeddings, split in halves as in transformers."""
         apart = self._heads(states, heads)
         half = self._shape.head_width // 2
         frequency = self._shape.rope_base ** (-np.arange(half) / half)

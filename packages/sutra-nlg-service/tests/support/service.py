@@ -1,4 +1,4 @@
-"""The service as a container runs it: a process of its own."""
+"""Runs the service in its own process, as a container does."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Service:
-    """A running service; `log` holds the lines that were read so far."""
+    """A running service; `log` has the lines read so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -19,7 +19,7 @@ class Service:
         self.url = ""
 
     def wait_for(self, words: str) -> dict[str, Any]:
-        """The first further line of the log whose message has `words`."""
+        """Read the log until a message contains `words`; returns that line."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             entry = json.loads(line)
@@ -28,10 +28,10 @@ class Service:
                 self.url = entry["message"].split()[3]
             if words in entry["message"]:
                 return entry
-        raise AssertionError(f"the service ended without saying: {words}")
+        raise AssertionError(f"the service ended without logging: {words}")
 
     def call(self, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON of a GET, or of a POST if there is a body."""
+        """Send a GET, or a POST if there is a body; returns status and JSON."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
         try:
@@ -43,7 +43,7 @@ class Service:
 
 @contextmanager
 def running(*command: str, **variables: str) -> Iterator[Service]:
-    """The service on a free port, or `command` in its place; killed when the block ends."""
+    """Run the service, or `command` instead, on a free port; killed at the end of the block."""
     environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": "0"}
     process = subprocess.Popen(
         [sys.executable, *(command or ("-m", "sutra_nlg"))],

@@ -1,4 +1,4 @@
-"""A tiny Llama with random weights, always the same, as safetensors for transformers and as GGUF for llama.cpp."""
+"""A tiny Llama with fixed random weights, as safetensors for transformers and as GGUF for llama.cpp."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ class Shape:
 
 
 def byte_letters() -> list[str]:
-    """The letter that byte-level BPE writes for each byte, as GPT-2 introduced it."""
+    """The letter that GPT-2's byte-level BPE uses for each byte."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     letters = {byte: chr(byte) for byte in plain}
     for byte in range(256):
@@ -43,13 +43,13 @@ def vocabulary() -> list[str]:
 
 
 class Numbers:
-    """Random numbers by splitmix64: the same everywhere and for ever, which numpy does not promise of its own."""
+    """Random numbers by splitmix64. numpy does not guarantee that its own stay the same between versions."""
 
     def __init__(self, seed: int) -> None:
         self._state = seed
 
     def uniform(self, *shape: int, spread: float) -> np.ndarray:
-        """Numbers around 0 with the standard deviation `spread`."""
+        """Numbers with mean 0 and standard deviation `spread`."""
         count = int(np.prod(shape))
         step = np.uint64(0x9E3779B97F4A7C15)
         with np.errstate(over="ignore"):
@@ -63,7 +63,7 @@ class Numbers:
 
 
 def weights(shape: Shape) -> dict[str, np.ndarray]:
-    """All tensors, by the names that transformers gives them."""
+    """All tensors, by their names in transformers."""
     numbers = Numbers(SEED)
     width, kv_width = shape.width, shape.kv_heads * shape.head_width
 
@@ -92,7 +92,7 @@ def weights(shape: Shape) -> dict[str, np.ndarray]:
 
 
 def digest(tensors: dict[str, np.ndarray]) -> str:
-    """What tells whether recorded tokens are those of these weights."""
+    """A hash of the weights, to detect an outdated recording."""
     whole = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         whole.update(name.encode() + tensor.astype("<f4").tobytes())
@@ -100,7 +100,7 @@ def digest(tensors: dict[str, np.ndarray]) -> str:
 
 
 def write_safetensors(folder: Path, shape: Shape = Shape()) -> None:
-    """The form of transformers: configuration, tokenizer and weights."""
+    """Write transformers' format: configuration, tokenizer and weights."""
     folder.mkdir(parents=True, exist_ok=True)
     header: dict[str, object] = {}
     data = b""
@@ -178,8 +178,8 @@ def _tokenizer() -> dict[str, object]:
 
 
 def write_gguf(file: Path, shape: Shape = Shape(), architecture: str = "llama") -> None:
-    """The form of llama.cpp: everything in one file."""
-    import gguf  # noqa: PLC0415 - where the reference is recorded there is none
+    """Write llama.cpp's format: everything in one file."""
+    import gguf  # noqa: PLC0415 - not installed where the reference is recorded
 
     file.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(file, architecture)
@@ -236,7 +236,7 @@ def _gguf_name(name: str) -> str:
 
 
 def _gguf_order(name: str, tensor: np.ndarray, shape: Shape) -> np.ndarray:
-    """llama.cpp turns neighbouring numbers of a head, transformers those half a head apart."""
+    """Reorder for rotary embeddings: llama.cpp rotates adjacent pairs, transformers pairs half a head apart."""
     if not name.endswith(("q_proj.weight", "k_proj.weight")):
         return tensor
     heads = tensor.shape[0] // shape.head_width

@@ -1,10 +1,10 @@
-"""One look at one service: what its `/health` said, and how long that took."""
+"""Interprets the `/health` responses of services."""
 
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# What others answer is shown to people; this much of it.
+# Limits on what is shown of other services' responses.
 MAX_TEXT = 300
 MAX_ENTRIES = 32
 MAX_HEALTH_BYTES = 256 * 1024
@@ -13,12 +13,12 @@ OK = "ok"
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen of a service.
+class HealthReport:
+    """The result of a health check.
 
     `state` is ok, starting, stopping, not_ready, failed, unreachable, timeout or mistaken (another
-    service answers there). `reason` says for people why it is not ok. `ms` is how long the answer
-    took, in milliseconds; none without an answer.
+    service answers at the address). `reason` explains any state but ok. `ms` is the response time in
+    milliseconds; None without a response.
     """
 
     state: str
@@ -30,21 +30,21 @@ class Look:
     limits: dict[str, int] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
-        """As the status shows it."""
+        """The JSON for the status."""
         return asdict(self)
 
 
-def read_health(name: str, variable: str, status: int, content: bytes, ms: float) -> Look:
-    """What the `/health` of service `name` means; `variable` is where its address stands."""
+def read_health(name: str, variable: str, status: int, content: bytes, ms: float) -> HealthReport:
+    """Interpret the `/health` response of service `name`; `variable` holds its URL."""
     try:
         health = json.loads(content)
-    # Brackets within brackets, some thousands deep, are JSON too.
+    # RecursionError: brackets nested thousands of levels deep.
     except (ValueError, RecursionError):
         health = None
     if not isinstance(health, dict):
-        return Look("failed", f"answered {status} with something that is no health report; see {variable}", ms)
+        return HealthReport("failed", f"answered {status} without a health report; check {variable}", ms)
     state, reason = _state(name, variable, status, health)
-    return Look(
+    return HealthReport(
         state,
         reason,
         ms,
@@ -56,18 +56,18 @@ def read_health(name: str, variable: str, status: int, content: bytes, ms: float
 
 
 def _state(name: str, variable: str, status: int, health: dict[str, Any]) -> tuple[str, str]:
-    said = health.get("status")
+    own_state = health.get("status")
     service = health.get("service")
     if isinstance(service, str) and service != name:
-        return "mistaken", f"the service {service[:MAX_TEXT]} answers there; correct {variable}"
-    if status == 200 and said == OK:  # noqa: PLR2004 - HTTP's own number
+        return "mistaken", f"the address belongs to another service: {service[:MAX_TEXT]}; correct {variable}"
+    if status == 200 and own_state == OK:  # noqa: PLR2004
         return OK, ""
     reason = _text(health.get("reason"))
-    if said in ("starting", "stopping"):
-        return said, reason or f"it is {said}"
-    if said == "failed":
-        return "failed", reason or "it says that it failed; its log says why"
-    return "not_ready", reason or f"answered {status} with status {str(said)[:MAX_TEXT]!r}; its log says why"
+    if own_state in ("starting", "stopping"):
+        return own_state, reason or f"the service is {own_state}"
+    if own_state == "failed":
+        return "failed", reason or "the service failed; check its log"
+    return "not_ready", reason or f"answered {status} with status {str(own_state)[:MAX_TEXT]!r}; check its log"
 
 
 def _text(value: Any) -> str | None:

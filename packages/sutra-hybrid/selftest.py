@@ -1,6 +1,6 @@
-"""Run every capability of an edition on the image's own interpreter and libraries: `python proof.py EDITION`.
+"""Run every capability of an edition with the image's interpreter and libraries: `python selftest.py EDITION`.
 
-Part of the build, not of the image: what pruning took too much of is missed here, not in production.
+The build runs it, so that excessive pruning fails the build and not production. Not part of the image.
 """
 
 import sys
@@ -18,54 +18,54 @@ GROUPS = {"ship": ["ship ocean cargo", "ocean ship sail", "cargo ship"], "bread"
 
 
 def main(edition: str) -> None:
-    """Make the application and use the edition's capabilities; raises at the first that does not work."""
+    """Create the application and use each of the edition's capabilities. Raises if one does not work."""
     environment = Environment({"SUTRA_EDITION": edition})
     application.create(application.read_settings(environment), environment)
-    had = capabilities.CAPABILITIES[edition]
-    ways = {
+    expected = capabilities.CAPABILITIES[edition]
+    checks = {
         capabilities.DIVERSE_RANKING: diverse_ranking,
         capabilities.TOPICS: topics,
         capabilities.SPREADING: spreading,
         capabilities.TYPO_TOLERANCE: typo_tolerance,
     }
-    for capability in had:
-        if capability in ways:
-            ways[capability]()
-    needed = {module for capability in had for module, _ in capabilities.LIBRARIES.get(capability, ())}
+    for capability in expected:
+        if capability in checks:
+            checks[capability]()
+    needed = {module for capability in expected for module, _ in capabilities.LIBRARIES.get(capability, ())}
     known = {module for libraries in capabilities.LIBRARIES.values() for module, _ in libraries}
-    # scikit-learn brings scipy, whatever the edition does with it.
+    # scikit-learn requires scipy, even if the edition does not use it.
     needed |= {"scipy"} if "sklearn" in needed else set()
     found = {module for module in known if find_spec(module)}
     if found != needed:
-        raise SystemExit(f"edition {edition} needs {sorted(needed)}, the image holds {sorted(found)}")
-    print(f"edition {edition} works: {', '.join(had)}")
+        raise SystemExit(f"edition {edition} needs {sorted(needed)}, but the image has {sorted(found)}")
+    print(f"edition {edition} works: {', '.join(expected)}")
 
 
 def diverse_ranking() -> None:
-    """Of two equal directions, one comes later."""
+    """A duplicate is ranked last."""
     chosen = diversify({"a": 1.0, "b": 0.9, "c": 0.8}, {"a": [1.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]}, 3)
     expect(chosen, ["a", "c", "b"])
 
 
 def topics() -> None:
-    """Two subjects are two topics."""
+    """Two subjects form two topics."""
     texts = [text for group in GROUPS.values() for text in group]
     for count in (None, 2):
         expect([cluster.members for cluster in find_topics(texts, count)], [[0, 1, 2], [3, 4]])
 
 
 def spreading() -> None:
-    """Activation falls with the distance."""
+    """Activation decreases with distance."""
     expect(list(spread({"a": 1.0}, {("a", "b"): 0.9, ("b", "c"): 0.9, ("c", "d"): 0.9})), ["a", "b", "c", "d"])
 
 
 def typo_tolerance() -> None:
-    """A slip is mended."""
+    """A typo is corrected."""
     expect(correct("Eifel", ["Eiffel"]), "eiffel")
 
 
 def expect(found: object, expected: object) -> None:
-    """Stop the build where a result is another."""
+    """Fail unless the result is as expected."""
     if found != expected:
         raise SystemExit(f"expected {expected}, found {found}")
 

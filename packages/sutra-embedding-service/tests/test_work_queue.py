@@ -8,11 +8,11 @@ from sutra_service.errors import ServiceError
 
 from sutra_embedding.batches import MAX_CHARACTERS, MAX_TOKENS
 from sutra_embedding.encoder import Batch, Tokenized
-from sutra_embedding.line import Line
+from sutra_embedding.work_queue import WorkQueue
 
 
 class FakeEncoder:
-    """A vector is the text's length. One text is a batch, the longest first; a closed gate holds every run."""
+    """Each vector is the length of its text, each text is a batch, and every call waits while the gate is closed."""
 
     name = "fake"
     dimension = 1
@@ -42,20 +42,20 @@ class FakeEncoder:
         return np.array([[len(text.text)] for text in batch.texts], np.float32)
 
 
-def test_vectors_are_in_the_order_of_the_texts() -> None:
-    vectors = asyncio.run(Line(4, 5, short=0).embed(FakeEncoder(), ["a", "bb", "ccc"]))
+def test_vectors_are_in_the_same_order_as_the_texts() -> None:
+    vectors = asyncio.run(WorkQueue(4, 5, short=0).embed(FakeEncoder(), ["a", "bb", "ccc"]))
     assert vectors.tolist() == [[1], [2], [3]]
 
 
-def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
+def test_a_short_request_does_not_wait_for_a_whole_long_one() -> None:
     encoder = FakeEncoder()
-    line = Line(4, 5, short=0)
+    queue = WorkQueue(4, 5, short=0)
 
     async def both() -> None:
         encoder.gate.clear()
-        long = asyncio.create_task(line.embed(encoder, ["long"] * 5))
+        long = asyncio.create_task(queue.embed(encoder, ["long"] * 5))
         await asyncio.sleep(0.02)
-        short = asyncio.create_task(line.embed(encoder, ["short"]))
+        short = asyncio.create_task(queue.embed(encoder, ["short"]))
         await asyncio.sleep(0.02)
         encoder.gate.set()
         await asyncio.gather(long, short)
@@ -65,17 +65,17 @@ def test_a_short_request_does_not_wait_for_all_of_a_long_one() -> None:
     assert encoder.most_running == 1
 
 
-def test_a_short_request_does_not_wait_until_a_long_list_is_tokenized() -> None:
+def test_a_short_request_does_not_wait_for_a_long_list_to_be_tokenized() -> None:
     encoder = FakeEncoder()
-    line = Line(4, 5, short=0)
+    queue = WorkQueue(4, 5, short=0)
 
     async def both() -> None:
         encoder.gate.clear()
         long = asyncio.create_task(
-            line.embed(encoder, ["long" * (MAX_CHARACTERS // 8)] * 3 + ["later" * MAX_CHARACTERS])
+            queue.embed(encoder, ["long" * (MAX_CHARACTERS // 8)] * 3 + ["later" * MAX_CHARACTERS])
         )
         await asyncio.sleep(0.02)
-        short = asyncio.create_task(line.embed(encoder, ["short"]))
+        short = asyncio.create_task(queue.embed(encoder, ["short"]))
         await asyncio.sleep(0.02)
         encoder.gate.set()
         vectors, _ = await asyncio.gather(long, short)
@@ -88,56 +88,56 @@ def test_a_short_request_does_not_wait_until_a_long_list_is_tokenized() -> None:
     ]
 
 
-def test_a_full_line_refuses_and_goes_on_afterwards() -> None:
+def test_a_full_queue_rejects_requests_and_recovers() -> None:
     encoder = FakeEncoder()
-    line = Line(2, 5, short=0)
+    queue = WorkQueue(2, 5, short=0)
 
     async def scene() -> None:
         encoder.gate.clear()
-        waiting = [asyncio.create_task(line.embed(encoder, ["a"])) for _ in range(2)]
+        waiting = [asyncio.create_task(queue.embed(encoder, ["a"])) for _ in range(2)]
         await asyncio.sleep(0.02)
         with pytest.raises(ServiceError) as caught:
-            await line.embed(encoder, ["b"])
+            await queue.embed(encoder, ["b"])
         assert (caught.value.status_code, caught.value.code) == (503, "overloaded")
         assert caught.value.headers == {"Retry-After": "1"}
         encoder.gate.set()
         await asyncio.gather(*waiting)
-        assert (await line.embed(encoder, ["cc"])).tolist() == [[2]]
+        assert (await queue.embed(encoder, ["cc"])).tolist() == [[2]]
 
     asyncio.run(scene())
 
 
-def test_who_waits_too_long_leaves_the_line_without_being_computed() -> None:
+def test_a_request_past_its_deadline_is_not_computed() -> None:
     encoder = FakeEncoder()
-    line = Line(4, 0.05, short=0)
+    queue = WorkQueue(4, 0.05, short=0)
 
     async def scene() -> None:
         encoder.gate.clear()
-        first = asyncio.create_task(line.embed(encoder, ["first"]))
+        first = asyncio.create_task(queue.embed(encoder, ["first"]))
         await asyncio.sleep(0)
         with pytest.raises(ServiceError, match=r"not embedded within 0[.]05 s"):
-            await line.embed(encoder, ["late"])
+            await queue.embed(encoder, ["late"])
         encoder.gate.set()
         await asyncio.gather(first, return_exceptions=True)
-        assert (await line.embed(encoder, ["next"])).tolist() == [[4]]
+        assert (await queue.embed(encoder, ["next"])).tolist() == [[4]]
 
     asyncio.run(scene())
     assert encoder.order == ["first", "next"]
 
 
-def test_a_short_text_alone_is_computed_at_once() -> None:
+def test_a_single_short_text_is_computed_immediately() -> None:
     encoder = FakeEncoder()
-    line = Line(4, 5, short=3)
+    queue = WorkQueue(4, 5, short=3)
 
     async def scene() -> None:
-        assert (await line.embed(encoder, ["abc"])).tolist() == [[3]]
-        assert (await line.embed(encoder, ["abcd"])).tolist() == [[4]]
-        assert (await line.embed(encoder, ["a", "b"])).tolist() == [[1], [1]]
+        assert (await queue.embed(encoder, ["abc"])).tolist() == [[3]]
+        assert (await queue.embed(encoder, ["abcd"])).tolist() == [[4]]
+        assert (await queue.embed(encoder, ["a", "b"])).tolist() == [[1], [1]]
         encoder.gate.clear()
-        long = asyncio.create_task(line.embed(encoder, ["abcd"]))
+        long = asyncio.create_task(queue.embed(encoder, ["abcd"]))
         await asyncio.sleep(0.02)
-        # Somebody is in the line: it has to wait like all, and the event loop goes on.
-        short = asyncio.create_task(line.embed(encoder, ["abc"]))
+        # The queue is not empty, so this text has to wait and does not block the event loop.
+        short = asyncio.create_task(queue.embed(encoder, ["abc"]))
         await asyncio.sleep(0.02)
         encoder.gate.set()
         await asyncio.gather(long, short)

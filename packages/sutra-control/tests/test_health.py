@@ -4,17 +4,17 @@ from typing import Any
 import pytest
 from conftest import health
 
-from sutra_control.look import Look, read_health
+from sutra_control.health import HealthReport, read_health
 
 
-def read(status: int, content: Any) -> Look:
+def read(status: int, content: Any) -> HealthReport:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     return read_health("nlg", "NLG_URL", status, raw, 12.5)
 
 
 def test_a_healthy_service() -> None:
     seen = read(200, health("nlg", dependencies={"storage": "ok"}, limits={"max_texts": 32}))
-    assert seen == Look("ok", "", 12.5, "1.2.3", "simple", {"storage": "ok"}, {"max_texts": 32})
+    assert seen == HealthReport("ok", "", 12.5, "1.2.3", "simple", {"storage": "ok"}, {"max_texts": 32})
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ def test_a_healthy_service() -> None:
         (200, {"status": "odd", "service": "nlg"}, "not_ready", "'odd'"),
         (200, {}, "not_ready", "None"),
         (200, {"status": "ok", "service": "api"}, "mistaken", "correct NLG_URL"),
-        (200, b"<html>", "failed", "no health report"),
-        (200, b"\xff", "failed", "no health report"),
-        (200, b"[" * 50_000, "failed", "no health report"),
+        (200, b"<html>", "failed", "without a health report"),
+        (200, b"\xff", "failed", "without a health report"),
+        (200, b"[" * 50_000, "failed", "without a health report"),
         (200, [], "failed", "NLG_URL"),
         (404, {"error": {"code": "not_found", "message": "m"}}, "not_ready", "404"),
     ],
 )
-def test_what_is_not_ok_says_why(status: int, content: Any, state: str, words: str) -> None:
+def test_every_other_state_has_a_reason(status: int, content: Any, state: str, words: str) -> None:
     seen = read(status, content)
     assert (seen.state, seen.ms) == (state, 12.5)
     assert words in seen.reason
 
 
-def test_what_a_service_says_is_not_trusted_to_be_small_or_of_the_right_type() -> None:
+def test_values_are_truncated_and_wrong_types_ignored() -> None:
     long = "x" * 10_000
     seen = read(
         200,

@@ -1,4 +1,4 @@
-"""The services around hybrid, as fakes that do a little of the real work."""
+"""Simplified fakes of the services that hybrid calls."""
 
 import math
 import re
@@ -21,7 +21,7 @@ def words(text: str) -> set[str]:
 
 
 def vector_of_words(text: str) -> list[float]:
-    """A direction that texts share as far as they share words (and letters' sums: some collide)."""
+    """A vector of hashed words: texts are as similar as the words that they share."""
     vector = [0.0] * DIMENSION
     for word in words(text):
         vector[sum(ord(letter) * place for place, letter in enumerate(word, 1)) % DIMENSION] += 1.0
@@ -33,15 +33,15 @@ def cosine(a: list[float], b: list[float]) -> float:
 
 
 @dataclass
-class World:
-    """Hybrid's neighbours. `meanings` gives a text's vector where its words are not to decide."""
+class Backends:
+    """Fakes of the three services. `meanings` overrides the vectors of texts."""
 
     embedding: fake_service.FakeService
     storage: fake_service.FakeService
     nlg: fake_service.FakeService
     meanings: dict[str, list[float]] = field(default_factory=dict)
     concepts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # Of the clock that hybrid reads: it moves when a test moves it.
+    # The time of hybrid's clock, advanced by tests.
     now: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,9 +100,9 @@ class World:
 
 
 @contextmanager
-def running() -> Iterator[World]:
+def running() -> Iterator[Backends]:
     with fake_service.running() as embedding, fake_service.running() as storage, fake_service.running() as nlg:
-        yield World(embedding, storage, nlg)
+        yield Backends(embedding, storage, nlg)
 
 
 def code(answer: Any) -> tuple[int, str]:

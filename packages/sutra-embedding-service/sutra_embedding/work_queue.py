@@ -1,4 +1,4 @@
-"""The waiting line before the model: one batch is computed at a time, with all threads."""
+"""The queue in front of the model, which computes one batch at a time with all threads."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +10,15 @@ from sutra_embedding.batches import portions
 from sutra_embedding.encoder import Batch, Encoder, Tokenized, Vectors, split
 
 RETRY = {"Retry-After": "1"}
-# A text of so many characters takes a few milliseconds, and the way to another thread and back a sixth of that.
+# A text of this many characters takes a few milliseconds; switching threads would add a sixth.
 SHORT = 256
 
 
-class Line:
-    """Requests take turns by portions to tokenize and by batches: a short one does not wait for all of a long one.
+class WorkQueue:
+    """Interleaves the portions and batches of requests, so that a short request need not wait for a whole long one.
 
-    At most `places` requests are in the line; one that is not done within `deadline_s` seconds leaves it. While nobody
-    else is there, one text of at most `short` characters is computed at once, on the event loop itself.
+    Holds at most `places` requests; one that takes more than `deadline_s` seconds is dropped. If the queue is empty, a
+    single text of at most `short` characters is computed immediately, on the event loop.
     """
 
     def __init__(self, places: int, deadline_s: float, short: int = SHORT) -> None:
@@ -26,11 +26,11 @@ class Line:
         self._deadline_s = deadline_s
         self._short = short
         self._taken = 0
-        # Its queue is the line. The event loop stays free for /health.
+        # A thread, so that the event loop stays free for /health.
         self._worker = ThreadPoolExecutor(1, "model")
 
     async def embed(self, encoder: Encoder, texts: list[str]) -> Vectors:
-        """The vectors of texts, float32, one row for each. Raises ServiceError 503 overloaded."""
+        """Compute the vectors of texts. Raises ServiceError 503 overloaded."""
         if self._taken >= self._places:
             raise self._overloaded(f"{self._taken} requests are waiting")
         if not self._taken and len(texts) == 1 and len(texts[0]) <= self._short:
@@ -60,10 +60,10 @@ class Line:
         return vectors
 
     def _overloaded(self, why: str) -> ServiceError:
-        return ServiceError(503, "overloaded", f"too much to do: {why}; send less at a time and try again", RETRY)
+        return ServiceError(503, "overloaded", f"overloaded: {why}; send less per request or try again later", RETRY)
 
 
 def _begin(encoder: Encoder, tokenized: list[Tokenized], last: list[str]) -> tuple[list[Batch], Vectors]:
-    # In one go, since most requests are one portion and one batch.
+    # In one step, because most requests have one portion and one batch.
     batches = split(tokenized + encoder.tokenize(last))
     return batches, encoder.run(batches[0])
