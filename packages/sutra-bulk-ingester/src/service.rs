@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::json;
-use sutra_service::{ApiError, Condition, Fields, StartError};
+use sutra_service::{ApiError, Health, HealthFields, StartError};
 
 use crate::hybrid::Hybrid;
 use crate::jobs::Jobs;
@@ -80,15 +80,15 @@ impl Service {
     }
 
     /// What `/health` says. Hybrid is a field in it and never changes it.
-    pub(crate) fn condition(&self) -> Condition {
+    pub(crate) fn condition(&self) -> Health {
         if self.worker.has_failed() {
-            return Condition::Failed(
+            return Health::Failed(
                 "the worker ended by a fault; the log holds the cause; restart the service".into(),
             );
         }
         match self.door.jobs().map(|jobs| jobs.trouble()) {
-            Err(reason) | Ok(Some(reason)) => Condition::Failed(reason),
-            Ok(None) => Condition::Ready(Fields::from_iter([
+            Err(reason) | Ok(Some(reason)) => Health::Failed(reason),
+            Ok(None) => Health::Ready(HealthFields::from_iter([
                 ("dependencies".to_owned(), json!({"hybrid": self.presence.state()})),
                 ("limits".to_owned(), self.configuration.limits.fields()),
             ])),

@@ -19,7 +19,7 @@ mod writer;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use sutra_service::{Application, Condition, Fields, Settings, StartError, run};
+use sutra_service::{Application, Health, HealthFields, Settings, StartError, run};
 
 use crate::limits::Limits;
 use crate::store::{Place, Store};
@@ -39,10 +39,10 @@ fn start(settings: &Settings) -> Result<Application, StartError> {
     let store = Arc::new(Store::open(&Place::from_environment()?)?);
     let condition = {
         let store = store.clone();
-        let fields = Fields::from_iter([("limits".to_owned(), limits.fields())]);
+        let fields = HealthFields::from_iter([("limits".to_owned(), limits.fields())]);
         move || match store.failure() {
-            None => Condition::Ready(fields.clone()),
-            Some(reason) => Condition::Failed(reason.to_owned()),
+            None => Health::Ready(fields.clone()),
+            Some(reason) => Health::Failed(reason.to_owned()),
         }
     };
     Ok(Application::new(api::routes(store, limits)).health(condition))
