@@ -114,7 +114,9 @@ impl<L: Learner> Teacher<L> {
     ) -> Result<TeachResult, String> {
         for (line, reason) in suspects {
             if self.control.is_none() {
-                return Err(format!("{reason} (first at line {line}), and it has learned no text of this job"));
+                return Err(format!(
+                    "{reason} (first at line {line}), and it has learned no text of this job"
+                ));
             }
             taught.bad.add(line, format!("{reason} ({MAX_ATTEMPTS} attempts)"));
         }
