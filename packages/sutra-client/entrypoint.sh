@@ -1,25 +1,25 @@
 #!/bin/sh
-# Fills nginx's configuration from the environment and becomes nginx.
+# Fills the nginx configuration from the environment and starts nginx.
 set -eu
 
 : "${RESOLVER:=$(awk '$1 == "nameserver" { print ($2 ~ /:/ ? "[" $2 "]" : $2); exit }' /etc/resolv.conf)}"
 if [ -z "$RESOLVER" ]; then
-  echo "entrypoint: /etc/resolv.conf names no nameserver; set RESOLVER to the address of one" >&2
+  echo "entrypoint: no nameserver in /etc/resolv.conf; set RESOLVER to the address of a name server" >&2
   exit 2
 fi
 export RESOLVER
 
-# What could end or open an nginx directive has no place in a value.
+# Values must not contain characters that could end or open an nginx directive.
 for name in HOST PORT API_URL LOG_LEVEL RESOLVER; do
   value=$(printenv "$name" || true)
   case $value in
     '' | *[!A-Za-z0-9:/.,_@%~?=\&+!*\(\)\[\]-]*)
-      echo "entrypoint: $name is empty or holds a character that has no place in nginx's configuration; correct it" >&2
+      echo "entrypoint: invalid value of $name: it is empty or contains a character that is not allowed in the nginx configuration; correct it" >&2
       exit 2
       ;;
   esac
 done
 
-# Named one by one, so that nginx's own \$variables stay.
+# The explicit list leaves nginx's own \$variables unchanged.
 envsubst '${HOST} ${PORT} ${API_URL} ${LOG_LEVEL} ${RESOLVER}' < /etc/nginx/nginx.conf.template > /tmp/nginx.conf
 exec nginx -c /tmp/nginx.conf -g 'daemon off;'

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Run in a build's copy of the workspace, which holds every member's manifest and the sources of some: members without
-# sources get empty ones, since cargo wants to see the workspace whole. Sources are touched because cargo trusts
-# modification times, and the cached target folder may come from another checkout.
+# Adds empty sources to workspace members that have only a manifest. A build context holds every member's manifest, which
+# cargo requires, but only the sources that the build needs. All sources are touched because cargo compares modification
+# times, and the cached target folder may come from another checkout.
 set -eu
 for manifest in $(find . -path ./target -prune -o -mindepth 2 -name Cargo.toml -print); do
     member=$(dirname "$manifest")

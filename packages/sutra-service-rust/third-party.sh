@@ -1,7 +1,7 @@
 #!/bin/sh
-# third-party.sh PACKAGE FOLDER: writes into FOLDER what the licences of the linked crates ask for: THIRD-PARTY (one
-# crate a line: name, version, licence) and LICENCES (the texts; each once, with the crates that share it).
-# Run in the workspace after `cargo build`, so that the crates' sources are there.
+# third-party.sh PACKAGE FOLDER: writes the licence notices of the linked crates into FOLDER: THIRD-PARTY (one crate per
+# line: name, version, licence) and LICENCES (each licence text once, with the crates that use it).
+# Run it in the workspace after `cargo build`, which downloads the crates' sources.
 set -eu
 package=$1
 folder=$2
@@ -14,7 +14,7 @@ cargo tree --locked --offline --package "$package" --edges normal,no-proc-macro 
 echo "Rust standard library, MIT OR Apache-2.0; GNU C library, LGPL-2.1-or-later (where linked statically)" \
     >>"$folder/THIRD-PARTY"
 
-# Where a crate offers MIT beside others, its MIT text is the one taken.
+# If a crate offers MIT among other licences, use its MIT text.
 texts_of() {
     set -- "$CARGO_HOME"/registry/src/*/"$1-$2"
     for pattern in 'license-mit*' 'licen[sc]e*' 'copying*' 'unlicense*'; do

@@ -1,10 +1,10 @@
-/** The two pictures of the project's README, taken of a running stack: `npm run pictures`. */
+/** Takes the two screenshots of the project's README from a running stack: `npm run pictures`. */
 
 import { join } from "node:path";
 import { launch } from "./support/browser.js";
 import { API_KEY, OPERATOR, OUT, PASSWORD, URLS } from "./support/environment.js";
 
-/** Pixels of a picture; the page is wider and shown smaller. */
+/** Width of a screenshot in pixels; wider pages are scaled down. */
 const WIDTH = 900;
 const TEXTS = [
   "Honey does not spoil: it holds so little water that bacteria cannot grow in it.",
@@ -13,7 +13,7 @@ const TEXTS = [
 
 const browser = await launch();
 
-async function picture(name, viewport, show) {
+async function screenshot(name, viewport, show) {
   const context = await browser.newContext({ viewport, deviceScaleFactor: WIDTH / viewport.width, locale: "en-GB" });
   const page = await context.newPage();
   await show(page);
@@ -22,7 +22,7 @@ async function picture(name, viewport, show) {
   await context.close();
 }
 
-await picture("client", { width: 900, height: 780 }, async (page) => {
+await screenshot("client", { width: 900, height: 780 }, async (page) => {
   await page.goto(URLS.get("client"));
   await page.getByRole("textbox", { name: "API key" }).fill(API_KEY);
   await page.getByRole("button", { name: "Use this key" }).click();
@@ -34,11 +34,11 @@ await picture("client", { width: 900, height: 780 }, async (page) => {
   await page.getByRole("textbox", { name: "Your question" }).fill("Why does honey not spoil?");
   await page.getByRole("button", { name: "Ask", exact: true }).click();
   await page.getByRole("article").getByRole("button", { name: "Citation 1" }).click();
-  // The word about the key goes by itself.
-  await page.getByText("The key is set.").waitFor({ state: "detached" });
+  // Wait until the notice disappears.
+  await page.getByText("API key saved.").waitFor({ state: "detached" });
 });
 
-await picture("control", { width: 1240, height: 960 }, async (page) => {
+await screenshot("control", { width: 1240, height: 960 }, async (page) => {
   await page.goto(URLS.get("control"));
   await page.getByRole("textbox", { name: "Name" }).fill(OPERATOR);
   await page.getByRole("textbox", { name: "Password" }).fill(PASSWORD);

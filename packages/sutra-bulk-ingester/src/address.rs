@@ -1,22 +1,22 @@
-//! Where another service is.
+//! The address of another service.
 
 use axum::http::Uri;
 
 /// A service's address, `http://HOST[:PORT][/PATH]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// A name or an IP address, without brackets.
+    /// Host name or IP address, without brackets.
     pub host: String,
-    /// 80 where none is given.
+    /// Default 80.
     pub port: u16,
-    /// What every path begins with; no slash at the end.
+    /// Prefix of every path, without a trailing slash.
     pub prefix: String,
-    /// `HOST[:PORT]` as it was given, for the header `Host`.
+    /// `HOST[:PORT]` as given, for the `Host` header.
     pub authority: String,
 }
 
 impl Address {
-    /// Reads an address. The error says what is wrong with it and what to set instead.
+    /// Parses an address. The error has the problem and the expected form.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "set it to http://HOST:PORT";
         let uri: Uri = text.parse().map_err(|error| format!("{error}; {FORM}"))?;
@@ -24,29 +24,28 @@ impl Address {
             Some("http") => {}
             Some("https") => {
                 return Err(format!(
-                    "this service speaks plain HTTP to its neighbours and has no TLS; {FORM}, if need be that of a \
-                     proxy which speaks TLS"
+                    "this service has no TLS; {FORM}, or to the address of a proxy that adds TLS"
                 ));
             }
-            _ => return Err(format!("it does not begin with http://; {FORM}")),
+            _ => return Err(format!("it does not start with http://; {FORM}")),
         }
-        let authority = uri.authority().ok_or_else(|| format!("it names no host; {FORM}"))?;
+        let authority = uri.authority().ok_or_else(|| format!("it has no host; {FORM}"))?;
         if authority.as_str().contains('@') {
-            return Err(format!("it holds a user name; {FORM}"));
+            return Err(format!("it contains a user name; {FORM}"));
         }
         if uri.query().is_some() {
-            return Err(format!("it holds a query; {FORM}"));
+            return Err(format!("it contains a query; {FORM}"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        // A port that is no number is left out by the parser, so it must be found here.
+        // The parser drops an invalid port, so it is detected here.
         let has_port = authority.as_str().len() > authority.host().len();
         let port = match authority.port_u16() {
             Some(port) => port,
             None if !has_port => 80,
-            None => return Err(format!("its port is no number from 1 to 65535; {FORM}")),
+            None => return Err(format!("its port is not a number from 1 to 65535; {FORM}")),
         };
         if host.is_empty() || port == 0 {
-            return Err(format!("it names no host or no port; {FORM}"));
+            return Err(format!("its host is empty or its port is 0; {FORM}"));
         }
         Ok(Self {
             host: host.to_owned(),
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_apart() {
+    fn valid_addresses_are_parsed() {
         for (text, host, port, prefix, authority) in [
             ("http://sutra-hybrid:8001", "sutra-hybrid", 8001, "", "sutra-hybrid:8001"),
             ("http://hybrid", "hybrid", 80, "", "hybrid"),
@@ -78,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_explained() {
-        for (text, says) in [
+    fn invalid_addresses_are_explained() {
+        for (text, expected) in [
             ("https://hybrid:8001", "no TLS"),
             ("hybrid:8001", "http://"),
             ("ftp://hybrid", "http://"),
@@ -92,9 +91,9 @@ mod tests {
             ("http://", "http://HOST:PORT"),
             ("http://a b", "http://HOST:PORT"),
         ] {
-            let what = Address::parse(text).expect_err(text);
-            assert!(what.contains(says), "{text}: {what}");
-            assert!(!what.contains("secret"), "{what}");
+            let problem = Address::parse(text).expect_err(text);
+            assert!(problem.contains(expected), "{text}: {problem}");
+            assert!(!problem.contains("secret"), "{problem}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP interface: requests are checked here, and what blocks is sent to threads that may.
+//! The HTTP API. Validates requests and runs blocking work on blocking threads.
 
 use std::sync::Arc;
 
@@ -15,18 +15,19 @@ use serde_json::{Value, json};
 use sutra_service::{ApiError, Json};
 use tokio::sync::watch;
 
-use crate::jobs::{Cancelled, Jobs, Reservation, View};
-use crate::limits::{Limits, MAX_JOBS_SHOWN};
+use crate::excerpt::excerpt;
+use crate::jobs::{CancelResult, JobView, Jobs, Reservation};
+use crate::limits::{Limits, MAX_LISTED_JOBS};
 use crate::records::{Format, Records, Unreadable};
 use crate::service::Service;
 use crate::spool::Incoming;
-use crate::upload::{self, invalid, unwritable};
+use crate::upload::{self, disk_error, invalid};
 
-/// Jobs in an answer unless the request says otherwise.
-const JOBS_SHOWN: usize = 20;
+/// Default number of jobs in a list.
+const DEFAULT_JOBS: usize = 20;
 
-/// Seconds after which a client may ask again for a place among the jobs.
-const COME_BACK: &str = "30";
+/// `Retry-After` of a full queue, in seconds.
+const RETRY_SECONDS: &str = "30";
 
 type App = State<Arc<Service>>;
 
@@ -42,7 +43,7 @@ struct ListQuery {
     limit: Option<usize>,
 }
 
-/// All routes of the service but `/health`.
+/// All routes except `/health`.
 pub(crate) fn routes(service: Arc<Service>) -> Router {
     Router::new()
         .route("/v1/jobs", post(post_job).get(list_jobs))
@@ -62,11 +63,11 @@ async fn post_job(
     upload::check_length(&headers, limits.upload_bytes)?;
     let jobs = app.jobs()?;
     let Some(reservation) = jobs.reserve() else {
-        return Ok(([(RETRY_AFTER, COME_BACK)], queue_full(limits)).into_response());
+        return Ok(([(RETRY_AFTER, RETRY_SECONDS)], queue_full(limits)).into_response());
     };
     let incoming = {
         let jobs = jobs.clone();
-        tokio::task::spawn_blocking(move || jobs.incoming()).await?.map_err(unwritable)?
+        tokio::task::spawn_blocking(move || jobs.incoming()).await?.map_err(disk_error)?
     };
     let incoming =
         upload::receive(incoming, body, limits.upload_bytes, app.configuration.upload_idle).await?;
@@ -75,27 +76,27 @@ async fn post_job(
         tokio::task::spawn_blocking(move || accept(&jobs, &incoming, format, &limits, reservation)).await??;
     let id = view.get("id").and_then(Value::as_str).unwrap_or_default();
     log::info!(job = id; "job accepted");
-    let place = format!("/v1/jobs/{id}");
-    Ok((StatusCode::ACCEPTED, [(LOCATION, place)], Json(view)).into_response())
+    let location = format!("/v1/jobs/{id}");
+    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(view)).into_response())
 }
 
-/// Makes an upload a job, if it can be read at all.
+/// Turns an upload into a job if its header is valid.
 fn accept(
     jobs: &Jobs,
     incoming: &Incoming,
     format: Format,
     limits: &Limits,
     reservation: Reservation,
-) -> Result<View, ApiError> {
-    let file = incoming.reread().map_err(ApiError::internal)?;
+) -> Result<JobView, ApiError> {
+    let file = incoming.reader().map_err(ApiError::internal)?;
     match Records::open(file, &format, limits, watch::channel(false).1) {
         Ok(_) => {}
-        Err(Unreadable::Header(what)) => return Err(invalid(what)),
+        Err(Unreadable::Header(problem)) => return Err(invalid(problem)),
         Err(Unreadable::Disk(error)) => return Err(ApiError::internal(error)),
     }
-    // Here already, since while a job is accepted no other record is written.
-    incoming.sync().map_err(unwritable)?;
-    jobs.accept(incoming, format, reservation).map_err(unwritable)
+    // Synced before accepting, because accepting blocks the writes of all other records.
+    incoming.sync().map_err(disk_error)?;
+    jobs.accept(incoming, format, reservation).map_err(disk_error)
 }
 
 async fn list_jobs(
@@ -103,52 +104,49 @@ async fn list_jobs(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
-    let limit = query.limit.unwrap_or(JOBS_SHOWN);
-    if !(1..=MAX_JOBS_SHOWN).contains(&limit) {
-        return Err(invalid(format!("limit is {limit}; set it to a number from 1 to {MAX_JOBS_SHOWN}")));
+    let limit = query.limit.unwrap_or(DEFAULT_JOBS);
+    if !(1..=MAX_LISTED_JOBS).contains(&limit) {
+        return Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_LISTED_JOBS}")));
     }
     Ok(Json(json!({"jobs": app.jobs()?.list(limit)})))
 }
 
-async fn get_job(State(app): App, id: Result<Path<String>, PathRejection>) -> Result<Json<View>, ApiError> {
-    let id = id_of(id)?;
-    app.jobs()?.get(&id).map(Json).ok_or_else(|| unknown(&id))
+async fn get_job(
+    State(app): App,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<JobView>, ApiError> {
+    let id = decoded_id(id)?;
+    app.jobs()?.get(&id).map(Json).ok_or_else(|| not_found(&id))
 }
 
 async fn cancel_job(
     State(app): App,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Json<View>, ApiError> {
-    let id = id_of(id)?;
+) -> Result<Json<JobView>, ApiError> {
+    let id = decoded_id(id)?;
     let jobs = app.jobs()?.clone();
-    let missing = unknown(&id);
+    let missing = not_found(&id);
     let cancelled = tokio::task::spawn_blocking(move || jobs.cancel(&id)).await?;
-    match cancelled.map_err(|error| ApiError::unavailable(format!("DATA_DIR cannot be written: {error}")))? {
-        Cancelled::Yes(view) => Ok(Json(view)),
-        Cancelled::TooLate(state) => Err(ApiError::new(
+    match cancelled.map_err(|error| ApiError::unavailable(format!("cannot write to DATA_DIR: {error}")))? {
+        CancelResult::Cancelled(view) => Ok(Json(view)),
+        CancelResult::Ended(state) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "job_ended",
-            format!(
-                "the job is {} already; there is nothing to cancel",
-                json!(state).as_str().unwrap_or_default()
-            ),
+            format!("the job has already ended: {}", json!(state).as_str().unwrap_or_default()),
         )),
-        Cancelled::Unknown => Err(missing),
+        CancelResult::Unknown => Err(missing),
     }
 }
 
-/// An id is only looked up among those in memory and never becomes a path, so nothing more need be checked.
-fn id_of(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
-    let Path(id) =
-        id.map_err(|_| ApiError::invalid("the id in the path is not UTF-8 in percent encoding"))?;
+/// Needs no further checks: ids are only looked up in memory and never used as a path.
+fn decoded_id(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    let Path(id) = id.map_err(|_| ApiError::invalid("the id in the path is not percent-encoded UTF-8"))?;
     Ok(id)
 }
 
-fn unknown(id: &str) -> ApiError {
-    let id = crate::records::brief(id);
-    ApiError::not_found(format!(
-        "there is no job {id:?}; jobs that ended long ago are forgotten (MAX_ENDED_JOBS)"
-    ))
+fn not_found(id: &str) -> ApiError {
+    let id = excerpt(id);
+    ApiError::not_found(format!("unknown job: {id:?}; old ended jobs are deleted (MAX_ENDED_JOBS)"))
 }
 
 fn queue_full(limits: &Limits) -> ApiError {
@@ -156,7 +154,7 @@ fn queue_full(limits: &Limits) -> ApiError {
         StatusCode::TOO_MANY_REQUESTS,
         "queue_full",
         format!(
-            "{} jobs and uploads have not ended, which is the most (MAX_QUEUED_JOBS); come back when one has",
+            "the queue is full: {} active jobs and uploads (MAX_QUEUED_JOBS); retry when one has ended",
             limits.queued_jobs
         ),
     )

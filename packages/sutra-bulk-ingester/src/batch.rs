@@ -1,4 +1,4 @@
-//! As many texts as go to hybrid in one call.
+//! Batches: the texts of one call to hybrid.
 
 use std::io::{self, Read, Seek};
 
@@ -7,48 +7,48 @@ use crate::job::BadLines;
 use crate::limits::Limits;
 use crate::records::{Content, Records};
 
-/// Records in one batch, good or bad: progress is saved even where no text is found for long.
+/// Maximum number of records in a batch, valid or not, so that progress is saved during long runs without texts.
 const MAX_RECORDS: usize = 10_000;
 
-/// A text with the line that it came from.
+/// A text and its line number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     /// Counted from 1.
     pub number: u64,
-    /// The text as a JSON string, ready to be sent.
+    /// The text as a JSON string.
     pub json: String,
 }
 
-/// A stretch of an upload.
+/// A section of an upload.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// What is to be taught.
+    /// Lines to teach.
     pub lines: Vec<Line>,
-    /// What cannot be.
+    /// Lines that cannot be taught.
     pub bad: BadLines,
-    /// Where it ends.
+    /// End position.
     pub end: Position,
-    /// Nothing comes after it.
+    /// Whether this is the last batch.
     pub is_last: bool,
-    /// Why nothing after it can be read, if that is so.
-    pub cut: Option<String>,
+    /// Why the rest of the upload cannot be read, if so.
+    pub truncated: Option<String>,
 }
 
-/// Cuts records into batches.
+/// Groups records into batches.
 pub(crate) struct Batches<R> {
     records: Records<R>,
     limits: Limits,
-    /// A text that did not fit into the batch before, with the place after it.
+    /// A text that did not fit into the previous batch, and the position after it.
     next: Option<(Line, Position)>,
 }
 
 impl<R: Read + Seek> Batches<R> {
-    /// Batches within these limits.
+    /// Groups `records` into batches within `limits`.
     pub(crate) fn new(records: Records<R>, limits: Limits) -> Self {
         Self { records, limits, next: None }
     }
 
-    /// The next batch. After the one that says that it is the last, there is none to ask for.
+    /// The next batch. Must not be called after the last batch.
     pub(crate) fn next(&mut self) -> io::Result<Batch> {
         let mut batch = Batch { end: self.records.position(), ..Batch::default() };
         let mut bytes = 0;
@@ -68,8 +68,8 @@ impl<R: Read + Seek> Batches<R> {
             match record.content {
                 Content::Blank => {}
                 Content::Bad(reason) => batch.bad.add(record.line, reason),
-                Content::Cut(reason) => {
-                    batch.cut = Some(format!("line {}: {reason}", record.line));
+                Content::Truncated(reason) => {
+                    batch.truncated = Some(format!("line {}: {reason}", record.line));
                     batch.bad.add(record.line, reason);
                 }
                 Content::Text(text) => {
@@ -100,16 +100,16 @@ mod tests {
         let inner = Cursor::new(text.as_bytes().to_vec());
         let mut records =
             Records::open(inner, &Format::JsonL, limits, watch::channel(false).1).expect("open");
-        records.forward(from).expect("forward");
+        records.seek_forward(from).expect("seek");
         Batches::new(records, limits.clone())
     }
 
-    fn cut(text: &str, limits: &Limits) -> Vec<Vec<String>> {
-        let mut cutter = batches(text, limits, Position::default());
+    fn split(text: &str, limits: &Limits) -> Vec<Vec<String>> {
+        let mut reader = batches(text, limits, Position::default());
         let mut found = Vec::new();
         loop {
-            let batch = cutter.next().expect("a batch");
-            // Whoever goes on from the end of a batch finds what comes after it.
+            let batch = reader.next().expect("a batch");
+            // Reading from the end of a batch must give the next batch.
             if !batch.is_last {
                 let again = batches(text, limits, batch.end).next().expect("again");
                 found.push((again, batch));
@@ -125,28 +125,28 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_bounded_by_count_and_by_bytes() {
+    fn batches_are_limited_by_count_and_bytes() {
         let limits = Limits { batch_texts: 3, batch_bytes: 20, ..Limits::of("simple") };
         assert_eq!(
-            cut("\"a\"\n\"b\"\n\"c\"\n\"d\"\n", &limits),
+            split("\"a\"\n\"b\"\n\"c\"\n\"d\"\n", &limits),
             [vec!["\"a\"", "\"b\"", "\"c\""], vec!["\"d\""]]
         );
         assert_eq!(
-            cut("\"1234567\"\n\"1234567\"\n\"12345678901234567890\"\n\"c\"\n", &limits),
+            split("\"1234567\"\n\"1234567\"\n\"12345678901234567890\"\n\"c\"\n", &limits),
             [vec!["\"1234567\"", "\"1234567\""], vec!["\"12345678901234567890\""], vec!["\"c\""]]
         );
-        assert_eq!(cut("\"a\"\n\"b\"\n\"c\"\n", &limits), [vec!["\"a\"", "\"b\"", "\"c\""], vec![]]);
-        assert_eq!(cut("", &limits), [Vec::<String>::new()]);
+        assert_eq!(split("\"a\"\n\"b\"\n\"c\"\n", &limits), [vec!["\"a\"", "\"b\"", "\"c\""], vec![]]);
+        assert_eq!(split("", &limits), [Vec::<String>::new()]);
     }
 
     #[test]
-    fn bad_lines_are_counted_and_long_stretches_of_them_are_cut() {
+    fn long_runs_of_bad_lines_are_split() {
         let limits = Limits::of("simple");
-        let mut cutter = batches(&"nonsense\n".repeat(MAX_RECORDS + 5), &limits, Position::default());
-        let first = cutter.next().expect("a batch");
+        let mut reader = batches(&"nonsense\n".repeat(MAX_RECORDS + 5), &limits, Position::default());
+        let first = reader.next().expect("a batch");
         assert_eq!((first.bad.count, first.end.lines, first.is_last), (10_000, 10_000, false));
         assert_eq!(first.bad.listed.len(), crate::limits::MAX_LISTED_BAD_LINES);
-        let second = cutter.next().expect("a batch");
+        let second = reader.next().expect("a batch");
         assert_eq!((second.bad.count, second.bad.listed[0].line, second.is_last), (5, 10_001, true));
     }
 }

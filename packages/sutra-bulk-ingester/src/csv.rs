@@ -1,97 +1,96 @@
-//! Rows of CSV as RFC 4180 has them: commas, quotes doubled inside of quotes, line feeds inside of quotes. Rows may
-//! end in LF as well as CRLF.
+//! A CSV parser for RFC 4180, which also accepts rows that end in LF.
 
 use std::io::{self, Read, Seek};
 
 use crate::input::Input;
 
-/// One row.
+/// A row.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// How many fields it has.
+    /// Number of fields.
     pub count: usize,
-    /// The fields that were asked for, as far as the row has them.
-    pub kept: Vec<Vec<u8>>,
-    /// Nothing stands in it.
+    /// The requested fields that the row has.
+    pub fields: Vec<Vec<u8>>,
+    /// Whether the row is empty.
     pub blank: bool,
-    /// What is wrong with it; then the fields mean nothing.
+    /// Why the row is invalid; if set, the fields are empty.
     pub fault: Option<Fault>,
 }
 
-/// Why a row is no row.
+/// Why a row is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It has more bytes than allowed.
+    /// More bytes than allowed.
     TooLong,
-    /// A quote stands inside of a field that does not begin with one.
+    /// A quote inside an unquoted field.
     StrayQuote,
-    /// Something follows the quote that ends a field.
+    /// Text after a closing quote.
     AfterQuote,
-    /// A quote is open at the end of the input, so the row has swallowed all that came after it.
+    /// A quote still open at the end of the input, so the row contains the rest of the file.
     Unclosed,
 }
 
 enum State {
-    /// Nothing of the field was read.
+    /// At the start of a field.
     Start,
     Plain,
     Quoted,
-    /// After a quote within quotes: the end of the field, or the first half of a doubled quote.
+    /// After a quote inside a quoted field: the closing quote or the first half of a doubled quote.
     Quote,
-    /// After a carriage return behind the quote that ended the field.
+    /// After a closing quote and a carriage return.
     Return,
 }
 
-/// Reads one row; keeps all of its fields, or the one that `wanted` names. None at the end of the input. A row with
-/// more than `most` bytes is passed over.
+/// Reads a row; returns all of its fields, or only the one with index `wanted`. `None` at the end of the input. Skips the
+/// contents of a row with more than `max` bytes.
 pub(crate) fn row<R: Read + Seek>(
     input: &mut Input<R>,
     wanted: Option<usize>,
-    most: usize,
+    max: usize,
 ) -> io::Result<Option<Row>> {
-    let mut machine = Machine::new(wanted, most);
+    let mut parser = Parser::new(wanted, max);
     loop {
         let bytes = input.fill()?;
         if bytes.is_empty() {
-            if machine.bytes == 0 {
+            if parser.bytes == 0 {
                 return Ok(None);
             }
             input.end_line();
-            return Ok(Some(machine.end()));
+            return Ok(Some(parser.finish()));
         }
-        // One line at most: that is as much as can be taken at once, and no more than one row ends in it.
-        let line = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |place| place + 1);
+        // One line at most, because no more than one row can end in it.
+        let line = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |index| index + 1);
         let mut ended = false;
         for &byte in &bytes[..line] {
-            ended = machine.step(byte);
+            ended = parser.step(byte);
         }
-        input.take(line);
+        input.consume(line);
         if ended {
-            return Ok(Some(machine.end()));
+            return Ok(Some(parser.finish()));
         }
     }
 }
 
-struct Machine {
+struct Parser {
     state: State,
     row: Row,
     field: Vec<u8>,
     wanted: Option<usize>,
     bytes: usize,
-    most: usize,
+    max: usize,
 }
 
-impl Machine {
-    fn new(wanted: Option<usize>, most: usize) -> Self {
-        Self { state: State::Start, row: Row::default(), field: Vec::new(), wanted, bytes: 0, most }
+impl Parser {
+    fn new(wanted: Option<usize>, max: usize) -> Self {
+        Self { state: State::Start, row: Row::default(), field: Vec::new(), wanted, bytes: 0, max }
     }
 
-    /// Takes one byte; true if it ended the row.
+    /// Processes a byte; true if it ended the row.
     fn step(&mut self, byte: u8) -> bool {
         self.bytes += 1;
-        // Two more for the row's end, which does not count; what came without one is counted at the end.
-        if self.bytes > self.most + 2 {
-            self.fault(Fault::TooLong);
+        // Allows two bytes for the line ending, which does not count. `finish` checks the exact length.
+        if self.bytes > self.max + 2 {
+            self.fail(Fault::TooLong);
         }
         match (&self.state, byte) {
             (State::Quoted, b'"') => self.state = State::Quote,
@@ -109,34 +108,34 @@ impl Machine {
             (State::Quote, b'\r') => self.state = State::Return,
             (State::Start | State::Plain, _) => {
                 if byte == b'"' {
-                    self.fault(Fault::StrayQuote);
+                    self.fail(Fault::StrayQuote);
                 }
                 self.keep(byte);
                 self.state = State::Plain;
             }
             (State::Quote | State::Return, _) => {
-                self.fault(Fault::AfterQuote);
+                self.fail(Fault::AfterQuote);
                 self.state = State::Plain;
             }
         }
         false
     }
 
-    /// The row, when its end was read or that of the input.
-    fn end(mut self) -> Row {
+    /// The complete row.
+    fn finish(mut self) -> Row {
         if matches!(self.state, State::Quoted) {
             self.row.fault = Some(Fault::Unclosed);
         }
         self.strip_return();
-        if self.bytes > self.most {
-            self.fault(Fault::TooLong);
+        if self.bytes > self.max {
+            self.fail(Fault::TooLong);
         }
         self.row.blank = self.row.count == 0 && matches!(self.state, State::Start);
         self.finish_field();
         self.row
     }
 
-    /// A carriage return before the row's end belongs to it, unless it is quoted.
+    /// Removes an unquoted carriage return at the end, which is part of the line ending.
     fn strip_return(&mut self) {
         match self.state {
             State::Return => self.bytes -= 1,
@@ -159,17 +158,17 @@ impl Machine {
     fn finish_field(&mut self) {
         let field = std::mem::take(&mut self.field);
         if self.row.fault.is_none() && self.wanted.is_none_or(|wanted| wanted == self.row.count) {
-            self.row.kept.push(field);
+            self.row.fields.push(field);
         }
         self.row.count += 1;
         self.state = State::Start;
     }
 
-    /// The first fault is the one to tell.
-    fn fault(&mut self, fault: Fault) {
+    /// Records the first fault.
+    fn fail(&mut self, fault: Fault) {
         self.row.fault.get_or_insert(fault);
         self.field = Vec::new();
-        self.row.kept = Vec::new();
+        self.row.fields = Vec::new();
     }
 }
 
@@ -178,9 +177,9 @@ mod tests {
     use super::*;
     use crate::input::tests::input;
 
-    fn rows(bytes: &[u8], most: usize) -> Vec<Row> {
+    fn rows(bytes: &[u8], max: usize) -> Vec<Row> {
         let mut input = input(bytes);
-        let rows = std::iter::from_fn(|| row(&mut input, None, most).expect("read")).collect();
+        let rows = std::iter::from_fn(|| row(&mut input, None, max).expect("read")).collect();
         assert_eq!(input.position.bytes, bytes.len() as u64);
         let ends = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
         let is_open = bytes.last().is_some_and(|&byte| byte != b'\n');
@@ -193,14 +192,14 @@ mod tests {
         rows(bytes.as_bytes(), 100)
             .iter()
             .map(|row| {
-                assert_eq!((row.fault, row.count), (None, row.kept.len()), "{bytes:?}");
-                row.kept.iter().map(text).collect()
+                assert_eq!((row.fault, row.count), (None, row.fields.len()), "{bytes:?}");
+                row.fields.iter().map(text).collect()
             })
             .collect()
     }
 
     #[test]
-    fn rows_and_fields_end_as_the_standard_says() {
+    fn rows_and_fields_are_split() {
         for (bytes, expected) in [
             ("", &[][..]),
             ("a,b\nc,d", &[&["a", "b"][..], &["c", "d"]]),
@@ -220,13 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_row_is_told_from_an_empty_field() {
+    fn a_blank_row_differs_from_an_empty_field() {
         let blank = |bytes: &[u8]| rows(bytes, 9).iter().map(|row| row.blank).collect::<Vec<_>>();
         assert_eq!(blank(b"\n\r\n\"\"\n,\n \n\r"), [true, true, false, false, false, true]);
     }
 
     #[test]
-    fn a_fault_ends_with_its_row() {
+    fn a_fault_affects_only_its_row() {
         for (bytes, fault, good) in [
             ("a\"b,c\nd", Fault::StrayQuote, 1),
             ("a\"b\"\nd", Fault::StrayQuote, 1),
@@ -240,8 +239,8 @@ mod tests {
         ] {
             let rows = rows(bytes.as_bytes(), 10);
             assert_eq!((rows[0].fault, rows.len() - 1), (Some(fault), good), "{bytes:?}");
-            assert!(rows[0].kept.is_empty(), "{bytes:?}");
-            assert!(rows[1..].iter().all(|row| row.kept == [b"d"]), "{bytes:?}");
+            assert!(rows[0].fields.is_empty(), "{bytes:?}");
+            assert!(rows[1..].iter().all(|row| row.fields == [b"d"]), "{bytes:?}");
         }
         for fits in ["1234567890\r\nd", "1234567890", "1234567890\r", "\"2345678\"\r\n"] {
             assert_eq!(rows(fits.as_bytes(), 10)[0].fault, None, "{fits:?}");
@@ -249,11 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_wanted_field_is_kept() {
+    fn only_the_requested_field_is_returned() {
         let mut input = input(b"a,b,c\nd\n");
         let first = row(&mut input, Some(1), 9).expect("read").expect("a row");
-        assert_eq!((first.count, first.kept), (3, vec![b"b".to_vec()]));
+        assert_eq!((first.count, first.fields), (3, vec![b"b".to_vec()]));
         let second = row(&mut input, Some(1), 9).expect("read").expect("a row");
-        assert_eq!((second.count, second.kept.len()), (1, 0));
+        assert_eq!((second.count, second.fields.len()), (1, 0));
     }
 }

@@ -1,5 +1,5 @@
-//! Calls to hybrid: plain HTTP/1.1, a connection a call. A call that carries a batch takes far longer than a connection
-//! between neighbours, and one that is never reused is never found closed.
+//! The client for hybrid: plain HTTP/1.1, one connection per call. Connecting takes little time compared to a batch, and a
+//! new connection is never stale.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,38 +16,38 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::address::Address;
+use crate::excerpt::excerpt;
 use crate::presence::Presence;
-use crate::records::brief;
 
-/// For a connection: between neighbours it is there at once or not at all.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Timeout for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For a look at `/health`.
-const LOOK: Duration = Duration::from_secs(2);
+/// Timeout for `GET /health`.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest answer that is read.
-const MAX_ANSWER: usize = 1 << 20;
+/// Maximum size of a response body, in bytes.
+const MAX_RESPONSE: usize = 1 << 20;
 
-/// What came of teaching some texts.
+/// The result of teaching a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// They are kept.
+pub(crate) enum LearnResult {
+    /// Stored.
     Learned,
-    /// A text is to blame; says what for.
-    Refused(String),
-    /// Hybrid failed, perhaps at one of the texts.
-    Fault(String),
-    /// Not now. Perhaps with the pause that hybrid asks for.
-    Later(String, Option<Duration>),
+    /// Rejected because of one of the texts, for this reason.
+    Rejected(String),
+    /// Hybrid failed, possibly because of one of the texts.
+    Failed(String),
+    /// Temporarily unavailable, with the `Retry-After` of the response.
+    Unavailable(String, Option<Duration>),
 }
 
-/// Somebody who learns.
+/// Learns texts; implemented by [`Hybrid`] and by test doubles.
 pub(crate) trait Learner {
-    /// Teaches texts; `body` is what `POST /learn` takes.
-    async fn learn(&self, body: String) -> Answer;
+    /// Sends `body` to `POST /learn`.
+    async fn learn(&self, body: String) -> LearnResult;
 }
 
-/// The service that learns.
+/// A client for hybrid.
 #[derive(Debug, Clone)]
 pub(crate) struct Hybrid {
     address: Address,
@@ -56,67 +56,66 @@ pub(crate) struct Hybrid {
 }
 
 impl Learner for Hybrid {
-    async fn learn(&self, body: String) -> Answer {
-        let exchange = self.exchange(Method::POST, "/learn", Bytes::from(body));
-        match timeout(self.timeout, exchange).await {
+    async fn learn(&self, body: String) -> LearnResult {
+        let request = self.send(Method::POST, "/learn", Bytes::from(body));
+        match timeout(self.timeout, request).await {
             Err(_) => {
-                self.presence.saw(false);
+                self.presence.record(false);
                 let seconds = self.timeout.as_secs();
-                Answer::Later(
-                    format!("hybrid did not answer within {seconds} s (HYBRID_TIMEOUT_SECONDS)"),
+                LearnResult::Unavailable(
+                    format!("hybrid did not respond within {seconds} s (HYBRID_TIMEOUT_SECONDS)"),
                     None,
                 )
             }
             Ok(Err(reason)) => {
-                self.presence.saw(false);
-                Answer::Later(reason, None)
+                self.presence.record(false);
+                LearnResult::Unavailable(reason, None)
             }
             Ok(Ok((status, headers, body))) => {
-                let answer = judge(status, &headers, &body);
-                if matches!(answer, Answer::Learned | Answer::Refused(_)) {
-                    self.presence.saw(true);
+                let result = interpret(status, &headers, &body);
+                if matches!(result, LearnResult::Learned | LearnResult::Rejected(_)) {
+                    self.presence.record(true);
                 }
-                answer
+                result
             }
         }
     }
 }
 
 impl Hybrid {
-    /// Hybrid at an address; what its calls show goes to `presence`.
+    /// A client that reports the outcome of its calls to `presence`.
     pub(crate) fn new(address: Address, timeout: Duration, presence: Arc<Presence>) -> Self {
         Self { address, timeout, presence }
     }
 
-    /// Looks whether hybrid is there whenever somebody wants to know; never ends.
-    pub(crate) async fn keep_looking(self) {
+    /// Checks hybrid's health whenever `presence` asks for it; never returns.
+    pub(crate) async fn watch(self) {
         loop {
-            self.presence.asked().await;
-            let look = timeout(LOOK, self.exchange(Method::GET, "/health", Bytes::new())).await;
-            self.presence.saw(matches!(look, Ok(Ok((StatusCode::OK, _, _)))));
+            self.presence.requested().await;
+            let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
+            self.presence.record(matches!(health, Ok(Ok((StatusCode::OK, _, _)))));
         }
     }
 
-    async fn exchange(
+    async fn send(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, HeaderMap, Bytes), String> {
         let Address { host, port, prefix, authority } = &self.address;
-        let unreachable = |what: &dyn std::fmt::Display| {
-            format!("hybrid cannot be reached at {host} port {port} ({what}); start it or correct HYBRID_URL")
+        let unreachable = |cause: &dyn std::fmt::Display| {
+            format!("cannot reach hybrid at {host} port {port} ({cause}); start it or correct HYBRID_URL")
         };
-        let broke_off = |error: &dyn Error| format!("hybrid broke off the exchange ({})", chain(error));
-        let stream = match timeout(CONNECT, TcpStream::connect((host.as_str(), *port))).await {
+        let broken = |error: &dyn Error| format!("the connection to hybrid failed ({})", chain(error));
+        let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect((host.as_str(), *port))).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(unreachable(&error)),
-            Err(_) => return Err(unreachable(&"no connection in time")),
+            Err(_) => return Err(unreachable(&"connection timed out")),
         };
-        // The request leaves in one piece or in few; waiting for more to send only costs time.
         let _ = stream.set_nodelay(true);
         let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broke_off(&error))?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
         let request = Request::builder()
             .method(method)
             .uri(format!("{prefix}{path}"))
@@ -126,30 +125,30 @@ impl Hybrid {
             .header(CONNECTION, "close")
             .body(Full::new(body))
             .map_err(|error| error.to_string())?;
-        let answer = async {
+        let response = async {
             let (head, body) =
-                sender.send_request(request).await.map_err(|error| broke_off(&error))?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER)
+                sender.send_request(request).await.map_err(|error| broken(&error))?.into_parts();
+            let body = Limited::new(body, MAX_RESPONSE)
                 .collect()
                 .await
-                .map_err(|error| broke_off(error.as_ref()))?
+                .map_err(|error| broken(error.as_ref()))?
                 .to_bytes();
             Ok((head.status, head.headers, body))
         };
-        // The connection moves the bytes while the answer waits for them; both end together when this is dropped.
+        // The connection must be polled for the response to arrive; dropping this future drops both.
         let mut connection = std::pin::pin!(connection);
-        let mut answer = std::pin::pin!(answer);
+        let mut response = std::pin::pin!(response);
         tokio::select! {
-            answer = &mut answer => return answer,
+            response = &mut response => return response,
             _ = &mut connection => {}
         }
-        // What had arrived when the connection ended is still to be read.
-        answer.await
+        // Read what had arrived before the connection closed.
+        response.await
     }
 }
 
-/// What an answer means.
-fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
+/// Interprets a response.
+fn interpret(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> LearnResult {
     #[derive(Deserialize)]
     struct Learned {
         #[serde(rename = "learned")]
@@ -157,45 +156,46 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
     }
     if status.is_success() {
         return match serde_json::from_slice::<Learned>(body) {
-            Ok(_) => Answer::Learned,
-            // Anything may answer 200 to anything; texts must not get lost in it.
-            Err(_) => Answer::Later(
-                format!("{} answered POST /learn without \"learned\"; correct HYBRID_URL", status.as_u16()),
+            Ok(_) => LearnResult::Learned,
+            // Something other than hybrid may return 200; its texts would be lost.
+            Err(_) => LearnResult::Unavailable(
+                format!("POST /learn returned {} without \"learned\"; correct HYBRID_URL", status.as_u16()),
                 None,
             ),
         };
     }
-    let said = format!("hybrid answered {}{}", status.as_u16(), words(body));
+    let reason = format!("hybrid returned {}{}", status.as_u16(), error_text(body));
     match status.as_u16() {
-        400 | 413 | 422 => Answer::Refused(said),
+        400 | 413 | 422 => LearnResult::Rejected(reason),
         429 | 502 | 503 | 504 => {
-            let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            Answer::Later(said, asked.map(Duration::from_secs))
+            let retry_after =
+                headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            LearnResult::Unavailable(reason, retry_after.map(Duration::from_secs))
         }
-        500..600 => Answer::Fault(said),
-        // Nothing that is about these texts: a wrong address, a door in between.
-        _ => Answer::Later(format!("{said}; correct HYBRID_URL"), None),
+        500..600 => LearnResult::Failed(reason),
+        // Not about the texts: a wrong address or a proxy.
+        _ => LearnResult::Unavailable(format!("{reason}; correct HYBRID_URL"), None),
     }
 }
 
-/// The words of an error in the shape that all services share.
-fn words(body: &[u8]) -> String {
+/// Code and message of an error in the common format.
+fn error_text(body: &[u8]) -> String {
     #[derive(Deserialize)]
-    struct Said {
-        error: Words,
+    struct Body {
+        error: ErrorFields,
     }
     #[derive(Deserialize)]
-    struct Words {
+    struct ErrorFields {
         code: String,
         message: String,
     }
-    match serde_json::from_slice::<Said>(body) {
-        Ok(Said { error }) => format!(" {}: {}", brief(&error.code), brief(&error.message)),
+    match serde_json::from_slice::<Body>(body) {
+        Ok(Body { error }) => format!(" {}: {}", excerpt(&error.code), excerpt(&error.message)),
         Err(_) => String::new(),
     }
 }
 
-/// An error with its causes.
+/// An error and its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -211,27 +211,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_told_apart() {
-        let said = br#"{"error":{"code":"too_long","message":"texts[0] is too long"}}"#;
-        let judge = |status: u16, headers: &HeaderMap, body: &[u8]| {
-            judge(StatusCode::from_u16(status).expect("a status"), headers, body)
+    fn responses_are_interpreted() {
+        let error = br#"{"error":{"code":"too_long","message":"texts[0] is too long"}}"#;
+        let interpret = |status: u16, headers: &HeaderMap, body: &[u8]| {
+            interpret(StatusCode::from_u16(status).expect("a status"), headers, body)
         };
         let none = HeaderMap::new();
-        assert_eq!(judge(200, &none, br#"{"learned":0,"ids":["a"]}"#), Answer::Learned);
+        assert_eq!(interpret(200, &none, br#"{"learned":0,"ids":["a"]}"#), LearnResult::Learned);
         for body in [&b"<html>"[..], b"{}", b"{\"learned\":\"1\"}", b""] {
             assert!(
-                matches!(judge(200, &none, body), Answer::Later(why, None) if why.contains("HYBRID_URL"))
+                matches!(interpret(200, &none, body), LearnResult::Unavailable(reason, None) if reason.contains("HYBRID_URL"))
             );
         }
         for status in [400, 413, 422] {
-            let expected = format!("hybrid answered {status} too_long: texts[0] is too long");
-            assert_eq!(judge(status, &none, said), Answer::Refused(expected));
+            let expected = format!("hybrid returned {status} too_long: texts[0] is too long");
+            assert_eq!(interpret(status, &none, error), LearnResult::Rejected(expected));
         }
         for status in [500, 501, 507] {
-            assert!(matches!(judge(status, &none, b"oops"), Answer::Fault(_)), "{status}");
+            assert!(matches!(interpret(status, &none, b"oops"), LearnResult::Failed(_)), "{status}");
         }
         for status in [301, 401, 403, 404, 405, 408, 429, 502, 503, 504] {
-            assert!(matches!(judge(status, &none, b""), Answer::Later(_, None)), "{status}");
+            assert!(matches!(interpret(status, &none, b""), LearnResult::Unavailable(_, None)), "{status}");
         }
     }
 
@@ -241,9 +241,9 @@ mod tests {
             [("7", Some(7)), (" 0 ", Some(0)), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)]
         {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().expect("a header"))]);
-            let answer = judge(StatusCode::SERVICE_UNAVAILABLE, &headers, b"");
-            let Answer::Later(_, asked) = answer else { panic!("{answer:?}") };
-            assert_eq!(asked.map(|asked| asked.as_secs()), expected, "{value}");
+            let result = interpret(StatusCode::SERVICE_UNAVAILABLE, &headers, b"");
+            let LearnResult::Unavailable(_, delay) = result else { panic!("{result:?}") };
+            assert_eq!(delay.map(|delay| delay.as_secs()), expected, "{value}");
         }
     }
 }

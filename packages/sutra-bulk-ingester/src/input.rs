@@ -1,30 +1,30 @@
-//! The bytes of an upload, read from any place on, never more in memory than one record.
+//! Reads an upload from any position, with at most one record in memory.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// What is read from the disk at one time.
+/// Size of the read buffer.
 const BUFFER: usize = 64 << 10;
 
-/// A place in an upload, between two records.
+/// A position between two records of an upload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
-    /// Bytes before it.
+    /// Number of bytes before it.
     pub bytes: u64,
-    /// Lines before it; the last line of all may lack its line feed.
+    /// Number of lines before it, including a last line without a line feed.
     pub lines: u64,
 }
 
-/// An upload that is being read.
+/// A reader of an upload.
 pub(crate) struct Input<R> {
     reader: BufReader<Stoppable<R>>,
-    /// How far it was read.
+    /// Current position.
     pub position: Position,
 }
 
-/// Fails once the service is stopping, so that even a line of gigabytes does not hold up the end.
+/// Fails once the service is stopping, so that a very long line does not delay shutdown.
 struct Stoppable<R> {
     inner: R,
     stop: watch::Receiver<bool>,
@@ -46,18 +46,18 @@ impl<R: Seek> Seek for Stoppable<R> {
 }
 
 impl<R: Read + Seek> Input<R> {
-    /// Begins at the beginning; a byte order mark there is passed over.
+    /// Starts at the beginning and skips a byte order mark.
     pub(crate) fn open(inner: R, stop: watch::Receiver<bool>) -> io::Result<Self> {
         let reader = BufReader::with_capacity(BUFFER, Stoppable { inner, stop });
         let mut input = Self { reader, position: Position::default() };
         if input.fill()?.starts_with("\u{feff}".as_bytes()) {
-            input.take("\u{feff}".len());
+            input.consume("\u{feff}".len());
         }
         Ok(input)
     }
 
-    /// Goes on from a place that was reached before; never back, so that what was passed over stays so.
-    pub(crate) fn forward(&mut self, position: Position) -> io::Result<()> {
+    /// Moves forward to a position; never backward, so that a skipped byte order mark stays skipped.
+    pub(crate) fn seek_forward(&mut self, position: Position) -> io::Result<()> {
         if position.bytes > self.position.bytes {
             self.reader.seek(SeekFrom::Start(position.bytes))?;
             self.position = position;
@@ -65,13 +65,13 @@ impl<R: Read + Seek> Input<R> {
         Ok(())
     }
 
-    /// The next bytes; empty only at the end.
+    /// The buffered bytes; empty only at the end.
     pub(crate) fn fill(&mut self) -> io::Result<&[u8]> {
         self.reader.fill_buf()
     }
 
-    /// Takes bytes that [`Input::fill`] showed and that hold no line feed, or one as their last.
-    pub(crate) fn take(&mut self, count: usize) {
+    /// Consumes bytes returned by [`Input::fill`]. Only the last of them may be a line feed.
+    pub(crate) fn consume(&mut self, count: usize) {
         if count > 0 && self.reader.buffer().get(count - 1) == Some(&b'\n') {
             self.position.lines += 1;
         }
@@ -79,23 +79,23 @@ impl<R: Read + Seek> Input<R> {
         self.position.bytes += count as u64;
     }
 
-    /// Counts the last line of an input that does not end in a line feed.
+    /// Counts a last line without a line feed.
     pub(crate) fn end_line(&mut self) {
         self.position.lines += 1;
     }
 
-    /// The next line without its end, in `line`. None at the end of the input; false if the line has more than `most`
-    /// bytes, in which case it was passed over.
-    pub(crate) fn line(&mut self, line: &mut Vec<u8>, most: usize) -> io::Result<Option<bool>> {
+    /// Reads the next line into `line`, without its line ending. `None` at the end of the input; false if the line has more
+    /// than `max` bytes and was skipped.
+    pub(crate) fn line(&mut self, line: &mut Vec<u8>, max: usize) -> io::Result<Option<bool>> {
         line.clear();
-        // Room for the line's end, which does not count.
-        let mut count = (&mut self.reader).take(most as u64 + 2).read_until(b'\n', line)?;
+        // Two more bytes for the line ending, which does not count.
+        let mut count = (&mut self.reader).take(max as u64 + 2).read_until(b'\n', line)?;
         if count == 0 {
             return Ok(None);
         }
         let ended = line.pop_if(|last| *last == b'\n').is_some();
         line.pop_if(|last| *last == b'\r');
-        let fits = line.len() <= most;
+        let fits = line.len() <= max;
         if !ended {
             count += self.reader.skip_until(b'\n')?;
         }
@@ -110,15 +110,15 @@ pub(crate) mod tests {
     use super::*;
     use std::io::Cursor;
 
-    /// An upload that consists of these bytes.
+    /// An upload with these bytes.
     pub(crate) fn input(bytes: &[u8]) -> Input<Cursor<Vec<u8>>> {
-        // A receiver whose sender is gone keeps its last value.
+        // The receiver keeps its value after the sender is dropped.
         Input::open(Cursor::new(bytes.to_vec()), watch::channel(false).1).expect("open")
     }
 
-    fn lines(bytes: &[u8], most: usize) -> Vec<(String, bool, u64)> {
+    fn lines(bytes: &[u8], max: usize) -> Vec<(String, bool, u64)> {
         let (mut input, mut line, mut found) = (input(bytes), Vec::new(), Vec::new());
-        while let Some(fits) = input.line(&mut line, most).expect("read") {
+        while let Some(fits) = input.line(&mut line, max).expect("read") {
             let text = if fits { String::from_utf8(line.clone()).expect("UTF-8") } else { String::new() };
             found.push((text, fits, input.position.bytes));
         }
@@ -127,7 +127,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn lines_end_as_they_like() {
+    fn lines_end_in_lf_or_crlf() {
         let expected = |items: &[(&str, bool, u64)]| -> Vec<_> {
             items.iter().map(|(text, fits, end)| ((*text).to_owned(), *fits, *end)).collect()
         };
@@ -141,7 +141,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_line_is_too_long_by_its_own_bytes_only() {
+    fn the_line_ending_does_not_count_as_length() {
         for end in ["\n", "\r\n", ""] {
             for (length, fits) in [(3, true), (4, true), (5, false), (6, false), (7, false), (200_000, false)]
             {
@@ -155,20 +155,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn reading_goes_on_from_a_place() {
+    fn reading_continues_from_a_position() {
         let mut input = input("\u{feff}a\nb\nc\n".as_bytes());
         let mut line = Vec::new();
-        // The very beginning lies before the mark that was passed over.
-        input.forward(Position::default()).expect("stay");
+        // Position 0 is before the skipped byte order mark.
+        input.seek_forward(Position::default()).expect("stay");
         input.line(&mut line, 9).expect("read");
         assert_eq!(line, b"a");
-        input.forward(Position { bytes: 7, lines: 2 }).expect("forward");
+        input.seek_forward(Position { bytes: 7, lines: 2 }).expect("seek");
         input.line(&mut line, 9).expect("read");
         assert_eq!((line.as_slice(), input.position.lines), (&b"c"[..], 3));
     }
 
     #[test]
-    fn a_stop_ends_reading() {
+    fn stopping_ends_reading() {
         let (sender, stop) = watch::channel(false);
         let mut input = Input::open(Cursor::new(vec![b'x'; 10 * BUFFER]), stop).expect("open");
         sender.send_replace(true);

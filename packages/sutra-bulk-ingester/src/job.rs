@@ -1,30 +1,31 @@
-//! A job: what is kept of it on disk, and what clients see.
+//! A job: its stored form and its JSON for clients.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::excerpt::excerpt;
 use crate::input::Position;
 use crate::limits::MAX_LISTED_BAD_LINES;
-use crate::records::{Format, brief};
+use crate::records::Format;
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// Waits for its turn.
+pub(crate) enum JobState {
+    /// Not started.
     Queued,
-    /// Is being taught, or tries to be.
+    /// In progress, or waiting to continue.
     Running,
-    /// Was read to its end.
+    /// Read to the end.
     Done,
-    /// Cannot be read, or nothing in it could be taught.
+    /// The upload cannot be read, or no line could be taught.
     Failed,
-    /// Was given up by a client.
+    /// Cancelled by a client.
     Cancelled,
 }
 
-impl State {
-    /// Nothing more will happen to it.
+impl JobState {
+    /// Whether the state is final.
     pub(crate) fn has_ended(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
@@ -33,31 +34,31 @@ impl State {
 /// A line that was not taught.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BadLine {
-    /// Counted from 1; for a row of CSV, the line that it begins in.
+    /// Line number, counted from 1; for a CSV row, its first line.
     pub line: u64,
-    /// What is wrong with it.
+    /// Why it was not taught.
     pub reason: String,
 }
 
-/// Lines that were not taught: all are counted, the first are listed.
+/// Lines that were not taught.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BadLines {
-    /// All of them.
+    /// Total number.
     pub count: u64,
-    /// The first of them.
+    /// The first ones, up to `MAX_LISTED_BAD_LINES`.
     pub listed: Vec<BadLine>,
 }
 
 impl BadLines {
-    /// Adds one; reasons are cut to a length that can be shown.
+    /// Adds a line; long reasons are cut.
     pub(crate) fn add(&mut self, line: u64, reason: impl AsRef<str>) {
         self.count += 1;
         if self.listed.len() < MAX_LISTED_BAD_LINES {
-            self.listed.push(BadLine { line, reason: brief(reason.as_ref()) });
+            self.listed.push(BadLine { line, reason: excerpt(reason.as_ref()) });
         }
     }
 
-    /// Adds those of a batch that comes after, in the order of their lines.
+    /// Adds the bad lines of the next batch, sorted by line.
     pub(crate) fn extend(&mut self, mut more: Self) {
         self.count += more.count;
         more.listed.sort_by_key(|bad| bad.line);
@@ -66,55 +67,55 @@ impl BadLines {
     }
 }
 
-/// How much of a job is behind it.
+/// The progress of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
-    /// Where the next batch begins.
+    /// Start of the next batch.
     pub position: Position,
-    /// Texts that hybrid has taken.
+    /// Number of taught texts.
     pub taught: u64,
     /// Lines that were not taught.
     pub bad: BadLines,
 }
 
-/// A job as it is kept.
+/// A job as stored on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Job {
-    /// Names the job; later jobs have greater names.
+    /// Unique id; ids sort by age.
     pub id: String,
-    /// How far it is.
-    pub state: State,
-    /// How its upload is to be read.
+    /// Current state.
+    pub state: JobState,
+    /// Format of the upload.
     pub format: Format,
-    /// The upload's size.
+    /// Size of the upload.
     pub bytes: u64,
-    /// How much of it is behind.
+    /// Progress so far.
     pub progress: Progress,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub created_at: String,
-    /// When its first batch began.
+    /// Start of the first batch.
     pub started_at: Option<String>,
-    /// When it ended.
+    /// Time of the end.
     pub ended_at: Option<String>,
-    /// Why it failed.
+    /// Why the job failed.
     pub reason: Option<String>,
 }
 
-/// What keeps a running job from going on.
+/// Why a running job is waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
-    /// In words.
+    /// Human-readable reason.
     pub reason: String,
-    /// Tries in a row that failed.
+    /// Number of consecutive failed attempts.
     pub tries: u32,
 }
 
 impl Job {
-    /// A job that was just accepted.
+    /// A newly accepted job.
     pub(crate) fn new(id: String, format: Format, bytes: u64) -> Self {
         Self {
             id,
-            state: State::Queued,
+            state: JobState::Queued,
             format,
             bytes,
             progress: Progress::default(),
@@ -125,9 +126,9 @@ impl Job {
         }
     }
 
-    /// The job as it is listed. A running job that cannot go on is `waiting`, and says for what.
+    /// The job as JSON, without its bad lines. A running job with a hold is `waiting`, with the reason.
     pub(crate) fn summary(&self, hold: Option<&Hold>) -> Map<String, Value> {
-        let hold = hold.filter(|_| self.state == State::Running);
+        let hold = hold.filter(|_| self.state == JobState::Running);
         let (format, column) = match &self.format {
             Format::JsonL => ("jsonl", None),
             Format::Csv { column } => ("csv", Some(column)),
@@ -152,7 +153,7 @@ impl Job {
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// The job with its bad lines.
+    /// The job as JSON, with its bad lines.
     pub(crate) fn details(&self, hold: Option<&Hold>) -> Map<String, Value> {
         let mut fields = self.summary(hold);
         fields.insert("bad_lines".to_owned(), json!(self.progress.bad.listed));
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_survives_its_own_form() {
+    fn a_job_round_trips_through_json() {
         for format in [Format::JsonL, Format::Csv { column: "text".into() }] {
             let mut job = Job::new("1".into(), format, 7);
             job.progress.bad.add(3, "x".repeat(1000));
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_listed_up_to_a_bound_and_in_order() {
+    fn bad_lines_are_sorted_and_limited() {
         let mut all = BadLines::default();
         all.add(1, "a");
         let mut more = BadLines::default();
@@ -193,11 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_running_job_waits() {
+    fn only_a_running_job_can_be_waiting() {
         let mut job = Job::new("1".into(), Format::JsonL, 7);
         let hold = Hold { reason: "hybrid".into(), tries: 2 };
         assert_eq!(job.summary(Some(&hold))["state"], "queued");
-        job.state = State::Running;
+        job.state = JobState::Running;
         let summary = job.summary(Some(&hold));
         assert_eq!(
             (&summary["state"], &summary["reason"], &summary["tries"]),

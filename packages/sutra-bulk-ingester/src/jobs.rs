@@ -1,5 +1,4 @@
-//! All jobs: in memory what is shown, on disk what must not get lost. Disk first, so that nothing is shown that a
-//! crash could take back.
+//! All jobs. Changes go to disk before memory, so that clients never see a state that a crash could undo.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,58 +8,58 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::batch::Batch;
-use crate::job::{Hold, Job, State};
+use crate::job::{Hold, Job, JobState};
 use crate::limits::Limits;
 use crate::random;
 use crate::records::Format;
-use crate::spool::{Found, Incoming, Spool};
-use crate::teacher::Taught;
+use crate::spool::{Incoming, LoadedJob, Spool};
+use crate::teacher::TeachResult;
 
-/// A job as clients see it.
-pub(crate) type View = Map<String, Value>;
+/// A job as JSON for clients.
+pub(crate) type JobView = Map<String, Value>;
 
-/// Every job there is.
+/// The jobs of a data folder.
 pub(crate) struct Jobs {
     spool: Spool,
     limits: Limits,
     inner: Mutex<Inner>,
-    /// Held while a record is written, so that changes of one job do not cross. Never taken while `inner` is held.
+    /// Serializes writes of records. Must not be locked while `inner` is held.
     saving: Mutex<()>,
-    /// Counts what the worker may have to know: a new job, a cancelled one.
-    news: watch::Sender<u64>,
+    /// Notifies the worker of new and cancelled jobs.
+    updates: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct Inner {
-    /// By id, and so by age.
+    /// By id, which sorts by age.
     entries: BTreeMap<String, Entry>,
-    /// Uploads under way.
+    /// Number of uploads in progress.
     uploads: usize,
-    /// Of all ids so far, the greatest number.
-    last: u64,
-    /// Why records cannot be written, if that is so.
-    trouble: Option<String>,
+    /// The highest job number so far.
+    last_number: u64,
+    /// Why records cannot be written, if so.
+    write_error: Option<String>,
 }
 
 struct Entry {
     job: Job,
     hold: Option<Hold>,
-    /// Its folder stays as it is.
+    /// The folder is left unchanged.
     is_damaged: bool,
 }
 
-/// What came of the wish to cancel a job.
+/// The result of cancelling a job.
 #[derive(Debug)]
-pub(crate) enum Cancelled {
-    /// It is, now or since long.
-    Yes(View),
-    /// It had ended otherwise.
-    TooLate(State),
-    /// There is no such job.
+pub(crate) enum CancelResult {
+    /// Cancelled, now or earlier.
+    Cancelled(JobView),
+    /// The job had already ended in this state.
+    Ended(JobState),
+    /// Unknown id.
     Unknown,
 }
 
-/// A place among the jobs that have not ended; given back when dropped.
+/// A reserved place in the queue; released when dropped.
 pub(crate) struct Reservation(Arc<Jobs>);
 
 impl Drop for Reservation {
@@ -70,22 +69,22 @@ impl Drop for Reservation {
 }
 
 impl Jobs {
-    /// The jobs of a spool.
+    /// Loads the jobs of a spool.
     pub(crate) fn open(spool: Spool, limits: Limits) -> Result<Self, String> {
         let mut inner = Inner::default();
-        for found in spool.load().map_err(|error| format!("DATA_DIR cannot be read: {error}"))? {
-            let (job, is_damaged) = match found {
-                Found::Job(job) => (job, false),
-                Found::Damaged { id, reason } => {
+        for loaded in spool.load().map_err(|error| format!("cannot read DATA_DIR: {error}"))? {
+            let (job, is_damaged) = match loaded {
+                LoadedJob::Valid(job) => (job, false),
+                LoadedJob::Damaged { id, reason } => {
                     log::error!(job = id.as_str(); "{reason}");
                     let job = Job::new(id, Format::JsonL, 0);
-                    (Job { state: State::Failed, reason: Some(reason), ..job }, true)
+                    (Job { state: JobState::Failed, reason: Some(reason), ..job }, true)
                 }
             };
             let number = job.id.split('-').next().and_then(|number| number.parse().ok());
-            inner.last = inner.last.max(number.unwrap_or_default());
+            inner.last_number = inner.last_number.max(number.unwrap_or_default());
             if job.state.has_ended() && !is_damaged {
-                // A crash may have come between the end and the removal.
+                // A crash may have prevented the removal.
                 spool.remove_input(&job.id);
             }
             inner.entries.insert(job.id.clone(), Entry { job, hold: None, is_damaged });
@@ -95,13 +94,13 @@ impl Jobs {
             limits,
             inner: Mutex::new(inner),
             saving: Mutex::new(()),
-            news: watch::Sender::new(0),
+            updates: watch::Sender::new(0),
         };
-        jobs.forget_oldest();
+        jobs.delete_oldest();
         Ok(jobs)
     }
 
-    /// A place for one more job; none if there are too many that have not ended.
+    /// Reserves a place in the queue; `None` if it is full.
     pub(crate) fn reserve(self: &Arc<Self>) -> Option<Reservation> {
         let mut inner = self.inner();
         let active = inner.entries.values().filter(|entry| !entry.job.state.has_ended()).count();
@@ -112,25 +111,25 @@ impl Jobs {
         Some(Reservation(self.clone()))
     }
 
-    /// A place for an upload. Blocks.
+    /// Starts an upload. Blocks.
     pub(crate) fn incoming(&self) -> io::Result<Incoming> {
         self.spool.incoming()
     }
 
-    /// Makes an upload a job. Blocks until it is durable.
+    /// Turns an upload into a job. Blocks until it is durable.
     pub(crate) fn accept(
         &self,
         incoming: &Incoming,
         format: Format,
         reservation: Reservation,
-    ) -> io::Result<View> {
+    ) -> io::Result<JobView> {
         let _saving = self.saving();
         let number = {
             let mut inner = self.inner();
-            inner.last += 1;
-            inner.last
+            inner.last_number += 1;
+            inner.last_number
         };
-        // The number gives the order. The rest keeps a name from being given again after all jobs were removed.
+        // The number gives the order. The random part keeps ids unique after all jobs were deleted.
         let id = format!("{number:010}-{:08x}", random::bits() >> 32);
         let job = Job::new(id, format, incoming.bytes);
         self.spool.accept(incoming, &job)?;
@@ -139,56 +138,56 @@ impl Jobs {
         inner.entries.insert(job.id.clone(), Entry { job, hold: None, is_damaged: false });
         drop(inner);
         drop(reservation);
-        self.tell();
+        self.notify();
         Ok(view)
     }
 
-    /// One job with its bad lines.
-    pub(crate) fn get(&self, id: &str) -> Option<View> {
+    /// A job with its bad lines.
+    pub(crate) fn get(&self, id: &str) -> Option<JobView> {
         self.inner().entries.get(id).map(|entry| entry.job.details(entry.hold.as_ref()))
     }
 
     /// The newest jobs, newest first.
-    pub(crate) fn list(&self, limit: usize) -> Vec<View> {
+    pub(crate) fn list(&self, limit: usize) -> Vec<JobView> {
         let inner = self.inner();
         inner.entries.values().rev().take(limit).map(|entry| entry.job.summary(entry.hold.as_ref())).collect()
     }
 
-    /// Gives up a job that has not ended. Blocks.
-    pub(crate) fn cancel(&self, id: &str) -> io::Result<Cancelled> {
-        let cancelled = self.end(id, State::Cancelled, None)?;
-        self.tell();
+    /// Cancels a job that has not ended. Blocks.
+    pub(crate) fn cancel(&self, id: &str) -> io::Result<CancelResult> {
+        let cancelled = self.end(id, JobState::Cancelled, None)?;
+        self.notify();
         let inner = self.inner();
         Ok(match inner.entries.get(id) {
-            None => Cancelled::Unknown,
-            Some(entry) if cancelled || entry.job.state == State::Cancelled => {
-                Cancelled::Yes(entry.job.details(None))
+            None => CancelResult::Unknown,
+            Some(entry) if cancelled || entry.job.state == JobState::Cancelled => {
+                CancelResult::Cancelled(entry.job.details(None))
             }
-            Some(entry) => Cancelled::TooLate(entry.job.state),
+            Some(entry) => CancelResult::Ended(entry.job.state),
         })
     }
 
-    /// The job whose turn it is: one that had begun, or the oldest.
+    /// The next job: a running one, or the oldest queued one.
     pub(crate) fn next(&self) -> Option<Job> {
         let inner = self.inner();
         let jobs = || inner.entries.values().map(|entry| &entry.job);
-        let running = jobs().find(|job| job.state == State::Running);
-        running.or_else(|| jobs().find(|job| job.state == State::Queued)).cloned()
+        let running = jobs().find(|job| job.state == JobState::Running);
+        running.or_else(|| jobs().find(|job| job.state == JobState::Queued)).cloned()
     }
 
-    /// A job begins, or goes on after a restart.
+    /// Marks a job as running.
     pub(crate) fn start(&self, id: &str) {
-        // On disk with its first batch: until then, it is as good as queued.
+        // Saved with the first batch; until then, a restart may treat it as queued.
         if let Some(entry) = self.inner().entries.get_mut(id)
-            && entry.job.state == State::Queued
+            && entry.job.state == JobState::Queued
         {
-            entry.job.state = State::Running;
+            entry.job.state = JobState::Running;
             entry.job.started_at.get_or_insert_with(sutra_service::timestamp);
         }
     }
 
-    /// Notes that a batch is behind. Blocks until that is on disk; false if the job has ended in between.
-    pub(crate) fn advance(&self, id: &str, batch: &Batch, taught: &Taught) -> io::Result<bool> {
+    /// Saves the progress after a batch. Blocks until it is on disk; false if the job has ended in the meantime.
+    pub(crate) fn advance(&self, id: &str, batch: &Batch, taught: &TeachResult) -> io::Result<bool> {
         self.change(id, |job| {
             job.progress.position = batch.end;
             job.progress.taught += taught.count;
@@ -199,8 +198,8 @@ impl Jobs {
         })
     }
 
-    /// Ends a job and removes its upload. Blocks; false if it had ended before.
-    pub(crate) fn end(&self, id: &str, state: State, reason: Option<String>) -> io::Result<bool> {
+    /// Ends a job and removes its upload. Blocks; false if it had already ended.
+    pub(crate) fn end(&self, id: &str, state: JobState, reason: Option<String>) -> io::Result<bool> {
         let ended = self.change(id, |job| {
             job.state = state;
             job.reason = reason;
@@ -208,38 +207,38 @@ impl Jobs {
         })?;
         if ended {
             self.spool.remove_input(id);
-            self.forget_oldest();
+            self.delete_oldest();
         }
         Ok(ended)
     }
 
-    /// Notes what keeps a job from going on; tells whether something did before.
-    pub(crate) fn hold(&self, id: &str, hold: Option<Hold>) -> bool {
+    /// Sets or clears the hold of a job; true if it had one before.
+    pub(crate) fn set_hold(&self, id: &str, hold: Option<Hold>) -> bool {
         let mut inner = self.inner();
         inner.entries.get_mut(id).is_some_and(|entry| std::mem::replace(&mut entry.hold, hold).is_some())
     }
 
-    /// Whether a job has ended, or was never there.
+    /// Whether a job has ended or does not exist.
     pub(crate) fn has_ended(&self, id: &str) -> bool {
         self.inner().entries.get(id).is_none_or(|entry| entry.job.state.has_ended())
     }
 
-    /// Why records cannot be written, if that is so.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.inner().trouble.clone()
+    /// Why records cannot be written, if so.
+    pub(crate) fn write_error(&self) -> Option<String> {
+        self.inner().write_error.clone()
     }
 
-    /// Hears of new jobs and of cancelled ones.
-    pub(crate) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Changes when a job is added or cancelled.
+    pub(crate) fn updates(&self) -> watch::Receiver<u64> {
+        self.updates.subscribe()
     }
 
-    /// The upload of a job, to be read.
+    /// Opens the upload of a job.
     pub(crate) fn input(&self, job: &Job) -> io::Result<std::fs::File> {
         self.spool.input(job)
     }
 
-    /// Changes a job that has not ended, on disk and then in memory.
+    /// Changes a job that has not ended: first on disk, then in memory.
     fn change(&self, id: &str, change: impl FnOnce(&mut Job)) -> io::Result<bool> {
         let _saving = self.saving();
         let job = self.inner().entries.get(id).map(|entry| entry.job.clone());
@@ -247,10 +246,8 @@ impl Jobs {
         change(&mut job);
         let saved = self.spool.save(&job);
         let mut inner = self.inner();
-        inner.trouble = saved.as_ref().err().map(|error| {
-            format!(
-                "the progress of jobs cannot be written to DATA_DIR: {error}; make room there or repair it"
-            )
+        inner.write_error = saved.as_ref().err().map(|error| {
+            format!("cannot write job progress to DATA_DIR: {error}; free disk space or repair the volume")
         });
         saved?;
         if let Some(entry) = inner.entries.get_mut(id) {
@@ -259,8 +256,8 @@ impl Jobs {
         Ok(true)
     }
 
-    /// Removes the oldest of the jobs that have ended, as far as there are too many.
-    fn forget_oldest(&self) {
+    /// Deletes the oldest ended jobs above the limit.
+    fn delete_oldest(&self) {
         let _saving = self.saving();
         let mut inner = self.inner();
         let ended = inner.entries.values().filter(|entry| entry.job.state.has_ended() && !entry.is_damaged);
@@ -275,8 +272,8 @@ impl Jobs {
         }
     }
 
-    fn tell(&self) {
-        self.news.send_modify(|count| *count += 1);
+    fn notify(&self) {
+        self.updates.send_modify(|count| *count += 1);
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -298,29 +295,29 @@ mod tests {
     }
 
     fn add(jobs: &Arc<Jobs>) -> String {
-        let reservation = jobs.reserve().expect("a place");
-        let mut incoming = jobs.incoming().expect("a place");
+        let reservation = jobs.reserve().expect("a free place");
+        let mut incoming = jobs.incoming().expect("a free place");
         incoming.write(b"\"a\"\n").expect("write");
         let view = jobs.accept(&incoming, Format::JsonL, reservation).expect("accept");
         view["id"].as_str().expect("an id").to_owned()
     }
 
     #[test]
-    fn places_are_counted_with_uploads_under_way() {
+    fn uploads_in_progress_count_towards_the_queue() {
         let folder = tempfile::tempdir().expect("a folder");
         let jobs = open(folder.path());
         let first = add(&jobs);
-        let upload = jobs.reserve().expect("a place");
+        let upload = jobs.reserve().expect("a free place");
         assert!(jobs.reserve().is_none());
         drop(upload);
         add(&jobs);
         assert!(jobs.reserve().is_none());
-        assert!(jobs.end(&first, State::Done, None).expect("end"));
+        assert!(jobs.end(&first, JobState::Done, None).expect("end"));
         assert!(jobs.reserve().is_some());
     }
 
     #[test]
-    fn jobs_come_in_order_and_a_running_one_first() {
+    fn jobs_run_in_order_of_arrival_but_a_running_one_comes_first() {
         let folder = tempfile::tempdir().expect("a folder");
         let jobs = open(folder.path());
         let (first, second) = (add(&jobs), add(&jobs));
@@ -334,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_there_after_a_restart_and_names_are_never_given_again() {
+    fn progress_survives_a_restart_and_ids_are_not_reused() {
         let folder = tempfile::tempdir().expect("a folder");
         let jobs = open(folder.path());
         let first = add(&jobs);
@@ -342,8 +339,8 @@ mod tests {
         let mut batch = Batch::default();
         batch.end.bytes = 2;
         batch.bad.add(4, "bad");
-        let mut taught = Taught { count: 3, ..Taught::default() };
-        taught.bad.add(2, "refused");
+        let mut taught = TeachResult { count: 3, ..TeachResult::default() };
+        taught.bad.add(2, "rejected");
         assert!(jobs.advance(&first, &batch, &taught).expect("advance"));
         let before = jobs.get(&first).expect("the job");
         drop(jobs);
@@ -360,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_job_stays_so_and_lets_go_of_its_upload() {
+    fn a_cancelled_job_stays_cancelled_and_loses_its_upload() {
         let folder = tempfile::tempdir().expect("a folder");
         let jobs = open(folder.path());
         let id = add(&jobs);
@@ -369,31 +366,31 @@ mod tests {
         assert!(input.exists());
         for _ in 0..2 {
             assert!(
-                matches!(jobs.cancel(&id).expect("cancel"), Cancelled::Yes(view) if view["state"] == "cancelled")
+                matches!(jobs.cancel(&id).expect("cancel"), CancelResult::Cancelled(view) if view["state"] == "cancelled")
             );
         }
         assert!(!input.exists());
-        assert!(!jobs.advance(&id, &Batch::default(), &Taught::default()).expect("advance"));
-        assert!(!jobs.end(&id, State::Done, None).expect("end"));
-        assert!(matches!(jobs.cancel("no").expect("cancel"), Cancelled::Unknown));
+        assert!(!jobs.advance(&id, &Batch::default(), &TeachResult::default()).expect("advance"));
+        assert!(!jobs.end(&id, JobState::Done, None).expect("end"));
+        assert!(matches!(jobs.cancel("no").expect("cancel"), CancelResult::Unknown));
         let done = add(&jobs);
-        jobs.end(&done, State::Done, None).expect("end");
-        assert!(matches!(jobs.cancel(&done).expect("cancel"), Cancelled::TooLate(State::Done)));
+        jobs.end(&done, JobState::Done, None).expect("end");
+        assert!(matches!(jobs.cancel(&done).expect("cancel"), CancelResult::Ended(JobState::Done)));
     }
 
     #[test]
-    fn the_oldest_of_those_that_ended_are_forgotten() {
+    fn the_oldest_ended_jobs_are_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
         let jobs = open(folder.path());
         let ids: Vec<String> = (0..4)
             .map(|_| {
                 let id = add(&jobs);
-                jobs.end(&id, State::Done, None).expect("end");
+                jobs.end(&id, JobState::Done, None).expect("end");
                 id
             })
             .collect();
-        let known: Vec<bool> = ids.iter().map(|id| jobs.get(id).is_some()).collect();
-        assert_eq!(known, [false, false, true, true]);
+        let exists: Vec<bool> = ids.iter().map(|id| jobs.get(id).is_some()).collect();
+        assert_eq!(exists, [false, false, true, true]);
         assert_eq!(std::fs::read_dir(folder.path().join("jobs")).expect("list").count(), 2);
     }
 }

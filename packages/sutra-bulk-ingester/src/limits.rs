@@ -1,50 +1,50 @@
-//! How much one upload may ask for.
+//! Upload and job limits.
 
 use serde_json::{Value, json};
 use sutra_service::{SettingsError, variable};
 
-/// Bad lines that a job lists; the rest is counted.
+/// Maximum number of bad lines listed per job; the rest are only counted.
 pub(crate) const MAX_LISTED_BAD_LINES: usize = 100;
 
-/// Jobs in one answer to `GET /v1/jobs`; part of the contract, not a setting.
-pub(crate) const MAX_JOBS_SHOWN: usize = 100;
+/// Maximum number of jobs in a response of `GET /v1/jobs`; part of the API, not a setting.
+pub(crate) const MAX_LISTED_JOBS: usize = 100;
 
-/// Limits by edition; the environment has the last word.
+/// The limits of an edition; environment variables override them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// `MAX_UPLOAD_BYTES`: the body of one upload; default 256 MiB, 1 GiB or 4 GiB by edition.
+    /// `MAX_UPLOAD_BYTES`: size of an upload; default 256 MiB, 1 GiB or 4 GiB by edition.
     pub upload_bytes: u64,
-    /// `MAX_LINE_BYTES`: one line of JSON or one row of CSV, held in memory; default 1, 2 or 4 MiB by edition.
+    /// `MAX_LINE_BYTES`: size of a JSON line or CSV row, which is held in memory; default 1, 2 or 4 MiB by edition.
     pub line_bytes: usize,
-    /// `MAX_QUEUED_JOBS`: jobs that have not ended, with the uploads under way; default 16, 64 or 256 by edition.
+    /// `MAX_QUEUED_JOBS`: active jobs and uploads in progress; default 16, 64 or 256 by edition.
     pub queued_jobs: usize,
-    /// `MAX_ENDED_JOBS`: jobs that have ended and are still shown; default 200.
+    /// `MAX_ENDED_JOBS`: ended jobs that are kept; default 200.
     pub ended_jobs: usize,
-    /// `MAX_BATCH_TEXTS`: texts in one call to hybrid; default 32, 64 or 128 by edition, which is what hybrid takes.
+    /// `MAX_BATCH_TEXTS`: texts per call to hybrid; default 32, 64 or 128 by edition, as hybrid allows.
     pub batch_texts: usize,
-    /// `MAX_BATCH_BYTES`: texts in one call to hybrid, as JSON; default 0.9, 2 or 4 MB by edition. A text that is
-    /// larger by itself goes alone.
+    /// `MAX_BATCH_BYTES`: size of the texts per call to hybrid, as JSON; default 0.9, 2 or 4 MB by edition. A larger text
+    /// is sent alone.
     pub batch_bytes: usize,
-    /// `MAX_TEXT_CHARACTERS`: one text; default 10,000, 20,000 or 50,000 by edition, which is what hybrid takes.
+    /// `MAX_TEXT_CHARACTERS`: length of a text; default 10,000, 20,000 or 50,000 by edition, as hybrid allows.
     pub text_characters: usize,
 }
 
 impl Limits {
-    /// Reads the environment; names the variable that cannot be used.
+    /// Reads the environment. The error names the invalid variable.
     pub(crate) fn from_environment(edition: &str) -> Result<Self, SettingsError> {
-        let own = Self::of(edition);
+        let default = Self::of(edition);
         Ok(Self {
-            upload_bytes: positive("MAX_UPLOAD_BYTES", own.upload_bytes)?,
-            line_bytes: size("MAX_LINE_BYTES", own.line_bytes)?,
-            queued_jobs: size("MAX_QUEUED_JOBS", own.queued_jobs)?,
-            ended_jobs: size("MAX_ENDED_JOBS", own.ended_jobs)?,
-            batch_texts: size("MAX_BATCH_TEXTS", own.batch_texts)?,
-            batch_bytes: size("MAX_BATCH_BYTES", own.batch_bytes)?,
-            text_characters: size("MAX_TEXT_CHARACTERS", own.text_characters)?,
+            upload_bytes: positive("MAX_UPLOAD_BYTES", default.upload_bytes)?,
+            line_bytes: size("MAX_LINE_BYTES", default.line_bytes)?,
+            queued_jobs: size("MAX_QUEUED_JOBS", default.queued_jobs)?,
+            ended_jobs: size("MAX_ENDED_JOBS", default.ended_jobs)?,
+            batch_texts: size("MAX_BATCH_TEXTS", default.batch_texts)?,
+            batch_bytes: size("MAX_BATCH_BYTES", default.batch_bytes)?,
+            text_characters: size("MAX_TEXT_CHARACTERS", default.text_characters)?,
         })
     }
 
-    /// What an edition allows.
+    /// The defaults of an edition.
     pub(crate) fn of(edition: &str) -> Self {
         let simple = Self {
             upload_bytes: 256 << 20,
@@ -94,11 +94,11 @@ impl Limits {
 }
 
 fn positive(name: &str, default: u64) -> Result<u64, SettingsError> {
-    let value = variable::<std::num::NonZeroU64>(name, "a whole number above 0")?;
+    let value = variable::<std::num::NonZeroU64>(name, "a whole number greater than 0")?;
     Ok(value.map_or(default, u64::from))
 }
 
 fn size(name: &str, default: usize) -> Result<usize, SettingsError> {
-    let value = variable::<std::num::NonZeroUsize>(name, "a whole number above 0")?;
+    let value = variable::<std::num::NonZeroUsize>(name, "a whole number greater than 0")?;
     Ok(value.map_or(default, usize::from))
 }

@@ -1,16 +1,18 @@
-//! The bulk ingester: takes files of texts, keeps them durably, and teaches them through hybrid.
+//! The bulk ingester: accepts files of texts, stores them durably and teaches them to hybrid.
 //!
-//! An upload is written to the `spool` and becomes a job once it is on disk whole. `jobs` knows all jobs; one `worker`
-//! thread takes them in order of arrival. It reads `records` (lines of JSON or rows of CSV) in a `batch`, hands it to
-//! `hybrid` by way of the `teacher`, which retries and finds the lines that are to blame, and then saves how far it
-//! came. After a restart it goes on from there: at most one batch is taught twice, and hybrid names concepts by a hash
-//! of their text, so that changes nothing.
+//! An upload is written to the `spool` and becomes a job once it is completely on disk. `jobs` holds all jobs; a `worker`
+//! thread processes them in order of arrival. It reads `records` (JSON lines or CSV rows) into a `batch` and sends it to
+//! `hybrid` through the `teacher`, which retries and finds the lines that hybrid rejects. Then it saves the progress.
+//! After a restart it continues from there. At most one batch is taught twice, which changes nothing, because hybrid
+//! identifies concepts by a hash of their text.
 
 mod address;
 mod api;
 mod backoff;
 mod batch;
 mod csv;
+mod data_dir;
+mod excerpt;
 mod hybrid;
 mod input;
 mod job;
@@ -34,10 +36,10 @@ use sutra_service::{Application, Settings, StartError, run};
 use crate::service::Service;
 use crate::settings::Configuration;
 
-/// The service's name in the manifest.
+/// The service's name in `images.toml`.
 const NAME: &str = "bulk-ingester";
 
-/// The port it listens on unless `PORT` says otherwise.
+/// Default port.
 const PORT: u16 = 8005;
 
 fn main() -> ExitCode {
@@ -47,5 +49,5 @@ fn main() -> ExitCode {
 fn start(settings: &Settings) -> Result<Application, StartError> {
     let service = Arc::new(Service::start(Configuration::from_environment(&settings.edition)?)?);
     let health = service.clone();
-    Ok(Application::new(api::routes(service)).health(move || health.condition()))
+    Ok(Application::new(api::routes(service)).health(move || health.health()))
 }

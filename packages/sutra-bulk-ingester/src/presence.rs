@@ -1,26 +1,26 @@
-//! Whether another service answers, as far as is known.
+//! Whether another service responds.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// After this the last word is old, and whoever asks causes a new look.
-const FRESH: Duration = Duration::from_secs(10);
+/// How long an observation is valid before a new check is requested.
+const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// What was last seen of another service.
+/// The last observation of another service.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     last: Mutex<Option<(Instant, bool)>>,
-    asked: Notify,
+    request: Notify,
 }
 
 impl Presence {
-    /// `ok`, `unreachable` or `unknown`; answers at once.
+    /// `ok`, `unreachable` or `unknown`, from memory. Requests a new check if the last one is too old.
     pub(crate) fn state(&self) -> &'static str {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|(seen, _)| seen.elapsed() >= FRESH) {
-            self.asked.notify_one();
+        if last.is_none_or(|(seen, _)| seen.elapsed() >= MAX_AGE) {
+            self.request.notify_one();
         }
         match last {
             None => "unknown",
@@ -29,13 +29,13 @@ impl Presence {
         }
     }
 
-    /// Notes what was seen.
-    pub(crate) fn saw(&self, answers: bool) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answers));
+    /// Records an observation.
+    pub(crate) fn record(&self, is_up: bool) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), is_up));
     }
 
-    /// Waits until a new look is wanted.
-    pub(crate) async fn asked(&self) {
-        self.asked.notified().await;
+    /// Waits until a new check is requested.
+    pub(crate) async fn requested(&self) {
+        self.request.notified().await;
     }
 }

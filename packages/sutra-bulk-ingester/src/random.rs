@@ -1,9 +1,9 @@
-//! A little chance, without a library for it.
+//! Random numbers without a dependency.
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// 64 bits that differ from call to call and from process to process. Good for jitter and for names; no secret.
+/// 64 random bits, for jitter and ids. Not cryptographically secure.
 pub(crate) fn bits() -> u64 {
-    // The standard library seeds each `RandomState` from the system's own source.
+    // The standard library seeds `RandomState` from the operating system.
     RandomState::new().hash_one(())
 }

@@ -1,4 +1,4 @@
-//! The texts of an upload, one by one, or what is wrong with them.
+//! Reads the texts of an upload, one record at a time.
 
 use std::fmt;
 use std::io::{self, Read, Seek};
@@ -7,53 +7,54 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::csv::{self, Fault, Row};
+use crate::excerpt::excerpt;
 use crate::input::{Input, Position};
 use crate::limits::Limits;
 
-/// The longest header of a CSV file.
+/// Maximum size of a CSV header.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// How an upload is to be read.
+/// The format of an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "format", rename_all = "lowercase")]
 pub(crate) enum Format {
-    /// One JSON value a line: an object with a `text`, or a string.
+    /// JSON lines: one object with a `text`, or one string, per line.
     JsonL,
-    /// RFC 4180 with a header, one column of which holds the texts.
+    /// CSV (RFC 4180) with a header.
     Csv {
-        /// The column's name in the header.
+        /// Name of the column with the texts.
         column: String,
     },
 }
 
-/// One line of JSON or one row of CSV.
+/// A JSON line or a CSV row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The line that it begins in, counted from 1.
+    /// Number of its first line, counted from 1.
     pub line: u64,
-    /// What it holds.
+    /// Its content.
     pub content: Content,
 }
 
-/// What a record holds.
+/// The content of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// A text within the limits.
+    /// A valid text.
     Text(String),
-    /// Nothing, which is no fault.
+    /// A blank line; not an error.
     Blank,
-    /// No usable text; says why.
+    /// Invalid, for this reason.
     Bad(String),
-    /// No usable text, and nothing after it can be read either.
-    Cut(String),
+    /// Invalid, for this reason, and so is the rest of the upload.
+    Truncated(String),
 }
 
 /// Why an upload cannot be read at all.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    /// The disk's fault.
+    /// A disk error.
     Disk(io::Error),
-    /// The header's fault, in words.
+    /// An invalid CSV header, with the problem.
     Header(String),
 }
 
@@ -66,13 +67,13 @@ impl From<io::Error> for Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disk(error) => write!(formatter, "the upload cannot be read: {error}"),
-            Self::Header(what) => formatter.write_str(what),
+            Self::Disk(error) => write!(formatter, "cannot read the upload: {error}"),
+            Self::Header(problem) => formatter.write_str(problem),
         }
     }
 }
 
-/// Reads records; never holds more than one.
+/// A reader of records; holds one at a time.
 pub(crate) struct Records<R> {
     input: Input<R>,
     parser: Parser,
@@ -87,7 +88,7 @@ enum Parser {
 }
 
 impl<R: Read + Seek> Records<R> {
-    /// Begins with the first record; reads the header of CSV.
+    /// Reads the header of a CSV file and stops before the first record.
     pub(crate) fn open(
         inner: R,
         format: &Format,
@@ -106,17 +107,17 @@ impl<R: Read + Seek> Records<R> {
         Ok(Self { input, parser, line_bytes, text_characters, line: Vec::new() })
     }
 
-    /// Goes on from a place between two records.
-    pub(crate) fn forward(&mut self, position: Position) -> io::Result<()> {
-        self.input.forward(position)
+    /// Moves forward to a position between two records.
+    pub(crate) fn seek_forward(&mut self, position: Position) -> io::Result<()> {
+        self.input.seek_forward(position)
     }
 
-    /// How far it was read.
+    /// Current position.
     pub(crate) fn position(&self) -> Position {
         self.input.position
     }
 
-    /// The next record; none at the end.
+    /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         let line = self.input.position.lines + 1;
         let content = match self.parser {
@@ -131,7 +132,7 @@ impl<R: Read + Seek> Records<R> {
             },
         };
         let content = match content {
-            Content::Text(text) => self.checked(text),
+            Content::Text(text) => self.validate(text),
             other => other,
         };
         Ok(Some(Record { line, content }))
@@ -144,83 +145,80 @@ impl<R: Read + Seek> Records<R> {
         match row.fault {
             None => {}
             Some(Fault::Unclosed) => {
-                return Content::Cut(
-                    "a quote that is opened here is never closed, so nothing from here on was taught"
-                        .to_owned(),
+                return Content::Truncated(
+                    "a quote opened here is never closed; nothing from this line on was taught".to_owned(),
                 );
             }
             Some(Fault::TooLong) => return Content::Bad(self.too_long()),
             Some(Fault::StrayQuote) => {
                 return Content::Bad(
-                    "a quote stands inside a field; put the field in quotes and double it".to_owned(),
+                    "quote inside an unquoted field; quote the field and double the quote".to_owned(),
                 );
             }
             Some(Fault::AfterQuote) => {
                 return Content::Bad(
-                    "something follows the quote that ends a field; double quotes inside of a field"
-                        .to_owned(),
+                    "text after a closing quote; double quotes inside a quoted field".to_owned(),
                 );
             }
         }
         if row.count != count {
             let found = row.count;
+            let noun = if found == 1 { "field" } else { "fields" };
             return Content::Bad(format!(
-                "it has {found} fields and the header has {count}; put fields with commas in quotes"
+                "{found} {noun} but the header has {count}; quote fields that contain commas"
             ));
         }
-        match row.kept.into_iter().next().map(String::from_utf8) {
+        match row.fields.into_iter().next().map(String::from_utf8) {
             Some(Ok(text)) => Content::Text(text),
             _ => Content::Bad("the text is not UTF-8".to_owned()),
         }
     }
 
     fn too_long(&self) -> String {
-        format!("it has more than {} bytes, which is the most (MAX_LINE_BYTES)", self.line_bytes)
+        format!("longer than the maximum of {} bytes (MAX_LINE_BYTES)", self.line_bytes)
     }
 
-    fn checked(&self, text: String) -> Content {
+    fn validate(&self, text: String) -> Content {
         if text.trim().is_empty() {
             return Content::Bad("the text is empty".to_owned());
         }
-        let most = self.text_characters;
-        // Counting characters is only needed where bytes do not decide.
-        let count = if text.len() > most { text.chars().count() } else { 0 };
-        if count > most {
+        let max = self.text_characters;
+        // A text has at most as many characters as bytes.
+        let count = if text.len() > max { text.chars().count() } else { 0 };
+        if count > max {
             return Content::Bad(format!(
-                "the text has {count} characters; at most {most} are allowed (MAX_TEXT_CHARACTERS)"
+                "the text has {count} characters; the maximum is {max} (MAX_TEXT_CHARACTERS)"
             ));
         }
         Content::Text(text)
     }
 }
 
-/// The place of the column in the header, and how many columns there are.
+/// The index of the column in the header, and the number of columns.
 fn header<R: Read + Seek>(input: &mut Input<R>, column: &str) -> Result<(usize, usize), Unreadable> {
-    let refused = |what: String| Err(Unreadable::Header(what));
+    let invalid = |problem: String| Err(Unreadable::Header(problem));
     let Some(row) = csv::row(input, None, MAX_HEADER_BYTES)? else {
-        return refused("the file has no header; its first line must name the columns".to_owned());
+        return invalid("missing header; the first line must name the columns".to_owned());
     };
     match row.fault {
         None => {}
         Some(Fault::TooLong) => {
-            return refused(format!(
-                "the header has more than {MAX_HEADER_BYTES} bytes; its first line must name the columns"
+            return invalid(format!(
+                "the header has more than {MAX_HEADER_BYTES} bytes; the first line must name the columns"
             ));
         }
         Some(_) => {
-            return refused(
-                "the header has a quote in the wrong place, or one that is not closed".to_owned(),
-            );
+            return invalid("misplaced or unclosed quote in the header".to_owned());
         }
     }
-    let names: Vec<_> = row.kept.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    let mut places = (0..names.len()).filter(|&place| names[place] == column);
-    match (places.next(), places.next()) {
-        (Some(place), None) => Ok((place, names.len())),
-        (Some(_), Some(_)) => refused(format!("the header has the column {column:?} more than once")),
-        (None, _) => refused(format!(
-            "the header has no column {column:?} but {}; name the column of the texts with ?column=NAME",
-            brief(&names.join(", "))
+    let names: Vec<_> = row.fields.iter().map(|name| String::from_utf8_lossy(name)).collect();
+    let mut indexes = (0..names.len()).filter(|&index| names[index] == column);
+    match (indexes.next(), indexes.next()) {
+        (Some(index), None) => Ok((index, names.len())),
+        (Some(_), Some(_)) => invalid(format!("duplicate column in the header: {column:?}")),
+        (None, _) => invalid(format!(
+            "column {column:?} not found in the header; set ?column= to the column with the texts: {}",
+            excerpt(&names.join(", "))
         )),
     }
 }
@@ -233,24 +231,16 @@ fn from_json(line: &[u8]) -> Content {
     let parsed = match line.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Content::Blank,
         Some(b'"') => serde_json::from_slice(line),
-        // Further fields are no fault: exports have them.
+        // Extra fields are allowed, because exports have them.
         Some(b'{') => serde_json::from_slice(line).map(|object: Object| object.text),
         Some(_) => {
-            return Content::Bad("it is neither a JSON object with a \"text\" nor a JSON string".to_owned());
+            return Content::Bad("expected a JSON object with a \"text\" or a JSON string".to_owned());
         }
     };
     match parsed {
         Ok(text) => Content::Text(text),
-        // The parser counts lines too, but it sees one at a time.
-        Err(error) => Content::Bad(brief(&error.to_string().replace(" at line 1 column ", " at column "))),
-    }
-}
-
-/// A text short enough to be shown: at most 200 characters.
-pub(crate) fn brief(text: &str) -> String {
-    match text.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        // The parser sees one line at a time, so its line number is always 1.
+        Err(error) => Content::Bad(excerpt(&error.to_string().replace(" at line 1 column ", " at column "))),
     }
 }
 
@@ -270,7 +260,7 @@ mod tests {
                 Content::Text(text) => (line, text),
                 Content::Blank => continue,
                 Content::Bad(reason) => (line, format!("bad: {reason}")),
-                Content::Cut(reason) => (line, format!("cut: {reason}")),
+                Content::Truncated(reason) => (line, format!("truncated: {reason}")),
             });
         }
         assert_eq!(records.position().bytes, bytes.len() as u64);
@@ -280,10 +270,10 @@ mod tests {
     fn check(bytes: &[u8], format: &Format, expected: &[(u64, &str)]) {
         let found = read(bytes, format).expect("readable");
         assert_eq!(found.len(), expected.len(), "{found:?}");
-        for ((line, text), (expected_line, said)) in found.iter().zip(expected) {
+        for ((line, text), (expected_line, expected_text)) in found.iter().zip(expected) {
             assert_eq!(line, expected_line);
-            let fits = if text.contains(": ") { text.contains(said) } else { text == said };
-            assert!(fits, "line {line}: {text} against {said}");
+            let fits = if text.contains(": ") { text.contains(expected_text) } else { text == expected_text };
+            assert!(fits, "line {line}: {text}, expected {expected_text}");
         }
     }
 
@@ -292,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_json() {
+    fn json_lines() {
         let mut bytes = "\u{feff}{\"text\": \"a\"}\r\n\n  \n\"b\"\n{\"id\":[[{}]],\"text\":\"\\u00fc\\n\"}\n"
             .as_bytes()
             .to_vec();
@@ -311,27 +301,27 @@ mod tests {
                 (1, "a"),
                 (4, "b"),
                 (5, "ü\n"),
-                (6, "bad: it is neither"),
+                (6, "bad: expected a JSON object"),
                 (7, "expected a string at column"),
                 (8, "missing field `text`"),
                 (9, "duplicate field `text`"),
-                (10, "neither"),
+                (10, "expected a JSON object"),
                 (11, "bad: the text is empty"),
-                (12, "11 characters; at most 10"),
+                (12, "11 characters; the maximum is 10"),
                 (13, "EOF"),
                 (14, "unicode"),
                 (15, "column"),
-                (16, "more than 60 bytes"),
+                (16, "maximum of 60 bytes"),
                 (17, "ääääääääää"),
                 (18, "trailing characters"),
-                (19, "neither"),
+                (19, "expected a JSON object"),
                 (20, "last"),
             ],
         );
     }
 
     #[test]
-    fn rows_of_csv() {
+    fn csv_rows() {
         let mut bytes =
             "\u{feff}id,text\r\n1,a\r\n\r\n2,\"b\nc\"\r\n3,\"d, \"\"e\"\"\"\r\n4,f,g\r\n5\r\n6,\r\n"
                 .as_bytes()
@@ -346,17 +336,17 @@ mod tests {
                 (2, "a"),
                 (4, "b\nc"),
                 (6, "d, \"e\""),
-                (7, "3 fields and the header has 2"),
-                (8, "1 fields"),
+                (7, "3 fields but the header has 2"),
+                (8, "1 field but"),
                 (9, "the text is empty"),
                 (10, "not UTF-8"),
                 (11, "h"),
-                (12, "inside a field"),
-                (13, "follows the quote"),
+                (12, "inside an unquoted field"),
+                (13, "after a closing quote"),
                 (14, "11 characters"),
-                (15, "more than 60 bytes"),
+                (15, "maximum of 60 bytes"),
                 (17, "m"),
-                (18, "cut: a quote"),
+                (18, "truncated: a quote"),
             ],
         );
         check(b"\"the \"\"text\"\"\",x\n\"a\",\n", &csv("the \"text\""), &[(2, "a")]);
@@ -364,26 +354,20 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_cannot_be_used_is_explained() {
+    fn invalid_headers_are_explained() {
         let long = format!("text,{}\na,b", "x".repeat(MAX_HEADER_BYTES));
-        for (bytes, says) in [
-            ("", "no header"),
-            ("\n1,a\n", "no column \"text\""),
-            ("id;text\n", "but id;text; name the column of the texts with ?column"),
-            ("Text\n", "no column \"text\" but Text"),
-            ("text,id,text\n", "more than once"),
+        for (bytes, expected) in [
+            ("", "missing header"),
+            ("\n1,a\n", "column \"text\" not found"),
+            ("id;text\n", "set ?column= to the column with the texts: id;text"),
+            ("Text\n", "with the texts: Text"),
+            ("text,id,text\n", "duplicate column"),
             ("te\"xt,id\n", "quote"),
             ("\"text\n", "quote"),
             (&long, "more than 65536 bytes"),
         ] {
-            let what = read(bytes.as_bytes(), &csv("text")).expect_err(bytes);
-            assert!(what.contains(says), "{what}");
+            let problem = read(bytes.as_bytes(), &csv("text")).expect_err(bytes);
+            assert!(problem.contains(expected), "{problem}");
         }
-    }
-
-    #[test]
-    fn what_is_shown_is_short() {
-        assert_eq!(brief(&"ä".repeat(200)), "ä".repeat(200));
-        assert_eq!(brief(&"ä".repeat(201)), format!("{}…", "ä".repeat(200)));
     }
 }

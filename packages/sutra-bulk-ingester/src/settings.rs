@@ -1,4 +1,4 @@
-//! What the environment says about this service beyond what every service reads.
+//! Settings of this service, read from the environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,32 +9,32 @@ use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::limits::Limits;
 
-/// Everything that can be set.
+/// The settings of this service.
 #[derive(Debug, Clone)]
 pub(crate) struct Configuration {
-    /// `DATA_DIR`: the folder that holds everything; default `/data`.
+    /// `DATA_DIR`: data folder; default `/data`.
     pub folder: PathBuf,
-    /// `HYBRID_URL`: who learns; default `http://sutra-hybrid:8001`.
+    /// `HYBRID_URL`: address of hybrid; default `http://sutra-hybrid:8001`.
     pub hybrid: Address,
-    /// `HYBRID_TIMEOUT_SECONDS`: for one call to hybrid; default 120, since embedding a full batch takes a while.
+    /// `HYBRID_TIMEOUT_SECONDS`: timeout of a call to hybrid; default 120, because embedding a full batch takes a while.
     pub hybrid_timeout: Duration,
-    /// `RETRY_FIRST_MILLISECONDS` and `RETRY_LONGEST_MILLISECONDS`: pauses between tries; default 200 and 30,000.
+    /// `RETRY_FIRST_MILLISECONDS` and `RETRY_LONGEST_MILLISECONDS`: delays between retries; default 200 and 30,000.
     pub backoff: Backoff,
-    /// `UPLOAD_IDLE_SECONDS`: how long an upload may stand still; default 60.
+    /// `UPLOAD_IDLE_SECONDS`: maximum time without data from an upload; default 60.
     pub upload_idle: Duration,
-    /// How much is too much.
+    /// Limits of uploads and jobs.
     pub limits: Limits,
 }
 
 impl Configuration {
-    /// Reads the environment; names the variable that cannot be used.
+    /// Reads the environment. The error names the invalid variable.
     pub(crate) fn from_environment(edition: &str) -> Result<Self, SettingsError> {
         let address = variable::<String>("HYBRID_URL", "an address")?;
         let address = address.as_deref().unwrap_or("http://sutra-hybrid:8001");
-        // Where there is a user name there may be a password, and errors go to logs.
+        // A URL with a user name may contain a password, and errors are logged.
         let shown = if address.contains('@') { "(not shown)" } else { address };
         let hybrid = Address::parse(address)
-            .map_err(|what| SettingsError(format!("HYBRID_URL={shown:?} cannot be used: {what}")))?;
+            .map_err(|problem| SettingsError(format!("invalid value: HYBRID_URL={shown:?}: {problem}")))?;
         Ok(Self {
             folder: variable("DATA_DIR", "a folder")?.unwrap_or_else(|| "/data".into()),
             hybrid,
@@ -53,8 +53,8 @@ fn seconds(name: &str, default: u64) -> Result<Duration, SettingsError> {
     whole(name, default).map(Duration::from_secs)
 }
 
-/// Up to 32 bits: sums of such spans never overflow a point in time.
+/// Limited to 32 bits, so that adding the duration to a time cannot overflow.
 fn whole(name: &str, default: u64) -> Result<u64, SettingsError> {
-    let value = variable::<std::num::NonZeroU32>(name, "a whole number above 0")?;
+    let value = variable::<std::num::NonZeroU32>(name, "a whole number greater than 0")?;
     Ok(value.map_or(default, |value| value.get().into()))
 }

@@ -1,5 +1,5 @@
-//! The folder on disk: `incoming/` holds uploads under way, `jobs/ID/` a job with its upload. A job appears there by one
-//! rename, whole and synced, or not at all.
+//! The data folder: `incoming/` has the uploads in progress, `jobs/ID/` a job with its upload. A job is created atomically
+//! by a rename, after a sync.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::job::Job;
 use crate::random;
 
-/// The form of `job.json`; another one is not read.
+/// Format version of `job.json`.
 const FORM: u32 = 1;
 
-/// An upload within a job's folder.
+/// Name of the upload in a job's folder.
 const INPUT: &str = "input";
 
-/// A job's record within its folder.
+/// Name of the record in a job's folder.
 const RECORD: &str = "job.json";
 
-/// How much may be written between two syncs: so the last one, which a client waits for, is short.
+/// Bytes written between two syncs. Keeps the last sync, which a client waits for, short.
 const SYNC_EVERY: u64 = 64 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -29,31 +29,29 @@ struct Record<J> {
     job: J,
 }
 
-/// The folder, in use by this process alone.
+/// The data folder, locked by this process.
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
-    /// Locked as long as it is open.
+    /// The lock is held while the file is open.
     _lock: File,
 }
 
-/// A folder in `jobs/` as it was found.
+/// A loaded folder of `jobs/`.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum LoadedJob {
     /// A job.
-    Job(Job),
-    /// Something that is no job (any more); the reason names the file and what to do.
+    Valid(Job),
+    /// A damaged job. The reason has the file and the remedy.
     Damaged { id: String, reason: String },
 }
 
 impl Spool {
-    /// Opens the folder or makes it; uploads that were under way are removed. The error says what to do.
+    /// Opens or creates the folder and removes incomplete uploads. The error has the remedy.
     pub(crate) fn open(folder: &Path) -> Result<Self, String> {
         let shown = folder.display();
         let unwritable = |error: io::Error| {
-            format!(
-                "DATA_DIR {shown} cannot be written: {error}; mount a volume there that uid 65532 may write"
-            )
+            format!("cannot write to DATA_DIR {shown}: {error}; mount a volume that uid 65532 can write to")
         };
         fs::create_dir_all(folder.join("jobs")).map_err(unwritable)?;
         let lock = File::create(folder.join("lock")).map_err(unwritable)?;
@@ -61,7 +59,7 @@ impl Spool {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(format!(
-                    "DATA_DIR {shown} is in use by another process; stop that one or choose another folder"
+                    "DATA_DIR {shown} is in use by another process; stop that process or choose another folder"
                 ));
             }
             Err(TryLockError::Error(error)) => return Err(unwritable(error)),
@@ -76,26 +74,26 @@ impl Spool {
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
-    /// All jobs. What a removal left half done is removed.
-    pub(crate) fn load(&self) -> io::Result<Vec<Found>> {
-        let mut found = Vec::new();
+    /// Loads all jobs. Finishes interrupted removals.
+    pub(crate) fn load(&self) -> io::Result<Vec<LoadedJob>> {
+        let mut jobs = Vec::new();
         for entry in fs::read_dir(self.folder.join("jobs"))? {
             let path = entry?.path();
             let Some(id) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            // A record is removed last, so a folder without one held none. A folder that is not empty stays.
+            // The record is removed last, so an empty folder is an interrupted removal. A folder with other files stays.
             if !path.join(RECORD).exists() && fs::remove_dir(&path).is_ok() {
                 continue;
             }
-            found.push(match read_record(&path) {
-                Ok(job) if job.id == id => Found::Job(job),
-                Ok(_) => damaged(id, &path, &"it belongs to another job"),
+            jobs.push(match read_record(&path) {
+                Ok(job) if job.id == id => LoadedJob::Valid(job),
+                Ok(_) => damaged(id, &path, &"it has the id of another job"),
                 Err(error) => damaged(id, &path, &error),
             });
         }
-        Ok(found)
+        Ok(jobs)
     }
 
-    /// A place for an upload.
+    /// Starts an upload.
     pub(crate) fn incoming(&self) -> io::Result<Incoming> {
         let folder = self.folder.join("incoming").join(format!("{:016x}", random::bits()));
         fs::create_dir(&folder)?;
@@ -108,7 +106,7 @@ impl Spool {
         }
     }
 
-    /// Makes an upload a job. When this is done it is on disk for good; if it fails there is no job.
+    /// Turns an upload into a job. After success the job is durable; after an error there is no job.
     pub(crate) fn accept(&self, incoming: &Incoming, job: &Job) -> io::Result<()> {
         incoming.sync()?;
         write_record(&incoming.folder, job)?;
@@ -118,31 +116,31 @@ impl Spool {
         sync_folder(&self.folder.join("jobs")).inspect_err(|_| remove(&place))
     }
 
-    /// Keeps a job's record in place of the one before.
+    /// Replaces a job's record.
     pub(crate) fn save(&self, job: &Job) -> io::Result<()> {
         let place = self.place(&job.id);
         write_record(&place, job)?;
-        // Until the folder is synced, a power cut may bring back the record before: then a batch is taught again. But
-        // the upload of a job that has ended is removed.
+        // Without a sync of the folder, a power failure may restore the previous record, and a batch is taught again. The
+        // end of a job must be synced, because its upload is removed afterwards.
         if job.state.has_ended() { sync_folder(&place) } else { Ok(()) }
     }
 
-    /// A job's upload, to be read. Its size must be the one it was accepted with.
+    /// Opens a job's upload. Fails if its size has changed.
     pub(crate) fn input(&self, job: &Job) -> io::Result<File> {
         let file = File::open(self.place(&job.id).join(INPUT))?;
         let bytes = file.metadata()?.len();
         if bytes != job.bytes {
             let expected = job.bytes;
-            return Err(io::Error::other(format!("it has {bytes} bytes and was accepted with {expected}")));
+            return Err(io::Error::other(format!("{bytes} bytes found, {expected} expected")));
         }
         Ok(file)
     }
 
-    /// Removes the upload of a job that needs it no more.
+    /// Removes the upload of an ended job.
     pub(crate) fn remove_input(&self, id: &str) {
         match fs::remove_file(self.place(id).join(INPUT)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!(job = id; "the upload of a job that has ended cannot be removed: {error}");
+                log::warn!(job = id; "cannot remove the upload of an ended job: {error}");
             }
             _ => {}
         }
@@ -158,18 +156,18 @@ impl Spool {
     }
 }
 
-/// An upload under way; removed when dropped, unless it became a job.
+/// An upload in progress; removed when dropped unless it became a job.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     folder: PathBuf,
     file: File,
-    /// What was written.
+    /// Number of bytes written.
     pub bytes: u64,
     unsynced: u64,
 }
 
 impl Incoming {
-    /// Adds to it.
+    /// Appends bytes.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.bytes += bytes.len() as u64;
@@ -181,13 +179,13 @@ impl Incoming {
         Ok(())
     }
 
-    /// Waits until what was written is on disk. Blocks.
+    /// Syncs the upload to disk. Blocks.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
-    /// What was written, to be read.
-    pub(crate) fn reread(&self) -> io::Result<File> {
+    /// Opens the upload for reading.
+    pub(crate) fn reader(&self) -> io::Result<File> {
         File::open(self.folder.join(INPUT))
     }
 }
@@ -200,24 +198,27 @@ impl Drop for Incoming {
     }
 }
 
-/// The record goes last: as long as it is there, the folder is a job.
+/// Removes the record last, because a folder with a record is a job.
 fn remove(place: &Path) {
-    let gone = |path: &Path| match fs::remove_file(path) {
+    let remove_file = |path: &Path| match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
-    let removed = gone(&place.join(INPUT))
-        .and_then(|()| gone(&place.join(RECORD)))
+    let removed = remove_file(&place.join(INPUT))
+        .and_then(|()| remove_file(&place.join(RECORD)))
         .and_then(|()| fs::remove_dir_all(place));
     if let Err(error) = removed {
-        log::warn!("{} cannot be removed: {error}", place.display());
+        log::warn!("cannot remove {}: {error}", place.display());
     }
 }
 
 fn read_record(place: &Path) -> io::Result<Job> {
     let record: Record<Job> = serde_json::from_slice(&fs::read(place.join(RECORD))?)?;
     if record.form != FORM {
-        return Err(io::Error::other(format!("it has form {} and this version reads {FORM}", record.form)));
+        return Err(io::Error::other(format!(
+            "unsupported format: {} (this version reads {FORM})",
+            record.form
+        )));
     }
     Ok(record.job)
 }
@@ -226,7 +227,7 @@ fn write_record(place: &Path, job: &Job) -> io::Result<()> {
     let (new, path) = (place.join("job.json.new"), place.join(RECORD));
     let mut file = File::create(&new)?;
     file.write_all(&serde_json::to_vec(&Record { form: FORM, job })?)?;
-    // Before the rename, or a power cut may leave an empty record under the right name.
+    // Synced before the rename, or a power failure may leave an empty record.
     file.sync_all()?;
     fs::rename(new, path)
 }
@@ -235,23 +236,23 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn damaged(id: &str, place: &Path, error: &dyn std::fmt::Display) -> Found {
+fn damaged(id: &str, place: &Path, error: &dyn std::fmt::Display) -> LoadedJob {
     let record = place.join(RECORD);
     let reason = format!(
-        "{} cannot be used: {error}; restore it from a backup, or upload the file again and remove the folder",
+        "cannot read {}: {error}; restore it from a backup, or upload the file again and remove the folder",
         record.display()
     );
-    Found::Damaged { id: id.to_owned(), reason }
+    LoadedJob::Damaged { id: id.to_owned(), reason }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::State;
+    use crate::job::JobState;
     use crate::records::Format;
 
     fn accept(spool: &Spool, id: &str, bytes: &[u8]) -> Job {
-        let mut incoming = spool.incoming().expect("a place");
+        let mut incoming = spool.incoming().expect("an upload");
         incoming.write(bytes).expect("write");
         let job = Job::new(id.into(), Format::JsonL, bytes.len() as u64);
         spool.accept(&incoming, &job).expect("accept");
@@ -264,32 +265,32 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_found_again_and_an_unfinished_upload_is_not() {
+    fn jobs_survive_a_restart_and_incomplete_uploads_are_removed() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path()).expect("open");
         let mut job = accept(&spool, "1", b"abc");
-        job.state = State::Running;
+        job.state = JobState::Running;
         job.progress.taught = 7;
         spool.save(&job).expect("save");
-        let mut unfinished = spool.incoming().expect("a place");
+        let mut unfinished = spool.incoming().expect("an upload");
         unfinished.write(b"half").expect("write");
-        // As a SIGKILL would leave it.
+        // Leaves the file behind, like a SIGKILL.
         std::mem::forget(unfinished);
         drop(spool);
 
         let spool = Spool::open(folder.path()).expect("open");
-        let found = spool.load().expect("load");
-        assert!(matches!(&found[..], [Found::Job(found)] if *found == job), "{found:?}");
+        let loaded = spool.load().expect("load");
+        assert!(matches!(&loaded[..], [LoadedJob::Valid(loaded)] if *loaded == job), "{loaded:?}");
         assert_eq!(names(&folder.path().join("incoming")), [""; 0]);
         assert_eq!(io::read_to_string(spool.input(&job).expect("input")).expect("read"), "abc");
         spool.remove("1");
         assert!(spool.load().expect("load").is_empty());
-        drop(spool.incoming().expect("a place"));
+        drop(spool.incoming().expect("an upload"));
         assert_eq!(names(&folder.path().join("incoming")), [""; 0]);
     }
 
     #[test]
-    fn damage_is_named_and_left_as_it_is() {
+    fn damaged_jobs_are_reported_and_left_unchanged() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path()).expect("open");
         let place = |id: &str| folder.path().join("jobs").join(id);
@@ -302,12 +303,12 @@ mod tests {
         write("other", &record("other").replace("\"other\"", "\"cut\""));
         write("form", &record("form").replace("\"form\":1", "\"form\":2"));
         fs::remove_file(place("gone").join(RECORD)).expect("remove");
-        // What a removal left half done is no damage.
+        // An interrupted removal is not damage.
         fs::create_dir(place("half-removed")).expect("make");
 
         let mut found: Vec<String> = Vec::new();
         for item in spool.load().expect("load") {
-            let Found::Damaged { id, reason } = item else { panic!("{item:?}") };
+            let LoadedJob::Damaged { id, reason } = item else { panic!("{item:?}") };
             assert!(reason.contains(RECORD) && reason.contains("backup"), "{reason}");
             found.push(id);
         }
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_that_lost_bytes_is_refused() {
+    fn an_upload_with_missing_bytes_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path()).expect("open");
         let job = accept(&spool, "1", b"abc");
@@ -326,11 +327,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_used_by_one_at_a_time() {
+    fn a_folder_is_locked() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path()).expect("open");
         assert!(Spool::open(folder.path()).is_err_and(|reason| reason.contains("in use by another process")));
         drop(spool);
-        Spool::open(folder.path()).expect("free again");
+        Spool::open(folder.path()).expect("open again");
     }
 }

@@ -1,50 +1,50 @@
-//! Teaching a batch: tries again while hybrid is away, and finds the lines that are to blame where it refuses.
+//! Teaches a batch: retries while hybrid is unavailable and finds the lines that it rejects.
 
 use crate::backoff::Backoff;
 use crate::batch::Line;
-use crate::hybrid::{Answer, Learner};
+use crate::hybrid::{LearnResult, Learner};
 use crate::job::{BadLines, Hold};
 
-/// Tries of the same texts before a failure of hybrid (500 and the like) counts as theirs.
-const FAULT_TRIES: u32 = 4;
+/// Attempts with the same texts before a failure of hybrid (status 500) is attributed to them.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// Teaches one job's batches.
+/// Teaches the batches of a job.
 pub(crate) struct Teacher<L> {
     learner: L,
     backoff: Backoff,
-    /// A text that was learned before, as JSON. Before any text is blamed, hybrid must learn this one again (which
-    /// changes nothing): if it does not, hybrid is at fault and not the text.
+    /// A text that hybrid has learned, as JSON. Before a line counts as bad, hybrid must learn this text again (which
+    /// changes nothing). If it does not, hybrid is at fault, not the line.
     control: Option<String>,
-    /// Tries in a row that failed.
+    /// Number of consecutive failed attempts.
     failures: u32,
 }
 
-/// What came of a batch.
+/// The result of teaching a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Taught {
-    /// Texts that were learned.
+pub(crate) struct TeachResult {
+    /// Number of learned texts.
     pub count: u64,
-    /// Lines that hybrid refused.
+    /// Lines that hybrid rejected.
     pub bad: BadLines,
 }
 
-/// What hybrid thinks of some texts.
+/// The final result for some texts.
 enum Verdict {
     Learned,
-    Refused(String),
-    /// It failed at them as often as it was asked.
-    Fault(String),
+    Rejected(String),
+    /// Every attempt failed.
+    Failed(String),
 }
 
 impl<L: Learner> Teacher<L> {
-    /// A teacher of a new job.
+    /// A teacher for a new job.
     pub(crate) fn new(learner: L, backoff: Backoff) -> Self {
         Self { learner, backoff, control: None, failures: 0 }
     }
 
-    /// Teaches all lines that can be taught, however long it takes; dropping the future gives up. `hold` hears what
-    /// keeps it from going on, and none when it goes on.
-    pub(crate) async fn teach(&mut self, lines: &[Line], hold: &impl Fn(Option<Hold>)) -> Taught {
+    /// Teaches all valid lines and retries without limit; drop the future to stop. Calls `hold` with the reason for
+    /// waiting, and with `None` when it continues.
+    pub(crate) async fn teach(&mut self, lines: &[Line], hold: &impl Fn(Option<Hold>)) -> TeachResult {
         loop {
             match self.attempt(lines, hold).await {
                 Ok(taught) => return taught,
@@ -53,13 +53,13 @@ impl<L: Learner> Teacher<L> {
         }
     }
 
-    /// An error says why hybrid, and no text, is at fault.
-    async fn attempt(&mut self, lines: &[Line], hold: &impl Fn(Option<Hold>)) -> Result<Taught, String> {
-        let mut taught = Taught::default();
+    /// An error is a reason why hybrid, not a line, is at fault.
+    async fn attempt(&mut self, lines: &[Line], hold: &impl Fn(Option<Hold>)) -> Result<TeachResult, String> {
+        let mut taught = TeachResult::default();
         if lines.is_empty() {
             return Ok(taught);
         }
-        let first = self.ask(texts(lines), FAULT_TRIES, hold).await;
+        let first = self.learn(texts(lines), MAX_ATTEMPTS, hold).await;
         if !matches!(first, Verdict::Learned) {
             self.check_hybrid(hold).await?;
         }
@@ -69,11 +69,11 @@ impl<L: Learner> Teacher<L> {
             let verdict = match verdict {
                 Some(verdict) => verdict,
                 None => {
-                    let tries = if part.len() == 1 { FAULT_TRIES } else { 1 };
-                    self.ask(texts(part), tries, hold).await
+                    let attempts = if part.len() == 1 { MAX_ATTEMPTS } else { 1 };
+                    self.learn(texts(part), attempts, hold).await
                 }
             };
-            // Right after each line, since hybrid may break at any moment of the search.
+            // After each line, because hybrid may fail at any point of the search.
             if part.len() == 1 && !matches!(verdict, Verdict::Learned) {
                 self.check_hybrid(hold).await?;
             }
@@ -82,64 +82,68 @@ impl<L: Learner> Teacher<L> {
                     taught.count += part.len() as u64;
                     self.control = Some(last.json.clone());
                 }
-                (Verdict::Refused(reason), [line]) => taught.bad.add(line.number, reason),
-                (Verdict::Fault(reason), [line]) => suspects.push((line.number, reason)),
+                (Verdict::Rejected(reason), [line]) => taught.bad.add(line.number, reason),
+                (Verdict::Failed(reason), [line]) => suspects.push((line.number, reason)),
                 _ => {
                     let (left, right) = part.split_at(part.len() / 2);
                     parts.extend([(right, None), (left, None)]);
                 }
             }
         }
-        self.convict(suspects, taught)
+        self.add_failed_lines(suspects, taught)
     }
 
-    /// An error says why hybrid is at fault: it does not learn again what it has learned before.
+    /// Checks that hybrid learns a previously learned text again. An error means that hybrid is at fault.
     async fn check_hybrid(&mut self, hold: &impl Fn(Option<Hold>)) -> Result<(), String> {
         let Some(control) = self.control.clone() else {
             return Ok(());
         };
-        match self.ask(control, FAULT_TRIES, hold).await {
+        match self.learn(control, MAX_ATTEMPTS, hold).await {
             Verdict::Learned => Ok(()),
-            Verdict::Refused(reason) | Verdict::Fault(reason) => {
-                Err(format!("{reason}, also for a text that it learned before"))
+            Verdict::Rejected(reason) | Verdict::Failed(reason) => {
+                Err(format!("{reason}, also for a previously learned text"))
             }
         }
     }
 
-    /// Lines at which hybrid failed are to blame only if it is known to learn others.
-    fn convict(&self, suspects: Vec<(u64, String)>, mut taught: Taught) -> Result<Taught, String> {
+    /// Adds the lines at which hybrid failed to the bad lines, if it has learned other texts of the job.
+    fn add_failed_lines(
+        &self,
+        suspects: Vec<(u64, String)>,
+        mut taught: TeachResult,
+    ) -> Result<TeachResult, String> {
         for (line, reason) in suspects {
             if self.control.is_none() {
                 return Err(format!(
-                    "{reason} (at line {line} at least), and it has learned no text of this job"
+                    "{reason} (first at line {line}), and it has learned no text of this job"
                 ));
             }
-            taught.bad.add(line, format!("{reason}, {FAULT_TRIES} times"));
+            taught.bad.add(line, format!("{reason} ({MAX_ATTEMPTS} attempts)"));
         }
         Ok(taught)
     }
 
-    /// Asks until there is a verdict: as long as it takes where hybrid is away, `tries` times where it fails.
-    async fn ask(&mut self, texts: String, tries: u32, hold: &impl Fn(Option<Hold>)) -> Verdict {
+    /// Sends texts until there is a verdict: without limit while hybrid is unavailable, up to `attempts` times if it fails.
+    async fn learn(&mut self, texts: String, attempts: u32, hold: &impl Fn(Option<Hold>)) -> Verdict {
         let body = format!("{{\"texts\":[{texts}]}}");
-        let mut faults = 0;
+        let mut failed = 0;
         loop {
-            let answer = self.learner.learn(body.clone()).await;
-            if matches!(answer, Answer::Learned | Answer::Refused(_)) {
+            let result = self.learner.learn(body.clone()).await;
+            if matches!(result, LearnResult::Learned | LearnResult::Rejected(_)) {
                 self.failures = 0;
                 hold(None);
             }
-            match answer {
-                Answer::Learned => return Verdict::Learned,
-                Answer::Refused(reason) => return Verdict::Refused(reason),
-                Answer::Fault(reason) => {
-                    faults += 1;
-                    if faults >= tries {
-                        return Verdict::Fault(reason);
+            match result {
+                LearnResult::Learned => return Verdict::Learned,
+                LearnResult::Rejected(reason) => return Verdict::Rejected(reason),
+                LearnResult::Failed(reason) => {
+                    failed += 1;
+                    if failed >= attempts {
+                        return Verdict::Failed(reason);
                     }
                     self.pause(reason, None, hold).await;
                 }
-                Answer::Later(reason, asked) => self.pause(reason, asked, hold).await,
+                LearnResult::Unavailable(reason, retry_after) => self.pause(reason, retry_after, hold).await,
             }
         }
     }
@@ -147,12 +151,12 @@ impl<L: Learner> Teacher<L> {
     async fn pause(
         &mut self,
         reason: String,
-        asked: Option<std::time::Duration>,
+        retry_after: Option<std::time::Duration>,
         hold: &impl Fn(Option<Hold>),
     ) {
         self.failures = self.failures.saturating_add(1);
         hold(Some(Hold { reason, tries: self.failures }));
-        tokio::time::sleep(self.backoff.pause(self.failures, asked)).await;
+        tokio::time::sleep(self.backoff.delay(self.failures, retry_after)).await;
     }
 }
 
@@ -168,29 +172,29 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    /// Learns as a function of the texts and the number of the call says.
-    struct Fake<F> {
-        answer: F,
+    /// Responds with a function of the call number and the texts.
+    struct FakeHybrid<F> {
+        respond: F,
         calls: RefCell<usize>,
         learned: RefCell<BTreeSet<String>>,
     }
 
-    impl<F: Fn(usize, &[String]) -> Answer> Learner for &Fake<F> {
-        async fn learn(&self, body: String) -> Answer {
+    impl<F: Fn(usize, &[String]) -> LearnResult> Learner for &FakeHybrid<F> {
+        async fn learn(&self, body: String) -> LearnResult {
             let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
             let texts: Vec<String> = serde_json::from_value(body["texts"].clone()).expect("texts");
             let number = self.calls.replace_with(|calls| *calls + 1);
-            assert!(number < 1000, "it asks without end");
-            let answer = (self.answer)(number, &texts);
-            if answer == Answer::Learned {
+            assert!(number < 1000, "too many calls");
+            let result = (self.respond)(number, &texts);
+            if result == LearnResult::Learned {
                 self.learned.borrow_mut().extend(texts);
             }
-            answer
+            result
         }
     }
 
-    fn fake<F: Fn(usize, &[String]) -> Answer>(answer: F) -> Fake<F> {
-        Fake { answer, calls: RefCell::default(), learned: RefCell::default() }
+    fn fake<F: Fn(usize, &[String]) -> LearnResult>(respond: F) -> FakeHybrid<F> {
+        FakeHybrid { respond, calls: RefCell::default(), learned: RefCell::default() }
     }
 
     fn lines(range: std::ops::Range<u64>) -> Vec<Line> {
@@ -201,27 +205,27 @@ mod tests {
         Backoff { first: Duration::from_nanos(1), longest: Duration::from_nanos(1) }
     }
 
-    fn bad(taught: &Taught) -> Vec<u64> {
+    fn bad(taught: &TeachResult) -> Vec<u64> {
         let mut lines: Vec<u64> = taught.bad.listed.iter().map(|bad| bad.line).collect();
         lines.sort_unstable();
         lines
     }
 
-    fn refused() -> Answer {
-        Answer::Refused("no".into())
+    fn rejected() -> LearnResult {
+        LearnResult::Rejected("no".into())
     }
 
-    fn fault() -> Answer {
-        Answer::Fault("oops".into())
+    fn failed() -> LearnResult {
+        LearnResult::Failed("oops".into())
     }
 
     #[tokio::test]
-    async fn only_lines_that_are_to_blame_are_reported() {
+    async fn only_rejected_lines_are_reported() {
         for poison in [&["7"][..], &["0", "31"], &["3", "4", "5"], &["16"]] {
-            for verdict in [refused(), fault()] {
+            for error in [rejected(), failed()] {
                 let is_poisoned = |texts: &[String]| texts.iter().any(|text| poison.contains(&text.as_str()));
                 let hybrid =
-                    fake(|_, texts| if is_poisoned(texts) { verdict.clone() } else { Answer::Learned });
+                    fake(|_, texts| if is_poisoned(texts) { error.clone() } else { LearnResult::Learned });
                 let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..32), &|_| {}).await;
                 let expected: Vec<u64> = poison.iter().map(|text| text.parse().expect("a number")).collect();
                 assert_eq!((bad(&taught), taught.count), (expected, 32 - poison.len() as u64));
@@ -231,68 +235,73 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_outage_loses_nothing_and_is_told() {
+    async fn an_outage_is_reported_and_loses_nothing() {
         let hybrid = fake(|call, _| match call {
-            0..5 => Answer::Later("away".into(), None),
-            5..8 => fault(),
-            _ => Answer::Learned,
+            0..5 => LearnResult::Unavailable("down".into(), None),
+            5..8 => failed(),
+            _ => LearnResult::Learned,
         });
         let holds = RefCell::new(Vec::new());
         let taught = Teacher::new(&hybrid, backoff())
             .teach(&lines(0..3), &|hold| holds.borrow_mut().push(hold.map(|hold| hold.tries)))
             .await;
-        assert_eq!(taught, Taught { count: 3, bad: BadLines::default() });
+        assert_eq!(taught, TeachResult { count: 3, bad: BadLines::default() });
         let expected: Vec<_> = (1..=8).map(Some).chain([None]).collect();
         assert_eq!(holds.into_inner(), expected);
     }
 
     #[tokio::test]
-    async fn a_hybrid_that_fails_at_everything_is_not_believed() {
-        for verdict in [refused(), fault()] {
-            // It works, then fails at all texts for a while, then works again.
+    async fn no_line_is_bad_if_hybrid_fails_for_all() {
+        for error in [rejected(), failed()] {
+            // Works, then fails for all texts for a while, then works again.
             let hybrid =
-                fake(|call, _| if (1..90).contains(&call) { verdict.clone() } else { Answer::Learned });
+                fake(|call, _| if (1..90).contains(&call) { error.clone() } else { LearnResult::Learned });
             let mut teacher = Teacher::new(&hybrid, backoff());
             teacher.teach(&lines(0..1), &|_| {}).await;
             let taught = teacher.teach(&lines(1..9), &|_| {}).await;
-            assert_eq!((taught.count, taught.bad.count), (8, 0), "{verdict:?}");
+            assert_eq!((taught.count, taught.bad.count), (8, 0), "{error:?}");
         }
-        let hybrid = fake(|call, _| if call < 90 { fault() } else { Answer::Learned });
+        let hybrid = fake(|call, _| if call < 90 { failed() } else { LearnResult::Learned });
         let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..8), &|_| {}).await;
         assert_eq!((taught.count, taught.bad.count), (8, 0));
     }
 
     #[tokio::test]
-    async fn a_hybrid_that_breaks_during_the_search_is_not_believed() {
-        for verdict in [refused(), fault()] {
-            for broken in 1..60 {
-                // It has learned a text, then fails but for one call, in which it learns that text again; then it works.
+    async fn no_line_is_bad_if_hybrid_fails_during_the_search() {
+        for error in [rejected(), failed()] {
+            for working_call in 1..60 {
+                // Learns one text, then fails except for one call, then works again.
                 let hybrid = fake(|call, _| {
-                    let fails = (1..90).contains(&call) && call != broken;
-                    if fails { verdict.clone() } else { Answer::Learned }
+                    let fails = (1..90).contains(&call) && call != working_call;
+                    if fails { error.clone() } else { LearnResult::Learned }
                 });
                 let mut teacher = Teacher::new(&hybrid, backoff());
                 teacher.teach(&lines(0..1), &|_| {}).await;
                 let taught = teacher.teach(&lines(1..9), &|_| {}).await;
-                assert_eq!((taught.count, taught.bad.count), (8, 0), "{verdict:?}, learned in call {broken}");
+                assert_eq!(
+                    (taught.count, taught.bad.count),
+                    (8, 0),
+                    "{error:?}, working call {working_call}"
+                );
             }
         }
     }
 
     #[tokio::test]
-    async fn a_lone_line_is_blamed_once_hybrid_has_learned_another() {
-        let hybrid = fake(|_, texts| if texts.contains(&"5".to_owned()) { fault() } else { Answer::Learned });
+    async fn a_single_line_is_bad_once_hybrid_has_learned_another() {
+        let hybrid =
+            fake(|_, texts| if texts.contains(&"5".to_owned()) { failed() } else { LearnResult::Learned });
         let mut teacher = Teacher::new(&hybrid, backoff());
         teacher.teach(&lines(0..1), &|_| {}).await;
         assert_eq!(bad(&teacher.teach(&lines(5..6), &|_| {}).await), [5]);
     }
 
     #[tokio::test]
-    async fn batches_larger_than_hybrid_takes_are_divided() {
-        let hybrid = fake(|_, texts| if texts.len() > 3 { refused() } else { Answer::Learned });
+    async fn batches_too_large_for_hybrid_are_split() {
+        let hybrid = fake(|_, texts| if texts.len() > 3 { rejected() } else { LearnResult::Learned });
         let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..32), &|_| {}).await;
         assert_eq!((taught.count, taught.bad.count), (32, 0));
         let nothing = Teacher::new(&hybrid, backoff()).teach(&[], &|_| {}).await;
-        assert_eq!(nothing, Taught::default());
+        assert_eq!(nothing, TeachResult::default());
     }
 }

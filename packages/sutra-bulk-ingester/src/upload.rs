@@ -1,4 +1,4 @@
-//! Receiving an upload: what its headers say, and its bytes on their way to the disk.
+//! Receives uploads: checks the headers and writes the body to disk.
 
 use std::io;
 use std::time::Duration;
@@ -12,27 +12,25 @@ use sutra_service::ApiError;
 use crate::records::Format;
 use crate::spool::Incoming;
 
-/// What is gathered before it is written.
+/// Size of a write.
 const CHUNK: usize = 256 << 10;
 
-/// The column of CSV that holds the texts, unless the request names another.
-const COLUMN: &str = "text";
+/// Default name of the CSV column with the texts.
+const DEFAULT_COLUMN: &str = "text";
 
-/// How the headers and the query say that the upload is to be read.
+/// The format of an upload, from its headers and query.
 pub(crate) fn format(headers: &HeaderMap, column: Option<String>) -> Result<Format, ApiError> {
-    let refused = |what: String| {
+    let unsupported = |problem: String| {
         Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
-            format!("{what}; send JSON lines as application/x-ndjson or CSV as text/csv, in UTF-8"),
+            format!("{problem}; send JSON lines as application/x-ndjson or CSV as text/csv, in UTF-8"),
         ))
     };
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
         && encoding != "identity"
     {
-        return refused(
-            "the header Content-Encoding asks for something this service does not read".to_owned(),
-        );
+        return unsupported(format!("unsupported Content-Encoding: {encoding:?}"));
     }
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -42,33 +40,35 @@ pub(crate) fn format(headers: &HeaderMap, column: Option<String>) -> Result<Form
     if let Some(charset) = charset
         && !["utf-8", "utf8", "us-ascii"].contains(&charset.as_str())
     {
-        return refused(format!("the charset {charset:?} is not read"));
+        return unsupported(format!("unsupported charset: {charset:?}"));
     }
     match (essence.as_str(), column) {
         ("application/x-ndjson" | "application/jsonl" | "application/ndjson", None) => Ok(Format::JsonL),
-        ("application/x-ndjson" | "application/jsonl" | "application/ndjson", Some(_)) => Err(invalid(
-            "column is for CSV; a line of JSON holds its text in the field \"text\"; leave column out",
-        )),
-        ("text/csv", Some(column)) if column.is_empty() => {
-            Err(invalid("column is empty; name the column of the texts, or leave it out"))
+        ("application/x-ndjson" | "application/jsonl" | "application/ndjson", Some(_)) => {
+            Err(invalid("column is for CSV only; omit it (JSON lines have the field \"text\")"))
         }
-        ("text/csv", column) => Ok(Format::Csv { column: column.unwrap_or_else(|| COLUMN.to_owned()) }),
-        ("", _) => refused("the header Content-Type is missing".to_owned()),
-        _ => refused(format!("the Content-Type {essence:?} is not read")),
+        ("text/csv", Some(column)) if column.is_empty() => {
+            Err(invalid("column is empty; name the column with the texts, or omit it"))
+        }
+        ("text/csv", column) => {
+            Ok(Format::Csv { column: column.unwrap_or_else(|| DEFAULT_COLUMN.to_owned()) })
+        }
+        ("", _) => unsupported("missing header: Content-Type".to_owned()),
+        _ => unsupported(format!("unsupported Content-Type: {essence:?}")),
     }
 }
 
-/// Refuses an upload that says itself that it is too large, before it is sent.
-pub(crate) fn check_length(headers: &HeaderMap, most: u64) -> Result<(), ApiError> {
+/// Rejects an upload whose Content-Length is too large, before reading it.
+pub(crate) fn check_length(headers: &HeaderMap, max: u64) -> Result<(), ApiError> {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > most) { Err(too_large(most)) } else { Ok(()) }
+    if length.is_some_and(|length| length > max) { Err(too_large(max)) } else { Ok(()) }
 }
 
-/// Writes a body to disk as it comes in, never more than a few pieces of it in memory.
+/// Streams a body to disk, with at most a few chunks in memory.
 pub(crate) async fn receive(
     mut incoming: Incoming,
     mut body: Body,
-    most: u64,
+    max: u64,
     idle: Duration,
 ) -> Result<Incoming, ApiError> {
     let mut chunk = Vec::with_capacity(CHUNK);
@@ -79,12 +79,12 @@ pub(crate) async fn receive(
             ApiError::new(
                 StatusCode::BAD_REQUEST,
                 "upload_incomplete",
-                format!("the upload broke off, so there is no job: {error}; send it again"),
+                format!("incomplete upload: {error}; no job was created; send it again"),
             )
         })?;
         let Ok(bytes) = frame.into_data() else { continue };
-        if incoming.bytes + chunk.len() as u64 + bytes.len() as u64 > most {
-            return Err(too_large(most));
+        if incoming.bytes + chunk.len() as u64 + bytes.len() as u64 > max {
+            return Err(too_large(max));
         }
         chunk.extend_from_slice(&bytes);
         if chunk.len() >= CHUNK {
@@ -93,48 +93,46 @@ pub(crate) async fn receive(
     }
     let (incoming, _) = write(incoming, chunk).await?;
     if incoming.bytes == 0 {
-        return Err(invalid("the body is empty; send lines of JSON or a CSV file"));
+        return Err(invalid("the body is empty; send JSON lines or a CSV file"));
     }
     Ok(incoming)
 }
 
 async fn write(mut incoming: Incoming, mut chunk: Vec<u8>) -> Result<(Incoming, Vec<u8>), ApiError> {
     tokio::task::spawn_blocking(move || {
-        incoming.write(&chunk).map_err(unwritable)?;
+        incoming.write(&chunk).map_err(disk_error)?;
         chunk.clear();
         Ok((incoming, chunk))
     })
     .await?
 }
 
-/// The answer where an upload cannot be kept.
-pub(crate) fn unwritable(error: io::Error) -> ApiError {
+/// The API error for an upload that cannot be stored.
+pub(crate) fn disk_error(error: io::Error) -> ApiError {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    log::error!("an upload cannot be kept: {error}");
+    log::error!("cannot store an upload: {error}");
     if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
         return ApiError::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "disk_full",
             format!(
-                "the upload does not fit into DATA_DIR, so there is no job: {error}; make room there or send less"
+                "DATA_DIR is full: {error}; no job was created; free disk space or send a smaller upload"
             ),
         );
     }
-    ApiError::unavailable(format!("DATA_DIR cannot be written, so there is no job: {error}; repair it"))
+    ApiError::unavailable(format!("cannot write to DATA_DIR: {error}; no job was created; repair the volume"))
 }
 
-/// 422: the request can be read and makes no sense.
-pub(crate) fn invalid(what: impl Into<String>) -> ApiError {
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", what)
+/// 422 `invalid_request`.
+pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message)
 }
 
-fn too_large(most: u64) -> ApiError {
+fn too_large(max: u64) -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "payload_too_large",
-        format!(
-            "the upload has more than {most} bytes, which is the most (MAX_UPLOAD_BYTES); send it in parts"
-        ),
+        format!("the upload is larger than {max} bytes (MAX_UPLOAD_BYTES); split it"),
     )
 }
 
@@ -143,7 +141,7 @@ fn stalled(idle: Duration) -> ApiError {
         StatusCode::REQUEST_TIMEOUT,
         "upload_stalled",
         format!(
-            "no byte came for {} s (UPLOAD_IDLE_SECONDS), so there is no job; send it again",
+            "no data received for {} s (UPLOAD_IDLE_SECONDS); no job was created; send it again",
             idle.as_secs()
         ),
     )
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_names_the_format() {
+    fn the_content_type_selects_the_format() {
         let csv = |column: &str| Format::Csv { column: column.to_owned() };
         for (kind, column, expected) in [
             ("application/x-ndjson", None, Format::JsonL),
@@ -177,18 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_before_it_is_sent() {
-        for (pairs, column, status, says) in [
-            (&[][..], None, 415, "Content-Type is missing"),
+    fn unsupported_uploads_are_rejected_before_reading_the_body() {
+        for (pairs, column, status, expected) in [
+            (&[][..], None, 415, "missing header: Content-Type"),
             (&[("content-type", "application/json")], None, 415, "application/json"),
             (&[("content-type", "text/csv; charset=latin1")], None, 415, "latin1"),
             (&[("content-type", "text/csv"), ("content-encoding", "gzip")], None, 415, "Content-Encoding"),
             (&[("content-type", "application/jsonl")], Some("a"), 422, "column is for CSV"),
             (&[("content-type", "text/csv")], Some(""), 422, "column is empty"),
         ] {
-            let error = format(&headers(pairs), column.map(str::to_owned)).expect_err(says);
+            let error = format(&headers(pairs), column.map(str::to_owned)).expect_err(expected);
             assert_eq!(error.status, status, "{pairs:?}");
-            assert!(error.message.contains(says), "{}", error.message);
+            assert!(error.message.contains(expected), "{}", error.message);
         }
         let length = headers(&[("content-length", "11")]);
         assert_eq!(check_length(&length, 10).expect_err("too large").status, 413);

@@ -1,5 +1,5 @@
-//! The contract, through real HTTP.
-#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+//! The HTTP API.
+#![allow(clippy::expect_used, dead_code, reason = "tests may panic")]
 
 mod support;
 
@@ -8,10 +8,10 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 use support::hybrid::{Hybrid, Reply};
-use support::{CSV, JSONL, answer, bad_lines, chunked, folder, jsonl, start, wait};
+use support::{CSV, JSONL, bad_lines, chunked, folder, jsonl, read_response, start, wait};
 
 #[test]
-fn lines_of_json_are_taught_and_bad_ones_reported_by_number() {
+fn json_lines_are_taught_and_bad_lines_are_reported() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
     let body = "\u{feff}{\"text\":\"one\",\"id\":7}\r\n\n\"two\"\nthree\n{\"text\":\"\"}\n{\"text\":\"six\\nünïcode \\u2603\"}";
@@ -24,17 +24,21 @@ fn lines_of_json_are_taught_and_bad_ones_reported_by_number() {
         (&json!("jsonl"), &Value::Null, &Value::Null)
     );
     assert_eq!(bad_lines(&job), [4, 5]);
-    assert!(job["bad_lines"][0]["reason"].as_str().is_some_and(|reason| reason.contains("neither")));
-    for moment in ["created_at", "started_at", "ended_at"] {
-        assert!(job[moment].as_str().is_some_and(|text| text.ends_with('Z')), "{moment}: {job}");
+    assert!(
+        job["bad_lines"][0]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("expected a JSON object"))
+    );
+    for time in ["created_at", "started_at", "ended_at"] {
+        assert!(job[time].as_str().is_some_and(|text| text.ends_with('Z')), "{time}: {job}");
     }
-    // Once it has ended, nobody needs the upload.
-    let place = folder.path().join("jobs").join(job["id"].as_str().expect("an id"));
-    assert!(place.join("job.json").exists() && !place.join("input").exists());
+    // The upload of an ended job is removed.
+    let path = folder.path().join("jobs").join(job["id"].as_str().expect("an id"));
+    assert!(path.join("job.json").exists() && !path.join("input").exists());
 }
 
 #[test]
-fn rows_of_csv_are_taught_from_the_column_that_is_named() {
+fn csv_rows_are_taught_from_the_selected_column() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
     let body = "\u{feff}id,text,the note\r\n1,\"one, \"\"quoted\"\"\",a\r\n2,\"two\r\nlines\",b\r\n3,three\r\n4,\"fo\"ur,c\r\n5,five,d\r\n";
@@ -49,7 +53,7 @@ fn rows_of_csv_are_taught_from_the_column_that_is_named() {
     assert_eq!(server.wait_for(&id, "done")["column"], "the note");
     assert!(["a", "b", "d"].iter().all(|note| hybrid.learned().contains_key(*note)));
 
-    // A quote that is never closed swallows the rest, so the job has not done what it should.
+    // An unclosed quote hides the rest of the file, so the job fails.
     let id = server.upload(CSV, "text\nsix\n\"seven\neight\n");
     let job = server.wait_for(&id, "failed");
     assert_eq!((bad_lines(&job), &job["taught"]), (vec![3], &json!(1)));
@@ -57,7 +61,7 @@ fn rows_of_csv_are_taught_from_the_column_that_is_named() {
 }
 
 #[test]
-fn batches_fit_what_hybrid_takes() {
+fn batches_stay_within_the_limits_of_hybrid() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let texts = || (0..70).map(|number| format!("text {number}"));
     let server = start(folder.path(), &hybrid.url(), &[]);
@@ -74,24 +78,24 @@ fn batches_fit_what_hybrid_takes() {
 }
 
 #[test]
-fn every_error_has_one_shape_and_leaves_no_job() {
+fn all_errors_have_the_same_format_and_create_no_job() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[("MAX_UPLOAD_BYTES", "100")]);
     let long = "x".repeat(101);
-    for (method, path, kind, body, status, code, says) in [
+    for (method, path, kind, body, status, code, expected) in [
         ("POST", "/v1/jobs", JSONL, "", 422, "invalid_request", "empty"),
         ("POST", "/v1/jobs", CSV, "", 422, "invalid_request", "empty"),
         ("POST", "/v1/jobs", CSV, "id,body\n1,a\n", 422, "invalid_request", "id, body"),
-        ("POST", "/v1/jobs?column=a", CSV, "a,a\n", 422, "invalid_request", "more than once"),
+        ("POST", "/v1/jobs?column=a", CSV, "a,a\n", 422, "invalid_request", "duplicate column"),
         ("POST", "/v1/jobs?column=", CSV, "a\n", 422, "invalid_request", "column is empty"),
         ("POST", "/v1/jobs?column=a", JSONL, "\"a\"\n", 422, "invalid_request", "column is for CSV"),
         ("POST", "/v1/jobs?colum=a", CSV, "a\n", 422, "invalid_request", "unknown field `colum`"),
         ("POST", "/v1/jobs", CSV, "\"text\n", 422, "invalid_request", "quote"),
-        ("POST", "/v1/jobs", "", "\"a\"\n", 415, "unsupported_media_type", "missing"),
+        ("POST", "/v1/jobs", "", "\"a\"\n", 415, "unsupported_media_type", "missing header"),
         ("POST", "/v1/jobs", "application/json", "{}", 415, "unsupported_media_type", "x-ndjson"),
         ("POST", "/v1/jobs", JSONL, &long, 413, "payload_too_large", "100 bytes"),
-        ("GET", "/v1/jobs?limit=0", "", "", 422, "invalid_request", "1 to 100"),
-        ("GET", "/v1/jobs?limit=101", "", "", 422, "invalid_request", "1 to 100"),
+        ("GET", "/v1/jobs?limit=0", "", "", 422, "invalid_request", "between 1 and 100"),
+        ("GET", "/v1/jobs?limit=101", "", "", 422, "invalid_request", "between 1 and 100"),
         ("GET", "/v1/jobs?limit=all", "", "", 422, "invalid_request", "limit"),
         ("GET", "/v1/jobs?page=1", "", "", 422, "invalid_request", "unknown field `page`"),
         ("GET", "/v1/jobs/none", "", "", 404, "not_found", "none"),
@@ -101,26 +105,26 @@ fn every_error_has_one_shape_and_leaves_no_job() {
         ("POST", "/v1/jobs/none", JSONL, "\"a\"\n", 405, "method_not_allowed", "POST"),
         ("GET", "/v2/jobs", "", "", 404, "not_found", "/v2/jobs"),
     ] {
-        let (answered, body) = server.ask(method, path, kind, body.as_bytes());
+        let (actual, body) = server.send(method, path, kind, body.as_bytes());
         let error = &body["error"];
-        assert_eq!((answered, &error["code"]), (status, &json!(code)), "{method} {path}: {body}");
+        assert_eq!((actual, &error["code"]), (status, &json!(code)), "{method} {path}: {body}");
         let message = error["message"].as_str().expect("a message");
-        assert!(message.contains(says), "{method} {path}: {message}");
+        assert!(message.contains(expected), "{method} {path}: {message}");
     }
-    // A body in chunks says nothing of its size beforehand.
+    // A chunked body has no Content-Length.
     let mut stream = TcpStream::connect(&server.address).expect("connect");
     write!(stream, "{}65\r\n{long}\r\n0\r\n\r\n", chunked("/v1/jobs", JSONL)).expect("write");
-    let (status, body) = answer(stream).expect("an answer");
+    let (status, body) = read_response(stream).expect("a response");
     assert_eq!((status, &body["error"]["code"]), (413, &json!("payload_too_large")));
 
     assert_eq!(server.get("/v1/jobs"), (200, json!({"jobs": []})));
     assert_eq!(std::fs::read_dir(folder.path().join("incoming")).expect("list").count(), 0);
-    // A hundred bytes are not too many.
+    // Exactly 100 bytes are accepted.
     server.teach(JSONL, &format!("\"{}\"", "x".repeat(98)));
 }
 
 #[test]
-fn ids_lead_nowhere_else() {
+fn ids_cannot_be_used_for_path_traversal() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(&folder.path().join("data"), &hybrid.url(), &[]);
     let id = server.teach(JSONL, "\"a\"\n")["id"].as_str().expect("an id").to_owned();
@@ -142,7 +146,7 @@ fn ids_lead_nowhere_else() {
         &"a".repeat(5000),
     ] {
         for method in ["GET", "DELETE"] {
-            let (status, body) = server.ask(method, &format!("/v1/jobs/{name}"), "", b"");
+            let (status, body) = server.send(method, &format!("/v1/jobs/{name}"), "", b"");
             assert_eq!((status, &body["error"]["code"]), (404, &json!("not_found")), "{method} {name}");
         }
     }
@@ -151,7 +155,7 @@ fn ids_lead_nowhere_else() {
 }
 
 #[test]
-fn a_truncated_upload_is_no_job() {
+fn an_incomplete_upload_creates_no_job() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[("MAX_QUEUED_JOBS", "1")]);
     let incoming = || std::fs::read_dir(folder.path().join("incoming")).expect("list").count();
@@ -159,31 +163,31 @@ fn a_truncated_upload_is_no_job() {
         "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSONL}\r\nContent-Length: 99\r\n\r\n\"a\"\n"
     );
     let chunk = format!("{}4\r\n\"a\"\n\r\n", chunked("/v1/jobs", JSONL));
-    for begun in [length, chunk] {
+    for request in [length, chunk] {
         let mut stream = TcpStream::connect(&server.address).expect("connect");
-        stream.write_all(begun.as_bytes()).expect("write");
-        wait("the upload begins", || incoming() == 1);
+        stream.write_all(request.as_bytes()).expect("write");
+        wait("the start of the upload", || incoming() == 1);
         drop(stream);
-        wait("the upload is removed", || incoming() == 0);
+        wait("the removal of the upload", || incoming() == 0);
     }
     assert_eq!(server.get("/v1/jobs").1, json!({"jobs": []}));
-    // Its place is free again.
+    // Its place in the queue is free again.
     server.teach(JSONL, "\"a\"\n");
 }
 
 #[test]
-fn an_upload_that_stands_still_is_given_up() {
+fn a_stalled_upload_is_aborted() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[("UPLOAD_IDLE_SECONDS", "1")]);
     let mut stream = TcpStream::connect(&server.address).expect("connect");
     write!(stream, "{}4\r\n\"a\"\n\r\n", chunked("/v1/jobs", JSONL)).expect("write");
-    let (status, body) = answer(stream).expect("an answer");
+    let (status, body) = read_response(stream).expect("a response");
     assert_eq!((status, &body["error"]["code"]), (408, &json!("upload_stalled")));
     assert_eq!(server.get("/v1/jobs").1, json!({"jobs": []}));
 }
 
 #[test]
-fn many_clients_at_one_time() {
+fn concurrent_clients() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
     std::thread::scope(|scope| {
@@ -209,10 +213,10 @@ fn many_clients_at_one_time() {
 }
 
 #[test]
-fn too_many_jobs_are_refused_until_one_has_ended() {
+fn a_full_queue_rejects_jobs_until_one_ends() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[("MAX_QUEUED_JOBS", "2")]);
-    hybrid.shut_gate();
+    hybrid.pause();
     let first = server.upload(JSONL, "\"a\"\n");
     hybrid.wait_for_call();
     let second = server.upload(JSONL, "\"b\"\n");
@@ -220,49 +224,49 @@ fn too_many_jobs_are_refused_until_one_has_ended() {
         (server.job(&first)["state"].clone(), server.job(&second)["state"].clone()),
         (json!("running"), json!("queued"))
     );
-    let (status, body) = server.ask("POST", "/v1/jobs", JSONL, b"\"c\"\n");
+    let (status, body) = server.send("POST", "/v1/jobs", JSONL, b"\"c\"\n");
     assert_eq!((status, &body["error"]["code"]), (429, &json!("queue_full")));
-    hybrid.open_gate();
+    hybrid.resume();
     server.wait_for(&second, "done");
     server.teach(JSONL, "\"c\"\n");
 }
 
 #[test]
-fn jobs_are_cancelled_wherever_they_are() {
+fn jobs_can_be_cancelled_in_any_active_state() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
-    hybrid.shut_gate();
+    hybrid.pause();
     let running = server.upload(JSONL, "\"running\"\n");
     hybrid.wait_for_call();
     let (queued, last) = (server.upload(JSONL, "\"queued\"\n"), server.upload(JSONL, "\"last\"\n"));
     for id in [&queued, &running, &running] {
-        let (status, job) = server.ask("DELETE", &format!("/v1/jobs/{id}"), "", b"");
+        let (status, job) = server.send("DELETE", &format!("/v1/jobs/{id}"), "", b"");
         assert_eq!((status, &job["state"]), (200, &json!("cancelled")), "{job}");
         assert!(!folder.path().join("jobs").join(id).join("input").exists());
     }
-    hybrid.become_one(|_| Reply::Say(503, "", ""));
-    hybrid.open_gate();
+    hybrid.set_behaviour(|_| Reply::Respond(503, "", ""));
+    hybrid.resume();
     let waiting = server.wait_for(&last, "waiting");
     assert!(
-        waiting["reason"].as_str().is_some_and(|reason| reason.contains("hybrid answered 503")),
+        waiting["reason"].as_str().is_some_and(|reason| reason.contains("hybrid returned 503")),
         "{waiting}"
     );
-    assert_eq!(server.ask("DELETE", &format!("/v1/jobs/{last}"), "", b"").0, 200);
+    assert_eq!(server.send("DELETE", &format!("/v1/jobs/{last}"), "", b"").0, 200);
 
-    hybrid.become_one(|_| Reply::Learn);
+    hybrid.set_behaviour(|_| Reply::Learn);
     let done = server.teach(JSONL, "\"done\"\n");
     let (status, body) =
-        server.ask("DELETE", &format!("/v1/jobs/{}", done["id"].as_str().expect("an id")), "", b"");
+        server.send("DELETE", &format!("/v1/jobs/{}", done["id"].as_str().expect("an id")), "", b"");
     assert_eq!((status, &body["error"]["code"]), (409, &json!("job_ended")));
     for id in [&queued, &last] {
         assert_eq!(server.job(id)["state"], "cancelled");
     }
-    // The running one's batch may have arrived before; those of the others never left.
+    // The batch of the running job may have arrived; those of the others were never sent.
     assert!(!hybrid.learned().contains_key("queued") && !hybrid.learned().contains_key("last"));
 }
 
 #[test]
-fn health_shows_limits_by_edition_and_whether_hybrid_answers() {
+fn health_reports_limits_and_the_state_of_hybrid() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     for (edition, upload, line, queued, texts, bytes, characters) in [
         ("simple", 268_435_456_u64, 1_048_576, 16, 32, 900_000, 10_000),
@@ -280,13 +284,13 @@ fn health_shows_limits_by_edition_and_whether_hybrid_answers() {
             "dependencies": {"hybrid": "unknown"}, "limits": limits,
         });
         assert_eq!((status, first), (200, expected));
-        // Asking is what causes a look.
-        wait("hybrid is seen", || server.get("/health").1["dependencies"]["hybrid"] == "ok");
+        // Each request of /health triggers a check.
+        wait("hybrid to be ok", || server.get("/health").1["dependencies"]["hybrid"] == "ok");
         server.kill();
     }
     drop(hybrid);
     let server = start(folder.path(), "http://127.0.0.1:9", &[]);
-    wait("hybrid is missed", || {
+    wait("hybrid to be unreachable", || {
         let (status, body) = server.get("/health");
         assert_eq!((status, &body["status"]), (200, &json!("ok")));
         body["dependencies"]["hybrid"] == "unreachable"

@@ -1,5 +1,5 @@
-//! Memory stays bounded, whatever the size.
-#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+//! Memory use does not depend on the size of the upload.
+#![allow(clippy::expect_used, dead_code, reason = "tests may panic")]
 
 mod support;
 
@@ -8,12 +8,12 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 use support::hybrid::Hybrid;
-use support::{CSV, JSONL, Server, answer, bad_lines, folder, start};
+use support::{CSV, JSONL, Server, bad_lines, folder, read_response, start};
 
-/// The most that the program may ever have held, in a build without optimizations: a tenth of what is uploaded.
-const BOUND: u64 = 24_000_000;
+/// Maximum peak memory of an unoptimized build, in bytes: about a tenth of the upload.
+const MAX_MEMORY: u64 = 24_000_000;
 
-/// Streams a body of this many bytes.
+/// Streams an upload of this many bytes.
 fn stream(server: &Server, kind: &str, bytes: usize, write: impl FnOnce(&mut dyn std::io::Write)) -> Value {
     let stream = TcpStream::connect(&server.address).expect("connect");
     let mut writer = BufWriter::with_capacity(1 << 16, stream.try_clone().expect("clone"));
@@ -21,13 +21,13 @@ fn stream(server: &Server, kind: &str, bytes: usize, write: impl FnOnce(&mut dyn
         .expect("head");
     write(&mut writer);
     writer.flush().expect("flush");
-    let (status, job) = answer(stream).expect("an answer");
+    let (status, job) = read_response(stream).expect("a response");
     assert_eq!(status, 202, "{job}");
     job
 }
 
 #[test]
-fn two_hundred_megabytes_of_lines() {
+fn an_upload_of_200_mb() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
     let (lines, filler) = (22_500, "x".repeat(8_900));
@@ -39,20 +39,20 @@ fn two_hundred_megabytes_of_lines() {
             writer.write_all(line(number).as_bytes()).expect("write");
         }
     });
-    assert!(server.memory("VmHWM") < BOUND, "after the upload: {}", server.memory("VmHWM"));
+    assert!(server.memory("VmHWM") < MAX_MEMORY, "after the upload: {}", server.memory("VmHWM"));
     let job = server.wait_for(job["id"].as_str().expect("an id"), "done");
     assert_eq!((&job["taught"], &job["bad"], &job["bytes_done"]), (&json!(lines), &json!(0), &json!(size)));
     let learned = hybrid.learned();
     assert_eq!((learned.len(), learned.values().max()), (lines, Some(&1)));
-    assert!(server.memory("VmHWM") < BOUND, "after the job: {}", server.memory("VmHWM"));
+    assert!(server.memory("VmHWM") < MAX_MEMORY, "after the job: {}", server.memory("VmHWM"));
 }
 
 #[test]
-fn a_line_or_a_row_without_end() {
+fn very_long_lines_and_rows() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
     let (block, blocks) = ("y,".repeat(1 << 19), 60);
-    let endless = |kind: &str, before: &str, after: &str| {
+    let upload = |kind: &str, before: &str, after: &str| {
         let job = stream(&server, kind, before.len() + block.len() * blocks + after.len(), |writer| {
             writer.write_all(before.as_bytes()).expect("write");
             (0..blocks).for_each(|_| writer.write_all(block.as_bytes()).expect("write"));
@@ -60,18 +60,18 @@ fn a_line_or_a_row_without_end() {
         });
         job["id"].as_str().expect("an id").to_owned()
     };
-    let id = endless(JSONL, "\"a\"\n{\"text\":\"", "\"}\n\"b\"\n");
+    let id = upload(JSONL, "\"a\"\n{\"text\":\"", "\"}\n\"b\"\n");
     let job = server.wait_for(&id, "done");
     assert_eq!((bad_lines(&job), &job["taught"]), (vec![2], &json!(2)));
-    let id = endless(CSV, "text,n\nc,1\n", "\nd,2\n");
+    let id = upload(CSV, "text,n\nc,1\n", "\nd,2\n");
     let job = server.wait_for(&id, "done");
     assert_eq!((bad_lines(&job), &job["taught"]), (vec![3], &json!(2)));
-    let id = endless(CSV, "text\ne\n\"", "");
+    let id = upload(CSV, "text\ne\n\"", "");
     let job = server.wait_for(&id, "failed");
     assert_eq!((bad_lines(&job), &job["taught"]), (vec![3], &json!(1)));
-    // A header is no exception.
+    // The header is limited too.
     let body = format!("{}\n", "h,".repeat(100_000));
-    assert_eq!(server.ask("POST", "/v1/jobs", CSV, body.as_bytes()).0, 422);
+    assert_eq!(server.send("POST", "/v1/jobs", CSV, body.as_bytes()).0, 422);
     assert_eq!(hybrid.learned().into_keys().collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
-    assert!(server.memory("VmHWM") < BOUND, "{}", server.memory("VmHWM"));
+    assert!(server.memory("VmHWM") < MAX_MEMORY, "{}", server.memory("VmHWM"));
 }

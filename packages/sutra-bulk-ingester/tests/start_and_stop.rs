@@ -1,5 +1,5 @@
-//! How the program starts, refuses to, is checked and stops.
-#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+//! Startup, startup errors, health check and shutdown.
+#![allow(clippy::expect_used, dead_code, reason = "tests may panic")]
 
 mod support;
 
@@ -11,9 +11,9 @@ use support::hybrid::Hybrid;
 use support::{folder, program, start};
 
 #[test]
-fn a_wrong_environment_is_named() {
+fn an_invalid_variable_is_named() {
     let folder = folder();
-    for (name, value, says) in [
+    for (name, value, expected) in [
         ("PORT", "70000", "a port"),
         ("SUTRA_EDITION", "gold", "simple, community or enterprise"),
         ("MAX_UPLOAD_BYTES", "0", "whole number"),
@@ -27,12 +27,12 @@ fn a_wrong_environment_is_named() {
         let last: Value = serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
         let message = last["message"].as_str().expect("a message");
         assert_eq!((output.status.code(), &last["level"]), (Some(2), &"error".into()), "{message}");
-        assert!(message.contains(&format!("{name}={value:?}")) && message.contains(says), "{message}");
+        assert!(message.contains(&format!("{name}={value:?}")) && message.contains(expected), "{message}");
     }
 }
 
 #[test]
-fn a_password_in_an_address_is_not_logged() {
+fn a_password_in_a_url_is_not_logged() {
     let folder = folder();
     let output = program(folder.path(), &[("HYBRID_URL", "http://me:hidden@hybrid")]).output().expect("run");
     assert_eq!(output.status.code(), Some(2));
@@ -41,7 +41,7 @@ fn a_password_in_an_address_is_not_logged() {
 }
 
 #[test]
-fn the_health_check_tells_a_running_server_from_none() {
+fn the_health_check_fails_without_a_server() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
     let port = server.address.rsplit(':').next().expect("a port").to_owned();
@@ -52,25 +52,24 @@ fn the_health_check_tells_a_running_server_from_none() {
 }
 
 #[test]
-fn arguments_that_mean_nothing_are_refused() {
+fn unknown_arguments_are_rejected() {
     let output = program(Path::new("/nowhere"), &[]).arg("--serve").output().expect("run");
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn an_idle_service_stops_at_once() {
+fn an_idle_connection_does_not_delay_shutdown() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
-    // A connection without a request must not hold up the stop.
     let _idle = TcpStream::connect(&server.address).expect("connect");
     assert_eq!(server.terminate().code(), Some(0));
 }
 
 #[test]
-fn a_service_that_is_not_ready_stops_too() {
+fn a_service_that_is_not_ready_can_be_stopped() {
     let (folder, hybrid) = (folder(), Hybrid::start());
-    let place = folder.path().join("data");
-    std::fs::write(&place, "a file").expect("write");
-    let server = start(&place, &hybrid.url(), &[]);
+    let path = folder.path().join("data");
+    std::fs::write(&path, "a file").expect("write");
+    let server = start(&path, &hybrid.url(), &[]);
     assert_eq!(server.terminate().code(), Some(0));
 }

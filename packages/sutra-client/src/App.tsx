@@ -1,34 +1,34 @@
 import { useEffect, useRef, useState } from "react";
 import { AskPage } from "./ask/AskPage";
-import { Head } from "./Head";
+import { Header } from "./Header";
 import { KeyForm } from "./key/KeyForm";
-import { forget, type Keeping, keep, kept } from "./key/store";
+import { deleteKey, type KeyStorage, loadKey, saveKey } from "./key/store";
 import { HealthBanner } from "./service/HealthBanner";
 import { useHealth } from "./service/useHealth";
 import { useRoute } from "./shared/useRoute";
 import { TeachPage } from "./teach/TeachPage";
 
-/** How long a word about the key stays, in milliseconds. */
-const SAID_FOR = 10_000;
+/** How long a notice about the key is shown, in milliseconds. */
+const NOTICE_TIME = 10_000;
 
-/** The whole page. Both parts stay mounted, so that nothing written or answered is lost on the way to the other. */
+/** The whole page. Both views stay mounted, so that switching between them loses neither input nor answers. */
 export function App() {
-  const [route, go] = useRoute();
-  const { health, isBack, look } = useHealth();
-  const [apiKey, setApiKey] = useState(kept);
+  const [route, navigate] = useRoute();
+  const { health, isBack, refresh } = useHealth();
+  const [apiKey, setApiKey] = useState(loadKey);
   const [changing, setChanging] = useState(false);
-  const [said, setSaid] = useState("");
+  const [notice, setNotice] = useState("");
   const keyField = useRef<HTMLInputElement>(null);
   const askTitle = useRef<HTMLHeadingElement>(null);
   const teachTitle = useRef<HTMLHeadingElement>(null);
   const title = route === "/teach" ? teachTitle : askTitle;
-  const first = useRef(true);
+  const isFirst = useRef(true);
   const needsKey = apiKey === "" || changing;
 
   useEffect(() => {
     document.title = route === "/teach" ? "Teach · Sutra" : "Sutra";
-    // A page that has just been loaded leaves the focus where the browser put it.
-    if (first.current) first.current = false;
+    // Do not move the focus on the initial load.
+    if (isFirst.current) isFirst.current = false;
     else title.current?.focus();
   }, [route, title]);
 
@@ -37,45 +37,47 @@ export function App() {
   }, [changing]);
 
   useEffect(() => {
-    if (said === "") return;
-    const timer = setTimeout(() => setSaid(""), SAID_FOR);
+    if (notice === "") return;
+    const timer = setTimeout(() => setNotice(""), NOTICE_TIME);
     return () => clearTimeout(timer);
-  }, [said]);
+  }, [notice]);
 
-  function needKey() {
+  function requestKey() {
     setChanging(true);
     keyField.current?.focus();
   }
 
-  function acceptKey(key: string, keeping: Keeping) {
-    const stored = keep(key, keeping);
+  function acceptKey(key: string, storage: KeyStorage) {
+    const isSaved = saveKey(key, storage);
     setApiKey(key);
     setChanging(false);
-    setSaid(stored ? "The key is set." : "The key is set, but this browser keeps nothing: it is gone on reload.");
+    setNotice(
+      isSaved ? "API key saved." : "API key set but not saved: this browser blocks storage. It is lost on reload.",
+    );
     title.current?.focus();
   }
 
   function forgetKey() {
-    forget();
+    deleteKey();
     setApiKey("");
     setChanging(false);
-    setSaid("The key is forgotten. This browser no longer holds it.");
+    setNotice("API key deleted from this browser.");
     title.current?.focus();
   }
 
-  /** A request has just ended, and may know more of the service than the last look. */
+  /** Refreshes the health after a request, whose result may be newer. */
   function settled(failed: boolean) {
-    if (failed || health?.state !== "up") look();
+    if (failed || health?.state !== "up") refresh();
   }
 
-  const page = { apiKey, onNeedKey: needKey, onSettled: settled };
+  const page = { apiKey, onNeedKey: requestKey, onSettled: settled };
   return (
     <>
-      <Head route={route} go={go} hasKey={apiKey !== ""} onChange={needKey} onForget={forgetKey} />
+      <Header route={route} navigate={navigate} hasKey={apiKey !== ""} onChange={requestKey} onForget={forgetKey} />
       <main>
         <HealthBanner health={health} isBack={isBack} />
-        <p role="status" className={said === "" ? "visually-hidden" : "hint said"}>
-          {said}
+        <p role="status" className={notice === "" ? "visually-hidden" : "hint key-notice"}>
+          {notice}
         </p>
         {needsKey && (
           <KeyForm field={keyField} onKey={acceptKey} onCancel={apiKey === "" ? undefined : () => setChanging(false)} />

@@ -2,7 +2,7 @@ import { render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import { App } from "../src/App";
-import { keep } from "../src/key/store";
+import { saveKey } from "../src/key/store";
 import { never, refusal, serve } from "./service";
 
 const WATER = {
@@ -15,7 +15,7 @@ const WATER = {
 };
 
 beforeEach(() => {
-  keep("secret-key", "tab");
+  saveKey("secret-key", "tab");
 });
 
 async function ask(question = "When does water boil?") {
@@ -38,21 +38,21 @@ describe("asking", () => {
     });
     expect(screen.getByText(/Water boils at 100/)).toBeVisible();
     expect(screen.getByText("Mode: grounded")).toBeVisible();
-    expect(screen.getByText("Answered, with 2 citations.")).toBeInTheDocument();
+    expect(screen.getByText("Answer with 2 citations.")).toBeInTheDocument();
   });
 
-  it("asks for as many citations as chosen", async () => {
+  it("requests the selected number of sources", async () => {
     const seen = serve({ "/api/query": { body: WATER } });
     render(<App />);
     const user = userEvent.setup();
-    await user.selectOptions(screen.getByLabelText(/at most/), "10");
+    await user.selectOptions(screen.getByLabelText("Maximum sources"), "10");
     await user.type(screen.getByLabelText("Your question"), "Why?");
     await user.click(screen.getByRole("button", { name: "Ask" }));
     await screen.findByRole("heading", { name: "Why?" });
     expect(seen.find(({ path }) => path === "/api/query")?.body).toEqual({ question: "Why?", limit: 10 });
   });
 
-  it("keeps Shift + Enter for a new line", async () => {
+  it("inserts a new line on Shift + Enter", async () => {
     const seen = serve({});
     render(<App />);
     await userEvent.type(screen.getByLabelText("Your question"), "a{Shift>}{Enter}{/Shift}b");
@@ -60,12 +60,12 @@ describe("asking", () => {
     expect(seen.some(({ path }) => path === "/api/query")).toBe(false);
   });
 
-  it("jumps from a mark to its text, opens it with its score, and back", async () => {
+  it("jumps from a mark to its source and back", async () => {
     serve({ "/api/query": { body: WATER } });
     const user = await ask();
     const second = await screen.findByRole("button", { name: "Citation 2" });
     const [, card] = screen.getAllByRole("listitem");
-    if (!card) throw new Error("two citations were expected");
+    if (!card) throw new Error("expected two citations");
     expect(within(card).getByRole("button")).toHaveAttribute("aria-expanded", "false");
     expect(within(card).getByRole("button")).toHaveTextContent("score 0.46");
     await user.click(second);
@@ -79,36 +79,36 @@ describe("asking", () => {
     expect(summary).toHaveAttribute("aria-expanded", "false");
   });
 
-  it("says so when an answer cites nothing", async () => {
+  it("shows when an answer has no sources", async () => {
     serve({ "/api/query": { body: { answer: "I do not know.", citations: [] } } });
     await ask();
-    expect(await screen.findByText(/This answer cites nothing/)).toBeVisible();
+    expect(await screen.findByText(/No sources found/)).toBeVisible();
     expect(screen.queryByRole("list")).not.toBeInTheDocument();
   });
 
-  it("shows that it waits, and stops when told", async () => {
+  it("shows progress and can be stopped", async () => {
     serve({ "/api/query": never });
     const user = await ask();
-    expect(await screen.findByText("Looking through what Sutra knows…")).toBeVisible();
+    expect(await screen.findByText("Searching…")).toBeVisible();
     expect(screen.getByRole("button", { name: "Ask" })).toBeDisabled();
     await user.click(screen.getByRole("button", { name: "Stop" }));
-    expect(screen.queryByText("Looking through what Sutra knows…")).not.toBeInTheDocument();
+    expect(screen.queryByText("Searching…")).not.toBeInTheDocument();
     expect(screen.getByLabelText("Your question")).toHaveValue("When does water boil?");
     expect(screen.getByRole("button", { name: "Ask" })).toBeEnabled();
   });
 });
 
-describe("errors of the service", () => {
+describe("errors", () => {
   it.each([
     [refusal(429, "rate_limited", "60 requests a minute are allowed.", { "Retry-After": "7" }), "Wait 7 seconds"],
-    [refusal(413, "payload_too_large", "The question is longer than 4 kB."), "Send less at once"],
-    [refusal(422, "invalid_question", "Question must not be blank."), "Change what you typed"],
-    [refusal(502, "api_unreachable", "The client cannot reach the api service."), "its service api is down"],
-    [refusal(503, "hybrid_not_ready", "hybrid answered 503; wait for it"), "its service hybrid is not ready"],
-    [refusal(504, "nlg_timeout", "nlg did not answer within 30 s"), "its service nlg does not answer in time"],
-    [refusal(503, "overloaded", "Too many ask at this moment."), "try again shortly"],
-    [refusal(500, "internal", "Something broke in the api."), "tell whoever runs this service"],
-  ])("are shown in its own words with a remedy (%#)", async (reply, remedy) => {
+    [refusal(413, "payload_too_large", "The question is longer than 4 kB."), "Split the text into smaller parts"],
+    [refusal(422, "invalid_question", "Question must not be blank."), "Change your input"],
+    [refusal(502, "api_unreachable", "Cannot reach the api service."), "the api service is down"],
+    [refusal(503, "hybrid_not_ready", "hybrid returned 503; wait for it"), "the hybrid service is not ready"],
+    [refusal(504, "nlg_timeout", "nlg did not respond within 30 s"), "the nlg service did not respond in time"],
+    [refusal(503, "overloaded", "Too many requests at the moment."), "Try again shortly"],
+    [refusal(500, "internal", "Internal error in the api service."), "contact the administrator"],
+  ])("are shown with the service's message and a remedy (%#)", async (reply, remedy) => {
     serve({ "/api/query": reply });
     await ask();
     const alert = await screen.findByRole("alert");
@@ -118,7 +118,7 @@ describe("errors of the service", () => {
     expect(screen.getByLabelText("Your question")).toHaveValue("When does water boil?");
   });
 
-  it("begin like a sentence, and are not said twice", async () => {
+  it("are capitalized and shown once", async () => {
     serve({ "/api/query": refusal(422, "invalid_question", "question must not be blank") });
     await ask();
     const alert = await screen.findByRole("alert");
@@ -126,31 +126,31 @@ describe("errors of the service", () => {
     expect(alert).not.toHaveTextContent("question must not be blank");
   });
 
-  it("offers another key when the key was refused", async () => {
-    serve({ "/api/query": refusal(401, "invalid_key", "The API key is not known.") });
+  it("offer to use a different key when the key was rejected", async () => {
+    serve({ "/api/query": refusal(401, "invalid_key", "Unknown API key.") });
     const user = await ask();
-    await user.click(await screen.findByRole("button", { name: "Change the key" }));
+    await user.click(await screen.findByRole("button", { name: "Use a different key" }));
     await waitFor(() => expect(screen.getByLabelText("API key")).toHaveFocus());
   });
 
-  it("tell a lost connection from a refusal", async () => {
+  it("distinguish a lost connection from an HTTP error", async () => {
     serve({ "/api/query": new TypeError("Failed to fetch") });
     await ask();
-    expect(await screen.findByRole("alert")).toHaveTextContent("cannot be reached from this browser");
+    expect(await screen.findByRole("alert")).toHaveTextContent("Cannot reach the service from this browser");
   });
 
   it.each(["<html>oops</html>", { citations: [] }, { answer: "x", citations: [{ id: 1 }] }])(
-    "name an answer that breaks the contract (%#)",
+    "report an unexpected response (%#)",
     async (body) => {
       serve({ "/api/query": { body } });
       await ask();
-      expect(await screen.findByRole("alert")).toHaveTextContent("in a form this page does not know");
+      expect(await screen.findByRole("alert")).toHaveTextContent("returned an unexpected response");
     },
   );
 
-  it("survive a proxy's page in place of the error's shape", async () => {
+  it("handle an HTML error page of a proxy", async () => {
     serve({ "/api/query": { status: 502, body: "<html>Bad Gateway</html>" } });
     await ask();
-    expect(await screen.findByRole("alert")).toHaveTextContent("answered with status 502");
+    expect(await screen.findByRole("alert")).toHaveTextContent("returned status 502");
   });
 });

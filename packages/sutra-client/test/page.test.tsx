@@ -2,10 +2,10 @@ import { act, fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
-import { keep } from "../src/key/store";
+import { saveKey } from "../src/key/store";
 import { refusal, serve } from "./service";
 
-describe("the service's health", () => {
+describe("the health banner", () => {
   beforeEach(() => {
     vi.useFakeTimers();
   });
@@ -13,62 +13,62 @@ describe("the service's health", () => {
     vi.useRealTimers();
   });
 
-  it("is told while it is down, and no longer once it is back", async () => {
+  it("shows an outage and the recovery", async () => {
     let up = false;
     serve({
-      "/api/health": () => (up ? { body: { status: "ok" } } : refusal(502, "api_unreachable", "not there")),
+      "/api/health": () => (up ? { body: { status: "ok" } } : refusal(502, "api_unreachable", "unreachable")),
     });
     render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(0));
-    expect(screen.getByText(/Sutra is not answering/)).toBeVisible();
+    expect(screen.getByText(/Sutra is not responding/)).toBeVisible();
     up = true;
     await act(() => vi.advanceTimersByTimeAsync(10_000));
-    expect(screen.queryByText(/Sutra is not answering/)).not.toBeInTheDocument();
-    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
-    // Another look a moment later does not take the word back.
+    expect(screen.queryByText(/Sutra is not responding/)).not.toBeInTheDocument();
+    expect(screen.getByText("Sutra is responding again.")).toBeVisible();
+    // Another check shortly after does not hide the notice.
     await act(async () => window.dispatchEvent(new Event("online")));
-    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
+    expect(screen.getByText("Sutra is responding again.")).toBeVisible();
     await act(() => vi.advanceTimersByTimeAsync(60_000));
-    expect(screen.queryByText("Sutra is answering again.")).not.toBeInTheDocument();
+    expect(screen.queryByText("Sutra is responding again.")).not.toBeInTheDocument();
   });
 
-  it("names the services that are missing while it is up itself", async () => {
+  it("names the unavailable dependencies", async () => {
     const dependencies = { hybrid: "unreachable", storage: "ok", nlg: "unknown" };
     serve({ "/api/health": { body: { status: "ok", dependencies } } });
     render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(0));
-    expect(screen.getByText(/A part of Sutra is not well: hybrid\./)).toBeVisible();
+    expect(screen.getByText(/Some services are unavailable: hybrid\./)).toBeVisible();
   });
 
-  it("is asked for at once when a request fails for want of it, and when one succeeds again", async () => {
+  it("is updated at once when a request fails and when one succeeds again", async () => {
     let up = true;
     serve({
-      "/api/health": () => (up ? { body: { status: "ok" } } : refusal(502, "api_unreachable", "not there")),
+      "/api/health": () => (up ? { body: { status: "ok" } } : refusal(502, "api_unreachable", "unreachable")),
       "/api/query": () =>
-        up ? { body: { answer: "Yes.", citations: [] } } : refusal(502, "api_unreachable", "not there"),
+        up ? { body: { answer: "Yes.", citations: [] } } : refusal(502, "api_unreachable", "unreachable"),
     });
-    keep("my-key", "tab");
+    saveKey("my-key", "tab");
     render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(0));
     fireEvent.change(screen.getByLabelText("Your question"), { target: { value: "Why?" } });
     up = false;
     fireEvent.keyDown(screen.getByLabelText("Your question"), { key: "Enter" });
     await act(() => vi.advanceTimersByTimeAsync(0));
-    expect(screen.getByText(/Sutra is not answering/)).toBeVisible();
+    expect(screen.getByText(/Sutra is not responding/)).toBeVisible();
     up = true;
     fireEvent.keyDown(screen.getByLabelText("Your question"), { key: "Enter" });
     await act(() => vi.advanceTimersByTimeAsync(0));
-    expect(screen.getByText("Sutra is answering again.")).toBeVisible();
+    expect(screen.getByText("Sutra is responding again.")).toBeVisible();
   });
 
-  it("tells starting from down", async () => {
+  it("distinguishes starting from down", async () => {
     serve({ "/api/health": { status: 503, body: { status: "starting", service: "api" } } });
     render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(0));
     expect(screen.getByText(/Sutra is starting/)).toBeVisible();
   });
 
-  it("is asked for once a minute while all is well, and not by a hidden page", async () => {
+  it("polls once a minute while the service is up, and never while the page is hidden", async () => {
     const seen = serve({});
     render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(59_000));
@@ -81,10 +81,10 @@ describe("the service's health", () => {
   });
 });
 
-describe("the two parts", () => {
-  it("follow the address, keep what was typed and move the focus", async () => {
+describe("navigation", () => {
+  it("follows the URL, keeps the input and moves the focus", async () => {
     serve({});
-    keep("my-key", "tab");
+    saveKey("my-key", "tab");
     render(<App />);
     await userEvent.type(screen.getByLabelText("Your question"), "Half a");
     await userEvent.click(screen.getByRole("link", { name: "Teach" }));
@@ -97,7 +97,7 @@ describe("the two parts", () => {
     expect(document.title).toBe("Sutra");
   });
 
-  it("show the first for an address nobody knows", () => {
+  it("shows the first view for an unknown path", () => {
     serve({});
     window.history.replaceState(null, "", "/no/such/page");
     render(<App />);

@@ -2,12 +2,12 @@ import { render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import { App } from "../src/App";
-import { keep } from "../src/key/store";
+import { saveKey } from "../src/key/store";
 import { textsOf } from "../src/teach/paragraphs";
 import { refusal, serve } from "./service";
 
 beforeEach(() => {
-  keep("secret-key", "tab");
+  saveKey("secret-key", "tab");
   window.history.replaceState(null, "", "/teach");
 });
 
@@ -16,7 +16,7 @@ function learnAll({ body }: { body: unknown }) {
   return { body: { learned: texts.length, ids: texts.map((_, index) => `id-${index}`) } };
 }
 
-async function write(text: string) {
+async function enter(text: string) {
   const user = userEvent.setup();
   render(<App />);
   await user.click(screen.getByLabelText("What Sutra should know"));
@@ -25,9 +25,9 @@ async function write(text: string) {
 }
 
 describe("teaching", () => {
-  it("sends each paragraph as a text, says how many were learned and makes room for the next", async () => {
+  it("sends each paragraph as a text, shows the count and clears the input", async () => {
     const seen = serve({ "/api/learn": learnAll });
-    const user = await write("First.\n\nSecond,\nwith a second line.\n");
+    const user = await enter("First.\n\nSecond,\nwith a second line.\n");
     expect(screen.getByText(/2 texts/)).toBeVisible();
     await user.click(screen.getByRole("button", { name: "Teach" }));
     expect(await screen.findByText("Sutra has learned 2 texts.")).toBeVisible();
@@ -41,9 +41,9 @@ describe("teaching", () => {
     expect(screen.getByLabelText("What Sutra should know")).toHaveFocus();
   });
 
-  it("sends all as one text when paragraphs are not to be parted, by keyboard too", async () => {
+  it("sends everything as one text if selected, also by keyboard", async () => {
     const seen = serve({ "/api/learn": learnAll });
-    const user = await write("First.\n\nSecond.");
+    const user = await enter("First.\n\nSecond.");
     await user.click(screen.getByLabelText(/Each paragraph/));
     await user.click(screen.getByLabelText("What Sutra should know"));
     await user.keyboard("{Control>}{Enter}{/Control}");
@@ -51,17 +51,17 @@ describe("teaching", () => {
     expect(seen.find(({ path }) => path === "/api/learn")?.body).toEqual({ texts: ["First.\n\nSecond."] });
   });
 
-  it("keeps what was written when the service refuses it", async () => {
-    serve({ "/api/learn": refusal(413, "payload_too_large", "At most 64 texts at once.") });
-    const user = await write("First.");
+  it("keeps the input if the service rejects it", async () => {
+    serve({ "/api/learn": refusal(413, "payload_too_large", "The maximum is 64 texts.") });
+    const user = await enter("First.");
     await user.click(screen.getByRole("button", { name: "Teach" }));
-    expect(await screen.findByRole("alert")).toHaveTextContent("At most 64 texts at once.");
+    expect(await screen.findByRole("alert")).toHaveTextContent("The maximum is 64 texts.");
     expect(screen.getByLabelText("What Sutra should know")).toHaveValue("First.");
   });
 
-  it("has nothing to send while there is only white space", async () => {
+  it("cannot send only white space", async () => {
     serve({});
-    await write(" \n\n ");
+    await enter(" \n\n ");
     expect(screen.getByRole("button", { name: "Teach" })).toBeDisabled();
   });
 });
@@ -73,7 +73,7 @@ describe("textsOf", () => {
     ["a\n \t\n\n\nb", ["a", "b"]],
     ["a\nb", ["a\nb"]],
     ["\n\n", []],
-  ])("parts %j at blank lines", (written, texts) => {
-    expect(textsOf(written, true)).toEqual(texts);
+  ])("splits %j at blank lines", (input, texts) => {
+    expect(textsOf(input, true)).toEqual(texts);
   });
 });

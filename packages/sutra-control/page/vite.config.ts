@@ -5,10 +5,10 @@ export default defineConfig({
   plugins: [react()],
   build: {
     sourcemap: false,
-    // Every file comes from the page's own origin: the content security policy allows no data: addresses.
+    // The content security policy does not allow data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // Licences of what is bundled travel with the bundle.
+    // Licences of the bundled packages.
     license: { fileName: "licenses.txt" },
   },
   server: {

@@ -1,4 +1,4 @@
-//! What `/health` says.
+//! The response of `GET /health`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,30 +6,30 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use crate::Settings;
+use crate::settings::Settings;
 
-/// Further fields of `/health`, such as `dependencies`.
-pub type Fields = Map<String, Value>;
+/// Extra fields of the response, such as `dependencies`.
+pub type HealthFields = Map<String, Value>;
 
-/// How a service that has started is.
+/// The health of a started service.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Condition {
-    /// It does its work; the fields are added to the answer.
-    Ready(Fields),
-    /// It cannot do its work any more; the text says why and what to do.
+pub enum Health {
+    /// Works. The fields are added to the response.
+    Ready(HealthFields),
+    /// No longer works. The text gives the reason and the remedy.
     Failed(String),
 }
 
-/// The answer of `/health`. `condition` is none while the service is starting.
-pub(crate) fn answer(settings: &Settings, condition: Option<Condition>, stopping: &AtomicBool) -> Response {
-    let (code, status, extra) = match condition {
+/// The response of `GET /health`; `health` is `None` while the service is starting.
+pub(crate) fn response(settings: &Settings, health: Option<Health>, stopping: &AtomicBool) -> Response {
+    let (code, status, extra) = match health {
         _ if stopping.load(Ordering::Relaxed) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "stopping", Fields::default())
+            (StatusCode::SERVICE_UNAVAILABLE, "stopping", HealthFields::default())
         }
-        None => (StatusCode::SERVICE_UNAVAILABLE, "starting", Fields::default()),
-        Some(Condition::Ready(fields)) => (StatusCode::OK, "ok", fields),
-        Some(Condition::Failed(reason)) => {
-            let reason = Fields::from_iter([("reason".to_owned(), Value::from(reason))]);
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting", HealthFields::default()),
+        Some(Health::Ready(fields)) => (StatusCode::OK, "ok", fields),
+        Some(Health::Failed(reason)) => {
+            let reason = HealthFields::from_iter([("reason".to_owned(), Value::from(reason))]);
             (StatusCode::SERVICE_UNAVAILABLE, "failed", reason)
         }
     };

@@ -1,4 +1,4 @@
-//! JSON bodies whose rejections have the shape of every other error.
+//! JSON request and response bodies.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ApiError;
+use crate::error::ApiError;
 
-/// A JSON body, in a request or in a response. A request that does not fit the type is answered 400 and the message
-/// names the path in the document (`concepts[3].text: ...`).
+/// A JSON request or response body, like [`axum::Json`] but with errors as [`ApiError`]. A request body that does not
+/// match the type is a 400 whose message starts with the path in the document (`concepts[3].text: ...`).
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -34,32 +34,32 @@ impl<T: Serialize> IntoResponse for Json<T> {
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
-            JsonRejection::JsonDataError(error) => Self::invalid(innermost(&error)),
+            JsonRejection::JsonDataError(error) => Self::invalid(parser_error(&error)),
             JsonRejection::JsonSyntaxError(error) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_json",
-                format!("the body is not JSON: {}", innermost(&error)),
+                format!("invalid JSON body: {}", parser_error(&error)),
             ),
             JsonRejection::MissingJsonContentType(_) => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "the body must be JSON; send the header Content-Type: application/json",
+                "unsupported media type; send JSON with the header Content-Type: application/json",
             ),
             other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
-                "the body is larger than this service accepts; send smaller batches",
+                "the request body is too large; send smaller batches",
             ),
             other => Self::new(other.status(), "unreadable_body", other.body_text()),
         }
     }
 }
 
-/// The parser's own words: they carry the path and the place, what is wrapped around them only repeats the status.
-fn innermost(error: &dyn std::error::Error) -> String {
+/// The parser's message, which has the path and the position. The outer errors only repeat the status.
+fn parser_error(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
-        // The innermost error of all knows the position but no longer the path.
+        // The innermost error has the position but not the path.
         if source.source().is_none() {
             break;
         }

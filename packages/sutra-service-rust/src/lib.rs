@@ -1,24 +1,28 @@
-//! What every Rust service of Sutra shares.
+//! Shared by all Rust services of Sutra.
 //!
-//! A service describes itself, opens what it needs and hands over its routes; [`run`] does the rest: settings from the
-//! environment, `/health`, one JSON shape for every error, one JSON line for every log record, and a stop that is
-//! graceful and in time.
+//! A service opens what it needs and returns its routes as an [`Application`]; [`run`] does the rest: settings from the
+//! environment, `/health`, JSON errors, JSON logs and graceful shutdown.
 
+mod application;
 mod error;
+mod fallback;
 mod health;
 mod healthcheck;
 mod json;
-mod log_lines;
+mod logging;
 mod program;
 mod routes;
 mod server;
 mod settings;
+mod start_error;
 mod timestamp;
 
+pub use application::Application;
 pub use error::ApiError;
-pub use health::{Condition, Fields};
+pub use health::{Health, HealthFields};
 pub use healthcheck::healthcheck;
 pub use json::Json;
-pub use program::{Application, StartError, run};
+pub use program::run;
 pub use settings::{Settings, SettingsError, variable};
+pub use start_error::StartError;
 pub use timestamp::now as timestamp;

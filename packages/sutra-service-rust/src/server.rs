@@ -1,4 +1,4 @@
-//! Listening, and stopping in time.
+//! The HTTP server: startup, signals and graceful shutdown.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,17 +8,18 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::program::{Application, StartError};
-use crate::routes::{Front, surround};
-use crate::{ApiError, Settings};
+use crate::application::Application;
+use crate::routes::{ServiceState, routes};
+use crate::settings::Settings;
+use crate::start_error::StartError;
 
-/// How long requests may go on after a signal. With what comes after it the stop stays within 10 seconds.
-const GRACE: Duration = Duration::from_secs(7);
+/// Time for running requests to finish after a signal. With `BLOCKING_GRACE`, shutdown takes less than 10 seconds.
+const REQUEST_GRACE: Duration = Duration::from_secs(7);
 
-/// How long work off the async threads may go on after that.
-const LAST_WORK: Duration = Duration::from_secs(2);
+/// Time for blocking threads to finish after that.
+const BLOCKING_GRACE: Duration = Duration::from_secs(2);
 
-/// Threads that may block at one time: enough for readers beside each other, and few stacks.
+/// Maximum number of blocking threads: enough for concurrent readers without many stacks.
 const BLOCKING_THREADS: usize = 16;
 
 /// Serves until SIGTERM or SIGINT.
@@ -31,57 +32,58 @@ pub(crate) fn serve(
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
-        .map_err(|error| StartError::Environment(format!("cannot start threads: {error}")))?;
-    let front = Arc::new(Front { settings, application: OnceLock::new(), stopping: AtomicBool::new(false) });
-    let outcome = runtime.block_on(serve_until_stopped(front, start));
-    runtime.shutdown_timeout(LAST_WORK);
-    outcome
+        .map_err(|error| StartError::Environment(format!("cannot start the async runtime: {error}")))?;
+    let service =
+        Arc::new(ServiceState { settings, application: OnceLock::new(), stopping: AtomicBool::new(false) });
+    let result = runtime.block_on(serve_until_stopped(service, start));
+    runtime.shutdown_timeout(BLOCKING_GRACE);
+    result
 }
 
 async fn serve_until_stopped(
-    front: Arc<Front>,
+    service: Arc<ServiceState>,
     start: impl FnOnce(&Settings) -> Result<Application, StartError> + Send + 'static,
 ) -> Result<(), StartError> {
-    // Before anything else: a signal that arrives while the service starts must not be lost.
+    // First, so that a signal during startup is not lost.
     let stop = Arc::new(Notify::new());
     let mut signals = Signals::new()?;
-    let listener = listen(&front.settings).await?;
+    let listener = listen(&service.settings).await?;
 
     let mut serving = {
         let stop = stop.clone();
-        let server = axum::serve(listener, surround(front.clone()));
+        let server = axum::serve(listener, routes(service.clone()));
         tokio::spawn(server.with_graceful_shutdown(async move { stop.notified().await }).into_future())
     };
     let mut starting = tokio::task::spawn_blocking({
-        let front = front.clone();
-        move || start(&front.settings)
+        let service = service.clone();
+        move || start(&service.settings)
     });
     tokio::select! {
         started = &mut starting => match started {
             Ok(application) => {
                 let application = application?;
-                // Nobody else sets it.
-                let _ = front.application.set(application);
+                // Set only here, so it cannot fail.
+                let _ = service.application.set(application);
                 log::info!("ready");
             }
-            Err(panicked) => return Err(StartError::Environment(format!("the start failed: {panicked}"))),
+            Err(panicked) => return Err(StartError::Environment(format!("startup failed: {panicked}"))),
         },
         name = signals.next() => {
-            log::info!(signal = name; "stopped while starting");
+            log::info!(signal = name; "stopped during startup");
             return Ok(());
         }
     }
     let name = tokio::select! {
         name = signals.next() => name,
         ended = &mut serving => {
-            return Err(StartError::Environment(format!("the listener ended by itself: {ended:?}")));
+            return Err(StartError::Environment(format!("the server stopped unexpectedly: {ended:?}")));
         }
     };
-    front.stopping.store(true, Ordering::Relaxed);
+    service.stopping.store(true, Ordering::Relaxed);
     log::info!(signal = name; "stopping");
     stop.notify_one();
-    if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
-        log::warn!("requests still running after {} s are cut", GRACE.as_secs());
+    if tokio::time::timeout(REQUEST_GRACE, &mut serving).await.is_err() {
+        log::warn!("aborting requests still running after {} s", REQUEST_GRACE.as_secs());
         serving.abort();
     }
     log::info!("stopped");
@@ -91,7 +93,7 @@ async fn serve_until_stopped(
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let (host, port) = (settings.host.as_str(), settings.port);
     let failed = |error: std::io::Error| {
-        StartError::Environment(format!("cannot listen on {host} port {port}: {error}; set HOST and PORT"))
+        StartError::Environment(format!("cannot listen on {host} port {port}: {error}; change HOST or PORT"))
     };
     let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?.to_string();
@@ -118,12 +120,5 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
-    }
-}
-
-impl From<tokio::task::JoinError> for ApiError {
-    /// For work handed to a blocking thread that panicked or was cut at the stop.
-    fn from(error: tokio::task::JoinError) -> Self {
-        Self::internal(error)
     }
 }

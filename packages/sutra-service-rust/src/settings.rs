@@ -1,9 +1,9 @@
-//! Settings that every service reads from its environment.
+//! Settings common to all services, read from the environment.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A variable of the environment that cannot be used.
+/// An environment variable with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError(pub String);
 
@@ -15,14 +15,14 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// What every service knows of itself.
+/// Settings common to all services.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The service's name in the manifest, such as `storage`.
     pub service: &'static str,
-    /// `HOST`: the address to listen on; default 0.0.0.0.
+    /// `HOST`: address to listen on; default 0.0.0.0.
     pub host: String,
-    /// `PORT`: the port to listen on; 0 lets the system choose.
+    /// `PORT`: port to listen on; 0 picks a free port.
     pub port: u16,
     /// `LOG_LEVEL`: error, warn, info (default), debug or trace.
     pub log_level: log::LevelFilter,
@@ -33,15 +33,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment. An empty variable counts as absent.
+    /// Reads the environment. An empty variable counts as unset.
     ///
     /// # Errors
-    /// Names the variable that cannot be used, and what it may be.
+    /// The first variable with an invalid value, with the values it may have.
     pub fn from_environment(service: &'static str, default_port: u16) -> Result<Self, SettingsError> {
         let edition: String = variable("SUTRA_EDITION", "simple, community or enterprise")?
             .unwrap_or_else(|| "simple".to_owned());
         if !["simple", "community", "enterprise"].contains(&edition.as_str()) {
-            return Err(unusable("SUTRA_EDITION", &edition, "simple, community or enterprise"));
+            return Err(invalid("SUTRA_EDITION", &edition, "simple, community or enterprise"));
         }
         Ok(Self {
             service,
@@ -55,19 +55,18 @@ impl Settings {
     }
 }
 
-/// Reads one variable of the environment; none if it is absent or empty. `expected` completes the sentence "set it
-/// to ...".
+/// Reads an environment variable; `None` if it is unset or empty. `expected` completes "set it to ...".
 ///
 /// # Errors
-/// Names the variable, its value and what is expected.
+/// The value cannot be parsed. The message has the variable, its value and `expected`.
 pub fn variable<T: FromStr>(name: &str, expected: &str) -> Result<Option<T>, SettingsError> {
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let value = value.to_string_lossy();
-    value.trim().parse().map(Some).map_err(|_| unusable(name, &value, expected))
+    value.trim().parse().map(Some).map_err(|_| invalid(name, &value, expected))
 }
 
-fn unusable(name: &str, value: &str, expected: &str) -> SettingsError {
-    SettingsError(format!("{name}={value:?} cannot be used; set it to {expected}"))
+fn invalid(name: &str, value: &str, expected: &str) -> SettingsError {
+    SettingsError(format!("invalid value: {name}={value:?}; set it to {expected}"))
 }

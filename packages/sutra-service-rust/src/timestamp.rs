@@ -1,8 +1,8 @@
-//! Points in time as text.
+//! Timestamps.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Now, as RFC 3339 in UTC with milliseconds: `2026-01-31T08:15:00.250Z`.
+/// The current time as RFC 3339 in UTC with milliseconds: `2026-01-31T08:15:00.250Z`.
 pub fn now() -> String {
     rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -15,8 +15,8 @@ fn rfc3339(since_epoch: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// The civil date of a day counted from 1970-01-01, by whole cycles of 400 years. Years run from March here, so that
-/// the leap day is the last of its year.
+/// The year, month and day of a day number counted from 1970-01-01, computed in cycles of 400 years. Years start in
+/// March here, so that the leap day is the last day of a year.
 fn civil(days: u64) -> (u64, u64, u64) {
     const CYCLE: u64 = 146_097;
     let shifted = days + 719_468;
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_moments() {
+    fn known_dates() {
         for (millis, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),

@@ -1,4 +1,4 @@
-//! The HTTP interface: requests are checked here, and what blocks is sent to threads that may.
+//! The HTTP API. Validates requests and runs blocking work on blocking threads.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use sutra_service::{ApiError, Json};
 
 use crate::concept::{Batch, Concept, check_id};
 use crate::limits::Limits;
-use crate::records::{Operation, Outcome};
-use crate::search::{Question, Results};
+use crate::records::{Operation, OperationOutcome};
+use crate::search::{SearchRequest, SearchResponse};
 use crate::store::Store;
 
 struct Shared {
@@ -22,7 +22,7 @@ struct Shared {
 
 type App = State<Arc<Shared>>;
 
-/// All routes of the service but `/health`.
+/// All routes except `/health`.
 pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
     let body = DefaultBodyLimit::max(limits.body_bytes);
     Router::new()
@@ -35,14 +35,14 @@ pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
 }
 
 async fn put_concepts(State(app): App, Json(batch): Json<Batch>) -> Result<Json<Value>, ApiError> {
-    let concepts = batch.check(&app.limits).map_err(ApiError::invalid)?;
+    let concepts = batch.validate(&app.limits).map_err(ApiError::invalid)?;
     let ids: Vec<String> = concepts.iter().map(|concept| concept.id.clone()).collect();
     match app.store.apply(Operation::Put(concepts)).await? {
-        Outcome::Put { created, updated } => {
+        OperationOutcome::Put { created, updated } => {
             Ok(Json(json!({"ids": ids, "created": created, "updated": updated})))
         }
-        Outcome::Refused(reason) => Err(ApiError::invalid(reason)),
-        Outcome::Delete(_) => Err(ApiError::internal("the writer mistook a batch")),
+        OperationOutcome::Refused(reason) => Err(ApiError::invalid(reason)),
+        OperationOutcome::Delete(_) => Err(ApiError::internal("the writer returned a deletion for a batch")),
     }
 }
 
@@ -50,8 +50,8 @@ async fn get_concept(
     State(app): App,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Concept>, ApiError> {
-    let id = id_of(id)?;
-    let missing = unknown(&id);
+    let id = validated_id(id)?;
+    let missing = not_found(&id);
     blocking(move || app.store.concept(&id)).await?.map(Json).ok_or(missing)
 }
 
@@ -59,40 +59,42 @@ async fn delete_concept(
     State(app): App,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = id_of(id)?;
+    let id = validated_id(id)?;
     match app.store.apply(Operation::Delete(id.clone())).await? {
-        Outcome::Delete(true) => Ok(Json(json!({"id": id, "deleted": true}))),
-        Outcome::Delete(false) => Err(unknown(&id)),
-        _ => Err(ApiError::internal("the writer mistook a deletion")),
+        OperationOutcome::Delete(true) => Ok(Json(json!({"id": id, "deleted": true}))),
+        OperationOutcome::Delete(false) => Err(not_found(&id)),
+        _ => Err(ApiError::internal("the writer returned a batch for a deletion")),
     }
 }
 
-async fn search(State(app): App, Json(question): Json<Question>) -> Result<Json<Results>, ApiError> {
-    let search = question.check(&app.limits).map_err(ApiError::invalid)?;
+async fn search(
+    State(app): App,
+    Json(request): Json<SearchRequest>,
+) -> Result<Json<SearchResponse>, ApiError> {
+    let search = request.validate(&app.limits).map_err(ApiError::invalid)?;
     let results = blocking(move || app.store.search(&search)).await?;
-    Ok(Json(Results { results }))
+    Ok(Json(SearchResponse { results }))
 }
 
 async fn stats(State(app): App) -> Result<Json<Value>, ApiError> {
-    let (numbers, bytes_on_disk) = blocking(move || app.store.stats()).await?;
+    let (stats, bytes_on_disk) = blocking(move || app.store.stats()).await?;
     Ok(Json(json!({
-        "concepts": numbers.concepts,
-        "vectors": numbers.vectors,
-        "dimension": numbers.dimension,
-        "sequence": numbers.sequence,
+        "concepts": stats.concepts,
+        "vectors": stats.vectors,
+        "dimension": stats.dimension,
+        "sequence": stats.sequence,
         "bytes_on_disk": bytes_on_disk,
     })))
 }
 
-fn id_of(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
-    let Path(id) =
-        id.map_err(|_| ApiError::invalid("the id in the path is not UTF-8 in percent encoding"))?;
-    check_id(&id).map_err(|what| ApiError::invalid(format!("the id in the path {what}")))?;
+fn validated_id(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    let Path(id) = id.map_err(|_| ApiError::invalid("the id in the path is not percent-encoded UTF-8"))?;
+    check_id(&id).map_err(|problem| ApiError::invalid(format!("the id in the path {problem}")))?;
     Ok(id)
 }
 
-fn unknown(id: &str) -> ApiError {
-    ApiError::not_found(format!("there is no concept {id:?}"))
+fn not_found(id: &str) -> ApiError {
+    ApiError::not_found(format!("unknown concept: {id:?}"))
 }
 
 async fn blocking<T: Send + 'static>(

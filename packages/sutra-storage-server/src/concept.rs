@@ -1,4 +1,4 @@
-//! Concepts: what clients hand in, checked, and what is kept.
+//! Concepts: the request format, its validation and the stored form.
 
 use std::collections::HashMap;
 
@@ -7,34 +7,34 @@ use serde_json::{Map, Value};
 
 use crate::limits::{Limits, MAX_ID_BYTES};
 
-/// Free fields of a concept.
+/// Free-form fields of a concept.
 pub(crate) type Metadata = Map<String, Value>;
 
-/// A concept as it is kept and handed out.
+/// A concept as stored and returned.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Concept {
-    /// Names the concept; at most 256 bytes, no control characters.
+    /// Unique id of at most 256 bytes, without control characters.
     pub id: String,
-    /// What full-text search reads; not blank.
+    /// Searched by full-text search; not blank.
     pub text: String,
-    /// What vector search compares: finite numbers, not all zero. Kept as 32-bit floats.
+    /// Compared by vector search: finite 32-bit floats, not all zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
-    /// Kept as it came; nothing searches it.
+    /// Stored and returned unchanged; not searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }
 
-/// A batch as clients hand it in.
+/// The request body of `POST /v1/concepts`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Batch {
-    concepts: Vec<Draft>,
+    concepts: Vec<NewConcept>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Draft {
+struct NewConcept {
     id: Option<String>,
     text: String,
     vector: Option<Vec<f32>>,
@@ -42,44 +42,43 @@ struct Draft {
 }
 
 impl Batch {
-    /// Checks every item; a concept without an id gets a random one (UUID version 4). The error names the first item
-    /// that is wrong, what is wrong and what is allowed.
-    pub(crate) fn check(self, limits: &Limits) -> Result<Vec<Concept>, String> {
+    /// Validates every item. A concept without an id gets a random one (UUID version 4). The error has the path of the
+    /// first invalid item, the problem and the limit.
+    pub(crate) fn validate(self, limits: &Limits) -> Result<Vec<Concept>, String> {
         let count = self.concepts.len();
         if count == 0 {
             return Err("concepts is empty; send at least one concept".into());
         }
         if count > limits.batch {
-            return Err(format!(
-                "concepts has {count} items; at most {} are allowed (MAX_BATCH)",
-                limits.batch
-            ));
+            return Err(format!("concepts has {count} items; the maximum is {} (MAX_BATCH)", limits.batch));
         }
         let concepts: Vec<Concept> = self
             .concepts
             .into_iter()
             .enumerate()
-            .map(|(index, draft)| draft.check(limits).map_err(|what| format!("concepts[{index}].{what}")))
+            .map(|(index, new)| {
+                new.validate(limits).map_err(|problem| format!("concepts[{index}].{problem}"))
+            })
             .collect::<Result<_, _>>()?;
-        refuse_duplicates(&concepts)?;
+        reject_duplicates(&concepts)?;
         Ok(concepts)
     }
 }
 
-impl Draft {
-    fn check(self, limits: &Limits) -> Result<Concept, String> {
+impl NewConcept {
+    fn validate(self, limits: &Limits) -> Result<Concept, String> {
         let id = self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-        check_id(&id).map_err(|what| format!("id {what}"))?;
-        check_text(&self.text, limits).map_err(|what| format!("text {what}"))?;
+        check_id(&id).map_err(|problem| format!("id {problem}"))?;
+        check_text(&self.text, limits).map_err(|problem| format!("text {problem}"))?;
         if let Some(vector) = &self.vector {
-            check_vector(vector, limits).map_err(|what| format!("vector {what}"))?;
+            check_vector(vector, limits).map_err(|problem| format!("vector {problem}"))?;
         }
         if let Some(metadata) = &self.metadata {
             let bytes = serde_json::to_vec(metadata).map_err(|error| format!("metadata: {error}"))?.len();
             if bytes > limits.metadata_bytes {
-                let most = limits.metadata_bytes;
+                let max = limits.metadata_bytes;
                 return Err(format!(
-                    "metadata has {bytes} bytes as JSON; at most {most} are allowed (MAX_METADATA_BYTES)"
+                    "metadata has {bytes} bytes as JSON; the maximum is {max} (MAX_METADATA_BYTES)"
                 ));
             }
         }
@@ -87,55 +86,53 @@ impl Draft {
     }
 }
 
-/// An id is not empty, short and printable.
+/// Checks that an id is not empty, not too long and printable.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     match id.len() {
-        0 => Err("is empty; leave it out to have one made".into()),
-        bytes if bytes > MAX_ID_BYTES => {
-            Err(format!("has {bytes} bytes; at most {MAX_ID_BYTES} are allowed"))
-        }
-        _ if id.chars().any(char::is_control) => Err("holds a control character; remove it".into()),
+        0 => Err("is empty; omit it to get a generated id".into()),
+        bytes if bytes > MAX_ID_BYTES => Err(format!("has {bytes} bytes; the maximum is {MAX_ID_BYTES}")),
+        _ if id.chars().any(char::is_control) => Err("contains a control character; remove it".into()),
         _ => Ok(()),
     }
 }
 
-/// A text is not blank and not too long.
+/// Checks that a text is not blank and not too long.
 pub(crate) fn check_text(text: &str, limits: &Limits) -> Result<(), String> {
     if text.trim().is_empty() {
-        return Err("is empty; it needs at least one character that is not white space".into());
+        return Err("is empty; it needs at least one character other than white space".into());
     }
     if text.len() > limits.text_bytes {
-        let (bytes, most) = (text.len(), limits.text_bytes);
-        return Err(format!("has {bytes} bytes; at most {most} are allowed (MAX_TEXT_BYTES)"));
+        let (bytes, max) = (text.len(), limits.text_bytes);
+        return Err(format!("has {bytes} bytes; the maximum is {max} (MAX_TEXT_BYTES)"));
     }
     Ok(())
 }
 
-/// A vector has a direction: finite numbers, not all zero.
+/// Checks that a vector has finite numbers, not all of them zero, and not too many.
 pub(crate) fn check_vector(vector: &[f32], limits: &Limits) -> Result<(), String> {
     let count = vector.len();
     if count == 0 {
-        return Err("is empty; leave it out where there is none".into());
+        return Err("is empty; omit it if there is no vector".into());
     }
     if count > limits.dimension {
-        let most = limits.dimension;
-        return Err(format!("has {count} numbers; at most {most} are allowed (MAX_DIMENSION)"));
+        let max = limits.dimension;
+        return Err(format!("has {count} numbers; the maximum is {max} (MAX_DIMENSION)"));
     }
     if let Some(index) = vector.iter().position(|number| !number.is_finite()) {
-        return Err(format!("holds a number at [{index}] that is too large for a 32-bit float"));
+        return Err(format!("has a number at [{index}] that is too large for a 32-bit float"));
     }
     if vector.iter().all(|&number| number == 0.0) {
-        return Err("is all zero (as 32-bit floats) and so has no direction; leave it out".into());
+        return Err("is all zero (as 32-bit floats) and has no direction; omit it".into());
     }
     Ok(())
 }
 
-fn refuse_duplicates(concepts: &[Concept]) -> Result<(), String> {
+fn reject_duplicates(concepts: &[Concept]) -> Result<(), String> {
     let mut seen = HashMap::with_capacity(concepts.len());
     for (index, concept) in concepts.iter().enumerate() {
         if let Some(first) = seen.insert(concept.id.as_str(), index) {
             return Err(format!(
-                "concepts[{index}].id {:?} is also the id of concepts[{first}]; ids must differ within a batch",
+                "concepts[{index}].id {:?} is also the id of concepts[{first}]; ids must be unique within a batch",
                 concept.id
             ));
         }
@@ -147,13 +144,13 @@ fn refuse_duplicates(concepts: &[Concept]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn check(json: &str) -> Result<Vec<Concept>, String> {
-        serde_json::from_str::<Batch>(json).map_err(|error| error.to_string())?.check(&Limits::small())
+    fn validate(json: &str) -> Result<Vec<Concept>, String> {
+        serde_json::from_str::<Batch>(json).map_err(|error| error.to_string())?.validate(&Limits::small())
     }
 
     #[test]
-    fn a_batch_is_taken_as_it_is() {
-        let concepts = check(
+    fn a_valid_batch_is_accepted_unchanged() {
+        let concepts = validate(
             r#"{"concepts":[{"id":"a","text":"A","vector":[1,0.5],"metadata":{"k":[1]}},{"text":"B","vector":null}]}"#,
         )
         .expect("valid");
@@ -163,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_item() {
-        for (items, named) in [
+    fn errors_name_the_invalid_item() {
+        for (items, expected) in [
             ("", "concepts is empty"),
             (r#"{"text":"a"},{"text":"a"},{"text":"a"},{"text":"a"}"#, "has 4 items"),
             (r#"{"text":"a"},{"text":" \n"}"#, "concepts[1].text is empty"),
@@ -183,13 +180,13 @@ mod tests {
             (r#"{"text":1}"#, "expected a string"),
             (r#"{"id":"a"}"#, "missing field `text`"),
         ] {
-            let message = check(&format!("{{\"concepts\":[{items}]}}")).expect_err(items);
-            assert!(message.contains(named), "{items}: {message}");
+            let message = validate(&format!("{{\"concepts\":[{items}]}}")).expect_err(items);
+            assert!(message.contains(expected), "{items}: {message}");
         }
     }
 
     #[test]
-    fn an_id_that_is_too_long_is_refused() {
+    fn an_id_that_is_too_long_is_rejected() {
         assert!(check_id(&"x".repeat(256)).is_ok());
         assert!(check_id(&"x".repeat(257)).is_err_and(|message| message.contains("257 bytes")));
     }

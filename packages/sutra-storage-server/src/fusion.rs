@@ -1,11 +1,11 @@
-//! Reciprocal rank fusion: two rankings become one without comparing their scores.
+//! Reciprocal rank fusion: merges rankings without comparing their scores.
 
 use std::collections::HashMap;
 
-/// Dampens the lead of the first ranks; 60 is the value of the method's authors and in general use.
+/// Reduces the weight of the first ranks; 60 is the value of the method's authors and the common choice.
 const DAMPING: f32 = 60.0;
 
-/// An id with its fused score, highest first; equal scores in the order of ids.
+/// Ids with their fused scores, highest first; ties are ordered by id.
 pub(crate) fn fuse(rankings: &[Vec<String>]) -> Vec<(String, f32)> {
     let mut scores: HashMap<&str, f32> = HashMap::new();
     for ranking in rankings {
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_both_rankings_name_comes_first() {
+    fn ids_in_both_rankings_come_first() {
         let ranking = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let fused = fuse(&[ranking(&["a", "b", "c"]), ranking(&["d", "c"])]);
         let ids: Vec<_> = fused.iter().map(|(id, _)| id.as_str()).collect();

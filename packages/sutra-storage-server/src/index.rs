@@ -1,7 +1,7 @@
-//! Full-text search: a tantivy index on disk, derived from the records and thrown away when in doubt.
+//! Full-text search: a tantivy index on disk, derived from the records and rebuilt if it cannot be used.
 //!
-//! Words are runs of letters and digits of at most 64 bytes, compared without case and accents; no language is
-//! assumed. Each commit carries the store's identity and the sequence number up to which the index has everything.
+//! Words are runs of letters and digits of at most 64 bytes, compared without case and accents, independent of language.
+//! Each commit stores the store's identity and the sequence number of the last change that it contains.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,23 +23,23 @@ use tantivy::{
 
 const ANALYZER: &str = "words";
 
-/// The longest word that is indexed, in bytes.
+/// Maximum length of an indexed word, in bytes.
 const LONGEST_WORD: usize = 64;
 
-/// Words of a query that count; more would only make it slow.
+/// Maximum number of words of a query that are used; more would only slow it down.
 const QUERY_WORDS: usize = 256;
 
-/// The least memory that the index's one writer thread accepts, in bytes; held only while it writes.
+/// The smallest memory budget that tantivy accepts for a writer thread, in bytes; held only while it writes.
 const WRITER_BYTES: usize = 15_000_000;
 
-/// The side of readers.
+/// The index for readers.
 pub(crate) struct TextIndex {
     reader: IndexReader,
     analyzer: TextAnalyzer,
     fields: Fields,
 }
 
-/// The side of the one writer.
+/// The index for the writer thread.
 pub(crate) struct TextEditor {
     writer: IndexWriter,
     reader: IndexReader,
@@ -53,8 +53,8 @@ struct Fields {
     text: Field,
 }
 
-/// Opens the index in `folder`, or makes it. The third value is the sequence number up to which it has everything of
-/// the store `identity`; none if it has never been told, or speaks of another store.
+/// Opens or creates the index in `folder`. The third value is the sequence number of the last change that it contains;
+/// `None` if it is new or belongs to a store with another `identity`.
 pub(crate) fn open(
     folder: &Path,
     identity: u64,
@@ -70,8 +70,8 @@ pub(crate) fn open(
         Index::builder().schema(schema).settings(settings).open_or_create(MmapDirectory::open(folder)?)?;
     index.tokenizers().register(ANALYZER, analyzer.clone());
     let sequence = index.load_metas()?.payload.and_then(|payload| {
-        let (whose, sequence) = payload.split_once(':')?;
-        (whose == identity.to_string()).then_some(sequence)?.parse().ok()
+        let (owner, sequence) = payload.split_once(':')?;
+        (owner == identity.to_string()).then_some(sequence)?.parse().ok()
     });
     let reader = index
         .reader_builder()
@@ -89,7 +89,7 @@ pub(crate) fn open(
 }
 
 fn schema() -> (Schema, Fields) {
-    // Frequencies are what BM25 needs; positions would serve phrases, which nobody can ask for.
+    // BM25 needs frequencies. Positions are only for phrase queries, which the API does not offer.
     let words =
         TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
     let mut schema = Schema::builder();
@@ -99,7 +99,7 @@ fn schema() -> (Schema, Fields) {
 }
 
 impl TextIndex {
-    /// The `limit` best matches by BM25 with their scores, highest first: texts with at least one word of the query.
+    /// The `limit` best matches by BM25 with their scores, highest first. A match has at least one word of the query.
     pub(crate) fn best(&self, query: &str, limit: usize) -> Result<Vec<(String, f32)>, TantivyError> {
         let words = self.words(query);
         if words.is_empty() {
@@ -134,7 +134,7 @@ impl TextIndex {
 }
 
 impl TextEditor {
-    /// Replaces what the index has for `id` by `text`, or by nothing.
+    /// Replaces the text of `id`, or removes it if `text` is `None`.
     pub(crate) fn replace(&self, id: &str, text: Option<&str>) -> Result<(), TantivyError> {
         let mut operations = vec![UserOperation::Delete(Term::from_field_text(self.fields.id, id))];
         if let Some(text) = text {
@@ -146,12 +146,12 @@ impl TextEditor {
         self.writer.run(operations).map(drop)
     }
 
-    /// Forgets everything; takes effect with the next commit.
+    /// Removes everything with the next commit.
     pub(crate) fn clear(&self) -> Result<(), TantivyError> {
         self.writer.delete_all_documents().map(drop)
     }
 
-    /// Makes all replacements durable and visible together with the sequence number they lead to.
+    /// Makes all replacements durable and visible, together with their sequence number.
     pub(crate) fn commit(&mut self, sequence: u64) -> Result<(), TantivyError> {
         let mut commit = self.writer.prepare_commit()?;
         commit.set_payload(&format!("{}:{sequence}", self.identity));

@@ -1,45 +1,44 @@
-//! How much one request may ask for.
+//! Request limits.
 
 use serde_json::{Value, json};
 use sutra_service::{SettingsError, variable};
 
-/// Results of one search at most; part of the contract, not a setting.
+/// Maximum number of search results; part of the API, not a setting.
 pub(crate) const MAX_RESULTS: usize = 100;
 
-/// The longest id, in bytes.
+/// Maximum length of an id, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 
-/// Limits by edition; the environment has the last word.
+/// The limits of an edition; environment variables override them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// `MAX_BODY_BYTES`: a request's body; default 8, 16 or 32 MiB by edition.
+    /// `MAX_BODY_BYTES`: size of a request body; default 8, 16 or 32 MiB by edition.
     pub body_bytes: usize,
-    /// `MAX_BATCH`: concepts in one request; default 1000, 2000 or 5000 by edition.
+    /// `MAX_BATCH`: concepts per request; default 1000, 2000 or 5000 by edition.
     pub batch: usize,
-    /// `MAX_TEXT_BYTES`: a concept's text or a query; default 40,000, 80,000 or 200,000 by edition: four
-    /// bytes for each character that `sutra-api` lets through.
+    /// `MAX_TEXT_BYTES`: size of a concept's text or of a query; default 40,000, 80,000 or 200,000 by edition: four
+    /// bytes for each character that `sutra-api` accepts.
     pub text_bytes: usize,
-    /// `MAX_METADATA_BYTES`: a concept's metadata as JSON; default 16 KiB.
+    /// `MAX_METADATA_BYTES`: size of a concept's metadata as JSON; default 16 KiB.
     pub metadata_bytes: usize,
-    /// `MAX_DIMENSION`: numbers in a vector; default 4096.
+    /// `MAX_DIMENSION`: numbers per vector; default 4096.
     pub dimension: usize,
 }
 
 impl Limits {
-    /// Reads the environment; names the variable that cannot be used.
+    /// Reads the environment. The error names the invalid variable.
     pub(crate) fn from_environment(edition: &str) -> Result<Self, SettingsError> {
-        let own = Self::of(edition);
+        let default = Self::of(edition);
         Ok(Self {
-            body_bytes: positive("MAX_BODY_BYTES", own.body_bytes)?,
-            batch: positive("MAX_BATCH", own.batch)?,
-            text_bytes: positive("MAX_TEXT_BYTES", own.text_bytes)?,
-            metadata_bytes: positive("MAX_METADATA_BYTES", own.metadata_bytes)?,
-            dimension: positive("MAX_DIMENSION", own.dimension)?,
+            body_bytes: positive("MAX_BODY_BYTES", default.body_bytes)?,
+            batch: positive("MAX_BATCH", default.batch)?,
+            text_bytes: positive("MAX_TEXT_BYTES", default.text_bytes)?,
+            metadata_bytes: positive("MAX_METADATA_BYTES", default.metadata_bytes)?,
+            dimension: positive("MAX_DIMENSION", default.dimension)?,
         })
     }
 
-    /// What an edition allows. A full batch of short texts with their vectors of 384
-    /// numbers fits into its body.
+    /// The defaults of an edition. A full batch of short texts with vectors of 384 numbers fits into the body.
     fn of(edition: &str) -> Self {
         let (body_bytes, batch, text_bytes) = match edition {
             "enterprise" => (32 << 20, 5000, 200_000),
@@ -63,13 +62,13 @@ impl Limits {
 }
 
 fn positive(name: &str, default: usize) -> Result<usize, SettingsError> {
-    let value = variable::<std::num::NonZeroUsize>(name, "a whole number above 0")?;
+    let value = variable::<std::num::NonZeroUsize>(name, "a whole number greater than 0")?;
     Ok(value.map_or(default, usize::from))
 }
 
 #[cfg(test)]
 impl Limits {
-    /// Small limits, so that tests reach them.
+    /// Limits small enough for tests to reach.
     pub(crate) fn small() -> Self {
         Self { body_bytes: 4096, batch: 3, text_bytes: 20, metadata_bytes: 30, dimension: 4 }
     }

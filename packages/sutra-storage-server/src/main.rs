@@ -1,9 +1,9 @@
-//! The storage service: keeps concepts durably, finds them by text and by vector.
+//! The storage service: a durable concept store with full-text and vector search.
 //!
-//! `records` (redb) is the truth. The full-text `index` (tantivy, on disk) and the `vectors` (in memory, contiguous)
-//! are derived from it. One `writer` thread changes all three in that order; readers work on snapshots and never wait
-//! for it. Every change has a sequence number that records and index both keep, so `store` knows at the start what
-//! the index missed.
+//! `records` (redb) is the source of truth. The full-text `index` (tantivy, on disk) and the `vectors` (in memory,
+//! contiguous) are derived from it. One `writer` thread changes all three in that order; readers use snapshots and never
+//! wait for it. Records and index both store the sequence number of each change, so `store` can tell at startup which
+//! changes the index lacks.
 
 mod api;
 mod concept;
@@ -19,15 +19,15 @@ mod writer;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use sutra_service::{Application, Condition, Fields, Settings, StartError, run};
+use sutra_service::{Application, Health, HealthFields, Settings, StartError, run};
 
 use crate::limits::Limits;
-use crate::store::{Place, Store};
+use crate::store::{Store, StoreConfig};
 
-/// The service's name in the manifest.
+/// The service's name in `images.toml`.
 const NAME: &str = "storage";
 
-/// The port it listens on unless `PORT` says otherwise.
+/// Default port.
 const PORT: u16 = 50051;
 
 fn main() -> ExitCode {
@@ -36,14 +36,14 @@ fn main() -> ExitCode {
 
 fn start(settings: &Settings) -> Result<Application, StartError> {
     let limits = Limits::from_environment(&settings.edition)?;
-    let store = Arc::new(Store::open(&Place::from_environment()?)?);
-    let condition = {
+    let store = Arc::new(Store::open(&StoreConfig::from_environment()?)?);
+    let health = {
         let store = store.clone();
-        let fields = Fields::from_iter([("limits".to_owned(), limits.fields())]);
+        let fields = HealthFields::from_iter([("limits".to_owned(), limits.fields())]);
         move || match store.failure() {
-            None => Condition::Ready(fields.clone()),
-            Some(reason) => Condition::Failed(reason.to_owned()),
+            None => Health::Ready(fields.clone()),
+            Some(reason) => Health::Failed(reason.to_owned()),
         }
     };
-    Ok(Application::new(api::routes(store, limits)).health(condition))
+    Ok(Application::new(api::routes(store, limits)).health(health))
 }

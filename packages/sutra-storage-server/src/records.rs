@@ -1,7 +1,7 @@
-//! The truth: concepts in an embedded ACID store (redb), on disk before anything is acknowledged.
+//! The source of truth: an embedded ACID store (redb). Changes are on disk before they are acknowledged.
 //!
 //! Tables: `concepts` (id → text and metadata as JSON), `vectors` (id → 32-bit floats, little endian), `changes`
-//! (sequence → ids, kept until the index has them), `numbers` (what the store knows of itself).
+//! (sequence number → changed ids, kept until they are indexed), `numbers` (format, identity, dimension, sequence number).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,58 +24,58 @@ const DIMENSION: &str = "dimension";
 const IDENTITY: &str = "identity";
 const FORMAT: &str = "format";
 
-/// Grows when an older version could not read what this one writes.
-const FORMAT_NOW: u64 = 1;
+/// The format version; incremented when older versions cannot read the store.
+const FORMAT_VERSION: u64 = 1;
 
-/// Memory for pages of the store. Small: the vectors have their own place, and the kernel caches the file.
+/// Memory for cached pages. Small, because vectors are held elsewhere and the kernel caches the file.
 const CACHE_BYTES: usize = 4 << 20;
 
-/// What a request wants changed; each is applied as a whole or not at all.
+/// A change, applied completely or not at all.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    /// Create or replace these, whose ids differ.
+    /// Create or replace concepts with distinct ids.
     Put(Vec<Concept>),
-    /// Remove this one.
+    /// Remove the concept with this id.
     Delete(String),
 }
 
-/// What became of an operation.
+/// The result of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// All concepts are kept; so many are new, so many replaced older ones.
+pub(crate) enum OperationOutcome {
+    /// All concepts are stored.
     Put {
-        /// Ids that did not exist before.
+        /// Number of new ids.
         created: usize,
-        /// Ids that did.
+        /// Number of replaced concepts.
         updated: usize,
     },
-    /// The concept is gone; false if there was none.
+    /// The concept is gone; false if it did not exist.
     Delete(bool),
-    /// Nothing changed; the text says why.
+    /// Nothing changed, for this reason.
     Refused(String),
 }
 
-/// What a group of operations did.
+/// The result of a group of operations.
 #[derive(Debug)]
-pub(crate) struct Applied<'a> {
-    /// One for each operation, in their order.
-    pub outcomes: Vec<Outcome>,
-    /// The last state of every id that changed; none means that it is gone.
+pub(crate) struct AppliedGroup<'a> {
+    /// One per operation, in order.
+    pub outcomes: Vec<OperationOutcome>,
+    /// The final state of every changed id; `None` if removed.
     pub changes: BTreeMap<&'a str, Option<&'a Concept>>,
-    /// The sequence number of the group; unchanged if nothing changed.
+    /// The sequence number of the group; the previous one if nothing changed.
     pub sequence: u64,
 }
 
-/// Counts and numbers of a store.
+/// Statistics of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Numbers {
-    /// Concepts kept.
+pub(crate) struct StoreStats {
+    /// Number of concepts.
     pub concepts: u64,
-    /// Those of them that have a vector.
+    /// Number of concepts with a vector.
     pub vectors: u64,
-    /// Numbers in every vector; none until the first vector comes, unless it was configured.
+    /// Numbers per vector; `None` until it is configured or the first vector is stored.
     pub dimension: Option<u64>,
-    /// Groups of changes since the store was made.
+    /// Number of change groups since the store was created.
     pub sequence: u64,
 }
 
@@ -92,14 +92,14 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Opens the store, or makes it. A store that was not closed is repaired.
+    /// Opens or creates the store; repairs it after a crash.
     pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
         Ok(Self { database })
     }
 
-    /// Makes the tables, and checks that this version can read them and that `dimension` (configured) fits. The inner
-    /// error is for the operator.
+    /// Creates the tables and checks the format version and the configured `dimension`. The inner error is a
+    /// configuration error.
     pub(crate) fn prepare(&self, dimension: Option<u64>) -> Result<Result<(), String>, Error> {
         let transaction = self.database.begin_write()?;
         {
@@ -108,20 +108,20 @@ impl Records {
             transaction.open_table(CHANGES)?;
             let mut numbers = transaction.open_table(NUMBERS)?;
             let format = number(&numbers, FORMAT)?;
-            if let Some(format) = format.filter(|&format| format != FORMAT_NOW) {
+            if let Some(format) = format.filter(|&format| format != FORMAT_VERSION) {
                 return Ok(Err(format!(
-                    "the store has format {format}, this version reads {FORMAT_NOW}; use the version that wrote it"
+                    "unsupported store format: {format} (this version reads {FORMAT_VERSION}); use the version that wrote it"
                 )));
             }
-            if let (Some(wanted), Some(kept)) = (dimension, number(&numbers, DIMENSION)?)
-                && wanted != kept
+            if let (Some(configured), Some(stored)) = (dimension, number(&numbers, DIMENSION)?)
+                && configured != stored
             {
                 return Ok(Err(format!(
-                    "DIMENSION={wanted}, but the store keeps vectors of {kept} numbers; set DIMENSION={kept} or use an empty DATA_DIR"
+                    "DIMENSION={configured} does not match the store, which has vectors of {stored} numbers; set DIMENSION={stored} or use an empty DATA_DIR"
                 )));
             }
             if format.is_none() {
-                numbers.insert(FORMAT, FORMAT_NOW)?;
+                numbers.insert(FORMAT, FORMAT_VERSION)?;
                 numbers.insert(IDENTITY, uuid::Uuid::new_v4().as_u64_pair().0)?;
             }
             if let Some(dimension) = dimension {
@@ -132,16 +132,16 @@ impl Records {
         Ok(Ok(()))
     }
 
-    /// A random number that tells this store from any other.
+    /// A random number that identifies this store.
     pub(crate) fn identity(&self) -> Result<u64, Error> {
         Ok(number(&self.database.begin_read()?.open_table(NUMBERS)?, IDENTITY)?.unwrap_or_default())
     }
 
-    /// Counts and numbers, all of one moment.
-    pub(crate) fn numbers(&self) -> Result<Numbers, Error> {
+    /// A consistent snapshot of the statistics.
+    pub(crate) fn stats(&self) -> Result<StoreStats, Error> {
         let transaction = self.database.begin_read()?;
         let numbers = transaction.open_table(NUMBERS)?;
-        Ok(Numbers {
+        Ok(StoreStats {
             concepts: transaction.open_table(CONCEPTS)?.len()?,
             vectors: transaction.open_table(VECTORS)?.len()?,
             dimension: number(&numbers, DIMENSION)?,
@@ -149,8 +149,12 @@ impl Records {
         })
     }
 
-    /// Applies all operations in one transaction; what returns is on disk. Changes up to `indexed` are forgotten.
-    pub(crate) fn apply<'a>(&self, operations: &'a [Operation], indexed: u64) -> Result<Applied<'a>, Error> {
+    /// Applies all operations in one transaction and syncs it to disk. Log entries up to `indexed` are removed.
+    pub(crate) fn apply<'a>(
+        &self,
+        operations: &'a [Operation],
+        indexed: u64,
+    ) -> Result<AppliedGroup<'a>, Error> {
         let transaction = self.database.begin_write()?;
         let mut edit = Edit {
             concepts: transaction.open_table(CONCEPTS)?,
@@ -164,7 +168,7 @@ impl Records {
         if changes.is_empty() {
             drop(edit);
             transaction.abort()?;
-            return Ok(Applied { outcomes, changes, sequence });
+            return Ok(AppliedGroup { outcomes, changes, sequence });
         }
         sequence += 1;
         edit.numbers.insert(SEQUENCE, sequence)?;
@@ -176,10 +180,10 @@ impl Records {
             log.insert(sequence, json(&ids)?.as_slice())?;
         }
         transaction.commit()?;
-        Ok(Applied { outcomes, changes, sequence })
+        Ok(AppliedGroup { outcomes, changes, sequence })
     }
 
-    /// A view of one moment, which writes do not change.
+    /// A snapshot that later writes do not affect.
     pub(crate) fn view(&self) -> Result<View, Error> {
         Ok(View { transaction: self.database.begin_read()? })
     }
@@ -193,7 +197,7 @@ struct Edit<'txn, 'a> {
 }
 
 impl<'a> Edit<'_, 'a> {
-    fn apply(&mut self, operation: &'a Operation) -> Result<Outcome, Error> {
+    fn apply(&mut self, operation: &'a Operation) -> Result<OperationOutcome, Error> {
         match operation {
             Operation::Put(concepts) => self.put(concepts),
             Operation::Delete(id) => {
@@ -202,14 +206,14 @@ impl<'a> Edit<'_, 'a> {
                     self.vectors.remove(id.as_str())?;
                     self.changes.insert(id, None);
                 }
-                Ok(Outcome::Delete(existed))
+                Ok(OperationOutcome::Delete(existed))
             }
         }
     }
 
-    fn put(&mut self, concepts: &'a [Concept]) -> Result<Outcome, Error> {
-        if let Err(refusal) = self.fix_dimension(concepts)? {
-            return Ok(Outcome::Refused(refusal));
+    fn put(&mut self, concepts: &'a [Concept]) -> Result<OperationOutcome, Error> {
+        if let Err(reason) = self.check_dimension(concepts)? {
+            return Ok(OperationOutcome::Refused(reason));
         }
         let mut created = 0;
         for concept in concepts {
@@ -228,74 +232,75 @@ impl<'a> Edit<'_, 'a> {
             }
             self.changes.insert(&concept.id, Some(concept));
         }
-        Ok(Outcome::Put { created, updated: concepts.len() - created })
+        Ok(OperationOutcome::Put { created, updated: concepts.len() - created })
     }
 
-    /// All vectors of the batch must have the dimension of the store; the first vector ever decides it.
-    fn fix_dimension(&mut self, concepts: &[Concept]) -> Result<Result<(), String>, Error> {
-        let kept = number(&self.numbers, DIMENSION)?;
-        let mut dimension = kept;
+    /// Checks that all vectors of the batch have the store's dimension. The first vector sets it.
+    fn check_dimension(&mut self, concepts: &[Concept]) -> Result<Result<(), String>, Error> {
+        let stored = number(&self.numbers, DIMENSION)?;
+        let mut dimension = stored;
         for (index, concept) in concepts.iter().enumerate() {
             let Some(count) = concept.vector.as_ref().map(|vector| vector.len() as u64) else {
                 continue;
             };
             match dimension {
                 Some(dimension) if dimension != count => {
-                    let whose = if kept.is_some() { "this store keeps" } else { "this batch begins with" };
+                    let owner =
+                        if stored.is_some() { "this store" } else { "the first vector of this batch" };
                     return Ok(Err(format!(
-                        "concepts[{index}].vector has {count} numbers; {whose} vectors of {dimension}"
+                        "concepts[{index}].vector has {count} numbers; the dimension of {owner} is {dimension}"
                     )));
                 }
                 _ => dimension = Some(count),
             }
         }
-        if let (None, Some(first)) = (kept, dimension) {
+        if let (None, Some(first)) = (stored, dimension) {
             self.numbers.insert(DIMENSION, first)?;
         }
         Ok(Ok(()))
     }
 }
 
-/// The store at one moment.
+/// A snapshot of the store.
 pub(crate) struct View {
     transaction: ReadTransaction,
 }
 
 impl View {
-    /// One concept; none if the id is unknown.
+    /// A concept; `None` if the id is unknown.
     pub(crate) fn concept(&self, id: &str) -> Result<Option<Concept>, Error> {
         let Some(body) = self.transaction.open_table(CONCEPTS)?.get(id)? else {
             return Ok(None);
         };
         let Body { text, metadata } = parse(body.value())?;
-        let vector = self.transaction.open_table(VECTORS)?.get(id)?.map(|bytes| numbers_of(bytes.value()));
+        let vector = self.transaction.open_table(VECTORS)?.get(id)?.map(|bytes| decode_vector(bytes.value()));
         Ok(Some(Concept { id: id.to_owned(), text, vector, metadata }))
     }
 
-    /// Calls `with` for the id and text of every concept, in the order of ids.
+    /// Calls `visit` with the id and text of every concept, ordered by id.
     pub(crate) fn each_text<E: From<Error>>(
         &self,
-        mut with: impl FnMut(&str, &str) -> Result<(), E>,
+        mut visit: impl FnMut(&str, &str) -> Result<(), E>,
     ) -> Result<(), E> {
         let table = self.transaction.open_table(CONCEPTS).map_err(Error::from)?;
         for row in table.iter().map_err(Error::from)? {
             let (id, body) = row.map_err(Error::from)?;
             let body: Body = parse(body.value())?;
-            with(id.value(), &body.text)?;
+            visit(id.value(), &body.text)?;
         }
         Ok(())
     }
 
-    /// Calls `with` for every id that has a vector.
-    pub(crate) fn each_vector(&self, mut with: impl FnMut(&str, &[f32])) -> Result<(), Error> {
+    /// Calls `visit` with every id that has a vector.
+    pub(crate) fn each_vector(&self, mut visit: impl FnMut(&str, &[f32])) -> Result<(), Error> {
         for row in self.transaction.open_table(VECTORS)?.iter()? {
             let (id, bytes) = row?;
-            with(id.value(), &numbers_of(bytes.value()));
+            visit(id.value(), &decode_vector(bytes.value()));
         }
         Ok(())
     }
 
-    /// The ids that changed after `sequence`, or none if that is no longer known.
+    /// The ids that changed after `sequence`; `None` if the log no longer goes back that far.
     pub(crate) fn changed_since(&self, sequence: u64) -> Result<Option<Vec<String>>, Error> {
         let last = number(&self.transaction.open_table(NUMBERS)?, SEQUENCE)?.unwrap_or_default();
         let (mut ids, mut expected) = (Vec::new(), sequence);
@@ -315,7 +320,7 @@ fn number(table: &impl redb::ReadableTable<&'static str, u64>, name: &str) -> Re
     Ok(table.get(name)?.map(|value| value.value()))
 }
 
-fn numbers_of(bytes: &[u8]) -> Vec<f32> {
+fn decode_vector(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 

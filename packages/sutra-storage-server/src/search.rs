@@ -1,4 +1,4 @@
-//! Searches: by text, by vector, or by both fused.
+//! Search requests and results.
 
 use std::collections::HashMap;
 
@@ -7,74 +7,74 @@ use serde::{Deserialize, Serialize};
 use crate::concept::{Metadata, check_text, check_vector};
 use crate::limits::{Limits, MAX_RESULTS};
 
-/// Results of a search that names no limit.
+/// Default number of results.
 const DEFAULT_RESULTS: usize = 10;
 
-/// A search as clients ask for it.
+/// The request body of `POST /v1/search`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Question {
+pub(crate) struct SearchRequest {
     text: Option<String>,
     vector: Option<Vec<f32>>,
     limit: Option<usize>,
 }
 
-/// A search that makes sense, except that the vector's dimension is for the store to judge.
+/// A validated search; the store checks the vector's dimension.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Search {
-    /// Words to find.
+    /// Full-text query.
     pub text: Option<String>,
-    /// A direction to be near to.
+    /// Query vector.
     pub vector: Option<Vec<f32>>,
-    /// Results at most.
+    /// Maximum number of results.
     pub limit: usize,
 }
 
-/// One result.
+/// A search result.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Hit {
-    /// The concept's id.
+    /// Id of the concept.
     pub id: String,
-    /// Its text.
+    /// Text of the concept.
     pub text: String,
-    /// Its metadata.
+    /// Metadata of the concept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// What the results are ordered by: BM25, cosine, or the fused score.
+    /// The score that orders the results: BM25, cosine similarity or the fused score.
     pub score: f32,
-    /// BM25, where the text search found it.
+    /// BM25 score, if the text search found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_score: Option<f32>,
-    /// Cosine, where the vector search found it.
+    /// Cosine similarity, if the vector search found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vector_score: Option<f32>,
 }
 
-/// The answer to a search, best first.
+/// The response body of `POST /v1/search`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Results {
-    /// At most as many as were asked for.
+pub(crate) struct SearchResponse {
+    /// Best first.
     pub results: Vec<Hit>,
 }
 
 /// Scores by id.
 pub(crate) type Scores = HashMap<String, f32>;
 
-impl Question {
-    /// Checks what was asked; the error names the field and what is allowed.
-    pub(crate) fn check(self, limits: &Limits) -> Result<Search, String> {
+impl SearchRequest {
+    /// Validates the request. The error has the field, the problem and the limit.
+    pub(crate) fn validate(self, limits: &Limits) -> Result<Search, String> {
         let limit = self.limit.unwrap_or(DEFAULT_RESULTS);
         if !(1..=MAX_RESULTS).contains(&limit) {
-            return Err(format!("limit is {limit}; it must be from 1 to {MAX_RESULTS}"));
+            return Err(format!("limit is {limit}; it must be between 1 and {MAX_RESULTS}"));
         }
         if self.text.is_none() && self.vector.is_none() {
-            return Err("neither text nor vector is given; give one or both".into());
+            return Err("text and vector are both missing; send at least one".into());
         }
         if let Some(text) = &self.text {
-            check_text(text, limits).map_err(|what| format!("text {what}"))?;
+            check_text(text, limits).map_err(|problem| format!("text {problem}"))?;
         }
         if let Some(vector) = &self.vector {
-            check_vector(vector, limits).map_err(|what| format!("vector {what}"))?;
+            check_vector(vector, limits).map_err(|problem| format!("vector {problem}"))?;
         }
         Ok(Search { text: self.text, vector: self.vector, limit })
     }
@@ -84,20 +84,22 @@ impl Question {
 mod tests {
     use super::*;
 
-    fn check(json: &str) -> Result<Search, String> {
-        serde_json::from_str::<Question>(json).map_err(|error| error.to_string())?.check(&Limits::small())
+    fn validate(json: &str) -> Result<Search, String> {
+        serde_json::from_str::<SearchRequest>(json)
+            .map_err(|error| error.to_string())?
+            .validate(&Limits::small())
     }
 
     #[test]
-    fn a_limit_has_a_default() {
-        assert_eq!(check(r#"{"text":"a"}"#).map(|search| search.limit), Ok(10));
-        assert_eq!(check(r#"{"vector":[1],"limit":100}"#).map(|search| search.limit), Ok(100));
+    fn the_limit_defaults_to_10() {
+        assert_eq!(validate(r#"{"text":"a"}"#).map(|search| search.limit), Ok(10));
+        assert_eq!(validate(r#"{"vector":[1],"limit":100}"#).map(|search| search.limit), Ok(100));
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
-        for (json, named) in [
-            ("{}", "neither text nor vector"),
+    fn errors_name_the_invalid_field() {
+        for (json, expected) in [
+            ("{}", "text and vector are both missing"),
             (r#"{"text":" "}"#, "text is empty"),
             (r#"{"text":"a","limit":0}"#, "limit is 0"),
             (r#"{"text":"a","limit":101}"#, "limit is 101"),
@@ -105,8 +107,8 @@ mod tests {
             (r#"{"vector":[0]}"#, "vector is all zero"),
             (r#"{"text":"a","top":1}"#, "unknown field `top`"),
         ] {
-            let message = check(json).expect_err(json);
-            assert!(message.contains(named), "{json}: {message}");
+            let message = validate(json).expect_err(json);
+            assert!(message.contains(expected), "{json}: {message}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store as the service uses it: records, index and vectors opened together, brought into step, searched.
+//! The store: opens records, index and vectors, brings them in sync, and searches them.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,25 +11,25 @@ use sutra_service::{ApiError, SettingsError, StartError, variable};
 use crate::concept::Concept;
 use crate::fusion::fuse;
 use crate::index::{self, TextEditor, TextIndex};
-use crate::records::{Numbers, Operation, Outcome, Records};
+use crate::records::{Operation, OperationOutcome, Records, StoreStats};
 use crate::search::{Hit, Scores, Search};
 use crate::vectors::{Editor as VectorEditor, Vectors};
-use crate::writer::{Failure, Hands, Writer, stopped};
+use crate::writer::{Failure, Writer, WriterState, stopped};
 
-/// How deep each ranking is taken for fusion, at least.
+/// Minimum number of results taken from each ranking for fusion.
 const FUSION_DEPTH: usize = 100;
 
-/// Where a store is, and what it must be like.
+/// Configuration of a store.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    /// `DATA_DIR`: the folder that holds everything; default `/data`.
+pub(crate) struct StoreConfig {
+    /// `DATA_DIR`: the data folder; default `/data`.
     pub folder: PathBuf,
-    /// `DIMENSION`: numbers in every vector; without it, the first vector decides.
+    /// `DIMENSION`: numbers per vector; by default, the first vector sets it.
     pub dimension: Option<u64>,
 }
 
-impl Place {
-    /// Reads the environment; names the variable that cannot be used.
+impl StoreConfig {
+    /// Reads the environment. The error names the invalid variable.
     pub(crate) fn from_environment() -> Result<Self, SettingsError> {
         let dimension = variable::<std::num::NonZeroU16>("DIMENSION", "a whole number from 1 to 65535")?;
         Ok(Self {
@@ -47,10 +47,10 @@ impl Place {
     }
 }
 
-/// All concepts, open.
+/// An open store.
 pub(crate) struct Store {
-    place: Place,
-    // Before `records`: the thread must have ended when the file is closed.
+    config: StoreConfig,
+    // Before `records`, so that it is dropped first: the thread must end before the file is closed.
     writer: Writer,
     records: Arc<Records>,
     text: TextIndex,
@@ -59,22 +59,22 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the store or makes it, and repairs what a crash left behind.
-    pub(crate) fn open(place: &Place) -> Result<Self, StartError> {
-        let records = Arc::new(open_records(place)?);
-        let damaged = |error: redb::Error| damaged(place, &error);
-        let prepared = records.prepare(place.dimension).map_err(damaged)?;
+    /// Opens or creates the store; repairs it after a crash.
+    pub(crate) fn open(config: &StoreConfig) -> Result<Self, StartError> {
+        let records = Arc::new(open_records(config)?);
+        let damaged = |error: redb::Error| damaged(config, &error);
+        let prepared = records.prepare(config.dimension).map_err(damaged)?;
         prepared.map_err(StartError::Configuration)?;
 
-        let (text, editor) = open_index(place, &records)?;
-        let indexed = records.numbers().map_err(damaged)?.sequence;
+        let (text, editor) = open_index(config, &records)?;
+        let indexed = records.stats().map_err(damaged)?.sequence;
         let (vectors, mut vector_editor) = (Arc::new(Vectors::default()), VectorEditor::default());
         let view = records.view().map_err(damaged)?;
         view.each_vector(|id, vector| vector_editor.put(id, vector)).map_err(damaged)?;
         vector_editor.publish(&vectors);
 
         let failure = Failure::new(OnceLock::new());
-        let hands = Hands {
+        let state = WriterState {
             records: records.clone(),
             text: editor,
             vectors: vector_editor,
@@ -82,36 +82,36 @@ impl Store {
             indexed,
             failure: failure.clone(),
         };
-        let writer = Writer::start(hands)
+        let writer = Writer::start(state)
             .map_err(|error| StartError::Environment(format!("cannot start the writer thread: {error}")))?;
-        Ok(Self { place: place.clone(), writer, records, text, vectors, failure })
+        Ok(Self { config: config.clone(), writer, records, text, vectors, failure })
     }
 
-    /// Why nothing can be written any more, if that is so.
+    /// Why writing has stopped, if it has.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
 
-    /// Applies a change; the answer comes when it is on disk and can be found.
-    pub(crate) async fn apply(&self, operation: Operation) -> Result<Outcome, ApiError> {
+    /// Applies a change. Returns once it is on disk and searchable.
+    pub(crate) async fn apply(&self, operation: Operation) -> Result<OperationOutcome, ApiError> {
         match self.failure() {
             Some(reason) => Err(stopped(reason)),
             None => self.writer.apply(operation).await,
         }
     }
 
-    /// One concept. Blocks.
+    /// A concept; `None` if the id is unknown. Blocks.
     pub(crate) fn concept(&self, id: &str) -> Result<Option<Concept>, ApiError> {
         self.records.view().and_then(|view| view.concept(id)).map_err(ApiError::internal)
     }
 
-    /// Counts and numbers, and the bytes of all files. Blocks.
-    pub(crate) fn stats(&self) -> Result<(Numbers, u64), ApiError> {
-        let numbers = self.records.numbers().map_err(ApiError::internal)?;
-        Ok((numbers, bytes_below(&self.place.folder)))
+    /// Statistics, and the total size of all files in bytes. Blocks.
+    pub(crate) fn stats(&self) -> Result<(StoreStats, u64), ApiError> {
+        let stats = self.records.stats().map_err(ApiError::internal)?;
+        Ok((stats, folder_bytes(&self.config.folder)))
     }
 
-    /// Searches as asked. Blocks.
+    /// Runs a search. Blocks.
     pub(crate) fn search(&self, search: &Search) -> Result<Vec<Hit>, ApiError> {
         let both = search.text.is_some() && search.vector.is_some();
         let depth = if both { search.limit.max(FUSION_DEPTH) } else { search.limit };
@@ -133,17 +133,17 @@ impl Store {
     }
 
     fn nearest(&self, vector: &[f32], depth: usize) -> Result<Vec<(String, f32)>, ApiError> {
-        let dimension = self.records.numbers().map_err(ApiError::internal)?.dimension;
+        let dimension = self.records.stats().map_err(ApiError::internal)?.dimension;
         match dimension {
             Some(dimension) if dimension != vector.len() as u64 => Err(ApiError::invalid(format!(
-                "vector has {} numbers; this store keeps vectors of {dimension}",
+                "vector has {} numbers; the dimension of this store is {dimension}",
                 vector.len()
             ))),
             _ => Ok(self.vectors.nearest(vector, depth)),
         }
     }
 
-    /// Fetches what was found. A concept that was deleted since is left out.
+    /// Loads the concepts of a ranking, without those deleted in the meantime.
     fn hits(
         &self,
         ranking: Vec<(String, f32)>,
@@ -173,56 +173,55 @@ impl Store {
     }
 }
 
-fn open_records(place: &Place) -> Result<Records, StartError> {
-    let folder = place.folder.display();
-    fs::create_dir_all(place.index()).map_err(|error| {
+fn open_records(config: &StoreConfig) -> Result<Records, StartError> {
+    let folder = config.folder.display();
+    fs::create_dir_all(config.index()).map_err(|error| {
         StartError::Environment(format!(
-            "DATA_DIR {folder} cannot be written: {error}; mount a volume there that uid 65532 may write"
+            "cannot write to DATA_DIR {folder}: {error}; mount a volume that uid 65532 can write to"
         ))
     })?;
-    let path = place.records();
+    let path = config.records();
     let is_empty = fs::metadata(&path).map_or(true, |metadata| metadata.len() == 0);
-    if is_empty && place.index().join("meta.json").exists() {
+    if is_empty && config.index().join("meta.json").exists() {
         return Err(StartError::Environment(format!(
-            "{} is missing or empty although {} exists; restore it from a backup, or remove that folder to start empty",
+            "{} is missing or empty but {} exists; restore the file from a backup, or remove the folder to start empty",
             path.display(),
-            place.index().display()
+            config.index().display()
         )));
     }
-    // The store's own checks may panic on what is no store at all.
+    // redb may panic on a file that is not a redb database.
     match catch_unwind(AssertUnwindSafe(|| Records::open(&path))) {
         Ok(Ok(records)) => Ok(records),
         Ok(Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch)) => {
             Err(StartError::Environment(format!(
-                "DATA_DIR {folder} is in use by another process; stop that one or choose another folder"
+                "DATA_DIR {folder} is in use by another process; stop that process or choose another folder"
             )))
         }
-        Ok(Err(error)) => Err(damaged(place, &error)),
-        Err(_) => Err(damaged(place, &"it is not a readable store")),
+        Ok(Err(error)) => Err(damaged(config, &error)),
+        Err(_) => Err(damaged(config, &"not a readable database")),
     }
 }
 
-fn damaged(place: &Place, error: &dyn std::fmt::Display) -> StartError {
-    let path = place.records();
+fn damaged(config: &StoreConfig, error: &dyn std::fmt::Display) -> StartError {
+    let path = config.records();
     StartError::Environment(format!(
-        "{} cannot be used: {error}; restore it from a backup, or move it and the folder {} away to start empty",
+        "cannot open {}: {error}; restore it from a backup, or move it and the folder {} away to start empty",
         path.display(),
-        place.index().display()
+        config.index().display()
     ))
 }
 
-/// Opens the index and brings it into step with the records. An index that cannot be used is made anew: everything
-/// in it comes from the records.
-fn open_index(place: &Place, records: &Records) -> Result<(TextIndex, TextEditor), StartError> {
-    let folder = place.index();
+/// Opens the index and syncs it with the records. An index that cannot be used is rebuilt from the records.
+fn open_index(config: &StoreConfig, records: &Records) -> Result<(TextIndex, TextEditor), StartError> {
+    let folder = config.index();
     let attempt = || {
-        catch_unwind(AssertUnwindSafe(|| indexed(&folder, records)))
-            .unwrap_or_else(|_| Err("a fault inside the index".into()))
+        catch_unwind(AssertUnwindSafe(|| open_synced(&folder, records)))
+            .unwrap_or_else(|_| Err("panic in the index".into()))
     };
     attempt().or_else(|error| {
-        log::warn!("the index is made anew, since it cannot be used: {error}");
+        log::warn!("rebuilding the index because it cannot be opened: {error}");
         let failed = |error: &dyn std::fmt::Display| {
-            StartError::Environment(format!("{} cannot be made: {error}", folder.display()))
+            StartError::Environment(format!("cannot create the index {}: {error}", folder.display()))
         };
         fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder)).map_err(|error| failed(&error))?;
         attempt().map_err(|error| failed(&error))
@@ -231,27 +230,27 @@ fn open_index(place: &Place, records: &Records) -> Result<(TextIndex, TextEditor
 
 type AnyError = Box<dyn std::error::Error>;
 
-fn indexed(folder: &Path, records: &Records) -> Result<(TextIndex, TextEditor), AnyError> {
-    let (text, mut editor, known) = index::open(folder, records.identity()?)?;
-    let sequence = records.numbers()?.sequence;
-    if known == Some(sequence) {
+fn open_synced(folder: &Path, records: &Records) -> Result<(TextIndex, TextEditor), AnyError> {
+    let (text, mut editor, indexed) = index::open(folder, records.identity()?)?;
+    let sequence = records.stats()?.sequence;
+    if indexed == Some(sequence) {
         return Ok((text, editor));
     }
     let view = records.view()?;
-    let missed = match known {
-        Some(known) if known < sequence => view.changed_since(known)?,
+    let missed = match indexed {
+        Some(indexed) if indexed < sequence => view.changed_since(indexed)?,
         _ => None,
     };
     match missed {
         Some(ids) => {
-            log::warn!(concepts = ids.len(); "the index is behind the records and catches up");
+            log::warn!(concepts = ids.len(); "updating the index, which is behind the records");
             for id in &ids {
                 let concept = view.concept(id)?;
                 editor.replace(id, concept.as_ref().map(|concept| concept.text.as_str()))?;
             }
         }
         None => {
-            log::info!("the index is built from the records");
+            log::info!("building the index from the records");
             editor.clear()?;
             view.each_text::<AnyError>(|id, text| Ok(editor.replace(id, Some(text))?))?;
         }
@@ -260,15 +259,15 @@ fn indexed(folder: &Path, records: &Records) -> Result<(TextIndex, TextEditor), 
     Ok((text, editor))
 }
 
-/// What vanishes while it is counted counts nothing.
-fn bytes_below(folder: &Path) -> u64 {
+/// The total size of all files; files that disappear meanwhile count as 0.
+fn folder_bytes(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else {
         return 0;
     };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path()),
             Ok(metadata) => metadata.len(),
             Err(_) => 0,
         })

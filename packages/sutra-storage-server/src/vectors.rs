@@ -1,12 +1,12 @@
-//! The vectors of all concepts in memory: contiguous 32-bit floats of length 1, searched exactly.
+//! All vectors in memory: contiguous 32-bit floats, normalized to length 1, searched exhaustively.
 //!
-//! Rows live in blocks that snapshots share. The writer copies a block before it changes it and then publishes a new
-//! list of blocks, so a search that runs for long neither waits nor is waited for.
+//! Rows are stored in blocks that snapshots share. The writer copies a block before changing it and then publishes a new
+//! list of blocks, so searches and writes never wait for each other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Rows of one block: few enough that copying one costs little, enough that the list of them stays short.
+/// Rows per block: few enough to copy a block cheaply, enough to keep the list of blocks short.
 const BLOCK_ROWS: usize = 256;
 
 #[derive(Debug, Clone, Default)]
@@ -15,18 +15,18 @@ struct Block {
     numbers: Vec<f32>,
 }
 
-/// What searches see: a state between two writes.
+/// The state between two writes that searches see.
 type Snapshot = Arc<Vec<Arc<Block>>>;
 
-/// The side of readers.
+/// The vectors for readers.
 #[derive(Debug, Default)]
 pub(crate) struct Vectors {
     published: RwLock<Snapshot>,
 }
 
 impl Vectors {
-    /// The `limit` nearest ids with their cosine, highest first; equal ones in the order of ids. `query` must have
-    /// the dimension of what is stored.
+    /// The `limit` nearest ids with their cosine similarity, highest first; ties are ordered by id. `query` must have the
+    /// dimension of the stored vectors.
     pub(crate) fn nearest(&self, query: &[f32], limit: usize) -> Vec<(String, f32)> {
         let query = normalized(query);
         let blocks = self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -47,7 +47,7 @@ impl Vectors {
         best.into_iter().map(|(cosine, id)| (id.to_string(), cosine.clamp(-1.0, 1.0))).collect()
     }
 
-    /// How many vectors searches see.
+    /// Number of published vectors.
     #[cfg(test)]
     fn len(&self) -> usize {
         let blocks = self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -55,7 +55,7 @@ impl Vectors {
     }
 }
 
-/// The side of the one writer.
+/// The vectors for the writer thread.
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     blocks: Snapshot,
@@ -63,7 +63,7 @@ pub(crate) struct Editor {
 }
 
 impl Editor {
-    /// Adds or replaces a vector; nobody sees it before [`Editor::publish`].
+    /// Adds or replaces a vector; visible after [`Editor::publish`].
     pub(crate) fn put(&mut self, id: &str, vector: &[f32]) {
         let vector = normalized(vector);
         if let Some(&row) = self.rows.get(id) {
@@ -81,7 +81,7 @@ impl Editor {
         self.rows.insert(id, row);
     }
 
-    /// Removes a vector if there is one; the last row takes its place.
+    /// Removes a vector, if present; the last row takes its place.
     pub(crate) fn remove(&mut self, id: &str) {
         let Some(row) = self.rows.remove(id) else { return };
         let last = self.rows.len();
@@ -101,7 +101,7 @@ impl Editor {
         }
     }
 
-    /// Shows readers all that was done since the last time, at once.
+    /// Makes all changes visible to readers at once.
     pub(crate) fn publish(&self, vectors: &Vectors) {
         *vectors.published.write().unwrap_or_else(PoisonError::into_inner) = self.blocks.clone();
     }
@@ -111,15 +111,15 @@ impl Editor {
     }
 }
 
-/// Length 1, computed in 64 bits: squares of 32-bit floats overflow or vanish in 32.
+/// Scales to length 1. Computed in 64 bits, because squares of 32-bit floats overflow or underflow in 32.
 fn normalized(vector: &[f32]) -> Vec<f32> {
     let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
     #[expect(clippy::cast_possible_truncation, reason = "a value between -1 and 1")]
     vector.iter().map(|&number| (f64::from(number) / length) as f32).collect()
 }
 
-/// Eight sums side by side, which the compiler keeps in registers. Written out: where it builds for size, as for the image,
-/// it vectorizes no loop, and a search takes twice as long.
+/// Eight parallel sums, which the compiler keeps in registers. Unrolled by hand because a size-optimized build, as for the
+/// image, does not vectorize the loop, which doubles the search time.
 #[rustfmt::skip]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut s = [0.0_f32; 8];
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_are_those_of_highest_cosine() {
+    fn nearest_returns_the_highest_cosines() {
         let (vectors, mut editor) = (Vectors::default(), Editor::default());
         for (id, vector) in
             [("x", [5.0, 0.0]), ("y", [0.0, 1e-30]), ("xy", [1e30, 1e30]), ("-x", [-1.0, 0.0])]
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_cosines_come_in_the_order_of_ids() {
+    fn equal_cosines_are_ordered_by_id() {
         let (vectors, mut editor) = (Vectors::default(), Editor::default());
         for number in (0..40).rev() {
             editor.put(&format!("{number:02}"), &[1.0]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_does_not_change_and_nothing_shows_before_it_is_published() {
+    fn changes_are_invisible_until_published() {
         let (vectors, mut editor) = (Vectors::default(), Editor::default());
         editor.put("a", &[1.0]);
         assert_eq!(vectors.len(), 0);
@@ -179,16 +179,16 @@ mod tests {
         assert_eq!(vectors.len(), 0);
     }
 
-    /// Against a plain list, over block borders: every state must answer like it.
+    /// Compares with a plain map, across block boundaries.
     #[test]
-    fn puts_and_removals_in_any_order_agree_with_a_plain_list() {
+    fn random_puts_and_removals_agree_with_a_plain_map() {
         let (vectors, mut editor) = (Vectors::default(), Editor::default());
         let mut plain = std::collections::BTreeMap::new();
         let mut state = 1_u32;
         for step in 0..6000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let id = format!("{:03}", state >> 8 & 1023);
-            // More puts than removals at first, then the other way round, so that blocks appear and vanish.
+            // First more puts, then more removals, so that blocks are added and removed.
             if state >> 20 & 7 < if step < 3000 { 6 } else { 2 } {
                 let vector =
                     [f32::from((state >> 3 & 255) as u8) - 127.5, 1.0, f32::from((state >> 11 & 255) as u8)];
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dot_product_takes_every_number_once() {
+    fn the_dot_product_uses_every_number_once() {
         let numbers: Vec<f32> = (1_u8..=19).map(f32::from).collect();
         let expected: f32 = numbers.iter().map(|number| number * 2.0).sum();
         assert_eq!(dot(&numbers, &[2.0; 19]), expected);

@@ -1,5 +1,5 @@
-//! The one thread that changes anything. It takes what has gathered since its last turn as one group, so that many
-//! small requests share one sync of the disk.
+//! The thread that makes all changes. It applies queued requests as one group, so that many small requests share one disk
+//! sync.
 
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -9,21 +9,21 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::concept::Concept;
 use crate::index::TextEditor;
-use crate::records::{Operation, Outcome, Records};
+use crate::records::{Operation, OperationOutcome, Records};
 use crate::vectors::{Editor as VectorEditor, Vectors};
 
-/// Requests that may wait; their bodies are in memory, so this bounds it.
+/// Maximum number of queued requests. Bounds memory, because their bodies are held.
 const QUEUE: usize = 16;
 
-/// What a caller gets when nobody can write any more.
+/// Why writing has stopped; set at most once.
 pub(crate) type Failure = Arc<OnceLock<String>>;
 
 struct Job {
     operation: Operation,
-    reply: oneshot::Sender<Result<Outcome, ApiError>>,
+    reply: oneshot::Sender<Result<OperationOutcome, ApiError>>,
 }
 
-/// Where changes are handed in. Dropping it ends the thread after its last group.
+/// Handle of the writer thread. Dropping it ends the thread after its last group.
 #[derive(Debug)]
 pub(crate) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
@@ -31,19 +31,19 @@ pub(crate) struct Writer {
 }
 
 /// Everything the thread changes.
-pub(crate) struct Hands {
+pub(crate) struct WriterState {
     pub records: Arc<Records>,
     pub text: TextEditor,
     pub vectors: VectorEditor,
     pub published: Arc<Vectors>,
-    /// Up to which sequence number the index has everything.
+    /// The sequence number of the last indexed change.
     pub indexed: u64,
     pub failure: Failure,
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(mut hands: Hands) -> std::io::Result<Self> {
+    pub(crate) fn start(mut state: WriterState) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             while let Some(first) = queue.blocking_recv() {
@@ -53,14 +53,14 @@ impl Writer {
                 {
                     group.push(next);
                 }
-                hands.work(group);
+                state.process(group);
             }
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Hands in one operation; the answer comes when it is on disk and can be found.
-    pub(crate) async fn apply(&self, operation: Operation) -> Result<Outcome, ApiError> {
+    /// Queues an operation. Returns once it is on disk and searchable.
+    pub(crate) async fn apply(&self, operation: Operation) -> Result<OperationOutcome, ApiError> {
         let (reply, answer) = oneshot::channel();
         let gone = || ApiError::internal("the writer thread has ended");
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
@@ -73,23 +73,23 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread is in the log already.
+            // The panic hook has already logged a panic.
             let _ = thread.join();
         }
     }
 }
 
-impl Hands {
-    fn work(&mut self, group: Vec<Job>) {
+impl WriterState {
+    fn process(&mut self, group: Vec<Job>) {
         let (operations, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|job| (job.operation, job.reply)).unzip();
-        // A panic must not leave callers without an answer, nor the next group with a half-done index.
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.apply(&operations)))
-            .unwrap_or_else(|_| Err("a fault inside the service".to_owned()));
-        match done {
+        // After a panic, callers must still get an answer, and the next group must not use a half-updated index.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.apply(&operations)))
+            .unwrap_or_else(|_| Err("internal panic".to_owned()));
+        match result {
             Ok(outcomes) => {
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                    // Nobody may be waiting any more; what was done stays done.
+                    // The caller may be gone; the change stays.
                     let _ = reply.send(Ok(outcome));
                 }
             }
@@ -103,28 +103,26 @@ impl Hands {
         }
     }
 
-    /// Records first, then what is derived from them. An error means that the thread must not go on: the records may
-    /// be ahead of the index, which only a start puts right.
-    fn apply(&mut self, operations: &[Operation]) -> Result<Vec<Outcome>, String> {
+    /// Changes the records first, then index and vectors. After an error the thread must stop writing: the records may be
+    /// ahead of the index until the next start.
+    fn apply(&mut self, operations: &[Operation]) -> Result<Vec<OperationOutcome>, String> {
         if let Some(reason) = self.failure.get() {
             return Err(reason.clone());
         }
         let applied = self
             .records
             .apply(operations, self.indexed)
-            .map_err(|error| format!("the store cannot be written: {error}"))?;
+            .map_err(|error| format!("cannot write to the store: {error}"))?;
         if applied.changes.is_empty() {
             return Ok(applied.outcomes);
         }
         for (id, concept) in &applied.changes {
             self.text
                 .replace(id, concept.map(|concept| concept.text.as_str()))
-                .map_err(|error| format!("the index cannot be written: {error}"))?;
+                .map_err(|error| format!("cannot write to the index: {error}"))?;
             self.change_vector(id, *concept);
         }
-        self.text
-            .commit(applied.sequence)
-            .map_err(|error| format!("the index cannot be written: {error}"))?;
+        self.text.commit(applied.sequence).map_err(|error| format!("cannot write to the index: {error}"))?;
         self.indexed = applied.sequence;
         self.vectors.publish(&self.published);
         Ok(applied.outcomes)
@@ -138,10 +136,10 @@ impl Hands {
     }
 }
 
-/// The answer to writers once writing has stopped.
+/// The error for changes after writing has stopped.
 pub(crate) fn stopped(reason: &str) -> ApiError {
     ApiError::unavailable(format!(
-        "writing has stopped: {reason}; this change may or may not have been kept; make room on the disk or repair it, \
-         restart the service and send the change again under the same ids"
+        "writing has stopped: {reason}; this change may or may not be stored; free disk space or repair the disk, restart \
+         the service and send the change again with the same ids"
     ))
 }

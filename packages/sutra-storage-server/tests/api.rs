@@ -1,5 +1,5 @@
-//! The contract, through real HTTP.
-#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+//! The HTTP API.
+#![allow(clippy::expect_used, dead_code, reason = "tests may panic")]
 
 mod support;
 
@@ -19,7 +19,7 @@ fn three() -> Value {
 }
 
 #[test]
-fn concepts_are_kept_replaced_and_removed() {
+fn concepts_are_created_replaced_and_deleted() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     let (status, body) = server.post("/v1/concepts", &three());
@@ -44,8 +44,8 @@ fn concepts_are_kept_replaced_and_removed() {
     );
     assert!(stats["bytes_on_disk"].as_u64().is_some_and(|bytes| bytes > 0));
 
-    assert_eq!(server.ask("DELETE", "/v1/concepts/dog", None), (200, json!({"id": "dog", "deleted": true})));
-    assert_eq!(server.ask("DELETE", "/v1/concepts/dog", None).0, 404);
+    assert_eq!(server.send("DELETE", "/v1/concepts/dog", None), (200, json!({"id": "dog", "deleted": true})));
+    assert_eq!(server.send("DELETE", "/v1/concepts/dog", None).0, 404);
     assert_eq!(server.get("/v1/concepts/dog").0, 404);
     assert_eq!(server.find("dog garden"), [""; 0]);
     let (_, body) = server.post("/v1/search", &json!({"vector": [1, 0, 0]}));
@@ -53,13 +53,13 @@ fn concepts_are_kept_replaced_and_removed() {
 }
 
 #[test]
-fn searches_by_text_by_vector_and_by_both() {
+fn search_by_text_vector_or_both() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     assert_eq!(server.post("/v1/search", &json!({"text": "cat", "vector": [1]})).1, json!({"results": []}));
     server.post("/v1/concepts", &three());
 
-    assert_eq!(server.find("cafe"), ["tea"], "accents and case do not matter");
+    assert_eq!(server.find("cafe"), ["tea"], "case and accents are ignored");
     let (_, body) = server.post("/v1/search", &json!({"text": "cat sleeps", "limit": 2}));
     assert_eq!(ids(&body), ["cat", "dog"]);
     let hit = &body["results"][0];
@@ -71,7 +71,7 @@ fn searches_by_text_by_vector_and_by_both() {
     assert_eq!(ids(&body), ["tea"]);
     assert_eq!(body["results"][0]["score"], json!(1.0));
 
-    // The vector alone says cat, dog, tea; the text alone dog, cat. Only dog and cat are in both.
+    // The vector ranks cat, dog, tea; the text ranks dog, cat. Only dog and cat are in both.
     let (_, body) = server.post("/v1/search", &json!({"text": "dog sleeps", "vector": [1, 0, 0]}));
     let found = ids(&body);
     assert_eq!(found.len(), 3);
@@ -80,51 +80,51 @@ fn searches_by_text_by_vector_and_by_both() {
     assert!(hit["text_score"].is_number() && hit["vector_score"].is_number());
     assert!(body["results"][2]["text_score"].is_null());
 
-    assert_eq!(server.find("NOT (\"cat\" text:*"), ["cat"], "a query has no syntax");
+    assert_eq!(server.find("NOT (\"cat\" text:*"), ["cat"], "query syntax is ignored");
     assert_eq!(server.find("!!! ???"), [""; 0]);
 }
 
 #[test]
-fn a_wrong_dimension_is_refused_with_its_whole_batch() {
+fn a_wrong_dimension_rejects_the_whole_batch() {
     let folder = folder();
     let server = start(folder.path(), &[]);
-    let refused = |concepts: Value, says: &[&str]| {
+    let rejected = |concepts: Value, expected: &[&str]| {
         let (status, body) = server.post("/v1/concepts", &json!({"concepts": concepts}));
         let message = body["error"]["message"].as_str().expect("a message");
         assert_eq!(status, 400);
-        assert!(says.iter().all(|said| message.contains(said)), "{message}");
+        assert!(expected.iter().all(|text| message.contains(text)), "{message}");
     };
-    refused(
+    rejected(
         json!([{"id": "a", "text": "a", "vector": [1, 2]}, {"id": "b", "text": "b", "vector": [1]}]),
-        &["concepts[1].vector has 1 numbers", "vectors of 2"],
+        &["concepts[1].vector has 1 numbers", "the first vector of this batch is 2"],
     );
     assert_eq!(server.get("/v1/concepts/a").0, 404);
     assert_eq!(server.get("/v1/stats").1["dimension"], Value::Null);
 
     server.post("/v1/concepts", &three());
-    refused(
+    rejected(
         json!([{"id": "a", "text": "a"}, {"id": "b", "text": "b", "vector": [1, 2]}]),
-        &["concepts[1].vector has 2 numbers", "this store keeps vectors of 3"],
+        &["concepts[1].vector has 2 numbers", "the dimension of this store is 3"],
     );
     assert_eq!(server.get("/v1/concepts/a").0, 404);
     let (status, body) = server.post("/v1/search", &json!({"vector": [1, 2]}));
     assert_eq!((status, &body["error"]["code"]), (400, &json!("invalid_request")));
 
     for id in ["cat", "dog", "tea"] {
-        server.ask("DELETE", &format!("/v1/concepts/{id}"), None);
+        server.send("DELETE", &format!("/v1/concepts/{id}"), None);
     }
-    refused(json!([{"text": "a", "vector": [1]}]), &["this store keeps vectors of 3"]);
+    rejected(json!([{"text": "a", "vector": [1]}]), &["the dimension of this store is 3"]);
 }
 
 #[test]
-fn every_error_has_one_shape() {
+fn all_errors_have_the_same_format() {
     let folder = folder();
     let limits = [("MAX_BODY_BYTES", "2000"), ("MAX_BATCH", "2"), ("MAX_TEXT_BYTES", "100")];
     let server = start(folder.path(), &limits);
     let long = json!({"concepts": [{"text": "x".repeat(101)}]}).to_string();
     let large = json!({"concepts": [{"text": "x".repeat(3000)}]}).to_string();
     let post = "/v1/concepts";
-    for (method, path, body, status, code, says) in [
+    for (method, path, body, status, code, expected) in [
         ("GET", "/", "", 404, "not_found", "/"),
         ("PUT", post, "", 405, "method_not_allowed", post),
         ("GET", "/v1/concepts/none", "", 404, "not_found", "none"),
@@ -151,33 +151,33 @@ fn every_error_has_one_shape() {
         ),
         ("POST", post, &long, 400, "invalid_request", "MAX_TEXT_BYTES"),
         ("POST", post, &large, 413, "payload_too_large", "smaller"),
-        ("POST", "/v1/search", "{}", 400, "invalid_request", "neither text nor vector"),
+        ("POST", "/v1/search", "{}", 400, "invalid_request", "text and vector are both missing"),
     ] {
-        let (answered, body) = server.ask(method, path, Some(body));
+        let (actual, body) = server.send(method, path, Some(body));
         let error = &body["error"];
-        assert_eq!((answered, &error["code"]), (status, &json!(code)), "{method} {path}: {body}");
+        assert_eq!((actual, &error["code"]), (status, &json!(code)), "{method} {path}: {body}");
         let message = error["message"].as_str().expect("a message");
-        assert!(message.contains(says), "{method} {path}: {message}");
+        assert!(message.contains(expected), "{method} {path}: {message}");
     }
     assert_eq!(server.get("/v1/stats").1["concepts"], 0);
 }
 
 #[test]
-fn ids_are_made_where_none_is_given_and_may_hold_anything_printable() {
+fn missing_ids_are_generated_and_printable_ids_are_allowed() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     let odd = "a/b?c d#ü";
     let batch = json!({"concepts": [{"text": "one"}, {"text": "two"}, {"id": odd, "text": "three"}]});
     let (_, body) = server.post("/v1/concepts", &batch);
-    let made: Vec<&str> = body["ids"].as_array().expect("ids").iter().filter_map(Value::as_str).collect();
-    assert_ne!(made[0], made[1]);
-    assert_eq!(server.get(&format!("/v1/concepts/{}", made[1])).1["text"], "two");
+    let ids: Vec<&str> = body["ids"].as_array().expect("ids").iter().filter_map(Value::as_str).collect();
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(server.get(&format!("/v1/concepts/{}", ids[1])).1["text"], "two");
     assert_eq!(server.get("/v1/concepts/a%2Fb%3Fc%20d%23%C3%BC").1["text"], "three");
     assert_eq!(server.find("three"), [odd]);
 }
 
 #[test]
-fn health_speaks_of_the_service() {
+fn health_reports_service_version_and_edition() {
     let folder = folder();
     let server = start(folder.path(), &[("SUTRA_EDITION", "community"), ("SUTRA_SERVICE_VERSION", "1.2.3")]);
     let (status, mut body) = server.get("/health");
@@ -188,7 +188,7 @@ fn health_speaks_of_the_service() {
 }
 
 #[test]
-fn an_edition_sets_the_limits_and_the_environment_overrides_them() {
+fn limits_depend_on_the_edition_and_can_be_overridden() {
     let folder = folder();
     for (environment, batch, body_bytes, text_bytes) in [
         (&[("SUTRA_EDITION", "simple")][..], 1000, 8_388_608, 40_000),
@@ -202,7 +202,7 @@ fn an_edition_sets_the_limits_and_the_environment_overrides_them() {
             "max_results": 100, "max_text_bytes": text_bytes,
         });
         assert_eq!(server.get("/health").1["limits"], limits, "{environment:?}");
-        // What is shown is what holds.
+        // The reported limits are enforced.
         let items: Vec<Value> = (0..=batch).map(|_| json!({"text": "a"})).collect();
         let (status, body) = server.post("/v1/concepts", &json!({"concepts": items}));
         assert_eq!((status, &body["error"]["code"]), (400, &json!("invalid_request")), "{environment:?}");
@@ -213,7 +213,7 @@ fn an_edition_sets_the_limits_and_the_environment_overrides_them() {
 }
 
 #[test]
-fn many_writers_and_readers_at_one_time() {
+fn concurrent_writers_and_readers() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     std::thread::scope(|scope| {
@@ -224,7 +224,7 @@ fn many_writers_and_readers_at_one_time() {
                     let concept = json!({"id": format!("{writer}-{number}"), "text": format!("word{writer} common"), "vector": [writer + 1, number]});
                     let (status, body) = server.post("/v1/concepts", &json!({"concepts": [concept]}));
                     assert_eq!((status, &body["created"]), (200, &json!(1)));
-                    // What was acknowledged is found at once.
+                    // Acknowledged concepts are searchable at once.
                     assert_eq!(server.find(&format!("word{writer}")).len(), number + 1);
                     assert_eq!(server.post("/v1/search", &json!({"vector": [1, 1], "limit": 3})).0, 200);
                 }

@@ -1,5 +1,5 @@
-//! What survives a SIGKILL in the middle of writes: everything acknowledged, nothing twice, no half batch.
-#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+//! SIGKILL during writes: every acknowledged batch survives, nothing is duplicated, no batch is partial.
+#![allow(clippy::expect_used, dead_code, reason = "tests may panic")]
 
 mod support;
 
@@ -17,43 +17,42 @@ const WRITERS: usize = 3;
 const BATCH: usize = 4;
 const DIMENSION: usize = 16;
 
-/// Batches by name. Every concept of a batch has the words `all` and the batch's name, and one that is its own.
+/// Batches by name. The text of every concept has the words `all`, the batch's name and a unique one.
 #[derive(Default)]
 struct Sent {
     started: BTreeSet<String>,
     acknowledged: BTreeSet<String>,
 }
 
-/// When the server is killed.
+/// When to kill the server.
 #[derive(Clone, Copy)]
 struct Kill {
-    /// Behind so many acknowledgements.
+    /// After this many acknowledgements.
     acknowledgements: usize,
-    /// And so much later, in the middle of whatever the others have brought about by then. Nothing depends on it; without
-    /// it every kill would hit the beginning of a group.
+    /// Delay after that. Without it every kill would hit the beginning of a group; no assertion depends on it.
     pause: Duration,
 }
 
 fn concept(batch: &str, item: usize) -> Value {
     let id = format!("{batch}-{item}");
-    json!({"id": id, "text": format!("all {batch} {batch}i{item}"), "vector": direction(&id)})
+    json!({"id": id, "text": format!("all {batch} {batch}i{item}"), "vector": vector(&id)})
 }
 
 fn batch(name: &str) -> Value {
     json!({"concepts": (0..BATCH).map(|item| concept(name, item)).collect::<Vec<_>>()})
 }
 
-/// A direction that no other id has.
-fn direction(id: &str) -> Vec<i16> {
-    let number = |place: usize| {
+/// A unique vector for each id.
+fn vector(id: &str) -> Vec<i16> {
+    let number = |index: usize| {
         let mut hasher = DefaultHasher::new();
-        (id, place).hash(&mut hasher);
+        (id, index).hash(&mut hasher);
         i16::from_le_bytes([hasher.finish().to_le_bytes()[0], hasher.finish().to_le_bytes()[1]])
     };
     (0..DIMENSION).map(number).collect()
 }
 
-/// Writes from several threads and searches from another, until the server is killed while others are on their way.
+/// Writes from several threads and searches from another until the server is killed.
 fn write_until_killed(folder: &Path, round: usize, kill: Kill, sent: &Mutex<Sent>) {
     let server = start(folder, &[]);
     let (address, acknowledged) = (server.address.clone(), AtomicUsize::new(0));
@@ -79,76 +78,76 @@ fn write_until_killed(folder: &Path, round: usize, kill: Kill, sent: &Mutex<Sent
             });
         }
         scope.spawn(|| {
-            let question = json!({"text": "all", "vector": direction("any"), "limit": 100}).to_string();
-            while let Some((status, body)) = exchange(&address, "POST", "/v1/search", Some(&question)) {
+            let search = json!({"text": "all", "vector": vector("any"), "limit": 100}).to_string();
+            while let Some((status, body)) = exchange(&address, "POST", "/v1/search", Some(&search)) {
                 assert_eq!(status, 200, "{body}");
             }
         });
     });
 }
 
-/// How many concepts are there, of which each is found by its id, by its own word and by its vector.
+/// Checks that every stored concept is found by id, by its unique word and by its vector. Returns their number.
 fn check(server: &Server, sent: &Sent) -> usize {
-    let mut kept = 0;
+    let mut stored = 0;
     for name in &sent.started {
         let by_id: Vec<u16> =
             (0..BATCH).map(|item| server.get(&format!("/v1/concepts/{name}-{item}")).0).collect();
         let found = server.find(name);
-        let whole = by_id.iter().all(|&status| status == 200);
-        assert!(whole || by_id.iter().all(|&status| status == 404), "half a batch: {name} {by_id:?}");
-        assert!(whole || !sent.acknowledged.contains(name), "lost: {name}");
-        assert_eq!(found.len(), if whole { BATCH } else { 0 }, "{name} found as {found:?}");
-        assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), found.len(), "twice: {found:?}");
-        for item in (0..BATCH).filter(|_| whole) {
+        let complete = by_id.iter().all(|&status| status == 200);
+        assert!(complete || by_id.iter().all(|&status| status == 404), "partial batch: {name} {by_id:?}");
+        assert!(complete || !sent.acknowledged.contains(name), "lost: {name}");
+        assert_eq!(found.len(), if complete { BATCH } else { 0 }, "search for {name} found {found:?}");
+        assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), found.len(), "duplicates: {found:?}");
+        for item in (0..BATCH).filter(|_| complete) {
             let id = format!("{name}-{item}");
-            assert_eq!(server.find(&format!("{name}i{item}")), [id.as_str()], "by its own word");
-            let nearest = server.search(&json!({"vector": direction(&id), "limit": 1}));
+            assert_eq!(server.find(&format!("{name}i{item}")), [id.as_str()], "by its unique word");
+            let nearest = server.search(&json!({"vector": vector(&id), "limit": 1}));
             assert_eq!(nearest, [id], "by its vector");
-            kept += 1;
+            stored += 1;
         }
     }
     let stats = server.get("/v1/stats").1;
-    assert_eq!((&stats["concepts"], &stats["vectors"]), (&json!(kept), &json!(kept)));
-    kept
+    assert_eq!((&stats["concepts"], &stats["vectors"]), (&json!(stored), &json!(stored)));
+    stored
 }
 
-/// Kills it once for each of `kills`, and looks after each for all that was ever acknowledged.
-fn kill_again_and_again(kills: impl IntoIterator<Item = Kill>) {
+/// Kills the server repeatedly. After each kill, checks everything acknowledged so far.
+fn kill_repeatedly(kills: impl IntoIterator<Item = Kill>) {
     let folder = tempfile::tempdir().expect("a folder");
     let sent = Mutex::new(Sent::default());
     for (round, kill) in kills.into_iter().enumerate() {
         write_until_killed(folder.path(), round, kill, &sent);
         let server = start(folder.path(), &[]);
         let sent = sent.lock().expect("sent");
-        let kept = check(&server, &sent);
+        let stored = check(&server, &sent);
         let (started, acknowledged) = (sent.started.len(), sent.acknowledged.len());
         assert!(
-            kept >= BATCH * acknowledged && started > acknowledged && acknowledged >= kill.acknowledgements
+            stored >= BATCH * acknowledged && started > acknowledged && acknowledged >= kill.acknowledgements
         );
         println!(
-            "kill {}: {acknowledged} of {started} batches acknowledged, {} there",
+            "kill {}: {acknowledged} of {started} batches acknowledged, {} stored",
             round + 1,
-            kept / BATCH
+            stored / BATCH
         );
         server.kill();
     }
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_is_half_there() {
-    kill_again_and_again(
+fn kills_lose_no_acknowledged_batch_and_leave_no_partial_batch() {
+    kill_repeatedly(
         [1, 2, 5, 9, 14].map(|acknowledgements| Kill { acknowledgements, pause: Duration::ZERO }),
     );
 }
 
-/// What takes longer than an ordinary test may.
+/// Slow tests.
 mod full {
     use super::*;
 
     #[test]
-    #[ignore = "takes minutes: `cargo xtask ci --full` runs it"]
-    fn twenty_kills_under_load_lose_nothing_acknowledged() {
-        kill_again_and_again((0..20).map(|round| Kill {
+    #[ignore = "takes minutes; run by `cargo xtask ci --full`"]
+    fn twenty_kills_lose_no_acknowledged_batch() {
+        kill_repeatedly((0..20).map(|round| Kill {
             acknowledgements: 5 + round,
             pause: Duration::from_micros(700) * u32::try_from(round * 7 % 20).expect("small"),
         }));
@@ -156,7 +155,7 @@ mod full {
 }
 
 #[test]
-fn an_index_that_is_lost_or_damaged_is_made_anew() {
+fn a_lost_or_damaged_index_is_rebuilt() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = start(folder.path(), &[]);
     server.post("/v1/concepts", &batch("kept"));
@@ -176,16 +175,16 @@ fn an_index_that_is_lost_or_damaged_is_made_anew() {
     for entry in std::fs::read_dir(&index).expect("list") {
         let path = entry.expect("entry").path();
         if path.extension().is_some_and(|extension| extension == "idx" || extension == "term") {
-            std::fs::write(path, "nothing that an index would hold").expect("damage");
+            std::fs::write(path, "not index data").expect("damage");
         }
     }
     let server = start(folder.path(), &[]);
     assert_eq!(server.find("kept").len(), BATCH);
 }
 
-/// A crash between the two commits, made by hand: the records of now with the index of before.
+/// Simulates a crash between the two commits: current records with an older index.
 #[test]
-fn an_index_that_lags_catches_up_and_one_that_is_ahead_is_made_anew() {
+fn an_old_index_is_updated_and_a_newer_one_is_rebuilt() {
     let folder = tempfile::tempdir().expect("a folder");
     let (index, old) = (folder.path().join("index"), folder.path().join("old"));
     let (records, old_records) = (folder.path().join("concepts.redb"), folder.path().join("old.redb"));
@@ -201,11 +200,15 @@ fn an_index_that_lags_catches_up_and_one_that_is_ahead_is_made_anew() {
     change["concepts"].as_array_mut().expect("a list").truncate(1);
     server.post("/v1/concepts", &change);
     server.kill();
-    // The second time, more than one change was missed and the older is forgotten.
-    for (round, way) in ["catches up", "is built from the records"].into_iter().enumerate() {
+    // In the second round the index lacks several changes, and the log no longer has the oldest.
+    for (round, expected) in
+        ["updating the index, which is behind the records", "building the index from the records"]
+            .into_iter()
+            .enumerate()
+    {
         swap(&old, &index);
         let server = start(folder.path(), &[]);
-        assert!(server.said.iter().any(|message| message.ends_with(way)), "{:?}", server.said);
+        assert!(server.messages.iter().any(|message| message == expected), "{:?}", server.messages);
         assert_eq!(server.find("first").len(), BATCH - 1, "round {round}");
         assert_eq!(server.find("replaced"), ["first-0"]);
         server.post("/v1/concepts", &batch("second"));

@@ -1,5 +1,5 @@
-//! How the program starts, refuses to, is checked and stops.
-#![allow(clippy::expect_used, dead_code, reason = "a test that cannot go on has failed")]
+//! Startup, startup errors, health check and shutdown.
+#![allow(clippy::expect_used, dead_code, reason = "tests may panic")]
 
 mod support;
 
@@ -15,8 +15,8 @@ fn run(folder: &Path, environment: &[(&str, &str)]) -> Output {
     program(folder, environment).output().expect("run")
 }
 
-/// Runs a program that must not start; hands back its exit code and what it said at last.
-fn refused(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+/// Runs the program, which must fail to start. Returns its exit code and its last log message.
+fn start_error(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = run(folder, environment);
     let log = String::from_utf8(output.stdout).expect("UTF-8");
     let last: Value = serde_json::from_str(log.lines().last().expect("a line")).expect("JSON");
@@ -29,46 +29,46 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_wrong_environment_is_named() {
+fn an_invalid_variable_is_named() {
     let folder = folder();
-    for (name, value, says) in [
+    for (name, value, expected) in [
         ("PORT", "70000", "a port"),
         ("SUTRA_EDITION", "gold", "simple, community or enterprise"),
         ("LOG_LEVEL", "loud", "debug"),
         ("DIMENSION", "0", "whole number"),
         ("MAX_BATCH", "-1", "whole number"),
     ] {
-        let (code, message) = refused(folder.path(), &[(name, value)]);
+        let (code, message) = start_error(folder.path(), &[(name, value)]);
         assert_eq!(code, Some(2), "{message}");
-        assert!(message.contains(&format!("{name}={value:?}")) && message.contains(says), "{message}");
+        assert!(message.contains(&format!("{name}={value:?}")) && message.contains(expected), "{message}");
     }
 }
 
 #[test]
-fn a_dimension_that_is_configured_holds_from_the_start() {
+fn a_configured_dimension_applies_from_the_start() {
     let folder = folder();
     let server = start(folder.path(), &[("DIMENSION", "2")]);
     assert_eq!(server.get("/v1/stats").1["dimension"], 2);
     let (status, _) = server.post("/v1/concepts", &json!({"concepts": [{"text": "a", "vector": [1]}]}));
     assert_eq!(status, 400);
     server.kill();
-    let (code, message) = refused(folder.path(), &[("DIMENSION", "3")]);
+    let (code, message) = start_error(folder.path(), &[("DIMENSION", "3")]);
     assert_eq!(code, Some(2));
-    assert!(message.contains("DIMENSION=3") && message.contains("vectors of 2"), "{message}");
+    assert!(message.contains("DIMENSION=3") && message.contains("vectors of 2 numbers"), "{message}");
     start(folder.path(), &[]);
 }
 
 #[test]
-fn a_folder_in_use_is_refused() {
+fn a_folder_in_use_is_an_error() {
     let folder = folder();
     let _server = start(folder.path(), &[]);
-    let (code, message) = refused(folder.path(), &[]);
+    let (code, message) = start_error(folder.path(), &[]);
     assert_eq!(code, Some(1));
     assert!(message.contains("in use by another process"), "{message}");
 }
 
 #[test]
-fn a_damaged_store_is_refused_and_left_as_it_is() {
+fn a_damaged_store_is_reported_and_left_unchanged() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     server.post("/v1/concepts", &json!({"concepts": [{"id": "a", "text": "a"}]}));
@@ -79,7 +79,7 @@ fn a_damaged_store_is_refused_and_left_as_it_is() {
     flipped[4096..].fill(0xA5);
     for damage in [b"not a store".repeat(1000), whole[..whole.len() / 3].to_vec(), flipped, Vec::new()] {
         std::fs::write(&path, &damage).expect("damage");
-        let (code, message) = refused(folder.path(), &[]);
+        let (code, message) = start_error(folder.path(), &[]);
         assert_eq!(code, Some(1), "{message}");
         assert!(message.contains("concepts.redb") && message.contains("backup"), "{message}");
     }
@@ -89,17 +89,17 @@ fn a_damaged_store_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
+fn an_unwritable_folder_is_reported() {
     let folder = folder();
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("write");
-    let (code, message) = refused(&file, &[]);
+    let (code, message) = start_error(&file, &[]);
     assert_eq!(code, Some(1));
-    assert!(message.contains("cannot be written"), "{message}");
+    assert!(message.contains("cannot write to DATA_DIR"), "{message}");
 }
 
 #[test]
-fn the_health_check_tells_a_running_server_from_none() {
+fn the_health_check_fails_without_a_server() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     let port = server.address.rsplit(':').next().expect("a port").to_owned();
@@ -112,25 +112,25 @@ fn the_health_check_tells_a_running_server_from_none() {
 }
 
 #[test]
-fn arguments_that_mean_nothing_are_refused() {
+fn unknown_arguments_are_rejected() {
     let output = program(Path::new("/nowhere"), &[]).arg("--serve").output().expect("run");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("usage"));
 }
 
 #[test]
-fn a_signal_stops_it_and_what_was_kept_stays() {
+fn sigterm_stops_the_server_and_keeps_the_data() {
     let folder = folder();
     let server = start(folder.path(), &[]);
-    server.post("/v1/concepts", &json!({"concepts": [{"id": "a", "text": "stays"}]}));
-    // A connection without a request must not hold up the stop.
+    server.post("/v1/concepts", &json!({"concepts": [{"id": "a", "text": "stored"}]}));
+    // An idle connection must not delay shutdown.
     let _idle = TcpStream::connect(&server.address).expect("connect");
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
     let mut server = start(folder.path(), &[]);
-    assert_eq!(server.find("stays"), ["a"]);
+    assert_eq!(server.find("stored"), ["a"]);
 
-    // A request that never ends is cut.
+    // A request that never completes is aborted.
     let mut stream = TcpStream::connect(&server.address).expect("connect");
     stream.write_all(b"POST /v1/concepts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{").expect("write");
     server.terminate();

@@ -5,16 +5,16 @@ import { poorContrast } from "./contrast.js";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const WIDE = { width: 1280, height: 800 };
-/** A small telephone, and what WCAG asks for: https://www.w3.org/WAI/WCAG22/Understanding/reflow */
+/** A small phone, and the minimum of WCAG: https://www.w3.org/WAI/WCAG22/Understanding/reflow */
 const NARROW = [360, 320];
 
-/** Looks at the view as it stands, light and dark, wide and narrow: axe, contrast, and nothing that sticks out. */
+/** Audits the current view in light and dark mode, wide and narrow: axe rules, contrast and horizontal overflow. */
 export async function audit(page, view) {
   const faults = await faultsOf(page);
-  if (faults.length > 0) throw new Error(`${view} is not for everybody:\n${faults.join("\n")}`);
+  if (faults.length > 0) throw new Error(`${view} is not accessible:\n${faults.join("\n")}`);
 }
 
-/** What `audit` finds, in words. */
+/** The faults that `audit` reports. */
 export async function faultsOf(page) {
   const faults = [];
   for (const colorScheme of ["dark", "light"]) {
@@ -26,8 +26,8 @@ export async function faultsOf(page) {
     faults.push(...(await rules(page)).map((fault) => `${colorScheme}, narrow: ${fault}`));
     await page.setViewportSize(WIDE);
     faults.push(...(await rules(page)).map((fault) => `${colorScheme}, wide: ${fault}`));
-    const { looked, faults: poor } = await page.evaluate(poorContrast);
-    if (looked === 0) faults.push(`${colorScheme}: there is no text on the page`);
+    const { checked, faults: poor } = await page.evaluate(poorContrast);
+    if (checked === 0) faults.push(`${colorScheme}: no text found on the page`);
     faults.push(...poor.map((fault) => `${colorScheme}: ${fault}`));
   }
   return faults;
@@ -45,6 +45,6 @@ async function rules(page) {
 function overflow(page) {
   return page.evaluate(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
-    return scrollWidth > clientWidth ? [`the page is ${scrollWidth} px wide in a window of ${clientWidth} px`] : [];
+    return scrollWidth > clientWidth ? [`the page is ${scrollWidth} px wide in a ${clientWidth} px window`] : [];
   });
 }

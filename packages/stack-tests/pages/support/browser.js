@@ -1,7 +1,7 @@
 import { chromium } from "playwright-core";
 import { CHROMIUM } from "./environment.js";
 
-// No sandbox: in a container without privileges Chromium cannot make one. The rest keeps it from calling home.
+// Chromium cannot create a sandbox in an unprivileged container. The other flags disable background network traffic.
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -13,7 +13,7 @@ const FLAGS = [
   "--no-first-run",
 ];
 
-/** Debian's Chromium, without a window. */
+/** Starts Debian's Chromium in headless mode. */
 export function launch() {
   return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 }

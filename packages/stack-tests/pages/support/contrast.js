@@ -1,19 +1,19 @@
 /**
- * Functions that run in the page: each is complete in itself, since only its source gets there.
+ * Functions that run in the page. Each is self-contained, because only its source is transferred.
  * Contrast as WCAG 2 defines it: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio
  */
 
 /**
- * Every visible text, value and placeholder with less contrast than 4.5 : 1, or 3 : 1 where it is large (24 px, or bold
- * and 18.66 px). `looked` is how many there were.
+ * Returns every visible text, value and placeholder with a contrast below 4.5 : 1, or 3 : 1 if large (24 px, or bold and
+ * 18.66 px). `checked` is the number of texts checked.
  */
 export function poorContrast() {
   const faults = [];
-  let looked = 0;
+  let checked = 0;
 
   function rgba(text) {
     const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
-    // `color(srgb …)` counts from 0 to 1.
+    // `color(srgb …)` uses the range 0 to 1.
     const scale = text.startsWith("color(") ? 255 : 1;
     return [r * scale, g * scale, b * scale, a];
   }
@@ -32,7 +32,7 @@ export function poorContrast() {
     return [part, part, part];
   }
 
-  /** The colours of text and ground as they come to be: grounds lie upon each other, opacity and filters count. */
+  /** The effective colours of text and background, with layered backgrounds, opacity and filters. */
   function colours(element, colour) {
     const line = [];
     for (let at = element; at; at = at.parentElement) line.unshift(getComputedStyle(at));
@@ -43,9 +43,9 @@ export function poorContrast() {
       opacity *= Number(style.opacity);
       const [r, g, b, a] = rgba(style.backgroundColor);
       ground = over([r, g, b, a * opacity], ground);
-      if (style.backgroundImage !== "none") faults.push(`a background image below “${element.textContent.trim()}”`);
+      if (style.backgroundImage !== "none") faults.push(`background image behind “${element.textContent.trim()}”`);
       if (style.filter === "grayscale(1)") filters = true;
-      else if (style.filter !== "none") faults.push(`the filter ${style.filter}, which this test cannot reckon with`);
+      else if (style.filter !== "none") faults.push(`unsupported filter: ${style.filter}`);
     }
     const [r, g, b, a] = rgba(colour);
     const text = over([r, g, b, a * opacity], ground);
@@ -53,19 +53,19 @@ export function poorContrast() {
   }
   function isVisible(element, rects) {
     if (!element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })) return false;
-    // What only assistive technology gets is one pixel large, and clipped.
+    // Text for assistive technology only is one pixel large and clipped.
     if (element.closest(".visually-hidden")) return false;
     return [...rects].some((rect) => rect.width > 1 && rect.height > 1);
   }
   function check(element, words, style) {
-    looked += 1;
+    checked += 1;
     const [lighter, darker] = colours(element, style.color)
       .map(luminance)
       .sort((a, b) => b - a);
     const ratio = (lighter + 0.05) / (darker + 0.05);
     const size = Number.parseFloat(style.fontSize);
     const needed = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
-    if (ratio < needed) faults.push(`“${words.trim().slice(0, 60)}” has ${ratio.toFixed(2)} : 1, and needs ${needed}`);
+    if (ratio < needed) faults.push(`“${words.trim().slice(0, 60)}” has ${ratio.toFixed(2)} : 1, needs ${needed} : 1`);
   }
 
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -81,10 +81,10 @@ export function poorContrast() {
     if (field.value) check(field, field.type === "password" ? "a password" : field.value, getComputedStyle(field));
     else if (field.placeholder) check(field, field.placeholder, getComputedStyle(field, "::placeholder"));
   }
-  return { looked, faults: [...new Set(faults)] };
+  return { checked, faults: [...new Set(faults)] };
 }
 
-/** How wide the outline of what has the focus is, in pixels, and its contrast with what it lies on. */
+/** The outline of the focused element: its width in pixels and its contrast with the background. */
 export function contrastOfOutline() {
   const element = document.activeElement;
   const style = getComputedStyle(element);

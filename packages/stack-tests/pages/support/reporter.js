@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 
-/** Tells `node --test`'s events for people: a line for each story, and what failed with all that is known of it. */
-export default async function* tell(events) {
+/** Reports the events of `node --test`: one line per story, with details of failures. */
+export default async function* report(events) {
   let passed = 0;
   let skipped = 0;
   const failed = [];
@@ -15,7 +15,7 @@ export default async function* tell(events) {
     const file = relative(process.cwd(), data.file ?? "");
     const seconds = (data.details.duration_ms / 1000).toFixed(1);
     if (type === "test:fail") {
-      // A file whose stories failed is told by them.
+      // The failed stories of a file are reported themselves.
       if (data.details.error?.failureType === "subtestsFailed") continue;
       failed.push(data.name);
       const cause = data.details.error?.cause ?? data.details.error;
@@ -25,8 +25,8 @@ export default async function* tell(events) {
       yield `passed  ${data.name} (${seconds} s)\n`;
     }
   }
-  const left = skipped > 0 ? `, ${skipped} not run` : "";
-  yield `${passed} passed, ${failed.length} failed${left}${failed.map((name) => `\n  ${name}`).join("")}\n`;
+  const skippedCount = skipped > 0 ? `, ${skipped} skipped` : "";
+  yield `${passed} passed, ${failed.length} failed${skippedCount}${failed.map((name) => `\n  ${name}`).join("")}\n`;
 }
 
 function indented(text) {

@@ -1,25 +1,26 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Milliseconds that anything may take; only what never happens waits so long. */
-export const PATIENCE = 60_000;
-/** Milliseconds between two looks. */
-const EVERY = 200;
+/** Timeout for any condition, in milliseconds. */
+export const TIMEOUT = 60_000;
+/** Milliseconds between checks. */
+const INTERVAL = 200;
 
 /**
- * Asks `look` again and again until it answers with something true, and returns that.
- * Fails with `what` was waited for and what was seen last: `look` may throw to say it.
+ * Calls `check` until it returns a truthy value, and returns that value. After the timeout, fails with `what` and the last
+ * result; `check` may throw to provide it.
  */
-export async function until(what, look) {
-  const end = Date.now() + PATIENCE;
+export async function until(what, check) {
+  const end = Date.now() + TIMEOUT;
   for (;;) {
-    let seen;
+    let last;
     try {
-      seen = await look();
-      if (seen) return seen;
+      last = await check();
+      if (last) return last;
     } catch (error) {
-      seen = error.message;
+      last = error.message;
     }
-    if (Date.now() > end) throw new Error(`${what}, within ${PATIENCE / 1000} s; seen last: ${seen}`);
-    await pause(EVERY);
+    if (Date.now() > end)
+      throw new Error(`timed out after ${TIMEOUT / 1000} s waiting for ${what}; last result: ${last}`);
+    await pause(INTERVAL);
   }
 }

@@ -3,32 +3,32 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { launch } from "./browser.js";
 import { OUT, withoutSecrets } from "./environment.js";
-import { PATIENCE } from "./until.js";
+import { TIMEOUT } from "./until.js";
 
-/** Milliseconds after which a whole story counts as stuck. */
-const STUCK = 10 * PATIENCE;
-/** Characters of a page that are told when something is not as expected. */
-const TOLD = 1_200;
+/** Timeout of a whole story, in milliseconds. */
+const STORY_TIMEOUT = 10 * TIMEOUT;
+/** Maximum number of characters of the page text in a failure report. */
+const MAX_TEXT = 1_200;
 
 let browser;
 after(() => browser?.close());
 
-/** A test: what a person with a fresh browser does and sees. What fails is told with the page as it then was. */
+/** A test with a new browser context. A failure is reported with the state of the page. */
 export function story(name, body) {
-  test(name, { timeout: STUCK }, async () => {
+  test(name, { timeout: STORY_TIMEOUT }, async () => {
     browser ??= await launch();
     const context = await browser.newContext({ colorScheme: "light", reducedMotion: "reduce", locale: "en-GB" });
     const visitor = new Visitor(name, await context.newPage());
     try {
       await body(visitor);
-      await visitor.step("looks at the browser's console", () => visitor.checkErrors());
+      await visitor.step("checks the browser console", () => visitor.checkErrors());
     } finally {
       await context.close();
     }
   });
 }
 
-/** Somebody before a page. Remembers what the browser complained of. */
+/** A user of a page. Collects the errors and warnings of the browser console. */
 export class Visitor {
   #story;
   #errors = [];
@@ -37,7 +37,7 @@ export class Visitor {
   constructor(story, page) {
     this.#story = story;
     this.page = page;
-    page.setDefaultTimeout(PATIENCE);
+    page.setDefaultTimeout(TIMEOUT);
     page.on("pageerror", (error) => this.#errors.push(`uncaught: ${error.message}`));
     page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) {
@@ -46,7 +46,7 @@ export class Visitor {
     });
   }
 
-  /** Does `body`; a failure in it names this step, and is told with the page as it is at that moment. */
+  /** Runs `body`. A failure is reported with the name of the step and the state of the page. */
   async step(what, body) {
     try {
       await body();
@@ -55,9 +55,9 @@ export class Visitor {
     }
   }
 
-  /** Waits until `text`, a string or a pattern, stands on the page, within `place` if given. */
+  /** Waits until `text`, a string or a regular expression, is visible in `place` (default: the page). */
   async sees(text, place = this.page) {
-    await this.seesThat(place.getByText(text).filter({ visible: true }).first(), `the words ${text}`);
+    await this.seesThat(place.getByText(text).filter({ visible: true }).first(), `the text ${text}`);
   }
 
   /** Waits until `locator` is visible. */
@@ -69,54 +69,54 @@ export class Visitor {
     }
   }
 
-  /** The console is going to hold this complaint; one that then does not come is a failure too. */
+  /** Expects a console message that matches `pattern`; the story fails if it does not appear. */
   expectsError(pattern) {
     this.#expected.push(pattern);
   }
 
-  /** Fails for complaints in the console that nobody expected, and for those that were expected and did not come. */
+  /** Fails for unexpected console messages and for expected ones that are missing. */
   checkErrors() {
-    const surprising = this.#errors.filter((error) => !this.#expected.some((pattern) => pattern.test(error)));
+    const unexpected = this.#errors.filter((error) => !this.#expected.some((pattern) => pattern.test(error)));
     const missing = this.#expected.filter((pattern) => !this.#errors.some((error) => pattern.test(error)));
-    const told = [...surprising.map((error) => `not expected: ${error}`), ...missing.map((it) => `missing: ${it}`)];
-    if (told.length > 0) throw new Error(told.join("\n"));
+    const problems = [...unexpected.map((error) => `unexpected: ${error}`), ...missing.map((it) => `missing: ${it}`)];
+    if (problems.length > 0) throw new Error(problems.join("\n"));
   }
 
-  /** A picture of the whole page, as NAME.png. */
-  async picture(name) {
+  /** Takes a screenshot of the whole page as NAME.png. */
+  async screenshot(name) {
     await mkdir(OUT, { recursive: true });
     const path = join(OUT, `${name}.png`);
     await this.page.screenshot({ path, fullPage: true });
     return path;
   }
 
-  /** `error` with the step it happened in, what stood on the page and where a picture of it is. */
+  /** Adds the step, the page text and the path of a screenshot to `error`. */
   async #explain(step, error) {
-    const picture = await this.picture(this.#story.toLowerCase().replace(/[^a-z0-9]+/g, "-")).catch(
-      (cause) => `none: ${cause}`,
+    const screenshot = await this.screenshot(this.#story.toLowerCase().replace(/[^a-z0-9]+/g, "-")).catch(
+      (cause) => `failed: ${cause}`,
     );
-    const text = await this.page.evaluate(() => document.body.innerText).catch((cause) => `nothing: ${cause}`);
-    const told = [
+    const text = await this.page.evaluate(() => document.body.innerText).catch((cause) => `unavailable: ${cause}`);
+    const lines = [
       `step:        ${step}`,
-      `what failed: ${indented(error.message)}`,
-      `address:     ${this.page.url()}`,
-      `on the page: ${indented(shortened(text))}`,
-      `console:     ${indented(this.#errors.join("\n")) || "nothing"}`,
-      `picture:     ${picture}`,
+      `failure:     ${indented(error.message)}`,
+      `URL:         ${this.page.url()}`,
+      `page text:   ${indented(shortened(text))}`,
+      `console:     ${indented(this.#errors.join("\n")) || "empty"}`,
+      `screenshot:  ${screenshot}`,
     ];
-    const explained = new Error(withoutSecrets(told.join("\n")));
+    const explained = new Error(withoutSecrets(lines.join("\n")));
     explained.stack = withoutSecrets(error.stack ?? "");
     return explained;
   }
 }
 
-/** The lines of `text` one after the other, as far as somebody may want to read them. */
+/** `text` on one line, shortened. */
 function shortened(text) {
   const line = text.split(/\s*\n\s*/).join(" / ");
-  return line.length > TOLD ? `${line.slice(0, TOLD)} … (the picture has the rest)` : line;
+  return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)} … (see the screenshot)` : line;
 }
 
 function indented(text) {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours that Playwright puts into its messages.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI colours in the messages of Playwright.
   return text.replace(/\u001b\[\d+m/g, "").replaceAll("\n", `\n${" ".repeat(13)}`);
 }

@@ -7,19 +7,19 @@ import { tabTo } from "../support/keyboard.js";
 import { story } from "../support/visitor.js";
 
 const CLIENT = URLS.get("client");
-/** Names of the stack's Compose services. */
+/** Names of Compose services. */
 const HYBRID = "sutra-hybrid";
 const API = "sutra-api";
-/** What the first visit may cost, in bytes on the wire, and how many files that may be. */
-const LIGHT = { bytes: 100_000, files: 4 };
+/** Limits of the first visit: transferred bytes and number of files. */
+const FIRST_VISIT = { bytes: 100_000, files: 4 };
 
-/** A text that no other run has taught, and a question that only it answers. */
-function something() {
+/** A unique text, and a question that only this text answers. */
+function uniqueFact() {
   const name = `Lighthouse ${randomUUID().slice(0, 8)}`;
   return { text: `${name} has shone since 1874 and is painted in red and white.`, question: `What colour is ${name}?` };
 }
 
-const parts = (page) => ({
+const elements = (page) => ({
   key: page.getByRole("textbox", { name: "API key" }),
   useKey: page.getByRole("button", { name: "Use this key" }),
   alert: page.getByRole("alert"),
@@ -35,7 +35,7 @@ const parts = (page) => ({
 });
 
 async function enter(page) {
-  const { key, useKey, question } = parts(page);
+  const { key, useKey, question } = elements(page);
   await page.goto(CLIENT);
   await key.fill(API_KEY);
   await useKey.click();
@@ -44,7 +44,7 @@ async function enter(page) {
 }
 
 async function teach(visitor, text) {
-  const { teach, text: field, send, ask } = parts(visitor.page);
+  const { teach, text: field, send, ask } = elements(visitor.page);
   await teach.click();
   await field.fill(text);
   await send.click();
@@ -53,93 +53,89 @@ async function teach(visitor, text) {
 }
 
 async function ask(page, question) {
-  const { question: field, askNow } = parts(page);
+  const { question: field, askNow } = elements(page);
   await field.fill(question);
   await askNow.click();
 }
 
-story("client: the first visit asks for the key, and a wrong one is refused in words", async (visitor) => {
+story("client: the first visit asks for the key and rejects a wrong one", async (visitor) => {
   const { page } = visitor;
-  const { key, useKey, alert } = parts(page);
+  const { key, useKey, alert } = elements(page);
   await visitor.step("is asked for the key", async () => {
     await page.goto(CLIENT);
-    await visitor.sees("Whoever runs this service can give you one.");
+    await visitor.sees("Ask the administrator of this service for a key.");
     await audit(page, "the first visit");
   });
-  await visitor.step("gives a wrong key", async () => {
+  await visitor.step("enters a wrong key", async () => {
     visitor.expectsError(/status of 401 .*\/api\/stats/);
     await key.fill("a-wrong-key");
     await useKey.click();
-    await visitor.sees("Sutra does not accept this key.", alert);
-    await visitor.sees("ask whoever runs this service for one", alert);
-    assert.ok(await key.evaluate((field) => field === document.activeElement), "the focus is to be on the key again");
+    await visitor.sees("Sutra rejected this API key.", alert);
+    await visitor.sees("ask the administrator of this service for one", alert);
+    assert.ok(await key.evaluate((field) => field === document.activeElement), "the key field must have the focus");
     assert.deepEqual(
       await page.evaluate(() => [sessionStorage.length, localStorage.length]),
       [0, 0],
-      "nothing is kept",
+      "no key is stored",
     );
-    await audit(page, "a refused key");
+    await audit(page, "a rejected key");
   });
 });
 
-story("client: the first visit is light, and everything comes from the page's own origin", async (visitor) => {
+story("client: the first visit is small and uses only its own origin", async (visitor) => {
   const { page } = visitor;
   await visitor.step("loads the page", async () => {
     await page.goto(CLIENT);
-    await visitor.seesThat(page.getByRole("heading", { name: "Ask a question" }), "the page's heading");
+    await visitor.seesThat(page.getByRole("heading", { name: "Ask a question" }), "the page heading");
     const loaded = await page.evaluate(() =>
       [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
         .filter(({ initiatorType }) => initiatorType !== "fetch")
         .map(({ name, transferSize }) => ({ name, transferSize })),
     );
     const foreign = loaded.filter(({ name }) => !name.startsWith(`${CLIENT}/`));
-    assert.deepEqual(foreign, [], "nothing comes from elsewhere");
+    assert.deepEqual(foreign, [], "no requests to other origins");
     const bytes = loaded.reduce((sum, { transferSize }) => sum + transferSize, 0);
-    assert.ok(loaded.length >= 3, `page, script and style were to be loaded, not only ${JSON.stringify(loaded)}`);
+    assert.ok(loaded.length >= 3, `expected page, script and style, got ${JSON.stringify(loaded)}`);
     assert.ok(
-      loaded.length <= LIGHT.files,
-      `at most ${LIGHT.files} files were to be loaded: ${JSON.stringify(loaded)}`,
+      loaded.length <= FIRST_VISIT.files,
+      `expected at most ${FIRST_VISIT.files} files, got ${JSON.stringify(loaded)}`,
     );
-    assert.ok(bytes <= LIGHT.bytes, `${bytes} bytes came over the wire, and ${LIGHT.bytes} are allowed`);
+    assert.ok(bytes <= FIRST_VISIT.bytes, `${bytes} bytes transferred, the maximum is ${FIRST_VISIT.bytes}`);
   });
 });
 
-story("client: what is taught is what the answer rests on", async (visitor) => {
+story("client: an answer cites the taught text", async (visitor) => {
   const { page } = visitor;
-  const { answer, mark, cited } = parts(page);
-  const { text, question } = something();
-  await visitor.step("gives the key", async () => {
+  const { answer, mark, cited } = elements(page);
+  const { text, question } = uniqueFact();
+  await visitor.step("enters the key", async () => {
     await enter(page);
-    await audit(page, "the empty page for questions");
+    await audit(page, "the empty question page");
   });
   await visitor.step("teaches a text", async () => {
     await teach(visitor, text);
-    await parts(page).teach.click();
-    await audit(page, "the page for teaching, after a text");
-    await parts(page).ask.click();
+    await elements(page).teach.click();
+    await audit(page, "the teaching page after a text");
+    await elements(page).ask.click();
   });
   await visitor.step("asks a question and reads the answer", async () => {
     await ask(page, question);
-    await visitor.seesThat(page.getByRole("heading", { name: question }), "the question above its answer");
+    await visitor.seesThat(page.getByRole("heading", { name: question }), "the question above the answer");
     await visitor.sees("red and white", answer);
   });
   await visitor.step("reads the citation", async () => {
     await mark.click();
     await visitor.seesThat(cited.getByRole("blockquote"), "the cited text");
-    assert.equal(
-      await cited.getByRole("blockquote").innerText(),
-      text,
-      "the citation is to be the text that was taught",
-    );
+    assert.equal(await cited.getByRole("blockquote").innerText(), text, "the citation must be the taught text");
     await audit(page, "an answer with its citation");
   });
 });
 
-story("client: the keyboard alone is enough, and the focus always shows", async (visitor) => {
+story("client: works by keyboard with a visible focus", async (visitor) => {
   const { page } = visitor;
-  const { key, useKey, teach, text: field, send, ask, question: asked, answer, mark, cited } = parts(page);
-  const { text, question } = something();
-  await visitor.step("gives the key", async () => {
+  const { key, useKey, teach, text: field, send, ask, question: asked, answer, mark, cited } = elements(page);
+  const { text, question } = uniqueFact();
+  await visitor.step("enters the key", async () => {
     await page.goto(CLIENT);
     await tabTo(page, key);
     await page.keyboard.insertText(API_KEY);
@@ -164,68 +160,61 @@ story("client: the keyboard alone is enough, and the focus always shows", async 
     await page.keyboard.press("Enter");
     await visitor.sees("red and white", answer);
   });
-  await visitor.step("opens the citation, and goes back to its mark", async () => {
+  await visitor.step("opens the citation and returns to its mark", async () => {
     await tabTo(page, mark);
     await page.keyboard.press("Enter");
     await visitor.seesThat(cited.getByRole("blockquote"), "the cited text");
-    assert.equal(
-      await cited.getByRole("blockquote").innerText(),
-      text,
-      "the citation is to be the text that was taught",
-    );
+    assert.equal(await cited.getByRole("blockquote").innerText(), text, "the citation must be the taught text");
     await page.keyboard.press("Escape");
-    assert.ok(
-      await mark.evaluate((button) => button === document.activeElement),
-      "the focus is to be on the mark again",
-    );
+    assert.ok(await mark.evaluate((button) => button === document.activeElement), "the mark must have the focus");
   });
 });
 
-story(
-  "client: a part that is down is named, and the page goes on without a reload once it is back",
-  async (visitor) => {
-    const { page } = visitor;
-    const { answer, alert } = parts(page);
-    const { text, question } = something();
-    await visitor.step("teaches a text while all is well", async () => {
-      await enter(page);
-      await teach(visitor, text);
-      await page.evaluate(() => {
-        window.isStillThis = true;
-      });
-    });
-    await without(visitor, HYBRID, async () => {
-      await visitor.step("asks while hybrid is stopped", async () => {
-        visitor.expectsError(/status of 50[34] .*\/api\/query/);
-        await ask(page, question);
-        await visitor.sees(/Sutra cannot do this now: its service hybrid (is down|does not answer in time)\./, alert);
-        await visitor.sees(/A part of Sutra is not well: hybrid/);
-        await audit(page, "a question that a missing part refused");
-      });
-    });
-    await visitor.step("asks again after hybrid's start", async () => {
-      await parts(page).askNow.click();
-      await visitor.sees("red and white", answer);
-      await visitor.sees("Sutra is answering again.");
-      assert.equal(await alert.count(), 0, "the error is gone");
-      assert.ok(await page.evaluate(() => window.isStillThis), "the page was not loaded anew");
-    });
-  },
-);
-
-story("client: a silent Sutra is told, and its return by the page itself", async (visitor) => {
+story("client: shows a failed dependency and recovers without a reload", async (visitor) => {
   const { page } = visitor;
-  await visitor.step("gives the key", () => enter(page));
+  const { answer, alert } = elements(page);
+  const { text, question } = uniqueFact();
+  await visitor.step("teaches a text while everything is up", async () => {
+    await enter(page);
+    await teach(visitor, text);
+    await page.evaluate(() => {
+      window.isSamePage = true;
+    });
+  });
+  await without(visitor, HYBRID, async () => {
+    await visitor.step("asks while hybrid is stopped", async () => {
+      visitor.expectsError(/status of 50[34] .*\/api\/query/);
+      await ask(page, question);
+      await visitor.sees(
+        /Sutra cannot do this right now: the hybrid service (is down|did not respond in time)\./,
+        alert,
+      );
+      await visitor.sees(/Some services are unavailable: hybrid/);
+      await audit(page, "a question that failed because of a dependency");
+    });
+  });
+  await visitor.step("asks again after hybrid has restarted", async () => {
+    await elements(page).askNow.click();
+    await visitor.sees("red and white", answer);
+    await visitor.sees("Sutra is responding again.");
+    assert.equal(await alert.count(), 0, "the error is gone");
+    assert.ok(await page.evaluate(() => window.isSamePage), "the page was not reloaded");
+  });
+});
+
+story("client: shows an outage of the api service and its recovery", async (visitor) => {
+  const { page } = visitor;
+  await visitor.step("enters the key", () => enter(page));
   await without(visitor, API, async () => {
     await visitor.step("asks while the api service is stopped", async () => {
       visitor.expectsError(/status of 50[24] .*\/api\/query/);
       visitor.expectsError(/status of 50[24] .*\/api\/health/);
       await ask(page, "Is anybody there?");
-      await visitor.sees(/Sutra is not answering\. You can go on writing/);
-      await visitor.sees(/its service api (is down|does not answer in time)/, parts(page).alert);
-      assert.equal(await parts(page).question.inputValue(), "Is anybody there?", "what was typed is still there");
-      await audit(page, "a silent Sutra");
+      await visitor.sees(/Sutra is not responding\. You can keep typing/);
+      await visitor.sees(/the api service (is down|did not respond in time)/, elements(page).alert);
+      assert.equal(await elements(page).question.inputValue(), "Is anybody there?", "the input is kept");
+      await audit(page, "an outage of the api service");
     });
   });
-  await visitor.step("does nothing after its start", () => visitor.sees("Sutra is answering again."));
+  await visitor.step("waits after the restart", () => visitor.sees("Sutra is responding again."));
 });

@@ -7,12 +7,12 @@ import { until } from "../support/until.js";
 import { story } from "../support/visitor.js";
 
 const CONTROL = URLS.get("control");
-/** Names of the stack's Compose services. */
+/** Names of Compose services. */
 const STORAGE = "storage-server";
-const ITSELF = "sutra-control";
+const CONTROL_SERVICE = "sutra-control";
 const ALL_UP = "All 8 services are up.";
 
-const parts = (page) => ({
+const elements = (page) => ({
   name: page.getByRole("textbox", { name: "Name" }),
   password: page.getByRole("textbox", { name: "Password" }),
   enter: page.getByRole("button", { name: "Sign in" }),
@@ -24,43 +24,43 @@ const parts = (page) => ({
 });
 
 async function signIn(page, password = PASSWORD) {
-  const { name, password: field, enter } = parts(page);
+  const { name, password: field, enter } = elements(page);
   await page.goto(CONTROL);
   await name.fill(OPERATOR);
   await field.fill(password);
   await enter.click();
 }
 
-/** A fact of a card, such as its version. */
+/** The value of a fact on a card, such as the version. */
 const fact = (card, name) => card.getByRole("term").filter({ hasText: name }).locator("xpath=following-sibling::dd");
 
-story("control: a wrong password is refused in words", async (visitor) => {
+story("control: rejects a wrong password", async (visitor) => {
   const { page } = visitor;
-  const { name, cards, alert } = parts(page);
+  const { name, cards, alert } = elements(page);
   await visitor.step("opens the page", async () => {
     await page.goto(CONTROL);
     await name.waitFor();
-    // Nobody has failed at anything yet: the console is to be silent until the sign-in.
+    // No errors are expected before signing in.
     visitor.checkErrors();
     await audit(page, "the sign-in");
   });
-  await visitor.step("gives a wrong password", async () => {
+  await visitor.step("enters a wrong password", async () => {
     visitor.expectsError(/status of 401 .*\/api\/session/);
     await signIn(page, "a wrong password");
-    await visitor.sees(/The name or the password is wrong/, alert);
-    assert.equal(await cards.count(), 0, "nothing of the services is shown");
-    await audit(page, "a refused sign-in");
+    await visitor.sees(/name or (the )?password/i, alert);
+    assert.equal(await cards.count(), 0, "no services are shown");
+    await audit(page, "a failed sign-in");
   });
 });
 
-story("control: all eight services are seen, each with its own version and edition", async (visitor) => {
+story("control: shows all eight services with version and edition", async (visitor) => {
   const { page } = visitor;
-  const { cards } = parts(page);
+  const { cards } = elements(page);
   await visitor.step("signs in", async () => {
     await signIn(page);
     await visitor.sees(ALL_UP);
   });
-  await visitor.step("compares what is shown with what each service says of itself", async () => {
+  await visitor.step("compares the cards with /health of each service", async () => {
     const shown = {};
     for (const card of await cards.all()) {
       shown[await card.getByRole("heading").innerText()] = {
@@ -69,28 +69,28 @@ story("control: all eight services are seen, each with its own version and editi
         edition: await fact(card, "Edition").innerText(),
       };
     }
-    const said = {};
+    const reported = {};
     for (const [name, url] of URLS) {
       const { version, edition } = await (await fetch(`${url}/health`)).json();
-      said[name] = { state: "up", version, edition };
+      reported[name] = { state: "up", version, edition };
     }
-    assert.equal(URLS.size, 8, "the tests are to know where eight services are");
-    assert.deepEqual(shown, said);
+    assert.equal(URLS.size, 8, "expected the URLs of eight services");
+    assert.deepEqual(shown, reported);
   });
-  await visitor.step("opens address and limits of one", async () => {
+  await visitor.step("opens address and limits of hybrid", async () => {
     await page.getByText("Address and limits of hybrid").click();
     await visitor.sees("max texts");
     await audit(page, "the dashboard");
   });
 });
 
-story("control: the keyboard alone is enough, and the focus always shows", async (visitor) => {
+story("control: works by keyboard with a visible focus", async (visitor) => {
   const { page } = visitor;
-  const { name, password, enter, leave, storage, cards } = parts(page);
+  const { name, password, enter, leave, storage, cards } = elements(page);
   await visitor.step("signs in", async () => {
     await page.goto(CONTROL);
     await name.waitFor();
-    assert.ok(await name.evaluate((field) => field === document.activeElement), "the focus is to be on the name");
+    assert.ok(await name.evaluate((field) => field === document.activeElement), "the name field must have the focus");
     await page.keyboard.insertText(OPERATOR);
     await tabTo(page, password);
     await page.keyboard.insertText(PASSWORD);
@@ -101,87 +101,90 @@ story("control: the keyboard alone is enough, and the focus always shows", async
   await visitor.step("opens address and limits of storage", async () => {
     await tabTo(page, storage.locator("summary"));
     await page.keyboard.press("Enter");
-    await visitor.sees("Asked at", storage);
+    await visitor.sees(/^URL$/, storage);
   });
   await visitor.step("signs out", async () => {
     await tabTo(page, leave);
     await page.keyboard.press("Enter");
     await name.waitFor();
-    assert.equal(await cards.count(), 0, "nothing of the services is shown");
+    assert.equal(await cards.count(), 0, "no services are shown");
   });
 });
 
-story("control: a service that stops is named, and is up again after its start", async (visitor) => {
+story("control: shows a stopped service and its recovery", async (visitor) => {
   const { page } = visitor;
-  const { storage, concepts } = parts(page);
+  const { storage, concepts } = elements(page);
   await visitor.step("signs in", async () => {
     await signIn(page);
     await visitor.sees(ALL_UP);
-    await visitor.sees("up", storage);
+    await visitor.sees("up", storage.locator(".pill"));
   });
   await without(visitor, STORAGE, async () => {
     await visitor.step("waits while storage is stopped", async () => {
-      await visitor.sees(/1 of 8 services is not up: storage\./);
-      await visitor.sees(/unreachable|no answer in time/, storage.locator(".pill"));
-      await visitor.sees("not known", storage);
-      await visitor.sees(/Not known: storage/, concepts);
-      await until("the tab's title says how many are down", async () => (await page.title()) === "(1) Sutra control");
+      await visitor.sees(/1 of 8 services is unavailable: storage\./);
+      await visitor.sees(/unreachable|timeout/, storage.locator(".pill"));
+      await visitor.sees("unknown", storage);
+      await visitor.sees(/Unavailable: .*storage/, concepts);
+      await until(
+        "the title to show the number of services down",
+        async () => (await page.title()) === "(1) Sutra control",
+      );
       await audit(page, "the dashboard with a service down");
     });
   });
-  await visitor.step("waits after its start", async () => {
+  await visitor.step("waits after the restart", async () => {
     await visitor.sees(ALL_UP);
     await visitor.sees("up", storage.locator(".pill"));
   });
 });
 
-story("control: after the sign-out nothing of the data is left", async (visitor) => {
+story("control: signing out removes all data from the page", async (visitor) => {
   const { page } = visitor;
-  const { leave, name, cards } = parts(page);
+  const { leave, name, cards } = elements(page);
   await visitor.step("signs in and out", async () => {
     await signIn(page);
     await visitor.sees(ALL_UP);
     await leave.click();
     await name.waitFor();
-    assert.equal(await cards.count(), 0, "nothing of the services is shown");
-    assert.equal(await page.getByText(OPERATOR, { exact: true }).count(), 0, "the operator's name is gone");
+    assert.equal(await cards.count(), 0, "no services are shown");
+    assert.equal(await page.getByText(OPERATOR, { exact: true }).count(), 0, "the operator's name is not shown");
     assert.deepEqual(await page.context().cookies(), [], "no cookie is left");
   });
-  await visitor.step("goes away, back, and loads the page anew", async () => {
+  await visitor.step("navigates away, back, and reloads", async () => {
     await page.goto("about:blank");
     await page.goBack();
     await name.waitFor();
     await page.reload();
     await name.waitFor();
-    assert.equal(await cards.count(), 0, "nothing of the services is shown");
+    assert.equal(await cards.count(), 0, "no services are shown");
   });
-  await visitor.step("asks for the data itself", async () => {
+  await visitor.step("requests the data directly", async () => {
     visitor.expectsError(/status of 401 .*\/api\/status/);
     assert.equal(await page.evaluate(async () => (await fetch("/api/status")).status), 401);
   });
 });
 
-story("control: when it is gone itself, the page says so and how old is what it shows", async (visitor) => {
+story("control: shows an outage of control itself and the age of the data", async (visitor) => {
   const { page } = visitor;
-  const { alert, cards, name } = parts(page);
+  const { alert, cards, name } = elements(page);
   await visitor.step("signs in", async () => {
     await signIn(page);
     await visitor.sees(ALL_UP);
   });
-  await without(visitor, ITSELF, async () => {
+  await without(visitor, CONTROL_SERVICE, async () => {
     await visitor.step("waits while control is stopped", async () => {
       visitor.expectsError(/ERR_CONNECTION_REFUSED .*\/api\/status/);
-      await visitor.sees("Sutra control itself is not answering.", alert);
-      await visitor.sees(/What stands below was seen at \d/, alert);
-      assert.equal(await page.getByText(ALL_UP).count(), 0, "what is not known any more is not claimed");
-      assert.equal(await cards.count(), 8, "what was seen last is still shown");
-      await audit(page, "a dashboard that is out of date");
+      await visitor.sees("Sutra control itself is not responding.", alert);
+      await visitor.sees(/The data below is from \d/, alert);
+      assert.equal(await page.getByText(ALL_UP).count(), 0, "the outdated summary is hidden");
+      assert.equal(await cards.count(), 8, "the last data is still shown");
+      await audit(page, "an outdated dashboard");
     });
   });
-  await visitor.step("waits after its start", async () => {
+  await visitor.step("waits after the restart", async () => {
     // Sessions are kept in memory only.
     visitor.expectsError(/status of 401 .*\/api\/status/);
-    await visitor.sees("Your session is over. Sign in again.");
-    assert.ok(await name.evaluate((field) => field === document.activeElement), "the focus is to be on the name");
+    await visitor.sees("Your session has ended. Sign in again.");
+    assert.ok(await name.evaluate((field) => field === document.activeElement), "the name field must have the focus");
   });
 });

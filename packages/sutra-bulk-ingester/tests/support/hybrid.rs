@@ -1,4 +1,4 @@
-//! A hybrid on a real port.
+//! A fake hybrid on a real port.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,59 +9,59 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-/// What it does with a call.
+/// How to handle a call.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// Learns the texts.
+    /// Learn the texts and respond.
     Learn,
-    /// Answers this status, these header lines and this body.
-    Say(u16, &'static str, &'static str),
-    /// Closes the connection without a word.
+    /// Respond with this status, these header lines and this body.
+    Respond(u16, &'static str, &'static str),
+    /// Close the connection without a response.
     HangUp,
-    /// Never answers.
-    Silence,
-    /// Learns the texts and never says so.
-    LearnInSilence,
+    /// Never respond.
+    NoResponse,
+    /// Learn the texts but never respond.
+    LearnWithoutResponse,
 }
 
 type Behaviour = Box<dyn FnMut(&[String]) -> Reply + Send>;
 
 struct Shared {
     behaviour: Mutex<Behaviour>,
-    /// How often each text was learned, by its beginning.
+    /// How often each text was learned, by its first characters.
     learned: Mutex<BTreeMap<String, u32>>,
-    /// Texts in each call, whatever came of it.
+    /// Number of texts in each call, successful or not.
     calls: Mutex<Vec<usize>>,
-    /// Calls that wait at the gate, and how many it still lets through; none when it is open.
+    /// Number of paused calls, and how many more calls may pass; `None` if not paused.
     gate: Mutex<(usize, Option<usize>)>,
-    gate_moved: Condvar,
-    in_hand: AtomicUsize,
+    gate_changed: Condvar,
+    active_calls: AtomicUsize,
     stopping: AtomicBool,
 }
 
-/// A running hybrid; gone when dropped, with all that it holds.
+/// A running fake hybrid; stopped when dropped.
 pub struct Hybrid {
-    /// Its port, for another one after it.
+    /// Its port, so that another one can reuse it.
     pub port: u16,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How much of a text names it.
-const NAME: usize = 24;
+/// Number of characters that identify a text.
+const ID_LENGTH: usize = 24;
 
 impl Hybrid {
-    /// One that learns everything.
+    /// Learns everything.
     pub fn start() -> Self {
         Self::with(|_| Reply::Learn)
     }
 
-    /// One that does as `behaviour` says for the texts of a call.
+    /// Handles the texts of each call with `behaviour`.
     pub fn with(behaviour: impl FnMut(&[String]) -> Reply + Send + 'static) -> Self {
         Self::on(0, behaviour)
     }
 
-    /// One on a port that is known before.
+    /// Like `with`, on a given port.
     pub fn on(port: u16, behaviour: impl FnMut(&[String]) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("bind");
         let port = listener.local_addr().expect("address").port();
@@ -70,8 +70,8 @@ impl Hybrid {
             learned: Mutex::default(),
             calls: Mutex::default(),
             gate: Mutex::default(),
-            gate_moved: Condvar::new(),
-            in_hand: AtomicUsize::new(0),
+            gate_changed: Condvar::new(),
+            active_calls: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let thread = std::thread::spawn({
@@ -82,11 +82,11 @@ impl Hybrid {
                         return;
                     }
                     let shared = shared.clone();
-                    // A caller that goes away in the middle is no fault of this one.
+                    // A caller that disconnects is not an error.
                     std::thread::spawn(move || {
-                        shared.in_hand.fetch_add(1, Ordering::SeqCst);
+                        shared.active_calls.fetch_add(1, Ordering::SeqCst);
                         let _ = stream.ok().and_then(|stream| shared.serve(stream));
-                        shared.in_hand.fetch_sub(1, Ordering::SeqCst);
+                        shared.active_calls.fetch_sub(1, Ordering::SeqCst);
                     });
                 }
             }
@@ -98,48 +98,47 @@ impl Hybrid {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on it does something else.
-    pub fn become_one(&self, behaviour: impl FnMut(&[String]) -> Reply + Send + 'static) {
+    /// Replaces the behaviour.
+    pub fn set_behaviour(&self, behaviour: impl FnMut(&[String]) -> Reply + Send + 'static) {
         *self.shared.behaviour.lock().expect("behaviour") = Box::new(behaviour);
     }
 
-    /// Calls wait from now on, before anything is done with them, until the gate opens.
-    pub fn shut_gate(&self) {
-        self.let_through(0);
+    /// Pauses new calls before they are handled.
+    pub fn pause(&self) {
+        self.pause_after(0);
     }
 
-    /// This many calls pass the gate before it shuts.
-    pub fn let_through(&self, calls: usize) {
+    /// Pauses calls after this many more.
+    pub fn pause_after(&self, calls: usize) {
         self.shared.gate.lock().expect("gate").1 = Some(calls);
-        self.shared.gate_moved.notify_all();
+        self.shared.gate_changed.notify_all();
     }
 
-    /// Lets all calls pass.
-    pub fn open_gate(&self) {
+    /// Resumes paused calls.
+    pub fn resume(&self) {
         self.shared.gate.lock().expect("gate").1 = None;
-        self.shared.gate_moved.notify_all();
+        self.shared.gate_changed.notify_all();
     }
 
-    /// Waits until no call is in hand.
-    pub fn settle(&self) {
-        super::wait("hybrid settles", || self.shared.in_hand.load(Ordering::SeqCst) == 0);
+    /// Waits until no call is active.
+    pub fn wait_until_idle(&self) {
+        super::wait("hybrid to be idle", || self.shared.active_calls.load(Ordering::SeqCst) == 0);
     }
 
-    /// Waits until a call waits at the shut gate, after those that it lets through: one that waits while the gate has
-    /// still to let it through is about to pass.
+    /// Waits until a call is paused. A waiting call that may still pass does not count.
     pub fn wait_for_call(&self) {
-        super::wait("a call of hybrid", || {
+        super::wait("a paused call", || {
             let gate = self.shared.gate.lock().expect("gate");
             gate.0 > 0 && gate.1 == Some(0)
         });
     }
 
-    /// The texts learned so far, each with how often.
+    /// The texts learned so far, and how often.
     pub fn learned(&self) -> BTreeMap<String, u32> {
         self.shared.learned.lock().expect("learned").clone()
     }
 
-    /// Texts in each call so far.
+    /// Number of texts in each call so far.
     pub fn calls(&self) -> Vec<usize> {
         self.shared.calls.lock().expect("calls").clone()
     }
@@ -148,8 +147,8 @@ impl Hybrid {
 impl Drop for Hybrid {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        self.open_gate();
-        // Wakes the listener; it ends and frees the port.
+        self.resume();
+        // Wakes the listener thread, which ends and frees the port.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -173,7 +172,7 @@ impl Shared {
         reader.read_exact(&mut body).ok()?;
         let mut stream = reader.into_inner();
         if first.starts_with("GET /health ") {
-            return say(&mut stream, 200, "", &json!({"status": "ok"}).to_string());
+            return respond(&mut stream, 200, "", &json!({"status": "ok"}).to_string());
         }
         assert!(first.starts_with("POST /learn "), "{first}");
         let body: Value = serde_json::from_slice(&body).expect("JSON");
@@ -187,15 +186,15 @@ impl Shared {
         match reply {
             Reply::Learn => {
                 let ids = self.learn(&texts);
-                say(&mut stream, 200, "", &json!({"learned": ids.len(), "ids": ids}).to_string())
+                respond(&mut stream, 200, "", &json!({"learned": ids.len(), "ids": ids}).to_string())
             }
-            Reply::Say(status, head, body) => say(&mut stream, status, head, body),
+            Reply::Respond(status, head, body) => respond(&mut stream, status, head, body),
             Reply::HangUp => None,
-            Reply::Silence | Reply::LearnInSilence => {
-                if matches!(reply, Reply::LearnInSilence) {
+            Reply::NoResponse | Reply::LearnWithoutResponse => {
+                if matches!(reply, Reply::LearnWithoutResponse) {
                     self.learn(&texts);
                 }
-                // Until the caller has enough of it.
+                // Until the caller closes the connection.
                 let _ = stream.read(&mut [0]);
                 None
             }
@@ -206,14 +205,14 @@ impl Shared {
         let mut gate = self.gate.lock().expect("gate");
         gate.0 += 1;
         while gate.1 == Some(0) {
-            gate = self.gate_moved.wait(gate).expect("gate");
+            gate = self.gate_changed.wait(gate).expect("gate");
         }
         gate.0 -= 1;
         gate.1 = gate.1.map(|left| left - 1);
     }
 
     fn learn(&self, texts: &[String]) -> Vec<String> {
-        let ids: Vec<String> = texts.iter().map(|text| text.chars().take(NAME).collect()).collect();
+        let ids: Vec<String> = texts.iter().map(|text| text.chars().take(ID_LENGTH).collect()).collect();
         let mut learned = self.learned.lock().expect("learned");
         for id in &ids {
             *learned.entry(id.clone()).or_default() += 1;
@@ -222,7 +221,7 @@ impl Shared {
     }
 }
 
-fn say(stream: &mut TcpStream, status: u16, head: &str, body: &str) -> Option<()> {
+fn respond(stream: &mut TcpStream, status: u16, head: &str, body: &str) -> Option<()> {
     let length = body.len();
     let text =
         format!("HTTP/1.1 {status} X\r\n{head}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}");

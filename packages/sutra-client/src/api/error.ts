@@ -1,18 +1,18 @@
-/** Code of an error that never reached the service: no connection, or the answer broke off. */
+/** Error code: no connection, or the connection was lost. */
 export const UNREACHABLE = "unreachable";
-/** Code of an answer that is not what the service's contract promises. */
+/** Error code: the response does not match the API. */
 export const UNREADABLE = "unreadable_answer";
-/** Code of an answer that did not come in time. */
+/** Error code: no response in time. */
 export const TIMED_OUT = "timed_out";
 
-/** A request that failed, in the words of whoever refused it. */
+/** A failed request, with the service's message. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
-  /** HTTP status; 0 when there was no answer at all. */
+  /** HTTP status; 0 without a response. */
   readonly status: number;
-  /** The service's own code, or one of this file's. */
+  /** The service's code, or one of the codes above. */
   readonly code: string;
-  /** Seconds after which the service wants to be asked again, when it says so. */
+  /** Value of the Retry-After header in seconds, if present. */
   readonly retryAfter: number | undefined;
 
   constructor(status: number, code: string, message: string, retryAfter?: number) {
@@ -22,54 +22,54 @@ export class ApiError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Whether the API key is what was refused. */
-  get isAboutTheKey(): boolean {
+  /** Whether the API key was rejected. */
+  get isKeyError(): boolean {
     return this.status === 401 || this.status === 403;
   }
 }
 
-// How a service that another one needs is told to have failed: `hybrid_unreachable`, and so on.
-const PART = /^(\w+)_(unreachable|unavailable|not_ready|timeout|failed)$/;
-const WORDS: Record<string, string> = {
+// Codes of failed dependencies, such as `hybrid_unreachable`.
+const DEPENDENCY_ERROR = /^(\w+)_(unreachable|unavailable|not_ready|timeout|failed)$/;
+const DEPENDENCY_STATE: Record<string, string> = {
   unreachable: "is down",
   unavailable: "is down",
   not_ready: "is not ready",
-  timeout: "does not answer in time",
-  failed: "has failed",
+  timeout: "did not respond in time",
+  failed: "failed",
 };
 
-/** What went wrong, for somebody who knows nothing of headers and addresses. */
+/** What went wrong, for people without technical knowledge. */
 export function headline(error: ApiError): string {
-  if (error.isAboutTheKey) return "Sutra does not accept this key.";
-  const [, part, how] = PART.exec(error.code) ?? [];
-  if (part && how && [502, 503, 504].includes(error.status))
-    return `Sutra cannot do this now: its service ${part} ${WORDS[how]}.`;
+  if (error.isKeyError) return "Sutra rejected this API key.";
+  const [, service, state] = DEPENDENCY_ERROR.exec(error.code) ?? [];
+  if (service && state && [502, 503, 504].includes(error.status))
+    return `Sutra cannot do this right now: the ${service} service ${DEPENDENCY_STATE[state]}.`;
   return error.message.charAt(0).toUpperCase() + error.message.slice(1);
 }
 
-/** What the person can do about `error`. */
+/** How to fix `error`. */
 export function remedy(error: ApiError): string {
-  if (error.isAboutTheKey) return "Check your API key, or ask whoever runs this service for one.";
+  if (error.isKeyError) return "Check your API key, or ask the administrator of this service for one.";
   switch (error.status) {
     case 0:
-      return "Check your connection, then try again. What you typed is still here.";
+      return "Check your connection, then try again. Your input is kept.";
     case 400:
     case 422:
-      return "Change what you typed, then send it again.";
+      return "Change your input, then try again.";
     case 404:
     case 405:
-      return "This page and the service may be of different versions; reload the page.";
+      return "This page and the service may have different versions. Reload the page.";
     case 413:
-      return "Send less at once: split the text into several parts.";
+      return "Split the text into smaller parts.";
     case 429:
       return error.retryAfter === undefined
-        ? "Wait a little, then try again."
+        ? "Wait a moment, then try again."
         : `Wait ${error.retryAfter} ${error.retryAfter === 1 ? "second" : "seconds"}, then try again.`;
     case 502:
     case 503:
     case 504:
-      return "What you typed is still here; try again shortly.";
+      return "Your input is kept. Try again shortly.";
     default:
-      return "Try again; if it stays, tell whoever runs this service.";
+      return "Try again. If the problem persists, contact the administrator of this service.";
   }
 }

@@ -1,23 +1,23 @@
-/** One text an answer rests on. */
+/** A source of an answer. */
 export interface Citation {
   id: string;
   text: string;
-  /** How well the text fits the question; higher is better, and only comparable within one answer. */
+  /** Relevance to the question; higher is better. Only comparable within one answer. */
   score: number;
-  /** The number the answer's marks use, counted from 1. */
+  /** The number in the answer's citation marks, counted from 1. */
   number: number;
 }
 
-/** What the service says to a question. */
+/** An answer to a question. */
 export interface Answer {
-  /** The answer's text; `[1]` in it points to the citation with that number. */
+  /** The text; `[1]` refers to the citation with that number. */
   answer: string;
   citations: Citation[];
-  /** How the text was made, for example `grounded`; the service may leave it out. */
+  /** How the text was generated, such as `grounded`. */
   mode?: string;
 }
 
-/** What became of texts that were taught. */
+/** The result of teaching. */
 export interface Learned {
   learned: number;
   ids: string[];

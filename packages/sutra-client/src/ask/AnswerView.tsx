@@ -9,11 +9,11 @@ interface Props {
   answer: Answer;
 }
 
-/** An answer with its marks, and below it the texts they point to. */
+/** An answer with its citation marks and its sources. */
 export function AnswerView({ question, answer }: Props) {
   const id = useId();
   const [open, setOpen] = useState<ReadonlySet<number>>(new Set());
-  const cameFrom = useRef<HTMLElement>(null);
+  const lastMark = useRef<HTMLElement>(null);
   const cards = useRef(new Map<number, HTMLElement>());
   const best = Math.max(...answer.citations.map((citation) => citation.score));
 
@@ -27,7 +27,7 @@ export function AnswerView({ question, answer }: Props) {
   }
 
   function jump(citation: Citation, mark: HTMLElement) {
-    cameFrom.current = mark;
+    lastMark.current = mark;
     toggle(citation.number, true);
     const summary = cards.current.get(citation.number);
     summary?.focus({ preventScroll: true });
@@ -43,11 +43,11 @@ export function AnswerView({ question, answer }: Props) {
         <p className="answer-text">
           {pieces(answer).map((piece, index) =>
             "text" in piece ? (
-              // biome-ignore lint/suspicious/noArrayIndexKey: an answer's pieces never move
+              // biome-ignore lint/suspicious/noArrayIndexKey: the pieces of an answer never change
               <span key={index}>{piece.text}</span>
             ) : (
               <button
-                // biome-ignore lint/suspicious/noArrayIndexKey: an answer's pieces never move
+                // biome-ignore lint/suspicious/noArrayIndexKey: the pieces of an answer never change
                 key={index}
                 type="button"
                 className="mark"
@@ -61,10 +61,10 @@ export function AnswerView({ question, answer }: Props) {
         </p>
       </div>
       {answer.citations.length === 0 ? (
-        <p className="hint">This answer cites nothing. Teach Sutra a text about it, then ask again.</p>
+        <p className="hint">No sources found. Teach Sutra a text about this topic, then ask again.</p>
       ) : (
         <section aria-labelledby={`${id}-sources`}>
-          <h3 id={`${id}-sources`}>What this rests on</h3>
+          <h3 id={`${id}-sources`}>Sources</h3>
           <ol className="citations">
             {answer.citations.map((citation) => (
               <CitationCard
@@ -73,7 +73,7 @@ export function AnswerView({ question, answer }: Props) {
                 share={best > 0 ? Math.max(0, citation.score / best) : 0}
                 open={open.has(citation.number)}
                 onToggle={(opened) => toggle(citation.number, opened)}
-                onBack={() => cameFrom.current?.focus()}
+                onBack={() => lastMark.current?.focus()}
                 summary={(element) => {
                   if (element) cards.current.set(citation.number, element);
                   else cards.current.delete(citation.number);

@@ -10,39 +10,39 @@ const LIMITS = [3, 5, 10];
 interface Props {
   title: RefObject<HTMLHeadingElement | null>;
   apiKey: string;
-  /** Called when a request needs a key, or another one. */
+  /** Called when a request needs a key or was rejected because of it. */
   onNeedKey(): void;
-  /** Called when a request has ended: whether for want of the service. */
+  /** Called when a request has ended; `failed` if the service could not be reached or failed. */
   onSettled(failed: boolean): void;
 }
 
-interface Asked {
+interface AnsweredQuestion {
   question: string;
   answer: Answer;
 }
 
-/** Ask a question, see the answer. */
+/** The form for questions, with the answer. */
 export function AskPage({ title, apiKey, onNeedKey, onSettled }: Props) {
   const id = useId();
   const form = useRef<HTMLFormElement>(null);
   const [question, setQuestion] = useState("");
   const [limit, setLimit] = useState(5);
-  const { progress, run, cancel } = useRequest<Asked>(onSettled);
-  const waiting = progress.state === "waiting";
+  const { request, run, cancel } = useRequest<AnsweredQuestion>(onSettled);
+  const waiting = request.state === "waiting";
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    const asked = question.trim();
-    if (asked === "") return;
+    const trimmed = question.trim();
+    if (trimmed === "") return;
     if (apiKey === "") {
       onNeedKey();
       return;
     }
-    run(async (signal) => ({ question: asked, answer: await ask(asked, limit, { key: apiKey, signal }) }));
+    run(async (signal) => ({ question: trimmed, answer: await ask(trimmed, limit, { key: apiKey, signal }) }));
   }
 
   function sendOnEnter(event: KeyboardEvent) {
-    // While an input method composes a word, Enter belongs to it.
+    // Enter may belong to an input method.
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
     form.current?.requestSubmit();
@@ -74,7 +74,7 @@ export function AskPage({ title, apiKey, onNeedKey, onSettled }: Props) {
             </button>
           )}
           <label className="choice">
-            Texts to cite, at most
+            Maximum sources
             <select value={limit} onChange={(event) => setLimit(Number(event.target.value))}>
               {LIMITS.map((count) => (
                 <option key={count}>{count}</option>
@@ -82,16 +82,16 @@ export function AskPage({ title, apiKey, onNeedKey, onSettled }: Props) {
             </select>
           </label>
           <span id={`${id}-keys`} className="hint push">
-            Enter asks, Shift + Enter starts a new line
+            Enter to ask, Shift + Enter for a new line
           </span>
         </div>
       </form>
       <p role="status" className={waiting ? "working" : "visually-hidden"}>
-        {waiting && "Looking through what Sutra knows…"}
-        {progress.state === "done" && `Answered, with ${countOf(progress.value.answer)}.`}
+        {waiting && "Searching…"}
+        {request.state === "done" && `Answer with ${countOf(request.value.answer)}.`}
       </p>
-      {progress.state === "failed" && <ErrorNotice error={progress.error} onChangeKey={onNeedKey} />}
-      {progress.state === "done" && <AnswerView {...progress.value} />}
+      {request.state === "failed" && <ErrorNotice error={request.error} onChangeKey={onNeedKey} />}
+      {request.state === "done" && <AnswerView {...request.value} />}
     </>
   );
 }

@@ -5,17 +5,17 @@ const SCORE = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
 interface Props {
   citation: Citation;
-  /** The score as a part of the best one's, from 0 to 1. */
+  /** The score relative to the best one, from 0 to 1. */
   share: number;
   open: boolean;
   onToggle(open: boolean): void;
-  /** Escape goes back to the mark one came from. */
+  /** Called on Escape: returns to the mark. */
   onBack(): void;
-  /** The element a mark jumps to. */
+  /** The element that a mark jumps to. */
   summary: Ref<HTMLButtonElement>;
 }
 
-/** One cited text: its beginning and score, and the whole on demand. */
+/** A source: an excerpt and its score; expands to the full text. */
 export function CitationCard({ citation, share, open, onToggle, onBack, summary }: Props) {
   const id = useId();
   return (

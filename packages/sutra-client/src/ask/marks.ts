@@ -1,11 +1,11 @@
 import type { Answer, Citation } from "../api/types";
 
-/** A piece of an answer: plain text, or a mark that points to a citation. */
+/** A part of an answer: plain text, or a mark that refers to a citation. */
 export type Piece = { text: string } | { mark: Citation };
 
 /**
- * Cuts an answer at its `[1]` marks. A number without a citation stays text; citations the text never marks follow
- * at the end, so that each one is within reach.
+ * Splits an answer at its `[1]` marks. A number without a citation stays text. Citations without a mark are added at the
+ * end.
  */
 export function pieces({ answer, citations }: Answer): Piece[] {
   const byNumber = new Map(citations.map((citation) => [citation.number, citation]));

@@ -2,21 +2,21 @@ import { type FormEvent, type RefObject, useId, useState } from "react";
 import { ApiError } from "../api/error";
 import { checkKey } from "../api/sutra";
 import { ErrorNotice } from "../shared/ErrorNotice";
-import type { Keeping } from "./store";
+import type { KeyStorage } from "./store";
 
-// What a header may carry without being changed on its way.
-const SENDABLE = /^[\x21-\x7e]+$/;
+// Characters that are safe in a header.
+const VALID_KEY = /^[\x21-\x7e]+$/;
 
 interface Props {
-  /** The field, so that others can move the focus to it. */
+  /** The input field, so that callers can focus it. */
   field: RefObject<HTMLInputElement | null>;
-  /** Called with a key the service accepted, or could not be asked about. */
-  onKey(key: string, keeping: Keeping): void;
-  /** Shown as a way out when there is a key already. */
+  /** Called with a key that the service accepted or could not check. */
+  onKey(key: string, storage: KeyStorage): void;
+  /** Cancels changing an existing key. */
   onCancel?: (() => void) | undefined;
 }
 
-/** Asks for the API key once, and tries it before it is kept. */
+/** The form for the API key, which checks the key before saving it. */
 export function KeyForm({ field, onKey, onCancel }: Props) {
   const [onDevice, setOnDevice] = useState(false);
   const [checking, setChecking] = useState(false);
@@ -26,9 +26,9 @@ export function KeyForm({ field, onKey, onCancel }: Props) {
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const key = field.current?.value.trim() ?? "";
-    const fault = faultOf(key);
-    setError(fault);
-    if (fault) {
+    const invalid = validate(key);
+    setError(invalid);
+    if (invalid) {
       field.current?.focus();
       return;
     }
@@ -36,8 +36,8 @@ export function KeyForm({ field, onKey, onCancel }: Props) {
     try {
       await checkKey({ key });
     } catch (cause) {
-      // Only a refusal of the key itself says anything about it: the service may be down or busy.
-      if (cause instanceof ApiError && cause.isAboutTheKey) {
+      // Only reject the key for key errors; the service may be down or busy.
+      if (cause instanceof ApiError && cause.isKeyError) {
         setChecking(false);
         setError(cause);
         field.current?.focus();
@@ -51,8 +51,7 @@ export function KeyForm({ field, onKey, onCancel }: Props) {
     <form className="card key-form" onSubmit={submit} aria-labelledby={`${id}-title`} noValidate>
       <h2 id={`${id}-title`}>Your API key</h2>
       <p id={`${id}-why`}>
-        Sutra answers only with a key. It goes to this server with each request and to nobody else. Whoever runs this
-        service can give you one.
+        Sutra requires an API key. It is sent only to this server. Ask the administrator of this service for a key.
       </p>
       <label htmlFor={`${id}-key`}>API key</label>
       <input
@@ -66,12 +65,12 @@ export function KeyForm({ field, onKey, onCancel }: Props) {
       />
       <label className="choice">
         <input type="checkbox" checked={onDevice} onChange={(event) => setOnDevice(event.target.checked)} />
-        Remember it on this device
+        Remember on this device
       </label>
       <p id={`${id}-where`} className="hint">
         {onDevice
-          ? "Kept in this browser's local storage until you press “Forget key”. Do not choose this on a shared computer."
-          : "Kept in this tab's session storage: gone when you close the tab."}
+          ? "Stored in this browser until you press “Forget key”. Do not use this on a shared computer."
+          : "Stored for this tab only, until you close it."}
       </p>
       {error && <ErrorNotice error={error} />}
       <div className="actions">
@@ -88,10 +87,14 @@ export function KeyForm({ field, onKey, onCancel }: Props) {
   );
 }
 
-function faultOf(key: string): ApiError | undefined {
-  if (key === "") return new ApiError(400, "key_missing", "There is no key in the field.");
-  if (!SENDABLE.test(key)) {
-    return new ApiError(400, "key_unsendable", "A key has no spaces and only plain letters, digits and signs.");
+function validate(key: string): ApiError | undefined {
+  if (key === "") return new ApiError(400, "key_missing", "Enter an API key.");
+  if (!VALID_KEY.test(key)) {
+    return new ApiError(
+      400,
+      "key_unsendable",
+      "An API key contains only ASCII letters, digits and symbols, without spaces.",
+    );
   }
   return undefined;
 }

@@ -1,18 +1,18 @@
-/** Where a key is kept: until the tab closes, or until it is forgotten. */
-export type Keeping = "tab" | "device";
+/** Where the API key is stored: until the tab is closed, or until it is deleted. */
+export type KeyStorage = "tab" | "device";
 
 const NAME = "sutra.api-key";
 
-/** The kept key, or an empty string. */
-export function kept(): string {
+/** The stored key, or an empty string. */
+export function loadKey(): string {
   return read(() => sessionStorage) || read(() => localStorage);
 }
 
-/** Keeps `key` in one place and removes it from the other; false when the browser allows no storage. */
-export function keep(key: string, keeping: Keeping): boolean {
-  forget();
+/** Stores `key` in one place and removes it from the other; false if the browser blocks storage. */
+export function saveKey(key: string, storage: KeyStorage): boolean {
+  deleteKey();
   try {
-    (keeping === "tab" ? sessionStorage : localStorage).setItem(NAME, key);
+    (storage === "tab" ? sessionStorage : localStorage).setItem(NAME, key);
     return true;
   } catch {
     return false;
@@ -20,17 +20,17 @@ export function keep(key: string, keeping: Keeping): boolean {
 }
 
 /** Removes the key from both places. */
-export function forget(): void {
+export function deleteKey(): void {
   for (const storage of [() => sessionStorage, () => localStorage]) {
     try {
       storage().removeItem(NAME);
     } catch {
-      // A browser that denies storage has kept nothing.
+      // A browser that blocks storage has stored nothing.
     }
   }
 }
 
-// Merely naming the storage throws where the person has switched it off.
+// If storage is disabled, accessing the property already throws.
 function read(storage: () => Storage): string {
   try {
     return storage().getItem(NAME) ?? "";

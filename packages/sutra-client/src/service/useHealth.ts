@@ -1,65 +1,65 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type Health, health } from "../api/sutra";
 
-/** Milliseconds between two looks while all is well, and while it is not. */
-const CALM = 60_000;
-const WORRIED = 10_000;
-/** A look that takes longer than this, in milliseconds, counts as none. */
-const PATIENCE = 5_000;
-/** How long the return of the service is told, in milliseconds at least. */
-const TOLD = 30_000;
+/** Milliseconds between checks while the service is up, and while it is not. */
+const INTERVAL_UP = 60_000;
+const INTERVAL_DOWN = 10_000;
+/** Timeout of a check in milliseconds. */
+const TIMEOUT = 5_000;
+/** Minimum time in milliseconds for which a recovery is shown. */
+const RECOVERY_TIME = 30_000;
 
-interface Seen {
-  /** Undefined until first known. */
+interface ServiceHealth {
+  /** Undefined until the first check. */
   health: Health | undefined;
-  /** Whether the service is well again after it was not, since a short while. */
+  /** Whether the service has just recovered. */
   isBack: boolean;
-  /** Looks at once: somebody has just learned how the service is. */
-  look(): void;
+  /** Checks at once. */
+  refresh(): void;
 }
 
-/** The service's health, asked for modestly and only while the page is visible. */
-export function useHealth(): Seen {
+/** The health of the service, polled while the page is visible. */
+export function useHealth(): ServiceHealth {
   const [seen, setSeen] = useState<{ health: Health | undefined; isBack: boolean }>({
     health: undefined,
     isBack: false,
   });
-  const now = useRef<() => void>(undefined);
+  const checkNow = useRef<() => void>(undefined);
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let gone = false;
-    let looks = 0;
+    let isUnmounted = false;
+    let checks = 0;
     let backAt = Number.NEGATIVE_INFINITY;
     let last: Health["state"] | undefined;
 
-    async function look() {
+    async function check() {
       clearTimeout(timer);
-      if (gone || document.hidden) return;
-      looks += 1;
-      const mine = looks;
-      const found = await health(AbortSignal.timeout(PATIENCE));
-      // An older look may end after a newer one.
-      if (gone || mine !== looks) return;
+      if (isUnmounted || document.hidden) return;
+      checks += 1;
+      const current = checks;
+      const found = await health(AbortSignal.timeout(TIMEOUT));
+      // An older check may end after a newer one.
+      if (isUnmounted || current !== checks) return;
       if (last !== undefined && last !== "up" && found.state === "up") backAt = Date.now();
       last = found.state;
-      setSeen({ health: found, isBack: found.state === "up" && Date.now() - backAt < TOLD });
+      setSeen({ health: found, isBack: found.state === "up" && Date.now() - backAt < RECOVERY_TIME });
       clearTimeout(timer);
-      timer = setTimeout(look, found.state === "up" ? CALM : WORRIED);
+      timer = setTimeout(check, found.state === "up" ? INTERVAL_UP : INTERVAL_DOWN);
     }
 
-    now.current = look;
-    look();
-    document.addEventListener("visibilitychange", look);
-    window.addEventListener("online", look);
+    checkNow.current = check;
+    check();
+    document.addEventListener("visibilitychange", check);
+    window.addEventListener("online", check);
     return () => {
-      gone = true;
+      isUnmounted = true;
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", look);
-      window.removeEventListener("online", look);
+      document.removeEventListener("visibilitychange", check);
+      window.removeEventListener("online", check);
     };
   }, []);
 
-  const look = useCallback(() => now.current?.(), []);
-  return { ...seen, look };
+  const refresh = useCallback(() => checkNow.current?.(), []);
+  return { ...seen, refresh };
 }

@@ -1,19 +1,20 @@
 import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react";
 import { ApiError, UNREADABLE } from "../api/error";
 
-/** Where a request stands. */
-export type Progress<T> =
+/** The state of a request. */
+export type RequestState<T> =
   | { state: "idle" }
   | { state: "waiting" }
   | { state: "done"; value: T }
   | { state: "failed"; error: ApiError };
 
 /**
- * Runs one request at a time: a newer one, a cancellation or leaving the page ends the older.
- * @param onSettled called when one has ended by itself: whether it failed for want of the service.
+ * Runs one request at a time. A newer request, a cancellation or unmounting aborts the older one.
+ * @param onSettled called when a request has ended without being aborted; `failed` if the service could not be reached or
+ *   failed.
  */
 export function useRequest<T>(onSettled: (failed: boolean) => void) {
-  const [progress, setProgress] = useState<Progress<T>>({ state: "idle" });
+  const [request, setRequest] = useState<RequestState<T>>({ state: "idle" });
   const running = useRef<AbortController>(undefined);
 
   const settled = useEffectEvent(onSettled);
@@ -21,36 +22,36 @@ export function useRequest<T>(onSettled: (failed: boolean) => void) {
   useEffect(() => () => running.current?.abort(), []);
 
   useEffect(() => {
-    if (progress.state === "done") settled(false);
-    if (progress.state === "failed") settled(isForWant(progress.error));
-  }, [progress]);
+    if (request.state === "done") settled(false);
+    if (request.state === "failed") settled(isServiceFailure(request.error));
+  }, [request]);
 
   const run = useCallback(async (send: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> => {
     running.current?.abort();
-    const mine = new AbortController();
-    running.current = mine;
-    setProgress({ state: "waiting" });
+    const controller = new AbortController();
+    running.current = controller;
+    setRequest({ state: "waiting" });
     try {
-      const value = await send(mine.signal);
-      if (mine.signal.aborted) return undefined;
-      setProgress({ state: "done", value });
+      const value = await send(controller.signal);
+      if (controller.signal.aborted) return undefined;
+      setRequest({ state: "done", value });
       return value;
     } catch (cause) {
-      if (mine.signal.aborted) return undefined;
+      if (controller.signal.aborted) return undefined;
       const error = cause instanceof ApiError ? cause : new ApiError(0, UNREADABLE, String(cause));
-      setProgress({ state: "failed", error });
+      setRequest({ state: "failed", error });
       return undefined;
     }
   }, []);
 
   const cancel = useCallback(() => {
     running.current?.abort();
-    setProgress({ state: "idle" });
+    setRequest({ state: "idle" });
   }, []);
 
-  return { progress, run, cancel };
+  return { request, run, cancel };
 }
 
-function isForWant({ status }: ApiError): boolean {
+function isServiceFailure({ status }: ApiError): boolean {
   return status === 0 || status >= 500;
 }

@@ -1,18 +1,18 @@
 import { useCallback, useSyncExternalStore } from "react";
 
-/** The pages there are. */
+/** The routes of the page. */
 export type Route = "/" | "/teach";
 
-/** The page the address names, and a way to go to another; addresses nobody knows mean the first page. */
+/** The current route and a function to navigate; unknown paths are the first route. */
 export function useRoute(): [Route, (to: Route) => void] {
   const route = useSyncExternalStore(subscribe, current);
-  const go = useCallback((to: Route) => {
+  const navigate = useCallback((to: Route) => {
     if (to === current()) return;
     window.history.pushState(null, "", to);
-    // Only the browser's own buttons announce themselves.
+    // `pushState` does not fire popstate.
     window.dispatchEvent(new PopStateEvent("popstate"));
   }, []);
-  return [route, go];
+  return [route, navigate];
 }
 
 function current(): Route {

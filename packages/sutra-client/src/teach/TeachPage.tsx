@@ -8,22 +8,22 @@ import { textsOf } from "./paragraphs";
 interface Props {
   title: RefObject<HTMLHeadingElement | null>;
   apiKey: string;
-  /** Called when a request needs a key, or another one. */
+  /** Called when a request needs a key or was rejected because of it. */
   onNeedKey(): void;
-  /** Called when a request has ended: whether for want of the service. */
+  /** Called when a request has ended; `failed` if the service could not be reached or failed. */
   onSettled(failed: boolean): void;
 }
 
-/** Teach one text, or several by paragraph. */
+/** The form for teaching a text, or one text per paragraph. */
 export function TeachPage({ title, apiKey, onNeedKey, onSettled }: Props) {
   const id = useId();
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
-  const [written, setWritten] = useState("");
+  const [input, setInput] = useState("");
   const [byParagraph, setByParagraph] = useState(true);
-  const { progress, run, cancel } = useRequest<Learned>(onSettled);
-  const waiting = progress.state === "waiting";
-  const texts = textsOf(written, byParagraph);
+  const { request, run, cancel } = useRequest<Learned>(onSettled);
+  const waiting = request.state === "waiting";
+  const texts = textsOf(input, byParagraph);
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -34,8 +34,8 @@ export function TeachPage({ title, apiKey, onNeedKey, onSettled }: Props) {
     }
     const learned = await run((signal) => teach(texts, { key: apiKey, signal }));
     if (!learned) return;
-    // Something written while the request ran has not been taught.
-    setWritten((now) => (now === written ? "" : now));
+    // Keep input that changed during the request.
+    setInput((current) => (current === input ? "" : current));
     field.current?.focus();
   }
 
@@ -54,15 +54,15 @@ export function TeachPage({ title, apiKey, onNeedKey, onSettled }: Props) {
           ref={field}
           id={`${id}-text`}
           rows={9}
-          value={written}
+          value={input}
           placeholder="Write or paste a text. Short, self-contained paragraphs make the best citations."
           aria-describedby={`${id}-count`}
-          onChange={(event) => setWritten(event.target.value)}
+          onChange={(event) => setInput(event.target.value)}
           onKeyDown={sendOnControlEnter}
         />
         <label className="choice">
           <input type="checkbox" checked={byParagraph} onChange={(event) => setByParagraph(event.target.checked)} />
-          Each paragraph is a text of its own
+          Each paragraph is a separate text
         </label>
         <div className="actions">
           <button type="submit" className="primary" disabled={waiting || texts.length === 0}>
@@ -74,17 +74,15 @@ export function TeachPage({ title, apiKey, onNeedKey, onSettled }: Props) {
             </button>
           )}
           <span id={`${id}-count`} className="hint push">
-            {texts.length > 0 && `${countOf(texts.length)} · `}Ctrl + Enter teaches
+            {texts.length > 0 && `${countOf(texts.length)} · `}Ctrl + Enter to teach
           </span>
         </div>
       </form>
       <div role="status">
         {waiting && <p className="working">Teaching…</p>}
-        {progress.state === "done" && (
-          <p className="notice good">Sutra has learned {countOf(progress.value.learned)}.</p>
-        )}
+        {request.state === "done" && <p className="notice good">Sutra has learned {countOf(request.value.learned)}.</p>}
       </div>
-      {progress.state === "failed" && <ErrorNotice error={progress.error} onChangeKey={onNeedKey} />}
+      {request.state === "failed" && <ErrorNotice error={request.error} onChangeKey={onNeedKey} />}
     </>
   );
 }

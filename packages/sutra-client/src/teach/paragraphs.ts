@@ -1,5 +1,5 @@
-/** The texts in `written`: one for each paragraph (a blank line parts them), or all of it as one. */
-export function textsOf(written: string, byParagraph: boolean): string[] {
-  const parts = byParagraph ? written.split(/\r?\n[^\S\n]*(?:\r?\n)+/) : [written];
+/** The texts in `input`: one per paragraph (separated by blank lines), or a single one. */
+export function textsOf(input: string, byParagraph: boolean): string[] {
+  const parts = byParagraph ? input.split(/\r?\n[^\S\n]*(?:\r?\n)+/) : [input];
   return parts.map((part) => part.trim()).filter((part) => part !== "");
 }

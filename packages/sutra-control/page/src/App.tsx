@@ -5,24 +5,24 @@ import { SignInForm } from "./session/SignInForm";
 import { useSession } from "./session/useSession";
 import { Dashboard } from "./status/Dashboard";
 
-const OVER = "Your session is over. Sign in again.";
+const SESSION_ENDED = "Your session has ended. Sign in again.";
 
-/** The whole page: the sign-in, or what operators see. */
+/** The whole page: sign-in or dashboard. */
 export function App() {
   const { session, enter, leave } = useSession();
-  const [fault, setFault] = useState("");
+  const [error, setError] = useState("");
 
-  async function out() {
+  async function endSession() {
     try {
       await signOut();
     } catch (cause) {
-      const error = asApiError(cause);
-      if (!error.isSignedOut) {
-        setFault(`You are still signed in: ${error.message}`);
+      const failure = asApiError(cause);
+      if (!failure.isSignedOut) {
+        setError(`You are still signed in: ${failure.message}`);
         return;
       }
     }
-    setFault("");
+    setError("");
     leave("");
   }
 
@@ -37,26 +37,26 @@ export function App() {
             <span className="hint">
               Signed in as <strong>{session.operator}</strong>
             </span>
-            <button type="button" onClick={out}>
+            <button type="button" onClick={endSession}>
               Sign out
             </button>
           </div>
         )}
       </header>
       <main>
-        {fault && (
+        {error && (
           <p className="notice bad" role="alert">
-            {fault}
+            {error}
           </p>
         )}
-        {session.state === "asking" && <p className="working">Asking control…</p>}
+        {session.state === "loading" && <p className="working">Loading…</p>}
         {session.state === "unreachable" && (
           <p className="notice bad" role="alert">
-            <strong>Sutra control is not answering.</strong> {session.error.message} This page keeps trying.
+            <strong>Sutra control is not responding.</strong> {session.error.message} This page keeps retrying.
           </p>
         )}
-        {session.state === "out" && <SignInForm why={session.why} onEnter={enter} />}
-        {session.state === "in" && <Dashboard onSignedOut={() => leave(OVER)} />}
+        {session.state === "out" && <SignInForm notice={session.notice} onEnter={enter} />}
+        {session.state === "in" && <Dashboard onSignedOut={() => leave(SESSION_ENDED)} />}
       </main>
     </>
   );

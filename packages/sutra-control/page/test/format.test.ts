@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { bytes, duration, moment, sentence, span, words } from "../src/shared/format";
+import { bytes, duration, localTime, sentence, span, words } from "../src/shared/format";
 import { jobTone, stateOf } from "../src/status/states";
 
-describe("figures", () => {
+describe("formatting", () => {
   it.each([
     [0, "0 B"],
     [999, "999 B"],
@@ -32,25 +32,25 @@ describe("figures", () => {
     expect(span(seconds)).toBe(text);
   });
 
-  it("what is no moment stays as it is", () => {
-    expect(moment("soon")).toBe("soon");
+  it("returns an invalid timestamp unchanged", () => {
+    expect(localTime("soon")).toBe("soon");
   });
 
-  it("what a service says becomes a sentence", () => {
+  it("capitalizes a message", () => {
     expect(sentence("no operator is configured")).toBe("No operator is configured");
     expect(sentence("")).toBe("");
   });
 
-  it("names become words", () => {
+  it("turns field names into words", () => {
     expect(words("bytes_on_disk")).toBe("bytes on disk");
   });
 });
 
 describe("states", () => {
-  it("have a word and a tone, and unknown ones keep theirs", () => {
-    expect(stateOf("ok")).toEqual({ word: "up", tone: "good" });
+  it("have a label and a tone; unknown states are their own label", () => {
+    expect(stateOf("ok")).toEqual({ label: "up", tone: "good" });
     expect(stateOf("mistaken").tone).toBe("bad");
-    expect(stateOf("wobbly")).toEqual({ word: "wobbly", tone: "wait" });
+    expect(stateOf("wobbly")).toEqual({ label: "wobbly", tone: "wait" });
     expect(["done", "failed", "running"].map(jobTone)).toEqual(["good", "bad", "wait"]);
   });
 });

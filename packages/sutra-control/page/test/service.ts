@@ -1,8 +1,8 @@
 import { vi } from "vitest";
 import type { Service, Status } from "../src/api/types";
 
-/** What the page sent. */
-export interface Seen {
+/** A request of the page. */
+export interface SentRequest {
   path: string;
   method: string;
   body: unknown;
@@ -10,20 +10,20 @@ export interface Seen {
 
 export type Reply = { status?: number; body?: unknown } | Error | Promise<never>;
 
-/** A service behind `fetch`: replies by method and path, each either a value or made from what was sent. */
-export function serve(replies: Record<string, Reply | ((seen: Seen) => Reply)>): Seen[] {
-  const seen: Seen[] = [];
+/** Replaces `fetch` with a fake service. Replies are values or functions of the request, by method and path. */
+export function serve(replies: Record<string, Reply | ((request: SentRequest) => Reply)>): SentRequest[] {
+  const seen: SentRequest[] = [];
   const all: typeof replies = { "GET /api/session": { body: { operator: "anna" } }, ...replies };
   vi.stubGlobal("fetch", async (path: string, init: RequestInit = {}) => {
     const method = init.method ?? "GET";
-    const request: Seen = {
+    const request: SentRequest = {
       path,
       method,
       body: typeof init.body === "string" ? JSON.parse(init.body) : undefined,
     };
     seen.push(request);
     const found = all[`${method} ${path}`];
-    if (found === undefined) throw new Error(`the test's service knows nothing at ${method} ${path}`);
+    if (found === undefined) throw new Error(`no reply for ${method} ${path}`);
     const reply = await (typeof found === "function" ? found(request) : found);
     if (reply instanceof Error) throw reply;
     const { status = 200, body } = reply;
@@ -33,21 +33,21 @@ export function serve(replies: Record<string, Reply | ((seen: Seen) => Reply)>):
   return seen;
 }
 
-/** An error in the shape of the service's contract. */
+/** An error in the format of the API. */
 export function refusal(status: number, code: string, message: string) {
   return { status, body: { error: { code, message } } };
 }
 
-/** What a browser says when nobody listens. */
-export const lost = new TypeError("Failed to fetch");
+/** The error of a browser without a connection. */
+export const connectionError = new TypeError("Failed to fetch");
 
 const NAMES = ["client", "api", "hybrid", "embedding", "storage", "nlg", "bulk-ingester", "control"];
 
-/** One service that is well, but for what is given. */
-export function service(name: string, given: Partial<Service> = {}): Service {
+/** A service that is up, with overrides. */
+export function service(name: string, overrides: Partial<Service> = {}): Service {
   return {
     name,
-    does: `what ${name} does`,
+    does: `description of ${name}`,
     url: `http://${name}:1`,
     state: "ok",
     reason: "",
@@ -57,12 +57,12 @@ export function service(name: string, given: Partial<Service> = {}): Service {
     dependencies: {},
     limits: {},
     availability: { up: 60, of: 60 },
-    ...given,
+    ...overrides,
   };
 }
 
-/** A status in which all is well, but for the services and the fields that are given. */
-export function status(services: Record<string, Partial<Service>> = {}, given: Partial<Status> = {}): Status {
+/** A status with all services up, with overrides for services and fields. */
+export function status(services: Record<string, Partial<Service>> = {}, overrides: Partial<Status> = {}): Status {
   const all = NAMES.map((name) => service(name, services[name]));
   return {
     checked_at: "2026-01-01T12:00:00Z",
@@ -75,14 +75,14 @@ export function status(services: Record<string, Partial<Service>> = {}, given: P
     services: all,
     concepts: { reason: "", numbers: { concepts: 12345, bytes_on_disk: 4_200_000 } },
     jobs: { reason: "", jobs: [], more: false },
-    images: { state: "absent", reason: "no image sizes were handed over", images: [] },
-    ...given,
+    images: { state: "absent", reason: "no image sizes recorded", images: [] },
+    ...overrides,
   };
 }
 
 export const down: Partial<Service> = {
   state: "unreachable",
-  reason: "nlg cannot be reached at http://nlg:1; start it",
+  reason: "cannot reach nlg at http://nlg:1; start it",
   ms: null,
   version: null,
   edition: null,

@@ -3,13 +3,13 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
 import { sentence } from "../src/shared/format";
-import { lost, refusal, serve, status } from "./service";
+import { connectionError, refusal, serve, status } from "./service";
 
-const nobody = { body: { operator: null, reason: "" } };
-const over = refusal(401, "unauthorized", "nobody is signed in");
-const whole = { "GET /api/status": { body: status() } };
+const signedOut = { body: { operator: null, reason: "" } };
+const ended = refusal(401, "unauthorized", "not signed in");
+const allUp = { "GET /api/status": { body: status() } };
 
-async function give(name: string, password: string) {
+async function signIn(name: string, password: string) {
   const user = userEvent.setup();
   await user.type(await screen.findByLabelText("Name"), name);
   await user.type(screen.getByLabelText("Password"), password);
@@ -18,11 +18,15 @@ async function give(name: string, password: string) {
 
 describe("signing in", () => {
   it("sends name and password once, and shows the services", async () => {
-    const seen = serve({ ...whole, "GET /api/session": nobody, "POST /api/session": { body: { operator: "anna" } } });
+    const seen = serve({
+      ...allUp,
+      "GET /api/session": signedOut,
+      "POST /api/session": { body: { operator: "anna" } },
+    });
     render(<App />);
     expect(await screen.findByLabelText("Name")).toHaveFocus();
     expect(screen.queryByRole("article")).not.toBeInTheDocument();
-    await give("anna", "secret");
+    await signIn("anna", "secret");
     expect(await screen.findAllByRole("article")).toHaveLength(8);
     expect(seen.filter(({ method }) => method === "POST")).toEqual([
       { path: "/api/session", method: "POST", body: { name: "anna", password: "secret" } },
@@ -33,13 +37,13 @@ describe("signing in", () => {
   });
 
   it.each([
-    refusal(401, "wrong_password", "the name or the password is wrong; try again"),
+    refusal(401, "wrong_password", "wrong name or password"),
     refusal(429, "too_many_requests", "too many failed sign-ins from 10.0.0.1; try again in 12 s"),
-    refusal(503, "no_operators", "no operator is configured; make one with `python -m sutra_control.users new NAME`"),
-  ])("says why it is refused (%#)", async (reply) => {
-    serve({ "GET /api/session": nobody, "POST /api/session": reply });
+    refusal(503, "no_operators", "no operator is configured; create one with `python -m sutra_control.users new NAME`"),
+  ])("shows why it failed (%#)", async (reply) => {
+    serve({ "GET /api/session": signedOut, "POST /api/session": reply });
     render(<App />);
-    await give("anna", "wrong");
+    await signIn("anna", "wrong");
     expect(await screen.findByRole("alert")).toHaveTextContent(sentence(reply.body.error.message));
     expect(screen.getByLabelText("Name")).toHaveValue("anna");
     const isWrong = reply.status === 401;
@@ -47,7 +51,7 @@ describe("signing in", () => {
   });
 
   it("sends nothing while a field is empty", async () => {
-    const seen = serve({ "GET /api/session": nobody });
+    const seen = serve({ "GET /api/session": signedOut });
     render(<App />);
     const user = userEvent.setup();
     await user.type(await screen.findByLabelText("Name"), "anna{Enter}");
@@ -55,7 +59,7 @@ describe("signing in", () => {
     expect(seen.some(({ method }) => method === "POST")).toBe(false);
   });
 
-  it("says beforehand when nobody can sign in", async () => {
+  it("shows in advance that sign-in is impossible", async () => {
     const reason = "no operator is configured; set SUTRA_CONTROL_USERS";
     serve({ "GET /api/session": { body: { operator: null, reason } } });
     render(<App />);
@@ -64,8 +68,8 @@ describe("signing in", () => {
 });
 
 describe("a session", () => {
-  it("ends when the person says so", async () => {
-    const seen = serve({ ...whole, "DELETE /api/session": { status: 204 } });
+  it("ends on sign-out", async () => {
+    const seen = serve({ ...allUp, "DELETE /api/session": { status: 204 } });
     render(<App />);
     await userEvent.click(await screen.findByRole("button", { name: "Sign out" }));
     expect(await screen.findByLabelText("Name")).toHaveFocus();
@@ -73,34 +77,34 @@ describe("a session", () => {
     expect(screen.queryByRole("article")).not.toBeInTheDocument();
   });
 
-  it("does not seem to end when control could not be told", async () => {
-    serve({ ...whole, "DELETE /api/session": lost });
+  it("stays open if signing out fails", async () => {
+    serve({ ...allUp, "DELETE /api/session": connectionError });
     render(<App />);
     await userEvent.click(await screen.findByRole("button", { name: "Sign out" }));
     expect(await screen.findByText(/You are still signed in/)).toBeVisible();
     expect(screen.getByRole("button", { name: "Sign out" })).toBeVisible();
   });
 
-  it("that is over leads back to the sign-in and says so", async () => {
-    serve({ "GET /api/status": over });
+  it("returns to the sign-in form when it has ended", async () => {
+    serve({ "GET /api/status": ended });
     render(<App />);
-    expect(await screen.findByText(/Your session is over/)).toBeVisible();
+    expect(await screen.findByText(/Your session has ended/)).toBeVisible();
     expect(screen.getByLabelText("Name")).toHaveFocus();
   });
 });
 
-describe("control that does not answer at first", () => {
+describe("control that does not respond at first", () => {
   afterEach(() => {
     vi.useRealTimers();
   });
 
-  it("is named, and asked again until it does", async () => {
+  it("is reported and retried", async () => {
     vi.useFakeTimers();
     let up = false;
-    serve({ ...whole, "GET /api/session": () => (up ? { body: { operator: "anna" } } : lost) });
+    serve({ ...allUp, "GET /api/session": () => (up ? { body: { operator: "anna" } } : connectionError) });
     render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(0));
-    expect(screen.getByRole("alert")).toHaveTextContent("Sutra control is not answering.");
+    expect(screen.getByRole("alert")).toHaveTextContent("Sutra control is not responding.");
     up = true;
     await act(() => vi.advanceTimersByTimeAsync(5_000));
     vi.useRealTimers();

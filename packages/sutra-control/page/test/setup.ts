@@ -2,7 +2,7 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
 
-// A build machine may do several things at once; a test that passes waits no longer for it.
+// Build machines may be slow; passing tests do not wait longer.
 configure({ asyncUtilTimeout: 10_000 });
 
 afterEach(cleanup);

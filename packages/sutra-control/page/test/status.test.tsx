@@ -1,7 +1,7 @@
 import { act, fireEvent, render, screen, within } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
-import { down, lost, type Reply, refusal, type Seen, serve, status } from "./service";
+import { connectionError, down, type Reply, refusal, type SentRequest, serve, status } from "./service";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -10,17 +10,17 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function show(reply: Reply | (() => Reply), more: Record<string, Reply> = {}): Promise<Seen[]> {
+async function show(reply: Reply | (() => Reply), more: Record<string, Reply> = {}): Promise<SentRequest[]> {
   const seen = serve({ "GET /api/status": reply, ...more });
   render(<App />);
   await act(() => vi.advanceTimersByTimeAsync(0));
   return seen;
 }
 
-const looks = (seen: Seen[]) => seen.filter(({ path }) => path === "/api/status").length;
+const polls = (seen: SentRequest[]) => seen.filter(({ path }) => path === "/api/status").length;
 
 describe("the services", () => {
-  it("stand there all eight, each with its state in a word", async () => {
+  it("are all shown with their state", async () => {
     await show({ body: status() });
     expect(screen.getByText("All 8 services are up.")).toBeVisible();
     const cards = screen.getAllByRole("article");
@@ -29,74 +29,74 @@ describe("the services", () => {
     expect(document.title).toBe("Sutra control");
   });
 
-  it("are named with the reason when they are down", async () => {
+  it("are listed with the reason when they are down", async () => {
     await show({ body: status({ nlg: down }) });
-    expect(screen.getByText("1 of 8 services is not up: nlg.")).toBeVisible();
-    expect(screen.getByText(/nlg cannot be reached at/)).toBeVisible();
+    expect(screen.getByText("1 of 8 services is unavailable: nlg.")).toBeVisible();
+    expect(screen.getByText(/cannot reach nlg at/)).toBeVisible();
     const card = screen.getByRole("article", { name: "nlg" });
     expect(within(card).getByText("unreachable")).toBeVisible();
-    expect(within(card).getByText("no answer")).toBeVisible();
-    expect(within(card).getByText("58 of 60 looks")).toBeVisible();
+    expect(within(card).getByText("no response")).toBeVisible();
+    expect(within(card).getByText("96 % (58 of 60 checks)")).toBeVisible();
     expect(document.title).toBe("(1) Sutra control");
   });
 
-  it("tell of those they depend on, and of their limits", async () => {
+  it("show their dependencies and limits", async () => {
     const hybrid = { dependencies: { storage: "ok", nlg: "timeout", odd: "wobbly" }, limits: { max_texts: 1440 } };
     await show({ body: status({ hybrid }) });
     const card = screen.getByRole("article", { name: "hybrid" });
-    expect(within(card).getByText("no answer in time")).toBeVisible();
+    expect(within(card).getByText("timeout")).toBeVisible();
     expect(within(card).getByText("wobbly")).toBeVisible();
     expect(within(card).getByText("max texts")).toBeInTheDocument();
     expect(within(card).getByText("1,440")).toBeInTheDocument();
   });
 });
 
-describe("looking", () => {
-  it("goes on every five seconds and shows what has changed", async () => {
+describe("polling", () => {
+  it("repeats every five seconds and shows changes", async () => {
     let body = status({ nlg: down });
     const seen = await show(() => ({ body }));
-    expect(looks(seen)).toBe(1);
+    expect(polls(seen)).toBe(1);
     body = status();
     await act(() => vi.advanceTimersByTimeAsync(4_900));
-    expect(looks(seen)).toBe(1);
+    expect(polls(seen)).toBe(1);
     await act(() => vi.advanceTimersByTimeAsync(200));
-    expect(looks(seen)).toBe(2);
+    expect(polls(seen)).toBe(2);
     expect(screen.getByText("All 8 services are up.")).toBeVisible();
   });
 
-  it("pauses while the tab is hidden and goes on at once when it is back", async () => {
+  it("pauses while the tab is hidden and resumes at once", async () => {
     const seen = await show({ body: status() });
     const hidden = vi.spyOn(document, "hidden", "get").mockReturnValue(true);
     await act(() => vi.advanceTimersByTimeAsync(600_000));
-    expect(looks(seen)).toBe(1);
+    expect(polls(seen)).toBe(1);
     hidden.mockReturnValue(false);
     fireEvent(document, new Event("visibilitychange"));
     await act(() => vi.advanceTimersByTimeAsync(0));
-    expect(looks(seen)).toBe(2);
+    expect(polls(seen)).toBe(2);
   });
 
-  it("ends with the page", async () => {
+  it("ends on unmount", async () => {
     const seen = serve({ "GET /api/status": { body: status() } });
     const { unmount } = render(<App />);
     await act(() => vi.advanceTimersByTimeAsync(0));
     unmount();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(looks(seen)).toBe(1);
+    expect(polls(seen)).toBe(1);
   });
 
   it.each([
-    ["cannot be reached", lost, "cannot be reached from this browser"],
-    ["fails", refusal(500, "internal_error", "the service failed on this request"), "failed on this request"],
-    ["answers in another form", { body: { services: {} } }, "does not know"],
-    ["is replaced by a proxy's page", { status: 502, body: "<html>" }, "answered with status 502"],
-  ])("says when control itself %s, keeps what was seen, and recovers", async (_, failure, words) => {
+    ["is unreachable", connectionError, "Cannot reach control from this browser"],
+    ["fails", refusal(500, "internal_error", "internal error; see the log"), "internal error"],
+    ["returns an unexpected response", { body: { services: {} } }, "unexpected response"],
+    ["is replaced by the HTML page of a proxy", { status: 502, body: "<html>" }, "returned status 502"],
+  ])("reports that control itself %s, keeps the data, and recovers", async (_, failure, text) => {
     let reply: Reply = { body: status() };
     await show(() => reply);
     reply = failure;
     await act(() => vi.advanceTimersByTimeAsync(5_000));
-    const alert = screen.getByText(/Sutra control itself is not answering/).closest("[role=alert]");
-    expect(alert).toHaveTextContent(words);
-    expect(alert).toHaveTextContent(/was seen at/);
+    const alert = screen.getByText(/Sutra control itself is not responding/).closest("[role=alert]");
+    expect(alert).toHaveTextContent(text);
+    expect(alert).toHaveTextContent(/The data below is from/);
     expect(screen.getAllByRole("article")).toHaveLength(8);
     expect(screen.queryByText("All 8 services are up.")).not.toBeInTheDocument();
     reply = { body: status() };
@@ -106,10 +106,10 @@ describe("looking", () => {
   });
 });
 
-describe("what there is besides", () => {
-  it("concepts, jobs and images", async () => {
+describe("other cards", () => {
+  it("show concepts, jobs and images", async () => {
     const jobs = [
-      { id: "j-3", state: "waiting", reason: "hybrid cannot be reached", bytes_total: 2000, bytes_done: 1999, bad: 3 },
+      { id: "j-3", state: "waiting", reason: "cannot reach hybrid", bytes_total: 2000, bytes_done: 1999, bad: 3 },
       { id: "j-2", state: "done", bytes_total: 0, lines_read: 1200, taught: 900, bad: 0 },
       { id: "j-1" },
     ];
@@ -122,34 +122,34 @@ describe("what there is besides", () => {
     });
     expect(screen.getByText("12,345")).toBeVisible();
     expect(screen.getByText("4.2 MB")).toBeVisible();
-    expect(screen.getByRole("row", { name: /^j-3 waiting hybrid cannot be reached 99 % of 2 kB – – 3/ })).toBeVisible();
+    expect(screen.getByRole("row", { name: /^j-3 waiting cannot reach hybrid 99 % of 2 kB – – 3/ })).toBeVisible();
     expect(screen.getByRole("row", { name: "j-2 done 100 % of 0 B 1,200 900 0 –" })).toBeVisible();
-    expect(screen.getByRole("row", { name: "j-1 not known – – – – –" })).toBeVisible();
+    expect(screen.getByRole("row", { name: "j-1 unknown – – – – –" })).toBeVisible();
     expect(screen.getByText(/shows the newest 3/)).toBeVisible();
     expect(screen.getByText("198 MB")).toBeVisible();
     expect(within(screen.getByRole("article", { name: "nlg" })).getByText("98.8 MB")).toBeVisible();
   });
 
-  it("says what is not known, and why", async () => {
+  it("show what is unavailable and why", async () => {
     await show({
       body: status(
         {},
         {
-          concepts: { reason: "storage cannot be reached", numbers: {} },
-          jobs: { reason: "bulk-ingester cannot be reached", jobs: [], more: false },
-          images: { state: "malformed", reason: "images.json is no record of images", images: [] },
+          concepts: { reason: "cannot reach storage", numbers: {} },
+          jobs: { reason: "cannot reach bulk-ingester", jobs: [], more: false },
+          images: { state: "malformed", reason: "images.json is not a record of images", images: [] },
         },
       ),
     });
-    for (const words of [/storage cannot/, /bulk-ingester cannot/, /no record of images/]) {
-      expect(screen.getByText(words)).toBeVisible();
+    for (const text of [/reach storage/, /reach bulk-ingester/, /not a record of images/]) {
+      expect(screen.getByText(text)).toBeVisible();
     }
   });
 
-  it("nothing yet is said as that", async () => {
+  it("show that there is no data yet", async () => {
     await show({ body: status() });
-    expect(screen.getByText("No file has been ingested yet.")).toBeVisible();
-    expect(screen.getByText("No image sizes were handed over")).toBeVisible();
+    expect(screen.getByText("No ingest jobs yet.")).toBeVisible();
+    expect(screen.getByText("No image sizes recorded")).toBeVisible();
   });
 });
 
@@ -168,7 +168,7 @@ describe("editions", () => {
     expect(seen.some(({ path }) => path.startsWith("/api/history"))).toBe(false);
   });
 
-  it("community shows response times, as far back as chosen", async () => {
+  it("community shows response times for the selected span", async () => {
     const body = status({}, { capabilities: ["status", "timeline"], limits: { history_samples: 360 } });
     const seen = await show(
       { body },
@@ -176,15 +176,15 @@ describe("editions", () => {
     );
     expect(screen.getAllByRole("img")).toHaveLength(8);
     const line = within(screen.getByRole("article", { name: "nlg" })).getByRole("img");
-    expect(line).toHaveAccessibleName("Response times up to 4.0 ms; not always up in 1 of 2 intervals.");
-    const picker = screen.getByLabelText("Response times of the last");
+    expect(line).toHaveAccessibleName("Response times up to 4.0 ms; outages in 1 of 2 intervals.");
+    const picker = screen.getByLabelText("Response times for the last");
     expect([...picker.children].map((option) => option.textContent)).toEqual(["10 min", "1 h"]);
     fireEvent.change(picker, { target: { value: "360" } });
     await act(() => vi.advanceTimersByTimeAsync(0));
     expect(seen.at(-1)?.path).toBe("/api/history?samples=360");
   });
 
-  it("enterprise hands out files", async () => {
+  it("enterprise offers exports", async () => {
     await show({ body: status({}, { capabilities: ["status", "export"] }) });
     expect(screen.getByRole("link", { name: "CSV" })).toHaveAttribute("href", "/api/export?format=csv");
     expect(screen.getByRole("link", { name: "JSON" })).toHaveAttribute("href", "/api/export?format=json");

@@ -1,4 +1,4 @@
-//! The real program on a port of its own, and just enough HTTP to talk to it.
+//! Runs the real program on a free port, with a minimal HTTP client.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 pub struct Server {
     child: Child,
     log: Mutex<Receiver<String>>,
-    /// Where it listens.
+    /// `HOST:PORT`.
     pub address: String,
-    /// The messages of its log, as far as they were read.
-    pub said: Vec<String>,
+    /// The log messages read so far.
+    pub messages: Vec<String>,
 }
 
 /// The program with a clean environment.
@@ -30,26 +30,26 @@ pub fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Starts the program and waits until it says that it is ready.
+/// Starts the program and waits until it is ready.
 pub fn start(folder: &Path, environment: &[(&str, &str)]) -> Server {
     run(&mut program(folder, environment))
 }
 
-/// Starts a command that becomes the program.
+/// Starts a command that runs the program.
 pub fn run(command: &mut Command) -> Server {
     let mut child = command.stdout(Stdio::piped()).spawn().expect("start the server");
     let pipe = BufReader::new(child.stdout.take().expect("a pipe"));
     let (lines, log) = channel();
-    // Somebody must read all the time, or a full pipe would block the program; whether anybody wants the line or not.
+    // Read all the time, or a full pipe would block the program.
     std::thread::spawn(move || pipe.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
-    let mut server = Server { child, log: Mutex::new(log), address: String::new(), said: Vec::new() };
+    let mut server = Server { child, log: Mutex::new(log), address: String::new(), messages: Vec::new() };
     server.address = server.wait_for("listening")["address"].as_str().expect("an address").to_owned();
     server.wait_for("ready");
     server
 }
 
 impl Server {
-    /// Reads the log up to the line with this message. Every line must be JSON.
+    /// Reads the log up to this message. Every line must be JSON.
     pub fn wait_for(&mut self, message: &str) -> Value {
         loop {
             let line = self
@@ -58,8 +58,8 @@ impl Server {
                 .expect("the log")
                 .recv()
                 .unwrap_or_else(|_| panic!("the log ended before {message:?}"));
-            let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
-            self.said.push(record["message"].as_str().expect("a message").to_owned());
+            let record: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            self.messages.push(record["message"].as_str().expect("a message").to_owned());
             if record["message"] == message {
                 return record;
             }
@@ -70,44 +70,43 @@ impl Server {
         self.child.id()
     }
 
-    /// SIGKILL: what was not synced by now never will be by this process.
+    /// Sends SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
     }
 
-    /// SIGTERM, without waiting for what it does.
+    /// Sends SIGTERM without waiting.
     pub fn terminate(&self) {
         let status =
             Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status().expect("sh");
         assert!(status.success());
     }
 
-    /// Waits for the end.
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("wait")
     }
 
     pub fn get(&self, path: &str) -> (u16, Value) {
-        self.ask("GET", path, None)
+        self.send("GET", path, None)
     }
 
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        self.ask("POST", path, Some(&body.to_string()))
+        self.send("POST", path, Some(&body.to_string()))
     }
 
-    pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+    pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
         exchange(&self.address, method, path, body).expect("an answer")
     }
 
-    /// The ids found for a text.
+    /// The ids that a text search finds.
     pub fn find(&self, text: &str) -> Vec<String> {
         self.search(&json!({"text": text, "limit": 100}))
     }
 
     /// The ids that a search finds, best first.
-    pub fn search(&self, question: &Value) -> Vec<String> {
-        let (status, body) = self.post("/v1/search", question);
+    pub fn search(&self, request: &Value) -> Vec<String> {
+        let (status, body) = self.post("/v1/search", request);
         assert_eq!(status, 200, "{body}");
         ids(&body)
     }
@@ -120,24 +119,24 @@ impl Drop for Server {
     }
 }
 
-/// The ids of a search's results.
+/// The ids in a search response.
 pub fn ids(body: &Value) -> Vec<String> {
     let results = body["results"].as_array().expect("results");
     results.iter().map(|result| result["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-/// One request on a connection of its own; none if the server went away.
+/// One request on a new connection; `None` if the server went away.
 pub fn exchange(address: &str, method: &str, path: &str, body: Option<&str>) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(address).ok()?;
     let body = body.unwrap_or_default();
-    // In one piece: a trace shows what was asked where it was read.
+    // Sent in one piece, so that a trace shows the whole request in one read.
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
-    // The other side may reset the connection when it refuses a body unread; what arrived before counts.
+    // The server may reset the connection when it rejects an unread body; what arrived before counts.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -1,48 +1,48 @@
-//! The command line.
+//! Command-line parsing.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What is printed for `--help`.
+/// The output of `--help`.
 pub(crate) const USAGE: &str = "\
 usage: nginx-entry serve --template FILE --out FILE -- COMMAND [ARGUMENT...]
        nginx-entry healthcheck URL";
 
-/// What was asked for.
+/// A parsed command.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
-    /// Fill the template, then become the command.
+    /// Fill the template, then run the command in place of this process.
     Serve(Serve),
-    /// Ask this URL once.
+    /// Send one request to this URL.
     Healthcheck(String),
-    /// Explain the usage.
+    /// Print the usage.
     Help,
 }
 
 /// The arguments of `serve`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Serve {
-    /// The template to read.
+    /// Template file.
     pub template: PathBuf,
-    /// The file to write.
+    /// Output file.
     pub out: PathBuf,
-    /// The program to become, with its arguments; never empty.
+    /// Program to run, with its arguments; never empty.
     pub command: Vec<OsString>,
 }
 
-/// Reads the arguments that follow the program's name. Errors are one line, for the person who typed them.
+/// Parses the arguments after the program name. The error includes the usage.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, String> {
     let Some((verb, rest)) = arguments.split_first() else {
-        return Err(format!("a subcommand is missing\n{USAGE}"));
+        return Err(format!("missing subcommand\n{USAGE}"));
     };
     match verb.to_str() {
         Some("serve") => parse_serve(rest).map(Command::Serve),
         Some("healthcheck") => match rest {
             [url] => Ok(Command::Healthcheck(url.to_string_lossy().into_owned())),
-            _ => Err(format!("healthcheck takes exactly one URL\n{USAGE}")),
+            _ => Err(format!("healthcheck needs exactly one URL\n{USAGE}")),
         },
         Some("-h" | "--help" | "help") => Ok(Command::Help),
-        _ => Err(format!("unknown subcommand {verb:?}\n{USAGE}")),
+        _ => Err(format!("unknown subcommand: {verb:?}\n{USAGE}")),
     }
 }
 
@@ -54,9 +54,9 @@ fn parse_serve(arguments: &[OsString]) -> Result<Serve, String> {
             Some("--template") => &mut template,
             Some("--out") => &mut out,
             Some("--") => break,
-            _ => return Err(format!("serve does not know {argument:?}\n{USAGE}")),
+            _ => return Err(format!("unknown argument of serve: {argument:?}\n{USAGE}")),
         };
-        let value = rest.next().ok_or_else(|| format!("{argument:?} needs a file\n{USAGE}"))?;
+        let value = rest.next().ok_or_else(|| format!("missing file after {argument:?}\n{USAGE}"))?;
         *slot = Some(PathBuf::from(value));
     }
     let command: Vec<OsString> = rest.cloned().collect();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn serve_keeps_everything_after_the_dashes_for_the_command() {
+    fn arguments_after_the_dashes_belong_to_the_command() {
         let parsed = parse_words(&["serve", "--out", "o", "--template", "t", "--", "nginx", "--out", "--"]);
         assert_eq!(
             parsed,
@@ -92,18 +92,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
-        for (words, named) in [
+    fn errors_name_the_missing_part() {
+        for (words, expected) in [
             (&["serve", "--out", "o", "--", "x"][..], "--template"),
             (&["serve", "--template", "t", "--", "x"], "--out"),
             (&["serve", "--template", "t", "--out", "o"], "after --"),
-            (&["serve", "--template"], "needs a file"),
+            (&["serve", "--template"], "missing file"),
             (&["healthcheck"], "one URL"),
             (&["dance"], "dance"),
             (&[], "subcommand"),
         ] {
-            let message = parse_words(words).expect_err("must be refused");
-            assert!(message.contains(named), "{message}");
+            let message = parse_words(words).expect_err("an error");
+            assert!(message.contains(expected), "{message}");
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The name server that nginx is told about: nginx resolves names at run time only when a `resolver` names one.
+//! The name server for the `resolver` directive, which nginx needs to resolve names at run time.
 
 use std::net::IpAddr;
 
-/// The first name server of a `resolv.conf`, as the `resolver` directive wants it (IPv6 in brackets).
+/// The first name server of a `resolv.conf`, in the form of the `resolver` directive (IPv6 in brackets).
 pub(crate) fn first_nameserver(resolv_conf: &str) -> Option<String> {
     resolv_conf.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         if words.next() != Some("nameserver") {
             return None;
         }
-        // A zone (`fe80::1%eth0`) is nothing nginx understands.
+        // nginx does not support zones (`fe80::1%eth0`).
         match words.next()?.parse().ok()? {
             IpAddr::V4(address) => Some(address.to_string()),
             IpAddr::V6(address) => Some(format!("[{address}]")),
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_usable_line_counts() {
+    fn the_first_usable_name_server_is_used() {
         for (text, expected) in [
             (
                 "# nameserver 1.1.1.1\nsearch a b\nnameserver 127.0.0.11\nnameserver 9.9.9.9\n",

@@ -1,13 +1,13 @@
-//! Templates: text in which `${NAME}` and `${NAME:-default}` stand for values. A plain `$name` belongs to nginx and stays.
+//! Templates with the placeholders `${NAME}` and `${NAME:-default}`. A plain `$name` is an nginx variable and left unchanged.
 
 use std::fmt;
 
-/// Why a template could not be filled.
+/// An error in a template.
 #[derive(Debug, PartialEq)]
 pub(crate) struct TemplateError {
-    /// The line of the template, counted from 1.
+    /// Line number, counted from 1.
     pub line: usize,
-    /// What is wrong there, and the remedy.
+    /// The problem and the remedy.
     pub message: String,
 }
 
@@ -17,10 +17,10 @@ impl fmt::Display for TemplateError {
     }
 }
 
-/// Fills `template` with what `lookup` knows; an empty value counts as none, so that the default applies.
+/// Replaces the placeholders in `template` with values from `lookup`. An empty value counts as unset.
 ///
-/// Values from `lookup` may not hold what could end or open an nginx directive; defaults are the template's own text
-/// and are trusted. `#` comments are filled too: the result is then what nginx reads, with nothing left to guess.
+/// Values must not contain characters that could end or open an nginx directive. Defaults are part of the template and
+/// trusted. Placeholders in `#` comments are replaced too.
 pub(crate) fn fill(
     template: &str,
     mut lookup: impl FnMut(&str) -> Result<Option<String>, String>,
@@ -42,7 +42,7 @@ fn fill_line(
     while let Some(start) = rest.find("${") {
         filled.push_str(&rest[..start]);
         let body = &rest[start + 2..];
-        let end = body.find('}').ok_or("`${` is not closed by `}` on the same line")?;
+        let end = body.find('}').ok_or("unclosed `${`; close it with `}` on the same line")?;
         filled.push_str(&value_of(&body[..end], lookup)?);
         rest = &body[end + 1..];
     }
@@ -59,15 +59,17 @@ fn value_of(
         None => (placeholder, None),
     };
     if !is_name(name) {
-        return Err(format!("`${{{placeholder}}}` is neither ${{NAME}} nor ${{NAME:-default}}"));
+        return Err(format!(
+            "invalid placeholder: `${{{placeholder}}}`; use ${{NAME}} or ${{NAME:-default}}"
+        ));
     }
     if let Some(value) = lookup(name)?.filter(|value| !value.is_empty()) {
-        refuse_unsafe(name, &value)?;
+        reject_unsafe(name, &value)?;
         return Ok(value);
     }
     default
         .map(str::to_owned)
-        .ok_or_else(|| format!("${{{name}}} has no value and no default; set {name} in the environment"))
+        .ok_or_else(|| format!("no value for ${{{name}}}; set the environment variable {name}"))
 }
 
 fn is_name(name: &str) -> bool {
@@ -75,12 +77,12 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// `$` is refused with the rest: nginx would expand it as a variable of its own; `\` would escape what follows it.
-fn refuse_unsafe(name: &str, value: &str) -> Result<(), String> {
+/// Includes `$`, which nginx would expand as a variable, and `\`, which would escape the next character.
+fn reject_unsafe(name: &str, value: &str) -> Result<(), String> {
     let breaks_out = |c: char| matches!(c, ';' | '{' | '}' | '"' | '\'' | '`' | '\\' | '$' | '#');
     match value.chars().find(|&c| breaks_out(c) || c.is_whitespace() || c.is_control()) {
         Some(found) => Err(format!(
-            "the value of {name} holds {found:?}, which could break out of an nginx directive; remove it"
+            "the value of {name} contains {found:?}, which could break out of an nginx directive; remove it"
         )),
         None => Ok(()),
     }
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_defaults_are_filled_in() {
+    fn placeholders_are_replaced_by_values_and_defaults() {
         let filled = fill_with(
             "listen ${PORT:-8080};\nproxy_pass http://${API}/${A:-x}${B:-};\n",
             &[("API", "api:8000"), ("A", "")],
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_nginx_stay() {
+    fn nginx_variables_are_left_unchanged() {
         let text = "set $x $host; return 200 $; # $1 $$\r\nlast line without an end";
         assert_eq!(fill_with(text, &[]).as_deref(), Ok(text));
     }
@@ -130,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_placeholder_is_refused() {
+    fn invalid_placeholders_are_rejected() {
         for text in ["${", "${A\n}", "${}", "${1A}", "${a-b}", "${A:x}", "${${A}}"] {
             assert!(fill_with(text, &[("A", "a")]).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_filled_in_is_not_filled_again() {
+    fn values_are_not_expanded_again() {
         assert_eq!(fill_with("${A}", &[("A", "NAME"), ("NAME", "no")]).as_deref(), Ok("NAME"));
     }
 

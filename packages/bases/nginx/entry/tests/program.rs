@@ -1,5 +1,5 @@
-//! The program as nginx's image runs it.
-#![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
+//! The program, run as in the image.
+#![allow(clippy::expect_used, reason = "tests may panic")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// A folder of one test, under the folder cargo sets aside for this.
+/// A test's folder below cargo's temporary folder.
 fn folder(test: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     fs::create_dir_all(&folder).expect("create the folder");
@@ -20,7 +20,7 @@ fn program() -> Command {
     command
 }
 
-/// Serves `template` with `cat` in the place of nginx, so that stdout is the configuration that was written.
+/// Runs `serve` with `cat` instead of nginx, so that stdout is the configuration.
 fn serve(test: &str, template: &str, environment: &[(&str, &str)]) -> Output {
     let folder = folder(test);
     let (source, out) = (folder.join("template"), folder.join("out"));
@@ -39,8 +39,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Answers one request with `answer`, then hands back what was asked.
-fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+/// Responds to one request with `response`. Returns the request.
+fn respond_once(response: &'static str) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let url = format!("http://{}/health", listener.local_addr().expect("address"));
     let thread = std::thread::spawn(move || {
@@ -50,7 +50,7 @@ fn answer_once(answer: &'static str) -> (String, std::thread::JoinHandle<String>
         while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("read") == 1 {
             request.push(byte[0]);
         }
-        stream.write_all(answer.as_bytes()).expect("answer");
+        stream.write_all(response.as_bytes()).expect("respond");
         text(&request)
     });
     (url, thread)
@@ -61,14 +61,14 @@ fn healthcheck(url: &str) -> Output {
 }
 
 #[test]
-fn serve_fills_the_template_and_becomes_the_command() {
+fn serve_fills_the_template_and_runs_the_command() {
     let output = serve("fills", "listen ${PORT:-8080};\nset $up ${UPSTREAM};\n", &[("UPSTREAM", "api:8000")]);
     assert_eq!(text(&output.stdout), "listen 8080;\nset $up api:8000;\n");
     assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
-fn serve_passes_on_the_exit_code_of_the_command() {
+fn serve_exits_with_the_code_of_the_command() {
     let folder = folder("exit-code");
     fs::write(folder.join("template"), "").expect("write");
     let output = program()
@@ -80,7 +80,7 @@ fn serve_passes_on_the_exit_code_of_the_command() {
 }
 
 #[test]
-fn a_missing_variable_names_file_line_and_variable() {
+fn a_missing_variable_is_reported_with_file_and_line() {
     let output = serve("missing", "a;\nb ${UPSTREAM};\n", &[]);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
@@ -89,20 +89,20 @@ fn a_missing_variable_names_file_line_and_variable() {
 }
 
 #[test]
-fn an_unsafe_value_is_refused_before_anything_is_written() {
+fn an_unsafe_value_is_rejected_before_writing() {
     let output = serve("unsafe", "b ${UPSTREAM};\n", &[("UPSTREAM", "x; include /etc/passwd")]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!folder("unsafe").join("out").exists());
 }
 
 #[test]
-fn the_resolver_of_the_environment_wins() {
+fn the_resolver_variable_takes_precedence() {
     let output = serve("resolver", "resolver ${RESOLVER};", &[("RESOLVER", "10.0.0.2")]);
     assert_eq!(text(&output.stdout), "resolver 10.0.0.2;");
 }
 
 #[test]
-fn a_template_or_command_that_is_not_there_is_named() {
+fn a_missing_template_or_command_is_reported() {
     let output = program()
         .args(["serve", "--template", "/nowhere/template", "--out", "/nowhere/out", "--", "x"])
         .output()
@@ -122,30 +122,30 @@ fn a_template_or_command_that_is_not_there_is_named() {
 }
 
 #[test]
-fn healthy_is_a_200_and_nothing_else() {
-    let (url, server) = answer_once("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+fn only_a_200_is_healthy() {
+    let (url, server) = respond_once("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let output = healthcheck(&url);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
     assert!(server.join().expect("server").starts_with("GET /health HTTP/1.1\r\nHost: 127.0.0.1:"));
 
-    for (answer, reason) in [
-        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "answered 503"),
-        ("HTTP/1.1 204 No Content\r\n\r\n", "answered 204"),
-        ("hello\r\n", "not HTTP"),
-        ("", "not HTTP"),
+    for (response, expected) in [
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "returned 503"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", "returned 204"),
+        ("hello\r\n", "not an HTTP response"),
+        ("", "not an HTTP response"),
     ] {
-        let (url, server) = answer_once(answer);
+        let (url, server) = respond_once(response);
         let output = healthcheck(&url);
         server.join().expect("server");
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1));
-        assert!(message.contains(reason) && message.lines().count() == 1, "{message}");
+        assert!(message.contains(expected) && message.lines().count() == 1, "{message}");
     }
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up() {
-    // The listener's backlog accepts the connection; nobody ever reads from it.
+fn a_server_that_never_responds_times_out() {
+    // The kernel accepts the connection, but nothing reads from it.
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let output = healthcheck(&format!("http://{}/", listener.local_addr().expect("address")));
     assert_eq!(output.status.code(), Some(1));
@@ -153,7 +153,7 @@ fn a_server_that_never_answers_is_given_up() {
 }
 
 #[test]
-fn nobody_listening_is_not_healthy() {
+fn a_closed_port_is_unhealthy() {
     let address = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         listener.local_addr().expect("address")

@@ -1,16 +1,16 @@
-/** Code of an error that never reached the service: no connection, or the answer broke off. */
+/** Error code: no connection, or the connection was lost. */
 export const UNREACHABLE = "unreachable";
-/** Code of an answer that is not what the service promises. */
+/** Error code: the response does not match the API. */
 export const UNREADABLE = "unreadable_answer";
-/** Code of an answer that did not come in time. */
+/** Error code: no response in time. */
 export const TIMED_OUT = "timed_out";
 
-/** A request that failed, in the words of whoever refused it. */
+/** A failed request, with the service's message. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
-  /** HTTP status; 0 when there was no answer at all. */
+  /** HTTP status; 0 without a response. */
   readonly status: number;
-  /** The service's own code, or one of this file's. */
+  /** The service's code, or one of the codes above. */
   readonly code: string;
 
   constructor(status: number, code: string, message: string) {
@@ -19,13 +19,13 @@ export class ApiError extends Error {
     this.code = code;
   }
 
-  /** Whether the answer says that nobody is signed in. */
+  /** Whether the session is missing or has ended. */
   get isSignedOut(): boolean {
     return this.status === 401;
   }
 }
 
-/** Any failure as an {@link ApiError}. */
+/** Converts any exception to an {@link ApiError}. */
 export function asApiError(cause: unknown): ApiError {
   return cause instanceof ApiError ? cause : new ApiError(0, UNREADABLE, String(cause));
 }

@@ -1,4 +1,4 @@
-/** How a service is; everything but `ok` means that it cannot be relied on. */
+/** The state of a service; only `ok` is up. */
 export type State =
   | "ok"
   | "starting"
@@ -10,43 +10,43 @@ export type State =
   | "mistaken"
   | "unknown";
 
-/** One service, as it was seen. */
+/** A service and the result of the last check. */
 export interface Service {
   name: string;
-  /** What it is there for, in a few words. */
+  /** Short description. */
   does: string;
   url: string;
   state: State;
-  /** Why it is not ok; empty when it is. */
+  /** Why it is not ok; otherwise empty. */
   reason: string;
-  /** Milliseconds its health report took; null without an answer. */
+  /** Response time of `/health` in milliseconds; null without a response. */
   ms: number | null;
   version: string | null;
   edition: string | null;
-  /** What it says of the services it depends on. */
+  /** The states of its dependencies, as it reports them. */
   dependencies: Record<string, string>;
   limits: Record<string, number>;
-  /** In how many of the samples kept it was ok. */
+  /** Number of ok samples, of all samples kept. */
   availability: { up: number; of: number };
 }
 
-/** One ingest job, as far as the ingester tells. */
+/** An ingest job; fields are optional because they come from the ingester. */
 export interface Job {
   id: string;
   state?: string;
-  /** Why it failed, or what it waits for. */
+  /** Why it failed or is waiting. */
   reason?: string;
   bytes_total?: number;
   bytes_done?: number;
   lines_read?: number;
-  /** Texts that are learned. */
+  /** Number of learned texts. */
   taught?: number;
-  /** Lines that could not be. */
+  /** Number of bad lines. */
   bad?: number;
   created_at?: string;
 }
 
-/** One image on the record that `deploy` wrote. */
+/** An image in the record written by `deploy`. */
 export interface Image {
   service: string;
   image: string;
@@ -55,7 +55,7 @@ export interface Image {
   variant: string;
 }
 
-/** Everything the dashboard shows. */
+/** The data of the dashboard. */
 export interface Status {
   checked_at: string;
   version: string;
@@ -71,19 +71,19 @@ export interface Status {
   images: { state: "ok" | "absent" | "malformed"; reason: string; images: Image[] };
 }
 
-/** The slowest response time in ms (null if it never was ok) and the share of samples in which it was ok. */
+/** The slowest response time in ms (null if never ok) and the share of ok samples. */
 export type Point = [ms: number | null, up: number];
 
-/** How the services were, the oldest point first. */
+/** The history of the services, oldest point first. */
 export interface History {
   sample_every_s: number;
   samples: number;
   services: Record<string, Point[]>;
 }
 
-/** Who is signed in. */
+/** The signed-in operator. */
 export interface Who {
   operator: string | null;
-  /** Why nobody can sign in; mostly empty. */
+  /** Why sign-in is impossible; usually empty. */
   reason: string;
 }

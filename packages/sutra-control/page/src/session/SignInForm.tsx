@@ -4,13 +4,13 @@ import { type ApiError, asApiError } from "../api/error";
 import { sentence } from "../shared/format";
 
 interface Props {
-  /** What the person should know before: that the session is over, or that nobody can sign in. */
-  why: string;
+  /** Shown above the fields: that the session has ended, or that sign-in is impossible. */
+  notice: string;
   onEnter(operator: string): void;
 }
 
-/** Asks for an operator's name and password. */
-export function SignInForm({ why, onEnter }: Props) {
+/** The sign-in form for operators. */
+export function SignInForm({ notice, onEnter }: Props) {
   const id = useId();
   const name = useRef<HTMLInputElement>(null);
   const password = useRef<HTMLInputElement>(null);
@@ -44,8 +44,8 @@ export function SignInForm({ why, onEnter }: Props) {
   return (
     <form className="card sign-in" onSubmit={submit} aria-labelledby={`${id}-title`} noValidate>
       <h1 id={`${id}-title`}>Sign in</h1>
-      <p className="hint">For the operators of this Sutra.</p>
-      <div role="status">{why && <p className="notice wait">{sentence(why)}</p>}</div>
+      <p className="hint">For Sutra operators.</p>
+      <div role="status">{notice && <p className="notice wait">{sentence(notice)}</p>}</div>
       <label htmlFor={`${id}-name`}>Name</label>
       <input
         ref={name}

@@ -2,47 +2,47 @@ import { useCallback, useEffect, useState } from "react";
 import { whoAmI } from "../api/control";
 import { type ApiError, asApiError } from "../api/error";
 
-/** Milliseconds until control is asked again while it does not answer. */
-const AGAIN = 5_000;
+/** Milliseconds between retries while control does not respond. */
+const RETRY_INTERVAL = 5_000;
 
-/** Whether somebody is signed in. */
+/** The state of the session. */
 export type Session =
-  | { state: "asking" }
+  | { state: "loading" }
   | { state: "unreachable"; error: ApiError }
-  /** `why` says what the person should know, for example that the session is over. */
-  | { state: "out"; why: string }
+  /** `notice` is shown above the sign-in form. */
+  | { state: "out"; notice: string }
   | { state: "in"; operator: string };
 
-/** The session this browser has with control, and ways to say that it has begun or ended. */
+/** The session, and functions that mark it as started or ended. */
 export function useSession() {
-  const [session, setSession] = useState<Session>({ state: "asking" });
-  const isOpen = session.state === "asking" || session.state === "unreachable";
+  const [session, setSession] = useState<Session>({ state: "loading" });
+  const isPending = session.state === "loading" || session.state === "unreachable";
 
   useEffect(() => {
-    if (!isOpen) return;
-    const gone = new AbortController();
+    if (!isPending) return;
+    const unmounted = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
 
-    async function ask() {
+    async function load() {
       try {
-        const { operator, reason } = await whoAmI(gone.signal);
-        if (gone.signal.aborted) return;
-        setSession(operator === null ? { state: "out", why: reason } : { state: "in", operator });
+        const { operator, reason } = await whoAmI(unmounted.signal);
+        if (unmounted.signal.aborted) return;
+        setSession(operator === null ? { state: "out", notice: reason } : { state: "in", operator });
       } catch (cause) {
-        if (gone.signal.aborted) return;
+        if (unmounted.signal.aborted) return;
         setSession({ state: "unreachable", error: asApiError(cause) });
-        timer = setTimeout(ask, AGAIN);
+        timer = setTimeout(load, RETRY_INTERVAL);
       }
     }
 
-    ask();
+    load();
     return () => {
-      gone.abort();
+      unmounted.abort();
       clearTimeout(timer);
     };
-  }, [isOpen]);
+  }, [isPending]);
 
   const enter = useCallback((operator: string) => setSession({ state: "in", operator }), []);
-  const leave = useCallback((why: string) => setSession({ state: "out", why }), []);
+  const leave = useCallback((notice: string) => setSession({ state: "out", notice }), []);
   return { session, enter, leave };
 }

@@ -1,37 +1,36 @@
 import { useEffect, useEffectEvent } from "react";
 
 /**
- * Calls `look` now and again `every` milliseconds after it has ended, while the page is visible; at once when the page
- * becomes visible again, the browser is back online or `question` is another one. `look` gets a signal that fires when
- * nobody waits any more.
+ * Calls `poll` at once and then `interval` milliseconds after each call has ended, while the page is visible. Also calls it
+ * at once when the page becomes visible, the browser comes online or `key` changes. The signal is aborted on unmount.
  */
-export function usePolling(look: (signal: AbortSignal) => Promise<void>, every: number, question: unknown): void {
-  const latest = useEffectEvent(look);
+export function usePolling(poll: (signal: AbortSignal) => Promise<void>, interval: number, key: unknown): void {
+  const latest = useEffectEvent(poll);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another question is not to wait for its turn.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new key restarts polling at once.
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let looking = false;
-    const gone = new AbortController();
+    let isPolling = false;
+    const unmounted = new AbortController();
 
     async function run() {
       clearTimeout(timer);
-      if (looking || document.hidden || gone.signal.aborted) return;
-      looking = true;
-      await latest(gone.signal);
-      looking = false;
+      if (isPolling || document.hidden || unmounted.signal.aborted) return;
+      isPolling = true;
+      await latest(unmounted.signal);
+      isPolling = false;
       clearTimeout(timer);
-      timer = setTimeout(run, every);
+      timer = setTimeout(run, interval);
     }
 
     run();
     document.addEventListener("visibilitychange", run);
     window.addEventListener("online", run);
     return () => {
-      gone.abort();
+      unmounted.abort();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", run);
       window.removeEventListener("online", run);
     };
-  }, [every, question]);
+  }, [interval, key]);
 }

@@ -1,14 +1,14 @@
 import type { Status } from "../api/types";
 import { bytes, count, words } from "../shared/format";
 
-/** How much the storage holds. */
+/** Statistics of the storage service. */
 export function ConceptsCard({ concepts }: Pick<Status, "concepts">) {
   const { concepts: total, ...others } = concepts.numbers;
   return (
     <section className="card" aria-labelledby="concepts">
       <h2 id="concepts">Concepts</h2>
       {concepts.reason || total === undefined ? (
-        <p className="notice wait">Not known: {concepts.reason}</p>
+        <p className="notice wait">Unavailable: {concepts.reason}</p>
       ) : (
         <>
           <p className="figure">{count(total)}</p>

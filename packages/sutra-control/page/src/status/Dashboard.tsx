@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { moment } from "../shared/format";
+import { localTime } from "../shared/format";
 import { SpanPicker } from "../timeline/SpanPicker";
 import { ConceptsCard } from "./ConceptsCard";
 import { ImagesCard } from "./ImagesCard";
@@ -9,7 +9,7 @@ import { Summary } from "./Summary";
 import { useStatus } from "./useStatus";
 import "./dashboard.css";
 
-/** What operators see once they are signed in. */
+/** The dashboard. */
 export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
   const [samples, setSamples] = useState(60);
   const { status, history, error } = useStatus(samples, onSignedOut);
@@ -21,7 +21,7 @@ export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
   }, []);
 
   useEffect(() => {
-    // A tab in the background stops looking, so its title tells what was last seen.
+    // A background tab stops polling, so its title shows the last known state.
     document.title = down > 0 ? `(${down}) Sutra control` : "Sutra control";
     return () => {
       document.title = "Sutra control";
@@ -34,19 +34,19 @@ export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
         Services
       </h1>
       <Summary status={status} error={error} />
-      {!status && !error && <p className="working">Looking at all services…</p>}
+      {!status && !error && <p className="working">Checking services…</p>}
       {status && (
         <div className={error ? "stale" : undefined}>
           <div className="actions bar-above">
             <p className="hint">
-              Seen at {moment(status.checked_at)} · edition {status.edition} · version {status.version}
+              Checked at {localTime(status.checked_at)} · edition {status.edition} · version {status.version}
             </p>
             {history && (
               <SpanPicker
-                most={status.limits.history_samples}
-                every={status.sample_every_s}
-                chosen={samples}
-                onChoose={setSamples}
+                max={status.limits.history_samples}
+                interval={status.sample_every_s}
+                selected={samples}
+                onSelect={setSamples}
               />
             )}
             {status.capabilities.includes("export") && (

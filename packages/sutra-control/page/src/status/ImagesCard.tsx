@@ -1,8 +1,8 @@
 import type { Image, Status } from "../api/types";
 import { bytes, sentence } from "../shared/format";
-import { Scrolling } from "../shared/Scrolling";
+import { ScrollRegion } from "../shared/ScrollRegion";
 
-/** How large the images are, where `deploy` handed a record over. */
+/** Image sizes, if `deploy` has written a record. */
 export function ImagesCard({ images: { state, reason, images } }: Pick<Status, "images">) {
   const largest = Math.max(1, ...images.map((image) => image.bytes));
   const total = images.reduce((sum, image) => sum + image.bytes, 0);
@@ -10,9 +10,9 @@ export function ImagesCard({ images: { state, reason, images } }: Pick<Status, "
     <section className="card" aria-labelledby="images">
       <h2 id="images">Image sizes</h2>
       {state !== "ok" && <p className={state === "absent" ? "hint" : "notice wait"}>{sentence(reason)}</p>}
-      {state === "ok" && images.length === 0 && <p className="hint">The record names no image.</p>}
+      {state === "ok" && images.length === 0 && <p className="hint">No images recorded.</p>}
       {images.length > 0 && (
-        <Scrolling label="Table of image sizes">
+        <ScrollRegion label="Table of image sizes">
           <table>
             <thead>
               <tr>
@@ -25,20 +25,20 @@ export function ImagesCard({ images: { state, reason, images } }: Pick<Status, "
             </thead>
             <tbody>
               {images.map((image, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: nothing keeps a record from naming an image twice.
+                // biome-ignore lint/suspicious/noArrayIndexKey: a record may contain an image twice.
                 <Row key={index} image={image} largest={largest} />
               ))}
             </tbody>
             <tfoot>
               <tr>
                 <th scope="row" colSpan={2}>
-                  Together, shared layers counted each time
+                  Total (shared layers counted for each image)
                 </th>
                 <td className="number">{bytes(total)}</td>
               </tr>
             </tfoot>
           </table>
-        </Scrolling>
+        </ScrollRegion>
       )}
     </section>
   );

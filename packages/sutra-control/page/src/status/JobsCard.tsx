@@ -1,26 +1,26 @@
 import type { Job, Status } from "../api/types";
-import { bytes, count, moment } from "../shared/format";
-import { Scrolling } from "../shared/Scrolling";
+import { bytes, count, localTime } from "../shared/format";
+import { ScrollRegion } from "../shared/ScrollRegion";
 import { Pill } from "./Pill";
 import { jobTone } from "./states";
 
-const NOTHING = "–";
+const NO_VALUE = "–";
 
 /** The newest ingest jobs. */
 export function JobsCard({ jobs: { jobs, reason, more } }: Pick<Status, "jobs">) {
   return (
     <section className="card jobs" aria-labelledby="jobs">
       <h2 id="jobs">Ingest jobs</h2>
-      {reason && <p className="notice wait">Not known: {reason}</p>}
-      {!reason && jobs.length === 0 && <p className="hint">No file has been ingested yet.</p>}
+      {reason && <p className="notice wait">Unavailable: {reason}</p>}
+      {!reason && jobs.length === 0 && <p className="hint">No ingest jobs yet.</p>}
       {jobs.length > 0 && (
-        <Scrolling label="Table of ingest jobs">
+        <ScrollRegion label="Table of ingest jobs">
           <table>
             <thead>
               <tr>
                 <th scope="col">Job</th>
                 <th scope="col">State</th>
-                <th scope="col">Read</th>
+                <th scope="col">Progress</th>
                 <th scope="col" className="number">
                   Lines
                 </th>
@@ -28,9 +28,9 @@ export function JobsCard({ jobs: { jobs, reason, more } }: Pick<Status, "jobs">)
                   Taught
                 </th>
                 <th scope="col" className="number">
-                  Bad
+                  Bad lines
                 </th>
-                <th scope="col">Accepted</th>
+                <th scope="col">Created</th>
               </tr>
             </thead>
             <tbody>
@@ -39,15 +39,15 @@ export function JobsCard({ jobs: { jobs, reason, more } }: Pick<Status, "jobs">)
               ))}
             </tbody>
           </table>
-        </Scrolling>
+        </ScrollRegion>
       )}
-      {more && <p className="hint">There are more; this edition shows the newest {jobs.length}.</p>}
+      {more && <p className="hint">More jobs exist; this edition shows the newest {jobs.length}.</p>}
     </section>
   );
 }
 
 function Row({ job }: { job: Job }) {
-  const state = job.state ?? "not known";
+  const state = job.state ?? "unknown";
   return (
     <tr>
       <th scope="row">
@@ -58,21 +58,21 @@ function Row({ job }: { job: Job }) {
         {job.reason && <p className="hint">{job.reason}</p>}
       </td>
       <td>{progress(job)}</td>
-      <td className="number">{figure(job.lines_read)}</td>
-      <td className="number">{figure(job.taught)}</td>
-      <td className={job.bad ? "number some-bad" : "number"}>{figure(job.bad)}</td>
-      <td>{job.created_at ? moment(job.created_at) : NOTHING}</td>
+      <td className="number">{numberOf(job.lines_read)}</td>
+      <td className="number">{numberOf(job.taught)}</td>
+      <td className={job.bad ? "number some-bad" : "number"}>{numberOf(job.bad)}</td>
+      <td>{job.created_at ? localTime(job.created_at) : NO_VALUE}</td>
     </tr>
   );
 }
 
 function progress({ bytes_done: done, bytes_total: total }: Job): string {
-  if (total === undefined) return NOTHING;
-  // Rounded down: all is read only when all is read.
+  if (total === undefined) return NO_VALUE;
+  // Rounded down, so that 100 % means complete.
   const share = total === 0 ? 100 : Math.floor(((done ?? 0) / total) * 100);
   return `${share} % of ${bytes(total)}`;
 }
 
-function figure(value: number | undefined): string {
-  return value === undefined ? NOTHING : count(value);
+function numberOf(value: number | undefined): string {
+  return value === undefined ? NO_VALUE : count(value);
 }

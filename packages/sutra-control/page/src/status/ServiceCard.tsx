@@ -7,29 +7,29 @@ import { stateOf } from "./states";
 
 interface Props {
   service: Service;
-  /** Its image, where `deploy` handed a record over. */
+  /** Its image, if `deploy` has recorded it. */
   image: Image | undefined;
-  /** Response times, where the edition keeps them. */
+  /** Response times, if the edition records them. */
   history: History | undefined;
 }
 
-/** One service: how it is, and what else it says of itself. */
+/** A service: state, response time, dependencies and limits. */
 export function ServiceCard({ service, image, history }: Props) {
   const id = useId();
-  const { word, tone } = stateOf(service.state);
+  const { label, tone } = stateOf(service.state);
   const points = history?.services[service.name];
   return (
     <article className={`card service ${tone}-edge`} aria-labelledby={id}>
       <div className="service-head">
         <h2 id={id}>{service.name}</h2>
-        <Pill tone={tone}>{word}</Pill>
+        <Pill tone={tone}>{label}</Pill>
       </div>
       <p className="hint">{service.does}</p>
       <dl className="facts">
-        <Fact name="Answers in" value={service.ms === null ? "no answer" : duration(service.ms)} />
-        <Fact name="Was up" value={availability(service)} />
-        <Fact name="Version" value={service.version ?? "not known"} />
-        <Fact name="Edition" value={service.edition ?? "not known"} />
+        <Fact name="Response time" value={service.ms === null ? "no response" : duration(service.ms)} />
+        <Fact name="Uptime" value={uptime(service)} />
+        <Fact name="Version" value={service.version ?? "unknown"} />
+        <Fact name="Edition" value={service.edition ?? "unknown"} />
         {image && <Fact name="Image" value={bytes(image.bytes)} />}
       </dl>
       {history && points && <Sparkline points={points} seconds={history.samples * history.sample_every_s} />}
@@ -39,12 +39,12 @@ export function ServiceCard({ service, image, history }: Props) {
           Address and limits<span className="visually-hidden"> of {service.name}</span>
         </summary>
         <dl className="facts wide">
-          <Fact name="Asked at" value={service.url} />
+          <Fact name="URL" value={service.url} />
           {Object.entries(service.limits).map(([name, limit]) => (
             <Fact key={name} name={words(name)} value={count(limit)} />
           ))}
         </dl>
-        {Object.keys(service.limits).length === 0 && <p className="hint">It names no limits.</p>}
+        {Object.keys(service.limits).length === 0 && <p className="hint">No limits reported.</p>}
       </details>
     </article>
   );
@@ -64,13 +64,13 @@ function Dependencies({ states }: { states: Record<string, string> }) {
   if (entries.length === 0) return null;
   return (
     <div className="dependencies">
-      <p className="hint">It says of those it depends on:</p>
+      <p className="hint">Dependencies</p>
       <ul>
         {entries.map(([name, state]) => {
-          const { word, tone } = stateOf(state);
+          const { label, tone } = stateOf(state);
           return (
             <li key={name} className={tone}>
-              {name} <span className={tone === "good" ? "visually-hidden" : undefined}>{word}</span>
+              {name} <span className={tone === "good" ? "visually-hidden" : undefined}>{label}</span>
             </li>
           );
         })}
@@ -79,7 +79,8 @@ function Dependencies({ states }: { states: Record<string, string> }) {
   );
 }
 
-function availability({ availability: { up, of } }: Service): string {
-  if (of === 0) return "not known yet";
-  return `${up} of ${of} looks`;
+function uptime({ availability: { up, of } }: Service): string {
+  if (of === 0) return "unknown";
+  // Rounded down, so that 100 % means always up.
+  return `${Math.floor((up / of) * 100)} % (${up} of ${of} ${of === 1 ? "check" : "checks"})`;
 }

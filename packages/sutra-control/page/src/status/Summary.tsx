@@ -1,26 +1,26 @@
 import type { ApiError } from "../api/error";
 import type { Status } from "../api/types";
-import { moment } from "../shared/format";
+import { localTime } from "../shared/format";
 
 interface Props {
   status: Status | undefined;
-  /** Why the last look failed. */
+  /** Why the last check failed. */
   error: ApiError | undefined;
 }
 
-/** In one sentence: whether all is well, and if not, which services are meant. */
+/** Whether all services are up; if not, which ones are down and why. */
 export function Summary({ status, error }: Props) {
-  // The regions themselves always stand, or assistive technology would miss the first message.
+  // The regions are always present, or assistive technology would miss the first message.
   return (
     <>
       <div role="status">{status && !error && <Verdict status={status} />}</div>
       <div role="alert">
         {error && (
           <p className="notice bad">
-            <strong>Sutra control itself is not answering.</strong> {error.message}{" "}
+            <strong>Sutra control itself is not responding.</strong> {error.message}{" "}
             {status
-              ? `What stands below was seen at ${moment(status.checked_at)}; this page keeps trying.`
-              : "This page keeps trying."}
+              ? `The data below is from ${localTime(status.checked_at)}. This page keeps retrying.`
+              : "This page keeps retrying."}
           </p>
         )}
       </div>
@@ -37,16 +37,16 @@ function Verdict({ status }: { status: Status }) {
       </p>
     );
   }
-  const meant = services.filter((service) => down.includes(service.name));
+  const unavailable = services.filter((service) => down.includes(service.name));
   return (
     <div className="notice bad">
       <p>
         <strong>
-          {down.length} of {services.length} services {down.length === 1 ? "is" : "are"} not up: {down.join(", ")}.
+          {down.length} of {services.length} services {down.length === 1 ? "is" : "are"} unavailable: {down.join(", ")}.
         </strong>
       </p>
       <ul className="reasons">
-        {meant.map((service) => (
+        {unavailable.map((service) => (
           <li key={service.name}>
             <strong>{service.name}</strong>: {service.reason}
           </li>

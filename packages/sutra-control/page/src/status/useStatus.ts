@@ -4,25 +4,25 @@ import { type ApiError, asApiError } from "../api/error";
 import type { History, Status } from "../api/types";
 import { usePolling } from "../shared/usePolling";
 
-/** Milliseconds between two looks. */
-const EVERY = 5_000;
-/** What an edition must be able to do for response times over time. */
+/** Milliseconds between polls. */
+const INTERVAL = 5_000;
+/** The capability that provides response times. */
 const TIMELINE = "timeline";
 
-/** What is known: the last status, and the error of the last look if it failed. */
-export interface Seen {
+/** The last known status, and the error of the last poll. */
+export interface PolledStatus {
   status: Status | undefined;
   history: History | undefined;
   error: ApiError | undefined;
 }
 
 /**
- * The status, asked for again and again while the page is visible.
- * @param samples how far back response times go.
- * @param onSignedOut called when the session is over.
+ * Polls the status while the page is visible.
+ * @param samples number of samples of the response times.
+ * @param onSignedOut called when the session has ended.
  */
-export function useStatus(samples: number, onSignedOut: () => void): Seen {
-  const [seen, setSeen] = useState<Seen>({ status: undefined, history: undefined, error: undefined });
+export function useStatus(samples: number, onSignedOut: () => void): PolledStatus {
+  const [polled, setPolled] = useState<PolledStatus>({ status: undefined, history: undefined, error: undefined });
 
   usePolling(
     async (signal) => {
@@ -31,18 +31,18 @@ export function useStatus(samples: number, onSignedOut: () => void): Seen {
         const history = status.capabilities.includes(TIMELINE)
           ? await readHistory(Math.min(samples, status.limits.history_samples), signal)
           : undefined;
-        if (!signal.aborted) setSeen({ status, history, error: undefined });
+        if (!signal.aborted) setPolled({ status, history, error: undefined });
       } catch (cause) {
         if (signal.aborted) return;
         const error = asApiError(cause);
         if (error.isSignedOut) onSignedOut();
-        // What was seen before stays: it is the best there is, and the page says how old it is.
-        else setSeen((before) => ({ ...before, error }));
+        // Keep the last status; the page shows its age.
+        else setPolled((before) => ({ ...before, error }));
       }
     },
-    EVERY,
+    INTERVAL,
     samples,
   );
 
-  return seen;
+  return polled;
 }

@@ -1,26 +1,26 @@
 import { span } from "../shared/format";
 
-/** Samples that can be chosen from, as far as the edition keeps so many. */
+/** Available numbers of samples, up to the limit of the edition. */
 const CHOICES = [60, 360, 1440];
 
 interface Props {
-  /** The most samples there are. */
-  most: number;
-  /** Seconds between two samples. */
-  every: number;
-  chosen: number;
-  onChoose(samples: number): void;
+  /** Maximum number of samples. */
+  max: number;
+  /** Seconds between samples. */
+  interval: number;
+  selected: number;
+  onSelect(samples: number): void;
 }
 
-/** How far back response times are shown. */
-export function SpanPicker({ most, every, chosen, onChoose }: Props) {
+/** Selects the time span of the response times. */
+export function SpanPicker({ max, interval, selected, onSelect }: Props) {
   return (
     <label className="choice">
-      Response times of the last
-      <select value={Math.min(chosen, most)} onChange={(event) => onChoose(Number(event.target.value))}>
-        {CHOICES.filter((samples) => samples <= most).map((samples) => (
+      Response times for the last
+      <select value={Math.min(selected, max)} onChange={(event) => onSelect(Number(event.target.value))}>
+        {CHOICES.filter((samples) => samples <= max).map((samples) => (
           <option key={samples} value={samples}>
-            {span(samples * every)}
+            {span(samples * interval)}
           </option>
         ))}
       </select>

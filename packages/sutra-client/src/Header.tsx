@@ -8,19 +8,19 @@ const PAGES: { route: Route; name: string }[] = [
 
 interface Props {
   route: Route;
-  go(to: Route): void;
+  navigate(to: Route): void;
   hasKey: boolean;
   onChange(): void;
   onForget(): void;
 }
 
-/** The page's head: its name, its two parts, and what can be done about the key. */
-export function Head({ route, go, hasKey, onChange, onForget }: Props) {
+/** The page header: name, navigation and key actions. */
+export function Header({ route, navigate, hasKey, onChange, onForget }: Props) {
   function follow(event: MouseEvent, to: Route) {
-    // A click that asks for a new tab or window stays the browser's.
+    // Leave clicks that open a new tab or window to the browser.
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0) return;
     event.preventDefault();
-    go(to);
+    navigate(to);
   }
 
   return (

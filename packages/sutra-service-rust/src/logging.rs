@@ -1,4 +1,4 @@
-//! Logs: one JSON object a line on stdout.
+//! Logging to stdout, one JSON object per line.
 
 use std::io::Write as _;
 use std::panic;
@@ -9,26 +9,26 @@ use serde_json::{Map, Value as Json};
 
 use crate::timestamp;
 
-struct JsonLines {
+struct JsonLogger {
     service: &'static str,
     level: LevelFilter,
 }
 
-/// Starts logging; a second call changes nothing. Panics are logged too, in the same form.
+/// Installs the logger and a panic hook that logs panics. A second call does nothing.
 pub(crate) fn start(service: &'static str, level: LevelFilter) {
-    if log::set_boxed_logger(Box::new(JsonLines { service, level })).is_err() {
+    if log::set_boxed_logger(Box::new(JsonLogger { service, level })).is_err() {
         return;
     }
     log::set_max_level(level);
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let cause = info.payload_as_str().unwrap_or("no message");
-        log::error!(place; "panicked: {cause}");
+        log::error!(place; "panic: {cause}");
     }));
 }
 
-impl Log for JsonLines {
-    /// Libraries are heard from warnings up, unless all details were asked for.
+impl Log for JsonLogger {
+    /// Libraries log warnings and errors only, except at level `trace`.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let ours = metadata.target().starts_with("sutra");
         let level = if ours { self.level } else { self.level.min(LevelFilter::Warn) };
@@ -41,7 +41,7 @@ impl Log for JsonLines {
         }
         let mut line = line(self.service, record);
         line.push('\n');
-        // A log that cannot be written has nowhere to say so.
+        // There is nowhere to report a broken stdout.
         let _ = std::io::stdout().lock().write_all(line.as_bytes());
     }
 
@@ -52,7 +52,7 @@ impl Log for JsonLines {
 
 fn line(service: &str, record: &Record<'_>) -> String {
     let mut fields = Fields(Map::new());
-    // Only a visitor can fail, and this one does not.
+    // Only the visitor can fail, and `Fields` never does.
     let _ = record.key_values().visit(&mut fields);
     let mut object = fields.0;
     for (name, value) in [
@@ -88,7 +88,7 @@ mod tests {
     use log::Level;
 
     #[test]
-    fn a_line_is_one_object_whatever_the_message_holds() {
+    fn a_multiline_message_is_logged_as_one_line() {
         let pairs = [("status", Value::from(200)), ("path", Value::from("/a\n\"b\""))];
         let text = line(
             "storage",
@@ -109,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn libraries_are_quiet_below_warnings() {
-        let logger = JsonLines { service: "storage", level: LevelFilter::Debug };
+    fn libraries_log_warnings_only() {
+        let logger = JsonLogger { service: "storage", level: LevelFilter::Debug };
         let enabled =
             |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
         assert!(enabled("sutra_storage_server::store", Level::Debug));
