@@ -1,6 +1,7 @@
 //! From what was typed, and the environment's defaults, to resolved values.
 
 use host::failure::Failure;
+use host::render::Render;
 use std::fmt;
 use std::str::FromStr;
 
@@ -159,6 +160,20 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+}
+
+impl Format {
+    /// A report in this form.
+    ///
+    /// # Errors
+    /// When a value has no JSON form.
+    pub fn of(self, report: &impl Render) -> Result<String> {
+        Ok(match self {
+            Format::Table => report.text(),
+            Format::Markdown => report.markdown(),
+            Format::Json => report.json()?,
+        })
+    }
 }
 
 /// The edition that plain tags follow: `SUTRA_EDITION`, else `simple`.

@@ -6,6 +6,7 @@ pub mod interrupt;
 pub mod paths;
 pub mod ports;
 pub mod process;
+pub mod render;
 pub mod table;
 pub mod temporary;
 pub mod terminal;
