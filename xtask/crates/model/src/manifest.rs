@@ -111,6 +111,8 @@ pub struct Service {
     pub optimized: String,
     /// The stage of the optimized Dockerfile that runs the service's own tests; none where `cargo test` runs them.
     pub test_stage: Option<String>,
+    /// The original takes so much time and disk that only `ci --full` builds it.
+    pub large_original: bool,
     /// What each edition promises.
     pub sizes: BTreeMap<Edition, Sizes>,
     /// What each edition adds.

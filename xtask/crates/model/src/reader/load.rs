@@ -197,6 +197,7 @@ impl<'a> Reader<'a> {
         seen.claim("port", port.map(|port| port.to_string()).as_deref(), name, &fields, "port");
         let original = self.dockerfile(&mut fields, "original", bases);
         let optimized = self.dockerfile(&mut fields, "optimized", bases);
+        let large_original = fields.flag("large-original");
         let test_stage = fields.optional_text("test-stage").map(str::to_owned);
         if let (Some(stage), Some(path)) = (&test_stage, &optimized)
             && !self.has_stage(path, stage)
@@ -222,6 +223,7 @@ impl<'a> Reader<'a> {
             original: original?,
             optimized: optimized?,
             test_stage,
+            large_original,
             sizes,
             editions,
             run,
