@@ -1,13 +1,12 @@
 //! Subcommand: `cargo xtask check`.
 
 use host::failure::Failure;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
 use crate::args;
 use crate::args::{FleetArgs, Format, ServicesArgs};
-use crate::day;
 use build::fleet_of_images;
 use check::report::Report;
 use check::{Acceptance, Wanted};
@@ -111,6 +110,7 @@ fn acceptance(args: &Args) -> Result<Option<Acceptance>> {
             "--reason: say in words why the new sizes are right; whoever reads the lock will ask"
         ));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Ok(Some(Acceptance { reason: reason.to_owned(), day: day::of(now) }))
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let day = now.split('T').next().unwrap_or(&now).to_owned();
+    Ok(Some(Acceptance { reason: reason.to_owned(), day }))
 }

@@ -1,12 +1,13 @@
 //! Subcommand: `cargo xtask ci`.
 
+mod steps;
+
 use host::failure::{Failure, class_of};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::args::Format;
-use crate::ci_steps::{Action, EDITION, Step, steps};
 use build::bases::Mode;
 use build::compare::compare;
 use build::plan::Request;
@@ -24,6 +25,7 @@ use model::variant::Variant;
 use stack::probes::text::titled;
 use stack::throwaway::whole;
 use stack::throwaway::whole::Wanted;
+use steps::{Action, EDITION, Step, steps};
 
 /// Until a stack must be healthy: a machine of CI's may be slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
@@ -104,6 +106,9 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         tag: tag.clone(),
         default_edition: EDITION,
     };
+    let build = |request: Request<'_>| {
+        produce::produce(manifest, &request, Mode::Auto, &Policy::default(), context).map(drop)
+    };
     match &step.action {
         Action::Cargo(args) => {
             let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
@@ -117,9 +122,11 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             let cmd = context.docker.runner.cmd("python3").arg(script).dir(context.repository.root());
             if cmd.inherit()? { Ok(()) } else { bail!("`scripts/{name}` failed") }
         }
-        Action::Build(editions, variants) => {
-            let request = request(editions, variants);
-            produce::produce(manifest, &request, Mode::Auto, &Policy::default(), context).map(drop)
+        Action::Optimized(editions) => build(request(editions, &[Variant::Optimized])),
+        Action::Originals { large } => {
+            let request = request(&[EDITION], &[Variant::Original]);
+            let services = services.iter().copied().filter(|service| service.large_original == *large);
+            build(Request { services: services.collect(), ..request })
         }
         Action::ServiceTests => {
             let request = request(&[EDITION], &[Variant::Optimized]);

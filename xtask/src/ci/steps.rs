@@ -1,21 +1,20 @@
-//! What `ci` does, as data: `--dry-run` prints it, a run does it.
+//! The steps of `ci` as data: `--dry-run` prints them, a run executes them.
 
 use model::edition::Edition;
-use model::variant::Variant;
 use stack::throwaway::whole::Originals;
 
-/// The edition of which both variants are built, tested and weighed.
+/// The edition whose originals are built and compared.
 pub const EDITION: Edition = Edition::COMPARED;
 
-/// The editions of which optimized images are built and started.
+/// The editions of which only optimized images are built.
 const OTHERS: [Edition; 2] = [Edition::Community, Edition::Enterprise];
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// For people.
+    /// The heading in logs and in the summary.
     pub name: &'static str,
-    /// What to do.
+    /// What it does.
     pub action: Action,
 }
 
@@ -24,24 +23,37 @@ pub struct Step {
 pub enum Action {
     /// Run cargo with these arguments.
     Cargo(&'static [&'static str]),
-    /// Have these programs on the machine; each is in the distribution's package of its own name.
+    /// Make sure that these programs are installed; each is in the Debian package of its own name.
     Programs(&'static [&'static str]),
     /// Run this script of the repository's.
     Script(&'static str),
-    /// Build these editions and variants of every service.
-    Build(&'static [Edition], &'static [Variant]),
+    /// Build the optimized images of every service in these editions.
+    Optimized(&'static [Edition]),
+    /// Build the originals: the large ones, or all others.
+    Originals { large: bool },
     /// Run the test stages of every service.
     ServiceTests,
-    /// Raise throwaway stacks of optimized images: probes, parity with what is told, stack tests where they are wanted.
+    /// Test optimized images in throwaway stacks: probes, parity with these originals, stack tests if `true`.
     Stacks(Edition, Option<Originals>, bool),
     /// Compare sizes, and check every optimized image of every edition.
     Check,
 }
 
-/// The module of every test that `full` alone runs: it takes minutes, or a program that a build does not need.
+/// The module of tests that only `--full` runs: they take minutes, a large original, or a program that builds do not need.
 const LONG: &str = "full::";
 
-/// The steps, cheapest first, and what needs images after what builds them. `full` adds the long ones behind the usual ones.
+/// Broken links in documentation are errors.
+const DOC: &[&str] = &[
+    "doc",
+    "--workspace",
+    "--no-deps",
+    "--locked",
+    "--quiet",
+    "--config",
+    "build.rustdocflags=['-D','warnings']",
+];
+
+/// The steps: cheap ones first, and whatever needs images after the builds. `full` appends the long ones.
 pub fn steps(full: bool) -> Vec<Step> {
     let cargo = |name, args| Step { name, action: Action::Cargo(args) };
     let mut steps = vec![
@@ -50,28 +62,31 @@ pub fn steps(full: bool) -> Vec<Step> {
             "lints",
             &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
         ),
-        Step { name: "images", action: Action::Build(&[EDITION], &Variant::ALL) },
-        Step { name: "images of the other editions", action: Action::Build(&OTHERS, &[Variant::Optimized]) },
-        Step { name: "tests of services in their images' builds", action: Action::ServiceTests },
+        Step { name: "documentation", action: Action::Cargo(DOC) },
+        Step { name: "optimized images", action: Action::Optimized(&[EDITION]) },
+        Step { name: "original images", action: Action::Originals { large: false } },
+        Step { name: "optimized images of the other editions", action: Action::Optimized(&OTHERS) },
+        Step { name: "services' tests in their builds", action: Action::ServiceTests },
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
         cargo("tests", &["test", "--workspace", "--locked", "--", "--include-ignored", "--skip", LONG]),
         Step {
-            name: "the stack, its pages, and the originals' recorded answers",
+            name: "stack, pages, and parity with recorded answers",
             action: Action::Stacks(EDITION, Some(Originals::Recorded), true),
         },
-        Step { name: "check of every image", action: Action::Check },
+        Step { name: "check every image", action: Action::Check },
     ];
     if full {
         let script = |name, file| Step { name, action: Action::Script(file) };
         let stack = |name, edition| Step { name, action: Action::Stacks(edition, None, true) };
         steps.extend([
+            Step { name: "large original images", action: Action::Originals { large: true } },
             Step {
-                name: "the stack beside running originals",
+                name: "parity with running originals",
                 action: Action::Stacks(EDITION, Some(Originals::Live { record: false }), false),
             },
-            stack("the stack of the community edition", Edition::Community),
-            stack("the stack of the enterprise edition", Edition::Enterprise),
-            Step { name: "programs of the long steps", action: Action::Programs(&["strace", "python3"]) },
+            stack("community stack", Edition::Community),
+            stack("enterprise stack", Edition::Enterprise),
+            Step { name: "programs for the long steps", action: Action::Programs(&["strace", "python3"]) },
             cargo("long tests", &["test", "--workspace", "--locked", "--", "--ignored", LONG]),
             script("benchmark of each service", "benchmark-services.py"),
             script("benchmark of the stack", "benchmark-stack.py"),
@@ -85,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_only_adds_steps_and_what_is_long_runs_there_alone() {
+    fn full_appends_steps_and_only_it_runs_long_tests() {
         let (usual, full) = (steps(false), steps(true));
         assert_eq!(full[..usual.len()], usual);
         let runs = |steps: &[Step], last: [&str; 2]| {

@@ -1,10 +1,12 @@
 //! Subcommand: `cargo xtask doctor`.
 
+mod checks;
+
 use anyhow::Result;
 use host::failure::Failure;
 
 use crate::args::Format;
-use crate::machine_checks::{Check, State, examine};
+use checks::{Check, State, examine};
 use engine::context::Context;
 use engine::environment::provide;
 use host::terminal::{Style, Terminal};

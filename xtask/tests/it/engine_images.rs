@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::containers::{Running, docker, image, said, the_manifest};
+use crate::support::containers::{Running, docker, image, said, the_manifest, variants_of};
 use model::edition::Edition;
 use model::manifest::Service;
 use model::variant::Variant;
@@ -113,7 +113,7 @@ fn every_image_keeps_its_services_contract() {
     let manifest = the_manifest();
     assert!(manifest.services.len() >= 3);
     for service in &manifest.services {
-        for variant in Variant::ALL {
+        for &variant in variants_of(service) {
             println!("{} {variant}", service.name);
             keeps_the_contract(service, Edition::Simple, variant);
         }
@@ -132,6 +132,12 @@ fn optimized_images_of_the_other_editions_keep_it_too() {
     }
 }
 
+fn answers_the_guides_commands(service: &Service, variant: Variant) {
+    let image = image(service, Edition::Simple, variant);
+    assert!(said(&["run", "--rm", &image, "python", "--version"]).starts_with("Python 3.13"));
+    assert!(said(&["run", "--rm", &image, "pip", "list"]).to_lowercase().contains("fastapi"));
+}
+
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
 fn python_images_answer_the_guides_commands() {
@@ -141,12 +147,26 @@ fn python_images_answer_the_guides_commands() {
         if !is_python(service) {
             continue;
         }
-        for variant in Variant::ALL {
+        for &variant in variants_of(service) {
             asked += 1;
-            let image = image(service, Edition::Simple, variant);
-            assert!(said(&["run", "--rm", &image, "python", "--version"]).starts_with("Python 3.13"));
-            assert!(said(&["run", "--rm", &image, "pip", "list"]).to_lowercase().contains("fastapi"));
+            answers_the_guides_commands(service, variant);
         }
     }
     assert!(asked > 0, "no Python image was found");
+}
+
+mod full {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs the large originals: cargo xtask ci --full"]
+    fn large_originals_keep_the_contract_too() {
+        let _turn = crate::support::turn::take(module_path!());
+        for service in the_manifest().services.iter().filter(|service| service.large_original) {
+            keeps_the_contract(service, Edition::Simple, Variant::Original);
+            if is_python(service) {
+                answers_the_guides_commands(service, Variant::Original);
+            }
+        }
+    }
 }

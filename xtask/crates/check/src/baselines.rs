@@ -130,6 +130,7 @@ mod tests {
             original: String::new(),
             optimized: String::new(),
             test_stage: None,
+            large_original: false,
             sizes: BTreeMap::new(),
             editions: Default::default(),
             run: Default::default(),

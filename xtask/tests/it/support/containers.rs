@@ -38,6 +38,11 @@ pub fn image(service: &Service, edition: Edition, variant: Variant) -> String {
     ImageRef::of(&service.image, &tag, edition, variant).to_string()
 }
 
+/// The variants of a service that a plain `ci` builds.
+pub fn variants_of(service: &Service) -> &'static [Variant] {
+    if service.large_original { &[Variant::Optimized] } else { &Variant::ALL }
+}
+
 /// A container under the constraints of production, removed at the end.
 pub struct Running {
     /// The container's.
