@@ -1,4 +1,4 @@
-//! From what was typed, and the environment's defaults, to resolved values.
+//! Arguments that several commands share, resolved with the environment's defaults.
 
 use host::failure::Failure;
 use host::render::Render;
@@ -18,7 +18,7 @@ use model::manifest::{Manifest, Service};
 use model::names::Unknown;
 use model::variant::Variant;
 
-/// Which Dockerfiles.
+/// Which variants.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum VariantChoice {
     /// Dockerfile.optimized
@@ -30,7 +30,6 @@ pub enum VariantChoice {
 }
 
 impl VariantChoice {
-    /// As variants.
     pub fn resolve(self) -> Vec<Variant> {
         match self {
             VariantChoice::Optimized => vec![Variant::Optimized],
@@ -40,20 +39,20 @@ impl VariantChoice {
     }
 }
 
-/// Figures of all images together.
+/// Figures over all images.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct FleetArgs {
-    /// Figures of all images together: packed bytes that a host pulls, and what an attacker finds (reads originals too, where
-    /// they are built: minutes, the first time)
+    /// Add figures over all images: packed bytes a host pulls, and attack surface. Reads originals too if they are built, which
+    /// takes minutes the first time
     #[arg(long)]
     fleet: bool,
-    /// What a host that has this tag's images pulls; implies --fleet
+    /// Show what a host that already has TAG would pull; implies --fleet
     #[arg(long, value_name = "TAG")]
     since: Option<String>,
 }
 
 impl FleetArgs {
-    /// Whether anyone asked.
+    /// Whether fleet figures are requested.
     pub fn is_wanted(&self) -> bool {
         self.fleet || self.since.is_some()
     }
@@ -61,7 +60,7 @@ impl FleetArgs {
     /// The tag to compare with.
     ///
     /// # Errors
-    /// When it is no tag.
+    /// When it is not a valid tag.
     pub fn since(&self) -> Result<Option<Tag>> {
         Ok(self.since.as_deref().map(|text| parse(text, "--since")).transpose()?)
     }
@@ -70,18 +69,18 @@ impl FleetArgs {
 /// Which services.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServicesArgs {
-    /// Names of services; none means all
+    /// Services [default: all]
     services: Vec<String>,
-    /// Only services whose sources differ from those of a commit: Dockerfiles, their contexts and bases, the manifest
+    /// Only services changed since a commit: Dockerfile, build context, bases or manifest
     #[arg(long, value_name = "REF", conflicts_with = "services")]
     changed_since: Option<String>,
 }
 
 impl ServicesArgs {
-    /// The services, in the manifest's order; what changed is said.
+    /// The services in the manifest's order; narrates what changed.
     ///
     /// # Errors
-    /// Every unknown name, with the nearest ones; a commit that is not there.
+    /// Unknown names, with the nearest ones, or an unknown commit.
     pub fn resolve<'m>(&self, manifest: &'m Manifest, context: &Context) -> Result<Vec<&'m Service>> {
         let Some(reference) = &self.changed_since else { return services(manifest, &self.services) };
         let changes = changes::since(reference, manifest, context)?;
@@ -101,29 +100,28 @@ impl ServicesArgs {
     }
 }
 
-/// A build cache that machines share.
+/// The build cache that machines share through a registry.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct CacheArgs {
-    /// Registry that holds build caches, HOST[:PORT][/PATH]: read before a step is run [default: $SUTRA_CACHE_REGISTRY]
+    /// Read the build cache from a registry, HOST[:PORT][/PATH] [default: $SUTRA_CACHE_REGISTRY]
     #[arg(long, value_name = "REGISTRY")]
     cache_registry: Option<String>,
-    /// Write the caches, too; needs a builder that can (`--builder` of the docker-container driver, or an engine on the
-    /// containerd image store)
+    /// Write the cache too. Needs a docker-container builder (`--builder`) or the containerd image store
     #[arg(long)]
     write_cache: bool,
 }
 
 impl CacheArgs {
-    /// The cache, where there is one.
+    /// The cache, if a registry is named.
     ///
     /// # Errors
-    /// When it is no registry, or is to be written and none was named.
+    /// When the registry is invalid, or `--write-cache` names none.
     pub fn resolve(&self) -> Result<Option<RegistryCache>> {
         let found =
             named_registry(self.cache_registry.as_deref(), "--cache-registry", "SUTRA_CACHE_REGISTRY")?;
         if found.is_none() && self.write_cache {
-            let text = "--write-cache: say where, with --cache-registry or SUTRA_CACHE_REGISTRY";
-            return Err(Failure::usage(text.to_owned()).into());
+            let what = "--write-cache needs --cache-registry or SUTRA_CACHE_REGISTRY";
+            return Err(Failure::usage(what).into());
         }
         Ok(found.map(|registry| RegistryCache { registry, write: self.write_cache }))
     }
@@ -132,7 +130,7 @@ impl CacheArgs {
 /// Where upstream bases come from.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum BasesChoice {
-    /// Upstream where a registry answers, else stand-ins
+    /// Upstream if a registry answers, else stand-ins
     Auto,
     /// Upstream images only
     Upstream,
@@ -141,7 +139,6 @@ pub enum BasesChoice {
 }
 
 impl BasesChoice {
-    /// As a mode.
     pub fn resolve(self) -> Mode {
         match self {
             BasesChoice::Auto => Mode::Auto,
@@ -151,14 +148,14 @@ impl BasesChoice {
     }
 }
 
-/// How to print.
+/// Output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For a terminal
+    /// Tables for a terminal
     Table,
-    /// For programs
+    /// JSON for programs
     Json,
-    /// For a pull request
+    /// Markdown for a pull request
     Markdown,
 }
 
@@ -176,10 +173,10 @@ impl Format {
     }
 }
 
-/// The edition that plain tags follow: `SUTRA_EDITION`, else `simple`.
+/// The default edition, which plain tags follow: `SUTRA_EDITION`, else `simple`.
 ///
 /// # Errors
-/// When the variable names no edition.
+/// When the variable names an unknown edition.
 pub fn default_edition() -> Result<Edition> {
     match variable("SUTRA_EDITION") {
         Some(name) => Ok(parse(&name, "SUTRA_EDITION")?),
@@ -190,15 +187,15 @@ pub fn default_edition() -> Result<Edition> {
 /// `--edition`, else the default edition.
 ///
 /// # Errors
-/// When it names no edition.
+/// When it names an unknown edition.
 pub fn edition(given: Option<&str>) -> Result<Edition> {
     given.map_or_else(default_edition, |name| Ok(name.parse::<Edition>().map_err(Failure::from)?))
 }
 
-/// `--edition`, where `all` means all three.
+/// `--edition`; `all` means all three.
 ///
 /// # Errors
-/// When it names no edition.
+/// When it names an unknown edition.
 pub fn editions(given: Option<&str>) -> Result<Vec<Edition>> {
     if given == Some("all") {
         return Ok(Edition::ALL.to_vec());
@@ -215,7 +212,7 @@ pub fn editions(given: Option<&str>) -> Result<Vec<Edition>> {
 /// `--tag`, else `SUTRA_VERSION`, else `latest`.
 ///
 /// # Errors
-/// When it is no tag.
+/// When it is not a valid tag.
 pub fn tag(given: Option<&str>) -> Result<Tag> {
     match (given, variable("SUTRA_VERSION")) {
         (Some(text), _) => Ok(parse(text, "--tag")?),
@@ -227,7 +224,7 @@ pub fn tag(given: Option<&str>) -> Result<Tag> {
 /// `--registry`, else `SUTRA_REGISTRY`.
 ///
 /// # Errors
-/// When it is no registry.
+/// When it is not a valid registry.
 pub fn registry(given: Option<&str>) -> Result<Option<Registry>> {
     named_registry(given, "--registry", "SUTRA_REGISTRY")
 }
@@ -240,10 +237,10 @@ fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Optio
     }
 }
 
-/// The services that were named; none means all.
+/// The named services, or all if none is named.
 ///
 /// # Errors
-/// Every unknown name, with the nearest ones.
+/// Unknown names, each with the nearest ones.
 pub fn services<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Service>> {
     manifest.select(names).map_err(|unknown| {
         let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();

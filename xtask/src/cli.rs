@@ -1,4 +1,4 @@
-//! Floor 5: parse, dispatch, exit code.
+//! Parse, dispatch, exit code.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,39 +18,52 @@ use host::paths::Repository;
 use host::process::Runner;
 use host::terminal::{Color, Terminal, Verbosity};
 
-/// Builds, compares and guards the images of this repository.
+/// Build, compare, guard and ship the images of this repository.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
 struct Cli {
-    /// Another checkout than the one around the current folder
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Use the checkout in DIR [default: the one around the current folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     root: Option<PathBuf>,
-    /// Install and start Docker Engine, Buildx and Compose where they are missing (Debian or Ubuntu, as root)
-    #[arg(long, global = true)]
+    /// Install and start Docker Engine, Buildx and Compose if missing (Debian or Ubuntu, as root)
+    #[arg(long, global = true, help_heading = GLOBAL)]
     with_engine: bool,
-    /// Errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     quiet: bool,
-    /// Every command with its duration
-    #[arg(short, long, global = true)]
+    /// Print every command with its duration
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     verbose: bool,
-    /// When to colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_enum, default_value = "auto")]
+    /// Colour the output; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL)]
     color: ColorChoice,
     #[command(subcommand)]
     command: Command,
 }
 
-const EXAMPLES: &str = "Examples:
-  cargo xtask build-images --edition simple --with-engine   from a bare machine to images
-  cargo xtask build-images --variant both                    originals too, for a measured comparison
-  cargo xtask compare --format markdown                      for a pull request
-  cargo xtask analyze api                                    who brought the bytes of an image
-  cargo xtask why api                                        what went from original to optimized
-  cargo xtask doctor                                         what this machine lacks
+/// Where help lists the options that every command takes.
+const GLOBAL: &str = "Global options";
 
-Exit codes: 0 done · 1 a build, check or test failed · 2 wrong usage or manifest
-            3 the environment (engine, network, disk) · 130 interrupted";
+const EXAMPLES: &str = "Examples:
+  # From a bare machine to optimized images
+  cargo xtask build-images --edition simple --with-engine
+  # Build the originals too, for a measured comparison
+  cargo xtask build-images --variant both
+  # Compare sizes, for a pull request
+  cargo xtask compare --format markdown
+  # See who owns the bytes of an image
+  cargo xtask analyze api
+  # Explain the size difference between the original and the optimized image
+  cargo xtask why api
+  # List what this machine lacks
+  cargo xtask doctor
+
+Exit codes:
+  0    done
+  1    a build, check or test failed
+  2    wrong usage or manifest
+  3    environment: no engine, network or disk
+  130  interrupted";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ColorChoice {
@@ -99,7 +112,7 @@ fn exit_code(class: FailureClass) -> u8 {
     }
 }
 
-/// Parses the command line, runs it, and says what went wrong.
+/// Parses the command line, runs the command, and reports a failure.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let verbosity = match (cli.quiet, cli.verbose) {
@@ -166,7 +179,7 @@ fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// A command line of ours; quotes hold one word.
+    /// The words of a command line; quotes hold one word.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec!["cargo xtask".to_owned()];
         for (index, part) in line.split('"').enumerate() {
@@ -179,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn every_command_of_the_workflows_is_one() {
+    fn commands_in_workflows_parse() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows");
         let mut count = 0;
         for file in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             for line in text.lines().filter_map(|line| line.split_once("cargo xtask ")).map(|(_, line)| line)
             {
-                // What is redirected, piped or done otherwise belongs to the shell.
+                // The rest is redirection, a pipe or another command: the shell's.
                 let line = line.split(['>', '|', '&', ';']).next().unwrap_or_default();
                 let words = words(line);
                 count += 1;
@@ -203,18 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_and_every_example_is_a_command() {
+    fn every_command_has_examples_that_parse() {
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples: Vec<&str> =
                 help.lines().filter_map(|line| line.trim().strip_prefix("cargo xtask ")).collect();
             assert!(examples.len() > 1, "{} has no examples", command.get_name());
+            for line in help.lines() {
+                assert!(line.len() <= 80, "{}: clap would wrap `{line}`", command.get_name());
+            }
             for example in examples {
-                // Two spaces part a command from what it is for.
-                let line = example.split("  ").next().unwrap_or_default();
-                let words = words(line);
+                let words = words(example);
                 let parsed = Cli::try_parse_from(&words);
-                assert!(parsed.is_ok(), "`cargo xtask {line}`: {}", parsed.unwrap_err());
+                assert!(parsed.is_ok(), "`cargo xtask {example}`: {}", parsed.unwrap_err());
                 assert_eq!(Cli::command().find_subcommand(&words[1]).unwrap().get_name(), command.get_name());
             }
         }

@@ -1,4 +1,4 @@
-//! `completions`: scripts for shells.
+//! Subcommand: `cargo xtask completions`.
 
 use std::io::Write as _;
 
@@ -11,22 +11,25 @@ use engine::context::Context;
 use model::manifest::Manifest;
 use model::reader;
 
-/// Print a script that makes `xtask` a short name of `cargo xtask`, with completion
+/// Print a shell script that defines `xtask` as a short name with completion
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The shell
+    /// Shell
     #[arg(value_enum)]
     shell: ShellChoice,
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask completions bash   source <(cargo xtask completions bash)
-  cargo xtask completions zsh    source <(cargo xtask completions zsh)
-  cargo xtask completions fish   cargo xtask completions fish | source
+  # Load it in bash or zsh: source <(cargo xtask completions bash)
+  cargo xtask completions bash
+  cargo xtask completions zsh
+  # Load it in fish: cargo xtask completions fish | source
+  cargo xtask completions fish
 
-Then `xtask an<TAB>` is `xtask analyze`; services are those of images.toml. cargo's own completion knows nothing of a
-command's words, so the script gives the command a name of its own.";
+Then `xtask an<TAB>` completes to `xtask analyze`, and services are completed
+from images.toml. Cargo cannot complete the words after `cargo xtask`, hence
+the short name.";
 
 /// The name that a shell completes.
 const NAME: &str = "xtask";
@@ -55,24 +58,24 @@ impl ShellChoice {
     }
 }
 
-/// Runs it for this command line.
+/// Prints the script.
 ///
 /// # Errors
-/// A manifest with faults, or a standard output that is closed.
+/// An invalid manifest, or a closed stdout.
 pub fn run(args: &Args, command: Command, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let mut command = knowing(command, &manifest);
+    let mut command = with_services(command, &manifest);
     let mut script = args.shell.function().into_bytes();
     generate(args.shell.generator(), &mut command, NAME, &mut script);
     std::io::stdout().write_all(&script).context("cannot write to standard output")
 }
 
 /// The command line with the manifest's services as values of the arguments that take them.
-fn knowing(command: Command, manifest: &Manifest) -> Command {
+fn with_services(command: Command, manifest: &Manifest) -> Command {
     let names: Vec<String> = manifest.services.iter().map(|service| service.name.clone()).collect();
     command.mut_subcommands(|command| {
         command.mut_args(|arg| match arg.get_id().as_str() {
-            // Where an image's reference may stand, too, the services are hints.
+            // Services are only hints where any image reference may stand.
             "services" | "image" | "first" | "second" => {
                 arg.value_parser(PossibleValuesParser::new(names.clone()))
             }

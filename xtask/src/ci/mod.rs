@@ -27,31 +27,34 @@ use stack::throwaway::whole;
 use stack::throwaway::whole::Wanted;
 use steps::{Action, EDITION, Step, steps};
 
-/// Until a stack must be healthy: a machine of CI's may be slow.
+/// How long a stack may take to become healthy: CI machines are slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
 
-/// Do everything that must be green before a change lands
+/// Run every check that must pass before a change lands
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print the steps and do none
+    /// Print the steps without running them
     #[arg(long)]
     dry_run: bool,
 
-    /// Do the long steps too: tests that take minutes, and benchmarks with their bounds
+    /// Run the long steps too: large originals, live parity, long tests, benchmarks
     #[arg(long)]
     full: bool,
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask ci --with-engine  on a bare machine, too
-  cargo xtask ci --dry-run      the steps, and do none
-  cargo xtask ci --full         before a release";
+  # Works on a bare machine too
+  cargo xtask ci --with-engine
+  # List the steps
+  cargo xtask ci --dry-run
+  # Before a release
+  cargo xtask ci --full";
 
-/// Runs it: every step, then fails once with all that failed.
+/// Runs every step, then fails once with all failures.
 ///
 /// # Errors
-/// When a step failed, or no engine answers.
+/// When a step failed, or no engine is running.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let steps = steps(args.full);
     if args.dry_run {
@@ -96,7 +99,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
 }
 
 fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
-    // Always the same images, whatever a developer's shell says: the tests look at these.
+    // The tests expect these images, whatever SUTRA_VERSION says.
     let tag: Tag = "latest".parse()?;
     let services: Vec<_> = manifest.services.iter().collect();
     let request = |editions: &[Edition], variants: &[Variant]| Request {
@@ -131,7 +134,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         Action::ServiceTests => {
             let request = request(&[EDITION], &[Variant::Optimized]);
             let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
-            context.terminal.say(format!("{count} services tested in their images' builds"));
+            context.terminal.say(format!("{count} services tested in their builds"));
             Ok(())
         }
         Action::Stacks(edition, parity, stack_tests) => {
@@ -145,9 +148,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 deadline: STACK_DEADLINE,
             };
             let report = whole::test(manifest, &wanted, context)?;
-            let failed = titled(&report).iter().filter(|(_, report)| report.not_passed().count() > 0).count();
-            titled(&report).iter().for_each(|part| print!("{}", stack::probes::text::text(part)));
-            if failed == 0 { Ok(()) } else { bail!("not all passed, as told above") }
+            let parts = titled(&report);
+            let failed = parts.iter().filter(|(_, report)| report.not_passed().count() > 0).count();
+            parts.iter().for_each(|part| print!("{}", stack::probes::text::text(part)));
+            if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", parts.len()) }
         }
         Action::Check => {
             for edition in Edition::ALL {

@@ -1,4 +1,4 @@
-//! What `doctor` looks at: everything that builds need of this machine, each with its remedy.
+//! Everything that builds need from this machine, each with its remedy.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use host::process::find;
 use model::bytes::Bytes;
 use model::manifest::Manifest;
 
-/// How one thing stands.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -29,29 +29,30 @@ pub enum State {
     Ok,
     /// Missing, too old or too little.
     Missing,
-    /// Could not be looked at, because something else is missing.
+    /// Not checked, because something else is missing.
     Unknown,
-    /// To know, not to judge.
+    /// For information only.
     Info,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
-    /// What.
+    /// What is checked.
     pub name: &'static str,
-    /// How it stands.
+    /// Its result.
     pub state: State,
     /// What was found.
     pub found: String,
-    /// What to do, where something is.
+    /// How to fix it.
     pub remedy: Option<String>,
 }
 
-/// Free space that a build of all images wants (guide.md, "Troubleshooting").
+/// Free space for building all images (guide.md, "Troubleshooting").
 pub const LEAST_FREE: Bytes = Bytes(10_000_000_000);
 
-const INSTALL: &str = "`cargo xtask doctor --with-engine` as root on Debian or Ubuntu installs it; elsewhere install it by hand";
+const INSTALL: &str =
+    "run `cargo xtask doctor --with-engine` as root (Debian or Ubuntu), or install it by hand";
 
 impl Check {
     fn new(name: &'static str, state: State, found: impl Into<String>, remedy: Option<String>) -> Check {
@@ -64,10 +65,10 @@ impl Check {
     }
 }
 
-/// Looks at the machine.
+/// Runs every check.
 ///
 /// # Errors
-/// When a look itself is impossible.
+/// When a check itself cannot run.
 pub fn examine(manifest: &Manifest, context: &Context) -> Result<Vec<Check>> {
     let facts = context.docker.facts()?;
     let mut checks = versions(&facts);
@@ -75,9 +76,9 @@ pub fn examine(manifest: &Manifest, context: &Context) -> Result<Vec<Check>> {
     checks.push(buildkit(&facts, context)?);
     checks.push(disk(&facts, context)?);
     let builds = facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
-    // A network that fails must not hide what is known already.
+    // A broken network must not hide the other results.
     checks.extend(network(manifest, builds, context).unwrap_or_else(|error| {
-        vec![Check::new("networked RUN", State::Missing, "cannot be tried", Some(format!("{error:#}")))]
+        vec![Check::new("networked RUN", State::Missing, "cannot run", Some(format!("{error:#}")))]
     }));
     checks.extend(trust(&Trust::detect()));
     Ok(checks)
@@ -108,8 +109,7 @@ fn versions(facts: &Facts) -> Vec<Check> {
         Some(_) => tool("Docker Engine", facts.engine, LEAST_ENGINE),
         None => {
             let installed = find("dockerd").is_some();
-            let found =
-                if installed { "installed, version unknown while it is silent" } else { "no daemon answers" };
+            let found = if installed { "installed but not running" } else { "not running" };
             Check::new(
                 "Docker Engine",
                 State::Missing,
@@ -128,12 +128,12 @@ fn daemon(facts: &Facts) -> Check {
                 Some(Store::Containerd) => "containerd image store",
                 _ => "classic image store",
             };
-            Check::new("daemon", State::Ok, format!("answers, {store}"), None)
+            Check::new("daemon", State::Ok, format!("running, {store}"), None)
         }
         (None, silence) => Check::new(
             "daemon",
             State::Missing,
-            silence.clone().unwrap_or_else(|| "does not answer".into()),
+            silence.clone().unwrap_or_else(|| "not running".into()),
             Some("start it (`systemctl start docker`), or `cargo xtask doctor --with-engine` as root".into()),
         ),
     }
@@ -158,7 +158,7 @@ fn buildkit(facts: &Facts, context: &Context) -> Result<Check> {
     Ok(if running {
         Check::new("BuildKit", State::Ok, found, None)
     } else {
-        Check::new("BuildKit", State::Missing, "the builder is not running", Some("`docker buildx inspect --bootstrap` says why; `docker buildx use default` takes the engine's own".into()))
+        Check::new("BuildKit", State::Missing, "the builder is not running", Some("`docker buildx inspect --bootstrap` shows why; `docker buildx use default` selects the engine's own builder".into()))
     })
 }
 
@@ -167,12 +167,12 @@ fn disk(facts: &Facts, context: &Context) -> Result<Check> {
         return Ok(Check::new(
             "free disk",
             State::Unknown,
-            "the engine's data is not on this machine, or no engine answers",
+            "no engine is running, or its data is on another machine",
             None,
         ));
     };
     Ok(match context.docker.free_at(root)? {
-        None => Check::new("free disk", State::Unknown, "df gave no number", None),
+        None => Check::new("free disk", State::Unknown, "`df` printed no number", None),
         Some(free) if free >= LEAST_FREE => {
             Check::new("free disk", State::Ok, format!("{free} at {root}"), None)
         }
@@ -180,17 +180,19 @@ fn disk(facts: &Facts, context: &Context) -> Result<Check> {
             "free disk",
             State::Missing,
             format!("{free} at {root}, needs {LEAST_FREE}"),
-            Some("`docker system df` says what holds it; `docker buildx prune` frees the build cache".into()),
+            Some(
+                "`docker system df` shows what uses it; `docker buildx prune` clears the build cache".into(),
+            ),
         ),
     })
 }
 
-/// Where bases come from, and one real step that uses the network: a broken bridge is seen nowhere else.
+/// Where bases come from, and one real build step that uses the network: nothing else reveals a broken bridge.
 fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<Check>> {
     if !builds {
         return Ok(vec![Check::new("networked RUN", State::Unknown, "needs an engine and Buildx", None)]);
     }
-    // The trial is a build, and a build of somebody else's is not disturbed.
+    // This is a build too: do not disturb another one.
     let Ok(_lock) = Lock::take(&context.repository.lock()) else {
         return Ok(vec![Check::new(
             "networked RUN",
@@ -202,7 +204,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let upstreams: Vec<_> = manifest.upstreams.iter().collect();
     let policy = Policy::default();
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
-    // The doctor asks afresh: what was remembered may be the fault.
+    // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
     let choice = bases::choose(Mode::Auto, &upstreams, None, &quiet)?;
     let from = match choice.source {
@@ -216,7 +218,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         checks.push(Check::new(
             "networked RUN",
             State::Missing,
-            "no base to run it on",
+            "no base image to run it on",
             Some(format!("{error:#}")),
         ));
         return Ok(checks);
@@ -224,7 +226,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let world = produce::world_of(&upstreams, choice.source, context)?;
     files::create_dir(&context.repository.logs())?;
     let Some(probe) = plan::network_probe(manifest, &world, &context.repository) else {
-        checks.push(Check::new("networked RUN", State::Unknown, "no declared base can try it", None));
+        checks.push(Check::new("networked RUN", State::Unknown, "no declared base can run it", None));
         return Ok(checks);
     };
     let outcome = run::run(&probe, &policy, &quiet)?;
@@ -234,7 +236,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
             "networked RUN",
             State::Missing,
             format!("a build step failed ({}): {}", failure.class.name(), failure.tail.last().unwrap_or(&failure.error)),
-            Some(format!("{} – or the engine's bridge is broken: restart the engine, and give a second engine a bridge of its own", failure.class.remedy())),
+            Some(format!("{}; or the engine's bridge is broken: restart the engine, and give a second engine its own bridge", failure.class.remedy())),
         ),
     });
     Ok(checks)
@@ -242,12 +244,12 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
 
 fn trust(trust: &Trust) -> [Check; 2] {
     let bundle = match &trust.bundle {
-        Some(path) => format!("builds get {} as a secret", path.display()),
-        None => "none beyond the distribution's: builds get no secret".to_owned(),
+        Some(path) => format!("{} is passed to builds as a secret", path.display()),
+        None => "none beyond the distribution's".to_owned(),
     };
     let proxies = match trust.proxies.as_slice() {
         [] => "none set".to_owned(),
-        names => format!("builds get {}", names.join(", ")),
+        names => format!("{} passed to builds", names.join(", ")),
     };
     [Check::new("private CA", State::Info, bundle, None), Check::new("proxy", State::Info, proxies, None)]
 }
@@ -257,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bare_machine_is_told_everything_at_once() {
+    fn a_bare_machine_fails_every_check() {
         let checks = versions(&Facts::default());
         assert_eq!(checks.len(), 4);
         assert!(checks.iter().all(|check| check.state == State::Missing && check.remedy.is_some()));
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_plugin_is_named_with_the_least_version() {
+    fn an_old_plugin_is_reported_with_the_minimum_version() {
         let facts = Facts { buildx: Some(Version::new(0, 10)), ..Facts::default() };
         assert_eq!(versions(&facts)[1].found, "0.10.0, needs 0.13.0 or newer");
     }

@@ -12,24 +12,27 @@ use engine::environment::provide;
 use host::terminal::{Style, Terminal};
 use model::reader;
 
-/// Say what builds need of this machine, and what each missing thing needs
+/// Check what builds need from this machine
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask doctor                what builds need, and what is missing
-  cargo xtask doctor --with-engine  install and start it
-  cargo xtask doctor --format json  for a script";
+  # List what builds need and what is missing
+  cargo xtask doctor
+  # Install and start what is missing
+  cargo xtask doctor --with-engine
+  # For a script
+  cargo xtask doctor --format json";
 
-/// Runs it.
+/// Prints every check with its remedy.
 ///
 /// # Errors
-/// When something is missing.
+/// [`Failure`] of the machine when something is missing.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     if context.with_engine {
@@ -47,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Failure::machine(format!("this machine lacks: {}", missing.join(", ")), "as listed above").into())
+    Err(Failure::machine(format!("missing: {}", missing.join(", ")), "follow the remedies above").into())
 }
 
 fn lines(checks: &[Check], terminal: &Terminal) -> String {
