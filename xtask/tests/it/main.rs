@@ -32,6 +32,7 @@ mod engine_test;
 mod engine_trust;
 mod engine_workflows;
 mod floors;
+mod install;
 mod measure;
 mod push_and_clean;
 mod release_check;
