@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use crate::support::containers::{root, said};
 use crate::support::stack::Stack;
+use crate::support::wait;
 use crate::support::{Folder, Site, docker, signal, told};
 use measure::measurement::Record;
 use model::edition::Edition;
@@ -69,17 +69,6 @@ fn processes(folder: &Folder) -> Vec<String> {
     entries(Path::new("/proc")).into_iter().map(line).filter(|line| line.contains(&place)).collect()
 }
 
-/// Waits for what becomes true in its own time; a minute without it fails the test.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1200 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("never: {what}");
-}
-
 fn tags_of(registry: &str) -> String {
     docker(&["image", "ls", "--quiet", "--filter", &format!("reference=127.0.0.1:*/{registry}*")])
 }
@@ -120,7 +109,7 @@ fn pulls_are_measured_into_an_engine_of_their_own_and_nothing_of_it_stays() {
 /// Starts a run and sends it a signal once a condition holds.
 fn stopped(site: &Site, args: &[&str], name: &str, when: impl Fn() -> bool) -> Option<i32> {
     let mut child: Child = site.command(args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    eventually("the moment of the signal", || {
+    wait::until("the moment of the signal", || {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it was stopped");
         when()
     });
@@ -159,7 +148,7 @@ fn a_run_that_is_interrupted_or_killed_leaves_nothing_on_the_machine() {
     // Nobody cleans up after a kill but the kernel, which ends the processes, and the next run.
     fs::remove_file(site.folder.0.join("target/xtask/measure.json")).unwrap();
     assert_eq!(stopped(&site, &args, "KILL", measured), None);
-    eventually("its processes end", || processes(&site.folder).is_empty());
+    wait::until("its processes end", || processes(&site.folder).is_empty());
     assert_ne!(remains(&site.folder), [""; 0], "the kill came too late to leave anything");
     let next = site.run(&["measure", "alpha", "--only", "pull", "--runs", "1", "--throttle", "none"]);
     assert!(next.status.success(), "{}", site.told(&next));
@@ -216,7 +205,7 @@ fn containers_and_stacks_of_a_killed_run_go_with_the_next() {
     let run = |only: &str, name: &str, when: &dyn Fn() -> bool| {
         let mut command: Command = stack.command(&["measure", "storage", "--settle", "60", "--only", only]);
         let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        eventually("the moment of the signal", || {
+        wait::until("the moment of the signal", || {
             assert!(child.try_wait().unwrap().is_none(), "the run ended before it was stopped");
             when()
         });

@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 
 use crate::support::containers::{docker, root, said};
 use crate::support::stack::Stack;
+use crate::support::wait;
 use crate::support::{Folder, share_bases, told};
 
 /// Projects of this checkout's throwaway stacks, running or not.
@@ -33,14 +34,12 @@ fn holdings(project: &str) -> Vec<String> {
 fn begun(stack: &Stack) -> (Child, String) {
     let before = trials(stack);
     let mut child = stack.command(&["test", "storage"]).process_group(0).spawn().unwrap();
-    loop {
+    let project = wait::until_some("the stack has a container", || {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before its stack was seen");
         let new = trials(stack).into_iter().find(|name| !before.contains(name));
-        if let Some(project) = new.filter(|project| !holdings(project).is_empty()) {
-            return (child, project);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+        new.filter(|project| !holdings(project).is_empty())
+    });
+    (child, project)
 }
 
 /// Sends a signal to a process, or to all of its group.
@@ -76,10 +75,10 @@ impl SlowRemoval {
     }
 
     fn wait_until_it_removes(&self, child: &mut Child) {
-        while !self.0.0.join("removing").exists() {
+        wait::until("the removal begins", || {
             assert!(child.try_wait().unwrap().is_none(), "the run ended and removed nothing");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+            self.0.0.join("removing").exists()
+        });
     }
 
     fn let_go(&self) {
@@ -101,7 +100,7 @@ fn a_throwaway_stack_goes_when_the_run_ends_is_interrupted_or_was_killed() {
     for (name, to_group) in [("INT", true), ("HUP", false)] {
         let (mut child, project) = begun(&stack);
         signal(&child, name, to_group);
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
+        assert_eq!(wait::end(&mut child).code(), Some(130), "{name}");
         assert_eq!(holdings(&project), [""; 0], "{name}");
         assert_eq!(trials(&stack), [""; 0], "{name}");
     }
@@ -111,7 +110,7 @@ fn a_throwaway_stack_goes_when_the_run_ends_is_interrupted_or_was_killed() {
     let left = [&stack, &gone].map(|stack| {
         let (mut child, project) = begun(stack);
         signal(&child, "KILL", true);
-        child.wait().unwrap();
+        wait::end(&mut child);
         assert!(!holdings(&project).is_empty(), "the kill came too late to leave anything");
         project
     });
@@ -138,7 +137,7 @@ fn a_removal_that_has_begun_goes_to_its_end() {
     let project = trials(&stack).pop().unwrap();
     signal(&child, "INT", true);
     docker.let_go();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(wait::end(&mut child).code(), Some(130));
     assert_eq!((holdings(&project), trials(&stack)), (vec![], vec![]));
 
     // Another run's sweep leaves alone what is being removed.
@@ -150,7 +149,7 @@ fn a_removal_that_has_begun_goes_to_its_end() {
     assert!(output.status.success(), "{}", told(&output, &stack.folder));
     assert!(!holdings(&project).is_empty() && trials(&stack) == [project]);
     docker.let_go();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(wait::end(&mut child).code(), Some(0));
     assert_eq!(trials(&stack), [""; 0]);
 }
 
@@ -222,19 +221,16 @@ fn a_stack_test_begins_with_an_empty_folder_and_goes_with_its_stack() {
         command
     };
     let mut child = test(&["--stack-tests"]).spawn().unwrap();
-    while !stack.folder.0.join(out).join("ready").exists() {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "it ended at once: {}",
-            stack.folder.read(&format!("{out}/output.txt"))
-        );
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    wait::until("the stack test runs", || {
+        let output = || stack.folder.read(&format!("{out}/output.txt"));
+        assert!(child.try_wait().unwrap().is_none(), "it ended at once: {}", output());
+        stack.folder.0.join(out).join("ready").exists()
+    });
     assert!(!stack.folder.0.join(out).join("old.png").exists());
     let project = trials(&stack).pop().unwrap();
     said(&["inspect", &format!("{project}-waits")]);
     signal(&child, "KILL", false);
-    child.wait().unwrap();
+    wait::end(&mut child);
     let output = test(&["storage"]).output().unwrap();
     docker(&["image", "rm", &format!("{}-stack-test-waits", stack.project)]);
     assert!(output.status.success(), "{}", told(&output, &stack.folder));

@@ -13,6 +13,7 @@ pub mod second_engine;
 pub mod stack;
 pub mod trust;
 pub mod turn;
+pub mod wait;
 pub mod workflows;
 
 use std::fs;

@@ -24,6 +24,7 @@ impl Stack {
         for name in ["Cargo.toml", "Cargo.lock", "LICENSE", "xtask/Cargo.toml"] {
             fs::copy(root().join(name), folder.0.join(name)).unwrap();
         }
+        symlink(root().canonicalize().unwrap().join("xtask/crates"), folder.0.join("xtask/crates")).unwrap();
         Stack { folder, project: format!("xt-{test}-{}", std::process::id()) }
     }
 
