@@ -272,7 +272,10 @@ fn recorded_answers_stand_in_for_originals_until_one_differs_or_the_sources_do()
     assert!(committed.contains(answer));
     let (code, text) = parity(&committed.replace(answer, "\"text\":\"A probe called zephyria is gone.\"}"));
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("storage · get it: /text was \"A probe called zephyria is gone.\", is"), "{text}");
+    assert!(
+        text.contains("storage · get the concept: /text was \"A probe called zephyria is gone.\", is"),
+        "{text}"
+    );
 
     let hash = committed.split("\"sources\": \"").nth(1).unwrap().split('"').next().unwrap();
     let (code, text) = parity(&committed.replace(hash, &"0".repeat(64)));

@@ -31,6 +31,7 @@ mod engine_stores;
 mod engine_test;
 mod engine_trust;
 mod engine_workflows;
+mod failures;
 mod floors;
 mod install;
 mod measure;
