@@ -138,9 +138,7 @@ fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Res
             answer = context.docker.resolves(reference, builder)?;
         }
         let Err(said) = answer else { continue };
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         let why = error_line(&said).unwrap_or(said);
         return without(reference, &why, context).map(|reason| (Source::StandIn, reason));
     }

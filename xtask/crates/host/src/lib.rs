@@ -10,3 +10,4 @@ pub mod process;
 pub mod render;
 pub mod table;
 pub mod terminal;
+pub mod wait;

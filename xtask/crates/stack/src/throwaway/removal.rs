@@ -1,20 +1,16 @@
 //! Removing throwaway stacks: one's own, and what former runs left behind.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::throwaway::folder::Folder;
 use engine::compose::Project;
 use engine::context::Context;
 use host::files;
 use host::paths::Repository;
+use host::wait;
 use model::manifest::Manifest;
-
-/// Between two looks at what a removal left, and how many there are.
-const PAUSE: Duration = Duration::from_millis(200);
-const TRIES: u32 = 30;
 
 /// What the names of throwaway stacks begin with.
 pub(super) fn prefix(manifest: &Manifest) -> String {
@@ -32,30 +28,12 @@ pub(super) fn marks(manifest: &Manifest, repository: &Repository) -> [(String, S
     ]
 }
 
-/// Removes all of a project. A Compose that was interrupted may have asked the engine for something that comes into being only
-/// after its removal: so it is looked again, until nothing came twice in a row.
+/// Removes all of a project.
 ///
 /// # Errors
-/// When docker cannot be asked, or something stays.
+/// When docker fails or something cannot be removed.
 pub(super) fn erase(project: &Project) -> Result<()> {
-    let mut quiet = 0;
-    let mut failed = None;
-    for _ in 0..TRIES {
-        match project.erase() {
-            Ok(false) => quiet += 1,
-            Ok(true) => quiet = 0,
-            Err(error) => (quiet, failed) = (0, Some(error)),
-        }
-        if quiet == 2 {
-            return Ok(());
-        }
-        std::thread::sleep(PAUSE);
-    }
-    let name = project.name()?;
-    match failed {
-        Some(error) => Err(error.context(format!("something of {name} is left behind"))),
-        None => bail!("{name} does not end: something new of it came after each removal"),
-    }
+    wait::until_gone(&project.name()?, || project.erase())
 }
 
 /// Removes what runs left behind that were killed: stacks of this checkout that nobody owns any more, and those of checkouts
