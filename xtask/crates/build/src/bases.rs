@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use engine::context::Context;
 use engine::environment::require_buildx;
 use engine::events::error_line;
+use engine::labels;
 use engine::machine::Machine;
 use engine::provision;
 use engine::signs::{classify, is_transient};
@@ -46,8 +47,8 @@ impl Source {
     /// The value of the label that images carry.
     pub fn name(self) -> &'static str {
         match self {
-            Source::Upstream => "upstream",
-            Source::StandIn => "stand-in",
+            Source::Upstream => labels::UPSTREAM,
+            Source::StandIn => labels::STAND_IN,
         }
     }
 }

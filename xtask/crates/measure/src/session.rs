@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::labels;
 use engine::side_engine;
 use engine::side_engine::Place;
 use host::files;
@@ -112,7 +113,7 @@ impl Drop for Session {
 }
 
 fn label(name: &str) -> String {
-    format!("xtask.measure={name}")
+    format!("{}={name}", labels::MEASURE_RUN)
 }
 
 fn sockets(name: &str) -> PathBuf {
@@ -136,7 +137,7 @@ fn remove(folder: &Path, docker: &Docker) -> Result<()> {
 fn remove_containers(name: &str, docker: &Docker) -> Result<()> {
     wait::until_gone(name, || {
         let list = docker.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
-        let ids = list.arg(format!("label={}", label(name))).read()?;
+        let ids = list.arg(labels::filter(labels::MEASURE_RUN, name)).read()?;
         if !ids.is_empty() {
             remove_container(docker, ids.lines())?;
         }

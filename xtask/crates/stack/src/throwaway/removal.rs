@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::throwaway::folder::Folder;
 use engine::compose::Project;
 use engine::context::Context;
+use engine::labels;
 use host::files;
 use host::paths::Repository;
 use host::wait;
@@ -21,10 +22,9 @@ pub(super) fn prefix(manifest: &Manifest) -> String {
 /// (containers of CI's, say) may use the same engine; and the checkout.
 pub(super) fn marks(manifest: &Manifest, repository: &Repository) -> [(String, String); 2] {
     let machine = files::read_if_there(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
-    let label = |name: &str| format!("{}.images.{name}", manifest.project);
     [
-        (label("trial-of"), machine.unwrap_or_default().trim().to_owned()),
-        (label("checkout"), repository.root().display().to_string()),
+        (labels::throwaway_machine(&manifest.project), machine.unwrap_or_default().trim().to_owned()),
+        (labels::throwaway_checkout(&manifest.project), repository.root().display().to_string()),
     ]
 }
 

@@ -12,9 +12,9 @@ use crate::probes::endpoints;
 use crate::probes::report::{Outcome, Verdict};
 use crate::throwaway::Trial;
 use build::plan::stack_test_image;
-use engine::compose::PROJECT_LABEL;
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::labels;
 use engine::socket::Socket;
 use host::files;
 use host::interrupt::Interrupt;
@@ -124,7 +124,7 @@ impl StackTests<'_> {
         let doors = endpoints::open(project, &services, Duration::ZERO, &docker.runner.interrupt)?;
         let mut cmd = docker.cmd(["run", "--rm", "--init", "--pull=never", "--network=host"]).args([
             format!("--name={container}"),
-            format!("--label={PROJECT_LABEL}={}", project.name()?),
+            format!("--label={}={}", labels::COMPOSE_PROJECT, project.name()?),
             "--read-only".to_owned(),
             "--tmpfs=/tmp:exec".to_owned(),
             "--cap-drop=ALL".to_owned(),
