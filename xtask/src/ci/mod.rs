@@ -73,9 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         let started = Instant::now();
         let result = one(step, &manifest, context);
         terminal.end_group();
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         if let Err(error) = &result {
             terminal.error(format!("{}: {error:#}", step.name));
             classes.push(class_of(error));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use engine::context::Context;
 use engine::environment::require_buildx;
 use engine::events::error_line;
+use engine::labels;
 use engine::machine::Machine;
 use engine::provision;
 use engine::signs::{classify, is_transient};
@@ -46,8 +47,8 @@ impl Source {
     /// The value of the label that images carry.
     pub fn name(self) -> &'static str {
         match self {
-            Source::Upstream => "upstream",
-            Source::StandIn => "stand-in",
+            Source::Upstream => labels::UPSTREAM,
+            Source::StandIn => labels::STAND_IN,
         }
     }
 }
@@ -138,9 +139,7 @@ fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Res
             answer = context.docker.resolves(reference, builder)?;
         }
         let Err(said) = answer else { continue };
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         let why = error_line(&said).unwrap_or(said);
         return without(reference, &why, context).map(|reason| (Source::StandIn, reason));
     }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::bases::Source;
 use crate::comparison::{Comparison, Measured, Original, Row, Total, Verdict};
-use crate::plan::bases_label;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::facts::Store;
@@ -68,7 +66,7 @@ pub fn compare(
                     id: image.id.clone(),
                     bytes: sizes.bytes(image)?,
                 },
-                stand_in: image.label(&bases_label(&manifest.project)) == Some(Source::StandIn.name()),
+                stand_in: image.is_on_stand_ins(&manifest.project),
             },
             (None, Some(bytes)) => Original::Guide { bytes },
             (None, None) => Original::Missing,

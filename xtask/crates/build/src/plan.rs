@@ -77,30 +77,6 @@ pub struct BuildPlan {
     pub dockerfiles: BTreeMap<String, String>,
 }
 
-/// The label that says where an image's upstream bases came from.
-pub fn bases_label(project: &str) -> String {
-    format!("{project}.images.bases")
-}
-
-/// The label of the version that an image is (OCI image specification, "Pre-Defined Annotation Keys").
-pub const VERSION_LABEL: &str = "org.opencontainers.image.version";
-
-/// The label of the commit that it was built from.
-pub const REVISION_LABEL: &str = "org.opencontainers.image.revision";
-
-/// The label that names the image.
-pub const TITLE_LABEL: &str = "org.opencontainers.image.title";
-
-/// The label that says which edition an image is.
-pub fn edition_label(project: &str) -> String {
-    format!("{project}.images.edition")
-}
-
-/// The label that says which variant an image is.
-pub fn variant_label(project: &str) -> String {
-    format!("{project}.images.variant")
-}
-
 /// The upstream images that a request leads to, through our own bases as well.
 pub fn upstreams<'m>(
     manifest: &'m Manifest,

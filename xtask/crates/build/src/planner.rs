@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::bases::{ROOT_FS, Source, context_key};
-use crate::plan::{
-    BuildPlan, PlannedImage, REVISION_LABEL, Request, TITLE_LABEL, VERSION_LABEL, World, bases_label,
-    edition_label, references, variant_label,
-};
+use crate::plan::{BuildPlan, PlannedImage, Request, World, references};
 use crate::sources;
 use engine::bake::{Definition, Group, Target};
+use engine::labels;
 use host::paths::Repository;
 use model::edition::Edition;
 use model::image_ref::ImageRef;
@@ -78,19 +76,19 @@ impl<'a> Planner<'a> {
     ) -> BTreeMap<String, String> {
         let project = &self.manifest.project;
         let mut labels = BTreeMap::from([
-            (TITLE_LABEL.to_owned(), service.image.clone()),
-            (VERSION_LABEL.to_owned(), version.to_owned()),
-            (REVISION_LABEL.to_owned(), self.world.revision.clone()),
-            (edition_label(project), edition.to_string()),
-            (variant_label(project), variant.to_string()),
-            (bases_label(project), self.world.bases.name().to_owned()),
+            (labels::TITLE.to_owned(), service.image.clone()),
+            (labels::VERSION.to_owned(), version.to_owned()),
+            (labels::REVISION.to_owned(), self.world.revision.clone()),
+            (labels::edition(project), edition.to_string()),
+            (labels::variant(project), variant.to_string()),
+            (labels::bases(project), self.world.bases.name().to_owned()),
         ]);
         // So that a record of an original's answers can tell what was asked. A context whose files cannot be told is no
         // reason to build nothing.
         if variant == Variant::Original
             && let Ok(hash) = sources::hash(&service.original, self.repository)
         {
-            labels.insert(sources::label(project), hash);
+            labels.insert(labels::sources(project), hash);
         }
         labels
     }

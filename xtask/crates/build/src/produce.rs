@@ -183,16 +183,9 @@ pub fn world_of(
         } else {
             Default::default()
         },
-        revision: revision(context),
+        revision: context.git().revision(),
         run: run_name(),
     })
-}
-
-/// The commit, marked where the tree differs from it; `unknown` outside git.
-pub fn revision(context: &Context) -> String {
-    let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
-    let described = cmd.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).read();
-    described.unwrap_or_else(|_| "unknown".to_owned())
 }
 
 fn run_name() -> String {

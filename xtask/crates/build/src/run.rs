@@ -1,6 +1,5 @@
 //! Carrying out a plan: one bake, tried again when the network failed, and again without what failed when asked to go on.
 
-use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,10 +10,10 @@ use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
 use engine::bake::Options;
 use engine::context::Context;
-use engine::docker::Docker;
 use engine::events::{Event, Stream};
 use engine::signs::is_transient;
 use host::files;
+use host::wait;
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +79,7 @@ fn build_chunk(
                 failure.error,
                 ATTEMPTS - 1
             ));
-            wait(Duration::from_secs(u64::from(attempt) * 2), &context.docker)?;
+            wait::pause(Duration::from_secs(u64::from(attempt) * 2), &context.docker.runner.interrupt)?;
             attempt += 1;
             continue;
         }
@@ -99,11 +98,6 @@ fn build_chunk(
 
 fn is_hit(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
     failure.targets.iter().any(|failed| plan.stands_on(target, failed))
-}
-
-/// Waits, but not for someone who has asked to stop.
-fn wait(time: Duration, docker: &Docker) -> Result<()> {
-    if docker.runner.interrupt.pause(time) { Err(Failure::interrupted().into()) } else { Ok(()) }
 }
 
 /// One call of bake; its failure, if it failed.
@@ -131,9 +125,7 @@ fn bake(
             }
         }
     })?;
-    if docker.runner.interrupt.is_set() {
-        return Err(Failure::interrupted().into());
-    }
+    docker.runner.interrupt.check()?;
     if status.success() {
         return Ok(None);
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::record::{Contents, Origin};
 use engine::images::{HistoryEntry, Image};
+use engine::labels;
 use engine::layers::makers;
 use host::files;
 use host::paths::Repository;
@@ -33,8 +34,8 @@ pub fn find(
         layer.instruction = line.map(|line| spoken(&line.created_by));
     }
     let Some((file, name)) = dockerfile(image, manifest) else { return Ok(()) };
-    let stand_ins = image.label(&format!("{}.images.bases", manifest.project)) == Some("stand-in");
-    let edition = image.label(&format!("{}.images.edition", manifest.project)).unwrap_or_default();
+    let stand_ins = image.is_on_stand_ins(&manifest.project);
+    let edition = image.label(&labels::edition(&manifest.project)).unwrap_or_default();
     let lines = Lines { manifest, repository, stand_ins, edition };
     let written = lines.of(&file, &name, false, DEEPEST)?;
     let said: Vec<&str> =
@@ -47,9 +48,9 @@ pub fn find(
 
 /// The Dockerfile that made an image, and the image's name in the manifest.
 fn dockerfile(image: &Image, manifest: &Manifest) -> Option<(String, String)> {
-    let label = |name: &str| image.label(&format!("{}.images.{name}", manifest.project));
-    let variant = Variant::ALL.into_iter().find(|variant| label("variant") == Some(variant.name()));
-    let title = image.label("org.opencontainers.image.title");
+    let label = image.label(&labels::variant(&manifest.project));
+    let variant = Variant::ALL.into_iter().find(|variant| label == Some(variant.name()));
+    let title = image.label(labels::TITLE);
     if let Some((variant, service)) =
         variant.zip(manifest.services.iter().find(|service| title == Some(&service.image)))
     {

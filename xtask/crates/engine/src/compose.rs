@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::docker::Docker;
+use crate::labels;
 use host::interrupt::Interrupt;
 use host::process::{Cmd, ProcessError, Runner};
 
@@ -23,9 +24,6 @@ pub struct Project {
     only: Vec<String>,
     variables: BTreeMap<String, String>,
 }
-
-/// The label with which Compose marks all that belongs to a project.
-pub const PROJECT_LABEL: &str = "com.docker.compose.project";
 
 /// Kinds of things that belong to a project: how they are listed, and how they are removed. Containers first, since they hold
 /// the others.
@@ -280,11 +278,11 @@ impl Project {
     /// # Errors
     /// What could not be removed, when all else is.
     pub fn erase(&self) -> Result<bool> {
-        let label = format!("label={PROJECT_LABEL}={}", self.name()?);
+        let filter = labels::filter(labels::COMPOSE_PROJECT, &self.name()?);
         let mut found = false;
         let mut failed = None;
         for (list, remove) in KINDS {
-            let list = self.docker.cmd(list.iter().copied()).args(["--quiet", "--filter", &label]);
+            let list = self.docker.cmd(list.iter().copied()).args(["--quiet", "--filter", &filter]);
             let text = list.apart().read()?;
             let names: Vec<&str> = text.lines().collect();
             if !names.is_empty() {
@@ -307,8 +305,8 @@ impl Docker {
         label: (&str, &str),
         other: &str,
     ) -> Result<BTreeMap<String, String>, ProcessError> {
-        let format = format!("{{{{.Label \"{PROJECT_LABEL}\"}}}}\t{{{{.Label \"{other}\"}}}}");
-        let filter = format!("label={}={}", label.0, label.1);
+        let format = format!("{{{{.Label \"{}\"}}}}\t{{{{.Label \"{other}\"}}}}", labels::COMPOSE_PROJECT);
+        let filter = labels::filter(label.0, label.1);
         let mut found = BTreeMap::new();
         for (list, _) in KINDS {
             let list = self.cmd(list.iter().copied()).args(["--filter", &filter, "--format", &format]);

@@ -1,6 +1,7 @@
 //! What every command works with.
 
 use crate::docker::Docker;
+use host::git::Git;
 use host::paths::Repository;
 use host::terminal::Terminal;
 
@@ -15,4 +16,11 @@ pub struct Context {
     pub terminal: Terminal,
     /// Whether the person allowed to install and start an engine.
     pub with_engine: bool,
+}
+
+impl Context {
+    /// Git in this checkout.
+    pub fn git(&self) -> Git {
+        Git::new(&self.docker.runner, self.repository.root())
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::docker::Docker;
+use crate::labels;
 use host::process::ProcessError;
 use model::bytes::Bytes;
 
@@ -90,6 +91,11 @@ impl Image {
     /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Whether it stands on bases that were built here in place of upstream's.
+    pub fn is_on_stand_ins(&self, project: &str) -> bool {
+        self.label(&labels::bases(project)) == Some(labels::STAND_IN)
     }
 
     /// Whether a reference names it: an ID, a tag, or a digest with or without a tag beside it.

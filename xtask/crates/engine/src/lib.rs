@@ -15,6 +15,7 @@ pub mod events;
 pub mod facts;
 pub mod images;
 pub mod interpolation;
+pub mod labels;
 pub mod layer_tar;
 pub mod layers;
 pub mod machine;

@@ -1,7 +1,6 @@
 //! Getting an engine onto a Debian or Ubuntu machine from the distribution's own packages. What will be done is a value
 //! first: it is said before it is done, and tests look at it without a machine.
 
-use host::failure::Failure;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE};
 use crate::machine::Machine;
 use host::files;
 use host::terminal::Terminal;
+use host::wait;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,14 +208,11 @@ fn daemon_path() -> String {
 
 /// A daemon starts in one or two seconds; a busy machine is given a minute.
 fn wait_for(docker: &Docker, log: Option<&Path>) -> Result<()> {
-    for _ in 0..240 {
-        if docker.answers() {
-            return Ok(());
-        }
-        if docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
-        std::thread::sleep(Duration::from_millis(250));
+    let (pause, deadline) = (Duration::from_millis(250), Duration::from_secs(60));
+    let answered =
+        wait::poll(pause, deadline, &docker.runner.interrupt, || Ok(docker.answers().then_some(())))?;
+    if answered.is_some() {
+        return Ok(());
     }
     let said = log.and_then(|log| files::read(log).ok()).unwrap_or_default();
     bail!("the engine was started and does not answer; its last words:\n{}", host::process::tail(&said, 15))

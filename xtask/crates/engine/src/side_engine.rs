@@ -6,7 +6,6 @@
 //! It runs in process and mount namespaces of its own. So its end, however it comes, is the end of all that it started, and
 //! no mount of it is left: a killed run leaves folders and the bridge, which [`remove_bridge`] removes by its name.
 
-use host::failure::Failure;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,12 +17,13 @@ use crate::docker::Docker;
 use crate::facts::Store;
 use host::files;
 use host::process::{Background, Cmd, find, tail};
+use host::wait;
 
 /// Where a daemon and its helpers stand, beyond a user's PATH.
 const MORE_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin";
-/// Between two looks whether it answers, and how many there are: a minute.
+/// Between two checks whether it answers, and how long they go on.
 const PAUSE: Duration = Duration::from_millis(100);
-const LOOKS: u32 = 600;
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The bridge's address: of the network that is set aside for measuring (RFC 2544), and so nobody's on the internet. Runs of
 /// several checkouts at once have different ones.
@@ -142,17 +142,12 @@ impl SideEngine {
     }
 
     fn wait(&self, log: &Path) -> Result<()> {
-        for _ in 0..LOOKS {
-            if self.docker.runner.interrupt.is_set() {
-                return Err(Failure::interrupted().into());
-            }
-            if self.docker.cmd(["--host", &self.host, "version"]).capture()?.success() {
-                return Ok(());
-            }
-            if self.process.is_over() {
-                break;
-            }
-            std::thread::sleep(PAUSE);
+        let answered = wait::poll(PAUSE, DEADLINE, &self.docker.runner.interrupt, || {
+            let answers = self.docker.cmd(["--host", &self.host, "version"]).capture()?.success();
+            Ok((answers || self.process.is_over()).then_some(answers))
+        })?;
+        if answered == Some(true) {
+            return Ok(());
         }
         let said = files::read(log).unwrap_or_default();
         bail!("a second engine for pulls does not answer; its last words:\n{}", tail(&said, 8))
@@ -171,9 +166,7 @@ impl SideEngine {
             took = started.elapsed();
             said.extend_from_slice(chunk);
         })?;
-        if self.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        self.docker.runner.interrupt.check()?;
         if !status.success() {
             bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&said), 4));
         }

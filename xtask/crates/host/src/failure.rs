@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 
 use serde::Serialize;
 
-use crate::process::ProcessError;
+use crate::process::error::ProcessError;
 
 /// A failure that somebody can act on.
 ///

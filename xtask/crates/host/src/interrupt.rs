@@ -1,17 +1,18 @@
-//! Ctrl-C, SIGTERM and a terminal that closes, as a flag that long work looks at: nothing is killed half-way through a tag.
+//! Ctrl-C, SIGTERM and a closed terminal, as a flag that long work checks: nothing is killed half-way through a tag.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Whether the person asked to stop. Clones share the flag.
+use crate::failure::Failure;
+
+/// Whether the user asked to stop. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes over SIGINT, SIGTERM and SIGHUP (`nohup` keeps its word: a hang-up that is ignored stays so); a second one ends the process at once, as people expect.
+    /// Handles SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under `nohup`). A second signal ends the process at once.
     ///
     /// # Errors
     /// When the operating system refuses the handler.
@@ -20,32 +21,27 @@ impl Interrupt {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hang_up = (!is_ignored(&status, SIGHUP)).then_some(SIGHUP);
         for signal in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
-            // Registered first, so that it looks at the flag before this very signal has set it.
+            // Registered first, so that it checks the flag before the same signal sets it.
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
             signal_hook::flag::register(signal, Arc::clone(&flag))?;
         }
         Ok(Interrupt(flag))
     }
 
-    /// Whether it was asked for.
+    /// Whether the user asked to stop.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Waits, but not for someone who asks to stop. True when that was asked for.
-    pub fn pause(&self, time: Duration) -> bool {
-        let end = Instant::now() + time;
-        while !self.is_set() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
-        true
+    /// Ends a sequence of steps between two of them.
+    ///
+    /// # Errors
+    /// When the user asked to stop.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.is_set() { Err(Failure::interrupted()) } else { Ok(()) }
     }
 
-    /// Asks, as a signal would.
+    /// Asks to stop, as a signal does.
     pub fn set(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -63,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nohup_ignores_stays_ignored() {
+    fn a_signal_ignored_by_nohup_stays_ignored() {
         let status = |mask: &str| format!("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
         assert!(is_ignored(&status("0000000000001001"), SIGHUP));
         assert!(!is_ignored(&status("0000000000001002"), SIGHUP));

@@ -2,11 +2,12 @@
 
 pub mod failure;
 pub mod files;
+pub mod git;
 pub mod interrupt;
 pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod render;
 pub mod table;
-pub mod temporary;
 pub mod terminal;
+pub mod wait;

@@ -1,7 +1,5 @@
 //! A service's container by itself: when it first answers, what that cost, and what it holds when nobody asks.
 
-use host::failure::Failure;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,8 +10,10 @@ use crate::health;
 use crate::session;
 use crate::session::Session;
 use engine::context::Context;
+use host::interrupt::Interrupt;
 use host::ports;
 use host::process::tail;
+use host::wait;
 use model::manifest::Service;
 use model::quantity::Quantity;
 
@@ -36,11 +36,11 @@ pub fn measure(
 ) -> Result<Vec<(Quantity, u64)>> {
     let port = ports::free(1)?.first().copied().context("no port is free on loopback")?;
     let id = run(service, image, port, session, context)?;
-    let over = AtomicBool::new(false);
+    let over = Interrupt::default();
     let healthy = std::thread::scope(|scope| {
         let asking = scope.spawn(|| health::first(port, PAUSE, &over));
         let waited = wait(&id, deadline, context, || asking.is_finished());
-        over.store(true, Ordering::SeqCst);
+        over.set();
         let healthy = asking.join().map_err(|_| anyhow::anyhow!("the thread that asked panicked"))?;
         waited.and(healthy.context("it gave no healthy answer"))
     })?;
@@ -79,43 +79,32 @@ fn run(service: &Service, image: &str, port: u16, session: &Session, context: &C
         .args(needs.tmpfs.iter().map(|path| format!("--tmpfs={path}")))
         .args(needs.volumes.iter().map(|path| format!("--volume={path}")))
         .arg(image);
-    let mut said = Vec::new();
-    let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
-    let said = String::from_utf8_lossy(&said);
-    if context.docker.runner.interrupt.is_set() {
-        return Err(Failure::interrupted().into());
-    }
-    let id = said.lines().map(str::trim).find(|line| line.len() == 64);
-    match id {
-        Some(id) if status.success() => Ok(id.to_owned()),
-        _ => bail!("{} failed:\n{}", cmd.quoted(), tail(&said, 4)),
-    }
+    let output = cmd.read_streamed()?;
+    let id = output.lines().map(str::trim).find(|line| line.len() == 64);
+    id.map(str::to_owned)
+        .with_context(|| format!("{} printed no container ID:\n{}", cmd.quoted(), tail(&output, 4)))
 }
 
 fn wait(id: &str, deadline: Duration, context: &Context, is_there: impl Fn() -> bool) -> Result<()> {
-    let begun = Instant::now();
-    let mut looked = begun;
-    while !is_there() {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
+    let mut looked = Instant::now();
+    let answered = wait::poll(PAUSE, deadline, &context.docker.runner.interrupt, || {
+        if is_there() {
+            return Ok(Some(true));
         }
         if looked.elapsed() > LOOK {
             looked = Instant::now();
             let running = context.docker.cmd(["container", "inspect", "--format", "{{.State.Running}}", id]);
-            let is_over = running.read()? != "true";
-            if is_over || begun.elapsed() > deadline {
-                let log = context.docker.cmd(["logs", "--tail", "12", id]).capture()?;
-                let how = if is_over {
-                    "has ended".to_owned()
-                } else {
-                    format!("gave no healthy answer within {} s", deadline.as_secs())
-                };
-                bail!("the container {how}; its log ends in:\n{}", tail(&(log.stdout + &log.stderr), 12));
-            }
+            return Ok((running.read()? != "true").then_some(false));
         }
-        std::thread::sleep(PAUSE);
-    }
-    Ok(())
+        Ok(None)
+    })?;
+    let how = match answered {
+        Some(true) => return Ok(()),
+        Some(false) => "has ended".to_owned(),
+        None => format!("gave no healthy answer within {} s", deadline.as_secs()),
+    };
+    let log = context.docker.cmd(["logs", "--tail", "12", id]).capture()?;
+    bail!("the container {how}; its log ends in:\n{}", tail(&(log.stdout + &log.stderr), 12))
 }
 
 fn look(id: &str, healthy: SystemTime, settle: Duration, context: &Context) -> Result<Vec<(Quantity, u64)>> {
@@ -123,23 +112,8 @@ fn look(id: &str, healthy: SystemTime, settle: Duration, context: &Context) -> R
     let group = Cgroup::of(process)?;
     let mut samples =
         vec![(Quantity::Start, microseconds(started, healthy)?), (Quantity::CpuToHealthy, group.cpu()?)];
-    rest(settle, context)?;
+    wait::pause(settle, &context.docker.runner.interrupt)?;
     samples.extend(cgroup::resident(process).map(|bytes| (Quantity::MemoryIdle, bytes)));
     samples.push((Quantity::ChargedIdle, group.charged()?));
     Ok(samples)
-}
-
-/// Waits, unless the person does not.
-///
-/// # Errors
-/// When the person interrupts.
-pub fn rest(time: Duration, context: &Context) -> Result<()> {
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
-        std::thread::sleep(Duration::from_millis(20).min(time.saturating_sub(begun.elapsed())));
-    }
-    Ok(())
 }

@@ -1,8 +1,9 @@
 //! The moment of a service's first healthy answer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use host::interrupt::Interrupt;
+use host::wait;
 use model::probe::{Body, Method, Request};
 use stack::http::Client;
 
@@ -14,12 +15,12 @@ const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(5);
 
 /// Asks a port of loopback's for `/health` again and again, until it says 200 or `over` is set.
-pub fn first(port: u16, pause: Duration, over: &AtomicBool) -> Option<SystemTime> {
+pub fn first(port: u16, pause: Duration, over: &Interrupt) -> Option<SystemTime> {
     let (method, path) = (Method::Get, "/health".to_owned());
     let ask = Request { method, path, headers: Default::default(), body: Body::Empty };
     let host = format!("127.0.0.1:{port}");
     let mut patience = SHORT;
-    while !over.load(Ordering::SeqCst) {
+    while !over.is_set() {
         // A connection of its own each time, as a health check has.
         match Client::new().send(&host, &ask, patience) {
             Ok(answer) if answer.status == 200 => return Some(SystemTime::now()),
@@ -27,7 +28,7 @@ pub fn first(port: u16, pause: Duration, over: &AtomicBool) -> Option<SystemTime
             Err(error) if !error.is_connection => patience = (patience * 2).min(LONG),
             _ => patience = SHORT,
         }
-        std::thread::sleep(pause);
+        wait::pause(pause, over).ok()?;
     }
     None
 }

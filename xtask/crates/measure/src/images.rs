@@ -6,9 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::Wanted;
 use crate::plan::Subject;
-use build::bases::Source;
 use build::compare::bytes_of;
-use build::plan::bases_label;
 use engine::context::Context;
 use engine::images::Image;
 use host::files;
@@ -22,7 +20,7 @@ use model::variant::Variant;
 #[derive(Debug)]
 pub struct Images {
     found: BTreeMap<(String, Variant), Image>,
-    bases_label: String,
+    project: String,
 }
 
 impl Images {
@@ -44,7 +42,7 @@ impl Images {
         let found = all.iter().zip(&references).filter_map(|((service, variant), reference)| {
             Some(((service.name.clone(), *variant), inspected.get(reference)?.clone()))
         });
-        Ok(Images { found: found.collect(), bases_label: bases_label(&manifest.project) })
+        Ok(Images { found: found.collect(), project: manifest.project.clone() })
     }
 
     fn image(&self, service: &Service, variant: Variant) -> Option<&Image> {
@@ -64,7 +62,7 @@ impl Images {
     /// Whether an original stands on stand-ins for upstream images.
     pub fn is_on_stand_in(&self, service: &Service) -> bool {
         let image = self.image(service, Variant::Original);
-        image.and_then(|image| image.label(&self.bases_label)) == Some(Source::StandIn.name())
+        image.is_some_and(|image| image.is_on_stand_ins(&self.project))
     }
 
     /// The variants that are built, the original first.

@@ -17,7 +17,6 @@ pub mod session;
 pub mod text;
 pub mod whole_stack;
 
-use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -235,9 +234,7 @@ pub fn measure(
     let mut keeper = Keeper::open(manifest, wanted, &plan.images, plan.left_out.clone(), context)?;
     let mut place: Option<(String, Depot)> = None;
     for (index, step) in plan.steps.iter().enumerate() {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         context.terminal.say(format!("[{}/{}] {step} …", index + 1, plan.steps.len()));
         let load = cgroup::load();
         let samples = match step.act {

@@ -1,7 +1,6 @@
 //! A registry on loopback with the images of one subject, and an engine that has none of their layers: what pulls are measured
 //! between. All of it goes with the value.
 
-use host::failure::Failure;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,15 +13,15 @@ use engine::context::Context;
 use engine::programs;
 use engine::side_engine::SideEngine;
 use host::process::{Background, tail};
-use host::{files, ports};
+use host::{files, ports, wait};
 use model::probe::{Body, Method, Request};
 use stack::http::Client;
 
 /// Debian's package and its program.
 pub const REGISTRY: &str = "docker-registry";
-/// Between two looks whether the registry answers, and how many there are: a minute.
+/// Between two checks whether the registry answers, and how long they go on.
 const PAUSE: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 1200;
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Longest wait for one answer of its.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -87,13 +86,12 @@ impl Depot {
             };
             Client::new().send(&format!("127.0.0.1:{port}"), &ask, PATIENCE).is_ok()
         };
-        let mut looks = 0;
-        while !answers() {
-            looks += 1;
-            if looks == LOOKS || registry.is_over() {
-                bail!("{REGISTRY} does not answer; its last words:\n{}", tail(&files::read(&log)?, 8));
-            }
-            std::thread::sleep(PAUSE);
+        let answered = wait::poll(PAUSE, DEADLINE, &runner.interrupt, || {
+            let answers = answers();
+            Ok((answers || registry.is_over()).then_some(answers))
+        })?;
+        if answered != Some(true) {
+            bail!("{REGISTRY} does not answer; its log ends in:\n{}", tail(&files::read(&log)?, 8));
         }
         for (id, name) in images {
             push(id, &format!("127.0.0.1:{port}/{name}"), session, context)?;
@@ -124,14 +122,6 @@ impl Depot {
 fn push(id: &str, tag: &str, session: &Session, context: &Context) -> Result<()> {
     context.terminal.say(format!("  push {tag} …"));
     session.tag(id, tag)?;
-    let mut said = Vec::new();
-    let cmd = context.docker.cmd(["push", "--quiet", tag]);
-    let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
-    if context.docker.runner.interrupt.is_set() {
-        return Err(Failure::interrupted().into());
-    }
-    if !status.success() {
-        bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&said), 4));
-    }
+    context.docker.cmd(["push", "--quiet", tag]).read_streamed()?;
     context.docker.remove(&[tag.to_owned()])
 }

@@ -11,7 +11,6 @@ use crate::images::Images;
 use crate::measurement::{LeftOut, Machine, MadeFrom, Record, SCHEMA, WHOLE};
 use crate::plan::Part;
 use crate::whole_stack::Sample;
-use build::produce::revision;
 use engine::context::Context;
 use engine::facts::Store;
 use host::files;
@@ -78,7 +77,7 @@ impl Keeper {
         context: &Context,
     ) -> Result<Keeper> {
         let machine = machine(context)?;
-        let commit = Some(revision(context)).filter(|revision| revision != "unknown");
+        let commit = Some(context.git().revision()).filter(|revision| revision != "unknown");
         let made = |services: &[&Service]| {
             let ids = |variant| {
                 let of = |service: &&Service| {

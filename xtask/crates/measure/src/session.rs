@@ -9,17 +9,20 @@ use anyhow::{Context as _, Result, bail};
 
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::labels;
 use engine::side_engine;
 use engine::side_engine::Place;
 use host::files;
 use host::files::Lock;
+use host::interrupt::Interrupt;
 use host::terminal::Terminal;
+use host::wait;
 use model::manifest::Manifest;
 use stack::{probes, throwaway};
 
-/// Between two looks at what a removal left, and how many there are.
+/// Between two attempts to remove a folder, and how long they go on.
 const PAUSE: Duration = Duration::from_millis(100);
-const TRIES: u32 = 50;
+const DEADLINE: Duration = Duration::from_secs(5);
 /// Tags that the engine was given, one a line.
 const TAGS: &str = "tags";
 /// The name of the second engine's bridge.
@@ -110,7 +113,7 @@ impl Drop for Session {
 }
 
 fn label(name: &str) -> String {
-    format!("xtask.measure={name}")
+    format!("{}={name}", labels::MEASURE_RUN)
 }
 
 fn sockets(name: &str) -> PathBuf {
@@ -131,25 +134,15 @@ fn remove(folder: &Path, docker: &Docker) -> Result<()> {
     remove_folder(folder)
 }
 
-/// A client that was interrupted may have asked the engine for a container that comes into being only after a look: so it is
-/// looked again, until nothing came twice in a row.
 fn remove_containers(name: &str, docker: &Docker) -> Result<()> {
-    let mut quiet = 0;
-    for _ in 0..TRIES {
+    wait::until_gone(name, || {
         let list = docker.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
-        let ids = list.arg(format!("label={}", label(name))).read()?;
-        if ids.is_empty() {
-            quiet += 1;
-            if quiet == 2 {
-                return Ok(());
-            }
-        } else {
-            quiet = 0;
+        let ids = list.arg(labels::filter(labels::MEASURE_RUN, name)).read()?;
+        if !ids.is_empty() {
             remove_container(docker, ids.lines())?;
         }
-        std::thread::sleep(PAUSE);
-    }
-    bail!("containers of {name} keep coming")
+        Ok(!ids.is_empty())
+    })
 }
 
 /// Removes containers with the volumes that they alone have. One that is being removed already is as good as gone.
@@ -169,13 +162,11 @@ pub fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'a str>)
 
 /// What a process had open that was just killed may still be written to for a moment.
 pub fn remove_folder(folder: &Path) -> Result<()> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(_) if tries < TRIES => std::thread::sleep(PAUSE),
-            result => return result.with_context(|| format!("cannot remove {}", folder.display())),
-        }
-    }
+    // Not interruptible: it cleans up.
+    let mut failed = None;
+    wait::poll(PAUSE, DEADLINE, &Interrupt::default(), || {
+        failed = files::remove_dir(folder).err();
+        Ok(failed.is_none().then_some(()))
+    })?;
+    failed.map_or(Ok(()), Err)
 }

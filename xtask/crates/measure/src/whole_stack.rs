@@ -1,14 +1,14 @@
 //! A throwaway stack of one variant: when all of it answers, what it holds idle and used, and what a typical request takes.
 
-use host::failure::Failure;
-use std::sync::atomic::{AtomicBool, Ordering};
+use host::interrupt::Interrupt;
+use host::wait;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::cgroup;
 use crate::cgroup::Cgroup;
-use crate::container::{microseconds, rest, started};
+use crate::container::{microseconds, started};
 use crate::health;
 use crate::measurement::WHOLE;
 use crate::series::Series;
@@ -88,7 +88,7 @@ pub fn measure(
         samples.push((WHOLE.to_owned(), Quantity::CpuToHealthy, processor(&members)?));
     }
     if wanted.memory && wanted.whole {
-        rest(wanted.settle, context)?;
+        wait::pause(wanted.settle, &context.docker.runner.interrupt)?;
         samples.extend(memory(&members, wanted, false)?);
     }
     pass_probes(manifest, wanted, &trial, context)?;
@@ -112,7 +112,7 @@ pub fn measure(
 
 /// When it was called for, and when the last of the services that were asked for first answered.
 fn raise(trial: &Trial, wanted: &Wanted<'_>, context: &Context) -> Result<(SystemTime, SystemTime)> {
-    let over = AtomicBool::new(false);
+    let over = Interrupt::default();
     std::thread::scope(|scope| {
         let ports = wanted.services.iter().filter_map(|service| trial.ports.get(&service.name).copied());
         let is_over = &over;
@@ -121,17 +121,15 @@ fn raise(trial: &Trial, wanted: &Wanted<'_>, context: &Context) -> Result<(Syste
         let called = SystemTime::now();
         let risen = trial.rise(wanted.deadline, &context.docker.runner.interrupt);
         // All are healthy for the engine, so each has answered or is about to.
-        let begun = Instant::now();
-        while risen.is_ok()
-            && begun.elapsed() < wanted.deadline
-            && !asking.iter().all(|one| one.is_finished())
-        {
-            std::thread::sleep(PAUSE);
-        }
-        over.store(true, Ordering::SeqCst);
+        let waited = risen.and_then(|_| {
+            wait::poll(PAUSE, wanted.deadline, &context.docker.runner.interrupt, || {
+                Ok(asking.iter().all(|one| one.is_finished()).then_some(()))
+            })
+        });
+        over.set();
         let mut last = called;
         let answers: Vec<_> = asking.into_iter().map(|one| one.join().ok().flatten()).collect();
-        risen?;
+        waited?;
         for answer in answers {
             last = last
                 .max(answer.context("a service is healthy for the engine and does not answer from outside")?);
@@ -207,7 +205,7 @@ fn requests(
         let asked = batch(probe, members, trial, context);
         let Some((time, used)) = asked.with_context(|| format!("{subject} · {}", probe.name))? else {
             // It was told to wait; what was asked until then counts for nothing.
-            rest(WAIT, context)?;
+            wait::pause(WAIT, &context.docker.runner.interrupt)?;
             continue;
         };
         let of = |quantity, value| (subject.to_owned(), quantity, value);
@@ -225,9 +223,7 @@ fn batch(probe: &Probe, members: &[&Member], trial: &Trial, context: &Context) -
     let used = || members.iter().map(|member| member.group.cpu()).sum::<Result<u64>>();
     let mut before = 0;
     for index in 0..WARM_UP + REQUESTS {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         if index == WARM_UP {
             before = used()?;
         }

@@ -1,56 +1,32 @@
-//! Commits: which one a name means, and its tree in a folder of its own.
+//! The commit that a name stands for.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use engine::context::Context;
-use host::failure::{Failure, FailureClass};
-use host::process::Cmd;
-use host::temporary::Temporary;
+use host::failure::Failure;
+use host::failure::FailureClass;
 
-/// The commit that a name means.
+/// The commit that `--changed-since` names.
 ///
 /// # Errors
-/// When the name means no commit (usage), or git cannot be started.
+/// When there is no such commit (usage), or git cannot be started.
 pub fn resolve(reference: &str, context: &Context) -> Result<String> {
-    // To git this would be an option.
-    let is_option = reference.starts_with('-');
-    let name = format!("{reference}^{{commit}}");
-    let found = git(context).args(["rev-parse", "--verify", "--quiet", &name]);
-    if !is_option && !reference.is_empty() {
-        let found = found.capture()?;
-        if found.success() {
-            return Ok(found.stdout.trim().to_owned());
-        }
+    let git = context.git();
+    if let Some(commit) = git.resolve(reference)? {
+        return Ok(commit);
     }
-    let shallow = git(context).args(["rev-parse", "--is-shallow-repository"]).capture()?;
-    let (why, remedy) = match shallow.stdout.trim() {
-        "true" => (
-            "this clone is shallow and older commits were not fetched",
+    let (why, remedy) = match git.is_shallow() {
+        Ok(true) => (
+            "this clone is shallow and older commits were not fetched".to_owned(),
             "`git fetch --unshallow`; in a workflow, `fetch-depth: 0` for actions/checkout",
         ),
-        "false" => ("unknown commit", "`git fetch`, or name another commit (`git log` lists them)"),
-        _ => (
-            shallow.stderr.lines().next().unwrap_or("this is not a git repository"),
+        Ok(false) => {
+            ("unknown commit".to_owned(), "`git fetch`, or name another commit (`git log` lists them)")
+        }
+        Err(error) => (
+            error.tail.lines().next().unwrap_or("this is not a git repository").to_owned(),
             "run this in a clone, or name services instead of a commit",
         ),
     };
     Err(Failure::new(FailureClass::Usage, format!("--changed-since `{reference}`: {why}"), remedy).into())
-}
-
-/// The tree of a commit, without touching the checkout or git's own records.
-///
-/// # Errors
-/// When git or the disk refuses.
-pub fn lay_out(commit: &str, context: &Context) -> Result<Temporary> {
-    let folder = Temporary::new("changes")?;
-    // In a subfolder of a repository, git makes an archive of that folder alone.
-    let archive = git(context).args(["archive", "--format=tar", commit]).reader()?;
-    tar::Archive::new(archive)
-        .unpack(folder.path())
-        .with_context(|| format!("cannot lay out commit {commit} in {}", folder.path().display()))?;
-    Ok(folder)
-}
-
-fn git(context: &Context) -> Cmd {
-    context.docker.runner.cmd("git").env("LC_ALL", "C.UTF-8").dir(context.repository.root())
 }

@@ -45,7 +45,7 @@ impl Changes {
 /// [`NoCommit`]; a tree that cannot be laid out or read.
 pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<Changes> {
     let commit = commit::resolve(reference, context)?;
-    let folder = commit::lay_out(&commit, context)?;
+    let folder = context.git().unpack(&commit)?;
     let now = of_tree(&context.repository)?;
     // A commit from before there was a manifest: all is new.
     let then = match Repository::locate(Some(folder.path())) {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clean::report::Kept;
-use crate::plan::{TITLE_LABEL, edition_label, variant_label};
 use crate::push::plan::{Subject, Wanted};
 use engine::images::Image;
+use engine::labels;
 use model::image_ref::ImageRef;
 
 /// What will be done.
@@ -81,9 +81,9 @@ fn is_ours(project: &str, wanted: &Wanted, image: &Image) -> Result<(), String> 
     let Subject { edition, variant, .. } = &wanted.subject;
     let title = wanted.tags.first().map_or("", ImageRef::repository);
     let labels = [
-        (variant_label(project), variant.name()),
-        (edition_label(project), edition.name()),
-        (TITLE_LABEL.to_owned(), title),
+        (labels::variant(project), variant.name()),
+        (labels::edition(project), edition.name()),
+        (labels::TITLE.to_owned(), title),
     ];
     for (name, value) in labels {
         match image.label(&name) {

@@ -2,7 +2,6 @@
 //! What ends well is taken down at once, so a run that is killed is simply run again: the registry is asked for every
 //! layer, and what it has is not sent twice.
 
-use host::failure::Failure;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Error, Result};
@@ -17,6 +16,7 @@ use engine::context::Context;
 use engine::push::{PushError, Pushed};
 use host::files::Lock;
 use host::terminal::Lines;
+use host::wait;
 use model::image_ref::{ImageRef, Registry, Tag};
 
 /// How many images are pushed at once where nobody says otherwise. The engine itself sends at most five layers at once.
@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
                 time.as_secs(),
                 TRIES - 1
             ));
-            if docker.runner.interrupt.pause(time) {
+            if wait::pause(time, &docker.runner.interrupt).is_err() {
                 return (tries, Err(error));
             }
             tries += 1;
@@ -219,9 +219,7 @@ impl<'a> Run<'a> {
     }
 
     fn end(self) -> Result<Report> {
-        if self.interrupted() {
-            return Err(Failure::interrupted().into());
-        }
+        self.context.docker.runner.interrupt.check()?;
         let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         match shared.broken {
             Some(error) => Err(error),

@@ -17,11 +17,6 @@ use sha2::{Digest, Sha256};
 use host::files;
 use host::paths::Repository;
 
-/// The label in which an original carries the hash of its sources.
-pub fn label(project: &str) -> String {
-    format!("{project}.images.sources")
-}
-
 /// The hash of a Dockerfile and its context, in hexadecimal.
 ///
 /// # Errors

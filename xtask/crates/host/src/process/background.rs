@@ -1,6 +1,6 @@
 //! A process beside this one.
 
-/// A process that ends when this value does.
+/// A process that is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Background(pub(super) duct::Handle);
 
@@ -13,7 +13,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // Of one that has ended there is nothing to kill.
+        // It may have ended already.
         self.0.kill().ok();
     }
 }

@@ -1,16 +1,37 @@
-//! Commands that did not do what they were told.
+//! Commands that failed or could not be started.
 
 use std::fmt;
+
+use crate::process::quote::tail;
+
+/// How many lines of a command's output an error shows.
+const TAIL: usize = 12;
 
 /// A command that could not be started, or that failed.
 #[derive(Debug, Clone)]
 pub struct ProcessError {
-    pub(super) command: String,
-    pub(super) outcome: String,
-    /// The last lines of what it said.
+    command: String,
+    outcome: String,
+    /// The last lines of its output.
     pub tail: String,
     /// Whether the program itself is missing.
     pub not_found: bool,
+}
+
+impl ProcessError {
+    /// A command that could not be started.
+    pub(super) fn start(command: String, why: impl fmt::Display, not_found: bool) -> ProcessError {
+        ProcessError { command, outcome: format!("cannot start: {why}"), tail: String::new(), not_found }
+    }
+
+    /// A command that ended with another exit code than 0; none where a signal ended it.
+    pub(super) fn exit(command: String, code: Option<i32>, output: &str) -> ProcessError {
+        let outcome = match code {
+            Some(code) => format!("failed with exit code {code}"),
+            None => "was ended by a signal".to_owned(),
+        };
+        ProcessError { command, outcome, tail: tail(output, TAIL), not_found: false }
+    }
 }
 
 impl fmt::Display for ProcessError {

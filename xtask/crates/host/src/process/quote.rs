@@ -1,12 +1,4 @@
-//! What commands are and say, in words for people.
-
-/// How a command ended that failed.
-pub(super) fn describe(code: Option<i32>) -> String {
-    match code {
-        Some(code) => format!("failed with exit code {code}"),
-        None => "was ended by a signal".to_owned(),
-    }
-}
+//! Command lines and output as people read them.
 
 /// The last `lines` lines that are not blank.
 pub fn tail(text: &str, lines: usize) -> String {
@@ -14,13 +6,13 @@ pub fn tail(text: &str, lines: usize) -> String {
     kept[kept.len().saturating_sub(lines)..].join("\n")
 }
 
-/// A word as a shell would take it.
-pub(super) fn quote(word: &str) -> String {
+/// An argument as a shell would take it.
+pub(super) fn quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    format!("'{}'", argument.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -28,9 +20,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_shell_would_misread_is_quoted() {
-        for (word, quoted) in [("a-b/c:1", "a-b/c:1"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'")] {
-            assert_eq!(quote(word), quoted);
+    fn arguments_are_quoted_only_where_a_shell_needs_it() {
+        for (argument, quoted) in
+            [("a-b/c:1", "a-b/c:1"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'")]
+        {
+            assert_eq!(quote(argument), quoted);
         }
     }
 }

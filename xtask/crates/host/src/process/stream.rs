@@ -1,19 +1,18 @@
-//! What a command says, while it says it.
+//! The output of a command that is still running.
 
 use std::io::{self, Read};
 
-use crate::process::Cmd;
-use crate::process::quote::describe;
+use crate::process::error::ProcessError;
 
-/// The output of a command that still runs.
+/// Standard output as a reader. Its end is an error where the command failed.
 pub(super) struct Stream {
-    cmd: Cmd,
+    command: String,
     handle: duct::ReaderHandle,
 }
 
 impl Stream {
-    pub(super) fn new(cmd: Cmd, handle: duct::ReaderHandle) -> Stream {
-        Stream { cmd, handle }
+    pub(super) fn new(command: String, handle: duct::ReaderHandle) -> Stream {
+        Stream { command, handle }
     }
 }
 
@@ -25,8 +24,9 @@ impl Read for Stream {
             && let Some(output) = self.handle.try_wait()?
             && !output.status.success()
         {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(io::Error::other(self.cmd.error(describe(output.status.code()), &said, false)));
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let error = ProcessError::exit(self.command.clone(), output.status.code(), &stderr);
+            return Err(io::Error::other(error));
         }
         Ok(n)
     }

@@ -4,9 +4,8 @@ use anyhow::Result;
 
 use crate::checklist::asked::{Asked, Present};
 use crate::checklist::report::{Answer, Fault};
-use build::bases::Source;
-use build::plan::{REVISION_LABEL, TITLE_LABEL, VERSION_LABEL, bases_label, edition_label, variant_label};
 use check::report::Subject;
+use engine::labels;
 use model::variant::Variant;
 
 /// How many characters of a commit tell it from others.
@@ -43,10 +42,10 @@ fn lies(asked: &Asked<'_>, one: &Present<'_>) -> Vec<String> {
     let (manifest, tag) = (asked.manifest, asked.wanted.tag.as_str());
     let version = if tag == "latest" { manifest.version.as_str() } else { tag };
     let expected = [
-        (TITLE_LABEL.to_owned(), service.image.as_str()),
-        (VERSION_LABEL.to_owned(), version),
-        (edition_label(&manifest.project), edition.name()),
-        (variant_label(&manifest.project), Variant::Optimized.name()),
+        (labels::TITLE.to_owned(), service.image.as_str()),
+        (labels::VERSION.to_owned(), version),
+        (labels::edition(&manifest.project), edition.name()),
+        (labels::variant(&manifest.project), Variant::Optimized.name()),
     ];
     let mut lies = Vec::new();
     for (name, value) in expected {
@@ -56,13 +55,12 @@ fn lies(asked: &Asked<'_>, one: &Present<'_>) -> Vec<String> {
             None => lies.push(format!("there is no label {name}")),
         }
     }
-    let bases = bases_label(&manifest.project);
-    if !matches!(image.label(&bases), Some(found) if [Source::Upstream, Source::StandIn].map(Source::name).contains(&found))
-    {
+    let bases = labels::bases(&manifest.project);
+    if !matches!(image.label(&bases), Some(labels::UPSTREAM | labels::STAND_IN)) {
         lies.push(format!("there is no label {bases} that says what it stands on"));
     }
     lies.extend(other_commit(
-        image.label(REVISION_LABEL),
+        image.label(labels::REVISION),
         asked.commit.as_ref().map(|commit| commit.id.as_str()),
     ));
     lies
@@ -72,7 +70,7 @@ fn lies(asked: &Asked<'_>, one: &Present<'_>) -> Vec<String> {
 fn other_commit(label: Option<&str>, head: Option<&str>) -> Option<String> {
     let short = |id: &str| id.get(..SHORT).unwrap_or(id).to_owned();
     match (label, head) {
-        (None, _) => Some(format!("there is no label {REVISION_LABEL}")),
+        (None, _) => Some(format!("there is no label {}", labels::REVISION)),
         (Some(_), None) => {
             Some("this is no git checkout: nobody can tell whether its commit is this one".to_owned())
         }

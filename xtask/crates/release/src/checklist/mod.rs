@@ -16,7 +16,7 @@ pub mod stack;
 pub mod text;
 pub mod tree;
 
-use host::failure::{Failure, class_of};
+use host::failure::class_of;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -132,9 +132,7 @@ pub fn run(manifest: &Manifest, wanted: &Wanted, context: &Context) -> Result<Re
                 Err(error) => Item::unanswered(listed.name, listed.asks, outcome(error.into())),
             },
         };
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         items.push(item);
     }
     Ok(Report {

@@ -106,19 +106,18 @@ fn distributions(asked: &Asked<'_>, image: &str) -> Result<Vec<Distribution>> {
 fn sources(asked: &Asked<'_>, service: &Service) -> Result<Vec<String>> {
     let repository = &asked.context.repository;
     let folder = Path::new(&service.optimized).parent().unwrap_or(Path::new("")).display().to_string();
-    let cmd = asked.context.docker.runner.cmd("git").dir(repository.root());
-    let tracked =
-        cmd.args(["ls-files", "--", &folder]).read().context("cannot tell which files are tracked")?;
+    // git takes no empty path.
+    let tracked = asked.context.git().tracked(if folder.is_empty() { "." } else { &folder })?;
     let folder_of =
         |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
     let packages: BTreeSet<String> =
-        tracked.lines().filter(|path| path.ends_with("/__init__.py")).map(folder_of).collect();
-    let is_own = |path: &&str| {
+        tracked.iter().filter(|path| path.ends_with("/__init__.py")).map(|path| folder_of(path)).collect();
+    let is_own = |path: &&String| {
         path.ends_with(".py")
             && packages.contains(&folder_of(path))
             && !path.split('/').any(|part| part == "tests")
     };
-    let files = tracked.lines().filter(is_own).filter_map(|path| repository.file(path));
+    let files = tracked.iter().filter(is_own).filter_map(|path| repository.file(path));
     files.map(|path| files::read(&path)).collect()
 }
 

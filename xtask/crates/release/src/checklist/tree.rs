@@ -1,6 +1,6 @@
 //! Whether everything is committed, and nothing is that must not be.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::checklist::asked::Asked;
 use crate::checklist::report::{Answer, Fault};
@@ -13,31 +13,27 @@ pub(super) fn tree(asked: &Asked<'_>) -> Result<Answer> {
         let fault = Fault::new("this is no git checkout, or nothing is committed", "release from a commit");
         return Ok(Answer::now(vec![fault], Vec::new()));
     };
-    let git = |args: &[&str]| {
-        let cmd = asked.context.docker.runner.cmd("git").dir(asked.context.repository.root());
-        cmd.env("GIT_OPTIONAL_LOCKS", "0").args(args.iter().copied()).read()
-    };
+    let git = asked.context.git();
     let mut faults = Vec::new();
-    let status = git(&["status", "--porcelain"]).context("cannot tell what changed")?;
-    let changed: Vec<&str> = status.lines().filter_map(|line| line.get(3..)).collect();
+    let changed = git.uncommitted()?;
     if !changed.is_empty() {
         let remedy = "commit them, or put them aside (git stash --include-untracked)";
         faults.push(Fault::new(format!("not committed: {}", some(&changed)), remedy));
     }
-    let tracked = git(&["ls-files"]).context("cannot tell what is tracked")?;
-    let secret: Vec<&str> = tracked.lines().filter(|path| is_secret(path)).collect();
+    let tracked = git.tracked(".")?;
+    let secret: Vec<String> = tracked.iter().filter(|path| is_secret(path)).cloned().collect();
     if !secret.is_empty() {
         let remedy =
             "git rm --cached FILE, put it into .gitignore, and change what it held: history keeps it";
         faults.push(Fault::new(format!("files of secrets are tracked: {}", some(&secret)), remedy));
     }
-    let evidence = format!("commit {commit}, {} files tracked", tracked.lines().count());
+    let evidence = format!("commit {commit}, {} files tracked", tracked.len());
     Ok(Answer::now(faults, vec![evidence]))
 }
 
-fn some(names: &[&str]) -> String {
+fn some(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
-    let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let named = names[..names.len().min(NAMED)].join(", ");
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
@@ -69,7 +65,8 @@ mod tests {
 
     #[test]
     fn of_many_files_some_are_named() {
-        assert_eq!(some(&["a", "b"]), "a, b");
-        assert_eq!(some(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
+        let names = ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned);
+        assert_eq!(some(&names[..2]), "a, b");
+        assert_eq!(some(&names), "a, b, c, d, e and 2 more");
     }
 }

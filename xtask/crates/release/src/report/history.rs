@@ -2,55 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-
 use crate::report::record::{Acceptance, Accepted};
 use check::lock::{Key, Lock};
 use engine::context::Context;
+use host::git::LogEntry;
 use model::baseline::Weights;
 
 /// So many changes are shown.
 const MOST: usize = 20;
 
-/// Parts the fields of a commit in git's output; no subject holds it.
-const FIELD: char = '\u{1f}';
-
 /// The lock's changes, newest first; `None` outside of git. A state of it that cannot be read counts as an empty one.
-///
-/// # Errors
-/// When git answers with what is no list of commits.
-pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
+pub(super) fn history(context: &Context) -> Option<Vec<Acceptance>> {
     let file = context.repository.sizes_lock_name();
-    let git = |args: &[&str]| {
-        let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
-        cmd.env("GIT_OPTIONAL_LOCKS", "0").args(args.iter().copied()).read()
-    };
-    let format = format!("--format=%H{FIELD}%as{FIELD}%s");
-    let limit = format!("--max-count={}", MOST + 1);
-    // A path in a command of git's is relative to the current folder, one after `COMMIT:` to the root of the work tree.
-    let Ok(log) = git(&["log", "--first-parent", "-m", &limit, &format, "--", file]) else { return Ok(None) };
-    let commits: Vec<Vec<&str>> = log
-        .lines()
-        .map(|line| line.splitn(3, FIELD).collect())
-        .filter(|fields: &Vec<&str>| fields.len() == 3)
-        .collect();
-    let state = |commit: &str| rows(&git(&["show", &format!("{commit}:./{file}")]).unwrap_or_default(), file);
-    let states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(|fields| state(fields[0])).collect();
+    let git = context.git();
+    let commits = git.log(file, MOST + 1)?;
+    let state = |commit: &LogEntry| rows(&git.show(&commit.commit, file).unwrap_or_default(), file);
+    let states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(state).collect();
     let nothing = BTreeMap::new();
     let mut all = Vec::new();
-    for (index, fields) in commits.iter().enumerate().take(MOST) {
+    for (index, entry) in commits.into_iter().enumerate().take(MOST) {
         let before = states.get(index + 1).unwrap_or(&nothing);
         let rows = changes(before, &states[index]);
         if !rows.is_empty() {
-            all.push(Acceptance {
-                commit: fields[0].to_owned(),
-                day: fields[1].to_owned(),
-                subject: fields[2].to_owned(),
-                rows,
-            });
+            let LogEntry { commit, day, subject } = entry;
+            all.push(Acceptance { commit, day, subject, rows });
         }
     }
-    Ok(Some(all))
+    Some(all)
 }
 
 fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {

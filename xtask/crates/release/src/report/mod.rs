@@ -47,7 +47,7 @@ pub fn gather(manifest: &Manifest, editions: &[Edition], tag: &Tag, context: &Co
         editions: parts.into_iter().filter(is_known).collect(),
         benefits,
         measured,
-        history: history::history(context)?,
+        history: history::history(context),
     })
 }
 

@@ -7,6 +7,7 @@ use build::compare::bytes_of;
 use engine::compose::Project;
 use engine::context::Context;
 use engine::images::Image;
+use engine::labels;
 use host::files;
 use host::paths::Repository;
 use model::bytes::Bytes;
@@ -54,15 +55,14 @@ pub fn write(manifest: &Manifest, project: &Project, context: &Context) -> Resul
         })
         .collect();
     let sizes = bytes_of(&found.iter().map(|(.., image)| *image).collect::<Vec<_>>(), context)?;
-    let label = |image: &'_ Image, name: &str| {
-        image.label(&format!("{}.images.{name}", manifest.project)).unwrap_or("unknown").to_owned()
-    };
-    let labels: Vec<(String, String)> =
-        found.iter().map(|(.., image)| (label(image, "edition"), label(image, "variant"))).collect();
-    let images =
-        found.iter().zip(sizes).zip(&labels).map(|(((service, image, _), bytes), (edition, variant))| {
-            DeployedImage { service, image, bytes, edition, variant }
-        });
+    let (edition, variant) = (labels::edition(&manifest.project), labels::variant(&manifest.project));
+    let images = found.iter().zip(sizes).map(|(&(service, reference, image), bytes)| DeployedImage {
+        service,
+        image: reference,
+        bytes,
+        edition: image.label(&edition).unwrap_or("unknown"),
+        variant: image.label(&variant).unwrap_or("unknown"),
+    });
     let record = Deployed { schema: 1, images: images.collect() };
     let json = serde_json::to_vec_pretty(&record).context("the record of images")?;
     files::write_atomically(&context.repository.deployed_images(), &json)

@@ -1,6 +1,5 @@
 //! Bringing a stack up and waiting until every service is healthy.
 
-use host::failure::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use engine::compose::{Configured, Project};
 use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
+use host::wait;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -120,13 +120,11 @@ fn watch(
 ) -> Result<(Vec<ServiceHealth>, Verdict)> {
     let mut said = BTreeMap::new();
     let mut alive = BTreeSet::new();
-    loop {
-        if interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+    let mut now = Vec::new();
+    let verdict = wait::poll(PAUSE, deadline, interrupt, || {
         // Asked first: what is looked at afterwards is the stack that Compose left.
         let over = is_over();
-        let now = health::of(configured, &project.containers()?);
+        now = health::of(configured, &project.containers()?);
         for service in &now {
             if !service.condition.is_lost() {
                 alive.insert(service.service.clone());
@@ -137,22 +135,20 @@ fn watch(
             }
         }
         if over && now.iter().all(|service| service.condition == Condition::Healthy) {
-            return Ok((now, Verdict::AllHealthy));
+            return Ok(Some(Verdict::AllHealthy));
         }
         let is_lost = |service: &ServiceHealth| {
             service.condition.is_lost() && (over || alive.contains(&service.service))
         };
         if now.iter().any(is_lost) {
-            return Ok((now, Verdict::Lost));
+            return Ok(Some(Verdict::Lost));
         }
         if over && now.iter().any(|service| service.condition == Condition::Absent) {
-            return Ok((now, Verdict::GivenUp));
+            return Ok(Some(Verdict::GivenUp));
         }
-        if started.elapsed() > deadline {
-            return Ok((now, Verdict::TooLate));
-        }
-        std::thread::sleep(PAUSE);
-    }
+        Ok(None)
+    })?;
+    Ok((now, verdict.unwrap_or(Verdict::TooLate)))
 }
 
 fn tell(

@@ -1,14 +1,14 @@
 //! Where the services of a stack are asked.
 
-use host::failure::Failure;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::deploy::health::Condition;
 use engine::compose::{Container, Project};
 use host::interrupt::Interrupt;
+use host::wait;
 use model::manifest::Service;
 
 /// Between two looks at containers that are still starting.
@@ -27,23 +27,20 @@ pub fn open(
     patience: Duration,
     interrupt: &Interrupt,
 ) -> Result<Doors> {
-    let started = Instant::now();
-    loop {
-        if interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+    let mut doors = Doors::new();
+    wait::poll(PAUSE, patience, interrupt, || {
         let containers = project.containers()?;
         let container = |service: &Service| containers.iter().find(|found| found.service == service.compose);
         let is_starting = |service: &&Service| {
             container(service).is_some_and(|found| Condition::of(found) == Condition::Starting)
         };
-        if started.elapsed() > patience || !services.iter().any(is_starting) {
-            let doors =
-                services.iter().map(|service| (service.name.clone(), door(service, container(service))));
-            return Ok(doors.collect());
-        }
-        std::thread::sleep(PAUSE);
-    }
+        doors = services
+            .iter()
+            .map(|service| (service.name.clone(), door(service, container(service))))
+            .collect();
+        Ok((!services.iter().any(is_starting)).then_some(()))
+    })?;
+    Ok(doors)
 }
 
 fn door(service: &Service, container: Option<&Container>) -> Result<String, String> {

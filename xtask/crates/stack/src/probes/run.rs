@@ -1,6 +1,5 @@
 //! Sending probes one after another, each with what earlier ones handed on.
 
-use host::failure::Failure;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,6 +10,7 @@ use crate::probes::endpoints::Doors;
 use crate::probes::patience::Patience;
 use crate::probes::report::{Outcome, Verdict};
 use host::interrupt::Interrupt;
+use host::wait;
 use model::expectation::shortened;
 use model::probe::{Answer, Known, Probe};
 use model::reader::RUN;
@@ -88,9 +88,7 @@ impl Run<'_> {
             Ok(host) => {
                 let request = probe.filled(known);
                 loop {
-                    if self.interrupt.is_set() {
-                        return Err(Failure::interrupted().into());
-                    }
+                    self.interrupt.check()?;
                     tries += 1;
                     let came = client.send(host, &request, patience.answer(&probe.service));
                     let wrong = match &came {
@@ -106,7 +104,7 @@ impl Run<'_> {
                     if started.elapsed() >= again {
                         break self.told(wrong, host, probe, known, last.as_ref());
                     }
-                    std::thread::sleep(PAUSE);
+                    wait::pause(PAUSE, self.interrupt)?;
                 }
             }
         };

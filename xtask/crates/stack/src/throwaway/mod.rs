@@ -10,7 +10,6 @@ pub mod whole;
 
 pub use crate::throwaway::removal::sweep;
 
-use host::failure::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -110,9 +109,7 @@ impl Trial {
         context: &Context,
     ) -> Result<Trial> {
         removal::sweep(manifest, context);
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        context.docker.runner.interrupt.check()?;
         let name = format!("{}{}", removal::prefix(manifest), probes::word());
         let folder = Folder::make(&name, &context.repository)?;
         let project = readable(manifest, context)

@@ -1,20 +1,17 @@
 //! Removing throwaway stacks: one's own, and what former runs left behind.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::throwaway::folder::Folder;
 use engine::compose::Project;
 use engine::context::Context;
+use engine::labels;
 use host::files;
 use host::paths::Repository;
+use host::wait;
 use model::manifest::Manifest;
-
-/// Between two looks at what a removal left, and how many there are.
-const PAUSE: Duration = Duration::from_millis(200);
-const TRIES: u32 = 30;
 
 /// What the names of throwaway stacks begin with.
 pub(super) fn prefix(manifest: &Manifest) -> String {
@@ -25,37 +22,18 @@ pub(super) fn prefix(manifest: &Manifest) -> String {
 /// (containers of CI's, say) may use the same engine; and the checkout.
 pub(super) fn marks(manifest: &Manifest, repository: &Repository) -> [(String, String); 2] {
     let machine = files::read_if_there(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
-    let label = |name: &str| format!("{}.images.{name}", manifest.project);
     [
-        (label("trial-of"), machine.unwrap_or_default().trim().to_owned()),
-        (label("checkout"), repository.root().display().to_string()),
+        (labels::throwaway_machine(&manifest.project), machine.unwrap_or_default().trim().to_owned()),
+        (labels::throwaway_checkout(&manifest.project), repository.root().display().to_string()),
     ]
 }
 
-/// Removes all of a project. A Compose that was interrupted may have asked the engine for something that comes into being only
-/// after its removal: so it is looked again, until nothing came twice in a row.
+/// Removes all of a project.
 ///
 /// # Errors
-/// When docker cannot be asked, or something stays.
+/// When docker fails or something cannot be removed.
 pub(super) fn erase(project: &Project) -> Result<()> {
-    let mut quiet = 0;
-    let mut failed = None;
-    for _ in 0..TRIES {
-        match project.erase() {
-            Ok(false) => quiet += 1,
-            Ok(true) => quiet = 0,
-            Err(error) => (quiet, failed) = (0, Some(error)),
-        }
-        if quiet == 2 {
-            return Ok(());
-        }
-        std::thread::sleep(PAUSE);
-    }
-    let name = project.name()?;
-    match failed {
-        Some(error) => Err(error.context(format!("something of {name} is left behind"))),
-        None => bail!("{name} does not end: something new of it came after each removal"),
-    }
+    wait::until_gone(&project.name()?, || project.erase())
 }
 
 /// Removes what runs left behind that were killed: stacks of this checkout that nobody owns any more, and those of checkouts

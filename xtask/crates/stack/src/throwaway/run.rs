@@ -14,6 +14,7 @@ use crate::throwaway::stack_tests::StackTests;
 use crate::throwaway::{Images, Trial, confinement};
 use build::sources;
 use engine::context::Context;
+use engine::labels;
 use engine::socket::Socket;
 use model::edition::Edition;
 use model::manifest::{Manifest, Service};
@@ -86,7 +87,7 @@ impl Tried<'_> {
             let sources = sources::hash(&service.original, &context.repository)?;
             let built_from = context.docker.inspect(std::slice::from_ref(&id))?;
             let built_from =
-                built_from.get(&id).and_then(|image| image.label(&sources::label(&manifest.project)));
+                built_from.get(&id).and_then(|image| image.label(&labels::sources(&manifest.project)));
             if built_from != Some(sources.as_str()) {
                 bail!(
                     "the original of {0} that runs was built from other sources than stand here: `cargo xtask build-images {0} --variant original`, then record again",

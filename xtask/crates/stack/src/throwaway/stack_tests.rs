@@ -4,7 +4,6 @@ use host::failure::Failure;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -13,13 +12,14 @@ use crate::probes::endpoints;
 use crate::probes::report::{Outcome, Verdict};
 use crate::throwaway::Trial;
 use build::plan::stack_test_image;
-use engine::compose::PROJECT_LABEL;
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::labels;
 use engine::socket::Socket;
 use host::files;
 use host::interrupt::Interrupt;
 use host::process::{Cmd, Runner, tail};
+use host::wait;
 use model::manifest::{Manifest, Service, StackTest};
 use model::reader::RUN;
 use model::variant::Variant;
@@ -88,10 +88,8 @@ impl StackTests<'_> {
         })?;
         let said = String::from_utf8_lossy(&said).into_owned();
         files::write_atomically(&folder.join("output.txt"), said.as_bytes())?;
-        if docker.runner.interrupt.is_set() {
-            // The container goes with its stack.
-            return Err(Failure::interrupted().into());
-        }
+        // The container is removed with its stack.
+        docker.runner.interrupt.check()?;
         let wrong = match ended {
             Ended::InTime(status) if status.success() => return Ok(Verdict::Passed),
             Ended::InTime(status) if status.code() == Some(DOCKER_FAILED) => {
@@ -126,7 +124,7 @@ impl StackTests<'_> {
         let doors = endpoints::open(project, &services, Duration::ZERO, &docker.runner.interrupt)?;
         let mut cmd = docker.cmd(["run", "--rm", "--init", "--pull=never", "--network=host"]).args([
             format!("--name={container}"),
-            format!("--label={PROJECT_LABEL}={}", project.name()?),
+            format!("--label={}={}", labels::COMPOSE_PROJECT, project.name()?),
             "--read-only".to_owned(),
             "--tmpfs=/tmp:exec".to_owned(),
             "--cap-drop=ALL".to_owned(),
@@ -160,23 +158,17 @@ fn within(
     docker: &Docker,
     run: impl FnOnce(&Docker) -> Result<ExitStatus>,
 ) -> Result<Ended> {
-    let (end, is_over) = (Interrupt::default(), AtomicBool::new(false));
+    let (end, is_over) = (Interrupt::default(), Interrupt::default());
     let stoppable = Docker::new(Runner { interrupt: end.clone(), ..docker.runner.clone() });
     let (status, was_late) = std::thread::scope(|scope| {
         let watch = scope.spawn(|| {
-            let started = Instant::now();
-            while !is_over.load(Ordering::SeqCst) && !docker.runner.interrupt.is_set() {
-                if started.elapsed() >= deadline {
-                    end.set();
-                    return true;
-                }
-                std::thread::sleep(PAUSE);
-            }
+            let ended =
+                wait::poll(PAUSE, deadline, &docker.runner.interrupt, || Ok(is_over.is_set().then_some(())));
             end.set();
-            false
+            matches!(ended, Ok(None))
         });
         let status = run(&stoppable);
-        is_over.store(true, Ordering::SeqCst);
+        is_over.set();
         (status, watch.join().unwrap_or_default())
     });
     let status = status?;

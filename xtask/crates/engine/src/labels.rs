@@ -1,0 +1,60 @@
+//! Every label of images and containers that xtask writes or reads.
+
+/// The image's name (OCI image specification, "Pre-Defined Annotation Keys"; so are the next two).
+pub const TITLE: &str = "org.opencontainers.image.title";
+
+/// The image's version.
+pub const VERSION: &str = "org.opencontainers.image.version";
+
+/// The commit that the image was built from.
+pub const REVISION: &str = "org.opencontainers.image.revision";
+
+/// The Compose project that a container, network or volume belongs to; Compose's own.
+pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+
+/// The measuring run that a container belongs to.
+pub const MEASURE_RUN: &str = "xtask.measure";
+
+/// Values of [`bases`]: pulled from a registry, or built here from Debian packages.
+pub const UPSTREAM: &str = "upstream";
+/// See [`UPSTREAM`].
+pub const STAND_IN: &str = "stand-in";
+
+/// The image's edition.
+pub fn edition(project: &str) -> String {
+    of_project(project, "edition")
+}
+
+/// The image's variant.
+pub fn variant(project: &str) -> String {
+    of_project(project, "variant")
+}
+
+/// Where the image's upstream bases came from: [`UPSTREAM`] or [`STAND_IN`].
+pub fn bases(project: &str) -> String {
+    of_project(project, "bases")
+}
+
+/// The hash of an original's sources.
+pub fn sources(project: &str) -> String {
+    of_project(project, "sources")
+}
+
+/// The machine whose checkout started a throwaway stack.
+pub fn throwaway_machine(project: &str) -> String {
+    of_project(project, "trial-of")
+}
+
+/// The checkout that started a throwaway stack.
+pub fn throwaway_checkout(project: &str) -> String {
+    of_project(project, "checkout")
+}
+
+fn of_project(project: &str, name: &str) -> String {
+    format!("{project}.images.{name}")
+}
+
+/// The `--filter` of docker's lists for a label with this value.
+pub fn filter(label: &str, value: &str) -> String {
+    format!("label={label}={value}")
+}

@@ -1,0 +1,93 @@
+//! Commands before they run.
+
+use std::path::{Path, PathBuf};
+
+use crate::interrupt::Interrupt;
+use crate::process::quote::quote;
+
+/// Starts commands.
+#[derive(Debug, Clone, Default)]
+pub struct Runner {
+    /// Print each command and how long it took to stderr.
+    pub verbose: bool,
+    /// Ends commands whose output is streamed.
+    pub interrupt: Interrupt,
+}
+
+/// A command that is about to run.
+#[derive(Debug, Clone)]
+pub struct Cmd {
+    pub(super) runner: Runner,
+    pub(super) program: String,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) stdin: Option<Vec<u8>>,
+    pub(super) apart: bool,
+}
+
+impl Runner {
+    /// A command that inherits this process's environment and folder.
+    pub fn cmd(&self, program: impl Into<String>) -> Cmd {
+        Cmd {
+            runner: self.clone(),
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            dir: None,
+            stdin: None,
+            apart: false,
+        }
+    }
+}
+
+impl Cmd {
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Cmd {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Cmd {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable for this command alone. Values are never printed.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Cmd {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the folder that it runs in.
+    #[must_use]
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Cmd {
+        self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Sets its standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Cmd {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// Runs in a process group of its own: Ctrl-C and hang-up of the terminal, which go to this process's group, do not end
+    /// it. For cleanup, which must be completed.
+    #[must_use]
+    pub fn apart(mut self) -> Cmd {
+        self.apart = true;
+        self
+    }
+
+    /// The command line as a shell would take it.
+    pub fn quoted(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.args);
+        words.map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    }
+}
