@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use build::bases::Mode;
+use build::bases::BasesMode;
 use build::changes;
 use build::shared_cache::RegistryCache;
 use engine::context::Context;
@@ -142,11 +142,11 @@ pub enum BasesChoice {
 
 impl BasesChoice {
     /// As a mode.
-    pub fn resolve(self) -> Mode {
+    pub fn resolve(self) -> BasesMode {
         match self {
-            BasesChoice::Auto => Mode::Auto,
-            BasesChoice::Upstream => Mode::Upstream,
-            BasesChoice::StandIn => Mode::StandIn,
+            BasesChoice::Auto => BasesMode::Auto,
+            BasesChoice::Upstream => BasesMode::Upstream,
+            BasesChoice::StandIn => BasesMode::StandIn,
         }
     }
 }

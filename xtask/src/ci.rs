@@ -1,17 +1,18 @@
 //! Subcommand: `cargo xtask ci`.
 
 use host::failure::{Failure, class_of};
+use host::render::Render as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::args::Format;
 use crate::ci_steps::{Action, EDITION, Step, steps};
-use build::bases::Mode;
-use build::compare::compare;
-use build::plan::Request;
-use build::produce;
-use build::run::Policy;
+use build::bake::BuildOptions;
+use build::bases::BasesMode;
+use build::builds;
+use build::comparison::measure::compare;
+use build::request::BuildRequest;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
@@ -97,7 +98,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     // Always the same images, whatever a developer's shell says: the tests look at these.
     let tag: Tag = "latest".parse()?;
     let services: Vec<_> = manifest.services.iter().collect();
-    let request = |editions: &[Edition], variants: &[Variant]| Request {
+    let request = |editions: &[Edition], variants: &[Variant]| BuildRequest {
         services: services.clone(),
         editions: editions.to_vec(),
         variants: variants.to_vec(),
@@ -119,11 +120,11 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         }
         Action::Build(editions, variants) => {
             let request = request(editions, variants);
-            produce::produce(manifest, &request, Mode::Auto, &Policy::default(), context).map(drop)
+            builds::images(manifest, &request, BasesMode::Auto, &BuildOptions::default(), context).map(drop)
         }
         Action::ServiceTests => {
             let request = request(&[EDITION], &[Variant::Optimized]);
-            let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
+            let count = builds::service_tests(manifest, &request, BasesMode::Auto, context)?;
             context.terminal.say(format!("{count} services tested in their images' builds"));
             Ok(())
         }
@@ -144,10 +145,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         }
         Action::Check => {
             for edition in Edition::ALL {
-                print!(
-                    "{}",
-                    build::comparison_text::text(&compare(manifest, &services, edition, &tag, context)?)
-                );
+                print!("{}", compare(manifest, &services, edition, &tag, context)?.text());
             }
             let wanted = check::Wanted { services, editions: Edition::ALL.to_vec(), tag };
             let report = check::check(manifest, &wanted, None, context)?;

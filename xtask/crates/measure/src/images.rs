@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::Wanted;
 use crate::plan::Subject;
-use build::bases::Source;
-use build::compare::bytes_of;
+use build::bases::BaseSource;
+use build::image_sizes::image_sizes;
 use build::plan::bases_label;
 use engine::context::Context;
 use engine::images::Image;
@@ -64,7 +64,7 @@ impl Images {
     /// Whether an original stands on stand-ins for upstream images.
     pub fn is_on_stand_in(&self, service: &Service) -> bool {
         let image = self.image(service, Variant::Original);
-        image.and_then(|image| image.label(&self.bases_label)) == Some(Source::StandIn.name())
+        image.and_then(|image| image.label(&self.bases_label)) == Some(BaseSource::StandIn.name())
     }
 
     /// The variants that are built, the original first.
@@ -100,7 +100,7 @@ impl Images {
         for variant in variants {
             let images: Vec<&Image> =
                 services.iter().filter_map(|service| self.image(service, *variant)).collect();
-            largest = largest.max(bytes_of(&images, context)?.into_iter().sum());
+            largest = largest.max(image_sizes(&images, context)?.into_iter().sum());
         }
         Ok(largest)
     }

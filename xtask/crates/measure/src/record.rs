@@ -11,7 +11,7 @@ use crate::images::Images;
 use crate::measurement::{LeftOut, Machine, MadeFrom, Record, SCHEMA, WHOLE};
 use crate::plan::Part;
 use crate::whole_stack::Sample;
-use build::produce::revision;
+use build::environment::revision;
 use engine::context::Context;
 use engine::facts::Store;
 use host::files;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use toml::{Table, Value};
 
-use crate::plan::references;
 use crate::sources;
+use crate::upstreams::references;
 use host::files;
 use host::paths::Repository;
 

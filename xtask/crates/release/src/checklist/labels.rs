@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::checklist::asked::{Asked, Present};
 use crate::checklist::report::{Answer, Fault};
-use build::bases::Source;
+use build::bases::BaseSource;
 use build::plan::{REVISION_LABEL, TITLE_LABEL, VERSION_LABEL, bases_label, edition_label, variant_label};
 use check::report::Subject;
 use model::variant::Variant;
@@ -57,7 +57,7 @@ fn lies(asked: &Asked<'_>, one: &Present<'_>) -> Vec<String> {
         }
     }
     let bases = bases_label(&manifest.project);
-    if !matches!(image.label(&bases), Some(found) if [Source::Upstream, Source::StandIn].map(Source::name).contains(&found))
+    if !matches!(image.label(&bases), Some(found) if [BaseSource::Upstream, BaseSource::StandIn].map(BaseSource::name).contains(&found))
     {
         lies.push(format!("there is no label {bases} that says what it stands on"));
     }

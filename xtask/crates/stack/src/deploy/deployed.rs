@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use build::compare::bytes_of;
+use build::image_sizes::image_sizes;
 use engine::compose::Project;
 use engine::context::Context;
 use engine::images::Image;
@@ -53,7 +53,7 @@ pub fn write(manifest: &Manifest, project: &Project, context: &Context) -> Resul
             Some((*service, container.config.image.as_str(), there.get(&container.image)?))
         })
         .collect();
-    let sizes = bytes_of(&found.iter().map(|(.., image)| *image).collect::<Vec<_>>(), context)?;
+    let sizes = image_sizes(&found.iter().map(|(.., image)| *image).collect::<Vec<_>>(), context)?;
     let label = |image: &'_ Image, name: &str| {
         image.label(&format!("{}.images.{name}", manifest.project)).unwrap_or("unknown").to_owned()
     };
