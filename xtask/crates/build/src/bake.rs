@@ -134,7 +134,7 @@ fn bake_once(
     let cmd = docker.bake(&repository.bake_definition(), targets, &options.bake);
     let status = cmd.stream(|chunk| {
         for event in stream.push(chunk) {
-            progress.take(&event);
+            progress.handle(&event);
             if let Event::Failed { targets, step, error, tail } = event {
                 // Steps cancelled because of another failure are not the cause.
                 let is_cause = !error.contains("context canceled");

@@ -1,4 +1,4 @@
-//! Commits: which one a name means, and its tree in a folder of its own.
+//! Resolving a commit and extracting its tree into a temporary folder.
 
 use anyhow::{Context as _, Result};
 
@@ -7,12 +7,12 @@ use host::failure::{Failure, FailureClass};
 use host::process::Cmd;
 use host::temporary::Temporary;
 
-/// The commit that a name means.
+/// The hash of the commit that a name refers to.
 ///
 /// # Errors
-/// When the name means no commit (usage), or git cannot be started.
+/// When there is no such commit (usage), or git cannot be started.
 pub fn resolve(reference: &str, context: &Context) -> Result<String> {
-    // To git this would be an option.
+    // Git would read it as an option.
     let is_option = reference.starts_with('-');
     let name = format!("{reference}^{{commit}}");
     let found = git(context).args(["rev-parse", "--verify", "--quiet", &name]);
@@ -37,17 +37,17 @@ pub fn resolve(reference: &str, context: &Context) -> Result<String> {
     Err(Failure::new(FailureClass::Usage, format!("--changed-since `{reference}`: {why}"), remedy).into())
 }
 
-/// The tree of a commit, without touching the checkout or git's own records.
+/// Extracts the tree of a commit without touching the checkout or git's index.
 ///
 /// # Errors
-/// When git or the disk refuses.
-pub fn lay_out(commit: &str, context: &Context) -> Result<Temporary> {
+/// When git fails or the disk is full.
+pub fn extract(commit: &str, context: &Context) -> Result<Temporary> {
     let folder = Temporary::new("changes")?;
-    // In a subfolder of a repository, git makes an archive of that folder alone.
+    // In a subfolder of a repository, git archives only that folder.
     let archive = git(context).args(["archive", "--format=tar", commit]).reader()?;
     tar::Archive::new(archive)
         .unpack(folder.path())
-        .with_context(|| format!("cannot lay out commit {commit} in {}", folder.path().display()))?;
+        .with_context(|| format!("cannot extract commit {commit} to {}", folder.path().display()))?;
     Ok(folder)
 }
 
