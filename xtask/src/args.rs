@@ -10,6 +10,7 @@ use clap::ValueEnum;
 
 use build::bases::BasesMode;
 use build::changes;
+use build::request::BuildRequest;
 use build::shared_cache::RegistryCache;
 use engine::context::Context;
 use model::edition::Edition;
@@ -64,6 +65,36 @@ impl FleetArgs {
     /// When it is no tag.
     pub fn since(&self) -> Result<Option<Tag>> {
         Ok(self.since.as_deref().map(|text| parse(text, "--since")).transpose()?)
+    }
+}
+
+/// Which images of the services.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RequestArgs {
+    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    #[arg(long)]
+    edition: Option<String>,
+    /// Optimized images, originals, or both
+    #[arg(long, value_enum, default_value = "optimized")]
+    variant: VariantChoice,
+    /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
+    #[arg(long)]
+    tag: Option<String>,
+}
+
+impl RequestArgs {
+    /// The request for these services.
+    ///
+    /// # Errors
+    /// When an option or a variable has an invalid value.
+    pub fn resolve<'m>(&self, services: Vec<&'m Service>) -> Result<BuildRequest<'m>> {
+        Ok(BuildRequest {
+            services,
+            editions: editions(self.edition.as_deref())?,
+            variants: self.variant.resolve(),
+            tag: tag(self.tag.as_deref())?,
+            default_edition: default_edition()?,
+        })
     }
 }
 

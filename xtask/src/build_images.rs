@@ -3,14 +3,13 @@
 use anyhow::Result;
 
 use crate::args;
-use crate::args::{BasesChoice, CacheArgs, ServicesArgs, VariantChoice};
+use crate::args::{BasesChoice, CacheArgs, RequestArgs, ServicesArgs};
 use crate::push;
 use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
 use build::builds;
 use build::comparison::measure::compare;
 use build::environment::BuildEnvironment;
-use build::failure::combined;
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
@@ -29,15 +28,8 @@ use model::reader;
 pub struct Args {
     #[command(flatten)]
     services: ServicesArgs,
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
-    #[arg(long)]
-    edition: Option<String>,
-    /// Dockerfiles to build
-    #[arg(long, value_enum, default_value = "optimized")]
-    variant: VariantChoice,
-    /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
-    #[arg(long)]
-    tag: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
     /// Registry to push to, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long)]
     registry: Option<String>,
@@ -85,13 +77,7 @@ const EXAMPLES: &str = "Examples:
 /// Wrong usage, a failed build, or a machine that cannot build.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let request = BuildRequest {
-        services: args.services.resolve(&manifest, context)?,
-        editions: args::editions(args.edition.as_deref())?,
-        variants: args.variant.resolve(),
-        tag: args::tag(args.tag.as_deref())?,
-        default_edition: args::default_edition()?,
-    };
+    let request = args.request.resolve(args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args)?;
     let options = BuildOptions {
         bake: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
@@ -118,13 +104,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         print!("{}", report.text());
     }
     let pushed = pushed.map_or(Ok(()), |report| report.check());
-    if built.failures.is_empty() {
-        return pushed;
-    }
+    let Some(failure) = built.failure else { return pushed };
     if let Err(error) = pushed {
         context.terminal.error(format!("{error:#}"));
     }
-    Err(combined(&built.failures).into())
+    Err(failure.into())
 }
 
 /// The registry for `--push`, checked before anything is built.

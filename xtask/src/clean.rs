@@ -3,9 +3,8 @@
 use anyhow::Result;
 
 use crate::args;
-use crate::args::{Format, VariantChoice};
+use crate::args::{Format, RequestArgs};
 use build::clean::execute;
-use build::request::BuildRequest;
 use engine::context::Context;
 use engine::environment::{require_buildx, require_engine};
 use model::reader;
@@ -16,15 +15,8 @@ use model::reader;
 pub struct Args {
     /// Services whose images to remove [default: all]
     services: Vec<String>,
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
-    #[arg(long)]
-    edition: Option<String>,
-    /// Images to remove
-    #[arg(long, value_enum, default_value = "optimized")]
-    variant: VariantChoice,
-    /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
-    #[arg(long)]
-    tag: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
     /// Also prune the builder's whole build cache, other projects' included (docker buildx prune)
     #[arg(long)]
     cache: bool,
@@ -52,13 +44,7 @@ const EXAMPLES: &str = "Examples:
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let request = BuildRequest {
-        services: args::services(&manifest, &args.services)?,
-        editions: args::editions(args.edition.as_deref())?,
-        variants: args.variant.resolve(),
-        tag: args::tag(args.tag.as_deref())?,
-        default_edition: args::default_edition()?,
-    };
+    let request = args.request.resolve(args::services(&manifest, &args.services)?)?;
     require_engine(context)?;
     let cache = args.cache || args.cache_only;
     if cache {

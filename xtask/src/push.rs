@@ -4,9 +4,8 @@ use anyhow::Result;
 use host::failure::{Failure, FailureClass};
 
 use crate::args;
-use crate::args::{Format, VariantChoice};
+use crate::args::{Format, RequestArgs};
 use build::push::execute::{self, JOBS};
-use build::request::BuildRequest;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::image_ref::Registry;
@@ -21,15 +20,8 @@ pub struct Args {
     /// Registry, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long)]
     registry: Option<String>,
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
-    #[arg(long)]
-    edition: Option<String>,
-    /// Images to push
-    #[arg(long, value_enum, default_value = "optimized")]
-    variant: VariantChoice,
-    /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
-    #[arg(long)]
-    tag: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
     /// Maximum parallel pushes
     #[arg(long, default_value_t = JOBS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
@@ -52,13 +44,7 @@ const EXAMPLES: &str = "Examples:
 /// Wrong usage, missing images, or a failed push.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let request = BuildRequest {
-        services: args::services(&manifest, &args.services)?,
-        editions: args::editions(args.edition.as_deref())?,
-        variants: args.variant.resolve(),
-        tag: args::tag(args.tag.as_deref())?,
-        default_edition: args::default_edition()?,
-    };
+    let request = args.request.resolve(args::services(&manifest, &args.services)?)?;
     let registry = required(args::registry(args.registry.as_deref())?, "push", "nothing was pushed")?;
     require_engine(context)?;
     let images = request.tagged_images();

@@ -84,8 +84,8 @@ pub fn choose(
     let (references, engine) = (names(upstreams), engine(builder));
     let decided = |source, reason: String| BaseChoice { source, reason, decided: now(), references, engine };
     let choice = match mode {
-        BasesMode::Upstream => decided(BaseSource::Upstream, "asked for with --bases".into()),
-        BasesMode::StandIn => decided(BaseSource::StandIn, "asked for with --bases".into()),
+        BasesMode::Upstream => decided(BaseSource::Upstream, "set with --bases".into()),
+        BasesMode::StandIn => decided(BaseSource::StandIn, "set with --bases".into()),
         BasesMode::Auto => match remembered(upstreams, builder, repository) {
             Some(choice) => choice,
             None => {

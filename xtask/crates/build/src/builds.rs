@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::bake::{BuildOptions, bake};
 use crate::bases::BasesMode;
 use crate::environment::BuildEnvironment;
-use crate::failure::{BuildFailure, combined};
+use crate::failure::combined;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::planner::{BuildQuery, Planner};
 use crate::request::{BuildRequest, TaggedImage};
@@ -15,7 +15,7 @@ use crate::tag_journal::{self, TagJournal};
 use crate::upstreams;
 use engine::context::Context;
 use engine::environment::require_engine;
-use host::failure::{FailureClass, class_of};
+use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use model::manifest::Manifest;
 
@@ -24,14 +24,14 @@ use model::manifest::Manifest;
 pub struct BuiltImages {
     /// The images whose tags were set.
     pub images: Vec<TaggedImage>,
-    /// What failed; empty without `keep_going`.
-    pub failures: Vec<BuildFailure>,
+    /// What failed with `keep_going`.
+    pub failure: Option<Failure>,
 }
 
 /// Builds the requested images and sets their tags: all of them, or none.
 ///
 /// # Errors
-/// [`host::failure::Failure`] when anything failed and `keep_going` is not set; then no tag has moved.
+/// [`Failure`] when anything failed and `keep_going` is not set; then no tag has moved.
 pub fn images(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -72,13 +72,14 @@ fn bake_and_tag(
     let images: Vec<&PlannedImage> = plan.images.iter().filter(is_built).collect();
     journal.move_tags(&images, &context.docker, &context.repository)?;
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
-    Ok(BuiltImages { images, failures: outcome.failures })
+    let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
+    Ok(BuiltImages { images, failure })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.
 ///
 /// # Errors
-/// [`host::failure::Failure`] with the last lines of the tests that failed.
+/// [`Failure`] with the last lines of the tests that failed.
 pub fn service_tests(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -104,7 +105,7 @@ pub fn service_tests(
 /// Builds the images of the stack tests.
 ///
 /// # Errors
-/// [`host::failure::Failure`] when one cannot be built.
+/// [`Failure`] when one cannot be built.
 pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> Result<()> {
     let dockerfiles: Vec<&str> = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str()).collect();
     require_engine(context)?;
@@ -120,7 +121,7 @@ pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> R
 /// Runs a build that writes the answer to a query.
 ///
 /// # Errors
-/// [`host::failure::Failure`]; of an environment class if no registry answers.
+/// [`Failure`]; of an environment class if no registry answers.
 pub fn query(manifest: &Manifest, query: &BuildQuery<'_>, context: &Context) -> Result<()> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;

@@ -32,14 +32,10 @@ pub struct BuildFailure {
 
 /// The failed step as the event stream reports it.
 #[derive(Debug, Clone, Default)]
-pub struct FailedStep {
-    /// Every target the step belongs to.
+pub(crate) struct FailedStep {
     pub targets: BTreeSet<String>,
-    /// The name of the step.
     pub step: String,
-    /// BuildKit's error message.
     pub error: String,
-    /// The last lines of its output.
     pub tail: Vec<String>,
 }
 
@@ -53,21 +49,21 @@ pub fn combined(failures: &[BuildFailure]) -> Failure {
 
 impl BuildFailure {
     /// From the failed step, if there is one, and the text that bake ended with.
-    pub fn new(
+    pub(crate) fn new(
         step: Option<FailedStep>,
         text: &str,
         plan: &BuildPlan,
         repository: &Repository,
     ) -> BuildFailure {
-        let message = error_line(text).unwrap_or_else(|| host::process::tail(text, 5));
-        let targets = step.as_ref().map(|step| step.targets.clone()).unwrap_or_default();
-        let tail = step.as_ref().map(|step| step.tail.clone()).unwrap_or_default();
-        let error = step.as_ref().map(|step| step.error.clone()).filter(|e| !e.is_empty()).unwrap_or(message);
+        let FailedStep { targets, step, mut error, tail } = step.unwrap_or_default();
+        if error.is_empty() {
+            error = error_line(text).unwrap_or_else(|| host::process::tail(text, 5));
+        }
         let place = place(&targets, text, plan, repository);
         BuildFailure {
             class: classify(&error, &tail.join("\n")),
             log: targets.first().map(|target| repository.logs().join(format!("{target}.log"))),
-            step: step.map(|step| step.step),
+            step: (!step.is_empty()).then_some(step),
             targets,
             place,
             error,

@@ -24,7 +24,7 @@ pub fn image_sizes(images: &[&Image], context: &Context) -> Result<Vec<Bytes>> {
 }
 
 /// Measures sizes and caches them until [`ImageSizes::save`] writes the cache.
-pub struct ImageSizes<'a> {
+pub(crate) struct ImageSizes<'a> {
     context: &'a Context,
     cache: SizeCache,
     store: Option<Store>,
@@ -46,10 +46,7 @@ struct CachedImage {
 
 impl<'a> ImageSizes<'a> {
     /// Reads the cache; one that cannot be parsed counts as empty.
-    ///
-    /// # Errors
-    /// When the file exists and cannot be read.
-    pub fn load(context: &'a Context) -> Result<Self> {
+    pub(crate) fn load(context: &'a Context) -> Result<Self> {
         let text = files::read_if_there(&context.repository.layer_cache())?.unwrap_or_default();
         let cache = serde_json::from_str::<SizeCache>(&text).ok().filter(|cache| cache.schema == 1);
         let cache = cache.unwrap_or(SizeCache { schema: 1, images: BTreeMap::new() });
@@ -63,11 +60,7 @@ impl<'a> ImageSizes<'a> {
         }
     }
 
-    /// The size of an image.
-    ///
-    /// # Errors
-    /// When docker fails or the image is damaged.
-    pub fn bytes(&mut self, image: &Image) -> Result<Bytes> {
+    pub(crate) fn bytes(&mut self, image: &Image) -> Result<Bytes> {
         if let Some(bytes) = self.cache.images.get(&image.id).and_then(|cached| cached.bytes) {
             return Ok(bytes);
         }
@@ -81,10 +74,7 @@ impl<'a> ImageSizes<'a> {
     }
 
     /// The layers of an image with their sizes, base first.
-    ///
-    /// # Errors
-    /// When docker fails or the image is damaged.
-    pub fn layers(&mut self, image: &Image) -> Result<Vec<Layer>> {
+    pub(crate) fn layers(&mut self, image: &Image) -> Result<Vec<Layer>> {
         if let Some(layers) = self.cache.images.get(&image.id).and_then(|cached| cached.layers.clone()) {
             return Ok(layers);
         }
@@ -102,10 +92,7 @@ impl<'a> ImageSizes<'a> {
     }
 
     /// Writes the cache if anything was measured.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn save(&self) -> Result<()> {
+    pub(crate) fn save(&self) -> Result<()> {
         if !self.changed {
             return Ok(());
         }

@@ -7,7 +7,7 @@ pub mod changes;
 pub mod clean;
 pub mod comparison;
 pub mod environment;
-pub mod failure;
+mod failure;
 pub mod fleet;
 pub mod image_sizes;
 pub mod plan;

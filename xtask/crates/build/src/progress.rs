@@ -26,9 +26,6 @@ pub struct Progress<'t> {
 
 impl<'t> Progress<'t> {
     /// For these targets. Replaces the logs of earlier runs.
-    ///
-    /// # Errors
-    /// When the log folder cannot be created.
     pub fn new(terminal: &'t Terminal, logs: &Path, targets: &[String]) -> Result<Self> {
         files::create_dir(logs)?;
         let lines = terminal.lines();

@@ -37,9 +37,6 @@ struct Move {
 
 impl TagJournal {
     /// Records the tags that this run is about to create, so that the next run can remove them if this one is killed.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
     pub fn begin(images: &[PlannedImage], repository: &Repository) -> Result<TagJournal> {
         let temporary = images.iter().map(|image| image.run_tag.to_string()).collect();
         let journal = TagJournal { temporary, moves: Vec::new() };
@@ -47,10 +44,7 @@ impl TagJournal {
         Ok(journal)
     }
 
-    /// Moves the tags of the built images.
-    ///
-    /// # Errors
-    /// When docker refuses a move; the earlier ones are then undone.
+    /// Moves the tags of the built images. If docker refuses a move, the earlier ones are undone.
     pub fn move_tags(
         &mut self,
         images: &[&PlannedImage],
@@ -75,9 +69,6 @@ impl TagJournal {
     }
 
     /// Removes the run's own tags and the journal.
-    ///
-    /// # Errors
-    /// When docker cannot be run or the journal cannot be removed.
     pub fn end(&self, docker: &Docker, repository: &Repository) -> Result<()> {
         docker.remove(&self.temporary)?;
         files::remove(&repository.journal())
@@ -89,10 +80,7 @@ impl TagJournal {
     }
 }
 
-/// Finishes the journal of a run that was killed.
-///
-/// # Errors
-/// When docker fails; the journal then stays for the next run.
+/// Finishes the journal of a run that was killed. If docker fails, the journal stays for the next run.
 pub fn recover(context: &Context) -> Result<()> {
     let (docker, repository, terminal) = (&context.docker, &context.repository, &context.terminal);
     let Some(text) = files::read_if_there(&repository.journal())? else {

@@ -4,6 +4,7 @@ pub mod failure;
 pub mod files;
 pub mod interrupt;
 pub mod paths;
+pub mod plural;
 pub mod ports;
 pub mod process;
 pub mod render;

@@ -8,9 +8,6 @@ use host::process::Cmd;
 use host::temporary::Temporary;
 
 /// The hash of the commit that a name refers to.
-///
-/// # Errors
-/// When there is no such commit (usage), or git cannot be started.
 pub fn resolve(reference: &str, context: &Context) -> Result<String> {
     // Git would read it as an option.
     let is_option = reference.starts_with('-');
@@ -38,9 +35,6 @@ pub fn resolve(reference: &str, context: &Context) -> Result<String> {
 }
 
 /// Extracts the tree of a commit without touching the checkout or git's index.
-///
-/// # Errors
-/// When git fails or the disk is full.
 pub fn extract(commit: &str, context: &Context) -> Result<Temporary> {
     let folder = Temporary::new("changes")?;
     // In a subfolder of a repository, git archives only that folder.

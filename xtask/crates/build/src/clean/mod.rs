@@ -1,5 +1,5 @@
 //! Removing images that this repository built, and pruning the build cache.
 
 pub mod execute;
-pub mod plan;
+mod plan;
 pub mod report;

@@ -8,7 +8,6 @@ use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use model::image_ref::ImageRef;
 
-/// What will be removed.
 #[derive(Debug, Clone, Default)]
 pub struct CleanPlan {
     /// Images that lose tags, in the manifest's order.
@@ -20,11 +19,8 @@ pub struct CleanPlan {
 /// An image that this repository built.
 #[derive(Debug, Clone)]
 pub struct ImageToRemove {
-    /// Which image it is.
     pub service_image: ServiceImage,
-    /// The image.
     pub image: Image,
-    /// The tags to remove.
     pub tags: Vec<String>,
 }
 

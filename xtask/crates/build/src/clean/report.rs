@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::request::ServiceImage;
+use host::plural::count;
 use host::render::Render;
 use host::table::{Align, Table};
 use model::bytes::Bytes;
@@ -102,17 +103,16 @@ impl CleanReport {
     }
 
     fn notes(&self) -> Vec<String> {
-        let images = |count: usize| format!("{count} {}", if count == 1 { "image" } else { "images" });
         let named = self.images.iter().filter(|removed| !removed.other_names.is_empty()).count();
         let mut notes: Vec<String> = self.kept.iter().map(|kept| format!("kept {kept}")).collect();
         if self.dry_run {
-            notes.push(format!("Dry run: would remove these tags of {}.", images(self.images.len())));
+            notes.push(format!("Dry run: would remove these tags of {}.", count(self.images.len(), "image")));
         } else {
-            let removed = images(self.images.len() - named);
+            let removed = count(self.images.len() - named, "image");
             notes.push(format!("{removed} removed, {} of layers freed.", self.freed_bytes));
         }
         if named > 0 {
-            notes.push(format!("{} kept under other names.", images(named)));
+            notes.push(format!("{} kept under other names.", count(named, "image")));
         }
         if self.held_by_cache_bytes > Bytes(0) {
             notes.push(format!(

@@ -1,6 +1,7 @@
 //! A comparison as a table with footnotes.
 
 use crate::comparison::{Comparison, ComparisonRow, Original, Verdict};
+use host::plural::count;
 use host::render::Render;
 use host::table::{Align, Table};
 use model::bytes::Bytes;
@@ -88,11 +89,9 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     )];
     if let Some(unique) = comparison.unique_bytes {
         let sizes = || comparison.services.iter().filter_map(|row| row.optimized.as_ref());
-        let sum = sizes().fold(Bytes(0), |sum, measured| sum + measured.bytes);
-        let (count, s) = (sizes().count(), if sizes().count() == 1 { "" } else { "s" });
-        notes.push(format!(
-            "{count} optimized image{s}: {sum} in total, {unique} with shared layers counted once."
-        ));
+        let sum: Bytes = sizes().map(|measured| measured.bytes).sum();
+        let images = count(sizes().count(), "optimized image");
+        notes.push(format!("{images}: {sum} in total, {unique} with shared layers counted once."));
     }
     let any = |test: fn(&ComparisonRow) -> bool| comparison.services.iter().any(test);
     if any(|row| matches!(row.original, Original::Built { stand_in: true, .. })) {

@@ -50,7 +50,7 @@ pub fn measure(
     };
     let (optimized, originals) = (present(tag, Variant::Optimized), present(tag, Variant::Original));
     let packed = contents::packed(&optimized, context)?;
-    let distinct = |asked: &[Asked]| layers(asked.iter().map(|asked| &asked.image));
+    let distinct = |images: &[Asked]| layers(images.iter().map(|asked| &asked.image));
     let needed = distinct(&optimized);
     let since = since.map(|since| {
         let present = distinct(&present(since, Variant::Optimized));

@@ -2,6 +2,7 @@
 
 use crate::fleet::Fleet;
 use contents::record::Surface;
+use host::plural::count;
 use host::render::Render;
 use host::table::{Align, Table};
 
@@ -72,10 +73,6 @@ fn notes(fleet: &Fleet) -> Vec<String> {
         lines.push("– Not built. Build originals with `cargo xtask build-images --variant original`.".into());
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -2,6 +2,6 @@
 
 pub mod digests;
 pub mod execute;
-pub mod plan;
+mod plan;
 pub mod report;
 mod schedule;

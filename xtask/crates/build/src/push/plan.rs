@@ -10,7 +10,6 @@ use model::image_ref::{ImageRef, Registry, Tag};
 /// Everything to push to one registry.
 #[derive(Debug, Clone)]
 pub struct PushPlan {
-    /// The registry.
     pub registry: Registry,
     /// The images, in the manifest's order.
     pub images: Vec<ImageToPush>,
@@ -19,22 +18,18 @@ pub struct PushPlan {
 /// One image and its tags in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageToPush {
-    /// Which image it is.
     pub service_image: ServiceImage,
-    /// The image's ID.
     pub id: String,
     /// Digests of its uncompressed layers, base first.
     pub layers: Vec<String>,
     /// Its size as the image store reports it; only used to order the pushes.
     pub size: u64,
-    /// The tags.
     pub tags: Vec<RemoteTag>,
 }
 
 /// A tag in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteTag {
-    /// The reference, registry included.
     pub reference: ImageRef,
     /// The image that the engine has under this reference already; restored if the push fails.
     pub previous: Option<String>,

@@ -23,10 +23,7 @@ struct Exclusion {
 }
 
 impl AllowList {
-    /// Parses a `.dockerignore`.
-    ///
-    /// # Errors
-    /// When it is not an allow-list, or has a pattern that is not supported.
+    /// Parses a `.dockerignore`; fails if it is not an allow-list or has an unsupported pattern.
     pub fn parse(text: &str) -> Result<AllowList> {
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         if lines.next() != Some("*") {
@@ -53,9 +50,6 @@ impl AllowList {
     }
 
     /// The files that it includes.
-    ///
-    /// # Errors
-    /// When a folder cannot be read.
     pub fn files(&self, root: &Path) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for pattern in &self.allowed {
