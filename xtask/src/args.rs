@@ -8,8 +8,9 @@ use std::str::FromStr;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use build::bases::Mode;
+use build::bases::BasesMode;
 use build::changes;
+use build::request::BuildRequest;
 use build::shared_cache::RegistryCache;
 use engine::context::Context;
 use model::edition::Edition;
@@ -63,6 +64,36 @@ impl FleetArgs {
     /// When it is not a valid tag.
     pub fn since(&self) -> Result<Option<Tag>> {
         Ok(self.since.as_deref().map(|text| parse(text, "--since")).transpose()?)
+    }
+}
+
+/// Which images of the services.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RequestArgs {
+    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    #[arg(long)]
+    edition: Option<String>,
+    /// Optimized images, originals, or both
+    #[arg(long, value_enum, default_value = "optimized")]
+    variant: VariantChoice,
+    /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
+    #[arg(long)]
+    tag: Option<String>,
+}
+
+impl RequestArgs {
+    /// The request for these services.
+    ///
+    /// # Errors
+    /// When an option or a variable has an invalid value.
+    pub fn resolve<'m>(&self, services: Vec<&'m Service>) -> Result<BuildRequest<'m>> {
+        Ok(BuildRequest {
+            services,
+            editions: editions(self.edition.as_deref())?,
+            variants: self.variant.resolve(),
+            tag: tag(self.tag.as_deref())?,
+            default_edition: default_edition()?,
+        })
     }
 }
 
@@ -139,11 +170,12 @@ pub enum BasesChoice {
 }
 
 impl BasesChoice {
-    pub fn resolve(self) -> Mode {
+    /// As a mode.
+    pub fn resolve(self) -> BasesMode {
         match self {
-            BasesChoice::Auto => Mode::Auto,
-            BasesChoice::Upstream => Mode::Upstream,
-            BasesChoice::StandIn => Mode::StandIn,
+            BasesChoice::Auto => BasesMode::Auto,
+            BasesChoice::Upstream => BasesMode::Upstream,
+            BasesChoice::StandIn => BasesMode::StandIn,
         }
     }
 }

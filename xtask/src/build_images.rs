@@ -3,66 +3,58 @@
 use anyhow::Result;
 
 use crate::args;
-use crate::args::{BasesChoice, CacheArgs, ServicesArgs, VariantChoice};
+use crate::args::{BasesChoice, CacheArgs, RequestArgs, ServicesArgs};
 use crate::push;
-use build::bases;
-use build::bases::{Mode, Source};
-use build::compare::compare;
-use build::failure::ended_by;
-use build::plan;
-use build::plan::Request;
-use build::produce;
-use build::push::plan::built;
-use build::push::run::{JOBS, push as push_images};
-use build::run::Policy;
-use build::shared_cache;
-use build::shared_cache::RegistryCache;
+use build::bake::BuildOptions;
+use build::bases::{self, BaseSource, BasesMode};
+use build::builds;
+use build::comparison::measure::compare;
+use build::environment::BuildEnvironment;
+use build::planner::Planner;
+use build::push::execute::{JOBS, push as push_images};
+use build::request::BuildRequest;
+use build::shared_cache::{self, RegistryCache};
+use build::upstreams;
 use engine::bake::Options;
 use engine::context::Context;
+use host::render::Render as _;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
 use model::reader;
 
-/// Build every image, or those of some services, and compare what was built
+/// Build images and compare their sizes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     services: ServicesArgs,
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
-    #[arg(long)]
-    edition: Option<String>,
-    /// Which Dockerfiles to build
-    #[arg(long, value_enum, default_value = "optimized")]
-    variant: VariantChoice,
-    /// Tag; edition and variant are appended [default: $SUTRA_VERSION, else latest]
-    #[arg(long)]
-    tag: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
     /// Registry to push to, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long)]
     registry: Option<String>,
-    /// Push what was built
+    /// Push the built images
     #[arg(long)]
     push: bool,
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
-    /// Build at most so many images at once [default: as many as the engine likes]
+    /// Maximum parallel builds [default: no limit]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
-    /// Build what can be built when something fails
+    /// Build and tag the other images when one fails
     #[arg(long)]
     keep_going: bool,
-    /// Ask registries for newer bases
+    /// Pull newer base images
     #[arg(long)]
     pull: bool,
-    /// Print the plan and the bake definition, and build nothing
+    /// Print the plan and the bake definition without building
     #[arg(long)]
     dry_run: bool,
-    /// Another builder than the current one
+    /// Buildx builder to use [default: the current one]
     #[arg(long)]
     builder: Option<String>,
-    /// Where upstream bases come from
+    /// Source of upstream base images
     #[arg(long, value_enum, default_value = "auto")]
     bases: BasesChoice,
     #[command(flatten)]
@@ -70,103 +62,89 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask build-images                            every optimized image, as the default edition
+  cargo xtask build-images                            every optimized image in the default edition
   cargo xtask build-images api storage --edition all  two services, each in three editions
-  cargo xtask build-images --variant both             originals too, for a measured comparison
+  cargo xtask build-images --variant both             also the originals, to compare measured sizes
   cargo xtask build-images --dry-run                  the plan and the bake definition
   cargo xtask build-images --changed-since origin/main
-                                                      what this branch changed, and no other service
+                                                      only the services that this branch changed
   cargo xtask build-images --cache-registry registry.company.com/team --builder NAME --write-cache
-                                                      hand the cache of this build on to other machines
+                                                      share the cache of this build with other machines
   cargo xtask build-images --push --registry registry.company.com/team
-                                                      build, and push what was built";
+                                                      build and push";
 
-/// Runs it.
-///
 /// # Errors
-/// Wrong words, a build that failed, or a machine that cannot build.
+/// Wrong usage, a failed build, or a machine that cannot build.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let request = Request {
-        services: args.services.resolve(&manifest, context)?,
-        editions: args::editions(args.edition.as_deref())?,
-        variants: args.variant.resolve(),
-        tag: args::tag(args.tag.as_deref())?,
-        default_edition: args::default_edition()?,
-    };
+    let request = args.request.resolve(args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args)?;
-    let policy = Policy {
-        options: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
+    let options = BuildOptions {
+        bake: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         cache: args.cache.resolve()?,
     };
     if request.services.is_empty() {
-        context.terminal.say("There is nothing to build.");
+        context.terminal.say("Nothing to build.");
         return Ok(());
     }
     if args.dry_run {
-        return dry_run(&manifest, &request, args.bases.resolve(), policy.cache.as_ref(), context);
+        return dry_run(&manifest, &request, args.bases.resolve(), options.cache.as_ref(), context);
     }
-    let produced = produce::produce(&manifest, &request, args.bases.resolve(), &policy, context)?;
+    let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
     let pushed = match &registry {
-        Some(registry) => {
-            let built = built(&produced.images);
-            Some(push_images(&built, &request.tag, registry, JOBS, context)?)
-        }
+        Some(registry) => Some(push_images(&built.images, &request.tag, registry, JOBS, context)?),
         None => None,
     };
     for &edition in &request.editions {
-        let comparison = compare(&manifest, &request.services, edition, &request.tag, context)?;
-        print!("{}", build::comparison_text::text(&comparison));
+        print!("{}", compare(&manifest, &request.services, edition, &request.tag, context)?.text());
     }
     if let Some(report) = &pushed {
-        print!("{}", build::push::text::text(report));
+        print!("{}", report.text());
     }
-    let pushed = pushed.as_ref().map_or(Ok(()), push::judge);
-    if produced.failures.is_empty() {
-        return pushed;
-    }
+    let pushed = pushed.map_or(Ok(()), |report| report.check());
+    let Some(failure) = built.failure else { return pushed };
     if let Err(error) = pushed {
         context.terminal.error(format!("{error:#}"));
     }
-    Err(ended_by(&produced.failures).into())
+    Err(failure.into())
 }
 
-/// Where to push, when that was asked for: known before anything is built.
+/// The registry for `--push`, checked before anything is built.
 fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
-    // A registry that is none is a mistake even where nothing is pushed.
+    // An invalid registry is an error even without --push.
     let given = args::registry(args.registry.as_deref())?;
     match args.push {
         false => Ok(None),
-        true => push::needed(given, "--push", "nothing was built").map(Some),
+        true => push::required(given, "--push", "nothing was built").map(Some),
     }
 }
 
-/// Prints what would be built: the plan as narration, the bake definition as data. Asks nothing of the machine but what
-/// an earlier run remembered.
+/// Prints what would be built: the plan to stderr, the bake definition to stdout. Needs no engine: the source of bases is
+/// the one an earlier run chose.
 fn dry_run(
     manifest: &Manifest,
-    request: &Request<'_>,
-    mode: Mode,
+    request: &BuildRequest<'_>,
+    mode: BasesMode,
     cache: Option<&RegistryCache>,
     context: &Context,
 ) -> Result<()> {
-    let upstreams = plan::upstreams(manifest, request, &context.repository);
+    let upstreams = upstreams::of_dockerfiles(manifest, &request.dockerfiles(), &context.repository);
     let source = match mode {
-        Mode::Upstream => Source::Upstream,
-        Mode::StandIn => Source::StandIn,
-        Mode::Auto => bases::remembered(&upstreams, None, &context.repository)
-            .map_or(Source::Upstream, |choice| choice.source),
+        BasesMode::Upstream => BaseSource::Upstream,
+        BasesMode::StandIn => BaseSource::StandIn,
+        BasesMode::Auto => bases::remembered(&upstreams, None, &context.repository)
+            .map_or(BaseSource::Upstream, |choice| choice.source),
     };
-    let world = produce::world_of(&upstreams, source, context)?;
-    let mut plan = plan::plan(manifest, request, &world, &context.repository);
+    let environment = BuildEnvironment::detect(&upstreams, source, context)?;
+    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
     context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
     for image in &plan.images {
-        let tags: Vec<String> = image.tags.iter().map(ToString::to_string).collect();
+        let tags: Vec<String> = image.tagged.tags.iter().map(ToString::to_string).collect();
         context.terminal.say(format!("  {} from {} as {}", image.target, image.dockerfile, tags.join(", ")));
     }
     println!("{}", serde_json::to_string_pretty(&plan.definition)?);

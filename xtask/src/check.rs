@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::args;
 use crate::args::{FleetArgs, Format, ServicesArgs};
-use build::fleet_of_images;
+use build::fleet;
 use check::report::Report;
 use check::{Acceptance, Wanted};
 use engine::context::Context;
@@ -72,7 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.fleet.is_wanted() {
         for &edition in &wanted.editions {
             let (services, tag) = (&wanted.services, &wanted.tag);
-            report.fleet.push(fleet_of_images::measure(
+            report.fleet.push(fleet::measure::measure(
                 &manifest,
                 services,
                 edition,

@@ -4,25 +4,25 @@ use anyhow::Result;
 
 use crate::args;
 use crate::args::{FleetArgs, Format};
-use build::compare::compare;
-use build::fleet_of_images;
+use build::comparison::measure::compare;
+use build::fleet;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::reader;
 
-/// Set optimized images beside originals, targets and goals
+/// Compare optimized images with originals, size targets and goals
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Services to compare; none means all
+    /// Services to compare [default: all]
     services: Vec<String>,
     /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     edition: Option<String>,
-    /// Tag to look at [default: $SUTRA_VERSION, else latest]
+    /// Tag to compare [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     #[command(flatten)]
@@ -30,15 +30,13 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask compare                    every optimized image beside its original, target and goal
+  cargo xtask compare                    every optimized image with its original, target and goal
   cargo xtask compare --format markdown  for a pull request
-  cargo xtask compare --fleet            what a host pulls, and what an attacker finds
-  cargo xtask compare --since 1.0        what a host with 1.0 pulls for an upgrade";
+  cargo xtask compare --fleet            also download size and attack surface
+  cargo xtask compare --since 1.0        also the download size of an upgrade from 1.0";
 
-/// Runs it.
-///
 /// # Errors
-/// Wrong words, or no engine that answers.
+/// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let services = args::services(&manifest, &args.services)?;
@@ -48,13 +46,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let mut comparison = compare(&manifest, &services, edition, &tag, context)?;
     let since = args.fleet.since()?;
     if args.fleet.is_wanted() {
-        let figures = fleet_of_images::measure(&manifest, &services, edition, &tag, since.as_ref(), context)?;
-        comparison.fleet = Some(figures);
+        let since = since.as_ref();
+        comparison.fleet =
+            Some(fleet::measure::measure(&manifest, &services, edition, &tag, since, context)?);
     }
-    match args.format {
-        Format::Table => print!("{}", build::comparison_text::text(&comparison)),
-        Format::Markdown => print!("{}", build::comparison_text::markdown(&comparison)),
-        Format::Json => print!("{}", build::comparison_text::json(&comparison)?),
-    }
+    print!("{}", args.format.of(&comparison)?);
     Ok(())
 }

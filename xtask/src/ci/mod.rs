@@ -3,16 +3,17 @@
 mod steps;
 
 use host::failure::{Failure, class_of};
+use host::render::Render as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::args::Format;
-use build::bases::Mode;
-use build::compare::compare;
-use build::plan::Request;
-use build::produce;
-use build::run::Policy;
+use build::bake::BuildOptions;
+use build::bases::BasesMode;
+use build::builds;
+use build::comparison::measure::compare;
+use build::request::BuildRequest;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
@@ -100,15 +101,15 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     // The tests expect these images, whatever SUTRA_VERSION says.
     let tag: Tag = "latest".parse()?;
     let services: Vec<_> = manifest.services.iter().collect();
-    let request = |editions: &[Edition], variants: &[Variant]| Request {
+    let request = |editions: &[Edition], variants: &[Variant]| BuildRequest {
         services: services.clone(),
         editions: editions.to_vec(),
         variants: variants.to_vec(),
         tag: tag.clone(),
         default_edition: EDITION,
     };
-    let build = |request: Request<'_>| {
-        produce::produce(manifest, &request, Mode::Auto, &Policy::default(), context).map(drop)
+    let build = |request: BuildRequest<'_>| {
+        builds::images(manifest, &request, BasesMode::Auto, &BuildOptions::default(), context).map(drop)
     };
     match &step.action {
         Action::Cargo(args) => {
@@ -127,11 +128,11 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         Action::Originals { large } => {
             let request = request(&[EDITION], &[Variant::Original]);
             let services = services.iter().copied().filter(|service| service.large_original == *large);
-            build(Request { services: services.collect(), ..request })
+            build(BuildRequest { services: services.collect(), ..request })
         }
         Action::ServiceTests => {
             let request = request(&[EDITION], &[Variant::Optimized]);
-            let count = produce::test(manifest, &request.services, &request, Mode::Auto, context)?;
+            let count = builds::service_tests(manifest, &request, BasesMode::Auto, context)?;
             context.terminal.say(format!("{count} services tested in their builds"));
             Ok(())
         }
@@ -153,10 +154,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         }
         Action::Check => {
             for edition in Edition::ALL {
-                print!(
-                    "{}",
-                    build::comparison_text::text(&compare(manifest, &services, edition, &tag, context)?)
-                );
+                print!("{}", compare(manifest, &services, edition, &tag, context)?.text());
             }
             let wanted = check::Wanted { services, editions: Edition::ALL.to_vec(), tag };
             let report = check::check(manifest, &wanted, None, context)?;

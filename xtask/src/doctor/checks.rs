@@ -5,12 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use build::bases;
-use build::bases::{Mode, Source};
-use build::plan;
-use build::produce;
-use build::run;
-use build::run::Policy;
+use build::bake::{BuildOptions, bake};
+use build::bases::{self, BaseSource, BasesMode};
+use build::environment::BuildEnvironment;
+use build::planner::Planner;
 use engine::context::Context;
 use engine::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE, Store};
 use engine::trust::Trust;
@@ -202,17 +200,16 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         )]);
     };
     let upstreams: Vec<_> = manifest.upstreams.iter().collect();
-    let policy = Policy::default();
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
-    let choice = bases::choose(Mode::Auto, &upstreams, None, &quiet)?;
+    let choice = bases::choose(BasesMode::Auto, &upstreams, None, &quiet)?;
     let from = match choice.source {
-        Source::Upstream => "upstream images",
-        Source::StandIn => "stand-ins from Debian packages",
+        BaseSource::Upstream => "upstream images",
+        BaseSource::StandIn => "stand-ins from Debian packages",
     };
     let mut checks = vec![Check::new("bases", State::Info, format!("{from} ({})", choice.reason), None)];
-    if choice.source == Source::StandIn
+    if choice.source == BaseSource::StandIn
         && let Err(error) = bases::bootstrap(manifest, context)
     {
         checks.push(Check::new(
@@ -223,13 +220,13 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         ));
         return Ok(checks);
     }
-    let world = produce::world_of(&upstreams, choice.source, context)?;
+    let environment = BuildEnvironment::detect(&upstreams, choice.source, context)?;
     files::create_dir(&context.repository.logs())?;
-    let Some(probe) = plan::network_probe(manifest, &world, &context.repository) else {
-        checks.push(Check::new("networked RUN", State::Unknown, "no declared base can run it", None));
+    let Some(probe) = Planner::new(manifest, &environment, &context.repository).network_probe() else {
+        checks.push(Check::new("networked RUN", State::Unknown, "no declared base can try it", None));
         return Ok(checks);
     };
-    let outcome = run::run(&probe, &policy, &quiet)?;
+    let outcome = bake(&probe, &BuildOptions::default(), &quiet)?;
     checks.push(match outcome.failures.first() {
         None => Check::new("networked RUN", State::Ok, "a build step reaches the network", None),
         Some(failure) => Check::new(

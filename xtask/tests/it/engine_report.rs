@@ -5,8 +5,8 @@ use std::process::Command;
 use crate::support::Folder;
 use crate::support::containers::root;
 use crate::support::report::report;
-use build::bases::Mode;
-use build::{plan, produce};
+use build::bases::BasesMode;
+use build::{builds, planner};
 use engine::context::Context;
 use engine::docker::Docker;
 use host::paths::Repository;
@@ -28,8 +28,8 @@ fn the_page_is_for_everybody_and_its_console_is_silent() {
         terminal: Terminal::detect(Color::Never, Verbosity::Quiet),
         with_engine: false,
     };
-    produce::stack_tests(&manifest, Mode::Auto, &context).unwrap();
-    let image = plan::stack_test_image(&manifest, &manifest.stack_tests[0]);
+    builds::stack_tests(&manifest, BasesMode::Auto, &context).unwrap();
+    let image = planner::stack_test_image(&manifest, &manifest.stack_tests[0]);
 
     let (folder, out) = (Folder::new(), root().join(PICTURES));
     folder.write("report.html", &release::report::render::html(&report()));

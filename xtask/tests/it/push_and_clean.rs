@@ -1,11 +1,11 @@
-//! `push` and `clean` as people meet them, with a docker that replays what a real one said.
+//! `push` and `clean` on the command line, with a fake docker that replays real output.
 
 use crate::support::{FakeDocker, Folder, repository, told};
 use serde_json::{Value, json};
 
 const DIGEST: &str = "sha256:9e80fa8303d728eb8d0c3b8e891186146f28711fec4e34247c9afd248e4dc9b3";
 
-/// What `docker image inspect` says of alpha and beta, each with both tags of the default edition.
+/// `docker image inspect` of alpha and beta, each with both tags of the default edition.
 fn both() -> String {
     let image = |name: &str| {
         json!({"Id": format!("sha256:{name}"), "Size": name.len(), "RootFS": {"Layers": [format!("sha256:{name}-layer")]},
@@ -35,7 +35,7 @@ fn a_push_needs_a_registry() {
 }
 
 #[test]
-fn images_that_are_not_there_are_named_before_anything_is_pushed() {
+fn missing_images_are_reported_before_anything_is_pushed() {
     let repository = repository("fx");
     let docker = FakeDocker::new().alive().on("image inspect*", 1, "[]", "Error: No such image: fx-alpha\n");
     snapshot!("push_of_missing_images", push(&docker, &repository, &[]), repository);
@@ -43,7 +43,7 @@ fn images_that_are_not_there_are_named_before_anything_is_pushed() {
 }
 
 #[test]
-fn a_push_ends_in_a_table_and_a_record() {
+fn a_push_prints_a_table_and_records_the_digests() {
     let repository = repository("fx");
     let docker = FakeDocker::new()
         .alive()
@@ -61,7 +61,7 @@ fn a_push_ends_in_a_table_and_a_record() {
     let again = push(&docker, &repository, &["alpha", "--format", "json"]);
     let report: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!((&report["schema"], &report["registry"]), (&json!(1), &json!("hub.example/t")));
-    // A layer was sent, so something was missing there, whatever the record says.
+    // A layer was uploaded, so the registry lacked something, whatever the record says.
     assert_eq!(
         (&report["images"][0]["state"], &report["images"][0]["layers_sent"]),
         (&json!("pushed"), &json!(1))
@@ -69,7 +69,7 @@ fn a_push_ends_in_a_table_and_a_record() {
 }
 
 #[test]
-fn what_was_pushed_is_pinned_where_the_image_is_gone() {
+fn a_pushed_image_is_pinned_after_it_was_removed_here() {
     let repository = repository("fx");
     let entry = |image: &str| json!({"digest": DIGEST, "image": image, "service": "alpha", "edition": "simple", "variant": "optimized"});
     let record = json!({"schema": 1, "images": {"hub.example/fx-alpha:1-optimized": entry("sha256:gone"),
@@ -87,7 +87,7 @@ fn what_was_pushed_is_pinned_where_the_image_is_gone() {
     let text = told(&docker.run(&repository, &args), &repository);
     let file = repository.read("docker-compose.yml");
     assert!(file.contains(&format!("'hub.example/fx-alpha:1-optimized@{DIGEST}'")), "{file}\n{text}");
-    // Beta was built anew since its push: the old digest would be a lie.
+    // Beta was rebuilt after its push, so the old digest no longer applies.
     assert!(file.contains("'fx-beta:1'"), "{file}");
     assert!(
         text.contains("no registry knows hub.example/fx-beta:1-optimized: push it first (cargo xtask push)"),
@@ -96,7 +96,7 @@ fn what_was_pushed_is_pinned_where_the_image_is_gone() {
 }
 
 #[test]
-fn a_registry_that_lets_nobody_in_is_asked_once() {
+fn a_registry_that_needs_a_login_is_tried_once() {
     let repository = repository("fx");
     let docker = FakeDocker::new()
         .alive()
@@ -116,7 +116,7 @@ fn a_registry_that_lets_nobody_in_is_asked_once() {
 }
 
 #[test]
-fn what_a_registry_rejects_fails_that_image_alone() {
+fn a_rejected_push_fails_only_that_image() {
     let repository = repository("fx");
     let docker = FakeDocker::new()
         .alive()
@@ -129,20 +129,20 @@ fn what_a_registry_rejects_fails_that_image_alone() {
 }
 
 #[test]
-fn a_damaged_record_is_said_before_anything_is_pushed() {
+fn a_damaged_record_is_reported_before_anything_is_pushed() {
     let repository = repository("fx");
     repository.write("target/xtask/digests.json", "{\"schema\": 1, \"images\": {");
     let docker = FakeDocker::new().alive();
     let output = push(&docker, &repository, &[]);
     let text = told(&output, &repository);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("digests.json is damaged: remove it"), "{text}");
+    assert!(text.contains("digests.json is damaged\nhelp: remove it"), "{text}");
     repository.write("target/xtask/digests.json", "{\"schema\": 2, \"images\": {}}");
     assert!(told(&push(&docker, &repository, &[]), &repository).contains("has schema 2"));
 }
 
 #[test]
-fn a_clean_up_says_what_goes_what_stays_and_what_was_freed() {
+fn a_clean_up_reports_removed_and_kept_images_and_freed_bytes() {
     let repository = repository("fx");
     let docker = FakeDocker::new()
         .alive()
@@ -171,15 +171,13 @@ fn a_clean_up_says_what_goes_what_stays_and_what_was_freed() {
 }
 
 #[test]
-fn the_cache_alone_can_be_cleaned_and_no_image_is_looked_for() {
+fn cache_only_prunes_the_whole_build_cache_and_touches_no_image() {
     let repository = repository("fx");
-    let records = "ID:\t\tours\nSize:\t\t5MB\nDescription:\tcached mount /t from exec make with id \"/fixture-x\"\nUsage count:\t1\n\
-                   Type:\t\texec.cachemount\n\nID:\t\tother\nSize:\t\t7MB\nDescription:\t[1/1] COPY x /\nUsage count:\t1\nType:\t\tregular\n\n";
     let docker = FakeDocker::new()
         .alive()
         .on("buildx version", 0, "github.com/docker/buildx 0.13.1\n", "")
-        .on("buildx du*", 0, records, "")
-        .on("buildx prune*", 0, "", "")
+        .on("buildx du*", 0, "Reclaimable:\t12MB\nTotal:\t\t12MB\n", "")
+        .on("buildx prune*", 0, "Total:\t7MB\n", "")
         .on("ps*", 0, "", "")
         .on("image ls*", 0, "", "");
     let clean = |more: &[&str]| {
@@ -188,19 +186,21 @@ fn the_cache_alone_can_be_cleaned_and_no_image_is_looked_for() {
     };
     let (code, text) = clean(&["--dry-run"]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("nothing was done"), "{text}");
+    let size = "Would prune the whole build cache of the builder, other projects' included: 12MB in total.";
+    assert!(text.contains(size), "{text}");
     let prunes =
         || docker.calls().into_iter().filter(|call| call.starts_with("buildx prune")).collect::<Vec<_>>();
     assert_eq!(prunes(), Vec::<String>::new());
     let (code, text) = clean(&[]);
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!(prunes(), ["buildx prune --force --filter id=^(ours)$"]);
+    assert!(text.contains("7MB of 12MB freed"), "{text}");
+    assert_eq!(prunes(), ["buildx prune --force"]);
     let calls = docker.calls();
     assert!(
         !calls.iter().any(|call| call.starts_with("image rm") || call.starts_with("image inspect")),
         "{calls:?}"
     );
     for other in ["alpha", "--cache", "--tag=1", "--edition=all", "--variant=both"] {
-        assert_eq!(clean(&[other]).0, Some(2), "{other} beside --cache-only means nothing");
+        assert_eq!(clean(&[other]).0, Some(2), "{other} conflicts with --cache-only");
     }
 }

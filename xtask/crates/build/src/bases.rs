@@ -1,7 +1,6 @@
-//! Where upstream bases come from: a registry where one answers, stand-ins made from packages where none does. Chosen
-//! once at the start of a run, remembered for a day, and said aloud.
+//! Where upstream bases come from: a registry if one answers, otherwise stand-ins made from packages. Chosen at the start of
+//! a run, reported, and remembered for a day.
 
-use host::failure::Failure;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,81 +15,82 @@ use engine::labels;
 use engine::machine::Machine;
 use engine::provision;
 use engine::signs::{classify, is_transient};
-use host::failure::FailureClass;
+use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
 use host::process::{Runner, find};
 use model::manifest::{HostContext, Manifest, StandIn, Upstream};
 
-/// How to choose.
+/// How to choose between upstream images and stand-ins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Ask the builder whether it gets at the upstream references.
+pub enum BasesMode {
+    /// Stand-ins if the builder cannot resolve the upstream references.
     Auto,
-    /// Upstream, whatever happens.
+    /// Always upstream images.
     Upstream,
-    /// Stand-ins, even where a registry answers.
+    /// Always stand-ins.
     StandIn,
 }
 
 /// Where upstream references come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The engine gets at them: a registry, a mirror, or its own store.
+pub enum BaseSource {
+    /// A registry, a mirror, or the engine's own store.
     Upstream,
-    /// Made here from Debian packages.
+    /// Built on this machine from Debian packages.
     StandIn,
 }
 
-impl Source {
-    /// The value of the label that images carry.
+impl BaseSource {
+    /// The value of the label on images.
     pub fn name(self) -> &'static str {
         match self {
-            Source::Upstream => labels::UPSTREAM,
-            Source::StandIn => labels::STAND_IN,
+            BaseSource::Upstream => labels::UPSTREAM,
+            BaseSource::StandIn => labels::STAND_IN,
         }
     }
 }
 
-/// A choice, with its reason.
+/// The chosen source and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    /// What was chosen.
-    pub source: Source,
-    /// Why, in words.
+pub struct BaseChoice {
+    /// The source.
+    pub source: BaseSource,
+    /// Why it was chosen.
     pub reason: String,
-    /// When, in seconds since 1970.
+    /// When it was chosen, in Unix seconds.
     pub decided: u64,
-    /// The references that were asked for: the choice says nothing of others.
+    /// The references it was chosen for; it does not apply to others.
     pub references: Vec<String>,
-    /// The builder and the engine that were asked.
-    pub asked: String,
+    /// The builder and the engine it was chosen for.
+    #[serde(rename = "asked")]
+    pub engine: String,
 }
 
-/// A registry that comes back is noticed within a day.
+/// So that a registry that works again is used within a day.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
-/// Chooses for this run.
+/// Chooses the source of bases for this run.
 ///
 /// # Errors
-/// When neither is possible for a reason that a person must mend (the engine is gone, the registry limits the rate).
+/// When neither works for a reason that the user must fix, such as an engine that is down or a rate limit.
 pub fn choose(
-    mode: Mode,
+    mode: BasesMode,
     upstreams: &[&Upstream],
     builder: Option<&str>,
     context: &Context,
-) -> Result<Choice> {
+) -> Result<BaseChoice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
-    let (references, asked) = (names(upstreams), who(builder));
-    let decided = |source, reason: String| Choice { source, reason, decided: now(), references, asked };
+    let (references, engine) = (names(upstreams), engine(builder));
+    let decided = |source, reason: String| BaseChoice { source, reason, decided: now(), references, engine };
     let choice = match mode {
-        Mode::Upstream => decided(Source::Upstream, "asked for with --bases".into()),
-        Mode::StandIn => decided(Source::StandIn, "asked for with --bases".into()),
-        Mode::Auto => match remembered(upstreams, builder, repository) {
+        BasesMode::Upstream => decided(BaseSource::Upstream, "set with --bases".into()),
+        BasesMode::StandIn => decided(BaseSource::StandIn, "set with --bases".into()),
+        BasesMode::Auto => match remembered(upstreams, builder, repository) {
             Some(choice) => choice,
             None => {
-                let (source, reason) = ask(upstreams, builder, context)?;
+                let (source, reason) = resolve(upstreams, builder, context)?;
                 let choice = decided(source, reason);
                 let json = serde_json::to_vec_pretty(&choice).context("the choice of bases")?;
                 files::write_atomically(&repository.base_choice(), &json)?;
@@ -99,22 +99,26 @@ pub fn choose(
         },
     };
     match choice.source {
-        Source::Upstream => terminal.say("Bases: upstream images."),
-        Source::StandIn => terminal.warn(format!(
-            "bases are stand-ins made from Debian packages, not the upstream images ({}); sizes of originals say so",
+        BaseSource::Upstream => terminal.say("Bases: upstream images."),
+        BaseSource::StandIn => terminal.warn(format!(
+            "bases are stand-ins made from Debian packages, not the upstream images ({}); sizes of originals are marked",
             choice.reason
         )),
     }
     Ok(choice)
 }
 
-/// The choice of an earlier run, as long as it counts: of the same engine, and for these references.
-pub fn remembered(upstreams: &[&Upstream], builder: Option<&str>, repository: &Repository) -> Option<Choice> {
+/// The choice of an earlier run, if it is recent and was made for the same engine and these references.
+pub fn remembered(
+    upstreams: &[&Upstream],
+    builder: Option<&str>,
+    repository: &Repository,
+) -> Option<BaseChoice> {
     let text = files::read_if_there(&repository.base_choice()).ok()??;
-    let choice: Choice = serde_json::from_str(&text).ok()?;
+    let choice: BaseChoice = serde_json::from_str(&text).ok()?;
     let is_fresh = now().saturating_sub(choice.decided) < REMEMBERED.as_secs();
     let covers = names(upstreams).iter().all(|name| choice.references.contains(name));
-    (is_fresh && covers && choice.asked == who(builder)).then_some(choice)
+    (is_fresh && covers && choice.engine == engine(builder)).then_some(choice)
 }
 
 fn now() -> u64 {
@@ -125,54 +129,58 @@ fn names(upstreams: &[&Upstream]) -> Vec<String> {
     upstreams.iter().map(|upstream| upstream.reference.clone()).collect()
 }
 
-/// The builder and the engine that a question goes to.
-fn who(builder: Option<&str>) -> String {
+/// The builder and the engine in use.
+fn engine(builder: Option<&str>) -> String {
     let variable = |name| std::env::var(name).unwrap_or_default();
     format!("{}|{}|{}", builder.unwrap_or_default(), variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"))
 }
 
-fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Result<(Source, String)> {
+fn resolve(
+    upstreams: &[&Upstream],
+    builder: Option<&str>,
+    context: &Context,
+) -> Result<(BaseSource, String)> {
     for upstream in upstreams {
         let reference = &upstream.reference;
-        let mut answer = context.docker.resolves(reference, builder)?;
-        if matches!(&answer, Err(said) if is_transient(classify(said, ""))) {
-            answer = context.docker.resolves(reference, builder)?;
+        let mut result = context.docker.resolves(reference, builder)?;
+        if matches!(&result, Err(stderr) if is_transient(classify(stderr, ""))) {
+            result = context.docker.resolves(reference, builder)?;
         }
-        let Err(said) = answer else { continue };
+        let Err(stderr) = result else { continue };
         context.docker.runner.interrupt.check()?;
-        let why = error_line(&said).unwrap_or(said);
-        return without(reference, &why, context).map(|reason| (Source::StandIn, reason));
+        let error = error_line(&stderr).unwrap_or(stderr);
+        return reason_for_stand_ins(reference, &error, context).map(|reason| (BaseSource::StandIn, reason));
     }
-    Ok((Source::Upstream, "the engine gets at every upstream image".into()))
+    Ok((BaseSource::Upstream, "the engine resolves every upstream image".into()))
 }
 
-/// Why stand-ins are built, when an upstream image cannot be had; other troubles are for a person to mend.
-fn without(reference: &str, why: &str, context: &Context) -> Result<String> {
-    let lacks = ["not found", "does not exist", "access denied", "403 forbidden"]
+/// Why stand-ins are needed; an error if the user should fix the problem instead.
+fn reason_for_stand_ins(reference: &str, error: &str, context: &Context) -> Result<String> {
+    let not_found = ["not found", "does not exist", "access denied", "403 forbidden"]
         .iter()
-        .any(|sign| why.to_lowercase().contains(sign));
-    match classify(why, "") {
-        FailureClass::Network => Ok(format!("no registry answers for {reference}: {}", brief(why))),
-        FailureClass::Failed if lacks => Ok(format!("no registry has {reference}: {}", brief(why))),
+        .any(|sign| error.to_lowercase().contains(sign));
+    match classify(error, "") {
+        FailureClass::Network => Ok(format!("no registry answers for {reference}: {}", brief(error))),
+        FailureClass::Failed if not_found => Ok(format!("no registry has {reference}: {}", brief(error))),
         class => {
             require_buildx(context)?;
-            let remedy = format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy());
-            Err(Failure::machine(format!("cannot get at {reference} ({}): {why}", class.name()), remedy)
+            let remedy = format!("{}, or use stand-ins with `--bases stand-in`", class.remedy());
+            Err(Failure::machine(format!("cannot resolve {reference} ({}): {error}", class.name()), remedy)
                 .into())
         }
     }
 }
 
-/// BuildKit chains its errors with colons; the last links say what happened.
+/// BuildKit chains errors with colons; the last two parts say what happened.
 fn brief(error: &str) -> String {
     let parts: Vec<&str> = error.split(": ").collect();
     parts[parts.len().saturating_sub(2)..].join(": ")
 }
 
-/// Makes what stand-ins need and no build can make: the bootstrapped root file systems.
+/// Bootstraps the root file systems that stand-ins start from, which no build can make.
 ///
 /// # Errors
-/// When the tool is missing and may not be installed, or fails.
+/// When mmdebstrap fails, or is missing and may not be installed.
 pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
     let suites = manifest.upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
         StandIn::Bootstrap { suite } => Some(suite),
@@ -186,21 +194,19 @@ pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
         if find("mmdebstrap").is_none() {
             install_bootstrapper(context)?;
         }
-        context
-            .terminal
-            .say(format!("Making the stand-in for Debian {suite} from its packages (half a minute) …"));
+        context.terminal.say(format!("Bootstrapping the stand-in for Debian {suite} (half a minute) …"));
         mmdebstrap(&context.docker.runner, suite, &dir, manifest.source_date_epoch)?;
     }
     Ok(())
 }
 
-/// The root file system's name in its context.
+/// The root file system's file name in its build context.
 pub const ROOT_FS: &str = "rootfs.tar";
 
 fn install_bootstrapper(context: &Context) -> Result<()> {
     if !context.with_engine {
         return Err(Failure::machine(
-            "no registry answers, and stand-ins for its images need mmdebstrap, which is not installed",
+            "no registry answers, and building stand-ins needs mmdebstrap, which is not installed",
             "run the same command with --with-engine as root, or `apt-get install mmdebstrap`",
         )
         .into());
@@ -214,7 +220,7 @@ fn install_bootstrapper(context: &Context) -> Result<()> {
         .map_err(Failure::of_machine)
 }
 
-/// As `debian:*-slim` is made: the essential packages without manual pages, translations and documents, licences kept.
+/// Like `debian:*-slim`: essential packages without manual pages, translations and documentation; licences are kept.
 fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()> {
     files::create_dir(dir)?;
     let partial = dir.join("partial.tar");
@@ -235,7 +241,7 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         let remedy =
             if class == FailureClass::Failed { FailureClass::Network.remedy() } else { class.remedy() };
         return Err(Failure::machine(
-            format!("the stand-in for Debian {suite} cannot be made: {error}"),
+            format!("cannot bootstrap the stand-in for Debian {suite}: {error}"),
             remedy,
         )
         .into());
@@ -243,10 +249,10 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
     std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
 }
 
-/// Folders of this machine that stand-ins copy from.
+/// The folders of this machine that stand-ins copy from.
 ///
 /// # Errors
-/// When the toolchain cannot be found.
+/// When the Rust toolchain is missing.
 pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMap<&'static str, String>> {
     let mut found = BTreeMap::new();
     for upstream in upstreams {
@@ -261,7 +267,7 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
             };
             if !Path::new(&sysroot).join("bin/cargo").is_file() {
                 bail!(
-                    "the Rust toolchain at {sysroot} has no bin/cargo, which the stand-in of {} needs",
+                    "the Rust toolchain at {sysroot} has no bin/cargo, which the stand-in for {} needs",
                     upstream.reference
                 );
             }
@@ -271,14 +277,14 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
     Ok(found)
 }
 
-/// The toolchain that runs this program through `cargo xtask`, without asking a process.
+/// The toolchain behind `cargo xtask`, found without starting a process.
 fn toolchain_of_cargo() -> Option<String> {
     let cargo = std::path::PathBuf::from(std::env::var_os("CARGO")?);
     let sysroot = cargo.parent()?.parent()?;
     sysroot.join("lib/rustlib").is_dir().then(|| sysroot.display().to_string())
 }
 
-/// The name of a host folder in plans.
+/// A host folder's key in [`crate::environment::BuildEnvironment`].
 pub fn context_key(context: HostContext) -> &'static str {
     match context {
         HostContext::RustToolchain => "rust-toolchain",
@@ -290,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_chain_of_errors_is_told_by_its_end() {
+    fn only_the_end_of_an_error_chain_is_reported() {
         let error = "failed to solve: debian:x: failed to resolve source metadata: dial tcp: lookup r.example: no such host";
         assert_eq!(brief(error), "lookup r.example: no such host");
     }

@@ -1,4 +1,4 @@
-//! The account of a failed build: who, where, why, and what to do.
+//! A failed build: which targets, where, why, and what fixes it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,35 +16,31 @@ use host::paths::Repository;
 pub struct BuildFailure {
     /// The targets whose step failed; empty when bake itself did.
     pub targets: BTreeSet<String>,
-    /// The step, such as `[build 2/5] RUN cargo build`.
+    /// The failed step, such as `[build 2/5] RUN cargo build`.
     pub step: Option<String>,
-    /// The Dockerfile and the line.
+    /// The Dockerfile and the line, if known.
     pub place: Option<(String, Option<u32>)>,
-    /// What went wrong, in docker's words.
+    /// Docker's error message.
     pub error: String,
-    /// The last lines of the step.
+    /// The last lines of the step's output.
     pub tail: Vec<String>,
-    /// The class of cause.
+    /// The class of the failure.
     pub class: FailureClass,
-    /// The full log.
+    /// The file with the first target's full log.
     pub log: Option<PathBuf>,
 }
 
-/// The failing step, as the event stream told it.
+/// The failed step as the event stream reports it.
 #[derive(Debug, Clone, Default)]
-pub struct FailedStep {
-    /// Every target that it belongs to.
+pub(crate) struct FailedStep {
     pub targets: BTreeSet<String>,
-    /// What it did.
     pub step: String,
-    /// BuildKit's words.
     pub error: String,
-    /// The last lines that it said.
     pub tail: Vec<String>,
 }
 
-/// The failure of a whole build. The machine is to blame only if it is for every part.
-pub fn ended_by(failures: &[BuildFailure]) -> Failure {
+/// Several failures as one. Its class is an environment class only if every failure is one.
+pub fn combined(failures: &[BuildFailure]) -> Failure {
     let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
     let of_project = failures.iter().find(|failure| !failure.class.is_environment());
     let class = of_project.or(failures.first()).map_or(FailureClass::Failed, |failure| failure.class);
@@ -52,22 +48,22 @@ pub fn ended_by(failures: &[BuildFailure]) -> Failure {
 }
 
 impl BuildFailure {
-    /// From what the stream told and the text that bake ended with.
-    pub fn new(
+    /// From the failed step, if there is one, and the text that bake ended with.
+    pub(crate) fn new(
         step: Option<FailedStep>,
         text: &str,
         plan: &BuildPlan,
         repository: &Repository,
     ) -> BuildFailure {
-        let said = error_line(text).unwrap_or_else(|| host::process::tail(text, 5));
-        let targets = step.as_ref().map(|step| step.targets.clone()).unwrap_or_default();
-        let tail = step.as_ref().map(|step| step.tail.clone()).unwrap_or_default();
-        let error = step.as_ref().map(|step| step.error.clone()).filter(|e| !e.is_empty()).unwrap_or(said);
+        let FailedStep { targets, step, mut error, tail } = step.unwrap_or_default();
+        if error.is_empty() {
+            error = error_line(text).unwrap_or_else(|| host::process::tail(text, 5));
+        }
         let place = place(&targets, text, plan, repository);
         BuildFailure {
             class: classify(&error, &tail.join("\n")),
             log: targets.first().map(|target| repository.logs().join(format!("{target}.log"))),
-            step: step.map(|step| step.step),
+            step: (!step.is_empty()).then_some(step),
             targets,
             place,
             error,
@@ -76,8 +72,8 @@ impl BuildFailure {
     }
 }
 
-/// The Dockerfile and line of a failure. A step of a base shows under the names of the targets that stand on it, so the
-/// file is the one whose line reads as the excerpt does.
+/// The Dockerfile and line of a failure. BuildKit reports a base's step under the targets that depend on the base, so the
+/// right file is the one whose line equals the excerpt.
 fn place(
     targets: &BTreeSet<String>,
     text: &str,
@@ -89,13 +85,17 @@ fn place(
     let Some((line, instruction)) = failed_instruction(text) else {
         return own();
     };
-    let beneath = |name: &String| targets.iter().any(|target| plan.stands_on(target, name));
-    let reads = |file: &String| {
+    let depended_on = |name: &String| targets.iter().any(|target| plan.depends_on(target, name));
+    let matching = |file: &String| {
         let text = repository.file(file).and_then(|path| files::read(&path).ok())?;
         let found = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
         (found.trim() == instruction).then(|| (file.clone(), Some(line)))
     };
-    plan.dockerfiles.iter().filter(|(name, _)| beneath(name)).find_map(|(_, file)| reads(file)).or_else(own)
+    plan.dockerfiles
+        .iter()
+        .filter(|(name, _)| depended_on(name))
+        .find_map(|(_, file)| matching(file))
+        .or_else(own)
 }
 
 impl fmt::Display for BuildFailure {
@@ -113,13 +113,13 @@ impl fmt::Display for BuildFailure {
         }
         write!(f, "\n  error:  {}", self.error)?;
         if !self.tail.is_empty() {
-            f.write_str("\n  it said:")?;
+            f.write_str("\n  output:")?;
             for line in &self.tail {
                 write!(f, "\n    {line}")?;
             }
         }
         write!(f, "\n  cause:  {}", self.class.name())?;
-        write!(f, "\n  remedy: {}", self.class.remedy())?;
+        write!(f, "\n  help:   {}", self.class.remedy())?;
         if let Some(log) = &self.log {
             write!(f, "\n  log:    {}", log.display())?;
         }

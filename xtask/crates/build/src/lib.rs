@@ -1,21 +1,21 @@
-//! What gets built and what happens to it: plans, bases, publishing, pushing, cleaning, comparing.
+//! Building images and what follows: plans, bases, tags, pushing, cleaning up, comparing.
 
+pub mod bake;
 pub mod bases;
+pub mod builds;
 pub mod changes;
 pub mod clean;
-pub mod compare;
 pub mod comparison;
-pub mod comparison_text;
-pub mod failure;
+pub mod environment;
+mod failure;
 pub mod fleet;
-pub mod fleet_of_images;
-pub mod fleet_text;
+pub mod image_sizes;
 pub mod plan;
 pub mod planner;
-pub mod produce;
-pub mod progress;
-pub mod publish;
+mod progress;
 pub mod push;
-pub mod run;
+pub mod request;
 pub mod shared_cache;
 pub mod sources;
+mod tag_journal;
+pub mod upstreams;

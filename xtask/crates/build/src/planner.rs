@@ -1,66 +1,146 @@
-//! Targets of a bake definition: a Dockerfile's own, and those of the bases and stand-ins that it starts from.
+//! Computes build plans: the bake targets of images, tests and queries, with the bases and stand-ins they depend on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::bases::{ROOT_FS, Source, context_key};
-use crate::plan::{BuildPlan, PlannedImage, Request, World, references};
+use crate::bases::{BaseSource, ROOT_FS, context_key};
+use crate::environment::BuildEnvironment;
+use crate::plan::{BuildPlan, PlannedImage};
+use crate::request::{BuildRequest, ServiceImage, TaggedImage};
 use crate::sources;
+use crate::upstreams::references;
 use engine::bake::{Definition, Group, Target};
 use engine::labels;
 use host::paths::Repository;
 use model::edition::Edition;
-use model::image_ref::ImageRef;
-use model::manifest::{Manifest, Service, StandIn};
+use model::image_ref::{ImageRef, Tag};
+use model::manifest::{Manifest, Service, StackTest, StandIn, Upstream};
 use model::variant::Variant;
 
-/// Makes targets, each with what it stands on.
-pub(super) struct Planner<'a> {
+/// Collects the targets of one plan, each together with those it depends on.
+pub struct Planner<'a> {
     manifest: &'a Manifest,
-    world: &'a World,
+    environment: &'a BuildEnvironment,
     repository: &'a Repository,
     targets: BTreeMap<String, Target>,
     dockerfiles: BTreeMap<String, String>,
 }
 
+/// A query that a build answers: builds may reach registries that this program cannot.
+#[derive(Debug, Clone)]
+pub struct BuildQuery<'a> {
+    /// The Dockerfile, relative to the repository. It takes `ARG ASKED`, which differs in every run.
+    pub dockerfile: &'a str,
+    /// The stage whose files are the answer.
+    pub stage: &'a str,
+    /// Build arguments.
+    pub args: Vec<(&'static str, String)>,
+    /// The folder the answer is written to.
+    pub output: &'a Path,
+}
+
+/// The image of a stack test; it stays on this machine.
+pub fn stack_test_image(manifest: &Manifest, test: &StackTest) -> String {
+    format!("{}-stack-test-{}:latest", manifest.project, test.name)
+}
+
 impl<'a> Planner<'a> {
-    pub(super) fn new(manifest: &'a Manifest, world: &'a World, repository: &'a Repository) -> Self {
-        Planner { manifest, world, repository, targets: BTreeMap::new(), dockerfiles: BTreeMap::new() }
+    /// A planner without targets. One planner computes one plan.
+    pub fn new(
+        manifest: &'a Manifest,
+        environment: &'a BuildEnvironment,
+        repository: &'a Repository,
+    ) -> Self {
+        Planner { manifest, environment, repository, targets: BTreeMap::new(), dockerfiles: BTreeMap::new() }
     }
 
-    pub(super) fn image(
-        &mut self,
-        service: &Service,
-        edition: Edition,
-        variant: Variant,
-        request: &Request<'_>,
-    ) -> PlannedImage {
-        let name = format!("{}-{edition}-{variant}", service.name);
+    /// Builds the requested images.
+    pub fn images(mut self, request: &BuildRequest<'_>) -> BuildPlan {
+        let images: Vec<PlannedImage> =
+            request.images().map(|(service, tagged)| self.image(service, tagged, &request.tag)).collect();
+        let targets = images.iter().map(|image| image.target.clone()).collect();
+        BuildPlan { images, ..self.finish(targets) }
+    }
+
+    /// Runs the services' test stages, which leave nothing but cache.
+    pub fn service_tests(mut self, services: &[&Service], edition: Edition) -> BuildPlan {
+        let mut names = Vec::new();
+        for service in services {
+            let Some(stage) = &service.test_stage else { continue };
+            let mut target = self.target(&service.optimized);
+            target.args.extend(self.build_args(edition, &self.manifest.version));
+            target.target = Some(stage.clone());
+            target.output = vec!["type=cacheonly".into()];
+            names.push(self.add(format!("{}-test", service.name), target, &service.optimized));
+        }
+        self.finish(names)
+    }
+
+    /// Builds the images of the stack tests.
+    pub fn stack_tests(mut self) -> BuildPlan {
+        let mut names = Vec::new();
+        for test in &self.manifest.stack_tests {
+            let mut target = self.target(&test.dockerfile);
+            target.tags = vec![stack_test_image(self.manifest, test)];
+            target.output = vec!["type=docker".into()];
+            names.push(self.add(format!("stack-test-{}", test.name), target, &test.dockerfile));
+        }
+        self.finish(names)
+    }
+
+    /// Answers a query.
+    pub fn query(mut self, query: &BuildQuery<'_>) -> BuildPlan {
+        let mut target = self.target(query.dockerfile);
+        target.target = Some(query.stage.to_owned());
+        target.args.extend(query.args.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        target.args.insert("ASKED".into(), self.environment.run.clone());
+        target.output = vec![format!("type=local,dest={}", query.output.display())];
+        let name = self.add(format!("ask-{}", query.stage), target, query.dockerfile);
+        self.finish(vec![name])
+    }
+
+    /// Runs one networked step and leaves nothing behind. `None` if no declared upstream image can run it.
+    pub fn network_probe(mut self) -> Option<BuildPlan> {
+        let is_debian = |upstream: &&Upstream| matches!(upstream.stand_in, StandIn::Bootstrap { .. });
+        let reference = &self.manifest.upstreams.iter().find(is_debian)?.reference;
+        let contexts = self.provider(reference).map(|name| (reference.clone(), format!("target:{name}")));
+        let probe = ("PROBE".to_owned(), self.environment.run.clone());
+        let target = Target {
+            context: self.repository.logs().display().to_string(),
+            // The argument differs in every run, so the step is never answered from the cache.
+            dockerfile_inline: Some(format!(
+                "FROM {reference}\nARG PROBE\nRUN : $PROBE && apt-get -q -o APT::Update::Error-Mode=any update\n"
+            )),
+            contexts: contexts.into_iter().collect(),
+            args: [probe].into_iter().chain(self.environment.trust.args()).collect(),
+            output: vec!["type=cacheonly".into()],
+            ..Target::default()
+        };
+        let name = "network-probe".to_owned();
+        self.targets.insert(name.clone(), target);
+        Some(self.finish(vec![name]))
+    }
+
+    fn image(&mut self, service: &Service, tagged: TaggedImage, tag: &Tag) -> PlannedImage {
+        let ServiceImage { edition, variant, .. } = tagged.image;
         let dockerfile = service.dockerfile(variant).to_owned();
-        let version = match request.tag.as_str() {
+        let version = match tag.as_str() {
             "latest" => self.manifest.version.as_str(),
             tag => tag,
         };
-        let run_tag =
-            ImageRef::new(&service.image, format!("{}-{edition}{}", self.world.run, variant.suffix()));
+        let run_tag = format!("{}-{edition}{}", self.environment.run, variant.suffix());
+        let run_tag = ImageRef::new(&service.image, run_tag);
         let mut target = self.target(&dockerfile);
         target.args.extend(self.build_args(edition, version));
         target.labels = self.labels(service, edition, variant, version);
         target.tags = vec![run_tag.to_string()];
-        // `docker` and not `image`: a builder in a container must hand its result to the engine.
+        // `docker` rather than `image`: a builder in a container must load its result into the engine.
         target.output = vec!["type=docker".into()];
-        self.add(name.clone(), target, &dockerfile);
-        PlannedImage {
-            target: name,
-            service: service.name.clone(),
-            edition,
-            variant,
-            dockerfile,
-            run_tag,
-            tags: ImageRef::all_of(&service.image, &request.tag, edition, variant, request.default_edition),
-        }
+        let target = self.add(format!("{}-{edition}-{variant}", service.name), target, &dockerfile);
+        PlannedImage { target, dockerfile, run_tag, tagged }
     }
 
-    pub(super) fn build_args(&self, edition: Edition, version: &str) -> BTreeMap<String, String> {
+    fn build_args(&self, edition: Edition, version: &str) -> BTreeMap<String, String> {
         let epoch = self.manifest.source_date_epoch.to_string();
         [("EDITION", edition.name()), ("VERSION", version), ("SOURCE_DATE_EPOCH", epoch.as_str())]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -78,13 +158,13 @@ impl<'a> Planner<'a> {
         let mut labels = BTreeMap::from([
             (labels::TITLE.to_owned(), service.image.clone()),
             (labels::VERSION.to_owned(), version.to_owned()),
-            (labels::REVISION.to_owned(), self.world.revision.clone()),
+            (labels::REVISION.to_owned(), self.environment.revision.clone()),
             (labels::edition(project), edition.to_string()),
             (labels::variant(project), variant.to_string()),
-            (labels::bases(project), self.world.bases.name().to_owned()),
+            (labels::bases(project), self.environment.bases.name().to_owned()),
         ]);
-        // So that a record of an original's answers can tell what was asked. A context whose files cannot be told is no
-        // reason to build nothing.
+        // A record of an original's responses needs the hash to know when it is out of date. If the context cannot be
+        // hashed, the image is built without the label.
         if variant == Variant::Original
             && let Ok(hash) = sources::hash(&service.original, self.repository)
         {
@@ -93,8 +173,8 @@ impl<'a> Planner<'a> {
         labels
     }
 
-    /// A target of a Dockerfile, with the contexts that its FROM lines need.
-    pub(super) fn target(&mut self, dockerfile: &str) -> Target {
+    /// The target of a Dockerfile, with a context for each of its FROM lines that another target provides.
+    fn target(&mut self, dockerfile: &str) -> Target {
         let mut contexts = BTreeMap::new();
         for reference in references(self.repository, dockerfile) {
             if let Some(name) = self.provider(&reference) {
@@ -105,14 +185,14 @@ impl<'a> Planner<'a> {
             context: self.repository.root().display().to_string(),
             dockerfile: Some(dockerfile.to_owned()),
             contexts,
-            args: self.world.trust.args(),
-            secret: self.world.trust.secrets(),
+            args: self.environment.trust.args(),
+            secret: self.environment.trust.secrets(),
             ..Target::default()
         }
     }
 
-    /// The target that makes a reference, added when it is first needed; `None` where a registry holds it.
-    pub(super) fn provider(&mut self, reference: &str) -> Option<String> {
+    /// The target that builds a reference, added on first use; `None` if it comes from a registry.
+    fn provider(&mut self, reference: &str) -> Option<String> {
         if let Some(base) = self.manifest.bases.iter().find(|base| base.reference == reference) {
             let name = format!("base-{}", base.name);
             if !self.targets.contains_key(&name) {
@@ -123,7 +203,7 @@ impl<'a> Planner<'a> {
             }
             return Some(name);
         }
-        if self.world.bases == Source::Upstream {
+        if self.environment.bases == BaseSource::Upstream {
             return None;
         }
         let upstream = self.manifest.upstreams.iter().find(|upstream| upstream.reference == reference)?;
@@ -148,7 +228,7 @@ impl<'a> Planner<'a> {
             StandIn::Dockerfile { path, contexts } => {
                 let mut target = self.target(path);
                 for (key, context) in contexts {
-                    if let Some(folder) = self.world.host_contexts.get(context_key(*context)) {
+                    if let Some(folder) = self.environment.host_contexts.get(context_key(*context)) {
                         target.contexts.insert(key.clone(), folder.clone());
                     }
                 }
@@ -158,26 +238,21 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Adds a target that has no Dockerfile of its own.
-    pub(super) fn insert(&mut self, name: String, target: Target) {
-        self.targets.insert(name, target);
-    }
-
-    pub(super) fn add(&mut self, name: String, target: Target, dockerfile: &str) {
+    fn add(&mut self, name: String, target: Target, dockerfile: &str) -> String {
         self.dockerfiles.insert(name.clone(), dockerfile.to_owned());
-        self.targets.insert(name, target);
+        self.targets.insert(name.clone(), target);
+        name
     }
 
-    pub(super) fn finish(self, images: Vec<PlannedImage>) -> BuildPlan {
-        let targets = images.iter().map(|image| image.target.clone()).collect();
+    fn finish(self, requested: Vec<String>) -> BuildPlan {
         BuildPlan {
+            images: Vec::new(),
             definition: Definition {
-                group: BTreeMap::from([("default".to_owned(), Group { targets })]),
+                group: BTreeMap::from([("default".to_owned(), Group { targets: requested })]),
                 target: self.targets,
-                variable: self.world.trust.variables(),
+                variable: self.environment.trust.variables(),
             },
             dockerfiles: self.dockerfiles,
-            images,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What people see of a running build, and what its logs keep.
+//! The progress of a running build, on the terminal and in log files.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,7 +12,7 @@ use engine::events::Event;
 use host::files;
 use host::terminal::{Line, Lines, Style, Terminal};
 
-/// Shows events and writes each target's full log.
+/// Shows events and writes the full log of each target.
 pub struct Progress<'t> {
     terminal: &'t Terminal,
     logs: PathBuf,
@@ -25,10 +25,7 @@ pub struct Progress<'t> {
 }
 
 impl<'t> Progress<'t> {
-    /// For these targets; logs of an earlier run are replaced.
-    ///
-    /// # Errors
-    /// When the folder of logs cannot be made.
+    /// For these targets. Replaces the logs of earlier runs.
     pub fn new(terminal: &'t Terminal, logs: &Path, targets: &[String]) -> Result<Self> {
         files::create_dir(logs)?;
         let lines = terminal.lines();
@@ -45,8 +42,8 @@ impl<'t> Progress<'t> {
         })
     }
 
-    /// Takes one event.
-    pub fn take(&mut self, event: &Event) {
+    /// Handles one event.
+    pub fn handle(&mut self, event: &Event) {
         match event {
             Event::Started { target, step } => {
                 self.started.insert((target.clone(), step.clone()), Instant::now());
@@ -79,7 +76,7 @@ impl<'t> Progress<'t> {
             (false, None) => String::new(),
         };
         self.log(target, &format!("< {step} ({how})"));
-        // BuildKit's own housekeeping is in the log; a person follows the Dockerfile's steps.
+        // BuildKit's internal steps are only in the log.
         if self.terminal.is_interactive() || cached || target.is_empty() || step.starts_with("[internal]") {
             return;
         }
@@ -110,7 +107,7 @@ impl<'t> Progress<'t> {
             return;
         }
         if !self.files.contains_key(target) {
-            // A log that cannot be written must not end a build; the failure's account names its last lines anyway.
+            // A build goes on without its log: a failure's last lines are reported anyway.
             if let Ok(file) = File::create(self.logs.join(format!("{target}.log"))) {
                 self.files.insert(target.to_owned(), file);
             }
@@ -122,13 +119,13 @@ impl<'t> Progress<'t> {
     }
 }
 
-/// A step in one short line; its whole text is in the log.
+/// A step cut to one short line; the log has its full text.
 fn brief(step: &str) -> String {
-    const ROOM: usize = 100;
-    let words = step.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(ROOM) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words,
+    const MAX_CHARS: usize = 100;
+    let line = step.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The build cache that machines share through a registry: where each target of a plan reads and writes it.
+//! A build cache shared through a registry: where each target of a plan reads and writes it.
 
 use anyhow::Result;
 use host::failure::Failure;
@@ -10,14 +10,15 @@ use model::image_ref::Registry;
 /// A registry that holds build caches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryCache {
-    /// Where.
+    /// The registry.
     pub registry: Registry,
-    /// Whether this run writes it, too.
+    /// Whether this run also writes to it.
     pub write: bool,
 }
 
-/// Gives every target its own cache: `REGISTRY/PROJECT-buildcache:TARGET`. One name for several would hold what was built last
-/// alone. Written are the layers of every stage (`mode=max`): what optimized images end with is a copy out of the others.
+/// Gives every target a cache of its own, `REGISTRY/PROJECT-buildcache:TARGET`: under a shared name only the target built
+/// last would be cached. `mode=max` caches the layers of every stage, since an optimized image's final stage only copies
+/// from the others.
 pub fn attach(plan: &mut BuildPlan, cache: &RegistryCache, project: &str) {
     for (name, target) in &mut plan.definition.target {
         let place = format!("type=registry,ref={}/{project}-buildcache:{name}", cache.registry);
@@ -28,16 +29,16 @@ pub fn attach(plan: &mut BuildPlan, cache: &RegistryCache, project: &str) {
     }
 }
 
-/// Makes sure that the builder can do what is asked of it.
+/// Checks that the builder can write the cache, if this run is to write it.
 ///
 /// # Errors
-/// [`Failure`], when the cache is to be written and this builder cannot.
+/// [`Failure`] when it cannot.
 pub fn require_writer(cache: Option<&RegistryCache>, builder: Option<&str>, context: &Context) -> Result<()> {
     if !cache.is_some_and(|cache| cache.write) || context.docker.writes_registry_cache(builder)? {
         return Ok(());
     }
-    let what = "this builder cannot write its cache to a registry: its driver is `docker`, on the classic image store";
-    let remedy = "name another with --builder (`docker buildx create --driver docker-container --name NAME` makes one), turn \
-                  on the engine's containerd image store, or leave --write-cache out: the cache is then only read";
+    let what = "this builder cannot write its cache to a registry: it uses the `docker` driver on the classic image store";
+    let remedy = "use --builder NAME (create one with `docker buildx create --driver docker-container --name NAME`), enable \
+                  the engine's containerd image store, or omit --write-cache to only read the cache";
     Err(Failure::machine(what, remedy).into())
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::report::{Finding, Report, Row};
-use build::fleet_text;
+use host::render::Render;
 use host::table::{Align, Table};
 use model::baseline::Drift;
 use model::bytes::Bytes;
@@ -22,7 +22,7 @@ pub fn text(report: &Report) -> String {
         }
     }
     writeln!(out, "\n{}", verdict(report)).ok();
-    out + &report.fleet.iter().map(fleet_text::text).collect::<String>()
+    out + &report.fleet.iter().map(Render::text).collect::<String>()
 }
 
 /// For a pull request.
@@ -41,7 +41,7 @@ pub fn markdown(report: &Report) -> String {
             writeln!(out, "  {remedy}").ok();
         }
     }
-    out + &report.fleet.iter().map(fleet_text::markdown).collect::<String>()
+    out + &report.fleet.iter().map(Render::markdown).collect::<String>()
 }
 
 /// For programs; sizes are exact integers of bytes.
@@ -130,7 +130,7 @@ fn change(now: Option<Bytes>, was: Option<Bytes>) -> String {
 }
 
 fn judged(row: &Row) -> String {
-    let mut words = vec![row.verdict.words()];
+    let mut words = vec![row.verdict.label()];
     if row.verdict.is_above_goal(row.goal) {
         words.push("above goal");
     }

@@ -69,7 +69,7 @@ fn no_room(needs: Bytes, free: Option<(Bytes, String)>, error: Option<String>) -
     if let Some(error) = error {
         what.push_str(&format!("\n    {error}"));
     }
-    let remedy = "free disk space, then run again: `docker system df` shows what uses it, `cargo xtask clean --cache-only` removes \
-                  this project's build cache and no image";
+    let remedy = "free disk space, then run again: `docker system df` shows what uses it, `cargo xtask clean --cache-only` prunes \
+                  the builder's whole build cache";
     Failure::new(FailureClass::Disk, what, remedy)
 }

@@ -5,6 +5,7 @@ pub mod files;
 pub mod git;
 pub mod interrupt;
 pub mod paths;
+pub mod plural;
 pub mod ports;
 pub mod process;
 pub mod render;

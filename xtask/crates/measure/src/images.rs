@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::Wanted;
 use crate::plan::Subject;
-use build::compare::bytes_of;
+use build::image_sizes::image_sizes;
 use engine::context::Context;
 use engine::images::Image;
 use host::files;
@@ -98,7 +98,7 @@ impl Images {
         for variant in variants {
             let images: Vec<&Image> =
                 services.iter().filter_map(|service| self.image(service, *variant)).collect();
-            largest = largest.max(bytes_of(&images, context)?.into_iter().sum());
+            largest = largest.max(image_sizes(&images, context)?.into_iter().sum());
         }
         Ok(largest)
     }

@@ -97,7 +97,7 @@ fn sizes(edition: Edition) -> Comparison {
     let row = |(service, before, after): (&str, u64, u64)| {
         let (target, goal) = (Some(Bytes(after * 2)), Some(Bytes(after * 10 / 11)));
         let has = edition != Edition::Enterprise;
-        comparison::Row {
+        comparison::ComparisonRow {
             service: service.into(),
             original: original(before),
             optimized: Some(measured(after)),
@@ -108,7 +108,7 @@ fn sizes(edition: Edition) -> Comparison {
             verdict: Verdict::of(Some(Bytes(after)), target, goal),
         }
     };
-    let services: Vec<comparison::Row> = SERVICES.map(row).into();
+    let services: Vec<comparison::ComparisonRow> = SERVICES.map(row).into();
     Comparison {
         schema: 1,
         edition,

@@ -1,25 +1,25 @@
-//! What each service of a tree is made from, every part with a fingerprint, as the tree's own manifest has it.
+//! What each service of a tree is built from, as fingerprints of its parts, according to that tree's own manifest.
 //!
-//! The manifest is read as the bare table that it is: an older one need not satisfy today's rules. Upstream images and their
-//! stand-ins are no part: what a registry holds under a name changes unseen, and a name is in the Dockerfiles already.
+//! The manifest is read as plain TOML, since an older one may not be valid by today's rules. Upstream images and their
+//! stand-ins are not included: their names are in the Dockerfiles, and their content in a registry is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use toml::{Table, Value};
 
-use crate::plan::references;
 use crate::sources;
+use crate::upstreams::references;
 use host::files;
 use host::paths::Repository;
 
-/// Parts by their names for people, each with its fingerprint, or why it has none.
+/// Fingerprints by the name of the part, or why there is none.
 pub type Ingredients = BTreeMap<String, Result<String, String>>;
 
-/// Of every service, by its name.
+/// The ingredients of every service, by its name.
 ///
 /// # Errors
-/// When the manifest is no TOML.
+/// When the manifest is not valid TOML.
 pub fn of_tree(repository: &Repository) -> anyhow::Result<BTreeMap<String, Ingredients>> {
     let text = files::read(&repository.manifest())?;
     let manifest: Table = text.parse().with_context(|| repository.manifest_name().to_owned())?;
@@ -36,8 +36,8 @@ struct Tree<'a> {
 impl Tree<'_> {
     fn service(&self, service: &Value) -> Ingredients {
         let mut parts = Ingredients::new();
-        parts.insert("its declaration".to_owned(), Ok(service.to_string()));
-        // What every image is told as an argument or carries as a label.
+        parts.insert("its manifest entry".to_owned(), Ok(service.to_string()));
+        // Every image has these as build arguments or labels.
         for key in ["project", "version", "source-date-epoch"] {
             let value = self.manifest.get(key).map(Value::to_string);
             parts.insert(format!("the manifest's {key}"), Ok(value.unwrap_or_default()));
@@ -50,7 +50,7 @@ impl Tree<'_> {
         parts
     }
 
-    /// A Dockerfile with its context, and the bases of ours that it stands on.
+    /// A Dockerfile with its context, and the project's own bases that it starts from.
     fn dockerfile(&self, path: &str, parts: &mut Ingredients) {
         let part = format!("{path} and its context");
         if parts.contains_key(&part) {
@@ -59,7 +59,7 @@ impl Tree<'_> {
         let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
         parts.insert(part, hash);
         for (name, base) in self.bases(&references(self.repository, path)) {
-            parts.insert(format!("the declaration of base {name}"), Ok(base.to_string()));
+            parts.insert(format!("the manifest entry of base {name}"), Ok(base.to_string()));
             if let Some(path) = base.get("dockerfile").and_then(Value::as_str) {
                 self.dockerfile(path, parts);
             }

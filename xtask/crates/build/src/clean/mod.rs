@@ -1,7 +1,5 @@
-//! Removing what this repository built: images under its names and with its labels, and its part of the build cache.
+//! Removing images that this repository built, and pruning the build cache.
 
-pub mod cache;
-pub mod plan;
+pub mod execute;
+mod plan;
 pub mod report;
-pub mod run;
-pub mod text;

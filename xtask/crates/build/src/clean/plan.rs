@@ -1,72 +1,68 @@
-//! What a clean-up will remove, and what it leaves alone and why, as data.
+//! What a clean-up removes and what it keeps, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clean::report::Kept;
-use crate::push::plan::{Subject, Wanted};
+use crate::clean::report::KeptTag;
+use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use engine::labels;
 use model::image_ref::ImageRef;
 
-/// What will be done.
 #[derive(Debug, Clone, Default)]
 pub struct CleanPlan {
-    /// Images that lose their tags, in the manifest's order.
-    pub images: Vec<Doomed>,
-    /// What is asked for and stays.
-    pub kept: Vec<Kept>,
+    /// Images that lose tags, in the manifest's order.
+    pub images: Vec<ImageToRemove>,
+    /// Requested tags that stay.
+    pub kept: Vec<KeptTag>,
 }
 
 /// An image that this repository built.
 #[derive(Debug, Clone)]
-pub struct Doomed {
-    /// What it is.
-    pub subject: Subject,
-    /// The image.
+pub struct ImageToRemove {
+    pub service_image: ServiceImage,
     pub image: Image,
-    /// Its tags that go.
     pub tags: Vec<String>,
 }
 
-/// What an engine has, as far as a clean-up asks.
+/// The state of the engine that a plan depends on.
 #[derive(Debug, Clone, Default)]
-pub struct Looked {
+pub struct EngineImages {
     /// Images by reference.
     pub found: BTreeMap<String, Image>,
     /// Names of containers by the ID of their image.
     pub containers: BTreeMap<String, Vec<String>>,
 }
 
-/// The tags of an image that may go: those that a build made, and those under which a push from here made it known.
-pub fn tags(wanted: &Wanted, pushed: impl Fn(&str) -> Vec<String>) -> Vec<String> {
-    let here = wanted.tags.iter().map(ImageRef::to_string);
-    here.flat_map(|tag| std::iter::once(tag.clone()).chain(pushed(&tag))).collect()
+/// The tags of an image that may be removed: its local tags, and those under which it was pushed from here.
+pub fn tags(requested: &TaggedImage, pushed: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let local = requested.tags.iter().map(ImageRef::to_string);
+    local.flat_map(|tag| std::iter::once(tag.clone()).chain(pushed(&tag))).collect()
 }
 
-/// Decides about every tag that is asked for and that is there.
-pub fn plan(project: &str, wanted: &[(&Wanted, Vec<String>)], looked: &Looked) -> CleanPlan {
+/// Decides for every requested tag that exists whether it is removed.
+pub fn plan(project: &str, requested: &[(&TaggedImage, Vec<String>)], engine: &EngineImages) -> CleanPlan {
     let mut plan = CleanPlan::default();
-    let mut said: BTreeSet<&str> = BTreeSet::new();
-    for (wanted, tags) in wanted {
+    let mut in_use: BTreeSet<&str> = BTreeSet::new();
+    for (requested, tags) in requested {
         for tag in tags {
-            let Some(image) = looked.found.get(tag) else { continue };
-            let kept = |why: String| Kept { reference: tag.clone(), why };
-            if let Err(why) = is_ours(project, wanted, image) {
-                plan.kept.push(kept(why));
+            let Some(image) = engine.found.get(tag) else { continue };
+            let kept = |reason: String| KeptTag { reference: tag.clone(), reason };
+            if let Err(reason) = check_labels(project, requested, image) {
+                plan.kept.push(kept(reason));
                 continue;
             }
-            if let Some(names) = looked.containers.get(&image.id) {
-                // Once for all tags of the image.
-                if said.insert(&image.id) {
+            if let Some(names) = engine.containers.get(&image.id) {
+                // Reported once for all tags of the image.
+                if in_use.insert(&image.id) {
                     let noun = if names.len() == 1 { "container" } else { "containers" };
                     plan.kept.push(kept(format!("in use by {noun} {}", names.join(", "))));
                 }
                 continue;
             }
-            match plan.images.iter_mut().find(|doomed| doomed.image.id == image.id) {
-                Some(doomed) => doomed.tags.push(tag.clone()),
-                None => plan.images.push(Doomed {
-                    subject: wanted.subject.clone(),
+            match plan.images.iter_mut().find(|planned| planned.image.id == image.id) {
+                Some(planned) => planned.tags.push(tag.clone()),
+                None => plan.images.push(ImageToRemove {
+                    service_image: requested.image.clone(),
                     image: image.clone(),
                     tags: vec![tag.clone()],
                 }),
@@ -76,20 +72,20 @@ pub fn plan(project: &str, wanted: &[(&Wanted, Vec<String>)], looked: &Looked) -
     plan
 }
 
-/// Whether the image's own labels say what its tag says.
-fn is_ours(project: &str, wanted: &Wanted, image: &Image) -> Result<(), String> {
-    let Subject { edition, variant, .. } = &wanted.subject;
-    let title = wanted.tags.first().map_or("", ImageRef::repository);
+/// Checks that the image's labels match its tag: only then was it built by this repository.
+fn check_labels(project: &str, requested: &TaggedImage, image: &Image) -> Result<(), String> {
+    let ServiceImage { edition, variant, .. } = &requested.image;
+    let title = requested.tags.first().map_or("", ImageRef::repository);
     let labels = [
         (labels::variant(project), variant.name()),
         (labels::edition(project), edition.name()),
         (labels::TITLE.to_owned(), title),
     ];
-    for (name, value) in labels {
+    for (name, expected) in labels {
         match image.label(&name) {
-            None => return Err(format!("not built here: it has no label {name}")),
-            Some(other) if other != value => {
-                return Err(format!("its label {name} says `{other}`, and `{value}` is asked for"));
+            None => return Err(format!("not built by this repository: no label {name}")),
+            Some(value) if value != expected => {
+                return Err(format!("its label {name} is `{value}`, not `{expected}`"));
             }
             Some(_) => {}
         }
@@ -112,23 +108,27 @@ mod tests {
     }
 
     fn planned(images: &[(&str, Image)], containers: &[(&str, &str)]) -> CleanPlan {
-        let wanted = Wanted {
-            subject: Subject { service: "a".into(), edition: Edition::Simple, variant: Variant::Optimized },
+        let requested = TaggedImage {
+            image: ServiceImage {
+                service: "a".into(),
+                edition: Edition::Simple,
+                variant: Variant::Optimized,
+            },
             tags: vec![ImageRef::new("fx-a", "1-simple-optimized"), ImageRef::new("fx-a", "1-optimized")],
         };
-        let tags = tags(&wanted, |tag| vec![format!("r.example/{tag}")]);
-        let looked = Looked {
+        let tags = tags(&requested, |tag| vec![format!("r.example/{tag}")]);
+        let engine = EngineImages {
             found: images.iter().map(|(name, image)| ((*name).to_owned(), image.clone())).collect(),
             containers: containers
                 .iter()
                 .map(|(id, name)| ((*id).to_owned(), vec![(*name).to_owned()]))
                 .collect(),
         };
-        plan("p", &[(&wanted, tags)], &looked)
+        plan("p", &[(&requested, tags)], &engine)
     }
 
     #[test]
-    fn all_our_tags_of_an_image_go_together_and_strangers_stay() {
+    fn tags_of_one_image_are_removed_together_and_other_images_are_kept() {
         let ours = image("1", Some("simple"));
         let plan = planned(
             &[
@@ -144,19 +144,19 @@ mod tests {
         assert_eq!(plan.kept.len(), 1);
         assert_eq!(
             plan.kept[0].to_string(),
-            "fx-a:1-optimized: not built here: it has no label p.images.variant"
+            "fx-a:1-optimized: not built by this repository: no label p.images.variant"
         );
     }
 
     #[test]
-    fn an_image_of_another_edition_under_the_plain_tag_stays() {
+    fn an_image_of_another_edition_under_the_plain_tag_is_kept() {
         let plan = planned(&[("fx-a:1-optimized", image("2", Some("community")))], &[]);
         assert!(plan.images.is_empty());
-        assert!(plan.kept[0].why.contains("says `community`"), "{:?}", plan.kept);
+        assert!(plan.kept[0].reason.contains("is `community`"), "{:?}", plan.kept);
     }
 
     #[test]
-    fn an_image_in_use_is_named_once_with_its_container() {
+    fn an_image_in_use_is_reported_once_with_its_container() {
         let ours = image("1", Some("simple"));
         let images = [("fx-a:1-simple-optimized", ours.clone()), ("fx-a:1-optimized", ours)];
         let plan = planned(&images, &[("1", "old-api")]);

@@ -1,73 +1,135 @@
-//! What came of a clean-up.
+//! The result of a clean-up.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::push::plan::Subject;
+use crate::request::ServiceImage;
+use host::plural::count;
+use host::render::Render;
+use host::table::{Align, Table};
 use model::bytes::Bytes;
 
-/// The whole clean-up.
+/// The result of a clean-up.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// The shape of this record.
+pub struct CleanReport {
+    /// The version of this record's format.
     pub schema: u32,
-    /// Whether nothing was done.
+    /// Whether nothing was removed.
     pub dry_run: bool,
-    /// Images whose tags went, in the manifest's order.
-    pub images: Vec<Removed>,
-    /// What was asked for and stays.
-    pub kept: Vec<Kept>,
-    /// Unpacked bytes of the layers that the engine deleted.
+    /// Images that lost tags, in the manifest's order.
+    pub images: Vec<RemovedImage>,
+    /// Requested tags that were kept.
+    pub kept: Vec<KeptTag>,
+    /// Uncompressed bytes of the layers that the engine deleted.
     pub freed_bytes: Bytes,
-    /// Unpacked bytes of layers that no image has any more and the build cache still holds.
+    /// Uncompressed bytes of layers that only the build cache still holds.
     pub held_by_cache_bytes: Bytes,
-    /// What was removed of the build cache; `None` where that was not asked for.
-    pub cache: Option<CacheReport>,
+    /// The build cache; `None` unless requested.
+    pub cache: Option<PrunedCache>,
 }
 
 /// One image.
 #[derive(Debug, Clone, Serialize)]
-pub struct Removed {
-    /// Which service's image in which form.
+pub struct RemovedImage {
+    /// Which image it is.
     #[serde(flatten)]
-    pub subject: Subject,
+    pub service_image: ServiceImage,
     /// The image's ID.
     pub image: String,
-    /// The tags that went, or would go.
+    /// The removed tags; in a dry run, those that would be removed.
     pub tags: Vec<String>,
-    /// Unpacked bytes of its layers that the engine deleted.
+    /// Uncompressed bytes of its layers that the engine deleted.
     pub freed_bytes: Bytes,
     /// Other tags and digests, which keep the image.
-    pub still_called: Vec<String>,
+    #[serde(rename = "still_called")]
+    pub other_names: Vec<String>,
 }
 
-/// Something that stays.
+/// A tag that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct KeptTag {
     /// The tag.
     pub reference: String,
-    /// Why.
-    pub why: String,
+    /// Why it was kept.
+    #[serde(rename = "why")]
+    pub reason: String,
 }
 
-/// What came of the build cache.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CacheReport {
-    /// Records that went, or would go where nothing holds them.
-    pub records: usize,
-    /// Their bytes that no image holds as well, to the four digits that docker prints of each.
+/// The builder's whole build cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PrunedCache {
+    /// Its size before pruning.
+    pub size_bytes: Bytes,
+    /// Bytes freed; 0 in a dry run.
     pub freed_bytes: Bytes,
-    /// Records that are ours and stay: something else stands on them or uses them.
-    pub held: usize,
-    /// Records of which nobody can tell whose they are.
-    pub unknown: usize,
-    /// Their bytes, to four digits each.
-    pub unknown_bytes: Bytes,
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for KeptTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reference, self.why)
+        write!(f, "{}: {}", self.reference, self.reason)
+    }
+}
+
+impl Render for CleanReport {
+    fn text(&self) -> String {
+        let table = if self.images.is_empty() { String::new() } else { self.table().text() };
+        table + &self.notes().join("\n") + "\n"
+    }
+
+    fn markdown(&self) -> String {
+        let table = if self.images.is_empty() { String::new() } else { self.table().markdown() + "\n" };
+        table + &self.notes().join("\n\n") + "\n"
+    }
+}
+
+impl CleanReport {
+    fn table(&self) -> Table {
+        let columns = [("image", Align::Left), ("freed", Align::Right), ("kept by", Align::Left)];
+        let mut table = Table::new(&columns);
+        for removed in &self.images {
+            for (index, tag) in removed.tags.iter().enumerate() {
+                // The image's figures are in the row of its first tag.
+                let freed = match (index, self.dry_run) {
+                    (_, true) => "–".to_owned(),
+                    (0, _) => removed.freed_bytes.to_string(),
+                    _ => String::new(),
+                };
+                let others = if index == 0 { removed.other_names.join(", ") } else { String::new() };
+                table.row(vec![tag.clone(), freed, others]);
+            }
+        }
+        table
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let named = self.images.iter().filter(|removed| !removed.other_names.is_empty()).count();
+        let mut notes: Vec<String> = self.kept.iter().map(|kept| format!("kept {kept}")).collect();
+        if self.dry_run {
+            notes.push(format!("Dry run: would remove these tags of {}.", count(self.images.len(), "image")));
+        } else {
+            let removed = count(self.images.len() - named, "image");
+            notes.push(format!("{removed} removed, {} of layers freed.", self.freed_bytes));
+        }
+        if named > 0 {
+            notes.push(format!("{} kept under other names.", count(named, "image")));
+        }
+        if self.held_by_cache_bytes > Bytes(0) {
+            notes.push(format!(
+                "The build cache still holds {} of their layers; `--cache` prunes it.",
+                self.held_by_cache_bytes
+            ));
+        }
+        if let Some(PrunedCache { size_bytes, freed_bytes }) = self.cache {
+            notes.push(match self.dry_run {
+                true => format!(
+                    "Would prune the whole build cache of the builder, other projects' included: {size_bytes} in total."
+                ),
+                false => format!(
+                    "Pruned the whole build cache of the builder: {freed_bytes} of {size_bytes} freed."
+                ),
+            });
+        }
+        notes
     }
 }

@@ -1,9 +1,7 @@
-//! Pushing images to a registry: what to push as data, how to carry it out, and what is remembered of it.
+//! Pushing images to a registry: the plan, its execution, and the record of pushed digests.
 
 pub mod digests;
-pub mod plan;
+pub mod execute;
+mod plan;
 pub mod report;
-pub mod retry;
-pub mod run;
-pub mod schedule;
-pub mod text;
+mod schedule;

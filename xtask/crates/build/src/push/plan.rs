@@ -1,146 +1,77 @@
-//! What a push will do, as data: which image goes under which tags of the registry.
+//! What a push will do, as data: which image is pushed under which tags.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::Serialize;
-
-use crate::plan::{PlannedImage, Request};
+use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
-use model::edition::Edition;
+use host::failure::{Failure, FailureClass};
 use model::image_ref::{ImageRef, Registry, Tag};
-use model::variant::Variant;
 
-/// Everything that goes to one registry.
+/// Everything to push to one registry.
 #[derive(Debug, Clone)]
 pub struct PushPlan {
-    /// Where to.
     pub registry: Registry,
     /// The images, in the manifest's order.
-    pub images: Vec<Outgoing>,
+    pub images: Vec<ImageToPush>,
 }
 
-/// One image, and the tags that its registry gets.
+/// One image and its tags in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// What it is.
-    pub subject: Subject,
-    /// The image's ID.
+pub struct ImageToPush {
+    pub service_image: ServiceImage,
     pub id: String,
-    /// Digests of its unpacked layers, base first.
+    /// Digests of its uncompressed layers, base first.
     pub layers: Vec<String>,
-    /// Its size in the store's own meaning; only for the order in which images are pushed.
+    /// Its size as the image store reports it; only used to order the pushes.
     pub size: u64,
-    /// The tags.
-    pub tags: Vec<Tagging>,
+    pub tags: Vec<RemoteTag>,
 }
 
-/// Which service's image in which form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Subject {
-    /// The service's name.
-    pub service: String,
-    /// The edition.
-    pub edition: Edition,
-    /// The variant.
-    pub variant: Variant,
-}
-
-/// A tag of the registry.
+/// A tag in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tagging {
-    /// Registry included.
-    pub there: ImageRef,
-    /// The image that this engine has under it already, which the tag goes back to when the push fails.
-    pub was: Option<String>,
+pub struct RemoteTag {
+    pub reference: ImageRef,
+    /// The image that the engine has under this reference already; restored if the push fails.
+    pub previous: Option<String>,
 }
 
-/// Images that are asked for and that this engine does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    references: Vec<String>,
-    build: String,
+/// The references a plan depends on: the local tags, and the same tags in the registry.
+pub fn references(images: &[TaggedImage], registry: &Registry) -> Vec<String> {
+    let tags = images.iter().flat_map(|image| &image.tags);
+    tags.flat_map(|tag| [tag.to_string(), tag.at(registry).to_string()]).collect()
 }
 
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not here: {}; nothing was pushed\nhelp: {}", self.references.join(", "), self.build)
-    }
-}
-
-impl std::error::Error for Missing {}
-
-/// An image that is to be pushed, with its tags here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// What it is.
-    pub subject: Subject,
-    /// Without registry.
-    pub tags: Vec<ImageRef>,
-}
-
-/// Every image that is asked for, with every tag that building it moves.
-pub fn requested(request: &Request<'_>) -> Vec<Wanted> {
-    let mut all = Vec::new();
-    for service in &request.services {
-        for &edition in &request.editions {
-            for &variant in &request.variants {
-                let (name, default) = (&service.image, request.default_edition);
-                all.push(Wanted {
-                    subject: Subject { service: service.name.clone(), edition, variant },
-                    tags: ImageRef::all_of(name, &request.tag, edition, variant, default),
-                });
-            }
-        }
-    }
-    all
-}
-
-/// Images that were built just now.
-pub fn built(images: &[PlannedImage]) -> Vec<Wanted> {
-    let one = |image: &PlannedImage| {
-        let PlannedImage { service, edition, variant, tags, .. } = image.clone();
-        Wanted { subject: Subject { service, edition, variant }, tags }
-    };
-    images.iter().map(one).collect()
-}
-
-/// The references that a plan looks at: here, and as the registry will have them.
-pub fn references(wanted: &[Wanted], registry: &Registry) -> Vec<String> {
-    let here = wanted.iter().flat_map(|wanted| &wanted.tags);
-    here.flat_map(|tag| [tag.to_string(), tag.at(registry).to_string()]).collect()
-}
-
-/// Computes the plan of a push from what the engine has. `tag` is for the remedy alone.
+/// Computes the plan of a push from what the engine has. `tag` is only for the remedy.
 ///
 /// # Errors
-/// Every image that is not there, in one message.
+/// All missing images, in one message.
 pub fn plan(
-    wanted: &[Wanted],
+    requested: &[TaggedImage],
     tag: &Tag,
     registry: &Registry,
     found: &BTreeMap<String, Image>,
-) -> Result<PushPlan, Missing> {
-    let mut images: Vec<Outgoing> = Vec::new();
-    let mut missing: Vec<(&Subject, String)> = Vec::new();
-    for Wanted { subject, tags } in wanted {
+) -> Result<PushPlan, Failure> {
+    let mut images: Vec<ImageToPush> = Vec::new();
+    let mut missing: Vec<(&ServiceImage, String)> = Vec::new();
+    for TaggedImage { image: service_image, tags } in requested {
         for tag in tags {
-            let (here, there) = (tag.to_string(), tag.at(registry));
-            let Some(image) = found.get(&here) else {
-                missing.push((subject, here));
+            let (local, reference) = (tag.to_string(), tag.at(registry));
+            let Some(image) = found.get(&local) else {
+                missing.push((service_image, local));
                 continue;
             };
-            let was = found.get(&there.to_string()).map(|image| image.id.clone());
-            let tagging = Tagging { there, was };
-            // The plain tag may stand on another image than the edition's: each goes as it is.
-            match images.last_mut().filter(|last| last.subject == *subject && last.id == image.id) {
-                Some(last) => last.tags.push(tagging),
-                None => images.push(Outgoing {
-                    subject: subject.clone(),
+            let previous = found.get(&reference.to_string()).map(|image| image.id.clone());
+            let remote = RemoteTag { reference, previous };
+            // The plain tag and the edition's tag may be on different images; each is pushed as it is.
+            match images.last_mut().filter(|last| last.service_image == *service_image && last.id == image.id)
+            {
+                Some(last) => last.tags.push(remote),
+                None => images.push(ImageToPush {
+                    service_image: service_image.clone(),
                     id: image.id.clone(),
                     layers: image.layers().to_vec(),
                     size: image.size,
-                    tags: vec![tagging],
+                    tags: vec![remote],
                 }),
             }
         }
@@ -149,15 +80,17 @@ pub fn plan(
         return Ok(PushPlan { registry: registry.clone(), images });
     };
     let build = build_command(first, &missing, tag);
-    Err(Missing { references: missing.into_iter().map(|(_, reference)| reference).collect(), build })
+    let references: Vec<&str> = missing.iter().map(|(_, reference)| reference.as_str()).collect();
+    let what = format!("nothing was pushed, because these images are missing: {}", references.join(", "));
+    Err(Failure::new(FailureClass::Failed, what, build))
 }
 
-/// What builds the missing images, and as little else as its options can say.
-fn build_command(first: &Subject, missing: &[(&Subject, String)], tag: &Tag) -> String {
-    let mut services: Vec<&str> = missing.iter().map(|(subject, _)| subject.service.as_str()).collect();
+/// The command that builds the missing images, and as few others as its options allow.
+fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag: &Tag) -> String {
+    let mut services: Vec<&str> = missing.iter().map(|(image, _)| image.service.as_str()).collect();
     services.dedup();
-    let one_edition = missing.iter().all(|(subject, _)| subject.edition == first.edition);
-    let one_variant = missing.iter().all(|(subject, _)| subject.variant == first.variant);
+    let one_edition = missing.iter().all(|(image, _)| image.edition == first.edition);
+    let one_variant = missing.iter().all(|(image, _)| image.variant == first.variant);
     let edition = if one_edition { first.edition.name() } else { "all" };
     let variant = if one_variant { first.variant.name() } else { "both" };
     format!(
@@ -169,11 +102,13 @@ fn build_command(first: &Subject, missing: &[(&Subject, String)], tag: &Tag) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::edition::Edition;
+    use model::variant::Variant;
 
-    fn planned(found: &[(&str, &str)]) -> Result<PushPlan, Missing> {
+    fn planned(found: &[(&str, &str)]) -> Result<PushPlan, Failure> {
         let tag: Tag = "1".parse().unwrap();
-        let wanted = ["a", "b"].map(|service| Wanted {
-            subject: Subject {
+        let requested = ["a", "b"].map(|service| TaggedImage {
+            image: ServiceImage {
                 service: service.into(),
                 edition: Edition::Simple,
                 variant: Variant::Optimized,
@@ -188,21 +123,21 @@ mod tests {
         });
         let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
         let found = found.iter().map(|(name, id)| ((*name).to_owned(), image(id))).collect();
-        plan(&wanted, &tag, &"r.example/t".parse().unwrap(), &found)
+        plan(&requested, &tag, &"r.example/t".parse().unwrap(), &found)
     }
 
     #[test]
-    fn what_is_missing_is_named_at_once_with_what_builds_it() {
+    fn all_missing_images_are_reported_with_the_command_that_builds_them() {
         let missing = planned(&[("fx-a:1-simple-optimized", "x"), ("fx-b:1-optimized", "y")]).unwrap_err();
         assert_eq!(
             missing.to_string(),
-            "not here: fx-a:1-optimized, fx-b:1-simple-optimized; nothing was pushed\n\
+            "nothing was pushed, because these images are missing: fx-a:1-optimized, fx-b:1-simple-optimized\n\
              help: cargo xtask build-images a b --edition simple --variant optimized --tag 1"
         );
     }
 
     #[test]
-    fn tags_of_one_image_go_together_and_remember_where_they_stood() {
+    fn tags_of_one_image_are_grouped_and_remember_their_previous_image() {
         let plan = planned(&[
             ("fx-a:1-simple-optimized", "x"),
             ("fx-a:1-optimized", "x"),
@@ -211,10 +146,10 @@ mod tests {
             ("r.example/t/fx-b:1-optimized", "old"),
         ])
         .unwrap();
-        let told: Vec<(&str, usize)> =
+        let grouped: Vec<(&str, usize)> =
             plan.images.iter().map(|image| (image.id.as_str(), image.tags.len())).collect();
-        assert_eq!(told, [("x", 2), ("y", 1), ("z", 1)]);
-        assert_eq!(plan.images[2].tags[0].there.to_string(), "r.example/t/fx-b:1-optimized");
-        assert_eq!(plan.images[2].tags[0].was.as_deref(), Some("old"));
+        assert_eq!(grouped, [("x", 2), ("y", 1), ("z", 1)]);
+        assert_eq!(plan.images[2].tags[0].reference.to_string(), "r.example/t/fx-b:1-optimized");
+        assert_eq!(plan.images[2].tags[0].previous.as_deref(), Some("old"));
     }
 }

@@ -1,86 +1,139 @@
-//! What came of a push, tag by tag.
+//! The result of a push, one row per tag.
 
+use anyhow::{Result, bail};
 use serde::Serialize;
 
-use crate::push::plan::Subject;
+use crate::request::ServiceImage;
+use host::failure::Failure;
+use host::render::Render;
+use host::table::{Align, Table};
 use model::image_ref::ImageRef;
 
-/// The whole push.
+/// The result of a push.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// The shape of this record.
+pub struct PushReport {
+    /// The version of this record's format.
     pub schema: u32,
     /// The registry and path that were pushed to.
     pub registry: String,
     /// The tags, in the manifest's order.
-    pub images: Vec<Row>,
+    pub images: Vec<PushRow>,
 }
 
-/// One tag.
+/// The result for one tag.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// Registry included.
+pub struct PushRow {
+    /// The reference in the registry.
     pub reference: ImageRef,
-    /// Which service's image in which form.
+    /// Which image it is.
     #[serde(flatten)]
-    pub subject: Subject,
-    /// The image's ID here.
+    pub service_image: ServiceImage,
+    /// The image's local ID.
     pub image: String,
-    /// The manifest's digest as the registry knows it; `None` where it was not pushed.
+    /// The manifest digest in the registry; `None` if the tag was not pushed.
     pub digest: Option<String>,
-    /// What came of it.
-    pub state: State,
-    /// How often it was tried.
+    /// What happened to it.
+    pub state: PushState,
+    /// The number of attempts.
     pub tries: u32,
-    /// Layers that were sent, and not there already.
+    /// The number of layers uploaded; the registry already had the others.
     pub layers_sent: usize,
-    /// What went wrong.
+    /// Why the push failed.
     pub failure: Option<PushFailure>,
 }
 
-/// What came of one tag.
+/// What happened to one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// It would be pushed: nothing was done.
+pub enum PushState {
+    /// Would be pushed (dry run).
     Planned,
-    /// The registry has it now.
+    /// Pushed.
     Pushed,
-    /// The registry had exactly this already.
+    /// The registry already had exactly this.
     Unchanged,
-    /// The registry did not take it.
+    /// The push failed.
     Failed,
-    /// Something else failed first that would have failed this too.
+    /// Not tried because another push failed first.
     NotTried,
 }
 
 /// Why a tag was not pushed.
 #[derive(Debug, Clone, Serialize)]
 pub struct PushFailure {
-    /// Docker's words.
-    pub said: String,
-    /// What to do.
+    /// Docker's error message.
+    #[serde(rename = "said")]
+    pub message: String,
+    /// What fixes it.
     pub remedy: String,
-    /// Whether nothing in the repository can mend it.
+    /// Whether the environment is at fault rather than the project.
     pub environment: bool,
 }
 
-impl State {
-    /// For people.
-    pub fn words(self) -> &'static str {
+impl PushState {
+    /// The state in tables and messages.
+    pub fn label(self) -> &'static str {
         match self {
-            State::Planned => "planned",
-            State::Pushed => "pushed",
-            State::Unchanged => "unchanged",
-            State::Failed => "FAILED",
-            State::NotTried => "not tried",
+            PushState::Planned => "planned",
+            PushState::Pushed => "pushed",
+            PushState::Unchanged => "unchanged",
+            PushState::Failed => "FAILED",
+            PushState::NotTried => "not tried",
         }
     }
 }
 
-impl Report {
-    /// Tags that failed, with why.
-    pub fn failures(&self) -> impl Iterator<Item = (&Row, &PushFailure)> {
-        self.images.iter().filter_map(|row| Some((row, row.failure.as_ref()?)))
+impl PushReport {
+    /// Fails if a tag was not pushed; as a fault of the environment if every failure is one.
+    ///
+    /// # Errors
+    /// All failed tags in one message.
+    pub fn check(&self) -> Result<()> {
+        let failures: Vec<(&ImageRef, &PushFailure)> =
+            self.images.iter().filter_map(|row| Some((&row.reference, row.failure.as_ref()?))).collect();
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let line = |(reference, failure): &(&ImageRef, &PushFailure)| {
+            format!("cannot push {reference}: {}\nhelp: {}", failure.message, failure.remedy)
+        };
+        let mut text = failures.iter().map(line).collect::<Vec<_>>().join("\n");
+        let not_tried = self.images.iter().filter(|row| row.state == PushState::NotTried).count();
+        if not_tried > 0 {
+            text.push_str(&format!("\nnot tried after that: {not_tried}"));
+        }
+        if failures.iter().all(|(_, failure)| failure.environment) {
+            return Err(Failure::machine(text, "").into());
+        }
+        bail!("{text}")
+    }
+
+    fn table(&self) -> Table {
+        let columns = [
+            ("image", Align::Left),
+            ("digest", Align::Left),
+            ("state", Align::Left),
+            ("tries", Align::Right),
+        ];
+        let mut table = Table::new(&columns);
+        for row in &self.images {
+            table.row(vec![
+                row.reference.to_string(),
+                row.digest.clone().unwrap_or_else(|| "–".into()),
+                row.state.label().into(),
+                row.tries.to_string(),
+            ]);
+        }
+        table
+    }
+}
+
+impl Render for PushReport {
+    fn text(&self) -> String {
+        self.table().text()
+    }
+
+    fn markdown(&self) -> String {
+        self.table().markdown()
     }
 }

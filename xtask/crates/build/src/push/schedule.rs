@@ -1,21 +1,22 @@
-//! Which image is pushed next. Images share layers, and a registry that has a layer in one repository needs no second copy
-//! for another; but docker can only see that once the first is there. So an image whose layers are on their way waits.
+//! Which image is pushed next. A layer that the registry has in one repository need not be uploaded for another, but docker
+//! only sees that once the first upload is complete. So an image waits while a layer of it is being uploaded.
 
 use std::collections::BTreeSet;
 
-/// What is known of the pushes of one run.
+/// The pushes of one run.
 #[derive(Debug, Default)]
 pub struct Schedule {
-    /// Layers of each job.
+    /// The layers of each job.
     layers: Vec<Vec<String>>,
-    /// Jobs that wait, in the order in which they would best go.
+    /// Waiting jobs, best first.
     waiting: Vec<usize>,
-    going: Vec<usize>,
-    there: BTreeSet<String>,
+    running: Vec<usize>,
+    /// Layers that the registry has.
+    uploaded: BTreeSet<String>,
 }
 
 impl Schedule {
-    /// Of jobs with their size and layers: small ones first, since they let those that share layers with them go early.
+    /// From the size and layers of each job. Small jobs go first, so that those sharing layers with them can start early.
     pub fn new(jobs: impl IntoIterator<Item = (u64, Vec<String>)>) -> Schedule {
         let (sizes, layers): (Vec<u64>, Vec<Vec<String>>) = jobs.into_iter().unzip();
         let mut waiting: Vec<usize> = (0..layers.len()).collect();
@@ -23,37 +24,37 @@ impl Schedule {
         Schedule { layers, waiting, ..Schedule::default() }
     }
 
-    /// The next job that may go now. `None` while those that wait share layers with those that go.
+    /// Starts the next job. `None` while every waiting job shares a layer with a running one.
     pub fn take(&mut self) -> Option<usize> {
-        let on_the_way: BTreeSet<&String> = self
-            .going
+        let in_transit: BTreeSet<&String> = self
+            .running
             .iter()
             .flat_map(|&job| &self.layers[job])
-            .filter(|layer| !self.there.contains(*layer))
+            .filter(|layer| !self.uploaded.contains(*layer))
             .collect();
-        let free = |job: &usize| self.layers[*job].iter().all(|layer| !on_the_way.contains(layer));
+        let free = |job: &usize| self.layers[*job].iter().all(|layer| !in_transit.contains(layer));
         let place = self.waiting.iter().position(free)?;
         let job = self.waiting.remove(place);
-        self.going.push(job);
+        self.running.push(job);
         Some(job)
     }
 
-    /// Whether no job waits.
+    /// Whether no job is waiting.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// A job has ended; if well, its layers are there.
-    pub fn end(&mut self, job: usize, well: bool) {
-        self.going.retain(|&going| going != job);
-        if well {
-            self.there.extend(self.layers[job].iter().cloned());
+    /// Ends a job; after a successful one, the registry has its layers.
+    pub fn end(&mut self, job: usize, succeeded: bool) {
+        self.running.retain(|&running| running != job);
+        if succeeded {
+            self.uploaded.extend(self.layers[job].iter().cloned());
         }
     }
 
-    /// Lets no job go any more; those that waited.
-    pub fn stop(&mut self) -> Vec<usize> {
-        std::mem::take(&mut self.waiting)
+    /// Drops all waiting jobs.
+    pub fn stop(&mut self) {
+        self.waiting.clear();
     }
 }
 
@@ -66,22 +67,23 @@ mod tests {
     }
 
     #[test]
-    fn an_image_waits_for_layers_that_are_on_their_way() {
+    fn an_image_waits_while_its_layers_are_being_uploaded() {
         let mut schedule =
             Schedule::new([(9, layers("bx")), (1, layers("b")), (5, layers("z")), (7, layers("by"))]);
         assert_eq!((schedule.take(), schedule.take(), schedule.take()), (Some(1), Some(2), None));
         schedule.end(1, true);
-        // The base is there: both may go side by side.
+        // The base is uploaded: both may run in parallel.
         assert_eq!((schedule.take(), schedule.take(), schedule.take()), (Some(3), Some(0), None));
         assert!(schedule.is_empty());
     }
 
     #[test]
-    fn a_failed_push_lets_the_next_one_carry_the_layers() {
+    fn after_a_failed_push_the_next_one_uploads_the_shared_layers() {
         let mut schedule = Schedule::new([(1, layers("b")), (2, layers("bx")), (3, layers("by"))]);
         assert_eq!((schedule.take(), schedule.take()), (Some(0), None));
         schedule.end(0, false);
         assert_eq!((schedule.take(), schedule.take()), (Some(1), None));
-        assert_eq!((schedule.stop(), schedule.is_empty()), (vec![2], true));
+        schedule.stop();
+        assert!(schedule.is_empty());
     }
 }

@@ -1,17 +1,17 @@
-//! What of a Cargo workspace an image is made from: a context holds every member's manifest and the whole lock, since cargo
-//! wants to see them, and only what members with sources there depend on ends in the image.
+//! Which part of a Cargo workspace an image is built from. Cargo needs every member's manifest and the whole lock file in the
+//! context, but only members with sources there, and their dependencies, end up in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-/// The lock's file name; it stands at the context's root.
+/// The lock file's name, at the root of the context.
 pub const LOCK: &str = "Cargo.lock";
 
-/// The file name of a manifest.
+/// A manifest's file name.
 pub const MANIFEST: &str = "Cargo.toml";
 
-/// Manifests of members of which the context holds no sources, among the names of all its files.
+/// The manifests of workspace members without sources in the context, given the names of all its files.
 pub fn idle_manifests(names: &BTreeSet<String>) -> BTreeSet<String> {
     let has_sources = |folder: &str| {
         let sources = format!("{folder}/src/");
@@ -35,7 +35,7 @@ struct Package {
     name: String,
 }
 
-/// The package that a manifest declares, if it declares one.
+/// The name of the package that a manifest declares, if any.
 pub fn package(manifest: &str) -> Option<String> {
     toml::from_str::<Manifest>(manifest).ok()?.package.map(|package| package.name)
 }
@@ -56,17 +56,17 @@ struct Locked {
     dependencies: Vec<String>,
 }
 
-/// What a lock says of these packages and all that they depend on, an item a line. `None` where it is not read, or does not
-/// hold one of them: then all of it counts.
+/// The lock file's entries for these packages and all their dependencies, one per line. `None` if the file cannot be parsed
+/// or lacks a package; then the whole file counts.
 pub fn closure(lock: &str, roots: &BTreeSet<String>) -> Option<String> {
     let lock: Lock = toml::from_str(lock).ok()?;
     let mut by_name: BTreeMap<&str, Vec<&Locked>> = BTreeMap::new();
     lock.package.iter().for_each(|locked| by_name.entry(&locked.name).or_default().push(locked));
     let mut open: Vec<&str> = roots.iter().map(String::as_str).collect();
     let mut lines = BTreeSet::new();
-    while let Some(wanted) = open.pop() {
-        // `NAME`, where it is the only one; `NAME VERSION`, where there are several.
-        let mut words = wanted.split(' ');
+    while let Some(dependency) = open.pop() {
+        // `NAME`, or `NAME VERSION` if there are several versions.
+        let mut words = dependency.split(' ');
         let (name, version) = (words.next().unwrap_or_default(), words.next());
         let all = by_name.get(name)?;
         for locked in all.iter().filter(|locked| version.is_none_or(|version| version == locked.version)) {
@@ -120,7 +120,7 @@ dependencies = ["server"]
     }
 
     #[test]
-    fn only_what_a_member_depends_on_counts() {
+    fn only_dependencies_of_the_member_count() {
         let server = closure(LOCKED, &names(&["server"])).unwrap();
         assert!(server.contains("left 2.0.0") && server.contains("right 3.0.0"), "{server}");
         assert!(!server.contains("left 1.0.0") && !server.contains("tool"), "{server}");
@@ -131,7 +131,7 @@ dependencies = ["server"]
     }
 
     #[test]
-    fn what_is_not_understood_counts_whole() {
+    fn a_lock_that_cannot_be_parsed_has_no_closure() {
         assert_eq!(closure("no lock", &names(&["server"])), None);
         assert_eq!(closure(LOCKED, &names(&["stranger"])), None);
     }
@@ -144,7 +144,7 @@ dependencies = ["server"]
     }
 
     #[test]
-    fn packages_are_named_by_their_manifests() {
+    fn a_manifest_names_its_package() {
         assert_eq!(package("[package]\nname = \"x\"\nversion.workspace = true\n"), Some("x".to_owned()));
         assert_eq!(package("[workspace]\n"), None);
     }

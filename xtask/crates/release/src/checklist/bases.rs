@@ -9,8 +9,7 @@ use crate::checklist::asked::Asked;
 use crate::checklist::newest;
 use crate::checklist::newest::{Registry, State};
 use crate::checklist::report::{Answer, Fault};
-use build::bases;
-use build::bases::{Mode, Source};
+use build::bases::{self, BaseSource, BasesMode};
 use check::report::Subject;
 use contents::owner::OwnerKind;
 use model::manifest::Upstream;
@@ -60,12 +59,12 @@ pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
         format!("{name}: no image says in which version ({})", Subject::told(holders))
     }));
     let upstreams: Vec<&Upstream> = asked.manifest.upstreams.iter().collect();
-    match bases::choose(Mode::Auto, &upstreams, None, asked.context)?.source {
-        Source::StandIn => evidence.push(
+    match bases::choose(BasesMode::Auto, &upstreams, None, asked.context)?.source {
+        BaseSource::StandIn => evidence.push(
             "upstream images are stand-ins made from Debian packages here: there is no registry to ask"
                 .to_owned(),
         ),
-        Source::Upstream => digests(asked, &upstreams, &mut faults, &mut evidence)?,
+        BaseSource::Upstream => digests(asked, &upstreams, &mut faults, &mut evidence)?,
     }
     Ok(Answer::now(faults, evidence))
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::checklist::asked::{Asked, Present};
 use crate::checklist::report::{Answer, Fault};
+use build::bases::BaseSource;
 use check::report::Subject;
 use engine::labels;
 use model::variant::Variant;
@@ -56,7 +57,8 @@ fn lies(asked: &Asked<'_>, one: &Present<'_>) -> Vec<String> {
         }
     }
     let bases = labels::bases(&manifest.project);
-    if !matches!(image.label(&bases), Some(labels::UPSTREAM | labels::STAND_IN)) {
+    if !matches!(image.label(&bases), Some(found) if [BaseSource::Upstream, BaseSource::StandIn].map(BaseSource::name).contains(&found))
+    {
         lies.push(format!("there is no label {bases} that says what it stands on"));
     }
     lies.extend(other_commit(

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, bail};
 
 use crate::checklist::asked::Asked;
-use build::plan::Question;
-use build::produce;
+use build::builds;
+use build::planner::BuildQuery;
 use host::files;
 
 /// Who is asked: the last stage of the Dockerfile that asks.
@@ -65,13 +65,13 @@ pub(super) fn ask<'p>(
     files::create_dir(&folder)?;
     let answer = folder.join("answer");
     files::remove(&answer)?;
-    let question = Question {
+    let query = BuildQuery {
         dockerfile: repository.newest_dockerfile(),
         stage: registry.stage(),
         args: vec![("PACKAGES", packages.join(" "))],
-        to: &folder,
+        output: &folder,
     };
-    produce::answer(asked.manifest, &question, asked.context)
+    builds::query(asked.manifest, &query, asked.context)
         .with_context(|| format!("cannot ask what is newest ({})", registry.stage()))?;
     let found = answers(&files::read(&answer)?)?;
     if found.len() != packages.len() {

@@ -55,10 +55,10 @@ mod tests {
     use model::quantity::Quantity;
     use model::variant::Variant;
 
-    fn row(original: Original) -> comparison::Row {
+    fn row(original: Original) -> comparison::ComparisonRow {
         let measured =
             |bytes| comparison::Measured { image: "i".into(), id: "d".into(), bytes: Bytes(bytes) };
-        comparison::Row {
+        comparison::ComparisonRow {
             service: "a".into(),
             original,
             optimized: Some(measured(10)),

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use build::compare::bytes_of;
+use build::image_sizes::image_sizes;
 use engine::compose::Project;
 use engine::context::Context;
 use engine::images::Image;
@@ -54,15 +54,15 @@ pub fn write(manifest: &Manifest, project: &Project, context: &Context) -> Resul
             Some((*service, container.config.image.as_str(), there.get(&container.image)?))
         })
         .collect();
-    let sizes = bytes_of(&found.iter().map(|(.., image)| *image).collect::<Vec<_>>(), context)?;
+    let sizes = image_sizes(&found.iter().map(|(.., image)| *image).collect::<Vec<_>>(), context)?;
+    let label = |image: &'_ Image, name: &str| image.label(name).unwrap_or("unknown").to_owned();
     let (edition, variant) = (labels::edition(&manifest.project), labels::variant(&manifest.project));
-    let images = found.iter().zip(sizes).map(|(&(service, reference, image), bytes)| DeployedImage {
-        service,
-        image: reference,
-        bytes,
-        edition: image.label(&edition).unwrap_or("unknown"),
-        variant: image.label(&variant).unwrap_or("unknown"),
-    });
+    let labels: Vec<(String, String)> =
+        found.iter().map(|(.., image)| (label(image, &edition), label(image, &variant))).collect();
+    let images =
+        found.iter().zip(sizes).zip(&labels).map(|(((service, image, _), bytes), (edition, variant))| {
+            DeployedImage { service, image, bytes, edition, variant }
+        });
     let record = Deployed { schema: 1, images: images.collect() };
     let json = serde_json::to_vec_pretty(&record).context("the record of images")?;
     files::write_atomically(&context.repository.deployed_images(), &json)

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use crate::probes::endpoints;
 use crate::probes::report::{Outcome, Verdict};
 use crate::throwaway::Trial;
-use build::plan::stack_test_image;
+use build::planner::stack_test_image;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::labels;

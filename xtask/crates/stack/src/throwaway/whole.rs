@@ -11,8 +11,8 @@ use crate::probes::report::{Parity, Report, SCHEMA, Stack, TestReport};
 use crate::throwaway::Images;
 use crate::throwaway::run;
 use crate::throwaway::run::Tried;
-use build::bases::Mode;
-use build::produce;
+use build::bases::BasesMode;
+use build::builds;
 use engine::context::Context;
 use engine::provenance::Provenance;
 use engine::records;
@@ -65,7 +65,7 @@ pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Resu
     };
     let socket = if wanted.stack_tests { Some(socket(context)?) } else { None };
     if wanted.stack_tests {
-        produce::stack_tests(manifest, Mode::Auto, context)?;
+        builds::stack_tests(manifest, BasesMode::Auto, context)?;
     }
     let variants = match wanted.parity {
         Some(Originals::Live { .. }) => Variant::ALL.to_vec(),

@@ -4,7 +4,7 @@ use crate::report::record::{Part, Report, Section};
 use crate::report::render::benefits::{percent, range, spread};
 use crate::report::render::images::open;
 use crate::report::render::proof::counts;
-use build::comparison_text;
+use host::render::Render as _;
 use host::table::{Align, Table};
 
 /// So many opportunities are named.
@@ -65,7 +65,7 @@ fn part(part: &Part) -> String {
         complaint("Comparisons of answers", &part.parity),
     ];
     if let Some(sizes) = part.sizes.record() {
-        out.push_str(&format!("\n{}", comparison_text::markdown(sizes)));
+        out.push_str(&format!("\n{}", sizes.markdown()));
     }
     let mut facts = Vec::new();
     if let Some(check) = part.check.record() {

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use crate::report::record::{Accepted, Part, Report};
 use crate::report::render::complaint;
-use build::comparison::{Comparison, Original, Row};
-use build::comparison_text::{known, original};
+use build::comparison::render::{bytes_or_dash, original_size};
+use build::comparison::{Comparison, ComparisonRow, Original};
 use model::baseline::{Drift, Weights};
 use model::bytes::Bytes;
 
@@ -36,7 +36,7 @@ fn table(comparison: &Comparison, part: &Part) -> Markup {
                         th scope="row" { "Total of " (total.services) }
                         td .number { (total.original) } td .number { (total.optimized) }
                         td .wide { @if let Some(percent) = total.saved_percent { (format!("{percent:.1} % saved")) } }
-                        td .number { (known(total.target)) } td .number { (known(total.goal)) } td {} td {}
+                        td .number { (bytes_or_dash(total.target)) } td .number { (bytes_or_dash(total.goal)) } td {} td {}
                     } }
                 }
             }
@@ -50,24 +50,24 @@ pub(super) fn is_whole(comparison: &Comparison) -> bool {
     comparison.services.iter().all(|row| row.original.built().is_some() && row.optimized.is_some())
 }
 
-fn line(row: &Row, part: &Part) -> Markup {
+fn line(row: &ComparisonRow, part: &Part) -> Markup {
     let optimized = row.optimized.as_ref().map(|measured| measured.bytes);
     html! {
         tr {
             th scope="row" { (row.service) }
-            td .number { (original(&row.original)) }
+            td .number { (original_size(&row.original)) }
             td .number { (optimized.map_or("missing".to_owned(), |bytes| bytes.to_string())) }
             td .wide { (bar(row)) }
-            td .number { (known(row.target)) }
-            td .number { (known(row.goal)) }
+            td .number { (bytes_or_dash(row.target)) }
+            td .number { (bytes_or_dash(row.goal)) }
             td .number { (baseline(&row.service, part)) }
-            td { span .tag .good[!row.verdict.is_breach()] .bad[row.verdict.is_breach()] { (row.verdict.words()) } }
+            td { span .tag .good[!row.verdict.is_breach()] .bad[row.verdict.is_breach()] { (row.verdict.label()) } }
         }
     }
 }
 
 /// The optimized image's share of its original. There is no ratio to one that nobody built.
-fn bar(row: &Row) -> Markup {
+fn bar(row: &ComparisonRow) -> Markup {
     let both = row.original.built().filter(|original| original.0 > 0).zip(row.optimized.as_ref());
     html! {
         @if let Some((original, optimized)) = both {

@@ -1,4 +1,7 @@
-//! The record of a comparison: what every renderer of `compare` reads.
+//! Comparing optimized images with their originals, size targets and goals.
+
+pub mod measure;
+pub mod render;
 
 use serde::{Deserialize, Serialize};
 
@@ -6,55 +9,55 @@ use crate::fleet::Fleet;
 use model::bytes::Bytes;
 use model::edition::Edition;
 
-/// Sizes of one edition's images beside their originals, targets and goals.
+/// Sizes of one edition's images with their originals, targets and goals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The shape of this record in JSON; grows when a field changes its meaning.
+    /// The version of this record's format; incremented when a field changes its meaning.
     pub schema: u32,
     /// The edition compared.
     pub edition: Edition,
     /// The tag compared, without the variant's suffix.
     pub tag: String,
-    /// One row a service, in the manifest's order.
-    pub services: Vec<Row>,
-    /// Sums over the rows whose both sides are built.
+    /// One row per service, in the manifest's order.
+    pub services: Vec<ComparisonRow>,
+    /// Sums over the services with both images built.
     pub total: Total,
-    /// Bytes of the optimized images on disk, each shared layer counted once; `None` when none is built.
+    /// Bytes of the optimized images on disk, shared layers counted once; `None` if none is built.
     pub unique_bytes: Option<Bytes>,
-    /// Figures of all images together; only where they were asked for.
+    /// Figures of all images together, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<Fleet>,
 }
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct ComparisonRow {
     /// The service's name.
     pub service: String,
     /// The original.
     pub original: Original,
-    /// The optimized image; `None` when it is not built.
+    /// The optimized image; `None` if it is not built.
     pub optimized: Option<Measured>,
-    /// The guide's target.
+    /// The guide's size target.
     pub target: Option<Bytes>,
-    /// Our goal.
+    /// The project's own size goal.
     pub goal: Option<Bytes>,
-    /// Bytes that the optimized image saves on the original; `None` when a side is not built.
+    /// Original minus optimized size; `None` unless both are built.
     pub saved: Option<Bytes>,
     /// The same in percent of the original.
     pub saved_percent: Option<f64>,
-    /// How the optimized image stands.
+    /// The optimized image against target and goal.
     pub verdict: Verdict,
 }
 
-/// An image that was measured.
+/// A measured image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// The reference looked at.
+    /// Its reference.
     pub image: String,
-    /// The image's ID.
+    /// Its ID.
     pub id: String,
-    /// Unpacked bytes.
+    /// Uncompressed bytes.
     pub bytes: Bytes,
 }
 
@@ -62,17 +65,17 @@ pub struct Measured {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum Original {
-    /// Built here.
+    /// Built on this machine.
     Built {
-        /// What was measured.
+        /// The measured image.
         #[serde(flatten)]
         measured: Measured,
-        /// Whether it stands on stand-ins made from packages instead of the upstream bases.
+        /// Whether it was built on stand-ins instead of the upstream bases.
         stand_in: bool,
     },
-    /// The guide's figure: nothing was built.
+    /// Not built: the guide's figure.
     Guide {
-        /// As guide.md says.
+        /// The size in guide.md.
         bytes: Bytes,
     },
     /// Neither built nor in the guide.
@@ -80,7 +83,7 @@ pub enum Original {
 }
 
 impl Original {
-    /// The size of what was built here; a figure of the guide's is none.
+    /// The size of an original built on this machine.
     pub fn built(&self) -> Option<Bytes> {
         match self {
             Original::Built { measured, .. } => Some(measured.bytes),
@@ -88,7 +91,7 @@ impl Original {
         }
     }
 
-    /// The size, wherever it comes from.
+    /// The size from either source.
     pub fn bytes(&self) -> Option<Bytes> {
         match self {
             Original::Built { measured, .. } => Some(measured.bytes),
@@ -98,26 +101,26 @@ impl Original {
     }
 }
 
-/// How an optimized image stands against what was promised.
+/// The verdict on an optimized image's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Within our goal.
+    /// Within the goal.
     Goal,
-    /// Within the guide's target; above our goal, where there is one.
+    /// Within the guide's target, above the goal if there is one.
     Target,
     /// Above the guide's target.
     OverTarget,
-    /// Above our goal, where the guide names no target.
+    /// Above the goal; there is no target.
     OverGoal,
-    /// Nothing was promised.
+    /// Neither target nor goal.
     Unjudged,
     /// The image is not built.
     Missing,
 }
 
 impl Verdict {
-    /// Judges a size; `None` is an image that is not there.
+    /// Compares a size with target and goal; `None` is a missing image.
     pub fn of(bytes: Option<Bytes>, target: Option<Bytes>, goal: Option<Bytes>) -> Verdict {
         let Some(bytes) = bytes else {
             return Verdict::Missing;
@@ -131,53 +134,53 @@ impl Verdict {
         }
     }
 
-    /// For people.
-    pub fn words(self) -> &'static str {
+    /// The verdict in tables.
+    pub fn label(self) -> &'static str {
         match self {
             Verdict::Goal => "goal met",
             Verdict::Target => "target met",
             Verdict::OverTarget => "ABOVE TARGET",
             Verdict::OverGoal => "ABOVE GOAL",
-            Verdict::Unjudged => "nothing promised",
+            Verdict::Unjudged => "no target",
             Verdict::Missing => "not built",
         }
     }
 
-    /// Whether a goal of ours is missed while the guide's target is met.
+    /// Whether the goal is missed while the target is met.
     pub fn is_above_goal(self, goal: Option<Bytes>) -> bool {
         self == Verdict::Target && goal.is_some()
     }
 
-    /// Whether what was promised is broken, or cannot be judged because the image is not there.
+    /// Whether target or goal is missed, or the image is missing.
     pub fn is_breach(self) -> bool {
         matches!(self, Verdict::OverTarget | Verdict::OverGoal | Verdict::Missing)
     }
 }
 
-/// Sums over the services whose both sides are built.
+/// Sums over the services with both images built.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Total {
-    /// How many services the sums hold.
+    /// The number of services included.
     pub services: usize,
-    /// Services left out, because a side is not built.
+    /// Services left out because an image is not built.
     pub left_out: Vec<String>,
-    /// Sum of originals.
+    /// Total size of the originals.
     pub original: Bytes,
-    /// Sum of optimized images.
+    /// Total size of the optimized images.
     pub optimized: Bytes,
-    /// Sum of the guide's targets; `None` where one of the services has none.
+    /// Sum of the targets; `None` if a service has none.
     pub target: Option<Bytes>,
-    /// Sum of our goals; `None` where one of the services has none.
+    /// Sum of the goals; `None` if a service has none.
     pub goal: Option<Bytes>,
-    /// What is saved.
+    /// Originals minus optimized images.
     pub saved: Bytes,
-    /// In percent of the originals; `None` when nothing was summed.
+    /// The same in percent of the originals; `None` if no service is included.
     pub saved_percent: Option<f64>,
 }
 
 impl Total {
-    /// Sums the rows that can be summed and names the others.
-    pub fn of(rows: &[Row]) -> Total {
+    /// Sums the rows with both images built and lists the others.
+    pub fn of(rows: &[ComparisonRow]) -> Total {
         let mut total = Total { target: Some(Bytes(0)), goal: Some(Bytes(0)), ..Total::default() };
         let plus = |sum: Option<Bytes>, more: Option<Bytes>| Some(sum? + more?);
         for row in rows {
@@ -203,12 +206,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_image_is_missing_and_never_zero() {
+    fn a_missing_image_does_not_count_as_zero_bytes() {
         assert_eq!(Verdict::of(None, Some(Bytes(9)), Some(Bytes(5))), Verdict::Missing);
     }
 
     #[test]
-    fn the_target_is_judged_before_the_goal() {
+    fn the_target_takes_precedence_over_the_goal() {
         let judge = |bytes| Verdict::of(Some(Bytes(bytes)), Some(Bytes(10)), Some(Bytes(5)));
         assert_eq!((judge(5), judge(6), judge(10)), (Verdict::Goal, Verdict::Target, Verdict::Target));
         assert_eq!(judge(11), Verdict::OverTarget);

@@ -1,19 +1,19 @@
-//! Figures of all images together.
+//! Fleet figures as a table with notes.
 
 use crate::fleet::Fleet;
 use contents::record::Surface;
+use host::plural::count;
+use host::render::Render;
 use host::table::{Align, Table};
 
-/// For a terminal.
-pub fn text(fleet: &Fleet) -> String {
-    let lines: Vec<String> = sentences(fleet).iter().map(|line| format!("{line}\n")).collect();
-    format!("\n{}{}", table(fleet).text(), lines.concat())
-}
+impl Render for Fleet {
+    fn text(&self) -> String {
+        format!("\n{}{}", table(self).text(), notes(self).join(""))
+    }
 
-/// For a pull request.
-pub fn markdown(fleet: &Fleet) -> String {
-    let lines: Vec<String> = sentences(fleet).iter().map(|line| format!("{line}\n")).collect();
-    format!("\n{}\n{}", table(fleet).markdown(), lines.join("\n"))
+    fn markdown(&self) -> String {
+        format!("\n{}\n{}", table(self).markdown(), notes(self).join("\n"))
+    }
 }
 
 fn table(fleet: &Fleet) -> Table {
@@ -37,38 +37,42 @@ fn table(fleet: &Fleet) -> Table {
     };
     fleet.surface.iter().for_each(|each| row(&each.service, each.original, each.optimized));
     if let Some((original, optimized)) = fleet.surface_sums() {
-        row("all that have both", Some(original), Some(optimized));
+        row("total (built in both variants)", Some(original), Some(optimized));
     }
     table
 }
 
-fn sentences(fleet: &Fleet) -> Vec<String> {
+fn notes(fleet: &Fleet) -> Vec<String> {
     let mut lines = vec![format!(
-        "Edition {}: a host without any of the {} optimized images pulls {} in {} layers, shared ones once (gzip at its \
-         default level; docker's own packing comes to some two percent more).",
-        fleet.edition, fleet.images, fleet.pull, fleet.layers
+        "Edition {}: a new host downloads {} in {} for the {}, shared layers once (gzip at its default level; docker's own \
+         is about 2 % larger).",
+        fleet.edition,
+        fleet.pull,
+        count(fleet.layers, "layer"),
+        count(fleet.images, "optimized image")
     )];
     if let Some(since) = &fleet.since {
         lines.push(format!(
-            "One that has those of tag {} pulls {} in {} layers.",
-            since.from, since.moved, since.layers
+            "A host with tag {} downloads {} in {}.",
+            since.from,
+            since.moved,
+            count(since.layers, "layer")
         ));
         if !since.missing.is_empty() {
-            lines.push(format!("Not built under that tag: {}.", since.missing.join(", ")));
+            lines.push(format!("Missing under that tag: {}.", since.missing.join(", ")));
         }
     }
     if !fleet.missing.is_empty() {
-        lines.push(format!("Not built, and not counted: {}.", fleet.missing.join(", ")));
+        lines.push(format!("Missing and not included: {}.", fleet.missing.join(", ")));
     }
     lines.push(
-        "Packages are those that say so: of a Rust program the crates that `cargo auditable` wrote into it, if it did.".into(),
+        "Packages are counted from package metadata; for Rust programs, from what `cargo auditable` embeds."
+            .into(),
     );
     if fleet.surface.iter().any(|row| row.original.is_none()) {
-        lines.push(
-            "– not built here; originals are built by `cargo xtask build-images --variant original`.".into(),
-        );
+        lines.push("– Not built. Build originals with `cargo xtask build-images --variant original`.".into());
     }
-    lines
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -79,7 +83,7 @@ mod tests {
     use model::edition::Edition;
 
     #[test]
-    fn originals_stand_beside_what_became_of_them() {
+    fn originals_and_optimized_images_are_shown_side_by_side() {
         let surface = |packages, setuid| Some(Surface { packages, executables: 7, setuid });
         let row =
             |service: &str, original, optimized| SurfaceRow { service: service.into(), original, optimized };
@@ -97,16 +101,16 @@ mod tests {
             }),
             surface: vec![row("api", surface(120, 9), surface(20, 0)), row("nlg", None, surface(30, 0))],
         };
-        let told = text(&fleet);
+        let text = fleet.text();
         for part in [
-            "all that have both       120         20            7          7       9          0\n",
-            "nlg                        –         30",
-            "pulls 71MB in 5 layers",
-            "tag 1.0 pulls 2MB in 1 layers",
-            "Not built under that tag: api.",
+            "total (built in both variants)       120         20            7          7       9          0\n",
+            "nlg                                    –         30",
+            "downloads 71MB in 5 layers for the 2 optimized images",
+            "tag 1.0 downloads 2MB in 1 layer.",
+            "Missing under that tag: api.",
         ] {
-            assert!(told.contains(part), "{part} is not in\n{told}");
+            assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        assert!(markdown(&fleet).contains("| api | 120 | 20 | 7 | 7 | 9 | 0 |\n"));
+        assert!(fleet.markdown().contains("| api | 120 | 20 | 7 | 7 | 9 | 0 |\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! Figures of all images of an edition together.
+//! Measures all images of an edition together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,11 @@ use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
-/// Measures them. Packing layers and reading originals takes minutes the first time; what was learned is kept by layer.
+/// Measures download size and attack surface. Compressing layers and reading originals takes minutes the first time; the
+/// results are cached by layer.
 ///
 /// # Errors
-/// When docker cannot be asked, or an image is damaged.
+/// When docker fails or an image is damaged.
 pub fn measure(
     manifest: &Manifest,
     services: &[&Service],
@@ -35,30 +36,30 @@ pub fn measure(
         names.extend(Variant::ALL.map(|variant| reference(service, tag, variant)));
         names.extend(since.map(|since| reference(service, since, Variant::Optimized)));
     }
-    let there = context.docker.inspect(&names.into_iter().collect::<Vec<_>>())?;
-    let here = |tag: &Tag, variant| -> Vec<Asked> {
-        let found =
-            services.iter().filter_map(|service| there.get_key_value(&reference(service, tag, variant)));
-        found.map(|(name, image)| Asked { reference: name.clone(), image: image.clone() }).collect()
+    let found = context.docker.inspect(&names.into_iter().collect::<Vec<_>>())?;
+    let present = |tag: &Tag, variant| -> Vec<Asked> {
+        let present =
+            services.iter().filter_map(|service| found.get_key_value(&reference(service, tag, variant)));
+        present.map(|(name, image)| Asked { reference: name.clone(), image: image.clone() }).collect()
     };
-    let absent = |tag: &Tag| -> Vec<String> {
-        let gone = services
+    let missing = |tag: &Tag| -> Vec<String> {
+        let missing = services
             .iter()
-            .filter(|service| !there.contains_key(&reference(service, tag, Variant::Optimized)));
-        gone.map(|service| service.name.clone()).collect()
+            .filter(|service| !found.contains_key(&reference(service, tag, Variant::Optimized)));
+        missing.map(|service| service.name.clone()).collect()
     };
-    let (optimized, originals) = (here(tag, Variant::Optimized), here(tag, Variant::Original));
+    let (optimized, originals) = (present(tag, Variant::Optimized), present(tag, Variant::Original));
     let packed = contents::packed(&optimized, context)?;
-    let images = |asked: &[Asked]| layers(asked.iter().map(|asked| &asked.image));
-    let wanted = images(&optimized);
+    let distinct = |images: &[Asked]| layers(images.iter().map(|asked| &asked.image));
+    let needed = distinct(&optimized);
     let since = since.map(|since| {
-        let had = images(&here(since, Variant::Optimized));
-        let new: BTreeSet<&String> = wanted.difference(&had).collect();
+        let present = distinct(&present(since, Variant::Optimized));
+        let new: BTreeSet<&String> = needed.difference(&present).collect();
         Upgrade {
             from: since.to_string(),
             layers: new.len(),
             moved: sum(&new, &packed),
-            missing: absent(since),
+            missing: missing(since),
         }
     });
     let both = [optimized.as_slice(), &originals].concat();
@@ -75,15 +76,14 @@ pub fn measure(
     Ok(Fleet {
         edition,
         images: optimized.len(),
-        missing: absent(tag),
-        layers: wanted.len(),
-        pull: sum(&wanted.iter().collect(), &packed),
+        missing: missing(tag),
+        layers: needed.len(),
+        pull: sum(&needed.iter().collect(), &packed),
         since,
         surface: services.iter().map(row).collect(),
     })
 }
 
-/// The layers of some images, each once.
 fn layers<'i>(images: impl Iterator<Item = &'i Image>) -> BTreeSet<String> {
     images.flat_map(Image::layers).cloned().collect()
 }

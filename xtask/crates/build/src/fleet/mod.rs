@@ -1,4 +1,7 @@
-//! Figures of all images of an edition together: what a host pulls, and what an attacker finds.
+//! All images of an edition together: download size and attack surface.
+
+pub mod measure;
+mod render;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,36 +14,36 @@ use model::edition::Edition;
 pub struct Fleet {
     /// The edition.
     pub edition: Edition,
-    /// How many images are there and counted.
+    /// The number of images included.
     pub images: usize,
-    /// Services whose optimized image is not there.
+    /// Services whose optimized image is missing.
     pub missing: Vec<String>,
-    /// Layers, shared ones once.
+    /// The number of distinct layers.
     pub layers: usize,
-    /// Bytes that a host without any of them pulls: layers packed with gzip at its default level, as docker pushes them,
-    /// shared ones once. Docker's own gzip writes some two percent more (26.7 MB where this said 26.1 MB, measured at a
-    /// registry); manifests and configurations, some kilobytes each, are not in it.
+    /// Bytes that a host without any of the images downloads: each distinct layer once, compressed with gzip at its default
+    /// level as docker push does. Docker's own gzip output is about 2 % larger (26.7 MB against 26.1 MB in a registry).
+    /// Manifests and configurations, a few kilobytes each, are not included.
     pub pull: Bytes,
-    /// What a host that has the images of another tag pulls, where one was named.
+    /// What a host with the images of another tag downloads, if one was named.
     pub since: Option<Upgrade>,
-    /// What an attacker finds, a row a service.
+    /// The attack surface, one row per service.
     pub surface: Vec<SurfaceRow>,
 }
 
-/// From one tag to another.
+/// An upgrade from one tag to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
-    /// The tag that the host has, without the variant's suffix.
+    /// The tag on the host, without the variant's suffix.
     pub from: String,
-    /// Layers that it has not.
+    /// The number of layers the host lacks.
     pub layers: usize,
-    /// Their packed bytes.
+    /// Their compressed bytes.
     pub moved: Bytes,
-    /// Services of which there is no image under that tag: the host pulls all of theirs that no other image shares.
+    /// Services without an image under that tag. All their layers count, except those that other images share.
     pub missing: Vec<String>,
 }
 
-/// One service's surface in both variants; `None` where the image is not there.
+/// One service's attack surface in both variants; `None` if the image is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SurfaceRow {
     /// The service.
@@ -52,7 +55,7 @@ pub struct SurfaceRow {
 }
 
 impl Fleet {
-    /// Sums over services of which both variants are there, the original first; `None` where there is none.
+    /// Sums over the services with both variants, the original first; `None` if no service has both.
     pub fn surface_sums(&self) -> Option<(Surface, Surface)> {
         let both: Vec<(Surface, Surface)> =
             self.surface.iter().filter_map(|row| row.original.zip(row.optimized)).collect();

@@ -1,33 +1,22 @@
-//! A comparison as table, Markdown and JSON.
+//! A comparison as a table with footnotes.
 
-use crate::comparison::{Comparison, Original, Row, Verdict};
-use crate::fleet_text;
+use crate::comparison::{Comparison, ComparisonRow, Original, Verdict};
+use host::plural::count;
+use host::render::Render;
 use host::table::{Align, Table};
 use model::bytes::Bytes;
 
-/// For a terminal.
-pub fn text(comparison: &Comparison) -> String {
-    let mut out = table(comparison).text();
-    for line in footnotes(comparison) {
-        out.push_str(&line);
-        out.push('\n');
+impl Render for Comparison {
+    fn text(&self) -> String {
+        let notes: String = footnotes(self).iter().map(|line| format!("{line}\n")).collect();
+        table(self).text() + &notes + &self.fleet.iter().map(Render::text).collect::<String>()
     }
-    out + &comparison.fleet.iter().map(fleet_text::text).collect::<String>()
-}
 
-/// For a pull request.
-pub fn markdown(comparison: &Comparison) -> String {
-    let notes: Vec<String> = footnotes(comparison).iter().map(|line| format!("{line}\n")).collect();
-    let fleet: String = comparison.fleet.iter().map(fleet_text::markdown).collect();
-    format!("{}\n{}{fleet}", table(comparison).markdown(), notes.join("\n"))
-}
-
-/// For programs; sizes are exact integers of bytes.
-///
-/// # Errors
-/// Never for a comparison that this program made.
-pub fn json(comparison: &Comparison) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(comparison)? + "\n")
+    fn markdown(&self) -> String {
+        let notes: Vec<String> = footnotes(self).iter().map(|line| format!("{line}\n")).collect();
+        let fleet: String = self.fleet.iter().map(Render::markdown).collect();
+        format!("{}\n{}{fleet}", table(self).markdown(), notes.join("\n"))
+    }
 }
 
 fn table(comparison: &Comparison) -> Table {
@@ -50,8 +39,8 @@ fn table(comparison: &Comparison) -> Table {
             format!("total of {}", total.services),
             total.original.to_string(),
             total.optimized.to_string(),
-            known(total.target),
-            known(total.goal),
+            bytes_or_dash(total.target),
+            bytes_or_dash(total.goal),
             total.saved.to_string(),
             percent(total.saved_percent),
             String::new(),
@@ -60,27 +49,27 @@ fn table(comparison: &Comparison) -> Table {
     table
 }
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &ComparisonRow) -> Vec<String> {
     let above_goal = if row.verdict.is_above_goal(row.goal) { ", above goal" } else { "" };
     vec![
         row.service.clone(),
-        original(&row.original),
+        original_size(&row.original),
         row.optimized.as_ref().map_or_else(|| "missing".to_owned(), |measured| measured.bytes.to_string()),
-        known(row.target),
-        known(row.goal),
-        known(row.saved),
+        bytes_or_dash(row.target),
+        bytes_or_dash(row.goal),
+        bytes_or_dash(row.saved),
         percent(row.saved_percent),
-        format!("{}{above_goal}", row.verdict.words()),
+        format!("{}{above_goal}", row.verdict.label()),
     ]
 }
 
-/// A size, where there is one.
-pub fn known(bytes: Option<Bytes>) -> String {
+/// A size, or a dash if there is none.
+pub fn bytes_or_dash(bytes: Option<Bytes>) -> String {
     bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string())
 }
 
-/// An original's size, with a sign for where it comes from.
-pub fn original(original: &Original) -> String {
+/// An original's size with a mark for its source; the footnotes explain the marks.
+pub fn original_size(original: &Original) -> String {
     match original {
         Original::Built { measured, stand_in: false } => measured.bytes.to_string(),
         Original::Built { measured, stand_in: true } => format!("{}†", measured.bytes),
@@ -95,36 +84,31 @@ fn percent(value: Option<f64>) -> String {
 
 fn footnotes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![format!(
-        "Edition {}, tag {}. Sizes are unpacked, in decimal units.",
+        "Edition {}, tag {}. Sizes are uncompressed, in decimal units.",
         comparison.edition, comparison.tag
     )];
     if let Some(unique) = comparison.unique_bytes {
         let sizes = || comparison.services.iter().filter_map(|row| row.optimized.as_ref());
-        let sum = sizes().fold(Bytes(0), |sum, measured| sum + measured.bytes);
-        let images = match sizes().count() {
-            1 => "The one optimized image is".to_owned(),
-            count => format!("The {count} optimized images are"),
-        };
-        notes.push(format!("{images} {sum} in all, {unique} of unique bytes: shared layers count once."));
+        let sum: Bytes = sizes().map(|measured| measured.bytes).sum();
+        let images = count(sizes().count(), "optimized image");
+        notes.push(format!("{images}: {sum} in total, {unique} with shared layers counted once."));
     }
-    let any = |test: fn(&Row) -> bool| comparison.services.iter().any(test);
+    let any = |test: fn(&ComparisonRow) -> bool| comparison.services.iter().any(test);
     if any(|row| matches!(row.original, Original::Built { stand_in: true, .. })) {
-        notes.push(
-            "† built here on stand-ins made from Debian packages, not on the upstream images.".to_owned(),
-        );
+        notes.push("† Built on stand-ins made from Debian packages, not on the upstream images.".to_owned());
     }
     if any(|row| matches!(row.original, Original::Guide { .. })) {
-        notes.push("(…) the guide's figure: this original is not built here.".to_owned());
+        notes.push("(…) The guide's figure; this original is not built.".to_owned());
     }
     if !comparison.total.left_out.is_empty() {
         notes.push(format!(
-            "Not in the total, since a side is not built: {}.",
+            "Not in the total, because an image is not built: {}.",
             comparison.total.left_out.join(", ")
         ));
     }
     if any(|row| row.verdict == Verdict::Missing) {
         notes.push(format!(
-            "Missing images are built by `cargo xtask build-images --edition {} --tag {}`.",
+            "Build missing images with `cargo xtask build-images --edition {} --tag {}`.",
             comparison.edition, comparison.tag
         ));
     }

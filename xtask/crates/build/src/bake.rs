@@ -1,15 +1,17 @@
-//! Carrying out a plan: one bake, tried again when the network failed, and again without what failed when asked to go on.
+//! Runs a build plan with `docker buildx bake`: retries when the network failed, and with `--keep-going` again without what
+//! failed.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::failure::{BuildFailure, FailedStep};
+use crate::failure::{BuildFailure, FailedStep, combined};
 use crate::plan::BuildPlan;
 use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
 use engine::bake::Options;
 use engine::context::Context;
+use engine::environment::require_buildx;
 use engine::events::{Event, Stream};
 use engine::signs::is_transient;
 use host::files;
@@ -17,65 +19,80 @@ use host::wait;
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// For bake.
-    pub options: Options,
-    /// Build what can be built, in place of all or nothing.
+pub struct BuildOptions {
+    /// Options of bake itself.
+    pub bake: Options,
+    /// Publish what could be built when something fails; otherwise all or nothing.
     pub keep_going: bool,
-    /// At most so many requested targets in one bake.
+    /// The maximum number of requested targets in one bake.
     pub jobs: Option<usize>,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,
 }
 
-/// What came of it.
+/// What was built and what failed.
 #[derive(Debug, Clone, Default)]
-pub struct Outcome {
-    /// Targets that are built.
+pub struct BakeOutcome {
+    /// The built targets.
     pub built: Vec<String>,
-    /// What failed; nothing is published when anything did, unless going on was asked for.
+    /// The failures.
     pub failures: Vec<BuildFailure>,
 }
 
-/// A refused connection is worth three tries in all.
+impl BakeOutcome {
+    /// Fails if anything failed, unless `keep_going` is set and something was built.
+    ///
+    /// # Errors
+    /// All failures as one.
+    pub fn check(self, keep_going: bool, context: &Context) -> Result<BakeOutcome> {
+        if self.failures.is_empty() || (keep_going && !self.built.is_empty()) {
+            return Ok(self);
+        }
+        if self.failures.iter().any(|failure| failure.targets.is_empty()) {
+            // Bake failed before any step: Buildx may be missing or too old.
+            require_buildx(context)?;
+        }
+        Err(combined(&self.failures).into())
+    }
+}
+
 const ATTEMPTS: u32 = 3;
 
 /// Builds the plan's requested targets.
 ///
 /// # Errors
-/// When bake cannot be run at all, or the person interrupts. Failed builds are in the outcome.
-pub fn run(plan: &BuildPlan, policy: &Policy, context: &Context) -> Result<Outcome> {
+/// When bake cannot be run or the user interrupts. Failed builds are part of the outcome.
+pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<BakeOutcome> {
     let json = serde_json::to_vec_pretty(&plan.definition).context("the bake definition")?;
     files::write_atomically(&context.repository.bake_definition(), &json)?;
-    let mut outcome = Outcome::default();
-    let requested = plan.requested();
-    for chunk in requested.chunks(policy.jobs.unwrap_or(usize::MAX).max(1)) {
-        build_chunk(chunk.to_vec(), plan, policy, context, &mut outcome)?;
-        if !outcome.failures.is_empty() && !policy.keep_going {
+    let mut outcome = BakeOutcome::default();
+    for chunk in plan.requested().chunks(options.jobs.unwrap_or(usize::MAX).max(1)) {
+        bake_chunk(chunk.to_vec(), plan, options, context, &mut outcome)?;
+        if !outcome.failures.is_empty() && !options.keep_going {
             break;
         }
     }
     Ok(outcome)
 }
 
-fn build_chunk(
+fn bake_chunk(
     mut targets: Vec<String>,
     plan: &BuildPlan,
-    policy: &Policy,
+    options: &BuildOptions,
     context: &Context,
-    outcome: &mut Outcome,
+    outcome: &mut BakeOutcome,
 ) -> Result<()> {
     let mut attempt = 1;
-    // A base that failed for one target fails for all that stand on it.
-    targets.retain(|target| !outcome.failures.iter().any(|failure| is_hit(plan, target, failure)));
+    // A base that failed for one target fails for every target that depends on it.
+    targets.retain(|target| !outcome.failures.iter().any(|failure| is_affected(plan, target, failure)));
     while !targets.is_empty() {
-        let Some(failure) = bake(&targets, plan, policy, context)? else {
+        let Some(failure) = bake_once(&targets, plan, options, context)? else {
             outcome.built.append(&mut targets);
             return Ok(());
         };
         if is_transient(failure.class) && attempt < ATTEMPTS {
             context.terminal.warn(format!(
-                "the network failed ({}); trying again, {attempt} of {}",
+                "network error: {}; retry {attempt} of {}",
                 failure.error,
                 ATTEMPTS - 1
             ));
@@ -84,10 +101,10 @@ fn build_chunk(
             continue;
         }
         let left: Vec<String> =
-            targets.iter().filter(|target| !is_hit(plan, target, &failure)).cloned().collect();
+            targets.iter().filter(|target| !is_affected(plan, target, &failure)).cloned().collect();
         let narrowed = left.len() < targets.len();
         outcome.failures.push(failure);
-        if !policy.keep_going || !narrowed {
+        if !options.keep_going || !narrowed {
             return Ok(());
         }
         targets = left;
@@ -96,15 +113,15 @@ fn build_chunk(
     Ok(())
 }
 
-fn is_hit(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
-    failure.targets.iter().any(|failed| plan.stands_on(target, failed))
+fn is_affected(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
+    failure.targets.iter().any(|failed| plan.depends_on(target, failed))
 }
 
-/// One call of bake; its failure, if it failed.
-fn bake(
+/// Runs bake once and returns its failure, if any.
+fn bake_once(
     targets: &[String],
     plan: &BuildPlan,
-    policy: &Policy,
+    options: &BuildOptions,
     context: &Context,
 ) -> Result<Option<BuildFailure>> {
     let (docker, repository) = (&context.docker, &context.repository);
@@ -112,12 +129,12 @@ fn bake(
     let mut progress = Progress::new(&context.terminal, &repository.logs(), &names)?;
     let mut stream = Stream::default();
     let mut failed: Option<FailedStep> = None;
-    let cmd = docker.bake(&repository.bake_definition(), targets, &policy.options);
+    let cmd = docker.bake(&repository.bake_definition(), targets, &options.bake);
     let status = cmd.stream(|chunk| {
         for event in stream.push(chunk) {
-            progress.take(&event);
+            progress.handle(&event);
             if let Event::Failed { targets, step, error, tail } = event {
-                // What was cancelled because something else failed is not the cause.
+                // Steps cancelled because of another failure are not the cause.
                 let is_cause = !error.contains("context canceled");
                 if is_cause && failed.is_none() {
                     failed = Some(FailedStep { targets, step, error, tail });

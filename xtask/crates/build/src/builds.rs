@@ -1,0 +1,142 @@
+//! The builds that commands run: images, the services' own tests, the images of stack tests, queries. Each checks the
+//! engine, takes the checkout's lock, plans and bakes.
+
+use anyhow::Result;
+
+use crate::bake::{BuildOptions, bake};
+use crate::bases::BasesMode;
+use crate::environment::BuildEnvironment;
+use crate::failure::combined;
+use crate::plan::{BuildPlan, PlannedImage};
+use crate::planner::{BuildQuery, Planner};
+use crate::request::{BuildRequest, TaggedImage};
+use crate::shared_cache;
+use crate::tag_journal::{self, TagJournal};
+use crate::upstreams;
+use engine::context::Context;
+use engine::environment::require_engine;
+use host::failure::{Failure, FailureClass, class_of};
+use host::files::Lock;
+use model::manifest::Manifest;
+
+/// The result of building images.
+#[derive(Debug)]
+pub struct BuiltImages {
+    /// The images whose tags were set.
+    pub images: Vec<TaggedImage>,
+    /// What failed with `keep_going`.
+    pub failure: Option<Failure>,
+}
+
+/// Builds the requested images and sets their tags: all of them, or none.
+///
+/// # Errors
+/// [`Failure`] when anything failed and `keep_going` is not set; then no tag has moved.
+pub fn images(
+    manifest: &Manifest,
+    request: &BuildRequest<'_>,
+    mode: BasesMode,
+    options: &BuildOptions,
+    context: &Context,
+) -> Result<BuiltImages> {
+    require_engine(context)?;
+    let builder = options.bake.builder.as_deref();
+    shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    tag_journal::recover(context)?;
+    let environment = environment(manifest, &request.dockerfiles(), mode, builder, context)?;
+    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    if let Some(cache) = &options.cache {
+        shared_cache::attach(&mut plan, cache, &manifest.project);
+    }
+    let mut journal = TagJournal::begin(&plan.images, &context.repository)?;
+    let result = bake_and_tag(&plan, &mut journal, options, context);
+    if let Err(error) = &result
+        && class_of(error) == FailureClass::Unfinished
+    {
+        return result;
+    }
+    let ended = journal.end(&context.docker, &context.repository);
+    // The first error is the useful one.
+    result.and_then(|built| ended.map(|()| built))
+}
+
+fn bake_and_tag(
+    plan: &BuildPlan,
+    journal: &mut TagJournal,
+    options: &BuildOptions,
+    context: &Context,
+) -> Result<BuiltImages> {
+    let outcome = bake(plan, options, context)?.check(options.keep_going, context)?;
+    let is_built = |image: &&PlannedImage| outcome.built.contains(&image.target);
+    let images: Vec<&PlannedImage> = plan.images.iter().filter(is_built).collect();
+    journal.move_tags(&images, &context.docker, &context.repository)?;
+    let images = images.into_iter().map(|image| image.tagged.clone()).collect();
+    let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
+    Ok(BuiltImages { images, failure })
+}
+
+/// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.
+///
+/// # Errors
+/// [`Failure`] with the last lines of the tests that failed.
+pub fn service_tests(
+    manifest: &Manifest,
+    request: &BuildRequest<'_>,
+    mode: BasesMode,
+    context: &Context,
+) -> Result<usize> {
+    require_engine(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let environment = environment(manifest, &request.dockerfiles(), mode, None, context)?;
+    let planner = Planner::new(manifest, &environment, &context.repository);
+    let plan = planner.service_tests(&request.services, request.default_edition);
+    if plan.requested().is_empty() {
+        return Ok(0);
+    }
+    let options = BuildOptions { keep_going: true, ..BuildOptions::default() };
+    let outcome = bake(&plan, &options, context)?;
+    match outcome.failures.as_slice() {
+        [] => Ok(outcome.built.len()),
+        failures => Err(combined(failures).into()),
+    }
+}
+
+/// Builds the images of the stack tests.
+///
+/// # Errors
+/// [`Failure`] when one cannot be built.
+pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> Result<()> {
+    let dockerfiles: Vec<&str> = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str()).collect();
+    require_engine(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let environment = environment(manifest, &dockerfiles, mode, None, context)?;
+    let plan = Planner::new(manifest, &environment, &context.repository).stack_tests();
+    if plan.requested().is_empty() {
+        return Ok(());
+    }
+    bake(&plan, &BuildOptions::default(), context)?.check(false, context).map(drop)
+}
+
+/// Runs a build that writes the answer to a query.
+///
+/// # Errors
+/// [`Failure`]; of an environment class if no registry answers.
+pub fn query(manifest: &Manifest, query: &BuildQuery<'_>, context: &Context) -> Result<()> {
+    require_engine(context)?;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let environment = environment(manifest, &[query.dockerfile], BasesMode::Auto, None, context)?;
+    let plan = Planner::new(manifest, &environment, &context.repository).query(query);
+    bake(&plan, &BuildOptions::default(), context)?.check(false, context).map(drop)
+}
+
+fn environment(
+    manifest: &Manifest,
+    dockerfiles: &[&str],
+    mode: BasesMode,
+    builder: Option<&str>,
+    context: &Context,
+) -> Result<BuildEnvironment> {
+    let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
+    BuildEnvironment::prepare(manifest, &upstreams, mode, builder, context)
+}

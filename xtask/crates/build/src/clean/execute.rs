@@ -1,0 +1,161 @@
+//! Executes a clean-up and measures what it freed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::clean::plan::{self, CleanPlan, EngineImages, ImageToRemove};
+use crate::clean::report::{CleanReport, KeptTag, PrunedCache, RemovedImage};
+use crate::push::digests::Digests;
+use crate::request::TaggedImage;
+use crate::tag_journal;
+use engine::context::Context;
+use engine::docker::Docker;
+use engine::facts::Store;
+use engine::images::Image;
+use engine::layers::Layer;
+use host::files::Lock;
+use model::bytes::Bytes;
+use model::manifest::Manifest;
+
+fn plan_clean(manifest: &Manifest, images: &[TaggedImage], context: &Context) -> Result<CleanPlan> {
+    let digests = Digests::read(&context.repository)?;
+    let pushed = |tag: &str| digests.tags_of(tag).map(str::to_owned).collect();
+    let tags: Vec<(&TaggedImage, Vec<String>)> =
+        images.iter().map(|image| (image, plan::tags(image, pushed))).collect();
+    let references: Vec<String> = tags.iter().flat_map(|(_, tags)| tags.clone()).collect();
+    let engine = EngineImages {
+        found: context.docker.inspect(&references)?,
+        containers: context.docker.containers_by_image()?,
+    };
+    Ok(plan::plan(&manifest.project, &tags, &engine))
+}
+
+/// Reports what [`clean`] would remove.
+///
+/// # Errors
+/// When docker fails or the record of pushed digests cannot be read.
+pub fn dry_run(
+    manifest: &Manifest,
+    images: &[TaggedImage],
+    cache: bool,
+    context: &Context,
+) -> Result<CleanReport> {
+    let plan = plan_clean(manifest, images, context)?;
+    let images = plan.images.iter().map(|image| removed(image, Bytes(0))).collect();
+    let size = cache.then(|| context.docker.build_cache_size()).transpose()?;
+    let cache = size.map(|size_bytes| PrunedCache { size_bytes, freed_bytes: Bytes(0) });
+    Ok(CleanReport { dry_run: true, images, kept: plan.kept, cache, ..empty() })
+}
+
+/// Removes images, and with `cache` prunes the whole build cache of the builder.
+///
+/// # Errors
+/// When docker fails or another run is active in this checkout.
+pub fn clean(
+    manifest: &Manifest,
+    images: &[TaggedImage],
+    cache: bool,
+    context: &Context,
+) -> Result<CleanReport> {
+    let docker = &context.docker;
+    let _lock = Lock::take(&context.repository.lock())?;
+    let _push = Lock::take(&context.repository.push_lock())?;
+    // Otherwise the next build would restore the tags that a killed build was about to set.
+    tag_journal::recover(context)?;
+    let plan = plan_clean(manifest, images, context)?;
+    let mut report = CleanReport { kept: plan.kept, ..empty() };
+    let mut layers: BTreeMap<String, Bytes> = BTreeMap::new();
+    for image in &plan.images {
+        let own = layers_of(&image.image, docker)?;
+        layers.extend(own.iter().map(|layer| (layer.diff_id.clone(), layer.bytes)));
+        remove(image, &own, &mut report, context);
+    }
+    measure_freed(&mut report, &layers, docker)?;
+    if cache {
+        let size_bytes = docker.build_cache_size()?;
+        let freed_bytes = docker.prune_build_cache()?;
+        report.cache = Some(PrunedCache { size_bytes, freed_bytes });
+        report.held_by_cache_bytes = Bytes(0);
+    }
+    Ok(report)
+}
+
+fn empty() -> CleanReport {
+    CleanReport {
+        schema: 2,
+        dry_run: false,
+        images: Vec::new(),
+        kept: Vec::new(),
+        freed_bytes: Bytes(0),
+        held_by_cache_bytes: Bytes(0),
+        cache: None,
+    }
+}
+
+fn removed(image: &ImageToRemove, freed_bytes: Bytes) -> RemovedImage {
+    let names = image.image.repo_tags.iter().chain(&image.image.repo_digests).flatten();
+    RemovedImage {
+        service_image: image.service_image.clone(),
+        image: image.image.id.clone(),
+        tags: image.tags.clone(),
+        freed_bytes,
+        other_names: names.filter(|name| !is_removed_with(name, &image.tags)).cloned().collect(),
+    }
+}
+
+/// Whether removing these tags removes the name: it is one of them, or a digest in one of their repositories.
+fn is_removed_with(name: &str, tags: &[String]) -> bool {
+    let repository = |tag: &String| tag.rsplit_once(':').map(|(repository, _)| format!("{repository}@"));
+    tags.iter().any(|tag| tag == name || repository(tag).is_some_and(|start| name.starts_with(&start)))
+}
+
+fn layers_of(image: &Image, docker: &Docker) -> Result<Vec<Layer>> {
+    match docker.layers_from_history(image)? {
+        Some(layers) => Ok(layers),
+        None => docker.layers_from_save(image),
+    }
+}
+
+/// Removes the tags of an image. A tag that docker refuses to remove is kept, with docker's message as the reason.
+fn remove(image: &ImageToRemove, layers: &[Layer], report: &mut CleanReport, context: &Context) {
+    let mut gone = ImageToRemove { tags: Vec::new(), ..image.clone() };
+    let mut deleted = 0;
+    for tag in &image.tags {
+        match context.docker.untag(tag) {
+            Ok(digests) => {
+                gone.tags.push(tag.clone());
+                deleted += digests.iter().filter(|digest| **digest != image.image.id).count();
+            }
+            Err(error) => {
+                let reason = error.tail.lines().last().unwrap_or("docker refused").trim().to_owned();
+                report.kept.push(KeptTag { reference: tag.clone(), reason });
+            }
+        }
+    }
+    // The engine deletes layers from the top down, each only when nothing depends on it.
+    let freed: Bytes = layers.iter().rev().take(deleted).map(|layer| layer.bytes).sum();
+    if !gone.tags.is_empty() {
+        context.terminal.say(format!("removed {}", gone.tags.join(", ")));
+        report.images.push(removed(&gone, freed));
+    }
+}
+
+/// Compares with the images that are left to find out what was really freed.
+fn measure_freed(report: &mut CleanReport, layers: &BTreeMap<String, Bytes>, docker: &Docker) -> Result<()> {
+    let left = docker.all_images()?;
+    for removed in &mut report.images {
+        let names = left.get(&removed.image).map(|image| image.repo_tags.iter().chain(&image.repo_digests));
+        removed.other_names = names.into_iter().flatten().flatten().cloned().collect();
+    }
+    let needed: BTreeSet<&String> = left.values().flat_map(Image::layers).collect();
+    let unneeded: Bytes =
+        layers.iter().filter(|(layer, _)| !needed.contains(layer)).map(|(_, bytes)| *bytes).sum();
+    report.freed_bytes = report.images.iter().map(|removed| removed.freed_bytes).sum();
+    match docker.store()? {
+        Store::Classic => report.held_by_cache_bytes = unneeded - report.freed_bytes,
+        // The containerd store reports no deleted layers: it garbage-collects unneeded ones in its own time.
+        Store::Containerd => report.freed_bytes = unneeded,
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Measures images and compares them with their originals, targets and goals.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::comparison::{Comparison, ComparisonRow, Measured, Original, Total, Verdict};
+use crate::image_sizes::ImageSizes;
+use engine::context::Context;
+use engine::images::Image;
+use engine::records;
+use engine::records::Kind;
+use model::bytes::Bytes;
+use model::edition::Edition;
+use model::image_ref::{ImageRef, Tag};
+use model::manifest::{Manifest, Service};
+use model::variant::Variant;
+
+/// Compares the images of some services that the engine has. A comparison of all services is stored as a record.
+///
+/// # Errors
+/// When docker fails or an image cannot be read.
+pub fn compare(
+    manifest: &Manifest,
+    services: &[&Service],
+    edition: Edition,
+    tag: &Tag,
+    context: &Context,
+) -> Result<Comparison> {
+    let reference = |service: &Service, variant| ImageRef::of(&service.image, tag, edition, variant);
+    let references: Vec<String> = services
+        .iter()
+        .flat_map(|service| Variant::ALL.map(|variant| reference(service, variant).to_string()))
+        .collect();
+    let found = context.docker.inspect(&references)?;
+    let mut sizes = ImageSizes::load(context)?;
+    let mut rows = Vec::new();
+    let mut optimized_layers = BTreeMap::new();
+    for service in services {
+        let built = |variant| {
+            let image_ref = reference(service, variant);
+            found.get(&image_ref.to_string()).map(|image| (image_ref, image))
+        };
+        let optimized = match built(Variant::Optimized) {
+            None => None,
+            Some((image_ref, image)) => {
+                let layers = sizes.layers(image)?;
+                optimized_layers.extend(layers.into_iter().map(|layer| (layer.diff_id, layer.bytes)));
+                Some(measured(&image_ref, image, &mut sizes)?)
+            }
+        };
+        let expected = service.sizes(edition);
+        let original = match (built(Variant::Original), expected.guide_original) {
+            (Some((image_ref, image)), _) => Original::Built {
+                measured: measured(&image_ref, image, &mut sizes)?,
+                stand_in: image.is_on_stand_ins(&manifest.project),
+            },
+            (None, Some(bytes)) => Original::Guide { bytes },
+            (None, None) => Original::Missing,
+        };
+        rows.push(row(service, original, optimized, expected.target, expected.goal));
+    }
+    sizes.save()?;
+    let comparison = Comparison {
+        schema: 1,
+        edition,
+        tag: tag.to_string(),
+        total: Total::of(&rows),
+        unique_bytes: rows
+            .iter()
+            .any(|row| row.optimized.is_some())
+            .then(|| optimized_layers.values().copied().sum()),
+        services: rows,
+        fleet: None,
+    };
+    if records::is_whole(services, manifest) {
+        let of = records::made_of(Kind::Comparison, manifest, edition, tag, &found, context)?;
+        records::keep(Kind::Comparison, of, &comparison, context)?;
+    }
+    Ok(comparison)
+}
+
+fn measured(reference: &ImageRef, image: &Image, sizes: &mut ImageSizes<'_>) -> Result<Measured> {
+    Ok(Measured { image: reference.to_string(), id: image.id.clone(), bytes: sizes.bytes(image)? })
+}
+
+fn row(
+    service: &Service,
+    original: Original,
+    optimized: Option<Measured>,
+    target: Option<Bytes>,
+    goal: Option<Bytes>,
+) -> ComparisonRow {
+    let bytes = optimized.as_ref().map(|measured| measured.bytes);
+    // The guide's figure was measured on another machine, so it is not compared.
+    let both = original.built().zip(bytes);
+    ComparisonRow {
+        service: service.name.clone(),
+        saved: both.map(|(original, optimized)| original - optimized),
+        saved_percent: both.and_then(|(original, optimized)| optimized.saved_of(original)),
+        verdict: Verdict::of(bytes, target, goal),
+        original,
+        optimized,
+        target,
+        goal,
+    }
+}

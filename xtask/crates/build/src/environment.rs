@@ -1,0 +1,65 @@
+//! What every build plan depends on besides the manifest: trust settings, the source of bases, the commit.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+
+use crate::bases::{self, BaseSource, BasesMode};
+use engine::context::Context;
+use engine::trust::Trust;
+use model::manifest::{Manifest, Upstream};
+
+/// The environment of a build.
+#[derive(Debug, Clone)]
+pub struct BuildEnvironment {
+    /// Private CA and proxies.
+    pub trust: Trust,
+    /// Where upstream bases come from.
+    pub bases: BaseSource,
+    /// Folders of this machine by the names of [`bases::context_key`].
+    pub host_contexts: BTreeMap<&'static str, String>,
+    /// The commit that is built.
+    pub revision: String,
+    /// A name unique to this run.
+    pub run: String,
+}
+
+impl BuildEnvironment {
+    /// Chooses the source of bases, prepares stand-ins where needed, and detects the rest.
+    ///
+    /// # Errors
+    /// When the bases cannot be obtained.
+    pub fn prepare(
+        manifest: &Manifest,
+        upstreams: &[&Upstream],
+        mode: BasesMode,
+        builder: Option<&str>,
+        context: &Context,
+    ) -> Result<BuildEnvironment> {
+        let choice = bases::choose(mode, upstreams, builder, context)?;
+        if choice.source == BaseSource::StandIn {
+            bases::bootstrap(manifest, context)?;
+        }
+        BuildEnvironment::detect(upstreams, choice.source, context)
+    }
+
+    /// Detects the environment for a known source of bases. Changes nothing on the machine.
+    ///
+    /// # Errors
+    /// When the toolchain that a stand-in copies is missing.
+    pub fn detect(upstreams: &[&Upstream], bases: BaseSource, context: &Context) -> Result<BuildEnvironment> {
+        let host_contexts = match bases {
+            BaseSource::Upstream => BTreeMap::new(),
+            BaseSource::StandIn => bases::host_contexts(upstreams, &context.docker.runner)?,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(BuildEnvironment {
+            trust: Trust::detect(),
+            bases,
+            host_contexts,
+            revision: context.git().revision(),
+            run: format!("run-{:x}-{:x}", now.as_millis(), std::process::id()),
+        })
+    }
+}
