@@ -12,6 +12,7 @@ use build::compare::compare;
 use build::plan::Request;
 use build::produce;
 use build::run::Policy;
+use check::guard::{self, CheckRequest};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
@@ -149,9 +150,9 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                     build::comparison_text::text(&compare(manifest, &services, edition, &tag, context)?)
                 );
             }
-            let wanted = check::Wanted { services, editions: Edition::ALL.to_vec(), tag };
-            let report = check::check(manifest, &wanted, None, context)?;
-            crate::check::tell(&report, Format::Table, context)
+            let request = CheckRequest { services, editions: Edition::ALL.to_vec(), tag };
+            let report = guard::check(manifest, &request, None, context)?;
+            crate::check::print(&report, Format::Table, context)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use model::probe::{Body, Method, Request};
+use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
 /// Patience with the first answer, and the most there is.
@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// Asks a port of loopback's for `/health` again and again, until it says 200 or `over` is set.
 pub fn first(port: u16, pause: Duration, over: &AtomicBool) -> Option<SystemTime> {
     let (method, path) = (Method::Get, "/health".to_owned());
-    let ask = Request { method, path, headers: Default::default(), body: Body::Empty };
+    let ask = HttpRequest { method, path, headers: Default::default(), body: Body::Empty };
     let host = format!("127.0.0.1:{port}");
     let mut patience = SHORT;
     while !over.load(Ordering::SeqCst) {

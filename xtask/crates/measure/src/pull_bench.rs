@@ -15,7 +15,7 @@ use engine::programs;
 use engine::side_engine::SideEngine;
 use host::process::{Background, tail};
 use host::{files, ports};
-use model::probe::{Body, Method, Request};
+use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
 /// Debian's package and its program.
@@ -79,7 +79,7 @@ impl Depot {
         let serve = ["serve".to_owned(), configuration.display().to_string()];
         let registry = runner.cmd(program.display().to_string()).args(serve).background(&log)?;
         let answers = || {
-            let ask = Request {
+            let ask = HttpRequest {
                 method: Method::Get,
                 path: "/v2/".into(),
                 headers: Default::default(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::report::record::{Acceptance, Accepted};
-use check::lock::{Key, Lock};
+use check::lock::{Lock, LockKey};
 use engine::context::Context;
 use model::baseline::Weights;
 
@@ -35,7 +35,7 @@ pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
         .filter(|fields: &Vec<&str>| fields.len() == 3)
         .collect();
     let state = |commit: &str| rows(&git(&["show", &format!("{commit}:./{file}")]).unwrap_or_default(), file);
-    let states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(|fields| state(fields[0])).collect();
+    let states: Vec<BTreeMap<LockKey, Weights>> = commits.iter().map(|fields| state(fields[0])).collect();
     let nothing = BTreeMap::new();
     let mut all = Vec::new();
     for (index, fields) in commits.iter().enumerate().take(MOST) {
@@ -53,13 +53,13 @@ pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
     Ok(Some(all))
 }
 
-fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {
+fn rows(text: &str, file: &'static str) -> BTreeMap<LockKey, Weights> {
     let lock = Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default();
     lock.into_iter().map(|(key, row)| (key, row.weights)).collect()
 }
 
-fn changes(before: &BTreeMap<Key, Weights>, after: &BTreeMap<Key, Weights>) -> Vec<Accepted> {
-    let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
+fn changes(before: &BTreeMap<LockKey, Weights>, after: &BTreeMap<LockKey, Weights>) -> Vec<Accepted> {
+    let keys: BTreeSet<&LockKey> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
     changed
         .map(|key| Accepted {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use model::bytes::Bytes;
 
-    fn lock(rows: &str) -> BTreeMap<Key, Weights> {
+    fn lock(rows: &str) -> BTreeMap<LockKey, Weights> {
         super::rows(&format!("schema = 1\n[api]\n{rows}"), "lock")
     }
 
