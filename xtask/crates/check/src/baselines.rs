@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lock::{Lock, LockChange, LockKey};
+use crate::lock::{Lock, LockKey};
 use crate::report::{CheckRow, Finding, FindingKind, Place, Subject};
 use model::baseline::{Drift, Weights};
 use model::edition::Edition;
@@ -54,7 +54,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
         verdict.accepted.insert(key, Some(measured.weights));
         return;
     };
-    let (now, was, step) = (measured.weights, accepted.weights, manifest.step_limit);
+    let (now, was, step) = (measured.weights, *accepted, manifest.step_limit);
     let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
     (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
     let accept = format!(
@@ -97,57 +97,18 @@ fn is_declared(key: &LockKey, manifest: &Manifest) -> bool {
         && key.edition.parse::<Edition>().is_ok()
 }
 
-/// The changes to the lock when a verdict is accepted.
-pub fn changes(
-    accepted: &BTreeMap<LockKey, Option<Weights>>,
-    reason: &str,
-    day: &str,
-) -> BTreeMap<LockKey, LockChange> {
-    let change = |weights: &Option<Weights>| match *weights {
-        Some(weights) => LockChange::Set { weights, reason: reason.to_owned(), day: day.to_owned() },
-        None => LockChange::Remove,
-    };
-    accepted.iter().map(|(key, weights)| (key.clone(), change(weights))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::Acceptance;
     use crate::report::MeasuredImage;
     use build::comparison::Verdict;
-    use model::allowlist::Allowlist;
-    use model::baseline::StepLimit;
     use model::bytes::Bytes;
     use model::manifest::Service;
 
     fn manifest() -> Manifest {
-        let service = Service {
-            name: "api".into(),
-            image: "sutra-api".into(),
-            compose: "api".into(),
-            port: 1,
-            original: String::new(),
-            optimized: String::new(),
-            test_stage: None,
-            sizes: BTreeMap::new(),
-            editions: Default::default(),
-            run: Default::default(),
-            secrets: Vec::new(),
-            probes: Vec::new(),
-        };
-        Manifest {
-            project: "p".into(),
-            version: "1".into(),
-            source_date_epoch: 0,
-            upstreams: Vec::new(),
-            bases: Vec::new(),
-            services: vec![service],
-            scenarios: Vec::new(),
-            stack_tests: Vec::new(),
-            step_limit: StepLimit::default(),
-            benefits: Vec::new(),
-            allowlist: Allowlist::default(),
-        }
+        let service = Service { name: "api".into(), ..Service::default() };
+        Manifest { services: vec![service], ..Manifest::default() }
     }
 
     fn tag() -> Tag {
@@ -203,7 +164,8 @@ mod tests {
         let whats: Vec<&str> = judged.breaches.iter().map(|breach| breach.what.as_str()).collect();
         assert!(whats[0].starts_with("no baseline for linux/amd64"), "{whats:?}");
         assert!(whats[1].starts_with("baseline of an undeclared"), "{whats:?}");
-        let text = lock.edited(&changes(&judged.accepted, "now", "2026-01-01")).unwrap();
+        let acceptance = Acceptance { reason: "now".into(), day: "2026-01-01".into() };
+        let text = lock.edited(&judged.accepted, &acceptance).unwrap();
         let again = Lock::parse(&text, "sizes.lock.toml").unwrap();
         let mut rows = [row(5, 6)];
         assert!(judge(&mut rows, &again, &manifest(), &tag()).breaches.is_empty());

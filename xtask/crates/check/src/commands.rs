@@ -110,16 +110,9 @@ fn missing_module<'w>(tree: &Tree<'_>, words: &'w [String]) -> Option<&'w str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contents::facts::{Entry, LayerFacts};
+    use crate::fixtures::{file, link};
+    use contents::facts::LayerFacts;
     use engine::images::Healthcheck;
-
-    fn file(path: &str, mode: u32) -> Entry {
-        Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
-    }
-
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
-    }
 
     fn words(text: &[&str]) -> Option<Vec<String>> {
         Some(text.iter().map(ToString::to_string).collect())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::lock::Lock;
+use crate::lock::{Acceptance, Lock};
 use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
 use crate::{baselines, editions, pruned, secrets};
 use build::comparison::Verdict;
@@ -52,15 +52,6 @@ impl CheckRequest<'_> {
     }
 }
 
-/// Accepts the measured sizes as new baselines.
-#[derive(Debug, Clone)]
-pub struct Acceptance {
-    /// Why the new sizes are right.
-    pub reason: String,
-    /// The day of acceptance, `2026-01-31`.
-    pub day: String,
-}
-
 /// Checks images. If all services are requested, keeps a record of every edition. With an acceptance, first writes the measured
 /// sizes to the lock, for rows with findings only.
 ///
@@ -78,13 +69,13 @@ pub fn check(
     let mut provenance = provenance(manifest, request, &images, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, request, &images, &scanner, context)?;
     let mut judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
-    if let Some(Acceptance { reason, day }) = acceptance {
-        let changes = baselines::changes(&judged.accepted, reason, day);
-        if !changes.is_empty() {
-            let text = lock.edited(&changes)?;
+    if let Some(acceptance) = acceptance {
+        let accepted = &judged.accepted;
+        if !accepted.is_empty() {
+            let text = lock.edited(accepted, acceptance)?;
             files::write_atomically(&context.repository.sizes_lock(), text.as_bytes())?;
         }
-        let (count, file) = (changes.len(), context.repository.sizes_lock_name());
+        let (count, file) = (accepted.len(), context.repository.sizes_lock_name());
         context.terminal.say(format!("{file}: {count} row{} changed", if count == 1 { "" } else { "s" }));
         lock = Lock::load(&context.repository)?;
         provenance = self::provenance(manifest, request, &images, context)?;

@@ -4,6 +4,8 @@
 mod baselines;
 mod commands;
 mod editions;
+#[cfg(test)]
+mod fixtures;
 pub mod guard;
 mod linkage;
 pub mod lock;

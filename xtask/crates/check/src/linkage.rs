@@ -204,6 +204,7 @@ fn default_folders(who: &Dynamic) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{file, link};
     use contents::facts::{Elf, Entry, LayerFacts};
 
     fn object(path: &str, needed: &[&str], change: impl FnOnce(&mut Dynamic)) -> Entry {
@@ -220,14 +221,6 @@ mod tests {
             mode: 0o755,
             kind: Kind::File { bytes: 1, hash: None, elf: Some(Box::new(elf)) },
         }
-    }
-
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
-    }
-
-    fn file(path: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o644, kind: Kind::File { bytes: 1, hash: None, elf: None } }
     }
 
     fn of(entries: Vec<Entry>, env: &[&str], folders: &[&str]) -> Vec<LinkFault> {
@@ -296,7 +289,7 @@ mod tests {
     fn folders_of_ld_so_conf_count_if_ldconfig_has_run() {
         let tree = || vec![object("bin/x", &["liba.so"], |_| {}), object("srv/liba.so", &[], |_| {})];
         assert_eq!(of(tree(), &[], &["srv"]).len(), 1);
-        assert_eq!(of([tree(), vec![file("etc/ld.so.cache")]].concat(), &[], &["srv"]), []);
+        assert_eq!(of([tree(), vec![file("etc/ld.so.cache", 0o644)]].concat(), &[], &["srv"]), []);
     }
 
     #[test]

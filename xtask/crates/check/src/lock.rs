@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use anyhow::{Context as _, Result};
-use toml_edit::{Document, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
+use anyhow::Result;
+use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
+use toml_edit::{Document, DocumentMut, InlineTable, Item, Key, Table, Value};
 
 use crate::report::Place;
 use host::failure::{Failure, FailureClass};
@@ -42,29 +44,28 @@ impl LockKey {
     }
 }
 
-/// An accepted size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockRow {
-    /// The accepted bytes.
-    pub weights: Weights,
-    /// The row's line in the file, from 1.
-    pub line: usize,
+/// The fields of a row.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RowFields {
+    own: u64,
+    base: u64,
+    #[serde(rename = "accepted")]
+    _accepted: String,
+    #[serde(rename = "reason")]
+    _reason: String,
 }
 
-/// A change to a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LockChange {
-    /// Add or replace the row.
-    Set {
-        /// The accepted bytes.
-        weights: Weights,
-        /// Why this size is right.
-        reason: String,
-        /// The day of acceptance, `2026-01-31`.
-        day: String,
-    },
-    /// Remove the row.
-    Remove,
+/// The rows of a service, by edition and platform.
+type ServiceRows = BTreeMap<String, BTreeMap<String, RowFields>>;
+
+/// Why and when sizes are accepted.
+#[derive(Debug, Clone)]
+pub struct Acceptance {
+    /// Why the new sizes are right.
+    pub reason: String,
+    /// The day of acceptance, `2026-01-31`.
+    pub day: String,
 }
 
 /// A size lock as read from disk.
@@ -72,8 +73,8 @@ pub enum LockChange {
 pub struct Lock {
     file: &'static str,
     document: Document<String>,
-    /// All rows.
-    pub rows: BTreeMap<LockKey, LockRow>,
+    /// The accepted bytes of every row.
+    pub rows: BTreeMap<LockKey, Weights>,
 }
 
 impl Lock {
@@ -100,130 +101,65 @@ impl Lock {
             let line = line_at(text, error.span());
             invalid(file, &[(line, error.message().to_owned())])
         })?;
-        let mut reader = RowReader { text, faults: Vec::new(), rows: BTreeMap::new() };
-        reader.read(document.as_table());
-        let RowReader { faults, rows, .. } = reader;
+        let (mut rows, mut faults) = (BTreeMap::new(), Vec::new());
+        if document.get("schema").and_then(Item::as_integer) != Some(1) {
+            let span = document.key("schema").and_then(Key::span);
+            faults.push((line_at(text, span), "missing or unknown schema: expected `schema = 1`".to_owned()));
+        }
+        for (service, item) in document.iter().filter(|(key, _)| *key != "schema") {
+            let Ok(value) = item.clone().into_value() else { continue };
+            match ServiceRows::deserialize(value.into_deserializer()) {
+                Ok(editions) => rows.extend(keyed(service, editions)),
+                Err(error) => {
+                    let span = error.span().or_else(|| document.key(service).and_then(Key::span));
+                    faults.push((line_at(text, span), format!("{service}: {}", error.message())));
+                }
+            }
+        }
         if faults.is_empty() { Ok(Lock { file, document, rows }) } else { Err(invalid(file, &faults)) }
     }
 
     /// The line of a row; of its service's table if the row is missing; else the first line.
     pub fn place(&self, key: &LockKey) -> Place {
-        let table = || self.document.as_table().key(&key.service).and_then(Key::span);
-        let row = self.rows.get(key).map(|row| row.line);
-        let line = row.unwrap_or_else(|| line_at(self.document.raw(), table()));
-        Place { file: self.file.to_owned(), line }
+        let editions = self.document.get(&key.service).and_then(Item::as_table_like);
+        let platforms = editions.and_then(|table| table.get(&key.edition)).and_then(Item::as_table_like);
+        let row = platforms.and_then(|table| table.key(&key.platform));
+        let span = row.or_else(|| self.document.key(&key.service)).and_then(Key::span);
+        Place { file: self.file.to_owned(), line: line_at(self.document.raw(), span) }
     }
 
-    /// The lock's text after some changes. A file with several platforms lists all rows of an edition together.
+    /// The lock's text with some rows set or, for `None`, removed. All rows of an edition are listed together.
     ///
     /// # Errors
-    /// When a change cannot be written as TOML.
-    pub fn edited(&self, changes: &BTreeMap<LockKey, LockChange>) -> Result<String> {
+    /// When a row cannot be written as TOML.
+    pub fn edited(
+        &self,
+        rows: &BTreeMap<LockKey, Option<Weights>>,
+        acceptance: &Acceptance,
+    ) -> Result<String> {
         let mut document = self.document.clone().into_mut();
         // New rows list the smallest edition first.
-        let mut ordered: Vec<(&LockKey, &LockChange)> = changes.iter().collect();
+        let mut ordered: Vec<_> = rows.iter().collect();
         ordered.sort_by_key(|(key, _)| (&key.service, key.edition.parse::<Edition>().ok(), &key.platform));
-        for (key, change) in ordered {
-            match change {
-                LockChange::Set { weights, reason, day } => {
-                    let row = new_row(*weights, reason, day)
-                        .with_context(|| format!("cannot write {} to {}", name(key), self.file))?;
-                    set(&mut document, key, row);
-                }
-                LockChange::Remove => remove(&mut document, key),
+        for (key, weights) in ordered {
+            match weights {
+                Some(weights) => set(&mut document, key, new_row(*weights, acceptance)?),
+                None => remove(&mut document, key),
             }
         }
         Ok(document.to_string())
     }
 }
 
-/// Reads rows and collects every fault.
-struct RowReader<'t> {
-    text: &'t str,
-    faults: Vec<(usize, String)>,
-    rows: BTreeMap<LockKey, LockRow>,
+fn keyed(service: &str, editions: ServiceRows) -> impl Iterator<Item = (LockKey, Weights)> {
+    editions.into_iter().flat_map(move |(edition, platforms)| {
+        let service = service.to_owned();
+        platforms.into_iter().map(move |(platform, row)| {
+            let key = LockKey { service: service.clone(), edition: edition.clone(), platform };
+            (key, Weights { own: Bytes(row.own), base: Bytes(row.base) })
+        })
+    })
 }
-
-impl RowReader<'_> {
-    fn fault(&mut self, span: Option<Range<usize>>, text: String) {
-        self.faults.push((line_at(self.text, span), text));
-    }
-
-    fn read(&mut self, root: &Table) {
-        if root.get("schema").and_then(Item::as_integer) != Some(1) {
-            let span = root.key("schema").and_then(Key::span);
-            self.fault(span, "missing or unknown schema: this version reads `schema = 1`".to_owned());
-        }
-        for (service, editions) in root.iter().filter(|(service, _)| *service != "schema") {
-            for (edition, platforms) in self.entries(root, service, editions) {
-                let Some(table) = editions.as_table_like() else { continue };
-                for (platform, row) in self.entries(table, edition, platforms) {
-                    let key = LockKey {
-                        service: service.to_owned(),
-                        edition: edition.to_owned(),
-                        platform: platform.to_owned(),
-                    };
-                    let span = platforms.as_table_like().and_then(|table| table.key(platform)?.span());
-                    self.read_row(key, row, span);
-                }
-            }
-        }
-    }
-
-    /// The entries of a table in the file's order.
-    fn entries<'i>(&mut self, parent: &dyn TableLike, key: &str, item: &'i Item) -> Vec<(&'i str, &'i Item)> {
-        if let Some(table) = item.as_table_like() {
-            return table.iter().collect();
-        }
-        let span = parent.key(key).and_then(Key::span);
-        self.fault(span, format!("`{key}` must be a table: [SERVICE], then EDITION.\"PLATFORM\" = {{ … }}"));
-        Vec::new()
-    }
-
-    fn read_row(&mut self, key: LockKey, row: &Item, span: Option<Range<usize>>) {
-        let name = name(&key);
-        let Some(row) = row.as_inline_table() else {
-            let form = "{ own = BYTES, base = BYTES, accepted = \"DAY\", reason = \"TEXT\" }";
-            return self.fault(span, format!("{name} must be {form}"));
-        };
-        let line = line_at(self.text, span);
-        let bytes =
-            |value: &Value| value.as_integer().and_then(|number| u64::try_from(number).ok()).map(Bytes);
-        let text = |value: &Value| value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
-        let own = self.field(row, &name, "own", line, ("a whole number of bytes", bytes));
-        let base = self.field(row, &name, "base", line, ("a whole number of bytes", bytes));
-        self.field(row, &name, "accepted", line, ("a non-empty string", text));
-        self.field(row, &name, "reason", line, ("a non-empty string", text));
-        for (field, _) in row.iter().filter(|(field, _)| !FIELDS.contains(field)) {
-            self.faults.push((line, format!("{name} has an unknown field `{field}`: remove it")));
-        }
-        if let (Some(own), Some(base)) = (own, base) {
-            self.rows.insert(key, LockRow { weights: Weights { own, base }, line });
-        }
-    }
-
-    fn field<T>(
-        &mut self,
-        row: &InlineTable,
-        name: &str,
-        field: &str,
-        line: usize,
-        (form, read): (&str, impl Fn(&Value) -> Option<T>),
-    ) -> Option<T> {
-        let value = row.get(field);
-        let found = value.and_then(read);
-        if found.is_none() {
-            let text = match value {
-                Some(_) => format!("{name}.{field} must be {form}"),
-                None => format!("{name} has no `{field}`: add it"),
-            };
-            self.faults.push((line, text));
-        }
-        found
-    }
-}
-
-const FIELDS: [&str; 4] = ["own", "base", "accepted", "reason"];
 
 fn invalid(file: &str, faults: &[(usize, String)]) -> Failure {
     let lines: String = faults.iter().map(|(line, text)| format!("\n  {file}:{line}: {text}")).collect();
@@ -236,17 +172,13 @@ fn line_at(text: &str, span: Option<Range<usize>>) -> usize {
     text[..span.map_or(0, |span| span.start.min(text.len()))].matches('\n').count() + 1
 }
 
-fn name(key: &LockKey) -> String {
-    format!("{}.{}.\"{}\"", key.service, key.edition, key.platform)
-}
-
-fn new_row(weights: Weights, reason: &str, day: &str) -> Result<Value> {
+fn new_row(weights: Weights, Acceptance { reason, day }: &Acceptance) -> Result<Value> {
     // A row is one line, so the reason is too.
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut row = InlineTable::new();
     row.insert("own", grouped(weights.own.0).parse()?);
     row.insert("base", grouped(weights.base.0).parse()?);
-    row.insert("accepted", day.into());
+    row.insert("accepted", day.as_str().into());
     row.insert("reason", reason.into());
     row.fmt();
     Ok(row.into())
@@ -308,16 +240,23 @@ mod tests {
         Lock::parse(text, FILE).unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    fn set(own: u64) -> LockChange {
-        let weights = Weights { own: Bytes(own), base: Bytes(7) };
-        LockChange::Set { weights, reason: "new\n \"page\"".into(), day: "2026-03-01".into() }
+    fn weights(own: u64) -> Option<Weights> {
+        Some(Weights { own: Bytes(own), base: Bytes(7) })
+    }
+
+    fn edited(text: &str, rows: &[(&str, Edition, Option<Weights>)]) -> String {
+        let key = |service, edition| LockKey::of(service, edition, "linux/amd64");
+        let rows = rows.iter().map(|(service, edition, weights)| (key(service, *edition), *weights));
+        let acceptance = Acceptance { reason: "new\n \"page\"".into(), day: "2026-03-01".into() };
+        lock(text).edited(&rows.collect(), &acceptance).unwrap()
     }
 
     #[test]
     fn rows_are_read_with_their_lines() {
         let lock = lock(TEXT);
-        let row = &lock.rows[&LockKey::of("api", Edition::Simple, "linux/amd64")];
-        assert_eq!((row.weights.own, row.weights.base, row.line), (Bytes(2_000_000), Bytes(35_000_000), 6));
+        let key = LockKey::of("api", Edition::Simple, "linux/amd64");
+        assert_eq!(lock.rows[&key], Weights { own: Bytes(2_000_000), base: Bytes(35_000_000) });
+        assert_eq!(lock.place(&key).line, 6);
         assert_eq!(lock.rows.len(), 3);
         assert_eq!(lock.place(&LockKey::of("api", Edition::Enterprise, "linux/amd64")).line, 5);
         assert_eq!(lock.place(&LockKey::of("new", Edition::Simple, "linux/amd64")).line, 1);
@@ -328,19 +267,19 @@ mod tests {
         let committed = include_str!("../../../sizes.lock.toml");
         assert!(committed.starts_with(HEADER));
         for text in [committed, TEXT, HEADER] {
-            assert_eq!(lock(text).edited(&BTreeMap::new()).unwrap(), text);
+            assert_eq!(edited(text, &[]), text);
         }
     }
 
     #[test]
     fn only_accepted_rows_change() {
-        let changes = BTreeMap::from([
-            (LockKey::of("api", Edition::Simple, "linux/amd64"), set(2_345_678)),
-            (LockKey::of("api", Edition::Enterprise, "linux/amd64"), set(9)),
-            (LockKey::of("new", Edition::Enterprise, "linux/amd64"), set(13)),
-            (LockKey::of("new", Edition::Simple, "linux/amd64"), set(12)),
-            (LockKey::of("gone", Edition::Simple, "linux/amd64"), LockChange::Remove),
-        ]);
+        let rows = [
+            ("api", Edition::Simple, weights(2_345_678)),
+            ("api", Edition::Enterprise, weights(9)),
+            ("new", Edition::Enterprise, weights(13)),
+            ("new", Edition::Simple, weights(12)),
+            ("gone", Edition::Simple, None),
+        ];
         let row = |own: &str| {
             format!("{{ own = {own}, base = 7, accepted = \"2026-03-01\", reason = 'new \"page\"' }}")
         };
@@ -355,17 +294,16 @@ mod tests {
             row("12"),
             row("13")
         );
-        let text = lock(TEXT).edited(&changes).unwrap();
+        let text = edited(TEXT, &rows);
         assert_eq!(text, expected);
         assert_eq!(lock(&text).rows.len(), 5);
     }
 
     #[test]
     fn a_new_lock_has_a_header_and_can_be_read() {
-        let key = LockKey::of("api", Edition::Simple, "linux/arm64");
-        let text = lock(HEADER).edited(&BTreeMap::from([(key.clone(), set(1_000))])).unwrap();
+        let text = edited(HEADER, &[("api", Edition::Simple, weights(1_000))]);
         assert!(text.starts_with(HEADER) && text.contains("own = 1_000,"), "{text}");
-        assert!(lock(&text).rows.contains_key(&key));
+        assert_eq!(lock(&text).rows.len(), 1);
     }
 
     #[test]
@@ -374,16 +312,11 @@ mod tests {
         assert!(faults("schema = 1\n[api\n").contains("xtask/sizes.lock.toml:2: "));
         assert!(faults("[api]\n").contains("schema = 1"));
         let text = faults(
-            "schema = 1\n[api]\nsimple.\"l/a\" = { own = -1, base = 2, accepted = \"x\", why = 1 }\nsimple.\"l/b\" = 3\nother = 4\n",
+            "schema = 1\n[api]\nsimple.\"l/a\" = { own = 1, base = 2, accepted = \"x\", why = 1 }\n[nlg]\n\nsimple.\"l/b\" = 3\n[x]\nsimple.\"l/a\" = { own = -1 }\n",
         );
-        for line in [
-            ":3: api.simple.\"l/a\".own must be a whole number of bytes\n",
-            ":3: api.simple.\"l/a\" has no `reason`: add it\n",
-            ":3: api.simple.\"l/a\" has an unknown field `why`: remove it\n",
-            ":4: api.simple.\"l/b\" must be { own = BYTES, ",
-            ":5: `other` must be a table",
-        ] {
-            assert!(text.contains(line), "{line} is not in {text}");
+        for (line, service) in [(3, "api"), (6, "nlg"), (8, "x")] {
+            let start = format!("\n  {FILE}:{line}: {service}: ");
+            assert!(text.contains(&start), "{start} is not in {text}");
         }
     }
 }

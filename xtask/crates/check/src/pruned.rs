@@ -149,15 +149,8 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<PruneFinding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contents::facts::{Entry, LayerFacts, Package};
-
-    fn file(path: &str, mode: u32) -> Entry {
-        Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
-    }
-
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
-    }
+    use crate::fixtures::{file, link};
+    use contents::facts::{LayerFacts, Package};
 
     fn texts(findings: Vec<PruneFinding>) -> Vec<String> {
         findings.into_iter().map(|finding| finding.what).collect()

@@ -13,22 +13,8 @@ use engine::variables::Variables;
 use model::manifest::Manifest;
 
 /// Words that mark a variable as a secret.
-const WORDS: [&str; 14] = [
-    "SECRET",
-    "SECRETS",
-    "TOKEN",
-    "TOKENS",
-    "PASSWORD",
-    "PASSWORDS",
-    "PASSWD",
-    "PASSPHRASE",
-    "KEY",
-    "KEYS",
-    "APIKEY",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "PAT",
-];
+const SECRET_WORDS: &str = "SECRET SECRETS TOKEN TOKENS PASSWORD PASSWORDS PASSWD PASSPHRASE KEY KEYS APIKEY CREDENTIAL \
+                            CREDENTIALS PAT";
 
 /// Last words of variables that only refer to a secret.
 const NO_SECRET: [&str; 8] = ["FILE", "PATH", "DIR", "ID", "NAME", "URL", "TYPE", "SOCK"];
@@ -74,7 +60,7 @@ fn is_secret(name: &str) -> bool {
         // Keys that verify signatures are public; the official Python images set GPG_KEY.
         || words.contains(&"PUBLIC")
         || upper == "GPG_KEY";
-    !is_reference && words.iter().any(|word| WORDS.contains(word))
+    !is_reference && SECRET_WORDS.split(' ').any(|word| words.contains(&word))
 }
 
 /// Whether a match means anything: short and plain words occur in many files.

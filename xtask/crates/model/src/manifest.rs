@@ -13,7 +13,7 @@ use crate::probe::{Probe, Scenario};
 use crate::variant::Variant;
 
 /// The manifest. Services, bases and upstreams keep the file's order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Manifest {
     /// The project's name, which prefixes labels and run tags.
     pub project: String,
@@ -95,7 +95,7 @@ pub struct Base {
 }
 
 /// A service and its image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Service {
     /// The key in the manifest and on the command line.
     pub name: String,

@@ -127,15 +127,8 @@ impl fmt::Display for CaptureSource {
 impl Probe {
     /// The placeholders in its request and expectation.
     pub fn needs(&self) -> BTreeSet<String> {
-        let mut needs = placeholders::names(&self.request.path);
-        for value in self.request.headers.values() {
-            needs.extend(placeholders::names(value));
-        }
-        match &self.request.body {
-            Body::Empty => {}
-            Body::Json(value) => needs.extend(placeholders::names_in(value)),
-            Body::Text { text, .. } => needs.extend(placeholders::names(text)),
-        }
+        let request = serde_json::to_value(&self.request).unwrap_or_default();
+        let mut needs = placeholders::names_in(&request);
         for check in &self.expect.checks {
             if let BodyTest::Is(value) | BodyTest::Contains(value) = &check.test {
                 needs.extend(placeholders::names_in(value));

@@ -172,11 +172,9 @@ impl<'a> Reader<'a> {
         seen: &mut Seen,
     ) -> Option<Service> {
         let image = fields.text("image").map(str::to_owned);
-        if let Some(image) = &image {
-            if !probes::is_plain(image) {
-                let text = format!("invalid image name `{image}`: use lower-case letters, digits and `-`");
-                fields.fault("image", text);
-            }
+        if let Some(image) = image.as_deref().filter(|image| !probes::is_plain(image)) {
+            let text = format!("invalid image name `{image}`: use lower-case letters, digits and `-`");
+            fields.fault("image", text);
         }
         seen.claim("image", image.as_deref(), name, &fields, "image");
         if !probes::is_plain(name) {

@@ -54,8 +54,7 @@ pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
 }
 
 fn rows(text: &str, file: &'static str) -> BTreeMap<LockKey, Weights> {
-    let lock = Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default();
-    lock.into_iter().map(|(key, row)| (key, row.weights)).collect()
+    Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default()
 }
 
 fn changes(before: &BTreeMap<LockKey, Weights>, after: &BTreeMap<LockKey, Weights>) -> Vec<Accepted> {
