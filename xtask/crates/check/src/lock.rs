@@ -81,7 +81,7 @@ impl Lock {
     /// Reads the repository's lock; a missing file counts as a lock without rows.
     ///
     /// # Errors
-    /// A [`Failure`] of class manifest with every fault and its line, or an unreadable file.
+    /// A [`Failure`] of class manifest with the first fault of every service and its line, or an unreadable file.
     pub fn load(repository: &Repository) -> Result<Lock> {
         let file = repository.sizes_lock_name();
         let bytes = files::read_bytes_if_there(&repository.sizes_lock())?.unwrap_or_else(|| HEADER.into());
@@ -95,7 +95,7 @@ impl Lock {
     /// Parses a lock.
     ///
     /// # Errors
-    /// A [`Failure`] of class manifest with every fault and its line.
+    /// A [`Failure`] of class manifest with the first fault of every service and its line.
     pub fn parse(text: &str, file: &'static str) -> Result<Lock, Failure> {
         let document = Document::parse(text.to_owned()).map_err(|error| {
             let line = line_at(text, error.span());
