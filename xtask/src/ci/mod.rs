@@ -14,6 +14,7 @@ use build::bases::BasesMode;
 use build::builds;
 use build::comparison::measure::compare;
 use build::request::BuildRequest;
+use check::guard::{self, CheckRequest};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
@@ -156,9 +157,9 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             for edition in Edition::ALL {
                 print!("{}", compare(manifest, &services, edition, &tag, context)?.text());
             }
-            let wanted = check::Wanted { services, editions: Edition::ALL.to_vec(), tag };
-            let report = check::check(manifest, &wanted, None, context)?;
-            crate::check::tell(&report, Format::Table, context)
+            let request = CheckRequest { services, editions: Edition::ALL.to_vec(), tag };
+            let report = guard::check(manifest, &request, None, context)?;
+            crate::check::print(&report, Format::Table, context)
         }
     }
 }

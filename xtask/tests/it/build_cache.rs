@@ -35,7 +35,7 @@ fn a_cache_without_a_registry_is_wrong_usage() {
     let repository = repository("fx");
     for (args, words) in [
         (&["build-images", "--write-cache"][..], "--cache-registry or SUTRA_CACHE_REGISTRY"),
-        (&["build-images", "--cache-registry", "team"], "--cache-registry: `team` is not a registry"),
+        (&["build-images", "--cache-registry", "team"], "--cache-registry: invalid registry `team`"),
     ] {
         let docker = FakeDocker::new();
         let output = docker.run(&repository, args);

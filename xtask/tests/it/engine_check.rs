@@ -1,8 +1,8 @@
-//! `check` on what a real engine builds: each guard turns red for the reason that it is there for.
+//! `check` on images built by a real engine: every guard fails for its own reason.
 
 use crate::support::Site;
 
-/// Builds both services and checks the first; what it said, and whether it was green.
+/// Builds both services and checks the first: whether it passed, and its output.
 fn checked(site: &Site, edition: &str, args: &[&str]) -> (bool, String) {
     let built = site.run(&["build-images", "alpha", "--edition", edition, "--quiet"]);
     assert!(built.status.success(), "{}", site.told(&built));
@@ -18,7 +18,7 @@ fn dockerfile(site: &Site, text: &str) {
     site.folder.write("alpha/Dockerfile", original);
 }
 
-/// A program with its loader and its library, taken from the base.
+/// A program with its loader and library.
 const SOUND: &str = "FROM debian:trixie-slim AS root\n\
     RUN mkdir -p /out/bin /out/lib64 /out/lib && cp /bin/true /out/bin/ \\\n\
      && cp -L /lib64/ld-linux-x86-64.so.2 /out/lib64/ && cp -L /lib/x86_64-linux-gnu/libc.so.6 /out/lib/\n\
@@ -34,7 +34,7 @@ const ACCEPT: [&str; 3] = ["--accept", "--reason", "the test says so"];
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_library_that_is_pruned_is_missed() {
+fn a_pruned_library_is_a_breach() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("linked");
     dockerfile(&site, SOUND);
@@ -51,7 +51,7 @@ fn a_library_that_is_pruned_is_missed() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn an_edition_that_is_not_read_turns_red() {
+fn an_unused_edition_is_a_breach() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("editions");
     let manifest = site.folder.read("xtask/images.toml");
@@ -63,9 +63,9 @@ fn an_edition_that_is_not_read_turns_red() {
     assert!(green, "{text}");
     dockerfile(&site, &SOUND.replace("ENV E=$EDITION V=$VERSION", "ENV V=$VERSION"));
     let (green, text) = checked(&site, "all", &[]);
-    assert!(!green && text.contains("ARG EDITION is read by nothing that follows it"), "{text}");
+    assert!(!green && text.contains("ARG EDITION is not used in its stage"), "{text}");
     assert!(
-        text.contains("alpha (community, enterprise): its image differs from simple's in nothing but labels"),
+        text.contains("alpha (community, enterprise): the image differs from simple in labels only"),
         "{text}"
     );
 }
@@ -88,7 +88,7 @@ fn a_key_that_a_later_layer_deletes_is_found() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn growth_in_small_steps_is_red_at_the_anchor() {
+fn growth_in_small_steps_adds_up_to_a_breach() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("creep");
     let weigh = |kilobytes: usize, args: &[&str]| {

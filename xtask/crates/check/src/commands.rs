@@ -1,70 +1,72 @@
-//! The programs that an image itself says will be run: its command and its health check.
+//! Programs the image itself runs: its command and its health check.
 
-use crate::pruned::Lack;
+use crate::prune_finding::PruneFinding;
 use contents::facts::{Kind, Note, Says};
 use contents::tree::Tree;
 use engine::images::Config;
 
-/// Where Docker looks for a program when the image says nothing of it.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Docker's PATH for images that set none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a shell does by itself, or what says nothing of the program that follows.
-const SHELLS_OWN: [&str; 20] = [
+/// Shell built-ins and words that do not name the program to run.
+const SHELL_BUILTINS: [&str; 20] = [
     "[", "[[", ":", "cd", "echo", "eval", "exec", "exit", "export", "false", "if", "printf", "read", "set",
     "test", "trap", "true", "umask", "unset", "while",
 ];
 
-/// Those of them that are not there.
-pub fn lacks(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<Lack> {
-    let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let starts = [words(&config.entrypoint), words(&config.cmd)].into_iter().find(|words| !words.is_empty());
-    let mut wanted = vec![("the command", starts.unwrap_or_default())];
+/// Programs, interpreters and Python modules that these commands need and the image does not have.
+pub fn missing(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<PruneFinding> {
+    let start = [&config.entrypoint, &config.cmd].into_iter().flatten().find(|words| !words.is_empty());
+    let mut commands = vec![("the command", start.cloned().unwrap_or_default())];
     if let Some(test) = config.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
         let rest = || test.iter().skip(1).cloned();
         match test.first().map(String::as_str) {
-            Some("CMD") => wanted.push(("HEALTHCHECK", rest().collect())),
+            Some("CMD") => commands.push(("HEALTHCHECK", rest().collect())),
             Some("CMD-SHELL") => {
                 let shell = config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-                wanted.push(("HEALTHCHECK", shell.into_iter().chain(rest()).collect()));
+                commands.push(("HEALTHCHECK", shell.into_iter().chain(rest()).collect()));
             }
             _ => {}
         }
     }
-    wanted.iter().flat_map(|(what, words)| command(tree, notes, config, what, words)).collect()
+    commands.iter().filter_map(|(label, words)| check(tree, notes, config, label, words)).collect()
 }
 
-fn command(tree: &Tree<'_>, notes: &[&Note], config: &Config, what: &str, words: &[String]) -> Vec<Lack> {
-    let remedy = "copy the program in, or name one that is there";
-    let Some(program) = words.first() else { return Vec::new() };
-    let Some(path) = find(tree, config, program) else {
-        return vec![Lack::new(None, format!("{what} runs `{program}`, which is not in the image"), remedy)];
+fn check(
+    tree: &Tree<'_>,
+    notes: &[&Note],
+    config: &Config,
+    label: &str,
+    words: &[String],
+) -> Option<PruneFinding> {
+    let missing = |program: &str| {
+        let what = format!("{label} runs `{program}`, which is not in the image");
+        PruneFinding::new(None, what, "copy the program into the image, or run another one")
     };
+    let program = words.first()?;
+    let Some(path) = find(tree, config, program) else { return Some(missing(program)) };
     let script = notes.iter().find_map(|note| match &note.says {
         Says::Script(interpreter) if note.path == path => Some(interpreter),
         _ => None,
     });
     if let Some(interpreter) = script.filter(|interpreter| find(tree, config, interpreter).is_none()) {
-        let what = format!("{what} runs /{path}, a script for `{interpreter}`, which is not in the image");
-        return vec![Lack::new(Some(&path), what, remedy)];
+        let what = format!("{label} runs /{path}, but its interpreter `{interpreter}` is not in the image");
+        return Some(PruneFinding::new(Some(&path), what, "copy the interpreter into the image"));
     }
-    if let Some(name) = module(tree, words) {
-        let what = format!("{what} runs Python's module `{name}`, which is not in the image");
-        return vec![Lack::new(None, what, "copy the module in, or name one that is there")];
+    if let Some(name) = missing_module(tree, words) {
+        let what = format!("{label} runs the Python module `{name}`, which is not in the image");
+        return Some(PruneFinding::new(None, what, "copy the module into the image, or run another one"));
     }
-    // `sh -c "curl …"`: what the shell is to run.
+    // The first program of `sh -c "curl …"`.
     let is_shell = program.ends_with("sh") && words.get(1).is_some_and(|word| word == "-c");
     let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-".contains(c));
     let inner =
         words.get(2).filter(|_| is_shell).and_then(|line| line.split_whitespace().next()).filter(plain);
-    match inner.filter(|word| !SHELLS_OWN.contains(word)) {
-        Some(inner) if find(tree, config, inner).is_none() => {
-            vec![Lack::new(None, format!("{what} runs `{inner}`, which is not in the image"), remedy)]
-        }
-        _ => Vec::new(),
-    }
+    let inner = inner.filter(|word| !SHELL_BUILTINS.contains(word))?;
+    find(tree, config, inner).is_none().then(|| missing(inner))
 }
 
-/// The executable file that a word leads to, as execvp(3) looks for it.
+/// The executable file of a command, found as execvp(3) does.
 fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
     let file = |path: &str| {
         let real = tree.real(&format!("{path}/."));
@@ -77,13 +79,13 @@ fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
     if program.contains('/') {
         return file(&format!("{}/{program}", config.working_dir));
     }
-    let path = config.env.iter().flatten().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
+    let path =
+        config.env.iter().flatten().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
     path.split(':').find_map(|folder| file(&format!("{folder}/{program}")))
 }
 
-/// Python's module in `python -m NAME …`, where it can be told that it is not there: of a package that stands in the image, or
-/// of any where no archive may hold it.
-fn module<'w>(tree: &Tree<'_>, words: &'w [String]) -> Option<&'w str> {
+/// The module of `python -m NAME …` if it is certainly missing: its package is in the image, or no archive could contain it.
+fn missing_module<'w>(tree: &Tree<'_>, words: &'w [String]) -> Option<&'w str> {
     let program = words.first()?.rsplit('/').next()?;
     let at = words.iter().position(|word| word == "-m").filter(|_| program.starts_with("python"))?;
     let name = words.get(at + 1)?;
@@ -108,27 +110,16 @@ fn module<'w>(tree: &Tree<'_>, words: &'w [String]) -> Option<&'w str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contents::facts::{Entry, LayerFacts};
+    use crate::fixtures::{file, link};
+    use contents::facts::LayerFacts;
     use engine::images::Healthcheck;
-
-    fn file(path: &str, mode: u32) -> Entry {
-        Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
-    }
-
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
-    }
-
-    fn whats(lacks: Vec<Lack>) -> Vec<String> {
-        lacks.into_iter().map(|lack| lack.what).collect()
-    }
 
     fn words(text: &[&str]) -> Option<Vec<String>> {
         Some(text.iter().map(ToString::to_string).collect())
     }
 
     #[test]
-    fn commands_are_found_as_a_container_finds_them() {
+    fn commands_are_found_as_in_a_container() {
         let script = Note { path: "app/run".into(), says: Says::Script("/bin/bash".into()) };
         let layer = LayerFacts {
             entries: vec![
@@ -149,7 +140,7 @@ mod tests {
                 healthcheck: Some(Healthcheck { test: words(test) }),
                 ..Config::default()
             };
-            whats(lacks(&tree, &[&script], &config))
+            missing(&tree, &[&script], &config).into_iter().map(|found| found.what).collect::<Vec<_>>()
         };
         assert_eq!(of(&["python", "-c", "x"], &["CMD", "/bin/python3.13"]), [""; 0]);
         assert_eq!(of(&["python2"], &["NONE"]), ["the command runs `python2`, which is not in the image"]);
@@ -162,14 +153,14 @@ mod tests {
         assert_eq!(of(&["sh", "-c", "exec x"], &["CMD-SHELL", "test -e /x"]), [""; 0]);
         assert_eq!(
             of(&["./run"], &[]),
-            ["the command runs /app/run, a script for `/bin/bash`, which is not in the image"]
+            ["the command runs /app/run, but its interpreter `/bin/bash` is not in the image"]
         );
     }
 
     #[test]
-    fn a_module_that_is_gone_is_missed_where_nothing_else_may_hold_it() {
+    fn a_missing_module_is_reported_unless_an_archive_may_contain_it() {
         let site = "usr/lib/python3/dist-packages";
-        let missed = |name: &str, zipped: bool| {
+        let is_missing = |name: &str, zipped: bool| {
             let mut entries = vec![
                 file(&format!("{site}/own/health.pyc"), 0o644),
                 file(&format!("{site}/own/app/__main__.py"), 0o644),
@@ -179,10 +170,10 @@ mod tests {
             }
             let layer = LayerFacts { entries, notes: Vec::new() };
             let line: Vec<String> = ["/usr/bin/python3", "-B", "-m", name, "80"].map(str::to_owned).into();
-            module(&Tree::of(&[&layer]), &line).is_some()
+            missing_module(&Tree::of(&[&layer]), &line).is_some()
         };
-        assert!(!missed("own.health", true) && !missed("own.app", true));
-        assert!(missed("own.gone", true) && missed("own", true));
-        assert!(!missed("http.server", true) && missed("http.server", false));
+        assert!(!is_missing("own.health", true) && !is_missing("own.app", true));
+        assert!(is_missing("own.gone", true) && is_missing("own", true));
+        assert!(!is_missing("http.server", true) && is_missing("http.server", false));
     }
 }

@@ -1,31 +1,30 @@
-//! The edition proof: Dockerfiles read what they are told, and images of several editions differ as the manifest declares.
-//! What only a running service shows (`/capabilities`, limits in `/health`) is held against the manifest by the contract
-//! tests; here images must at least not be the same.
+//! Editions: Dockerfiles use their build arguments, and images differ as the manifest declares. What only a running service
+//! shows (`/capabilities`, limits in `/health`) is covered by the contract tests; here the images must at least differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::report::{Finding, Kind, Place, Subject};
+use crate::report::{Finding, FindingKind, Place, Subject};
 use contents::Inside;
 use contents::owner::OwnerKind;
 use engine::images::Image;
 use host::files;
 use host::paths::Repository;
-use model::build_args::{Use, used};
+use model::build_args::{ArgUsage, usage};
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
-/// Build arguments that Dockerfiles must read themselves; SOURCE_DATE_EPOCH is BuildKit's own.
+/// Build arguments that Dockerfiles must use; BuildKit itself uses SOURCE_DATE_EPOCH.
 const ARGUMENTS: [&str; 2] = [EDITION, "VERSION"];
 const EDITION: &str = "EDITION";
 
-/// What is wrong with the Dockerfiles of some services.
+/// Build arguments that Dockerfiles declare and do not use.
 ///
 /// # Errors
-/// When one cannot be read.
+/// When a Dockerfile cannot be read.
 pub fn dockerfiles(
     manifest: &Manifest,
     services: &[&Service],
@@ -38,137 +37,130 @@ pub fn dockerfiles(
             let Some(path) = repository.file(name) else { continue };
             let text = files::read(&path)?;
             for argument in ARGUMENTS {
-                found.extend(argument_of(service, name, argument, &used(&text, argument)));
+                found.extend(check_argument(service, name, argument, &usage(&text, argument)));
             }
         }
     }
-    found.extend(unread_anywhere(manifest, repository)?);
+    found.extend(unused_arguments(manifest, repository)?);
     Ok(found)
 }
 
-/// What is wrong with one argument in one Dockerfile.
-fn argument_of(service: &Service, file: &str, argument: &str, found: &Use) -> Vec<Finding> {
+fn check_argument(service: &Service, file: &str, argument: &str, usage: &ArgUsage) -> Vec<Finding> {
     let finding = |line: usize, what: String, remedy: String| Finding {
-        kind: Kind::Edition,
-        images: Vec::new(),
-        what,
-        remedy,
         place: Some(Place { file: file.to_owned(), line }),
+        ..Finding::new(FindingKind::Edition, Vec::new(), what, remedy)
     };
-    let mut out: Vec<Finding> = found
-        .unread
-        .iter()
-        .map(|line| {
-            finding(
-                *line,
-                format!("ARG {argument} is read by nothing that follows it in its stage"),
-                format!("use ${argument} there, or delete the line"),
-            )
-        })
-        .collect();
-    if argument == EDITION && !service.editions.is_empty() && !found.is_read() && found.unread.is_empty() {
-        let declared =
-            "the manifest declares that editions differ, and this Dockerfile does not read EDITION";
+    let unused = |line: &usize| {
+        let what = format!("ARG {argument} is not used in its stage");
+        finding(*line, what, format!("use ${argument} in the stage, or delete the line"))
+    };
+    let mut found: Vec<Finding> = usage.unused.iter().map(unused).collect();
+    if argument == EDITION && !service.editions.is_empty() && !usage.is_used() && usage.unused.is_empty() {
+        let what = "the manifest declares different editions, but this Dockerfile does not use EDITION";
         let remedy =
             "declare `ARG EDITION` and use it where the editions differ, or delete [service.NAME.editions]";
-        out.push(finding(1, declared.to_owned(), remedy.to_owned()));
+        found.push(finding(1, what.to_owned(), remedy.to_owned()));
     }
-    out
+    found
 }
 
-/// Arguments that every build gets and that no optimized Dockerfile reads.
-fn unread_anywhere(manifest: &Manifest, repository: &Repository) -> Result<Vec<Finding>> {
+/// Arguments that every build passes and no optimized Dockerfile uses.
+fn unused_arguments(manifest: &Manifest, repository: &Repository) -> Result<Vec<Finding>> {
     let mut texts = Vec::new();
     for service in &manifest.services {
         if let Some(path) = repository.file(&service.optimized) {
             texts.push(files::read(&path)?);
         }
     }
-    let is_read = |argument: &&str| texts.iter().any(|text| used(text, argument).is_read());
-    // A manifest of services without editions may well do without EDITION.
+    let is_used = |argument: &&str| texts.iter().any(|text| usage(text, argument).is_used());
+    // Without declared editions, EDITION may be unused.
     let matters = |argument: &&&str| {
         **argument != EDITION || manifest.services.iter().any(|service| !service.editions.is_empty())
     };
-    let unread = ARGUMENTS.iter().filter(matters).filter(|argument| !is_read(argument));
-    Ok(unread
-        .map(|argument| Finding {
-            kind: Kind::Edition,
-            images: Vec::new(),
-            what: format!("the build argument {argument} is read by no optimized Dockerfile"),
-            remedy: format!("use ${argument} in the images that depend on it"),
-            place: None,
-        })
-        .collect())
+    let finding = |argument: &&str| {
+        let what = format!("no optimized Dockerfile uses the build argument {argument}");
+        Finding::new(
+            FindingKind::Edition,
+            Vec::new(),
+            what,
+            format!("use ${argument} where the image depends on it"),
+        )
+    };
+    Ok(ARGUMENTS.iter().filter(matters).filter(|argument| !is_used(argument)).map(finding).collect())
 }
 
-/// The packages of a service's own ecosystem that an image holds, by names that are compared.
+/// The Python and npm packages of an image, by normalized names.
 pub fn packages(inside: &Inside<'_>) -> BTreeSet<String> {
     let owners = inside.contents.owners.iter();
     owners
         .filter(|owner| matches!(owner.kind, OwnerKind::Python | OwnerKind::Npm))
-        .map(|owner| compared(&owner.name))
+        .map(|owner| normalized(&owner.name))
         .collect()
 }
 
-/// Names of Python distributions are equal in any of their spellings (PyPA, "Names and normalization").
-fn compared(name: &str) -> String {
+/// Python treats several spellings of a name as equal (PyPA, "Names and normalization").
+fn normalized(name: &str) -> String {
     name.to_lowercase().replace(['_', '.'], "-")
 }
 
-/// Whether an edition holds the packages that it is declared to add to simple, no less and no more.
-pub fn differ_as_declared(
+/// Differences between an edition's declared and actual packages.
+pub fn undeclared(
     service: &Service,
     edition: Edition,
     simple: &BTreeSet<String>,
     packages: &BTreeSet<String>,
 ) -> Vec<Finding> {
-    let declared: BTreeSet<String> = service.editions.packages(edition).into_iter().map(compared).collect();
+    let declared: BTreeSet<String> = service.editions.packages(edition).into_iter().map(normalized).collect();
     let added: BTreeSet<String> = packages.difference(simple).cloned().collect();
     let list = |names: Vec<&String>| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let mut found = Vec::new();
-    let mut say = |names: Vec<&String>, what: &str, remedy: &str| {
+    let mut report = |names: Vec<&String>, what: &str, remedy: &str| {
         if !names.is_empty() {
             found.push(finding(service, edition, format!("{what}: {}", list(names)), remedy));
         }
     };
-    say(
+    report(
         declared.difference(&added).collect(),
-        "packages that it is declared to add to simple, and does not",
-        "install them where EDITION is read, or declare them no more ([service.NAME.editions])",
+        "declared packages missing",
+        "install them for this EDITION, or remove them from [service.NAME.editions]",
     );
-    say(
+    report(
         added.difference(&declared).collect(),
-        "packages that it adds to simple, undeclared",
-        "declare them ([service.NAME.editions]), or leave them out",
+        "undeclared packages",
+        "declare them in [service.NAME.editions], or do not install them",
     );
-    say(
+    report(
         simple.difference(packages).collect(),
-        "packages that simple has and this edition lacks",
-        "larger editions hold what smaller ones do",
+        "packages of simple missing",
+        "install them: a larger edition contains everything of a smaller one",
     );
     found
 }
 
-/// That nothing was held against the declaration, since simple is not there to be added to.
-pub fn not_proved(service: &Service, edition: Edition, tag: &Tag) -> Option<Finding> {
-    let what = "what it adds to simple was not looked at, since simple is not built";
+/// A note that an edition could not be compared because `simple` is not built.
+pub fn not_compared(service: &Service, edition: Edition, tag: &Tag) -> Option<Finding> {
+    let what = "packages were not compared: the simple edition is not built";
     let remedy = format!("cargo xtask build-images NAME --edition simple --tag {tag}, then check again");
     (!service.editions.is_empty()).then(|| finding(service, edition, what.to_owned(), &remedy))
 }
 
-/// Editions of those wanted that are declared to differ from a smaller one, and whose image is the same but for its labels.
-pub fn the_same(service: &Service, images: &BTreeMap<Edition, &Image>, wanted: &[Edition]) -> Vec<Finding> {
+/// Editions that are declared to differ from a smaller one and whose images differ in labels only.
+pub fn identical(
+    service: &Service,
+    images: &BTreeMap<Edition, &Image>,
+    editions: &[Edition],
+) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, (smaller, one)) in images.iter().enumerate() {
-        let above = images.iter().skip(index + 1).filter(|(larger, _)| wanted.contains(larger));
+        let above = images.iter().skip(index + 1).filter(|(larger, _)| editions.contains(larger));
         for (larger, other) in above {
             let of = &service.editions;
             let differ = of.packages(*smaller) != of.packages(*larger)
                 || of.capabilities(*smaller) != of.capabilities(*larger)
                 || of.limits(*smaller) != of.limits(*larger);
             if differ && is_same(one, other) {
-                let what = format!("its image differs from {smaller}'s in nothing but labels");
-                let remedy = "let the Dockerfile read EDITION where the editions differ, and build again";
+                let what = format!("the image differs from {smaller} in labels only");
+                let remedy = "use EDITION in the Dockerfile where the editions differ, and rebuild";
                 found.push(finding(service, *larger, what, remedy));
             }
         }
@@ -177,19 +169,14 @@ pub fn the_same(service: &Service, images: &BTreeMap<Edition, &Image>, wanted: &
 }
 
 fn is_same(one: &Image, other: &Image) -> bool {
-    let told = |image: &Image| {
+    let settings = |image: &Image| {
         let config = image.config.clone().unwrap_or_default();
         (config.env, config.working_dir, config.entrypoint, config.cmd)
     };
-    one.layers() == other.layers() && told(one) == told(other)
+    one.layers() == other.layers() && settings(one) == settings(other)
 }
 
 fn finding(service: &Service, edition: Edition, what: String, remedy: &str) -> Finding {
-    Finding {
-        kind: Kind::Edition,
-        images: vec![Subject::new(&service.name, edition)],
-        what,
-        remedy: remedy.replace("NAME", &service.name),
-        place: None,
-    }
+    let images = vec![Subject::new(&service.name, edition)];
+    Finding::new(FindingKind::Edition, images, what, remedy.replace("NAME", &service.name))
 }

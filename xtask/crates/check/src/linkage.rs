@@ -1,46 +1,26 @@
-//! Whether every program and library finds what it needs, looked for as the loader looks (ld.so(8)): RPATH of itself and of
-//! those that loaded it, `LD_LIBRARY_PATH`, RUNPATH, the folders of `ld.so.conf` where ldconfig has run, the usual folders.
-//! What is loaded by name while a program runs (dlopen) cannot be seen from here.
+//! Checks that every program and library finds the libraries it needs, with the loader's search order (ld.so(8)): RPATH of the
+//! file and of its loaders, `LD_LIBRARY_PATH`, RUNPATH, the folders of `ld.so.conf` if ldconfig has run, the default folders.
+//! Libraries that are loaded at run time (dlopen) are not covered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use contents::facts::{Dynamic, Kind, Note, Says};
 use contents::tree::{At, Tree};
 
-/// Something that does not fit.
+/// A program or library (`path`) that cannot be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Misfit {
-    /// No such library anywhere in the image.
-    Absent {
-        /// Who needs it.
-        path: String,
-        /// What.
-        needs: String,
-    },
-    /// The library is there, and nobody looks where it is: whoever loads it by its path must come first.
-    Aside {
-        /// Who needs it.
-        path: String,
-        /// What.
-        needs: String,
-        /// Where it is.
-        at: String,
-    },
-    /// The program's loader is not there.
-    Interpreter {
-        /// The program.
-        path: String,
-        /// Its loader.
-        interpreter: String,
-    },
-    /// It is for another processor than the image.
-    Foreign {
-        /// The file.
-        path: String,
-    },
+pub enum LinkFault {
+    /// A needed library is not in the image.
+    Missing { path: String, needs: String },
+    /// A needed library is in the image, but not on the search path; loading it by its path beforehand works.
+    OffPath { path: String, needs: String, at: String },
+    /// The program's loader (ELF interpreter) is not in the image.
+    Loader { path: String, loader: String },
+    /// The file is built for another architecture than the image.
+    Architecture { path: String },
 }
 
-/// Processors by the numbers that ELF and by the names that OCI and Debian give them.
+/// Architectures: ELF machine number, OCI name, Debian multiarch triplet.
 const MACHINES: [(u16, &str, &str); 7] = [
     (62, "amd64", "x86_64-linux-gnu"),
     (183, "arm64", "aarch64-linux-gnu"),
@@ -51,22 +31,21 @@ const MACHINES: [(u16, &str, &str); 7] = [
     (22, "s390x", "s390x-linux-gnu"),
 ];
 
-/// Everything that does not fit, sorted.
-pub fn misfits(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<Misfit> {
+/// All link faults of an image, sorted.
+pub fn link_faults(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<LinkFault> {
     let linker = Linker::of(tree, notes, env);
     let mut found = BTreeSet::new();
     let machine = MACHINES.iter().find(|(_, oci, _)| *oci == architecture).map(|(number, ..)| *number);
     let (mut met, mut unmet) = (BTreeSet::new(), BTreeSet::new());
     for (&at, (path, dynamic)) in &linker.objects {
         if machine.is_some_and(|machine| machine != dynamic.machine) {
-            found.insert(Misfit::Foreign { path: (*path).to_owned() });
+            found.insert(LinkFault::Architecture { path: (*path).to_owned() });
             continue;
         }
-        if let Some(interpreter) = &dynamic.interpreter
-            && linker.object(interpreter).is_none()
+        if let Some(loader) = &dynamic.interpreter
+            && linker.object(loader).is_none()
         {
-            let interpreter = interpreter.clone();
-            found.insert(Misfit::Interpreter { path: (*path).to_owned(), interpreter });
+            found.insert(LinkFault::Loader { path: (*path).to_owned(), loader: loader.clone() });
         }
         linker.load(at, &mut met, &mut unmet);
     }
@@ -74,8 +53,8 @@ pub fn misfits(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &
         let Some((path, dynamic)) = linker.objects.get(at) else { continue };
         let (path, needs) = ((*path).to_owned(), needs.clone());
         found.insert(match linker.anywhere(&needs, dynamic) {
-            Some(aside) => Misfit::Aside { path, needs, at: aside },
-            None => Misfit::Absent { path, needs },
+            Some(at) => LinkFault::OffPath { path, needs, at },
+            None => LinkFault::Missing { path, needs },
         });
     }
     found.into_iter().collect()
@@ -83,16 +62,16 @@ pub fn misfits(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &
 
 struct Linker<'t, 'f> {
     tree: &'t Tree<'f>,
-    /// What is linked dynamically, with its path.
+    /// Dynamically linked files with their paths.
     objects: BTreeMap<At, (&'f str, &'f Dynamic)>,
     library_path: Vec<String>,
     /// Folders of `ld.so.conf`.
     listed: Vec<String>,
-    /// Files by their last name.
+    /// Paths by file name.
     names: HashMap<&'f str, Vec<&'f str>>,
 }
 
-/// Something that was loaded, with the RPATHs that hold for what it loads.
+/// A loaded file with the RPATHs that apply to its libraries.
 struct Loaded {
     at: At,
     rpaths: Vec<String>,
@@ -112,7 +91,7 @@ impl<'t, 'f> Linker<'t, 'f> {
         for path in tree.paths() {
             names.entry(path.rsplit('/').next().unwrap_or(path)).or_default().push(path);
         }
-        // The loader reads ldconfig's cache and never the list itself.
+        // The loader reads ldconfig's cache, never the list itself.
         let has_cache = tree.file_at("etc/ld.so.cache").is_some();
         let lists = notes.iter().filter_map(|note| match &note.says {
             Says::LoaderFolders(folders) if has_cache => Some(folders),
@@ -128,17 +107,17 @@ impl<'t, 'f> Linker<'t, 'f> {
         }
     }
 
-    /// The dynamic object that a path leads to.
+    /// The ELF file at a path.
     fn object(&self, path: &str) -> Option<At> {
         let real = self.tree.real(&format!("{path}/."));
         self.tree.file_at(&real).filter(|at| {
             self.objects.contains_key(at)
-                // A loader that is linked statically, as musl's may be.
+                // A statically linked loader, such as musl's.
                 || matches!(&self.tree.entry(*at).kind, Kind::File { elf: Some(_), .. })
         })
     }
 
-    /// Loads something and all that it needs; notes what was found and what was not.
+    /// Loads a file and everything it needs; records which needs were met.
     fn load(&self, root: At, met: &mut BTreeSet<(At, String)>, unmet: &mut BTreeSet<(At, String)>) {
         let mut names: HashMap<String, At> = HashMap::new();
         let mut queue = VecDeque::from([Loaded { at: root, rpaths: Vec::new() }]);
@@ -177,17 +156,17 @@ impl<'t, 'f> Linker<'t, 'f> {
         if needs.contains('/') {
             return fits(needs);
         }
-        // RPATH counts for nothing where there is a RUNPATH.
+        // RUNPATH disables RPATH.
         let rpaths = if who.runpath.is_some() { &[] } else { rpaths };
         let runpath = who.runpath.iter().flat_map(|path| split(path, origin));
         let folders = rpaths.iter().cloned().chain(self.library_path.clone()).chain(runpath);
         folders
             .chain(self.listed.clone())
-            .chain(usual(who))
+            .chain(default_folders(who))
             .find_map(|folder| fits(&format!("{folder}/{needs}")))
     }
 
-    /// Where a library is that no folder of the loader's holds.
+    /// The path of a library outside the search path.
     fn anywhere(&self, needs: &str, who: &Dynamic) -> Option<String> {
         let fits = |path: &&&str| {
             let found = self.object(path).and_then(|at| self.objects.get(&at));
@@ -197,7 +176,7 @@ impl<'t, 'f> Linker<'t, 'f> {
     }
 }
 
-/// The folders of a path of the loader's, in the image's own spelling. What is relative to a working folder is left out.
+/// The absolute folders of a search path, without leading `/`.
 fn split(path: &str, origin: &str) -> Vec<String> {
     let whole = path.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", &format!("/{origin}"));
     whole
@@ -207,8 +186,8 @@ fn split(path: &str, origin: &str) -> Vec<String> {
         .collect()
 }
 
-/// The folders that a loader knows by itself: glibc's as Debian and as others build it, and musl's.
-fn usual(who: &Dynamic) -> Vec<String> {
+/// Default folders: glibc's (Debian and others) and musl's.
+fn default_folders(who: &Dynamic) -> Vec<String> {
     let mut folders = Vec::new();
     if let Some((.., triplet)) = MACHINES.iter().find(|(number, ..)| *number == who.machine) {
         folders.extend([format!("lib/{triplet}"), format!("usr/lib/{triplet}")]);
@@ -225,6 +204,7 @@ fn usual(who: &Dynamic) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{file, link};
     use contents::facts::{Elf, Entry, LayerFacts};
 
     fn object(path: &str, needed: &[&str], change: impl FnOnce(&mut Dynamic)) -> Entry {
@@ -243,28 +223,20 @@ mod tests {
         }
     }
 
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
-    }
-
-    fn file(path: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o644, kind: Kind::File { bytes: 1, hash: None, elf: None } }
-    }
-
-    fn of(entries: Vec<Entry>, env: &[&str], folders: &[&str]) -> Vec<Misfit> {
+    fn of(entries: Vec<Entry>, env: &[&str], folders: &[&str]) -> Vec<LinkFault> {
         let layer = LayerFacts { entries, notes: Vec::new() };
         let env: Vec<String> = env.iter().map(ToString::to_string).collect();
         let says = Says::LoaderFolders(folders.iter().map(ToString::to_string).collect());
         let note = Note { path: "etc/ld.so.conf".into(), says };
-        misfits(&Tree::of(&[&layer]), &[&note], &env, "amd64")
+        link_faults(&Tree::of(&[&layer]), &[&note], &env, "amd64")
     }
 
-    fn absent(path: &str, needs: &str) -> Misfit {
-        Misfit::Absent { path: path.into(), needs: needs.into() }
+    fn missing(path: &str, needs: &str) -> LinkFault {
+        LinkFault::Missing { path: path.into(), needs: needs.into() }
     }
 
     #[test]
-    fn a_library_is_found_through_links_and_usual_folders_and_missed_where_it_is_gone() {
+    fn libraries_are_found_through_links_and_default_folders_and_reported_if_missing() {
         let program = || {
             object("usr/bin/x", &["liba.so.1"], |it| {
                 it.interpreter = Some("/lib64/ld-linux-x86-64.so.2".into())
@@ -281,13 +253,13 @@ mod tests {
         };
         let library = object("usr/lib/x86_64-linux-gnu/liba.so.1.2", &["libz.so.1"], |_| {});
         let all = [rest(), vec![program(), library]].concat();
-        assert_eq!(of(all, &[], &[]), [absent("usr/lib/x86_64-linux-gnu/liba.so.1.2", "libz.so.1")]);
-        assert_eq!(of([rest(), vec![program()]].concat(), &[], &[]), [absent("usr/bin/x", "liba.so.1")]);
-        let interpreter = "/lib64/ld-linux-x86-64.so.2".to_owned();
+        assert_eq!(of(all, &[], &[]), [missing("usr/lib/x86_64-linux-gnu/liba.so.1.2", "libz.so.1")]);
+        assert_eq!(of([rest(), vec![program()]].concat(), &[], &[]), [missing("usr/bin/x", "liba.so.1")]);
+        let loader = "/lib64/ld-linux-x86-64.so.2".to_owned();
         let library = object("usr/lib/x86_64-linux-gnu/liba.so.1", &[], |_| {});
         assert_eq!(
             of(vec![program(), library], &[], &[]),
-            [Misfit::Interpreter { path: "usr/bin/x".into(), interpreter }]
+            [LinkFault::Loader { path: "usr/bin/x".into(), loader }]
         );
     }
 
@@ -304,24 +276,24 @@ mod tests {
             ]
         };
         assert_eq!(of(tree(true), &[], &[]), []);
-        let aside = Misfit::Aside {
+        let off_path = LinkFault::OffPath {
             path: "opt/lib/liba.so".into(),
             needs: "libb.so".into(),
             at: "opt/lib/libb.so".into(),
         };
-        assert_eq!(of(tree(false), &[], &[]), [aside]);
+        assert_eq!(of(tree(false), &[], &[]), [off_path]);
         assert_eq!(of(tree(false), &["LD_LIBRARY_PATH=/opt/lib"], &[]), []);
     }
 
     #[test]
-    fn listed_folders_count_where_ldconfig_has_run() {
+    fn folders_of_ld_so_conf_count_if_ldconfig_has_run() {
         let tree = || vec![object("bin/x", &["liba.so"], |_| {}), object("srv/liba.so", &[], |_| {})];
         assert_eq!(of(tree(), &[], &["srv"]).len(), 1);
-        assert_eq!(of([tree(), vec![file("etc/ld.so.cache")]].concat(), &[], &["srv"]), []);
+        assert_eq!(of([tree(), vec![file("etc/ld.so.cache", 0o644)]].concat(), &[], &["srv"]), []);
     }
 
     #[test]
-    fn what_is_loaded_already_is_found_by_its_name() {
+    fn a_loaded_library_is_found_by_its_name() {
         let tree = vec![
             object("bin/x", &["liba.so", "libb.so"], |it| it.rpath = Some("/p:/q".into())),
             object("p/liba.so", &[], |_| {}),
@@ -331,12 +303,12 @@ mod tests {
     }
 
     #[test]
-    fn another_processors_library_does_not_count() {
+    fn a_library_of_another_architecture_does_not_count() {
         let tree =
             vec![object("bin/x", &["liba.so"], |_| {}), object("lib/liba.so", &[], |it| it.machine = 183)];
         assert_eq!(
             of(tree, &[], &[]),
-            [absent("bin/x", "liba.so"), Misfit::Foreign { path: "lib/liba.so".into() }]
+            [missing("bin/x", "liba.so"), LinkFault::Architecture { path: "lib/liba.so".into() }]
         );
     }
 }

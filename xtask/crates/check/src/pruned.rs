@@ -1,38 +1,17 @@
-//! The over-prune guard: whatever was deleted from an image and is needed after all.
+//! Finds files that were pruned from an image and are still needed.
 
 use std::collections::BTreeSet;
 
-use crate::linkage::{Misfit, misfits};
+use crate::commands;
+use crate::linkage::{LinkFault, link_faults};
+use crate::prune_finding::PruneFinding;
 use contents::facts::{Kind, Note, Says};
 use contents::tree::Tree;
 use contents::{Inside, MOST_LOOKED_AT};
 use engine::images::Config;
 
-/// Something that was found, with the file that it is about where there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
-    /// What is so.
-    pub what: String,
-    /// What to do.
-    pub remedy: &'static str,
-    /// The file, from the image's root.
-    pub path: Option<String>,
-    /// Whether it may be meant: it is said, and breaks nothing.
-    pub may_be_meant: bool,
-}
-
-impl Lack {
-    pub(super) fn new(path: Option<&str>, what: String, remedy: &'static str) -> Lack {
-        Lack { what, remedy, path: path.map(str::to_owned), may_be_meant: false }
-    }
-
-    fn meant(self) -> Lack {
-        Lack { may_be_meant: true, ..self }
-    }
-}
-
-/// Everything that an image lacks.
-pub fn lacks(inside: &Inside<'_>) -> Vec<Lack> {
+/// Everything an image still needs and no longer has.
+pub fn findings(inside: &Inside<'_>) -> Vec<PruneFinding> {
     let image = &inside.asked.image;
     let empty = Config::default();
     let config = image.config.as_ref().unwrap_or(&empty);
@@ -40,35 +19,34 @@ pub fn lacks(inside: &Inside<'_>) -> Vec<Lack> {
     let (tree, notes) = (&inside.tree, &inside.notes);
     let mut found = libraries(tree, notes, &env, &image.architecture);
     found.extend(extensions(tree, &image.architecture));
-    found.extend(crate::commands::lacks(tree, notes, config));
+    found.extend(commands::missing(tree, notes, config));
     found.extend(licences(tree, notes));
     found
 }
 
-fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<Lack> {
-    let mut found: Vec<Lack> = misfits(tree, notes, env, architecture)
+fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<PruneFinding> {
+    let mut found: Vec<PruneFinding> = link_faults(tree, notes, env, architecture)
         .into_iter()
-        .map(|misfit| match misfit {
-            Misfit::Absent { path, needs } => Lack::new(
+        .map(|fault| match fault {
+            LinkFault::Missing { path, needs } => PruneFinding::new(
                 Some(&path),
                 format!("/{path} needs {needs}, which is not in the image"),
-                "copy the library in, or delete what needs it too",
+                "copy the library into the image, or delete the file that needs it",
             ),
-            Misfit::Aside { path, needs, at } => Lack::new(
-                Some(&path),
-                format!("/{path} needs {needs}, which is at /{at}, where the loader does not look"),
-                "if whoever loads it does so by its path first, all is well; else give it a RUNPATH",
-            )
-            .meant(),
-            Misfit::Interpreter { path, interpreter } => Lack::new(
-                Some(&path),
-                format!("/{path} is started by {interpreter}, which is not in the image"),
-                "copy the loader in (Debian: libc6), or link the program statically",
+            LinkFault::OffPath { path, needs, at } => PruneFinding::note(
+                &path,
+                format!("/{path} needs {needs}, but /{at} is not on the loader's search path"),
+                "set a RUNPATH, unless the program loads the library by its path first",
             ),
-            Misfit::Foreign { path } => Lack::new(
+            LinkFault::Loader { path, loader } => PruneFinding::new(
                 Some(&path),
-                format!("/{path} is for another processor than the image ({architecture})"),
-                "take it from a build for the image's platform, or delete it",
+                format!("/{path} needs the loader {loader}, which is not in the image"),
+                "copy the loader into the image (Debian: libc6), or link the program statically",
+            ),
+            LinkFault::Architecture { path } => PruneFinding::new(
+                Some(&path),
+                format!("/{path} is not built for the image's architecture, {architecture}"),
+                "copy it from a build for the image's platform, or delete it",
             ),
         })
         .collect();
@@ -77,15 +55,15 @@ fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &st
             && *bytes > MOST_LOOKED_AT
             && elf.dynamic.is_none()
         {
-            let what = format!("/{} is too large to be looked into: what it needs is not checked", file.path);
-            found.push(Lack::new(Some(file.path), what, "nothing; a smoke test tells").meant());
+            let what = format!("/{} is too large to inspect: its libraries are not checked", file.path);
+            found.push(PruneFinding::note(file.path, what, "rely on the smoke test"));
         }
     }
     found
 }
 
-/// Python's compiled modules, each for one version of one interpreter (PEP 3149).
-fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<Lack> {
+/// Python extension modules that the image's interpreter cannot load (PEP 3149).
+fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<PruneFinding> {
     let name = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
     let versions: BTreeSet<String> = tree
         .paths()
@@ -113,28 +91,28 @@ fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<Lack> {
         let mut parts = tag.trim_end_matches(".so").splitn(2, '-');
         let (version, platform) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if !versions.contains(version) {
-            let there: Vec<&str> = versions.iter().map(String::as_str).collect();
-            let there =
-                if there.is_empty() { "none".to_owned() } else { format!("cpython-{}", there.join(", ")) };
-            found.push(Lack::new(
+            let list: Vec<&str> = versions.iter().map(String::as_str).collect();
+            let present =
+                if list.is_empty() { "none".to_owned() } else { format!("cpython-{}", list.join(", ")) };
+            found.push(PruneFinding::new(
                 Some(path),
-                format!("/{path} is for the interpreter cpython-{version}, and the image has {there}"),
+                format!("/{path} is built for cpython-{version}, but the image has {present}"),
                 "build it with the image's interpreter, or delete it",
             ));
         } else if platform.contains("-linux") && !platform.starts_with(machine) {
-            found.push(Lack::new(
+            found.push(PruneFinding::new(
                 Some(path),
-                format!("/{path} is for {platform}, and the image is for {architecture}"),
-                "take the wheel for the image's platform",
+                format!("/{path} is built for {platform}, but the image is for {architecture}"),
+                "install the wheel for the image's platform",
             ));
         }
     }
     found
 }
 
-/// Licences of packages that are installed (Debian Policy, 12.5; PEP 639).
-fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
-    let remedy = "keep the file: whoever hands the image on must hand the licence on too";
+/// Missing licences of installed packages (Debian Policy, 12.5; PEP 639).
+fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<PruneFinding> {
+    let remedy = "keep the file: distributing the image requires the licence";
     let mut found = Vec::new();
     for note in notes {
         match &note.says {
@@ -142,8 +120,8 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
                 for package in packages {
                     let path = format!("usr/share/doc/{}/copyright", package.name);
                     if tree.file_at(&tree.real(&format!("{path}/."))).is_none() {
-                        let what = format!("package {} has lost its licence, /{path}", package.name);
-                        found.push(Lack::new(None, what, remedy));
+                        let what = format!("the licence of package {} is missing: /{path}", package.name);
+                        found.push(PruneFinding::new(None, what, remedy));
                     }
                 }
             }
@@ -151,12 +129,14 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
                 let Some((folder, _)) = note.path.rsplit_once('/') else { continue };
                 for name in &package.licence_files {
                     let places = [format!("{folder}/licenses/{name}"), format!("{folder}/{name}")];
-                    // Old tools list the path in the sources, and keep the file under its last name.
+                    // Old tools list the path in the sources, but install the file under its base name.
                     let last = format!("{folder}/{}", name.rsplit('/').next().unwrap_or(name));
                     if !places.iter().chain([&last]).any(|path| tree.file_at(path).is_some()) {
-                        let what =
-                            format!("distribution {} has lost its licence, /{}", package.name, places[0]);
-                        found.push(Lack::new(Some(&note.path), what, remedy));
+                        let what = format!(
+                            "the licence of distribution {} is missing: /{}",
+                            package.name, places[0]
+                        );
+                        found.push(PruneFinding::new(Some(&note.path), what, remedy));
                     }
                 }
             }
@@ -169,22 +149,15 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contents::facts::{Entry, LayerFacts, Package};
+    use crate::fixtures::{file, link};
+    use contents::facts::{LayerFacts, Package};
 
-    fn file(path: &str, mode: u32) -> Entry {
-        Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
-    }
-
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
-    }
-
-    fn whats(lacks: Vec<Lack>) -> Vec<String> {
-        lacks.into_iter().map(|lack| lack.what).collect()
+    fn texts(findings: Vec<PruneFinding>) -> Vec<String> {
+        findings.into_iter().map(|finding| finding.what).collect()
     }
 
     #[test]
-    fn a_module_for_another_interpreter_is_named() {
+    fn a_module_for_another_interpreter_is_reported() {
         let at = |name: &str| file(&format!("usr/lib/python3/dist-packages/{name}"), 0o644);
         let of = |architecture| {
             let layer = LayerFacts {
@@ -196,16 +169,16 @@ mod tests {
                 ],
                 notes: Vec::new(),
             };
-            whats(extensions(&Tree::of(&[&layer]), architecture))
+            texts(extensions(&Tree::of(&[&layer]), architecture))
         };
-        let other = "/usr/lib/python3/dist-packages/b.cpython-312-x86_64-linux-gnu.so is for the interpreter \
-                     cpython-312, and the image has cpython-313";
+        let other = "/usr/lib/python3/dist-packages/b.cpython-312-x86_64-linux-gnu.so is built for \
+                     cpython-312, but the image has cpython-313";
         assert_eq!(of("amd64"), [other]);
         assert_eq!(of("arm64").len(), 2);
     }
 
     #[test]
-    fn a_licence_that_is_gone_is_missed_and_one_behind_a_link_is_not() {
+    fn a_missing_licence_is_reported_unless_a_link_leads_to_it() {
         let packages = ["libc6", "gcc-14-base", "libgcc-s1"]
             .map(|name| Package { name: name.into(), ..Package::default() });
         let dist = Package {
@@ -228,10 +201,10 @@ mod tests {
         };
         let notes: Vec<&Note> = layer.notes.iter().collect();
         assert_eq!(
-            whats(licences(&Tree::of(&[&layer]), &notes)),
+            texts(licences(&Tree::of(&[&layer]), &notes)),
             [
-                "package libc6 has lost its licence, /usr/share/doc/libc6/copyright",
-                "distribution six has lost its licence, /s/six.dist-info/licenses/AUTHORS"
+                "the licence of package libc6 is missing: /usr/share/doc/libc6/copyright",
+                "the licence of distribution six is missing: /s/six.dist-info/licenses/AUTHORS"
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! The record of `check`: what every renderer reads.
+//! The report of `check`, which is also its record.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,39 +8,39 @@ use model::baseline::{Drift, Weights};
 use model::bytes::Bytes;
 use model::edition::Edition;
 
-/// Everything that was looked at, and everything that was found.
+/// All checked images and all findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// Version of this form.
+pub struct CheckReport {
+    /// Version of this format.
     pub schema: u32,
-    /// The tag looked at, without the variant's suffix.
+    /// The checked tag, without the variant's suffix.
     pub tag: String,
-    /// The editions looked at.
+    /// The checked editions.
     pub editions: Vec<Edition>,
-    /// One row an image, in the manifest's order.
-    pub images: Vec<Row>,
-    /// What must not be.
+    /// One row per image, in the manifest's order.
+    pub images: Vec<CheckRow>,
+    /// Faults: any of them fails the check.
     pub breaches: Vec<Finding>,
-    /// What a person should know, and what breaks nothing.
+    /// Remarks that fail nothing.
     pub notes: Vec<Finding>,
-    /// Figures of all images together, an edition each; only where they were asked for.
+    /// Fleet figures by edition, if requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fleet: Vec<Fleet>,
 }
 
-impl Report {
-    /// What of it speaks of one edition, and what is so of the repository whatever the edition.
-    pub fn of_edition(&self, edition: Edition) -> Report {
+impl CheckReport {
+    /// The part about one edition, including findings about the repository.
+    pub fn of_edition(&self, edition: Edition) -> CheckReport {
         let part = |findings: &[Finding]| -> Vec<Finding> {
             let of = |finding: &Finding| {
                 let is_here = |subject: &&Subject| subject.edition == edition.name();
                 let images: Vec<Subject> = finding.images.iter().filter(is_here).cloned().collect();
-                let speaks = finding.images.is_empty() || !images.is_empty();
-                speaks.then(|| Finding { images, ..finding.clone() })
+                let applies = finding.images.is_empty() || !images.is_empty();
+                applies.then(|| Finding { images, ..finding.clone() })
             };
             findings.iter().filter_map(of).collect()
         };
-        Report {
+        CheckReport {
             schema: self.schema,
             tag: self.tag.clone(),
             editions: vec![edition],
@@ -52,125 +52,132 @@ impl Report {
     }
 }
 
-/// One image's size.
+/// An image's size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct CheckRow {
     /// The service.
     pub service: String,
     /// The edition.
     pub edition: Edition,
-    /// Its reference.
+    /// The image reference.
     pub image: String,
-    /// What was measured; `None` where it is not built.
-    pub measured: Option<Measured>,
-    /// What the lock holds for it.
+    /// The measured image; `None` if it is not built.
+    pub measured: Option<MeasuredImage>,
+    /// The accepted size from the lock.
     pub baseline: Option<Weights>,
-    /// The guide's target.
+    /// The size target of guide.md.
     pub target: Option<Bytes>,
     /// Our goal.
     pub goal: Option<Bytes>,
-    /// How it stands against both.
+    /// The size against target and goal.
     pub verdict: Verdict,
-    /// How its own layers stand against the baseline.
+    /// The image's own layers against the baseline.
     pub own: Option<Drift>,
-    /// How the layers below them do.
+    /// The bases' layers against the baseline.
     pub base: Option<Drift>,
 }
 
-/// An image that is there.
+/// A built image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measured {
-    /// Its ID.
+pub struct MeasuredImage {
+    /// The image ID.
     pub id: String,
-    /// `linux/amd64`.
+    /// The platform, such as `linux/amd64`.
     pub platform: String,
-    /// Its unpacked bytes.
+    /// The unpacked bytes.
     pub weights: Weights,
 }
 
-/// What a finding is about.
+/// The category of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// No image.
+pub enum FindingKind {
+    /// The image is not built.
     Missing,
-    /// The guide's target, or a goal of ours.
+    /// The size target or goal.
     Target,
-    /// The committed baseline.
+    /// The accepted size in the lock.
     Baseline,
-    /// What editions are declared to add.
+    /// The declared differences between editions.
     Edition,
-    /// Something that was pruned and is needed.
+    /// A needed file that was pruned.
     Pruned,
-    /// A secret in a layer or in the image's configuration.
+    /// A secret in a layer, the history or the configuration.
     Secret,
-    /// Who the image runs as.
+    /// The user the image runs as.
     User,
 }
 
-impl Kind {
-    /// For people.
-    pub fn words(self) -> &'static str {
+impl FindingKind {
+    /// The label in tables.
+    pub fn label(self) -> &'static str {
         match self {
-            Kind::Missing => "not built",
-            Kind::Target => "size",
-            Kind::Baseline => "baseline",
-            Kind::Edition => "edition",
-            Kind::Pruned => "pruned too far",
-            Kind::Secret => "secret",
-            Kind::User => "user",
+            FindingKind::Missing => "not built",
+            FindingKind::Target => "size",
+            FindingKind::Baseline => "baseline",
+            FindingKind::Edition => "edition",
+            FindingKind::Pruned => "pruned too far",
+            FindingKind::Secret => "secret",
+            FindingKind::User => "user",
         }
     }
 }
 
-/// Something found, with what to do about it.
+/// A fault or remark, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What it is about.
-    pub kind: Kind,
-    /// Of which images; none where it is about a file of the repository.
+    /// The category.
+    pub kind: FindingKind,
+    /// The images concerned; empty if it is about a file of the repository.
     pub images: Vec<Subject>,
-    /// What is so.
+    /// What is wrong.
     pub what: String,
-    /// What to do.
+    /// How to fix it.
     pub remedy: String,
-    /// Where in the repository, as far as there is a place.
+    /// The line in the repository, if there is one.
     pub place: Option<Place>,
 }
 
-/// An image that a finding is about.
+/// The image a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     /// The service.
     pub service: String,
-    /// The edition; a row of the lock may name one that is none.
+    /// The edition as written; a row of the lock may name an unknown one.
     pub edition: String,
 }
 
 impl Subject {
-    /// An image by its service and edition.
+    /// The image of a service in an edition.
     pub fn new(service: impl Into<String>, edition: impl ToString) -> Subject {
         Subject { service: service.into(), edition: edition.to_string() }
     }
 }
 
 impl Finding {
-    /// Which images it is about, or which file: `api, nlg (simple, community); hybrid (simple)`.
+    /// A finding without a line in the repository.
+    pub fn new(
+        kind: FindingKind,
+        images: Vec<Subject>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Finding {
+        Finding { kind, images, what: what.into(), remedy: remedy.into(), place: None }
+    }
+
+    /// The images or the file concerned: `api, nlg (simple, community); hybrid (simple)`.
     pub fn about(&self) -> String {
         if self.images.is_empty() {
-            return self
-                .place
-                .as_ref()
-                .map_or_else(|| "the repository".to_owned(), |place| place.file.clone());
+            return self.place.as_ref().map_or("the repository", |place| &place.file).to_owned();
         }
-        Subject::told(&self.images)
+        Subject::list(&self.images)
     }
 }
 
 impl Subject {
-    /// Several images as a person would name them: `api, nlg (simple, community); hybrid (simple)`.
-    pub fn told(images: &[Subject]) -> String {
-        // Services that have it in the same editions stand together, in the order in which they were found.
+    /// Several images as one phrase: `api, nlg (simple, community); hybrid (simple)`.
+    pub fn list(images: &[Subject]) -> String {
+        // Services with the same editions are grouped.
         let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
         let mut seen: Vec<&str> = Vec::new();
         for Subject { service, .. } in images {
@@ -178,28 +185,28 @@ impl Subject {
                 continue;
             }
             seen.push(service);
-            let of_it = images.iter().filter(|subject| subject.service == *service);
-            let editions: Vec<&str> = of_it.map(|subject| subject.edition.as_str()).collect();
+            let of_service = images.iter().filter(|subject| subject.service == *service);
+            let editions: Vec<&str> = of_service.map(|subject| subject.edition.as_str()).collect();
             match groups.iter_mut().find(|(_, other)| *other == editions) {
                 Some((services, _)) => services.push(service),
                 None => groups.push((vec![service], editions)),
             }
         }
-        let told = |(services, editions): &(Vec<&str>, Vec<&str>)| {
-            let every = editions.len() == Edition::ALL.len();
-            let editions = if every { "every edition".to_owned() } else { editions.join(", ") };
+        let phrase = |(services, editions): &(Vec<&str>, Vec<&str>)| {
+            let is_every = editions.len() == Edition::ALL.len();
+            let editions = if is_every { "every edition".to_owned() } else { editions.join(", ") };
             format!("{} ({editions})", services.join(", "))
         };
-        groups.iter().map(told).collect::<Vec<_>>().join("; ")
+        groups.iter().map(phrase).collect::<Vec<_>>().join("; ")
     }
 }
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Relative to the repository.
+    /// The path relative to the repository.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
 }
 
@@ -207,37 +214,34 @@ pub struct Place {
 mod tests {
     use super::*;
 
+    fn finding(images: &[(&str, &str)]) -> Finding {
+        let images = images.iter().map(|(service, edition)| Subject::new(*service, edition)).collect();
+        Finding::new(FindingKind::Pruned, images, "", "")
+    }
+
     #[test]
-    fn a_part_speaks_of_its_edition_and_of_the_repository() {
-        let finding = |images: &[(&str, Edition)]| Finding {
-            kind: Kind::Pruned,
-            images: images.iter().map(|(service, edition)| Subject::new(*service, edition)).collect(),
-            what: String::new(),
-            remedy: String::new(),
-            place: None,
-        };
-        let both = finding(&[("api", Edition::Simple), ("nlg", Edition::Community)]);
-        let report = Report {
+    fn the_report_of_an_edition_keeps_findings_about_the_repository() {
+        let report = CheckReport {
             schema: 1,
             tag: "latest".into(),
             editions: vec![Edition::Simple, Edition::Community],
             images: Vec::new(),
-            breaches: vec![both, finding(&[]), finding(&[("api", Edition::Community)])],
+            breaches: vec![
+                finding(&[("api", "simple"), ("nlg", "community")]),
+                finding(&[]),
+                finding(&[("api", "community")]),
+            ],
             notes: Vec::new(),
             fleet: Vec::new(),
         };
         let part = report.of_edition(Edition::Simple);
         assert_eq!(part.editions, [Edition::Simple]);
-        assert_eq!(part.breaches, [finding(&[("api", Edition::Simple)]), finding(&[])]);
+        assert_eq!(part.breaches, [finding(&[("api", "simple")]), finding(&[])]);
     }
 
     #[test]
-    fn images_are_named_as_a_person_would() {
-        let about = |images: &[(&str, &str)]| {
-            let images = images.iter().map(|(service, edition)| Subject::new(*service, edition)).collect();
-            Finding { kind: Kind::Pruned, images, what: String::new(), remedy: String::new(), place: None }
-                .about()
-        };
+    fn images_are_grouped_by_their_editions() {
+        let about = |images: &[(&str, &str)]| finding(images).about();
         let all = |service| ["simple", "community", "enterprise"].map(|edition| (service, edition));
         assert_eq!(about(&[("api", "simple")]), "api (simple)");
         assert_eq!(about(&[all("api"), all("nlg")].concat()), "api, nlg (every edition)");

@@ -1,10 +1,10 @@
 //! The moment of a service's first healthy answer.
 
-use std::time::{Duration, SystemTime};
-
 use host::interrupt::Interrupt;
 use host::wait;
-use model::probe::{Body, Method, Request};
+use std::time::{Duration, SystemTime};
+
+use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
 /// Patience with the first answer, and the most there is.
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// Asks a port of loopback's for `/health` again and again, until it says 200 or `over` is set.
 pub fn first(port: u16, pause: Duration, over: &Interrupt) -> Option<SystemTime> {
     let (method, path) = (Method::Get, "/health".to_owned());
-    let ask = Request { method, path, headers: Default::default(), body: Body::Empty };
+    let ask = HttpRequest { method, path, headers: Default::default(), body: Body::Empty };
     let host = format!("127.0.0.1:{port}");
     let mut patience = SHORT;
     while !over.is_set() {

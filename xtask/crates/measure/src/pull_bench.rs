@@ -1,6 +1,7 @@
 //! A registry on loopback with the images of one subject, and an engine that has none of their layers: what pulls are measured
 //! between. All of it goes with the value.
 
+use host::wait;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use engine::context::Context;
 use engine::programs;
 use engine::side_engine::SideEngine;
 use host::process::{Background, tail};
-use host::{files, ports, wait};
-use model::probe::{Body, Method, Request};
+use host::{files, ports};
+use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
 /// Debian's package and its program.
@@ -78,7 +79,7 @@ impl Depot {
         let serve = ["serve".to_owned(), configuration.display().to_string()];
         let registry = runner.cmd(program.display().to_string()).args(serve).background(&log)?;
         let answers = || {
-            let ask = Request {
+            let ask = HttpRequest {
                 method: Method::Get,
                 path: "/v2/".into(),
                 headers: Default::default(),

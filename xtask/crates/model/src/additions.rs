@@ -1,41 +1,41 @@
-//! What an edition of a service adds to the edition below it, as the manifest declares it.
+//! The declared differences between a service's editions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::edition::Edition;
 
-/// What one edition adds.
+/// What an edition adds to the next smaller one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addition {
-    /// Packages of the service's own ecosystem, by the names that its package list shows.
+    /// Python or npm packages.
     pub packages: BTreeSet<String>,
-    /// What its `GET /capabilities` names.
+    /// Entries of `GET /capabilities`.
     pub capabilities: BTreeSet<String>,
-    /// What its `/health` shows as `limits`: all of them, since a limit changes and is not added.
+    /// All `limits` in `/health`: limits change between editions, they are not added.
     pub limits: BTreeMap<String, u64>,
 }
 
-/// The editions of one service. Empty for a service that is the same in all of them.
+/// What each edition of a service adds; empty if its editions do not differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Additions(BTreeMap<Edition, Addition>);
 
 impl Additions {
-    /// Of what each edition adds.
+    /// Additions by edition.
     pub fn new(by_edition: BTreeMap<Edition, Addition>) -> Self {
         Additions(by_edition)
     }
 
-    /// Whether the editions are declared to differ in anything but their name.
+    /// Whether the editions are declared to be equal.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The packages that an edition holds and the smallest one lacks.
+    /// Packages that an edition has in addition to the smallest one.
     pub fn packages(&self, edition: Edition) -> BTreeSet<&str> {
         self.up_to(edition).flat_map(|addition| &addition.packages).map(String::as_str).collect()
     }
 
-    /// Everything that an edition can do.
+    /// All capabilities of an edition.
     pub fn capabilities(&self, edition: Edition) -> BTreeSet<&str> {
         self.up_to(edition).flat_map(|addition| &addition.capabilities).map(String::as_str).collect()
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_edition_has_what_smaller_ones_have() {
+    fn an_edition_includes_smaller_ones() {
         let adds = |packages: &[&str], limit: u64| Addition {
             packages: packages.iter().map(ToString::to_string).collect(),
             capabilities: packages.iter().map(|name| format!("use-{name}")).collect(),

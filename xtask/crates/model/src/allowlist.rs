@@ -1,80 +1,79 @@
-//! Opportunities that somebody knows and means: what an image could do without, and keeps for a reason.
+//! The allowlist of opportunities: files an image could do without and keeps for a stated reason.
 
-use crate::baseline::{Drift, Step};
+use crate::baseline::{Drift, StepLimit};
 use crate::bytes::Bytes;
 use crate::edition::Edition;
 use crate::opportunity_kind::OpportunityKind;
 
-/// What is declared of opportunities.
+/// The allowlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meant {
-    /// Smaller ones are not worth a look.
-    pub least: Bytes,
-    /// Those that are known.
-    pub known: Vec<Known>,
+pub struct Allowlist {
+    /// Smaller opportunities are ignored.
+    pub min_size: Bytes,
+    /// The allowed opportunities.
+    pub entries: Vec<AllowedOpportunity>,
 }
 
-impl Default for Meant {
-    /// Half a megabyte, and none known.
-    fn default() -> Meant {
-        Meant { least: Bytes(500_000), known: Vec::new() }
+impl Default for Allowlist {
+    /// Ignores opportunities below 500 kB and allows none.
+    fn default() -> Allowlist {
+        Allowlist { min_size: Bytes(500_000), entries: Vec::new() }
     }
 }
 
-/// One that is known.
+/// An allowed opportunity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// What kind.
+pub struct AllowedOpportunity {
+    /// Its kind.
     pub kind: OpportunityKind,
-    /// In the images of these services.
+    /// The services whose images have it.
     pub services: Vec<String>,
-    /// In these editions; none means all.
+    /// The editions; empty means all.
     pub editions: Vec<Edition>,
-    /// So many bytes in each of them.
+    /// Its size in each image.
     pub bytes: Bytes,
-    /// Why they stay.
+    /// Why the files stay.
     pub reason: String,
 }
 
-/// How an opportunity stands to what is declared.
+/// An opportunity compared with the allowlist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing<'m> {
-    /// Not worth a look.
+    /// Below the minimum size.
     Small,
-    /// Known, and about as large as it was.
-    Known(&'m Known),
-    /// Known, and larger than it was by more than the step limit.
-    Grown(&'m Known),
-    /// Nobody knows it.
+    /// Allowed.
+    Allowed(&'m AllowedOpportunity),
+    /// Allowed, but larger than declared by more than the step limit.
+    Grown(&'m AllowedOpportunity),
+    /// Not on the allowlist.
     New,
 }
 
-impl Known {
-    /// Whether it speaks of an image.
-    pub fn is_of(&self, service: &str, edition: Edition) -> bool {
+impl AllowedOpportunity {
+    /// Whether it applies to an image.
+    pub fn applies_to(&self, service: &str, edition: Edition) -> bool {
         self.services.iter().any(|name| name == service)
             && (self.editions.is_empty() || self.editions.contains(&edition))
     }
 }
 
-impl Meant {
-    /// Judges an opportunity of one image.
+impl Allowlist {
+    /// Compares an image's opportunity with the allowlist.
     pub fn judge(
         &self,
         service: &str,
         edition: Edition,
         kind: OpportunityKind,
         bytes: Bytes,
-        step: &Step,
+        limit: &StepLimit,
     ) -> Standing<'_> {
-        if bytes < self.least {
+        if bytes < self.min_size {
             return Standing::Small;
         }
-        let known = self.known.iter().find(|known| known.kind == kind && known.is_of(service, edition));
-        match known {
+        match self.entries.iter().find(|entry| entry.kind == kind && entry.applies_to(service, edition)) {
             None => Standing::New,
-            Some(known) if step.judge(bytes, known.bytes) == Drift::Grown => Standing::Grown(known),
-            Some(known) => Standing::Known(known),
+            Some(entry) if limit.judge(bytes, entry.bytes) == Drift::Grown => Standing::Grown(entry),
+            Some(entry) => Standing::Allowed(entry),
         }
     }
 }
@@ -84,27 +83,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_stays_known_until_it_grows_beyond_the_step() {
-        let known = Known {
+    fn an_opportunity_stays_allowed_until_it_exceeds_the_step_limit() {
+        let entry = AllowedOpportunity {
             kind: OpportunityKind::Tests,
             services: vec!["a".into()],
             editions: vec![Edition::Community],
             bytes: Bytes(2_000_000),
             reason: "r".into(),
         };
-        let meant = Meant { least: Bytes(500_000), known: vec![known.clone()] };
+        let allowlist = Allowlist { min_size: Bytes(500_000), entries: vec![entry] };
         let judge = |service, edition, kind, bytes| {
-            let step = Step { percent: 1.0, bytes: Bytes(1_000_000) };
-            match meant.judge(service, edition, kind, Bytes(bytes), &step) {
+            let limit = StepLimit { percent: 1.0, bytes: Bytes(1_000_000) };
+            match allowlist.judge(service, edition, kind, Bytes(bytes), &limit) {
                 Standing::Small => "small",
-                Standing::Known(_) => "known",
+                Standing::Allowed(_) => "allowed",
                 Standing::Grown(_) => "grown",
                 Standing::New => "new",
             }
         };
         let tests = OpportunityKind::Tests;
         assert_eq!(judge("a", Edition::Community, tests, 499_999), "small");
-        assert_eq!(judge("a", Edition::Community, tests, 3_000_000), "known");
+        assert_eq!(judge("a", Edition::Community, tests, 3_000_000), "allowed");
         assert_eq!(judge("a", Edition::Community, tests, 3_000_001), "grown");
         assert_eq!(judge("a", Edition::Simple, tests, 2_000_000), "new");
         assert_eq!(judge("b", Edition::Community, tests, 2_000_000), "new");

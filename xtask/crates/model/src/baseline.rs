@@ -1,18 +1,18 @@
-//! Baselines: what an image weighed when somebody last said yes to it, and how far it may drift from that.
+//! Baselines: the accepted size of an image, and how far it may drift.
 //!
-//! The row in the lock is the anchor. A drift within the step limit changes nothing in the lock, so that it is measured
-//! against the same row the next time, however many small steps it was made of; only `check --accept` with a reason moves it.
+//! Drift within the step limit does not change the lock, so small steps add up until they exceed the limit. Only
+//! `check --accept` changes a baseline.
 
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
 
-/// An image's unpacked bytes, those of our own bases apart: a base that grows is one change and not eight.
+/// An image's unpacked bytes. Base layers are counted separately: a base that grows is one change, not one per service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weights {
-    /// Layers that the service's own Dockerfile made.
+    /// Layers of the service's own Dockerfile.
     pub own: Bytes,
-    /// Layers of images that it starts from.
+    /// Layers of the base images.
     pub base: Bytes,
 }
 
@@ -23,43 +23,43 @@ impl Weights {
     }
 }
 
-/// How far a weight may be from its baseline: a share of it or some bytes, whichever is more.
+/// How far a size may drift from its baseline: a percentage or a number of bytes, whichever is more.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct StepLimit {
     /// Percent of the baseline.
     pub percent: f64,
     /// Bytes.
     pub bytes: Bytes,
 }
 
-impl Default for Step {
-    /// One percent or 1 MB: rebuilding on patched packages moves less, and a dependency more.
-    fn default() -> Step {
-        Step { percent: 1.0, bytes: Bytes(1_000_000) }
+impl Default for StepLimit {
+    /// 1 % or 1 MB: more than a rebuild with patched packages, less than a new dependency.
+    fn default() -> StepLimit {
+        StepLimit { percent: 1.0, bytes: Bytes(1_000_000) }
     }
 }
 
-/// How a weight stands to its baseline.
+/// A size compared with its baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Drift {
-    /// Within the step limit, either way.
+    /// Within the step limit.
     Within,
-    /// Beyond it.
+    /// Larger by more than the step limit.
     Grown,
-    /// Beyond it, and smaller. Accepting it keeps it from growing back unseen.
+    /// Smaller by more than the step limit. Accepting it keeps it from growing back unnoticed.
     Shrunk,
 }
 
-impl Step {
-    /// The most that a weight with this baseline may differ from it.
+impl StepLimit {
+    /// The largest allowed difference from a baseline.
     pub fn allowed(&self, baseline: Bytes) -> Bytes {
-        // Whole bytes, rounded down: a limit is never more than it says.
+        // Rounded down: never more than the stated percentage.
         let share = (baseline.0 as f64 * self.percent / 100.0).floor() as u64;
         Bytes(share.max(self.bytes.0))
     }
 
-    /// Judges a weight.
+    /// Compares a size with its baseline.
     pub fn judge(&self, now: Bytes, baseline: Bytes) -> Drift {
         let allowed = self.allowed(baseline);
         if now - baseline > allowed {
@@ -77,21 +77,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_larger_of_share_and_bytes_is_the_limit() {
-        let step = Step::default();
-        assert_eq!(step.allowed(Bytes(10_000_000)), Bytes(1_000_000));
-        assert_eq!(step.allowed(Bytes(200_000_000)), Bytes(2_000_000));
-        assert_eq!(step.judge(Bytes(11_000_000), Bytes(10_000_000)), Drift::Within);
-        assert_eq!(step.judge(Bytes(11_000_001), Bytes(10_000_000)), Drift::Grown);
-        assert_eq!(step.judge(Bytes(9_000_000), Bytes(10_000_000)), Drift::Within);
-        assert_eq!(step.judge(Bytes(8_999_999), Bytes(10_000_000)), Drift::Shrunk);
+    fn the_larger_of_percentage_and_bytes_is_the_limit() {
+        let limit = StepLimit::default();
+        assert_eq!(limit.allowed(Bytes(10_000_000)), Bytes(1_000_000));
+        assert_eq!(limit.allowed(Bytes(200_000_000)), Bytes(2_000_000));
+        assert_eq!(limit.judge(Bytes(11_000_000), Bytes(10_000_000)), Drift::Within);
+        assert_eq!(limit.judge(Bytes(11_000_001), Bytes(10_000_000)), Drift::Grown);
+        assert_eq!(limit.judge(Bytes(9_000_000), Bytes(10_000_000)), Drift::Within);
+        assert_eq!(limit.judge(Bytes(8_999_999), Bytes(10_000_000)), Drift::Shrunk);
     }
 
     #[test]
-    fn small_steps_come_to_a_breach_since_the_anchor_stays() {
-        let (step, anchor) = (Step::default(), Bytes(40_000_000));
-        let weights = (1..=3).map(|steps| Bytes(anchor.0 + steps * 400_000));
-        let drifts: Vec<Drift> = weights.map(|now| step.judge(now, anchor)).collect();
+    fn small_steps_add_up_to_a_breach() {
+        let (limit, baseline) = (StepLimit::default(), Bytes(40_000_000));
+        let weights = (1..=3).map(|steps| Bytes(baseline.0 + steps * 400_000));
+        let drifts: Vec<Drift> = weights.map(|now| limit.judge(now, baseline)).collect();
         assert_eq!(drifts, [Drift::Within, Drift::Within, Drift::Grown]);
     }
 }

@@ -1,4 +1,4 @@
-//! What smaller images are to bring: what the guide promises, what we want, and the figure that decides.
+//! Promised benefits of smaller images, and the figures that decide whether they are kept.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,29 +7,28 @@ use crate::quantity::Quantity;
 /// A promise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Benefit {
-    /// In words: `Image pull time`.
+    /// The heading, such as `Image pull time`.
     pub name: String,
-    /// What decides.
+    /// The deciding figure.
     pub figure: Figure,
-    /// What the guide promises, in percent less than the originals: from, to. Equal where it names one number; `None` where
-    /// it promises nothing.
+    /// The guide's promise as a range of percent less than the originals.
     pub guide: Option<(f64, f64)>,
-    /// What we want, in percent less.
+    /// Our goal in percent less than the originals.
     pub goal: Option<f64>,
 }
 
-/// A figure of all services together.
+/// A figure for all services together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Figure {
-    /// The sum of unpacked bytes.
+    /// Total unpacked bytes.
     Size,
-    /// What was measured of the whole stack.
+    /// A measurement of the whole stack.
     Measured(Quantity),
 }
 
 impl Figure {
-    /// All that a manifest can name.
+    /// All figures a manifest can name.
     pub const ALL: [Figure; 7] = [
         Figure::Size,
         Figure::Measured(Quantity::PullBytes),
@@ -40,7 +39,7 @@ impl Figure {
         Figure::Measured(Quantity::MemoryAfter),
     ];
 
-    /// As the manifest names it.
+    /// The name in the manifest.
     pub fn name(self) -> &'static str {
         match self {
             Figure::Size => "size",

@@ -1,13 +1,14 @@
-//! Sizes in bytes, written as docker writes them: decimal units, three significant digits.
+//! Sizes in bytes, formatted as docker does: decimal units, three significant digits.
 
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 
+use host::failure::Failure;
 use serde::{Deserialize, Serialize};
 
-/// A size in bytes. JSON carries the exact integer; people see `12.3MB`.
+/// A size in bytes: an exact integer in JSON, `12.3MB` in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
@@ -16,7 +17,7 @@ pub struct Bytes(pub u64);
 const UNITS: [(&str, u64); 4] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
 
 impl Bytes {
-    /// The share of `whole` that is missing from `self`, in percent; `None` for an empty whole.
+    /// The percentage by which `self` is smaller than `whole`; `None` if `whole` is zero.
     pub fn saved_of(self, whole: Bytes) -> Option<f64> {
         (whole.0 > 0).then(|| (1.0 - self.0 as f64 / whole.0 as f64) * 100.0)
     }
@@ -28,7 +29,7 @@ impl fmt::Display for Bytes {
         if index == UNITS.len() - 1 {
             return f.pad(&format!("{}B", self.0));
         }
-        // 999.7 kB would round to "1000kB": the next unit says it shorter.
+        // 999.7 kB would round to "1000kB": use the next unit.
         if (self.0 as f64 / UNITS[index].1 as f64) >= 999.5 && index > 0 {
             index -= 1;
         }
@@ -47,28 +48,16 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Why a text is not a size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadSize(String);
-
-impl fmt::Display for BadSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a size: write a number and one of B, kB, MB, GB (decimal), such as 92.8MB",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadSize {}
-
 impl FromStr for Bytes {
-    type Err = BadSize;
+    type Err = Failure;
 
-    /// Reads `1.32GB`, `92.8 MB`, `450kB`, `12B`. Units are decimal; case does not matter.
-    fn from_str(text: &str) -> Result<Self, BadSize> {
-        let bad = || BadSize(text.to_owned());
+    /// Parses `1.32GB`, `92.8 MB`, `450kB`, `12B`. Units are decimal and case-insensitive.
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let bad = || {
+            Failure::usage(format!(
+                "invalid size `{text}`: use a number with B, kB, MB or GB (decimal), such as 92.8MB"
+            ))
+        };
         let trimmed = text.trim();
         let split = trimmed.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
         let (number, unit) = trimmed.split_at(split);
@@ -78,7 +67,7 @@ impl FromStr for Bytes {
     }
 }
 
-/// `number * factor` without the rounding of floating point: sizes are compared for equality.
+/// `number * factor` without floating-point rounding: sizes are compared for equality.
 fn exact(number: &str, factor: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
@@ -103,7 +92,7 @@ impl Add for Bytes {
 
 impl Sub for Bytes {
     type Output = Bytes;
-    /// Never below zero: a size that grew has saved nothing.
+    /// Saturates at zero.
     fn sub(self, other: Bytes) -> Bytes {
         Bytes(self.0.saturating_sub(other.0))
     }
@@ -120,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_guides_sizes_are_read_exactly() {
+    fn sizes_are_parsed_exactly() {
         for (text, bytes) in [
             ("1.32GB", 1_320_000_000),
             ("92.8MB", 92_800_000),
@@ -133,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn invalid_sizes_are_refused() {
         for text in
             ["", "12", "MB", "1.2.3MB", "-3MB", "1,5MB", "12MiB", "0.5B", "1.MB", "99999999999GB", "1e3MB"]
         {
@@ -142,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_three_significant_digits() {
+    fn sizes_are_displayed_with_three_significant_digits() {
         for (bytes, text) in [
             (0, "0B"),
             (999, "999B"),
@@ -159,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_displayed_size_reads_back() {
+    fn displayed_sizes_can_be_parsed() {
         for bytes in [1_u64, 1_500, 12_300_000, 1_320_000_000] {
             assert_eq!(Bytes(bytes).to_string().parse(), Ok(Bytes(bytes)));
         }

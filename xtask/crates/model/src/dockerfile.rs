@@ -1,20 +1,18 @@
-//! What a Dockerfile says of other images (Dockerfile reference: FROM, COPY --from, RUN --mount=from).
+//! Dockerfile parsing: stages, instructions and references to other images (FROM, COPY --from, RUN --mount=from).
 
 use std::collections::BTreeSet;
 
-/// The images that a Dockerfile names and does not make itself, such as `python:3.13-slim`; `scratch` is none.
-///
-/// References that hold a variable are left out: nothing here expands build arguments.
+/// The external images a Dockerfile names, such as `python:3.13-slim`; not `scratch`, and not references with variables.
 pub fn references(text: &str) -> BTreeSet<String> {
     read(text).1
 }
 
-/// The named stages of a Dockerfile, in lower case as Docker compares them.
+/// The named stages, in lower case as Docker compares them.
 pub fn stages(text: &str) -> BTreeSet<String> {
     read(text).0
 }
 
-/// Stages and foreign images.
+/// Stages and external images.
 fn read(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut stages = BTreeSet::new();
     let mut found = BTreeSet::new();
@@ -58,21 +56,21 @@ fn flag_images(flag: &str) -> Vec<&str> {
     options.split(',').filter_map(|option| option.strip_prefix("from=")).collect()
 }
 
-/// An instruction of the stage that becomes the image, or of one that this stage starts from.
+/// An instruction of the final stage, or of a stage it is based on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
-    /// Its first line, from 1.
+    /// The first line, from 1.
     pub line: usize,
-    /// In upper case.
+    /// The keyword in upper case.
     pub keyword: String,
-    /// What follows, without flags.
+    /// The arguments without flags.
     pub arguments: String,
-    /// What `--from` names.
+    /// The stage or image of `--from`.
     pub from: Option<String>,
 }
 
-/// What becomes the image when no target is named: the image that it starts from, and its instructions, oldest first.
-/// `arguments` are the values of build arguments that a FROM may name.
+/// The base image of the last stage and its instructions in order, including those of earlier stages it is based on.
+/// `arguments` are build arguments for FROM.
 pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec<Instruction>)> {
     let mut stages: Vec<(Option<String>, String, Vec<Instruction>)> = Vec::new();
     for (line, instruction) in instructions(text) {
@@ -88,7 +86,7 @@ pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec
             let mut words = rest.split_whitespace();
             let base = expanded(words.next()?, arguments);
             let name = words.next().filter(|word| word.eq_ignore_ascii_case("as")).and_then(|_| words.next());
-            // Stages are compared in lower case, and one that starts from an earlier one goes on with its instructions.
+            // A stage based on an earlier one continues its instructions.
             let earlier =
                 stages.iter().rev().find(|(name, ..)| name.as_deref() == Some(&base.to_lowercase()));
             let (base, before) =
@@ -107,7 +105,7 @@ fn expanded(word: &str, arguments: &[(&str, &str)]) -> String {
     })
 }
 
-/// Instructions with their first lines, their continuation lines joined; comments and heredoc bodies are dropped.
+/// Instructions with their first line; continuation lines are joined, comments and heredoc bodies dropped.
 pub(super) fn instructions(text: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     let mut current = String::new();
@@ -139,7 +137,7 @@ pub(super) fn instructions(text: &str) -> Vec<(usize, String)> {
     out
 }
 
-/// The words that end the heredocs which an instruction opens, in order.
+/// The delimiters of an instruction's heredocs, in order.
 fn heredoc_ends(instruction: &str) -> Vec<String> {
     instruction
         .split_whitespace()
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_foreign_images_count() {
+    fn only_external_images_are_references() {
         let text = "# FROM commented:1\nFROM --platform=linux/amd64 rust:1-slim AS build\nFROM build AS again\n\
                     FROM scratch\nCOPY --from=build --chown=1 /a /b\nCOPY --from=0 /a /b\nCOPY --from=nginx:1.26 /x /y\n\
                     RUN --mount=type=bind,from=tools:2,target=/t \\\n  echo FROM nothing:1\nFROM $BASE\n";
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_stage_goes_on_where_its_base_stage_ended() {
+    fn the_last_stage_includes_the_instructions_of_its_base_stage() {
         let text = "FROM debian:1 AS Root\nRUN a \\\n  b\n\nFROM x AS other\nRUN no\n# note\nFROM ${E}\n\
                     COPY --chown=1 --from=other /out /\nCMD x\n";
         let (base, found) = last_stage(text, &[("E", "root")]).unwrap();

@@ -1,4 +1,4 @@
-//! Editions: how much of the platform an image carries.
+//! Editions: how much of the platform an image contains.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,7 +23,7 @@ impl Edition {
     /// All editions, smallest first.
     pub const ALL: [Edition; 3] = [Edition::Simple, Edition::Community, Edition::Enterprise];
 
-    /// The edition whose originals are built, compared and tested.
+    /// The edition whose original images are built, compared and tested.
     pub const COMPARED: Edition = Edition::Simple;
 
     /// The name in tags, build arguments and the manifest.

@@ -1,92 +1,97 @@
-//! What must come back from a service, and how an answer is judged by it.
+//! The expected response to a probe, and the comparison with the actual one.
 
 use serde_json::Value;
 
-use crate::placeholders;
-use crate::probe::{Answer, Known};
+use crate::placeholders::{self, Values};
+use crate::response::HttpResponse;
 
-/// What must come back.
+/// The expected response.
 #[derive(Debug, Clone)]
 pub struct Expectation {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// What must hold of the body, all of it.
-    pub checks: Vec<Check>,
+    /// Conditions on the body; all must hold.
+    pub checks: Vec<BodyCheck>,
 }
 
-/// Something that must hold at one place of the body.
+/// A condition on one place of the body.
 #[derive(Debug, Clone)]
-pub struct Check {
+pub struct BodyCheck {
     /// A JSON pointer (RFC 6901); `None` means the body as text.
     pub at: Option<String>,
-    /// What must hold there.
-    pub test: Test,
+    /// The condition.
+    pub test: BodyTest,
 }
 
-/// A test of one value. Texts and values may hold placeholders.
+/// A condition on one value, which may contain placeholders.
 #[derive(Debug, Clone)]
-pub enum Test {
+pub enum BodyTest {
     /// Equal, numbers by value.
     Is(Value),
-    /// A text with this in it, or a list with this element.
+    /// A string that contains this one, or an array with this element.
     Contains(Value),
-    /// A list of so many elements, or a text of so many characters.
+    /// An array of this many elements, or a string of this many characters.
     Length(usize),
-    /// A number not below this.
+    /// A number of at least this.
     Min(f64),
 }
 
-impl Check {
-    /// What is wrong with an answer, of which `json` is the body where it is JSON; `None` when nothing is.
-    pub(super) fn judge(&self, answer: &Answer, json: Option<&Value>, known: &Known) -> Option<String> {
+impl BodyCheck {
+    /// The fault of a response, if any. `json` is the body if it is JSON.
+    pub(super) fn judge(
+        &self,
+        response: &HttpResponse,
+        json: Option<&Value>,
+        values: &Values,
+    ) -> Option<String> {
         let (place, found) = match (&self.at, json) {
-            (None, _) => ("the body".to_owned(), Value::from(answer.body.clone())),
-            (Some(_), None) => return Some(format!("no JSON came back, but {}", described(answer))),
+            (None, _) => ("the body".to_owned(), Value::from(response.body.clone())),
+            (Some(_), None) => return Some(format!("expected JSON, got {}", media_type(response))),
             (Some(at), Some(json)) => match json.pointer(at) {
                 Some(value) => (at.clone(), value.clone()),
-                None => return Some(format!("nothing at {at}")),
+                None => return Some(format!("no value at {at}")),
             },
         };
-        self.test.judge(&found, known).map(|fault| format!("{place} {fault}"))
+        self.test.judge(&found, values).map(|fault| format!("{place} {fault}"))
     }
 }
 
-fn described(answer: &Answer) -> String {
-    match answer.content_type.as_str() {
-        "" => "a body without a type".to_owned(),
-        other => other.to_owned(),
-    }
+fn media_type(response: &HttpResponse) -> &str {
+    if response.content_type.is_empty() { "no media type" } else { &response.content_type }
 }
 
-impl Test {
-    fn judge(&self, found: &Value, known: &Known) -> Option<String> {
+impl BodyTest {
+    fn judge(&self, found: &Value, values: &Values) -> Option<String> {
         match self {
-            Test::Is(wanted) => {
-                let wanted = placeholders::fill_in(wanted, known);
-                (!equal(found, &wanted)).then(|| format!("is {}, expected {}", short(found), short(&wanted)))
+            BodyTest::Is(expected) => {
+                let expected = placeholders::fill_in(expected, values);
+                (!equal(found, &expected))
+                    .then(|| format!("is {}, expected {}", short(found), short(&expected)))
             }
-            Test::Contains(wanted) => {
-                let wanted = placeholders::fill_in(wanted, known);
-                let holds = match (found, &wanted) {
+            BodyTest::Contains(expected) => {
+                let expected = placeholders::fill_in(expected, values);
+                let holds = match (found, &expected) {
                     (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
-                    (Value::Array(items), _) => items.iter().any(|item| equal(item, &wanted)),
+                    (Value::Array(items), _) => items.iter().any(|item| equal(item, &expected)),
                     _ => false,
                 };
-                (!holds).then(|| format!("is {}, expected {} in it", short(found), short(&wanted)))
+                (!holds).then(|| format!("is {}, which does not contain {}", short(found), short(&expected)))
             }
-            Test::Length(wanted) => {
+            BodyTest::Length(expected) => {
                 let length = match found {
                     Value::Array(items) => Some(items.len()),
                     Value::String(text) => Some(text.chars().count()),
                     _ => None,
                 };
                 match length {
-                    Some(length) if length == *wanted => None,
-                    Some(length) => Some(format!("has length {length}, expected {wanted}")),
-                    None => Some(format!("is {}, expected a list or text of length {wanted}", short(found))),
+                    Some(length) if length == *expected => None,
+                    Some(length) => Some(format!("has length {length}, expected {expected}")),
+                    None => {
+                        Some(format!("is {}, expected an array or string of length {expected}", short(found)))
+                    }
                 }
             }
-            Test::Min(least) => {
+            BodyTest::Min(least) => {
                 let holds = found.as_f64().is_some_and(|number| number >= *least);
                 (!holds).then(|| format!("is {}, expected at least {least}", short(found)))
             }
@@ -94,10 +99,10 @@ impl Test {
     }
 }
 
-/// Equal as people mean it: 1 and 1.0 are the same number.
+/// Equality of values, where 1 and 1.0 are the same number.
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        // Whole numbers beyond 53 bits would be equal to their neighbours as floating-point ones.
+        // As floating-point numbers, integers beyond 53 bits would equal their neighbours.
         (Value::Number(a), Value::Number(b)) => {
             a == b || ((a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64())
         }
@@ -115,7 +120,7 @@ pub fn short(value: &Value) -> String {
     shortened(&value.to_string(), 120)
 }
 
-/// A text in at most `limit` characters, cut at the end.
+/// A text in at most `limit` characters.
 pub fn shortened(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -129,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn numbers_are_equal_by_value_and_no_bit_is_lost() {
+    fn numbers_are_compared_by_value_and_exactly() {
         assert!(equal(&json!(1), &json!(1.0)) && !equal(&json!(1), &json!(1.5)));
         assert!(!equal(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)));
     }

@@ -1,44 +1,33 @@
-//! Names of images, and the tag policy (DESIGN.md, "Tags").
+//! Image references, tags and registries.
 
 use std::fmt;
 use std::str::FromStr;
 
+use host::failure::Failure;
 use serde::{Serialize, Serializer};
 
 use crate::edition::Edition;
 use crate::variant::{OPTIMIZED_SUFFIX, Variant};
 
-/// A tag as people give it, without the variant's suffix: `latest-optimized` means `latest`.
+/// A tag without the variant's suffix: `latest-optimized` is parsed as `latest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag(String);
 
-/// Why a text is no tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadTag(String);
-
-impl fmt::Display for BadTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a tag: use letters, digits, `_`, `.` and `-`, starting with a letter, a digit or `_`, at most 100 characters",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadTag {}
-
 impl FromStr for Tag {
-    type Err = BadTag;
+    type Err = Failure;
 
-    /// The grammar of the OCI distribution specification, less the room that edition and variant need (128 - 28).
-    fn from_str(text: &str) -> Result<Self, BadTag> {
+    /// The grammar of the OCI distribution specification; the length leaves room for edition and variant (128 - 28).
+    fn from_str(text: &str) -> Result<Self, Failure> {
         let bare = text.strip_suffix(OPTIMIZED_SUFFIX).unwrap_or(text);
         let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let fits = bare.len() <= 100
             && bare.chars().next().is_some_and(first)
             && bare.chars().all(|c| first(c) || c == '.' || c == '-');
-        if fits { Ok(Tag(bare.to_owned())) } else { Err(BadTag(text.to_owned())) }
+        fits.then(|| Tag(bare.to_owned())).ok_or_else(|| {
+            Failure::usage(format!(
+                "invalid tag `{text}`: use at most 100 letters, digits, `_`, `.` and `-`, starting with a letter, a digit or `_`"
+            ))
+        })
     }
 }
 
@@ -49,39 +38,23 @@ impl fmt::Display for Tag {
 }
 
 impl Tag {
-    /// The tag itself, without a variant's suffix.
+    /// The tag without the variant's suffix.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A registry and an optional path in it: `registry.company.com:5000/team`.
+/// A registry with an optional path: `registry.company.com:5000/team`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registry(String);
 
-/// Why a text is no registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRegistry(String);
-
-impl fmt::Display for BadRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a registry: write HOST[:PORT][/PATH] without a scheme, such as registry.company.com:5000/team",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadRegistry {}
-
 impl FromStr for Registry {
-    type Err = BadRegistry;
+    type Err = Failure;
 
-    fn from_str(text: &str) -> Result<Self, BadRegistry> {
+    fn from_str(text: &str) -> Result<Self, Failure> {
         let bare = text.trim_end_matches('/');
         let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
-        // Without a dot, a port or this one name, docker takes the first part for a path on the public registry.
+        // Without a dot or a port, and unless it is `localhost`, docker takes the first part for a path on Docker Hub.
         let is_host = host.contains('.') || host.contains(':') || host == "localhost";
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
         let is_whole = !host.ends_with(':') && !path.starts_with('/');
@@ -91,13 +64,15 @@ impl FromStr for Registry {
         if is_host && is_whole && host.chars().all(plain) && path_ok {
             Ok(Registry(bare.to_owned()))
         } else {
-            Err(BadRegistry(text.to_owned()))
+            Err(Failure::usage(format!(
+                "invalid registry `{text}`: use HOST[:PORT][/PATH] without a scheme, such as registry.company.com:5000/team"
+            )))
         }
     }
 }
 
 impl Registry {
-    /// Host and port, as `docker login` wants them.
+    /// Host and port, as for `docker login`.
     pub fn host(&self) -> &str {
         self.0.split_once('/').map_or(self.0.as_str(), |(host, _)| host)
     }
@@ -109,7 +84,7 @@ impl fmt::Display for Registry {
     }
 }
 
-/// An image with its tag, as docker is told: `sutra-api:latest-simple-optimized`.
+/// An image reference: `sutra-api:latest-simple-optimized`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
     repository: String,
@@ -117,22 +92,22 @@ pub struct ImageRef {
 }
 
 impl ImageRef {
-    /// A reference from parts that are known to be well-formed.
+    /// A reference from valid parts.
     pub fn new(repository: impl Into<String>, tag: impl Into<String>) -> Self {
         ImageRef { repository: repository.into(), tag: tag.into() }
     }
 
-    /// The one tag that always means this edition and variant: `NAME:TAG-EDITION[-optimized]`.
+    /// The tag of exactly this edition and variant: `NAME:TAG-EDITION[-optimized]`.
     pub fn of(name: &str, tag: &Tag, edition: Edition, variant: Variant) -> Self {
         ImageRef::new(name, format!("{tag}-{edition}{}", variant.suffix()))
     }
 
-    /// The tag without an edition, which follows the default edition: `NAME:TAG[-optimized]`.
+    /// The tag without an edition, for the default edition: `NAME:TAG[-optimized]`.
     pub fn plain(name: &str, tag: &Tag, variant: Variant) -> Self {
         ImageRef::new(name, format!("{tag}{}", variant.suffix()))
     }
 
-    /// Every tag that moves when this image is built.
+    /// All tags of a built image.
     pub fn all_of(name: &str, tag: &Tag, edition: Edition, variant: Variant, default: Edition) -> Vec<Self> {
         let mut refs = vec![ImageRef::of(name, tag, edition, variant)];
         if edition == default {
@@ -141,7 +116,7 @@ impl ImageRef {
         refs
     }
 
-    /// The same image under a registry.
+    /// The same image in a registry.
     pub fn at(&self, registry: &Registry) -> ImageRef {
         ImageRef::new(format!("{}/{}", registry.0, self.repository), self.tag.clone())
     }
@@ -175,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn editions_stand_side_by_side_and_the_default_also_moves_the_plain_tag() {
+    fn the_default_edition_also_gets_the_plain_tag() {
         assert_eq!(
             tags("latest", Edition::Simple, Variant::Optimized),
             ["sutra-x:latest-simple-optimized", "sutra-x:latest-optimized"]
@@ -184,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_given_with_the_suffix_means_the_same_tag() {
+    fn the_suffix_of_a_given_tag_is_ignored() {
         assert_eq!(
             tags("latest-optimized", Edition::Simple, Variant::Optimized),
             tags("latest", Edition::Simple, Variant::Optimized)
@@ -192,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn invalid_tags_are_refused() {
         for text in ["", "-optimized", ".x", "a b", "a:b", "a/b", &"x".repeat(101)] {
             assert!(text.parse::<Tag>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_registry_is_a_host_and_never_the_public_registry_by_accident() {
+    fn a_registry_needs_a_host() {
         for text in ["registry.company.com", "127.0.0.1:5000", "localhost/team", "r.example:5000/a/b/"] {
             assert!(text.parse::<Registry>().is_ok(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The vocabulary and the manifest: pure types, and reading `images.toml`.
+//! The manifest (`images.toml`) and the types that the other crates share.
 
 pub mod additions;
 pub mod allowlist;
@@ -18,4 +18,5 @@ pub mod placeholders;
 pub mod probe;
 pub mod quantity;
 pub mod reader;
+pub mod response;
 pub mod variant;

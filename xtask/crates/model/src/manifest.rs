@@ -1,10 +1,10 @@
-//! The declared truth, read and checked: what `xtask/images.toml` says once every fault is out of it.
+//! The validated manifest, `xtask/images.toml`.
 
 use std::collections::BTreeMap;
 
 use crate::additions::Additions;
-use crate::allowlist::Meant;
-use crate::baseline::Step;
+use crate::allowlist::Allowlist;
+use crate::baseline::StepLimit;
 use crate::benefit::Benefit;
 use crate::bytes::Bytes;
 use crate::edition::Edition;
@@ -12,149 +12,149 @@ use crate::names::Unknown;
 use crate::probe::{Probe, Scenario};
 use crate::variant::Variant;
 
-/// The whole manifest. Services, bases and upstreams keep the file's order.
-#[derive(Debug, Clone)]
+/// The manifest. Services, bases and upstreams keep the file's order.
+#[derive(Debug, Clone, Default)]
 pub struct Manifest {
-    /// The project's name: prefixes labels and run tags.
+    /// The project's name, which prefixes labels and run tags.
     pub project: String,
-    /// The version that images carry unless a tag names another.
+    /// The version of images whose tag names none.
     pub version: String,
-    /// Seconds since 1970 that builds stamp on what they make, so that equal input gives equal images.
+    /// SOURCE_DATE_EPOCH of builds, in seconds since 1970, for reproducible images.
     pub source_date_epoch: u64,
-    /// The images that upstream projects publish and Dockerfiles start from.
+    /// Published images that Dockerfiles are based on.
     pub upstreams: Vec<Upstream>,
-    /// Our own bases.
+    /// The project's own base images.
     pub bases: Vec<Base>,
-    /// What becomes an image.
+    /// The services, each of which becomes an image.
     pub services: Vec<Service>,
     /// Probes through several services.
     pub scenarios: Vec<Scenario>,
-    /// Test programs that are run against a whole stack.
+    /// Test programs that run against a whole stack.
     pub stack_tests: Vec<StackTest>,
     /// How far an image may drift from its baseline.
-    pub step: Step,
-    /// What smaller images are to bring.
+    pub step_limit: StepLimit,
+    /// Promised benefits of smaller images.
     pub benefits: Vec<Benefit>,
-    /// Opportunities that are known and meant.
-    pub meant: Meant,
+    /// Allowed opportunities.
+    pub allowlist: Allowlist,
 }
 
-/// A test program in an image of its own, which is run against a whole stack and published nowhere.
+/// A test program with its own image, which runs against a whole stack and is never published.
 #[derive(Debug, Clone)]
 pub struct StackTest {
     /// The key in the manifest.
     pub name: String,
-    /// Relative to the repository.
+    /// The Dockerfile relative to the repository.
     pub dockerfile: String,
 }
 
-/// An image that Dockerfiles name in FROM and that a public registry holds.
+/// A published image that Dockerfiles name in FROM.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     /// The key in the manifest.
     pub name: String,
-    /// As Dockerfiles write it: `python:3.13-slim`.
+    /// The reference in Dockerfiles, such as `python:3.13-slim`.
     pub reference: String,
-    /// What takes its place where no registry answers.
+    /// The replacement if no registry is reachable.
     pub stand_in: StandIn,
 }
 
-/// How to make an image that behaves as an upstream one, from packages alone.
+/// How to build a replacement for an upstream image from packages only.
 #[derive(Debug, Clone)]
 pub enum StandIn {
-    /// A minimal Debian root file system of this suite.
+    /// A minimal Debian root file system.
     Bootstrap {
-        /// Debian's name for the release: `trixie`.
+        /// The Debian suite, such as `trixie`.
         suite: String,
     },
-    /// A Dockerfile on other upstream references.
+    /// A Dockerfile based on other upstream images.
     Dockerfile {
-        /// Relative to the repository.
+        /// The Dockerfile relative to the repository.
         path: String,
-        /// Named contexts that the Dockerfile copies from.
+        /// Named build contexts.
         contexts: BTreeMap<String, HostContext>,
     },
 }
 
-/// A folder of the building machine that a stand-in copies from.
+/// A folder of the build machine used as a build context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostContext {
-    /// The Rust toolchain that compiles this workspace (`rustc --print sysroot`).
+    /// The Rust toolchain (`rustc --print sysroot`).
     RustToolchain,
 }
 
-/// One of our own bases, shared by optimized images.
+/// A base image shared by optimized images.
 #[derive(Debug, Clone)]
 pub struct Base {
     /// The key in the manifest.
     pub name: String,
-    /// As Dockerfiles write it: `sutra-base-python`.
+    /// The reference in Dockerfiles, such as `sutra-base-python`.
     pub reference: String,
-    /// Relative to the repository.
+    /// The Dockerfile relative to the repository.
     pub dockerfile: String,
 }
 
-/// Something under `packages/` that becomes an image.
-#[derive(Debug, Clone)]
+/// A service and its image.
+#[derive(Debug, Clone, Default)]
 pub struct Service {
-    /// The key in the manifest, and what people type.
+    /// The key in the manifest and on the command line.
     pub name: String,
-    /// The image's name without registry and tag.
+    /// The image name without registry and tag.
     pub image: String,
-    /// The service's name in the compose file.
+    /// The service name in the Compose file.
     pub compose: String,
-    /// The port that it listens on.
+    /// The port it listens on.
     pub port: u16,
-    /// Dockerfile of the original, relative to the repository.
+    /// The Dockerfile of the original image, relative to the repository.
     pub original: String,
-    /// Dockerfile of the optimized variant, relative to the repository.
+    /// The Dockerfile of the optimized image, relative to the repository.
     pub optimized: String,
-    /// The stage of the optimized Dockerfile that runs the service's own tests; none where `cargo test` runs them.
+    /// The stage of the optimized Dockerfile that runs the service's tests; `None` if `cargo test` runs them.
     pub test_stage: Option<String>,
     /// The original takes so much time and disk that only `ci --full` builds it.
     pub large_original: bool,
-    /// What each edition promises.
+    /// Size limits by edition.
     pub sizes: BTreeMap<Edition, Sizes>,
-    /// What each edition adds.
+    /// What each edition adds to smaller ones.
     pub editions: Additions,
-    /// What a container of it needs to run.
+    /// What its container needs to run.
     pub run: RunNeeds,
-    /// What `deploy install` makes for it once.
+    /// Secrets that `deploy install` generates once.
     pub secrets: Vec<Secret>,
-    /// What is asked of it, and what must come back.
+    /// Its probes.
     pub probes: Vec<Probe>,
 }
 
-/// A secret that a service's own command makes.
+/// A secret generated by a command of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// The environment variable that the service reads; holds no plain secret.
+    /// The environment variable the service reads, which does not contain the plain secret.
     pub variable: String,
-    /// The variable under which `.env` keeps the plain secret for its owner.
+    /// The variable in `.env` with the plain secret, for its owner.
     pub plain: String,
-    /// What to run in the service's image. Its first line ends in `: SECRET`, its second in `: ENTRY`.
+    /// The command in the service's image. Its first output line ends in `: SECRET`, its second in `: ENTRY`.
     pub command: Vec<String>,
 }
 
-/// What the guide and we promise of one service in one edition; `None` where nobody promised anything.
+/// Size limits of a service in one edition.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sizes {
-    /// The guide's figure for the original.
+    /// The original image's size according to the guide.
     pub guide_original: Option<Bytes>,
     /// The guide's target for the optimized image.
     pub target: Option<Bytes>,
-    /// Our own, lower.
+    /// Our own, lower goal.
     pub goal: Option<Bytes>,
 }
 
 /// What a container of a service needs on a read-only root.
 #[derive(Debug, Clone, Default)]
 pub struct RunNeeds {
-    /// Environment variables without which it does not start; never a secret.
+    /// Required environment variables; never secrets.
     pub env: BTreeMap<String, String>,
-    /// Writable folders that may be lost.
+    /// Writable folders whose content is temporary.
     pub tmpfs: Vec<String>,
-    /// Writable folders that must be kept.
+    /// Writable folders whose content persists.
     pub volumes: Vec<String>,
 }
 
@@ -167,17 +167,17 @@ impl Service {
         }
     }
 
-    /// What is promised in an edition.
+    /// The size limits of an edition.
     pub fn sizes(&self, edition: Edition) -> Sizes {
         self.sizes.get(&edition).copied().unwrap_or_default()
     }
 }
 
 impl Manifest {
-    /// The services that were asked for, in the manifest's order and each once; no name means all.
+    /// The named services in the manifest's order, each once; no names mean all.
     ///
     /// # Errors
-    /// Every unknown name, each with the nearest known ones.
+    /// All unknown names.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Service>, Vec<Unknown>> {
         let known = || self.services.iter().map(|service| service.name.clone());
         let unknown: Vec<Unknown> = names
@@ -188,7 +188,7 @@ impl Manifest {
         if !unknown.is_empty() {
             return Err(unknown);
         }
-        let asked = |service: &&Service| names.is_empty() || names.contains(&service.name);
-        Ok(self.services.iter().filter(asked).collect())
+        let is_named = |service: &&Service| names.is_empty() || names.contains(&service.name);
+        Ok(self.services.iter().filter(is_named).collect())
     }
 }

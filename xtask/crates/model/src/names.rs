@@ -1,10 +1,10 @@
-//! Names that nobody knows, answered with the nearest ones that somebody does.
+//! Unknown names, with suggestions.
 
 use std::fmt;
 
 use host::failure::Failure;
 
-/// A name that is not among the known ones. Its text offers the nearest, then all of them.
+/// An unknown name. Its message suggests the nearest known names, then lists all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
     what: &'static str,
@@ -13,17 +13,17 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// `what` is the kind of thing in words ("service"); `known` are the valid names, in the order to list them.
+    /// `what` is the kind of name, such as "service"; `known` are the valid names in the order to list them.
     pub fn new<S: Into<String>>(what: &'static str, given: &str, known: impl IntoIterator<Item = S>) -> Self {
         Unknown { what, given: given.to_owned(), known: known.into_iter().map(Into::into).collect() }
     }
 
-    /// The known names that look like the given one, nearest first; empty when none does.
+    /// Up to three similar known names, nearest first.
     pub fn nearest(&self) -> Vec<&str> {
         let mut scored: Vec<(f64, &str)> = self
             .known
             .iter()
-            .map(|name| (likeness(&self.given, name), name.as_str()))
+            .map(|name| (similarity(&self.given, name), name.as_str()))
             .filter(|(score, _)| *score >= 0.75)
             .collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -31,8 +31,8 @@ impl Unknown {
     }
 }
 
-/// 1 for equal names, 0 for unrelated ones. A part of a name counts as near: people type `embed` for `embedding`.
-fn likeness(given: &str, name: &str) -> f64 {
+/// 1 for equal names, 0 for unrelated ones. Parts of a name score high: `embed` for `embedding`.
+fn similarity(given: &str, name: &str) -> f64 {
     let given = given.to_lowercase();
     if given.len() >= 3 && (name.contains(&given) || given.contains(name)) {
         return 0.95;
@@ -42,7 +42,7 @@ fn likeness(given: &str, name: &str) -> f64 {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no {} `{}`", self.what, self.given)?;
+        write!(f, "unknown {} `{}`", self.what, self.given)?;
         let nearest = self.nearest();
         if !nearest.is_empty() {
             write!(f, "; did you mean `{}`?", nearest.join("` or `"))?;
@@ -66,19 +66,19 @@ mod tests {
     const KNOWN: [&str; 4] = ["storage", "embedding", "bulk-ingester", "api"];
 
     #[test]
-    fn a_slip_of_the_finger_finds_the_name() {
+    fn a_typo_suggests_the_name() {
         assert_eq!(Unknown::new("service", "sotrage", KNOWN).nearest(), ["storage"]);
         assert_eq!(Unknown::new("service", "embed", KNOWN).nearest(), ["embedding"]);
         assert_eq!(Unknown::new("service", "ingester", KNOWN).nearest(), ["bulk-ingester"]);
     }
 
     #[test]
-    fn an_unrelated_name_is_not_guessed_at() {
+    fn an_unrelated_name_suggests_nothing() {
         let unknown = Unknown::new("service", "zzz", KNOWN);
         assert!(unknown.nearest().is_empty());
         assert_eq!(
             unknown.to_string(),
-            "there is no service `zzz` (known: storage, embedding, bulk-ingester, api)"
+            "unknown service `zzz` (known: storage, embedding, bulk-ingester, api)"
         );
     }
 }

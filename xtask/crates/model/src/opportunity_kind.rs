@@ -1,20 +1,20 @@
-//! Kinds of what an image could do without.
+//! Kinds of files an image could do without.
 
 use serde::{Deserialize, Serialize};
 
-/// Kinds of what could go. A file counts for the first that fits, in this order.
+/// Kinds of removable files. A file belongs to the first kind that matches, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OpportunityKind {
-    /// Files that a later layer hides.
+    /// Files hidden by a later layer.
     Waste,
-    /// CUDA in an image that declares no GPU.
+    /// CUDA in an image that does not use GPUs.
     Cuda,
-    /// Compilers and what only compiling needs.
+    /// Compilers and other build tools.
     Compilers,
-    /// Caches and lists of package managers, logs, temporary files.
+    /// Caches and package lists, logs, temporary files.
     Caches,
-    /// Tests of packages.
+    /// Test suites of packages.
     Tests,
     /// C and C++ headers.
     Headers,
@@ -22,24 +22,24 @@ pub enum OpportunityKind {
     StaticLibraries,
     /// Source maps.
     SourceMaps,
-    /// Manuals and documentation, licences excepted.
+    /// Manuals and documentation except licences.
     Docs,
     /// Translations.
     Locales,
-    /// Byte-code beside the sources that it comes from.
+    /// Byte-code next to its source.
     ByteCode,
-    /// Web files that are there packed and plain.
+    /// Web files present both compressed and uncompressed.
     WebTwice,
-    /// Web files that are there plain alone.
+    /// Web files present only uncompressed.
     WebPlain,
-    /// Symbols and debugging sections of ELF files.
+    /// ELF files with symbols and debug sections.
     Unstripped,
-    /// Equal files under several paths.
+    /// Equal files at several paths.
     Duplicates,
 }
 
 impl OpportunityKind {
-    /// For people.
+    /// The label in tables.
     pub fn words(self) -> &'static str {
         match self {
             OpportunityKind::Waste => "hidden by later layers",
@@ -60,55 +60,57 @@ impl OpportunityKind {
         }
     }
 
-    /// Why these bytes may go.
+    /// Why these files can be removed.
     pub fn reason(self) -> &'static str {
         match self {
             OpportunityKind::Waste => {
-                "a layer holds them, a later one replaces or deletes them: pulled, never seen"
+                "a later layer replaces or deletes them: they are pulled and never visible"
             }
             OpportunityKind::Cuda => {
-                "code for NVIDIA's GPUs, and nothing in the image's environment asks for one"
+                "code for NVIDIA GPUs, which nothing in the image's environment requests"
             }
-            OpportunityKind::Compilers => "nothing is compiled where the service runs, but for an intruder",
-            OpportunityKind::Caches => "what package managers and installers left behind for their next run",
-            OpportunityKind::Tests => "tests of packages, which nobody runs in the image",
-            OpportunityKind::Headers => "read by compilers only",
-            OpportunityKind::StaticLibraries => "read by linkers only",
-            OpportunityKind::SourceMaps => "for debuggers, and they show the source to every visitor",
-            OpportunityKind::Docs => "read by people at a terminal; licences are not counted here",
+            OpportunityKind::Compilers => "a running service compiles nothing; an intruder might",
+            OpportunityKind::Caches => "left behind by package managers and installers",
+            OpportunityKind::Tests => "test suites of packages, which nobody runs in the image",
+            OpportunityKind::Headers => "used only by compilers",
+            OpportunityKind::StaticLibraries => "used only by linkers",
+            OpportunityKind::SourceMaps => "for debuggers; they also show the source to every visitor",
+            OpportunityKind::Docs => "for people at a terminal; licences are not counted",
             OpportunityKind::Locales => "translations for interactive users",
-            OpportunityKind::ByteCode => "made from the source beside it, so one of the two can go",
-            OpportunityKind::WebTwice => "the plain form stands beside the packed one",
-            OpportunityKind::WebPlain => "sent or packed anew at every request",
-            OpportunityKind::Unstripped => "symbols and debugging sections, which the loader never reads",
-            OpportunityKind::Duplicates => "the same content under several paths",
+            OpportunityKind::ByteCode => "generated from the source next to it: one of the two is enough",
+            OpportunityKind::WebTwice => "present both compressed and uncompressed",
+            OpportunityKind::WebPlain => "sent uncompressed, or compressed again for every request",
+            OpportunityKind::Unstripped => "symbols and debug sections, which the loader never reads",
+            OpportunityKind::Duplicates => "the same content at several paths",
         }
     }
 
-    /// What to do about them.
+    /// How to remove them.
     pub fn remedy(self) -> &'static str {
         match self {
-            OpportunityKind::Waste => "delete in the RUN that creates, or copy the result from a build stage",
+            OpportunityKind::Waste => {
+                "delete them in the RUN that creates them, or copy the result from a build stage"
+            }
             OpportunityKind::Cuda => "install the CPU build of the framework",
             OpportunityKind::Compilers => "compile in a build stage and copy the result",
             OpportunityKind::Caches => "--no-cache-dir, a cache mount, or rm -rf in the same RUN",
-            OpportunityKind::Tests => "remove tests folders of installed packages in the build stage",
-            OpportunityKind::Headers => "leave -dev packages and include folders in the build stage",
-            OpportunityKind::StaticLibraries => "leave *.a in the build stage",
+            OpportunityKind::Tests => "delete the test folders of installed packages in the build stage",
+            OpportunityKind::Headers => "keep -dev packages and include folders in the build stage",
+            OpportunityKind::StaticLibraries => "keep *.a in the build stage",
             OpportunityKind::SourceMaps => "build without source maps, or delete *.map",
-            OpportunityKind::Docs => "leave out /usr/share/doc (but copyright), man and info",
-            OpportunityKind::Locales => "leave out /usr/share/locale; LANG=C.UTF-8 needs none",
+            OpportunityKind::Docs => "exclude /usr/share/doc (except copyright), man and info",
+            OpportunityKind::Locales => "exclude /usr/share/locale; LANG=C.UTF-8 needs none",
             OpportunityKind::ByteCode => {
-                "pip --no-compile with PYTHONDONTWRITEBYTECODE=1 (starts slower), or keep byte-code alone"
+                "pip --no-compile with PYTHONDONTWRITEBYTECODE=1 (starts slower), or keep only byte-code"
             }
             OpportunityKind::WebTwice => {
-                "keep the packed form and let the server unpack for the few who need it"
+                "keep the compressed file and let the server decompress it for the few clients that need it"
             }
-            OpportunityKind::WebPlain => "gzip -9k at build time, and serve the packed form",
+            OpportunityKind::WebPlain => "gzip -9k at build time and serve the compressed file",
             OpportunityKind::Unstripped => {
                 "strip --strip-unneeded, or strip = \"symbols\" in a Cargo profile"
             }
-            OpportunityKind::Duplicates => "a link instead of each further copy",
+            OpportunityKind::Duplicates => "replace further copies with links",
         }
     }
 }

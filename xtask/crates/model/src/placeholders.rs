@@ -1,15 +1,21 @@
-//! Placeholders in texts and JSON: `${NAME}` stands for a value that is known later.
+//! Placeholders in texts and JSON: `${NAME}` stands for a value known only at run time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// The names that a text uses.
+/// Values of placeholders: captures, plain secrets, the run's ID.
+pub type Values = BTreeMap<String, Value>;
+
+/// The placeholder for the run's ID, which keeps the data of different runs apart.
+pub const RUN: &str = "run";
+
+/// The placeholders in a text.
 pub fn names(text: &str) -> BTreeSet<String> {
     pieces(text).filter_map(|piece| piece.ok().map(str::to_owned)).collect()
 }
 
-/// The names that any text within a value uses.
+/// The placeholders in all texts of a value.
 pub fn names_in(value: &Value) -> BTreeSet<String> {
     match value {
         Value::String(text) => names(text),
@@ -19,12 +25,12 @@ pub fn names_in(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// A text with the values of known names in it; an unknown name stays as it stands.
-pub fn fill(text: &str, known: &BTreeMap<String, Value>) -> String {
+/// A text with placeholders filled in; unknown ones stay.
+pub fn fill(text: &str, values: &Values) -> String {
     pieces(text)
         .map(|piece| match piece {
             Err(plain) => plain.to_owned(),
-            Ok(name) => match known.get(name) {
+            Ok(name) => match values.get(name) {
                 Some(Value::String(value)) => value.clone(),
                 Some(value) => value.to_string(),
                 None => format!("${{{name}}}"),
@@ -33,25 +39,25 @@ pub fn fill(text: &str, known: &BTreeMap<String, Value>) -> String {
         .collect()
 }
 
-/// A value with the values of known names in it. A text that is one placeholder and nothing else becomes the value itself.
-pub fn fill_in(value: &Value, known: &BTreeMap<String, Value>) -> Value {
+/// A value with placeholders filled in. A text that is exactly one placeholder becomes the value itself.
+pub fn fill_in(value: &Value, values: &Values) -> Value {
     match value {
         Value::String(text) => {
             let mut all = pieces(text);
             match (all.next(), all.next()) {
-                (Some(Ok(name)), None) if known.contains_key(name) => known[name].clone(),
-                _ => Value::String(fill(text, known)),
+                (Some(Ok(name)), None) if values.contains_key(name) => values[name].clone(),
+                _ => Value::String(fill(text, values)),
             }
         }
-        Value::Array(items) => items.iter().map(|item| fill_in(item, known)).collect(),
+        Value::Array(items) => items.iter().map(|item| fill_in(item, values)).collect(),
         Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(key, value)| (key.clone(), fill_in(value, known))).collect())
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), fill_in(value, values))).collect())
         }
         other => other.clone(),
     }
 }
 
-/// A text in pieces: `Ok` is a name, `Err` stands for itself.
+/// A text in pieces: `Ok` is a placeholder's name, `Err` plain text.
 fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -62,7 +68,6 @@ fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
             rest = behind;
             return Some(Ok(name));
         }
-        // What only looks like the start of a name stands for itself.
         let next = rest.match_indices("${").map(|(at, _)| at).find(|at| leading_name(&rest[*at..]).is_some());
         let (plain, behind) = rest.split_at(next.unwrap_or(rest.len()));
         rest = behind;

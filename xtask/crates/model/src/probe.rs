@@ -1,4 +1,4 @@
-//! Probes: one request each, what must come back, and what a later probe is handed.
+//! Probes: a request, the expected response, and a value captured for later probes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,54 +6,55 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::expectation::{Expectation, Test};
-use crate::parity::Rules;
-use crate::placeholders;
+use crate::expectation::{BodyTest, Expectation};
+use crate::parity::ParityRules;
+use crate::placeholders::{self, Values};
+use crate::response::HttpResponse;
 
-/// One request to a running service, and what is expected of the answer.
+/// A request to a running service and the expected response.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    /// For people; unique among the probes of a service.
+    /// The name, unique among the probes of a service or scenario.
     pub name: String,
-    /// The manifest's name of the service that is asked.
+    /// The name of the service.
     pub service: String,
-    /// What is asked. Placeholders `${NAME}` stand for captures of earlier probes, plain secrets and the run's own word.
-    pub request: Request,
-    /// What must come back.
+    /// The request. Placeholders `${NAME}` stand for captures of earlier probes, plain secrets and the run's ID.
+    pub request: HttpRequest,
+    /// The expected response.
     pub expect: Expectation,
-    /// What later probes are handed.
+    /// The value captured for later probes.
     pub capture: Option<Capture>,
-    /// Whether it is asked again until it comes true: the work behind it takes its time.
+    /// Whether the request is repeated until the expectation holds.
     pub eventually: bool,
-    /// Whether it is what the service is for, day by day: what `measure` times.
+    /// Whether this is the typical request that `measure` times.
     pub typical: bool,
-    /// How the answers of two variants are compared: exactly, but for these rules.
-    pub parity: Rules,
+    /// Allowed differences between the responses of the two variants.
+    pub parity: ParityRules,
 }
 
-/// Probes that belong together, through several services.
+/// A sequence of probes through several services.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// For people.
+    /// The name.
     pub name: String,
-    /// In order.
+    /// The probes in order.
     pub steps: Vec<Probe>,
 }
 
 /// An HTTP request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
+pub struct HttpRequest {
     /// The method.
     pub method: Method,
     /// Path and query.
     pub path: String,
-    /// Headers beyond the body's own.
+    /// Headers other than those of the body.
     pub headers: BTreeMap<String, String>,
-    /// What is sent.
+    /// The body.
     pub body: Body,
 }
 
-/// Methods that probes use.
+/// The HTTP methods of probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -69,7 +70,7 @@ impl Method {
     /// All of them.
     pub const ALL: [Method; 3] = [Method::Get, Method::Post, Method::Delete];
 
-    /// As HTTP writes it.
+    /// The name in HTTP.
     pub fn name(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -79,15 +80,15 @@ impl Method {
     }
 }
 
-/// What a request carries.
+/// A request body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
     /// Nothing.
     Empty,
-    /// A JSON document.
+    /// JSON.
     Json(Value),
-    /// Anything else.
+    /// Text of another media type.
     Text {
         /// The media type.
         content_type: String,
@@ -96,122 +97,92 @@ pub enum Body {
     },
 }
 
-/// A value that a later probe is handed.
+/// A value captured for later probes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
-    /// Where it comes from.
-    pub from: Origin,
-    /// The placeholder's name.
+    /// Where the value comes from.
+    pub from: CaptureSource,
+    /// The name of the placeholder.
     pub name: String,
 }
 
 /// Where a captured value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum CaptureSource {
     /// A JSON pointer into the body.
     At(String),
-    /// The value of a cookie that the answer sets.
+    /// The value of a cookie.
     Cookie(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for CaptureSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::At(at) => f.write_str(at),
-            Origin::Cookie(name) => write!(f, "cookie `{name}`"),
+            CaptureSource::At(at) => f.write_str(at),
+            CaptureSource::Cookie(name) => write!(f, "cookie `{name}`"),
         }
     }
 }
-
-/// What came back.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The media type without its parameters; empty where none was given.
-    pub content_type: String,
-    /// The body, as text.
-    pub body: String,
-    /// Cookies that it sets, by name.
-    pub cookies: BTreeMap<String, String>,
-}
-
-impl Answer {
-    /// The body as JSON, where it is.
-    pub fn json(&self) -> Option<Value> {
-        serde_json::from_str(&self.body).ok()
-    }
-}
-
-/// Values for placeholders: captures, plain secrets, the run's own word.
-pub type Known = BTreeMap<String, Value>;
 
 impl Probe {
-    /// Placeholders that its request and its checks use.
+    /// The placeholders in its request and expectation.
     pub fn needs(&self) -> BTreeSet<String> {
-        let mut needs = placeholders::names(&self.request.path);
-        for value in self.request.headers.values() {
-            needs.extend(placeholders::names(value));
-        }
-        match &self.request.body {
-            Body::Empty => {}
-            Body::Json(value) => needs.extend(placeholders::names_in(value)),
-            Body::Text { text, .. } => needs.extend(placeholders::names(text)),
-        }
+        let request = serde_json::to_value(&self.request).unwrap_or_default();
+        let mut needs = placeholders::names_in(&request);
         for check in &self.expect.checks {
-            if let Test::Is(value) | Test::Contains(value) = &check.test {
+            if let BodyTest::Is(value) | BodyTest::Contains(value) = &check.test {
                 needs.extend(placeholders::names_in(value));
             }
         }
         needs
     }
 
-    /// The request with every placeholder filled in.
-    pub fn filled(&self, known: &Known) -> Request {
+    /// The request with placeholders filled in.
+    pub fn filled(&self, values: &Values) -> HttpRequest {
         let request = &self.request;
-        Request {
+        HttpRequest {
             method: request.method,
-            path: placeholders::fill(&request.path, known),
+            path: placeholders::fill(&request.path, values),
             headers: request
                 .headers
                 .iter()
-                .map(|(name, value)| (name.clone(), placeholders::fill(value, known)))
+                .map(|(name, value)| (name.clone(), placeholders::fill(value, values)))
                 .collect(),
             body: match &request.body {
                 Body::Empty => Body::Empty,
-                Body::Json(value) => Body::Json(placeholders::fill_in(value, known)),
+                Body::Json(value) => Body::Json(placeholders::fill_in(value, values)),
                 Body::Text { content_type, text } => {
-                    Body::Text { content_type: content_type.clone(), text: placeholders::fill(text, known) }
+                    Body::Text { content_type: content_type.clone(), text: placeholders::fill(text, values) }
                 }
             },
         }
     }
 
-    /// Everything in which an answer is not what was expected, each as one line; empty when it is.
-    pub fn judge(&self, answer: &Answer, known: &Known) -> Vec<String> {
-        let mut wrong = Vec::new();
-        if answer.status != self.expect.status {
-            wrong.push(format!("status {}, expected {}", answer.status, self.expect.status));
+    /// All faults of a response, one line each.
+    pub fn judge(&self, response: &HttpResponse, values: &Values) -> Vec<String> {
+        let mut faults = Vec::new();
+        if response.status != self.expect.status {
+            faults.push(format!("status {}, expected {}", response.status, self.expect.status));
         }
-        let json = answer.json();
+        let json = response.json();
         for check in &self.expect.checks {
-            wrong.extend(check.judge(answer, json.as_ref(), known));
+            faults.extend(check.judge(response, json.as_ref(), values));
         }
         if let Some(capture) = &self.capture
-            && wrong.is_empty()
-            && self.captured(answer).is_none()
+            && faults.is_empty()
+            && self.captured(response).is_none()
         {
-            wrong.push(format!("nothing at {} to hand on as `{}`", capture.from, capture.name));
+            faults.push(format!("no value at {} to capture as `{}`", capture.from, capture.name));
         }
-        wrong
+        faults
     }
 
-    /// What it hands on.
-    pub fn captured(&self, answer: &Answer) -> Option<(String, Value)> {
+    /// The captured value and its placeholder.
+    pub fn captured(&self, response: &HttpResponse) -> Option<(String, Value)> {
         let capture = self.capture.as_ref()?;
         let value = match &capture.from {
-            Origin::At(at) => answer.json()?.pointer(at)?.clone(),
-            Origin::Cookie(name) => Value::from(answer.cookies.get(name)?.as_str()),
+            CaptureSource::At(at) => response.json()?.pointer(at)?.clone(),
+            CaptureSource::Cookie(name) => Value::from(response.cookies.get(name)?.as_str()),
         };
         Some((capture.name.clone(), value))
     }
@@ -220,33 +191,33 @@ impl Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expectation::Check;
+    use crate::expectation::BodyCheck;
     use serde_json::json;
 
-    fn probe(checks: Vec<Check>) -> Probe {
+    fn probe(checks: Vec<BodyCheck>) -> Probe {
         Probe {
             name: "ask".into(),
             service: "api".into(),
-            request: Request {
+            request: HttpRequest {
                 method: Method::Post,
                 path: "/q/${id}".into(),
                 headers: BTreeMap::from([("x-key".to_owned(), "${KEY}".to_owned())]),
                 body: Body::Json(json!({ "vector": "${vector}", "text": "of ${word}s" })),
             },
             expect: Expectation { status: 200, checks },
-            capture: Some(Capture { from: Origin::At("/list/0".into()), name: "first".into() }),
+            capture: Some(Capture { from: CaptureSource::At("/list/0".into()), name: "first".into() }),
             eventually: false,
             typical: false,
-            parity: Rules::default(),
+            parity: ParityRules::default(),
         }
     }
 
-    fn check(at: &str, test: Test) -> Check {
-        Check { at: Some(at.into()), test }
+    fn check(at: &str, test: BodyTest) -> BodyCheck {
+        BodyCheck { at: Some(at.into()), test }
     }
 
-    fn answer(status: u16, body: &Value) -> Answer {
-        Answer {
+    fn response(status: u16, body: &Value) -> HttpResponse {
+        HttpResponse {
             status,
             content_type: "application/json".into(),
             body: body.to_string(),
@@ -255,40 +226,40 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_take_values_whole_and_texts_in_part() {
-        let known = Known::from([
+    fn placeholders_are_filled_with_values_and_in_texts() {
+        let values = Values::from([
             ("id".to_owned(), json!(7)),
             ("KEY".to_owned(), json!("secret")),
             ("vector".to_owned(), json!([0.5, 1])),
             ("word".to_owned(), json!("cat")),
         ]);
-        let probe = probe(vec![check("/a", Test::Is(json!("${other}")))]);
+        let probe = probe(vec![check("/a", BodyTest::Is(json!("${other}")))]);
         assert_eq!(probe.needs().into_iter().collect::<Vec<_>>(), ["KEY", "id", "other", "vector", "word"]);
-        let request = probe.filled(&known);
+        let request = probe.filled(&values);
         assert_eq!((request.path.as_str(), request.headers["x-key"].as_str()), ("/q/7", "secret"));
         assert_eq!(request.body, Body::Json(json!({ "vector": [0.5, 1], "text": "of cats" })));
     }
 
     #[test]
-    fn every_fault_of_an_answer_is_told() {
+    fn every_fault_of_a_response_is_reported() {
         let probe = probe(vec![
-            check("/list", Test::Length(2)),
-            check("/list", Test::Contains(json!("b"))),
-            check("/text", Test::Contains(json!("ell"))),
-            check("/number", Test::Is(json!(1))),
-            check("/number", Test::Min(0.5)),
+            check("/list", BodyTest::Length(2)),
+            check("/list", BodyTest::Contains(json!("b"))),
+            check("/text", BodyTest::Contains(json!("ell"))),
+            check("/number", BodyTest::Is(json!(1))),
+            check("/number", BodyTest::Min(0.5)),
         ]);
-        let good = answer(200, &json!({ "list": ["a", "b"], "text": "hello", "number": 1.0 }));
-        assert_eq!(probe.judge(&good, &Known::new()), Vec::<String>::new());
+        let good = response(200, &json!({ "list": ["a", "b"], "text": "hello", "number": 1.0 }));
+        assert_eq!(probe.judge(&good, &Values::new()), Vec::<String>::new());
         assert_eq!(probe.captured(&good), Some(("first".into(), json!("a"))));
-        let bad = answer(503, &json!({ "list": ["a"], "text": 5, "number": 0.25 }));
+        let bad = response(503, &json!({ "list": ["a"], "text": 5, "number": 0.25 }));
         assert_eq!(
-            probe.judge(&bad, &Known::new()),
+            probe.judge(&bad, &Values::new()),
             [
                 "status 503, expected 200",
                 "/list has length 1, expected 2",
-                "/list is [\"a\"], expected \"b\" in it",
-                "/text is 5, expected \"ell\" in it",
+                "/list is [\"a\"], which does not contain \"b\"",
+                "/text is 5, which does not contain \"ell\"",
                 "/number is 0.25, expected 1",
                 "/number is 0.25, expected at least 0.5"
             ]
@@ -296,26 +267,26 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_what_is_to_be_handed_on_is_wrong() {
-        let wrong = probe(vec![]).judge(&answer(200, &json!({ "list": [] })), &Known::new());
-        assert_eq!(wrong, ["nothing at /list/0 to hand on as `first`"]);
+    fn a_missing_capture_is_a_fault() {
+        let faults = probe(vec![]).judge(&response(200, &json!({ "list": [] })), &Values::new());
+        assert_eq!(faults, ["no value at /list/0 to capture as `first`"]);
     }
 
     #[test]
-    fn a_page_in_place_of_json_is_told() {
-        let page = Answer {
+    fn a_page_instead_of_json_is_a_fault() {
+        let page = HttpResponse {
             status: 200,
             content_type: "text/html".into(),
             body: "<h1>Hi</h1>".into(),
             cookies: BTreeMap::new(),
         };
         let probe = probe(vec![
-            check("/list", Test::Length(0)),
-            Check { at: None, test: Test::Contains(json!("Bye")) },
+            check("/list", BodyTest::Length(0)),
+            BodyCheck { at: None, test: BodyTest::Contains(json!("Bye")) },
         ]);
         assert_eq!(
-            probe.judge(&page, &Known::new()),
-            ["no JSON came back, but text/html", "the body is \"<h1>Hi</h1>\", expected \"Bye\" in it"]
+            probe.judge(&page, &Values::new()),
+            ["expected JSON, got text/html", "the body is \"<h1>Hi</h1>\", which does not contain \"Bye\""]
         );
     }
 }

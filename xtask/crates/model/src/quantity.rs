@@ -1,39 +1,39 @@
-//! What is measured, and its unit.
+//! Measured quantities and their units.
 
 use serde::{Deserialize, Serialize};
 
-/// What was measured.
+/// A measured quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
-    /// Bytes that the registry sent for a pull into an engine that has no layer of it, HTTP headers included.
+    /// Bytes the registry sends for a pull into an empty engine, including HTTP headers.
     PullBytes,
-    /// Time of that pull from loopback, from `docker pull` to its last word: download, check, unpack.
+    /// Duration of that `docker pull` over loopback: download, verify, unpack.
     Pull,
-    /// The same through a line of a stated rate.
+    /// The same over a link with a stated rate.
     PullThrottled,
-    /// From the start of the (first) container, as the engine notes it, to the first 200 on /health (of the last service).
+    /// From the start of the (first) container, as recorded by the engine, to the first 200 on /health (of the last service).
     Start,
-    /// From the call of `docker compose up` to the same moment.
+    /// From calling `docker compose up` to the same moment.
     Up,
-    /// Processor time that the container's control group had used by then.
+    /// CPU time used by the container's cgroup until then.
     CpuToHealthy,
-    /// Resident memory of the service's processes some seconds after that; pages that they share are counted once.
+    /// Resident memory of the service's processes a few seconds later; shared pages count once.
     MemoryIdle,
-    /// What the kernel charges to the container's control group at the same moment, less inactive file pages: what
-    /// `docker stats` shows. File pages are charged to whoever read them first.
+    /// Memory charged to the container's cgroup at the same moment, without inactive file pages, as in `docker stats`. File
+    /// pages are charged to the first reader.
     ChargedIdle,
-    /// As `MemoryIdle`, after the probes and scenarios.
+    /// `MemoryIdle` after the probes and scenarios.
     MemoryAfter,
-    /// As `ChargedIdle`, after the probes and scenarios.
+    /// `ChargedIdle` after the probes and scenarios.
     ChargedAfter,
-    /// From the typical request to its whole answer: the median of one run's requests.
+    /// Duration of the typical request: the median of one run.
     Request,
-    /// Processor time of one typical request, in the service's own control group: the mean of one run's requests.
+    /// CPU time of a typical request in the service's cgroup: the mean of one run.
     CpuRequest,
 }
 
-/// What a quantity is counted in. Records hold integers of it.
+/// The unit of a quantity. Records hold integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -44,7 +44,7 @@ pub enum Unit {
 }
 
 impl Quantity {
-    /// All of them, as tables list them.
+    /// All quantities in the order of tables.
     pub const ALL: [Quantity; 12] = [
         Quantity::PullBytes,
         Quantity::Pull,
@@ -60,7 +60,7 @@ impl Quantity {
         Quantity::CpuRequest,
     ];
 
-    /// For people, in a table.
+    /// The label in tables.
     pub fn words(self) -> &'static str {
         match self {
             Quantity::PullBytes => "pulled",
@@ -78,7 +78,7 @@ impl Quantity {
         }
     }
 
-    /// Its unit.
+    /// The unit.
     pub fn unit(self) -> Unit {
         match self {
             Quantity::PullBytes

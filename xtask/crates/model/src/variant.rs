@@ -1,20 +1,20 @@
-//! Variants: the image a team writes first, and the one that this tool keeps small.
+//! Variants: the original and the optimized image of a service.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which of a service's two Dockerfiles an image comes from.
+/// Which of a service's two Dockerfiles builds the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
-    /// `Dockerfile`: what a team writes first, on upstream bases.
+    /// `Dockerfile`, on upstream bases.
     Original,
     /// `Dockerfile.optimized`.
     Optimized,
 }
 
-/// What an optimized image's tag ends with.
+/// The tag suffix of optimized images.
 pub const OPTIMIZED_SUFFIX: &str = "-optimized";
 
 impl Variant {
@@ -29,7 +29,7 @@ impl Variant {
         }
     }
 
-    /// What a tag of this variant ends with.
+    /// The tag suffix of this variant.
     pub fn suffix(self) -> &'static str {
         match self {
             Variant::Original => "",

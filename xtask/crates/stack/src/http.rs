@@ -6,11 +6,12 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use ureq::http;
 use ureq::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
-use ureq::http::{Request as HttpRequest, Response as HttpResponse};
 use ureq::{Agent, AsSendBody};
 
-use model::probe::{Answer, Body, Request};
+use model::probe::{Body, HttpRequest};
+use model::response::HttpResponse;
 
 /// Largest answer that is read.
 const LARGEST: u64 = 32 * 1024 * 1024;
@@ -56,8 +57,13 @@ impl Client {
     ///
     /// # Errors
     /// When no whole answer came back.
-    pub fn send(&mut self, host: &str, request: &Request, patience: Duration) -> Result<Answer, Unanswered> {
-        let mut builder = HttpRequest::builder()
+    pub fn send(
+        &mut self,
+        host: &str,
+        request: &HttpRequest,
+        patience: Duration,
+    ) -> Result<HttpResponse, Unanswered> {
+        let mut builder = http::Request::builder()
             .method(request.method.name())
             .uri(format!("http://{host}{}", request.path));
         for (name, value) in &request.headers {
@@ -97,7 +103,7 @@ impl Client {
         let status = response.status().as_u16();
         let body =
             response.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|e| unanswered(&e))?;
-        Ok(Answer { status, content_type, body: String::from_utf8_lossy(&body).into_owned(), cookies })
+        Ok(HttpResponse { status, content_type, body: String::from_utf8_lossy(&body).into_owned(), cookies })
     }
 }
 
@@ -107,7 +113,10 @@ struct Timed<'a> {
 }
 
 impl Timed<'_> {
-    fn run(&self, request: HttpRequest<impl AsSendBody>) -> Result<HttpResponse<ureq::Body>, ureq::Error> {
+    fn run(
+        &self,
+        request: http::Request<impl AsSendBody>,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let request = self.agent.configure_request(request).timeout_global(Some(self.patience)).build();
         self.agent.run(request)
     }
@@ -151,8 +160,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn request(path: &str, body: Body) -> Request {
-        Request {
+    fn request(path: &str, body: Body) -> HttpRequest {
+        HttpRequest {
             method: Method::Post,
             path: path.into(),
             headers: BTreeMap::from([("x-key".to_owned(), "k".to_owned())]),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::probe::{Body, Method, Request};
+use model::probe::{Body, HttpRequest, Method};
 use serde_json::Value;
 use stack::http::Client;
 
@@ -69,7 +69,7 @@ impl Registry {
     pub fn says(&self, path: &str) -> Value {
         let manifests = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
         let headers = BTreeMap::from([("Accept".to_owned(), manifests.to_owned())]);
-        let request = Request { method: Method::Get, path: path.to_owned(), headers, body: Body::Empty };
+        let request = HttpRequest { method: Method::Get, path: path.to_owned(), headers, body: Body::Empty };
         let answer = Client::new().send(&self.address(), &request, Duration::from_secs(30)).unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()

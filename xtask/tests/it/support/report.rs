@@ -2,7 +2,7 @@
 
 use build::comparison;
 use build::comparison::{Comparison, Measured, Original, Total, Verdict};
-use check::report::{Finding, Kind, Place, Subject};
+use check::report::{Finding, FindingKind, Place, Subject};
 use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use contents::record::Surface;
@@ -120,7 +120,7 @@ fn sizes(edition: Edition) -> Comparison {
     }
 }
 
-fn guarded(edition: Edition) -> check::report::Report {
+fn guarded(edition: Edition) -> check::report::CheckReport {
     let finding = |kind, what: &str| Finding {
         kind,
         images: vec![Subject::new("api", edition)],
@@ -130,11 +130,11 @@ fn guarded(edition: Edition) -> check::report::Report {
     };
     let row = |(service, _, bytes): (&str, u64, u64)| {
         let grown = service == "api";
-        check::report::Row {
+        check::report::CheckRow {
             service: service.into(),
             edition,
             image: format!("{service}:latest"),
-            measured: Some(check::report::Measured {
+            measured: Some(check::report::MeasuredImage {
                 id: "sha256:1".into(),
                 platform: "linux/amd64".into(),
                 weights: Weights { own: Bytes(bytes), base: Bytes(0) },
@@ -150,16 +150,18 @@ fn guarded(edition: Edition) -> check::report::Report {
             base: Some(Drift::Within),
         }
     };
-    check::report::Report {
+    check::report::CheckReport {
         schema: 1,
         tag: "latest".into(),
         editions: vec![edition],
         images: SERVICES.map(row).into(),
         breaches: match edition {
-            Edition::Simple => vec![finding(Kind::Baseline, "own layers are 2MB above their baseline")],
+            Edition::Simple => {
+                vec![finding(FindingKind::Baseline, "own layers are 2MB above their baseline")]
+            }
             _ => Vec::new(),
         },
-        notes: vec![finding(Kind::Target, "it is above our goal")],
+        notes: vec![finding(FindingKind::Target, "it is above our goal")],
         fleet: Vec::new(),
     }
 }

@@ -1,20 +1,19 @@
-//! How far an image may be from its row in the lock: `[baselines]`.
+//! The step limit: `[baselines]`.
 
-use crate::baseline::Step;
+use crate::baseline::StepLimit;
 use crate::reader::fields::Fields;
-use crate::reader::load::size;
 
-/// Reads the table; what is not said is as usual.
-pub(super) fn read(root: &mut Fields<'_, '_>) -> Step {
-    let usual = Step::default();
+/// Reads the table; missing fields have defaults.
+pub(super) fn read(root: &mut Fields<'_, '_>) -> StepLimit {
+    let default = StepLimit::default();
     let Some(mut table) = root.table("baselines") else {
-        return usual;
+        return default;
     };
-    let percent = table.optional_real("step-percent").unwrap_or(usual.percent);
+    let percent = table.optional_real("step-percent").unwrap_or(default.percent);
     if !(0.0..=100.0).contains(&percent) {
         table.fault("step-percent", "must be from 0 to 100");
     }
-    let step = Step { percent, bytes: size(&mut table, "step-bytes").unwrap_or(usual.bytes) };
+    let limit = StepLimit { percent, bytes: table.size("step-bytes").unwrap_or(default.bytes) };
     table.finish();
-    step
+    limit
 }

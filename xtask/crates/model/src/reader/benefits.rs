@@ -1,10 +1,10 @@
-//! What smaller images are to bring: `[benefit.FIGURE]`.
+//! Promised benefits of smaller images: `[benefit.FIGURE]`.
 
 use crate::benefit::{Benefit, Figure};
 use crate::names::Unknown;
 use crate::reader::fields::Fields;
 
-/// Reads one promise; its key names the figure that decides.
+/// Reads one benefit; the key names the deciding figure.
 pub(super) fn read(key: &str, mut fields: Fields<'_, '_>) -> Option<Benefit> {
     let figure = Figure::ALL.into_iter().find(|figure| figure.name() == key);
     if figure.is_none() {
@@ -20,7 +20,10 @@ pub(super) fn read(key: &str, mut fields: Fields<'_, '_>) -> Option<Benefit> {
             one => one.as_f64().map(|percent| (percent, percent)),
         };
         if range.is_none() {
-            fields.fault("guide", "must be percent less than the originals: 60, or a range, [20, 30]");
+            fields.fault(
+                "guide",
+                "must be percent less than the originals: a number, 60, or a range, [20, 30]",
+            );
         }
         range
     });
@@ -53,17 +56,17 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_is_a_number_or_a_range() {
+    fn the_guides_promise_is_a_number_or_a_range() {
         let all = read("[benefit.size]\nname = \"a\"\nguide = 58\n[benefit.start]\nname = \"b\"\nguide = [20, 30]\ngoal = 60").unwrap();
         assert_eq!((all[0].figure, all[0].guide, all[0].goal), (Figure::Size, Some((58.0, 58.0)), None));
         assert_eq!((all[1].figure, all[1].guide), (Figure::Measured(Quantity::Start), Some((20.0, 30.0))));
     }
 
     #[test]
-    fn what_is_no_promise_is_told_with_its_line() {
+    fn invalid_benefits_are_reported() {
         let faults = read("[benefit.strat]\nname = \"a\"\nguide = [1]\ngoal = 101").unwrap_err();
-        for words in ["did you mean `start`", "percent less than the originals: 60", "from 0 to 100"] {
-            assert!(faults.contains(words), "{words} in {faults}");
+        for text in ["did you mean `start`", "percent less than the originals: a number", "from 0 to 100"] {
+            assert!(faults.contains(text), "{text} is not in {faults}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What editions add: `[service.NAME.editions]`.
+//! Differences between editions: `[service.NAME.editions]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use crate::additions::{Addition, Additions};
 use crate::edition::Edition;
 use crate::reader::fields::Fields;
 
-/// Reads the table; every edition stands in it, or none.
+/// Reads the table, which names all editions or does not exist.
 pub(super) fn read(service: &mut Fields<'_, '_>) -> Additions {
     let Some(table) = service.table("editions") else {
         return Additions::default();
@@ -26,17 +26,14 @@ pub(super) fn read(service: &mut Fields<'_, '_>) -> Additions {
     }
     for edition in Edition::ALL {
         if !found.contains_key(&edition) {
-            service.fault(
-                "editions",
-                format!("`{edition}` is missing: say what it adds, or `{{}}` for nothing"),
-            );
+            service.fault("editions", format!("`{edition}` is missing: add what it adds, or `{{}}`"));
         }
     }
     refuse_contradictions(service, &found);
     Additions::new(found)
 }
 
-/// What is added twice was not added by the second edition; a limit that one edition lacks would be a limit unknown.
+/// Nothing is added twice, and every edition has every limit.
 fn refuse_contradictions(service: &Fields<'_, '_>, found: &BTreeMap<Edition, Addition>) {
     let mut seen = BTreeMap::new();
     for (edition, addition) in found {
@@ -44,9 +41,7 @@ fn refuse_contradictions(service: &Fields<'_, '_>, found: &BTreeMap<Edition, Add
             if let Some(first) = seen.insert(name, edition) {
                 service.fault(
                     "editions",
-                    format!(
-                        "`{name}` is added by {first} and again by {edition}: larger editions have it already"
-                    ),
+                    format!("{edition} adds `{name}`, which {first} already adds: remove it"),
                 );
             }
         }
@@ -57,7 +52,7 @@ fn refuse_contradictions(service: &Fields<'_, '_>, found: &BTreeMap<Edition, Add
             if !addition.limits.contains_key(*name) {
                 service.fault(
                     "editions",
-                    format!("{edition} has no limit `{name}`, which another edition has: add it"),
+                    format!("{edition} lacks the limit `{name}` of another edition: add it"),
                 );
             }
         }

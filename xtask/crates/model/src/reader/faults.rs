@@ -1,39 +1,39 @@
-//! Everything that is wrong with a file, reported at once.
+//! Collects all faults of a file with their lines.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::ops::Range;
 
-use crate::reader::fields::Fault;
 use host::failure::{Failure, FailureClass};
 
-/// Everything that is wrong with a file.
+/// Collects faults while a file is read.
 #[derive(Debug)]
-pub struct Faults {
-    file: &'static str,
-    faults: Vec<Fault>,
+pub(super) struct Faults<'a> {
+    text: &'a str,
+    /// Lines from 1, and messages.
+    faults: RefCell<Vec<(usize, String)>>,
 }
 
-impl Faults {
-    /// Of another file that is read the same way.
-    pub fn new(file: &'static str, faults: Vec<Fault>) -> Faults {
-        Faults { file, faults }
+impl<'a> Faults<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Faults { text, faults: RefCell::default() }
     }
-}
 
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.faults.len();
-        write!(f, "{} has {count} fault{}:", self.file, if count == 1 { "" } else { "s" })?;
-        for fault in &self.faults {
-            write!(f, "\n  {}:{}: {}", self.file, fault.line, fault.text)?;
-        }
-        Ok(())
+    /// Adds a fault at a byte range.
+    pub fn add(&self, span: Range<usize>, text: impl fmt::Display) {
+        let line = self.text[..span.start.min(self.text.len())].matches('\n').count() + 1;
+        self.faults.borrow_mut().push((line, text.to_string()));
     }
-}
 
-impl std::error::Error for Faults {}
+    pub fn is_empty(&self) -> bool {
+        self.faults.borrow().is_empty()
+    }
 
-impl From<Faults> for Failure {
-    fn from(faults: Faults) -> Failure {
-        Failure::new(FailureClass::Manifest, faults.to_string(), "")
+    /// All faults by line.
+    pub fn into_failure(self, file: &str) -> Failure {
+        let mut faults = self.faults.into_inner();
+        faults.sort();
+        let lines: String = faults.iter().map(|(line, text)| format!("\n  {file}:{line}: {text}")).collect();
+        Failure::new(FailureClass::Manifest, format!("invalid manifest:{lines}"), "")
     }
 }

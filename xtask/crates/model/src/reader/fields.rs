@@ -1,6 +1,5 @@
-//! Reading typed fields out of a TOML table, where a fault is noted with its line and reading goes on.
+//! Reads typed fields from a TOML table; reading continues after a fault.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -8,86 +7,50 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::bytes::Bytes;
 use crate::names::Unknown;
+use crate::reader::faults::Faults;
 use crate::reader::json;
 
-/// One fault of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    /// Line in the file, from 1.
-    pub line: usize,
-    /// What is wrong and what to write instead.
-    pub text: String,
-}
-
-/// Collects faults while a file is read.
+/// A table whose fields are taken one by one; fields left at the end are unknown.
 #[derive(Debug)]
-pub struct Notes<'a> {
-    text: &'a str,
-    faults: RefCell<Vec<Fault>>,
-}
-
-impl<'a> Notes<'a> {
-    /// Of this file.
-    pub fn new(text: &'a str) -> Self {
-        Notes { text, faults: RefCell::default() }
-    }
-
-    /// Notes a fault at a byte range.
-    pub fn note(&self, span: Range<usize>, text: impl fmt::Display) {
-        let line = self.text[..span.start.min(self.text.len())].matches('\n').count() + 1;
-        self.faults.borrow_mut().push(Fault { line, text: text.to_string() });
-    }
-
-    /// All faults, by line.
-    pub fn into_faults(self) -> Vec<Fault> {
-        let mut faults = self.faults.into_inner();
-        faults.sort();
-        faults
-    }
-}
-
-/// A table whose fields are taken one by one; what is left at the end is unknown.
-#[derive(Debug)]
-pub struct Fields<'a, 'i> {
-    notes: &'a Notes<'a>,
-    /// How messages call the table: `service.api`.
+pub(super) struct Fields<'a, 'i> {
+    faults: &'a Faults<'a>,
+    /// The table's name in messages, such as `service.api`.
     name: String,
     span: Range<usize>,
     entries: BTreeMap<&'a str, &'a Spanned<DeValue<'i>>>,
-    /// Where each key stands; outlives the taking of its value.
+    /// The span of each key, also after its value was taken.
     spans: BTreeMap<&'a str, Range<usize>>,
     taken: Vec<&'static str>,
 }
 
 impl<'a, 'i> Fields<'a, 'i> {
-    /// The fields of a table.
     pub fn new(
-        notes: &'a Notes<'a>,
+        faults: &'a Faults<'a>,
         name: impl Into<String>,
         table: &'a DeTable<'i>,
         span: Range<usize>,
     ) -> Self {
         let spans = table.iter().map(|(key, _)| (key.get_ref().as_ref(), key.span())).collect();
         let entries = table.iter().map(|(key, value)| (key.get_ref().as_ref(), value)).collect();
-        Fields { notes, name: name.into(), span, entries, spans, taken: Vec::new() }
+        Fields { faults, name: name.into(), span, entries, spans, taken: Vec::new() }
     }
 
     fn key_span(&self, key: &str) -> Range<usize> {
         self.spans.get(key).unwrap_or(&self.span).clone()
     }
 
-    /// Notes a fault of a field, at its place.
+    /// Adds a fault of a field.
     pub fn fault(&self, key: &str, text: impl fmt::Display) {
-        self.notes.note(self.key_span(key), format!("{}: {text}", self.child(key)));
+        self.faults.add(self.key_span(key), format!("{}: {text}", self.child(key)));
     }
 
-    /// Whether anything was found wrong so far, in the whole file.
+    /// Whether the file has any fault so far.
     pub fn has_faults(&self) -> bool {
-        !self.notes.faults.borrow().is_empty()
+        !self.faults.is_empty()
     }
 
-    /// Takes a field that may be absent.
     fn optional(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
         self.taken.push(key);
         self.entries.remove(key)
@@ -97,7 +60,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         let value = self.optional(key);
         if value.is_none() {
             let name = if self.name.is_empty() { "the manifest" } else { &self.name };
-            self.notes.note(self.span.clone(), format!("{name} has no `{key}`: add it"));
+            self.faults.add(self.span.clone(), format!("{name} has no `{key}`: add it"));
         }
         value
     }
@@ -105,40 +68,46 @@ impl<'a, 'i> Fields<'a, 'i> {
     fn text_of(&self, key: &str, value: &'a Spanned<DeValue<'i>>) -> Option<&'a str> {
         let text = value.get_ref().as_str().filter(|text| !text.trim().is_empty());
         if text.is_none() {
-            self.fault(key, "must be a text in quotes, not empty");
+            self.fault(key, "must be a non-empty string");
         }
         text
     }
 
-    /// Takes a text that must be there.
+    /// Takes a required string.
     pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
         let value = self.required(key)?;
         self.text_of(key, value)
     }
 
-    /// Takes a text that may be absent.
+    /// Takes an optional string.
     pub fn optional_text(&mut self, key: &'static str) -> Option<&'a str> {
         let value = self.optional(key)?;
         self.text_of(key, value)
     }
 
-    /// Takes a whole number within a range.
+    /// Takes an optional size.
+    pub fn size(&mut self, key: &'static str) -> Option<Bytes> {
+        let text = self.optional_text(key)?;
+        text.parse().map_err(|error| self.fault(key, error)).ok()
+    }
+
+    /// Takes a required whole number in a range.
     pub fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.required(key)?;
         let number = whole(value).filter(|number| range.contains(number));
         if number.is_none() {
             let (first, last) = (range.start(), range.end());
-            let wanted = if first == last {
+            let form = if first == last {
                 format!("{first}")
             } else {
                 format!("a whole number from {first} to {last}")
             };
-            self.fault(key, format!("must be {wanted}"));
+            self.fault(key, format!("must be {form}"));
         }
         number
     }
 
-    /// Takes a whole number that may be absent.
+    /// Takes an optional whole number in a range.
     pub fn optional_number(
         &mut self,
         key: &'static str,
@@ -147,7 +116,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         self.entries.contains_key(key).then(|| self.number(key, range)).flatten()
     }
 
-    /// Takes a number, whole or not, that may be absent.
+    /// Takes an optional number.
     pub fn optional_real(&mut self, key: &'static str) -> Option<f64> {
         let value = self.optional(key)?;
         let number = json::of(value).and_then(|value| value.as_f64());
@@ -157,7 +126,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         number
     }
 
-    /// Takes `true` or `false`; absent means `false`.
+    /// Takes an optional boolean, by default `false`.
     pub fn flag(&mut self, key: &'static str) -> bool {
         let Some(value) = self.optional(key) else {
             return false;
@@ -168,17 +137,20 @@ impl<'a, 'i> Fields<'a, 'i> {
         })
     }
 
-    /// Takes any value that may be absent, as JSON.
+    /// Takes an optional value of any type as JSON.
     pub fn optional_json(&mut self, key: &'static str) -> Option<serde_json::Value> {
         let value = self.optional(key)?;
         let json = json::of(value);
         if json.is_none() {
-            self.fault(key, "must be what JSON can say: no dates, no numbers beyond its range");
+            self.fault(
+                key,
+                "must be valid in JSON: no dates, no infinite numbers, no integers beyond 64 bits",
+            );
         }
         json
     }
 
-    /// Takes a list of tables that may be absent.
+    /// Takes an optional array of tables.
     pub fn tables(&mut self, key: &'static str) -> Vec<Fields<'a, 'i>> {
         let Some(value) = self.optional(key) else {
             return Vec::new();
@@ -190,17 +162,17 @@ impl<'a, 'i> Fields<'a, 'i> {
         let items = value.get_ref().as_array().map(|items| items.iter().collect::<Vec<_>>());
         let tables: Option<Vec<_>> = items.and_then(|items| {
             let one = |item: &&'a Spanned<DeValue<'i>>| {
-                Some(Fields::new(self.notes, self.child(key), item.get_ref().as_table()?, item.span()))
+                Some(Fields::new(self.faults, self.child(key), item.get_ref().as_table()?, item.span()))
             };
             items.iter().map(one).collect()
         });
         tables.unwrap_or_else(|| {
-            self.fault(key, "must be a list of tables");
+            self.fault(key, "must be an array of tables");
             Vec::new()
         })
     }
 
-    /// Takes every remaining field as a list of tables, in the file's order.
+    /// Takes all remaining fields as arrays of tables, in the file's order.
     pub fn named_lists_of_tables(mut self) -> Vec<(String, Vec<Fields<'a, 'i>>)> {
         let entries = std::mem::take(&mut self.entries);
         let mut lists: Vec<_> =
@@ -209,17 +181,17 @@ impl<'a, 'i> Fields<'a, 'i> {
         lists
     }
 
-    /// Whether a field is there and was not taken yet.
+    /// Whether a field exists and was not taken yet.
     pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// Notes a fault of the table itself.
+    /// Adds a fault of the table itself.
     pub fn fault_here(&self, text: impl fmt::Display) {
-        self.notes.note(self.span.clone(), format!("{}: {text}", self.name));
+        self.faults.add(self.span.clone(), format!("{}: {text}", self.name));
     }
 
-    /// Takes a table that may be absent.
+    /// Takes an optional table.
     pub fn table(&mut self, key: &'static str) -> Option<Fields<'a, 'i>> {
         let value = self.optional(key)?;
         self.as_table(key, value)
@@ -227,7 +199,7 @@ impl<'a, 'i> Fields<'a, 'i> {
 
     fn as_table(&self, key: &str, value: &'a Spanned<DeValue<'i>>) -> Option<Fields<'a, 'i>> {
         match value.get_ref().as_table() {
-            Some(table) => Some(Fields::new(self.notes, self.child(key), table, self.key_span(key))),
+            Some(table) => Some(Fields::new(self.faults, self.child(key), table, self.key_span(key))),
             None => {
                 self.fault(key, "must be a table");
                 None
@@ -239,7 +211,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    /// Takes a list of texts that may be absent.
+    /// Takes an optional array of strings.
     pub fn texts(&mut self, key: &'static str) -> Vec<String> {
         let Some(value) = self.optional(key) else {
             return Vec::new();
@@ -248,12 +220,12 @@ impl<'a, 'i> Fields<'a, 'i> {
         let texts: Option<Vec<String>> = list
             .and_then(|items| items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect());
         texts.unwrap_or_else(|| {
-            self.fault(key, "must be a list of texts, such as [\"a\", \"b\"]");
+            self.fault(key, "must be an array of strings, such as [\"a\", \"b\"]");
             Vec::new()
         })
     }
 
-    /// Takes every remaining field as a table with a name of its own, in the file's order.
+    /// Takes all remaining fields as tables, in the file's order.
     pub fn named_tables(mut self) -> Vec<(String, Fields<'a, 'i>)> {
         let entries = std::mem::take(&mut self.entries);
         let mut tables: Vec<_> = entries
@@ -264,7 +236,7 @@ impl<'a, 'i> Fields<'a, 'i> {
         tables
     }
 
-    /// Takes every remaining field as a text.
+    /// Takes all remaining fields as strings.
     pub fn named_texts(mut self) -> Vec<(String, String)> {
         let entries = std::mem::take(&mut self.entries);
         let texts = entries.into_iter();
@@ -273,25 +245,25 @@ impl<'a, 'i> Fields<'a, 'i> {
             .collect()
     }
 
-    /// Takes every remaining field as a whole number.
+    /// Takes all remaining fields as whole numbers.
     pub fn named_numbers(mut self) -> Vec<(String, u64)> {
         let entries = std::mem::take(&mut self.entries);
         let mut numbers = Vec::new();
         for (key, value) in entries {
             match whole(value) {
                 Some(number) => numbers.push((key.to_owned(), number)),
-                None => self.fault(key, "must be a whole number, not below 0"),
+                None => self.fault(key, "must be a whole number of at least 0"),
             }
         }
         numbers
     }
 
-    /// Ends reading: what nobody took is a fault.
+    /// Ends reading: fields that were not taken are faults.
     pub fn finish(self) {
         for key in self.entries.keys() {
             let unknown = Unknown::new("key", key, self.taken.iter().copied());
             let inside = if self.name.is_empty() { String::new() } else { format!("{}: ", self.name) };
-            self.notes.note(self.key_span(key), format!("{inside}{unknown}"));
+            self.faults.add(self.key_span(key), format!("{inside}{unknown}"));
         }
     }
 }

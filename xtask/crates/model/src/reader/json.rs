@@ -1,10 +1,10 @@
-//! TOML values as JSON, for what is sent to services as it stands in the manifest.
+//! TOML values as JSON, for requests to services and their expected responses.
 
 use serde_json::{Number, Value};
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// The same value in JSON; `None` for dates, for numbers that JSON does not have, and for those beyond 64 bits.
+/// The value in JSON; `None` for dates, infinite numbers and integers beyond 64 bits.
 pub(super) fn of(value: &Spanned<DeValue<'_>>) -> Option<Value> {
     Some(match value.get_ref() {
         DeValue::String(text) => Value::from(text.as_ref()),

@@ -1,23 +1,22 @@
-//! From the file to a [`Manifest`], or to every fault in it.
+//! Reads a file into a [`Manifest`], or reports all faults in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
 use anyhow::Result;
 use toml::de::DeTable;
 
-use crate::bytes::Bytes;
 use crate::dockerfile;
 use crate::edition::Edition;
 use crate::manifest::{
     Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
 };
 use crate::names::Unknown;
+use crate::placeholders::RUN;
 use crate::reader::baselines;
 use crate::reader::benefits;
 use crate::reader::editions;
 use crate::reader::faults::Faults;
-use crate::reader::fields::{Fields, Notes};
+use crate::reader::fields::Fields;
 use crate::reader::opportunities;
 use crate::reader::probes;
 use host::failure::Failure;
@@ -27,43 +26,42 @@ use host::paths::Repository;
 /// Reads the repository's manifest.
 ///
 /// # Errors
-/// [`Faults`], or that the file cannot be read.
+/// A [`Failure`] of class manifest with all faults and their lines, or an unreadable file.
 pub fn load(repository: &Repository) -> Result<Manifest> {
     let text = files::read(&repository.manifest())?;
-    Ok(parse(&text, repository).map_err(Failure::from)?)
+    Ok(parse(&text, repository)?)
 }
 
-/// Reads a manifest's text; files that it names are looked for in the repository.
+/// Parses a manifest; the files it names must exist in the repository.
 ///
 /// # Errors
-/// Every fault, by line.
-pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Faults> {
-    let notes = Notes::new(text);
+/// All faults with their lines.
+pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
+    let faults = Faults::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        notes.note(error.span().unwrap_or(0..0), error.message());
+        faults.add(error.span().unwrap_or(0..0), error.message());
     }
     if !errors.is_empty() {
-        // What a broken line swallowed would be called missing.
-        return Err(Faults::new(repository.manifest_name(), notes.into_faults()));
+        // Otherwise, fields in the broken part would be reported as missing.
+        return Err(faults.into_failure(repository.manifest_name()));
     }
-    let manifest = Reader { notes: &notes, repository }.manifest(root.get_ref());
-    let faults = notes.into_faults();
+    let manifest = Reader { faults: &faults, repository }.manifest(root.get_ref());
     match manifest {
         Some(manifest) if faults.is_empty() => Ok(manifest),
-        _ => Err(Faults::new(repository.manifest_name(), faults)),
+        _ => Err(faults.into_failure(repository.manifest_name())),
     }
 }
 
 struct Reader<'a> {
-    notes: &'a Notes<'a>,
+    faults: &'a Faults<'a>,
     repository: &'a Repository,
 }
 
 impl<'a> Reader<'a> {
     fn manifest(&self, root: &'a DeTable<'_>) -> Option<Manifest> {
         let known = &declared(root);
-        let mut root = Fields::new(self.notes, "", root, 0..0);
+        let mut root = Fields::new(self.faults, "", root, 0..0);
         root.number("schema", 1..=1);
         let project = root.text("project").map(str::to_owned);
         let version = root.text("version").map(str::to_owned);
@@ -74,16 +72,16 @@ impl<'a> Reader<'a> {
         let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
         let services =
             named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
-        let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
-        handed
+        let mut available = BTreeSet::from([RUN.to_owned()]);
+        available
             .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
-        let scenarios = probes::scenarios(root.table("scenario"), &services, &handed);
+        let scenarios = probes::scenarios(root.table("scenario"), &services, &available);
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
-        let step = baselines::read(&mut root);
+        let step_limit = baselines::read(&mut root);
         let benefits = named(root.table("benefit"), benefits::read);
-        let meant = opportunities::read(&mut root, &services);
+        let allowlist = opportunities::read(&mut root, &services);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -96,9 +94,9 @@ impl<'a> Reader<'a> {
             services,
             scenarios,
             stack_tests,
-            step,
+            step_limit,
             benefits,
-            meant,
+            allowlist,
         })
     }
 
@@ -118,7 +116,7 @@ impl<'a> Reader<'a> {
                 stand_in
             }
             None => {
-                fields.fault("stand-in", "say what takes its place where no registry answers: { bootstrap = \"SUITE\" } or { dockerfile = \"PATH\" }");
+                fields.fault("stand-in", "missing: add the replacement if no registry is reachable, { bootstrap = \"SUITE\" } or { dockerfile = \"PATH\" }");
                 None
             }
         };
@@ -160,7 +158,7 @@ impl<'a> Reader<'a> {
     fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {
         let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
         if !probes::is_plain(name) {
-            fields.fault_here(format!("`{name}` is no name: use lower-case letters, digits and `-`"));
+            fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
         }
         fields.finish();
         Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
@@ -174,22 +172,13 @@ impl<'a> Reader<'a> {
         seen: &mut Seen,
     ) -> Option<Service> {
         let image = fields.text("image").map(str::to_owned);
-        if let Some(image) = &image {
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if !image.chars().all(plain) {
-                fields.fault(
-                    "image",
-                    format!("`{image}` is no image name: use lower-case letters, digits and `-`"),
-                );
-            }
+        if let Some(image) = image.as_deref().filter(|image| !probes::is_plain(image)) {
+            let text = format!("invalid image name `{image}`: use lower-case letters, digits and `-`");
+            fields.fault("image", text);
         }
         seen.claim("image", image.as_deref(), name, &fields, "image");
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !name.chars().all(plain) {
-            fields.fault(
-                "image",
-                format!("the service's name `{name}` must be of lower-case letters, digits and `-`"),
-            );
+        if !probes::is_plain(name) {
+            fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
         }
         let compose = fields.text("compose").map(str::to_owned);
         seen.claim("compose name", compose.as_deref(), name, &fields, "compose");
@@ -204,16 +193,16 @@ impl<'a> Reader<'a> {
         {
             fields.fault(
                 "test-stage",
-                format!("{path} has no stage `{stage}`: add `FROM … AS {stage}` or mend the name"),
+                format!("{path} has no stage `{stage}`: add `FROM … AS {stage}` or correct the name"),
             );
         }
         let sizes = self.sizes(&mut fields);
         let editions = editions::read(&mut fields);
         let run = run_needs(&mut fields);
         let secrets = secrets(&mut fields);
-        let mut handed = BTreeSet::from([probes::RUN.to_owned()]);
-        handed.extend(secrets.iter().map(|secret| secret.plain.clone()));
-        let probes = probes::of_service(&mut fields, name, &mut handed);
+        let mut available = BTreeSet::from([RUN.to_owned()]);
+        available.extend(secrets.iter().map(|secret| secret.plain.clone()));
+        let probes = probes::of_service(&mut fields, name, &mut available);
         fields.finish();
         Some(Service {
             name: name.to_owned(),
@@ -232,27 +221,27 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A file that must stand in the repository.
+    /// A file that must exist in the repository.
     fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
         let path = fields.text(key)?;
         match self.repository.file(path) {
-            None => fields.fault(key, format!("`{path}` leads out of the repository: name a file in it")),
+            None => fields.fault(key, format!("`{path}` is outside of the repository: name a file in it")),
             Some(file) if !file.is_file() => {
-                fields.fault(key, format!("there is no file `{path}`: create it or mend the path"))
+                fields.fault(key, format!("no file `{path}`: create it or correct the path"))
             }
             Some(_) => return Some(path.to_owned()),
         }
         None
     }
 
-    /// A Dockerfile whose FROM lines name declared images only: an undeclared one could have no stand-in.
+    /// A Dockerfile that is based on declared images only: an undeclared one would have no stand-in.
     fn dockerfile(&self, fields: &mut Fields<'a, '_>, key: &'static str, bases: &[&str]) -> Option<String> {
         let path = self.file(fields, key)?;
         let text = files::read(&self.repository.file(&path)?).ok()?;
         for reference in dockerfile::references(&text) {
             if !bases.contains(&reference.as_str()) {
-                let unknown = Unknown::new("declared image", &reference, bases.iter().copied());
-                fields.fault(key, format!("{path} starts from what is not declared: {unknown}; add an [upstream.NAME] or a [base.NAME]"));
+                let unknown = Unknown::new("image", &reference, bases.iter().copied());
+                fields.fault(key, format!("{path}: {unknown}; declare it as [upstream.NAME] or [base.NAME]"));
             }
         }
         Some(path)
@@ -270,9 +259,9 @@ impl<'a> Reader<'a> {
         };
         for (key, mut row) in table.named_tables() {
             let entry = Sizes {
-                guide_original: size(&mut row, "original"),
-                target: size(&mut row, "target"),
-                goal: size(&mut row, "goal"),
+                guide_original: row.size("original"),
+                target: row.size("target"),
+                goal: row.size("goal"),
             };
             row.finish();
             match key.parse::<Edition>() {
@@ -284,7 +273,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What must be one owner's alone, with the owner's name.
+/// Values that must be unique, with their owners.
 #[derive(Default)]
 struct Seen(BTreeMap<(&'static str, String), String>);
 
@@ -299,12 +288,12 @@ impl Seen {
     ) {
         let Some(value) = value else { return };
         if let Some(other) = self.0.insert((what, value.to_owned()), owner.to_owned()) {
-            fields.fault(key, format!("`{value}` is the {what} of `{other}` already: give each its own"));
+            fields.fault(key, format!("`{value}` is already the {what} of `{other}`: choose another"));
         }
     }
 }
 
-/// The images that the manifest declares, known before the Dockerfiles that start from them are read.
+/// All declared images, collected before Dockerfiles are read.
 fn declared<'a>(root: &'a DeTable<'_>) -> Vec<&'a str> {
     let of = |table: &str, key: &'static str| {
         let entries = root
@@ -325,12 +314,6 @@ fn named<'a, 'i, T>(
     tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
 }
 
-/// A size that may be absent.
-pub(super) fn size(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<Bytes> {
-    let text = fields.optional_text(key)?;
-    Bytes::from_str(text).map_err(|error| fields.fault(key, error)).ok()
-}
-
 /// `secret = { variable, plain, command }`.
 fn secrets(fields: &mut Fields<'_, '_>) -> Vec<Secret> {
     let Some(mut table) = fields.table("secret") else {
@@ -340,7 +323,7 @@ fn secrets(fields: &mut Fields<'_, '_>) -> Vec<Secret> {
     let plain = table.text("plain").map(str::to_owned);
     let command = table.texts("command");
     if command.is_empty() {
-        table.fault("command", "name the command in the service's image that makes the secret");
+        table.fault("command", "must name the command in the service's image that generates the secret");
     }
     table.finish();
     variable.zip(plain).map(|(variable, plain)| Secret { variable, plain, command }).into_iter().collect()
@@ -358,11 +341,11 @@ fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
     };
     let unique: BTreeSet<&String> = needs.tmpfs.iter().chain(&needs.volumes).collect();
     if unique.len() < needs.tmpfs.len() + needs.volumes.len() {
-        table.fault("tmpfs", "a folder is named twice");
+        table.fault("tmpfs", "a folder is listed twice");
     }
     for path in unique {
         if !path.starts_with('/') {
-            table.fault("tmpfs", format!("`{path}` is no folder of the container: start it with `/`"));
+            table.fault("tmpfs", format!("invalid folder `{path}`: start it with `/`"));
         }
     }
     table.finish();

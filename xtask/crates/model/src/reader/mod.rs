@@ -1,16 +1,13 @@
-//! Reading `xtask/images.toml`: all of its faults at once, or the manifest.
+//! Reads `xtask/images.toml`: a validated manifest, or all of its faults at once.
 
-pub mod baselines;
-pub mod benefits;
-pub mod editions;
-pub mod faults;
-pub mod fields;
-pub mod json;
-pub mod load;
-pub mod opportunities;
-pub mod probes;
+mod baselines;
+mod benefits;
+mod editions;
+mod faults;
+mod fields;
+mod json;
+mod load;
+mod opportunities;
+mod probes;
 
-pub use crate::reader::faults::Faults;
-pub use crate::reader::fields::{Fields, Notes};
 pub use crate::reader::load::{load, parse};
-pub use crate::reader::probes::RUN;

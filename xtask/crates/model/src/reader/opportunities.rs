@@ -1,30 +1,29 @@
-//! What images could do without and keep for a reason: `[opportunities]` and `[[opportunities.known]]`.
+//! The allowlist of opportunities: `[opportunities]` and `[[opportunities.known]]`.
 
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error;
 
-use crate::allowlist::{Known, Meant};
+use crate::allowlist::{AllowedOpportunity, Allowlist};
 use crate::edition::Edition;
 use crate::manifest::Service;
 use crate::names::Unknown;
 use crate::opportunity_kind::OpportunityKind;
 use crate::reader::fields::Fields;
-use crate::reader::load::size;
 
-/// Reads the table; what is not said is as usual.
-pub(super) fn read(root: &mut Fields<'_, '_>, services: &[Service]) -> Meant {
-    let usual = Meant::default();
+/// Reads the table; missing fields have defaults.
+pub(super) fn read(root: &mut Fields<'_, '_>, services: &[Service]) -> Allowlist {
+    let default = Allowlist::default();
     let Some(mut table) = root.table("opportunities") else {
-        return usual;
+        return default;
     };
-    let least = size(&mut table, "least").unwrap_or(usual.least);
-    let known = table.tables("known").into_iter().filter_map(|known| one(known, services)).collect();
+    let min_size = table.size("least").unwrap_or(default.min_size);
+    let entries = table.tables("known").into_iter().filter_map(|entry| read_entry(entry, services)).collect();
     table.finish();
-    Meant { least, known }
+    Allowlist { min_size, entries }
 }
 
-fn one(mut table: Fields<'_, '_>, services: &[Service]) -> Option<Known> {
+fn read_entry(mut table: Fields<'_, '_>, services: &[Service]) -> Option<AllowedOpportunity> {
     let kind = table.text("kind").and_then(|name| match kind(name) {
         Ok(kind) => Some(kind),
         Err(error) => {
@@ -34,7 +33,7 @@ fn one(mut table: Fields<'_, '_>, services: &[Service]) -> Option<Known> {
     });
     let names = table.texts("services");
     if names.is_empty() {
-        table.fault_here("name the services whose images have it: services = [\"NAME\"]");
+        table.fault_here("has no services: add services = [\"NAME\"]");
     }
     let known = || services.iter().map(|service| service.name.as_str());
     for name in names.iter().filter(|name| !known().any(|known| known == **name)) {
@@ -48,15 +47,15 @@ fn one(mut table: Fields<'_, '_>, services: &[Service]) -> Option<Known> {
         }
     }
     if !table.has("bytes") {
-        table.fault_here("say how large it is: bytes = \"1.2MB\"");
+        table.fault_here("has no size: add bytes = \"1.2MB\"");
     }
-    let bytes = size(&mut table, "bytes");
+    let bytes = table.size("bytes");
     let reason = table.text("reason").map(str::to_owned);
     table.finish();
-    Some(Known { kind: kind?, services: names, editions, bytes: bytes?, reason: reason? })
+    Some(AllowedOpportunity { kind: kind?, services: names, editions, bytes: bytes?, reason: reason? })
 }
 
-/// A kind as records and tables of `analyze` in JSON name it.
+/// The kind by its name in JSON.
 fn kind(name: &str) -> Result<OpportunityKind, Error> {
     OpportunityKind::deserialize(name.into_deserializer())
 }

@@ -1,51 +1,49 @@
-//! Probes of services, `[[service.NAME.probe]]`, and scenarios through several of them, `[[scenario.NAME]]`.
+//! Probes of a service, `[[service.NAME.probe]]`, and scenarios through several services, `[[scenario.NAME]]`.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::expectation::{Check, Expectation, Test};
+use crate::expectation::{BodyCheck, BodyTest, Expectation};
 use crate::manifest::Service;
 use crate::names::Unknown;
-use crate::parity::{Rules, Tolerance};
-use crate::probe::{Body, Capture, Method, Origin, Probe, Request, Scenario};
+use crate::parity::{ParityRules, Tolerance};
+use crate::placeholders::RUN;
+use crate::probe::{Body, Capture, CaptureSource, HttpRequest, Method, Probe, Scenario};
 use crate::reader::fields::Fields;
 
-/// A word of the run's own, so that what one run taught is not another's.
-pub const RUN: &str = "run";
-
-/// The probes of one service. `handed` are the names that placeholders may use; captures are added.
+/// The probes of a service. `available` are the allowed placeholders; captures are added.
 pub(super) fn of_service(
     fields: &mut Fields<'_, '_>,
     service: &str,
-    handed: &mut BTreeSet<String>,
+    available: &mut BTreeSet<String>,
 ) -> Vec<Probe> {
     let mut names = BTreeSet::new();
     let tables = fields.tables("probe").into_iter();
-    tables.filter_map(|table| probe(table, Some(service), handed, &mut names)).collect()
+    tables.filter_map(|table| probe(table, Some(service), available, &mut names)).collect()
 }
 
-/// The scenarios, each of which is handed plain secrets and what its own steps captured.
+/// The scenarios. Each can use the `available` placeholders and its own captures.
 pub(super) fn scenarios(
     table: Option<Fields<'_, '_>>,
     services: &[Service],
-    handed: &BTreeSet<String>,
+    available: &BTreeSet<String>,
 ) -> Vec<Scenario> {
     let lists = table.map(Fields::named_lists_of_tables).unwrap_or_default();
     let one = |(name, tables): (String, Vec<Fields<'_, '_>>)| {
-        let (mut handed, mut names) = (handed.clone(), BTreeSet::new());
+        let (mut available, mut names) = (available.clone(), BTreeSet::new());
         let clash = services.iter().any(|service| service.name == name);
         if let Some(first) = tables.first()
             && (clash || !is_plain(&name))
         {
             first.fault_here(format!(
-                "`{name}` is no scenario's name: use lower-case letters, digits and `-`, and no service's name"
+                "invalid scenario name `{name}`: use lower-case letters, digits and `-`, and not a service's name"
             ));
         }
         let mut steps = Vec::new();
         for table in tables {
             let known = || services.iter().map(|service| service.name.as_str());
-            if let Some(step) = probe_of_any(table, known, &mut handed, &mut names) {
+            if let Some(step) = probe_of_any(table, known, &mut available, &mut names) {
                 steps.push(step);
             }
         }
@@ -54,7 +52,7 @@ pub(super) fn scenarios(
     lists.into_iter().map(one).collect()
 }
 
-/// Whether a name can stand in file names and tags.
+/// Whether a name is valid in file names and tags.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
@@ -62,7 +60,7 @@ pub(super) fn is_plain(name: &str) -> bool {
 fn probe_of_any<'k, K: Iterator<Item = &'k str>>(
     mut table: Fields<'_, '_>,
     known: impl Fn() -> K,
-    handed: &mut BTreeSet<String>,
+    available: &mut BTreeSet<String>,
     names: &mut BTreeSet<String>,
 ) -> Option<Probe> {
     let service = table.text("service").map(str::to_owned);
@@ -71,23 +69,23 @@ fn probe_of_any<'k, K: Iterator<Item = &'k str>>(
     {
         table.fault("service", Unknown::new("service", service, known()));
     }
-    probe(table, service.as_deref(), handed, names)
+    probe(table, service.as_deref(), available, names)
 }
 
 fn probe(
     mut table: Fields<'_, '_>,
     service: Option<&str>,
-    handed: &mut BTreeSet<String>,
+    available: &mut BTreeSet<String>,
     names: &mut BTreeSet<String>,
 ) -> Option<Probe> {
     let name = table.text("name").map(str::to_owned);
     if let Some(name) = &name
         && !names.insert(name.clone())
     {
-        table.fault("name", format!("`{name}` is the name of another probe here: give each its own"));
+        table.fault("name", format!("another probe is named `{name}`: choose another name"));
     }
     if !table.has("request") {
-        table.fault_here("it has no `request`: add one, such as { get = \"/health\" }");
+        table.fault_here("has no `request`: add one, such as { get = \"/health\" }");
     }
     let request = table.table("request").and_then(request);
     let status = table.optional_number("status", 100..=599).unwrap_or(200);
@@ -106,36 +104,33 @@ fn probe(
         typical,
         parity,
     };
-    // It is asked many times, and by itself.
+    // It is repeated many times, without other probes.
     let alone = |need: &String| need == RUN || need.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     if probe.typical && (probe.eventually || !probe.needs().iter().all(alone)) {
-        table.fault(
-            "typical",
-            "a typical request stands alone: it is not `eventually`, and uses no `capture`".to_owned(),
-        );
+        table.fault("typical", "a typical request must not be `eventually` and must not use captures");
     }
-    for need in probe.needs().iter().filter(|need| !handed.contains(*need)) {
-        let unknown = Unknown::new("placeholder", need, handed.iter().map(String::as_str));
-        table.fault_here(format!("{unknown}; an earlier `capture` hands one on"));
+    for need in probe.needs().iter().filter(|need| !available.contains(*need)) {
+        let unknown = Unknown::new("placeholder", need, available.iter().map(String::as_str));
+        table.fault_here(format!("{unknown}; add an earlier `capture`"));
     }
-    handed.extend(probe.capture.as_ref().map(|capture| capture.name.clone()));
+    available.extend(probe.capture.as_ref().map(|capture| capture.name.clone()));
     table.finish();
     Some(probe)
 }
 
-fn request(mut table: Fields<'_, '_>) -> Option<Request> {
+fn request(mut table: Fields<'_, '_>) -> Option<HttpRequest> {
     let named: Vec<(Method, &'static str)> =
         [(Method::Get, "get"), (Method::Post, "post"), (Method::Delete, "delete")]
             .into_iter()
             .filter(|(_, key)| table.has(key))
             .collect();
     let [(method, key)] = named.as_slice() else {
-        table.fault_here("name one of `get`, `post` and `delete`, with the path");
+        table.fault_here("must have exactly one of `get`, `post` and `delete`, with the path");
         return None;
     };
     let path = table.text(key).map(str::to_owned);
     if let Some(path) = path.as_deref().filter(|path| !path.starts_with('/')) {
-        table.fault(key, format!("`{path}` is no path: start it with `/`"));
+        table.fault(key, format!("invalid path `{path}`: start it with `/`"));
     }
     let headers = table.table("headers").map(Fields::named_texts).unwrap_or_default().into_iter().collect();
     let json = table.optional_json("json");
@@ -146,56 +141,57 @@ fn request(mut table: Fields<'_, '_>) -> Option<Request> {
         (Some(value), None, None) => Body::Json(value),
         (None, Some(text), Some(content_type)) => Body::Text { content_type, text },
         _ => {
-            table.fault_here("give a body as `json`, or as `text` with its `type`, and not as both");
+            table.fault_here("must have a body as `json`, or as `text` with its `type`, or none");
             return None;
         }
     };
     table.finish();
-    Some(Request { method: *method, path: path?, headers, body })
+    Some(HttpRequest { method: *method, path: path?, headers, body })
 }
 
-fn check(mut table: Fields<'_, '_>) -> Option<Check> {
+fn check(mut table: Fields<'_, '_>) -> Option<BodyCheck> {
     let at = pointer(&mut table, "at");
-    let mut tests: Vec<Test> = Vec::new();
-    tests.extend(table.optional_json("is").map(Test::Is));
-    tests.extend(table.optional_json("contains").map(Test::Contains));
+    let mut tests: Vec<BodyTest> = Vec::new();
+    tests.extend(table.optional_json("is").map(BodyTest::Is));
+    tests.extend(table.optional_json("contains").map(BodyTest::Contains));
     let length = table.optional_number("length", 0..=u64::from(u32::MAX));
-    tests.extend(length.and_then(|length| usize::try_from(length).ok()).map(Test::Length));
-    tests.extend(table.optional_real("min").map(Test::Min));
+    tests.extend(length.and_then(|length| usize::try_from(length).ok()).map(BodyTest::Length));
+    tests.extend(table.optional_real("min").map(BodyTest::Min));
     if tests.len() != 1 {
-        table.fault_here("say what must hold with one of `is`, `contains`, `length` and `min`");
+        table.fault_here("must have exactly one of `is`, `contains`, `length` and `min`");
         return None;
     }
-    if let Some(Test::Contains(Value::String(text))) = tests.first()
+    if let Some(BodyTest::Contains(Value::String(text))) = tests.first()
         && text.is_empty()
     {
-        table.fault("contains", "every text contains the empty one: say what must be there");
+        table.fault("contains", "must not be empty: every text contains the empty string");
     }
-    if let (None, Some(Test::Contains(value) | Test::Is(value))) = (&at, tests.first())
+    if let (None, Some(BodyTest::Contains(value) | BodyTest::Is(value))) = (&at, tests.first())
         && !matches!(value, Value::String(_))
     {
-        table.fault_here("without `at` the body is a text: compare it with a text");
+        table.fault_here("without `at`, the body is text: compare it with a string");
     }
     table.finish();
-    Some(Check { at, test: tests.pop()? })
+    Some(BodyCheck { at, test: tests.pop()? })
 }
 
 fn capture(mut table: Fields<'_, '_>) -> Option<Capture> {
-    let at = pointer(&mut table, "at").map(Origin::At);
-    let cookie = table.optional_text("cookie").map(|name| Origin::Cookie(name.to_owned()));
+    let at = pointer(&mut table, "at").map(CaptureSource::At);
+    let cookie = table.optional_text("cookie").map(|name| CaptureSource::Cookie(name.to_owned()));
     let from = match (at, cookie) {
         (Some(from), None) | (None, Some(from)) => Some(from),
         _ => {
-            table.fault_here(
-                "say `at` which place of the answer the value stands, or of which `cookie` it is",
-            );
+            table.fault_here("must have exactly one of `at` (a place in the response) and `cookie`");
             None
         }
     };
     let name = table.text("as").map(str::to_owned);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if let Some(name) = name.as_deref().filter(|name| !name.chars().all(plain) || *name == RUN) {
-        table.fault("as", format!("`{name}` cannot be a placeholder's name: use other letters, digits, `_`"));
+        table.fault(
+            "as",
+            format!("invalid placeholder name `{name}`: use letters, digits and `_`, and not `{RUN}`"),
+        );
     }
     table.finish();
     Some(Capture { from: from?, name: name? })
@@ -204,28 +200,30 @@ fn capture(mut table: Fields<'_, '_>) -> Option<Capture> {
 fn pointer(table: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
     let at = table.optional_text(key)?;
     if !at.starts_with('/') {
-        table.fault(key, format!("`{at}` is no JSON pointer: start it with `/`"));
+        table.fault(key, format!("invalid JSON pointer `{at}`: start it with `/`"));
     }
     Some(at.to_owned())
 }
 
-fn rules(mut table: Fields<'_, '_>) -> Rules {
+fn rules(mut table: Fields<'_, '_>) -> ParityRules {
     let tolerance = table.table("tolerance").and_then(|mut tolerance| {
         let (at, by) = (tolerance.texts("at"), tolerance.optional_real("by"));
         if at.is_empty() || by.is_none() {
-            tolerance.fault_here("say `at` which places numbers may differ, and `by` how much");
+            tolerance.fault_here("must have `at` (the places of numbers) and `by` (the largest difference)");
         }
         tolerance.finish();
         Some(Tolerance { at, by: by? })
     });
-    let rules = Rules {
+    let rules = ParityRules {
         ignore: table.texts("ignore"),
         cosine: table.texts("cosine"),
         tolerance,
         tokens: table.texts("tokens"),
     };
     for place in rules.places().filter(|place| !place.is_empty() && !place.starts_with('/')) {
-        table.fault_here(format!("`{place}` is no JSON pointer: start it with `/`; `*` stands for any part"));
+        table.fault_here(format!(
+            "invalid JSON pointer `{place}`: start it with `/`; `*` stands for any part"
+        ));
     }
     table.finish();
     rules

@@ -37,7 +37,7 @@ pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
     let mut current = 0;
     for answer in &answers {
         let holders = packages.get(&(answer.name.as_str(), answer.used.as_str()));
-        let about = Subject::told(holders.map(Vec::as_slice).unwrap_or_default());
+        let about = Subject::list(holders.map(Vec::as_slice).unwrap_or_default());
         match &answer.state {
             State::Current => current += 1,
             State::Newer(newest) => {
@@ -56,7 +56,7 @@ pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
         crate::checklist::images(images.len())
     )];
     evidence.extend(unversioned.iter().map(|(name, holders)| {
-        format!("{name}: no image says in which version ({})", Subject::told(holders))
+        format!("{name}: no image says in which version ({})", Subject::list(holders))
     }));
     let upstreams: Vec<&Upstream> = asked.manifest.upstreams.iter().collect();
     match bases::choose(BasesMode::Auto, &upstreams, None, asked.context)?.source {

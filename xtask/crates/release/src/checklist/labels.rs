@@ -30,7 +30,7 @@ pub(super) fn labels(asked: &Asked<'_>) -> Result<Answer> {
     let remedy =
         format!("cargo xtask build-images --edition {edition} --tag {}, on a clean tree", asked.wanted.tag);
     let fault = |(what, subjects): (String, Vec<Subject>)| {
-        Fault::new(format!("{}: {what}", Subject::told(&subjects)), remedy.clone())
+        Fault::new(format!("{}: {what}", Subject::list(&subjects)), remedy.clone())
     };
     faults.extend(wrong.into_iter().map(fault));
     let evidence = vec![format!("labels of {} read", crate::checklist::images(images.len()))];

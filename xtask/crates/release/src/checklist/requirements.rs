@@ -41,7 +41,7 @@ pub(super) fn requirements(asked: &Asked<'_>) -> Result<Answer> {
             faults.extend(asked.not_built(&[service], edition));
             continue;
         }
-        let about = Subject::told(&[Subject::new(&service.name, edition)]);
+        let about = Subject::list(&[Subject::new(&service.name, edition)]);
         let held = distributions(asked, &reference)?;
         let unused = unused(&declared, &held, &sources(asked, service)?);
         for name in &unused {

@@ -4,23 +4,22 @@ use anyhow::Result;
 
 use crate::checklist::asked::Asked;
 use crate::checklist::report::{Answer, Basis, Fault};
-use check::report::{Finding, Kind, Report};
+use check::report::{CheckReport, CheckRow, Finding, FindingKind};
 use engine::records;
 use model::bytes::Bytes;
 
 /// What is known of every edition that is asked for.
 pub(super) struct Checked {
-    reports: Vec<Report>,
+    reports: Vec<CheckReport>,
     basis: Basis,
 }
 
 pub(super) fn targets(asked: &Asked<'_>) -> Result<Answer> {
-    let mut answer = part(asked, Kind::Target)?;
+    let mut answer = part(asked, FindingKind::Target)?;
     let mut lines = Vec::new();
     for report in &checked(asked)?.reports {
-        let sum = |of: &dyn Fn(&check::report::Row) -> Option<Bytes>| -> Bytes {
-            report.images.iter().filter_map(of).sum()
-        };
+        let sum =
+            |of: &dyn Fn(&CheckRow) -> Option<Bytes>| -> Bytes { report.images.iter().filter_map(of).sum() };
         let weighed = sum(&|row| row.measured.as_ref().map(|measured| measured.weights.sum()));
         let allowed = sum(&|row| row.target);
         let count = report.images.iter().filter(|row| row.measured.is_some()).count();
@@ -36,27 +35,27 @@ pub(super) fn targets(asked: &Asked<'_>) -> Result<Answer> {
 }
 
 pub(super) fn baselines(asked: &Asked<'_>) -> Result<Answer> {
-    part(asked, Kind::Baseline)
+    part(asked, FindingKind::Baseline)
 }
 
 pub(super) fn editions(asked: &Asked<'_>) -> Result<Answer> {
-    part(asked, Kind::Edition)
+    part(asked, FindingKind::Edition)
 }
 
 pub(super) fn pruned(asked: &Asked<'_>) -> Result<Answer> {
-    part(asked, Kind::Pruned)
+    part(asked, FindingKind::Pruned)
 }
 
 pub(super) fn secrets(asked: &Asked<'_>) -> Result<Answer> {
-    part(asked, Kind::Secret)
+    part(asked, FindingKind::Secret)
 }
 
 pub(super) fn user(asked: &Asked<'_>) -> Result<Answer> {
-    part(asked, Kind::User)
+    part(asked, FindingKind::User)
 }
 
 /// What the reports say of one kind. An image that is not there was not looked into: nobody can say that it is well.
-fn part(asked: &Asked<'_>, kind: Kind) -> Result<Answer> {
+fn part(asked: &Asked<'_>, kind: FindingKind) -> Result<Answer> {
     let Checked { reports, basis } = checked(asked)?;
     let mut faults = asked.missing(&asked.wanted.editions)?;
     let mut evidence = Vec::new();
@@ -76,7 +75,7 @@ fn part(asked: &Asked<'_>, kind: Kind) -> Result<Answer> {
             }
         }
     }
-    if kind != Kind::Target {
+    if kind != FindingKind::Target {
         let images = reports.iter().flat_map(|report| &report.images);
         let count = images.filter(|row| row.measured.is_some()).count();
         evidence.insert(0, format!("{} looked into", crate::checklist::images(count)));
@@ -89,19 +88,19 @@ fn checked<'c>(asked: &'c Asked<'_>) -> Result<&'c Checked> {
         let mut kept = Vec::new();
         let mut stale = Vec::new();
         for &edition in &asked.wanted.editions {
-            match asked.record::<Report>(records::Kind::Check, edition)? {
+            match asked.record::<CheckReport>(records::Kind::Check, edition)? {
                 Some(report) => kept.push(report),
                 None => stale.push(edition),
             }
         }
         let basis = if stale.is_empty() { Basis::Record } else { Basis::Now };
         if !stale.is_empty() {
-            let wanted = check::Wanted {
+            let wanted = check::guard::CheckRequest {
                 services: asked.manifest.services.iter().collect(),
                 editions: stale.clone(),
                 tag: asked.wanted.tag.clone(),
             };
-            let report = check::check(asked.manifest, &wanted, None, asked.context)?;
+            let report = check::guard::check(asked.manifest, &wanted, None, asked.context)?;
             kept.extend(stale.iter().map(|edition| report.of_edition(*edition)));
         }
         kept.sort_by_key(|report| report.editions.first().copied());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::record::{Acceptance, Accepted};
-use check::lock::{Key, Lock};
+use check::lock::{Lock, LockKey};
 use engine::context::Context;
 use host::git::LogEntry;
 use model::baseline::Weights;
@@ -17,7 +17,7 @@ pub(super) fn history(context: &Context) -> Option<Vec<Acceptance>> {
     let git = context.git();
     let commits = git.log(file, MOST + 1)?;
     let state = |commit: &LogEntry| rows(&git.show(&commit.commit, file).unwrap_or_default(), file);
-    let states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(state).collect();
+    let states: Vec<BTreeMap<LockKey, Weights>> = commits.iter().map(state).collect();
     let nothing = BTreeMap::new();
     let mut all = Vec::new();
     for (index, entry) in commits.into_iter().enumerate().take(MOST) {
@@ -31,13 +31,12 @@ pub(super) fn history(context: &Context) -> Option<Vec<Acceptance>> {
     Some(all)
 }
 
-fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {
-    let lock = Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default();
-    lock.into_iter().map(|(key, row)| (key, row.weights)).collect()
+fn rows(text: &str, file: &'static str) -> BTreeMap<LockKey, Weights> {
+    Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default()
 }
 
-fn changes(before: &BTreeMap<Key, Weights>, after: &BTreeMap<Key, Weights>) -> Vec<Accepted> {
-    let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
+fn changes(before: &BTreeMap<LockKey, Weights>, after: &BTreeMap<LockKey, Weights>) -> Vec<Accepted> {
+    let keys: BTreeSet<&LockKey> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
     changed
         .map(|key| Accepted {
@@ -54,7 +53,7 @@ mod tests {
     use super::*;
     use model::bytes::Bytes;
 
-    fn lock(rows: &str) -> BTreeMap<Key, Weights> {
+    fn lock(rows: &str) -> BTreeMap<LockKey, Weights> {
         super::rows(&format!("schema = 1\n[api]\n{rows}"), "lock")
     }
 

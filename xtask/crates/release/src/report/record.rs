@@ -93,7 +93,7 @@ pub struct Part {
     /// Sizes beside originals, targets and goals.
     pub sizes: Section<Comparison>,
     /// Baselines, and what the guard found.
-    pub check: Section<check::report::Report>,
+    pub check: Section<check::report::CheckReport>,
     /// A stack of these images that was asked.
     pub test: Section<Stack>,
     /// Whether they answer as the originals.

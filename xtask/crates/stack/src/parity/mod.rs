@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::probes::report::{Outcome, Verdict};
 use crate::probes::run::Done;
-use model::parity::{Kept, differences};
+use model::parity::{RecordedResponse, differences};
 
 /// What the originals answered, by group and probe.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,7 @@ pub struct Answers(BTreeMap<(String, String), Answered>);
 #[derive(Debug, Clone)]
 pub enum Answered {
     /// What it answered.
-    With(Kept),
+    With(RecordedResponse),
     /// Why nothing is known.
     Not(String),
 }
@@ -26,7 +26,7 @@ impl Answers {
     pub fn live(done: &[Done<'_>]) -> Answers {
         let one = |done: &Done<'_>| {
             let answered = match &done.answer {
-                Some(answer) if done.outcome.passed() => Answered::With(Kept::from(answer)),
+                Some(answer) if done.outcome.passed() => Answered::With(RecordedResponse::from(answer)),
                 _ => Answered::Not("the original did not pass its own probe".to_owned()),
             };
             ((done.outcome.group.clone(), done.outcome.probe.clone()), answered)
@@ -51,7 +51,7 @@ impl Answers {
             (None, _) => failed(vec!["nothing is known of the original's answer".to_owned()], done),
             (Some(Answered::Not(why)), _) => failed(vec![why.clone()], done),
             (Some(Answered::With(original)), Some(answer)) => {
-                match differences(original, &Kept::from(answer), &done.probe.parity).as_slice() {
+                match differences(original, &RecordedResponse::from(answer), &done.probe.parity).as_slice() {
                     [] => Verdict::Passed,
                     wrong => failed(wrong.to_vec(), done),
                 }
@@ -71,15 +71,16 @@ fn failed(wrong: Vec<String>, done: &Done<'_>) -> Verdict {
 mod tests {
     use super::*;
     use model::expectation::Expectation;
-    use model::parity::Rules;
-    use model::probe::{Answer, Body, Method, Probe, Request};
+    use model::parity::ParityRules;
+    use model::probe::{Body, HttpRequest, Method, Probe};
+    use model::response::HttpResponse;
     use serde_json::json;
 
     fn probe() -> Probe {
         Probe {
             name: "ask".into(),
             service: "alpha".into(),
-            request: Request {
+            request: HttpRequest {
                 method: Method::Get,
                 path: "/a".into(),
                 headers: BTreeMap::new(),
@@ -89,12 +90,12 @@ mod tests {
             capture: None,
             eventually: false,
             typical: false,
-            parity: Rules { ignore: vec!["/id".into()], ..Rules::default() },
+            parity: ParityRules { ignore: vec!["/id".into()], ..ParityRules::default() },
         }
     }
 
     fn done<'p>(probe: &'p Probe, body: Option<serde_json::Value>, verdict: Verdict) -> Done<'p> {
-        let answer = |body: serde_json::Value| Answer {
+        let answer = |body: serde_json::Value| HttpResponse {
             status: 200,
             content_type: "application/json".into(),
             body: body.to_string(),

@@ -15,8 +15,8 @@ use host::files;
 use host::paths::Repository;
 use model::edition::Edition;
 use model::manifest::Service;
-use model::parity::Kept;
-use model::probe::{Probe, Request};
+use model::parity::RecordedResponse;
+use model::probe::{HttpRequest, Probe};
 
 const SCHEMA: u32 = 1;
 
@@ -44,8 +44,8 @@ pub struct Original {
 struct Entry {
     probe: String,
     /// With its placeholders: no secret stands in a record.
-    request: Request,
-    answer: Kept,
+    request: HttpRequest,
+    answer: RecordedResponse,
 }
 
 impl Record {
@@ -61,7 +61,7 @@ impl Record {
             Some(Entry {
                 probe: done.probe.name.clone(),
                 request: done.probe.request.clone(),
-                answer: Kept::from(done.answer.as_ref()?),
+                answer: RecordedResponse::from(done.answer.as_ref()?),
             })
         });
         Record { schema: SCHEMA, edition, group: group.name.clone(), originals, answers: answers.collect() }

@@ -20,8 +20,7 @@ use engine::context::Context;
 use engine::docker::Docker;
 use engine::variables::Variables;
 use model::manifest::{Manifest, Service};
-use model::probe::Known;
-use model::reader::RUN;
+use model::placeholders::{RUN, Values};
 
 /// What is asked of whom.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub fn inquiry<'m>(manifest: &'m Manifest, services: &[&'m Service]) -> Inquiry<
 }
 
 /// What probes know from the start: the plain secrets, as far as they are set, and the run's own word.
-pub fn known(manifest: &Manifest, variables: &Variables, word: &str) -> Known {
+pub fn known(manifest: &Manifest, variables: &Variables, word: &str) -> Values {
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
     let set =
         secrets.filter_map(|secret| Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?))));
@@ -62,7 +61,7 @@ pub fn known(manifest: &Manifest, variables: &Variables, word: &str) -> Known {
 pub fn ask<'m>(
     inquiry: &Inquiry<'m>,
     project: &Project,
-    known: &Known,
+    known: &Values,
     starting: Duration,
     context: &Context,
 ) -> Result<(Report, Vec<Done<'m>>)> {

@@ -60,15 +60,19 @@ impl Patience {
 mod tests {
     use super::*;
     use model::expectation::Expectation;
-    use model::parity::Rules;
-    use model::probe::{Body, Method, Request};
+    use model::parity::ParityRules;
+    use model::probe::{Body, HttpRequest, Method};
     use std::collections::BTreeMap;
 
     fn probe(eventually: bool) -> Probe {
-        let request =
-            Request { method: Method::Get, path: "/".into(), headers: BTreeMap::new(), body: Body::Empty };
+        let request = HttpRequest {
+            method: Method::Get,
+            path: "/".into(),
+            headers: BTreeMap::new(),
+            body: Body::Empty,
+        };
         let expect = Expectation { status: 200, checks: Vec::new() };
-        let (name, service, parity) = ("p".into(), "alpha".into(), Rules::default());
+        let (name, service, parity) = ("p".into(), "alpha".into(), ParityRules::default());
         Probe { name, service, request, expect, capture: None, eventually, typical: false, parity }
     }
 

@@ -12,8 +12,9 @@ use crate::probes::report::{Outcome, Verdict};
 use host::interrupt::Interrupt;
 use host::wait;
 use model::expectation::shortened;
-use model::probe::{Answer, Known, Probe};
-use model::reader::RUN;
+use model::placeholders::{RUN, Values};
+use model::probe::Probe;
+use model::response::HttpResponse;
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -37,7 +38,7 @@ pub struct Done<'m> {
     /// What it came to.
     pub outcome: Outcome,
     /// What came back last.
-    pub answer: Option<Answer>,
+    pub answer: Option<HttpResponse>,
 }
 
 /// A run over a stack.
@@ -46,7 +47,7 @@ pub struct Run<'a> {
     /// Where services are asked.
     pub doors: &'a Doors,
     /// What every probe knows: plain secrets, the run's own word.
-    pub known: &'a Known,
+    pub known: &'a Values,
     /// Ends it.
     pub interrupt: &'a Interrupt,
 }
@@ -78,7 +79,7 @@ impl Run<'_> {
         group: &str,
         probe: &'m Probe,
         client: &mut Client,
-        known: &Known,
+        known: &Values,
         patience: &mut Patience,
     ) -> Result<Done<'m>> {
         let started = Instant::now();
@@ -115,7 +116,7 @@ impl Run<'_> {
     }
 
     /// Where a probe is asked, or why it is not.
-    fn door(&self, probe: &Probe, known: &Known) -> Result<&str, Verdict> {
+    fn door(&self, probe: &Probe, known: &Values) -> Result<&str, Verdict> {
         if let Some(missing) = probe.needs().into_iter().find(|need| !known.contains_key(need)) {
             return Err(Verdict::Skipped { reason: format!("nothing handed on `{missing}`") });
         }
@@ -132,8 +133,8 @@ impl Run<'_> {
         wrong: Vec<String>,
         host: &str,
         probe: &Probe,
-        known: &Known,
-        answer: Option<&Answer>,
+        known: &Values,
+        answer: Option<&HttpResponse>,
     ) -> Verdict {
         let mask = |text: &str| {
             // What every probe knows are secrets, and the run's own word.
@@ -141,7 +142,7 @@ impl Run<'_> {
             let texts = secrets.filter_map(Value::as_str).filter(|value| !value.is_empty());
             texts.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
         };
-        let masked = answer.map(|answer| Answer { body: mask(&answer.body), ..answer.clone() });
+        let masked = answer.map(|answer| HttpResponse { body: mask(&answer.body), ..answer.clone() });
         // Judged anew, since a line that was cut might end within a secret.
         let again = masked.as_ref().map(|masked| probe.judge(masked, known)).unwrap_or_default();
         let wrong = if again.is_empty() { wrong } else { again };

@@ -33,8 +33,7 @@ use host::terminal::Terminal;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service};
-use model::probe::Known;
-use model::reader::RUN;
+use model::placeholders::{RUN, Values};
 use model::variant::Variant;
 
 /// The run's own word: in a stack of its own nothing else has it, and answers can be recorded.
@@ -63,7 +62,7 @@ impl Images {
 pub struct Trial {
     project: Project,
     /// Plain secrets, and the run's own word.
-    pub known: Known,
+    pub known: Values,
     /// By the manifest's name of a service: the port of loopback's that it is published at, once it runs.
     pub ports: BTreeMap<String, u16>,
     configuration: Configuration,
@@ -118,7 +117,7 @@ impl Trial {
         let configuration = project.configuration()?;
         let mut trial = Trial {
             project,
-            known: Known::from([(RUN.to_owned(), Value::from(WORD))]),
+            known: Values::from([(RUN.to_owned(), Value::from(WORD))]),
             ports: BTreeMap::new(),
             configuration,
             folder,

@@ -21,7 +21,7 @@ use host::interrupt::Interrupt;
 use host::process::{Cmd, Runner, tail};
 use host::wait;
 use model::manifest::{Manifest, Service, StackTest};
-use model::reader::RUN;
+use model::placeholders::RUN;
 use model::variant::Variant;
 
 /// Where outcomes of stack tests stand.

@@ -26,7 +26,7 @@ pub(super) fn section(part: &Part) -> Markup {
     }
 }
 
-fn guard(check: &check::report::Report) -> Markup {
+fn guard(check: &check::report::CheckReport) -> Markup {
     let count = check.breaches.len();
     html! {
         article .card {

@@ -92,7 +92,7 @@ fn baseline(service: &str, part: &Part) -> Markup {
     }
 }
 
-fn has(row: &check::report::Row, drift: Drift) -> bool {
+fn has(row: &check::report::CheckRow, drift: Drift) -> bool {
     row.own == Some(drift) || row.base == Some(drift)
 }
 

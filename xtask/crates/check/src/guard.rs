@@ -1,0 +1,325 @@
+//! `cargo xtask check`: inspects images, compares them with the lock and keeps a record of every edition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::lock::{Acceptance, Lock};
+use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
+use crate::{baselines, editions, pruned, secrets};
+use build::comparison::Verdict;
+use contents::record::Layer;
+use contents::scan::Scanner;
+use contents::{Asked, Inside};
+use engine::context::Context;
+use engine::images::Image;
+use engine::provenance::Provenance;
+use engine::records;
+use host::files;
+use model::baseline::Weights;
+use model::bytes::Bytes;
+use model::edition::Edition;
+use model::image_ref::{ImageRef, Tag};
+use model::manifest::{Manifest, Service};
+use model::variant::Variant;
+
+/// Which images to check.
+#[derive(Debug, Clone)]
+pub struct CheckRequest<'m> {
+    /// The services.
+    pub services: Vec<&'m Service>,
+    /// The editions.
+    pub editions: Vec<Edition>,
+    /// The tag.
+    pub tag: Tag,
+}
+
+impl CheckRequest<'_> {
+    fn reference(&self, service: &Service, edition: Edition) -> String {
+        ImageRef::of(&service.image, &self.tag, edition, Variant::Optimized).to_string()
+    }
+
+    /// All editions are looked up: editions are compared with each other.
+    fn references(&self) -> Vec<String> {
+        let of = |service: &&Service| Edition::ALL.map(|edition| self.reference(service, edition));
+        self.services.iter().flat_map(of).collect()
+    }
+
+    /// Whether an image is inspected. `simple` is, too, where other editions declare what they add to it.
+    fn inspects(&self, service: &Service, edition: Edition) -> bool {
+        let adds = |edition: &Edition| *edition != Edition::Simple && !service.editions.is_empty();
+        self.editions.contains(&edition) || (edition == Edition::Simple && self.editions.iter().any(adds))
+    }
+}
+
+/// Checks images. If all services are requested, keeps a record of every edition. With an acceptance, first writes the measured
+/// sizes to the lock, for rows with findings only.
+///
+/// # Errors
+/// An unreadable lock, an engine that does not answer, a damaged image.
+pub fn check(
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+    acceptance: Option<&Acceptance>,
+    context: &Context,
+) -> Result<CheckReport> {
+    let mut lock = Lock::load(&context.repository)?;
+    let scanner = secrets::scanner(manifest, context)?;
+    let images = context.docker.inspect(&request.references())?;
+    let mut provenance = provenance(manifest, request, &images, context)?;
+    let Survey { mut rows, mut breaches, mut notes } = survey(manifest, request, &images, &scanner, context)?;
+    let mut judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
+    if let Some(acceptance) = acceptance {
+        let accepted = &judged.accepted;
+        if !accepted.is_empty() {
+            let text = lock.edited(accepted, acceptance)?;
+            files::write_atomically(&context.repository.sizes_lock(), text.as_bytes())?;
+        }
+        let (count, file) = (accepted.len(), context.repository.sizes_lock_name());
+        context.terminal.say(format!("{file}: {count} row{} changed", if count == 1 { "" } else { "s" }));
+        lock = Lock::load(&context.repository)?;
+        provenance = self::provenance(manifest, request, &images, context)?;
+        judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
+    }
+    breaches.extend(judged.breaches);
+    notes.extend(judged.notes);
+    breaches.extend(editions::dockerfiles(manifest, &request.services, &context.repository)?);
+    let report = CheckReport {
+        schema: 1,
+        tag: request.tag.to_string(),
+        editions: request.editions.clone(),
+        images: rows,
+        breaches: merged(breaches),
+        notes: merged(notes),
+        fleet: Vec::new(),
+    };
+    for provenance in provenance {
+        let part = report.of_edition(provenance.edition);
+        records::keep(records::Kind::Check, provenance, &part, context)?;
+    }
+    Ok(report)
+}
+
+/// What each edition's record is made from; empty unless all services are checked.
+fn provenance(
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+    images: &BTreeMap<String, Image>,
+    context: &Context,
+) -> Result<Vec<Provenance>> {
+    if !records::is_whole(&request.services, manifest) {
+        return Ok(Vec::new());
+    }
+    let of = |edition: &Edition| {
+        records::made_of(records::Kind::Check, manifest, *edition, &request.tag, images, context)
+    };
+    request.editions.iter().map(of).collect()
+}
+
+/// The result of inspecting images, before baselines.
+#[derive(Default)]
+struct Survey {
+    rows: Vec<CheckRow>,
+    breaches: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+/// One inspected image.
+struct Inspected {
+    measured: MeasuredImage,
+    packages: BTreeSet<String>,
+    breaches: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+fn survey(
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+    images: &BTreeMap<String, Image>,
+    scanner: &Scanner,
+    context: &Context,
+) -> Result<Survey> {
+    let mut targets = Vec::new();
+    let mut keys = Vec::new();
+    for service in &request.services {
+        for edition in Edition::ALL {
+            let reference = request.reference(service, edition);
+            if let Some(image) = images.get(&reference)
+                && request.inspects(service, edition)
+            {
+                targets.push(Asked { reference, image: image.clone() });
+                keys.push((service.name.as_str(), edition));
+            }
+        }
+    }
+    let mut next = keys.iter();
+    let inspected = contents::look(&targets, scanner, manifest, context, &mut |inside| {
+        let subject = next.next().map(|(service, edition)| Subject::new(*service, edition));
+        inspect(inside, subject.into_iter().collect(), scanner)
+    })?;
+    let inspected: BTreeMap<(&str, Edition), Inspected> = keys.into_iter().zip(inspected).collect();
+    let mut survey = Survey::default();
+    for &edition in &request.editions {
+        for service in &request.services {
+            let found = inspected.get(&(service.name.as_str(), edition));
+            let row = row(service, edition, request.reference(service, edition), found);
+            limits(service, &row, &request.tag, &mut survey);
+            survey.rows.push(row);
+            let Some(found) = found else { continue };
+            survey.breaches.extend_from_slice(&found.breaches);
+            survey.notes.extend_from_slice(&found.notes);
+            match inspected.get(&(service.name.as_str(), Edition::Simple)) {
+                Some(simple) => {
+                    let (simple, packages) = (&simple.packages, &found.packages);
+                    survey.breaches.extend(editions::undeclared(service, edition, simple, packages));
+                }
+                None => survey.notes.extend(editions::not_compared(service, edition, &request.tag)),
+            }
+        }
+    }
+    for service in &request.services {
+        let image = |edition: Edition| Some((edition, images.get(&request.reference(service, edition))?));
+        let images: BTreeMap<Edition, &Image> = Edition::ALL.into_iter().filter_map(image).collect();
+        survey.breaches.extend(editions::identical(service, &images, &request.editions));
+    }
+    Ok(survey)
+}
+
+fn inspect(inside: &Inside<'_>, subject: Vec<Subject>, scanner: &Scanner) -> Inspected {
+    let contents = &inside.contents;
+    let finding = |kind, what: String, remedy: &str, layer: Option<usize>| Finding {
+        place: layer.and_then(|layer| place(inside, layer)),
+        ..Finding::new(kind, subject.clone(), what, remedy)
+    };
+    let (mut breaches, mut notes) = (Vec::new(), Vec::new());
+    for pruned in pruned::findings(inside) {
+        let layer = pruned.path.as_deref().and_then(|path| inside.tree.file_at(path)).map(|at| at.layer);
+        let found = finding(FindingKind::Pruned, pruned.what, pruned.remedy, layer);
+        if pruned.is_note { notes.push(found) } else { breaches.push(found) }
+    }
+    for leak in secrets::leaks(inside, scanner) {
+        breaches.push(finding(FindingKind::Secret, leak.what, secrets::REMEDY, leak.layer));
+    }
+    let user = inside.asked.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
+    if let Some(what) = wrong_user(user) {
+        let remedy =
+            "end the Dockerfile with `USER 65532:65532`; orchestrators can verify only a numeric user";
+        breaches.push(finding(FindingKind::User, what, remedy, None));
+    }
+    let sum = |base: bool| -> Bytes {
+        let is_base = |layer: &&Layer| layer.origin.as_ref().is_some_and(|origin| origin.base);
+        contents.layers.iter().filter(|layer| is_base(layer) == base).map(|layer| layer.bytes).sum()
+    };
+    Inspected {
+        measured: MeasuredImage {
+            id: contents.id.clone(),
+            platform: contents.platform.clone(),
+            weights: Weights { own: sum(false), base: sum(true) },
+        },
+        packages: editions::packages(inside),
+        breaches,
+        notes,
+    }
+}
+
+/// The Dockerfile line that made a layer.
+fn place(inside: &Inside<'_>, layer: usize) -> Option<Place> {
+    let origin = inside.contents.layers.get(layer)?.origin.as_ref()?;
+    Some(Place { file: origin.file.clone(), line: origin.line })
+}
+
+fn wrong_user(user: &str) -> Option<String> {
+    let id = user.split(':').next().unwrap_or_default();
+    match id.parse::<u32>() {
+        Ok(0) => Some("runs as root".to_owned()),
+        Ok(_) => None,
+        Err(_) if id.is_empty() => Some("runs as root: the image sets no USER".to_owned()),
+        Err(_) => Some(format!("runs as `{id}`, a name that only the image's own /etc/passwd resolves")),
+    }
+}
+
+fn row(service: &Service, edition: Edition, image: String, inspected: Option<&Inspected>) -> CheckRow {
+    let limits = service.sizes(edition);
+    let measured = inspected.map(|inspected| inspected.measured.clone());
+    let bytes = measured.as_ref().map(|measured| measured.weights.sum());
+    CheckRow {
+        service: service.name.clone(),
+        edition,
+        image,
+        measured,
+        baseline: None,
+        target: limits.target,
+        goal: limits.goal,
+        verdict: Verdict::of(bytes, limits.target, limits.goal),
+        own: None,
+        base: None,
+    }
+}
+
+/// A missed target is a breach, a missed goal a note.
+fn limits(service: &Service, row: &CheckRow, tag: &Tag, survey: &mut Survey) {
+    let finding = |kind, what: String, remedy: String| {
+        Finding::new(kind, vec![Subject::new(&row.service, row.edition)], what, remedy)
+    };
+    let (name, edition) = (&service.name, row.edition);
+    let Some(measured) = &row.measured else {
+        let remedy = format!("cargo xtask build-images {name} --edition {edition} --tag {tag}");
+        survey.breaches.push(finding(FindingKind::Missing, format!("no image {}", row.image), remedy));
+        return;
+    };
+    let bytes = measured.weights.sum();
+    let above = |label: &str, limit: Option<Bytes>| {
+        let limit = limit.unwrap_or_default();
+        let what = format!("{bytes}, {} above {label} of {limit}", bytes - limit);
+        let remedy = format!(
+            "`cargo xtask analyze {name} --edition {edition} --tag {tag}` lists what could be removed"
+        );
+        finding(FindingKind::Target, what, remedy)
+    };
+    match row.verdict {
+        Verdict::OverTarget => survey.breaches.push(above("the guide's target", row.target)),
+        Verdict::OverGoal => survey.breaches.push(above("our goal", row.goal)),
+        verdict if verdict.is_above_goal(row.goal) => survey.notes.push(above("our goal", row.goal)),
+        _ => {}
+    }
+}
+
+/// Joins equal findings of several images: a fault in a base is reported once.
+fn merged(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut merged: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let is_same = |other: &&mut Finding| {
+            (other.kind, &other.what, &other.remedy, &other.place)
+                == (finding.kind, &finding.what, &finding.remedy, &finding.place)
+        };
+        match merged.iter_mut().find(is_same) {
+            Some(other) => other.images.extend(finding.images),
+            None => merged.push(finding),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_positive_number_is_an_unprivileged_user() {
+        for user in ["65532", "65532:65532", "1:0"] {
+            assert_eq!(wrong_user(user), None, "{user}");
+        }
+        for user in ["", "0", "0:0", "root", "nginx", ":5"] {
+            assert!(wrong_user(user).is_some(), "{user}");
+        }
+    }
+
+    #[test]
+    fn equal_findings_of_several_images_are_merged() {
+        let finding = |service: &str, what: &str| {
+            Finding::new(FindingKind::Pruned, vec![Subject::new(service, Edition::Simple)], what, "r")
+        };
+        let found = merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
+        assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);
+    }
+}
