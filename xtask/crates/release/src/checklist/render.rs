@@ -1,0 +1,160 @@
+//! The checklist report as table and Markdown.
+
+use std::fmt::Write as _;
+
+use crate::checklist::report::{ChecklistItem, ChecklistReport, ItemBasis, ItemFault, ItemOutcome};
+use host::render::Render;
+use host::table::{Align, Table};
+
+impl Render for ChecklistReport {
+    fn text(&self) -> String {
+        let mut out = table(self).text();
+        for item in self.items.iter().filter(|item| has_details(item)) {
+            writeln!(out, "\n{}: {}", item.name, item.asks).ok();
+            for (lines, remedy) in details(item) {
+                for line in lines {
+                    writeln!(out, "  {}", line.replace('\n', "\n  ")).ok();
+                }
+                if let Some(remedy) = remedy {
+                    writeln!(out, "    help: {remedy}").ok();
+                }
+            }
+        }
+        out + &format!("\n{}\n", summary(self))
+    }
+
+    fn markdown(&self) -> String {
+        let mut out = format!("### {}\n\n{}", escaped(&summary(self)), table(self).markdown());
+        for item in self.items.iter().filter(|item| has_details(item)) {
+            writeln!(out, "\n**{}**: {}\n", item.name, item.asks).ok();
+            for (lines, remedy) in details(item) {
+                for line in lines {
+                    writeln!(out, "- {}", escaped(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
+                        .ok();
+                }
+                if let Some(remedy) = remedy {
+                    writeln!(out, "\n  help: {}\n", escaped(remedy)).ok();
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Whether an item has more to show than its row.
+fn has_details(item: &ChecklistItem) -> bool {
+    item.outcome != ItemOutcome::Passed || item.evidence.len() > 1
+}
+
+/// Lines that share a remedy, and that remedy.
+fn details(item: &ChecklistItem) -> Vec<(Vec<String>, Option<&str>)> {
+    let mut groups: Vec<(Vec<String>, Option<&str>)> = Vec::new();
+    match &item.outcome {
+        ItemOutcome::Failed { faults } => {
+            for ItemFault { what, remedy } in faults {
+                match groups.iter_mut().find(|(_, other)| *other == Some(remedy)) {
+                    Some((lines, _)) => lines.push(what.clone()),
+                    None => groups.push((vec![what.clone()], Some(remedy))),
+                }
+            }
+        }
+        ItemOutcome::Unknown { why } => groups.push((vec![why.clone()], None)),
+        ItemOutcome::Skipped { reason } => groups.push((vec![format!("skipped: {reason}")], None)),
+        ItemOutcome::Passed => {}
+    }
+    let notes: Vec<String> = item.evidence.iter().skip(1).map(|line| format!("note: {line}")).collect();
+    groups.push((notes, None));
+    groups
+}
+
+fn table(report: &ChecklistReport) -> Table {
+    let columns = ["item", "outcome", "source", "evidence"].map(|name| (name, Align::Left));
+    let mut table = Table::new(&columns);
+    for item in &report.items {
+        let outcome = match item.outcome {
+            ItemOutcome::Passed => "passed",
+            ItemOutcome::Failed { .. } => "FAILED",
+            ItemOutcome::Skipped { .. } => "skipped",
+            ItemOutcome::Unknown { .. } => "UNKNOWN",
+        };
+        let source = match item.basis {
+            Some(ItemBasis::Record) => "record",
+            Some(ItemBasis::Now) => "this run",
+            None => "–",
+        };
+        let evidence = item.evidence.first().cloned().unwrap_or_default();
+        table.row(vec![item.name.clone(), outcome.to_owned(), source.to_owned(), evidence]);
+    }
+    table
+}
+
+/// `release checklist for tag 1.2.0 (simple) at commit 01234567: 12 passed, 1 failed`.
+fn summary(report: &ChecklistReport) -> String {
+    let count =
+        |is: &dyn Fn(&ItemOutcome) -> bool| report.items.iter().filter(|item| is(&item.outcome)).count();
+    let counts = [
+        (count(&|outcome| *outcome == ItemOutcome::Passed), "passed"),
+        (report.failed().len(), "failed"),
+        (report.unknown().len(), "unknown"),
+        (count(&|outcome| matches!(outcome, ItemOutcome::Skipped { .. })), "skipped"),
+    ];
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let list =
+        report.cadence.map_or_else(|| "selected checks".to_owned(), |cadence| format!("{cadence} checklist"));
+    let editions: Vec<&str> = report.editions.iter().map(|edition| edition.name()).collect();
+    let commit = report.commit.as_ref().map(|commit| format!(" at commit {commit}")).unwrap_or_default();
+    format!("{list} for tag {} ({}){commit}: {}", report.tag, editions.join(", "), counts.join(", "))
+}
+
+/// Escapes what Markdown would take for markup in file and variable names.
+fn escaped(text: &str) -> String {
+    text.replace('_', "\\_").replace('*', "\\*").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checklist::report::{Cadence, ItemAnswer};
+    use engine::provenance::Commit;
+    use model::edition::Edition;
+
+    #[test]
+    fn every_outcome_is_shown_with_its_remedy_or_reason() {
+        let fault = |what: &str| ItemFault::new(what, "do this");
+        let unanswered = |name, outcome| ChecklistItem::unanswered(name, "what must hold", outcome);
+        let report = ChecklistReport {
+            schema: 1,
+            cadence: Some(Cadence::Release),
+            tag: "1.2.0".into(),
+            editions: vec![Edition::Simple, Edition::Community],
+            commit: Some(Commit { id: "0123456789".into(), changes: None }),
+            items: vec![
+                ChecklistItem::answered(
+                    "tree",
+                    "all committed",
+                    ItemAnswer::now(Vec::new(), vec!["3 files".into()]),
+                ),
+                ChecklistItem::answered(
+                    "labels",
+                    "labels are right",
+                    ItemAnswer {
+                        faults: vec![fault("one"), fault("other_one"), ItemFault::new("third", "do that")],
+                        evidence: vec!["8 images".into(), "and this".into()],
+                        basis: ItemBasis::Record,
+                    },
+                ),
+                unanswered("bases", ItemOutcome::Unknown { why: "no network\nhelp: connect".into() }),
+                unanswered("digests", ItemOutcome::Skipped { reason: "no registry".into() }),
+            ],
+        };
+        assert_eq!((report.failed(), report.unknown()), (vec!["labels"], vec!["bases"]));
+        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!("checklist_text", report.text());
+            insta::assert_snapshot!("checklist_markdown", report.markdown());
+        });
+    }
+}
