@@ -31,7 +31,8 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
             let what = format!("{}: {}: {}", place(left.line), left.text, left.reason);
             faults.push(ItemFault::new(what, "name an optimized image there"));
         }
-        evidence.push(format!("{}: {} references to optimized images", file.name, file.plan.settled.len()));
+        let all = file.plan.settled.len() + file.plan.edits.len() + file.plan.left_alone.len();
+        evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.settled.len()));
     }
     evidence.extend(
         not_read.iter().map(|file| format!("{}: {} not checked: {}", file.by, file.name, file.reason)),

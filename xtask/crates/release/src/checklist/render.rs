@@ -33,7 +33,7 @@ impl Render for ChecklistReport {
                         .ok();
                 }
                 if let Some(remedy) = remedy {
-                    writeln!(out, "\n  help: {}\n", escaped(remedy)).ok();
+                    writeln!(out, "\n  help: {}", escaped(remedy)).ok();
                 }
             }
         }
@@ -88,7 +88,7 @@ fn table(report: &ChecklistReport) -> Table {
     table
 }
 
-/// `release checklist for tag 1.2.0 (simple) at commit 01234567: 12 passed, 1 failed`.
+/// `Release checklist for tag 1.2.0 (simple) at commit 01234567: 12 passed, 1 failed`.
 fn summary(report: &ChecklistReport) -> String {
     let count =
         |is: &dyn Fn(&ItemOutcome) -> bool| report.items.iter().filter(|item| is(&item.outcome)).count();
@@ -103,10 +103,13 @@ fn summary(report: &ChecklistReport) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let list =
-        report.cadence.map_or_else(|| "selected checks".to_owned(), |cadence| format!("{cadence} checklist"));
+    let list = match report.cadence {
+        Some(cadence) => format!("{cadence} checklist"),
+        None => "selected items".to_owned(),
+    };
     let editions: Vec<&str> = report.editions.iter().map(|edition| edition.name()).collect();
     let commit = report.commit.as_ref().map(|commit| format!(" at commit {commit}")).unwrap_or_default();
+    let list = list[..1].to_uppercase() + &list[1..];
     format!("{list} for tag {} ({}){commit}: {}", report.tag, editions.join(", "), counts.join(", "))
 }
 

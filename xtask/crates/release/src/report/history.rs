@@ -1,25 +1,20 @@
-//! How the lock of sizes came about, from git: which commit accepted which weights.
+//! The history of the size lock, from git: which commit accepted which sizes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-
-use crate::report::record::{Acceptance, Accepted};
+use crate::report::record::{LockChange, LockRowChange};
 use check::lock::{Key, Lock};
 use engine::context::Context;
 use model::baseline::Weights;
 
-/// So many changes are shown.
+/// Maximum number of changes to show.
 const MOST: usize = 20;
 
-/// Parts the fields of a commit in git's output; no subject holds it.
+/// Separates fields in git's output: the ASCII unit separator, which no subject contains.
 const FIELD: char = '\u{1f}';
 
-/// The lock's changes, newest first; `None` outside of git. A state of it that cannot be read counts as an empty one.
-///
-/// # Errors
-/// When git answers with what is no list of commits.
-pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
+/// The lock's changes, newest first; `None` outside of git. An unreadable state counts as empty.
+pub(super) fn history(context: &Context) -> Option<Vec<LockChange>> {
     let file = context.repository.sizes_lock_name();
     let git = |args: &[&str]| {
         let cmd = context.docker.runner.cmd("git").dir(context.repository.root());
@@ -27,8 +22,8 @@ pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
     };
     let format = format!("--format=%H{FIELD}%as{FIELD}%s");
     let limit = format!("--max-count={}", MOST + 1);
-    // A path in a command of git's is relative to the current folder, one after `COMMIT:` to the root of the work tree.
-    let Ok(log) = git(&["log", "--first-parent", "-m", &limit, &format, "--", file]) else { return Ok(None) };
+    // Paths are relative to the current folder, but after `COMMIT:` to the root of the work tree.
+    let log = git(&["log", "--first-parent", "-m", &limit, &format, "--", file]).ok()?;
     let commits: Vec<Vec<&str>> = log
         .lines()
         .map(|line| line.splitn(3, FIELD).collect())
@@ -42,7 +37,7 @@ pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
         let before = states.get(index + 1).unwrap_or(&nothing);
         let rows = changes(before, &states[index]);
         if !rows.is_empty() {
-            all.push(Acceptance {
+            all.push(LockChange {
                 commit: fields[0].to_owned(),
                 day: fields[1].to_owned(),
                 subject: fields[2].to_owned(),
@@ -50,7 +45,7 @@ pub(super) fn history(context: &Context) -> Result<Option<Vec<Acceptance>>> {
             });
         }
     }
-    Ok(Some(all))
+    Some(all)
 }
 
 fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {
@@ -58,11 +53,11 @@ fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {
     lock.into_iter().map(|(key, row)| (key, row.weights)).collect()
 }
 
-fn changes(before: &BTreeMap<Key, Weights>, after: &BTreeMap<Key, Weights>) -> Vec<Accepted> {
+fn changes(before: &BTreeMap<Key, Weights>, after: &BTreeMap<Key, Weights>) -> Vec<LockRowChange> {
     let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
     changed
-        .map(|key| Accepted {
+        .map(|key| LockRowChange {
             service: key.service.clone(),
             edition: key.edition.clone(),
             before: before.get(key).copied(),
@@ -87,15 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_come_change_and_go_are_told() {
+    fn added_changed_and_removed_rows_are_listed() {
         let before = lock(&[row("simple", 1), row("community", 5), row("old", 9)].concat());
         let after = lock(&[row("simple", 3), row("community", 5), row("enterprise", 7)].concat());
-        let told: Vec<_> = changes(&before, &after)
+        let rows: Vec<_> = changes(&before, &after)
             .into_iter()
             .map(|row| (row.edition, row.before.map(|w| w.own), row.after.map(|w| w.own)))
             .collect();
         assert_eq!(
-            told,
+            rows,
             [
                 ("enterprise".to_owned(), None, Some(Bytes(7))),
                 ("old".to_owned(), Some(Bytes(9)), None),
@@ -105,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lock_counts_as_an_empty_one() {
+    fn an_invalid_lock_counts_as_empty() {
         assert!(super::rows("no lock", "lock").is_empty());
     }
 }
