@@ -24,24 +24,11 @@ use model::variant::Variant;
 use stack::probes::report::TestReport;
 
 /// A result computed on first use. A failure is kept as well and returned to every later caller.
-pub(super) struct Once<T>(OnceCell<Result<T, Failure>>);
+pub(super) type Once<T> = OnceCell<Result<T, Failure>>;
 
-impl<T> Once<T> {
-    /// The value, if it has been computed.
-    pub(super) fn value(&self) -> Option<&T> {
-        self.0.get()?.as_ref().ok()
-    }
-
-    pub(super) fn get(&self, compute: impl FnOnce() -> Result<T>) -> Result<&T> {
-        let kept = |error: anyhow::Error| Failure::new(class_of(&error), format!("{error:#}"), "");
-        self.0.get_or_init(|| compute().map_err(kept)).as_ref().map_err(|failure| failure.clone().into())
-    }
-}
-
-impl<T> Default for Once<T> {
-    fn default() -> Self {
-        Once(OnceCell::new())
-    }
+pub(super) fn once<T>(cell: &Once<T>, compute: impl FnOnce() -> Result<T>) -> Result<&T> {
+    let kept = |error: anyhow::Error| Failure::new(class_of(&error), format!("{error:#}"), "");
+    cell.get_or_init(|| compute().map_err(kept)).as_ref().map_err(|failure| failure.clone().into())
 }
 
 /// An optimized image in the engine.
@@ -97,7 +84,7 @@ impl<'a> CheckContext<'a> {
 
     /// The engine's optimized images of every edition, by reference.
     pub(super) fn images(&self) -> Result<&BTreeMap<String, Image>> {
-        self.images.get(|| {
+        once(&self.images, || {
             require_engine(self.context)?;
             let of = |service: &Service| Edition::ALL.map(|edition| self.reference(service, edition));
             let references: Vec<String> = self.manifest.services.iter().flat_map(of).collect();

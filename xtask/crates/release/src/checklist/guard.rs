@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::checklist::context::{CheckContext, GuardReports};
+use crate::checklist::context::{CheckContext, GuardReports, once};
 use crate::checklist::phrases::images;
 use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
 use check::report::{Finding, Kind, Report, Row};
@@ -52,7 +52,7 @@ fn measured(report: &Report) -> usize {
 }
 
 fn guard<'c>(checks: &'c CheckContext<'_>) -> Result<&'c GuardReports> {
-    checks.guard.get(|| {
+    once(&checks.guard, || {
         let mut reports = Vec::new();
         let mut stale = Vec::new();
         for &edition in &checks.request.editions {

@@ -144,7 +144,7 @@ fn outcome(error: &anyhow::Error) -> ItemOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checklist::context::Once;
+    use crate::checklist::context::{Once, once};
     use model::edition::Edition;
 
     fn request(only: &[&str], skip: &[&str]) -> ChecklistRequest {
@@ -164,7 +164,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), LIST.len());
         for cadence in Cadence::ALL {
-            assert!(LIST.iter().any(|item| item.cadence == cadence), "{cadence}");
+            assert!(LIST.iter().any(|item| item.cadence == cadence), "{}", cadence.name());
         }
     }
 
@@ -182,8 +182,8 @@ mod tests {
         let of = |error: anyhow::Error| outcome(&error.context("while checking"));
         assert!(matches!(of(Failure::machine("no engine", "start it").into()), ItemOutcome::Unknown { .. }));
         assert!(matches!(of(anyhow::anyhow!("not healthy")), ItemOutcome::Failed { .. }));
-        let once = Once::<u8>::default();
-        let fail = || once.get(|| Err(Failure::machine("no engine", "start it").into())).unwrap_err();
+        let cell = Once::<u8>::default();
+        let fail = || once(&cell, || Err(Failure::machine("no engine", "start it").into())).unwrap_err();
         assert_eq!(fail().to_string(), fail().to_string());
         assert!(matches!(outcome(&fail()), ItemOutcome::Unknown { .. }));
     }

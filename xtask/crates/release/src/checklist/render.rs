@@ -104,7 +104,7 @@ fn summary(report: &ChecklistReport) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     let list = match report.cadence {
-        Some(cadence) => format!("{cadence} checklist"),
+        Some(cadence) => format!("{} checklist", cadence.name()),
         None => "selected items".to_owned(),
     };
     let editions: Vec<&str> = report.editions.iter().map(|edition| edition.name()).collect();

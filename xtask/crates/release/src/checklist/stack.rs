@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::checklist::context::CheckContext;
+use crate::checklist::context::{CheckContext, once};
 use crate::checklist::phrases::first_of;
 use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
 use engine::records::Kind;
@@ -41,7 +41,7 @@ pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
         return Ok(ItemAnswer::now(missing, Vec::new()));
     }
     // A stack that the smoke item started has left a record, but its answer belongs to this run.
-    if checks.stack.value().is_none()
+    if !matches!(checks.stack.get(), Some(Ok(_)))
         && let Some(parity) = checks.record::<Parity>(Kind::Parity, EDITION)?
     {
         return Ok(parity_answer(&parity, ItemBasis::Record));
@@ -86,7 +86,7 @@ fn answer(report: &Report, remedy: &str, basis: ItemBasis) -> ItemAnswer {
 
 /// Tests a stack, once for all items.
 fn tested<'t>(checks: &'t CheckContext<'_>) -> Result<&'t TestReport> {
-    checks.stack.get(|| {
+    once(&checks.stack, || {
         let services: Vec<_> = checks.manifest.services.iter().collect();
         checks.context.terminal.say(format!(
             "Starting a throwaway stack of {} services ({EDITION}); health timeout {} s …",

@@ -6,6 +6,7 @@ mod history;
 pub mod record;
 pub mod render;
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use anyhow::Result;
@@ -15,6 +16,7 @@ use crate::report::record::{
     EditionReport, ImageContents, ImageReport, OwnerBytes, ReportPage, ReportSection, SCHEMA,
 };
 use build::comparison::Comparison;
+use contents::owner::Owner;
 use contents::record::Contents;
 use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
@@ -69,14 +71,14 @@ struct SavedRecords<'a> {
 impl SavedRecords<'_> {
     fn edition(&self, manifest: &Manifest, edition: Edition) -> Result<EditionReport> {
         let sizes = self.section::<Comparison>(Kind::Comparison, edition)?;
-        let ids = |service: &str| {
+        let measured = |service: &str| {
             let row = sizes.record()?.services.iter().find(|row| row.service == service)?;
-            row.optimized.as_ref().map(|optimized| optimized.id.clone())
+            row.optimized.as_ref()
         };
         let mut images = Vec::new();
         for service in &manifest.services {
-            let known = match ids(&service.name) {
-                Some(id) => contents::remembered_image(&id, &self.context.repository)?,
+            let known = match measured(&service.name) {
+                Some(image) => contents::remembered_image(&image.id, &self.context.repository)?,
                 None => None,
             };
             images.push(ImageReport { service: service.name.clone(), inside: known.map(image_contents) });
@@ -94,10 +96,10 @@ impl SavedRecords<'_> {
     fn section<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<ReportSection<T>> {
         let remedy = kind.remedy(edition, self.tag.as_str());
         Ok(match records::read::<T>(kind, edition, &self.context.repository)? {
-            Found::Missing => ReportSection::Absent { why: "not recorded yet".to_owned(), remedy },
-            Found::Unusable(why) => ReportSection::Absent { why: format!("unusable record: {why}"), remedy },
+            Found::Missing => absent("not recorded yet", remedy),
+            Found::Unusable(why) => absent(format!("unusable record: {why}"), remedy),
             Found::Kept(kept) if kept.of.tag != self.tag.as_str() => {
-                ReportSection::Absent { why: format!("the last record is for tag {}", kept.of.tag), remedy }
+                absent(format!("the last record is for tag {}", kept.of.tag), remedy)
             }
             Found::Kept(kept) => {
                 // Without the engine, images count as unchanged.
@@ -114,22 +116,16 @@ impl SavedRecords<'_> {
         let remedy = format!("cargo xtask measure --stack --tag {}", self.tag);
         let record = match measure::record::saved(&self.context.repository)? {
             Ok(Some(record)) => record,
-            Ok(None) => return Ok(ReportSection::Absent { why: "not measured yet".to_owned(), remedy }),
-            Err(why) => return Ok(ReportSection::Absent { why: format!("unusable record: {why}"), remedy }),
+            Ok(None) => return Ok(absent("not measured yet", remedy)),
+            Err(why) => return Ok(absent(format!("unusable record: {why}"), remedy)),
         };
-        let mut stale: Vec<String> = record
-            .entries
-            .iter()
-            .filter_map(|entry| {
-                let then = entry.of.commit.as_deref().map(Commit::described);
-                Provenance::tree_changed(then.as_ref(), self.commit)
-            })
-            .collect();
-        stale.sort();
-        stale.dedup();
-        if !record.complete {
-            stale.insert(0, "the last run did not finish".to_owned());
-        }
+        let changed = |entry: &measurement::Entry| {
+            let then = entry.of.commit.as_deref().map(Commit::described);
+            Provenance::tree_changed(then.as_ref(), self.commit)
+        };
+        let changes: BTreeSet<String> = record.entries.iter().filter_map(changed).collect();
+        let unfinished = (!record.complete).then(|| "the last run did not finish".to_owned());
+        let stale: Vec<String> = unfinished.into_iter().chain(changes).collect();
         Ok(match stale.is_empty() {
             true => ReportSection::Fresh { record },
             false => ReportSection::Stale { record, why: stale.join("; "), remedy },
@@ -137,12 +133,12 @@ impl SavedRecords<'_> {
     }
 }
 
+fn absent<T>(why: impl Into<String>, remedy: String) -> ReportSection<T> {
+    ReportSection::Absent { why: why.into(), remedy }
+}
+
 fn image_contents(contents: Contents) -> ImageContents {
-    let owner = |owner: &contents::owner::Owner| OwnerBytes {
-        kind: owner.kind,
-        label: owner.label(),
-        bytes: owner.bytes,
-    };
+    let owner = |owner: &Owner| OwnerBytes { kind: owner.kind, label: owner.label(), bytes: owner.bytes };
     ImageContents {
         bytes: contents.bytes,
         owners: contents.owners.iter().map(owner).collect(),

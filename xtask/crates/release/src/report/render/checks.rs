@@ -42,7 +42,7 @@ fn image_checks(check: &check::report::Report) -> Markup {
 }
 
 fn finding(finding: &Finding) -> Markup {
-    html! { li { b { (finding.about()) } ": " (finding.what) " " i { (finding.remedy) } } }
+    html! { li { b { (finding.about()) } ": " (finding.what) ". " i { (finding.remedy) } } }
 }
 
 fn probes(title: &str, report: &Report) -> Markup {

@@ -1,5 +1,7 @@
 //! Contents of the images: a map of each by owner, and opportunities to shrink it.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use crate::report::record::{EditionReport, ImageContents, ImageReport, OwnerBytes};
@@ -26,12 +28,8 @@ struct MapCell {
 }
 
 pub(super) fn maps(part: &EditionReport) -> Markup {
-    let unknown: Vec<&str> = part
-        .images
-        .iter()
-        .filter(|image| image.inside.is_none())
-        .map(|image| image.service.as_str())
-        .collect();
+    let unknown = part.images.iter().filter(|image| image.inside.is_none());
+    let unknown: Vec<&str> = unknown.map(|image| image.service.as_str()).collect();
     html! {
         h3 { "Contents by owner" }
         @if unknown.len() < part.images.len() {
@@ -53,37 +51,14 @@ pub(super) fn maps(part: &EditionReport) -> Markup {
 }
 
 fn legend(part: &EditionReport) -> Markup {
-    let kinds: Vec<OwnerKind> = all_kinds()
-        .into_iter()
-        .filter(|kind| {
-            let owners = part
-                .images
-                .iter()
-                .filter_map(|image| image.inside.as_ref())
-                .flat_map(|inside| &inside.owners);
-            owners.into_iter().any(|owner| owner.kind == *kind)
-        })
-        .collect();
+    let contents = part.images.iter().filter_map(|image| image.inside.as_ref());
+    let kinds: BTreeSet<OwnerKind> =
+        contents.flat_map(|inside| &inside.owners).map(|owner| owner.kind).collect();
     html! {
         ul .legend aria-label="Legend" {
             @for kind in kinds { li { span .swatch .(class(Some(kind))) {} (kind.words()) } }
         }
     }
-}
-
-fn all_kinds() -> [OwnerKind; 10] {
-    [
-        OwnerKind::Dpkg,
-        OwnerKind::Python,
-        OwnerKind::Npm,
-        OwnerKind::Rust,
-        OwnerKind::Runtime,
-        OwnerKind::Program,
-        OwnerKind::Model,
-        OwnerKind::Static,
-        OwnerKind::Own,
-        OwnerKind::Unowned,
-    ]
 }
 
 fn class(kind: Option<OwnerKind>) -> String {

@@ -54,7 +54,7 @@ fn tables(record: &Record, report: &ReportPage) -> Markup {
         @if !record.left_out.is_empty() {
             p .note {
                 "Left out: "
-                @for left in &record.left_out { (left.subject) ", " (left.what) ": " (left.reason) ". " }
+                @for left in &record.left_out { (left.subject) " (" (left.what) "): " (left.reason) ". " }
             }
         }
     }

@@ -40,7 +40,7 @@ fn table(comparison: &Comparison, part: &EditionReport) -> Markup {
                 }
             }
         }
-        @for note in notes(comparison) { p .note { (note) } }
+        (notes(comparison))
     }
 }
 
@@ -106,19 +106,16 @@ fn change(before: Weights, after: Weights) -> String {
 }
 
 /// Explains the marks in the table.
-fn notes(comparison: &Comparison) -> Vec<String> {
+fn notes(comparison: &Comparison) -> Markup {
     let any = |test: fn(&Original) -> bool| comparison.services.iter().any(|row| test(&row.original));
-    let mut notes = Vec::new();
-    if any(|original| matches!(original, Original::Built { stand_in: true, .. })) {
-        notes.push(
-            "† built on stand-in base images made from Debian packages, not on the upstream images"
-                .to_owned(),
-        );
+    html! {
+        @if any(|original| matches!(original, Original::Built { stand_in: true, .. })) {
+            p .note { "† built on stand-in base images made from Debian packages, not on the upstream images" }
+        }
+        @if any(|original| matches!(original, Original::Guide { .. })) {
+            p .note { "(…) the guide's figure: this original is not built here" }
+        }
     }
-    if any(|original| matches!(original, Original::Guide { .. })) {
-        notes.push("(…) the guide's figure: this original is not built here".to_owned());
-    }
-    notes
 }
 
 pub(super) fn history(report: &ReportPage) -> Markup {
