@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
+use crate::checklist::listing::images;
 use crate::checklist::newest;
 use crate::checklist::newest::{PackageRegistry, VersionState};
-use crate::checklist::phrases::images;
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use build::bases;
 use build::bases::{Mode, Source};

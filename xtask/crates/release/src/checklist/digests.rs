@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
-use crate::checklist::phrases::{first_of, images};
+use crate::checklist::listing::{first_of, images};
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use build::push::digests::Digests;
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::checklist::context::{CheckContext, GuardReports, once};
-use crate::checklist::phrases::images;
+use crate::checklist::listing::images;
 use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
 use check::report::{Finding, Kind, Report, Row};
 use engine::records;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::checklist::context::{BuiltImage, CheckContext};
-use crate::checklist::phrases::images;
+use crate::checklist::listing::{grouped, images};
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use build::bases::Source;
 use build::plan::{REVISION_LABEL, TITLE_LABEL, VERSION_LABEL, bases_label, edition_label, variant_label};
@@ -12,15 +12,10 @@ use model::variant::Variant;
 
 pub(super) fn labels(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let (built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
-    let mut wrong: Vec<(String, Vec<Subject>)> = Vec::new();
-    for one in &built {
-        for what in wrong_labels(checks, one) {
-            match wrong.iter_mut().find(|(other, _)| *other == what) {
-                Some((_, subjects)) => subjects.push(one.subject()),
-                None => wrong.push((what, vec![one.subject()])),
-            }
-        }
-    }
+    let wrong = built.iter().flat_map(|one| {
+        wrong_labels(checks, one).into_iter().map(|what| (what, one.subject())).collect::<Vec<_>>()
+    });
+    let wrong = grouped(wrong);
     let remedy = format!(
         "commit everything, then cargo xtask build-images --edition {} --tag {}",
         checks.edition_argument(),

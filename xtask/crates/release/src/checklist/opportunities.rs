@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
-use crate::checklist::phrases::images;
+use crate::checklist::listing::images;
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use check::report::Subject;
 use contents::opportunity::Opportunity;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::checklist::report::{ChecklistItem, ChecklistReport, ItemBasis, ItemFault, ItemOutcome};
+use crate::checklist::listing::grouped;
+use crate::checklist::report::{ChecklistItem, ChecklistReport, ItemBasis, ItemOutcome};
 use host::render::Render;
 use host::table::{Align, Table};
 
@@ -11,7 +12,7 @@ impl Render for ChecklistReport {
         let mut out = table(self).text();
         for item in self.items.iter().filter(|item| has_details(item)) {
             writeln!(out, "\n{}: {}", item.name, item.asks).ok();
-            for (lines, remedy) in details(item) {
+            for (remedy, lines) in details(item) {
                 for line in lines {
                     writeln!(out, "  {}", line.replace('\n', "\n  ")).ok();
                 }
@@ -27,7 +28,7 @@ impl Render for ChecklistReport {
         let mut out = format!("### {}\n\n{}", escaped(&summary(self)), table(self).markdown());
         for item in self.items.iter().filter(|item| has_details(item)) {
             writeln!(out, "\n**{}**: {}\n", item.name, item.asks).ok();
-            for (lines, remedy) in details(item) {
+            for (remedy, lines) in details(item) {
                 for line in lines {
                     writeln!(out, "- {}", escaped(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
                         .ok();
@@ -46,25 +47,18 @@ fn has_details(item: &ChecklistItem) -> bool {
     item.outcome != ItemOutcome::Passed || item.evidence.len() > 1
 }
 
-/// Lines that share a remedy, and that remedy.
-fn details(item: &ChecklistItem) -> Vec<(Vec<String>, Option<&str>)> {
-    let mut groups: Vec<(Vec<String>, Option<&str>)> = Vec::new();
-    match &item.outcome {
+/// Remedies, each with the lines that it fixes; `None` for lines without one.
+fn details(item: &ChecklistItem) -> Vec<(Option<&str>, Vec<String>)> {
+    let mut lines: Vec<(Option<&str>, String)> = match &item.outcome {
         ItemOutcome::Failed { faults } => {
-            for ItemFault { what, remedy } in faults {
-                match groups.iter_mut().find(|(_, other)| *other == Some(remedy)) {
-                    Some((lines, _)) => lines.push(what.clone()),
-                    None => groups.push((vec![what.clone()], Some(remedy))),
-                }
-            }
+            faults.iter().map(|fault| (Some(fault.remedy.as_str()), fault.what.clone())).collect()
         }
-        ItemOutcome::Unknown { why } => groups.push((vec![why.clone()], None)),
-        ItemOutcome::Skipped { reason } => groups.push((vec![format!("skipped: {reason}")], None)),
-        ItemOutcome::Passed => {}
-    }
-    let notes: Vec<String> = item.evidence.iter().skip(1).map(|line| format!("note: {line}")).collect();
-    groups.push((notes, None));
-    groups
+        ItemOutcome::Unknown { why } => vec![(None, why.clone())],
+        ItemOutcome::Skipped { reason } => vec![(None, format!("skipped: {reason}"))],
+        ItemOutcome::Passed => Vec::new(),
+    };
+    lines.extend(item.evidence.iter().skip(1).map(|line| (None, format!("note: {line}"))));
+    grouped(lines)
 }
 
 fn table(report: &ChecklistReport) -> Table {
@@ -90,14 +84,11 @@ fn table(report: &ChecklistReport) -> Table {
 
 /// `Release checklist for tag 1.2.0 (simple) at commit 01234567: 12 passed, 1 failed`.
 fn summary(report: &ChecklistReport) -> String {
-    let count =
-        |is: &dyn Fn(&ItemOutcome) -> bool| report.items.iter().filter(|item| is(&item.outcome)).count();
-    let counts = [
-        (count(&|outcome| *outcome == ItemOutcome::Passed), "passed"),
-        (report.failed().len(), "failed"),
-        (report.unknown().len(), "unknown"),
-        (count(&|outcome| matches!(outcome, ItemOutcome::Skipped { .. })), "skipped"),
-    ];
+    let skipped = |item: &&ChecklistItem| matches!(item.outcome, ItemOutcome::Skipped { .. });
+    let skipped = report.items.iter().filter(skipped).count();
+    let (failed, unknown) = (report.failed().len(), report.unknown().len());
+    let passed = report.items.len() - failed - unknown - skipped;
+    let counts = [(passed, "passed"), (failed, "failed"), (unknown, "unknown"), (skipped, "skipped")];
     let counts: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -121,7 +112,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checklist::report::{Cadence, ItemAnswer};
+    use crate::checklist::report::{Cadence, ItemAnswer, ItemFault};
     use engine::provenance::Commit;
     use model::edition::Edition;
 

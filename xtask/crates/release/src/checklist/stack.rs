@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::checklist::context::{CheckContext, once};
-use crate::checklist::phrases::first_of;
+use crate::checklist::listing::{first_of, grouped};
 use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
 use engine::records::Kind;
 use model::edition::Edition;
@@ -59,19 +59,13 @@ fn parity_answer(parity: &Parity, basis: ItemBasis) -> ItemAnswer {
 }
 
 fn answer(report: &Report, remedy: &str, basis: ItemBasis) -> ItemAnswer {
+    let why = |verdict: &Verdict| match verdict {
+        Verdict::Failed { wrong, .. } => wrong.join("; "),
+        Verdict::Skipped { reason } => format!("skipped: {reason}"),
+        Verdict::Passed => String::new(),
+    };
     // One cause, such as a stale record, may affect many probes.
-    let mut causes: Vec<(String, Vec<String>)> = Vec::new();
-    for outcome in report.not_passed() {
-        let why = match &outcome.verdict {
-            Verdict::Failed { wrong, .. } => wrong.join("; "),
-            Verdict::Skipped { reason } => format!("skipped: {reason}"),
-            Verdict::Passed => String::new(),
-        };
-        match causes.iter_mut().find(|(other, _)| *other == why) {
-            Some((_, names)) => names.push(outcome.name()),
-            None => causes.push((why, vec![outcome.name()])),
-        }
-    }
+    let causes = grouped(report.not_passed().map(|outcome| (why(&outcome.verdict), outcome.name())));
     let fault = |(why, names): &(String, Vec<String>)| {
         ItemFault::new(format!("{}: {why}", first_of(names, NAMED)), remedy)
     };

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use crate::checklist::context::CheckContext;
-use crate::checklist::phrases::first_of;
+use crate::checklist::listing::first_of;
 use crate::checklist::report::{ItemAnswer, ItemFault};
 
 /// How many files a fault names.

@@ -1,7 +1,7 @@
 //! Promised benefits and their measurements.
 
 use crate::report::record::{BenefitOutcome, BenefitReport, EditionReport};
-use build::comparison::Comparison;
+use build::comparison::Total;
 use measure::measurement::{Entry, Record, WHOLE};
 use model::benefit::{Benefit, Figure};
 use model::image_ref::Tag;
@@ -16,7 +16,7 @@ pub(super) fn rows(
     tag: &Tag,
 ) -> Vec<BenefitReport> {
     let outcome = |figure| match figure {
-        Figure::Size => part.sizes.record().and_then(of_sizes),
+        Figure::Size => of_sizes(&part.sizes.record()?.total),
         Figure::Measured(quantity) => {
             measured?.find(part.edition, tag.as_str(), WHOLE, quantity).and_then(of_entry)
         }
@@ -26,9 +26,9 @@ pub(super) fn rows(
     manifest.benefits.iter().map(row).collect()
 }
 
-fn of_sizes(comparison: &Comparison) -> Option<BenefitOutcome> {
-    let all = comparison.services.iter().all(|row| row.original.built().is_some() && row.optimized.is_some());
-    let less = comparison.total.saved_percent.filter(|_| all)?;
+/// `None` where an image or its original is not built.
+fn of_sizes(total: &Total) -> Option<BenefitOutcome> {
+    let less = total.saved_percent.filter(|_| total.left_out.is_empty())?;
     Some(BenefitOutcome { less, between: (less, less), overlap: false, runs: None })
 }
 
@@ -50,49 +50,16 @@ fn of_entry(entry: &Entry) -> Option<BenefitOutcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use build::comparison;
-    use build::comparison::{Original, Total, Verdict};
     use measure::measurement::{Machine, MadeFrom};
-    use model::bytes::Bytes;
     use model::edition::Edition;
     use model::quantity::Quantity;
     use model::variant::Variant;
 
-    fn row(original: Original) -> comparison::Row {
-        let measured =
-            |bytes| comparison::Measured { image: "i".into(), id: "d".into(), bytes: Bytes(bytes) };
-        comparison::Row {
-            service: "a".into(),
-            original,
-            optimized: Some(measured(10)),
-            target: None,
-            goal: None,
-            saved: Some(Bytes(90)),
-            saved_percent: Some(90.0),
-            verdict: Verdict::Unjudged,
-        }
-    }
-
-    fn comparison(original: Original) -> Comparison {
-        let services = vec![row(original)];
-        Comparison {
-            schema: 1,
-            edition: Edition::Simple,
-            tag: "latest".into(),
-            total: Total::of(&services),
-            services,
-            unique_bytes: None,
-            fleet: None,
-        }
-    }
-
     #[test]
-    fn figures_from_the_guide_give_no_ratio() {
-        let measured = comparison::Measured { image: "o".into(), id: "d".into(), bytes: Bytes(100) };
-        let built = of_sizes(&comparison(Original::Built { measured, stand_in: false })).unwrap();
-        assert_eq!((built.less, built.overlap), (90.0, false));
-        assert_eq!(of_sizes(&comparison(Original::Guide { bytes: Bytes(100) })), None);
-        assert_eq!(of_sizes(&comparison(Original::Missing)), None);
+    fn a_total_without_every_service_gives_no_ratio() {
+        let total = Total { saved_percent: Some(90.0), ..Total::default() };
+        assert_eq!(of_sizes(&total).map(|outcome| outcome.less), Some(90.0));
+        assert_eq!(of_sizes(&Total { left_out: vec!["a".into()], ..total }), None);
     }
 
     #[test]

@@ -24,28 +24,18 @@ pub(super) fn history(context: &Context) -> Option<Vec<LockChange>> {
     let limit = format!("--max-count={}", MOST + 1);
     // Paths are relative to the current folder, but after `COMMIT:` to the root of the work tree.
     let log = git(&["log", "--first-parent", "-m", &limit, &format, "--", file]).ok()?;
-    let commits: Vec<Vec<&str>> = log
-        .lines()
-        .map(|line| line.splitn(3, FIELD).collect())
-        .filter(|fields: &Vec<&str>| fields.len() == 3)
-        .collect();
+    let commits: Vec<Vec<&str>> = log.lines().map(|line| line.splitn(3, FIELD).collect()).collect();
     let state = |commit: &str| rows(&git(&["show", &format!("{commit}:./{file}")]).unwrap_or_default(), file);
-    let states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(|fields| state(fields[0])).collect();
-    let nothing = BTreeMap::new();
-    let mut all = Vec::new();
-    for (index, fields) in commits.iter().enumerate().take(MOST) {
-        let before = states.get(index + 1).unwrap_or(&nothing);
-        let rows = changes(before, &states[index]);
-        if !rows.is_empty() {
-            all.push(LockChange {
-                commit: fields[0].to_owned(),
-                day: fields[1].to_owned(),
-                subject: fields[2].to_owned(),
-                rows,
-            });
-        }
-    }
-    Some(all)
+    let mut states: Vec<BTreeMap<Key, Weights>> = commits.iter().map(|fields| state(fields[0])).collect();
+    states.push(BTreeMap::new());
+    let change = |(fields, states): (&Vec<&str>, &[BTreeMap<Key, Weights>])| {
+        let [commit, day, subject] = fields.as_slice() else { return None };
+        let rows = changes(&states[1], &states[0]);
+        let owned = |text: &str| text.to_owned();
+        let change = LockChange { commit: owned(commit), day: owned(day), subject: owned(subject), rows };
+        (!change.rows.is_empty()).then_some(change)
+    };
+    Some(commits.iter().zip(states.windows(2)).take(MOST).filter_map(change).collect())
 }
 
 fn rows(text: &str, file: &'static str) -> BTreeMap<Key, Weights> {

@@ -48,7 +48,7 @@ pub fn html(report: &ReportPage) -> String {
 fn head(report: &ReportPage) -> Markup {
     let hero = report.editions.first().and_then(|part| {
         let comparison = part.sizes.record()?;
-        sizes::is_whole(comparison).then_some((part, comparison, &comparison.total))
+        comparison.total.left_out.is_empty().then_some((part, comparison, &comparison.total))
     });
     html! {
         p .eyebrow { (report.project) " · tag " (report.tag) }

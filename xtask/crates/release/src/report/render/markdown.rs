@@ -19,25 +19,21 @@ impl Render for ReportPage {
     }
 
     fn markdown(&self) -> String {
-        markdown(self)
+        let mut out = format!("## {} images, tag {}\n", self.project, self.tag);
+        if self.editions.is_empty() {
+            out.push_str("\nNo records yet: run `cargo xtask build-images --edition all`, then `cargo xtask check --edition all`.\n");
+        }
+        out.push_str(&benefits(self));
+        let parts: String = self.editions.iter().map(part).collect();
+        out.push_str(&parts);
+        if let Some(line) = notice::markdown("Measurements", &self.measured) {
+            out.push_str(&format!("\n{line}\n"));
+        }
+        if let Some(commit) = &self.commit {
+            out.push_str(&format!("\nFrom saved records at commit `{commit}`.\n"));
+        }
+        out
     }
-}
-
-fn markdown(report: &ReportPage) -> String {
-    let mut out = format!("## {} images, tag {}\n", report.project, report.tag);
-    if report.editions.is_empty() {
-        out.push_str("\nNo records yet: run `cargo xtask build-images --edition all`, then `cargo xtask check --edition all`.\n");
-    }
-    out.push_str(&benefits(report));
-    let parts: String = report.editions.iter().map(part).collect();
-    out.push_str(&parts);
-    if let Some(line) = notice::markdown("Measurements", &report.measured) {
-        out.push_str(&format!("\n{line}\n"));
-    }
-    if let Some(commit) = &report.commit {
-        out.push_str(&format!("\nFrom saved records at commit `{commit}`.\n"));
-    }
-    out
 }
 
 fn benefits(report: &ReportPage) -> String {

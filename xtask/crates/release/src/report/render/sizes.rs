@@ -30,7 +30,7 @@ fn table(comparison: &Comparison, part: &EditionReport) -> Markup {
                     th scope="col" .number { "Since baseline" } th scope="col" { "Verdict" }
                 } }
                 tbody { @for row in &comparison.services { (line(row, part)) } }
-                @if is_whole(comparison) {
+                @if total.left_out.is_empty() {
                     tfoot { tr {
                         th scope="row" { "Total (" (total.services) ")" }
                         td .number { (total.original) } td .number { (total.optimized) }
@@ -42,11 +42,6 @@ fn table(comparison: &Comparison, part: &EditionReport) -> Markup {
         }
         (notes(comparison))
     }
-}
-
-/// Whether every image and its original were built here.
-pub(super) fn is_whole(comparison: &Comparison) -> bool {
-    comparison.services.iter().all(|row| row.original.built().is_some() && row.optimized.is_some())
 }
 
 fn line(row: &Row, part: &EditionReport) -> Markup {

@@ -1,4 +1,4 @@
-//! Phrases that several checks share.
+//! Counting, shortening and grouping what a check lists.
 
 /// `1 image`, `8 images`.
 pub(super) fn images(count: usize) -> String {
@@ -14,9 +14,26 @@ pub(super) fn first_of<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
 }
 
+/// Values by key, in the order of the keys' first appearance.
+pub(super) fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in pairs {
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_grouped_in_order() {
+        assert_eq!(grouped([("b", 1), ("a", 2), ("b", 3)]), [("b", vec![1, 3]), ("a", vec![2])]);
+    }
 
     #[test]
     fn long_lists_are_shortened() {
