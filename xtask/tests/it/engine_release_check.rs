@@ -1,4 +1,4 @@
-//! `release-check --cadence monthly` on a real engine: Debian's archive is asked by a build.
+//! `release-check --cadence monthly` on a real engine: a build asks Debian's archive for newest versions.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::support::Site;
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_package_that_debian_has_newer_is_told_with_both_versions() {
+fn outdated_debian_packages_are_faults_with_both_versions() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("newest");
     let asks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/bases/newest");
@@ -33,6 +33,6 @@ fn a_package_that_debian_has_newer_is_told_with_both_versions() {
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("libc6 2.0-1 → 2."), "{text}");
-    assert!(text.contains("libneverwas 1: Debian has none any more (alpha, beta (simple))"), "{text}");
-    assert!(text.contains("0 of 2 Debian packages in 2 images are the newest"), "{text}");
+    assert!(text.contains("libneverwas 1: no longer in Debian (alpha, beta (simple))"), "{text}");
+    assert!(text.contains("0 of 2 Debian packages in 2 images are up to date"), "{text}");
 }

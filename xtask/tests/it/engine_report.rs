@@ -1,4 +1,4 @@
-//! The report's page in a real Chromium: what a person sees, by mouse, keyboard and telephone, on screen and paper.
+//! The report page in Chromium: mouse, keyboard, phone, dark mode and print.
 
 use std::process::Command;
 
@@ -13,12 +13,12 @@ use host::paths::Repository;
 use host::terminal::{Color, Terminal, Verbosity};
 use model::reader;
 
-/// Pictures of the page; the next run replaces them.
+/// Screenshots of the page, replaced by the next run.
 const PICTURES: &str = "target/xtask/report-pictures";
 
 #[test]
 #[ignore = "needs an engine"]
-fn the_page_is_for_everybody_and_its_console_is_silent() {
+fn the_page_passes_its_browser_tests() {
     let _turn = crate::support::turn::take(module_path!());
     let repository = Repository::locate(Some(&root())).unwrap();
     let manifest = reader::load(&repository).unwrap();
@@ -38,7 +38,7 @@ fn the_page_is_for_everybody_and_its_console_is_silent() {
     docker.args(["run", "--rm", "--init", "--network=none", "--read-only", "--tmpfs=/tmp", "--user=0:0"]);
     docker.arg(format!("--volume={}:/report.html:ro", folder.0.join("report.html").display()));
     docker.arg(format!("--volume={}:/out", out.canonicalize().unwrap().display()));
-    // The pages' own tests are told these; here no stack runs.
+    // The test image requires these variables; no stack runs here.
     for name in ["URL_CLIENT", "URL_CONTROL", "SUTRA_API_KEY", "SUTRA_CONTROL_PASSWORD", "PROJECT"] {
         docker.arg(format!("--env={name}=none-is-needed"));
     }

@@ -1,4 +1,4 @@
-//! `release-check` on images that the tests make: what it asks, what it takes from records, and what it says.
+//! `release-check` on images made by the tests: items, records and messages.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::support::saved::{LayerTar, Layout, Saved, archive};
 use crate::support::{FakeDocker, Folder, repository};
 use serde_json::{Value, json};
 
-/// A checkout with everything committed, whose images name their commit.
+/// A checkout with everything committed and images labelled with its commit.
 struct Checkout {
     folder: Folder,
 }
@@ -56,7 +56,7 @@ impl Checkout {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// An image that says what it is.
+    /// An image with correct labels.
     fn image(&self, service: &str, layer: LayerTar) -> Saved {
         let labels = json!({
             "org.opencontainers.image.title": format!("fx-{service}"),
@@ -65,7 +65,7 @@ impl Checkout {
             "fixture.images.edition": "simple", "fixture.images.variant": "optimized",
             "fixture.images.bases": "stand-in",
         });
-        // Named for as long as the process lives: the images of a test are few.
+        // Leaked: a test has few images.
         let name: &'static str = format!("fx-{service}:latest-simple-optimized").leak();
         let layer = layer.program("hello", 0o755, service.as_bytes());
         Saved::new(name, vec![("COPY alpha/hello /hello # buildkit", layer)])
@@ -76,12 +76,12 @@ impl Checkout {
         ["alpha", "beta"].map(|service| self.image(service, LayerTar::new()))
     }
 
-    /// With what differs between runs named.
+    /// Exit code and output, with what varies between runs replaced.
     fn told(&self, output: &std::process::Output) -> String {
         crate::support::told(output, &self.folder).replace(&self.head()[..8], "[COMMIT]")
     }
 
-    /// The report of a run that was asked for JSON.
+    /// The JSON report of a run.
     fn report(&self, docker: &FakeDocker, args: &[&str]) -> Value {
         let args = [&["release-check", "--edition", "simple", "--format", "json"], args].concat();
         let output = docker.run(&self.folder, &args);
@@ -89,12 +89,12 @@ impl Checkout {
     }
 }
 
-/// A daemon that holds some images and saves all of them at once, on a machine with git.
+/// A daemon that holds these images and saves all of them at once, on a machine with git.
 fn holding(images: &[Saved]) -> FakeDocker {
     beside(images, &[])
 }
 
-/// The same, with images beside them of which only what docker says of them matters.
+/// The same, with further images that only `docker inspect` knows.
 fn beside(images: &[Saved], others: &[Value]) -> FakeDocker {
     let (mut files, mut manifest) = (Vec::new(), Vec::new());
     for (name, content) in images.iter().flat_map(|image| image.files(Layout::Oci)) {
@@ -120,7 +120,7 @@ fn beside(images: &[Saved], others: &[Value]) -> FakeDocker {
     docker.on_bytes("save*", &archive(&files))
 }
 
-/// What came of each item: its outcome, and how it was found.
+/// Name, outcome and basis of each item.
 fn outcomes(report: &Value) -> Vec<(String, String, String)> {
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let items = report["items"].as_array().unwrap().iter();
@@ -132,7 +132,7 @@ fn is(name: &str, outcome: &str, basis: &str) -> (String, String, String) {
 }
 
 #[test]
-fn wrong_words_end_before_anything_is_asked() {
+fn usage_errors_end_before_docker_is_called() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     let run = |args: &[&str]| docker.run(&repository, &[&["release-check"], args].concat());
     snapshot!("release_check_unknown_item", run(&["--only", "labels,tree,chagelog"]), repository);
@@ -142,7 +142,7 @@ fn wrong_words_end_before_anything_is_asked() {
         &["--reason", "why"],
         &["--skip", "tree", "--reason", " "],
         &["--skip", "tree", "--skip", "labels", "--skip", "digests", "--reason", "a", "--reason", "b"],
-        &["--skip", "bases", "--reason", "it is not of this list"],
+        &["--skip", "bases", "--reason", "another list"],
         &["--only", "tree", "--cadence", "weekly"],
         &["--edition", "simpel"],
     ] {
@@ -157,7 +157,7 @@ fn wrong_words_end_before_anything_is_asked() {
 }
 
 #[test]
-fn everything_is_gone_through_and_it_fails_once() {
+fn every_item_runs_before_the_command_fails() {
     let checkout = Checkout::new();
     let [alpha, _] = checkout.images();
     let docker = holding(&[alpha]);
@@ -176,7 +176,7 @@ fn everything_is_gone_through_and_it_fails_once() {
 }
 
 #[test]
-fn a_fresh_record_answers_and_a_stale_one_is_named_and_not_used() {
+fn fresh_records_are_used_and_stale_ones_reported() {
     const ITEMS: [&str; 2] = ["--only", "targets,secrets"];
     let checkout = Checkout::new();
     let docker = holding(&checkout.images());
@@ -186,15 +186,15 @@ fn a_fresh_record_answers_and_a_stale_one_is_named_and_not_used() {
         |docker: &FakeDocker| docker.calls().iter().filter(|call| call.starts_with("history")).count();
     let before = looks(&docker);
     assert_eq!(outcomes(&checkout.report(&docker, &ITEMS)), from("record"));
-    assert_eq!(looks(&docker), before, "what the record holds was looked at again");
+    assert_eq!(looks(&docker), before, "the images were read again");
 
     let record = "target/xtask/records/check-simple.json";
-    let said = || {
+    let stderr = || {
         let args = [&["release-check", "--edition", "simple"], ITEMS.as_slice()].concat();
         let output = docker.run(&checkout.folder, &args);
         assert_eq!(output.status.code(), Some(0), "{}", checkout.told(&output));
         assert!(
-            String::from_utf8_lossy(&output.stdout).contains("passed   now"),
+            String::from_utf8_lossy(&output.stdout).contains("passed   this run"),
             "{}",
             checkout.told(&output)
         );
@@ -202,21 +202,21 @@ fn a_fresh_record_answers_and_a_stale_one_is_named_and_not_used() {
     };
     let kept = checkout.folder.read(record);
     checkout.folder.write(record, &kept.replacen("\"schema\": 1", "\"schema\": 9", 1));
-    assert!(said().contains("record of check, simple: it is of schema 9, this program reads 1"));
+    assert!(stderr().contains("check record (simple) not used: it is of schema 9, this program reads 1"));
     checkout.folder.write(record, &kept.replace("\"breaches\": []", "\"breaches\": 7"));
-    assert!(said().contains("it is of another form"));
+    assert!(stderr().contains("it is of another form"));
     let then = checkout.head();
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
     let now = checkout.head();
     let why = format!("it is stale: it was made at commit {}, and this is {}", &then[..8], &now[..8]);
-    let text = said();
+    let text = stderr();
     assert!(text.contains(&why), "{text}");
     checkout.folder.write("alpha/hello", "changed");
-    assert!(said().contains("files changed since"));
+    assert!(stderr().contains("files changed since"));
 }
 
 #[test]
-fn labels_and_digests_are_held_against_commit_tag_and_pushes() {
+fn labels_and_digests_are_checked_against_commit_tag_and_pushes() {
     const ITEMS: [&str; 2] = ["--only", "labels,digests"];
     let checkout = Checkout::new();
     let images = checkout.images();
@@ -241,7 +241,7 @@ fn labels_and_digests_are_held_against_commit_tag_and_pushes() {
     pushed("sha256:another");
     let digests = &checkout.report(&docker, &ITEMS)["items"][1];
     let what = digests["faults"][0]["what"].as_str().unwrap();
-    assert!(what.contains("is another image than fx-alpha:latest-simple-optimized here"), "{what}");
+    assert!(what.contains("differs from the local fx-alpha:latest-simple-optimized"), "{what}");
 
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
     let labels = &checkout.report(&docker, &ITEMS)["items"][0];
@@ -253,18 +253,18 @@ fn labels_and_digests_are_held_against_commit_tag_and_pushes() {
 }
 
 #[test]
-fn a_tracked_file_of_secrets_is_told_by_name() {
+fn tracked_secret_files_are_named() {
     let checkout = Checkout::new();
     checkout.folder.write("deploy/.env", "X=1\n");
     checkout.git(&["add", "--force", "deploy/.env"]);
     checkout.commit();
     let report = checkout.report(&holding(&[]), &["--only", "tree"]);
     let what = &report["items"][0]["faults"][0]["what"];
-    assert_eq!(what, "files of secrets are tracked: deploy/.env");
+    assert_eq!(what, "secret files are tracked: deploy/.env");
 }
 
 #[test]
-fn an_opportunity_is_told_until_somebody_says_that_it_is_meant() {
+fn opportunities_are_faults_until_declared() {
     let checkout = Checkout::new();
     let manual = || LayerTar::new().file("usr/share/doc/x/manual.txt", vec![b'x'; 600_000]);
     let docker = holding(&["alpha", "beta"].map(|service| checkout.image(service, manual())));
@@ -289,17 +289,17 @@ fn an_opportunity_is_told_until_somebody_says_that_it_is_meant() {
     assert_eq!(item(&known("600kB"))["outcome"], "passed");
     let step = "[baselines]\nstep-bytes = \"10kB\"\n";
     let grown = item(&(step.to_owned() + &known("500kB")));
-    assert!(grown["faults"][0]["what"].as_str().unwrap().ends_with("; 500kB were known"), "{grown}");
+    assert!(grown["faults"][0]["what"].as_str().unwrap().ends_with("; 500kB declared"), "{grown}");
     let gone = known("600kB").replace("docs", "tests");
     assert_eq!(
         item(&(known("600kB") + &gone))["evidence"][1],
-        "gone: tests of alpha, beta (600kB): its row in images.toml can go"
+        "no longer found: tests of alpha, beta (600kB); remove its entry from images.toml"
     );
     assert_eq!(item("[opportunities]\nleast = \"1MB\"\n")["outcome"], "passed");
 }
 
 #[test]
-fn every_fault_of_a_known_opportunity_is_told() {
+fn every_fault_of_a_declared_opportunity_is_reported() {
     let checkout = Checkout::new();
     let manifest = checkout.folder.read("xtask/images.toml");
     let wrong = "[opportunities]\nlest = \"1MB\"\n[[opportunities.known]]\nkind = \"doc\"\nservices = [\"alhpa\"]\neditions = [\"simpel\"]\n";
@@ -308,8 +308,8 @@ fn every_fault_of_a_known_opportunity_is_told() {
     snapshot!("release_check_known_faults", output, checkout.folder);
 }
 
-/// A repository that remembers to build on stand-ins, which are there, and the build that asks registries.
-fn asking() -> Checkout {
+/// A checkout that builds on existing stand-ins and has the build that asks registries.
+fn checkout_with_registry_build() -> Checkout {
     let checkout = Checkout::new();
     checkout.folder.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
     checkout.folder.write(
@@ -326,8 +326,8 @@ const NO_NETWORK: &str =
     "ERROR: target ask-debian: failed to solve: dial tcp: lookup r.example: no such host\n";
 
 #[test]
-fn without_a_network_nobody_can_tell_what_is_newest() {
-    let checkout = asking();
+fn without_a_network_newest_versions_are_unknown() {
+    let checkout = checkout_with_registry_build();
     let docker = holding(&["alpha", "beta"].map(|service| {
         let layer = LayerTar::new().file("var/lib/dpkg/status.d/libz", "Package: libz\nVersion: 1-1\n");
         checkout.image(service, layer.file("usr/lib/libz.so", "x"))
@@ -342,7 +342,7 @@ fn without_a_network_nobody_can_tell_what_is_newest() {
         docker.run(&checkout.folder, &["release-check", "--cadence", "monthly", "--edition", "simple"]);
     let text = checkout.told(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("CANNOT TELL") && text.contains("no such host"), "{text}");
+    assert!(text.contains("UNKNOWN") && text.contains("no such host"), "{text}");
     assert!(
         docker.calls().iter().any(|call| call.contains("bake") && call.ends_with("ask-debian")),
         "{text}"
@@ -350,22 +350,22 @@ fn without_a_network_nobody_can_tell_what_is_newest() {
 }
 
 #[test]
-fn an_upstream_image_that_its_registry_has_newer_is_told_with_both_digests() {
-    let checkout = asking();
+fn outdated_upstream_images_are_faults_with_both_digests() {
+    let checkout = checkout_with_registry_build();
     let choice = checkout.folder.read("target/xtask/bases.json").replace("stand-in", "upstream");
     checkout.folder.write("target/xtask/bases.json", &choice);
     let debian = json!({"Id": "sha256:here", "RepoTags": ["debian:trixie-slim"], "RepoDigests": ["debian@sha256:old"]});
     let answered = |digest: &str| {
-        let said = json!({"mediaType": "m", "digest": digest, "size": 1}).to_string();
+        let manifest = json!({"mediaType": "m", "digest": digest, "size": 1}).to_string();
         let docker = beside(&checkout.images(), std::slice::from_ref(&debian));
-        let docker = docker.on("buildx imagetools inspect*debian:trixie-slim", 0, &said, "");
+        let docker = docker.on("buildx imagetools inspect*debian:trixie-slim", 0, &manifest, "");
         checkout.report(&docker, &["--cadence", "monthly"])["items"][0].clone()
     };
     let red = answered("sha256:new");
     assert_eq!(red["faults"][0]["what"], "debian:trixie-slim: sha256:old → sha256:new", "{red}");
     let green = answered("sha256:old");
     assert_eq!(green["outcome"], "passed", "{green}");
-    assert_eq!(green["evidence"][1], "debian:trixie-slim: sha256:old, the newest");
+    assert_eq!(green["evidence"][1], "debian:trixie-slim: up to date, sha256:old");
     let docker = beside(&checkout.images(), std::slice::from_ref(&debian));
     let docker = docker.on("buildx imagetools inspect*", 1, "", "ERROR: no such host\n");
     let unknown = &checkout.report(&docker, &["--cadence", "monthly"])["items"][0];
@@ -373,8 +373,8 @@ fn an_upstream_image_that_its_registry_has_newer_is_told_with_both_digests() {
 }
 
 #[test]
-fn a_requirement_that_nothing_imports_is_told_even_without_a_network() {
-    let checkout = asking();
+fn unused_requirements_are_reported_without_a_network() {
+    let checkout = checkout_with_registry_build();
     let manifest = checkout.folder.read("xtask/images.toml");
     let editions = "[service.alpha.editions]\nsimple = { packages = [\"NumPy\", \"idle\"] }\ncommunity = {}\nenterprise = {}\n";
     checkout.folder.write("xtask/images.toml", &format!("{manifest}{editions}"));
@@ -391,6 +391,6 @@ fn a_requirement_that_nothing_imports_is_told_even_without_a_network() {
     let item = &checkout.report(&docker, &["--cadence", "quarterly"])["items"][0];
     let faults = item["faults"].as_array().unwrap();
     assert_eq!(faults.len(), 1, "{item}");
-    assert_eq!(faults[0]["what"], "alpha (simple): nothing imports idle, and nothing used requires it");
-    assert!(item["evidence"][0].as_str().unwrap().contains("nobody can tell what is newest"), "{item}");
+    assert_eq!(faults[0]["what"], "alpha (simple): unused package: idle");
+    assert!(item["evidence"][0].as_str().unwrap().contains("newest versions unknown"), "{item}");
 }

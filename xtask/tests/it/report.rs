@@ -1,4 +1,4 @@
-//! `report`: from what other commands left, in a checkout of its own, with a docker that replays transcripts.
+//! `report`, from records that other commands leave in a fresh checkout, with a docker that replays transcripts.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -6,9 +6,10 @@ use std::process::{Command, Output};
 
 use crate::support::saved::{LayerTar, Layout, Saved};
 use crate::support::{FakeDocker, Folder, repository, told, xtask};
+use host::render::Render;
 use serde_json::{Value, json};
 
-/// A git checkout with two services, and an engine that holds the optimized image of one.
+/// A git checkout with two services, and an engine with the optimized image of one.
 struct Checkout {
     folder: Folder,
     docker: FakeDocker,
@@ -78,7 +79,7 @@ impl Checkout {
     }
 }
 
-/// With what differs between checkouts replaced by a word.
+/// Replaces commit IDs, which differ between checkouts.
 fn steady(text: &str) -> String {
     let words = text.split_inclusive([' ', '\n', '`', ',', ':']);
     let is_hash = |word: &str| word.len() == 8 && word.chars().all(|c| c.is_ascii_hexdigit());
@@ -91,36 +92,36 @@ fn steady(text: &str) -> String {
 }
 
 #[test]
-fn with_no_record_it_says_what_makes_one_and_needs_no_engine() {
+fn without_records_it_names_the_commands_that_make_them() {
     let checkout = Checkout::new();
     let calls = checkout.docker.calls().len();
     insta::assert_snapshot!("report_of_nothing", steady(&checkout.markdown()));
     let page = checkout.page();
-    assert!(page.contains("Nothing was recorded yet") && page.contains("not measured"), "{page}");
-    assert_eq!(checkout.docker.calls().len(), calls, "docker was asked");
+    assert!(page.contains("No records yet") && page.contains("not measured"), "{page}");
+    assert_eq!(checkout.docker.calls().len(), calls, "docker was called");
 }
 
 #[test]
-fn what_commands_left_is_shown_and_no_ratio_is_made_up() {
+fn records_are_shown_without_ratios_to_figures_of_the_guide() {
     let checkout = Checkout::new();
     checkout.run(&["compare"]);
     let checked = checkout.run(&["check"]);
     assert_eq!(checked.status.code(), Some(1), "{}", told(&checked, &checkout.folder));
     insta::assert_snapshot!("report_of_a_check", steady(&checkout.markdown()));
     let page = checkout.page();
-    assert!(!page.contains("class=\"stale\" role=\"note\"><b>Sizes"), "fresh sizes are called stale");
-    for words in ["1.2MB", "Not looked into", "(100MB)", "not measured", "Smoke tests", "beta"] {
+    assert!(!page.contains("class=\"stale\" role=\"note\"><b>Sizes"), "fresh sizes are marked stale");
+    for words in ["1.2MB", "Not analyzed", "(100MB)", "not measured", "Smoke tests", "beta"] {
         assert!(page.contains(words), "no `{words}` in the page");
     }
     for ratio in [" % saved", " % less", " % smaller", " less</span>"] {
-        assert!(!page.contains(ratio), "`{ratio}`: a ratio to a figure of the guide's");
+        assert!(!page.contains(ratio), "`{ratio}`: a ratio to a figure of the guide");
     }
     let json: Value = serde_json::from_slice(&checkout.run(&["report", "--format", "json"]).stdout).unwrap();
     assert_eq!((&json["schema"], &json["editions"][0]["sizes"]["state"]), (&json!(1), &json!("fresh")));
 }
 
 #[test]
-fn what_was_made_from_something_else_is_called_stale_and_why() {
+fn stale_and_unusable_records_are_shown_with_the_reason() {
     let checkout = Checkout::new();
     checkout.run(&["compare"]);
     checkout.folder.write("alpha/hello", "changed");
@@ -135,7 +136,7 @@ fn what_was_made_from_something_else_is_called_stale_and_why() {
     assert!(checkout.page().contains("Sizes are stale"));
     let other = checkout.run(&["report", "--format", "markdown", "--tag", "1.0"]);
     let other = String::from_utf8(other.stdout).unwrap();
-    assert!(other.contains("Nothing was recorded yet"), "a record of another tag was used: {other}");
+    assert!(other.contains("No records yet"), "a record of another tag was used: {other}");
 
     let path = "target/xtask/records/comparison-simple.json";
     let record = checkout.folder.read(path);
@@ -143,27 +144,30 @@ fn what_was_made_from_something_else_is_called_stale_and_why() {
     checkout.run(&["check"]);
     let text = checkout.markdown();
     assert!(
-        text.contains("Sizes are not here: its record is not used: it is of schema 9, this program reads 1"),
+        text.contains("Sizes are missing: unusable record: it is of schema 9, this program reads 1"),
         "{text}"
     );
     checkout.folder.write(path, "{\"schema\": 1, \"of");
-    assert!(checkout.markdown().contains("its record is not used: it is damaged: "));
+    assert!(checkout.markdown().contains("unusable record: it is damaged: "));
 }
 
 #[test]
-fn a_report_with_everything_in_it_stays_small() {
+fn the_page_of_a_full_report_stays_small() {
     let report = crate::support::report::report();
-    insta::assert_snapshot!("report_of_everything", release::report::render::markdown(&report));
+    insta::assert_snapshot!("report_of_everything", report.markdown());
     let page = release::report::render::html(&report);
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
     for words in ["97.5 %", "no difference", "not measured", "Left out", "hidden by later layers"] {
         assert!(page.contains(words), "no `{words}` in the page");
     }
-    assert!(page.contains("/status was &quot;ok&quot;, is &quot;&lt;none&gt;&quot;"), "a failure's words");
+    assert!(
+        page.contains("/status was &quot;ok&quot;, is &quot;&lt;none&gt;&quot;"),
+        "the reason of a failed probe is escaped"
+    );
 }
 
 #[test]
-fn the_lock_s_history_is_git_s_and_every_text_is_escaped() {
+fn the_history_of_the_lock_comes_from_git_and_is_escaped() {
     let checkout = Checkout::new();
     let row = |own: u64| {
         format!(
@@ -180,8 +184,8 @@ fn the_lock_s_history_is_git_s_and_every_text_is_escaped() {
         "{page}"
     );
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; co"), "{page}");
-    assert!(!page.contains("<script>alert(1)"), "a commit's words became part of the page");
-    // One file that asks nobody for anything.
+    assert!(!page.contains("<script>alert(1)"), "a commit's subject is not escaped");
+    // One file without external requests.
     for reference in ["src=\"", "@import", "url("] {
         assert!(!page.contains(reference), "{reference} in the page");
     }

@@ -20,7 +20,7 @@ async function open(visitor) {
 story("report: one file without external requests", async (visitor) => {
   const { page, requests } = await open(visitor);
   await visitor.step("checks the sections", async () => {
-    await page.getByRole("heading", { name: "What was promised" }).waitFor();
+    await page.getByRole("heading", { name: "Promises and measurements" }).waitFor();
     await page.getByRole("heading", { name: "Accepted sizes" }).waitFor();
     assert.deepEqual(
       requests.filter((url) => url !== PAGE && !url.startsWith("data:")),

@@ -1,5 +1,4 @@
 //! Release checklists and the report page.
 
-pub mod changelog;
 pub mod checklist;
 pub mod report;

@@ -1,4 +1,4 @@
-//! A report with something in every part of it.
+//! A report page with every section filled.
 
 use build::comparison;
 use build::comparison::{Comparison, Measured, Original, Total, Verdict};
@@ -16,11 +16,12 @@ use model::opportunity_kind::OpportunityKind;
 use model::quantity::Quantity;
 use model::variant::Variant;
 use release::report::record::{
-    Acceptance, Accepted, Image, Inside, OwnerBytes, Part, Report, Row, SCHEMA, Section,
+    BenefitOutcome, BenefitReport, EditionReport, ImageContents, ImageReport, LockChange, LockRowChange,
+    OwnerBytes, ReportPage, ReportSection, SCHEMA,
 };
 use stack::probes::report::{Outcome, Parity, Stack};
 
-/// Eight services as a project may have them.
+/// Services with the sizes of their original and optimized images.
 const SERVICES: [(&str, u64, u64); 8] = [
     ("embedding", 6_260_000_000, 141_000_000),
     ("nlg", 5_970_000_000, 49_300_000),
@@ -32,22 +33,21 @@ const SERVICES: [(&str, u64, u64); 8] = [
     ("client", 101_000_000, 14_300_000),
 ];
 
-/// All of it.
-pub fn report() -> Report {
-    Report {
+pub fn report() -> ReportPage {
+    ReportPage {
         schema: SCHEMA,
         project: "fixture".into(),
         tag: "latest".into(),
         at: "2026-01-02T03:04:05Z".into(),
         commit: Some(Commit { id: "0123456789abcdef".into(), changes: None }),
-        editions: Edition::ALL.map(part).into(),
+        editions: Edition::ALL.map(edition_report).into(),
         benefits: benefits(),
-        measured: Section::Fresh { record: measured() },
-        history: Some(vec![Acceptance {
+        measured: ReportSection::Fresh { record: measured() },
+        history: Some(vec![LockChange {
             commit: "fedcba9876543210".into(),
             day: "2026-01-02".into(),
             subject: "A <b>bold</b> change & more".into(),
-            rows: vec![Accepted {
+            rows: vec![LockRowChange {
                 service: "api".into(),
                 edition: "simple".into(),
                 before: Some(Weights { own: Bytes(40_000), base: Bytes(36_000_000) }),
@@ -57,19 +57,19 @@ pub fn report() -> Report {
     }
 }
 
-fn part(edition: Edition) -> Part {
-    Part {
+fn edition_report(edition: Edition) -> EditionReport {
+    EditionReport {
         edition,
-        sizes: Section::Fresh { record: sizes(edition) },
+        sizes: ReportSection::Fresh { record: sizes(edition) },
         check: match edition {
-            Edition::Community => Section::Stale {
+            Edition::Community => ReportSection::Stale {
                 record: guarded(edition),
                 why: "it was made at commit 01234567, and this is 89abcdef".into(),
                 remedy: "cargo xtask check --edition community --tag latest".into(),
             },
-            _ => Section::Fresh { record: guarded(edition) },
+            _ => ReportSection::Fresh { record: guarded(edition) },
         },
-        test: Section::Fresh {
+        test: ReportSection::Fresh {
             record: Stack {
                 edition,
                 variant: Variant::Optimized,
@@ -77,9 +77,11 @@ fn part(edition: Edition) -> Part {
             },
         },
         parity: match edition {
-            Edition::Simple => Section::Fresh { record: Parity { recorded: true, report: probed(false) } },
-            _ => Section::Absent {
-                why: "nobody looked yet".into(),
+            Edition::Simple => {
+                ReportSection::Fresh { record: Parity { recorded: true, report: probed(false) } }
+            }
+            _ => ReportSection::Absent {
+                why: "not recorded yet".into(),
                 remedy: format!("cargo xtask test --parity=recorded --edition {edition} --tag latest"),
             },
         },
@@ -190,7 +192,7 @@ fn probed(failing: bool) -> stack::probes::report::Report {
     }
 }
 
-fn image(service: &str, bytes: u64) -> Image {
+fn image(service: &str, bytes: u64) -> ImageReport {
     let owner = |kind, label: &str, tenths: u64| OwnerBytes {
         kind,
         label: label.into(),
@@ -212,20 +214,20 @@ fn image(service: &str, bytes: u64) -> Image {
     let known: u64 = owners.iter().map(|owner| owner.bytes.0).sum();
     let opportunity =
         Opportunity { bytes: Bytes(bytes / 100), files: 3, ..Opportunity::empty(OpportunityKind::ByteCode) };
-    let inside = Inside {
+    let inside = ImageContents {
         bytes: Bytes(bytes),
         owners,
         waste: Bytes(bytes - known),
         opportunities: vec![opportunity],
         surface: Surface { packages: 30, executables: 12, setuid: 0 },
     };
-    Image { service: service.into(), inside: (service != "client").then_some(inside) }
+    ImageReport { service: service.into(), inside: (service != "client").then_some(inside) }
 }
 
-fn benefits() -> Vec<Row> {
-    let row = |name: &str, figure, guide, goal, outcome: Option<(f64, f64, f64, bool)>| Row {
+fn benefits() -> Vec<BenefitReport> {
+    let row = |name: &str, figure, guide, goal, outcome: Option<(f64, f64, f64, bool)>| BenefitReport {
         benefit: Benefit { name: name.into(), figure, guide, goal },
-        outcome: outcome.map(|(less, worst, best, overlap)| release::report::record::Outcome {
+        outcome: outcome.map(|(less, worst, best, overlap)| BenefitOutcome {
             less,
             between: (worst, best),
             overlap,

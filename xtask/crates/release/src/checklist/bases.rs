@@ -1,102 +1,108 @@
-//! Whether upstream images, and Debian's packages in our own, are the newest.
+//! Whether base images, and the Debian packages in our images, are up to date.
 
-use host::failure::Failure;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::checklist::asked::Asked;
+use crate::checklist::context::CheckContext;
+use crate::checklist::listing::images;
 use crate::checklist::newest;
-use crate::checklist::newest::{Registry, State};
-use crate::checklist::report::{Answer, Fault};
-use build::bases::{self, BaseSource, BasesMode};
+use crate::checklist::newest::{PackageRegistry, VersionState};
+use crate::checklist::report::{ItemAnswer, ItemFault};
+use build::bases;
+use build::bases::{BaseSource, BasesMode};
 use check::report::Subject;
 use contents::owner::OwnerKind;
+use host::failure::{Failure, FailureClass};
 use model::manifest::Upstream;
 
-/// Builds whose layers are all made anew.
-const ANEW: &str =
+const REBUILD: &str =
     "cargo xtask build-images --edition all --no-cache --pull, then cargo xtask check --edition all";
 
-pub(super) fn bases(asked: &Asked<'_>) -> Result<Answer> {
-    let (images, mut faults) = (asked.present()?, asked.missing(&asked.wanted.editions)?);
-    let contents = asked.contents(&images)?;
-    // Images of two builds may hold one package in two versions.
+pub(super) fn bases(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
+    let mut answer = ItemAnswer::now(checks.missing_images(&checks.request.editions)?, Vec::new());
+    packages(checks, &mut answer)?;
+    let upstreams: Vec<&Upstream> = checks.manifest.upstreams.iter().collect();
+    match bases::choose(BasesMode::Auto, &upstreams, None, checks.context)?.source {
+        BaseSource::StandIn => answer.evidence.push(
+            "base images are stand-ins made from Debian packages: no registry to compare with".to_owned(),
+        ),
+        BaseSource::Upstream => upstream_digests(checks, &upstreams, &mut answer)?,
+    }
+    Ok(answer)
+}
+
+fn packages(checks: &CheckContext<'_>, answer: &mut ItemAnswer) -> Result<()> {
+    let built = checks.built_images()?;
+    // Images of different builds may hold different versions of a package.
     let mut packages: BTreeMap<(&str, &str), Vec<Subject>> = BTreeMap::new();
     let mut unversioned: BTreeMap<&str, Vec<Subject>> = BTreeMap::new();
-    for (one, contents) in images.iter().zip(&contents) {
+    let contents = checks.contents(&built)?;
+    for (one, contents) in built.iter().zip(&contents) {
         for owner in contents.owners.iter().filter(|owner| owner.kind == OwnerKind::Dpkg) {
             match &owner.version {
                 Some(version) => packages.entry((&owner.name, version)).or_default().push(one.subject()),
-                // A licence beside a program that is linked with the package.
+                // A licence next to a program that is linked with the package.
                 None => unversioned.entry(&owner.name).or_default().push(one.subject()),
             }
         }
     }
-    let answers = newest::ask(asked, Registry::Debian, packages.keys().copied())?;
-    let mut current = 0;
-    for answer in &answers {
-        let holders = packages.get(&(answer.name.as_str(), answer.used.as_str()));
+    let versions = newest::ask(checks, PackageRegistry::Debian, packages.keys().copied())?;
+    for version in &versions {
+        let holders = packages.get(&(version.name.as_str(), version.used.as_str()));
         let about = Subject::list(holders.map(Vec::as_slice).unwrap_or_default());
-        match &answer.state {
-            State::Current => current += 1,
-            State::Newer(newest) => {
-                faults
-                    .push(Fault::new(format!("{} {} → {newest} ({about})", answer.name, answer.used), ANEW));
+        let package = format!("{} {}", version.name, version.used);
+        match &version.state {
+            VersionState::Current => {}
+            VersionState::Newer(newest) => {
+                answer.faults.push(ItemFault::new(format!("{package} → {newest} ({about})"), REBUILD));
             }
-            State::Gone => {
-                let what = format!("{} {}: Debian has none any more ({about})", answer.name, answer.used);
-                faults.push(Fault::new(what, "name its successor in the Dockerfile that takes it"));
-            }
+            VersionState::Gone => answer.faults.push(ItemFault::new(
+                format!("{package}: no longer in Debian ({about})"),
+                "replace it with its successor in the Dockerfile",
+            )),
         }
     }
-    let mut evidence = vec![format!(
-        "{current} of {} Debian packages in {} are the newest",
-        answers.len(),
-        crate::checklist::images(images.len())
-    )];
-    evidence.extend(unversioned.iter().map(|(name, holders)| {
-        format!("{name}: no image says in which version ({})", Subject::list(holders))
-    }));
-    let upstreams: Vec<&Upstream> = asked.manifest.upstreams.iter().collect();
-    match bases::choose(BasesMode::Auto, &upstreams, None, asked.context)?.source {
-        BaseSource::StandIn => evidence.push(
-            "upstream images are stand-ins made from Debian packages here: there is no registry to ask"
-                .to_owned(),
-        ),
-        BaseSource::Upstream => digests(asked, &upstreams, &mut faults, &mut evidence)?,
-    }
-    Ok(Answer::now(faults, evidence))
+    let current = versions.iter().filter(|version| version.state == VersionState::Current).count();
+    answer.evidence.push(format!(
+        "{current} of {} Debian packages in {} are up to date",
+        versions.len(),
+        images(built.len())
+    ));
+    let unknown = |(name, holders): (&&str, &Vec<Subject>)| {
+        format!("{name}: version unknown ({})", Subject::list(holders))
+    };
+    answer.evidence.extend(unversioned.iter().map(unknown));
+    Ok(())
 }
 
-/// The engine's upstream images beside their registry's.
-fn digests(
-    asked: &Asked<'_>,
+/// Compares the engine's base images with their registry.
+fn upstream_digests(
+    checks: &CheckContext<'_>,
     upstreams: &[&Upstream],
-    faults: &mut Vec<Fault>,
-    evidence: &mut Vec<String>,
+    answer: &mut ItemAnswer,
 ) -> Result<()> {
-    let docker = &asked.context.docker;
+    let docker = &checks.context.docker;
     let references: Vec<String> = upstreams.iter().map(|upstream| upstream.reference.clone()).collect();
-    let here = docker.inspect(&references)?;
+    let pulled = docker.inspect(&references)?;
     for reference in references {
-        let Some(image) = here.get(&reference) else {
-            evidence.push(format!("{reference}: not in the engine, so that every build asks its registry"));
+        let Some(image) = pulled.get(&reference) else {
+            answer.evidence.push(format!("{reference}: not in the engine; each build asks its registry"));
             continue;
         };
-        let newest = docker.digest_in_registry(&reference)?.map_err(|said| {
-            Failure::machine(
-                format!("the registry of {reference} does not answer: {said}"),
-                "ask again when it does",
-            )
+        let newest = docker.digest_in_registry(&reference)?.map_err(|stderr| {
+            let what = format!("cannot read the digest of {reference} from its registry: {stderr}");
+            Failure::new(FailureClass::Network, what, FailureClass::Network.remedy())
         })?;
         match image.digest_at(&reference) {
-            Some(digest) if digest == newest => evidence.push(format!("{reference}: {newest}, the newest")),
-            Some(digest) => faults.push(Fault::new(
+            Some(digest) if digest == newest => {
+                answer.evidence.push(format!("{reference}: up to date, {newest}"))
+            }
+            Some(digest) => answer.faults.push(ItemFault::new(
                 format!("{reference}: {digest} → {newest}"),
-                format!("docker pull {reference}, then {ANEW}"),
+                format!("docker pull {reference}, then {REBUILD}"),
             )),
-            None => evidence.push(format!("{reference}: loaded or made here, from no registry")),
+            None => answer.evidence.push(format!("{reference}: not pulled from a registry")),
         }
     }
     Ok(())

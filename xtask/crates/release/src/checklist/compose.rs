@@ -1,19 +1,20 @@
-//! Whether Compose files run optimized images only: what `compose-switch optimized --check` asks.
+//! Whether Compose files use optimized images only, as `compose-switch optimized --check` does.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::checklist::asked::Asked;
-use crate::checklist::report::{Answer, Fault};
+use crate::checklist::context::CheckContext;
+use crate::checklist::report::{ItemAnswer, ItemFault};
 use engine::variables::Variables;
 use model::variant::Variant;
 use stack::switch::reference::Wanted;
 use stack::switch::{edits, files};
 
-pub(super) fn compose(asked: &Asked<'_>) -> Result<Answer> {
-    let repository = &asked.context.repository;
-    let ours: BTreeSet<&str> = asked.manifest.services.iter().map(|service| service.image.as_str()).collect();
+pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
+    let repository = &checks.context.repository;
+    let ours: BTreeSet<&str> =
+        checks.manifest.services.iter().map(|service| service.image.as_str()).collect();
     let wanted = Wanted { variant: Variant::Optimized, edition: None, tag: None, registry: None };
     let first = files::default_files(repository, &Variables::read(repository)?);
     let (found, not_read) =
@@ -23,20 +24,22 @@ pub(super) fn compose(asked: &Asked<'_>) -> Result<Answer> {
         let place = |line: usize| format!("{}:{line}", file.name);
         settled += file.plan.settled.len();
         for edit in &file.plan.edits {
-            let what = format!("{}: {} is no optimized image", place(edit.line), edit.before);
-            faults.push(Fault::new(what, "cargo xtask compose-switch optimized"));
+            let what = format!("{}: not an optimized image: {}", place(edit.line), edit.before);
+            faults.push(ItemFault::new(what, "cargo xtask compose-switch optimized"));
         }
         for left in &file.plan.left_alone {
-            faults.push(Fault::new(format!("{}: {}", place(left.line), left.text), left.reason.clone()));
+            let what = format!("{}: {}: {}", place(left.line), left.text, left.reason);
+            faults.push(ItemFault::new(what, "name an optimized image there"));
         }
-        evidence.push(format!("{}: {} references to optimized images", file.name, file.plan.settled.len()));
+        let all = file.plan.settled.len() + file.plan.edits.len() + file.plan.left_alone.len();
+        evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.settled.len()));
     }
-    for file in not_read {
-        evidence.push(format!("{}: {} is not looked into: {}", file.by, file.name, file.reason));
-    }
+    evidence.extend(
+        not_read.iter().map(|file| format!("{}: {} not checked: {}", file.by, file.name, file.reason)),
+    );
     if settled == 0 && faults.is_empty() {
-        let what = "no Compose file here runs an image of this repository";
-        faults.push(Fault::new(what, "write docker-compose.yml, or name it in COMPOSE_FILE"));
+        let what = "no Compose file uses an image of this repository";
+        faults.push(ItemFault::new(what, "add docker-compose.yml or set COMPOSE_FILE"));
     }
-    Ok(Answer::now(faults, evidence))
+    Ok(ItemAnswer::now(faults, evidence))
 }

@@ -1,4 +1,4 @@
-# What Python distributions an image holds: their versions, the modules that they bring, and what they require.
+# Prints the Python distributions of an image as JSON: version, top-level modules and requirements.
 import json
 import re
 from importlib.metadata import distributions, packages_distributions

@@ -1,183 +1,154 @@
 //! The checklists of the optimization guide ("Production Deployment Checklist", "Verification Steps", "Maintenance") as
-//! named items. The list is data; each item's file says how it is answered. What a fresh record holds is not found out again.
+//! named items. Results are taken from saved records where those are fresh.
 
-pub mod asked;
-pub mod bases;
-pub mod changelog;
-pub mod compose;
-pub mod digests;
-pub mod labels;
-pub mod newest;
-pub mod opportunities;
+mod bases;
+mod changelog;
+mod compose;
+mod context;
+mod digests;
+mod guard;
+mod labels;
+mod listing;
+mod newest;
+mod opportunities;
+mod render;
 pub mod report;
-pub mod requirements;
-pub mod sizes;
-pub mod stack;
-pub mod text;
-pub mod tree;
-
-use host::failure::class_of;
-use std::collections::BTreeMap;
+pub mod request;
+mod requirements;
+mod stack;
+mod tree;
 
 use anyhow::Result;
 
-use crate::checklist::asked::{Asked, NoAnswer};
-use crate::checklist::report::{Answer, Cadence, Fault, Item, Outcome, Report, SCHEMA};
+use crate::checklist::context::CheckContext;
+use crate::checklist::report::{
+    Cadence, ChecklistItem, ChecklistReport, ItemAnswer, ItemFault, ItemOutcome, SCHEMA,
+};
+use crate::checklist::request::ChecklistRequest;
+use check::report::FindingKind;
 use engine::context::Context;
-use model::edition::Edition;
-use model::image_ref::Tag;
+use host::failure::{Failure, class_of};
 use model::manifest::Manifest;
 
-/// An item of a list.
+/// An item of a checklist.
 #[derive(Clone, Copy)]
-pub struct Listed {
-    /// Its name.
+pub struct ItemDefinition {
+    /// Its name on the command line.
     pub name: &'static str,
-    /// The list that it stands in.
+    /// The list it belongs to.
     pub cadence: Cadence,
-    /// What must be so.
+    /// What must hold.
     pub asks: &'static str,
-    answer: fn(&Asked<'_>) -> Result<Answer>,
+    check: Check,
 }
 
-/// All items, in the order in which they are told.
-pub const LIST: [Listed; 16] = [
-    release(
-        "targets",
-        "every image is there, and no larger than the guide's target and our goal allow",
-        sizes::targets,
+type Check = fn(&CheckContext<'_>) -> Result<ItemAnswer>;
+
+const PARITY: &str = "parity";
+
+/// All items, in the order in which they run.
+pub const LIST: [ItemDefinition; 16] = [
+    release("targets", "every image is built and within its size target", guard::targets),
+    release("baselines", "no image has grown beyond its accepted size", |c| {
+        guard::findings(c, FindingKind::Baseline)
+    }),
+    release("editions", "editions differ only as declared", |c| guard::findings(c, FindingKind::Edition)),
+    release("pruned", "pruning removed nothing a program needs", |c| guard::findings(c, FindingKind::Pruned)),
+    release("secrets", "no secret in any layer, history or configuration", |c| {
+        guard::findings(c, FindingKind::Secret)
+    }),
+    release("user", "no image runs as root", |c| guard::findings(c, FindingKind::User)),
+    release("smoke", "a stack of optimized images passes its probes", stack::smoke),
+    release(PARITY, "optimized images give the same answers as the originals", stack::parity),
+    release("labels", "labels name the version, commit, edition and variant", labels::labels),
+    release("digests", "images are pushed and their digests recorded", digests::digests),
+    release("compose", "Compose files use optimized images only", compose::compose),
+    release("tree", "everything is committed, and no secret file is tracked", tree::tree),
+    release("changelog", "the changelog describes this version", changelog::changelog),
+    item(
+        Cadence::Weekly,
+        "opportunities",
+        "every remaining opportunity to shrink an image is declared",
+        opportunities::opportunities,
     ),
-    release("baselines", "no image grew beyond its accepted size", sizes::baselines),
-    release("editions", "editions differ as declared, and in nothing else", sizes::editions),
-    release("pruned", "nothing that a program needs was pruned", sizes::pruned),
-    release("secrets", "no layer, history or configuration holds a secret", sizes::secrets),
-    release("user", "no image runs as root", sizes::user),
-    release("smoke", "a stack of the optimized images answers its probes", stack::smoke),
-    release("parity", "the optimized images answer as the originals did", stack::parity),
-    release("labels", "images say which version, commit, edition and variant they are", labels::labels),
-    release("digests", "images are pushed, and their digests are known", digests::digests),
-    release("compose", "Compose files run optimized images only", compose::compose),
-    release("tree", "everything is committed, and no file of secrets is", tree::tree),
-    release("changelog", "the change log says what this version changes", changelog::changelog),
-    Listed {
-        name: "opportunities",
-        cadence: Cadence::Weekly,
-        asks: "what images could do without is known and meant",
-        answer: opportunities::opportunities,
-    },
-    Listed {
-        name: "bases",
-        cadence: Cadence::Monthly,
-        asks: "bases and their packages are the newest",
-        answer: bases::bases,
-    },
-    Listed {
-        name: "requirements",
-        cadence: Cadence::Quarterly,
-        asks: "what editions require is used, and the newest",
-        answer: requirements::requirements,
-    },
+    item(Cadence::Monthly, "bases", "base images and Debian packages are up to date", bases::bases),
+    item(
+        Cadence::Quarterly,
+        "requirements",
+        "required Python packages are used and up to date",
+        requirements::requirements,
+    ),
 ];
 
-const fn release(name: &'static str, asks: &'static str, answer: fn(&Asked<'_>) -> Result<Answer>) -> Listed {
-    Listed { name, cadence: Cadence::Release, asks, answer }
+const fn item(cadence: Cadence, name: &'static str, asks: &'static str, check: Check) -> ItemDefinition {
+    ItemDefinition { name, cadence, asks, check }
 }
 
-/// What is asked for, resolved: every name is one of [`LIST`].
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// The list.
-    pub cadence: Cadence,
-    /// Items in place of a list's; none means the list's.
-    pub only: Vec<String>,
-    /// Items that are not asked, each with the reason.
-    pub skip: BTreeMap<String, String>,
-    /// Editions of the images.
-    pub editions: Vec<Edition>,
-    /// Their tag, without edition and variant.
-    pub tag: Tag,
+const fn release(name: &'static str, asks: &'static str, check: Check) -> ItemDefinition {
+    item(Cadence::Release, name, asks, check)
 }
 
-impl Wanted {
-    /// The items that are gone through, those included that are skipped.
-    pub fn items(&self) -> impl Iterator<Item = &'static Listed> {
-        let named = |item: &&Listed| self.only.iter().any(|name| name == item.name);
-        let is_wanted = move |item: &&Listed| match self.only.is_empty() {
-            true => item.cadence == self.cadence,
-            false => named(item),
-        };
-        LIST.iter().filter(is_wanted)
-    }
-
-    fn asks_for(&self, name: &str) -> bool {
-        self.items().any(|item| item.name == name) && !self.skip.contains_key(name)
-    }
+/// The items of a request, skipped ones included.
+pub fn items(request: &ChecklistRequest) -> impl Iterator<Item = &'static ItemDefinition> {
+    let is_requested = move |item: &&ItemDefinition| match request.only.is_empty() {
+        true => item.cadence == request.cadence,
+        false => request.only.iter().any(|name| name == item.name),
+    };
+    LIST.iter().filter(is_requested)
 }
 
-/// Goes through a list. What failed is in the report.
+fn runs(request: &ChecklistRequest, name: &str) -> bool {
+    items(request).any(|item| item.name == name) && !request.skip.contains_key(name)
+}
+
+/// Runs every item of a request; failed items are part of the report.
 ///
 /// # Errors
-/// When the person interrupts, or nobody can tell what is checked out.
-pub fn run(manifest: &Manifest, wanted: &Wanted, context: &Context) -> Result<Report> {
-    let asked = Asked::new(manifest, wanted, context)?;
-    let mut items = Vec::new();
-    for listed in wanted.items() {
-        let item = match wanted.skip.get(listed.name) {
-            Some(reason) => {
-                let outcome = Outcome::Skipped { reason: reason.clone() };
-                Item::unanswered(listed.name, listed.asks, outcome)
-            }
-            None => match (listed.answer)(&asked) {
-                Ok(answer) => Item::answered(listed.name, listed.asks, answer),
-                Err(error) => Item::unanswered(listed.name, listed.asks, outcome(error.into())),
+/// When the run is interrupted, or git cannot name the commit.
+pub fn run(manifest: &Manifest, request: &ChecklistRequest, context: &Context) -> Result<ChecklistReport> {
+    let checks = CheckContext::new(manifest, request, runs(request, PARITY), context)?;
+    let mut results = Vec::new();
+    for item in items(request) {
+        let unanswered = |outcome| ChecklistItem::unanswered(item.name, item.asks, outcome);
+        let result = match request.skip.get(item.name) {
+            Some(reason) => unanswered(ItemOutcome::Skipped { reason: reason.clone() }),
+            None => match (item.check)(&checks) {
+                Ok(answer) => ChecklistItem::answered(item.name, item.asks, answer),
+                Err(error) => unanswered(outcome(&error)),
             },
         };
-        context.docker.runner.interrupt.check()?;
-        items.push(item);
+        if context.docker.runner.interrupt.is_set() {
+            return Err(Failure::interrupted().into());
+        }
+        results.push(result);
     }
-    Ok(Report {
+    Ok(ChecklistReport {
         schema: SCHEMA,
-        cadence: wanted.only.is_empty().then_some(wanted.cadence),
-        tag: wanted.tag.to_string(),
-        editions: wanted.editions.clone(),
-        commit: asked.commit,
-        items,
+        cadence: request.only.is_empty().then_some(request.cadence),
+        tag: request.tag.to_string(),
+        editions: request.editions.clone(),
+        commit: checks.commit,
+        items: results,
     })
 }
 
-/// What an item without an answer comes to.
-fn outcome(no: NoAnswer) -> Outcome {
-    match no {
-        NoAnswer::Unknown(why) => Outcome::Unknown { why },
-        NoAnswer::Broken(what) => {
-            Outcome::Failed { faults: vec![Fault::new(what, "mend what the message says, and ask again")] }
-        }
-    }
-}
-
-/// So many images, in words.
-fn images(count: usize) -> String {
-    if count == 1 { "1 image".to_owned() } else { format!("{count} images") }
-}
-
-impl From<anyhow::Error> for NoAnswer {
-    /// The environment's fault, or the project's.
-    fn from(error: anyhow::Error) -> NoAnswer {
-        if let Some(no) = error.downcast_ref::<NoAnswer>() {
-            return no.clone();
-        }
-        let is_environment = class_of(&error).is_environment();
-        let text = format!("{error:#}");
-        if is_environment { NoAnswer::Unknown(text) } else { NoAnswer::Broken(text) }
+/// The outcome of a check that ended with an error: unknown where the environment is to blame.
+fn outcome(error: &anyhow::Error) -> ItemOutcome {
+    let (class, what) = (class_of(error), format!("{error:#}"));
+    match class.is_environment() {
+        true => ItemOutcome::Unknown { why: what },
+        false => ItemOutcome::Failed { faults: vec![ItemFault::new(what, class.remedy())] },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checklist::context::{Once, once};
+    use model::edition::Edition;
 
-    fn wanted(only: &[&str], skip: &[&str]) -> Wanted {
-        Wanted {
+    fn request(only: &[&str], skip: &[&str]) -> ChecklistRequest {
+        ChecklistRequest {
             cadence: Cadence::Release,
             only: only.iter().map(ToString::to_string).collect(),
             skip: skip.iter().map(|name| ((*name).to_owned(), "why".to_owned())).collect(),
@@ -187,31 +158,33 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart_and_every_cadence_has_an_item() {
+    fn item_names_are_unique_and_every_cadence_has_an_item() {
         let mut names: Vec<&str> = LIST.iter().map(|item| item.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), LIST.len());
         for cadence in Cadence::ALL {
-            assert!(LIST.iter().any(|item| item.cadence == cadence), "{cadence}");
+            assert!(LIST.iter().any(|item| item.cadence == cadence), "{}", cadence.name());
         }
     }
 
     #[test]
-    fn what_is_named_takes_the_place_of_the_list_and_what_is_skipped_is_not_asked() {
-        let names = |wanted: &Wanted| wanted.items().map(|item| item.name).collect::<Vec<_>>();
-        assert_eq!(names(&wanted(&["tree", "bases"], &[])), ["tree", "bases"]);
-        let skipping = wanted(&[], &["tree"]);
-        assert!(names(&skipping).contains(&"tree") && !skipping.asks_for("tree"));
+    fn named_items_replace_the_list_and_skipped_items_do_not_run() {
+        let names = |request: &ChecklistRequest| items(request).map(|item| item.name).collect::<Vec<_>>();
+        assert_eq!(names(&request(&["tree", "bases"], &[])), ["tree", "bases"]);
+        let skipping = request(&[], &["tree"]);
+        assert!(names(&skipping).contains(&"tree") && !runs(&skipping, "tree"));
         assert!(!names(&skipping).contains(&"bases"));
     }
 
     #[test]
-    fn a_machine_that_lacks_something_is_no_fault_of_the_project() {
-        let of = |error: anyhow::Error| outcome(error.context("while asking").into());
-        assert!(matches!(of(Failure::machine("no engine", "start it").into()), Outcome::Unknown { .. }));
-        assert!(matches!(of(anyhow::anyhow!("not healthy")), Outcome::Failed { .. }));
-        let again = NoAnswer::Unknown("no network".into());
-        assert_eq!(NoAnswer::from(anyhow::Error::from(again.clone())), again);
+    fn environment_failures_leave_the_outcome_unknown() {
+        let of = |error: anyhow::Error| outcome(&error.context("while checking"));
+        assert!(matches!(of(Failure::machine("no engine", "start it").into()), ItemOutcome::Unknown { .. }));
+        assert!(matches!(of(anyhow::anyhow!("not healthy")), ItemOutcome::Failed { .. }));
+        let cell = Once::<u8>::default();
+        let fail = || once(&cell, || Err(Failure::machine("no engine", "start it").into())).unwrap_err();
+        assert_eq!(fail().to_string(), fail().to_string());
+        assert!(matches!(outcome(&fail()), ItemOutcome::Unknown { .. }));
     }
 }

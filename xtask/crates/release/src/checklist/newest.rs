@@ -1,62 +1,57 @@
-//! What registries have newest of some packages: a build asks, since builds get at registries wherever images are built.
+//! The newest versions of packages. A build asks the registries: builds reach them wherever images are built.
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::checklist::asked::Asked;
+use crate::checklist::context::CheckContext;
 use build::builds;
 use build::planner::BuildQuery;
 use host::files;
 
-/// Who is asked: the last stage of the Dockerfile that asks.
+/// A registry, named after the Dockerfile stage that asks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Registry {
-    /// Debian's archive, as the Debian base has it in its list of sources.
+pub(super) enum PackageRegistry {
+    /// The archive in the Debian base image's sources.
     Debian,
-    /// The index that pip uses.
+    /// The package index of pip.
     Python,
 }
 
-impl Registry {
+impl PackageRegistry {
     fn stage(self) -> &'static str {
         match self {
-            Registry::Debian => "debian",
-            Registry::Python => "python",
+            PackageRegistry::Debian => "debian",
+            PackageRegistry::Python => "python",
         }
     }
 }
 
-/// What a registry said of one package.
+/// A package version compared with its registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Newest {
-    /// Its name.
+pub(super) struct PackageVersion {
     pub(super) name: String,
-    /// The version that was asked about.
     pub(super) used: String,
-    /// How that stands to what the registry has.
-    pub(super) state: State,
+    pub(super) state: VersionState,
 }
 
-/// How a version stands to the newest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
-    /// It is the newest.
+pub(super) enum VersionState {
     Current,
-    /// This one is newer.
+    /// The registry has this newer version.
     Newer(String),
-    /// The registry has none.
+    /// The registry no longer has the package.
     Gone,
 }
 
-/// Asks about packages, by name and version.
+/// Asks for the newest versions of packages given as name and used version.
 ///
 /// # Errors
 /// When the build that asks fails: no network, no registry.
 pub(super) fn ask<'p>(
-    asked: &Asked<'_>,
-    registry: Registry,
+    checks: &CheckContext<'_>,
+    registry: PackageRegistry,
     packages: impl Iterator<Item = (&'p str, &'p str)>,
-) -> Result<Vec<Newest>> {
-    let repository = &asked.context.repository;
+) -> Result<Vec<PackageVersion>> {
+    let repository = &checks.context.repository;
     let packages: Vec<String> = packages.map(|(name, version)| format!("{name}={version}")).collect();
     if packages.is_empty() {
         return Ok(Vec::new());
@@ -71,28 +66,25 @@ pub(super) fn ask<'p>(
         args: vec![("PACKAGES", packages.join(" "))],
         output: &folder,
     };
-    builds::query(asked.manifest, &query, asked.context)
-        .with_context(|| format!("cannot ask what is newest ({})", registry.stage()))?;
-    let found = answers(&files::read(&answer)?)?;
+    builds::query(checks.manifest, &query, checks.context)
+        .with_context(|| format!("cannot find the newest versions ({})", registry.stage()))?;
+    let found = parse(&files::read(&answer)?)?;
     if found.len() != packages.len() {
-        bail!("{} packages were asked about, and {} answers came", packages.len(), found.len());
+        bail!("incomplete answer from {}: {} of {} packages", registry.stage(), found.len(), packages.len());
     }
     Ok(found)
 }
 
-/// Reads the answer, a line a package.
-fn answers(text: &str) -> Result<Vec<Newest>> {
-    let one = |line: &str| match line.split(' ').collect::<Vec<_>>().as_slice() {
-        [state, name, used, newest] => {
-            let state = match *state {
-                "current" => State::Current,
-                "newer" => State::Newer((*newest).to_owned()),
-                "gone" => State::Gone,
-                _ => bail!("`{line}` is no answer"),
-            };
-            Ok(Newest { name: (*name).to_owned(), used: (*used).to_owned(), state })
-        }
-        _ => bail!("`{line}` is no answer"),
+/// Parses the answer, one package per line: `STATE NAME USED NEWEST`.
+fn parse(text: &str) -> Result<Vec<PackageVersion>> {
+    let one = |line: &str| {
+        let (state, name, used) = match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["current", name, used, _] => (VersionState::Current, *name, *used),
+            ["newer", name, used, newest] => (VersionState::Newer((*newest).to_owned()), *name, *used),
+            ["gone", name, used, _] => (VersionState::Gone, *name, *used),
+            _ => bail!("invalid line in a registry's answer: `{line}`"),
+        };
+        Ok(PackageVersion { name: name.to_owned(), used: used.to_owned(), state })
     };
     text.lines().map(one).collect()
 }
@@ -102,14 +94,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_a_line_a_package() {
+    fn an_answer_has_one_package_per_line() {
         let text = "current libc6 2.41-12 2.41-12\nnewer zlib1g 1:1.3 1:1.4\ngone libold 1 -\n";
-        let found = answers(text).unwrap();
+        let found = parse(text).unwrap();
         let states: Vec<_> = found.iter().map(|one| (one.name.as_str(), &one.state)).collect();
-        let newer = State::Newer("1:1.4".into());
-        assert_eq!(states, [("libc6", &State::Current), ("zlib1g", &newer), ("libold", &State::Gone)]);
-        for wrong in ["older a 1 2", "current a 1", "E: unable"] {
-            assert!(answers(wrong).is_err(), "{wrong}");
+        let newer = VersionState::Newer("1:1.4".into());
+        assert_eq!(
+            states,
+            [("libc6", &VersionState::Current), ("zlib1g", &newer), ("libold", &VersionState::Gone)]
+        );
+        for invalid in ["older a 1 2", "current a 1", "E: unable"] {
+            assert!(parse(invalid).is_err(), "{invalid}");
         }
     }
 }

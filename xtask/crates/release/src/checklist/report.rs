@@ -1,16 +1,15 @@
-//! What a release or a look from time to time asks of the repository: named items, each with outcome, evidence and remedy.
+//! The checklist report: named items, each with its outcome, evidence and remedies.
 
-use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use engine::provenance::Commit;
 use model::edition::Edition;
 use model::names::Unknown;
 
-/// When an item is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// How often a list is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cadence {
     /// Before each release.
@@ -19,15 +18,15 @@ pub enum Cadence {
     Weekly,
     /// Every month.
     Monthly,
-    /// Every quarter of a year.
+    /// Every three months.
     Quarterly,
 }
 
 impl Cadence {
-    /// All of them.
+    /// Every cadence.
     pub const ALL: [Cadence; 4] = [Cadence::Release, Cadence::Weekly, Cadence::Monthly, Cadence::Quarterly];
 
-    /// As people type it.
+    /// The value of `--cadence`.
     pub fn name(self) -> &'static str {
         match self {
             Cadence::Release => "release",
@@ -35,12 +34,6 @@ impl Cadence {
             Cadence::Monthly => "monthly",
             Cadence::Quarterly => "quarterly",
         }
-    }
-}
-
-impl fmt::Display for Cadence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
     }
 }
 
@@ -53,182 +46,145 @@ impl FromStr for Cadence {
     }
 }
 
-/// Everything that was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// Version of this form.
+/// The results of a checklist run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChecklistReport {
+    /// Schema version.
     pub schema: u32,
-    /// The list that was gone through; `None` where items were named one by one.
+    /// The list; `None` where items were named one by one.
     pub cadence: Option<Cadence>,
     /// The tag of the images, without edition and variant.
     pub tag: String,
-    /// Their editions.
+    /// The editions checked.
     pub editions: Vec<Edition>,
-    /// What is checked out; `None` outside of git.
+    /// The checked-out commit; `None` outside of git.
     pub commit: Option<Commit>,
     /// The items, in the list's order.
-    pub items: Vec<Item>,
+    pub items: Vec<ChecklistItem>,
 }
 
-/// The present form of [`Report`].
+/// The current schema version of [`ChecklistReport`].
 pub const SCHEMA: u32 = 1;
 
-/// One item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// Its name, as people type it.
+/// The result of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChecklistItem {
+    /// Its name on the command line.
     pub name: String,
-    /// What must be so, in words.
+    /// What must hold.
     pub asks: String,
-    /// What came of it.
+    /// Whether it holds.
     #[serde(flatten)]
-    pub outcome: Outcome,
-    /// What was seen, a line each.
+    pub outcome: ItemOutcome,
+    /// What the check found, one line each; the first is a summary.
     pub evidence: Vec<String>,
-    /// How it was found; `None` where nothing was looked at.
-    pub basis: Option<Basis>,
+    /// Where the answer comes from; `None` where nothing was checked.
+    pub basis: Option<ItemBasis>,
 }
 
-/// What came of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How an item ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome")]
-pub enum Outcome {
-    /// It is so.
+pub enum ItemOutcome {
+    /// It holds.
     Passed,
-    /// It is not.
+    /// It does not hold.
     Failed {
-        /// Everything that is wrong, never empty.
-        faults: Vec<Fault>,
+        /// Every fault; never empty.
+        faults: Vec<ItemFault>,
     },
-    /// A person said that it is not to be asked.
+    /// Skipped on request.
     Skipped {
-        /// Why, in that person's words.
+        /// The reason given on the command line.
         reason: String,
     },
-    /// Nobody can tell: the environment lacks what the answer needs.
+    /// The environment lacks what the check needs.
     Unknown {
-        /// Why, and what to do.
+        /// The error, with its remedy.
         why: String,
     },
 }
 
-/// Something wrong, with what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// What is so.
+/// Something wrong and how to fix it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ItemFault {
+    /// What is wrong.
     pub what: String,
-    /// What to do.
+    /// The command or change that fixes it.
     pub remedy: String,
 }
 
-impl Fault {
-    /// From words.
-    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Fault {
-        Fault { what: what.into(), remedy: remedy.into() }
+impl ItemFault {
+    /// A fault and its remedy.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> ItemFault {
+        ItemFault { what: what.into(), remedy: remedy.into() }
     }
 }
 
-/// How an answer was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Basis {
-    /// A fresh record held it.
+pub enum ItemBasis {
+    /// A fresh record.
     Record,
-    /// It was looked at in this run.
+    /// This run.
     Now,
 }
 
-/// What was found of one item.
+/// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What is wrong; nothing means that the item passes.
-    pub faults: Vec<Fault>,
-    /// What was seen.
+pub struct ItemAnswer {
+    /// What is wrong; the item passes where this is empty.
+    pub faults: Vec<ItemFault>,
+    /// What was found, one line each; the first is a summary.
     pub evidence: Vec<String>,
-    /// How.
-    pub basis: Basis,
+    /// Where it comes from.
+    pub basis: ItemBasis,
 }
 
-impl Answer {
-    /// Of what was looked at in this run.
-    pub fn now(faults: Vec<Fault>, evidence: Vec<String>) -> Answer {
-        Answer { faults, evidence, basis: Basis::Now }
+impl ItemAnswer {
+    /// An answer found in this run.
+    pub fn now(faults: Vec<ItemFault>, evidence: Vec<String>) -> ItemAnswer {
+        ItemAnswer { faults, evidence, basis: ItemBasis::Now }
     }
 }
 
-impl Item {
-    /// An item that was asked.
-    pub fn answered(name: &str, asks: &str, answer: Answer) -> Item {
+impl ChecklistItem {
+    /// An item that was checked: it passes where the answer has no faults.
+    pub fn answered(name: &str, asks: &str, answer: ItemAnswer) -> ChecklistItem {
         let outcome = match answer.faults.is_empty() {
-            true => Outcome::Passed,
-            false => Outcome::Failed { faults: answer.faults },
+            true => ItemOutcome::Passed,
+            false => ItemOutcome::Failed { faults: answer.faults },
         };
-        let basis = Some(answer.basis);
-        Item { name: name.to_owned(), asks: asks.to_owned(), outcome, evidence: answer.evidence, basis }
+        let (evidence, basis) = (answer.evidence, Some(answer.basis));
+        ChecklistItem { evidence, basis, ..ChecklistItem::unanswered(name, asks, outcome) }
     }
 
-    /// An item without an answer: skipped, or unknown.
-    pub fn unanswered(name: &str, asks: &str, outcome: Outcome) -> Item {
-        Item { name: name.to_owned(), asks: asks.to_owned(), outcome, evidence: Vec::new(), basis: None }
+    /// An item that was skipped or could not be checked.
+    pub fn unanswered(name: &str, asks: &str, outcome: ItemOutcome) -> ChecklistItem {
+        ChecklistItem {
+            name: name.to_owned(),
+            asks: asks.to_owned(),
+            outcome,
+            evidence: Vec::new(),
+            basis: None,
+        }
     }
 }
 
-impl Report {
+impl ChecklistReport {
     /// Names of the items that failed.
     pub fn failed(&self) -> Vec<&str> {
-        self.named(|outcome| matches!(outcome, Outcome::Failed { .. }))
+        self.named(|outcome| matches!(outcome, ItemOutcome::Failed { .. }))
     }
 
-    /// Names of the items that nobody could tell.
+    /// Names of the items that could not be checked.
     pub fn unknown(&self) -> Vec<&str> {
-        self.named(|outcome| matches!(outcome, Outcome::Unknown { .. }))
+        self.named(|outcome| matches!(outcome, ItemOutcome::Unknown { .. }))
     }
 
-    fn named(&self, is: impl Fn(&Outcome) -> bool) -> Vec<&str> {
+    fn named(&self, is: impl Fn(&ItemOutcome) -> bool) -> Vec<&str> {
         let items = self.items.iter().filter(|item| is(&item.outcome));
         items.map(|item| item.name.as_str()).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_item_without_faults_passes_and_one_with_a_fault_fails() {
-        let answer = |faults: Vec<Fault>| Answer::now(faults, Vec::new());
-        assert_eq!(Item::answered("a", "", answer(Vec::new())).outcome, Outcome::Passed);
-        let faults = vec![Fault::new("x", "y")];
-        assert_eq!(Item::answered("a", "", answer(faults.clone())).outcome, Outcome::Failed { faults });
-    }
-
-    #[test]
-    fn what_failed_and_what_nobody_could_tell_are_told_apart() {
-        let item = |name: &str, outcome| Item::unanswered(name, "", outcome);
-        let report = Report {
-            schema: SCHEMA,
-            cadence: Some(Cadence::Release),
-            tag: "latest".into(),
-            editions: vec![Edition::Simple],
-            commit: None,
-            items: vec![
-                item("a", Outcome::Passed),
-                item("b", Outcome::Failed { faults: vec![Fault::new("x", "y")] }),
-                item("c", Outcome::Skipped { reason: "no registry".into() }),
-                item("d", Outcome::Unknown { why: "no network".into() }),
-            ],
-        };
-        assert_eq!((report.failed(), report.unknown()), (vec!["b"], vec!["d"]));
-        let json = serde_json::to_value(&report.items[3]).unwrap();
-        assert_eq!((&json["outcome"], &json["why"]), (&"unknown".into(), &"no network".into()));
-        assert_eq!(serde_json::from_value::<Item>(json).unwrap(), report.items[3]);
-    }
-
-    #[test]
-    fn a_cadence_is_read_as_it_is_written() {
-        for cadence in Cadence::ALL {
-            assert_eq!(cadence.name().parse(), Ok(cadence));
-        }
-        assert!("wekly".parse::<Cadence>().unwrap_err().to_string().contains("did you mean `weekly`?"));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether what editions require is used by the service's sources, and is the newest.
+//! Whether the Python packages that editions require are used by the service's sources, and up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,108 +6,108 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::checklist::asked::Asked;
+use crate::checklist::context::CheckContext;
 use crate::checklist::newest;
-use crate::checklist::newest::{Registry, State};
-use crate::checklist::report::{Answer, Fault};
+use crate::checklist::newest::{PackageRegistry, VersionState};
+use crate::checklist::report::{ItemAnswer, ItemFault};
 use check::report::Subject;
 use host::files;
+use model::edition::Edition;
 use model::manifest::Service;
 
-/// A Python distribution as its metadata in an image has it.
+/// An installed Python distribution (core metadata specification).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Distribution {
     name: String,
     version: String,
-    /// The top-level modules that it brings.
+    /// Top-level modules.
     modules: Vec<String>,
-    /// Names of what it requires.
+    /// Names of required distributions.
     requires: Vec<String>,
 }
 
-/// Asks an image's own interpreter, which knows where its packages are.
-const ASK: &str = include_str!("distributions.py");
+/// Runs in the image's own interpreter, which knows where its packages are.
+const LIST_DISTRIBUTIONS: &str = include_str!("distributions.py");
 
-pub(super) fn requirements(asked: &Asked<'_>) -> Result<Answer> {
-    let (mut faults, mut evidence) = (Vec::new(), Vec::new());
-    let Some(&edition) = asked.wanted.editions.iter().max() else { return Ok(Answer::now(faults, evidence)) };
-    for service in &asked.manifest.services {
+pub(super) fn requirements(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
+    let mut answer = ItemAnswer::now(Vec::new(), Vec::new());
+    let Some(&edition) = checks.request.editions.iter().max() else { return Ok(answer) };
+    for service in &checks.manifest.services {
         let declared = service.editions.packages(edition);
         if declared.is_empty() {
             continue;
         }
-        let reference = asked.reference(service, edition);
-        if !asked.images()?.contains_key(&reference) {
-            faults.extend(asked.not_built(&[service], edition));
-            continue;
+        if checks.images()?.contains_key(&checks.reference(service, edition)) {
+            check_service(checks, service, edition, &declared, &mut answer)?;
+        } else {
+            answer.faults.push(checks.missing_fault(&[service], edition));
         }
-        let about = Subject::list(&[Subject::new(&service.name, edition)]);
-        let held = distributions(asked, &reference)?;
-        let unused = unused(&declared, &held, &sources(asked, service)?);
-        for name in &unused {
-            let remedy = format!(
-                "take it out of the requirements beside {} and out of [service.{}.editions] in images.toml",
-                service.optimized, service.name
-            );
-            faults.push(Fault::new(
-                format!("{about}: nothing imports {name}, and nothing used requires it"),
-                remedy,
-            ));
-        }
-        let versions = declared.iter().filter_map(|name| {
-            held.iter().find(|held| is_same(&held.name, name)).map(|held| (*name, held.version.as_str()))
-        });
-        let answers = match newest::ask(asked, Registry::Python, versions) {
-            Ok(answers) => answers,
-            // What is unused is told even where nobody can tell what is newest.
-            Err(error) if !faults.is_empty() => {
-                evidence.push(format!("{about}: nobody can tell what is newest: {error:#}"));
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        for answer in &answers {
-            if let State::Newer(newest) = &answer.state {
-                let what = format!("{about}: {} {} → {newest}", answer.name, answer.used);
-                faults.push(Fault::new(what, "raise it in the requirements' locks and build anew"));
-            }
-        }
-        let current = answers.iter().filter(|answer| answer.state == State::Current).count();
-        evidence.push(format!(
-            "{about}: {} required, {} used, {current} of {} the newest",
-            declared.len(),
-            declared.len() - unused.len(),
-            answers.len()
-        ));
     }
-    if evidence.is_empty() && faults.is_empty() {
-        evidence.push(format!("no service requires packages for an edition up to {edition}"));
+    if answer.evidence.is_empty() && answer.faults.is_empty() {
+        answer.evidence.push(format!("no service requires packages up to edition {edition}"));
     }
-    Ok(Answer::now(faults, evidence))
+    Ok(answer)
 }
 
-/// What an image holds.
-fn distributions(asked: &Asked<'_>, image: &str) -> Result<Vec<Distribution>> {
-    let confined = [
-        "run",
-        "--rm",
-        "--pull=never",
-        "--network=none",
-        "--read-only",
-        "--cap-drop=ALL",
-        "--entrypoint=python",
-    ];
-    let text = asked.context.docker.cmd(confined).args([image, "-c", ASK]).read();
-    let text = text.with_context(|| format!("cannot ask {image} for its Python distributions"))?;
-    serde_json::from_str(&text).with_context(|| format!("{image} gave no list of distributions"))
+fn check_service(
+    checks: &CheckContext<'_>,
+    service: &Service,
+    edition: Edition,
+    declared: &BTreeSet<&str>,
+    answer: &mut ItemAnswer,
+) -> Result<()> {
+    let about = Subject::list(&[Subject::new(&service.name, edition)]);
+    let held = distributions(checks, &checks.reference(service, edition))?;
+    let unused = unused(declared, &held, &sources(checks, service)?);
+    for name in &unused {
+        let remedy = format!(
+            "remove it from the requirements next to {} and from [service.{}.editions] in images.toml",
+            service.optimized, service.name
+        );
+        answer.faults.push(ItemFault::new(format!("{about}: unused package: {name}"), remedy));
+    }
+    let versions = declared.iter().filter_map(|name| {
+        held.iter().find(|held| is_same(&held.name, name)).map(|held| (*name, held.version.as_str()))
+    });
+    let versions = match newest::ask(checks, PackageRegistry::Python, versions) {
+        Ok(versions) => versions,
+        // Unused packages are reported even where the registry does not answer.
+        Err(error) if !answer.faults.is_empty() => {
+            answer.evidence.push(format!("{about}: newest versions unknown: {error:#}"));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for version in &versions {
+        if let VersionState::Newer(newest) = &version.state {
+            let what = format!("{about}: {} {} → {newest}", version.name, version.used);
+            answer.faults.push(ItemFault::new(what, "update the locked requirements and rebuild"));
+        }
+    }
+    let current = versions.iter().filter(|version| version.state == VersionState::Current).count();
+    answer.evidence.push(format!(
+        "{about}: {} required, {} used, {current} of {} up to date",
+        declared.len(),
+        declared.len() - unused.len(),
+        versions.len()
+    ));
+    Ok(())
 }
 
-/// The texts of a service's own modules: what git tracks in packages beside its Dockerfile, without tests.
-fn sources(asked: &Asked<'_>, service: &Service) -> Result<Vec<String>> {
-    let repository = &asked.context.repository;
+fn distributions(checks: &CheckContext<'_>, image: &str) -> Result<Vec<Distribution>> {
+    let mut args = vec!["run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL"];
+    args.extend(["--entrypoint=python", image, "-c", LIST_DISTRIBUTIONS]);
+    let text = checks.context.docker.cmd(args).read();
+    let text = text.with_context(|| format!("cannot list the Python distributions of {image}"))?;
+    serde_json::from_str(&text).with_context(|| format!("invalid list of Python distributions from {image}"))
+}
+
+/// The sources of a service's own modules: tracked packages next to its Dockerfile, without tests.
+fn sources(checks: &CheckContext<'_>, service: &Service) -> Result<Vec<String>> {
+    let repository = &checks.context.repository;
     let folder = Path::new(&service.optimized).parent().unwrap_or(Path::new("")).display().to_string();
-    // git takes no empty path.
-    let tracked = asked.context.git().tracked(if folder.is_empty() { "." } else { &folder })?;
+    // Git takes no empty path.
+    let tracked = checks.context.git().tracked(if folder.is_empty() { "." } else { &folder })?;
     let folder_of =
         |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
     let packages: BTreeSet<String> =
@@ -121,11 +121,12 @@ fn sources(asked: &Asked<'_>, service: &Service) -> Result<Vec<String>> {
     files.map(|path| files::read(&path)).collect()
 }
 
-/// Declared packages that no source imports, and that nothing which is imported requires, however indirectly.
+/// Declared packages that the sources import neither directly nor through a dependency.
 fn unused<'d>(declared: &BTreeSet<&'d str>, held: &[Distribution], sources: &[String]) -> Vec<&'d str> {
     let by_name: BTreeMap<String, &Distribution> = held.iter().map(|one| (normal(&one.name), one)).collect();
-    let imports =
-        |one: &Distribution| one.modules.iter().any(|module| sources.iter().any(|text| names(text, module)));
+    let imports = |one: &Distribution| {
+        one.modules.iter().any(|module| sources.iter().any(|text| imports_module(text, module)))
+    };
     let mut used: BTreeSet<String> =
         by_name.iter().filter(|(_, one)| imports(one)).map(|(name, _)| name.clone()).collect();
     let mut queue: Vec<String> = used.iter().cloned().collect();
@@ -140,8 +141,8 @@ fn unused<'d>(declared: &BTreeSet<&'d str>, held: &[Distribution], sources: &[St
     declared.iter().filter(|name| !used.contains(&normal(name))).copied().collect()
 }
 
-/// Whether a source imports a module: by a statement, or by a text in quotes as `importlib` takes it.
-fn names(source: &str, module: &str) -> bool {
+/// Whether a source imports a module: by a statement, or by a quoted name as `importlib` takes it.
+fn imports_module(source: &str, module: &str) -> bool {
     let is_it = |text: &str| text.strip_prefix(module).is_some_and(|rest| !rest.starts_with(is_word));
     let imported = |line: &str| {
         let line = line.trim_start();
@@ -183,9 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn what_an_imported_package_requires_is_used_and_what_only_an_unused_one_does_is_not() {
+    fn dependencies_of_imported_packages_are_used() {
         let held = [
-            one("scikit_learn", &["sklearn"], &["joblib", "numpy"]),
+            one("Scikit_Learn", &["sklearn"], &["joblib", "numpy"]),
             one("joblib", &["joblib"], &[]),
             one("numpy", &["numpy"], &[]),
             one("idle", &["idle"], &["idle-helper"]),
@@ -197,11 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn an_import_is_told_from_a_word_that_begins_alike() {
+    fn imports_match_whole_module_names() {
         for source in
             ["import numpy", "  import os, numpy as np", "from numpy.linalg import norm", "load('numpy')"]
         {
-            assert!(names(source, "numpy"), "{source}");
+            assert!(imports_module(source, "numpy"), "{source}");
         }
         for source in [
             "import numpyro",
@@ -210,13 +211,7 @@ mod tests {
             "say(\"numpy is not here\")",
             "load(\"numpyro\")",
         ] {
-            assert!(!names(source, "numpy"), "{source}");
+            assert!(!imports_module(source, "numpy"), "{source}");
         }
-    }
-
-    #[test]
-    fn names_of_distributions_are_compared_in_their_normal_form() {
-        assert!(is_same("Scikit_Learn", "scikit-learn") && is_same("a.b__c", "A-b-C"));
-        assert!(!is_same("numpy", "num-py"));
     }
 }

@@ -1,11 +1,12 @@
-//! Items that a throwaway stack answers, or the record of one: probes, and parity with recorded answers of the originals.
+//! Items that a throwaway stack answers, or its record: probes, and parity with recorded answers of the originals.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::checklist::asked::Asked;
-use crate::checklist::report::{Answer, Basis, Fault};
+use crate::checklist::context::{CheckContext, once};
+use crate::checklist::listing::{first_of, grouped};
+use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
 use engine::records::Kind;
 use model::edition::Edition;
 use model::variant::Variant;
@@ -13,106 +14,89 @@ use stack::probes::report::{Parity, Report, Stack, TestReport, Verdict};
 use stack::throwaway::whole;
 use stack::throwaway::whole::{Originals, Wanted};
 
-/// The edition whose stack is raised.
+/// The edition of the stack.
 const EDITION: Edition = Edition::COMPARED;
 
-/// Until the stack must be healthy.
+/// How long the stack may take to become healthy.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// How many probes a fault names.
 const NAMED: usize = 3;
 
-/// What a stack that was raised in this run came to.
-pub(super) struct Tried(TestReport);
-
-pub(super) fn smoke(asked: &Asked<'_>) -> Result<Answer> {
-    if let Some(faults) = not_built(asked)? {
-        return Ok(Answer::now(faults, Vec::new()));
+pub(super) fn smoke(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
+    let missing = checks.missing_images(&[EDITION])?;
+    if !missing.is_empty() {
+        return Ok(ItemAnswer::now(missing, Vec::new()));
     }
-    if let Some(stack) = asked.record::<Stack>(Kind::Test, EDITION)? {
-        return Ok(answer(&stack.report, "cargo xtask test", Basis::Record));
+    if let Some(stack) = checks.record::<Stack>(Kind::Test, EDITION)? {
+        return Ok(answer(&stack.report, "cargo xtask test", ItemBasis::Record));
     }
-    let stack = tried(asked)?.0.stacks.first().context("no stack was raised")?;
-    Ok(answer(&stack.report, "cargo xtask test", Basis::Now))
+    let stack = tested(checks)?.stacks.first().context("no stack was started")?;
+    Ok(answer(&stack.report, "cargo xtask test", ItemBasis::Now))
 }
 
-pub(super) fn parity(asked: &Asked<'_>) -> Result<Answer> {
-    if let Some(faults) = not_built(asked)? {
-        return Ok(Answer::now(faults, Vec::new()));
+pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
+    let missing = checks.missing_images(&[EDITION])?;
+    if !missing.is_empty() {
+        return Ok(ItemAnswer::now(missing, Vec::new()));
     }
-    const AGAIN: &str = "cargo xtask test --parity says it against originals that run";
-    // What was raised for an item before is told as that, though it left a record.
-    if asked.tried.found().is_none()
-        && let Some(parity) = asked.record::<Parity>(Kind::Parity, EDITION)?
+    // A stack that the smoke item started has left a record, but its answer belongs to this run.
+    if !matches!(checks.stack.get(), Some(Ok(_)))
+        && let Some(parity) = checks.record::<Parity>(Kind::Parity, EDITION)?
     {
-        return Ok(told(&parity, AGAIN, Basis::Record));
+        return Ok(parity_answer(&parity, ItemBasis::Record));
     }
-    let parity = tried(asked)?.0.parity.as_ref().context("the stack was not compared with the originals")?;
-    Ok(told(parity, AGAIN, Basis::Now))
+    let parity = tested(checks)?.parity.as_ref().context("the stack was not compared with the originals")?;
+    Ok(parity_answer(parity, ItemBasis::Now))
 }
 
-fn told(parity: &Parity, remedy: &str, basis: Basis) -> Answer {
+fn parity_answer(parity: &Parity, basis: ItemBasis) -> ItemAnswer {
+    let remedy = "compare with running originals: cargo xtask test --parity";
     let mut answer = answer(&parity.report, remedy, basis);
-    let with = if parity.recorded { "recorded answers of the originals" } else { "originals that ran" };
-    answer.evidence.push(format!("compared with {with}"));
+    let originals = if parity.recorded { "recorded answers of the originals" } else { "running originals" };
+    answer.evidence.push(format!("compared with {originals}"));
     answer
 }
 
-fn not_built(asked: &Asked<'_>) -> Result<Option<Vec<Fault>>> {
-    Ok(Some(asked.missing(&[EDITION])?).filter(|faults| !faults.is_empty()))
-}
-
-fn answer(report: &Report, remedy: &str, basis: Basis) -> Answer {
-    // One cause, such as a record that is stale, may be told of many probes.
-    let mut causes: Vec<(String, Vec<String>)> = Vec::new();
-    for outcome in report.not_passed() {
-        let why = match &outcome.verdict {
-            Verdict::Failed { wrong, .. } => wrong.join("; "),
-            Verdict::Skipped { reason } => format!("not asked: {reason}"),
-            Verdict::Passed => String::new(),
-        };
-        match causes.iter_mut().find(|(other, _)| *other == why) {
-            Some((_, names)) => names.push(outcome.name()),
-            None => causes.push((why, vec![outcome.name()])),
-        }
-    }
-    let fault = |(why, names): &(String, Vec<String>)| {
-        let more = match names.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        Fault::new(format!("{named}{more}: {why}"), remedy)
+fn answer(report: &Report, remedy: &str, basis: ItemBasis) -> ItemAnswer {
+    let why = |verdict: &Verdict| match verdict {
+        Verdict::Failed { wrong, .. } => wrong.join("; "),
+        Verdict::Skipped { reason } => format!("skipped: {reason}"),
+        Verdict::Passed => String::new(),
     };
-    let mut faults: Vec<Fault> = causes.iter().map(fault).collect();
+    // One cause, such as a stale record, may affect many probes.
+    let causes = grouped(report.not_passed().map(|outcome| (why(&outcome.verdict), outcome.name())));
+    let fault = |(why, names): &(String, Vec<String>)| {
+        ItemFault::new(format!("{}: {why}", first_of(names, NAMED)), remedy)
+    };
+    let mut faults: Vec<ItemFault> = causes.iter().map(fault).collect();
     if report.outcomes.is_empty() {
-        faults
-            .push(Fault::new("no probe was asked", "declare probes in images.toml: [[service.NAME.probe]]"));
+        faults.push(ItemFault::new("no probes ran", "declare [[service.NAME.probe]] in images.toml"));
     }
     let passed = report.outcomes.iter().filter(|outcome| outcome.passed()).count();
-    let line = format!("{EDITION}: {passed} of {} probes passed", report.outcomes.len());
-    Answer { faults, evidence: vec![line], basis }
+    let evidence = vec![format!("{EDITION}: {passed} of {} probes passed", report.outcomes.len())];
+    ItemAnswer { faults, evidence, basis }
 }
 
-/// Raises a stack, once for all items.
-fn tried<'t>(asked: &'t Asked<'_>) -> Result<&'t Tried> {
-    asked.tried.get(|| {
-        let services: Vec<_> = asked.manifest.services.iter().collect();
-        asked.context.terminal.say(format!(
-            "Raising a throwaway stack of {} services ({EDITION}); it has up to {} s to become healthy …",
+/// Tests a stack, once for all items.
+fn tested<'t>(checks: &'t CheckContext<'_>) -> Result<&'t TestReport> {
+    once(&checks.stack, || {
+        let services: Vec<_> = checks.manifest.services.iter().collect();
+        checks.context.terminal.say(format!(
+            "Starting a throwaway stack of {} services ({EDITION}); health timeout {} s …",
             services.len(),
             DEADLINE.as_secs()
         ));
         let wanted = Wanted {
             services,
             edition: EDITION,
-            tag: asked.wanted.tag.clone(),
+            tag: checks.request.tag.clone(),
             variants: vec![Variant::Optimized],
-            parity: asked.wanted.asks_for("parity").then_some(Originals::Recorded),
+            parity: checks.with_parity.then_some(Originals::Recorded),
             stack_tests: false,
             deadline: DEADLINE,
         };
-        whole::test(asked.manifest, &wanted, asked.context).map(Tried)
+        whole::test(checks.manifest, &wanted, checks.context)
     })
 }
 
@@ -124,7 +108,7 @@ mod tests {
     use stack::probes::report::Outcome;
 
     #[test]
-    fn a_probe_that_did_not_pass_is_a_fault_and_so_is_none_at_all() {
+    fn probes_that_did_not_pass_are_faults_and_so_is_the_lack_of_probes() {
         let outcome = |probe: &str, verdict| Outcome {
             group: "a".into(),
             probe: probe.into(),
@@ -137,15 +121,15 @@ mod tests {
             Verdict::Failed { wrong: vec!["x".into(), "y".into()], request: "r".into(), answer: "z".into() };
         let skipped = Verdict::Skipped { reason: "no key".into() };
         let some = report(vec![outcome("1", Verdict::Passed), outcome("2", failed), outcome("3", skipped)]);
-        let answered = answer(&some, "do", Basis::Record);
-        let faults = [Fault::new("a · 2: x; y", "do"), Fault::new("a · 3: not asked: no key", "do")];
-        assert_eq!((answered.faults.as_slice(), answered.basis), (faults.as_slice(), Basis::Record));
+        let answered = answer(&some, "do", ItemBasis::Record);
+        let faults = [ItemFault::new("a · 2: x; y", "do"), ItemFault::new("a · 3: skipped: no key", "do")];
+        assert_eq!((answered.faults.as_slice(), answered.basis), (faults.as_slice(), ItemBasis::Record));
         assert_eq!(answered.evidence, ["simple: 1 of 3 probes passed"]);
         let stale =
             || Verdict::Failed { wrong: vec!["stale".into()], request: String::new(), answer: String::new() };
         let many = report(["1", "2", "3", "4", "5"].map(|probe| outcome(probe, stale())).into());
         let what = "a · 1, a · 2, a · 3 and 2 more: stale";
-        assert_eq!(answer(&many, "do", Basis::Now).faults, [Fault::new(what, "do")]);
-        assert_eq!(answer(&report(Vec::new()), "do", Basis::Now).faults.len(), 1);
+        assert_eq!(answer(&many, "do", ItemBasis::Now).faults, [ItemFault::new(what, "do")]);
+        assert_eq!(answer(&report(Vec::new()), "do", ItemBasis::Now).faults.len(), 1);
     }
 }

@@ -1,43 +1,39 @@
-//! Whether everything is committed, and nothing is that must not be.
+//! Whether everything is committed, and no secret file is.
 
 use anyhow::Result;
 
-use crate::checklist::asked::Asked;
-use crate::checklist::report::{Answer, Fault};
+use crate::checklist::context::CheckContext;
+use crate::checklist::listing::first_of;
+use crate::checklist::report::{ItemAnswer, ItemFault};
 
 /// How many files a fault names.
 const NAMED: usize = 5;
 
-pub(super) fn tree(asked: &Asked<'_>) -> Result<Answer> {
-    let Some(commit) = &asked.commit else {
-        let fault = Fault::new("this is no git checkout, or nothing is committed", "release from a commit");
-        return Ok(Answer::now(vec![fault], Vec::new()));
+pub(super) fn tree(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
+    let Some(commit) = &checks.commit else {
+        let fault = ItemFault::new("not a git checkout, or no commit yet", "release from a commit");
+        return Ok(ItemAnswer::now(vec![fault], Vec::new()));
     };
-    let git = asked.context.git();
+    let git = checks.context.git();
     let mut faults = Vec::new();
     let changed = git.uncommitted()?;
     if !changed.is_empty() {
-        let remedy = "commit them, or put them aside (git stash --include-untracked)";
-        faults.push(Fault::new(format!("not committed: {}", some(&changed)), remedy));
+        let remedy = "commit or stash them (git stash --include-untracked)";
+        faults.push(ItemFault::new(format!("not committed: {}", first_of(&changed, NAMED)), remedy));
     }
     let tracked = git.tracked(".")?;
-    let secret: Vec<String> = tracked.iter().filter(|path| is_secret(path)).cloned().collect();
+    let secret: Vec<&String> = tracked.iter().filter(|path| is_secret(path)).collect();
     if !secret.is_empty() {
         let remedy =
-            "git rm --cached FILE, put it into .gitignore, and change what it held: history keeps it";
-        faults.push(Fault::new(format!("files of secrets are tracked: {}", some(&secret)), remedy));
+            "git rm --cached FILE, add it to .gitignore and rotate its secrets: git history keeps them";
+        faults
+            .push(ItemFault::new(format!("secret files are tracked: {}", first_of(&secret, NAMED)), remedy));
     }
-    let evidence = format!("commit {commit}, {} files tracked", tracked.len());
-    Ok(Answer::now(faults, vec![evidence]))
+    let evidence = format!("commit {commit}, {} tracked files", tracked.len());
+    Ok(ItemAnswer::now(faults, vec![evidence]))
 }
 
-fn some(names: &[String]) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let named = names[..names.len().min(NAMED)].join(", ");
-    if more == 0 { named } else { format!("{named} and {more} more") }
-}
-
-/// Whether a file is one that people keep secrets in, by its name; examples without values are none.
+/// Whether a file usually holds secrets, judged by its name. Examples without values do not.
 fn is_secret(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let is_example = ["example", "sample", "template"].iter().any(|end| name.ends_with(end));
@@ -54,19 +50,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_secrets_are_told_by_their_names() {
+    fn secret_files_are_recognized_by_name() {
         for path in [".env", "a/.env.production", "prod.env", "tls/server.KEY", "id_ed25519", "x/.netrc"] {
             assert!(is_secret(path), "{path}");
         }
         for path in [".env.example", "env.rs", "id_ed25519.pub", "src/keys.py", "docs/env"] {
             assert!(!is_secret(path), "{path}");
         }
-    }
-
-    #[test]
-    fn of_many_files_some_are_named() {
-        let names = ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned);
-        assert_eq!(some(&names[..2]), "a, b");
-        assert_eq!(some(&names), "a, b, c, d, e and 2 more");
     }
 }

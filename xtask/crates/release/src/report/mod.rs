@@ -1,18 +1,22 @@
-//! Gathering a report from what was saved: records, what is known of images' contents, the lock's history. No engine is
-//! asked; what is missing or stale is said, with the command that mends it.
+//! The report page, gathered from saved records, analyzed image contents and the history of the size lock. The engine is not
+//! used; missing and stale records are shown with the command that makes them again.
 
-pub mod benefits;
-pub mod history;
+mod benefits;
+mod history;
 pub mod record;
 pub mod render;
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use crate::report::record::{Image, Inside, OwnerBytes, Part, Report, SCHEMA, Section};
+use crate::report::record::{
+    EditionReport, ImageContents, ImageReport, OwnerBytes, ReportPage, ReportSection, SCHEMA,
+};
 use build::comparison::Comparison;
+use contents::owner::Owner;
 use contents::record::Contents;
 use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
@@ -23,64 +27,63 @@ use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
 
-/// Gathers what is known of these editions under one tag.
+/// Gathers the saved records of these editions under one tag.
 ///
 /// # Errors
-/// When a record cannot be read at all, or git fails.
-pub fn gather(manifest: &Manifest, editions: &[Edition], tag: &Tag, context: &Context) -> Result<Report> {
+/// When a record cannot be read, or git fails.
+pub fn gather(manifest: &Manifest, editions: &[Edition], tag: &Tag, context: &Context) -> Result<ReportPage> {
     let commit = tree::commit(context)?;
-    let saved = Saved { commit: commit.as_ref(), tag, context };
-    let parts: Vec<Part> =
-        editions.iter().map(|edition| saved.part(manifest, *edition)).collect::<Result<_>>()?;
+    let saved = SavedRecords { commit: commit.as_ref(), tag, context };
+    let parts: Vec<EditionReport> =
+        editions.iter().map(|edition| saved.edition(manifest, *edition)).collect::<Result<_>>()?;
     let measured = saved.measured()?;
-    // Promises are of the first edition that was asked for: it is the one that originals are built of.
+    // Originals are built of the first requested edition only.
     let benefits = match parts.first() {
         Some(part) => benefits::rows(manifest, part, measured.record(), tag),
         None => Vec::new(),
     };
-    Ok(Report {
+    Ok(ReportPage {
         schema: SCHEMA,
         project: manifest.project.clone(),
         tag: tag.to_string(),
         at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         commit,
-        editions: parts.into_iter().filter(is_known).collect(),
+        editions: parts.into_iter().filter(has_records).collect(),
         benefits,
         measured,
         history: history::history(context),
     })
 }
 
-/// Whether there is anything to show.
-fn is_known(part: &Part) -> bool {
+fn has_records(part: &EditionReport) -> bool {
     part.sizes.record().is_some()
         || part.check.record().is_some()
         || part.test.record().is_some()
         || part.parity.record().is_some()
 }
 
-struct Saved<'a> {
+struct SavedRecords<'a> {
     commit: Option<&'a Commit>,
     tag: &'a Tag,
     context: &'a Context,
 }
 
-impl Saved<'_> {
-    fn part(&self, manifest: &Manifest, edition: Edition) -> Result<Part> {
+impl SavedRecords<'_> {
+    fn edition(&self, manifest: &Manifest, edition: Edition) -> Result<EditionReport> {
         let sizes = self.section::<Comparison>(Kind::Comparison, edition)?;
-        let ids = |service: &str| {
+        let measured = |service: &str| {
             let row = sizes.record()?.services.iter().find(|row| row.service == service)?;
-            row.optimized.as_ref().map(|optimized| optimized.id.clone())
+            row.optimized.as_ref()
         };
         let mut images = Vec::new();
         for service in &manifest.services {
-            let known = match ids(&service.name) {
-                Some(id) => contents::remembered_image(&id, &self.context.repository)?,
+            let known = match measured(&service.name) {
+                Some(image) => contents::remembered_image(&image.id, &self.context.repository)?,
                 None => None,
             };
-            images.push(Image { service: service.name.clone(), inside: known.map(inside) });
+            images.push(ImageReport { service: service.name.clone(), inside: known.map(image_contents) });
         }
-        Ok(Part {
+        Ok(EditionReport {
             edition,
             check: self.section(Kind::Check, edition)?,
             test: self.section(Kind::Test, edition)?,
@@ -90,59 +93,53 @@ impl Saved<'_> {
         })
     }
 
-    fn section<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<Section<T>> {
+    fn section<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<ReportSection<T>> {
         let remedy = kind.remedy(edition, self.tag.as_str());
         Ok(match records::read::<T>(kind, edition, &self.context.repository)? {
-            Found::Missing => Section::Absent { why: "nobody looked yet".to_owned(), remedy },
-            Found::Unusable(why) => Section::Absent { why: format!("its record is not used: {why}"), remedy },
+            Found::Missing => absent("not recorded yet", remedy),
+            Found::Unusable(why) => absent(format!("unusable record: {why}"), remedy),
             Found::Kept(kept) if kept.of.tag != self.tag.as_str() => {
-                Section::Absent { why: format!("the last one is of tag {}", kept.of.tag), remedy }
+                absent(format!("the last record is for tag {}", kept.of.tag), remedy)
             }
             Found::Kept(kept) => {
-                // The engine is not asked: images count as they were.
+                // Without the engine, images count as unchanged.
                 let now = Provenance { commit: self.commit.cloned(), ..kept.of.clone() };
                 match kept.of.staleness(&now) {
-                    None => Section::Fresh { record: kept.record },
-                    Some(why) => Section::Stale { record: kept.record, why, remedy },
+                    None => ReportSection::Fresh { record: kept.record },
+                    Some(why) => ReportSection::Stale { record: kept.record, why, remedy },
                 }
             }
         })
     }
 
-    fn measured(&self) -> Result<Section<measurement::Record>> {
+    fn measured(&self) -> Result<ReportSection<measurement::Record>> {
         let remedy = format!("cargo xtask measure --stack --tag {}", self.tag);
         let record = match measure::record::saved(&self.context.repository)? {
             Ok(Some(record)) => record,
-            Ok(None) => return Ok(Section::Absent { why: "nothing was measured yet".to_owned(), remedy }),
-            Err(why) => return Ok(Section::Absent { why: format!("its record is not used: {why}"), remedy }),
+            Ok(None) => return Ok(absent("not measured yet", remedy)),
+            Err(why) => return Ok(absent(format!("unusable record: {why}"), remedy)),
         };
-        let mut stale: Vec<String> = record
-            .entries
-            .iter()
-            .filter_map(|entry| {
-                let then = entry.of.commit.as_deref().map(Commit::described);
-                Provenance::tree_changed(then.as_ref(), self.commit)
-            })
-            .collect();
-        stale.sort();
-        stale.dedup();
-        if !record.complete {
-            stale.insert(0, "the last run did not end".to_owned());
-        }
+        let changed = |entry: &measurement::Entry| {
+            let then = entry.of.commit.as_deref().map(Commit::described);
+            Provenance::tree_changed(then.as_ref(), self.commit)
+        };
+        let changes: BTreeSet<String> = record.entries.iter().filter_map(changed).collect();
+        let unfinished = (!record.complete).then(|| "the last run did not finish".to_owned());
+        let stale: Vec<String> = unfinished.into_iter().chain(changes).collect();
         Ok(match stale.is_empty() {
-            true => Section::Fresh { record },
-            false => Section::Stale { record, why: stale.join("; "), remedy },
+            true => ReportSection::Fresh { record },
+            false => ReportSection::Stale { record, why: stale.join("; "), remedy },
         })
     }
 }
 
-fn inside(contents: Contents) -> Inside {
-    let owner = |owner: &contents::owner::Owner| OwnerBytes {
-        kind: owner.kind,
-        label: owner.label(),
-        bytes: owner.bytes,
-    };
-    Inside {
+fn absent<T>(why: impl Into<String>, remedy: String) -> ReportSection<T> {
+    ReportSection::Absent { why: why.into(), remedy }
+}
+
+fn image_contents(contents: Contents) -> ImageContents {
+    let owner = |owner: &Owner| OwnerBytes { kind: owner.kind, label: owner.label(), bytes: owner.bytes };
+    ImageContents {
         bytes: contents.bytes,
         owners: contents.owners.iter().map(owner).collect(),
         waste: contents.waste.bytes,

@@ -1,4 +1,4 @@
-//! Everything that a report shows, gathered from saved records. Renderers are pure functions of it.
+//! Everything the report page shows, gathered from saved records. Renderers are pure functions of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,181 +14,182 @@ use model::bytes::Bytes;
 use model::edition::Edition;
 use stack::probes::report::{Parity, Stack};
 
-/// Version of the form.
+/// The current schema version of [`ReportPage`].
 pub const SCHEMA: u32 = 1;
 
-/// A report.
+/// The content of the report page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// Version of this form.
+pub struct ReportPage {
+    /// Schema version.
     pub schema: u32,
-    /// The project.
+    /// The project's name.
     pub project: String,
-    /// The tag that it speaks of, without edition and variant.
+    /// The tag of the images, without edition and variant.
     pub tag: String,
-    /// When it was made, RFC 3339.
+    /// When the report was made, RFC 3339.
     pub at: String,
-    /// What is checked out; `None` outside of git.
+    /// The checked-out commit; `None` outside of git.
     pub commit: Option<Commit>,
-    /// A part an edition; those of which nothing is known are left out.
-    pub editions: Vec<Part>,
-    /// Promises, each beside what was measured.
-    pub benefits: Vec<Row>,
-    /// What was measured.
-    pub measured: Section<measurement::Record>,
-    /// How the lock of sizes came about, newest first; `None` outside of git.
-    pub history: Option<Vec<Acceptance>>,
+    /// The editions that have at least one record.
+    pub editions: Vec<EditionReport>,
+    /// Promised benefits and their measurements.
+    pub benefits: Vec<BenefitReport>,
+    /// Measurements.
+    pub measured: ReportSection<measurement::Record>,
+    /// Changes of the size lock, newest first; `None` outside of git.
+    pub history: Option<Vec<LockChange>>,
 }
 
-/// A record as a report uses it.
+/// A record and whether it is up to date.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
-pub enum Section<T> {
+pub enum ReportSection<T> {
     /// Made from what is checked out.
     Fresh {
         /// The record.
         record: T,
     },
-    /// Made from something else: shown with that said beside it.
+    /// Made from something else; shown with a notice.
     Stale {
         /// The record.
         record: T,
-        /// Why.
+        /// What changed since.
         why: String,
-        /// The command that makes it anew.
+        /// The command that makes it again.
         remedy: String,
     },
-    /// Not to be had.
+    /// Missing or unusable.
     Absent {
-        /// Why.
+        /// The reason.
         why: String,
         /// The command that makes it.
         remedy: String,
     },
 }
 
-impl<T> Section<T> {
-    /// The record, if there is one.
+impl<T> ReportSection<T> {
+    /// The record, fresh or stale.
     pub fn record(&self) -> Option<&T> {
         match self {
-            Section::Fresh { record } | Section::Stale { record, .. } => Some(record),
-            Section::Absent { .. } => None,
+            ReportSection::Fresh { record } | ReportSection::Stale { record, .. } => Some(record),
+            ReportSection::Absent { .. } => None,
         }
     }
 
-    /// Why it is not as it should be, and the command that mends it.
-    pub fn complaint(&self) -> Option<(&str, &str)> {
+    /// Why the record is stale or missing, and the command that makes it again.
+    pub fn problem(&self) -> Option<(&str, &str)> {
         match self {
-            Section::Fresh { .. } => None,
-            Section::Stale { why, remedy, .. } | Section::Absent { why, remedy } => Some((why, remedy)),
+            ReportSection::Fresh { .. } => None,
+            ReportSection::Stale { why, remedy, .. } | ReportSection::Absent { why, remedy } => {
+                Some((why, remedy))
+            }
         }
     }
 }
 
-/// What is known of one edition.
+/// The records of one edition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct EditionReport {
     /// The edition.
     pub edition: Edition,
-    /// Sizes beside originals, targets and goals.
-    pub sizes: Section<Comparison>,
-    /// Baselines, and what the guard found.
-    pub check: Section<check::report::CheckReport>,
-    /// A stack of these images that was asked.
-    pub test: Section<Stack>,
-    /// Whether they answer as the originals.
-    pub parity: Section<Parity>,
-    /// What is in the optimized images, in the manifest's order.
-    pub images: Vec<Image>,
+    /// Sizes compared with originals, targets and goals.
+    pub sizes: ReportSection<Comparison>,
+    /// Image checks and baselines.
+    pub check: ReportSection<check::report::CheckReport>,
+    /// Probes of a throwaway stack.
+    pub test: ReportSection<Stack>,
+    /// Answers compared with those of the originals.
+    pub parity: ReportSection<Parity>,
+    /// Contents of the optimized images, in the manifest's order.
+    pub images: Vec<ImageReport>,
 }
 
-/// What is in an optimized image.
+/// An optimized image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Image {
+pub struct ImageReport {
     /// The service.
     pub service: String,
-    /// Its contents; `None` where nobody looked into it yet.
-    pub inside: Option<Inside>,
+    /// The image's contents; `None` where it has not been analyzed.
+    pub inside: Option<ImageContents>,
 }
 
-/// The part of an image's contents that reports show.
+/// The part of an image's analysis that the report shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Inside {
-    /// Unpacked bytes: the sum of owners and waste.
+pub struct ImageContents {
+    /// Unpacked bytes: owners plus waste.
     pub bytes: Bytes,
-    /// Who brought them, largest first.
+    /// Bytes by owner, largest first.
     pub owners: Vec<OwnerBytes>,
-    /// What a later layer hides.
+    /// Bytes hidden by later layers.
     pub waste: Bytes,
-    /// What could go.
+    /// Opportunities to shrink the image.
     pub opportunities: Vec<Opportunity>,
-    /// What an attacker finds.
+    /// The attack surface.
     pub surface: Surface,
 }
 
-/// Someone's bytes.
+/// The bytes of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerBytes {
-    /// What kind of owner.
+    /// The kind of owner.
     pub kind: OwnerKind,
     /// Name and version.
     pub label: String,
-    /// The bytes.
+    /// Unpacked bytes.
     pub bytes: Bytes,
 }
 
-/// A promise beside what came of it.
+/// A promised benefit and its measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct BenefitReport {
     /// The promise.
     pub benefit: Benefit,
-    /// What came of it; `None` where it was not measured here: then there is no ratio.
-    pub outcome: Option<Outcome>,
+    /// The measurement; `None` where it was not measured on this machine.
+    pub outcome: Option<BenefitOutcome>,
 }
 
-/// What came of a promise.
+/// A measured reduction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Percent less than the originals: of medians, where several were taken.
+pub struct BenefitOutcome {
+    /// Percent less than the originals; of medians, where there are several samples.
     pub less: f64,
-    /// From the worst pair to the best (largest optimized against smallest original, and the other way); equal where there is
-    /// one of each.
+    /// The reduction of the worst pair (largest optimized, smallest original) and of the best; equal for one sample each.
     pub between: (f64, f64),
-    /// Whether the ranges overlap: then no difference is shown.
+    /// Whether the ranges overlap: then there is no difference.
     pub overlap: bool,
-    /// How many samples of each variant; `None` where nothing was sampled.
+    /// Samples per variant; `None` for figures that are not sampled.
     pub runs: Option<usize>,
 }
 
-impl Outcome {
-    /// Whether it reaches so many percent less.
+impl BenefitOutcome {
+    /// Whether the reduction is at least this many percent.
     pub fn reaches(&self, percent: f64) -> bool {
         !self.overlap && self.less >= percent
     }
 }
 
-/// One change of the lock of sizes.
+/// A commit that changed the size lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acceptance {
+pub struct LockChange {
     /// The commit's ID.
     pub commit: String,
-    /// Its day.
+    /// The author date, `2026-01-31`.
     pub day: String,
-    /// Its first line.
+    /// The first line of the message.
     pub subject: String,
-    /// Rows that changed.
-    pub rows: Vec<Accepted>,
+    /// The rows that changed.
+    pub rows: Vec<LockRowChange>,
 }
 
-/// A row of the lock that changed.
+/// A changed row of the size lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepted {
+pub struct LockRowChange {
     /// The service.
     pub service: String,
     /// The edition, as the lock names it.
     pub edition: String,
-    /// What stood there; `None` for a new row.
+    /// The size before; `None` for a new row.
     pub before: Option<Weights>,
-    /// What stands there since; `None` where it was taken out.
+    /// The size since; `None` for a removed row.
     pub after: Option<Weights>,
 }

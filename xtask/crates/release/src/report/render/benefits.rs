@@ -1,19 +1,18 @@
-//! What was promised, and what came of it.
+//! Promised benefits and their measurements.
 
 use maud::{Markup, html};
 
-use crate::report::record::{Outcome, Report, Row};
+use crate::report::record::{BenefitOutcome, BenefitReport, ReportPage};
 
-/// The section.
-pub(super) fn section(report: &Report) -> Markup {
+pub(super) fn section(report: &ReportPage) -> Markup {
     html! {
         @if !report.benefits.is_empty() {
             section aria-labelledby="benefits" {
-                h2 #benefits { "What was promised" }
+                h2 #benefits { "Promises and measurements" }
                 div .cards { @for row in &report.benefits { (card(row)) } }
                 @if report.benefits.iter().any(|row| row.outcome.is_none()) {
                     p .note {
-                        "Where no original was built or measured here, only the guide's figure stands: "
+                        "Not measured: the originals were not built or measured here. Run "
                         code { "cargo xtask build-images --variant both" } ", then "
                         code { "cargo xtask measure --stack" } "."
                     }
@@ -23,7 +22,7 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn card(row: &Row) -> Markup {
+fn card(row: &BenefitReport) -> Markup {
     let benefit = &row.benefit;
     html! {
         article .card {
@@ -36,17 +35,17 @@ fn card(row: &Row) -> Markup {
             @if let Some(outcome) = &row.outcome { p .spread { (spread(outcome)) } }
             ul .promises {
                 @if let Some(guide) = benefit.guide { (promise("guide", guide.0, &range(guide), row)) }
-                @if let Some(goal) = benefit.goal { (promise("our goal", goal, &percent(goal), row)) }
+                @if let Some(goal) = benefit.goal { (promise("goal", goal, &percent(goal), row)) }
             }
         }
     }
 }
 
-fn promise(who: &str, least: f64, words: &str, row: &Row) -> Markup {
+fn promise(who: &str, least: f64, range: &str, row: &BenefitReport) -> Markup {
     let kept = row.outcome.as_ref().map(|outcome| outcome.reaches(least));
     html! {
         li .good[kept == Some(true)] .bad[kept == Some(false)] {
-            (who) " " (words)
+            (who) " " (range)
             @match kept {
                 Some(true) => { " ✓" span .visually-hidden { " reached" } }
                 Some(false) => { " ✗" span .visually-hidden { " missed" } }
@@ -56,15 +55,15 @@ fn promise(who: &str, least: f64, words: &str, row: &Row) -> Markup {
     }
 }
 
-/// How far samples are apart, in words.
-pub(super) fn spread(outcome: &Outcome) -> String {
+/// The range of the samples and their number.
+pub(super) fn spread(outcome: &BenefitOutcome) -> String {
     let (worst, best) = outcome.between;
     match outcome.runs {
-        None => "as built here".to_owned(),
-        Some(1) => "one run of each".to_owned(),
-        Some(runs) if percent(worst) == percent(best) => format!("{runs} runs of each, all alike"),
-        Some(runs) if outcome.overlap => format!("{runs} runs of each, whose ranges overlap"),
-        Some(runs) => format!("{} to {}, {runs} runs of each", percent(worst), percent(best)),
+        None => "built here".to_owned(),
+        Some(1) => "1 run each".to_owned(),
+        Some(runs) if percent(worst) == percent(best) => format!("{runs} runs each, all equal"),
+        Some(runs) if outcome.overlap => format!("{runs} runs each, ranges overlap"),
+        Some(runs) => format!("{} to {}, {runs} runs each", percent(worst), percent(best)),
     }
 }
 

@@ -1,41 +1,48 @@
-//! The short form, for a pull request or a job summary.
+//! The short form, for a pull request or job summary.
 
-use crate::report::record::{Part, Report, Section};
+use crate::report::record::{EditionReport, ReportPage};
 use crate::report::render::benefits::{percent, range, spread};
-use crate::report::render::images::open;
-use crate::report::render::proof::counts;
-use host::render::Render as _;
+use crate::report::render::checks::counts;
+use crate::report::render::contents::open_opportunities;
+use crate::report::render::notice;
+use host::render::Render;
 use host::table::{Align, Table};
 
-/// So many opportunities are named.
+/// Maximum number of opportunities to list.
 const MOST: usize = 5;
 
-/// The whole of it.
-pub fn markdown(report: &Report) -> String {
-    let mut out = format!("## Images of {}, tag {}\n", report.project, report.tag);
-    if report.editions.is_empty() {
-        out.push_str("\nNothing was recorded yet: `cargo xtask build-images --edition all`, then `cargo xtask check --edition all`.\n");
+impl Render for ReportPage {
+    /// The same as Markdown.
+    fn text(&self) -> String {
+        self.markdown()
     }
-    out.push_str(&benefits(report));
-    let parts: String = report.editions.iter().map(part).collect();
-    out.push_str(&parts);
-    if let Some(line) = complaint("Measurements", &report.measured) {
-        out.push_str(&format!("\n{line}\n"));
+
+    fn markdown(&self) -> String {
+        let mut out = format!("## {} images, tag {}\n", self.project, self.tag);
+        if self.editions.is_empty() {
+            out.push_str("\nNo records yet: run `cargo xtask build-images --edition all`, then `cargo xtask check --edition all`.\n");
+        }
+        out.push_str(&benefits(self));
+        let parts: String = self.editions.iter().map(part).collect();
+        out.push_str(&parts);
+        if let Some(line) = notice::markdown("Measurements", &self.measured) {
+            out.push_str(&format!("\n{line}\n"));
+        }
+        if let Some(commit) = &self.commit {
+            out.push_str(&format!("\nFrom saved records at commit `{commit}`.\n"));
+        }
+        out
     }
-    if let Some(commit) = &report.commit {
-        out.push_str(&format!("\nFrom saved records, at commit `{commit}`.\n"));
-    }
-    out
 }
 
-fn benefits(report: &Report) -> String {
+fn benefits(report: &ReportPage) -> String {
     if report.benefits.is_empty() {
         return String::new();
     }
     let mut table = Table::new(&[
-        ("promised", Align::Left),
+        ("benefit", Align::Left),
         ("guide", Align::Right),
-        ("our goal", Align::Right),
+        ("goal", Align::Right),
         ("measured", Align::Right),
         ("", Align::Left),
     ]);
@@ -56,13 +63,13 @@ fn benefits(report: &Report) -> String {
     format!("\n{}", table.markdown())
 }
 
-fn part(part: &Part) -> String {
+fn part(part: &EditionReport) -> String {
     let mut out = format!("\n### Edition {}\n", part.edition);
-    let complaints = [
-        complaint("Sizes", &part.sizes),
-        complaint("Baselines", &part.check),
-        complaint("Smoke tests", &part.test),
-        complaint("Comparisons of answers", &part.parity),
+    let notices = [
+        notice::markdown("Sizes", &part.sizes),
+        notice::markdown("Baselines", &part.check),
+        notice::markdown("Smoke tests", &part.test),
+        notice::markdown("Parity results", &part.parity),
     ];
     if let Some(sizes) = part.sizes.record() {
         out.push_str(&format!("\n{}", sizes.markdown()));
@@ -70,14 +77,14 @@ fn part(part: &Part) -> String {
     let mut facts = Vec::new();
     if let Some(check) = part.check.record() {
         facts.push(match check.breaches.len() {
-            0 => "guard: no breach".to_owned(),
-            1 => "**guard: 1 breach**".to_owned(),
-            count => format!("**guard: {count} breaches**"),
+            0 => "checks: passed".to_owned(),
+            1 => "**checks: 1 failure**".to_owned(),
+            count => format!("**checks: {count} failures**"),
         });
     }
-    let asked = part.test.record().map(|stack| ("smoke", &stack.report));
-    let compared = part.parity.record().map(|parity| ("parity", &parity.report));
-    for (name, report) in asked.into_iter().chain(compared) {
+    let smoke = part.test.record().map(|stack| ("smoke", &stack.report));
+    let parity = part.parity.record().map(|parity| ("parity", &parity.report));
+    for (name, report) in smoke.into_iter().chain(parity) {
         let (all, passed) = counts(report);
         facts.push(match passed == all {
             true => format!("{name}: {passed} of {all}"),
@@ -87,7 +94,7 @@ fn part(part: &Part) -> String {
     if !facts.is_empty() {
         out.push_str(&format!("\n{}\n", facts.join(" · ")));
     }
-    let open = open(part);
+    let open = open_opportunities(part);
     for (index, (service, found)) in open.iter().take(MOST).enumerate() {
         let (gap, kind) = (if index == 0 { "\n" } else { "" }, found.kind.words());
         out.push_str(&format!("{gap}- {service}: {} of {kind}; {}\n", found.bytes, found.remedy));
@@ -95,14 +102,8 @@ fn part(part: &Part) -> String {
     if open.len() > MOST {
         out.push_str(&format!("- and {} smaller opportunities\n", open.len() - MOST));
     }
-    for line in complaints.into_iter().flatten() {
+    for line in notices.into_iter().flatten() {
         out.push_str(&format!("\n> {line}\n"));
     }
     out
-}
-
-fn complaint<T>(what: &str, section: &Section<T>) -> Option<String> {
-    let (why, remedy) = section.complaint()?;
-    let state = if section.record().is_some() { "are stale" } else { "are not here" };
-    Some(format!("{what} {state}: {why} (`{remedy}`)."))
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Arrow keys, Home and End move the focus among items of which one at a time is in the tab order.
+// Roving tabindex: arrow keys, Home and End move the focus; one item at a time is in the tab order.
 function rove(items, chosen) {
   const go = (index) => {
     for (const item of items) item.tabIndex = -1;
@@ -37,12 +37,12 @@ if (list) {
 }
 
 for (const map of document.querySelectorAll(".map")) {
-  const said = document.getElementById(map.getAttribute("aria-describedby"));
+  const detail = document.getElementById(map.getAttribute("aria-describedby"));
   const cells = [...map.children];
-  const say = (cell) => { said.textContent = cell.title; };
-  rove(cells, say);
+  const describe = (cell) => { detail.textContent = cell.title; };
+  rove(cells, describe);
   for (const cell of cells) {
-    cell.addEventListener("pointerenter", () => say(cell));
-    cell.addEventListener("focus", () => say(cell));
+    cell.addEventListener("pointerenter", () => describe(cell));
+    cell.addEventListener("focus", () => describe(cell));
   }
 }

@@ -1,39 +1,38 @@
-//! Sizes beside originals, targets, goals and baselines; how the lock of sizes came about.
+//! Sizes compared with originals, targets, goals and baselines, and the history of the size lock.
 
 use maud::{Markup, html};
 
-use crate::report::record::{Accepted, Part, Report};
-use crate::report::render::complaint;
+use crate::report::record::{EditionReport, LockRowChange, ReportPage};
+use crate::report::render::notice;
 use build::comparison::render::{bytes_or_dash, original_size};
 use build::comparison::{Comparison, ComparisonRow, Original};
 use model::baseline::{Drift, Weights};
 use model::bytes::Bytes;
 
-/// Sizes of one edition.
-pub(super) fn section(part: &Part) -> Markup {
+pub(super) fn section(part: &EditionReport) -> Markup {
     html! {
         h3 { "Sizes" }
-        (complaint("Sizes", &part.sizes))
+        (notice::html("Sizes", &part.sizes))
         @if let Some(comparison) = part.sizes.record() { (table(comparison, part)) }
-        (complaint("Baselines", &part.check))
+        (notice::html("Baselines", &part.check))
     }
 }
 
-fn table(comparison: &Comparison, part: &Part) -> Markup {
+fn table(comparison: &Comparison, part: &EditionReport) -> Markup {
     let total = &comparison.total;
     html! {
         div .scroll tabindex="0" role="group" aria-label="Sizes" {
             table {
                 thead { tr {
                     th scope="col" { "Service" } th scope="col" .number { "Original" } th scope="col" .number { "Optimized" }
-                    th scope="col" .wide { "Beside the original" }
+                    th scope="col" .wide { "Compared with original" }
                     th scope="col" .number { "Target" } th scope="col" .number { "Goal" }
                     th scope="col" .number { "Since baseline" } th scope="col" { "Verdict" }
                 } }
                 tbody { @for row in &comparison.services { (line(row, part)) } }
-                @if is_whole(comparison) {
+                @if total.left_out.is_empty() {
                     tfoot { tr {
-                        th scope="row" { "Total of " (total.services) }
+                        th scope="row" { "Total (" (total.services) ")" }
                         td .number { (total.original) } td .number { (total.optimized) }
                         td .wide { @if let Some(percent) = total.saved_percent { (format!("{percent:.1} % saved")) } }
                         td .number { (bytes_or_dash(total.target)) } td .number { (bytes_or_dash(total.goal)) } td {} td {}
@@ -41,16 +40,11 @@ fn table(comparison: &Comparison, part: &Part) -> Markup {
                 }
             }
         }
-        @for note in notes(comparison) { p .note { (note) } }
+        (notes(comparison))
     }
 }
 
-/// Whether every image stands beside an original that was built here.
-pub(super) fn is_whole(comparison: &Comparison) -> bool {
-    comparison.services.iter().all(|row| row.original.built().is_some() && row.optimized.is_some())
-}
-
-fn line(row: &ComparisonRow, part: &Part) -> Markup {
+fn line(row: &ComparisonRow, part: &EditionReport) -> Markup {
     let optimized = row.optimized.as_ref().map(|measured| measured.bytes);
     html! {
         tr {
@@ -66,7 +60,7 @@ fn line(row: &ComparisonRow, part: &Part) -> Markup {
     }
 }
 
-/// The optimized image's share of its original. There is no ratio to one that nobody built.
+/// The optimized image's share of its original, where both were built.
 fn bar(row: &ComparisonRow) -> Markup {
     let both = row.original.built().filter(|original| original.0 > 0).zip(row.optimized.as_ref());
     html! {
@@ -78,7 +72,7 @@ fn bar(row: &ComparisonRow) -> Markup {
     }
 }
 
-fn baseline(service: &str, part: &Part) -> Markup {
+fn baseline(service: &str, part: &EditionReport) -> Markup {
     let row = part.check.record().and_then(|check| check.images.iter().find(|row| row.service == service));
     let Some(row) = row else { return html! { "–" } };
     html! {
@@ -86,7 +80,7 @@ fn baseline(service: &str, part: &Part) -> Markup {
             (Some(measured), Some(baseline)) => {
                 span .bad[has(row, Drift::Grown)] .good[has(row, Drift::Shrunk)] { (change(baseline, measured.weights)) }
             }
-            (Some(_), None) => { span .bad { "none accepted" } }
+            (Some(_), None) => { span .bad { "no baseline" } }
             (None, _) => { "–" }
         }
     }
@@ -96,36 +90,35 @@ fn has(row: &check::report::CheckRow, drift: Drift) -> bool {
     row.own == Some(drift) || row.base == Some(drift)
 }
 
-/// `+1.2MB`, `−300kB`, `same`.
+/// `+1.2MB`, `−300kB`, `unchanged`.
 fn change(before: Weights, after: Weights) -> String {
     let (before, after) = (before.sum(), after.sum());
     match (after - before, before - after) {
-        (Bytes(0), Bytes(0)) => "same".to_owned(),
+        (Bytes(0), Bytes(0)) => "unchanged".to_owned(),
         (more, Bytes(0)) => format!("+{more}"),
         (_, less) => format!("−{less}"),
     }
 }
 
-/// What signs in the table mean.
-pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
+/// Explains the marks in the table.
+fn notes(comparison: &Comparison) -> Markup {
     let any = |test: fn(&Original) -> bool| comparison.services.iter().any(|row| test(&row.original));
-    let mut notes = Vec::new();
-    if any(|original| matches!(original, Original::Built { stand_in: true, .. })) {
-        notes.push("† built on stand-ins made from Debian packages, not on the upstream images.".to_owned());
+    html! {
+        @if any(|original| matches!(original, Original::Built { stand_in: true, .. })) {
+            p .note { "† built on stand-in base images made from Debian packages, not on the upstream images" }
+        }
+        @if any(|original| matches!(original, Original::Guide { .. })) {
+            p .note { "(…) the guide's figure: this original is not built here" }
+        }
     }
-    if any(|original| matches!(original, Original::Guide { .. })) {
-        notes.push("(…) the guide's figure: that original is not built here.".to_owned());
-    }
-    notes
 }
 
-/// How the lock of sizes came about.
-pub(super) fn history(report: &Report) -> Markup {
+pub(super) fn history(report: &ReportPage) -> Markup {
     let Some(history) = &report.history else { return html! {} };
     html! {
         section aria-labelledby="history" {
             h2 #history { "Accepted sizes" }
-            @if history.is_empty() { p .note { "No baseline is committed yet." } }
+            @if history.is_empty() { p .note { "No baselines committed yet." } }
             ol .history {
                 @for acceptance in history {
                     li {
@@ -142,11 +135,11 @@ pub(super) fn history(report: &Report) -> Markup {
 }
 
 /// `api simple: 37.4MB, +1MB`.
-fn accepted(row: &Accepted) -> String {
+fn accepted(row: &LockRowChange) -> String {
     let name = format!("{} {}", row.service, row.edition);
     match (row.before, row.after) {
         (Some(before), Some(after)) => format!("{name}: {}, {}", after.sum(), change(before, after)),
         (None, Some(after)) => format!("{name}: {}, new", after.sum()),
-        (_, None) => format!("{name}: taken out"),
+        (_, None) => format!("{name}: removed"),
     }
 }

@@ -1,26 +1,21 @@
-//! Squarified treemaps (Bruls, Huizing, van Wijk: "Squarified Treemaps", 2000): areas by weight, as near to squares as they get.
+//! Squarified treemaps (Bruls, Huizing, van Wijk: "Squarified Treemaps", 2000): areas by weight, as square as possible.
 
-/// A rectangle, in percent of the whole.
+/// A rectangle in percent of the map; x from the left, y from the top.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Rect {
-    /// From the left.
     pub x: f64,
-    /// From the top.
     pub y: f64,
-    /// Width.
     pub width: f64,
-    /// Height.
     pub height: f64,
 }
 
-/// Lays out weights, largest first, in a rectangle whose width is `aspect` times its height. One rectangle a weight, in
-/// their order; no weight gives none.
+/// Lays out weights, largest first, on a map whose width is `aspect` times its height: one rectangle per weight, in order.
 pub(super) fn layout(weights: &[u64], aspect: f64) -> Vec<Rect> {
     let sum: u64 = weights.iter().sum();
     if sum == 0 {
         return Vec::new();
     }
-    // In a space in which squares are squares, with an area of the sum of weights.
+    // Units in which the map's area is the sum of the weights.
     let (width, height) = ((sum as f64 * aspect).sqrt(), (sum as f64 / aspect).sqrt());
     let mut free = Rect { x: 0.0, y: 0.0, width, height };
     let mut rects = Vec::with_capacity(weights.len());
@@ -44,7 +39,7 @@ pub(super) fn layout(weights: &[u64], aspect: f64) -> Vec<Rect> {
     rects.into_iter().map(percent).collect()
 }
 
-/// The largest ratio of sides in a row along a side of this length.
+/// The largest aspect ratio of a row along a side of this length.
 fn worst(row: &[u64], side: f64) -> f64 {
     let sum: u64 = row.iter().sum();
     let thickness = sum as f64 / side;
@@ -55,7 +50,7 @@ fn worst(row: &[u64], side: f64) -> f64 {
     row.iter().map(ratio).fold(0.0, f64::max)
 }
 
-/// Puts a row along the shorter side, and takes its room away.
+/// Places a row along the shorter side and removes its area from `free`.
 fn place(row: &[u64], free: &mut Rect, rects: &mut Vec<Rect>) {
     let sum: u64 = row.iter().sum();
     let is_column = free.width >= free.height;
@@ -85,7 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_papers_example_is_laid_out_as_the_paper_has_it() {
+    fn the_example_of_the_paper_is_laid_out_as_published() {
         let rects = layout(&[6, 6, 4, 3, 2, 2, 1], 6.0 / 4.0);
         // The first two share a column of half the width; the third and fourth a row of the rest.
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
@@ -95,13 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_takes_no_room() {
+    fn no_weight_gives_no_rectangle() {
         assert!(layout(&[], 2.0).is_empty() && layout(&[0, 0], 2.0).is_empty());
     }
 
     proptest! {
         #[test]
-        fn areas_are_weights_and_nothing_leaves_the_frame(
+        fn areas_match_weights_without_overlap_or_overflow(
             mut weights in prop::collection::vec(1_u64..1_000_000_000, 1..60), aspect in 0.3_f64..4.0
         ) {
             weights.sort_unstable_by(|a, b| b.cmp(a));

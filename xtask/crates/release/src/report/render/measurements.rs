@@ -1,26 +1,25 @@
-//! What was measured, with its spread.
+//! Measurements with their ranges.
 
 use maud::{Markup, html};
 
-use crate::report::record::Report;
-use crate::report::render::complaint;
+use crate::report::record::ReportPage;
+use crate::report::render::notice;
 use measure::measurement::{Entry, Record, WHOLE};
 use measure::rate::Rate;
 use measure::series::Series;
 use measure::text::{amount, less};
 
-/// The section.
-pub(super) fn section(report: &Report) -> Markup {
+pub(super) fn section(report: &ReportPage) -> Markup {
     html! {
         section aria-labelledby="measured" {
-            h2 #measured { "Measured" }
-            (complaint("Measurements", &report.measured))
+            h2 #measured { "Measurements" }
+            (notice::html("Measurements", &report.measured))
             @if let Some(record) = report.measured.record() { (tables(record, report)) }
         }
     }
 }
 
-fn tables(record: &Record, report: &Report) -> Markup {
+fn tables(record: &Record, report: &ReportPage) -> Markup {
     let ours: Vec<&Entry> = record.entries.iter().filter(|entry| entry.of.tag == report.tag).collect();
     let mut subjects: Vec<(&str, model::edition::Edition)> = Vec::new();
     for entry in &ours {
@@ -29,22 +28,22 @@ fn tables(record: &Record, report: &Report) -> Markup {
             subjects.push(subject);
         }
     }
-    // All services together stand first.
+    // All services together come first.
     subjects.sort_by_key(|(subject, edition)| (*subject != WHOLE, *edition));
     html! {
         p .note {
-            "Both variants took turns in one run. Marks are medians, bars go from the smallest to the largest sample, each on a \
-             scale of its own that begins at nought. Where the bars of a figure overlap, no difference is shown."
+            "Both variants were measured in turn in one run. Marks show medians, bars the range of samples, each row on its own \
+             scale from 0. Overlapping ranges count as no difference."
         }
         @for (subject, edition) in subjects {
             @let of: Vec<&&Entry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
             details open[subject == WHOLE] {
-                summary { b { @if subject == WHOLE { "All services together" } @else { (subject) } } " · " (edition) }
-                div .scroll tabindex="0" role="group" aria-label=(format!("Measured: {subject}")) {
+                summary { b { @if subject == WHOLE { "All services" } @else { (subject) } } " · " (edition) }
+                div .scroll tabindex="0" role="group" aria-label=(format!("Measurements: {subject}")) {
                     table .measured {
                         thead { tr {
                             th scope="col" { "Figure" } th scope="col" .number { "Original" } th scope="col" .number { "Optimized" }
-                            th scope="col" .number { "Less" } th scope="col" .wide { "Samples" }
+                            th scope="col" .number { "Reduction" } th scope="col" .wide { "Samples" }
                         } }
                         tbody { @for entry in &of { (line(entry)) } }
                     }
@@ -55,7 +54,7 @@ fn tables(record: &Record, report: &Report) -> Markup {
         @if !record.left_out.is_empty() {
             p .note {
                 "Left out: "
-                @for left in &record.left_out { (left.subject) ", " (left.what) ": " (left.reason) ". " }
+                @for left in &record.left_out { (left.subject) " (" (left.what) "): " (left.reason) ". " }
             }
         }
     }
@@ -70,7 +69,7 @@ fn line(entry: &Entry) -> Markup {
             td .number {
                 @match entry.comparison {
                     None => "–",
-                    Some(comparison) if comparison.overlap && entry.original != entry.optimized => "no difference shown",
+                    Some(comparison) if comparison.overlap && entry.original != entry.optimized => "no difference",
                     Some(comparison) => (less(comparison)),
                 }
             }
@@ -85,7 +84,7 @@ fn figure(series: &Series, entry: &Entry) -> Markup {
         (amount(median, entry.unit))
         @if let (Some(min), Some(max)) = (series.min(), series.max()) {
             @if series.count() > 1 {
-                span .small { (amount(min, entry.unit)) " to " (amount(max, entry.unit)) ", of " (series.count()) }
+                span .small { (amount(min, entry.unit)) " to " (amount(max, entry.unit)) ", " (series.count()) " samples" }
             }
         }
     }
@@ -114,8 +113,8 @@ fn range(class: &str, series: &Series, most: u64) -> Markup {
     }
 }
 
-/// On what it was measured.
-pub(super) fn circumstances(entry: &Entry) -> String {
+/// The machine, its load and what the originals are built on.
+fn circumstances(entry: &Entry) -> String {
     let (machine, (least, most)) = (&entry.of.machine, entry.of.load);
     let rate = entry.of.throttle.and_then(Rate::of_bits);
     let throttle = rate.map(|rate| format!(" Throttled pulls: {rate}.")).unwrap_or_default();
@@ -127,6 +126,6 @@ pub(super) fn circumstances(entry: &Entry) -> String {
         machine.kernel,
         least as f64 / 100.0,
         most as f64 / 100.0,
-        if entry.of.stand_in { " Originals stand on stand-ins for upstream images." } else { "" }
+        if entry.of.stand_in { " Originals are built on stand-ins for the upstream images." } else { "" }
     )
 }

@@ -1,44 +1,40 @@
-//! What is in the images: a map of each by owner, and what could go.
+//! Contents of the images: a map of each by owner, and opportunities to shrink it.
+
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use crate::report::record::{Image, Inside, OwnerBytes, Part};
+use crate::report::record::{EditionReport, ImageContents, ImageReport, OwnerBytes};
 use crate::report::render::treemap::{Rect, layout};
 use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use model::bytes::Bytes;
 
-/// A map is so many times as wide as it is high.
+/// Width of a map divided by its height.
 const ASPECT: f64 = 2.0;
-/// Owners that are no more than this share of an image are one cell.
+/// Owners up to this share of an image are combined in one cell.
 const LEAST_SHARE: f64 = 0.002;
-/// And no more than so many cells are drawn.
+/// Owners beyond this number are combined, too.
 const MOST_CELLS: usize = 60;
-/// A cell of less than these percents of the map has no room for a word.
+/// Smallest width and height of a labelled cell, in percent of the map.
 const LEAST_LABEL: (f64, f64) = (9.0, 9.0);
-/// Opportunities below this are not worth a line of a report.
+/// Smaller opportunities are not listed.
 const LEAST_OPPORTUNITY: Bytes = Bytes(100_000);
 
-/// A cell of a map.
-struct Cell {
+struct MapCell {
     kind: Option<OwnerKind>,
     label: String,
     bytes: Bytes,
 }
 
-/// The maps of one edition.
-pub(super) fn maps(part: &Part) -> Markup {
-    let unknown: Vec<&str> = part
-        .images
-        .iter()
-        .filter(|image| image.inside.is_none())
-        .map(|image| image.service.as_str())
-        .collect();
+pub(super) fn maps(part: &EditionReport) -> Markup {
+    let unknown = part.images.iter().filter(|image| image.inside.is_none());
+    let unknown: Vec<&str> = unknown.map(|image| image.service.as_str()).collect();
     html! {
-        h3 { "Whose bytes they are" }
+        h3 { "Contents by owner" }
         @if unknown.len() < part.images.len() {
             (legend(part))
-            p .note { "Areas are bytes within one image. Arrow keys go through a map." }
+            p .note { "Areas show bytes within one image. Use the arrow keys to move through a map." }
         }
         div .maps {
             @for image in &part.images {
@@ -47,55 +43,32 @@ pub(super) fn maps(part: &Part) -> Markup {
         }
         @if !unknown.is_empty() {
             p .stale role="note" {
-                b { "Not looked into" } ": " (unknown.join(", ")) ". "
+                b { "Not analyzed" } ": " (unknown.join(", ")) ". "
                 code { "cargo xtask check --edition " (part.edition) }
             }
         }
     }
 }
 
-fn legend(part: &Part) -> Markup {
-    let kinds: Vec<OwnerKind> = all_kinds()
-        .into_iter()
-        .filter(|kind| {
-            let owners = part
-                .images
-                .iter()
-                .filter_map(|image| image.inside.as_ref())
-                .flat_map(|inside| &inside.owners);
-            owners.into_iter().any(|owner| owner.kind == *kind)
-        })
-        .collect();
+fn legend(part: &EditionReport) -> Markup {
+    let contents = part.images.iter().filter_map(|image| image.inside.as_ref());
+    let kinds: BTreeSet<OwnerKind> =
+        contents.flat_map(|inside| &inside.owners).map(|owner| owner.kind).collect();
     html! {
-        ul .legend aria-label="Colours" {
+        ul .legend aria-label="Legend" {
             @for kind in kinds { li { span .swatch .(class(Some(kind))) {} (kind.words()) } }
         }
     }
-}
-
-fn all_kinds() -> [OwnerKind; 10] {
-    [
-        OwnerKind::Dpkg,
-        OwnerKind::Python,
-        OwnerKind::Npm,
-        OwnerKind::Rust,
-        OwnerKind::Runtime,
-        OwnerKind::Program,
-        OwnerKind::Model,
-        OwnerKind::Static,
-        OwnerKind::Own,
-        OwnerKind::Unowned,
-    ]
 }
 
 fn class(kind: Option<OwnerKind>) -> String {
     kind.map_or_else(|| "k-rest".to_owned(), |kind| format!("k-{}", kind.words().replace(' ', "-")))
 }
 
-fn map(image: &Image, inside: &Inside, part: &Part) -> Markup {
+fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Markup {
     let cells = cells(inside);
     let weights: Vec<u64> = cells.iter().map(|cell| cell.bytes.0).collect();
-    let said = format!("said-{}-{}", part.edition, image.service);
+    let detail = format!("cell-{}-{}", part.edition, image.service);
     html! {
         figure .map-of {
             figcaption {
@@ -105,16 +78,16 @@ fn map(image: &Image, inside: &Inside, part: &Part) -> Markup {
                     (inside.surface.setuid) " setuid"
                 }
             }
-            ul .map aria-label=(format!("Owners of {}", image.service)) aria-describedby=(said) {
+            ul .map aria-label=(format!("Contents of {}", image.service)) aria-describedby=(detail) {
                 @for (index, (cell, rect)) in cells.iter().zip(layout(&weights, ASPECT)).enumerate() {
                     (drawn(cell, rect, inside.bytes, index == 0))
                 }
             }
-            p .said #(said) aria-live="polite" {}
+            p .detail #(detail) aria-live="polite" {}
             details {
-                summary { "As a table" }
+                summary { "Show as table" }
                 table {
-                    thead { tr { th scope="col" { "Owner" } th scope="col" { "Kind" } th scope="col" .number { "Bytes" } } }
+                    thead { tr { th scope="col" { "Owner" } th scope="col" { "Kind" } th scope="col" .number { "Size" } } }
                     tbody {
                         @for cell in &cells {
                             tr {
@@ -130,45 +103,45 @@ fn map(image: &Image, inside: &Inside, part: &Part) -> Markup {
     }
 }
 
-fn drawn(cell: &Cell, rect: Rect, of: Bytes, is_first: bool) -> Markup {
+fn drawn(cell: &MapCell, rect: Rect, of: Bytes, is_first: bool) -> Markup {
     let share = cell.bytes.0 as f64 / of.0.max(1) as f64 * 100.0;
     let kind = cell.kind.map_or(String::new(), |kind| format!(", {kind}"));
-    let words = format!("{}{kind}: {}, {share:.1} %", cell.label, cell.bytes);
+    let title = format!("{}{kind}: {}, {share:.1} %", cell.label, cell.bytes);
     let has_room = rect.width >= LEAST_LABEL.0 && rect.height >= LEAST_LABEL.1;
     let style =
         format!("left:{:.2}%;top:{:.2}%;width:{:.2}%;height:{:.2}%", rect.x, rect.y, rect.width, rect.height);
     html! {
-        li .(class(cell.kind)) style=(style) title=(words) tabindex=(if is_first { "0" } else { "-1" }) {
-            @if has_room { (cell.label) span .small { (cell.bytes) } } @else { span .visually-hidden { (words) } }
+        li .(class(cell.kind)) style=(style) title=(title) tabindex=(if is_first { "0" } else { "-1" }) {
+            @if has_room { (cell.label) span .small { (cell.bytes) } } @else { span .visually-hidden { (title) } }
         }
     }
 }
 
-/// The owners that are large enough to be seen, largest first, then what the rest comes to.
-fn cells(inside: &Inside) -> Vec<Cell> {
+/// The owners that are large enough to be seen, the rest and the waste, largest first.
+fn cells(inside: &ImageContents) -> Vec<MapCell> {
     let least = (inside.bytes.0 as f64 * LEAST_SHARE) as u64;
     let is_shown = |(index, owner): &(usize, &OwnerBytes)| owner.bytes.0 > least && *index < MOST_CELLS;
     let shown: Vec<&OwnerBytes> =
         inside.owners.iter().enumerate().filter(is_shown).map(|(_, owner)| owner).collect();
-    let mut cells: Vec<Cell> = shown
+    let mut cells: Vec<MapCell> = shown
         .iter()
-        .map(|owner| Cell { kind: Some(owner.kind), label: owner.label.clone(), bytes: owner.bytes })
+        .map(|owner| MapCell { kind: Some(owner.kind), label: owner.label.clone(), bytes: owner.bytes })
         .collect();
     let sum: Bytes = shown.iter().map(|owner| owner.bytes).sum();
     let rest = inside.bytes - sum - inside.waste;
     let others = inside.owners.len() - shown.len();
     if rest.0 > 0 {
-        cells.push(Cell { kind: None, label: format!("{others} smaller"), bytes: rest });
+        cells.push(MapCell { kind: None, label: format!("{others} smaller owners"), bytes: rest });
     }
     if inside.waste.0 > 0 {
-        cells.push(Cell { kind: None, label: "hidden by later layers".to_owned(), bytes: inside.waste });
+        cells.push(MapCell { kind: None, label: "hidden by later layers".to_owned(), bytes: inside.waste });
     }
     cells.sort_by_key(|cell| std::cmp::Reverse(cell.bytes));
     cells
 }
 
-/// What could go of an edition's images, largest first.
-pub(super) fn open(part: &Part) -> Vec<(&str, &Opportunity)> {
+/// Opportunities to shrink an edition's images, largest first.
+pub(super) fn open_opportunities(part: &EditionReport) -> Vec<(&str, &Opportunity)> {
     let mut all: Vec<(&str, &Opportunity)> = part
         .images
         .iter()
@@ -180,21 +153,20 @@ pub(super) fn open(part: &Part) -> Vec<(&str, &Opportunity)> {
     all
 }
 
-/// The section of them.
-pub(super) fn opportunities(part: &Part) -> Markup {
-    let open = open(part);
+pub(super) fn opportunities(part: &EditionReport) -> Markup {
+    let open = open_opportunities(part);
     html! {
         h3 { "Open opportunities" }
         @if part.images.iter().all(|image| image.inside.is_none()) {
-            p .note { "Unknown until the images are looked into." }
+            p .note { "Unknown: the images have not been analyzed." }
         } @else if open.is_empty() {
             p .note { "None above " (LEAST_OPPORTUNITY) "." }
         } @else {
             div .scroll tabindex="0" role="group" aria-label="Open opportunities" {
                 table {
                     thead { tr {
-                        th scope="col" { "Service" } th scope="col" { "What" } th scope="col" .number { "Bytes" }
-                        th scope="col" { "Why, and what to do" }
+                        th scope="col" { "Service" } th scope="col" { "Kind" } th scope="col" .number { "Size" }
+                        th scope="col" { "Reason and fix" }
                     } }
                     tbody {
                         @for (service, found) in open {
