@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::fleet::{Fleet, SurfaceRow, Upgrade};
-use contents::Asked;
+use contents::analysis::{analyze, packed_sizes};
+use contents::image::ImageToAnalyze;
 use contents::record::Surface;
 use engine::context::Context;
 use engine::images::Image;
@@ -36,10 +37,10 @@ pub fn measure(
         names.extend(since.map(|since| reference(service, since, Variant::Optimized)));
     }
     let there = context.docker.inspect(&names.into_iter().collect::<Vec<_>>())?;
-    let here = |tag: &Tag, variant| -> Vec<Asked> {
+    let here = |tag: &Tag, variant| -> Vec<ImageToAnalyze> {
         let found =
             services.iter().filter_map(|service| there.get_key_value(&reference(service, tag, variant)));
-        found.map(|(name, image)| Asked { reference: name.clone(), image: image.clone() }).collect()
+        found.map(|(name, image)| ImageToAnalyze { reference: name.clone(), image: image.clone() }).collect()
     };
     let absent = |tag: &Tag| -> Vec<String> {
         let gone = services
@@ -48,8 +49,8 @@ pub fn measure(
         gone.map(|service| service.name.clone()).collect()
     };
     let (optimized, originals) = (here(tag, Variant::Optimized), here(tag, Variant::Original));
-    let packed = contents::packed(&optimized, context)?;
-    let images = |asked: &[Asked]| layers(asked.iter().map(|asked| &asked.image));
+    let packed = packed_sizes(&optimized, context)?;
+    let images = |asked: &[ImageToAnalyze]| layers(asked.iter().map(|asked| &asked.image));
     let wanted = images(&optimized);
     let since = since.map(|since| {
         let had = images(&here(since, Variant::Optimized));
@@ -62,7 +63,7 @@ pub fn measure(
         }
     });
     let both = [optimized.as_slice(), &originals].concat();
-    let surfaces: BTreeMap<String, Surface> = contents::analyze(&both, manifest, context)?
+    let surfaces: BTreeMap<String, Surface> = analyze(&both, manifest, context)?
         .into_iter()
         .map(|contents| (contents.image, contents.surface))
         .collect();

@@ -1,7 +1,7 @@
 //! The programs that an image itself says will be run: its command and its health check.
 
 use crate::pruned::Lack;
-use contents::facts::{Kind, Note, Says};
+use contents::facts::{EntryKind, Metadata, MetadataFile};
 use contents::tree::Tree;
 use engine::images::Config;
 
@@ -15,7 +15,7 @@ const SHELLS_OWN: [&str; 20] = [
 ];
 
 /// Those of them that are not there.
-pub fn lacks(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<Lack> {
+pub fn lacks(tree: &Tree<'_>, notes: &[&MetadataFile], config: &Config) -> Vec<Lack> {
     let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let starts = [words(&config.entrypoint), words(&config.cmd)].into_iter().find(|words| !words.is_empty());
     let mut wanted = vec![("the command", starts.unwrap_or_default())];
@@ -33,14 +33,20 @@ pub fn lacks(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<Lack> {
     wanted.iter().flat_map(|(what, words)| command(tree, notes, config, what, words)).collect()
 }
 
-fn command(tree: &Tree<'_>, notes: &[&Note], config: &Config, what: &str, words: &[String]) -> Vec<Lack> {
+fn command(
+    tree: &Tree<'_>,
+    notes: &[&MetadataFile],
+    config: &Config,
+    what: &str,
+    words: &[String],
+) -> Vec<Lack> {
     let remedy = "copy the program in, or name one that is there";
     let Some(program) = words.first() else { return Vec::new() };
     let Some(path) = find(tree, config, program) else {
         return vec![Lack::new(None, format!("{what} runs `{program}`, which is not in the image"), remedy)];
     };
-    let script = notes.iter().find_map(|note| match &note.says {
-        Says::Script(interpreter) if note.path == path => Some(interpreter),
+    let script = notes.iter().find_map(|note| match &note.metadata {
+        Metadata::Script(interpreter) if note.path == path => Some(interpreter),
         _ => None,
     });
     if let Some(interpreter) = script.filter(|interpreter| find(tree, config, interpreter).is_none()) {
@@ -69,7 +75,7 @@ fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
     let file = |path: &str| {
         let real = tree.real(&format!("{path}/."));
         let entry = tree.entry(tree.file_at(&real)?);
-        (matches!(entry.kind, Kind::File { .. }) && entry.mode & 0o111 != 0).then_some(real)
+        (matches!(entry.kind, EntryKind::File { .. }) && entry.mode & 0o111 != 0).then_some(real)
     };
     if program.starts_with('/') {
         return file(program);
@@ -108,15 +114,15 @@ fn module<'w>(tree: &Tree<'_>, words: &'w [String]) -> Option<&'w str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contents::facts::{Entry, LayerFacts};
+    use contents::facts::{LayerEntry, LayerFacts};
     use engine::images::Healthcheck;
 
-    fn file(path: &str, mode: u32) -> Entry {
-        Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
+    fn file(path: &str, mode: u32) -> LayerEntry {
+        LayerEntry { path: path.into(), mode, kind: EntryKind::File { bytes: 1, hash: None, elf: None } }
     }
 
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
+    fn link(path: &str, target: &str) -> LayerEntry {
+        LayerEntry { path: path.into(), mode: 0o777, kind: EntryKind::Symlink(target.into()) }
     }
 
     fn whats(lacks: Vec<Lack>) -> Vec<String> {
@@ -129,7 +135,7 @@ mod tests {
 
     #[test]
     fn commands_are_found_as_a_container_finds_them() {
-        let script = Note { path: "app/run".into(), says: Says::Script("/bin/bash".into()) };
+        let script = MetadataFile { path: "app/run".into(), metadata: Metadata::Script("/bin/bash".into()) };
         let layer = LayerFacts {
             entries: vec![
                 link("bin", "usr/bin"),
@@ -139,7 +145,7 @@ mod tests {
                 file("usr/bin/data", 0o644),
                 file("app/run", 0o755),
             ],
-            notes: Vec::new(),
+            metadata: Vec::new(),
         };
         let tree = Tree::of(&[&layer]);
         let of = |cmd: &[&str], test: &[&str]| {
@@ -177,7 +183,7 @@ mod tests {
             if zipped {
                 entries.push(file("usr/lib/python313.zip", 0o644));
             }
-            let layer = LayerFacts { entries, notes: Vec::new() };
+            let layer = LayerFacts { entries, metadata: Vec::new() };
             let line: Vec<String> = ["/usr/bin/python3", "-B", "-m", name, "80"].map(str::to_owned).into();
             module(&Tree::of(&[&layer]), &line).is_some()
         };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::report::{Finding, Kind, Place, Subject};
-use contents::Inside;
+use contents::analysis::Inside;
 use contents::owner::OwnerKind;
 use engine::images::Image;
 use host::files;

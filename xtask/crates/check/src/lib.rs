@@ -18,9 +18,10 @@ use anyhow::Result;
 use crate::lock::Lock;
 use crate::report::{Finding, Kind, Measured, Place, Report, Row, Subject};
 use build::comparison::Verdict;
+use contents::analysis::{Inside, inspect};
+use contents::image::ImageToAnalyze;
 use contents::record::Layer;
 use contents::scan::Scanner;
-use contents::{Asked, Inside};
 use engine::context::Context;
 use engine::images::Image;
 use engine::provenance::Provenance;
@@ -157,13 +158,13 @@ fn survey(
             if let Some(image) = there.get(&name)
                 && is_looked_at(service, edition, &wanted.editions)
             {
-                asked.push(Asked { reference: name, image: image.clone() });
+                asked.push(ImageToAnalyze { reference: name, image: image.clone() });
                 whose.push((service.name.as_str(), edition));
             }
         }
     }
     let mut turn = whose.iter();
-    let seen = contents::look(&asked, scanner, manifest, context, &mut |inside| {
+    let seen = inspect(&asked, scanner, manifest, context, &mut |inside| {
         let about: Vec<Subject> =
             turn.next().map(|(service, edition)| Subject::new(*service, edition)).into_iter().collect();
         seen(inside, about, scanner)
@@ -222,7 +223,7 @@ fn seen(inside: &Inside<'_>, about: Vec<Subject>, scanner: &Scanner) -> Seen {
     for leak in secrets::leaks(inside, scanner) {
         breaches.push(finding(Kind::Secret, leak.what, secrets::REMEDY, leak.layer));
     }
-    let user = inside.asked.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
+    let user = inside.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
     if let Some(what) = wrong_user(user) {
         let remedy = "end the Dockerfile with `USER 65532:65532`: a number is what an orchestrator can check";
         breaches.push(finding(Kind::User, what, remedy, None));

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::linkage::{Misfit, misfits};
-use contents::facts::{Kind, Note, Says};
+use contents::analysis::Inside;
+use contents::facts::{MAX_WHOLE_ELF, Metadata, MetadataFile};
 use contents::tree::Tree;
-use contents::{Inside, MOST_LOOKED_AT};
 use engine::images::Config;
 
 /// Something that was found, with the file that it is about where there is one.
@@ -33,11 +33,11 @@ impl Lack {
 
 /// Everything that an image lacks.
 pub fn lacks(inside: &Inside<'_>) -> Vec<Lack> {
-    let image = &inside.asked.image;
+    let image = inside.image;
     let empty = Config::default();
     let config = image.config.as_ref().unwrap_or(&empty);
     let env = config.env.clone().unwrap_or_default();
-    let (tree, notes) = (&inside.tree, &inside.notes);
+    let (tree, notes) = (&inside.tree, &inside.metadata);
     let mut found = libraries(tree, notes, &env, &image.architecture);
     found.extend(extensions(tree, &image.architecture));
     found.extend(crate::commands::lacks(tree, notes, config));
@@ -45,7 +45,7 @@ pub fn lacks(inside: &Inside<'_>) -> Vec<Lack> {
     found
 }
 
-fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<Lack> {
+fn libraries(tree: &Tree<'_>, notes: &[&MetadataFile], env: &[String], architecture: &str) -> Vec<Lack> {
     let mut found: Vec<Lack> = misfits(tree, notes, env, architecture)
         .into_iter()
         .map(|misfit| match misfit {
@@ -73,8 +73,8 @@ fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &st
         })
         .collect();
     for file in tree.files() {
-        if let Kind::File { bytes, elf: Some(elf), .. } = file.kind
-            && *bytes > MOST_LOOKED_AT
+        if let Some(elf) = file.elf
+            && file.bytes > MAX_WHOLE_ELF
             && elf.dynamic.is_none()
         {
             let what = format!("/{} is too large to be looked into: what it needs is not checked", file.path);
@@ -133,12 +133,12 @@ fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<Lack> {
 }
 
 /// Licences of packages that are installed (Debian Policy, 12.5; PEP 639).
-fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
+fn licences(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<Lack> {
     let remedy = "keep the file: whoever hands the image on must hand the licence on too";
     let mut found = Vec::new();
     for note in notes {
-        match &note.says {
-            Says::Dpkg(packages) => {
+        match &note.metadata {
+            Metadata::Dpkg(packages) => {
                 for package in packages {
                     let path = format!("usr/share/doc/{}/copyright", package.name);
                     if tree.file_at(&tree.real(&format!("{path}/."))).is_none() {
@@ -147,7 +147,7 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
                     }
                 }
             }
-            Says::Dist(package) => {
+            Metadata::Dist(package) => {
                 let Some((folder, _)) = note.path.rsplit_once('/') else { continue };
                 for name in &package.licence_files {
                     let places = [format!("{folder}/licenses/{name}"), format!("{folder}/{name}")];
@@ -169,14 +169,14 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<Lack> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contents::facts::{Entry, LayerFacts, Package};
+    use contents::facts::{EntryKind, LayerEntry, LayerFacts, Package};
 
-    fn file(path: &str, mode: u32) -> Entry {
-        Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
+    fn file(path: &str, mode: u32) -> LayerEntry {
+        LayerEntry { path: path.into(), mode, kind: EntryKind::File { bytes: 1, hash: None, elf: None } }
     }
 
-    fn link(path: &str, target: &str) -> Entry {
-        Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
+    fn link(path: &str, target: &str) -> LayerEntry {
+        LayerEntry { path: path.into(), mode: 0o777, kind: EntryKind::Symlink(target.into()) }
     }
 
     fn whats(lacks: Vec<Lack>) -> Vec<String> {
@@ -194,7 +194,7 @@ mod tests {
                     at("b.cpython-312-x86_64-linux-gnu.so"),
                     at("c.abi3.so"),
                 ],
-                notes: Vec::new(),
+                metadata: Vec::new(),
             };
             whats(extensions(&Tree::of(&[&layer]), architecture))
         };
@@ -213,7 +213,7 @@ mod tests {
             licence_files: vec!["LICENSE".into(), "docs/NOTICE".into(), "AUTHORS".into()],
             ..Package::default()
         };
-        let note = |path: &str, says| Note { path: path.into(), says };
+        let note = |path: &str, metadata| MetadataFile { path: path.into(), metadata };
         let layer = LayerFacts {
             entries: vec![
                 file("usr/share/doc/gcc-14-base/copyright", 0o644),
@@ -221,12 +221,12 @@ mod tests {
                 file("s/six.dist-info/licenses/LICENSE", 0o644),
                 file("s/six.dist-info/NOTICE", 0o644),
             ],
-            notes: vec![
-                note("var/lib/dpkg/status", Says::Dpkg(packages.to_vec())),
-                note("s/six.dist-info/METADATA", Says::Dist(dist)),
+            metadata: vec![
+                note("var/lib/dpkg/status", Metadata::Dpkg(packages.to_vec())),
+                note("s/six.dist-info/METADATA", Metadata::Dist(dist)),
             ],
         };
-        let notes: Vec<&Note> = layer.notes.iter().collect();
+        let notes: Vec<&MetadataFile> = layer.metadata.iter().collect();
         assert_eq!(
             whats(licences(&Tree::of(&[&layer]), &notes)),
             [

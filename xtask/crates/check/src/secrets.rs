@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use contents::Inside;
+use contents::analysis::Inside;
 use contents::scan::{Scanner, Secret};
 use engine::context::Context;
 use engine::trust::Trust;
@@ -110,7 +110,7 @@ pub const REMEDY: &str = "make it invalid, then build without it: hand secrets t
 /// Every secret in an image: in its layers, those included that a later layer hides, in its history and configuration.
 pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
     let mut leaks: Vec<Leak> = inside
-        .found
+        .secrets
         .iter()
         .map(|(layer, found)| {
             let is_there = inside.tree.shows(&found.path, *layer);
@@ -131,7 +131,7 @@ pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
         let keyword = line.created_by.split_whitespace().next().unwrap_or_default();
         look(&format!("the image's history, at {keyword}"), &line.created_by);
     }
-    if let Some(config) = &inside.asked.image.config {
+    if let Some(config) = &inside.image.config {
         for line in config.env.iter().flatten() {
             look(&format!("the image's variable {}", line.split('=').next().unwrap_or_default()), line);
         }

@@ -1,4 +1,4 @@
-//! What one image has that another has not.
+//! The difference between two images, by owner and by Dockerfile line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,29 +8,29 @@ use crate::owner::{Owner, OwnerKind};
 use crate::record::{Contents, Layer};
 use model::bytes::Bytes;
 
-/// Two images set beside each other.
+/// The difference between two images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Version of this form.
+    /// Version of this format.
     pub schema: u32,
     /// The first image.
-    pub before: Side,
+    pub before: ComparedImage,
     /// The second.
-    pub after: Side,
-    /// By how many bytes the second is larger; below zero where it is smaller. `owners` sum up to it, and so do `lines`.
+    pub after: ComparedImage,
+    /// How much larger the second is, negative if it is smaller: the sum of `owners`, and also of `lines`.
     pub bytes: i64,
-    /// By owner, the largest change first; waste is one of them. Who changed in nothing is left out.
+    /// Changed owners, the largest change first. Waste counts as an owner.
     pub owners: Vec<OwnerChange>,
-    /// By line of a Dockerfile, or by instruction where no Dockerfile here holds it; the largest change first.
+    /// Changed Dockerfile lines, or instructions of no Dockerfile here; the largest change first.
     pub lines: Vec<LineChange>,
-    /// All of it in one sentence.
+    /// A summary in one sentence.
     pub sentence: String,
 }
 
 /// One of the two images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Side {
-    /// As it was asked for.
+pub struct ComparedImage {
+    /// The reference that was requested.
     pub image: String,
     /// Its ID.
     pub id: String,
@@ -38,7 +38,7 @@ pub struct Side {
     pub bytes: Bytes,
 }
 
-/// What happened to an owner or a line.
+/// How an owner or a line changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -50,7 +50,7 @@ pub enum Change {
     Grown,
     /// Both have it, the second less.
     Shrunk,
-    /// Both have as many bytes of another version.
+    /// Both have the same number of bytes, of different versions.
     Changed,
 }
 
@@ -65,8 +65,8 @@ impl Change {
         }
     }
 
-    /// For people.
-    pub fn words(self) -> &'static str {
+    /// The change as tables show it.
+    pub fn name(self) -> &'static str {
         match self {
             Change::Added => "added",
             Change::Removed => "removed",
@@ -77,10 +77,10 @@ impl Change {
     }
 }
 
-/// What changed of one owner.
+/// The change of an owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerChange {
-    /// What happened.
+    /// How it changed.
     pub change: Change,
     /// The owner's kind; none for waste.
     pub kind: Option<OwnerKind>,
@@ -96,16 +96,16 @@ pub struct OwnerChange {
     pub after: Bytes,
     /// The difference.
     pub bytes: i64,
-    /// Where most of its bytes come from, in the image that has more of them.
+    /// The origin of most of its bytes, in the image that has more.
     pub place: Option<String>,
     /// Its largest file there.
     pub largest: Option<String>,
 }
 
-/// What changed of one line.
+/// The change of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineChange {
-    /// What happened.
+    /// How it changed.
     pub change: Change,
     /// `FILE:LINE`, or the instruction.
     pub place: String,
@@ -120,9 +120,10 @@ pub struct LineChange {
 }
 
 impl Difference {
-    /// Of two images.
+    /// Compares two images.
     pub fn between(before: &Contents, after: &Contents) -> Difference {
-        let side = |of: &Contents| Side { image: of.image.clone(), id: of.id.clone(), bytes: of.bytes };
+        let side =
+            |of: &Contents| ComparedImage { image: of.image.clone(), id: of.id.clone(), bytes: of.bytes };
         let owners = owners(before, after);
         let mut difference = Difference {
             schema: 1,
@@ -140,15 +141,15 @@ impl Difference {
     fn sentence(&self) -> String {
         let (first, second) = (&self.before.image, &self.after.image);
         let whole = match self.bytes {
-            0 => format!("{second} is as large as {first}"),
+            0 => format!("{second} and {first} have the same size"),
             more if more > 0 => format!("{second} is {} larger than {first}", Bytes(more.unsigned_abs())),
             less => format!("{second} is {} smaller than {first}", Bytes(less.unsigned_abs())),
         };
         let Some(most) = self.owners.iter().find(|owner| owner.bytes != 0) else {
-            return format!("{whole}: nobody's bytes changed.");
+            return format!("{whole}; no owner changed in size.");
         };
-        let place = most.place.as_ref().map(|place| format!(" from `{place}`")).unwrap_or_default();
-        format!("{whole}; most of it: {} {}{place}.", most.name, signed(most.bytes))
+        let place = most.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
+        format!("{whole}; largest change: {} {}{place}.", most.name, signed(most.bytes))
     }
 }
 
@@ -162,7 +163,7 @@ pub fn signed(bytes: i64) -> String {
     format!("{sign}{}", Bytes(bytes.unsigned_abs()))
 }
 
-/// Sizes are sums of files that fitted on a disk, so they fit into 63 bits.
+/// Images fit on disks, so their sizes fit into 63 bits.
 fn minus(after: Bytes, before: Bytes) -> i64 {
     i64::try_from(i128::from(after.0) - i128::from(before.0)).unwrap_or(i64::MAX)
 }
@@ -176,7 +177,7 @@ fn by_name(of: &Contents) -> BTreeMap<(OwnerKind, &str), Owner> {
             found.insert(key, owner.clone());
             continue;
         };
-        // The larger one came first: its layers and its files are what is worth a word.
+        // The larger one comes first: its layers and files are shown.
         other.bytes = other.bytes + owner.bytes;
         let versions = [&other.version, &owner.version].into_iter().flatten().cloned().collect::<Vec<_>>();
         other.version = (!versions.is_empty()).then(|| versions.join(", "));
@@ -249,15 +250,14 @@ fn waste(before: &Contents, after: &Contents) -> Option<OwnerChange> {
 
 fn lines(before: &Contents, after: &Contents) -> Vec<LineChange> {
     let mut places: BTreeMap<String, Line> = BTreeMap::new();
-    for layer in &before.layers {
+    let sides = [(before, false), (after, true)];
+    for (layer, is_after) in
+        sides.into_iter().flat_map(|(of, is_after)| of.layers.iter().map(move |layer| (layer, is_after)))
+    {
         let line = places.entry(layer.place()).or_default();
         line.instruction.clone_from(&layer.instruction);
-        line.before = Some(line.before.unwrap_or_default() + layer.bytes);
-    }
-    for layer in &after.layers {
-        let line = places.entry(layer.place()).or_default();
-        line.instruction.clone_from(&layer.instruction);
-        line.after = Some(line.after.unwrap_or_default() + layer.bytes);
+        let bytes = if is_after { &mut line.after } else { &mut line.before };
+        *bytes = Some(bytes.unwrap_or_default() + layer.bytes);
     }
     let mut changes: Vec<LineChange> = places
         .into_iter()
@@ -277,7 +277,7 @@ fn lines(before: &Contents, after: &Contents) -> Vec<LineChange> {
     changes
 }
 
-/// What one line made in the two images.
+/// The bytes of a line in the two images.
 #[derive(Default)]
 struct Line {
     instruction: Option<String>,

@@ -161,12 +161,12 @@ impl<'a> Asked<'a> {
 
     /// What is in them.
     pub(super) fn contents(&self, present: &[Present<'_>]) -> Result<Vec<Contents>> {
-        let asked = |one: &Present<'_>| contents::Asked {
+        let asked = |one: &Present<'_>| contents::image::ImageToAnalyze {
             reference: self.reference(one.service, one.edition),
             image: one.image.clone(),
         };
         let asked: Vec<_> = present.iter().map(asked).collect();
-        contents::analyze(&asked, self.manifest, self.context)
+        contents::analysis::analyze(&asked, self.manifest, self.context)
     }
 
     /// A record that is fresh. One that is not is named with the reason, and not used.

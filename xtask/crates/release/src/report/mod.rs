@@ -75,7 +75,7 @@ impl Saved<'_> {
         let mut images = Vec::new();
         for service in &manifest.services {
             let known = match ids(&service.name) {
-                Some(id) => contents::remembered_image(&id, &self.context.repository)?,
+                Some(id) => contents::analysis::cached_contents(&id, &self.context.repository)?,
                 None => None,
             };
             images.push(Image { service: service.name.clone(), inside: known.map(inside) });

@@ -68,7 +68,7 @@ fn legend(part: &Part) -> Markup {
         .collect();
     html! {
         ul .legend aria-label="Colours" {
-            @for kind in kinds { li { span .swatch .(class(Some(kind))) {} (kind.words()) } }
+            @for kind in kinds { li { span .swatch .(class(Some(kind))) {} (kind.name()) } }
         }
     }
 }
@@ -89,7 +89,7 @@ fn all_kinds() -> [OwnerKind; 10] {
 }
 
 fn class(kind: Option<OwnerKind>) -> String {
-    kind.map_or_else(|| "k-rest".to_owned(), |kind| format!("k-{}", kind.words().replace(' ', "-")))
+    kind.map_or_else(|| "k-rest".to_owned(), |kind| format!("k-{}", kind.name().replace(' ', "-")))
 }
 
 fn map(image: &Image, inside: &Inside, part: &Part) -> Markup {
@@ -119,7 +119,7 @@ fn map(image: &Image, inside: &Inside, part: &Part) -> Markup {
                         @for cell in &cells {
                             tr {
                                 th scope="row" { (cell.label) }
-                                td { (cell.kind.map_or("", OwnerKind::words)) }
+                                td { (cell.kind.map_or("", OwnerKind::name)) }
                                 td .number { (cell.bytes) }
                             }
                         }

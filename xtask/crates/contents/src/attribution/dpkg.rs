@@ -1,14 +1,14 @@
-//! Debian's packages: what they list, what their installation makes, and what they left in images without lists.
+//! Debian packages: the files that they list, what their installation generates, and their files in images without lists.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::facts::{Note, Package, Says};
+use crate::attribution::claims::Claims;
+use crate::facts::{Metadata, MetadataFile, Package};
 use crate::owner::OwnerKind;
-use crate::owners::claims::Claims;
-use crate::owners::{encoded, release};
+use crate::purl;
 use crate::tree::Tree;
 
-/// What no package lists, since its installation or its programs write it.
+/// Paths that no package lists: installation or the package's programs write them.
 const GENERATED: [(&str, &str); 22] = [
     ("usr/share/common-licenses/", "base-files"),
     ("etc/ssl/certs/", "ca-certificates"),
@@ -34,38 +34,28 @@ const GENERATED: [(&str, &str); 22] = [
     ("var/log/alternatives.log", "dpkg"),
 ];
 
-/// The name under which packages stand together that left no list of their files.
+/// The owner of files whose package is unknown because packages have no file lists.
 pub const UNLISTED: &str = "packages without file lists";
 
-/// Nobody's folders by the Filesystem Hierarchy Standard: packages put nothing there.
+/// Folders that packages leave alone (Filesystem Hierarchy Standard).
 const LOCAL: [&str; 9] = ["usr/local", "opt", "srv", "home", "root", "tmp", "var/tmp", "app", "var/www"];
 
-/// Claims what packages list, and their own records. Returns how many packages are installed.
-pub fn claim(tree: &Tree<'_>, notes: &[&Note], claims: &mut Claims<'_, '_>) -> u64 {
-    let release = release(notes);
-    let installed = installed(notes);
+/// Claims the files that packages list. Returns the number of installed packages.
+pub fn claim(tree: &Tree<'_>, metadata: &[&MetadataFile], claims: &mut Claims<'_, '_>) -> u64 {
+    let release = metadata.iter().find_map(|file| match &file.metadata {
+        Metadata::Os { id, version, .. } => Some((id.as_str(), version.as_str())),
+        _ => None,
+    });
+    let installed = installed(metadata);
     for package in installed.values() {
         let owner = claims.owner(OwnerKind::Dpkg, &package.name);
-        let (id, distro) = release.clone().unwrap_or_else(|| ("debian".to_owned(), String::new()));
-        let mut qualifiers: Vec<String> = Vec::new();
-        qualifiers.extend(package.architecture.as_ref().map(|name| format!("arch={}", encoded(name))));
-        qualifiers.extend(
-            Some(distro).filter(|name| !name.is_empty()).map(|name| format!("distro={}", encoded(&name))),
-        );
-        let about = claims.about(owner);
-        about.version = Some(package.version.clone());
-        about.purl = Some(format!(
-            "pkg:deb/{}/{}@{}{}{}",
-            encoded(&id),
-            encoded(&package.name),
-            encoded(&package.version),
-            if qualifiers.is_empty() { "" } else { "?" },
-            qualifiers.join("&")
-        ));
+        let owner = claims.owner_mut(owner);
+        owner.version = Some(package.version.clone());
+        owner.purl = Some(purl::deb(package, release));
     }
     let mut folders = HashMap::new();
-    for note in notes {
-        let Says::DpkgFiles { package, files } = &note.says else { continue };
+    for file in metadata {
+        let Metadata::DpkgFiles { package, files } = &file.metadata else { continue };
         let owner = claims.owner(OwnerKind::Dpkg, package);
         for path in files {
             let real = real(tree, path, &mut folders);
@@ -78,68 +68,59 @@ pub fn claim(tree: &Tree<'_>, notes: &[&Note], claims: &mut Claims<'_, '_>) -> u
     installed.len() as u64
 }
 
-/// Lists may name `/lib/x` where `/lib` is a link to `usr/lib`.
+/// Resolves `/lib/x` where `/lib` is a link to `usr/lib`, as lists may name it.
 fn real(tree: &Tree<'_>, path: &str, folders: &mut HashMap<String, String>) -> String {
     if tree.file_at(path).is_some() {
         return path.to_owned();
     }
     let Some((folder, name)) = path.rsplit_once('/') else { return path.to_owned() };
-    // The folder and what is in it: only folders' links are followed.
+    // `.` makes the folder a link to follow.
     let found = folders
         .entry(folder.to_owned())
         .or_insert_with(|| tree.real(&format!("{folder}/.")).trim_end_matches('/').to_owned());
     if found.is_empty() { name.to_owned() } else { format!("{found}/{name}") }
 }
 
-fn installed<'n>(notes: &[&'n Note]) -> BTreeMap<&'n str, &'n Package> {
-    let packages = notes.iter().filter_map(|note| match &note.says {
-        Says::Dpkg(packages) => Some(packages),
+fn installed<'f>(metadata: &[&'f MetadataFile]) -> BTreeMap<&'f str, &'f Package> {
+    let packages = metadata.iter().filter_map(|file| match &file.metadata {
+        Metadata::Dpkg(packages) => Some(packages),
         _ => None,
     });
     packages.flatten().map(|package| (package.name.as_str(), package)).collect()
 }
 
-/// Claims what installing packages makes, their records, and what lies in folders that one package alone brings.
-pub fn generated(notes: &[&Note], claims: &mut Claims<'_, '_>) {
-    if installed(notes).is_empty() {
+/// Claims what packages generate, dpkg's own files, and everything in folders of a single package.
+pub fn generated(metadata: &[&MetadataFile], claims: &mut Claims<'_, '_>) {
+    if installed(metadata).is_empty() {
         return;
     }
     let database = claims.owner(OwnerKind::Dpkg, "dpkg");
-    let exclusive = exclusive_folders(claims);
+    // `usr/lib` and the like belong to everyone, even if a single package is left that lists them.
+    let exclusive = claims.exclusive_folders(&[OwnerKind::Dpkg], |folder| folder.matches('/').count() < 2);
     claims.offer(|file, claims| {
-        let package = |name: &str| claims.known(OwnerKind::Dpkg, name);
+        let package = |name: &str| claims.existing(OwnerKind::Dpkg, name);
         if let Some(name) = file.path.strip_prefix("var/lib/dpkg/") {
             return record_of(name).and_then(package).or(Some(database));
         }
         if let Some(rest) = file.path.strip_prefix("usr/share/doc/") {
             return package(rest.split('/').next()?);
         }
-        let made = GENERATED.iter().find(|(prefix, _)| file.path.starts_with(prefix));
-        if let Some(owner) = made.and_then(|(_, name)| package(name)).or_else(|| zipped(file.path, claims)) {
+        let generated = GENERATED.iter().find(|(prefix, _)| file.path.starts_with(prefix));
+        if let Some(owner) =
+            generated.and_then(|(_, name)| package(name)).or_else(|| zipped(file.path, claims))
+        {
             return Some(owner);
         }
-        if LOCAL.iter().any(|local| file.path.strip_prefix(local).is_some_and(|rest| rest.starts_with('/'))) {
-            return None;
-        }
-        let mut folder = file.path;
-        while let Some((above, _)) = folder.rsplit_once('/') {
-            // `usr/lib` and its like are everybody's, even where one package alone is left to name them.
-            if above.matches('/').count() < 2 {
-                return None;
-            }
-            if let Some(owner) = exclusive.get(above) {
-                return *owner;
-            }
-            folder = above;
-        }
-        None
+        let is_local =
+            |local: &&str| file.path.strip_prefix(*local).is_some_and(|rest| rest.starts_with('/'));
+        if LOCAL.iter().any(is_local) { None } else { exclusive.owner(file.path) }
     });
 }
 
-/// The package of a file in dpkg's own folder.
+/// The package that a file below `var/lib/dpkg` describes.
 fn record_of(name: &str) -> Option<&str> {
     let file = name.strip_prefix("status.d/").or_else(|| name.strip_prefix("info/"))?;
-    let known = [
+    let endings = [
         ".md5sums",
         ".list",
         ".postinst",
@@ -153,48 +134,28 @@ fn record_of(name: &str) -> Option<&str> {
         ".templates",
         ".config",
     ];
-    let stem = known.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
+    let stem = endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
     stem.split(':').next()
 }
 
-/// CPython looks for its library in an archive first; whoever packs it into one changes nothing about whose it is.
+/// CPython can load its library from `usr/lib/python313.zip`, which belongs to the library's package.
 fn zipped(path: &str, claims: &Claims<'_, '_>) -> Option<usize> {
     let digits = path.strip_prefix("usr/lib/python")?.strip_suffix(".zip")?;
     let (major, minor) = digits.split_at_checked(1)?;
-    claims.known(OwnerKind::Dpkg, &format!("libpython{major}.{minor}-stdlib"))
+    claims.existing(OwnerKind::Dpkg, &format!("libpython{major}.{minor}-stdlib"))
 }
 
-/// Paths that packages list, with the one package that does; nothing where several do.
-fn exclusive_folders(claims: &Claims<'_, '_>) -> HashMap<String, Option<usize>> {
-    let mut folders: HashMap<String, Option<usize>> = HashMap::new();
-    for (path, owner) in claims.all_listed() {
-        if claims.owners()[owner].kind != OwnerKind::Dpkg {
-            continue;
-        }
-        let mut rest = path;
-        while let Some((folder, _)) = rest.rsplit_once('/') {
-            match folders.get_mut(folder) {
-                Some(Some(other)) if *other == owner => break,
-                Some(shared) => *shared = None,
-                None => drop(folders.insert(folder.to_owned(), Some(owner))),
-            }
-            rest = folder;
-        }
-    }
-    folders
-}
-
-/// Claims what is left below `/usr` for packages that left no list of files: a library by the name that Debian's policy
-/// gives its package, and the rest for all of them together.
-pub fn unlisted(notes: &[&Note], claims: &mut Claims<'_, '_>) {
-    let listed: HashSet<&str> = notes
+/// Claims the rest below `/usr` for packages without file lists: libraries by the package name that Debian's policy gives
+/// them, everything else for all such packages together.
+pub fn unlisted(metadata: &[&MetadataFile], claims: &mut Claims<'_, '_>) {
+    let listed: HashSet<&str> = metadata
         .iter()
-        .filter_map(|note| match &note.says {
-            Says::DpkgFiles { package, .. } => Some(package.as_str()),
+        .filter_map(|file| match &file.metadata {
+            Metadata::DpkgFiles { package, .. } => Some(package.as_str()),
             _ => None,
         })
         .collect();
-    let without: Vec<&str> = installed(notes).into_keys().filter(|name| !listed.contains(name)).collect();
+    let without: Vec<&str> = installed(metadata).into_keys().filter(|name| !listed.contains(name)).collect();
     if without.is_empty() {
         return;
     }
@@ -204,9 +165,8 @@ pub fn unlisted(notes: &[&Note], claims: &mut Claims<'_, '_>) {
         if below.starts_with("local/") || file.path.starts_with("usr/share/") {
             return None;
         }
-        let name = file.path.rsplit('/').next()?;
-        let by_name = library_packages(name).into_iter().find(|name| without.contains(&name.as_str()));
-        by_name.and_then(|name| claims.known(OwnerKind::Dpkg, &name)).or(Some(all))
+        let by_name = library_packages(file.name()).into_iter().find(|name| without.contains(&name.as_str()));
+        by_name.and_then(|name| claims.existing(OwnerKind::Dpkg, &name)).or(Some(all))
     });
     copyright(claims);
 }
@@ -220,9 +180,9 @@ fn library_packages(file: &str) -> Vec<String> {
     vec![format!("{name}t64"), name]
 }
 
-/// Where a program holds a package's code, only the package's copyright file may be there.
+/// Of a package that is linked into a program, only the copyright file may be in the image.
 pub fn copyright(claims: &mut Claims<'_, '_>) {
-    for file in claims.free() {
+    for file in claims.unclaimed() {
         let package =
             file.path.strip_prefix("usr/share/doc/").and_then(|rest| rest.strip_suffix("/copyright"));
         if let Some(package) = package.filter(|name| !name.contains('/')) {
@@ -237,14 +197,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_librarys_package_is_named_by_policy() {
+    fn libraries_belong_to_the_package_of_debians_policy() {
         assert!(library_packages("libstdc++.so.6.0.33").contains(&"libstdc++6".to_owned()));
         assert!(library_packages("libpcre2-8.so.0").contains(&"libpcre2-8-0".to_owned()));
         assert!(library_packages("libx.so").is_empty());
     }
 
     #[test]
-    fn records_name_their_package() {
+    fn dpkg_files_name_their_package() {
         assert_eq!(record_of("status.d/libc6.md5sums"), Some("libc6"));
         assert_eq!(record_of("info/libc6:amd64.list"), Some("libc6"));
         assert_eq!(record_of("status"), None);
