@@ -45,7 +45,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask analyze debian:trixie-slim               any image in the engine
   cargo xtask analyze api --sbom api.cdx.json          also write a bill of materials";
 
-/// Runs the subcommand.
+/// Analyzes an image and prints its record.
 ///
 /// # Errors
 /// Invalid arguments, a missing or damaged image, no engine.

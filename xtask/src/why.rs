@@ -39,7 +39,7 @@ const EXAMPLES: &str = "Examples:
                                          what an edition adds
   cargo xtask why api --format markdown  for a pull request";
 
-/// Runs the subcommand.
+/// Compares two images and prints their difference.
 ///
 /// # Errors
 /// Invalid arguments, a missing or damaged image, no engine.

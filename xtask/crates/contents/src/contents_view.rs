@@ -6,7 +6,8 @@ use crate::cells::{end_of, files, size, start_of};
 use crate::record::{Contents, Layer, short_digest};
 use crate::tree::Hidden;
 use host::render::Render;
-use host::table::{Align, Table};
+use host::table::Align::{Left, Right};
+use host::table::Table;
 use model::bytes::Bytes;
 
 /// The width of a full bar.
@@ -85,13 +86,8 @@ impl ContentsView<'_> {
     }
 
     fn layers(&self, bars: bool) -> Part {
-        let mut table = Table::new(&[
-            ("layer", Align::Right),
-            ("bytes", Align::Right),
-            ("", Align::Left),
-            ("hidden", Align::Right),
-            ("from", Align::Left),
-        ]);
+        let mut table =
+            Table::new(&[("layer", Right), ("bytes", Right), ("", Left), ("hidden", Right), ("from", Left)]);
         let most = self.contents.layers.iter().map(|layer| layer.bytes).max().unwrap_or_default();
         for (index, layer) in self.contents.layers.iter().enumerate() {
             table.row(vec![
@@ -108,13 +104,13 @@ impl ContentsView<'_> {
     fn owners(&self, bars: bool) -> Part {
         let owners = &self.contents.owners;
         let mut table = Table::new(&[
-            ("bytes", Align::Right),
-            ("", Align::Left),
-            ("kind", Align::Left),
-            ("owner", Align::Left),
-            ("files", Align::Right),
-            ("layer", Align::Right),
-            ("largest file", Align::Left),
+            ("bytes", Right),
+            ("", Left),
+            ("kind", Left),
+            ("owner", Left),
+            ("files", Right),
+            ("layer", Right),
+            ("largest file", Left),
         ]);
         let most = owners.iter().map(|owner| owner.bytes).max().unwrap_or_default();
         for owner in owners.iter().take(self.top) {
@@ -136,12 +132,8 @@ impl ContentsView<'_> {
 
     fn waste(&self) -> Part {
         let waste = &self.contents.waste;
-        let mut table = Table::new(&[
-            ("bytes", Align::Right),
-            ("layer", Align::Right),
-            ("hidden by", Align::Left),
-            ("file", Align::Left),
-        ]);
+        let mut table =
+            Table::new(&[("bytes", Right), ("layer", Right), ("hidden by", Left), ("file", Left)]);
         for file in waste.largest.iter().take(self.top) {
             let how = match file.how {
                 Hidden::Overwritten => "overwritten",
@@ -156,12 +148,8 @@ impl ContentsView<'_> {
 
     fn duplicates(&self) -> Part {
         let duplicates = &self.contents.duplicates;
-        let mut table = Table::new(&[
-            ("extra", Align::Right),
-            ("each", Align::Right),
-            ("first path", Align::Left),
-            ("second path", Align::Left),
-        ]);
+        let mut table =
+            Table::new(&[("extra", Right), ("each", Right), ("first path", Left), ("second path", Left)]);
         for group in duplicates.largest.iter().take(self.top.min(MAX_DUPLICATES)) {
             let path = |index: usize| group.paths.get(index).map(|path| end_of(path)).unwrap_or_default();
             table.row(vec![group.extra.to_string(), group.each.to_string(), path(0), path(1)]);
@@ -196,13 +184,8 @@ impl ContentsView<'_> {
     }
 
     fn opportunity_table(&self) -> Option<Part> {
-        let mut table = Table::new(&[
-            ("bytes", Align::Right),
-            ("files", Align::Right),
-            ("what", Align::Left),
-            ("why", Align::Left),
-            ("help", Align::Left),
-        ]);
+        let mut table =
+            Table::new(&[("bytes", Right), ("files", Right), ("what", Left), ("why", Left), ("help", Left)]);
         for found in &self.contents.opportunities {
             let (bytes, files) = (found.bytes.to_string(), found.files.to_string());
             let kind = found.kind.words().to_owned();

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::cells::{end_of, size, start_of};
 use crate::difference::{Difference, LineChange, OwnerChange, signed};
 use host::render::Render;
-use host::table::{Align, Table};
+use host::table::Align::{Left, Right};
+use host::table::Table;
 
 /// How much of a name or an instruction fits into a row.
 const WIDTH: usize = 50;
@@ -57,14 +58,14 @@ impl DifferenceView<'_> {
 
     fn owners(&self) -> Table {
         let mut table = Table::new(&[
-            ("change", Align::Right),
-            ("", Align::Left),
-            ("kind", Align::Left),
-            ("owner", Align::Left),
-            ("before", Align::Right),
-            ("after", Align::Right),
-            ("from", Align::Left),
-            ("largest file", Align::Left),
+            ("change", Right),
+            ("", Left),
+            ("kind", Left),
+            ("owner", Left),
+            ("before", Right),
+            ("after", Right),
+            ("from", Left),
+            ("largest file", Left),
         ]);
         for owner in self.difference.owners.iter().take(self.top) {
             table.row(vec![
@@ -82,13 +83,8 @@ impl DifferenceView<'_> {
     }
 
     fn lines(&self) -> Table {
-        let mut table = Table::new(&[
-            ("change", Align::Right),
-            ("", Align::Left),
-            ("before", Align::Right),
-            ("after", Align::Right),
-            ("from", Align::Left),
-        ]);
+        let mut table =
+            Table::new(&[("change", Right), ("", Left), ("before", Right), ("after", Right), ("from", Left)]);
         for line in self.difference.lines.iter().take(self.top) {
             let change = line.change.name().to_owned();
             table.row(vec![signed(line.bytes), change, size(line.before), size(line.after), place(line)]);

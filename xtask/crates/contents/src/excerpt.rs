@@ -7,6 +7,9 @@ use object::ReadRef;
 /// Longest string that is read out of a file: Linux's PATH_MAX.
 const MAX_STRING: usize = 4096;
 
+/// The parts of a file to keep.
+pub type Parts = [Range<u64>; 3];
+
 /// Up to three parts of one file. The buffers are reused from file to file.
 #[derive(Debug, Default)]
 pub struct Excerpt([Part; 3]);
@@ -19,9 +22,9 @@ struct Part {
 
 impl Excerpt {
     /// Starts on the next file: these parts of it are kept.
-    pub fn start(&mut self, ranges: &[Range<u64>]) {
-        for (index, part) in self.0.iter_mut().enumerate() {
-            part.range = ranges.get(index).cloned().unwrap_or_default();
+    pub fn start(&mut self, parts: Parts) {
+        for (part, range) in self.0.iter_mut().zip(parts) {
+            part.range = range;
             part.bytes.clear();
         }
     }

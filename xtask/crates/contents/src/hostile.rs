@@ -107,26 +107,22 @@ enum Harm {
 }
 
 fn harm() -> impl Strategy<Value = Harm> {
-    let any = any::<prop::sample::Index>;
+    let index = any::<prop::sample::Index>;
     // Values that matter in headers: digits, terminators, the bit that marks base-256 numbers.
     let value =
-        || prop_oneof![b'0'..=b'9', Just(0), Just(0x80), Just(0xff), Just(b'/'), Just(b'.'), any_byte()];
-    let header = (any(), 0..500_usize, value()).prop_map(|(header, at, value)| Harm::Header {
+        || prop_oneof![b'0'..=b'9', Just(0), Just(0x80), Just(0xff), Just(b'/'), Just(b'.'), any::<u8>()];
+    let header = (index(), 0..500_usize, value()).prop_map(|(header, at, value)| Harm::Header {
         header: header.index(1000),
         at,
         value,
     });
     prop_oneof![
         6 => header,
-        2 => (any(), value()).prop_map(|(at, value)| Harm::Byte { at: at.index(1 << 20), value }),
-        1 => any().prop_map(|at| Harm::Cut { at: at.index(1 << 20) }),
-        1 => any().prop_map(|block| Harm::Twice { block: block.index(1 << 12) }),
-        1 => any().prop_map(|block| Harm::Without { block: block.index(1 << 12) }),
+        2 => (index(), value()).prop_map(|(at, value)| Harm::Byte { at: at.index(1 << 20), value }),
+        1 => index().prop_map(|at| Harm::Cut { at: at.index(1 << 20) }),
+        1 => index().prop_map(|block| Harm::Twice { block: block.index(1 << 12) }),
+        1 => index().prop_map(|block| Harm::Without { block: block.index(1 << 12) }),
     ]
-}
-
-fn any_byte() -> impl Strategy<Value = u8> {
-    any::<u8>()
 }
 
 fn harmed(bytes: &mut Vec<u8>, headers: &[usize], harm: &Harm) {

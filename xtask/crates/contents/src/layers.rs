@@ -1,8 +1,9 @@
 //! What is known of layers: from the cache, else read from `docker save`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Error, Result};
 
 use crate::cache::Cache;
 use crate::image::ImageToAnalyze;
@@ -10,6 +11,7 @@ use crate::reading;
 use crate::reading::{ReadLayer, ReadOptions};
 use engine::context::Context;
 use engine::images::Image;
+use host::failure::{Failure, FailureClass, class_of};
 
 /// Images up to this size together are saved at once. The engine first copies all that it saves onto its disk: several large
 /// images would need room for all of them, but one after another only for the largest.
@@ -123,11 +125,15 @@ fn read(
     };
     let images: Vec<&Image> = batch.iter().map(|image| &image.image).collect();
     let interrupt = &context.docker.runner.interrupt;
-    let read = context.docker.save(&images, |archive| {
-        reading::read(archive, &skip, options, interrupt).with_context(|| {
-            format!("cannot read {} (pull or build it again if it is damaged)", names.join(" and "))
-        })
-    })?;
+    let damaged = |error: Error| match class_of(&error) {
+        FailureClass::Failed => {
+            let what = format!("cannot read {}: {error:#}", names.join(" and "));
+            Failure::new(FailureClass::Failed, what, "pull or build the image again if it is damaged").into()
+        }
+        _ => error,
+    };
+    let read = |archive: &mut dyn Read| reading::read(archive, &skip, options, interrupt);
+    let read = context.docker.save(&images, read).map_err(damaged)?;
     line.finish("done");
     Ok(read)
 }

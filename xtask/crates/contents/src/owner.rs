@@ -9,7 +9,7 @@ use crate::file_bytes::FileBytes;
 use model::bytes::Bytes;
 
 /// The kind of an owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OwnerKind {
     /// A Debian package.
@@ -31,6 +31,7 @@ pub enum OwnerKind {
     /// The service's own code.
     Own,
     /// No known owner.
+    #[default]
     Unowned,
 }
 
@@ -59,7 +60,7 @@ impl fmt::Display for OwnerKind {
 }
 
 /// An owner with its bytes in one image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// Its kind.
     pub kind: OwnerKind,
@@ -93,22 +94,6 @@ pub struct LayerShare {
 }
 
 impl Owner {
-    /// An owner without files.
-    pub fn new(kind: OwnerKind, name: &str) -> Owner {
-        Owner {
-            kind,
-            name: name.to_owned(),
-            version: None,
-            licence: None,
-            purl: None,
-            bytes: Bytes(0),
-            files: 0,
-            layers: Vec::new(),
-            largest: Vec::new(),
-            parts: Vec::new(),
-        }
-    }
-
     /// The layer that holds most of its bytes.
     pub fn main_layer(&self) -> Option<usize> {
         // The first of equals, so that equal images give equal reports.

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::elf;
-use crate::excerpt::Excerpt;
+use crate::excerpt::{Excerpt, Parts};
 use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
 use crate::metadata;
 use crate::packing::Packing;
@@ -127,7 +127,7 @@ impl Reader<'_> {
         let mut hash = Xxh3::new();
         let mut scan = self.scanner.map(Scanner::start);
         let (mut at, mut is_elf, mut script) = (0_u64, false, None);
-        self.excerpt.start(&[]);
+        self.excerpt.start(Parts::default());
         loop {
             let n = fill(content, &mut self.buffer)?;
             if n == 0 {
@@ -141,8 +141,8 @@ impl Reader<'_> {
             if at == 0 {
                 let parts = elf::parts(chunk, bytes);
                 is_elf = parts.is_some();
-                if let Some(parts) = parts.or_else(|| is_metadata.then(|| vec![0..bytes])) {
-                    self.excerpt.start(&parts);
+                if let Some(parts) = parts.or_else(|| is_metadata.then_some([0..bytes, 0..0, 0..0])) {
+                    self.excerpt.start(parts);
                 }
                 script = metadata::script(&chunk[..n.min(64)]);
             }

@@ -12,7 +12,7 @@ pub struct Claims<'a, 'f> {
     by_at: HashMap<EntryId, usize>,
     owner_of: Vec<Option<usize>>,
     owners: Vec<Owner>,
-    by_name: HashMap<(OwnerKind, String), usize>,
+    by_name: HashMap<(OwnerKind, String, Option<String>), usize>,
     /// Every path that an owner lists, even of missing files: byte-code belongs to its source's owner.
     listed: HashMap<String, usize>,
 }
@@ -32,23 +32,20 @@ impl<'a, 'f> Claims<'a, 'f> {
 
     /// The owner of this kind and name; adds it if it is new.
     pub fn owner(&mut self, kind: OwnerKind, name: &str) -> usize {
-        let next = self.owners.len();
-        let index = *self.by_name.entry((kind, name.to_owned())).or_insert(next);
-        if index == next {
-            self.owners.push(Owner::new(kind, name));
-        }
-        index
+        self.add(kind, name, None)
     }
 
     /// The owner of this kind, name and version: an image may have several versions of a package.
     pub fn owner_of_version(&mut self, kind: OwnerKind, name: &str, version: &str) -> usize {
-        let next = self.owners.len();
-        // No name contains this character.
-        let index = *self.by_name.entry((kind, format!("{name}\0{version}"))).or_insert(next);
-        if index == next {
-            self.owners.push(Owner { version: Some(version.to_owned()), ..Owner::new(kind, name) });
-        }
-        index
+        self.add(kind, name, Some(version))
+    }
+
+    fn add(&mut self, kind: OwnerKind, name: &str, version: Option<&str>) -> usize {
+        let (name, version) = (name.to_owned(), version.map(str::to_owned));
+        *self.by_name.entry((kind, name.clone(), version.clone())).or_insert_with(|| {
+            self.owners.push(Owner { kind, name, version, ..Owner::default() });
+            self.owners.len() - 1
+        })
     }
 
     /// An owner, to fill in.
@@ -58,7 +55,7 @@ impl<'a, 'f> Claims<'a, 'f> {
 
     /// The owner of this kind and name, if there is one.
     pub fn existing(&self, kind: OwnerKind, name: &str) -> Option<usize> {
-        self.by_name.get(&(kind, name.to_owned())).copied()
+        self.by_name.get(&(kind, name.to_owned(), None)).copied()
     }
 
     /// Claims the file with the bytes of an entry.

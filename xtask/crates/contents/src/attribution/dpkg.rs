@@ -120,21 +120,8 @@ pub fn generated(metadata: &[&MetadataFile], claims: &mut Claims<'_, '_>) {
 /// The package that a file below `var/lib/dpkg` describes.
 fn record_of(name: &str) -> Option<&str> {
     let file = name.strip_prefix("status.d/").or_else(|| name.strip_prefix("info/"))?;
-    let endings = [
-        ".md5sums",
-        ".list",
-        ".postinst",
-        ".preinst",
-        ".postrm",
-        ".prerm",
-        ".conffiles",
-        ".shlibs",
-        ".symbols",
-        ".triggers",
-        ".templates",
-        ".config",
-    ];
-    let stem = endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
+    let endings = ".md5sums .list .postinst .preinst .postrm .prerm .conffiles .shlibs .symbols .triggers .templates .config";
+    let stem = endings.split(' ').find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
     stem.split(':').next()
 }
 
