@@ -1,11 +1,11 @@
-//! From what was typed to images in the engine: a service in some variant, edition and tag, or any reference.
+//! Resolves command-line arguments to images in the engine: a service's image, or any reference.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use host::failure::Failure;
 
 use crate::args;
-use contents::Asked;
+use contents::image::ImageToAnalyze;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::image_ref::ImageRef;
@@ -13,13 +13,13 @@ use model::manifest::Manifest;
 use model::names::Unknown;
 use model::variant::Variant;
 
-/// Which image of a service; means nothing for a reference, which says it all.
+/// Which image of a service; invalid for a reference, which is complete in itself.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Which {
+pub struct ServiceImageArgs {
     /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     pub edition: Option<String>,
-    /// Tag to look at [default: $SUTRA_VERSION, else latest]
+    /// Tag of the image [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     pub tag: Option<String>,
 }
@@ -43,56 +43,53 @@ impl OneVariant {
     }
 }
 
-/// Finds an image in the engine.
+/// Finds an image in the engine by a service's name or a reference.
 ///
 /// # Errors
-/// Unknown names, options that mean nothing, an image that is not there, no engine.
+/// Unknown names, options that do not apply, a missing image, no engine.
 pub fn find(
     manifest: &Manifest,
     name: &str,
     variant: Option<Variant>,
-    which: &Which,
+    args: &ServiceImageArgs,
     context: &Context,
-) -> Result<Asked> {
+) -> Result<ImageToAnalyze> {
     if context.with_engine {
         require_engine(context)?;
     }
+    let names = || manifest.services.iter().map(|service| &service.name);
     let Some(service) = manifest.services.iter().find(|service| service.name == name) else {
-        if variant.is_some() || which.edition.is_some() || which.tag.is_some() {
-            let unknown =
-                Unknown::new("service", name, manifest.services.iter().map(|service| &service.name));
+        if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
+            let unknown = Unknown::new("service", name, names());
             bail!(Failure::usage(format!(
-                "{unknown}; --variant, --edition and --tag mean nothing for an image's reference"
+                "{unknown}; --variant, --edition and --tag apply to services only"
             )));
         }
-        return match look(name, context)? {
-            Some(asked) => Ok(asked),
+        return match inspect(name, context)? {
+            Some(image) => Ok(image),
             None if name.contains([':', '/', '@']) => {
-                bail!("there is no image `{name}` in the engine\nhelp: docker pull it, or build it")
+                bail!("image `{name}` is not in the engine\nhelp: docker pull {name}")
             }
-            None => {
-                let known = manifest.services.iter().map(|service| &service.name);
-                bail!(Failure::from(Unknown::new("service or image", name, known)))
-            }
+            None => bail!(Failure::from(Unknown::new("service or image", name, names()))),
         };
     };
-    let (edition, tag) = (args::edition(which.edition.as_deref())?, args::tag(which.tag.as_deref())?);
+    let (edition, tag) = (args::edition(args.edition.as_deref())?, args::tag(args.tag.as_deref())?);
     let variant = variant.unwrap_or(Variant::Optimized);
     let reference = ImageRef::of(&service.image, &tag, edition, variant).to_string();
-    match look(&reference, context)? {
-        Some(asked) => Ok(asked),
+    match inspect(&reference, context)? {
+        Some(image) => Ok(image),
         None => bail!(
-            "there is no image {reference} in the engine\nhelp: cargo xtask build-images {name} --edition {edition} \
+            "image {reference} is not in the engine\nhelp: cargo xtask build-images {name} --edition {edition} \
              --variant {variant} --tag {tag}"
         ),
     }
 }
 
-fn look(reference: &str, context: &Context) -> Result<Option<Asked>> {
+fn inspect(reference: &str, context: &Context) -> Result<Option<ImageToAnalyze>> {
     let found = context.docker.look(reference).or_else(|error| {
-        // The question is asked straight away; only where it fails, why.
+        // Checking the engine first would slow down every run, so it is checked only to explain a failure.
         require_engine(context)?;
         Err(error)
     })?;
-    Ok(found.map(|image| Asked { reference: reference.to_owned(), image }))
+    Ok(found.map(|image| ImageToAnalyze { reference: reference.to_owned(), image }))
 }

@@ -5,72 +5,67 @@ use host::failure::Failure;
 
 use crate::args::Format;
 use crate::image_args;
-use crate::image_args::Which;
+use crate::image_args::ServiceImageArgs;
+use contents::analysis::analyze;
 use contents::difference::Difference;
+use contents::difference_view::DifferenceView;
 use engine::context::Context;
 use model::reader;
 use model::variant::Variant;
 
-/// Say what an image has that another has not, by owner and by line
+/// Explain the size difference between two images
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A service, or any image in the engine
     #[arg(value_name = "SERVICE|IMAGE")]
     first: String,
-    /// The image to set beside it; none means a service's original beside its optimized image
+    /// The image to compare with [default: a service's original is compared with its optimized image]
     #[arg(value_name = "SERVICE|IMAGE")]
     second: Option<String>,
     #[command(flatten)]
-    which: Which,
-    /// How to print
+    service: ServiceImageArgs,
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// How many rows a table has at most; JSON holds more
+    /// Maximum rows of a table; JSON is complete
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask why embedding              what went between the original and the optimized image
+  cargo xtask why embedding              original and optimized image of a service
   cargo xtask why hybrid:latest-simple-optimized hybrid:latest-enterprise-optimized
-                                         what an edition brings
+                                         what an edition adds
   cargo xtask why api --format markdown  for a pull request";
 
-/// Runs it.
+/// Compares two images and prints their difference.
 ///
 /// # Errors
-/// Wrong words, no such image, no engine that answers, a damaged image.
+/// Invalid arguments, a missing or damaged image, no engine.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let is_service = |name: &str| manifest.services.iter().any(|service| service.name == name);
-    let has_service =
-        [Some(&args.first), args.second.as_ref()].into_iter().flatten().any(|name| is_service(name));
+    let has_service = is_service(&args.first) || args.second.as_deref().is_some_and(is_service);
     let find = |name: &str, variant| {
-        // Options are for services: a reference beside a service is complete in itself.
-        let which = if is_service(name) || !has_service { args.which.clone() } else { Which::default() };
-        image_args::find(&manifest, name, variant, &which, context)
+        // Options are for the service: a reference beside it is complete in itself.
+        let applies = is_service(name) || !has_service;
+        let service = if applies { args.service.clone() } else { ServiceImageArgs::default() };
+        image_args::find(&manifest, name, variant, &service, context)
     };
-    let asked = match &args.second {
+    let images = match &args.second {
         Some(second) => [find(&args.first, None)?, find(second, None)?],
         None if has_service => {
             [find(&args.first, Some(Variant::Original))?, find(&args.first, Some(Variant::Optimized))?]
         }
         None => {
-            let told = format!(
-                "`why {}` needs a second image: only a service has an original of its own",
-                args.first
-            );
-            return Err(Failure::usage(told).into());
+            let what = format!("`why {}` needs a second image: it is not a service", args.first);
+            return Err(Failure::usage(what).into());
         }
     };
-    let explained = contents::analyze(&asked, &manifest, context)?;
-    let [before, after] = explained.as_slice() else { return Ok(()) };
+    let contents = analyze(&images, &manifest, context)?;
+    let [before, after] = contents.as_slice() else { return Ok(()) };
     let difference = Difference::between(before, after);
-    match args.format {
-        Format::Table => print!("{}", contents::why_text::text(&difference, args.top)),
-        Format::Markdown => print!("{}", contents::why_text::markdown(&difference, args.top)),
-        Format::Json => print!("{}", contents::text::json(&difference)?),
-    }
+    print!("{}", args.format.of(&DifferenceView { difference: &difference, top: args.top })?);
     Ok(())
 }

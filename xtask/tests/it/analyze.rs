@@ -6,7 +6,7 @@ use crate::support::{FakeDocker, repository};
 use contents::difference::Difference;
 use contents::owner::OwnerKind;
 use contents::record::Contents;
-use contents::waste::Hidden;
+use contents::tree::Hidden;
 use model::opportunity_kind::OpportunityKind;
 use serde_json::json;
 

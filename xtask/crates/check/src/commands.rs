@@ -1,7 +1,7 @@
 //! Programs the image itself runs: its command and its health check.
 
 use crate::prune_finding::PruneFinding;
-use contents::facts::{Kind, Note, Says};
+use contents::facts::{EntryKind, Metadata, MetadataFile};
 use contents::tree::Tree;
 use engine::images::Config;
 
@@ -15,7 +15,7 @@ const SHELL_BUILTINS: [&str; 20] = [
 ];
 
 /// Programs, interpreters and Python modules that these commands need and the image does not have.
-pub fn missing(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<PruneFinding> {
+pub fn missing(tree: &Tree<'_>, notes: &[&MetadataFile], config: &Config) -> Vec<PruneFinding> {
     let start = [&config.entrypoint, &config.cmd].into_iter().flatten().find(|words| !words.is_empty());
     let mut commands = vec![("the command", start.cloned().unwrap_or_default())];
     if let Some(test) = config.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
@@ -34,7 +34,7 @@ pub fn missing(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<PruneFi
 
 fn check(
     tree: &Tree<'_>,
-    notes: &[&Note],
+    notes: &[&MetadataFile],
     config: &Config,
     label: &str,
     words: &[String],
@@ -45,8 +45,8 @@ fn check(
     };
     let program = words.first()?;
     let Some(path) = find(tree, config, program) else { return Some(missing(program)) };
-    let script = notes.iter().find_map(|note| match &note.says {
-        Says::Script(interpreter) if note.path == path => Some(interpreter),
+    let script = notes.iter().find_map(|note| match &note.metadata {
+        Metadata::Script(interpreter) if note.path == path => Some(interpreter),
         _ => None,
     });
     if let Some(interpreter) = script.filter(|interpreter| find(tree, config, interpreter).is_none()) {
@@ -71,7 +71,7 @@ fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
     let file = |path: &str| {
         let real = tree.real(&format!("{path}/."));
         let entry = tree.entry(tree.file_at(&real)?);
-        (matches!(entry.kind, Kind::File { .. }) && entry.mode & 0o111 != 0).then_some(real)
+        (matches!(entry.kind, EntryKind::File { .. }) && entry.mode & 0o111 != 0).then_some(real)
     };
     if program.starts_with('/') {
         return file(program);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn commands_are_found_as_in_a_container() {
-        let script = Note { path: "app/run".into(), says: Says::Script("/bin/bash".into()) };
+        let script = MetadataFile { path: "app/run".into(), says: Metadata::Script("/bin/bash".into()) };
         let layer = LayerFacts {
             entries: vec![
                 link("bin", "usr/bin"),
@@ -130,7 +130,7 @@ mod tests {
                 file("usr/bin/data", 0o644),
                 file("app/run", 0o755),
             ],
-            notes: Vec::new(),
+            metadata: Vec::new(),
         };
         let tree = Tree::of(&[&layer]);
         let of = |cmd: &[&str], test: &[&str]| {
@@ -168,7 +168,7 @@ mod tests {
             if zipped {
                 entries.push(file("usr/lib/python313.zip", 0o644));
             }
-            let layer = LayerFacts { entries, notes: Vec::new() };
+            let layer = LayerFacts { entries, metadata: Vec::new() };
             let line: Vec<String> = ["/usr/bin/python3", "-B", "-m", name, "80"].map(str::to_owned).into();
             missing_module(&Tree::of(&[&layer]), &line).is_some()
         };

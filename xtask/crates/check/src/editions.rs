@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::report::{Finding, FindingKind, Place, Subject};
-use contents::Inside;
+use contents::analysis::Inside;
 use contents::owner::OwnerKind;
 use engine::images::Image;
 use host::files;

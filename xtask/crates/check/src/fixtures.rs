@@ -2,10 +2,10 @@
 
 use contents::facts::{Entry, Kind};
 
-pub fn file(path: &str, mode: u32) -> Entry {
-    Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
+pub fn file(path: &str, mode: u32) -> LayerEntry {
+    LayerEntry { path: path.into(), mode, kind: EntryKind::File { bytes: 1, hash: None, elf: None } }
 }
 
-pub fn link(path: &str, target: &str) -> Entry {
-    Entry { path: path.into(), mode: 0o777, kind: Kind::Symlink(target.into()) }
+pub fn link(path: &str, target: &str) -> LayerEntry {
+    LayerEntry { path: path.into(), mode: 0o777, kind: EntryKind::Symlink(target.into()) }
 }

@@ -8,9 +8,10 @@ use crate::lock::{Acceptance, Lock};
 use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
 use crate::{baselines, editions, pruned, secrets};
 use build::comparison::Verdict;
+use contents::analysis::{self, Inside};
+use contents::image::ImageToAnalyze;
 use contents::record::Layer;
 use contents::scan::Scanner;
-use contents::{Asked, Inside};
 use engine::context::Context;
 use engine::images::Image;
 use engine::provenance::Provenance;
@@ -147,13 +148,13 @@ fn survey(
             if let Some(image) = images.get(&reference)
                 && request.inspects(service, edition)
             {
-                targets.push(Asked { reference, image: image.clone() });
+                targets.push(ImageToAnalyze { reference, image: image.clone() });
                 keys.push((service.name.as_str(), edition));
             }
         }
     }
     let mut next = keys.iter();
-    let inspected = contents::look(&targets, scanner, manifest, context, &mut |inside| {
+    let inspected = analysis::inspect(&targets, scanner, manifest, context, &mut |inside| {
         let subject = next.next().map(|(service, edition)| Subject::new(*service, edition));
         inspect(inside, subject.into_iter().collect(), scanner)
     })?;
@@ -200,7 +201,7 @@ fn inspect(inside: &Inside<'_>, subject: Vec<Subject>, scanner: &Scanner) -> Ins
     for leak in secrets::leaks(inside, scanner) {
         breaches.push(finding(FindingKind::Secret, leak.what, secrets::REMEDY, leak.layer));
     }
-    let user = inside.asked.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
+    let user = inside.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
     if let Some(what) = wrong_user(user) {
         let remedy =
             "end the Dockerfile with `USER 65532:65532`; orchestrators can verify only a numeric user";

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use contents::facts::{Dynamic, Kind, Note, Says};
-use contents::tree::{At, Tree};
+use contents::facts::{Dynamic, EntryKind, Metadata, MetadataFile};
+use contents::tree::{EntryId, Tree};
 
 /// A program or library (`path`) that cannot be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,12 @@ const MACHINES: [(u16, &str, &str); 7] = [
 ];
 
 /// All link faults of an image, sorted.
-pub fn link_faults(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<LinkFault> {
+pub fn link_faults(
+    tree: &Tree<'_>,
+    notes: &[&MetadataFile],
+    env: &[String],
+    architecture: &str,
+) -> Vec<LinkFault> {
     let linker = Linker::of(tree, notes, env);
     let mut found = BTreeSet::new();
     let machine = MACHINES.iter().find(|(_, oci, _)| *oci == architecture).map(|(number, ..)| *number);
@@ -63,7 +68,7 @@ pub fn link_faults(tree: &Tree<'_>, notes: &[&Note], env: &[String], architectur
 struct Linker<'t, 'f> {
     tree: &'t Tree<'f>,
     /// Dynamically linked files with their paths.
-    objects: BTreeMap<At, (&'f str, &'f Dynamic)>,
+    objects: BTreeMap<EntryId, (&'f str, &'f Dynamic)>,
     library_path: Vec<String>,
     /// Folders of `ld.so.conf`.
     listed: Vec<String>,
@@ -73,17 +78,15 @@ struct Linker<'t, 'f> {
 
 /// A loaded file with the RPATHs that apply to its libraries.
 struct Loaded {
-    at: At,
+    at: EntryId,
     rpaths: Vec<String>,
 }
 
 impl<'t, 'f> Linker<'t, 'f> {
-    fn of(tree: &'t Tree<'f>, notes: &[&Note], env: &[String]) -> Linker<'t, 'f> {
+    fn of(tree: &'t Tree<'f>, notes: &[&MetadataFile], env: &[String]) -> Linker<'t, 'f> {
         let mut objects = BTreeMap::new();
         for file in tree.files() {
-            if let Kind::File { elf: Some(elf), .. } = file.kind
-                && let Some(dynamic) = &elf.dynamic
-            {
+            if let Some(dynamic) = file.elf.and_then(|elf| elf.dynamic.as_ref()) {
                 objects.insert(file.at, (file.path, dynamic.as_ref()));
             }
         }
@@ -93,8 +96,8 @@ impl<'t, 'f> Linker<'t, 'f> {
         }
         // The loader reads ldconfig's cache, never the list itself.
         let has_cache = tree.file_at("etc/ld.so.cache").is_some();
-        let lists = notes.iter().filter_map(|note| match &note.says {
-            Says::LoaderFolders(folders) if has_cache => Some(folders),
+        let lists = notes.iter().filter_map(|note| match &note.metadata {
+            Metadata::LoaderFolders(folders) if has_cache => Some(folders),
             _ => None,
         });
         let library_path = env.iter().find_map(|line| line.strip_prefix("LD_LIBRARY_PATH="));
@@ -108,18 +111,23 @@ impl<'t, 'f> Linker<'t, 'f> {
     }
 
     /// The ELF file at a path.
-    fn object(&self, path: &str) -> Option<At> {
+    fn object(&self, path: &str) -> Option<EntryId> {
         let real = self.tree.real(&format!("{path}/."));
         self.tree.file_at(&real).filter(|at| {
             self.objects.contains_key(at)
                 // A statically linked loader, such as musl's.
-                || matches!(&self.tree.entry(*at).kind, Kind::File { elf: Some(_), .. })
+                || matches!(&self.tree.entry(*at).kind, EntryKind::File { elf: Some(_), .. })
         })
     }
 
     /// Loads a file and everything it needs; records which needs were met.
-    fn load(&self, root: At, met: &mut BTreeSet<(At, String)>, unmet: &mut BTreeSet<(At, String)>) {
-        let mut names: HashMap<String, At> = HashMap::new();
+    fn load(
+        &self,
+        root: EntryId,
+        met: &mut BTreeSet<(EntryId, String)>,
+        unmet: &mut BTreeSet<(EntryId, String)>,
+    ) {
+        let mut names: HashMap<String, EntryId> = HashMap::new();
         let mut queue = VecDeque::from([Loaded { at: root, rpaths: Vec::new() }]);
         while let Some(Loaded { at, rpaths: above }) = queue.pop_front() {
             let Some((path, dynamic)) = self.objects.get(&at) else { continue };
@@ -145,7 +153,7 @@ impl<'t, 'f> Linker<'t, 'f> {
         }
     }
 
-    fn find(&self, needs: &str, who: &Dynamic, origin: &str, rpaths: &[String]) -> Option<At> {
+    fn find(&self, needs: &str, who: &Dynamic, origin: &str, rpaths: &[String]) -> Option<EntryId> {
         let fits = |path: &str| {
             let at = self.object(path)?;
             self.objects
@@ -205,9 +213,9 @@ fn default_folders(who: &Dynamic) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::fixtures::{file, link};
-    use contents::facts::{Elf, Entry, LayerFacts};
+    use contents::facts::{Elf, LayerEntry, LayerFacts};
 
-    fn object(path: &str, needed: &[&str], change: impl FnOnce(&mut Dynamic)) -> Entry {
+    fn object(path: &str, needed: &[&str], change: impl FnOnce(&mut Dynamic)) -> LayerEntry {
         let mut dynamic = Dynamic {
             machine: 62,
             wide: true,
@@ -216,18 +224,18 @@ mod tests {
         };
         change(&mut dynamic);
         let elf = Elf { dynamic: Some(Box::new(dynamic)), ..Elf::default() };
-        Entry {
+        LayerEntry {
             path: path.into(),
             mode: 0o755,
-            kind: Kind::File { bytes: 1, hash: None, elf: Some(Box::new(elf)) },
+            kind: EntryKind::File { bytes: 1, hash: None, elf: Some(Box::new(elf)) },
         }
     }
 
-    fn of(entries: Vec<Entry>, env: &[&str], folders: &[&str]) -> Vec<LinkFault> {
-        let layer = LayerFacts { entries, notes: Vec::new() };
+    fn of(entries: Vec<LayerEntry>, env: &[&str], folders: &[&str]) -> Vec<LinkFault> {
+        let layer = LayerFacts { entries, metadata: Vec::new() };
         let env: Vec<String> = env.iter().map(ToString::to_string).collect();
-        let says = Says::LoaderFolders(folders.iter().map(ToString::to_string).collect());
-        let note = Note { path: "etc/ld.so.conf".into(), says };
+        let says = Metadata::LoaderFolders(folders.iter().map(ToString::to_string).collect());
+        let note = MetadataFile { path: "etc/ld.so.conf".into(), says };
         link_faults(&Tree::of(&[&layer]), &[&note], &env, "amd64")
     }
 

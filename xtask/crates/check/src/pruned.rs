@@ -5,18 +5,19 @@ use std::collections::BTreeSet;
 use crate::commands;
 use crate::linkage::{LinkFault, link_faults};
 use crate::prune_finding::PruneFinding;
-use contents::facts::{Kind, Note, Says};
+use contents::analysis::Inside;
+use contents::facts::MAX_WHOLE_ELF;
+use contents::facts::{Metadata, MetadataFile};
 use contents::tree::Tree;
-use contents::{Inside, MOST_LOOKED_AT};
 use engine::images::Config;
 
 /// Everything an image still needs and no longer has.
 pub fn findings(inside: &Inside<'_>) -> Vec<PruneFinding> {
-    let image = &inside.asked.image;
+    let image = &inside.image;
     let empty = Config::default();
     let config = image.config.as_ref().unwrap_or(&empty);
     let env = config.env.clone().unwrap_or_default();
-    let (tree, notes) = (&inside.tree, &inside.notes);
+    let (tree, notes) = (&inside.tree, &inside.metadata);
     let mut found = libraries(tree, notes, &env, &image.architecture);
     found.extend(extensions(tree, &image.architecture));
     found.extend(commands::missing(tree, notes, config));
@@ -24,7 +25,12 @@ pub fn findings(inside: &Inside<'_>) -> Vec<PruneFinding> {
     found
 }
 
-fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &str) -> Vec<PruneFinding> {
+fn libraries(
+    tree: &Tree<'_>,
+    notes: &[&MetadataFile],
+    env: &[String],
+    architecture: &str,
+) -> Vec<PruneFinding> {
     let mut found: Vec<PruneFinding> = link_faults(tree, notes, env, architecture)
         .into_iter()
         .map(|fault| match fault {
@@ -51,8 +57,8 @@ fn libraries(tree: &Tree<'_>, notes: &[&Note], env: &[String], architecture: &st
         })
         .collect();
     for file in tree.files() {
-        if let Kind::File { bytes, elf: Some(elf), .. } = file.kind
-            && *bytes > MOST_LOOKED_AT
+        if let Some(elf) = file.elf
+            && file.bytes > MAX_WHOLE_ELF
             && elf.dynamic.is_none()
         {
             let what = format!("/{} is too large to inspect: its libraries are not checked", file.path);
@@ -111,12 +117,12 @@ fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<PruneFinding> {
 }
 
 /// Missing licences of installed packages (Debian Policy, 12.5; PEP 639).
-fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<PruneFinding> {
+fn licences(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<PruneFinding> {
     let remedy = "keep the file: distributing the image requires the licence";
     let mut found = Vec::new();
     for note in notes {
-        match &note.says {
-            Says::Dpkg(packages) => {
+        match &note.metadata {
+            Metadata::Dpkg(packages) => {
                 for package in packages {
                     let path = format!("usr/share/doc/{}/copyright", package.name);
                     if tree.file_at(&tree.real(&format!("{path}/."))).is_none() {
@@ -125,7 +131,7 @@ fn licences(tree: &Tree<'_>, notes: &[&Note]) -> Vec<PruneFinding> {
                     }
                 }
             }
-            Says::Dist(package) => {
+            Metadata::Dist(package) => {
                 let Some((folder, _)) = note.path.rsplit_once('/') else { continue };
                 for name in &package.licence_files {
                     let places = [format!("{folder}/licenses/{name}"), format!("{folder}/{name}")];
@@ -167,7 +173,7 @@ mod tests {
                     at("b.cpython-312-x86_64-linux-gnu.so"),
                     at("c.abi3.so"),
                 ],
-                notes: Vec::new(),
+                metadata: Vec::new(),
             };
             texts(extensions(&Tree::of(&[&layer]), architecture))
         };
@@ -186,7 +192,7 @@ mod tests {
             licence_files: vec!["LICENSE".into(), "docs/NOTICE".into(), "AUTHORS".into()],
             ..Package::default()
         };
-        let note = |path: &str, says| Note { path: path.into(), says };
+        let note = |path: &str, says| MetadataFile { path: path.into(), says };
         let layer = LayerFacts {
             entries: vec![
                 file("usr/share/doc/gcc-14-base/copyright", 0o644),
@@ -194,12 +200,12 @@ mod tests {
                 file("s/six.dist-info/licenses/LICENSE", 0o644),
                 file("s/six.dist-info/NOTICE", 0o644),
             ],
-            notes: vec![
-                note("var/lib/dpkg/status", Says::Dpkg(packages.to_vec())),
-                note("s/six.dist-info/METADATA", Says::Dist(dist)),
+            metadata: vec![
+                note("var/lib/dpkg/status", Metadata::Dpkg(packages.to_vec())),
+                note("s/six.dist-info/METADATA", Metadata::Dist(dist)),
             ],
         };
-        let notes: Vec<&Note> = layer.notes.iter().collect();
+        let notes: Vec<&MetadataFile> = layer.metadata.iter().collect();
         assert_eq!(
             texts(licences(&Tree::of(&[&layer]), &notes)),
             [

@@ -231,7 +231,7 @@ mod tests {
                 finding(&[]),
                 finding(&[("api", "community")]),
             ],
-            notes: Vec::new(),
+            metadata: Vec::new(),
             fleet: Vec::new(),
         };
         let part = report.of_edition(Edition::Simple);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use contents::Inside;
+use contents::analysis::Inside;
 use contents::scan::{Scanner, Secret};
 use engine::context::Context;
 use engine::trust::Trust;
@@ -96,7 +96,7 @@ pub const REMEDY: &str = "revoke the secret, then pass it to RUN with `--mount=t
 /// All secrets in an image's layers (including files that a later layer hides), history and configuration.
 pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
     let mut leaks: Vec<Leak> = inside
-        .found
+        .secrets
         .iter()
         .map(|(layer, found)| {
             let is_visible = inside.tree.shows(&found.path, *layer);
@@ -113,7 +113,7 @@ pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
         let keyword = line.created_by.split_whitespace().next().unwrap_or_default();
         scan(&format!("the image history, at {keyword}"), &line.created_by);
     }
-    if let Some(config) = &inside.asked.image.config {
+    if let Some(config) = &inside.image.config {
         for line in config.env.iter().flatten() {
             scan(&format!("the image variable {}", line.split('=').next().unwrap_or_default()), line);
         }

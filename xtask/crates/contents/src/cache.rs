@@ -1,5 +1,5 @@
-//! Analysis results on disk: one file per layer, one per image, named by digest. A digest never changes its content, so an
-//! entry is valid until [`FORMAT`] changes. Damaged files count as missing, and the whole folder can be deleted.
+//! Analysis results on disk: one file per layer and one per image, named by digest. The content of a digest never changes, so
+//! an entry is valid until [`FORMAT`] changes. Damaged files count as missing, and the whole folder can be deleted.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::facts::LayerFacts;
 use crate::record::Contents;
-use crate::scan::{Found, Scanner};
+use crate::scan::FoundSecret;
 use host::files;
 use host::paths::Repository;
 
 /// Version of everything kept here. Raise it whenever reading, owners, opportunities or the secret scan give another
 /// answer for the same image, and whenever a stored type changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The cache of a checkout.
 #[derive(Debug)]
@@ -24,101 +24,74 @@ pub struct Cache {
     folder: PathBuf,
 }
 
+/// A type that the cache stores.
+pub trait Cached: Serialize + DeserializeOwned {
+    /// The folder of its entries.
+    const FOLDER: &'static str;
+}
+
+impl Cached for LayerFacts {
+    const FOLDER: &'static str = "layers";
+}
+
+/// The secrets in a layer: their kinds and paths, not their values.
+impl Cached for Vec<FoundSecret> {
+    const FOLDER: &'static str = "secrets";
+}
+
+/// The packed bytes of a layer.
+impl Cached for u64 {
+    const FOLDER: &'static str = "packed";
+}
+
+impl Cached for Contents {
+    const FOLDER: &'static str = "images";
+}
+
 impl Cache {
-    /// Of this checkout.
+    /// The cache of this checkout.
     pub fn of(repository: &Repository) -> Cache {
         Cache { folder: repository.contents_cache() }
     }
 
-    /// What is known of a layer.
+    /// The entry of a digest. `variant` is what it depends on besides, such as the scanner's fingerprint.
     ///
     /// # Errors
-    /// When the digest is none.
-    pub fn layer(&self, diff_id: &str) -> Result<Option<LayerFacts>> {
-        Ok(self.load(self.path("layers", diff_id)?, ""))
-    }
-
-    /// Keeps what was learned of a layer.
-    ///
-    /// # Errors
-    /// When the digest is none or the file cannot be written.
-    pub fn keep_layer(&self, diff_id: &str, facts: &LayerFacts) -> Result<()> {
-        files::write_atomically(&self.path("layers", diff_id)?, &seal(facts, "")?)
-    }
-
-    /// Secrets in a layer, as this scanner looks for them.
-    ///
-    /// # Errors
-    /// When the digest is none.
-    pub fn found(&self, diff_id: &str, scanner: &Scanner) -> Result<Option<Vec<Found>>> {
-        Ok(self.load(self.path("secrets", diff_id)?, scanner.fingerprint()))
-    }
-
-    /// Keeps where secrets are in a layer; what they are is not in it.
-    ///
-    /// # Errors
-    /// When the digest is none or the file cannot be written.
-    pub fn keep_found(&self, diff_id: &str, scanner: &Scanner, found: &[Found]) -> Result<()> {
-        files::write_atomically(&self.path("secrets", diff_id)?, &seal(&found, scanner.fingerprint())?)
-    }
-
-    /// The packed bytes of a layer.
-    ///
-    /// # Errors
-    /// When the digest is none.
-    pub fn packed(&self, diff_id: &str) -> Result<Option<u64>> {
-        Ok(self.load(self.path("packed", diff_id)?, ""))
-    }
-
-    /// Keeps them.
-    ///
-    /// # Errors
-    /// When the digest is none or the file cannot be written.
-    pub fn keep_packed(&self, diff_id: &str, bytes: u64) -> Result<()> {
-        files::write_atomically(&self.path("packed", diff_id)?, &seal(&bytes, "")?)
-    }
-
-    /// What is known of an image.
-    ///
-    /// # Errors
-    /// When the ID is none.
-    pub fn image(&self, id: &str) -> Result<Option<Contents>> {
-        Ok(self.load(self.path("images", id)?, ""))
-    }
-
-    /// Keeps what was concluded of an image.
-    ///
-    /// # Errors
-    /// When the ID is none or the file cannot be written.
-    pub fn keep_image(&self, id: &str, contents: &Contents) -> Result<()> {
-        files::write_atomically(&self.path("images", id)?, &seal(contents, "")?)
-    }
-
-    fn load<T: DeserializeOwned>(&self, path: PathBuf, variant: &str) -> Option<T> {
+    /// An invalid digest.
+    pub fn load<T: Cached>(&self, digest: &str, variant: &str) -> Result<Option<T>> {
+        let path = self.path(T::FOLDER, digest)?;
         // A cache that cannot be read is an empty one.
-        unseal(&files::read_bytes_if_there(&path).ok()??, variant)
+        Ok(files::read_bytes_if_there(&path).ok().flatten().and_then(|bytes| unseal(&bytes, variant)))
     }
 
-    /// A digest comes from an archive that anyone may have made, so it is looked at before it names a file.
+    /// Stores the entry of a digest.
+    ///
+    /// # Errors
+    /// An invalid digest, or a file that cannot be written.
+    pub fn store<T: Cached>(&self, digest: &str, variant: &str, value: &T) -> Result<()> {
+        files::write_atomically(&self.path(T::FOLDER, digest)?, &seal(value, variant)?)
+    }
+
+    /// Digests come from archives that anyone may have made, so they are validated before they name a file.
     fn path(&self, kind: &str, digest: &str) -> Result<PathBuf> {
         match digest.strip_prefix("sha256:") {
             Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
                 Ok(self.folder.join(kind).join(hex))
             }
-            _ => bail!("`{digest}` is no digest of a layer or an image"),
+            _ => bail!("invalid digest of a layer or an image: `{digest}`"),
         }
     }
 }
 
-/// The key that an entry must carry: the format, and what else its content depends on (the scanner's rules).
+/// The key that a valid entry starts with.
 fn key(variant: &str) -> [u8; 16] {
     xxh3_128(format!("{FORMAT} {variant}").as_bytes()).to_le_bytes()
 }
 
 fn seal<T: Serialize>(value: &T, variant: &str) -> Result<Vec<u8>> {
-    // Written behind the place of its own sum: a copy would be as large as the layer's facts themselves.
+    // Serialized behind the room for its checksum, because a copy would be as large as the layer's facts.
     let head = [key(variant), [0; 16]].concat();
-    let mut sealed = postcard::to_extend(value, head).context("what was learned of an image")?;
+    let mut sealed = postcard::to_extend(value, head).context("cannot serialize a cache entry")?;
     let (head, body) = sealed.split_at_mut(32);
     head[16..].copy_from_slice(&xxh3_128(body).to_le_bytes());
     Ok(sealed)
@@ -134,18 +107,18 @@ fn unseal<T: DeserializeOwned>(bytes: &[u8], variant: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Entry, Kind, Note, Says};
+    use crate::facts::{EntryKind, LayerEntry, Metadata, MetadataFile};
 
     fn facts() -> LayerFacts {
-        let file = Kind::File { bytes: 7, hash: Some(u128::MAX - 1), elf: None };
+        let file = EntryKind::File { bytes: 7, hash: Some(u128::MAX - 1), elf: None };
         LayerFacts {
-            entries: vec![Entry { path: "a/b".into(), mode: 0o644, kind: file }],
-            notes: vec![Note { path: "a".into(), says: Says::DistIsLocal }],
+            entries: vec![LayerEntry { path: "a/b".into(), mode: 0o644, kind: file }],
+            metadata: vec![MetadataFile { path: "a".into(), metadata: Metadata::DistIsLocal }],
         }
     }
 
     #[test]
-    fn what_is_kept_comes_back_and_what_is_damaged_does_not() {
+    fn entries_are_read_back_unless_damaged() {
         let whole = seal(&facts(), "").unwrap();
         let unseal = |bytes: &[u8]| unseal::<LayerFacts>(bytes, "");
         assert_eq!(unseal(&whole), Some(facts()));
@@ -167,11 +140,11 @@ mod tests {
     #[test]
     fn stored_types_change_only_with_the_format() {
         let sealed = seal(&facts(), "").unwrap();
-        assert_eq!((FORMAT, xxh3_128(&sealed[32..])), (1, 213146452537997147101237021934812929133));
+        assert_eq!((FORMAT, xxh3_128(&sealed[32..])), (2, 213146452537997147101237021934812929133));
     }
 
     #[test]
-    fn only_a_digest_names_a_file() {
+    fn only_digests_name_files() {
         let cache = Cache { folder: PathBuf::from("/c") };
         assert!(cache.path("layers", &format!("sha256:{}", "a".repeat(64))).is_ok());
         for hostile in ["sha256:../../x", "../x", "", &format!("sha256:{}/", "a".repeat(63))] {

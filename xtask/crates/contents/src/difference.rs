@@ -1,36 +1,36 @@
-//! What one image has that another has not.
+//! The difference between two images, by owner and by Dockerfile line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::owner::{Owner, OwnerKind};
+use crate::owner::OwnerKind;
 use crate::record::{Contents, Layer};
 use model::bytes::Bytes;
 
-/// Two images set beside each other.
+/// The difference between two images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Version of this form.
+    /// Version of this format.
     pub schema: u32,
     /// The first image.
-    pub before: Side,
+    pub before: ComparedImage,
     /// The second.
-    pub after: Side,
-    /// By how many bytes the second is larger; below zero where it is smaller. `owners` sum up to it, and so do `lines`.
+    pub after: ComparedImage,
+    /// How much larger the second is, negative if it is smaller: the sum of `owners`, and also of `lines`.
     pub bytes: i64,
-    /// By owner, the largest change first; waste is one of them. Who changed in nothing is left out.
+    /// Changed owners, the largest change first. Waste counts as an owner.
     pub owners: Vec<OwnerChange>,
-    /// By line of a Dockerfile, or by instruction where no Dockerfile here holds it; the largest change first.
+    /// Changed Dockerfile lines, or instructions of no Dockerfile here; the largest change first.
     pub lines: Vec<LineChange>,
-    /// All of it in one sentence.
+    /// A summary in one sentence.
     pub sentence: String,
 }
 
 /// One of the two images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Side {
-    /// As it was asked for.
+pub struct ComparedImage {
+    /// The reference that was requested.
     pub image: String,
     /// Its ID.
     pub id: String,
@@ -38,7 +38,7 @@ pub struct Side {
     pub bytes: Bytes,
 }
 
-/// What happened to an owner or a line.
+/// How an owner or a line changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -50,7 +50,7 @@ pub enum Change {
     Grown,
     /// Both have it, the second less.
     Shrunk,
-    /// Both have as many bytes of another version.
+    /// Both have the same number of bytes, of different versions.
     Changed,
 }
 
@@ -65,8 +65,8 @@ impl Change {
         }
     }
 
-    /// For people.
-    pub fn words(self) -> &'static str {
+    /// The change as tables show it.
+    pub fn name(self) -> &'static str {
         match self {
             Change::Added => "added",
             Change::Removed => "removed",
@@ -77,10 +77,10 @@ impl Change {
     }
 }
 
-/// What changed of one owner.
+/// The change of an owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerChange {
-    /// What happened.
+    /// How it changed.
     pub change: Change,
     /// The owner's kind; none for waste.
     pub kind: Option<OwnerKind>,
@@ -96,16 +96,16 @@ pub struct OwnerChange {
     pub after: Bytes,
     /// The difference.
     pub bytes: i64,
-    /// Where most of its bytes come from, in the image that has more of them.
+    /// The origin of most of its bytes, in the image that has more.
     pub place: Option<String>,
     /// Its largest file there.
     pub largest: Option<String>,
 }
 
-/// What changed of one line.
+/// The change of a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineChange {
-    /// What happened.
+    /// How it changed.
     pub change: Change,
     /// `FILE:LINE`, or the instruction.
     pub place: String,
@@ -120,9 +120,10 @@ pub struct LineChange {
 }
 
 impl Difference {
-    /// Of two images.
+    /// Compares two images.
     pub fn between(before: &Contents, after: &Contents) -> Difference {
-        let side = |of: &Contents| Side { image: of.image.clone(), id: of.id.clone(), bytes: of.bytes };
+        let side =
+            |of: &Contents| ComparedImage { image: of.image.clone(), id: of.id.clone(), bytes: of.bytes };
         let owners = owners(before, after);
         let mut difference = Difference {
             schema: 1,
@@ -140,15 +141,15 @@ impl Difference {
     fn sentence(&self) -> String {
         let (first, second) = (&self.before.image, &self.after.image);
         let whole = match self.bytes {
-            0 => format!("{second} is as large as {first}"),
+            0 => format!("{second} and {first} have the same size"),
             more if more > 0 => format!("{second} is {} larger than {first}", Bytes(more.unsigned_abs())),
             less => format!("{second} is {} smaller than {first}", Bytes(less.unsigned_abs())),
         };
         let Some(most) = self.owners.iter().find(|owner| owner.bytes != 0) else {
-            return format!("{whole}: nobody's bytes changed.");
+            return format!("{whole}; no owner changed in size.");
         };
-        let place = most.place.as_ref().map(|place| format!(" from `{place}`")).unwrap_or_default();
-        format!("{whole}; most of it: {} {}{place}.", most.name, signed(most.bytes))
+        let place = most.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
+        format!("{whole}; largest change: {} {}{place}.", most.name, signed(most.bytes))
     }
 }
 
@@ -162,40 +163,49 @@ pub fn signed(bytes: i64) -> String {
     format!("{sign}{}", Bytes(bytes.unsigned_abs()))
 }
 
-/// Sizes are sums of files that fitted on a disk, so they fit into 63 bits.
+/// Images fit on disks, so their sizes fit into 63 bits.
 fn minus(after: Bytes, before: Bytes) -> i64 {
     i64::try_from(i128::from(after.0) - i128::from(before.0)).unwrap_or(i64::MAX)
 }
 
-/// Owners by kind and name, their versions together.
-fn by_name(of: &Contents) -> BTreeMap<(OwnerKind, &str), Owner> {
-    let mut found: BTreeMap<(OwnerKind, &str), Owner> = BTreeMap::new();
+/// What one image has of an owner: all versions together.
+struct Side {
+    bytes: Bytes,
+    version: Option<String>,
+    place: Option<String>,
+    largest: Option<String>,
+}
+
+/// Owners by kind and name. Waste has no kind.
+fn sides(of: &Contents) -> BTreeMap<(Option<OwnerKind>, &str), Side> {
+    let place = |layer: usize| of.layers.get(layer).map(Layer::place);
+    let mut sides: BTreeMap<_, Side> = BTreeMap::new();
     for owner in &of.owners {
-        let key = (owner.kind, owner.name.as_str());
-        let Some(other) = found.get_mut(&key) else {
-            found.insert(key, owner.clone());
+        let (version, largest) = (owner.version.clone(), owner.largest.first().map(|file| file.path.clone()));
+        let Some(side) = sides.get_mut(&(Some(owner.kind), owner.name.as_str())) else {
+            let side =
+                Side { bytes: owner.bytes, version, place: owner.main_layer().and_then(place), largest };
+            sides.insert((Some(owner.kind), owner.name.as_str()), side);
             continue;
         };
-        // The larger one came first: its layers and its files are what is worth a word.
-        other.bytes = other.bytes + owner.bytes;
-        let versions = [&other.version, &owner.version].into_iter().flatten().cloned().collect::<Vec<_>>();
-        other.version = (!versions.is_empty()).then(|| versions.join(", "));
+        // The larger one comes first: its layer and its file are shown.
+        side.bytes = side.bytes + owner.bytes;
+        let versions: Vec<String> = side.version.take().into_iter().chain(version).collect();
+        side.version = (!versions.is_empty()).then(|| versions.join(", "));
     }
-    found
+    if let Some(file) = of.waste.largest.first() {
+        let (place, largest) = (place(file.layer), Some(file.path.clone()));
+        let side = Side { bytes: of.waste.bytes, version: None, place, largest };
+        sides.insert((None, "hidden by later layers"), side);
+    }
+    sides
 }
 
 fn owners(before: &Contents, after: &Contents) -> Vec<OwnerChange> {
-    let (old, new) = (by_name(before), by_name(after));
-    let keys: BTreeSet<&(OwnerKind, &str)> = old.keys().chain(new.keys()).collect();
-    let change = |key| {
-        let side = |of: &'_ BTreeMap<_, Owner>| of.get(key).cloned();
-        owner_change(
-            side(&old).as_ref().map(|owner| (owner, before)),
-            side(&new).as_ref().map(|owner| (owner, after)),
-        )
-    };
-    let mut changes: Vec<OwnerChange> = keys.into_iter().filter_map(change).collect();
-    changes.extend(waste(before, after));
+    let (old, new) = (sides(before), sides(after));
+    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let changes = keys.into_iter().filter_map(|key| owner_change(key.0, key.1, old.get(key), new.get(key)));
+    let mut changes: Vec<OwnerChange> = changes.collect();
     changes.sort_by(|a, b| {
         b.bytes.unsigned_abs().cmp(&a.bytes.unsigned_abs()).then_with(|| a.name.cmp(&b.name))
     });
@@ -203,84 +213,51 @@ fn owners(before: &Contents, after: &Contents) -> Vec<OwnerChange> {
 }
 
 fn owner_change(
-    before: Option<(&Owner, &Contents)>,
-    after: Option<(&Owner, &Contents)>,
+    kind: Option<OwnerKind>,
+    name: &str,
+    before: Option<&Side>,
+    after: Option<&Side>,
 ) -> Option<OwnerChange> {
-    let bytes = |side: Option<(&Owner, &Contents)>| side.map(|(owner, _)| owner.bytes);
-    let version = |side: Option<(&Owner, &Contents)>| side.and_then(|(owner, _)| owner.version.clone());
+    let bytes = |side: Option<&Side>| side.map(|side| side.bytes);
+    let version = |side: Option<&Side>| side.and_then(|side| side.version.clone());
     let delta = minus(bytes(after).unwrap_or_default(), bytes(before).unwrap_or_default());
-    let (owner, image) = if delta < 0 { before.or(after)? } else { after.or(before)? };
-    let both = before.is_some() && after.is_some();
-    if delta == 0 && (!both || version(before) == version(after)) {
+    let larger = if delta < 0 { before.or(after)? } else { after.or(before)? };
+    let is_in_both = before.is_some() && after.is_some();
+    if delta == 0 && (!is_in_both || version(before) == version(after)) {
         return None;
     }
     Some(OwnerChange {
         change: Change::of(bytes(before), bytes(after)),
-        kind: Some(owner.kind),
-        name: owner.name.clone(),
+        kind,
+        name: name.to_owned(),
         version_before: version(before),
         version_after: version(after),
         before: bytes(before).unwrap_or_default(),
         after: bytes(after).unwrap_or_default(),
         bytes: delta,
-        place: owner.main_layer().and_then(|layer| image.layers.get(layer)).map(Layer::place),
-        largest: owner.largest.first().map(|file| file.path.clone()),
-    })
-}
-
-fn waste(before: &Contents, after: &Contents) -> Option<OwnerChange> {
-    let delta = minus(after.waste.bytes, before.waste.bytes);
-    let side = if delta < 0 { before } else { after };
-    let first = side.waste.largest.first();
-    let some = |of: &Contents| Some(of.waste.bytes).filter(|bytes| bytes.0 > 0);
-    (delta != 0).then(|| OwnerChange {
-        change: Change::of(some(before), some(after)),
-        kind: None,
-        name: "hidden by later layers".to_owned(),
-        version_before: None,
-        version_after: None,
-        before: before.waste.bytes,
-        after: after.waste.bytes,
-        bytes: delta,
-        place: first.and_then(|file| side.layers.get(file.layer)).map(Layer::place),
-        largest: first.map(|file| file.path.clone()),
+        place: larger.place.clone(),
+        largest: larger.largest.clone(),
     })
 }
 
 fn lines(before: &Contents, after: &Contents) -> Vec<LineChange> {
-    let mut places: BTreeMap<String, Line> = BTreeMap::new();
-    for layer in &before.layers {
-        let line = places.entry(layer.place()).or_default();
-        line.instruction.clone_from(&layer.instruction);
-        line.before = Some(line.before.unwrap_or_default() + layer.bytes);
+    let mut places: BTreeMap<String, (Option<String>, [Option<Bytes>; 2])> = BTreeMap::new();
+    for (index, contents) in [before, after].into_iter().enumerate() {
+        for layer in &contents.layers {
+            let (instruction, sums) = places.entry(layer.place()).or_default();
+            instruction.clone_from(&layer.instruction);
+            sums[index] = Some(sums[index].unwrap_or_default() + layer.bytes);
+        }
     }
-    for layer in &after.layers {
-        let line = places.entry(layer.place()).or_default();
-        line.instruction.clone_from(&layer.instruction);
-        line.after = Some(line.after.unwrap_or_default() + layer.bytes);
-    }
-    let mut changes: Vec<LineChange> = places
-        .into_iter()
-        .map(|(place, Line { instruction, before, after })| LineChange {
-            change: Change::of(before, after),
-            bytes: minus(after.unwrap_or_default(), before.unwrap_or_default()),
-            before: before.unwrap_or_default(),
-            after: after.unwrap_or_default(),
-            place,
-            instruction,
-        })
-        .filter(|change| change.bytes != 0)
-        .collect();
+    let change = |(place, (instruction, [before, after])): (String, (Option<String>, [Option<Bytes>; 2]))| {
+        let change = Change::of(before, after);
+        let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+        LineChange { change, place, instruction, before, after, bytes: minus(after, before) }
+    };
+    let mut changes: Vec<LineChange> =
+        places.into_iter().map(change).filter(|change| change.bytes != 0).collect();
     changes.sort_by(|a, b| {
         b.bytes.unsigned_abs().cmp(&a.bytes.unsigned_abs()).then_with(|| a.place.cmp(&b.place))
     });
     changes
-}
-
-/// What one line made in the two images.
-#[derive(Default)]
-struct Line {
-    instruction: Option<String>,
-    before: Option<Bytes>,
-    after: Option<Bytes>,
 }

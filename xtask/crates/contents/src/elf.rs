@@ -1,263 +1,277 @@
-//! What an ELF file says of itself, from its section headers (System V gABI, chapter 4): how many of its bytes no loader
-//! reads, and whether rustc made it, from which crates.
+//! What is in an ELF file (System V gABI): what stripping would remove, the crates it was built from, and what it asks of
+//! the dynamic loader.
 
 use std::io::Read;
 
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::read::StringTable;
+use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _};
+use object::{Endianness, ReadRef as _};
 use serde::Deserialize;
 
-use crate::facts::Elf;
-use crate::owner::Part;
+use crate::excerpt::{Excerpt, Parts};
+use crate::facts::{Dynamic, Elf, LinkedCrate, MAX_WHOLE_ELF};
 
-/// A section's kind: the symbol table.
-const SYMTAB: u32 = 2;
-/// A section's kind: program data.
-const PROGBITS: u32 = 1;
-/// A section's kind: takes no bytes in the file.
-const NOBITS: u32 = 8;
-/// A section's flag: it is in memory when the program runs.
-const ALLOC: u64 = 2;
-/// cargo-auditable's list of crates is some kilobytes; more than this is a lie.
-const MOST_CRATES: u64 = 8_000_000;
+/// Of a larger file its start, where the strings are that the loader needs.
+const MAX_START: u64 = 8_000_000;
+/// What may stand before the section headers of a larger file: their names, and cargo-auditable's list.
+const BEFORE_SECTIONS: u64 = 1 << 16;
+/// cargo-auditable's list of crates takes some kilobytes.
+const MAX_CRATES: u64 = 8_000_000;
+/// No library needs as many others: a hostile file could name one a million times.
+const MAX_NEEDED: usize = 1000;
 
-/// A part of a file and where it stands in it.
-#[derive(Debug, Clone, Copy)]
-pub struct Window<'a> {
-    /// The file's first bytes.
-    pub head: &'a [u8],
-    /// Where `bytes` begin.
-    pub offset: u64,
-    /// The part.
-    pub bytes: &'a [u8],
+/// Which parts of a file to keep, from its first bytes; `None` if it is not an ELF file.
+pub fn parts(start: &[u8], size: u64) -> Option<Parts> {
+    if !start.starts_with(&elf::ELFMAG) {
+        return None;
+    }
+    if size <= MAX_WHOLE_ELF {
+        return Some([0..size, 0..0, 0..0]);
+    }
+    match start.get(4).map(|class| elf::FileClass(*class)) {
+        Some(elf::ELFCLASS64) => parts_of_large::<FileHeader64<Endianness>>(start),
+        _ => parts_of_large::<FileHeader32<Endianness>>(start),
+    }
 }
 
-/// Where the section headers stand, read from a file's first 64 bytes; `None` for what is no ELF file.
-pub fn sections_at(head: &[u8]) -> Option<u64> {
-    Header::read(head).map(|header| header.sections)
+fn parts_of_large<H: FileHeader<Endian = Endianness>>(start: &[u8]) -> Option<Parts> {
+    let header = H::parse(start).ok()?;
+    let endian = header.endian().ok()?;
+    let sections = header.e_shoff(endian).into().saturating_sub(BEFORE_SECTIONS);
+    let segments = header.program_headers(endian, start).unwrap_or_default();
+    let dynamic = segments.iter().find(|segment| segment.p_type(endian) == elf::PT_DYNAMIC);
+    let (offset, size) = dynamic.map(|segment| segment.file_range(endian)).unwrap_or_default();
+    Some([
+        0..MAX_START,
+        sections..sections.saturating_add(MAX_WHOLE_ELF),
+        offset..offset.saturating_add(size.min(MAX_START)),
+    ])
 }
 
-/// Reads what there is to know. A file that contradicts itself is one of which nothing is known.
-pub fn read(window: Window<'_>) -> Option<Elf> {
-    let header = Header::read(window.head)?;
-    let sections = header.table(window)?;
-    let names = sections.get(header.names)?;
-    let mut elf = Elf::default();
-    for section in &sections {
-        let name = window.get(names.offset.checked_add(u64::from(section.name))?, 24).unwrap_or_default();
-        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-        if section.kind == SYMTAB {
-            let strings = sections.get(section.link as usize).map_or(0, |strings| strings.size);
-            elf.strippable = elf.strippable.saturating_add(section.size).saturating_add(strings);
-        } else if section.kind == PROGBITS && section.flags & ALLOC == 0 && name.starts_with(b".debug") {
-            elf.strippable = elf.strippable.saturating_add(section.size);
-        } else if name == b".comment" && section.kind != NOBITS {
-            let text = window.get(section.offset, section.size.min(4096)).unwrap_or_default();
-            elf.rust |= text.windows(6).any(|part| part == b"rustc ");
-        } else if name == b".dep-v0" {
-            elf.crates = window.get(section.offset, section.size).and_then(crates).unwrap_or_default();
-            elf.rust |= !elf.crates.is_empty();
+/// Reads what there is to know; `None` if it is not an ELF file or contradicts itself.
+pub fn read(file: &Excerpt) -> Option<Elf> {
+    match elf::FileClass(*file.read_bytes_at(4, 1).ok()?.first()?) {
+        elf::ELFCLASS64 => read_as::<FileHeader64<Endianness>>(file),
+        _ => read_as::<FileHeader32<Endianness>>(file),
+    }
+}
+
+fn read_as<H: FileHeader<Endian = Endianness>>(file: &Excerpt) -> Option<Elf> {
+    let header = H::parse(file).ok()?;
+    let endian = header.endian().ok()?;
+    let dynamic = dynamic(header, endian, file).map(Box::new);
+    // Section headers may be stripped off altogether; the loader does without.
+    let sections = sections(header, endian, file).or_else(|| dynamic.is_some().then(Elf::default))?;
+    Some(Elf { dynamic, ..sections })
+}
+
+fn sections<H: FileHeader>(header: &H, endian: H::Endian, file: &Excerpt) -> Option<Elf> {
+    let sections = header.sections(endian, file).ok().filter(|sections| !sections.is_empty())?;
+    let mut strippable: u64 = 0;
+    for section in sections.iter() {
+        let size: u64 = section.sh_size(endian).into();
+        let is_debug =
+            || sections.section_name(endian, section).is_ok_and(|name| name.starts_with(b".debug"));
+        let is_loaded = section.sh_flags(endian).0 & elf::SHF_ALLOC.0 != 0;
+        match section.sh_type(endian) {
+            elf::SHT_SYMTAB => {
+                let strings =
+                    sections.section(section.link(endian)).map(|strings| strings.sh_size(endian).into());
+                strippable = strippable.saturating_add(size).saturating_add(strings.unwrap_or(0));
+            }
+            elf::SHT_PROGBITS if !is_loaded && is_debug() => strippable = strippable.saturating_add(size),
+            _ => {}
         }
     }
-    Some(elf)
+    let content = |name: &[u8]| sections.section_by_name(endian, name)?.1.data(endian, file).ok();
+    let crates = content(b".dep-v0").and_then(crates).unwrap_or_default();
+    let signed = || content(b".comment").is_some_and(|text| memchr::memmem::find(text, b"rustc ").is_some());
+    Some(Elf { strippable, rust: !crates.is_empty() || signed(), crates, dynamic: None })
+}
+
+fn dynamic<H: FileHeader>(header: &H, endian: H::Endian, file: &Excerpt) -> Option<Dynamic> {
+    let segments = header.program_headers(endian, file).ok()?;
+    let entries = segments.iter().find_map(|segment| segment.dynamic(endian, file).ok()?)?;
+    let entries = || entries.iter().take_while(|entry| entry.d_tag(endian) != elf::DT_NULL);
+    let all = |tag| entries().filter(move |entry| entry.d_tag(endian) == tag);
+    // Strings are given by their address in memory: the segment that is loaded there tells the place in the file.
+    let address: u64 = all(elf::DT_STRTAB).next()?.d_val(endian).into();
+    let start =
+        segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD).find_map(|segment| {
+            let (offset, size) = segment.file_range(endian);
+            let inside =
+                address.checked_sub(segment.p_vaddr(endian).into()).filter(|inside| *inside < size)?;
+            offset.checked_add(inside)
+        })?;
+    let strings = StringTable::new(file, start, u64::MAX);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let string = |entry: &H::Dyn| text(entry.string(endian, strings).ok()?);
+    let path = |tag| all(tag).next().and_then(string).filter(|path| !path.is_empty());
+    let interpreter = segments.iter().find(|segment| segment.p_type(endian) == elf::PT_INTERP);
+    Some(Dynamic {
+        machine: header.e_machine(endian).0,
+        wide: header.is_class_64(),
+        interpreter: interpreter.and_then(|segment| {
+            let (offset, size) = segment.file_range(endian);
+            text(file.read_bytes_at_until(offset..offset.saturating_add(size), 0).ok()?)
+        }),
+        needed: all(elf::DT_NEEDED).take(MAX_NEEDED).map(string).collect::<Option<_>>()?,
+        soname: path(elf::DT_SONAME),
+        rpath: path(elf::DT_RPATH),
+        runpath: path(elf::DT_RUNPATH),
+    })
 }
 
 /// The list that cargo-auditable puts into a program: JSON, packed with zlib.
-fn crates(packed: &[u8]) -> Option<Vec<Part>> {
+fn crates(packed: &[u8]) -> Option<Vec<LinkedCrate>> {
     #[derive(Deserialize)]
     struct Audit {
-        packages: Vec<Crate>,
+        packages: Vec<Package>,
     }
     #[derive(Deserialize)]
-    struct Crate {
-        name: String,
-        version: String,
-        // Crates that ran in the build only are in no program.
+    struct Package {
+        #[serde(flatten)]
+        linked: LinkedCrate,
+        // Crates that ran only in the build are in no program.
         #[serde(default)]
         kind: Option<String>,
     }
     let mut json = Vec::new();
-    flate2::read::ZlibDecoder::new(packed).take(MOST_CRATES).read_to_end(&mut json).ok()?;
-    let audit: Audit = serde_json::from_slice(&json).ok()?;
-    let in_program = |found: &Crate| found.kind.as_deref() != Some("build");
-    let packages = audit.packages.into_iter().filter(in_program);
-    let mut parts: Vec<Part> =
-        packages.map(|found| Part { name: found.name, version: found.version }).collect();
-    parts.sort();
-    parts.dedup();
-    Some(parts)
-}
-
-struct Header {
-    wide: bool,
-    little: bool,
-    sections: u64,
-    entry: u64,
-    count: u64,
-    names: usize,
-}
-
-struct Section {
-    name: u32,
-    kind: u32,
-    flags: u64,
-    offset: u64,
-    size: u64,
-    link: u32,
-}
-
-impl Header {
-    fn read(head: &[u8]) -> Option<Header> {
-        if !head.starts_with(b"\x7fELF") {
-            return None;
-        }
-        let (wide, little) = (*head.get(4)? == 2, *head.get(5)? == 1);
-        let short = |at| number(head, at, 2, little);
-        let (sections, at) =
-            if wide { (number(head, 40, 8, little)?, 58) } else { (number(head, 32, 4, little)?, 46) };
-        let names = usize::try_from(short(at + 4)?).ok()?;
-        Some(Header { wide, little, sections, entry: short(at)?, count: short(at + 2)?, names })
-    }
-
-    fn table(&self, window: Window<'_>) -> Option<Vec<Section>> {
-        let size = if self.wide { 64 } else { 40 };
-        if self.entry != size || self.count == 0 {
-            return None;
-        }
-        let bytes = window.get(self.sections, size.checked_mul(self.count)?)?;
-        bytes.chunks_exact(usize::try_from(size).ok()?).map(|entry| self.section(entry)).collect()
-    }
-
-    fn section(&self, entry: &[u8]) -> Option<Section> {
-        let at = |wide: usize, narrow: usize| {
-            let (offset, width) = if self.wide { (wide, 8) } else { (narrow, 4) };
-            number(entry, offset, width, self.little)
-        };
-        let word = |offset| number(entry, offset, 4, self.little).and_then(|value| u32::try_from(value).ok());
-        Some(Section {
-            name: word(0)?,
-            kind: word(4)?,
-            flags: at(8, 8)?,
-            offset: at(24, 16)?,
-            size: at(32, 20)?,
-            link: word(if self.wide { 40 } else { 24 })?,
-        })
-    }
-}
-
-impl<'a> Window<'a> {
-    /// Bytes of the file, as many of them as there are; `None` where none is in the window.
-    fn get(&self, offset: u64, size: u64) -> Option<&'a [u8]> {
-        let start = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
-        let end = start.checked_add(usize::try_from(size).ok()?)?.min(self.bytes.len());
-        self.bytes.get(start..end)
-    }
-}
-
-/// A number of some bytes.
-pub fn number(bytes: &[u8], at: usize, width: usize, little: bool) -> Option<u64> {
-    let bytes = bytes.get(at..at + width)?;
-    let digit = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-    Some(if little { bytes.iter().rev().fold(0, digit) } else { bytes.iter().fold(0, digit) })
+    flate2::read::ZlibDecoder::new(packed).take(MAX_CRATES).read_to_end(&mut json).ok()?;
+    let mut packages = serde_json::from_slice::<Audit>(&json).ok()?.packages;
+    packages.retain(|package| package.kind.as_deref() != Some("build"));
+    let mut crates: Vec<LinkedCrate> = packages.into_iter().map(|package| package.linked).collect();
+    crates.sort();
+    crates.dedup();
+    Some(crates)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
 
-    /// An ELF file of nothing but sections: name, kind, flags, link and content. The names stand in the first.
-    fn file(wide: bool, little: bool, sections: &[(&str, u32, u64, u32, &[u8])]) -> Vec<u8> {
+    use super::*;
+
+    /// An ELF file with everything that is read; `text` is the size of its code.
+    fn file(wide: bool, little: bool, text: usize) -> Vec<u8> {
         let number = |value: u64, width: usize| -> Vec<u8> {
             let bytes = value.to_le_bytes()[..width].to_vec();
             if little { bytes } else { bytes.into_iter().rev().collect() }
         };
-        let (word, entry) = if wide { (8, 64) } else { (4, 40) };
-        let names: Vec<u8> =
-            sections.iter().flat_map(|(name, ..)| [name.as_bytes(), b"\0"].concat()).collect();
-        let mut body = vec![0; 64];
-        let mut table = Vec::new();
-        let mut name_at = 0;
-        for (index, (name, kind, flags, link, content)) in sections.iter().enumerate() {
-            let content: &[u8] = if index == 0 { &names } else { content };
-            table.extend(
-                [number(name_at, 4), number(u64::from(*kind), 4), number(*flags, word), number(0, word)]
-                    .concat(),
-            );
-            table.extend([number(body.len() as u64, word), number(content.len() as u64, word)].concat());
-            table.extend(
-                [number(u64::from(*link), 4), number(0, 4), number(0, word), number(0, word)].concat(),
-            );
-            body.extend(content);
-            name_at += name.len() as u64 + 1;
-        }
-        let mut head = [b"\x7fELF".to_vec(), vec![1 + u8::from(wide), if little { 1 } else { 2 }]].concat();
-        head.resize(if wide { 40 } else { 32 }, 0);
-        head.extend(number(body.len() as u64, word));
-        head.resize(if wide { 58 } else { 46 }, 0);
-        head.extend([number(entry, 2), number(sections.len() as u64, 2), number(0, 2)].concat());
-        body[..head.len()].copy_from_slice(&head);
-        body.extend(table);
-        body
-    }
-
-    fn seen(bytes: &[u8]) -> Option<Elf> {
-        read(Window { head: &bytes[..bytes.len().min(64)], offset: 0, bytes })
-    }
-
-    #[test]
-    fn symbols_debugging_and_crates_are_found_whatever_the_processor() {
+        let (word, header, segment, section) = if wide { (8, 64, 56, 64) } else { (4, 52, 32, 40) };
+        let words =
+            |values: &[u64]| values.iter().flat_map(|value| number(*value, word)).collect::<Vec<u8>>();
+        let address = |offset: usize| offset as u64 + 0x1000;
+        let start = header + 3 * segment;
         let list = br#"{"packages":[{"name":"serde","version":"1.0"},{"name":"cc","version":"1.1","kind":"build"}]}"#;
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         zlib.write_all(list).unwrap();
-        let packed = zlib.finish().unwrap();
+        let mut sections: Vec<(&str, u64, u64, Vec<u8>)> = vec![
+            ("", 0, 0, vec![]),
+            (".dynstr", 3, 2, b"\0liba.so.1\0libc.so.6\0$ORIGIN/../lib\0".to_vec()),
+            (".dynamic", 6, 2, words(&[1, 1, 5, address(start), 29, 21, 1, 11, 0, 0, 1, 999])),
+            (".interp", 1, 2, b"/lib64/ld.so\0".to_vec()),
+            (".text", 1, 2, vec![1; text]),
+            (".symtab", 2, 0, vec![2; 48]),
+            (".strtab", 3, 0, vec![3; 30]),
+            (".debug_info", 1, 0, vec![4; 700]),
+            (".dep-v0", 1, 0, zlib.finish().unwrap()),
+            (".comment", 1, 0, b"rustc version 1.91.0".to_vec()),
+            (".shstrtab", 3, 0, vec![]),
+        ];
+        let names: String = sections.iter().map(|(name, ..)| format!("{name}\0")).collect();
+        sections[10].3 = names.clone().into_bytes();
+        let (mut body, mut table, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (name, kind, flags, content)) in sections.iter().enumerate() {
+            let name_at = names.find(&format!("{name}\0")).unwrap() as u64;
+            let offset = start + body.len();
+            table.extend([number(name_at, 4), number(*kind, 4)].concat());
+            table.extend(words(&[*flags, 0, offset as u64, content.len() as u64]));
+            // Each section is linked to the next, as symbols are to their names.
+            table.extend([number(index as u64 + 1, 4), number(0, 4), words(&[0, 0])].concat());
+            places.push((offset, content.len()));
+            body.extend(content);
+        }
+        let end = start + body.len();
+        let segments = [(1, (0, end)), (2, places[2]), (3, places[3])].map(|(kind, (offset, size))| {
+            let (places, sizes) = ([offset as u64, address(offset), 0], [size as u64; 2]);
+            let flags = number(0, 4);
+            if wide {
+                [number(kind, 4), flags, words(&places), words(&sizes), words(&[0])].concat()
+            } else {
+                [number(kind, 4), words(&places), words(&sizes), flags, words(&[0])].concat()
+            }
+        });
+        let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 2 - u8::from(little), 1];
+        let mut out = [ident.as_slice(), &[0; 9], &number(3, 2), &number(62, 2), &number(1, 4)].concat();
+        out.extend([words(&[0, header as u64, end as u64]), number(0, 4)].concat());
+        let sizes = [header, segment, 3, section, sections.len(), 10];
+        out.extend(sizes.iter().flat_map(|size| number(*size as u64, 2)));
+        [out, segments.concat(), body, table].concat()
+    }
+
+    fn read_parts(file: &[u8], parts: Parts) -> Option<Elf> {
+        let mut excerpt = Excerpt::default();
+        excerpt.start(parts);
+        let mut at = 0;
+        for chunk in file.chunks(1000) {
+            excerpt.feed(chunk, at);
+            at += chunk.len() as u64;
+        }
+        read(&excerpt)
+    }
+
+    fn read_whole(file: &[u8]) -> Option<Elf> {
+        read_parts(file, parts(file, file.len() as u64)?)
+    }
+
+    #[test]
+    fn everything_is_found_in_every_class_and_byte_order() {
         for (wide, little) in [(true, true), (true, false), (false, true), (false, false)] {
-            let elf = seen(&file(
-                wide,
-                little,
-                &[
-                    ("", 3, 0, 0, &[]),
-                    (".text", PROGBITS, ALLOC, 0, &[1; 900]),
-                    (".symtab", SYMTAB, 0, 3, &[2; 48]),
-                    (".strtab", 3, 0, 0, &[3; 30]),
-                    (".debug_info", PROGBITS, 0, 0, &[4; 700]),
-                    (".dep-v0", PROGBITS, 0, 0, &packed),
-                    (".comment", PROGBITS, 0, 0, b"rustc version 1.91.0"),
-                ],
-            ));
-            let elf = elf.unwrap();
+            let elf = read_whole(&file(wide, little, 900)).unwrap();
             assert_eq!(elf.strippable, 48 + 30 + 700, "wide {wide}, little {little}");
-            assert_eq!(elf.crates, [Part { name: "serde".into(), version: "1.0".into() }]);
+            assert_eq!(elf.crates, [LinkedCrate { name: "serde".into(), version: "1.0".into() }]);
             assert!(elf.rust);
+            let dynamic = Dynamic {
+                machine: 62,
+                wide,
+                interpreter: Some("/lib64/ld.so".into()),
+                needed: vec!["liba.so.1".into(), "libc.so.6".into()],
+                soname: None,
+                rpath: None,
+                runpath: Some("$ORIGIN/../lib".into()),
+            };
+            assert_eq!(elf.dynamic.as_deref(), Some(&dynamic));
         }
     }
 
     #[test]
-    fn of_a_large_file_the_end_is_enough() {
-        let whole = file(
-            true,
-            true,
-            &[
-                ("", 3, 0, 0, &[]),
-                (".text", PROGBITS, ALLOC, 0, &[1; 90_000]),
-                (".symtab", SYMTAB, 0, 9, &[2; 48]),
-            ],
-        );
-        let offset = sections_at(&whole[..64]).unwrap() - 200;
-        let end = Window { head: &whole[..64], offset, bytes: &whole[usize::try_from(offset).unwrap()..] };
-        // The sections' names are not in it, but the symbols are told by their kind.
-        assert_eq!(read(end).map(|elf| elf.strippable), Some(48));
+    fn the_parts_of_a_large_file_are_enough() {
+        let file = file(true, true, 200_000);
+        let whole = read_whole(&file);
+        let [start, end, dynamic] = parts(&file, MAX_WHOLE_ELF + 1).unwrap();
+        assert!(end.start > 100_000, "the headers alone: {end:?}");
+        assert_eq!(read_parts(&file, [0..400, end.clone(), dynamic.clone()]), whole);
+        let without_sections = read_parts(&file, [start, 0..0, dynamic.clone()]).unwrap();
+        assert_eq!(without_sections.dynamic, whole.and_then(|elf| elf.dynamic));
+        let without_names = read_parts(&file, [0..64, end, 0..0]).unwrap();
+        assert_eq!((without_names.strippable, without_names.dynamic), (48 + 30 + 700, None));
+        assert_eq!(read_parts(&file, [0..64, 0..0, dynamic]), None);
     }
 
     #[test]
-    fn a_file_that_lies_is_one_of_which_nothing_is_known() {
-        assert_eq!(seen(b"\x7fELF"), None);
-        assert_eq!(seen(b"#!/bin/sh"), None);
-        let whole = file(true, true, &[("", 3, 0, 0, &[]), (".symtab", SYMTAB, 0, 0, &[2; 48])]);
+    fn damaged_files_do_no_harm() {
+        assert_eq!(read_whole(b"\x7fELF"), None);
+        assert_eq!(read_whole(b"#!/bin/sh"), None);
+        let whole = file(true, true, 10);
         for at in 0..whole.len() {
-            let mut lie = whole.clone();
-            lie[at] = 0xff;
-            // No panic, and no more than what a caller caps by the file's size.
-            drop(seen(&lie));
-            drop(seen(&whole[..at]));
+            let mut damaged = whole.clone();
+            damaged[at] = 0xff;
+            drop(read_whole(&damaged));
+            let parts = parts(&damaged, MAX_WHOLE_ELF + 1);
+            assert!(parts.iter().flatten().all(|part| part.start <= part.end));
+            drop(read_whole(&whole[..at]));
         }
     }
 }

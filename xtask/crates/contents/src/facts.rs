@@ -1,44 +1,45 @@
-//! What is learned of one layer, once: all that any report about contents is made from, and all that the cache keeps.
+//! What is learned from reading a layer once. Every report about contents is made from it, and the cache stores it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::owner::Part;
+/// ELF files up to this size are parsed whole. Larger ones may lack `dynamic`: their names may be far from both ends.
+pub const MAX_WHOLE_ELF: u64 = 32_000_000;
 
-/// One layer, read.
+/// One layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerFacts {
     /// Its entries, in the order of its tar.
-    pub entries: Vec<Entry>,
-    /// What package managers say in it.
-    pub notes: Vec<Note>,
+    pub entries: Vec<LayerEntry>,
+    /// What files say about packages and programs.
+    pub metadata: Vec<MetadataFile>,
 }
 
-/// One entry.
+/// One entry of a layer's tar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct LayerEntry {
     /// From the image's root, without slashes at its ends.
     pub path: String,
     /// Permission bits.
     pub mode: u32,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
 }
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file.
     File {
         /// Unpacked bytes.
         bytes: u64,
-        /// XXH3 of its content, 128 bits; none for sparse and empty files.
+        /// XXH3 of its content, 128 bits; `None` for sparse and empty files.
         hash: Option<u128>,
-        /// What is special about it where it is a program or a library.
+        /// For a program or a library.
         elf: Option<Box<Elf>>,
     },
-    /// Another name for a file.
+    /// A hard link, with its target.
     HardLink(String),
-    /// A symbolic link.
+    /// A symbolic link, with its target.
     Symlink(String),
     /// A folder.
     Folder,
@@ -55,88 +56,97 @@ pub enum Kind {
 pub struct Elf {
     /// Bytes of symbols and debugging sections, which stripping removes.
     pub strippable: u64,
-    /// Whether rustc signed it.
+    /// Whether rustc compiled it.
     pub rust: bool,
-    /// The crates that it says it is made from.
-    pub crates: Vec<Part>,
-    /// What it asks of the loader; none where it is linked statically, or too large to be looked at whole.
+    /// The crates in it, from cargo-auditable's list.
+    pub crates: Vec<LinkedCrate>,
+    /// What it asks of the loader; `None` if it is linked statically or too large, see [`MAX_WHOLE_ELF`].
     pub dynamic: Option<Box<Dynamic>>,
 }
 
-/// What a program or a library asks of the loader.
+/// A crate in a program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LinkedCrate {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+}
+
+/// What a program or a library asks of the dynamic loader.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dynamic {
-    /// The processor's number (`e_machine`): the loader passes over libraries for another.
+    /// The processor (`e_machine`): the loader skips libraries for another.
     pub machine: u16,
-    /// Whether it is a 64-bit one.
+    /// Whether it is a 64-bit file.
     pub wide: bool,
-    /// The loader itself, in programs.
+    /// The loader, for programs.
     pub interpreter: Option<String>,
-    /// Libraries that must be there.
+    /// The libraries that it needs.
     pub needed: Vec<String>,
     /// The name under which others need it.
     pub soname: Option<String>,
-    /// Folders in which it and those that it loads look first.
+    /// Folders that are searched first for it and for the libraries that it loads.
     pub rpath: Option<String>,
-    /// Folders in which it alone looks.
+    /// Folders that are searched for it alone.
     pub runpath: Option<String>,
 }
 
-/// What a file of a package manager says. It holds as long as no later layer hides that file.
+/// A file that describes packages or programs. It counts as long as no later layer hides it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// The file.
+pub struct MetadataFile {
+    /// From the image's root.
     pub path: String,
     /// What it says.
-    pub says: Says,
+    pub metadata: Metadata,
 }
 
-/// See [`Note`].
+/// What a [`MetadataFile`] says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Says {
-    /// These packages are installed (`var/lib/dpkg/status`, `status.d/NAME`).
+pub enum Metadata {
+    /// Installed Debian packages (`var/lib/dpkg/status`, `status.d/NAME`).
     Dpkg(Vec<Package>),
-    /// This package's files (`info/NAME.list`, `status.d/NAME.md5sums`).
+    /// The files of a Debian package (`info/NAME.list`, `status.d/NAME.md5sums`).
     DpkgFiles {
-        /// The package.
+        /// The package's name.
         package: String,
         /// Its files and folders.
         files: Vec<String>,
     },
-    /// A Python distribution's name (`METADATA`, `PKG-INFO`).
+    /// A Python distribution (`METADATA`, `PKG-INFO`).
     Dist(Package),
-    /// A Python distribution's files (`RECORD`).
+    /// The files of a Python distribution (`RECORD`).
     DistFiles(Vec<String>),
-    /// The distribution was installed from a folder: it is somebody's own code (PEP 610).
+    /// The Python distribution was installed from a local folder (PEP 610).
     DistIsLocal,
-    /// Folders that the loader's list names (`ld.so.conf`, ldconfig(8)).
+    /// Folders that the loader searches (`ld.so.conf`, ldconfig(8)).
     LoaderFolders(Vec<String>),
-    /// The program that runs this script, from its first line.
+    /// The interpreter of a script, from its first line.
     Script(String),
     /// An npm package (`package.json`).
     Npm(Package),
-    /// The distribution's ID and version (`os-release`).
+    /// The operating system (`os-release`).
     Os {
         /// `debian`.
         id: String,
         /// `13`.
         version: String,
-        /// For people.
+        /// `Debian GNU/Linux 13 (trixie)`.
         name: String,
     },
 }
 
-/// A package by name.
+/// An installed package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Name.
     pub name: String,
     /// Version.
     pub version: String,
-    /// Processor architecture, where the kind of package has one.
+    /// Debian: the processor architecture.
     pub architecture: Option<String>,
-    /// What its metadata says of its licence: an SPDX expression or some words.
+    /// The licence that its metadata declares: an SPDX expression or a name.
     pub licence: Option<String>,
-    /// Names of its licence files, where its metadata lists them (Python: `License-File`, PEP 639).
+    /// Python: its licence files (`License-File`, PEP 639).
     pub licence_files: Vec<String>,
 }

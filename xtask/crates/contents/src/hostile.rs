@@ -1,5 +1,4 @@
-//! Archives that nobody should have written: whatever their bytes, there is an error or a record that adds up, and the
-//! memory for it is bounded.
+//! Hostile archives: whatever their bytes, there is an error or a record that adds up, and memory is bounded.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,13 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::explain::explain;
 use crate::facts::LayerFacts;
-use crate::reading::More;
-use crate::{explain, reading};
+use crate::reading;
+use crate::reading::ReadOptions;
 use engine::images::Image;
 use host::interrupt::Interrupt;
 
-/// One layer's tar with everything that a tar may hold.
+/// A layer's tar with every kind of entry.
 fn layer(seed: u8) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |path: &str, kind: tar::EntryType, content: &[u8], target: &str| {
@@ -47,7 +47,7 @@ fn digest(name: &str) -> String {
     format!("sha256:{:0>64}", name.len())
 }
 
-/// The archive as an engine saves it, and where in it each header stands.
+/// An archive as an engine saves it, with the offsets of its headers.
 fn saved() -> (Vec<u8>, Vec<usize>) {
     let mut tar = tar::Builder::new(Vec::new());
     let config = format!(r#"{{"rootfs":{{"diff_ids":["{}","{}"]}}}}"#, digest("1"), digest("22"));
@@ -77,9 +77,9 @@ fn image() -> Image {
     .unwrap()
 }
 
-/// Reads and explains an archive; whether there is a record.
+/// Reads and explains an archive. Returns whether there is a record.
 fn survives(archive: impl Read) -> bool {
-    let Ok(read) = reading::read(archive, &|_| false, More::default(), &Interrupt::default()) else {
+    let Ok(read) = reading::read(archive, &|_| false, ReadOptions::default(), &Interrupt::default()) else {
         return false;
     };
     let image = image();
@@ -91,42 +91,38 @@ fn survives(archive: impl Read) -> bool {
     true
 }
 
-/// What happens to an archive.
+/// A manipulation of an archive.
 #[derive(Debug, Clone)]
 enum Harm {
-    /// A byte of some header gets another value, and the header's sum is made right again.
+    /// A byte of a header changes, and the header's checksum is corrected.
     Header { header: usize, at: usize, value: u8 },
-    /// A byte anywhere gets another value.
+    /// Any byte changes.
     Byte { at: usize, value: u8 },
-    /// The rest is missing.
+    /// The rest is cut off.
     Cut { at: usize },
-    /// A block stands there once more.
+    /// A block is repeated.
     Twice { block: usize },
     /// A block is missing.
     Without { block: usize },
 }
 
 fn harm() -> impl Strategy<Value = Harm> {
-    let any = any::<prop::sample::Index>;
-    // What a header field may come to: digits, ends, the bit that marks other numbers.
+    let index = any::<prop::sample::Index>;
+    // Values that matter in headers: digits, terminators, the bit that marks base-256 numbers.
     let value =
-        || prop_oneof![b'0'..=b'9', Just(0), Just(0x80), Just(0xff), Just(b'/'), Just(b'.'), any_byte()];
-    let header = (any(), 0..500_usize, value()).prop_map(|(header, at, value)| Harm::Header {
+        || prop_oneof![b'0'..=b'9', Just(0), Just(0x80), Just(0xff), Just(b'/'), Just(b'.'), any::<u8>()];
+    let header = (index(), 0..500_usize, value()).prop_map(|(header, at, value)| Harm::Header {
         header: header.index(1000),
         at,
         value,
     });
     prop_oneof![
         6 => header,
-        2 => (any(), value()).prop_map(|(at, value)| Harm::Byte { at: at.index(1 << 20), value }),
-        1 => any().prop_map(|at| Harm::Cut { at: at.index(1 << 20) }),
-        1 => any().prop_map(|block| Harm::Twice { block: block.index(1 << 12) }),
-        1 => any().prop_map(|block| Harm::Without { block: block.index(1 << 12) }),
+        2 => (index(), value()).prop_map(|(at, value)| Harm::Byte { at: at.index(1 << 20), value }),
+        1 => index().prop_map(|at| Harm::Cut { at: at.index(1 << 20) }),
+        1 => index().prop_map(|block| Harm::Twice { block: block.index(1 << 12) }),
+        1 => index().prop_map(|block| Harm::Without { block: block.index(1 << 12) }),
     ]
-}
-
-fn any_byte() -> impl Strategy<Value = u8> {
-    any::<u8>()
 }
 
 fn harmed(bytes: &mut Vec<u8>, headers: &[usize], harm: &Harm) {
@@ -156,11 +152,11 @@ fn harmed(bytes: &mut Vec<u8>, headers: &[usize], harm: &Harm) {
 }
 
 #[test]
-fn whatever_is_done_to_an_archive_there_is_an_error_or_a_record_that_adds_up() {
+fn manipulated_archives_give_an_error_or_a_record_that_adds_up() {
     let (whole, headers) = saved();
-    assert!(survives(whole.as_slice()), "the archive is bad before anything is done to it");
+    assert!(survives(whole.as_slice()), "the original archive is invalid");
     let (survived, refused) = (AtomicU32::new(0), AtomicU32::new(0));
-    // The same cases every time: what is counted below must not depend on luck.
+    // The same cases every time: the counts below must not depend on chance.
     let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let harms = prop::collection::vec(harm(), 1..4);
@@ -179,11 +175,11 @@ fn whatever_is_done_to_an_archive_there_is_an_error_or_a_record_that_adds_up() {
     let (survived, refused) = (survived.into_inner(), refused.into_inner());
     assert!(
         survived >= 200 && refused >= 200,
-        "only one outcome is tested: {survived} records, {refused} errors"
+        "both outcomes must be tested: {survived} records, {refused} errors"
     );
 }
 
-/// Blocks without end, made as they are read.
+/// An endless repetition of blocks.
 struct Endless {
     block: Vec<u8>,
     at: usize,
@@ -199,7 +195,7 @@ impl Read for Endless {
     }
 }
 
-/// An archive of one layer that goes on as long as its header says.
+/// An archive of one layer of a given size.
 fn endless(block: Vec<u8>, size: u64) -> impl Read {
     let mut header = tar::Header::new_gnu();
     header.set_path("1/layer.tar").unwrap();
@@ -209,22 +205,23 @@ fn endless(block: Vec<u8>, size: u64) -> impl Read {
 }
 
 fn refusal(archive: impl Read) -> String {
-    let error = reading::read(archive, &|_| false, More::default(), &Interrupt::default()).unwrap_err();
+    let error =
+        reading::read(archive, &|_| false, ReadOptions::default(), &Interrupt::default()).unwrap_err();
     format!("{error:#}")
 }
 
 #[test]
-fn a_million_entries_are_refused_long_before_they_fill_the_memory() {
+fn a_million_entries_are_refused_before_they_fill_the_memory() {
     let mut header = tar::Header::new_gnu();
     header.set_path("f").unwrap();
     header.set_size(0);
     header.set_cksum();
-    let told = refusal(endless(header.as_bytes().to_vec(), 512 * 1_000_000));
-    assert!(told.contains("more than 400000 entries"), "{told}");
+    let error = refusal(endless(header.as_bytes().to_vec(), 512 * 1_000_000));
+    assert!(error.contains("more than 400000 entries"), "{error}");
 }
 
 #[test]
-fn names_are_refused_when_they_are_too_many_bytes_in_all() {
+fn names_are_refused_if_they_are_too_long_in_total() {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNULongName);
     header.set_path("././@LongLink").unwrap();
@@ -237,6 +234,6 @@ fn names_are_refused_when_they_are_too_many_bytes_in_all() {
     file.set_size(0);
     file.set_cksum();
     block.extend(file.as_bytes());
-    let told = refusal(endless(block, 10_000_000_000));
-    assert!(told.contains("the names in it are longer"), "{told}");
+    let error = refusal(endless(block, 10_000_000_000));
+    assert!(error.contains("the names in it are longer"), "{error}");
 }

@@ -1,21 +1,21 @@
-//! What an image could do without.
+//! Opportunities: what an image could do without.
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::FileBytes;
+use crate::file_bytes::FileBytes;
 use model::bytes::Bytes;
 use model::opportunity_kind::OpportunityKind;
 
 /// All files of one kind of opportunity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opportunity {
-    /// What kind.
+    /// Its kind.
     pub kind: OpportunityKind,
-    /// Why these bytes may go.
+    /// Why the image does not need these bytes.
     pub reason: String,
-    /// What to do about them.
+    /// How to leave them out.
     pub remedy: String,
-    /// The sum of what is there to go: files, or sections of files.
+    /// Removable bytes: of whole files, or of sections of files.
     pub bytes: Bytes,
     /// How many files.
     pub files: u64,
@@ -24,7 +24,7 @@ pub struct Opportunity {
 }
 
 impl Opportunity {
-    /// One without any file yet.
+    /// An opportunity without files.
     pub fn empty(kind: OpportunityKind) -> Opportunity {
         Opportunity {
             kind,

@@ -1,6 +1,5 @@
-//! Which line of which Dockerfile made a layer. The image's history says the instruction; where the image is one of this
-//! repository's, the instruction is looked for in the Dockerfiles that the manifest names, its bases' included. What does not
-//! stand there any more, or never did, keeps its instruction alone.
+//! The Dockerfile line of each layer. The image's history has the instructions. For images of this repository they are searched
+//! for in the Dockerfiles of the manifest, including those of bases. Layers that match no line keep their instruction.
 
 use anyhow::Result;
 
@@ -15,10 +14,10 @@ use model::dockerfile::last_stage;
 use model::manifest::{Manifest, StandIn};
 use model::variant::Variant;
 
-/// As many Dockerfiles as stand on each other; more is a circle.
-const DEEPEST: usize = 8;
+/// Most Dockerfiles that start from each other; more is a cycle.
+const MAX_DEPTH: usize = 8;
 
-/// Fills in instructions and origins.
+/// Fills in the instructions and origins of layers.
 ///
 /// # Errors
 /// When a Dockerfile that the manifest names cannot be read.
@@ -31,22 +30,22 @@ pub fn find(
 ) -> Result<()> {
     let sizes: Vec<Bytes> = contents.layers.iter().map(|layer| layer.bytes).collect();
     for (layer, line) in contents.layers.iter_mut().zip(makers(&sizes, history)) {
-        layer.instruction = line.map(|line| spoken(&line.created_by));
+        layer.instruction = line.map(|line| instruction(&line.created_by));
     }
     let Some((file, name)) = dockerfile(image, manifest) else { return Ok(()) };
     let stand_ins = image.is_on_stand_ins(&manifest.project);
     let edition = image.label(&labels::edition(&manifest.project)).unwrap_or_default();
     let lines = Lines { manifest, repository, stand_ins, edition };
-    let written = lines.of(&file, &name, false, DEEPEST)?;
-    let said: Vec<&str> =
+    let written = lines.of(&file, &name, false, MAX_DEPTH)?;
+    let history: Vec<&str> =
         contents.layers.iter().map(|layer| layer.instruction.as_deref().unwrap_or_default()).collect();
-    for (layer, origin) in align(&said, &written) {
+    for (layer, origin) in align(&history, &written) {
         contents.layers[layer].origin = Some(origin.clone());
     }
     Ok(())
 }
 
-/// The Dockerfile that made an image, and the image's name in the manifest.
+/// The Dockerfile of an image, and the image's name in the manifest.
 fn dockerfile(image: &Image, manifest: &Manifest) -> Option<(String, String)> {
     let label = image.label(&labels::variant(&manifest.project));
     let variant = Variant::ALL.into_iter().find(|variant| label == Some(variant.name()));
@@ -67,13 +66,13 @@ fn dockerfile(image: &Image, manifest: &Manifest) -> Option<(String, String)> {
     Some((base.dockerfile.clone(), base.reference.clone()))
 }
 
-/// An instruction as it would be written: without the shell, build arguments and notes that builders add to history.
-fn spoken(created_by: &str) -> String {
+/// An instruction without the shell, build arguments and comments that builders add to history.
+fn instruction(created_by: &str) -> String {
     let text = created_by.trim().trim_end_matches("# buildkit").trim_end();
     let text = text.strip_prefix("/bin/sh -c #(nop)").map(str::trim_start).unwrap_or(text);
     let run = text.strip_prefix("RUN ").unwrap_or(text);
     let text = match run.split_once("/bin/sh -c ") {
-        // The classic builder writes no keyword; `|2 A=b C=d` are build arguments.
+        // The classic builder writes no keyword. `|2 A=b C=d` are build arguments.
         Some((before, command)) if before.is_empty() || before.starts_with('|') => format!("RUN {command}"),
         _ => text.to_owned(),
     };
@@ -84,7 +83,7 @@ fn collapsed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// An instruction that makes a layer, as a Dockerfile has it.
+/// An instruction in a Dockerfile that creates a layer.
 #[derive(Debug, Clone)]
 struct Written {
     origin: Origin,
@@ -95,16 +94,16 @@ struct Written {
 struct Lines<'a> {
     manifest: &'a Manifest,
     repository: &'a Repository,
-    /// Whether upstream images were made here.
+    /// Whether stand-ins replaced upstream images.
     stand_ins: bool,
     /// The edition that the image was built for.
     edition: &'a str,
 }
 
 impl Lines<'_> {
-    /// The instructions of a Dockerfile and of those that it stands on, oldest first.
-    fn of(&self, file: &str, image: &str, base: bool, deepest: usize) -> Result<Vec<Written>> {
-        let (Some(path), Some(deeper)) = (self.repository.file(file), deepest.checked_sub(1)) else {
+    /// The instructions of a Dockerfile and of its bases, oldest first.
+    fn of(&self, file: &str, image: &str, base: bool, depth: usize) -> Result<Vec<Written>> {
+        let (Some(path), Some(deeper)) = (self.repository.file(file), depth.checked_sub(1)) else {
             return Ok(Vec::new());
         };
         let Some((starts_from, instructions)) =
@@ -135,7 +134,7 @@ impl Lines<'_> {
         Ok(written)
     }
 
-    /// The Dockerfile in this repository of an image that others start from.
+    /// The Dockerfile in this repository of a base image.
     fn file_of(&self, reference: &str) -> Option<String> {
         if let Some(base) = self.manifest.bases.iter().find(|base| base.reference == reference) {
             return Some(base.dockerfile.clone());
@@ -148,19 +147,19 @@ impl Lines<'_> {
     }
 }
 
-/// The longest way to lay what was said along what is written, both in their order. Where there are several, the newest
-/// layers get the last lines: what stands below may be another image's.
-fn align<'w>(said: &[&str], written: &'w [Written]) -> Vec<(usize, &'w Origin)> {
-    let mut best = vec![vec![0_u32; written.len() + 1]; said.len() + 1];
-    for (i, text) in said.iter().enumerate() {
+/// The longest common subsequence of history and Dockerfile lines. Of several, the newest layers get the last lines, because
+/// lower layers may belong to another image.
+fn align<'w>(history: &[&str], written: &'w [Written]) -> Vec<(usize, &'w Origin)> {
+    let mut best = vec![vec![0_u32; written.len() + 1]; history.len() + 1];
+    for (i, text) in history.iter().enumerate() {
         for (j, line) in written.iter().enumerate() {
             best[i + 1][j + 1] =
                 if is_same(text, line) { best[i][j] + 1 } else { best[i][j + 1].max(best[i + 1][j]) };
         }
     }
-    let (mut i, mut j, mut found) = (said.len(), written.len(), Vec::new());
+    let (mut i, mut j, mut found) = (history.len(), written.len(), Vec::new());
     while i > 0 && j > 0 {
-        if is_same(said[i - 1], &written[j - 1]) {
+        if is_same(history[i - 1], &written[j - 1]) {
             found.push((i - 1, &written[j - 1].origin));
             (i, j) = (i - 1, j - 1);
         } else if best[i - 1][j] > best[i][j - 1] {
@@ -173,15 +172,16 @@ fn align<'w>(said: &[&str], written: &'w [Written]) -> Vec<(usize, &'w Origin)> 
     found
 }
 
-fn is_same(said: &str, written: &Written) -> bool {
-    let Some(arguments) = said.strip_prefix(written.keyword.as_str()).and_then(|rest| rest.strip_prefix(' '))
+fn is_same(history: &str, written: &Written) -> bool {
+    let Some(arguments) =
+        history.strip_prefix(written.keyword.as_str()).and_then(|rest| rest.strip_prefix(' '))
     else {
         return false;
     };
     if arguments == written.arguments {
         return true;
     }
-    // History holds the values of variables, but not of those in a RUN; of heredocs it holds the body.
+    // History has variables replaced by their values, except in RUN, and the bodies of heredocs.
     let is_open = written.keyword != "RUN" && written.arguments.contains('$');
     let words = |text: &str| text.split(' ').count();
     (is_open && words(arguments) == words(&written.arguments)) || written.arguments.starts_with("<<")
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_builders_add_to_history_is_taken_off() {
+    fn builders_additions_to_history_are_removed() {
         for (history, instruction) in [
             ("RUN /bin/sh -c pip install    x # buildkit", "RUN pip install x"),
             ("RUN |2 EDITION=simple V=1 /bin/sh -c echo $V # buildkit", "RUN echo $V"),
@@ -207,21 +207,21 @@ mod tests {
             ("COPY /out / # buildkit", "COPY /out /"),
             ("RUN /bin/sh -c sh /bin/sh -c x # buildkit", "RUN sh /bin/sh -c x"),
         ] {
-            assert_eq!(spoken(history), instruction, "{history}");
+            assert_eq!(super::instruction(history), instruction, "{history}");
         }
     }
 
     #[test]
-    fn layers_of_other_images_and_lines_that_changed_are_left_out() {
+    fn other_images_layers_and_changed_lines_are_skipped() {
         let lines = [
             written(2, "WORKDIR", "/src"),
             written(3, "COPY", "/out /"),
             written(4, "RUN", "<<END"),
             written(9, "COPY", "$X /"),
         ];
-        let said = ["ADD rootfs.tar /", "COPY /out /", "RUN set -eu", "WORKDIR /else", "COPY /y /"];
+        let history = ["ADD rootfs.tar /", "COPY /out /", "RUN set -eu", "WORKDIR /else", "COPY /y /"];
         let found: Vec<(usize, usize)> =
-            align(&said, &lines).into_iter().map(|(layer, origin)| (layer, origin.line)).collect();
+            align(&history, &lines).into_iter().map(|(layer, origin)| (layer, origin.line)).collect();
         assert_eq!(found, [(1, 3), (2, 4), (4, 9)]);
         let of_base = ["COPY /out /", "RUN x", "COPY /out /"];
         assert_eq!(align(&of_base, &lines[1..2])[0].0, 2, "the line is the newest layer's, not its base's");

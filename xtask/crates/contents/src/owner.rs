@@ -1,41 +1,43 @@
-//! Who brought bytes into an image.
+//! Owners: the packages, programs and folders that an image's files belong to.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::FileBytes;
+use crate::facts::LinkedCrate;
+use crate::file_bytes::FileBytes;
 use model::bytes::Bytes;
 
-/// What kind of thing brought files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The kind of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OwnerKind {
-    /// A package of Debian's or its kin's.
+    /// A Debian package.
     Dpkg,
     /// A Python distribution.
     Python,
-    /// A package of npm's.
+    /// An npm package.
     Npm,
     /// A program written in Rust.
     Rust,
-    /// A language's runtime that no package manager brought, as upstream images hold one.
+    /// A language runtime that was installed without a package manager, as in upstream images.
     Runtime,
-    /// Another program that no package brought.
+    /// A program outside of packages.
     Program,
-    /// Weights of a model and what lies beside them.
+    /// A model's weights and the files beside them.
     Model,
-    /// Files that a web server hands out.
+    /// Files that a web server serves.
     Static,
     /// The service's own code.
     Own,
-    /// Nobody known.
+    /// No known owner.
+    #[default]
     Unowned,
 }
 
 impl OwnerKind {
-    /// For people.
-    pub fn words(self) -> &'static str {
+    /// The kind as tables show it.
+    pub fn name(self) -> &'static str {
         match self {
             OwnerKind::Dpkg => "dpkg",
             OwnerKind::Python => "python",
@@ -53,51 +55,42 @@ impl OwnerKind {
 
 impl fmt::Display for OwnerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.words())
+        f.pad(self.name())
     }
 }
 
-/// Someone who brought files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An owner with its bytes in one image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: OwnerKind,
     /// Its name: a package, a program's path, a folder.
     pub name: String,
-    /// Its version, where it has one.
+    /// Its version, if it has one.
     pub version: Option<String>,
     /// The licence that its metadata declares.
     pub licence: Option<String>,
-    /// Where its kind names one, the package URL (purl-spec).
+    /// Its package URL (purl-spec), if its kind has one.
     pub purl: Option<String>,
     /// Bytes that a container sees.
     pub bytes: Bytes,
     /// Regular files, each hard link counted once.
     pub files: u64,
-    /// Its bytes by layer; layers without any are left out.
-    pub layers: Vec<Share>,
+    /// Its bytes by layer, without layers that have none.
+    pub layers: Vec<LayerShare>,
     /// Its largest files.
     pub largest: Vec<FileBytes>,
-    /// What it is compiled from, where the program says so (cargo-auditable).
-    pub parts: Vec<Part>,
+    /// The crates in it (cargo-auditable).
+    pub parts: Vec<LinkedCrate>,
 }
 
 /// Bytes in one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
+pub struct LayerShare {
     /// Index into the image's layers, base first.
     pub layer: usize,
     /// Bytes.
     pub bytes: Bytes,
-}
-
-/// A crate in a program.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Part {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
 }
 
 impl Owner {

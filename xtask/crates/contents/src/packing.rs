@@ -1,11 +1,11 @@
-//! How many bytes of a layer travel: packed with gzip at its default level, as docker pushes layers.
+//! The packed size of a layer: with gzip at its default level, as docker pushes layers.
 
 use std::io::{self, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Counts what a layer comes to while it is read.
+/// Compresses a layer while it is read, and counts the bytes.
 pub struct Packing<'r> {
     inner: &'r mut dyn Read,
     packer: Option<GzEncoder<Count>>,
@@ -25,12 +25,12 @@ impl Write for Count {
 }
 
 impl<'r> Packing<'r> {
-    /// Of this layer; packs only where it is wanted, since it costs far more than reading.
-    pub fn of(inner: &'r mut dyn Read, wanted: bool) -> Packing<'r> {
-        Packing { inner, packer: wanted.then(|| GzEncoder::new(Count(0), Compression::default())) }
+    /// Wraps a layer. Compressing takes far longer than reading, so it is optional.
+    pub fn of(inner: &'r mut dyn Read, compress: bool) -> Packing<'r> {
+        Packing { inner, packer: compress.then(|| GzEncoder::new(Count(0), Compression::default())) }
     }
 
-    /// Reads what is left, and returns the packed bytes.
+    /// Reads the rest and returns the packed bytes.
     ///
     /// # Errors
     /// When the layer cannot be read to its end.
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_count_is_what_gzip_writes_of_the_whole_layer() {
+    fn the_count_is_what_gzip_writes_for_the_whole_layer() {
         let layer: Vec<u8> = (0..300_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(&layer).unwrap();

@@ -1,4 +1,4 @@
-//! Reads layers as they stream past: sizes, hashes, what package managers and programs say.
+//! Reads the layers of an image while they stream past: sizes, hashes, metadata, ELF files, secrets.
 
 use host::failure::Failure;
 use std::collections::HashMap;
@@ -7,95 +7,82 @@ use std::io::Read;
 use anyhow::{Result, bail};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::dynamic::Large;
 use crate::elf;
-use crate::elf::Window;
-use crate::facts::{Elf, Entry, Kind, LayerFacts, Note, Says};
-use crate::notes;
+use crate::excerpt::{Excerpt, Parts};
+use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
+use crate::metadata;
 use crate::packing::Packing;
-use crate::scan::{Found, Scanner};
+use crate::scan::{FoundSecret, Scanner};
 use engine::archive;
 use engine::layer_tar;
 use engine::layer_tar::{Budget, Item, ItemKind};
 use host::interrupt::Interrupt;
 
-/// ELF files up to this size are looked at whole; of larger ones the end, where section headers stand.
-pub const MOST_WHOLE: u64 = 32_000_000;
-/// What may stand before the section headers of a large one: their names.
-const BEFORE_HEADERS: u64 = 1 << 16;
-/// Bytes of all files that are read for what they say.
-const MOST_NOTES: u64 = 50_000_000;
+/// Most bytes of all metadata files of an archive that are read.
+const MAX_METADATA: u64 = 50_000_000;
 
-/// What is wanted of layers beyond what any report needs: it costs time, so it is asked for.
+/// What to learn of layers beyond [`LayerFacts`]; each takes time.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct More<'s> {
+pub struct ReadOptions<'s> {
     /// Look for secrets.
     pub scanner: Option<&'s Scanner>,
-    /// Pack each layer, to know how many bytes travel.
+    /// Compress each layer to find its packed size.
     pub packed: bool,
 }
 
 /// One layer, read.
 #[derive(Debug, Default)]
-pub struct Learned {
+pub struct ReadLayer {
     /// What is in it.
     pub facts: LayerFacts,
-    /// Secrets in it; none where nobody looked.
-    pub found: Option<Vec<Found>>,
-    /// Its packed bytes; none where nobody asked.
+    /// Secrets in it; `None` without a scanner.
+    pub secrets: Option<Vec<FoundSecret>>,
+    /// Its packed bytes, if requested.
     pub packed: Option<u64>,
 }
 
-/// Reads the layers of an archive; `skip` says of which, by their name in it, enough is known.
+/// Reads the layers of an archive by digest. `skip` gets the name of a layer in the archive.
 ///
 /// # Errors
-/// When the archive is damaged or hostile, or the person interrupts.
+/// When the archive is damaged or hostile, or the user interrupts.
 pub fn read(
     archive: impl Read,
     skip: &dyn Fn(&str) -> bool,
-    more: More<'_>,
+    options: ReadOptions<'_>,
     interrupt: &Interrupt,
-) -> Result<HashMap<String, Learned>> {
+) -> Result<HashMap<String, ReadLayer>> {
     let mut reader = Reader {
         budget: Budget::default(),
-        notes: MOST_NOTES,
+        metadata_budget: MAX_METADATA,
         buffer: vec![0; 1 << 17],
-        whole: Vec::new(),
-        large: Large::default(),
-        more,
-        found: Vec::new(),
+        excerpt: Excerpt::default(),
+        scanner: options.scanner,
+        secrets: Vec::new(),
     };
-    let mut read = HashMap::new();
+    let mut layers = HashMap::new();
     let index = archive::read(archive, &mut |name, layer| {
         if skip(name) {
             return Ok(());
         }
-        let mut layer = Packing::of(layer, more.packed);
+        let mut layer = Packing::of(layer, options.packed);
         let facts = reader.layer(&mut layer, interrupt)?;
-        let found = more.scanner.map(|_| std::mem::take(&mut reader.found));
-        read.insert(name.to_owned(), Learned { facts, found, packed: layer.finish()? });
+        let secrets = options.scanner.map(|_| std::mem::take(&mut reader.secrets));
+        layers.insert(name.to_owned(), ReadLayer { facts, secrets, packed: layer.finish()? });
         Ok(())
     })?;
-    let mut by_digest = HashMap::new();
-    for layer in index.layers()? {
-        // Images of one archive share layers.
-        if let Some(learned) = read.remove(&layer.name) {
-            by_digest.insert(layer.diff_id, learned);
-        }
-    }
-    Ok(by_digest)
+    // Images of one archive share layers.
+    let by_digest = index.layers()?.into_iter();
+    Ok(by_digest.filter_map(|named| Some((named.diff_id, layers.remove(&named.name)?))).collect())
 }
 
 struct Reader<'s> {
     budget: Budget,
-    notes: u64,
+    metadata_budget: u64,
     buffer: Vec<u8>,
-    whole: Vec<u8>,
-    /// What is kept of a large ELF file besides.
-    large: Large,
-    more: More<'s>,
-    /// Secrets in the layer at hand.
-    found: Vec<Found>,
+    excerpt: Excerpt,
+    scanner: Option<&'s Scanner>,
+    /// Secrets in the current layer.
+    secrets: Vec<FoundSecret>,
 }
 
 impl Reader<'_> {
@@ -108,22 +95,19 @@ impl Reader<'_> {
             }
             let Item { path, mode, kind } = item;
             let kind = match kind {
-                ItemKind::File { bytes, readable } => {
-                    let known = if readable {
-                        self.file(&path, bytes, content, &mut facts.notes)?
-                    } else {
-                        (None, None)
-                    };
-                    Kind::File { bytes, hash: known.0, elf: known.1 }
+                ItemKind::File { bytes, readable } if readable && bytes > 0 => {
+                    let (hash, elf) = self.file(&path, bytes, content, &mut facts.metadata)?;
+                    EntryKind::File { bytes, hash: Some(hash), elf: elf.map(Box::new) }
                 }
-                ItemKind::HardLink(target) => Kind::HardLink(target),
-                ItemKind::Symlink(target) => Kind::Symlink(target),
-                ItemKind::Folder => Kind::Folder,
-                ItemKind::Other => Kind::Other,
-                ItemKind::Whiteout => Kind::Whiteout,
-                ItemKind::Opaque => Kind::Opaque,
+                ItemKind::File { bytes, .. } => EntryKind::File { bytes, hash: None, elf: None },
+                ItemKind::HardLink(target) => EntryKind::HardLink(target),
+                ItemKind::Symlink(target) => EntryKind::Symlink(target),
+                ItemKind::Folder => EntryKind::Folder,
+                ItemKind::Other => EntryKind::Other,
+                ItemKind::Whiteout => EntryKind::Whiteout,
+                ItemKind::Opaque => EntryKind::Opaque,
             };
-            facts.entries.push(Entry { path, mode, kind });
+            facts.entries.push(LayerEntry { path, mode, kind });
             Ok(())
         })?;
         self.budget = budget;
@@ -131,23 +115,19 @@ impl Reader<'_> {
         Ok(facts)
     }
 
-    /// Hashes a file, and looks into it where it may say something.
+    /// Hashes a file, scans it for secrets, and parses what may be metadata or an ELF file.
     fn file(
         &mut self,
         path: &str,
         bytes: u64,
         content: &mut dyn Read,
-        notes: &mut Vec<Note>,
-    ) -> Result<(Option<u128>, Option<Box<Elf>>)> {
-        if bytes == 0 {
-            return Ok((None, None));
-        }
-        let says = notes::is_read(path) && bytes <= notes::MOST.min(self.notes);
+        metadata: &mut Vec<MetadataFile>,
+    ) -> Result<(u128, Option<Elf>)> {
+        let is_metadata = metadata::is_read(path) && bytes <= metadata::MAX_BYTES.min(self.metadata_budget);
         let mut hash = Xxh3::new();
-        let (mut head, mut offset, mut at, mut keep) = (Vec::new(), 0, 0_u64, says);
-        let mut scan = self.more.scanner.map(Scanner::start);
-        self.whole.clear();
-        self.large.clear();
+        let mut scan = self.scanner.map(Scanner::start);
+        let (mut at, mut is_elf, mut script) = (0_u64, false, None);
+        self.excerpt.start(Parts::default());
         loop {
             let n = fill(content, &mut self.buffer)?;
             if n == 0 {
@@ -159,44 +139,31 @@ impl Reader<'_> {
                 scan.feed(chunk);
             }
             if at == 0 {
-                head.extend_from_slice(&chunk[..chunk.len().min(64)]);
-                if let Some(sections) = elf::sections_at(&head) {
-                    keep = true;
-                    if bytes > MOST_WHOLE {
-                        offset = sections.saturating_sub(BEFORE_HEADERS);
-                        self.large.start(chunk);
-                    }
+                let parts = elf::parts(chunk, bytes);
+                is_elf = parts.is_some();
+                if let Some(parts) = parts.or_else(|| is_metadata.then_some([0..bytes, 0..0, 0..0])) {
+                    self.excerpt.start(parts);
                 }
+                script = metadata::script(&chunk[..n.min(64)]);
             }
-            // A chunk that reaches into the part that is kept.
-            let from = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX);
-            if keep && from < chunk.len() && self.whole.len() as u64 <= MOST_WHOLE {
-                self.whole.extend_from_slice(&chunk[from..]);
-            }
-            self.large.feed(chunk, at);
+            self.excerpt.feed(chunk, at);
             at += n as u64;
         }
-        if says {
-            self.notes -= bytes;
-            notes.extend(notes::read(path, &self.whole).map(|says| Note { path: path.to_owned(), says }));
+        let mut add = |found| metadata.push(MetadataFile { path: path.to_owned(), metadata: found });
+        if is_metadata {
+            self.metadata_budget -= bytes;
+            metadata::read(path, self.excerpt.bytes()).map(&mut add);
         }
+        script.map(Metadata::Script).map(add);
         if let Some(scan) = scan {
             let secrets = scan.finish().into_iter();
-            self.found.extend(secrets.map(|secret| Found { path: path.to_owned(), secret }));
+            self.secrets.extend(secrets.map(|secret| FoundSecret { path: path.to_owned(), secret }));
         }
-        let runs = notes::script(&head).map(Says::Script);
-        notes.extend(runs.map(|says| Note { path: path.to_owned(), says }));
-        let dynamic = self.large.read((offset, &self.whole));
-        let mut found = elf::read(Window { head: &head, offset, bytes: &self.whole });
-        if let Some(dynamic) = dynamic {
-            // Section headers may be stripped off altogether; the loader does without.
-            found.get_or_insert_default().dynamic = Some(Box::new(dynamic));
-        }
-        Ok((Some(hash.digest128()), found.map(Box::new)))
+        Ok((hash.digest128(), is_elf.then(|| elf::read(&self.excerpt)).flatten()))
     }
 }
 
-/// Fills a buffer as far as there is something: a pipe hands over pieces of any length.
+/// Fills a buffer as far as possible: a pipe hands over pieces of any length.
 fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

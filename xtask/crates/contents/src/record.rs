@@ -1,49 +1,42 @@
-//! What is in an image: its layers, who brought its bytes, what is wasted and what could go. The record that `analyze`
-//! prints and that other commands read.
+//! The contents of an image: its layers, the owners of its bytes, its waste and its opportunities. `analyze` prints this
+//! record and other commands read it.
 
 use serde::{Deserialize, Serialize};
 
+use crate::duplicates::Duplicates;
+use crate::file_bytes::FileBytes;
 use crate::opportunity::Opportunity;
 use crate::owner::{Owner, OwnerKind};
-use crate::waste::{Duplicates, Waste};
+use crate::waste::Waste;
 use model::bytes::Bytes;
 
-/// One image, every byte explained.
+/// One image, with an owner for every byte.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contents {
-    /// Version of this form.
+    /// Version of this format.
     pub schema: u32,
-    /// The image as it was asked for.
+    /// The reference that was requested.
     pub image: String,
     /// Its ID.
     pub id: String,
     /// `linux/amd64`.
     pub platform: String,
-    /// Unpacked bytes: the sum of its layers, and of `owners` and `waste` too.
+    /// Unpacked bytes: the sum of `layers`, and also of `owners` and `waste`.
     pub bytes: Bytes,
     /// Layers, base first.
     pub layers: Vec<Layer>,
-    /// Who brought the files that a container sees, largest first.
+    /// Owners of the files that a container sees, largest first.
     pub owners: Vec<Owner>,
     /// Files that a later layer hides.
     pub waste: Waste,
-    /// Equal files under several paths.
+    /// Files with equal content.
     pub duplicates: Duplicates,
-    /// What could go, largest first. No byte is in two of them.
+    /// What the image could do without, largest first. Each byte counts once.
     pub opportunities: Vec<Opportunity>,
     /// The largest files that a container sees.
     pub largest: Vec<FileBytes>,
-    /// What an attacker finds.
+    /// The attack surface.
     pub surface: Surface,
-}
-
-/// A file and its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileBytes {
-    /// From the image's root, without a leading slash.
-    pub path: String,
-    /// Its size.
-    pub bytes: Bytes,
 }
 
 /// One layer.
@@ -53,66 +46,66 @@ pub struct Layer {
     pub diff_id: String,
     /// Unpacked bytes.
     pub bytes: Bytes,
-    /// Of these, what a later layer hides.
+    /// How many of them a later layer hides.
     pub wasted: Bytes,
     /// Regular files, each hard link counted once.
     pub files: u64,
-    /// The instruction as the image's history has it; none where history and layers do not fit together.
+    /// Its instruction in the image's history; `None` if history and layers do not match.
     pub instruction: Option<String>,
-    /// Where that instruction stands in this repository; none where no Dockerfile here holds it.
+    /// Where that instruction is in this repository; `None` if no Dockerfile has it.
     pub origin: Option<Origin>,
 }
 
 impl Layer {
-    /// Where the layer comes from, as short as it can be said.
+    /// `FILE:LINE`, else the instruction, else the digest.
     pub fn place(&self) -> String {
         match (&self.origin, &self.instruction) {
             (Some(origin), _) => format!("{}:{}", origin.file, origin.line),
             (None, Some(instruction)) => instruction.clone(),
-            (None, None) => format!("layer {}", short(&self.diff_id)),
+            (None, None) => format!("layer {}", short_digest(&self.diff_id)),
         }
     }
 }
 
-/// The first characters of a digest, enough to tell it from others.
-pub fn short(digest: &str) -> &str {
+/// The first 12 characters of a digest.
+pub fn short_digest(digest: &str) -> &str {
     let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
     hex.get(..12).unwrap_or(hex)
 }
 
-/// An instruction of a Dockerfile of this repository.
+/// An instruction of a Dockerfile in this repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The Dockerfile, relative to the repository.
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
-    /// The image that this Dockerfile makes, as the manifest names it.
+    /// The image that this Dockerfile builds, by its name in the manifest.
     pub image: String,
-    /// Whether that image is one which the analysed image starts from, and not the analysed image itself.
+    /// Whether that image is a base of the analysed image.
     pub base: bool,
-    /// The stage or image that a COPY takes its files from: they were made there.
+    /// COPY: the stage or image that it copies from.
     pub from: Option<String>,
 }
 
-/// What an attacker finds, in numbers.
+/// The attack surface, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surface {
-    /// Packages: Debian's, Python distributions, npm packages, and crates as far as a program lists them (cargo-auditable).
+    /// Debian, Python and npm packages, and the crates of Rust programs that list them (cargo-auditable).
     pub packages: u64,
-    /// Regular files that may be executed.
+    /// Regular files with an executable bit.
     pub executables: u64,
-    /// Regular files that run as their owner or group (setuid, setgid).
+    /// Regular files with the setuid or setgid bit.
     pub setuid: u64,
 }
 
 impl Contents {
-    /// Bytes that nothing accounts for.
+    /// Bytes without an owner.
     pub fn unowned(&self) -> Bytes {
         self.owners.iter().filter(|owner| owner.kind == OwnerKind::Unowned).map(|owner| owner.bytes).sum()
     }
 
-    /// Whether owners and waste are the layers' bytes, exactly. It always is: a record of which it is not is handed to nobody.
+    /// Whether owners and waste sum up to the layers' bytes exactly, as they must.
     pub fn adds_up(&self) -> bool {
         let layers: Bytes = self.layers.iter().map(|layer| layer.bytes).sum();
         let owners: Bytes = self.owners.iter().map(|owner| owner.bytes).sum();

@@ -1,31 +1,32 @@
-//! A bill of materials in CycloneDX 1.6 (ECMA-424), from the same record as every other report. The same image gives the
-//! same bytes: it holds neither a time nor a random number.
+//! Software bill of materials in CycloneDX 1.6 (ECMA-424). It is reproducible: no timestamps, no random numbers.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::owner::{Owner, OwnerKind, Part};
-use crate::owners::{UNLISTED, encoded};
+use crate::attribution::dpkg::UNLISTED;
+use crate::facts::LinkedCrate;
+use crate::owner::{Owner, OwnerKind};
+use crate::purl::{cargo, encoded};
 use crate::record::Contents;
 use model::bytes::Bytes;
 
-/// The bill of an image. `project` prefixes the names of properties that CycloneDX itself does not know.
+/// The bill of materials of an image. `project` prefixes the names of custom properties.
 pub fn cyclonedx(contents: &Contents, project: &str) -> Value {
-    // By reference: one component each, in an order that depends on nothing else.
+    // One component per reference, sorted.
     let mut components: BTreeMap<String, Value> = BTreeMap::new();
     for owner in &contents.owners {
-        // Neither is a component: files without an owner, and those of packages that stand here by themselves.
+        // Neither is a component: unowned files, and files of packages that are components themselves.
         if owner.kind == OwnerKind::Unowned || owner.name == UNLISTED {
             continue;
         }
         components.insert(reference(owner), component(owner, project));
         for part in &owner.parts {
-            components.entry(purl_of(part)).or_insert_with(|| part_component(part));
+            components.entry(cargo(part)).or_insert_with(|| crate_component(part));
         }
     }
     let depends = |owner: &Owner| {
-        let mut parts: Vec<String> = owner.parts.iter().map(purl_of).collect();
+        let mut parts: Vec<String> = owner.parts.iter().map(cargo).collect();
         parts.sort();
         parts.dedup();
         json!({"ref": reference(owner), "dependsOn": parts})
@@ -51,7 +52,7 @@ pub fn cyclonedx(contents: &Contents, project: &str) -> Value {
 
 fn image(contents: &Contents, project: &str) -> Value {
     let (name, tag) = match contents.image.rsplit_once(':') {
-        // A colon before the last slash belongs to a registry's port.
+        // A colon before the last slash is part of the registry's address.
         Some((name, tag)) if !tag.contains('/') => (name, tag),
         _ => (contents.image.as_str(), "latest"),
     };
@@ -69,7 +70,7 @@ fn image(contents: &Contents, project: &str) -> Value {
     component
 }
 
-/// What names an owner in the bill: its package URL, where it has one.
+/// An owner's `bom-ref`: its package URL, if it has one.
 fn reference(owner: &Owner) -> String {
     owner.purl.clone().unwrap_or_else(|| {
         let version =
@@ -90,7 +91,7 @@ fn component(owner: &Owner, project: &str) -> Value {
         "type": kind,
         "bom-ref": reference(owner),
         "name": owner.name,
-        "properties": properties(owner.bytes, project, &[("kind", owner.kind.words())]),
+        "properties": properties(owner.bytes, project, &[("kind", owner.kind.name())]),
     });
     if let Some(version) = &owner.version {
         component["version"] = json!(version);
@@ -99,19 +100,15 @@ fn component(owner: &Owner, project: &str) -> Value {
         component["purl"] = json!(purl);
     }
     if let Some(licence) = &owner.licence {
-        // What is declared may be no SPDX expression, and a name is allowed to be anything.
+        // A declared licence may not be an SPDX expression; a name may be anything.
         component["licenses"] = json!([{"license": {"name": licence}}]);
     }
     component
 }
 
-fn part_component(part: &Part) -> Value {
-    let purl = purl_of(part);
+fn crate_component(part: &LinkedCrate) -> Value {
+    let purl = cargo(part);
     json!({"type": "library", "bom-ref": purl, "name": part.name, "version": part.version, "purl": purl})
-}
-
-fn purl_of(part: &Part) -> String {
-    format!("pkg:cargo/{}@{}", encoded(&part.name), encoded(&part.version))
 }
 
 fn properties(bytes: Bytes, project: &str, others: &[(&str, &str)]) -> Value {

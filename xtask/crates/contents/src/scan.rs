@@ -1,5 +1,5 @@
-//! Looks for secrets in what streams past: private keys, tokens of well-known services, and values that the caller knows.
-//! What is packed (zip, gzip) is not unpacked for it, and no value is ever kept or printed: a finding has a name and a path.
+//! Scans files for secrets while they stream past: private keys, tokens of well-known services, and values that the caller
+//! knows. Archives are not unpacked. No value is ever stored or printed: a finding has a name and a path.
 
 use std::collections::BTreeSet;
 
@@ -12,22 +12,22 @@ use sha2::{Digest, Sha256};
 pub enum Secret {
     /// A private key in PEM form (RFC 7468).
     PrivateKey,
-    /// A token by the prefix that its issuer gives it.
+    /// A token with a known prefix, by its issuer.
     Token(String),
-    /// A value that the caller named.
+    /// A value that the caller knows, by its name.
     Known(String),
 }
 
 /// A secret in a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Found {
+pub struct FoundSecret {
     /// The file, from the image's root.
     pub path: String,
-    /// What is in it.
+    /// The secret's kind.
     pub secret: Secret,
 }
 
-/// Tokens that name their issuer: prefix, what may follow, how many of it at least.
+/// Tokens: issuer, prefix, the characters that follow, their minimum number.
 const TOKENS: [(&str, &str, Alphabet, usize); 14] = [
     ("AWS access key", "AKIA", Alphabet::Upper, 16),
     ("AWS access key", "ASIA", Alphabet::Upper, 16),
@@ -45,7 +45,7 @@ const TOKENS: [(&str, &str, Alphabet, usize); 14] = [
     ("Google key", "AIza", Alphabet::Web, 35),
 ];
 
-/// What a token is made of.
+/// The characters of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alphabet {
     /// Capitals and digits.
@@ -54,7 +54,7 @@ enum Alphabet {
     Plain,
     /// Letters, digits, underscore.
     Word,
-    /// Those, and the dash.
+    /// Letters, digits, underscore, dash.
     Web,
 }
 
@@ -71,35 +71,35 @@ impl Alphabet {
 
 const PEM: &str = "-----BEGIN ";
 
-/// How far behind the begin of a match its proof may reach.
+/// How far from the start of a match its evidence may reach.
 const REACH: usize = 256;
 
-/// What is looked for.
+/// What to look for.
 #[derive(Debug)]
 pub struct Scanner {
-    needles: Vec<(Finder<'static>, Proof)>,
+    needles: Vec<(Finder<'static>, Pattern)>,
     reach: usize,
     fingerprint: String,
 }
 
 #[derive(Debug)]
-enum Proof {
+enum Pattern {
     Pem,
     Token(&'static str, Alphabet, usize),
     Known(String),
 }
 
 impl Scanner {
-    /// Looks for what is always looked for, and for these values by name; one name may stand for several.
+    /// Looks for keys and tokens, and for these values by name; a name may have several values.
     pub fn new(known: &[(String, Vec<u8>)]) -> Scanner {
-        let mut needles = vec![(Finder::new(PEM).into_owned(), Proof::Pem)];
-        for (name, prefix, alphabet, least) in TOKENS {
-            needles.push((Finder::new(prefix).into_owned(), Proof::Token(name, alphabet, least)));
+        let mut needles = vec![(Finder::new(PEM).into_owned(), Pattern::Pem)];
+        for (name, prefix, alphabet, minimum) in TOKENS {
+            needles.push((Finder::new(prefix).into_owned(), Pattern::Token(name, alphabet, minimum)));
         }
         let mut hash = Sha256::new();
         let mut reach = REACH;
         for (name, value) in known {
-            needles.push((Finder::new(value).into_owned(), Proof::Known(name.clone())));
+            needles.push((Finder::new(value).into_owned(), Pattern::Known(name.clone())));
             reach = reach.max(value.len() + 1);
             for part in [name.as_bytes(), value] {
                 hash.update((part.len() as u64).to_le_bytes());
@@ -110,17 +110,17 @@ impl Scanner {
         Scanner { needles, reach, fingerprint }
     }
 
-    /// Tells one set of values from another, and none of them.
+    /// Identifies the set of values without revealing any.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Starts on a file.
+    /// Starts a file.
     pub fn start(&self) -> Scan<'_> {
         Scan { scanner: self, text: Vec::new(), seen: 0, found: BTreeSet::new() }
     }
 
-    /// Looks at a whole text.
+    /// Scans a text.
     pub fn text(&self, text: &str) -> Vec<Secret> {
         let mut scan = self.start();
         scan.feed(text.as_bytes());
@@ -128,22 +128,22 @@ impl Scanner {
     }
 }
 
-/// One file on its way past.
+/// The scan of one file.
 #[derive(Debug)]
 pub struct Scan<'s> {
     scanner: &'s Scanner,
-    /// What was not decided yet, with one byte before it.
+    /// The undecided text, with one byte before it.
     text: Vec<u8>,
-    /// How many bytes of it were decided.
+    /// How many bytes of it are decided.
     seen: usize,
     found: BTreeSet<Secret>,
 }
 
 impl Scan<'_> {
-    /// Looks at what follows.
+    /// Scans the next chunk.
     pub fn feed(&mut self, chunk: &[u8]) {
         self.text.extend_from_slice(chunk);
-        // Whatever begins further on may have its proof in the next chunk.
+        // The evidence for later matches may be in the next chunk.
         let end = self.text.len().saturating_sub(self.scanner.reach);
         self.look(end);
         let keep = end.saturating_sub(1).max(self.seen.saturating_sub(1));
@@ -151,7 +151,7 @@ impl Scan<'_> {
         self.seen = self.seen.max(end) - keep;
     }
 
-    /// Everything that was found.
+    /// Ends the scan and returns the secrets.
     pub fn finish(mut self) -> Vec<Secret> {
         self.look(self.text.len());
         self.found.into_iter().collect()
@@ -161,13 +161,13 @@ impl Scan<'_> {
         if end <= self.seen {
             return;
         }
-        for (finder, proof) in &self.scanner.needles {
-            // A match that begins before `end` may go on behind it.
+        for (finder, pattern) in &self.scanner.needles {
+            // A match that begins before `end` may extend beyond it.
             let within = (end - 1).saturating_add(finder.needle().len()).min(self.text.len());
             for at in finder.find_iter(&self.text[self.seen..within]) {
                 let at = at + self.seen;
                 let before = at.checked_sub(1).map(|before| self.text[before]);
-                if let Some(secret) = proof.of(&self.text[at + finder.needle().len()..], before) {
+                if let Some(secret) = pattern.secret(&self.text[at + finder.needle().len()..], before) {
                     self.found.insert(secret);
                     break;
                 }
@@ -176,28 +176,28 @@ impl Scan<'_> {
     }
 }
 
-impl Proof {
-    /// What a match is, from what stands behind and before it.
-    fn of(&self, rest: &[u8], before: Option<u8>) -> Option<Secret> {
+impl Pattern {
+    /// What a match is, from the text behind it and the byte before it.
+    fn secret(&self, rest: &[u8], before: Option<u8>) -> Option<Secret> {
         match self {
-            Proof::Known(name) => Some(Secret::Known(name.clone())),
-            Proof::Pem => is_private_key(rest).then_some(Secret::PrivateKey),
-            Proof::Token(name, alphabet, least) => {
+            Pattern::Known(name) => Some(Secret::Known(name.clone())),
+            Pattern::Pem => is_private_key(rest).then_some(Secret::PrivateKey),
+            Pattern::Token(name, alphabet, minimum) => {
                 let length = rest.iter().take_while(|byte| alphabet.has(**byte)).count();
-                // Part of a longer word, or the issuer's own example.
+                // Exclude parts of longer words, the issuer's examples, and repetitions.
                 let is_word = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
                 let is_example = rest[..length].ends_with(b"EXAMPLE");
                 let is_varied =
                     rest[..length].iter().collect::<BTreeSet<_>>().len() > rest[..length].len().min(24) / 3;
-                let exact = *alphabet != Alphabet::Upper || length == *least;
-                (length >= *least && exact && !is_word && !is_example && is_varied)
+                let exact = *alphabet != Alphabet::Upper || length == *minimum;
+                (length >= *minimum && exact && !is_word && !is_example && is_varied)
                     .then(|| Secret::Token((*name).to_owned()))
             }
         }
     }
 }
 
-/// Whether `RSA PRIVATE KEY-----` and a key follow: programs that read keys hold the first line of one, and no key.
+/// Whether `RSA PRIVATE KEY-----` and a key follow: programs that read keys contain only the first line.
 fn is_private_key(rest: &[u8]) -> bool {
     let rest = &rest[..rest.len().min(REACH - PEM.len())];
     let text = String::from_utf8_lossy(rest);
@@ -205,7 +205,7 @@ fn is_private_key(rest: &[u8]) -> bool {
     if !label.strip_suffix(" BLOCK").unwrap_or(label).ends_with("PRIVATE KEY") {
         return false;
     }
-    // In JSON and in shell variables line ends may be written out.
+    // JSON and shell variables may escape line ends.
     let body = body.replace("\\r", "\r").replace("\\n", "\n");
     if !body.starts_with(['\n', '\r']) {
         return false;
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_and_its_first_line_alone_is_not() {
+    fn keys_are_found_but_not_their_first_line_alone() {
         let found = |text: &str| scanner().text(text);
         for label in ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "] {
             let key = format!("x-----BEGIN {label}PRIVATE KEY-----\n{BODY}\n");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_whole_words_of_their_issuers_form() {
+    fn tokens_are_whole_words_in_their_issuers_format() {
         let found = |text: &str| scanner().text(text);
         let github = |token: &str| format!("ghp_{token}");
         assert_eq!(
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_hides_between_two_pieces() {
+    fn secrets_are_found_across_chunks() {
         let text = format!(
             "{}correct horse battery{}-----BEGIN PRIVATE KEY-----\n{BODY}\n",
             "a".repeat(700),
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_follows_the_values_and_holds_none() {
+    fn the_fingerprint_depends_on_the_values_without_revealing_them() {
         let other = Scanner::new(&[("API_KEY".into(), b"correct horse batterz".into())]);
         assert_ne!(scanner().fingerprint(), other.fingerprint());
         assert!(!scanner().fingerprint().contains("horse"));

@@ -1,194 +1,222 @@
-//! Layers laid upon each other: what a container sees in the end, and what it does not.
+//! Layers applied in order: which files a container sees, and which are hidden by later layers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 
-use crate::facts::{Entry, Kind, LayerFacts};
-use crate::waste::Hidden;
+use serde::{Deserialize, Serialize};
 
-/// An entry by layer and by place in its layer.
+use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, MetadataFile};
+
+/// An entry of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct At {
+pub struct EntryId {
     /// Index of the layer, base first.
     pub layer: usize,
     /// Index in the layer's entries.
     pub entry: usize,
 }
 
-/// A file that nothing shows any more.
+/// How a later layer hides a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hidden {
+    /// Another entry has its path.
+    Overwritten,
+    /// It was deleted, by itself or with a folder.
+    Deleted,
+}
+
+/// A file that a later layer hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost {
+pub struct HiddenFile {
     /// The file.
-    pub at: At,
+    pub at: EntryId,
     /// The layer that hides it.
     pub by: usize,
     /// How.
     pub how: Hidden,
 }
 
-/// What a container sees. Hard links are resolved: each name leads to the entry that holds the bytes.
+/// What a container sees. Hard links are resolved: each name leads to the entry with the bytes.
 #[derive(Debug)]
 pub struct Tree<'f> {
     layers: Vec<&'f LayerFacts>,
-    /// Every path to its entry, and to the file that holds its bytes where that is another entry.
-    seen: BTreeMap<&'f str, Node>,
-    /// Files with bytes that no path leads to.
-    pub lost: Vec<Lost>,
+    nodes: BTreeMap<&'f str, Node>,
+    /// Files that no path leads to.
+    pub hidden: Vec<HiddenFile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
-    at: At,
-    /// Where the bytes are: the entry itself, or the one that it is a hard link to.
-    file: At,
+    at: EntryId,
+    /// The entry with the bytes: itself, or the target of a hard link.
+    file: EntryId,
 }
 
 /// A file that a container sees, under the first of its names.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'f> {
-    /// Its path.
+pub struct VisibleFile<'f> {
+    /// From the image's root.
     pub path: &'f str,
-    /// The entry that holds the bytes.
-    pub at: At,
+    /// The entry with the bytes.
+    pub at: EntryId,
     /// Its size.
     pub bytes: u64,
-    /// Its permission bits.
+    /// Permission bits.
     pub mode: u32,
-    /// All of it.
-    pub kind: &'f Kind,
+    /// XXH3 of its content; `None` for sparse and empty files.
+    pub hash: Option<u128>,
+    /// For a program or a library.
+    pub elf: Option<&'f Elf>,
+}
+
+impl<'f> VisibleFile<'f> {
+    /// The last part of its path.
+    pub fn name(&self) -> &'f str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
 }
 
 impl<'f> Tree<'f> {
-    /// Lays layers upon each other, base first.
+    /// Applies layers in order, base first.
     pub fn of(layers: &[&'f LayerFacts]) -> Tree<'f> {
-        let mut tree = Tree { layers: layers.to_vec(), seen: BTreeMap::new(), lost: Vec::new() };
-        let mut hidden = Vec::new();
+        let mut tree = Tree { layers: layers.to_vec(), nodes: BTreeMap::new(), hidden: Vec::new() };
         for layer in 0..layers.len() {
-            tree.delete(layer, &mut hidden);
-            tree.add(layer, &mut hidden);
+            tree.delete(layer);
+            tree.add(layer);
         }
-        tree.lose(&hidden);
+        tree.keep_hidden();
         tree
     }
 
-    /// Marks of deletion mean lower layers only, wherever in the layer's tar they stand.
-    fn delete(&mut self, layer: usize, hidden: &mut Vec<Lost>) {
+    /// Whiteouts apply to lower layers only, whatever their position in the tar (OCI image-spec, layer.md).
+    fn delete(&mut self, layer: usize) {
         let layers = self.layers.clone();
         for entry in &layers[layer].entries {
             match entry.kind {
-                Kind::Whiteout => {
-                    self.hide(&entry.path, layer, Hidden::Deleted, hidden);
-                    self.hide_below(&entry.path, layer, Hidden::Deleted, hidden);
+                EntryKind::Whiteout => {
+                    self.hide(&entry.path, layer, Hidden::Deleted);
+                    self.hide_below(&entry.path, layer, Hidden::Deleted);
                 }
-                Kind::Opaque => self.hide_below(&entry.path, layer, Hidden::Deleted, hidden),
+                EntryKind::Opaque => self.hide_below(&entry.path, layer, Hidden::Deleted),
                 _ => {}
             }
         }
     }
 
-    fn add(&mut self, layer: usize, hidden: &mut Vec<Lost>) {
+    fn add(&mut self, layer: usize) {
         let layers: Vec<&'f LayerFacts> = self.layers.clone();
-        // Most files lie beside the one before: what is above them is looked at once.
-        let mut sound = None;
+        // Most files are in the folder of the one before, which then is not checked again.
+        let mut checked = None;
         for (index, entry) in layers[layer].entries.iter().enumerate() {
             let path = entry.path.as_str();
-            if matches!(entry.kind, Kind::Whiteout | Kind::Opaque) || path.is_empty() {
+            if matches!(entry.kind, EntryKind::Whiteout | EntryKind::Opaque) || path.is_empty() {
                 continue;
             }
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            if sound != Some(folder) {
-                self.clear_the_way(folder, layer, hidden);
-                sound = Some(folder);
+            if checked != Some(folder) {
+                self.replace_with_folders(folder, layer);
+                checked = Some(folder);
             }
-            let at = At { layer, entry: index };
+            let at = EntryId { layer, entry: index };
             let file = match &entry.kind {
-                // A link to nothing has no bytes: it stands for itself.
-                Kind::HardLink(target) => self.seen.get(target.as_str()).map_or(at, |node| node.file),
+                // A link to a missing file has no bytes.
+                EntryKind::HardLink(target) => self.nodes.get(target.as_str()).map_or(at, |node| node.file),
                 _ => at,
             };
-            if matches!(entry.kind, Kind::Folder) {
-                if self.kind(path).is_some_and(|kind| !matches!(kind, Kind::Folder)) {
-                    self.hide(path, layer, Hidden::Overwritten, hidden);
+            if matches!(entry.kind, EntryKind::Folder) {
+                if self.kind(path).is_some_and(|kind| !matches!(kind, EntryKind::Folder)) {
+                    self.hide(path, layer, Hidden::Overwritten);
                 }
             } else {
-                self.hide(path, layer, Hidden::Overwritten, hidden);
-                self.hide_below(path, layer, Hidden::Overwritten, hidden);
+                self.hide(path, layer, Hidden::Overwritten);
+                self.hide_below(path, layer, Hidden::Overwritten);
             }
-            self.seen.insert(path, Node { at, file });
+            self.nodes.insert(path, Node { at, file });
         }
     }
 
-    /// A path needs folders above it: whatever else stood there is gone.
-    fn clear_the_way(&mut self, folder: &'f str, layer: usize, hidden: &mut Vec<Lost>) {
+    /// A path needs folders above it: anything else there is overwritten.
+    fn replace_with_folders(&mut self, folder: &'f str, layer: usize) {
         let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
         for end in ends {
             let above = &folder[..end];
-            if !above.is_empty() && self.kind(above).is_some_and(|kind| !matches!(kind, Kind::Folder)) {
-                self.hide(above, layer, Hidden::Overwritten, hidden);
+            if !above.is_empty() && self.kind(above).is_some_and(|kind| !matches!(kind, EntryKind::Folder)) {
+                self.hide(above, layer, Hidden::Overwritten);
             }
         }
     }
 
-    fn hide(&mut self, path: &str, by: usize, how: Hidden, hidden: &mut Vec<Lost>) {
-        if let Some(node) = self.seen.remove(path) {
-            hidden.push(Lost { at: node.file, by, how });
+    fn hide(&mut self, path: &str, by: usize, how: Hidden) {
+        if let Some(node) = self.nodes.remove(path) {
+            self.hidden.push(HiddenFile { at: node.file, by, how });
         }
     }
 
-    fn hide_below(&mut self, folder: &str, by: usize, how: Hidden, hidden: &mut Vec<Lost>) {
+    fn hide_below(&mut self, folder: &str, by: usize, how: Hidden) {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let below: Vec<&str> = self
-            .seen
-            .range::<str, _>((std::ops::Bound::Included(prefix.as_str()), std::ops::Bound::Unbounded))
+            .nodes
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded))
             .map(|(path, _)| *path)
             .take_while(|path| path.starts_with(&prefix))
             .collect();
         for path in below {
-            self.hide(path, by, how, hidden);
+            self.hide(path, by, how);
         }
     }
 
-    /// Of what was hidden, the files that no other name shows.
-    fn lose(&mut self, hidden: &[Lost]) {
-        let mut shown: std::collections::HashSet<At> = self.seen.values().map(|node| node.file).collect();
-        // The last name that was taken away is what hid the bytes.
-        for lost in hidden.iter().rev() {
-            if shown.insert(lost.at) && matches!(self.entry(lost.at).kind, Kind::File { .. }) {
-                self.lost.push(*lost);
+    /// Keeps the hidden files that have no other visible name.
+    fn keep_hidden(&mut self) {
+        let hidden = std::mem::take(&mut self.hidden);
+        let mut shown: HashSet<EntryId> = self.nodes.values().map(|node| node.file).collect();
+        // The bytes are hidden since the last of their names is gone.
+        for file in hidden.into_iter().rev() {
+            if shown.insert(file.at) && matches!(self.entry(file.at).kind, EntryKind::File { .. }) {
+                self.hidden.push(file);
             }
         }
-        self.lost.reverse();
+        self.hidden.reverse();
     }
 
     /// An entry.
-    pub fn entry(&self, at: At) -> &'f Entry {
+    pub fn entry(&self, at: EntryId) -> &'f LayerEntry {
         &self.layers[at.layer].entries[at.entry]
     }
 
-    /// What stands at a path.
-    pub fn kind(&self, path: &str) -> Option<&'f Kind> {
-        self.seen.get(path).map(|node| &self.entry(node.at).kind)
+    /// The kind of entry at a path.
+    pub fn kind(&self, path: &str) -> Option<&'f EntryKind> {
+        self.nodes.get(path).map(|node| &self.entry(node.at).kind)
     }
 
-    /// Whether this very entry is what stands at its path.
+    /// Whether a container sees this layer's entry at a path.
     pub fn shows(&self, path: &str, layer: usize) -> bool {
-        self.seen.get(path).is_some_and(|node| node.at.layer == layer)
+        self.nodes.get(path).is_some_and(|node| node.at.layer == layer)
     }
 
-    /// The file that holds the bytes of a path.
-    pub fn file_at(&self, path: &str) -> Option<At> {
-        self.seen.get(path).map(|node| node.file)
+    /// Metadata files that a container sees.
+    pub fn metadata(&self) -> Vec<&'f MetadataFile> {
+        let layers = self.layers.iter().enumerate();
+        let files = layers.flat_map(|(layer, facts)| facts.metadata.iter().map(move |file| (layer, file)));
+        files.filter(|(layer, file)| self.shows(&file.path, *layer)).map(|(_, file)| file).collect()
     }
 
-    /// Every regular file that a container sees, once, under the first of its names, in the order of paths.
-    pub fn files(&self) -> Vec<Seen<'f>> {
-        let mut once = HashMap::new();
+    /// The file with the bytes of a path.
+    pub fn file_at(&self, path: &str) -> Option<EntryId> {
+        self.nodes.get(path).map(|node| node.file)
+    }
+
+    /// Every regular file that a container sees, once, sorted by path.
+    pub fn files(&self) -> Vec<VisibleFile<'f>> {
+        let mut seen = HashSet::new();
         let mut files = Vec::new();
-        for (path, node) in &self.seen {
-            let entry = self.entry(node.file);
-            if let Kind::File { bytes, .. } = entry.kind
-                && once.insert(node.file, ()).is_none()
+        for (path, &Node { file: at, .. }) in &self.nodes {
+            let LayerEntry { mode, kind, .. } = self.entry(at);
+            if let EntryKind::File { bytes, hash, elf } = kind
+                && seen.insert(at)
             {
-                files.push(Seen { path, at: node.file, bytes, mode: entry.mode, kind: &entry.kind });
+                let (bytes, mode, hash) = (*bytes, *mode, *hash);
+                files.push(VisibleFile { path, at, bytes, mode, hash, elf: elf.as_deref() });
             }
         }
         files
@@ -196,14 +224,14 @@ impl<'f> Tree<'f> {
 
     /// Every path that a container sees.
     pub fn paths(&self) -> impl Iterator<Item = &'f str> + '_ {
-        self.seen.keys().copied()
+        self.nodes.keys().copied()
     }
 
-    /// A path with the links of its folders followed, as a container would: never out of the image.
+    /// A path with the symbolic links of its folders resolved, never out of the image.
     pub fn real(&self, path: &str) -> String {
         let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut done: Vec<String> = Vec::new();
-        // As many as Linux follows (path_resolution(7)).
+        // Linux follows as many (path_resolution(7)).
         let mut links = 40;
         while let Some(part) = todo.pop() {
             match part.as_str() {
@@ -217,7 +245,7 @@ impl<'f> Tree<'f> {
             if todo.is_empty() {
                 break;
             }
-            if let Some(Kind::Symlink(target)) = self.kind(&done.join("/"))
+            if let Some(EntryKind::Symlink(target)) = self.kind(&done.join("/"))
                 && links > 0
             {
                 links -= 1;

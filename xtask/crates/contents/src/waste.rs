@@ -1,20 +1,15 @@
-//! Bytes that an image carries and no container sees, and bytes that it carries more than once.
+//! Waste: files that later layers hide. They still take space and download time.
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::EntryKind;
+use crate::tree::{Hidden, Tree};
 use model::bytes::Bytes;
 
-/// How a later layer hides a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Hidden {
-    /// Something else stands at its path.
-    Overwritten,
-    /// It was deleted, by itself or with a folder.
-    Deleted,
-}
+/// How many of the largest files are listed.
+const LARGEST: usize = 100;
 
-/// All that is hidden, each file counted once.
+/// All hidden files, each counted once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waste {
     /// Bytes.
@@ -32,7 +27,7 @@ pub struct WastedFile {
     pub path: String,
     /// Its size.
     pub bytes: Bytes,
-    /// The layer that holds it.
+    /// The layer that has it.
     pub layer: usize,
     /// The layer that hides it.
     pub by: usize,
@@ -40,24 +35,21 @@ pub struct WastedFile {
     pub how: Hidden,
 }
 
-/// Equal files that a container sees.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Duplicates {
-    /// Bytes that one copy of each would save.
-    pub bytes: Bytes,
-    /// Files more than needed.
-    pub files: u64,
-    /// The groups that cost most.
-    pub largest: Vec<Group>,
-}
-
-/// Files of one content. Hard links are one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// Bytes of one of them.
-    pub each: Bytes,
-    /// Bytes that one copy would save.
-    pub extra: Bytes,
-    /// Where they are.
-    pub paths: Vec<String>,
+impl Waste {
+    /// The hidden files of an image.
+    pub fn of(tree: &Tree<'_>) -> Waste {
+        let mut largest = Vec::new();
+        for hidden in &tree.hidden {
+            let entry = tree.entry(hidden.at);
+            if let EntryKind::File { bytes, .. } = entry.kind {
+                let (path, bytes, layer) = (entry.path.clone(), Bytes(bytes), hidden.at.layer);
+                largest.push(WastedFile { path, bytes, layer, by: hidden.by, how: hidden.how });
+            }
+        }
+        let (bytes, files) = (largest.iter().map(|file| file.bytes).sum(), largest.len() as u64);
+        largest
+            .sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| (a.layer, &a.path).cmp(&(b.layer, &b.path))));
+        largest.truncate(LARGEST);
+        Waste { bytes, files, largest }
+    }
 }

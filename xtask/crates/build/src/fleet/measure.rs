@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::fleet::{Fleet, SurfaceRow, Upgrade};
-use contents::Asked;
+use contents::analysis::{analyze, packed_sizes};
+use contents::image::ImageToAnalyze;
 use contents::record::Surface;
 use engine::context::Context;
 use engine::images::Image;
@@ -37,10 +38,12 @@ pub fn measure(
         names.extend(since.map(|since| reference(service, since, Variant::Optimized)));
     }
     let found = context.docker.inspect(&names.into_iter().collect::<Vec<_>>())?;
-    let present = |tag: &Tag, variant| -> Vec<Asked> {
+    let present = |tag: &Tag, variant| -> Vec<ImageToAnalyze> {
         let present =
             services.iter().filter_map(|service| found.get_key_value(&reference(service, tag, variant)));
-        present.map(|(name, image)| Asked { reference: name.clone(), image: image.clone() }).collect()
+        present
+            .map(|(name, image)| ImageToAnalyze { reference: name.clone(), image: image.clone() })
+            .collect()
     };
     let missing = |tag: &Tag| -> Vec<String> {
         let missing = services
@@ -49,8 +52,8 @@ pub fn measure(
         missing.map(|service| service.name.clone()).collect()
     };
     let (optimized, originals) = (present(tag, Variant::Optimized), present(tag, Variant::Original));
-    let packed = contents::packed(&optimized, context)?;
-    let distinct = |images: &[Asked]| layers(images.iter().map(|asked| &asked.image));
+    let packed = packed_sizes(&optimized, context)?;
+    let distinct = |images: &[ImageToAnalyze]| layers(images.iter().map(|asked| &asked.image));
     let needed = distinct(&optimized);
     let since = since.map(|since| {
         let present = distinct(&present(since, Variant::Optimized));
@@ -63,7 +66,7 @@ pub fn measure(
         }
     });
     let both = [optimized.as_slice(), &originals].concat();
-    let surfaces: BTreeMap<String, Surface> = contents::analyze(&both, manifest, context)?
+    let surfaces: BTreeMap<String, Surface> = analyze(&both, manifest, context)?
         .into_iter()
         .map(|contents| (contents.image, contents.surface))
         .collect();

@@ -146,11 +146,15 @@ impl<'a> CheckContext<'a> {
     }
 
     pub(super) fn contents(&self, images: &[BuiltImage<'_>]) -> Result<Vec<Contents>> {
-        let to_analyze = |one: &BuiltImage<'_>| contents::Asked {
+        let to_analyze = |one: &BuiltImage<'_>| contents::image::ImageToAnalyze {
             reference: self.reference(one.service, one.edition),
             image: one.image.clone(),
         };
-        contents::analyze(&images.iter().map(to_analyze).collect::<Vec<_>>(), self.manifest, self.context)
+        contents::analysis::analyze(
+            &images.iter().map(to_analyze).collect::<Vec<_>>(),
+            self.manifest,
+            self.context,
+        )
     }
 
     /// A fresh record. `None`, with a warning that says why, where the check has to run again.

@@ -78,7 +78,7 @@ impl SavedRecords<'_> {
         let mut images = Vec::new();
         for service in &manifest.services {
             let known = match measured(&service.name) {
-                Some(image) => contents::remembered_image(&image.id, &self.context.repository)?,
+                Some(image) => contents::analysis::cached_contents(&image.id, &self.context.repository)?,
                 None => None,
             };
             images.push(ImageReport { service: service.name.clone(), inside: known.map(image_contents) });

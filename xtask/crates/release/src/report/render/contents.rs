@@ -56,13 +56,13 @@ fn legend(part: &EditionReport) -> Markup {
         contents.flat_map(|inside| &inside.owners).map(|owner| owner.kind).collect();
     html! {
         ul .legend aria-label="Legend" {
-            @for kind in kinds { li { span .swatch .(class(Some(kind))) {} (kind.words()) } }
+            @for kind in kinds { li { span .swatch .(class(Some(kind))) {} (kind.name()) } }
         }
     }
 }
 
 fn class(kind: Option<OwnerKind>) -> String {
-    kind.map_or_else(|| "k-rest".to_owned(), |kind| format!("k-{}", kind.words().replace(' ', "-")))
+    kind.map_or_else(|| "k-rest".to_owned(), |kind| format!("k-{}", kind.name().replace(' ', "-")))
 }
 
 fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Markup {
@@ -92,7 +92,7 @@ fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Mar
                         @for cell in &cells {
                             tr {
                                 th scope="row" { (cell.label) }
-                                td { (cell.kind.map_or("", OwnerKind::words)) }
+                                td { (cell.kind.map_or("", OwnerKind::name)) }
                                 td .number { (cell.bytes) }
                             }
                         }

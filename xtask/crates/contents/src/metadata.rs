@@ -1,14 +1,14 @@
-//! What the files of package managers say: dpkg's database and its distroless form, Python's installed distributions,
-//! npm's packages, the operating system's release.
+//! Parses metadata files: dpkg's database and its distroless form, Python distributions, npm packages, os-release,
+//! ld.so.conf, the first lines of scripts.
 
 use serde::Deserialize;
 
-use crate::facts::{Package, Says};
+use crate::facts::{Metadata, Package};
 
-/// The largest file that is read for what it says: PyTorch's RECORD has some two megabytes.
-pub const MOST: u64 = 16_000_000;
+/// The largest metadata file that is read: PyTorch's RECORD has about two megabytes.
+pub const MAX_BYTES: u64 = 16_000_000;
 
-/// Whether a file at this path may say something.
+/// Whether a file at this path may be a metadata file.
 pub fn is_read(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let dpkg = || match folder {
@@ -32,24 +32,23 @@ fn is_release(path: &str) -> bool {
     matches!(path, "usr/lib/os-release" | "etc/os-release")
 }
 
-/// Whether a file lists folders for the loader.
 fn is_loader_list(path: &str) -> bool {
     path == "etc/ld.so.conf" || (path.starts_with("etc/ld.so.conf.d/") && path.ends_with(".conf"))
 }
 
-/// The program that runs a script, from the script's first bytes; `env` stands for what it is asked to find.
+/// The interpreter of a script, from the script's first bytes; behind `env`, the program that it looks for.
 pub fn script(head: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(head.strip_prefix(b"#!")?);
-    // A line that does not end here names something that is not known whole.
+    // Without its end the line may name only the start of a path.
     let (line, _) = text.split_once('\n')?;
     let mut words = line.split_whitespace();
     let program = words.next()?;
-    let asked = words.find(|word| !word.starts_with('-') && !word.contains('='));
+    let argument = words.find(|word| !word.starts_with('-') && !word.contains('='));
     let is_env = program.rsplit('/').next() == Some("env");
-    Some(asked.filter(|_| is_env).unwrap_or(program).to_owned())
+    Some(argument.filter(|_| is_env).unwrap_or(program).to_owned())
 }
 
-/// The folder of the innermost npm package that a path lies in: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.
+/// The folder of the innermost npm package around a path: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.
 pub fn npm_root(path: &str) -> Option<&str> {
     let marker = "node_modules/";
     let start = match path.rfind("/node_modules/") {
@@ -62,8 +61,8 @@ pub fn npm_root(path: &str) -> Option<&str> {
     (!rest.starts_with('.')).then(|| &path[..start + end])
 }
 
-/// What a file says; `None` where it cannot be made out.
-pub fn read(path: &str, bytes: &[u8]) -> Option<Says> {
+/// What a metadata file says; `None` if it cannot be parsed.
+pub fn read(path: &str, bytes: &[u8]) -> Option<Metadata> {
     let text = String::from_utf8_lossy(bytes);
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     if is_release(path) {
@@ -71,16 +70,16 @@ pub fn read(path: &str, bytes: &[u8]) -> Option<Says> {
     }
     if is_loader_list(path) {
         let folders = text.lines().map(str::trim).filter(|line| line.starts_with('/'));
-        return Some(Says::LoaderFolders(folders.map(relative).collect()));
+        return Some(Metadata::LoaderFolders(folders.map(relative).collect()));
     }
     match (folder, name) {
         (_, "package.json") => npm(bytes),
-        ("var/lib/dpkg/info", list) => Some(Says::DpkgFiles {
-            // `NAME:ARCHITECTURE` where packages of several architectures may stand side by side.
+        ("var/lib/dpkg/info", list) => Some(Metadata::DpkgFiles {
+            // `NAME:ARCHITECTURE` where several architectures can be installed.
             package: list.trim_end_matches(".list").split(':').next()?.to_owned(),
             files: text.lines().map(relative).filter(|path| !path.is_empty()).collect(),
         }),
-        ("var/lib/dpkg/status.d", sums) if sums.ends_with(".md5sums") => Some(Says::DpkgFiles {
+        ("var/lib/dpkg/status.d", sums) if sums.ends_with(".md5sums") => Some(Metadata::DpkgFiles {
             package: sums.trim_end_matches(".md5sums").to_owned(),
             files: text
                 .lines()
@@ -88,26 +87,26 @@ pub fn read(path: &str, bytes: &[u8]) -> Option<Says> {
                 .map(|(_, path)| relative(path))
                 .collect(),
         }),
-        (_, "status") | ("var/lib/dpkg/status.d", _) => Some(Says::Dpkg(packages(&text))),
-        (_, "RECORD") => Some(Says::DistFiles(text.lines().filter_map(recorded).collect())),
+        (_, "status") | ("var/lib/dpkg/status.d", _) => Some(Metadata::Dpkg(packages(&text))),
+        (_, "RECORD") => Some(Metadata::DistFiles(text.lines().filter_map(recorded).collect())),
         (_, "direct_url.json") => local(bytes),
         _ => dist(&text),
     }
 }
 
-/// A path of a package's list in the image's own spelling: `/.` is the root.
+/// A path without leading and trailing slashes and dots: `/.` is the root.
 fn relative(path: &str) -> String {
     path.trim_start_matches("./").trim_matches('/').trim_end_matches("/.").trim_matches('.').to_owned()
 }
 
-/// The paragraphs of a control file (deb-control(5)) that stand for installed packages.
+/// The installed packages in a control file (deb-control(5)).
 fn packages(text: &str) -> Vec<Package> {
     let mut found = Vec::new();
     for paragraph in text.split("\n\n") {
         let field = |name: &str| field(paragraph, name).map(str::to_owned);
         let (Some(name), Some(version)) = (field("Package"), field("Version")) else { continue };
         let status = field("Status").unwrap_or_default();
-        // An entry of status.d has no status; one that was removed leaves its configuration and its paragraph.
+        // Paragraphs of status.d have no status. Removed packages that left their configuration keep a paragraph.
         if status.is_empty() || status.ends_with(" installed") || status.contains("triggers-") {
             let architecture = field("Architecture");
             found.push(Package { name, version, architecture, ..Package::default() });
@@ -116,15 +115,14 @@ fn packages(text: &str) -> Vec<Package> {
     found
 }
 
-/// The value of a one-line field.
 fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     fields(text, name).next()
 }
 
-/// The values of a one-line field that may stand there several times.
+/// The values of a one-line field, which may occur several times.
 fn fields<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     text.lines()
-        // The body of a METADATA file may look like fields.
+        // The body of a METADATA file may contain lines that look like fields.
         .take_while(|line| !line.is_empty())
         .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(':'))
         .map(str::trim)
@@ -140,11 +138,11 @@ fn recorded(line: &str) -> Option<String> {
     (!path.is_empty()).then_some(path)
 }
 
-fn dist(text: &str) -> Option<Says> {
+fn dist(text: &str) -> Option<Metadata> {
     let field = |name: &str| field(text, name).map(str::to_owned);
-    // Some projects give their whole licence as its name.
+    // Some projects put the whole licence text here.
     let licence = field("License-Expression").or_else(|| field("License").filter(|words| words.len() < 60));
-    Some(Says::Dist(Package {
+    Some(Metadata::Dist(Package {
         name: field("Name")?,
         version: field("Version")?,
         licence,
@@ -153,12 +151,12 @@ fn dist(text: &str) -> Option<Says> {
     }))
 }
 
-fn local(bytes: &[u8]) -> Option<Says> {
+fn local(bytes: &[u8]) -> Option<Metadata> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    value.get("dir_info").is_some().then_some(Says::DistIsLocal)
+    value.get("dir_info").is_some().then_some(Metadata::DistIsLocal)
 }
 
-fn npm(bytes: &[u8]) -> Option<Says> {
+fn npm(bytes: &[u8]) -> Option<Metadata> {
     #[derive(Deserialize)]
     struct Json {
         name: String,
@@ -169,18 +167,18 @@ fn npm(bytes: &[u8]) -> Option<Says> {
     }
     let json: Json = serde_json::from_slice(bytes).ok()?;
     let licence = json.license.and_then(|value| value.as_str().map(str::to_owned));
-    Some(Says::Npm(Package { name: json.name, version: json.version, licence, ..Package::default() }))
+    Some(Metadata::Npm(Package { name: json.name, version: json.version, licence, ..Package::default() }))
 }
 
 /// os-release(5).
-fn release(text: &str) -> Option<Says> {
+fn release(text: &str) -> Option<Metadata> {
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
     };
     let id = value("ID")?;
     let name = value("PRETTY_NAME").unwrap_or_else(|| id.clone());
-    Some(Says::Os { version: value("VERSION_ID").unwrap_or_default(), name, id })
+    Some(Metadata::Os { version: value("VERSION_ID").unwrap_or_default(), name, id })
 }
 
 #[cfg(test)]
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_path_is_brought_into_one() {
+    fn paths_are_normalized() {
         for (form, path) in [("/.", ""), ("/usr", "usr"), ("./usr/bin/x", "usr/bin/x"), ("/etc/", "etc")] {
             assert_eq!(relative(form), path, "{form}");
         }
@@ -220,13 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_a_description_are_not_the_packages_own() {
-        let Some(Says::Dist(found)) = dist("Name: x\nVersion: 1\nLicense-Expression: MIT\n\nName: y\n")
+    fn fields_in_a_description_are_ignored() {
+        let Some(Metadata::Dist(found)) = dist("Name: x\nVersion: 1\nLicense-Expression: MIT\n\nName: y\n")
         else {
             panic!("nothing read")
         };
         assert_eq!((found.name.as_str(), found.licence.as_deref()), ("x", Some("MIT")));
-        assert_eq!(local(br#"{"url":"file:///src","dir_info":{}}"#), Some(Says::DistIsLocal));
+        assert_eq!(local(br#"{"url":"file:///src","dir_info":{}}"#), Some(Metadata::DistIsLocal));
         assert_eq!(local(br#"{"url":"file:///x.whl","archive_info":{}}"#), None);
     }
 }

@@ -1,85 +1,53 @@
-//! What an image could do without. A file counts for one kind of opportunity at most, so that their sum is real.
+//! The rules for opportunities. A file counts for one kind of opportunity at most, so that they can be added up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use crate::facts::Kind;
+use crate::attribution::Attribution;
+use crate::attribution::python::source_of;
+use crate::duplicates;
+use crate::file_bytes::FileBytes;
+use crate::hints::Hints;
 use crate::opportunity::Opportunity;
 use crate::owner::{Owner, OwnerKind};
-use crate::owners::{Hints, Owned, keep_largest, source_of};
-use crate::record::FileBytes;
-use crate::tree::{Seen, Tree};
-use crate::waste::{Duplicates, Group, Waste};
+use crate::tree::{Tree, VisibleFile};
+use crate::waste::Waste;
 use model::bytes::Bytes;
 use model::opportunity_kind::OpportunityKind;
 
-/// How many files of an opportunity its record names.
+/// How many files of an opportunity are listed.
 const LARGEST: usize = 10;
-/// How many groups of equal files the record names.
-const GROUPS: usize = 50;
-/// How many paths of a group the record names.
-const PATHS: usize = 20;
-/// Web files below this size gain nothing by packing.
-const LEAST_WEB: u64 = 512;
-/// What a stripped file may keep: not worth a line.
-const LEAST_SYMBOLS: u64 = 4096;
+/// Smaller web files gain nothing by compression.
+const MIN_WEB: u64 = 512;
+/// Fewer bytes of symbols are not worth stripping.
+const MIN_SYMBOLS: u64 = 4096;
 
-/// Files with equal content that a container sees.
-pub fn duplicates(files: &[Seen<'_>]) -> Duplicates {
-    let groups = equal(files.iter());
-    let mut found = Duplicates::default();
-    for group in groups {
-        let each = group[0].bytes;
-        let extra = each * (group.len() as u64 - 1);
-        found.bytes = found.bytes + Bytes(extra);
-        found.files += group.len() as u64 - 1;
-        let paths = group.iter().take(PATHS).map(|file| file.path.to_owned()).collect();
-        found.largest.push(Group { each: Bytes(each), extra: Bytes(extra), paths });
-    }
-    found.largest.sort_by(|a, b| b.extra.cmp(&a.extra).then_with(|| a.paths.cmp(&b.paths)));
-    found.largest.truncate(GROUPS);
-    found
-}
-
-/// Groups of two or more equal files, in the order of their first paths.
-fn equal<'s, 'f: 's>(files: impl Iterator<Item = &'s Seen<'f>>) -> Vec<Vec<&'s Seen<'f>>> {
-    let mut by_content: HashMap<(u128, u64), Vec<&Seen<'_>>> = HashMap::new();
-    for file in files {
-        if let Kind::File { hash: Some(hash), bytes, .. } = file.kind {
-            by_content.entry((*hash, *bytes)).or_default().push(file);
-        }
-    }
-    let mut groups: Vec<Vec<&Seen<'_>>> = by_content.into_values().filter(|group| group.len() > 1).collect();
-    groups.sort_by_key(|group| group[0].path);
-    groups
-}
-
-/// Everything that could go, largest first.
-pub fn find(tree: &Tree<'_>, owned: &Owned<'_>, hints: &Hints, waste: &Waste) -> Vec<Opportunity> {
+/// Everything that an image could do without, largest first.
+pub fn find(
+    tree: &Tree<'_>,
+    attribution: &Attribution<'_>,
+    hints: &Hints,
+    waste: &Waste,
+) -> Vec<Opportunity> {
     let mut found = Found::default();
     let gpu = hints.env.iter().any(|pair| pair.starts_with("NVIDIA_") || pair.starts_with("CUDA_VERSION="));
-    let sight = Sight { tree, gpu };
+    let rules = Rules { tree, gpu };
     let mut rest = Vec::new();
-    for (file, owner) in owned.files.iter().zip(&owned.of) {
-        match sight.kind_of(file, &owned.owners[*owner]) {
+    for (file, owner) in attribution.files.iter().zip(&attribution.owner_of) {
+        match rules.kind_of(file, &attribution.owners[*owner]) {
             Some(kind) => found.add(kind, file, file.bytes),
             None => rest.push(*file),
         }
     }
     // Of equal files all but the first; of the others the symbols.
-    let copies: HashSet<&str> = equal(rest.iter())
-        .into_iter()
-        .flat_map(|group| group.into_iter().skip(1))
-        .map(|file| file.path)
-        .collect();
+    let groups = duplicates::groups(&rest).into_iter();
+    let copies: HashSet<&str> =
+        groups.flat_map(|group| group.into_iter().skip(1)).map(|file| file.path).collect();
     for file in &rest {
-        let strippable = match file.kind {
-            Kind::File { elf: Some(elf), bytes, .. } => elf.strippable.min(*bytes),
-            _ => 0,
-        };
+        let strippable = file.elf.map_or(0, |elf| elf.strippable.min(file.bytes));
         if copies.contains(file.path) {
             found.add(OpportunityKind::Duplicates, file, file.bytes);
-        } else if strippable >= LEAST_SYMBOLS {
-            found.add(OpportunityKind::Unstripped, &Seen { bytes: strippable, ..*file }, strippable);
+        } else if strippable >= MIN_SYMBOLS {
+            found.add(OpportunityKind::Unstripped, file, strippable);
         }
     }
     let mut all: Vec<Opportunity> = found.0.into_values().filter(|found| found.bytes.0 > 0).collect();
@@ -97,29 +65,25 @@ pub fn find(tree: &Tree<'_>, owned: &Owned<'_>, hints: &Hints, waste: &Waste) ->
 struct Found(BTreeMap<OpportunityKind, Opportunity>);
 
 impl Found {
-    fn add(&mut self, kind: OpportunityKind, file: &Seen<'_>, bytes: u64) {
+    fn add(&mut self, kind: OpportunityKind, file: &VisibleFile<'_>, bytes: u64) {
         let found = self.0.entry(kind).or_insert_with(|| Opportunity::empty(kind));
         found.bytes = found.bytes + Bytes(bytes);
         found.files += 1;
-        keep_largest(&mut found.largest, file, LARGEST);
+        FileBytes::keep_largest(&mut found.largest, file.path, bytes, LARGEST);
     }
 }
 
-struct Sight<'t, 'f> {
+struct Rules<'t, 'f> {
     tree: &'t Tree<'f>,
-    /// Whether the image says that it is for a GPU.
+    /// Whether the image is built for GPUs.
     gpu: bool,
 }
 
-impl Sight<'_, '_> {
-    fn kind_of(&self, file: &Seen<'_>, owner: &Owner) -> Option<OpportunityKind> {
-        if file.bytes == 0 {
-            return None;
-        }
-        let path = file.path;
-        let name = path.rsplit('/').next().unwrap_or(path);
-        // Licences stay, wherever they lie.
-        if is_licence(path, name) {
+impl Rules<'_, '_> {
+    fn kind_of(&self, file: &VisibleFile<'_>, owner: &Owner) -> Option<OpportunityKind> {
+        let (path, name) = (file.path, file.name());
+        // Licences must stay.
+        if file.bytes == 0 || is_licence(path, name) {
             return None;
         }
         let all = [
@@ -136,8 +100,8 @@ impl Sight<'_, '_> {
             (OpportunityKind::Docs, is_doc(path)),
             (OpportunityKind::Locales, is_locale(path)),
             (OpportunityKind::ByteCode, self.has_source(path)),
-            (OpportunityKind::WebTwice, self.is_packed_too(file, owner)),
-            (OpportunityKind::WebPlain, self.is_plain(file, owner)),
+            (OpportunityKind::WebTwice, owner.kind == OwnerKind::Static && self.is_compressed(path)),
+            (OpportunityKind::WebPlain, owner.kind == OwnerKind::Static && self.is_compressible(file)),
         ];
         all.into_iter().find(|(_, fits)| *fits).map(|(kind, _)| kind)
     }
@@ -146,20 +110,15 @@ impl Sight<'_, '_> {
         source_of(path).is_some_and(|source| self.tree.file_at(&source).is_some())
     }
 
-    fn is_packed_too(&self, file: &Seen<'_>, owner: &Owner) -> bool {
-        owner.kind == OwnerKind::Static && self.packed(file.path)
-    }
-
-    fn is_plain(&self, file: &Seen<'_>, owner: &Owner) -> bool {
-        let endings = [".js", ".mjs", ".css", ".html", ".svg", ".json", ".txt", ".xml", ".wasm", ".ttf"];
-        owner.kind == OwnerKind::Static
-            && file.bytes >= LEAST_WEB
-            && endings.iter().any(|ending| file.path.ends_with(ending))
-            && !self.packed(file.path)
-    }
-
-    fn packed(&self, path: &str) -> bool {
+    fn is_compressed(&self, path: &str) -> bool {
         ["gz", "br", "zst"].iter().any(|ending| self.tree.file_at(&format!("{path}.{ending}")).is_some())
+    }
+
+    fn is_compressible(&self, file: &VisibleFile<'_>) -> bool {
+        let endings = [".js", ".mjs", ".css", ".html", ".svg", ".json", ".txt", ".xml", ".wasm", ".ttf"];
+        file.bytes >= MIN_WEB
+            && endings.iter().any(|ending| file.path.ends_with(ending))
+            && !self.is_compressed(file.path)
     }
 }
 
@@ -169,7 +128,7 @@ fn is_licence(path: &str, name: &str) -> bool {
     starts.iter().any(|start| name.starts_with(start)) || path.contains("/licenses/")
 }
 
-/// NVIDIA's wheels and libraries, and what frameworks build upon them.
+/// NVIDIA's wheels and libraries, and the parts of frameworks that need them.
 fn is_cuda(name: &str, owner: &Owner) -> bool {
     let by_owner = owner.kind == OwnerKind::Python
         && (owner.name.starts_with("nvidia-")
@@ -177,31 +136,13 @@ fn is_cuda(name: &str, owner: &Owner) -> bool {
             || owner.name.starts_with("cuda-")
             || owner.name == "triton");
     let stem = name.split(".so").next().unwrap_or_default();
-    let libraries = [
-        "libtorch_cuda",
-        "libc10_cuda",
-        "libcudart",
-        "libcublas",
-        "libcudnn",
-        "libcufft",
-        "libcurand",
-        "libcusolver",
-        "libcusparse",
-        "libnccl",
-        "libnvrtc",
-        "libnvJitLink",
-        "libcupti",
-        "libonnxruntime_providers_cuda",
-        "libonnxruntime_providers_tensorrt",
-        "libnvinfer",
-        "libcaffe2_nvrtc",
-        "libnvshmem",
-        "libcufile",
-    ];
-    by_owner || (name.contains(".so") && libraries.iter().any(|library| stem.starts_with(library)))
+    let libraries = "libtorch_cuda libc10_cuda libcudart libcublas libcudnn libcufft libcurand libcusolver libcusparse \
+        libnccl libnvrtc libnvJitLink libcupti libonnxruntime_providers_cuda libonnxruntime_providers_tensorrt libnvinfer \
+        libcaffe2_nvrtc libnvshmem libcufile";
+    by_owner || (name.contains(".so") && libraries.split(' ').any(|library| stem.starts_with(library)))
 }
 
-/// Debian's compilers, their back ends, and tools that only builds use.
+/// Compilers and build tools, from Debian or as runtimes.
 fn is_compiler(path: &str, owner: &Owner) -> bool {
     match owner.kind {
         OwnerKind::Dpkg => {
@@ -213,7 +154,7 @@ fn is_compiler(path: &str, owner: &Owner) -> bool {
                 "gcc", "g++", "cpp", "clang", "llvm", "gfortran", "binutils", "make", "cmake", "ninja",
                 "rustc", "cargo", "golang", "autoconf", "automake", "dpkg-dev",
             ];
-            // `gcc-14-base` holds a licence and nothing else.
+            // `gcc-14-base` contains only a licence.
             (tools.iter().any(|tool| after(tool)) && !name.ends_with("-base")) || name == "ninja-build"
         }
         OwnerKind::Runtime => path.contains("/rustup/") || (owner.name == "go"),
@@ -239,7 +180,7 @@ fn is_cache(path: &str) -> bool {
         || path.ends_with("-old") && path.starts_with("var/lib/dpkg/")
 }
 
-/// Folders of tests in what package managers of languages installed.
+/// Test folders of language packages and of Python's standard library.
 fn is_test(path: &str) -> bool {
     let installed = ["/site-packages/", "/dist-packages/", "node_modules/"];
     let inside = installed.iter().find_map(|marker| path.split_once(marker)).map(|(_, inside)| inside);
@@ -262,17 +203,20 @@ fn is_map(name: &str) -> bool {
     [".js.map", ".mjs.map", ".cjs.map", ".css.map", ".ts.map"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// The rest of a path below `usr/` or `usr/local/`.
+fn below_usr(path: &str) -> Option<&str> {
+    path.strip_prefix("usr/").map(|rest| rest.strip_prefix("local/").unwrap_or(rest))
+}
+
 fn is_doc(path: &str) -> bool {
     let folders =
         ["share/doc/", "share/man/", "share/info/", "share/gtk-doc/", "share/doc-base/", "share/lintian/"];
-    let shared = path.strip_prefix("usr/").map(|rest| rest.strip_prefix("local/").unwrap_or(rest));
-    shared.is_some_and(|rest| folders.iter().any(|folder| rest.starts_with(folder)))
+    below_usr(path).is_some_and(|rest| folders.iter().any(|folder| rest.starts_with(folder)))
 }
 
 fn is_locale(path: &str) -> bool {
-    let shared = path.strip_prefix("usr/").map(|rest| rest.strip_prefix("local/").unwrap_or(rest));
     let folders = ["share/locale/", "share/i18n/", "lib/locale/"];
-    shared.is_some_and(|rest| {
+    below_usr(path).is_some_and(|rest| {
         folders.iter().any(|folder| rest.starts_with(folder)) && !rest.to_lowercase().contains("/c.utf")
     })
 }
