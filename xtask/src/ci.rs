@@ -15,15 +15,15 @@ use build::run::Policy;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
+use host::render::Render;
 use host::terminal::Style;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
 use model::reader;
 use model::variant::Variant;
-use stack::probes::text::titled;
-use stack::throwaway::whole;
-use stack::throwaway::whole::Wanted;
+use stack::throwaway::test_run;
+use stack::throwaway::test_run::TestRequest;
 
 /// Until a stack must be healthy: a machine of CI's may be slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
@@ -128,7 +128,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             Ok(())
         }
         Action::Stacks(edition, parity, stack_tests) => {
-            let wanted = Wanted {
+            let request = TestRequest {
                 services: services.clone(),
                 edition: *edition,
                 tag,
@@ -137,10 +137,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 stack_tests: *stack_tests,
                 deadline: STACK_DEADLINE,
             };
-            let report = whole::test(manifest, &wanted, context)?;
-            let failed = titled(&report).iter().filter(|(_, report)| report.not_passed().count() > 0).count();
-            titled(&report).iter().for_each(|part| print!("{}", stack::probes::text::text(part)));
-            if failed == 0 { Ok(()) } else { bail!("not all passed, as told above") }
+            let report = test_run::run(manifest, &request, context)?;
+            print!("{}", report.text());
+            let passed = report.sections().iter().all(|section| section.report.not_passed().next().is_none());
+            if passed { Ok(()) } else { bail!("not all probes passed") }
         }
         Action::Check => {
             for edition in Edition::ALL {

@@ -2,7 +2,7 @@
 
 use model::edition::Edition;
 use model::variant::Variant;
-use stack::throwaway::whole::Originals;
+use stack::throwaway::test_run::Originals;
 
 /// The edition of which both variants are built, tested and weighed.
 pub const EDITION: Edition = Edition::COMPARED;

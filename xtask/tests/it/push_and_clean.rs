@@ -90,7 +90,9 @@ fn what_was_pushed_is_pinned_where_the_image_is_gone() {
     // Beta was built anew since its push: the old digest would be a lie.
     assert!(file.contains("'fx-beta:1'"), "{file}");
     assert!(
-        text.contains("no registry knows hub.example/fx-beta:1-optimized: push it first (cargo xtask push)"),
+        text.contains(
+            "hub.example/fx-beta:1-optimized has no registry digest: push it first (cargo xtask push)"
+        ),
         "{text}"
     );
 }

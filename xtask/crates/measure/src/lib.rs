@@ -196,7 +196,7 @@ fn stacks(
     context: &Context,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<Variant>> {
-    let parts = throwaway::parts(manifest, context)?;
+    let parts = throwaway::dependency_closures(manifest, context)?;
     let started = |service: &&Service| {
         wanted
             .services
@@ -285,8 +285,8 @@ fn of_stack<'a>(wanted: &'a Wanted<'_>) -> whole_stack::Wanted<'a> {
     }
 }
 
-fn of_trial(wanted: &Wanted<'_>, variant: Variant) -> throwaway::Images {
-    throwaway::Images { edition: wanted.edition, variant, tag: wanted.tag.clone() }
+fn of_trial(wanted: &Wanted<'_>, variant: Variant) -> throwaway::StackImages {
+    throwaway::StackImages { edition: wanted.edition, variant, tag: wanted.tag.clone() }
 }
 
 fn pull(

@@ -15,7 +15,8 @@ use host::files;
 use host::files::Lock;
 use host::terminal::Terminal;
 use model::manifest::Manifest;
-use stack::{probes, throwaway};
+use stack::probes::plan::unique_word;
+use stack::throwaway;
 
 /// Between two looks at what a removal left, and how many there are.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -50,7 +51,7 @@ impl Session {
             remove(&folder, &context.docker).context("what a killed `measure` left cannot be removed")?;
         }
         throwaway::sweep(manifest, context);
-        let name = format!("xtask-measure-{}", probes::word());
+        let name = format!("xtask-measure-{}", unique_word());
         let folder = all.join(&name);
         files::create_dir(&folder)?;
         let (docker, terminal) = (context.docker.clone(), context.terminal.clone());

@@ -18,8 +18,9 @@ use model::probe::Probe;
 use model::quantity::Quantity;
 use stack::http::Client;
 use stack::probes;
-use stack::probes::report::Outcome;
-use stack::throwaway::{Images, Trial};
+use stack::probes::plan::ProbePlan;
+use stack::probes::report::ProbeOutcome;
+use stack::throwaway::{StackImages, ThrowawayStack};
 
 /// Between two questions for /health to each of several services.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -73,12 +74,12 @@ pub fn typical<'m>(probes: impl IntoIterator<Item = &'m Probe>) -> Option<&'m Pr
 pub fn measure(
     manifest: &Manifest,
     wanted: &Wanted<'_>,
-    images: &Images,
+    images: &StackImages,
     context: &Context,
 ) -> Result<Vec<Sample>> {
-    let trial = Trial::prepare(manifest, wanted.services, images, context)?;
-    let (called, healthy) = raise(&trial, wanted, context)?;
-    let members = members(manifest, &trial, context)?;
+    let stack = ThrowawayStack::prepare(manifest, wanted.services, images, context)?;
+    let (called, healthy) = raise(&stack, wanted, context)?;
+    let members = members(manifest, &stack, context)?;
     let mut samples = Vec::new();
     if wanted.whole {
         let first =
@@ -91,7 +92,7 @@ pub fn measure(
         rest(wanted.settle, context)?;
         samples.extend(memory(&members, wanted, false)?);
     }
-    pass_probes(manifest, wanted, &trial, context)?;
+    pass_probes(manifest, wanted, &stack, context)?;
     if wanted.memory {
         samples.extend(memory(&members, wanted, true)?);
     }
@@ -99,27 +100,27 @@ pub fn measure(
         for service in wanted.services {
             let probe = typical(&service.probes);
             let own: Vec<&Member> = members.iter().filter(|member| member.name == service.name).collect();
-            samples.extend(requests(&service.name, probe, &own, &trial, context)?);
+            samples.extend(requests(&service.name, probe, &own, &stack, context)?);
         }
         if wanted.whole {
             let probe = typical(manifest.scenarios.iter().flat_map(|scenario| &scenario.steps));
-            samples.extend(requests(WHOLE, probe, &members.iter().collect::<Vec<_>>(), &trial, context)?);
+            samples.extend(requests(WHOLE, probe, &members.iter().collect::<Vec<_>>(), &stack, context)?);
         }
     }
-    trial.remove()?;
+    stack.remove()?;
     Ok(samples)
 }
 
 /// When it was called for, and when the last of the services that were asked for first answered.
-fn raise(trial: &Trial, wanted: &Wanted<'_>, context: &Context) -> Result<(SystemTime, SystemTime)> {
+fn raise(stack: &ThrowawayStack, wanted: &Wanted<'_>, context: &Context) -> Result<(SystemTime, SystemTime)> {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let ports = wanted.services.iter().filter_map(|service| trial.ports.get(&service.name).copied());
+        let ports = wanted.services.iter().filter_map(|service| stack.ports.get(&service.name).copied());
         let is_over = &over;
         let asking: Vec<_> =
             ports.map(|port| scope.spawn(move || health::first(port, PAUSE, is_over))).collect();
         let called = SystemTime::now();
-        let risen = trial.rise(wanted.deadline, &context.docker.runner.interrupt);
+        let risen = stack.up(wanted.deadline, &context.docker.runner.interrupt);
         // All are healthy for the engine, so each has answered or is about to.
         let begun = Instant::now();
         while risen.is_ok()
@@ -140,9 +141,9 @@ fn raise(trial: &Trial, wanted: &Wanted<'_>, context: &Context) -> Result<(Syste
     })
 }
 
-fn members(manifest: &Manifest, trial: &Trial, context: &Context) -> Result<Vec<Member>> {
+fn members(manifest: &Manifest, stack: &ThrowawayStack, context: &Context) -> Result<Vec<Member>> {
     let mut members = Vec::new();
-    for container in trial.project().containers()? {
+    for container in stack.project().containers()? {
         let service = manifest.services.iter().find(|service| service.compose == container.service);
         let Some(service) = service else { continue };
         let (started, process) = started(&container.id, context)?;
@@ -178,10 +179,15 @@ fn memory(members: &[Member], wanted: &Wanted<'_>, used: bool) -> Result<Vec<Sam
     Ok(samples)
 }
 
-fn pass_probes(manifest: &Manifest, wanted: &Wanted<'_>, trial: &Trial, context: &Context) -> Result<()> {
-    let inquiry = probes::inquiry(manifest, wanted.services);
-    let (report, _) = probes::ask(&inquiry, trial.project(), &trial.known, wanted.deadline, context)?;
-    let failed: Vec<String> = report.not_passed().map(Outcome::name).collect();
+fn pass_probes(
+    manifest: &Manifest,
+    wanted: &Wanted<'_>,
+    stack: &ThrowawayStack,
+    context: &Context,
+) -> Result<()> {
+    let plan = ProbePlan::new(manifest, wanted.services);
+    let (report, _) = probes::run::run(&plan, stack.project(), &stack.values, wanted.deadline, context)?;
+    let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
     if !failed.is_empty() {
         bail!(
             "a stack that does not answer as it should is not measured; did not pass: {}",
@@ -196,15 +202,15 @@ fn requests(
     subject: &str,
     probe: Option<&Probe>,
     members: &[&Member],
-    trial: &Trial,
+    stack: &ThrowawayStack,
     context: &Context,
 ) -> Result<Vec<Sample>> {
-    let known = |probe: &&Probe| probe.needs().iter().all(|need| trial.known.contains_key(need));
+    let known = |probe: &&Probe| probe.needs().iter().all(|need| stack.values.contains_key(need));
     let Some(probe) = probe.filter(known) else {
         return Ok(Vec::new());
     };
     for _ in 0..TRIES {
-        let asked = batch(probe, members, trial, context);
+        let asked = batch(probe, members, stack, context);
         let Some((time, used)) = asked.with_context(|| format!("{subject} · {}", probe.name))? else {
             // It was told to wait; what was asked until then counts for nothing.
             rest(WAIT, context)?;
@@ -217,9 +223,14 @@ fn requests(
 }
 
 /// Median and mean of some requests over one connection; `None` when the service says that it was asked too often.
-fn batch(probe: &Probe, members: &[&Member], trial: &Trial, context: &Context) -> Result<Option<(u64, u64)>> {
-    let port = trial.ports.get(&probe.service).context("it has no port")?;
-    let (host, request) = (format!("127.0.0.1:{port}"), probe.filled(&trial.known));
+fn batch(
+    probe: &Probe,
+    members: &[&Member],
+    stack: &ThrowawayStack,
+    context: &Context,
+) -> Result<Option<(u64, u64)>> {
+    let port = stack.ports.get(&probe.service).context("it has no port")?;
+    let (host, request) = (format!("127.0.0.1:{port}"), probe.filled(&stack.values));
     let mut client = Client::new();
     let mut times = Vec::new();
     let used = || members.iter().map(|member| member.group.cpu()).sum::<Result<u64>>();

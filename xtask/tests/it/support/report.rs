@@ -18,7 +18,7 @@ use model::variant::Variant;
 use release::report::record::{
     Acceptance, Accepted, Image, Inside, OwnerBytes, Part, Report, Row, SCHEMA, Section,
 };
-use stack::probes::report::{Outcome, Parity, Stack};
+use stack::probes::report::{ParityReport, ProbeOutcome, ProbeReport, ProbeVerdict, StackReport};
 
 /// Eight services as a project may have them.
 const SERVICES: [(&str, u64, u64); 8] = [
@@ -70,14 +70,16 @@ fn part(edition: Edition) -> Part {
             _ => Section::Fresh { record: guarded(edition) },
         },
         test: Section::Fresh {
-            record: Stack {
+            record: StackReport {
                 edition,
                 variant: Variant::Optimized,
                 report: probed(edition == Edition::Community),
             },
         },
         parity: match edition {
-            Edition::Simple => Section::Fresh { record: Parity { recorded: true, report: probed(false) } },
+            Edition::Simple => {
+                Section::Fresh { record: ParityReport { recorded: true, report: probed(false) } }
+            }
             _ => Section::Absent {
                 why: "nobody looked yet".into(),
                 remedy: format!("cargo xtask test --parity=recorded --edition {edition} --tag latest"),
@@ -164,26 +166,26 @@ fn guarded(edition: Edition) -> check::report::Report {
     }
 }
 
-fn probed(failing: bool) -> stack::probes::report::Report {
-    let outcome = |probe: &str, verdict| Outcome {
+fn probed(failing: bool) -> ProbeReport {
+    let outcome = |probe: &str, verdict| ProbeOutcome {
         group: "api".into(),
         probe: probe.into(),
         verdict,
         milliseconds: 3,
         tries: 1,
     };
-    let failed = stack::probes::report::Verdict::Failed {
+    let failed = ProbeVerdict::Failed {
         wrong: vec!["/status was \"ok\", is \"<none>\"".into()],
         request: "GET /health of api".into(),
         answer: String::new(),
     };
-    stack::probes::report::Report {
+    ProbeReport {
         schema: stack::probes::report::SCHEMA,
         project: "fixture".into(),
         images: Default::default(),
         outcomes: vec![
-            outcome("health", stack::probes::report::Verdict::Passed),
-            outcome("ask", if failing { failed } else { stack::probes::report::Verdict::Passed }),
+            outcome("health", ProbeVerdict::Passed),
+            outcome("ask", if failing { failed } else { ProbeVerdict::Passed }),
         ],
     }
 }

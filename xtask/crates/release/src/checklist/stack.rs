@@ -9,9 +9,9 @@ use crate::checklist::report::{Answer, Basis, Fault};
 use engine::records::Kind;
 use model::edition::Edition;
 use model::variant::Variant;
-use stack::probes::report::{Parity, Report, Stack, TestReport, Verdict};
-use stack::throwaway::whole;
-use stack::throwaway::whole::{Originals, Wanted};
+use stack::probes::report::{ParityReport, ProbeReport, ProbeVerdict, StackReport, TestReport};
+use stack::throwaway::test_run;
+use stack::throwaway::test_run::{Originals, TestRequest};
 
 /// The edition whose stack is raised.
 const EDITION: Edition = Edition::COMPARED;
@@ -29,7 +29,7 @@ pub(super) fn smoke(asked: &Asked<'_>) -> Result<Answer> {
     if let Some(faults) = not_built(asked)? {
         return Ok(Answer::now(faults, Vec::new()));
     }
-    if let Some(stack) = asked.record::<Stack>(Kind::Test, EDITION)? {
+    if let Some(stack) = asked.record::<StackReport>(Kind::Test, EDITION)? {
         return Ok(answer(&stack.report, "cargo xtask test", Basis::Record));
     }
     let stack = tried(asked)?.0.stacks.first().context("no stack was raised")?;
@@ -43,7 +43,7 @@ pub(super) fn parity(asked: &Asked<'_>) -> Result<Answer> {
     const AGAIN: &str = "cargo xtask test --parity says it against originals that run";
     // What was raised for an item before is told as that, though it left a record.
     if asked.tried.found().is_none()
-        && let Some(parity) = asked.record::<Parity>(Kind::Parity, EDITION)?
+        && let Some(parity) = asked.record::<ParityReport>(Kind::Parity, EDITION)?
     {
         return Ok(told(&parity, AGAIN, Basis::Record));
     }
@@ -51,7 +51,7 @@ pub(super) fn parity(asked: &Asked<'_>) -> Result<Answer> {
     Ok(told(parity, AGAIN, Basis::Now))
 }
 
-fn told(parity: &Parity, remedy: &str, basis: Basis) -> Answer {
+fn told(parity: &ParityReport, remedy: &str, basis: Basis) -> Answer {
     let mut answer = answer(&parity.report, remedy, basis);
     let with = if parity.recorded { "recorded answers of the originals" } else { "originals that ran" };
     answer.evidence.push(format!("compared with {with}"));
@@ -62,14 +62,14 @@ fn not_built(asked: &Asked<'_>) -> Result<Option<Vec<Fault>>> {
     Ok(Some(asked.missing(&[EDITION])?).filter(|faults| !faults.is_empty()))
 }
 
-fn answer(report: &Report, remedy: &str, basis: Basis) -> Answer {
+fn answer(report: &ProbeReport, remedy: &str, basis: Basis) -> Answer {
     // One cause, such as a record that is stale, may be told of many probes.
     let mut causes: Vec<(String, Vec<String>)> = Vec::new();
     for outcome in report.not_passed() {
         let why = match &outcome.verdict {
-            Verdict::Failed { wrong, .. } => wrong.join("; "),
-            Verdict::Skipped { reason } => format!("not asked: {reason}"),
-            Verdict::Passed => String::new(),
+            ProbeVerdict::Failed { wrong, .. } => wrong.join("; "),
+            ProbeVerdict::Skipped { reason } => format!("not asked: {reason}"),
+            ProbeVerdict::Passed => String::new(),
         };
         match causes.iter_mut().find(|(other, _)| *other == why) {
             Some((_, names)) => names.push(outcome.name()),
@@ -103,7 +103,7 @@ fn tried<'t>(asked: &'t Asked<'_>) -> Result<&'t Tried> {
             services.len(),
             DEADLINE.as_secs()
         ));
-        let wanted = Wanted {
+        let request = TestRequest {
             services,
             edition: EDITION,
             tag: asked.wanted.tag.clone(),
@@ -112,7 +112,7 @@ fn tried<'t>(asked: &'t Asked<'_>) -> Result<&'t Tried> {
             stack_tests: false,
             deadline: DEADLINE,
         };
-        whole::test(asked.manifest, &wanted, asked.context).map(Tried)
+        test_run::run(asked.manifest, &request, asked.context).map(Tried)
     })
 }
 
@@ -121,28 +121,36 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use stack::probes::report::Outcome;
+    use stack::probes::report::ProbeOutcome;
 
     #[test]
     fn a_probe_that_did_not_pass_is_a_fault_and_so_is_none_at_all() {
-        let outcome = |probe: &str, verdict| Outcome {
+        let outcome = |probe: &str, verdict| ProbeOutcome {
             group: "a".into(),
             probe: probe.into(),
             verdict,
             milliseconds: 1,
             tries: 1,
         };
-        let report = |outcomes| Report { schema: 1, project: "p".into(), images: BTreeMap::new(), outcomes };
-        let failed =
-            Verdict::Failed { wrong: vec!["x".into(), "y".into()], request: "r".into(), answer: "z".into() };
-        let skipped = Verdict::Skipped { reason: "no key".into() };
-        let some = report(vec![outcome("1", Verdict::Passed), outcome("2", failed), outcome("3", skipped)]);
+        let report =
+            |outcomes| ProbeReport { schema: 1, project: "p".into(), images: BTreeMap::new(), outcomes };
+        let failed = ProbeVerdict::Failed {
+            wrong: vec!["x".into(), "y".into()],
+            request: "r".into(),
+            answer: "z".into(),
+        };
+        let skipped = ProbeVerdict::Skipped { reason: "no key".into() };
+        let some =
+            report(vec![outcome("1", ProbeVerdict::Passed), outcome("2", failed), outcome("3", skipped)]);
         let answered = answer(&some, "do", Basis::Record);
         let faults = [Fault::new("a · 2: x; y", "do"), Fault::new("a · 3: not asked: no key", "do")];
         assert_eq!((answered.faults.as_slice(), answered.basis), (faults.as_slice(), Basis::Record));
         assert_eq!(answered.evidence, ["simple: 1 of 3 probes passed"]);
-        let stale =
-            || Verdict::Failed { wrong: vec!["stale".into()], request: String::new(), answer: String::new() };
+        let stale = || ProbeVerdict::Failed {
+            wrong: vec!["stale".into()],
+            request: String::new(),
+            answer: String::new(),
+        };
         let many = report(["1", "2", "3", "4", "5"].map(|probe| outcome(probe, stale())).into());
         let what = "a · 1, a · 2, a · 3 and 2 more: stale";
         assert_eq!(answer(&many, "do", Basis::Now).faults, [Fault::new(what, "do")]);

@@ -12,7 +12,7 @@ use model::baseline::Weights;
 use model::benefit::Benefit;
 use model::bytes::Bytes;
 use model::edition::Edition;
-use stack::probes::report::{Parity, Stack};
+use stack::probes::report::{ParityReport, StackReport};
 
 /// Version of the form.
 pub const SCHEMA: u32 = 1;
@@ -95,9 +95,9 @@ pub struct Part {
     /// Baselines, and what the guard found.
     pub check: Section<check::report::Report>,
     /// A stack of these images that was asked.
-    pub test: Section<Stack>,
+    pub test: Section<StackReport>,
     /// Whether they answer as the originals.
-    pub parity: Section<Parity>,
+    pub parity: Section<ParityReport>,
     /// What is in the optimized images, in the manifest's order.
     pub images: Vec<Image>,
 }

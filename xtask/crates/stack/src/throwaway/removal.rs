@@ -1,29 +1,28 @@
-//! Removing throwaway stacks: one's own, and what former runs left behind.
+//! Removes throwaway stacks, including those that earlier runs left behind.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::throwaway::folder::Folder;
+use crate::throwaway::folder::StackFolder;
 use engine::compose::Project;
 use engine::context::Context;
 use host::files;
 use host::paths::Repository;
 use model::manifest::Manifest;
 
-/// Between two looks at what a removal left, and how many there are.
-const PAUSE: Duration = Duration::from_millis(200);
-const TRIES: u32 = 30;
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+const MAX_TRIES: u32 = 30;
 
-/// What the names of throwaway stacks begin with.
+/// The prefix of all throwaway stacks' names.
 pub(super) fn prefix(manifest: &Manifest) -> String {
     format!("{}-test-", manifest.project)
 }
 
-/// The labels that all of a throwaway stack carries, with their values: the machine that its owner runs on, since others
-/// (containers of CI's, say) may use the same engine; and the checkout.
-pub(super) fn marks(manifest: &Manifest, repository: &Repository) -> [(String, String); 2] {
+/// The labels of everything in a throwaway stack: its owner's machine (several machines may share an engine, for example CI
+/// containers) and checkout.
+pub(super) fn labels(manifest: &Manifest, repository: &Repository) -> [(String, String); 2] {
     let machine = files::read_if_there(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
     let label = |name: &str| format!("{}.images.{name}", manifest.project);
     [
@@ -32,56 +31,53 @@ pub(super) fn marks(manifest: &Manifest, repository: &Repository) -> [(String, S
     ]
 }
 
-/// Removes all of a project. A Compose that was interrupted may have asked the engine for something that comes into being only
-/// after its removal: so it is looked again, until nothing came twice in a row.
-///
-/// # Errors
-/// When docker cannot be asked, or something stays.
+/// Removes everything in a project. An interrupted Compose may have requested resources that appear only after a removal, so
+/// this repeats until nothing was found twice in a row.
 pub(super) fn erase(project: &Project) -> Result<()> {
-    let mut quiet = 0;
+    let mut empty = 0;
     let mut failed = None;
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         match project.erase() {
-            Ok(false) => quiet += 1,
-            Ok(true) => quiet = 0,
-            Err(error) => (quiet, failed) = (0, Some(error)),
+            Ok(false) => empty += 1,
+            Ok(true) => empty = 0,
+            Err(error) => (empty, failed) = (0, Some(error)),
         }
-        if quiet == 2 {
+        if empty == 2 {
             return Ok(());
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(RETRY_INTERVAL);
     }
     let name = project.name()?;
     match failed {
-        Some(error) => Err(error.context(format!("something of {name} is left behind"))),
-        None => bail!("{name} does not end: something new of it came after each removal"),
+        Some(error) => Err(error.context(format!("cannot remove all of {name}"))),
+        None => bail!("new resources of {name} keep appearing while it is removed"),
     }
 }
 
-/// Removes what runs left behind that were killed: stacks of this checkout that nobody owns any more, and those of checkouts
-/// of this machine that are gone themselves. What cannot be removed is tried again by the next run.
+/// Removes what killed runs left behind: stacks of this checkout without an owner, and stacks of deleted checkouts on this
+/// machine. Failures are only reported; the next run tries again.
 pub fn sweep(manifest: &Manifest, context: &Context) {
-    let tell = |name: &str, error: &anyhow::Error| {
-        context.terminal.warn(format!("a former run's stack {name} stays: {error:#}"));
+    let warn = |name: &str, error: &anyhow::Error| {
+        context.terminal.warn(format!("cannot remove {name}, left by an earlier run: {error:#}"));
     };
-    match Folder::abandoned(&context.repository) {
+    match StackFolder::abandoned(&context.repository) {
         Ok(folders) => {
             for folder in folders {
                 let project = Project::new(&context.docker, folder.path()).named(folder.name());
                 if let Err(error) = erase(&project).and_then(|()| folder.remove()) {
-                    tell(&folder.name(), &error);
+                    warn(&folder.name(), &error);
                 }
             }
         }
-        Err(error) => context.terminal.warn(format!("former runs' stacks stay: {error:#}")),
+        Err(error) => context.terminal.warn(format!("cannot remove stacks left by earlier runs: {error:#}")),
     }
-    let [(label, machine), (checkout, _)] = marks(manifest, &context.repository);
+    let [(label, machine), (checkout, _)] = labels(manifest, &context.repository);
     let Ok(found) = context.docker.projects((&label, &machine), &checkout) else { return };
     for (name, checkout) in found {
         if name.starts_with(&prefix(manifest)) && !Path::new(&checkout).exists() {
             let project = Project::new(&context.docker, context.repository.root()).named(&name);
             if let Err(error) = erase(&project) {
-                tell(&name, &error);
+                warn(&name, &error);
             }
         }
     }

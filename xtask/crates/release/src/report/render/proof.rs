@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::report::record::Part;
 use crate::report::render::complaint;
 use check::report::Finding;
-use stack::probes::report::{Outcome, Report, Verdict};
+use stack::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict};
 
 /// The section.
 pub(super) fn section(part: &Part) -> Markup {
@@ -46,7 +46,7 @@ fn finding(finding: &Finding) -> Markup {
     html! { li { b { (finding.about()) } ": " (finding.what) " " i { (finding.remedy) } } }
 }
 
-fn probes(title: &str, report: &Report) -> Markup {
+fn probes(title: &str, report: &ProbeReport) -> Markup {
     let (all, passed) = counts(report);
     html! {
         article .card {
@@ -58,15 +58,15 @@ fn probes(title: &str, report: &Report) -> Markup {
 }
 
 /// All of them, and those that passed.
-pub(super) fn counts(report: &Report) -> (usize, usize) {
+pub(super) fn counts(report: &ProbeReport) -> (usize, usize) {
     let all = report.outcomes.len();
     (all, all - report.not_passed().count())
 }
 
-fn words(outcome: &Outcome) -> String {
+fn words(outcome: &ProbeOutcome) -> String {
     match &outcome.verdict {
-        Verdict::Passed => "passed".to_owned(),
-        Verdict::Failed { wrong, .. } => wrong.join("; "),
-        Verdict::Skipped { reason } => format!("not asked: {reason}"),
+        ProbeVerdict::Passed => "passed".to_owned(),
+        ProbeVerdict::Failed { wrong, .. } => wrong.join("; "),
+        ProbeVerdict::Skipped { reason } => format!("not asked: {reason}"),
     }
 }
