@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::placeholders;
-use crate::probe::{Answer, Known};
+use crate::probe::{Answer, ProbeValues};
 
 /// What must come back.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub enum Test {
 
 impl Check {
     /// What is wrong with an answer, of which `json` is the body where it is JSON; `None` when nothing is.
-    pub(super) fn judge(&self, answer: &Answer, json: Option<&Value>, known: &Known) -> Option<String> {
+    pub(super) fn judge(&self, answer: &Answer, json: Option<&Value>, known: &ProbeValues) -> Option<String> {
         let (place, found) = match (&self.at, json) {
             (None, _) => ("the body".to_owned(), Value::from(answer.body.clone())),
             (Some(_), None) => return Some(format!("no JSON came back, but {}", described(answer))),
@@ -59,7 +59,7 @@ fn described(answer: &Answer) -> String {
 }
 
 impl Test {
-    fn judge(&self, found: &Value, known: &Known) -> Option<String> {
+    fn judge(&self, found: &Value, known: &ProbeValues) -> Option<String> {
         match self {
             Test::Is(wanted) => {
                 let wanted = placeholders::fill_in(wanted, known);

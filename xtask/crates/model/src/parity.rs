@@ -41,7 +41,7 @@ impl Rules {
 
 /// An answer as it is kept for comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct ComparableAnswer {
     /// The status.
     pub status: u16,
     /// The media type without its parameters.
@@ -50,9 +50,9 @@ pub struct Kept {
     pub body: Value,
 }
 
-impl From<&Answer> for Kept {
-    fn from(answer: &Answer) -> Kept {
-        Kept {
+impl From<&Answer> for ComparableAnswer {
+    fn from(answer: &Answer) -> ComparableAnswer {
+        ComparableAnswer {
             status: answer.status,
             content_type: answer.content_type.clone(),
             body: answer.json().unwrap_or_else(|| Value::from(answer.body.clone())),
@@ -61,7 +61,7 @@ impl From<&Answer> for Kept {
 }
 
 /// Every difference that no rule allows, each as one line; empty when the answers are the same.
-pub fn differences(original: &Kept, optimized: &Kept, rules: &Rules) -> Vec<String> {
+pub fn differences(original: &ComparableAnswer, optimized: &ComparableAnswer, rules: &Rules) -> Vec<String> {
     let mut found = Vec::new();
     if original.status != optimized.status {
         found.push(format!("status {} became {}", original.status, optimized.status));
@@ -178,8 +178,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn kept(body: Value) -> Kept {
-        Kept { status: 200, content_type: "application/json".into(), body }
+    fn kept(body: Value) -> ComparableAnswer {
+        ComparableAnswer { status: 200, content_type: "application/json".into(), body }
     }
 
     fn told(a: Value, b: Value, rules: &Rules) -> Vec<String> {

@@ -144,7 +144,7 @@ impl Answer {
 }
 
 /// Values for placeholders: captures, plain secrets, the run's own word.
-pub type Known = BTreeMap<String, Value>;
+pub type ProbeValues = BTreeMap<String, Value>;
 
 impl Probe {
     /// Placeholders that its request and its checks use.
@@ -167,7 +167,7 @@ impl Probe {
     }
 
     /// The request with every placeholder filled in.
-    pub fn filled(&self, known: &Known) -> Request {
+    pub fn filled(&self, known: &ProbeValues) -> Request {
         let request = &self.request;
         Request {
             method: request.method,
@@ -188,7 +188,7 @@ impl Probe {
     }
 
     /// Everything in which an answer is not what was expected, each as one line; empty when it is.
-    pub fn judge(&self, answer: &Answer, known: &Known) -> Vec<String> {
+    pub fn judge(&self, answer: &Answer, known: &ProbeValues) -> Vec<String> {
         let mut wrong = Vec::new();
         if answer.status != self.expect.status {
             wrong.push(format!("status {}, expected {}", answer.status, self.expect.status));
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn placeholders_take_values_whole_and_texts_in_part() {
-        let known = Known::from([
+        let known = ProbeValues::from([
             ("id".to_owned(), json!(7)),
             ("KEY".to_owned(), json!("secret")),
             ("vector".to_owned(), json!([0.5, 1])),
@@ -279,11 +279,11 @@ mod tests {
             check("/number", Test::Min(0.5)),
         ]);
         let good = answer(200, &json!({ "list": ["a", "b"], "text": "hello", "number": 1.0 }));
-        assert_eq!(probe.judge(&good, &Known::new()), Vec::<String>::new());
+        assert_eq!(probe.judge(&good, &ProbeValues::new()), Vec::<String>::new());
         assert_eq!(probe.captured(&good), Some(("first".into(), json!("a"))));
         let bad = answer(503, &json!({ "list": ["a"], "text": 5, "number": 0.25 }));
         assert_eq!(
-            probe.judge(&bad, &Known::new()),
+            probe.judge(&bad, &ProbeValues::new()),
             [
                 "status 503, expected 200",
                 "/list has length 1, expected 2",
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_what_is_to_be_handed_on_is_wrong() {
-        let wrong = probe(vec![]).judge(&answer(200, &json!({ "list": [] })), &Known::new());
+        let wrong = probe(vec![]).judge(&answer(200, &json!({ "list": [] })), &ProbeValues::new());
         assert_eq!(wrong, ["nothing at /list/0 to hand on as `first`"]);
     }
 
@@ -314,7 +314,7 @@ mod tests {
             Check { at: None, test: Test::Contains(json!("Bye")) },
         ]);
         assert_eq!(
-            probe.judge(&page, &Known::new()),
+            probe.judge(&page, &ProbeValues::new()),
             ["no JSON came back, but text/html", "the body is \"<h1>Hi</h1>\", expected \"Bye\" in it"]
         );
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use crate::probes::run::ProbeResult;
-use model::parity::{Kept, differences};
+use model::parity::{ComparableAnswer, differences};
 
 /// By group and probe: the original's answer, or why there is none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OriginalAnswers(BTreeMap<(String, String), Result<Kept, String>>);
+pub(crate) struct OriginalAnswers(BTreeMap<(String, String), Result<ComparableAnswer, String>>);
 
 impl OriginalAnswers {
     /// The answers of running originals.
@@ -16,7 +16,7 @@ impl OriginalAnswers {
         let mut answers = OriginalAnswers::default();
         for result in results {
             let answer = match &result.answer {
-                Some(answer) if result.outcome.passed() => Ok(Kept::from(answer)),
+                Some(answer) if result.outcome.passed() => Ok(ComparableAnswer::from(answer)),
                 _ => Err("the original failed this probe".to_owned()),
             };
             answers.insert(&result.outcome.group, &result.outcome.probe, answer);
@@ -24,7 +24,7 @@ impl OriginalAnswers {
         answers
     }
 
-    pub(super) fn insert(&mut self, group: &str, probe: &str, answer: Result<Kept, String>) {
+    pub(super) fn insert(&mut self, group: &str, probe: &str, answer: Result<ComparableAnswer, String>) {
         self.0.insert((group.to_owned(), probe.to_owned()), answer);
     }
 
@@ -43,7 +43,7 @@ impl OriginalAnswers {
             (None, _) => vec!["no answer of the original".to_owned()],
             (Some(Err(reason)), _) => vec![reason.clone()],
             (Some(Ok(original)), Some(answer)) => {
-                differences(original, &Kept::from(answer), &result.probe.parity)
+                differences(original, &ComparableAnswer::from(answer), &result.probe.parity)
             }
         };
         let request = &result.probe.request;

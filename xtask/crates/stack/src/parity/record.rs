@@ -16,7 +16,7 @@ use host::files;
 use host::paths::Repository;
 use model::edition::Edition;
 use model::manifest::Service;
-use model::parity::Kept;
+use model::parity::ComparableAnswer;
 use model::probe::{Probe, Request};
 
 const SCHEMA: u32 = 1;
@@ -48,7 +48,7 @@ struct RecordedAnswer {
     probe: String,
     /// With placeholders, so that a record holds no secret.
     request: Request,
-    answer: Kept,
+    answer: ComparableAnswer,
 }
 
 impl ParityRecord {
@@ -63,7 +63,7 @@ impl ParityRecord {
             Some(RecordedAnswer {
                 probe: result.probe.name.clone(),
                 request: result.probe.request.clone(),
-                answer: Kept::from(result.answer.as_ref()?),
+                answer: ComparableAnswer::from(result.answer.as_ref()?),
             })
         });
         let (group, answers) = (group.name.clone(), answers.collect());
@@ -123,7 +123,7 @@ impl ParityRecord {
         (!changed.is_empty()).then(|| format!("the record is stale: {} changed since", changed.join(", ")))
     }
 
-    fn answer(&self, probe: &Probe) -> Result<Kept, String> {
+    fn answer(&self, probe: &Probe) -> Result<ComparableAnswer, String> {
         let entry = self.answers.iter().find(|entry| entry.probe == probe.name);
         entry.map(|entry| entry.answer.clone()).ok_or_else(|| format!("not in the record; {REMEDY}"))
     }

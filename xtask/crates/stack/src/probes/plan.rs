@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use engine::variables::Variables;
 use model::manifest::{Manifest, Service};
-use model::probe::{Known, Probe};
+use model::probe::{Probe, ProbeValues};
 use model::reader::RUN;
 
 /// Probes that share captured values, named after a service or a scenario.
@@ -43,7 +43,7 @@ impl<'m> ProbePlan<'m> {
 }
 
 /// Values for placeholders: the plain secrets that are set, and the run's own word.
-pub fn values(manifest: &Manifest, variables: &Variables, word: &str) -> Known {
+pub fn values(manifest: &Manifest, variables: &Variables, word: &str) -> ProbeValues {
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
     let set =
         secrets.filter_map(|secret| Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?))));

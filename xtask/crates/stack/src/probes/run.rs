@@ -17,7 +17,7 @@ use engine::context::Context;
 use host::failure::Failure;
 use host::interrupt::Interrupt;
 use model::expectation::shortened;
-use model::probe::{Answer, Known, Probe};
+use model::probe::{Answer, Probe, ProbeValues};
 use model::reader::RUN;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ pub struct ProbeResult<'m> {
 pub fn run<'m>(
     plan: &ProbePlan<'m>,
     project: &Project,
-    values: &Known,
+    values: &ProbeValues,
     timeout: Duration,
     context: &Context,
 ) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
@@ -74,7 +74,7 @@ pub fn run<'m>(
 struct ProbeRun<'a> {
     endpoints: &'a Endpoints,
     /// What every probe can use: plain secrets and the run's own word.
-    values: &'a Known,
+    values: &'a ProbeValues,
     policy: RetryPolicy,
     interrupt: &'a Interrupt,
 }
@@ -85,7 +85,7 @@ impl<'a> ProbeRun<'a> {
         group: &str,
         probe: &'m Probe,
         client: &mut Client,
-        values: &Known,
+        values: &ProbeValues,
     ) -> Result<ProbeResult<'m>> {
         let started = Instant::now();
         let (mut tries, mut answer) = (0, None);
@@ -120,7 +120,7 @@ impl<'a> ProbeRun<'a> {
         Ok(ProbeResult { probe, outcome, answer })
     }
 
-    fn endpoint(&self, probe: &Probe, values: &Known) -> Result<&'a str, ProbeVerdict> {
+    fn endpoint(&self, probe: &Probe, values: &ProbeValues) -> Result<&'a str, ProbeVerdict> {
         if let Some(missing) = probe.needs().into_iter().find(|need| !values.contains_key(need)) {
             return Err(ProbeVerdict::Skipped { reason: format!("no earlier probe captured `{missing}`") });
         }
@@ -139,7 +139,7 @@ impl<'a> ProbeRun<'a> {
         wrong: Vec<String>,
         host: &str,
         probe: &Probe,
-        values: &Known,
+        values: &ProbeValues,
         answer: Option<&Answer>,
     ) -> ProbeVerdict {
         let mask = |text: &str| {

@@ -44,7 +44,8 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
-        let mut builder = Builder { text, offsets: Offsets::of(text), ..Builder::default() };
+        let offsets = text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect();
+        let mut builder = Builder { text, offsets, ..Builder::default() };
         let mut parser = Parser::new_from_str(text);
         while let Some(next) = parser.next_event() {
             let (event, span) = next.map_err(|error| {
@@ -115,7 +116,8 @@ impl Document {
 #[derive(Default)]
 struct Builder<'t> {
     text: &'t str,
-    offsets: Offsets,
+    /// The byte position of each character, because the parser counts characters.
+    offsets: Vec<usize>,
     document: Document,
     /// Mappings and sequences whose end has not been parsed yet, with their children so far.
     open: Vec<(NodeId, Vec<NodeId>)>,
@@ -177,7 +179,7 @@ impl Builder<'_> {
     /// Where the text holds a scalar's value byte for byte. Uses only the start of the span: the parser's end may lie
     /// behind spaces and comments.
     fn bytes_of(&self, value: &str, style: ScalarStyle, span: Span) -> Option<Range<usize>> {
-        let start = self.after_properties(self.offsets.bytes(span.start.index())?)?;
+        let start = self.after_properties(*self.offsets.get(span.start.index())?)?;
         let (start, quote) = match style {
             ScalarStyle::Plain => (start, None),
             ScalarStyle::SingleQuoted => (start + 1, Some('\'')),
@@ -196,25 +198,6 @@ impl Builder<'_> {
             rest = rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start_matches([' ', '\t']);
         }
         Some(self.text.len() - rest.len())
-    }
-}
-
-/// Converts the parser's character positions to byte positions; the table is empty for ASCII text.
-#[derive(Default)]
-struct Offsets(Option<Vec<usize>>, usize);
-
-impl Offsets {
-    fn of(text: &str) -> Offsets {
-        let table = (!text.is_ascii())
-            .then(|| text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect());
-        Offsets(table, text.len())
-    }
-
-    fn bytes(&self, characters: usize) -> Option<usize> {
-        match &self.0 {
-            Some(table) => table.get(characters).copied(),
-            None => (characters <= self.1).then_some(characters),
-        }
     }
 }
 

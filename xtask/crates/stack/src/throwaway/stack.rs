@@ -23,7 +23,7 @@ use host::interrupt::Interrupt;
 use host::ports;
 use host::terminal::Terminal;
 use model::manifest::{Manifest, Service};
-use model::probe::Known;
+use model::probe::ProbeValues;
 use model::reader::RUN;
 
 /// The value of `${run}`. A new stack holds no other data, so a fixed word is unique in it and answers can be recorded.
@@ -34,7 +34,7 @@ const WORD: &str = "zephyria";
 pub struct ThrowawayStack {
     project: Project,
     /// Values for probes: plain secrets and the run's own word.
-    pub values: Known,
+    pub values: ProbeValues,
     /// By the service's name in the manifest: its port on loopback.
     pub ports: BTreeMap<String, u16>,
     configuration: Configuration,
@@ -93,7 +93,7 @@ impl ThrowawayStack {
         // From here on, dropping the stack removes everything it has.
         let mut stack = ThrowawayStack {
             project,
-            values: Known::from([(RUN.to_owned(), Value::from(WORD))]),
+            values: ProbeValues::from([(RUN.to_owned(), Value::from(WORD))]),
             ports: BTreeMap::new(),
             configuration,
             folder,
