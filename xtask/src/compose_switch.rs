@@ -16,85 +16,80 @@ use engine::variables::Variables;
 use host::files::Lock;
 use model::reader;
 use model::variant::Variant;
-use stack::switch::files;
-use stack::switch::files::{NotRead, Planned};
-use stack::switch::images_to_pin::{digest_of, refuse_missing};
-use stack::switch::reference::Wanted;
-use stack::switch::{edits, journal};
+use stack::switch::files::{PlannedFile, UnreadFile};
+use stack::switch::local_images::{digest_of, refuse_missing};
+use stack::switch::reference::SwitchRequest;
+use stack::switch::{edits, files, last_switch};
 
-/// Move the image references of Compose files to one variant, and nothing else in them
+/// Switch the image references in Compose files between the variants
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Which images the services run
+    /// Images that the services will run
     #[arg(value_enum, required_unless_present = "undo", conflicts_with = "undo")]
-    variant: Option<Side>,
-    /// Name this edition in every tag
+    variant: Option<VariantArg>,
+    /// Edition to put in every tag
     #[arg(long)]
     edition: Option<String>,
-    /// Put this tag before edition and variant
+    /// Tag to put before edition and variant
     #[arg(long)]
     tag: Option<String>,
-    /// Put this registry before every name, HOST[:PORT][/PATH]
+    /// Registry to put before every name, HOST[:PORT][/PATH]
     #[arg(long)]
     registry: Option<String>,
-    /// Pin every reference to the digest that its registry knows the image by
+    /// Pin every reference to the image's registry digest
     #[arg(long)]
     pin: bool,
-    /// A Compose file; may be given again [default: what Compose reads here]
-    #[arg(long, value_name = "F")]
+    /// Compose file; may be repeated [default: the files that Compose reads]
+    #[arg(long, value_name = "FILE")]
     file: Vec<PathBuf>,
-    /// Print what would change as a unified diff, and change nothing
+    /// Print the changes as a unified diff without writing them
     #[arg(long)]
     dry_run: bool,
-    /// Change nothing; exit 1 when something would
+    /// Write nothing; exit with 1 if something would change
     #[arg(long)]
     check: bool,
-    /// Switch even to images that this engine does not have
+    /// Allow images that this engine does not have
     #[arg(long)]
     allow_missing: bool,
-    /// Take the last switch back
+    /// Restore the files of the last switch, unless they changed since
     #[arg(long, conflicts_with_all = ["edition", "tag", "registry", "pin", "file", "dry_run", "check", "allow_missing"])]
     undo: bool,
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask compose-switch original --dry-run  what would change, as a diff
-  cargo xtask compose-switch optimized           back to the optimized images
+  cargo xtask compose-switch original --dry-run  show the changes as a diff
+  cargo xtask compose-switch optimized           switch to the optimized images
   cargo xtask compose-switch optimized --registry registry.company.com/team --pin
-                                                 to what was pushed, by digest
-  cargo xtask compose-switch --undo              take the last switch back";
+                                                 use the pushed images, pinned by digest
+  cargo xtask compose-switch --undo              undo the last switch";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Side {
+enum VariantArg {
     /// NAME:TAG-optimized
     Optimized,
     /// NAME:TAG
     Original,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Wrong words, a reference that cannot be switched, or with `--check` one that would be.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let _lock = Lock::take(&context.repository.compose_lock())?;
-    let Some(side) = args.variant else { return undo(context) };
+    let Some(variant) = args.variant else { return undo(context) };
     let manifest = reader::load(&context.repository)?;
     let ours: BTreeSet<&str> = manifest.services.iter().map(|service| service.image.as_str()).collect();
-    let wanted = wanted(side, args)?;
+    let request = request(variant, args)?;
     let variables = Variables::read(&context.repository)?;
     let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
     let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
-    let looks = args.pin || !(args.allow_missing || args.check || args.dry_run);
-    if looks {
+    let needs_images = args.pin || !(args.allow_missing || args.check || args.dry_run);
+    if needs_images {
         require_engine(context)?;
     }
-    let (found, not_read) =
+    let (found, unread) =
         files::collect(&context.repository, first_files(args, &variables, context)?, &|text| {
-            Ok(edits::plan(text, &ours, &wanted, args.pin.then_some(&pin as edits::DigestOf<'_>))?)
+            edits::plan(text, &ours, &request, args.pin.then_some(&pin as edits::DigestOf<'_>))
         })?;
-    if looks && !args.pin {
+    if needs_images && !args.pin {
         let edits = found.iter().flat_map(|file| &file.plan.edits);
         let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
         refuse_missing(&references, &variables, &context.docker)?;
@@ -102,23 +97,29 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.pin && !args.allow_missing {
         refuse_unpinned(&found)?;
     }
+    let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if args.dry_run || args.check {
-        print!("{}", diff(&found));
-    } else {
-        write(&found, context)?;
+        print!("{}", changed.iter().map(|file| diff(file)).collect::<String>());
+    } else if !changed.is_empty() {
+        last_switch::write(&context.repository, &changed)?;
+        for (file, edit) in
+            changed.iter().flat_map(|file| file.plan.edits.iter().map(move |edit| (file, edit)))
+        {
+            context.terminal.say(format!("{}:{}: {} -> {}", file.name, edit.line, edit.before, edit.after));
+        }
     }
-    conclude(&found, &not_read, args.check, context)
+    conclude(&found, &unread, args.check, context)
 }
 
-fn wanted(side: Side, args: &Args) -> Result<Wanted> {
-    Ok(Wanted {
-        variant: match side {
-            Side::Optimized => Variant::Optimized,
-            Side::Original => Variant::Original,
+fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
+    Ok(SwitchRequest {
+        variant: match variant {
+            VariantArg::Optimized => Variant::Optimized,
+            VariantArg::Original => Variant::Original,
         },
         edition: args.edition.as_deref().map(|name| args::edition(Some(name))).transpose()?,
         tag: args.tag.as_deref().map(|tag| args::tag(Some(tag))).transpose()?,
-        // The environment's registry is for pushes; a file is only given what was asked for.
+        // Only from the command line: the environment's registry is for pushes.
         registry: match args.registry.as_deref() {
             Some(registry) => args::registry(Some(registry))?,
             None => None,
@@ -133,80 +134,71 @@ fn first_files(args: &Args, variables: &Variables, context: &Context) -> Result<
     };
     if first.is_empty() {
         let root = context.repository.root().display();
-        return Err(
-            Failure::usage(format!("there is no Compose file in {root}: name one with --file")).into()
-        );
+        return Err(Failure::usage(format!("no Compose file in {root}: name one with --file")).into());
     }
     Ok(first)
 }
 
-fn refuse_unpinned(found: &[Planned]) -> Result<()> {
-    let absent = |file: &Planned| {
-        let left = file.plan.left_alone.iter().filter(|left| left.absent);
-        left.map(|left| format!("{}:{}: `{}`: {}", file.name, left.line, left.text, left.reason)).collect()
-    };
-    let absent: Vec<String> = found.iter().flat_map(|file| -> Vec<String> { absent(file) }).collect();
-    if absent.is_empty() {
-        return Ok(());
-    }
-    bail!("cannot pin:\n  {}\n  --allow-missing pins the others; no file was changed", absent.join("\n  "))
-}
-
-fn diff(found: &[Planned]) -> String {
-    let changed = found.iter().filter(|file| !file.plan.edits.is_empty());
-    let one = |file: &Planned| {
-        let after = file.switched();
-        let diff = TextDiff::from_lines(&file.text, &after);
-        diff.unified_diff().header(&format!("a/{}", file.name), &format!("b/{}", file.name)).to_string()
-    };
-    changed.map(one).collect()
-}
-
-fn write(found: &[Planned], context: &Context) -> Result<()> {
-    let changed: Vec<&Planned> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    journal::make(&context.repository, &changed)?;
-    for file in changed {
-        for edit in &file.plan.edits {
-            context.terminal.say(format!("{}:{}: {} -> {}", file.name, edit.line, edit.before, edit.after));
+fn refuse_unpinned(found: &[PlannedFile]) -> Result<()> {
+    let mut unpinned = Vec::new();
+    for file in found {
+        for skipped in file.plan.skipped.iter().filter(|skipped| skipped.unpinned) {
+            unpinned.push(format!("{}:{}: `{}`: {}", file.name, skipped.line, skipped.text, skipped.reason));
         }
     }
-    Ok(())
+    if unpinned.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "cannot pin; no file was changed:\n  {}\nhelp: --allow-missing pins the others",
+        unpinned.join("\n  ")
+    )
 }
 
-/// Says what stays as it is, and judges.
-fn conclude(found: &[Planned], not_read: &[NotRead], check: bool, context: &Context) -> Result<()> {
-    for file in not_read {
-        context.terminal.warn(format!("{}: `{}` is not looked into: {}", file.by, file.name, file.reason));
+fn diff(file: &PlannedFile) -> String {
+    let after = file.switched();
+    let diff = TextDiff::from_lines(&file.text, &after);
+    diff.unified_diff().header(&format!("a/{}", file.name), &format!("b/{}", file.name)).to_string()
+}
+
+/// Reports what was not changed, and decides the exit code.
+fn conclude(found: &[PlannedFile], unread: &[UnreadFile], check: bool, context: &Context) -> Result<()> {
+    let terminal = &context.terminal;
+    for file in unread {
+        terminal.warn(format!("{}: `{}` was not read: {}", file.by, file.name, file.reason));
     }
-    let (mut edits, mut settled, mut left) = (0, 0, 0);
+    let (mut edits, mut unchanged, mut skipped) = (0, 0, 0);
     for file in found {
         edits += file.plan.edits.len();
-        settled += file.plan.settled.len();
-        left += file.plan.left_alone.len();
-        for alone in &file.plan.left_alone {
-            let place = format!("{}:{}", file.name, alone.line);
-            context.terminal.warn(format!("{place}: `{}` is left alone: {}", alone.text, alone.reason));
+        unchanged += file.plan.unchanged;
+        skipped += file.plan.skipped.len();
+        for skip in &file.plan.skipped {
+            terminal.warn(format!(
+                "{}:{}: `{}` left unchanged: {}",
+                file.name, skip.line, skip.text, skip.reason
+            ));
         }
     }
-    if edits + settled + left == 0 {
-        context.terminal.warn("no service here runs an image of this repository");
-    } else if edits == 0 && left == 0 {
-        context.terminal.say(format!("nothing to change: {settled} references are as wanted"));
+    if edits + unchanged + skipped == 0 {
+        terminal.warn("no service in these files runs an image of this repository");
+    } else if edits == 0 && skipped == 0 {
+        terminal.say(format!("nothing to change: {} already as requested", references(unchanged)));
     }
-    match (check, edits, left) {
-        (_, _, left) if left > 0 => bail!("{left} references are left alone, as said above"),
-        (true, edits, _) if edits > 0 => bail!("{edits} references would change"),
+    match (check, edits, skipped) {
+        (_, _, 1..) => bail!("{} left unchanged", references(skipped)),
+        (true, 1.., _) => bail!("{} would change", references(edits)),
         _ => Ok(()),
     }
 }
 
+fn references(count: usize) -> String {
+    format!("{count} reference{}", if count == 1 { "" } else { "s" })
+}
+
 fn undo(context: &Context) -> Result<()> {
-    match journal::undo(&context.repository)? {
-        Some(names) => context.terminal.say(format!("restored {}", names.join(", "))),
-        None => context.terminal.say("there is no switch to take back"),
+    match last_switch::undo(&context.repository)?.as_slice() {
+        [] => context.terminal.say("nothing to undo"),
+        restored => context.terminal.say(format!("restored {}", restored.join(", "))),
     }
     Ok(())
 }

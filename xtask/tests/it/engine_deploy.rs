@@ -10,10 +10,10 @@ use crate::support::told;
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn the_stack_rises_is_told_apart_and_keeps_its_data() {
+fn deploy_starts_updates_and_removes_the_stack() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("stack");
-    // By somebody whose files are nobody else's business.
+    // With a umask that hides files from others.
     let install = stack.command(&["deploy", "install"]);
     let mut careful = Command::new("sh");
     careful.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(install.get_program()).args(install.get_args());
@@ -24,7 +24,7 @@ fn the_stack_rises_is_told_apart_and_keeps_its_data() {
     let text = told(&output, &stack.folder);
     assert!(output.status.success() && text.contains("all 8 services are healthy"), "{text}");
 
-    // The secrets were made, once, for their owner alone, and nothing prints them.
+    // Secrets are generated once, readable by their owner only, and never printed.
     let env = stack.folder.read(".env");
     let mode = fs::metadata(stack.folder.0.join(".env")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -34,11 +34,11 @@ fn the_stack_rises_is_told_apart_and_keeps_its_data() {
     }
     stack.done(&["status"]);
 
-    // control can read what was deployed.
+    // control can read the record of deployed images.
     let read = "import json; print(len(json.load(open('/deployed/images.json'))['images']))";
     assert_eq!(said(&["exec", &stack.container("sutra-control"), "python", "-c", read]), "8");
 
-    // What ended is named, and only that is started again.
+    // A stopped service is reported, and `update` restarts only that one.
     let (storage, client) = (stack.container("storage-server"), stack.container("sutra-client"));
     said(&["stop", &client]);
     let output = stack.deploy(&["status"], &[]);
@@ -46,17 +46,17 @@ fn the_stack_rises_is_told_apart_and_keeps_its_data() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("not healthy: sutra-client"), "{text}");
     stack.done(&["update"]);
-    assert_eq!(stack.container("storage-server"), storage, "what did not change was replaced");
-    assert_eq!(stack.folder.read(".env"), env, "secrets were made anew");
+    assert_eq!(stack.container("storage-server"), storage, "an unchanged container was replaced");
+    assert_eq!(stack.folder.read(".env"), env, "secrets were generated again");
 
-    // Data stays until it is said otherwise.
+    // `down` keeps the data unless told otherwise.
     stack.done(&["down"]);
     let volume = format!("{}_concepts", stack.project);
     said(&["volume", "inspect", &volume]);
     stack.done(&["down", "--volumes"]);
     assert!(!crate::support::containers::docker(&["volume", "inspect", &volume]).status.success());
 
-    // What was not prepared fails, rather than that the engine leaves a folder of root's behind.
+    // A missing folder fails, so that the engine does not create it as root.
     let deployed = stack.folder.0.join("target/xtask/deployed");
     fs::remove_dir_all(&deployed).unwrap();
     let output = stack.docker(&["compose", "up", "--detach", "--no-deps", "sutra-control"]);
@@ -67,7 +67,7 @@ fn the_stack_rises_is_told_apart_and_keeps_its_data() {
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn a_service_that_does_not_start_is_named_with_its_last_words() {
+fn a_service_that_does_not_start_is_reported_with_its_log() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("unwell");
     let output = stack.deploy(&["install"], &[("SUTRA_CONTROL_USERS", "this is no entry")]);
@@ -78,18 +78,18 @@ fn a_service_that_does_not_start_is_named_with_its_last_words() {
         "{text}"
     );
     assert!(text.contains("SUTRA_CONTROL_USERS"), "its log is not shown: {text}");
-    // What did not rise was not deployed.
+    // A failed deployment is not recorded.
     assert!(!stack.folder.0.join("target/xtask/deployed/images.json").exists());
 }
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn a_tag_that_was_never_built_is_refused_before_anything_starts() {
+fn missing_images_are_refused_before_anything_starts() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("absent");
     let output = stack.deploy(&["install", "--tag", "9.9-optimized", "--edition", "community"], &[]);
     let text = told(&output, &stack.folder);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("sutra-api:9.9-community-optimized"), "{text}");
-    assert!(!stack.folder.0.join(".env").exists(), "secrets were made for nothing");
+    assert!(!stack.folder.0.join(".env").exists(), "secrets were generated for nothing");
 }

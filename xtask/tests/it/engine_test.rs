@@ -1,4 +1,4 @@
-//! Throwaway stacks on a real engine: several at once, gone whatever happens, and parity that a changed answer breaks.
+//! Throwaway stacks on a real engine: several at once, always removed; and parity, which a changed answer breaks.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,15 +11,15 @@ use crate::support::stack::Stack;
 use crate::support::wait;
 use crate::support::{Folder, share_bases, told};
 
-/// Projects of this checkout's throwaway stacks, running or not.
-fn trials(stack: &Stack) -> Vec<String> {
+/// The projects of this checkout's throwaway stacks, running or not.
+fn throwaway_stacks(stack: &Stack) -> Vec<String> {
     let folder = stack.folder.0.join("target/xtask/trials");
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// What the engine holds of a project.
-fn holdings(project: &str) -> Vec<String> {
+/// The containers, volumes and networks of a project.
+fn resources(project: &str) -> Vec<String> {
     let label = format!("label=com.docker.compose.project={project}");
     let of = |args: &[&str]| {
         let mut all = args.to_vec();
@@ -30,33 +30,35 @@ fn holdings(project: &str) -> Vec<String> {
     all.into_iter().filter(|text| !text.is_empty()).collect()
 }
 
-/// Starts a `test` and returns when its first container is there, with the project.
-fn begun(stack: &Stack) -> (Child, String) {
-    let before = trials(stack);
+/// Starts a `test` and waits for its first resource. Returns the project too.
+fn start(stack: &Stack) -> (Child, String) {
+    let before = throwaway_stacks(stack);
     let mut child = stack.command(&["test", "storage"]).process_group(0).spawn().unwrap();
-    let project = wait::until_some("the stack has a container", || {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before its stack was seen");
-        let new = trials(stack).into_iter().find(|name| !before.contains(name));
-        new.filter(|project| !holdings(project).is_empty())
-    });
-    (child, project)
+    loop {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before its stack appeared");
+        let new = throwaway_stacks(stack).into_iter().find(|name| !before.contains(name));
+        if let Some(project) = new.filter(|project| !resources(project).is_empty()) {
+            return (child, project);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
-/// Sends a signal to a process, or to all of its group.
+/// Sends a signal to a process or its whole group.
 fn signal(child: &Child, name: &str, to_group: bool) {
     let number = format!("{}{}", if to_group { "-" } else { "" }, child.id());
     let sent = Command::new("sh").args(["-c", &format!("kill -s {name} -- {number}")]).status().unwrap();
     assert!(sent.success());
 }
 
-/// A docker that stands before the real one and waits, before it removes containers, until it is let go.
+/// A wrapper of docker that blocks the removal of containers until it is released.
 struct SlowRemoval(Folder);
 
 impl SlowRemoval {
     fn new() -> SlowRemoval {
         let folder = Folder::new();
         let here = folder.0.display();
-        let real = said_by("command -v docker");
+        let real = output_of("command -v docker");
         folder.write(
             "docker",
             &format!(
@@ -68,94 +70,94 @@ impl SlowRemoval {
         SlowRemoval(folder)
     }
 
-    /// A `test` with this docker, in a process group of its own as a shell would start it.
+    /// Starts a `test` with this docker, in its own process group as a shell would.
     fn spawn(&self, stack: &Stack) -> Child {
         let path = format!("{}:{}", self.0.0.display(), std::env::var("PATH").unwrap());
         stack.command(&["test", "storage"]).env("PATH", path).process_group(0).spawn().unwrap()
     }
 
-    fn wait_until_it_removes(&self, child: &mut Child) {
-        wait::until("the removal begins", || {
-            assert!(child.try_wait().unwrap().is_none(), "the run ended and removed nothing");
-            self.0.0.join("removing").exists()
-        });
+    fn wait_for_removal(&self, child: &mut Child) {
+        while !self.0.0.join("removing").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended without removing anything");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 
-    fn let_go(&self) {
+    fn release(&self) {
         self.0.write("go", "");
     }
 }
 
-fn said_by(script: &str) -> String {
+fn output_of(script: &str) -> String {
     let output = Command::new("sh").args(["-c", script]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn a_throwaway_stack_goes_when_the_run_ends_is_interrupted_or_was_killed() {
+fn a_throwaway_stack_is_removed_after_an_interrupt_or_a_kill() {
     let _turn = crate::support::turn::take(module_path!());
-    let stack = Stack::new("trial");
-    // Interrupted as a terminal does it, then by its end: the run itself cleans up, and says so by its exit code.
+    let stack = Stack::new("throwaway");
+    // Ctrl-C, then a closed terminal: the run itself cleans up and exits with 130.
     for (name, to_group) in [("INT", true), ("HUP", false)] {
-        let (mut child, project) = begun(&stack);
+        let (mut child, project) = start(&stack);
         signal(&child, name, to_group);
-        assert_eq!(wait::end(&mut child).code(), Some(130), "{name}");
-        assert_eq!(holdings(&project), [""; 0], "{name}");
-        assert_eq!(trials(&stack), [""; 0], "{name}");
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
+        assert_eq!(resources(&project), [""; 0], "{name}");
+        assert_eq!(throwaway_stacks(&stack), [""; 0], "{name}");
     }
 
-    // Killed: the next run does it, beside its own; a run of another checkout too, where that of the killed one is gone.
+    // Killed: the next run cleans up; also for a killed run whose checkout was deleted.
     let gone = Stack::new("gone");
     let left = [&stack, &gone].map(|stack| {
-        let (mut child, project) = begun(stack);
+        let (mut child, project) = start(stack);
         signal(&child, "KILL", true);
-        wait::end(&mut child);
-        assert!(!holdings(&project).is_empty(), "the kill came too late to leave anything");
+        child.wait().unwrap();
+        assert!(!resources(&project).is_empty(), "the kill came too late");
         project
     });
     fs::remove_dir_all(&gone.folder.0).unwrap();
     let output = stack.command(&["test", "storage"]).output().unwrap();
     assert!(output.status.success(), "{}", told(&output, &stack.folder));
     for project in left {
-        assert_eq!(holdings(&project), [""; 0]);
+        assert_eq!(resources(&project), [""; 0]);
     }
-    assert_eq!(trials(&stack), [""; 0]);
-    // Its `down` wants a checkout.
+    assert_eq!(throwaway_stacks(&stack), [""; 0]);
+    // Dropping it would need its checkout.
     std::mem::forget(gone);
 }
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn a_removal_that_has_begun_goes_to_its_end() {
+fn a_removal_is_never_interrupted() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("removal");
-    // Ctrl-C reaches all of the terminal's group.
+    // Ctrl-C reaches the whole process group.
     let docker = SlowRemoval::new();
     let mut child = docker.spawn(&stack);
-    docker.wait_until_it_removes(&mut child);
-    let project = trials(&stack).pop().unwrap();
+    docker.wait_for_removal(&mut child);
+    let project = throwaway_stacks(&stack).pop().unwrap();
     signal(&child, "INT", true);
-    docker.let_go();
-    assert_eq!(wait::end(&mut child).code(), Some(130));
-    assert_eq!((holdings(&project), trials(&stack)), (vec![], vec![]));
+    docker.release();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!((resources(&project), throwaway_stacks(&stack)), (vec![], vec![]));
 
-    // Another run's sweep leaves alone what is being removed.
+    // Another run does not touch a stack that is being removed.
     let docker = SlowRemoval::new();
     let mut child = docker.spawn(&stack);
-    docker.wait_until_it_removes(&mut child);
-    let project = trials(&stack).pop().unwrap();
+    docker.wait_for_removal(&mut child);
+    let project = throwaway_stacks(&stack).pop().unwrap();
     let output = stack.command(&["test", "storage"]).output().unwrap();
     assert!(output.status.success(), "{}", told(&output, &stack.folder));
-    assert!(!holdings(&project).is_empty() && trials(&stack) == [project]);
-    docker.let_go();
-    assert_eq!(wait::end(&mut child).code(), Some(0));
-    assert_eq!(trials(&stack), [""; 0]);
+    assert!(!resources(&project).is_empty() && throwaway_stacks(&stack) == [project]);
+    docker.release();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(throwaway_stacks(&stack), [""; 0]);
 }
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn names_and_ports_of_others_are_left_alone() {
+fn resources_of_other_stacks_are_not_touched() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("names");
     let (name, compose) = (format!("{}-kept", stack.project), stack.folder.read("docker-compose.yml"));
@@ -178,7 +180,7 @@ fn names_and_ports_of_others_are_left_alone() {
     );
     stack.folder.write("docker-compose.yml", &text);
 
-    // Somebody's data, network and container.
+    // Data, network and container of someone else.
     let image = "sutra-storage-server:latest-optimized";
     said(&["network", "create", &name]);
     said(&["create", "--name", &name, "--volume", &format!("{name}:/data"), image]);
@@ -194,10 +196,10 @@ fn names_and_ports_of_others_are_left_alone() {
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn a_stack_test_begins_with_an_empty_folder_and_goes_with_its_stack() {
+fn a_stack_test_starts_with_an_empty_folder_and_is_removed_with_its_stack() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("test");
-    // One service is a whole stack too, and quickly raised.
+    // A manifest with one service: a small stack that starts quickly.
     let manifest = stack.folder.read("xtask/images.toml");
     let (head, tables) = manifest.split_once("\n[").unwrap();
     let is_wanted = |table: &&str| {
@@ -227,7 +229,7 @@ fn a_stack_test_begins_with_an_empty_folder_and_goes_with_its_stack() {
         stack.folder.0.join(out).join("ready").exists()
     });
     assert!(!stack.folder.0.join(out).join("old.png").exists());
-    let project = trials(&stack).pop().unwrap();
+    let project = throwaway_stacks(&stack).pop().unwrap();
     said(&["inspect", &format!("{project}-waits")]);
     signal(&child, "KILL", false);
     wait::end(&mut child);
@@ -235,12 +237,12 @@ fn a_stack_test_begins_with_an_empty_folder_and_goes_with_its_stack() {
     docker(&["image", "rm", &format!("{}-stack-test-waits", stack.project)]);
     assert!(output.status.success(), "{}", told(&output, &stack.folder));
     assert!(!docker(&["inspect", &format!("{project}-waits")]).status.success());
-    assert_eq!(holdings(&project), [""; 0]);
+    assert_eq!(resources(&project), [""; 0]);
 }
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn two_at_once_do_not_disturb_each_other() {
+fn two_runs_do_not_disturb_each_other() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("pair");
     let run = |service: &'static str| {
@@ -251,12 +253,12 @@ fn two_at_once_do_not_disturb_each_other() {
     for output in both {
         assert!(output.status.success(), "{}", told(&output, &stack.folder));
     }
-    assert_eq!(trials(&stack), [""; 0]);
+    assert_eq!(throwaway_stacks(&stack), [""; 0]);
 }
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn recorded_answers_stand_in_for_originals_until_one_differs_or_the_sources_do() {
+fn recorded_answers_replace_originals_until_an_answer_or_the_sources_change() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("parity");
     let committed = fs::read_to_string(root().join("xtask/parity/simple/storage.json")).unwrap();
@@ -284,9 +286,9 @@ fn recorded_answers_stand_in_for_originals_until_one_differs_or_the_sources_do()
 
     let (code, text) = parity("{");
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("is no record of answers: take it back from git, or record it anew"), "{text}");
+    assert!(text.contains("is not a valid record (restore it with git, or record"), "{text}");
 
-    // Records come from originals that run, and from nowhere else.
+    // Only running originals can be recorded.
     let output = stack.command(&["test", "storage", "--parity=recorded", "--record"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", told(&output, &stack.folder));
     assert_eq!(stack.folder.read("xtask/parity/simple/storage.json"), "{");
@@ -298,7 +300,7 @@ fn recorded_answers_stand_in_for_originals_until_one_differs_or_the_sources_do()
 
 #[test]
 #[ignore = "needs built images: cargo xtask ci"]
-fn images_that_are_not_here_are_named_with_what_builds_them() {
+fn missing_images_are_listed_with_the_build_command() {
     let _turn = crate::support::turn::take(module_path!());
     let stack = Stack::new("missing");
     let output = stack.command(&["test", "api", "--tag", "9.9", "--edition", "community"]).output().unwrap();
@@ -306,5 +308,5 @@ fn images_that_are_not_here_are_named_with_what_builds_them() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("sutra-api:9.9-community-optimized") && !text.contains("sutra-client"), "{text}");
     assert!(text.contains("cargo xtask build-images"), "{text}");
-    assert_eq!(trials(&stack), [""; 0]);
+    assert_eq!(throwaway_stacks(&stack), [""; 0]);
 }

@@ -90,7 +90,9 @@ fn a_pushed_image_is_pinned_after_it_was_removed_here() {
     // Beta was rebuilt after its push, so the old digest no longer applies.
     assert!(file.contains("'fx-beta:1'"), "{file}");
     assert!(
-        text.contains("no registry knows hub.example/fx-beta:1-optimized: push it first (cargo xtask push)"),
+        text.contains(
+            "hub.example/fx-beta:1-optimized has no registry digest: push it first (cargo xtask push)"
+        ),
         "{text}"
     );
 }

@@ -1,4 +1,4 @@
-//! `smoke-test` without an engine: a docker that replays transcripts, and services that answer from a script.
+//! `smoke-test` without an engine: a fake docker, and services with scripted answers.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -6,29 +6,29 @@ use std::net::TcpListener;
 
 use crate::support::{FakeDocker, Folder, repository, told};
 
-/// A service: answers by method and path, 404 to the rest. It serves until the test process ends.
+/// A service that answers by method and path, and 404 to other requests, until the test process ends.
 fn service(answers: &[(&str, u16, &str)]) -> u16 {
     let answers: BTreeMap<String, (u16, String)> = answers
         .iter()
-        .map(|(asked, status, body)| ((*asked).to_owned(), (*status, (*body).to_owned())))
+        .map(|(request, status, body)| ((*request).to_owned(), (*status, (*body).to_owned())))
         .collect();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut asked = Vec::new();
+            let mut request = Vec::new();
             let mut buffer = [0; 4096];
-            while !asked.windows(4).any(|window| window == b"\r\n\r\n") {
+            while !request.windows(4).any(|window| window == b"\r\n\r\n") {
                 match stream.read(&mut buffer).unwrap() {
                     0 => break,
-                    count => asked.extend_from_slice(&buffer[..count]),
+                    count => request.extend_from_slice(&buffer[..count]),
                 }
             }
-            let asked = String::from_utf8_lossy(&asked).into_owned();
-            let line = asked.split(" HTTP/").next().unwrap_or_default().to_owned();
-            // What came in a header comes back, to show that no report repeats it.
-            let key = asked.lines().find_map(|line| line.strip_prefix("x-key: ")).unwrap_or_default();
+            let request = String::from_utf8_lossy(&request).into_owned();
+            let line = request.split(" HTTP/").next().unwrap_or_default().to_owned();
+            // Echo the secret from the header: no report may repeat it.
+            let key = request.lines().find_map(|line| line.strip_prefix("x-key: ")).unwrap_or_default();
             let (status, body) = answers.get(&line).cloned().unwrap_or((404, "{}".into()));
             let body = body.replace("ECHO", key);
             let head = format!(
@@ -87,7 +87,7 @@ fn stack() -> Folder {
     folder
 }
 
-/// A docker whose stack has alpha at a port, and beta as told.
+/// A docker whose stack has alpha at a port, and beta as given.
 fn docker(alpha: u16, beta: &str) -> FakeDocker {
     let alpha = format!(
         r#"{{"Service":"alpha","ID":"a1","State":"running","Health":"healthy","Publishers":[{{"URL":"127.0.0.1","TargetPort":1001,"PublishedPort":{alpha},"Protocol":"tcp"}}]}}"#
@@ -106,7 +106,7 @@ fn beta(port: u16) -> String {
     )
 }
 
-macro_rules! snapshot_told {
+macro_rules! snapshot_output {
     ($name:expr, $output:expr, $folder:expr) => {
         insta::with_settings!({
             filters => vec![(r" +\d+ ms", " [MS]"), (r"VERDICT +TIME", "VERDICT  TIME"), (r#""milliseconds": \d+"#, r#""milliseconds": [MS]"#),
@@ -126,25 +126,25 @@ const GOOD: [(&str, u16, &str); 3] = [
 ];
 
 #[test]
-fn a_stack_that_answers_as_declared_is_green_and_leaves_a_record() {
+fn a_stack_that_answers_as_declared_passes_and_is_recorded() {
     let folder = stack();
     let docker = docker(service(&GOOD), &beta(service(&[("GET /health", 200, "{}")])));
     let output = docker.run(&folder, &["smoke-test"]);
-    snapshot_told!("smoke_green", output, folder);
+    snapshot_output!("smoke_green", output, folder);
     let record: serde_json::Value = serde_json::from_str(&folder.read("target/xtask/smoke.json")).unwrap();
     assert_eq!((record["schema"].as_u64(), record["images"]["beta"].as_str()), (Some(1), Some("sha256:bbb")));
     assert_eq!(record["outcomes"].as_array().unwrap().len(), 6);
 }
 
 #[test]
-fn wrong_answers_are_told_with_what_came_back_and_without_any_secret() {
+fn wrong_answers_are_shown_without_secrets() {
     let folder = stack();
     let answers =
         [("GET /health", 503, r#"{"status":"starting"}"#), ("POST /learn", 401, r#"{"you sent":"ECHO"}"#)];
     let docker = docker(service(&answers), &beta(service(&[("GET /health", 200, "{}")])));
     let junit = folder.0.join("junit.xml");
     let output = docker.run(&folder, &["smoke", "--junit", &junit.display().to_string()]);
-    snapshot_told!("smoke_red", output, folder);
+    snapshot_output!("smoke_red", output, folder);
     let xml = folder.read("junit.xml");
     assert!(xml.contains("tests=\"3\" failures=\"2\"") && xml.contains("status 503, expected 200"), "{xml}");
     let record = folder.read("target/xtask/smoke.json");
@@ -153,25 +153,25 @@ fn wrong_answers_are_told_with_what_came_back_and_without_any_secret() {
 }
 
 #[test]
-fn a_service_that_ended_is_named_and_asked_for_nothing() {
+fn an_exited_service_is_reported_without_a_request() {
     let folder = stack();
     let ended = r#"{"Service":"beta","ID":"b1","State":"exited","ExitCode":137,"Publishers":[]}"#;
     let output = docker(service(&GOOD), ended).run(&folder, &["smoke", "beta", "--format", "json"]);
-    snapshot_told!("smoke_ended", output, folder);
+    snapshot_output!("smoke_ended", output, folder);
 }
 
 #[test]
-fn a_closed_port_is_tried_again_before_it_fails() {
+fn a_refused_connection_is_retried() {
     let folder = stack();
-    // Nobody is given this port while a listener has it on another address.
+    // The port is not reused while a listener holds it on another address.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let beta = beta(listener.local_addr().unwrap().port()).replace("127.0.0.1", "127.0.0.2");
     let output = docker(service(&GOOD), &beta).run(&folder, &["smoke", "beta"]);
-    snapshot_told!("smoke_refused", output, folder);
+    snapshot_output!("smoke_refused", output, folder);
 }
 
 #[test]
-fn a_stack_that_does_not_run_is_told_with_the_remedy() {
+fn a_stack_that_is_not_running_is_reported_with_help() {
     let folder = stack();
     let docker = FakeDocker::new().alive().on("compose * ps --all *", 0, "", "").on(
         "compose * config *",
@@ -180,11 +180,11 @@ fn a_stack_that_does_not_run_is_told_with_the_remedy() {
         "",
     );
     let output = docker.run(&folder, &["smoke", "alpha"]);
-    snapshot_told!("smoke_absent", output, folder);
+    snapshot_output!("smoke_absent", output, folder);
 }
 
 #[test]
-fn every_fault_of_declared_probes_is_told_with_its_line() {
+fn every_fault_of_declared_probes_is_reported_with_its_line() {
     let folder = repository("faults");
     let manifest = folder.read("xtask/images.toml");
     let faults = r#"
@@ -216,5 +216,5 @@ request = { get = "/" }
 "#;
     folder.write("xtask/images.toml", &format!("{manifest}{faults}"));
     let output = FakeDocker::new().run(&folder, &["smoke"]);
-    snapshot_told!("smoke_faults", output, folder);
+    snapshot_output!("smoke_faults", output, folder);
 }

@@ -1,9 +1,8 @@
-//! Throwaway stacks and deployments where docker answers from transcripts: what is settled before anything is raised, and what
-//! is tried again.
+//! Throwaway stacks and deployments with a fake docker: checks before anything is started, and retries.
 
 use crate::support::{FakeDocker, Folder, bare_machine, repository, told, xtask};
 
-/// A docker in which the stack of `alpha` can be looked at; nothing of it runs.
+/// A docker that knows the stack of `alpha`, of which nothing runs.
 fn stack(configuration: &str) -> FakeDocker {
     let image = r#"[{"Id":"sha256:a","RepoTags":["p-alpha:latest-simple-optimized"]}]"#;
     FakeDocker::new()
@@ -28,12 +27,11 @@ fn alpha(docker: &FakeDocker, repository: &Folder) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_port_that_somebody_took_meanwhile_is_not_the_end() {
+fn a_taken_port_is_retried_once() {
     let repository = repository("p");
     let taken = "Error response from daemon: Bind for 127.0.0.1:20001 failed: port is already allocated\n";
     let docker = stack(PLAIN).on("compose * up --detach *", 1, "", taken);
     let (code, text) = alpha(&docker, &repository);
-    // Twice, and then it is told.
     assert_eq!((code, ups(&docker)), (Some(1), 2), "{text}");
     assert!(text.contains("port is already allocated"), "{text}");
 
@@ -43,7 +41,7 @@ fn a_port_that_somebody_took_meanwhile_is_not_the_end() {
 }
 
 #[test]
-fn what_no_stack_can_have_for_itself_is_told_before_any_is_raised() {
+fn shared_resources_are_refused_before_anything_is_started() {
     let repository = repository("p");
     let docker = stack(
         r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized",
@@ -64,7 +62,7 @@ fn what_no_stack_can_have_for_itself_is_told_before_any_is_raised() {
 }
 
 #[test]
-fn stack_tests_need_an_engine_with_a_socket_of_this_machine() {
+fn stack_tests_need_a_local_engine_socket() {
     let repository = repository("p");
     for (host, words) in [
         ("tcp://192.0.2.1:2375\n", "docker talks to an engine at tcp://192.0.2.1:2375"),
@@ -82,7 +80,7 @@ fn stack_tests_need_an_engine_with_a_socket_of_this_machine() {
 }
 
 #[test]
-fn wrong_words_are_told_on_a_machine_without_an_engine_too() {
+fn invalid_arguments_are_reported_without_an_engine() {
     let (machine, repository) = (bare_machine(), repository("p"));
     let code = |edition: &str| {
         let args = ["deploy", "install", "--edition", edition];

@@ -1,4 +1,4 @@
-//! HTTP to the services of a stack: plain, to loopback, cookies kept by host as a browser would.
+//! A plain HTTP client for the services of a stack. It keeps cookies by host, as a browser would.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,32 +13,31 @@ use ureq::{Agent, AsSendBody};
 use model::probe::{Body, HttpRequest};
 use model::response::HttpResponse;
 
-/// Largest answer that is read.
-const LARGEST: u64 = 32 * 1024 * 1024;
+const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 
-/// A client with its cookies.
+/// An HTTP client with its cookies.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A request to which no answer came.
+/// A request that got no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unanswered {
-    /// What happened, in a few words.
+pub struct NoAnswer {
+    /// The reason.
     pub what: String,
-    /// Whether nobody took the connection, or it broke: worth another try while something starts.
+    /// Whether the connection was refused or broke: worth a retry while a service starts.
     pub is_connection: bool,
 }
 
-impl fmt::Display for Unanswered {
+impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl Error for Unanswered {}
+impl Error for NoAnswer {}
 
 impl Default for Client {
     fn default() -> Client {
@@ -47,22 +46,22 @@ impl Default for Client {
 }
 
 impl Client {
-    /// Without cookies. Proxies of the environment are for the world outside, and not asked.
+    /// A client without cookies. It ignores the environment's proxies: services are local.
     pub fn new() -> Client {
         let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
         Client { agent: config.into(), cookies: BTreeMap::new() }
     }
 
-    /// Sends a request to `http://HOST`, and waits so long for the whole answer.
+    /// Sends a request to `http://HOST`; `timeout` includes the whole answer.
     ///
     /// # Errors
-    /// When no whole answer came back.
+    /// When no complete answer came in time.
     pub fn send(
         &mut self,
         host: &str,
         request: &HttpRequest,
-        patience: Duration,
-    ) -> Result<HttpResponse, Unanswered> {
+        timeout: Duration,
+    ) -> Result<HttpResponse, NoAnswer> {
         let mut builder = http::Request::builder()
             .method(request.method.name())
             .uri(format!("http://{host}{}", request.path));
@@ -74,24 +73,22 @@ impl Client {
             let all: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
             builder = builder.header(COOKIE, all.join("; "));
         }
-        let timed = Timed { agent: &self.agent, patience };
-        let response = match &request.body {
-            Body::Empty => builder.body(()).map(|request| timed.run(request)),
-            Body::Json(value) => builder
-                .header(CONTENT_TYPE, "application/json")
-                .body(value.to_string())
-                .map(|request| timed.run(request)),
-            Body::Text { content_type, text } => builder
-                .header(CONTENT_TYPE, content_type)
-                .body(text.clone())
-                .map(|request| timed.run(request)),
+        let (content_type, body) = match &request.body {
+            Body::Empty => (None, None),
+            Body::Json(value) => (Some("application/json"), Some(value.to_string())),
+            Body::Text { content_type, text } => (Some(content_type.as_str()), Some(text.clone())),
+        };
+        if let Some(content_type) = content_type {
+            builder = builder.header(CONTENT_TYPE, content_type);
+        }
+        let agent = &self.agent;
+        let response = match body {
+            None => builder.body(()).map(|request| run(agent, request, timeout)),
+            Some(body) => builder.body(body).map(|request| run(agent, request, timeout)),
         };
         let mut response = response
-            .map_err(|error| Unanswered {
-                what: format!("this is no request: {error}"),
-                is_connection: false,
-            })?
-            .map_err(|error| unanswered(&error))?;
+            .map_err(|error| NoAnswer { what: format!("invalid request: {error}"), is_connection: false })?
+            .map_err(|error| no_answer(&error))?;
         let mut cookies = BTreeMap::new();
         for cookie in response.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             keep(cookie, jar);
@@ -101,28 +98,25 @@ impl Client {
         let content_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let content_type = content_type.to_owned();
         let status = response.status().as_u16();
-        let body =
-            response.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(|e| unanswered(&e))?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_BODY_BYTES)
+            .read_to_vec()
+            .map_err(|e| no_answer(&e))?;
         Ok(HttpResponse { status, content_type, body: String::from_utf8_lossy(&body).into_owned(), cookies })
     }
 }
 
-struct Timed<'a> {
-    agent: &'a Agent,
-    patience: Duration,
+fn run(
+    agent: &Agent,
+    request: http::Request<impl AsSendBody>,
+    timeout: Duration,
+) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    agent.run(agent.configure_request(request).timeout_global(Some(timeout)).build())
 }
 
-impl Timed<'_> {
-    fn run(
-        &self,
-        request: http::Request<impl AsSendBody>,
-    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let request = self.agent.configure_request(request).timeout_global(Some(self.patience)).build();
-        self.agent.run(request)
-    }
-}
-
-/// `NAME=VALUE; …`; an empty value takes the cookie back (RFC 6265 has services set it with a date in the past).
+/// Stores `NAME=VALUE; …`; an empty value deletes the cookie (services also send an expiry date, RFC 6265).
 fn keep(cookie: &str, jar: &mut BTreeMap<String, String>) {
     let pair = cookie.split(';').next().unwrap_or_default();
     if let Some((name, value)) = pair.split_once('=') {
@@ -135,8 +129,8 @@ fn keep(cookie: &str, jar: &mut BTreeMap<String, String>) {
     }
 }
 
-fn unanswered(error: &ureq::Error) -> Unanswered {
-    let of = |what: &str, is_connection| Unanswered { what: what.to_owned(), is_connection };
+fn no_answer(error: &ureq::Error) -> NoAnswer {
+    let of = |what: &str, is_connection| NoAnswer { what: what.to_owned(), is_connection };
     match error {
         ureq::Error::Timeout(_) => of("no answer in time", false),
         ureq::Error::Io(error) => match error.kind() {
@@ -169,21 +163,21 @@ mod tests {
         }
     }
 
-    /// A server that gives these answers, one a connection, and returns what it was asked.
+    /// A server that gives one of these answers per connection, and returns the requests.
     fn server(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let serving = std::thread::spawn(move || {
             let one = |answer: &str| {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut asked = Vec::new();
+                let mut request = Vec::new();
                 let mut buffer = [0; 4096];
-                while !asked.ends_with(b"}") {
+                while !request.ends_with(b"}") {
                     let count = stream.read(&mut buffer).unwrap();
-                    asked.extend_from_slice(&buffer[..count]);
+                    request.extend_from_slice(&buffer[..count]);
                 }
                 stream.write_all(answer.as_bytes()).unwrap();
-                String::from_utf8(asked).unwrap()
+                String::from_utf8(request).unwrap()
             };
             answers.into_iter().map(one).collect()
         });
@@ -191,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_any_status_come_back_and_cookies_are_kept_until_they_are_taken() {
+    fn answers_of_any_status_are_returned_and_cookies_are_kept_until_deleted() {
         let (host, serving) = server(vec![
             "HTTP/1.1 503 No\r\nset-cookie: s=abc; HttpOnly\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno",
             "HTTP/1.1 302 Found\r\nlocation: /x\r\nset-cookie: s=\"\"; Max-Age=0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -208,17 +202,19 @@ mod tests {
         );
         assert_eq!(second.status, 302);
         assert_eq!((first.cookies["s"].as_str(), second.cookies.len()), ("abc", 0));
-        let asked = serving.join().unwrap();
-        assert!(asked[0].starts_with("POST /a?b HTTP/1.1\r\n") && asked[0].ends_with("\r\n\r\n{\"c\":1}"));
-        assert!(asked[0].contains("content-type: application/json") && asked[0].contains("x-key: k"));
-        let cookies: Vec<bool> = asked.iter().map(|asked| asked.contains("cookie: s=abc")).collect();
+        let requests = serving.join().unwrap();
+        assert!(
+            requests[0].starts_with("POST /a?b HTTP/1.1\r\n") && requests[0].ends_with("\r\n\r\n{\"c\":1}")
+        );
+        assert!(requests[0].contains("content-type: application/json") && requests[0].contains("x-key: k"));
+        let cookies: Vec<bool> = requests.iter().map(|request| request.contains("cookie: s=abc")).collect();
         assert_eq!(cookies, [false, true, false]);
     }
 
     #[test]
-    fn nobody_there_is_told_apart_from_an_answer_that_is_none() {
+    fn a_refused_connection_differs_from_an_invalid_answer() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        // Nobody is given this port while the listener has it on the other address.
+        // The port is not reused while the listener holds it on the other address.
         let host = format!("127.0.0.2:{}", listener.local_addr().unwrap().port());
         let mut client = Client::new();
         let refused = client.send(&host, &request("/", Body::Empty), LONG).unwrap_err();

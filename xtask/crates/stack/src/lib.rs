@@ -2,7 +2,7 @@
 
 pub mod deploy;
 pub mod http;
-pub mod parity;
+mod parity;
 pub mod probes;
 pub mod switch;
 pub mod throwaway;

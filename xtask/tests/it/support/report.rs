@@ -19,7 +19,7 @@ use release::report::record::{
     BenefitOutcome, BenefitReport, EditionReport, ImageContents, ImageReport, LockChange, LockRowChange,
     OwnerBytes, ReportPage, ReportSection, SCHEMA,
 };
-use stack::probes::report::{Outcome, Parity, Stack};
+use stack::probes::report::{ParityReport, ProbeOutcome, ProbeReport, ProbeVerdict, StackReport};
 
 /// Services with the sizes of their original and optimized images.
 const SERVICES: [(&str, u64, u64); 8] = [
@@ -69,8 +69,8 @@ fn edition_report(edition: Edition) -> EditionReport {
             },
             _ => ReportSection::Fresh { record: guarded(edition) },
         },
-        test: ReportSection::Fresh {
-            record: Stack {
+        test: Section::Fresh {
+            record: StackReport {
                 edition,
                 variant: Variant::Optimized,
                 report: probed(edition == Edition::Community),
@@ -78,10 +78,10 @@ fn edition_report(edition: Edition) -> EditionReport {
         },
         parity: match edition {
             Edition::Simple => {
-                ReportSection::Fresh { record: Parity { recorded: true, report: probed(false) } }
+                Section::Fresh { record: ParityReport { recorded: true, report: probed(false) } }
             }
-            _ => ReportSection::Absent {
-                why: "not recorded yet".into(),
+            _ => Section::Absent {
+                why: "nobody looked yet".into(),
                 remedy: format!("cargo xtask test --parity=recorded --edition {edition} --tag latest"),
             },
         },
@@ -168,26 +168,26 @@ fn guarded(edition: Edition) -> check::report::CheckReport {
     }
 }
 
-fn probed(failing: bool) -> stack::probes::report::Report {
-    let outcome = |probe: &str, verdict| Outcome {
+fn probed(failing: bool) -> ProbeReport {
+    let outcome = |probe: &str, verdict| ProbeOutcome {
         group: "api".into(),
         probe: probe.into(),
         verdict,
         milliseconds: 3,
         tries: 1,
     };
-    let failed = stack::probes::report::Verdict::Failed {
+    let failed = ProbeVerdict::Failed {
         wrong: vec!["/status was \"ok\", is \"<none>\"".into()],
         request: "GET /health of api".into(),
         answer: String::new(),
     };
-    stack::probes::report::Report {
+    ProbeReport {
         schema: stack::probes::report::SCHEMA,
         project: "fixture".into(),
         images: Default::default(),
         outcomes: vec![
-            outcome("health", stack::probes::report::Verdict::Passed),
-            outcome("ask", if failing { failed } else { stack::probes::report::Verdict::Passed }),
+            outcome("health", ProbeVerdict::Passed),
+            outcome("ask", if failing { failed } else { ProbeVerdict::Passed }),
         ],
     }
 }

@@ -1,75 +1,79 @@
-//! How the services of a stack are, as data.
+//! The health of a stack's services.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use engine::compose::{Configured, Container};
 
-/// How one service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Condition {
-    /// Running, and its health check says so; or running where there is none.
+/// The condition of one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceCondition {
+    /// Running, and its health check passes or does not exist.
     Healthy,
-    /// Running, not healthy yet.
+    /// Running, but not healthy yet.
     Starting,
-    /// There is no container, or one that has not been started.
-    Absent,
-    /// Its health check says no.
+    /// No container, or one that was never started.
+    NotStarted,
+    /// Running, but its health check fails.
     Unhealthy,
-    /// It ended.
+    /// Its container ended.
     Ended,
 }
 
-impl Condition {
-    /// Of a container.
-    pub fn of(container: &Container) -> Condition {
+impl ServiceCondition {
+    /// From a container's state and health.
+    pub fn of(container: &Container) -> ServiceCondition {
         match (container.state.as_str(), container.health.as_str()) {
-            ("running", "healthy" | "") => Condition::Healthy,
-            ("running", "unhealthy") => Condition::Unhealthy,
-            ("running", _) => Condition::Starting,
-            ("created", _) => Condition::Absent,
-            _ => Condition::Ended,
+            ("running", "healthy" | "") => ServiceCondition::Healthy,
+            ("running", "unhealthy") => ServiceCondition::Unhealthy,
+            ("running", _) => ServiceCondition::Starting,
+            ("created", _) => ServiceCondition::NotStarted,
+            _ => ServiceCondition::Ended,
         }
     }
 
-    /// For people.
-    pub fn words(self) -> &'static str {
+    /// As tables and messages name it.
+    pub fn name(self) -> &'static str {
         match self {
-            Condition::Healthy => "healthy",
-            Condition::Starting => "starting",
-            Condition::Absent => "not started",
-            Condition::Unhealthy => "unhealthy",
-            Condition::Ended => "ended",
+            ServiceCondition::Healthy => "healthy",
+            ServiceCondition::Starting => "starting",
+            ServiceCondition::NotStarted => "not started",
+            ServiceCondition::Unhealthy => "unhealthy",
+            ServiceCondition::Ended => "ended",
         }
     }
 
-    /// Whether waiting any longer is in vain.
-    pub fn is_lost(self) -> bool {
-        matches!(self, Condition::Unhealthy | Condition::Ended)
+    /// Whether waiting cannot make it healthy.
+    pub fn has_failed(self) -> bool {
+        matches!(self, ServiceCondition::Unhealthy | ServiceCondition::Ended)
     }
 }
 
 /// One service of a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceHealth {
     /// The service's name in the Compose file.
     pub service: String,
-    /// The image that its container runs; the one it would run where there is none.
+    /// The image its container runs, or would run.
     pub image: String,
     /// How it is.
-    pub condition: Condition,
+    pub condition: ServiceCondition,
 }
 
-/// Every configured service with its condition, in the order of names.
+impl ServiceHealth {
+    /// Whether it is healthy.
+    pub fn is_healthy(&self) -> bool {
+        self.condition == ServiceCondition::Healthy
+    }
+}
+
+/// The health of all configured services, sorted by name.
 pub fn of(configured: &BTreeMap<String, Configured>, containers: &[Container]) -> Vec<ServiceHealth> {
     let one = |(service, configured): (&String, &Configured)| {
         let container = containers.iter().find(|container| container.service == *service);
         ServiceHealth {
             service: service.clone(),
             image: container.map_or(&configured.image, |container| &container.image).clone(),
-            condition: container.map_or(Condition::Absent, Condition::of),
+            condition: container.map_or(ServiceCondition::NotStarted, ServiceCondition::of),
         }
     };
     configured.iter().map(one).collect()
@@ -79,8 +83,8 @@ pub fn of(configured: &BTreeMap<String, Configured>, containers: &[Container]) -
 mod tests {
     use super::*;
 
-    fn condition(state: &str, health: &str) -> Condition {
-        Condition::of(&Container {
+    fn condition(state: &str, health: &str) -> ServiceCondition {
+        ServiceCondition::of(&Container {
             service: "a".into(),
             id: "1".into(),
             state: state.into(),
@@ -92,16 +96,16 @@ mod tests {
     }
 
     #[test]
-    fn docker_s_words_are_understood() {
+    fn docker_states_map_to_conditions() {
         for (state, health, expected) in [
-            ("running", "healthy", Condition::Healthy),
-            ("running", "", Condition::Healthy),
-            ("running", "starting", Condition::Starting),
-            ("running", "unhealthy", Condition::Unhealthy),
-            ("created", "", Condition::Absent),
-            ("exited", "", Condition::Ended),
-            ("restarting", "unhealthy", Condition::Ended),
-            ("dead", "healthy", Condition::Ended),
+            ("running", "healthy", ServiceCondition::Healthy),
+            ("running", "", ServiceCondition::Healthy),
+            ("running", "starting", ServiceCondition::Starting),
+            ("running", "unhealthy", ServiceCondition::Unhealthy),
+            ("created", "", ServiceCondition::NotStarted),
+            ("exited", "", ServiceCondition::Ended),
+            ("restarting", "unhealthy", ServiceCondition::Ended),
+            ("dead", "healthy", ServiceCondition::Ended),
         ] {
             assert_eq!(condition(state, health), expected, "{state} {health}");
         }

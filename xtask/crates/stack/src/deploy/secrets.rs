@@ -1,4 +1,4 @@
-//! Secrets of the stack: made once by the services' own commands, kept in the git-ignored `.env` of its owner.
+//! The stack's secrets: generated once by the services' own commands and kept in the git-ignored `.env` (mode 0600).
 
 use anyhow::{Context as _, Result, bail};
 
@@ -9,92 +9,92 @@ use host::files;
 use host::paths::Repository;
 use model::manifest::{Manifest, Secret};
 
-/// A secret that was made.
-pub struct Made {
-    /// The variable in `.env` that holds the plain secret.
+/// A generated secret.
+pub struct GeneratedSecret {
+    /// The variable in `.env` for the plain secret.
     pub plain: String,
     /// The variable that services read.
     pub variable: String,
-    /// The plain secret itself.
+    /// The plain secret.
     pub secret: String,
-    /// What services are given.
+    /// The value for the services, such as a hash.
     pub entry: String,
 }
 
-/// Makes every secret that is set neither in `.env` nor in the environment. `image_of` names a service's image.
+/// Generates every secret that is set neither in `.env` nor in the environment. `image_of` returns a service's image.
 ///
-/// Each plain secret stands in `.env` too, beside what services read: it is what `smoke-test` and the person sign in with,
-/// and the file is its owner's alone (mode 0600).
+/// `.env` gets the plain secrets too: `smoke-test` and users sign in with them.
 ///
 /// # Errors
-/// When a service's command fails or prints another form, or `.env` cannot be written. What was there stays.
+/// When a service's command fails or prints something unexpected, or `.env` cannot be written. `.env` is then unchanged.
 pub fn ensure(
     manifest: &Manifest,
     variables: &Variables,
     image_of: &dyn Fn(&str) -> Option<String>,
     docker: &Docker,
     repository: &Repository,
-) -> Result<Vec<Made>> {
-    let path = repository.dot_env();
-    let mut text = files::read_if_there(&path)?.unwrap_or_default();
+) -> Result<Vec<GeneratedSecret>> {
     let missing = |secret: &Secret| variables.get(&secret.variable).is_none();
-    let made = make_all(manifest, missing, image_of, docker)?;
-    for made in &made {
-        text = dotenv::set(&text, &made.variable, &made.entry);
-        text = dotenv::set(&text, &made.plain, &made.secret);
-    }
-    if !made.is_empty() {
-        files::write_private(&path, text.as_bytes())?;
-    }
-    Ok(made)
+    let generated = generate(manifest, missing, image_of, docker)?;
+    let values = generated.iter().flat_map(|secret| {
+        [(secret.variable.as_str(), secret.entry.as_str()), (secret.plain.as_str(), secret.secret.as_str())]
+    });
+    store(&values.collect::<Vec<_>>(), repository)?;
+    Ok(generated)
 }
 
-/// Makes the secrets that are `wanted`, and keeps them nowhere.
+/// Generates the selected secrets without storing them.
 ///
 /// # Errors
-/// When a service has no image, or its command fails or prints another form.
-pub fn make_all(
+/// When a service has no image, or its command fails or prints something unexpected.
+pub fn generate(
     manifest: &Manifest,
-    wanted: impl Fn(&Secret) -> bool,
+    is_selected: impl Fn(&Secret) -> bool,
     image_of: &dyn Fn(&str) -> Option<String>,
     docker: &Docker,
-) -> Result<Vec<Made>> {
+) -> Result<Vec<GeneratedSecret>> {
     let mut all = Vec::new();
     for service in &manifest.services {
-        for secret in service.secrets.iter().filter(|secret| wanted(secret)) {
+        for secret in service.secrets.iter().filter(|secret| is_selected(secret)) {
             let image = image_of(&service.compose)
                 .with_context(|| format!("the Compose file has no service {}", service.compose))?;
-            let (plain, entry) = make(secret, &image, docker)?;
-            let (plain_name, variable) = (secret.plain.clone(), secret.variable.clone());
-            all.push(Made { plain: plain_name, variable, secret: plain, entry });
+            all.push(run_command(secret, &image, docker)?);
         }
     }
     Ok(all)
 }
 
-/// Keeps a choice in `.env`, where Compose itself and later commands find it.
+/// Sets variables in `.env`, where Compose and later commands find them.
 ///
 /// # Errors
 /// When `.env` cannot be read or written.
-pub fn remember(name: &str, value: &str, repository: &Repository) -> Result<()> {
+pub fn store(values: &[(&str, &str)], repository: &Repository) -> Result<()> {
+    if values.is_empty() {
+        return Ok(());
+    }
     let path = repository.dot_env();
     let text = files::read_if_there(&path)?.unwrap_or_default();
-    files::write_private(&path, dotenv::set(&text, name, value).as_bytes())
+    let text = values.iter().fold(text, |text, (name, value)| dotenv::set(&text, name, value));
+    files::write_private(&path, text.as_bytes())
 }
 
-/// Runs a service's own command for it: the first line ends in the plain secret, the second in what the service reads.
-fn make(secret: &Secret, image: &str, docker: &Docker) -> Result<(String, String)> {
-    let text = docker
+/// Runs the service's own command. Its first line ends with the plain secret, its second with the services' value.
+fn run_command(secret: &Secret, image: &str, docker: &Docker) -> Result<GeneratedSecret> {
+    let output = docker
         .cmd(["run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", image])
         .args(secret.command.iter().cloned())
         .read()
-        .with_context(|| format!("cannot make a secret for {}", secret.variable))?;
-    let mut ends =
-        text.lines().filter_map(|line| line.rsplit_once(": ")).map(|(_, end)| end.trim().to_owned());
-    match (ends.next(), ends.next()) {
-        (Some(plain), Some(entry)) if !plain.is_empty() && !entry.is_empty() => Ok((plain, entry)),
+        .with_context(|| format!("cannot generate {}", secret.variable))?;
+    let mut values = output.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1.trim().to_owned()));
+    match (values.next(), values.next()) {
+        (Some(plain), Some(entry)) if !plain.is_empty() && !entry.is_empty() => Ok(GeneratedSecret {
+            plain: secret.plain.clone(),
+            variable: secret.variable.clone(),
+            secret: plain,
+            entry,
+        }),
         _ => bail!(
-            "`{}` in {image} did not print a secret and its entry: build this image anew",
+            "`{}` in {image} did not print a secret and its entry\nhelp: rebuild this image",
             secret.command.join(" ")
         ),
     }

@@ -1,34 +1,36 @@
-//! Bringing a stack up and waiting until every service is healthy.
+//! Starts a stack and waits until every service is healthy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::deploy::health;
-use crate::deploy::health::{Condition, ServiceHealth};
+use crate::deploy::health::{ServiceCondition, ServiceHealth};
 use engine::compose::{Configured, Project};
 use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
 use host::wait;
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Lines of a log that are shown of a service that failed.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Log lines shown of a failed service.
 const SHOWN_LINES: u32 = 12;
+/// The messages of the engine and of its port forwarder.
+const PORT_IS_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
 
-/// A stack of which not every service is healthy.
+/// A stack with services that are not healthy.
 #[derive(Debug)]
 pub struct NotHealthy {
+    /// The failed services with their last log lines.
     services: Vec<(ServiceHealth, String)>,
-    said: String,
+    reason: String,
     port_is_taken: bool,
 }
 
 impl NotHealthy {
-    /// Whether a port that was to be published belongs to somebody else.
+    /// Whether a port to publish is in use by another process.
     pub fn port_is_taken(&self) -> bool {
         self.port_is_taken
     }
@@ -38,22 +40,16 @@ impl fmt::Display for NotHealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.services.iter().map(|(health, _)| health.service.as_str()).collect();
         match names.as_slice() {
-            [] => f.write_str(
-                "docker compose did not do all that it was told, though every service is healthy",
-            )?,
+            [] => f.write_str("docker compose failed, though every service is healthy")?,
             names => write!(f, "not healthy: {}", names.join(", "))?,
         }
-        if !self.said.is_empty() {
-            write!(f, "\n  {}", self.said.replace('\n', "\n  "))?;
+        if !self.reason.is_empty() {
+            write!(f, "\n  {}", self.reason.replace('\n', "\n  "))?;
         }
         for (health, log) in &self.services {
-            write!(f, "\n  {} ({}), image {}", health.service, health.condition.words(), health.image)?;
-            if log.trim().is_empty() {
-                write!(f, "\n    its log is empty")?;
-            }
-            for line in log.lines() {
-                write!(f, "\n    {line}")?;
-            }
+            write!(f, "\n  {} ({}), image {}", health.service, health.condition.name(), health.image)?;
+            let log = if log.trim().is_empty() { "its log is empty" } else { log };
+            log.lines().try_for_each(|line| write!(f, "\n    {line}"))?;
         }
         Ok(())
     }
@@ -61,132 +57,128 @@ impl fmt::Display for NotHealthy {
 
 impl std::error::Error for NotHealthy {}
 
-/// Brings a project up and follows it until all are healthy. Says each service as it gets there.
+/// Starts a project and waits until all services are healthy. Reports each service on the way.
 ///
 /// # Errors
-/// [`NotHealthy`] with the last lines of what each service said, when one ends or turns unhealthy, when Compose gives up, or
-/// when the deadline has passed.
-pub fn rise(
+/// [`NotHealthy`], when a service ends or turns unhealthy, Compose fails, or the deadline passes.
+pub fn up(
     project: &Project,
     deadline: Duration,
     interrupt: &Interrupt,
     terminal: &Terminal,
 ) -> Result<Vec<ServiceHealth>> {
     let configured = project.config()?;
-    let started = Instant::now();
-    let end = Interrupt::default();
-    let (now, verdict) = std::thread::scope(|scope| -> Result<_> {
-        // Compose itself waits for dependencies; who looks on sees them come.
-        let rising = scope.spawn(|| project.up(&end));
-        let watched =
-            watch(project, &configured, started, deadline, interrupt, terminal, || rising.is_finished());
-        // Whatever the verdict is, nothing goes on behind it.
-        end.set();
-        let risen = rising.join().map_err(|_| anyhow::anyhow!("the thread that ran compose panicked"))?;
-        let (now, verdict) = watched?;
-        let risen = risen.context("cannot bring the stack up")?;
-        // Who ended it knows why it did not end well.
-        let gave_up = verdict == Verdict::AllHealthy && !risen.done;
-        let said = if risen.done { String::new() } else { risen.said };
-        let verdict = if gave_up { Verdict::GivenUp } else { verdict };
-        Ok((now, (verdict, said)))
+    let stop = Interrupt::default();
+    let (services, end, output) = std::thread::scope(|scope| -> Result<_> {
+        // Compose waits for dependencies; this thread watches and reports.
+        let compose = scope.spawn(|| project.up(&stop));
+        let started = Instant::now();
+        let mut watch = Watch { started, reported: BTreeMap::new(), alive: BTreeSet::new(), terminal };
+        let watched = watch.until_end(project, &configured, deadline, interrupt, || compose.is_finished());
+        // Whatever the result is, Compose must not keep running.
+        stop.set();
+        let compose = compose.join().map_err(|_| anyhow!("the thread that ran compose panicked"))?;
+        let (services, end) = watched?;
+        let compose = compose.context("cannot start the stack")?;
+        Ok(match (compose.done, end) {
+            (true, end) => (services, end, String::new()),
+            (false, WatchEnd::AllHealthy) => (services, WatchEnd::ComposeFailed, compose.said),
+            (false, end) => (services, end, compose.said),
+        })
     })?;
-    match verdict {
-        (Verdict::AllHealthy, _) => Ok(now),
-        (verdict, said) => Err(not_healthy(project, now, verdict, &said, deadline).into()),
+    if end == WatchEnd::AllHealthy {
+        return Ok(services);
     }
+    Err(not_healthy(project, services, end, &output, deadline).into())
 }
 
-/// The words of the engine itself, and of whoever forwards ports for it.
-const PORT_IS_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
-
-/// Why watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum WatchEnd {
     AllHealthy,
-    Lost,
-    TooLate,
-    GivenUp,
+    ServiceFailed,
+    DeadlinePassed,
+    ComposeFailed,
 }
 
-fn watch(
-    project: &Project,
-    configured: &BTreeMap<String, Configured>,
+/// Follows the services of a stack while Compose starts them.
+struct Watch<'a> {
     started: Instant,
-    deadline: Duration,
-    interrupt: &Interrupt,
-    terminal: &Terminal,
-    is_over: impl Fn() -> bool,
-) -> Result<(Vec<ServiceHealth>, Verdict)> {
-    let mut said = BTreeMap::new();
-    let mut alive = BTreeSet::new();
-    let mut now = Vec::new();
-    let verdict = wait::poll(PAUSE, deadline, interrupt, || {
-        // Asked first: what is looked at afterwards is the stack that Compose left.
-        let over = is_over();
-        now = health::of(configured, &project.containers()?);
-        for service in &now {
-            if !service.condition.is_lost() {
-                alive.insert(service.service.clone());
-            }
-            // What ended before is about to be started again.
-            if over || alive.contains(&service.service) {
-                tell(service, &mut said, started, terminal);
-            }
-        }
-        if over && now.iter().all(|service| service.condition == Condition::Healthy) {
-            return Ok(Some(Verdict::AllHealthy));
-        }
-        let is_lost = |service: &ServiceHealth| {
-            service.condition.is_lost() && (over || alive.contains(&service.service))
-        };
-        if now.iter().any(is_lost) {
-            return Ok(Some(Verdict::Lost));
-        }
-        if over && now.iter().any(|service| service.condition == Condition::Absent) {
-            return Ok(Some(Verdict::GivenUp));
-        }
-        Ok(None)
-    })?;
-    Ok((now, verdict.unwrap_or(Verdict::TooLate)))
+    /// The last condition seen of each service.
+    reported: BTreeMap<String, ServiceCondition>,
+    /// Services that were running or waiting since Compose started; before that, an ended container is an old one.
+    alive: BTreeSet<String>,
+    terminal: &'a Terminal,
 }
 
-fn tell(
-    service: &ServiceHealth,
-    said: &mut BTreeMap<String, Condition>,
-    started: Instant,
-    terminal: &Terminal,
-) {
-    let known = said.insert(service.service.clone(), service.condition);
-    if known == Some(service.condition)
-        || matches!(service.condition, Condition::Absent | Condition::Starting)
-    {
-        return;
+impl Watch<'_> {
+    fn until_end(
+        &mut self,
+        project: &Project,
+        configured: &BTreeMap<String, Configured>,
+        deadline: Duration,
+        interrupt: &Interrupt,
+        is_finished: impl Fn() -> bool,
+    ) -> Result<(Vec<ServiceHealth>, WatchEnd)> {
+        let mut services = Vec::new();
+        let end = wait::poll(POLL_INTERVAL, deadline, interrupt, || {
+            // Read before the containers, so that they are what Compose left behind.
+            let finished = is_finished();
+            services = health::of(configured, &project.containers()?);
+            let mut has_failed = false;
+            for service in &services {
+                if !service.condition.has_failed() {
+                    self.alive.insert(service.service.clone());
+                }
+                if finished || self.alive.contains(&service.service) {
+                    self.report(service);
+                    has_failed |= service.condition.has_failed();
+                }
+            }
+            let any = |condition| services.iter().any(|service| service.condition == condition);
+            Ok(match finished {
+                true if services.iter().all(ServiceHealth::is_healthy) => Some(WatchEnd::AllHealthy),
+                _ if has_failed => Some(WatchEnd::ServiceFailed),
+                true if any(ServiceCondition::NotStarted) => Some(WatchEnd::ComposeFailed),
+                _ => None,
+            })
+        })?;
+        Ok((services, end.unwrap_or(WatchEnd::DeadlinePassed)))
     }
-    let style = if service.condition == Condition::Healthy { Style::Good } else { Style::Bad };
-    let words = terminal.paint(style, service.condition.words());
-    terminal.say(format!("{:18} {words} ({:.1} s)", service.service, started.elapsed().as_secs_f64()));
+
+    /// Reports a service that became healthy or failed, once.
+    fn report(&mut self, service: &ServiceHealth) {
+        let last = self.reported.insert(service.service.clone(), service.condition);
+        let style = match service.condition {
+            condition if last == Some(condition) => return,
+            ServiceCondition::NotStarted | ServiceCondition::Starting => return,
+            ServiceCondition::Healthy => Style::Good,
+            ServiceCondition::Unhealthy | ServiceCondition::Ended => Style::Bad,
+        };
+        let condition = self.terminal.paint(style, service.condition.name());
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.terminal.say(format!("{:18} {condition} ({seconds:.1} s)", service.service));
+    }
 }
 
 fn not_healthy(
     project: &Project,
-    now: Vec<ServiceHealth>,
-    verdict: Verdict,
-    said: &str,
+    services: Vec<ServiceHealth>,
+    end: WatchEnd,
+    output: &str,
     deadline: Duration,
 ) -> NotHealthy {
-    let port_is_taken = PORT_IS_TAKEN.iter().any(|words| said.contains(words));
-    let failed = now.into_iter().filter(|service| service.condition != Condition::Healthy);
+    let port_is_taken = PORT_IS_TAKEN.iter().any(|message| output.contains(message));
+    let failed = services.into_iter().filter(|service| !service.is_healthy());
     let with_log = |service: ServiceHealth| {
         let log = project.last_lines(&service.service, SHOWN_LINES).unwrap_or_else(|error| error.to_string());
         (service, log)
     };
     let services = failed.map(with_log).collect();
-    let said = match verdict {
-        Verdict::TooLate => format!("not all were healthy within {} s (--timeout)", deadline.as_secs()),
-        // Ended from here, so that its own words are about that.
-        Verdict::Lost => String::new(),
-        Verdict::AllHealthy | Verdict::GivenUp => tail(said, 4),
+    let reason = match end {
+        WatchEnd::DeadlinePassed => format!("not all healthy within {} s (--timeout)", deadline.as_secs()),
+        // Compose was stopped by this program; its output only says so.
+        WatchEnd::ServiceFailed => String::new(),
+        WatchEnd::AllHealthy | WatchEnd::ComposeFailed => tail(output, 4),
     };
-    NotHealthy { services, said, port_is_taken }
+    NotHealthy { services, reason, port_is_taken }
 }

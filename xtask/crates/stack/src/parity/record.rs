@@ -1,15 +1,16 @@
-//! Recorded answers of originals, which stand in for them where they are too large to run each time.
+//! Recorded answers of originals, which replace running originals: those are too large to start each time.
 //!
-//! A record says what it was taken from: the image of every original that had a part in it, and the hash of what that image
-//! was made from. When one of these hashes is another today, or a probe asks otherwise than then, the record is stale.
+//! A record names the image of every original behind it and a hash of that image's sources. It is stale when a hash or a
+//! probe's request has changed since.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::parity::{Answered, Answers};
-use crate::probes::run::{Done, Group};
+use crate::parity::answers::OriginalAnswers;
+use crate::probes::plan::ProbeGroup;
+use crate::probes::run::ProbeResult;
 use build::sources;
 use host::files;
 use host::paths::Repository;
@@ -20,155 +21,146 @@ use model::probe::{HttpRequest, Probe};
 
 const SCHEMA: u32 = 1;
 
-/// What the originals answered to one group of probes.
+const REMEDY: &str = "record the running originals with `cargo xtask test --parity --record`";
+
+/// The originals' answers to one group of probes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct ParityRecord {
     schema: u32,
     edition: Edition,
     group: String,
-    /// By the manifest's name of a service.
-    originals: BTreeMap<String, Original>,
-    answers: Vec<Entry>,
+    /// By the service's name in the manifest.
+    originals: BTreeMap<String, RecordedOriginal>,
+    answers: Vec<RecordedAnswer>,
 }
 
-/// An original that had a part in a record.
+/// An original behind a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Original {
-    /// Its ID where it was recorded. The same sources give another ID on another day's Debian packages.
-    pub image: String,
+pub(crate) struct RecordedOriginal {
+    /// Its image ID. The same sources give another ID with newer Debian packages.
+    pub(crate) image: String,
     /// Hash of its Dockerfile and sources.
-    pub sources: String,
+    pub(crate) sources: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
+struct RecordedAnswer {
     probe: String,
-    /// With its placeholders: no secret stands in a record.
+    /// With placeholders, so that a record holds no secret.
     request: HttpRequest,
     answer: RecordedResponse,
 }
 
-impl Record {
-    /// Of answers that originals gave just now.
-    pub fn new(
+impl ParityRecord {
+    pub(crate) fn new(
         edition: Edition,
-        group: &Group<'_>,
-        originals: BTreeMap<String, Original>,
-        done: &[Done<'_>],
-    ) -> Record {
-        let of_group = done.iter().filter(|done| done.outcome.group == group.name);
-        let answers = of_group.filter_map(|done| {
-            Some(Entry {
-                probe: done.probe.name.clone(),
-                request: done.probe.request.clone(),
-                answer: RecordedResponse::from(done.answer.as_ref()?),
+        group: &ProbeGroup<'_>,
+        originals: BTreeMap<String, RecordedOriginal>,
+        results: &[ProbeResult<'_>],
+    ) -> ParityRecord {
+        let of_group = results.iter().filter(|result| result.outcome.group == group.name);
+        let answers = of_group.filter_map(|result| {
+            Some(RecordedAnswer {
+                probe: result.probe.name.clone(),
+                request: result.probe.request.clone(),
+                answer: RecordedResponse::from(result.answer.as_ref()?),
             })
         });
-        Record { schema: SCHEMA, edition, group: group.name.clone(), originals, answers: answers.collect() }
+        let (group, answers) = (group.name.clone(), answers.collect());
+        ParityRecord { schema: SCHEMA, edition, group, originals, answers }
     }
 
-    /// Writes it where the next run looks for it. One answer stands on one line, so that a difference is seen.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self, repository: &Repository) -> Result<()> {
-        let entries: Vec<String> =
+    /// Writes the record with one answer per line, for readable diffs.
+    pub(crate) fn write(&self, repository: &Repository) -> Result<()> {
+        let answers: Vec<String> =
             self.answers.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         let text = format!(
             "{{\n\"schema\": {SCHEMA},\n\"edition\": \"{}\",\n\"group\": {},\n\"originals\": {},\n\"answers\": [\n{}\n]\n}}\n",
             self.edition,
             serde_json::to_string(&self.group)?,
             serde_json::to_string_pretty(&self.originals)?,
-            entries.join(",\n")
+            answers.join(",\n")
         );
         files::write_atomically(&repository.parity_record(self.edition.name(), &self.group), text.as_bytes())
     }
 
-    /// Reads the record of a group; `None` where there is none.
-    ///
-    /// # Errors
-    /// When it is damaged, with the file.
-    pub fn read(edition: Edition, group: &str, repository: &Repository) -> Result<Option<Record>> {
+    fn read(edition: Edition, group: &str, repository: &Repository) -> Result<Option<ParityRecord>> {
         let path = repository.parity_record(edition.name(), group);
         let Some(text) = files::read_if_there(&path)? else { return Ok(None) };
-        let read = || -> Result<Record> {
-            let record: Record = serde_json::from_str(&text)?;
+        let read = || -> Result<ParityRecord> {
+            let record: ParityRecord = serde_json::from_str(&text)?;
             if record.schema != SCHEMA {
-                bail!("it is of schema {}, this program reads {SCHEMA}", record.schema);
+                bail!("schema {} instead of {SCHEMA}", record.schema);
             }
             Ok(record)
         };
-        let remedy = "take it back from git, or record it anew with `cargo xtask test --parity --record`";
-        read().map(Some).with_context(|| format!("{} is no record of answers: {remedy}", path.display()))
+        let what = || {
+            let path = path.display();
+            format!("{path} is not a valid record (restore it with git, or {REMEDY})")
+        };
+        read().map(Some).with_context(what)
     }
 
-    /// Why it says nothing of today's originals; empty when it does. `now` are today's hashes by service.
-    fn staleness(&self, now: &BTreeMap<String, String>) -> Option<String> {
-        let changed: Vec<&str> = now
-            .iter()
-            .filter(|(service, hash)| {
-                self.originals.get(*service).is_none_or(|original| original.sources != **hash)
-            })
-            .map(|(service, _)| service.as_str())
-            .collect();
+    /// Why the record cannot be used; `None` if it can. `hashes` are the current ones, by service.
+    fn staleness(
+        &self,
+        edition: Edition,
+        group: &ProbeGroup<'_>,
+        hashes: &BTreeMap<&str, String>,
+    ) -> Option<String> {
+        if (self.edition, &self.group) != (edition, &group.name) {
+            return Some(format!("the record is for {}, edition {}", self.group, self.edition));
+        }
+        // The order matters too: a request may change the next answer.
+        let recorded = self.answers.iter().map(|entry| (&entry.probe, &entry.request));
+        if !recorded.eq(group.probes.iter().map(|probe| (&probe.name, &probe.request))) {
+            return Some("the record is stale: the probes changed since".to_owned());
+        }
+        let is_changed = |(service, hash): &(&&str, &String)| {
+            self.originals.get(**service).is_none_or(|original| original.sources != **hash)
+        };
+        let changed: Vec<&str> = hashes.iter().filter(is_changed).map(|(service, _)| *service).collect();
         (!changed.is_empty()).then(|| format!("the record is stale: {} changed since", changed.join(", ")))
     }
 
-    /// Whether it asked these probes, in this order: what one asks may change what the next one is answered.
-    fn asked(&self, probes: &[&Probe]) -> bool {
-        let then = self.answers.iter().map(|entry| (&entry.probe, &entry.request));
-        then.eq(probes.iter().map(|probe| (&probe.name, &probe.request)))
-    }
-
-    fn answered(&self, probe: &Probe) -> Answered {
-        match self.answers.iter().find(|entry| entry.probe == probe.name) {
-            Some(entry) => Answered::With(entry.answer.clone()),
-            None => Answered::Not(format!("the record does not hold it; {REMEDY}")),
-        }
+    fn answer(&self, probe: &Probe) -> Result<RecordedResponse, String> {
+        let entry = self.answers.iter().find(|entry| entry.probe == probe.name);
+        entry.map(|entry| entry.answer.clone()).ok_or_else(|| format!("not in the record; {REMEDY}"))
     }
 }
 
-const REMEDY: &str = "`cargo xtask test --parity --record` asks the running originals anew";
-
-/// What records say of these groups. `parts` names the services that have a part in a group.
-///
-/// # Errors
-/// When a record or a source cannot be read.
-pub fn answers(
+/// The recorded answers to these groups. `services_of` names the services behind a group.
+pub(crate) fn answers(
     edition: Edition,
-    groups: &[Group<'_>],
-    parts: impl Fn(&str) -> Vec<String>,
+    groups: &[ProbeGroup<'_>],
+    services_of: impl Fn(&str) -> Vec<String>,
     services: &[Service],
     repository: &Repository,
-) -> Result<Answers> {
-    let mut answers = Answers::default();
-    let mut known = BTreeMap::new();
+) -> Result<OriginalAnswers> {
+    let mut answers = OriginalAnswers::default();
+    let mut cache: BTreeMap<&str, String> = BTreeMap::new();
     for group in groups {
-        let record = Record::read(edition, &group.name, repository)?;
-        let mut now = BTreeMap::new();
-        for service in services.iter().filter(|service| parts(&group.name).contains(&service.name)) {
-            if !known.contains_key(&service.name) {
-                known.insert(service.name.clone(), sources::hash(&service.original, repository)?);
-            }
-            now.insert(service.name.clone(), known[&service.name].clone());
+        let record = ParityRecord::read(edition, &group.name, repository)?;
+        let names = services_of(&group.name);
+        let mut hashes = BTreeMap::new();
+        for service in services.iter().filter(|service| names.contains(&service.name)) {
+            let hash = match cache.get(service.name.as_str()) {
+                Some(hash) => hash.clone(),
+                None => sources::hash(&service.original, repository)?,
+            };
+            cache.insert(&service.name, hash.clone());
+            hashes.insert(service.name.as_str(), hash);
         }
-        let silent = match &record {
-            None => Some(format!("no answers of the original are recorded; {REMEDY}")),
-            Some(record) if (record.edition, &record.group) != (edition, &group.name) => Some(format!(
-                "the record is that of {} in edition {}; {REMEDY}",
-                record.group, record.edition
-            )),
-            Some(record) if !record.asked(&group.probes) => {
-                Some(format!("the record is stale: other probes were asked then; {REMEDY}"))
-            }
-            Some(record) => record.staleness(&now).map(|why| format!("{why}; {REMEDY}")),
+        let usable = match &record {
+            None => Err(format!("no recorded answers of the original; {REMEDY}")),
+            Some(record) => match record.staleness(edition, group, &hashes) {
+                Some(reason) => Err(format!("{reason}; {REMEDY}")),
+                None => Ok(record),
+            },
         };
         for probe in &group.probes {
-            let answered = match (&silent, &record) {
-                (None, Some(record)) => record.answered(probe),
-                (why, _) => Answered::Not(why.clone().unwrap_or_default()),
-            };
-            answers.insert(&group.name, &probe.name, answered);
+            let answer = usable.as_ref().map_err(String::clone).and_then(|record| record.answer(probe));
+            answers.insert(&group.name, &probe.name, answer);
         }
     }
     Ok(answers)

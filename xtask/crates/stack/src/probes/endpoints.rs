@@ -1,60 +1,55 @@
-//! Where the services of a stack are asked.
+//! The addresses at which a stack's services answer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::deploy::health::Condition;
+use crate::deploy::health::ServiceCondition;
 use engine::compose::{Container, Project};
 use host::interrupt::Interrupt;
 use host::wait;
 use model::manifest::Service;
 
-/// Between two looks at containers that are still starting.
-const PAUSE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// By the manifest's name of a service: the host and port at which it is asked, or why it cannot be.
-pub type Doors = BTreeMap<String, Result<String, String>>;
+/// By the service's name in the manifest: its host and port, or why it has none.
+pub(crate) type Endpoints = BTreeMap<String, Result<String, String>>;
 
-/// Waits until no container of these services is starting any more, and says where each is asked.
-///
-/// # Errors
-/// When docker cannot be asked, or the person interrupts.
-pub fn open(
+/// Waits until no container of these services is starting, for at most `timeout`, and returns their addresses.
+pub(crate) fn find(
     project: &Project,
     services: &[&Service],
-    patience: Duration,
+    timeout: Duration,
     interrupt: &Interrupt,
-) -> Result<Doors> {
-    let mut doors = Doors::new();
-    wait::poll(PAUSE, patience, interrupt, || {
+) -> Result<Endpoints> {
+    let mut endpoints = Endpoints::new();
+    wait::poll(POLL_INTERVAL, timeout, interrupt, || {
         let containers = project.containers()?;
         let container = |service: &Service| containers.iter().find(|found| found.service == service.compose);
         let is_starting = |service: &&Service| {
-            container(service).is_some_and(|found| Condition::of(found) == Condition::Starting)
+            container(service).is_some_and(|found| ServiceCondition::of(found) == ServiceCondition::Starting)
         };
-        doors = services
-            .iter()
-            .map(|service| (service.name.clone(), door(service, container(service))))
-            .collect();
+        let one = |service: &&Service| (service.name.clone(), endpoint(service, container(service)));
+        endpoints = services.iter().map(one).collect();
         Ok((!services.iter().any(is_starting)).then_some(()))
     })?;
-    Ok(doors)
+    Ok(endpoints)
 }
 
-fn door(service: &Service, container: Option<&Container>) -> Result<String, String> {
+fn endpoint(service: &Service, container: Option<&Container>) -> Result<String, String> {
+    let name = &service.compose;
     let Some(container) = container else {
-        return Err(format!("{} has no container: `cargo xtask deploy install` starts it", service.compose));
+        return Err(format!("{name} has no container: start it with `cargo xtask deploy install`"));
     };
-    if container.state != "running" {
-        let how = match container.state.as_str() {
-            "exited" => format!("has ended (exit code {})", container.exit_code),
-            state => format!("is not running ({state})"),
-        };
-        return Err(format!("{} {how}: `cargo xtask deploy logs {0}` says why", service.compose));
+    match container.state.as_str() {
+        "running" => container
+            .published(service.port)
+            .ok_or_else(|| format!("{name} does not publish its port {}: add it to `ports`", service.port)),
+        "exited" => Err(format!(
+            "{name} exited with code {}: see `cargo xtask deploy logs {name}`",
+            container.exit_code
+        )),
+        state => Err(format!("{name} is not running ({state}): see `cargo xtask deploy logs {name}`")),
     }
-    container.published(service.port).ok_or_else(|| {
-        format!("{} does not publish its port {}: add it to `ports`", service.compose, service.port)
-    })
 }

@@ -1,14 +1,19 @@
-//! Sending probes one after another, each with what earlier ones handed on.
+//! Sends probes one after another; each may use values captured by earlier ones.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::deploy::containers;
 use crate::http::Client;
-use crate::probes::endpoints::Doors;
-use crate::probes::patience::Patience;
-use crate::probes::report::{Outcome, Verdict};
+use crate::probes::endpoints;
+use crate::probes::endpoints::Endpoints;
+use crate::probes::plan::ProbePlan;
+use crate::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict, SCHEMA};
+use crate::probes::retry::RetryPolicy;
+use engine::compose::Project;
+use engine::context::Context;
 use host::interrupt::Interrupt;
 use host::wait;
 use model::expectation::shortened;
@@ -16,145 +21,140 @@ use model::placeholders::{RUN, Values};
 use model::probe::Probe;
 use model::response::HttpResponse;
 
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Characters of an answer that are shown.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Characters of an answer that a report shows.
 const SHOWN: usize = 400;
 
-/// Probes that share captures, under the name of a service or a scenario.
+/// An outcome with the answer it was judged by.
 #[derive(Debug, Clone)]
-pub struct Group<'m> {
-    /// For people.
-    pub name: String,
-    /// In order.
-    pub probes: Vec<&'m Probe>,
-}
-
-/// An outcome, with the answer it was judged by.
-#[derive(Debug, Clone)]
-pub struct Done<'m> {
+pub struct ProbeResult<'m> {
     /// The probe.
     pub probe: &'m Probe,
-    /// What it came to.
-    pub outcome: Outcome,
-    /// What came back last.
+    /// Its outcome.
+    pub outcome: ProbeOutcome,
+    /// The last answer.
     pub answer: Option<HttpResponse>,
 }
 
-/// A run over a stack.
-#[derive(Debug)]
-pub struct Run<'a> {
-    /// Where services are asked.
-    pub doors: &'a Doors,
-    /// What every probe knows: plain secrets, the run's own word.
-    pub known: &'a Values,
-    /// Ends it.
-    pub interrupt: &'a Interrupt,
+/// Waits until no service is starting, for at most `timeout`, then sends all probes.
+///
+/// # Errors
+/// When docker cannot be asked, or the user interrupts. Wrong answers are in the report.
+pub fn run<'m>(
+    plan: &ProbePlan<'m>,
+    project: &Project,
+    values: &Values,
+    timeout: Duration,
+    context: &Context,
+) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
+    let interrupt = &context.docker.runner.interrupt;
+    let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
+    let mut run = ProbeRun { endpoints: &endpoints, values, policy: RetryPolicy::new(&endpoints), interrupt };
+    let mut results = Vec::new();
+    for group in &plan.groups {
+        let mut client = Client::new();
+        let mut values = values.clone();
+        for probe in &group.probes {
+            let result = run.send(&group.name, probe, &mut client, &values)?;
+            if let (true, Some(answer)) = (result.outcome.passed(), &result.answer) {
+                values.extend(probe.captured(answer));
+            }
+            results.push(result);
+        }
+    }
+    let running = containers(project, plan.manifest, &context.docker)?;
+    let report = ProbeReport {
+        schema: SCHEMA,
+        project: project.name()?,
+        images: running.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect(),
+        outcomes: results.iter().map(|result| result.outcome.clone()).collect(),
+    };
+    Ok((report, results))
 }
 
-impl Run<'_> {
-    /// Sends all probes of all groups.
-    ///
-    /// # Errors
-    /// When the person interrupts.
-    pub fn all<'m>(&self, groups: &[Group<'m>]) -> Result<Vec<Done<'m>>> {
-        let mut all = Vec::new();
-        let mut patience = Patience::new(self.doors);
-        for group in groups {
-            let mut client = Client::new();
-            let mut known = self.known.clone();
-            for probe in &group.probes {
-                let done = self.one(&group.name, probe, &mut client, &known, &mut patience)?;
-                if let (true, Some(answer)) = (done.outcome.passed(), &done.answer) {
-                    known.extend(probe.captured(answer));
-                }
-                all.push(done);
-            }
-        }
-        Ok(all)
-    }
+struct ProbeRun<'a> {
+    endpoints: &'a Endpoints,
+    /// What every probe can use: plain secrets and the run's own word.
+    values: &'a Values,
+    policy: RetryPolicy,
+    interrupt: &'a Interrupt,
+}
 
-    fn one<'m>(
-        &self,
+impl<'a> ProbeRun<'a> {
+    fn send<'m>(
+        &mut self,
         group: &str,
         probe: &'m Probe,
         client: &mut Client,
-        known: &Values,
-        patience: &mut Patience,
-    ) -> Result<Done<'m>> {
+        values: &Values,
+    ) -> Result<ProbeResult<'m>> {
         let started = Instant::now();
-        let (mut tries, mut last) = (0, None);
-        let verdict = match self.door(probe, known) {
+        let (mut tries, mut answer) = (0, None);
+        let verdict = match self.endpoint(probe, values) {
             Err(verdict) => verdict,
             Ok(host) => {
-                let request = probe.filled(known);
+                let request = probe.filled(values);
                 loop {
                     self.interrupt.check()?;
                     tries += 1;
-                    let came = client.send(host, &request, patience.answer(&probe.service));
-                    let wrong = match &came {
-                        Ok(answer) => probe.judge(answer, known),
-                        Err(none) => vec![none.what.clone()],
+                    let result = client.send(host, &request, self.policy.answer_timeout(&probe.service));
+                    let wrong = match &result {
+                        Ok(answer) => probe.judge(answer, values),
+                        Err(error) => vec![error.what.clone()],
                     };
-                    let again = patience.again(probe, came.as_ref().map(drop));
-                    patience.note(&probe.service, came.as_ref().map(drop));
-                    last = came.ok();
+                    let retry_for = self.policy.retry_for(probe, result.as_ref().map(drop));
+                    self.policy.record(&probe.service, result.as_ref().map(drop));
+                    answer = result.ok();
                     if wrong.is_empty() {
-                        break Verdict::Passed;
+                        break ProbeVerdict::Passed;
                     }
-                    if started.elapsed() >= again {
-                        break self.told(wrong, host, probe, known, last.as_ref());
+                    if started.elapsed() >= retry_for {
+                        break self.failed(wrong, host, probe, values, answer.as_ref());
                     }
-                    wait::pause(PAUSE, self.interrupt)?;
+                    wait::pause(RETRY_INTERVAL, self.interrupt)?;
                 }
             }
         };
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (group, name) = (group.to_owned(), probe.name.clone());
-        let outcome = Outcome { group, probe: name, verdict, milliseconds, tries };
-        Ok(Done { probe, outcome, answer: last })
+        let outcome = ProbeOutcome::new(group, &probe.name, verdict, started, tries);
+        Ok(ProbeResult { probe, outcome, answer })
     }
 
-    /// Where a probe is asked, or why it is not.
-    fn door(&self, probe: &Probe, known: &Values) -> Result<&str, Verdict> {
-        if let Some(missing) = probe.needs().into_iter().find(|need| !known.contains_key(need)) {
-            return Err(Verdict::Skipped { reason: format!("nothing handed on `{missing}`") });
+    fn endpoint(&self, probe: &Probe, values: &Values) -> Result<&'a str, ProbeVerdict> {
+        if let Some(missing) = probe.needs().into_iter().find(|need| !values.contains_key(need)) {
+            return Err(ProbeVerdict::Skipped { reason: format!("no earlier probe captured `{missing}`") });
         }
-        match self.doors.get(&probe.service) {
+        match self.endpoints.get(&probe.service) {
             Some(Ok(host)) => Ok(host),
-            Some(Err(reason)) => Err(failed(vec![reason.clone()])),
-            None => Err(failed(vec![format!("{} is no part of this stack", probe.service)])),
+            Some(Err(reason)) => Err(ProbeVerdict::failed(vec![reason.clone()], "")),
+            None => {
+                Err(ProbeVerdict::failed(vec![format!("{} is not part of this stack", probe.service)], ""))
+            }
         }
     }
 
-    /// A failure in words, in which no secret stands: an answer may repeat what it was asked.
-    fn told(
+    /// A failure without any secret: answers may repeat the request.
+    fn failed(
         &self,
         wrong: Vec<String>,
         host: &str,
         probe: &Probe,
-        known: &Values,
+        values: &Values,
         answer: Option<&HttpResponse>,
-    ) -> Verdict {
+    ) -> ProbeVerdict {
         let mask = |text: &str| {
-            // What every probe knows are secrets, and the run's own word.
-            let secrets = self.known.iter().filter(|(name, _)| *name != RUN).map(|(_, value)| value);
+            let secrets = self.values.iter().filter(|(name, _)| *name != RUN).map(|(_, value)| value);
             let texts = secrets.filter_map(Value::as_str).filter(|value| !value.is_empty());
             texts.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
         };
         let masked = answer.map(|answer| HttpResponse { body: mask(&answer.body), ..answer.clone() });
-        // Judged anew, since a line that was cut might end within a secret.
-        let again = masked.as_ref().map(|masked| probe.judge(masked, known)).unwrap_or_default();
+        // Judged again, because a shortened line may end within a secret.
+        let again = masked.as_ref().map(|masked| probe.judge(masked, values)).unwrap_or_default();
         let wrong = if again.is_empty() { wrong } else { again };
-        let asked = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(known).path);
-        Verdict::Failed {
+        let request = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(values).path);
+        ProbeVerdict::Failed {
             wrong: wrong.iter().map(|line| mask(line)).collect(),
-            request: mask(&asked),
+            request: mask(&request),
             answer: masked.map(|answer| shortened(answer.body.trim(), SHOWN)).unwrap_or_default(),
         }
     }
-}
-
-fn failed(wrong: Vec<String>) -> Verdict {
-    Verdict::Failed { wrong, request: String::new(), answer: String::new() }
 }

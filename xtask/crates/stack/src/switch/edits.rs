@@ -1,99 +1,90 @@
-//! Moving the image references of one Compose file: a plan of edits as data, computed from its text alone.
+//! The edits that switch the image references of one Compose file, computed from its text alone.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::switch::document::{Document, NotYaml};
-use crate::switch::images::{ImageText, further_files, images};
-use crate::switch::reference::{ComposeImage, Wanted};
+use anyhow::Result;
 
-/// One change of a file.
+use crate::switch::document::Document;
+use crate::switch::images::{ImageText, images, referenced_files};
+use crate::switch::reference::{ComposeImage, MALFORMED, SwitchRequest};
+
+/// The replacement of one image reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    /// The bytes that change.
+pub struct ReferenceEdit {
+    /// The bytes of the file to replace.
     pub bytes: Range<usize>,
     /// From 1.
     pub line: usize,
-    /// The image's name.
-    pub name: String,
-    /// The reference that stands there.
+    /// The old reference.
     pub before: String,
-    /// The one that will.
+    /// The new reference.
     pub after: String,
 }
 
-/// A reference to one of our images that stays as it is, though it is not as wanted.
+/// A reference to one of our images that differs from the request but cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftAlone {
+pub struct SkippedReference {
     /// From 1.
     pub line: usize,
-    /// What stands there.
+    /// The reference as written.
     pub text: String,
-    /// Why, and what to do.
+    /// Why it is skipped, and how to fix that.
     pub reason: String,
-    /// Whether it is for want of the image itself.
-    pub absent: bool,
+    /// Whether the only obstacle is that the image has no digest to pin.
+    pub unpinned: bool,
 }
 
-/// What a switch means for one file.
+/// What a switch does to one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Changes, in the file's order.
-    pub edits: Vec<Edit>,
-    /// References to our images that are as wanted already.
-    pub settled: Vec<String>,
-    /// What cannot be changed safely.
-    pub left_alone: Vec<LeftAlone>,
-    /// Other files that this one leads to, as it names them.
-    pub further: Vec<String>,
+pub struct FilePlan {
+    /// In the order of the file.
+    pub edits: Vec<ReferenceEdit>,
+    /// How many references to our images already are as requested.
+    pub unchanged: usize,
+    /// References that cannot be edited safely.
+    pub skipped: Vec<SkippedReference>,
+    /// Files that this one includes or extends, as written there.
+    pub referenced_files: Vec<String>,
 }
 
-/// The digest, `sha256:…`, to pin a reference to, or why there is none.
+/// Returns the digest (`sha256:…`) to pin a reference to, or why there is none.
 pub type DigestOf<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// Plans the switch of a file's references to the images called `ours`; with `digest_of`, pinned.
+/// Plans the switch of a file's references to the images named in `ours`; with `digest_of`, they are pinned.
 ///
 /// # Errors
-/// When the file is no YAML.
+/// Invalid YAML.
 pub fn plan(
     text: &str,
     ours: &BTreeSet<&str>,
-    wanted: &Wanted,
+    request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
-) -> Result<Plan, NotYaml> {
-    // The mark some editors write is no part of YAML's text, and the parser would take it for one.
-    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let document = Document::parse(&text[mark..])?;
-    let mut plan = Plan { further: further_files(&document), ..Plan::default() };
+) -> Result<FilePlan> {
+    // A byte order mark is not part of the YAML text, and the parser does not skip it.
+    let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let document = Document::parse(&text[bom..])?;
+    let mut plan = FilePlan { referenced_files: referenced_files(&document), ..FilePlan::default() };
     for image in images(&document) {
-        let Some(name) = our_name(&image.value, ours) else {
-            if let Some(hidden) = hidden_name(&image.value, ours) {
-                let reason = format!("it may name {hidden} by a variable: write the name in full");
-                plan.left_alone.push(LeftAlone {
-                    line: image.line,
-                    text: image.value.clone(),
-                    reason,
-                    absent: false,
-                });
-            }
+        let name = ComposeImage::parse(&image.value).map_or("", |parsed| parsed.name());
+        let result = if ours.contains(name) {
+            edit(&image, request, digest_of)
+        } else if let Some(hidden) = hidden_name(&image.value, ours) {
+            Err(format!("may be {hidden} behind a variable: write the name in full").into())
+        } else {
             continue;
         };
-        match edit(&image, wanted, digest_of) {
-            Ok(Some((bytes, after))) => plan.edits.push(Edit {
-                bytes: bytes.start + mark..bytes.end + mark,
-                line: image.line,
-                name: name.to_owned(),
-                before: image.value.clone(),
+        let (line, text) = (image.line, image.value);
+        match result {
+            Ok(Some((bytes, after))) => plan.edits.push(ReferenceEdit {
+                bytes: bytes.start + bom..bytes.end + bom,
+                line,
+                before: text,
                 after,
             }),
-            Ok(None) => plan.settled.push(image.value.clone()),
-            Err(Reason { reason, absent }) => {
-                plan.left_alone.push(LeftAlone {
-                    line: image.line,
-                    text: image.value.clone(),
-                    reason,
-                    absent,
-                });
+            Ok(None) => plan.unchanged += 1,
+            Err(Skip { reason, unpinned }) => {
+                plan.skipped.push(SkippedReference { line, text, reason, unpinned });
             }
         }
     }
@@ -101,8 +92,8 @@ pub fn plan(
     Ok(plan)
 }
 
-/// The text with all edits made.
-pub fn apply(text: &str, edits: &[Edit]) -> String {
+/// The text with all edits applied.
+pub fn apply(text: &str, edits: &[ReferenceEdit]) -> String {
     let mut out = String::with_capacity(text.len() + edits.len() * 16);
     let mut from = 0;
     for edit in edits {
@@ -114,39 +105,34 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
     out
 }
 
-fn our_name<'o>(value: &str, ours: &BTreeSet<&'o str>) -> Option<&'o str> {
-    let image = ComposeImage::parse(value)?;
-    ours.get(image.name()).copied()
-}
-
-/// One of our names in a reference whose own name is a variable's.
+/// One of our names inside a reference whose image name is a variable.
 fn hidden_name<'o>(value: &str, ours: &BTreeSet<&'o str>) -> Option<&'o str> {
     value.contains('$').then(|| ours.iter().find(|name| value.contains(**name)).copied()).flatten()
 }
 
-struct Reason {
+struct Skip {
     reason: String,
-    absent: bool,
+    unpinned: bool,
 }
 
-impl<T: std::fmt::Display> From<T> for Reason {
-    fn from(reason: T) -> Reason {
-        Reason { reason: reason.to_string(), absent: false }
+impl<T: Into<String>> From<T> for Skip {
+    fn from(reason: T) -> Skip {
+        Skip { reason: reason.into(), unpinned: false }
     }
 }
 
-/// The bytes to replace and by what; `None` where nothing has to change.
+/// The bytes to replace and the new reference; `None` if nothing has to change.
 fn edit(
     image: &ImageText,
-    wanted: &Wanted,
+    request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
-) -> Result<Option<(Range<usize>, String)>, Reason> {
-    let parsed = ComposeImage::parse(&image.value).ok_or("it is no image reference")?;
+) -> Result<Option<(Range<usize>, String)>, Skip> {
+    let parsed = ComposeImage::parse(&image.value).ok_or(MALFORMED)?;
     let after = match digest_of {
-        None => parsed.switched(wanted)?,
+        None => parsed.switched(request)?,
         Some(digest_of) => {
-            let plain = parsed.unpinned(wanted)?;
-            let digest = digest_of(&plain).map_err(|reason| Reason { reason, absent: true })?;
+            let plain = parsed.unpinned(request)?;
+            let digest = digest_of(&plain).map_err(|reason| Skip { reason, unpinned: true })?;
             format!("{plain}@{digest}")
         }
     };
@@ -154,13 +140,11 @@ fn edit(
         return Ok(None);
     }
     if image.shared {
-        return Err(
-            "its anchor serves something else than images too: give the image a text of its own".into()
-        );
+        return Err("its anchor is also used for something other than images: write the image out".into());
     }
     match &image.bytes {
         Some(bytes) => Ok(Some((bytes.clone(), after))),
-        None => Err("it is written with escapes or over several lines: write it on one line, plainly".into()),
+        None => Err("uses escapes or spans several lines: write it plainly on one line".into()),
     }
 }
 
@@ -169,32 +153,28 @@ mod tests {
     use super::*;
     use model::variant::Variant;
 
-    fn switched(text: &str, variant: Variant) -> (String, Plan) {
+    fn switched(text: &str, variant: Variant) -> (String, FilePlan) {
         let ours = BTreeSet::from(["sutra-api", "sutra-client"]);
-        let wanted = Wanted { variant, edition: None, tag: None, registry: None };
-        let plan = plan(text, &ours, &wanted, None).unwrap();
+        let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
+        let plan = plan(text, &ours, &request, None).unwrap();
         (apply(text, &plan.edits), plan)
     }
 
     const FILE: &str = "\u{feff}# sutra-api:latest in a comment stays\r\nx-api: &api \"sutra-api:${SUTRA_VERSION:-latest}\"\r\nservices:\r\n\r\n  a: {image: *api}\r\n  b:\r\n    image:   'hub.example:5000/sutra-client:${V:?no}'   # keep\r\n    command: echo sutra-api:latest\r\n  db:\r\n    image: postgres:17\r\n  odd:\r\n    image: \"sutra-api:\\u0031\"\r\n  bare:\r\n    image: sutra-api\r\n";
 
     #[test]
-    fn only_the_bytes_of_our_references_change_and_they_come_back() {
+    fn only_references_change_and_switching_back_restores_them() {
         let (optimized, plan) = switched(FILE, Variant::Optimized);
         let expected =
             FILE.replace("latest}\"", "latest}-optimized\"").replace("${V:?no}'", "${V:?no}-optimized'");
         assert_eq!(optimized, expected);
         assert_eq!(plan.edits.len(), 2);
-        assert_eq!(plan.left_alone.iter().map(|left| left.line).collect::<Vec<_>>(), [12, 14]);
+        let skipped: Vec<_> = plan.skipped.iter().map(|skip| (skip.line, skip.reason.as_str())).collect();
+        assert!(
+            matches!(skipped[..], [(12, escapes), (14, tag)] if escapes.contains("escapes") && tag.contains("no tag"))
+        );
         let (again, plan) = switched(&optimized, Variant::Optimized);
-        assert_eq!((again.as_str(), plan.edits.len(), plan.settled.len()), (optimized.as_str(), 0, 2));
+        assert_eq!((again.as_str(), plan.edits.len(), plan.unchanged), (optimized.as_str(), 0, 2));
         assert_eq!(switched(&optimized, Variant::Original).0, FILE);
-    }
-
-    #[test]
-    fn the_line_and_the_reason_are_said() {
-        let (_, plan) = switched(FILE, Variant::Optimized);
-        assert!(plan.left_alone[0].reason.contains("escapes"), "{:?}", plan.left_alone);
-        assert!(plan.left_alone[1].reason.contains("no tag"), "{:?}", plan.left_alone);
     }
 }

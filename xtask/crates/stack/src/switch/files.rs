@@ -1,18 +1,18 @@
-//! The Compose files of a repository: which there are, and what each is to become.
+//! Finds the Compose files of a repository, and plans the switch of each.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::switch::edits::{Plan, apply};
+use crate::switch::edits::{FilePlan, apply};
 use engine::variables::Variables;
 use host::files;
 use host::paths::Repository;
 
-/// What Compose looks for in a folder, in its order.
+/// The main files Compose looks for, in its order.
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-/// What Compose reads beside it, in its order, whatever the first is called.
+/// The override files it reads beside any of them, in its order.
 const OVERRIDES: [&str; 4] = [
     "compose.override.yml",
     "compose.override.yaml",
@@ -20,39 +20,39 @@ const OVERRIDES: [&str; 4] = [
     "docker-compose.override.yaml",
 ];
 
-/// One file with its plan.
+/// A file with its plan.
 #[derive(Debug)]
-pub struct Planned {
-    /// Relative to the repository, for people.
+pub struct PlannedFile {
+    /// Relative to the repository.
     pub name: String,
-    /// The file itself, links followed.
+    /// The file itself, symlinks resolved.
     pub path: PathBuf,
-    /// What it holds now.
+    /// Its current content.
     pub text: String,
-    /// What is to change.
-    pub plan: Plan,
+    /// What to change.
+    pub plan: FilePlan,
 }
 
-/// A file that another one names and that is not looked into.
+/// A file that another one includes or extends, and that is not read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotRead {
-    /// The file that names it.
+pub struct UnreadFile {
+    /// The file that refers to it.
     pub by: String,
-    /// As it is named there.
+    /// As written there.
     pub name: String,
-    /// Why.
+    /// Why it is not read.
     pub reason: &'static str,
 }
 
-impl Planned {
-    /// The text with all edits made.
+impl PlannedFile {
+    /// The text with all edits applied.
     pub fn switched(&self) -> String {
         apply(&self.text, &self.plan.edits)
     }
 }
 
-/// The files that Compose would read in the repository's root: those of `COMPOSE_FILE`, else the first of its names with the
-/// first of its override files.
+/// The files Compose reads in the repository's root: those of `COMPOSE_FILE`, else the first main file with the first override
+/// file.
 pub fn default_files(repository: &Repository, variables: &Variables) -> Vec<PathBuf> {
     let root = repository.root();
     if let Some(named) = variables.get("COMPOSE_FILE") {
@@ -65,18 +65,18 @@ pub fn default_files(repository: &Repository, variables: &Variables) -> Vec<Path
     main.into_iter().chain(overriding).collect()
 }
 
-/// Plans for the given files and all that they lead to.
+/// Plans the given files and all files they include or extend.
 ///
 /// # Errors
-/// A file that cannot be read, that is no YAML, or that lies outside of the repository.
+/// A file that cannot be read, is not valid YAML, or is outside of the repository.
 pub fn collect(
     repository: &Repository,
     first: Vec<PathBuf>,
-    plan_of: &dyn Fn(&str) -> Result<Plan>,
-) -> Result<(Vec<Planned>, Vec<NotRead>)> {
+    plan_of: &dyn Fn(&str) -> Result<FilePlan>,
+) -> Result<(Vec<PlannedFile>, Vec<UnreadFile>)> {
     let root = files::real_path(repository.root())?;
     let mut seen = BTreeSet::new();
-    let (mut planned, mut not_read) = (Vec::new(), Vec::new());
+    let (mut planned, mut unread) = (Vec::new(), Vec::new());
     let mut queue: Vec<PathBuf> = first.into_iter().rev().collect();
     while let Some(path) = queue.pop() {
         let path = files::real_path(&path)?;
@@ -85,7 +85,7 @@ pub fn collect(
         }
         let Ok(relative) = path.strip_prefix(&root) else {
             bail!(
-                "{} lies outside of {}: only files of this repository are switched",
+                "{} is outside of {}: only files of this repository can be switched",
                 path.display(),
                 root.display()
             );
@@ -93,22 +93,20 @@ pub fn collect(
         let name = relative.display().to_string();
         let text = files::read(&path)?;
         let plan = plan_of(&text).with_context(|| name.clone())?;
-        for further in &plan.further {
-            match further_file(further, path.parent().unwrap_or(&root), &root) {
+        for other in &plan.referenced_files {
+            match resolve(other, path.parent().unwrap_or(&root), &root) {
                 Ok(found) => queue.push(found),
-                Err(reason) => {
-                    not_read.push(NotRead { by: name.clone(), name: further.clone(), reason });
-                }
+                Err(reason) => unread.push(UnreadFile { by: name.clone(), name: other.clone(), reason }),
             }
         }
-        planned.push(Planned { name, path, text, plan });
+        planned.push(PlannedFile { name, path, text, plan });
     }
-    Ok((planned, not_read))
+    Ok((planned, unread))
 }
 
-fn further_file(name: &str, folder: &Path, root: &Path) -> Result<PathBuf, &'static str> {
+fn resolve(name: &str, folder: &Path, root: &Path) -> Result<PathBuf, &'static str> {
     if name.contains('$') {
-        return Err("its name holds a variable: name the file with --file");
+        return Err("its name contains a variable: name the file with --file");
     }
     if name.contains("://") || name.starts_with("oci:") || name.starts_with("git@") {
         return Err("it is not in this repository");
@@ -119,7 +117,7 @@ fn further_file(name: &str, folder: &Path, root: &Path) -> Result<PathBuf, &'sta
         None => path,
     };
     match files::real_path(&path) {
-        Err(_) => Err("there is no such file"),
+        Err(_) => Err("it does not exist"),
         Ok(real) if !real.starts_with(root) => Err("it is not in this repository"),
         Ok(real) => Ok(real),
     }

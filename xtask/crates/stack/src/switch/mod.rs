@@ -1,9 +1,9 @@
-//! Compose files: their image references found by a YAML parser, and changed without touching another byte.
+//! Switching the image references in Compose files: found with a YAML parser, changed without touching any other byte.
 
 pub mod document;
 pub mod edits;
 pub mod files;
-pub mod images;
-pub mod images_to_pin;
-pub mod journal;
+mod images;
+pub mod last_switch;
+pub mod local_images;
 pub mod reference;

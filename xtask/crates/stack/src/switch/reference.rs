@@ -1,25 +1,24 @@
-//! An image reference as a Compose file writes it, with variables in it (Compose Specification, "Interpolation"), taken
-//! apart without being interpolated: `${HUB:-hub.example:5000}/team/sutra-api:${SUTRA_VERSION:-latest}-optimized`.
+//! An image reference as written in a Compose file, parsed without interpolating its variables (Compose Specification,
+//! "Interpolation"): `${HUB:-hub.example:5000}/team/sutra-api:${SUTRA_VERSION:-latest}-optimized`.
 
-use std::fmt;
 use std::ops::Range;
 
 use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::variant::{OPTIMIZED_SUFFIX, Variant};
 
-/// A reference and where its parts stand in it.
+/// A reference and the positions of its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComposeImage<'a> {
+pub(super) struct ComposeImage<'a> {
     text: &'a str,
     name: Range<usize>,
     tag: Option<Range<usize>>,
     digest: Option<Range<usize>>,
 }
 
-/// What to make of references to one image. `None` keeps what stands there.
+/// What references are to become. `None` keeps what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SwitchRequest {
     /// The variant.
     pub variant: Variant,
     /// The edition in the tag.
@@ -30,44 +29,20 @@ pub struct Wanted {
     pub registry: Option<Registry>,
 }
 
-/// Why a reference to one of our images cannot be changed without guessing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsafe {
-    /// Switching back could not know that there was none.
-    NoTag,
-    /// The digest would go on naming the image of the other variant.
-    Pinned,
-    /// A variable's own text says which variant it is.
-    VariantInVariable,
-    /// A variable's own text says which edition it is, and another one is wanted.
-    EditionInVariable,
-    /// Not a reference at all.
-    Malformed,
-}
-
-impl fmt::Display for Unsafe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Unsafe::NoTag => "it has no tag: write one, such as :${SUTRA_VERSION:-latest}",
-            Unsafe::Pinned => {
-                "its digest pins it to one variant: add --pin to pin it anew, or remove the digest"
-            }
-            Unsafe::VariantInVariable => {
-                "the variant stands inside a variable's default: move -optimized behind the closing brace"
-            }
-            Unsafe::EditionInVariable => {
-                "the edition stands inside a variable's default: move it behind the closing brace"
-            }
-            Unsafe::Malformed => "it is no image reference",
-        })
-    }
-}
+/// Without a tag, switching back could not tell that there was none.
+const NO_TAG: &str = "no tag: add one, such as :${SUTRA_VERSION:-latest}";
+const PINNED: &str = "pinned to one variant by its digest: add --pin to update the digest, or remove it";
+const VARIANT_IN_VARIABLE: &str =
+    "the variant is inside a variable's default: move -optimized after the closing brace";
+const EDITION_IN_VARIABLE: &str =
+    "the edition is inside a variable's default: move it after the closing brace";
+pub(super) const MALFORMED: &str = "not an image reference";
 
 impl<'a> ComposeImage<'a> {
-    /// Takes a reference apart; `None` for a text that is none.
-    pub fn parse(text: &'a str) -> Option<ComposeImage<'a>> {
+    /// Parses a reference; `None` if the text is not one.
+    pub(super) fn parse(text: &'a str) -> Option<ComposeImage<'a>> {
         let outside = outside_of_variables(text)?;
-        let at = |wanted: u8| outside.iter().copied().filter(move |&i| text.as_bytes()[i] == wanted);
+        let at = |byte: u8| outside.iter().copied().filter(move |&i| text.as_bytes()[i] == byte);
         let digest = at(b'@').next();
         let end = digest.unwrap_or(text.len());
         let name_start = at(b'/').take_while(|&i| i < end).last().map_or(0, |slash| slash + 1);
@@ -83,63 +58,57 @@ impl<'a> ComposeImage<'a> {
     }
 
     /// The image's name without registry, tag and digest.
-    pub fn name(&self) -> &'a str {
+    pub(super) fn name(&self) -> &'a str {
         &self.text[self.name.clone()]
     }
 
-    /// The reference as it is wanted, with the digest it has; equal to this one where nothing has to change.
-    ///
-    /// # Errors
-    /// Why it cannot be changed safely.
-    pub fn switched(&self, wanted: &Wanted) -> Result<String, Unsafe> {
-        let plain = self.unpinned(wanted)?;
+    /// The requested reference with the digest it has, or why it cannot be edited safely.
+    pub(super) fn switched(&self, request: &SwitchRequest) -> Result<String, &'static str> {
+        let plain = self.unpinned(request)?;
         match &self.digest {
             None => Ok(plain),
-            // Already what is wanted: nothing has to change, and the digest is no lie.
+            // Already as requested, so the digest is still right.
             Some(digest) if self.text[..digest.start - 1] == plain => Ok(self.text.to_owned()),
-            Some(_) => Err(Unsafe::Pinned),
+            Some(_) => Err(PINNED),
         }
     }
 
-    /// The reference as it is wanted, without any digest.
-    ///
-    /// # Errors
-    /// Why it cannot be changed safely.
-    pub fn unpinned(&self, wanted: &Wanted) -> Result<String, Unsafe> {
-        let tag = &self.text[self.tag.clone().ok_or(Unsafe::NoTag)?];
+    /// The requested reference without a digest, or why it cannot be edited safely.
+    pub(super) fn unpinned(&self, request: &SwitchRequest) -> Result<String, &'static str> {
+        let tag = &self.text[self.tag.clone().ok_or(NO_TAG)?];
         let bytes = self.text.as_bytes();
         let is_broken = |i: usize| bytes[i].is_ascii_whitespace() || bytes[i..].starts_with(b"$$");
         let broken = outside_of_variables(self.text).is_none_or(|outside| outside.into_iter().any(is_broken));
         if tag.is_empty() || broken {
-            return Err(Unsafe::Malformed);
+            return Err(MALFORMED);
         }
         let (base, edition) = parts(tag);
         if base.is_empty() {
-            return Err(Unsafe::Malformed);
+            return Err(MALFORMED);
         }
-        if wanted.tag.is_none() && base.ends_with('}') {
+        if request.tag.is_none() && base.ends_with('}') {
             let inside = base.trim_end_matches('}');
             if inside.ends_with(OPTIMIZED_SUFFIX) {
-                return Err(Unsafe::VariantInVariable);
+                return Err(VARIANT_IN_VARIABLE);
             }
-            if wanted.edition.is_some() && parts(inside).1.is_some() {
-                return Err(Unsafe::EditionInVariable);
+            if request.edition.is_some() && parts(inside).1.is_some() {
+                return Err(EDITION_IN_VARIABLE);
             }
         }
-        let base = wanted.tag.as_ref().map_or(base, Tag::as_str);
-        let prefix = match &wanted.registry {
+        let base = request.tag.as_ref().map_or(base, Tag::as_str);
+        let prefix = match &request.registry {
             Some(registry) => format!("{registry}/"),
             None => self.text[..self.name.start].to_owned(),
         };
-        let edition = match wanted.edition.or(edition) {
+        let edition = match request.edition.or(edition) {
             Some(edition) => format!("-{edition}"),
             None => String::new(),
         };
-        Ok(format!("{prefix}{}:{base}{edition}{}", self.name(), wanted.variant.suffix()))
+        Ok(format!("{prefix}{}:{base}{edition}{}", self.name(), request.variant.suffix()))
     }
 }
 
-/// A tag without edition and variant, and its edition.
+/// Splits a tag into its base and its edition; drops the variant.
 fn parts(tag: &str) -> (&str, Option<Edition>) {
     let bare = tag.strip_suffix(OPTIMIZED_SUFFIX).unwrap_or(tag);
     for edition in Edition::ALL {
@@ -150,7 +119,7 @@ fn parts(tag: &str) -> (&str, Option<Edition>) {
     (bare, None)
 }
 
-/// The positions that are in no `${…}`; `None` when a brace is never closed.
+/// The positions outside of `${…}`; `None` if a brace is never closed.
 fn outside_of_variables(text: &str) -> Option<Vec<usize>> {
     let bytes = text.as_bytes();
     let mut outside = Vec::with_capacity(bytes.len());
@@ -159,7 +128,7 @@ fn outside_of_variables(text: &str) -> Option<Vec<usize>> {
     while i < bytes.len() {
         match bytes[i] {
             b'$' if bytes.get(i + 1) == Some(&b'$') => {
-                // Outside it stands for a sign that no reference may hold.
+                // An escaped dollar sign: not allowed in a reference, so its position is kept for the check.
                 outside.extend((depth == 0).then_some(i));
                 i += 2;
                 continue;
@@ -182,16 +151,16 @@ fn outside_of_variables(text: &str) -> Option<Vec<usize>> {
 mod tests {
     use super::*;
 
-    fn to(variant: Variant) -> Wanted {
-        Wanted { variant, edition: None, tag: None, registry: None }
+    fn to(variant: Variant) -> SwitchRequest {
+        SwitchRequest { variant, edition: None, tag: None, registry: None }
     }
 
-    fn switched(text: &str, wanted: &Wanted) -> Result<String, Unsafe> {
-        ComposeImage::parse(text).ok_or(Unsafe::Malformed)?.switched(wanted)
+    fn switched(text: &str, request: &SwitchRequest) -> Result<String, &'static str> {
+        ComposeImage::parse(text).ok_or(MALFORMED)?.switched(request)
     }
 
     #[test]
-    fn there_and_back_gives_the_same_bytes() {
+    fn switching_back_restores_the_reference() {
         for original in [
             "sutra-api:latest",
             "sutra-api:${SUTRA_VERSION:-latest}",
@@ -212,7 +181,7 @@ mod tests {
 
     #[test]
     fn edition_tag_and_registry_are_set() {
-        let all = Wanted {
+        let all = SwitchRequest {
             variant: Variant::Optimized,
             edition: Some(Edition::Enterprise),
             tag: Some("2.1".parse().unwrap()),
@@ -228,23 +197,23 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_a_guess_is_refused() {
+    fn ambiguous_references_are_refused() {
         let optimized = to(Variant::Optimized);
-        for (text, why) in [
-            ("sutra-api", Unsafe::NoTag),
-            ("hub.example:5000/sutra-api", Unsafe::NoTag),
-            ("sutra-api:1@sha256:11", Unsafe::Pinned),
-            ("sutra-api@sha256:11", Unsafe::NoTag),
-            ("sutra-api:${V:-latest-optimized}", Unsafe::VariantInVariable),
-            ("sutra-api:", Unsafe::Malformed),
-            ("sutra-api:-optimized", Unsafe::Malformed),
-            ("sutra-api:$$x", Unsafe::Malformed),
-            ("sutra-api:${V", Unsafe::Malformed),
+        for (text, reason) in [
+            ("sutra-api", NO_TAG),
+            ("hub.example:5000/sutra-api", NO_TAG),
+            ("sutra-api:1@sha256:11", PINNED),
+            ("sutra-api@sha256:11", NO_TAG),
+            ("sutra-api:${V:-latest-optimized}", VARIANT_IN_VARIABLE),
+            ("sutra-api:", MALFORMED),
+            ("sutra-api:-optimized", MALFORMED),
+            ("sutra-api:$$x", MALFORMED),
+            ("sutra-api:${V", MALFORMED),
         ] {
-            assert_eq!(switched(text, &optimized), Err(why), "{text}");
+            assert_eq!(switched(text, &optimized), Err(reason), "{text}");
         }
-        let community = Wanted { edition: Some(Edition::Community), ..to(Variant::Optimized) };
-        assert_eq!(switched("sutra-api:${V:-1-simple}", &community), Err(Unsafe::EditionInVariable));
+        let community = SwitchRequest { edition: Some(Edition::Community), ..to(Variant::Optimized) };
+        assert_eq!(switched("sutra-api:${V:-1-simple}", &community), Err(EDITION_IN_VARIABLE));
         assert_eq!(
             switched("sutra-api:1-optimized@sha256:11", &optimized).as_deref(),
             Ok("sutra-api:1-optimized@sha256:11")
@@ -252,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_what_stands_between_path_and_tag() {
+    fn the_name_excludes_path_and_tag() {
         let name = |text| ComposeImage::parse(text).map(|image| image.name().to_owned());
         assert_eq!(name("hub.example:5000/a/b:c"), Some("b".into()));
         assert_eq!(name("${IMAGE}"), Some("${IMAGE}".into()));

@@ -1,11 +1,11 @@
-//! How the containers of a stack run, held against what every service promises: its image's own command and health check, as
-//! nobody in particular, on a read-only root, without capabilities (DESIGN: "Services").
+//! Checks how a stack's containers run: with the image's own command and health check, as an unprivileged user, on a
+//! read-only root, without capabilities (DESIGN: "Services").
 
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::probes::report::{Outcome, Verdict};
+use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use engine::compose::Project;
 use engine::containers::{Healthcheck, Inspected, StartedWith};
 use engine::docker::Docker;
@@ -14,11 +14,8 @@ use model::manifest::Service;
 /// The user that every image runs as.
 const USER: &str = "65532";
 
-/// Looks at the container of each service.
-///
-/// # Errors
-/// When docker cannot be asked. What is not as promised is in the outcome.
-pub fn look(services: &[&Service], project: &Project, docker: &Docker) -> Result<Vec<Outcome>> {
+/// Checks the container of each service. Faults are in the outcomes.
+pub(super) fn check(services: &[&Service], project: &Project, docker: &Docker) -> Result<Vec<ProbeOutcome>> {
     let containers = project.containers()?;
     let mut outcomes = Vec::new();
     for service in services {
@@ -31,25 +28,19 @@ pub fn look(services: &[&Service], project: &Project, docker: &Docker) -> Result
         let image = images.remove(&found.image).unwrap_or_default();
         let wrong = judge(&found, &image, &docker.process_users(id)?);
         let verdict = if wrong.is_empty() {
-            Verdict::Passed
+            ProbeVerdict::Passed
         } else {
-            Verdict::Failed { wrong, request: format!("docker inspect {id}"), answer: String::new() }
+            ProbeVerdict::failed(wrong, &format!("docker inspect {id}"))
         };
-        outcomes.push(Outcome {
-            group: service.name.clone(),
-            probe: "runs confined, by its image's own command".to_owned(),
-            verdict,
-            milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            tries: 1,
-        });
+        let probe = "runs confined, with its image's own command";
+        outcomes.push(ProbeOutcome::new(&service.name, probe, verdict, started, 1));
     }
     Ok(outcomes)
 }
 
-/// Everything that is not as promised.
 fn judge(container: &Inspected, image: &StartedWith, users: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut hold = |holds: bool, fault: String| {
+    let mut require = |holds: bool, fault: String| {
         if !holds {
             wrong.push(fault);
         }
@@ -60,37 +51,38 @@ fn judge(container: &Inspected, image: &StartedWith, users: &[String]) -> Vec<St
         let test = check.as_ref().and_then(|check| check.test.as_deref()).unwrap_or_default();
         test.first().is_some_and(|first| first != "NONE")
     };
-    hold(checks(&image.healthcheck), "its image has no HEALTHCHECK".to_owned());
-    hold(config.healthcheck == image.healthcheck, "its health check is not the image's".to_owned());
-    hold(health == "healthy", format!("docker calls it {health}"));
-    hold(
+    require(checks(&image.healthcheck), "its image has no HEALTHCHECK".to_owned());
+    require(config.healthcheck == image.healthcheck, "its health check is not the image's".to_owned());
+    require(health == "healthy", format!("its health is `{health}`"));
+    require(
         (&config.entrypoint, &config.cmd) == (&image.entrypoint, &image.cmd),
-        format!("it runs {}, its image says {}", command(config), command(image)),
+        format!("it runs {}, expected {}", command(config), command(image)),
     );
     let uid = image.user.split(':').next().unwrap_or_default();
-    hold(uid == USER, format!("its image's USER is `{}`, expected {USER}", image.user));
-    hold(config.user == image.user, format!("it was started as user `{}`", config.user));
-    let strangers: Vec<&str> = users.iter().map(String::as_str).filter(|user| *user != USER).collect();
-    hold(!users.is_empty(), "it has no process".to_owned());
-    hold(strangers.is_empty(), format!("processes run as user {}", strangers.join(", ")));
-    hold(host.readonly_rootfs, "its root file system can be written".to_owned());
-    hold(!host.privileged, "it is privileged".to_owned());
+    require(uid == USER, format!("its image's USER is `{}`, expected {USER}", image.user));
+    require(config.user == image.user, format!("it runs as user `{}`", config.user));
+    let others: Vec<&str> = users.iter().map(String::as_str).filter(|user| *user != USER).collect();
+    require(!users.is_empty(), "it has no process".to_owned());
+    require(others.is_empty(), format!("processes run as user {}", others.join(", ")));
+    require(host.readonly_rootfs, "its root file system is writable".to_owned());
+    require(!host.privileged, "it is privileged".to_owned());
     let added = host.cap_add.as_deref().unwrap_or_default();
-    hold(added.is_empty(), format!("it was given {}", added.join(", ")));
-    let has = |list: &Option<Vec<String>>, word: &str| {
-        list.iter().flatten().any(|found| found.eq_ignore_ascii_case(word))
+    require(added.is_empty(), format!("it has added capabilities: {}", added.join(", ")));
+    let has = |list: &Option<Vec<String>>, value: &str| {
+        list.iter().flatten().any(|found| found.eq_ignore_ascii_case(value))
     };
-    hold(has(&host.cap_drop, "ALL"), "not all capabilities were dropped".to_owned());
-    let new_privileges = has(&host.security_opt, "no-new-privileges")
-        || has(&host.security_opt, "no-new-privileges:true")
-        || has(&host.security_opt, "no-new-privileges=true");
-    hold(new_privileges, "it may gain new privileges".to_owned());
+    require(has(&host.cap_drop, "ALL"), "not all capabilities are dropped".to_owned());
+    let spellings = ["no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"];
+    require(
+        spellings.iter().any(|spelling| has(&host.security_opt, spelling)),
+        "it can gain new privileges".to_owned(),
+    );
     wrong
 }
 
 fn command(config: &StartedWith) -> String {
-    let words = config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten());
-    format!("`{}`", words.cloned().collect::<Vec<_>>().join(" "))
+    let arguments = config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten());
+    format!("`{}`", arguments.cloned().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -117,26 +109,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_promised_has_no_fault() {
+    fn a_confined_container_has_no_fault() {
         assert_eq!(judged("serve", "serve", &["65532", "65532"]), [""; 0]);
     }
 
     #[test]
-    fn every_promise_is_looked_at() {
+    fn every_fault_is_found() {
         for (from, to, fault) in [
-            ("\"serve\"", "\"sh\"", "it runs `sh`, its image says `serve`"),
-            ("\"User\":\"65532:65532\"", "\"User\":\"0\"", "it was started as user `0`"),
+            ("\"serve\"", "\"sh\"", "it runs `sh`, expected `serve`"),
+            ("\"User\":\"65532:65532\"", "\"User\":\"0\"", "it runs as user `0`"),
             ("[\"CMD\",\"check\"]", "[\"NONE\"]", "its health check is not the image's"),
             ("10000000000", "1000000000", "its health check is not the image's"),
             ("\"Retries\":3", "\"Retries\":30", "its health check is not the image's"),
             ("\"Retries\":3", "\"StartPeriod\":1,\"Retries\":3", "its health check is not the image's"),
             ("\"Retries\":3", "\"Timeout\":1,\"Retries\":3", "its health check is not the image's"),
-            ("\"Status\":\"healthy\"", "\"Status\":\"starting\"", "docker calls it starting"),
-            ("\"ReadonlyRootfs\":true", "\"ReadonlyRootfs\":false", "its root file system can be written"),
+            ("\"Status\":\"healthy\"", "\"Status\":\"starting\"", "its health is `starting`"),
+            ("\"ReadonlyRootfs\":true", "\"ReadonlyRootfs\":false", "its root file system is writable"),
             ("\"Privileged\":false", "\"Privileged\":true", "it is privileged"),
-            ("\"CapAdd\":null", "\"CapAdd\":[\"NET_ADMIN\"]", "it was given NET_ADMIN"),
-            ("[\"ALL\"]", "[\"CHOWN\"]", "not all capabilities were dropped"),
-            ("\"no-new-privileges:true\"", "", "it may gain new privileges"),
+            ("\"CapAdd\":null", "\"CapAdd\":[\"NET_ADMIN\"]", "it has added capabilities: NET_ADMIN"),
+            ("[\"ALL\"]", "[\"CHOWN\"]", "not all capabilities are dropped"),
+            ("\"no-new-privileges:true\"", "", "it can gain new privileges"),
         ] {
             assert_eq!(judged(from, to, &["65532"]), [fault], "{to}");
         }

@@ -1,5 +1,4 @@
-//! What a throwaway stack has other than the Compose file says, as a Compose file of its own: everything that would reach
-//! beyond the stack.
+//! The override file of a throwaway stack: replaces everything in the Compose file that reaches beyond the stack.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,38 +6,33 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::throwaway::Images;
+use crate::throwaway::images::StackImages;
 use engine::configuration::{Configuration, Mount, Resource, Service};
 use model::manifest::Manifest;
 
-/// How one stack is kept apart from all others.
 #[derive(Debug)]
 pub(super) struct Overrides<'a> {
     pub(super) manifest: &'a Manifest,
-    pub(super) images: &'a Images,
-    /// The stack's name.
+    pub(super) images: &'a StackImages,
     pub(super) name: &'a str,
-    /// Labels of all that belongs to it, with their values.
-    pub(super) marks: [(String, String); 2],
-    /// The folder of deployments' records, and what stands for it.
+    /// For everything in the stack.
+    pub(super) labels: [(String, String); 2],
+    /// The folder of the deployment record, and its replacement.
     pub(super) deployed: (&'a Path, &'a Path),
 }
 
 impl Overrides<'_> {
-    /// For each service: the image to be tried, a port of loopback's (of its own even when it is stopped and started again), no
-    /// restart that would hide an end, no name that another stack's container may have. For each volume and network a name
-    /// of this stack's.
-    ///
-    /// # Errors
-    /// Everything that cannot be kept apart.
+    /// Gives each service the image to test and its own port on loopback (kept across restarts); removes its restart policy,
+    /// which would hide a crash, and its container name. Gives volumes and networks names of their own. Fails if something
+    /// must be shared.
     pub(super) fn file(&self, configuration: &Configuration, ports: &[u16]) -> Result<String> {
         self.refuse_shared(configuration)?;
-        let mut out = String::from("# Made for one run.\nservices:\n");
+        let mut out = String::from("# Generated for one test run.\nservices:\n");
         for (name, service) in &configuration.services {
             self.service(&mut out, name, service, ports);
         }
         self.resources(&mut out, "networks", &configuration.networks, "");
-        // Options may lead to data that is elsewhere.
+        // Driver options may refer to data elsewhere.
         let plain = "    driver: !reset null\n    driver_opts: !reset {}\n";
         self.resources(&mut out, "volumes", &configuration.volumes, plain);
         Ok(out)
@@ -57,10 +51,9 @@ impl Overrides<'_> {
                 )
                 .ok();
             }
-            // Nobody asks it from outside.
             None => out.push_str("    ports: !reset []\n"),
         }
-        out.push_str(&self.labels());
+        out.push_str(&self.label_lines());
         if service.container_name.is_some() {
             out.push_str("    container_name: !reset null\n");
         }
@@ -69,7 +62,7 @@ impl Overrides<'_> {
             out.push_str("    volumes:\n");
         }
         for mount in mounts {
-            // Compose puts it in the place of what has the same target.
+            // Replaces the mount with the same target.
             let (source, target) = (quoted(&self.deployed.1.display().to_string()), quoted(&mount.target));
             writeln!(out, "      - {{ type: bind, source: {source}, target: {target}, read_only: true, bind: {{ create_host_path: false }} }}").ok();
         }
@@ -81,13 +74,13 @@ impl Overrides<'_> {
         }
         for key in all.keys() {
             let name = quoted(&format!("{}_{key}", self.name));
-            write!(out, "  {}:\n    name: {name}\n{more}{}", quoted(key), self.labels()).ok();
+            write!(out, "  {}:\n    name: {name}\n{more}{}", quoted(key), self.label_lines()).ok();
         }
     }
 
-    fn labels(&self) -> String {
+    fn label_lines(&self) -> String {
         let lines =
-            self.marks.iter().map(|(label, value)| format!("      {}: {}\n", quoted(label), quoted(value)));
+            self.labels.iter().map(|(label, value)| format!("      {}: {}\n", quoted(label), quoted(value)));
         format!("    labels:\n{}", lines.collect::<String>())
     }
 
@@ -116,13 +109,13 @@ impl Overrides<'_> {
             return Ok(());
         }
         bail!(
-            "the Compose file has what no throwaway stack can have for itself: {}\n  give the stack volumes and networks of its own, and mount folders of the host read-only",
+            "the Compose file shares resources with other stacks: {}\nhelp: use no external volumes and networks, and mount host folders read-only",
             shared.join("; ")
         )
     }
 }
 
-/// Quoted as JSON, which is YAML: no name can break out. A dollar sign stands for itself.
+/// Quoted as JSON, which is valid YAML, with dollar signs escaped.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text.replace('$', "$$")).to_string()
 }

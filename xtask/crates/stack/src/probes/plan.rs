@@ -1,0 +1,77 @@
+//! Which probes to send, and the values of their placeholders.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use engine::variables::Variables;
+use model::manifest::{Manifest, Service};
+use model::placeholders::{RUN, Values};
+use model::probe::Probe;
+
+/// Probes that share captured values, named after a service or a scenario.
+#[derive(Debug, Clone)]
+pub struct ProbeGroup<'m> {
+    /// The service or scenario.
+    pub name: String,
+    /// In the order they are sent.
+    pub probes: Vec<&'m Probe>,
+}
+
+/// The probes to send to a stack.
+#[derive(Debug)]
+pub struct ProbePlan<'m> {
+    pub(crate) manifest: &'m Manifest,
+    /// The services that must run.
+    pub(crate) services: Vec<&'m Service>,
+    pub(crate) groups: Vec<ProbeGroup<'m>>,
+}
+
+impl<'m> ProbePlan<'m> {
+    /// The probes of these services; with all services also the scenarios.
+    pub fn new(manifest: &'m Manifest, services: &[&'m Service]) -> ProbePlan<'m> {
+        let is_whole = services.len() == manifest.services.len();
+        let scenarios = if is_whole { manifest.scenarios.as_slice() } else { &[] };
+        let of_services = services.iter().map(|service| (&service.name, &service.probes));
+        let of_scenarios = scenarios.iter().map(|scenario| (&scenario.name, &scenario.steps));
+        let groups = of_services
+            .chain(of_scenarios)
+            .filter(|(_, probes)| !probes.is_empty())
+            .map(|(name, probes)| ProbeGroup { name: name.clone(), probes: probes.iter().collect() });
+        ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
+    }
+}
+
+/// Values for placeholders: the plain secrets that are set, and the run's own word.
+pub fn values(manifest: &Manifest, variables: &Variables, word: &str) -> Values {
+    let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+    let set =
+        secrets.filter_map(|secret| Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?))));
+    set.chain([(RUN.to_owned(), Value::from(word))]).collect()
+}
+
+/// A word unique to this run, of letters and digits, so that every tokenizer keeps it whole.
+pub fn unique_word() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("run{:x}{:x}", now.as_nanos(), std::process::id())
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    use model::expectation::Expectation;
+    use model::parity::ParityRules;
+    use model::probe::{Body, HttpRequest, Method, Probe};
+
+    /// `GET /` of the service `alpha`.
+    pub(crate) fn probe() -> Probe {
+        let request = HttpRequest {
+            method: Method::Get,
+            path: "/".into(),
+            headers: Default::default(),
+            body: Body::Empty,
+        };
+        let expect = Expectation { status: 200, checks: Vec::new() };
+        let (name, service, parity) = ("p".into(), "alpha".into(), ParityRules::default());
+        Probe { name, service, request, expect, capture: None, eventually: false, typical: false, parity }
+    }
+}

@@ -1,0 +1,49 @@
+//! The images of a throwaway stack.
+
+use anyhow::{Result, bail};
+
+use engine::docker::Docker;
+use model::edition::Edition;
+use model::image_ref::{ImageRef, Tag};
+use model::manifest::{Manifest, Service};
+use model::variant::Variant;
+
+/// Selects the images of a stack.
+#[derive(Debug, Clone)]
+pub struct StackImages {
+    /// The edition.
+    pub edition: Edition,
+    /// The variant.
+    pub variant: Variant,
+    /// The tag, without edition and variant.
+    pub tag: Tag,
+}
+
+impl StackImages {
+    /// The image of a service.
+    pub(super) fn of(&self, service: &Service) -> String {
+        ImageRef::of(&service.image, &self.tag, self.edition, self.variant).to_string()
+    }
+
+    /// Fails if the engine lacks the image of a started service; `started` are names in the Compose file.
+    pub(super) fn require(&self, manifest: &Manifest, started: &[String], docker: &Docker) -> Result<()> {
+        let services = manifest.services.iter().filter(|service| started.contains(&service.compose));
+        let (names, references): (Vec<&str>, Vec<String>) =
+            services.map(|service| (service.name.as_str(), self.of(service))).unzip();
+        let found = docker.inspect(&references)?;
+        let missing = names.into_iter().zip(&references).filter(|(_, image)| !found.contains_key(*image));
+        let (names, references): (Vec<&str>, Vec<&str>) =
+            missing.map(|(name, image)| (name, image.as_str())).unzip();
+        if names.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "images not found: {}\nhelp: cargo xtask build-images {} --edition {} --variant {} --tag {}",
+            references.join(", "),
+            names.join(" "),
+            self.edition,
+            self.variant,
+            self.tag
+        )
+    }
+}

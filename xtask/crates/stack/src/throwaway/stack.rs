@@ -1,0 +1,199 @@
+//! One throwaway stack, from its creation to its removal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::deploy::up::NotHealthy;
+use crate::deploy::{secrets, up, with_placeholders};
+use crate::probes::plan::unique_word;
+use crate::throwaway::folder::StackFolder;
+use crate::throwaway::images::StackImages;
+use crate::throwaway::overrides::Overrides;
+use crate::throwaway::removal;
+use engine::compose::Project;
+use engine::configuration::Configuration;
+use engine::context::Context;
+use engine::docker::Docker;
+use host::files;
+use host::interrupt::Interrupt;
+use host::ports;
+use host::terminal::Terminal;
+use model::manifest::{Manifest, Service};
+use model::placeholders::{RUN, Values};
+
+/// The value of `${run}`. A new stack holds no other data, so a fixed word is unique in it and answers can be recorded.
+const WORD: &str = "zephyria";
+
+/// A stack with its own project name, ports and secrets. It is removed when this value is dropped.
+#[derive(Debug)]
+pub struct ThrowawayStack {
+    project: Project,
+    /// Values for probes: plain secrets and the run's own word.
+    pub values: Values,
+    /// By the service's name in the manifest: its port on loopback.
+    pub ports: BTreeMap<String, u16>,
+    configuration: Configuration,
+    /// Locked until everything is removed: tells other runs that this stack is in use.
+    folder: StackFolder,
+    is_removed: bool,
+    terminal: Terminal,
+}
+
+impl ThrowawayStack {
+    /// Starts these services and their dependencies, and waits until all are healthy.
+    ///
+    /// # Errors
+    /// When an image is missing, the Compose file shares something with other stacks, or a service does not become healthy.
+    /// Nothing is left behind.
+    pub fn start(
+        manifest: &Manifest,
+        services: &[&Service],
+        images: &StackImages,
+        deadline: Duration,
+        context: &Context,
+    ) -> Result<ThrowawayStack> {
+        let mut stack = ThrowawayStack::prepare(manifest, services, images, context)?;
+        let interrupt = &context.docker.runner.interrupt;
+        match stack.up(deadline, interrupt) {
+            // Another process took one of the ports after it was found free.
+            Err(error) if error.downcast_ref().is_some_and(NotHealthy::port_is_taken) => {
+                stack.isolate(manifest, images, context)?;
+                stack.up(deadline, interrupt)?;
+            }
+            result => result?,
+        }
+        Ok(stack)
+    }
+
+    /// Creates everything the stack needs, without starting it.
+    ///
+    /// # Errors
+    /// When an image is missing or the Compose file shares something with other stacks. Nothing is left behind.
+    pub fn prepare(
+        manifest: &Manifest,
+        services: &[&Service],
+        images: &StackImages,
+        context: &Context,
+    ) -> Result<ThrowawayStack> {
+        removal::sweep(manifest, context);
+        context.docker.runner.interrupt.check()?;
+        let name = format!("{}{}", removal::prefix(manifest), unique_word());
+        let folder = StackFolder::create(&name, &context.repository)?;
+        let project = base_project(manifest, context)
+            .named(&name)
+            .only(services.iter().map(|service| service.compose.clone()).collect());
+        let configuration = project.configuration()?;
+        // From here on, dropping the stack removes everything it has.
+        let mut stack = ThrowawayStack {
+            project,
+            values: Values::from([(RUN.to_owned(), Value::from(WORD))]),
+            ports: BTreeMap::new(),
+            configuration,
+            folder,
+            is_removed: false,
+            terminal: context.terminal.clone(),
+        };
+        stack.isolate(manifest, images, context)?;
+        stack.generate_secrets(manifest, images, &context.docker)?;
+        Ok(stack)
+    }
+
+    /// Starts the stack and waits until all services are healthy.
+    ///
+    /// # Errors
+    /// When a service does not become healthy.
+    pub fn up(&self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
+        up::up(&self.project, deadline, interrupt, &self.terminal.clone().quiet()).map(drop)
+    }
+
+    /// Its Compose project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Writes the override file, with ports that are free now.
+    fn isolate(&mut self, manifest: &Manifest, images: &StackImages, context: &Context) -> Result<()> {
+        let record = self.folder.path().join("deployed");
+        files::create_public_dir(&record)?;
+        let overrides = Overrides {
+            manifest,
+            images,
+            name: &self.folder.name(),
+            labels: removal::owner_labels(manifest, &context.repository),
+            deployed: (&context.repository.deployed(), &record),
+        };
+        let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
+        let file = self.folder.path().join("override.yml");
+        files::write_atomically(&file, overrides.file(&self.configuration, &ports)?.as_bytes())?;
+        self.project = self.project.clone().files(vec![context.repository.compose_file(), file]);
+        self.ports = manifest.services.iter().map(|service| service.name.clone()).zip(ports).collect();
+        Ok(())
+    }
+
+    fn generate_secrets(&mut self, manifest: &Manifest, images: &StackImages, docker: &Docker) -> Result<()> {
+        let configured = self.project.config()?;
+        images.require(manifest, &configured.keys().cloned().collect::<Vec<_>>(), docker)?;
+        let started = manifest.services.iter().filter(|service| configured.contains_key(&service.compose));
+        let needed: Vec<_> = started.flat_map(|service| &service.secrets).collect();
+        let image_of = |name: &str| configured.get(name).map(|service| service.image.clone());
+        for secret in secrets::generate(manifest, |secret| needed.contains(&secret), &image_of, docker)? {
+            self.project = self.project.clone().variable(secret.variable, secret.entry);
+            self.values.insert(secret.plain, Value::from(secret.secret));
+        }
+        Ok(())
+    }
+
+    /// Removes containers, networks, volumes and the stack's folder.
+    ///
+    /// # Errors
+    /// When docker fails, and again when the stack is dropped; the next run then removes the rest.
+    pub fn remove(mut self) -> Result<()> {
+        self.remove_once()
+    }
+
+    fn remove_once(&mut self) -> Result<()> {
+        if !self.is_removed {
+            removal::erase(&self.project)?;
+            self.folder.remove()?;
+            self.is_removed = true;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ThrowawayStack {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove_once() {
+            self.terminal
+                .error(format!("a throwaway stack was not removed (the next run tries again): {error:#}"));
+        }
+    }
+}
+
+/// The repository's Compose file, with placeholders for all secrets: services that are not started keep them.
+fn base_project(manifest: &Manifest, context: &Context) -> Project {
+    let project = Project::new(&context.docker, context.repository.root())
+        .files(vec![context.repository.compose_file()]);
+    with_placeholders(project, manifest.services.iter().flat_map(|service| &service.secrets))
+}
+
+/// Each service with all its dependencies, by names in the manifest. Needs no engine.
+///
+/// # Errors
+/// When Compose cannot read its file.
+pub fn dependency_closures(
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let closures = base_project(manifest, context).closures()?;
+    let of = |service: &Service| {
+        let closure = closures.get(&service.compose);
+        let members =
+            manifest.services.iter().filter(|other| closure.is_some_and(|all| all.contains(&other.compose)));
+        (service.name.clone(), members.map(|other| other.name.clone()).collect())
+    };
+    Ok(manifest.services.iter().map(of).collect())
+}
