@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Do the long steps too: tests that take minutes, and benchmarks with their bounds
+    /// Do the long steps too: tests that take minutes, and measurements with their bounds
     #[arg(long)]
     full: bool,
 }
@@ -112,10 +112,11 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
         }
         Action::Programs(names) => programs::require(names, context),
-        Action::Script(name) => {
-            let script = context.repository.script(name).display().to_string();
-            let cmd = context.docker.runner.cmd("python3").arg(script).dir(context.repository.root());
-            if cmd.inherit()? { Ok(()) } else { bail!("`scripts/{name}` failed") }
+        Action::Xtask(args) => {
+            let program = std::env::current_exe()?.display().to_string();
+            let cmd =
+                context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
+            if cmd.inherit()? { Ok(()) } else { bail!("`cargo xtask {}` failed", args.join(" ")) }
         }
         Action::Build(editions, variants) => {
             let request = request(editions, variants);

@@ -26,8 +26,8 @@ pub enum Action {
     Cargo(&'static [&'static str]),
     /// Have these programs on the machine; each is in the distribution's package of its own name.
     Programs(&'static [&'static str]),
-    /// Run this script of the repository's.
-    Script(&'static str),
+    /// Run this program with these arguments.
+    Xtask(&'static [&'static str]),
     /// Build these editions and variants of every service.
     Build(&'static [Edition], &'static [Variant]),
     /// Run the test stages of every service.
@@ -62,7 +62,7 @@ pub fn steps(full: bool) -> Vec<Step> {
         Step { name: "check of every image", action: Action::Check },
     ];
     if full {
-        let script = |name, file| Step { name, action: Action::Script(file) };
+        let measure = |name, args| Step { name, action: Action::Xtask(args) };
         let stack = |name, edition| Step { name, action: Action::Stacks(edition, None, true) };
         steps.extend([
             Step {
@@ -71,10 +71,13 @@ pub fn steps(full: bool) -> Vec<Step> {
             },
             stack("the stack of the community edition", Edition::Community),
             stack("the stack of the enterprise edition", Edition::Enterprise),
-            Step { name: "programs of the long steps", action: Action::Programs(&["strace", "python3"]) },
+            Step { name: "programs of the long steps", action: Action::Programs(&["strace"]) },
             cargo("long tests", &["test", "--workspace", "--locked", "--", "--ignored", LONG]),
-            script("benchmark of each service", "benchmark-services.py"),
-            script("benchmark of the stack", "benchmark-stack.py"),
+            measure(
+                "bounds of services and the stack",
+                &["measure", "--stack", "--only", "start,memory", "--settle", "10", "--check"],
+            ),
+            measure("bounds under load", &["measure", "--load", "--check"]),
         ]);
     }
     steps

@@ -146,6 +146,8 @@ mod tests {
             scenarios: Vec::new(),
             stack_tests: Vec::new(),
             step: Step::default(),
+            loads: Vec::new(),
+            bounds: Vec::new(),
             benefits: Vec::new(),
             meant: Meant::default(),
         }

@@ -1,4 +1,4 @@
-//! The moment of a service's first healthy answer.
+//! Waiting for a service's first healthy answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -6,26 +6,26 @@ use std::time::{Duration, SystemTime};
 use model::probe::{Body, Method, Request};
 use stack::http::Client;
 
-/// Patience with the first answer, and the most there is.
+/// Timeouts of the first request and of later ones.
 ///
-/// The engine's forwarding takes connections before the container has a network, and then waits a whole second (TCP's first
-/// repetition) for somebody in it: a question of that moment is given up soon, and asked again.
+/// The engine's proxy accepts connections before the container has a network and then waits a whole second (TCP's first
+/// retransmission), so an early request is soon given up and repeated.
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(5);
 
-/// Asks a port of loopback's for `/health` again and again, until it says 200 or `over` is set.
-pub fn first(port: u16, pause: Duration, over: &AtomicBool) -> Option<SystemTime> {
+/// The time of the first 200 on `/health` at a loopback port; `None` if `stop` is set before.
+pub fn first(port: u16, pause: Duration, stop: &AtomicBool) -> Option<SystemTime> {
     let (method, path) = (Method::Get, "/health".to_owned());
-    let ask = Request { method, path, headers: Default::default(), body: Body::Empty };
+    let request = Request { method, path, headers: Default::default(), body: Body::Empty };
     let host = format!("127.0.0.1:{port}");
-    let mut patience = SHORT;
-    while !over.load(Ordering::SeqCst) {
-        // A connection of its own each time, as a health check has.
-        match Client::new().send(&host, &ask, patience) {
+    let mut timeout = SHORT;
+    while !stop.load(Ordering::SeqCst) {
+        // A new connection each time, as a health check makes.
+        match Client::new().send(&host, &request, timeout) {
             Ok(answer) if answer.status == 200 => return Some(SystemTime::now()),
-            // Somebody is there; a service that thinks for long is given the time.
-            Err(error) if !error.is_connection => patience = (patience * 2).min(LONG),
-            _ => patience = SHORT,
+            // It is listening and needs more time.
+            Err(error) if !error.is_connection => timeout = (timeout * 2).min(LONG),
+            _ => timeout = SHORT,
         }
         std::thread::sleep(pause);
     }

@@ -1,5 +1,4 @@
-//! A registry on loopback with the images of one subject, and an engine that has none of their layers: what pulls are measured
-//! between. All of it goes with the value.
+//! A loopback registry with the images of one subject, and an empty second engine to pull them into.
 
 use host::failure::Failure;
 use std::path::PathBuf;
@@ -7,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::rate::Rate;
 use crate::relay::Relay;
 use crate::session::{Session, remove_folder};
 use engine::context::Context;
@@ -19,52 +17,53 @@ use model::probe::{Body, Method, Request};
 use stack::http::Client;
 
 /// Debian's package and its program.
-pub const REGISTRY: &str = "docker-registry";
-/// Between two looks whether the registry answers, and how many there are: a minute.
+const REGISTRY: &str = "docker-registry";
 const PAUSE: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 1200;
-/// Longest wait for one answer of its.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often to check whether the registry answers: for a minute.
+const TRIES: u32 = 1200;
+/// For one answer of the registry.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// See above. Fields go in this order: the engine before what it pulls from, processes before their folders.
+/// Removes all of it when dropped. Fields drop in this order: the engine before its source, processes before their folders.
 #[derive(Debug)]
-pub struct Depot {
+pub(crate) struct PullBench {
     engine: SideEngine,
     relay: Relay,
-    #[allow(dead_code, reason = "it ends with this value")]
+    #[allow(dead_code, reason = "stops when dropped")]
     registry: Background,
-    #[allow(dead_code, reason = "they go with this value")]
-    folders: [Folder; 3],
+    #[allow(dead_code, reason = "removed when dropped")]
+    folders: [TemporaryFolder; 3],
 }
 
-/// What a pull took.
+/// The cost of a pull.
 #[derive(Debug, Clone, Copy)]
-pub struct Pulled {
+pub(crate) struct PullCost {
     /// Bytes that the registry sent.
     pub bytes: u64,
-    /// From the call of docker to its last word; of several images one after the other.
+    /// Time of `docker pull`; several images are pulled one after another.
     pub took: Duration,
 }
 
 #[derive(Debug)]
-struct Folder(PathBuf);
+struct TemporaryFolder(PathBuf);
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // What stays goes with the session.
+        // The session removes what remains.
         remove_folder(&self.0).ok();
     }
 }
 
-impl Depot {
-    /// With these images, by ID and by the name that they have in the registry.
+impl PullBench {
+    /// Starts it with these images: ID and repository name.
     ///
     /// # Errors
-    /// When a process does not come up, or an image cannot be pushed.
-    pub fn open(images: &[(String, String)], session: &Session, context: &Context) -> Result<Depot> {
+    /// When a process does not start, or an image cannot be pushed.
+    pub fn open(images: &[(String, String)], session: &Session, context: &Context) -> Result<PullBench> {
         let program = programs::borrow(REGISTRY, context)?;
         let place = session.side_engine()?;
-        let folders = [session.folder("registry"), place.data.clone(), place.sockets.clone()].map(Folder);
+        let folders =
+            [session.folder("registry"), place.data.clone(), place.sockets.clone()].map(TemporaryFolder);
         let port = ports::free(1)?.first().copied().context("no port is free on loopback")?;
         files::create_dir(&folders[0].0)?;
         let (configuration, log) = (folders[0].0.join("config.yml"), folders[0].0.join("log"));
@@ -85,13 +84,13 @@ impl Depot {
                 headers: Default::default(),
                 body: Body::Empty,
             };
-            Client::new().send(&format!("127.0.0.1:{port}"), &ask, PATIENCE).is_ok()
+            Client::new().send(&format!("127.0.0.1:{port}"), &ask, TIMEOUT).is_ok()
         };
-        let mut looks = 0;
+        let mut tries = 0;
         while !answers() {
-            looks += 1;
-            if looks == LOOKS || registry.is_over() {
-                bail!("{REGISTRY} does not answer; its last words:\n{}", tail(&files::read(&log)?, 8));
+            tries += 1;
+            if tries == TRIES || registry.is_over() {
+                bail!("{REGISTRY} does not answer; the end of its log:\n{}", tail(&files::read(&log)?, 8));
             }
             std::thread::sleep(PAUSE);
         }
@@ -100,15 +99,14 @@ impl Depot {
         }
         let engine = SideEngine::start(&context.docker, &place)?;
         let relay = Relay::start(port)?;
-        Ok(Depot { engine, relay, registry, folders })
+        Ok(PullBench { engine, relay, registry, folders })
     }
 
-    /// Pulls images one after the other into the empty engine, and empties it again.
+    /// Pulls images one after another into the empty engine, then empties it.
     ///
     /// # Errors
-    /// What docker says, or when the person interrupts.
-    pub fn pull(&self, names: &[String], rate: Option<Rate>) -> Result<Pulled> {
-        self.relay.limit(rate);
+    /// When docker fails, or the user interrupts.
+    pub fn pull(&self, names: &[String]) -> Result<PullCost> {
         let before = self.relay.received();
         let mut took = Duration::ZERO;
         for name in names {
@@ -116,22 +114,22 @@ impl Depot {
         }
         let bytes = self.relay.received() - before;
         self.engine.clear()?;
-        Ok(Pulled { bytes, took })
+        Ok(PullCost { bytes, took })
     }
 }
 
-/// The tag under which it is pushed goes at once: an image that is replaced meanwhile would be kept by it.
+/// Removes the pushed tag at once: it would keep an image that is replaced meanwhile.
 fn push(id: &str, tag: &str, session: &Session, context: &Context) -> Result<()> {
     context.terminal.say(format!("  push {tag} …"));
     session.tag(id, tag)?;
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     let cmd = context.docker.cmd(["push", "--quiet", tag]);
-    let status = cmd.stream(|chunk| said.extend_from_slice(chunk))?;
+    let status = cmd.stream(|chunk| output.extend_from_slice(chunk))?;
     if context.docker.runner.interrupt.is_set() {
         return Err(Failure::interrupted().into());
     }
     if !status.success() {
-        bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&said), 4));
+        bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&output), 4));
     }
     context.docker.remove(&[tag.to_owned()])
 }

@@ -30,11 +30,10 @@ pub enum Figure {
 
 impl Figure {
     /// All that a manifest can name.
-    pub const ALL: [Figure; 7] = [
+    pub const ALL: [Figure; 6] = [
         Figure::Size,
         Figure::Measured(Quantity::PullBytes),
         Figure::Measured(Quantity::Pull),
-        Figure::Measured(Quantity::PullThrottled),
         Figure::Measured(Quantity::Start),
         Figure::Measured(Quantity::MemoryIdle),
         Figure::Measured(Quantity::MemoryAfter),
@@ -44,12 +43,7 @@ impl Figure {
     pub fn name(self) -> &'static str {
         match self {
             Figure::Size => "size",
-            Figure::Measured(Quantity::PullBytes) => "pull-bytes",
-            Figure::Measured(Quantity::Pull) => "pull",
-            Figure::Measured(Quantity::PullThrottled) => "pull-throttled",
-            Figure::Measured(Quantity::Start) => "start",
-            Figure::Measured(Quantity::MemoryIdle) => "memory-idle",
-            Figure::Measured(_) => "memory-after",
+            Figure::Measured(quantity) => quantity.name(),
         }
     }
 }

@@ -6,8 +6,10 @@ use crate::additions::Additions;
 use crate::allowlist::Meant;
 use crate::baseline::Step;
 use crate::benefit::Benefit;
+use crate::bound::Bound;
 use crate::bytes::Bytes;
 use crate::edition::Edition;
+use crate::load::Load;
 use crate::names::Unknown;
 use crate::probe::{Probe, Scenario};
 use crate::variant::Variant;
@@ -35,6 +37,10 @@ pub struct Manifest {
     pub step: Step,
     /// What smaller images are to bring.
     pub benefits: Vec<Benefit>,
+    /// Requests in large numbers, for `measure --load`.
+    pub loads: Vec<Load>,
+    /// Limits for measured figures.
+    pub bounds: Vec<Bound>,
     /// Opportunities that are known and meant.
     pub meant: Meant,
 }

@@ -15,9 +15,11 @@ use crate::manifest::{
 use crate::names::Unknown;
 use crate::reader::baselines;
 use crate::reader::benefits;
+use crate::reader::bounds;
 use crate::reader::editions;
 use crate::reader::faults::Faults;
 use crate::reader::fields::{Fields, Notes};
+use crate::reader::loads;
 use crate::reader::opportunities;
 use crate::reader::probes;
 use host::failure::Failure;
@@ -78,6 +80,8 @@ impl<'a> Reader<'a> {
         handed
             .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
         let scenarios = probes::scenarios(root.table("scenario"), &services, &handed);
+        let loads = loads::read(root.table("load"), &services, &handed);
+        let bounds = bounds::read(root.table("bound"), &services, &loads);
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
@@ -98,6 +102,8 @@ impl<'a> Reader<'a> {
             stack_tests,
             step,
             benefits,
+            loads,
+            bounds,
             meant,
         })
     }

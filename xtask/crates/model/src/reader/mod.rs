@@ -2,11 +2,13 @@
 
 pub mod baselines;
 pub mod benefits;
+pub mod bounds;
 pub mod editions;
 pub mod faults;
 pub mod fields;
 pub mod json;
 pub mod load;
+pub mod loads;
 pub mod opportunities;
 pub mod probes;
 

@@ -2,14 +2,20 @@
 
 use crate::report::record::{Outcome, Part, Row};
 use build::comparison::Comparison;
-use measure::measurement::{Entry, Record, WHOLE};
+use measure::record::{MeasureEntry, MeasureRecord};
 use model::benefit::Figure;
+use model::bound::WHOLE;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
 
 /// A row a promise. Where the originals were not built or measured here, there is no outcome: the guide's figure for an
 /// original is no measurement.
-pub(super) fn rows(manifest: &Manifest, part: &Part, measured: Option<&Record>, tag: &Tag) -> Vec<Row> {
+pub(super) fn rows(
+    manifest: &Manifest,
+    part: &Part,
+    measured: Option<&MeasureRecord>,
+    tag: &Tag,
+) -> Vec<Row> {
     let outcome = |figure| match figure {
         Figure::Size => part.sizes.record().and_then(of_sizes),
         Figure::Measured(quantity) => {
@@ -29,7 +35,7 @@ fn of_sizes(comparison: &Comparison) -> Option<Outcome> {
     Some(Outcome { less, between: (less, less), overlap: false, runs: None })
 }
 
-fn of_entry(entry: &Entry) -> Option<Outcome> {
+fn of_entry(entry: &MeasureEntry) -> Option<Outcome> {
     let comparison = entry.comparison?;
     let less = |optimized: u64, original: u64| {
         (original > 0).then(|| (1.0 - optimized as f64 / original as f64) * 100.0)
@@ -49,7 +55,7 @@ mod tests {
     use super::*;
     use build::comparison;
     use build::comparison::{Original, Total, Verdict};
-    use measure::measurement::{Machine, MadeFrom};
+    use measure::record::{Machine, MadeFrom};
     use model::bytes::Bytes;
     use model::edition::Edition;
     use model::quantity::Quantity;
@@ -101,14 +107,13 @@ mod tests {
             optimized: Default::default(),
             stand_in: false,
             runs: 2,
-            throttle: None,
             settle: 0,
             machine: Machine::default(),
             commit: None,
             at: String::new(),
             load: (0, 0),
         };
-        let mut record = Record::default();
+        let mut record = MeasureRecord::default();
         for (variant, sample) in [
             (Variant::Original, 100),
             (Variant::Original, 200),

@@ -18,7 +18,8 @@ use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
 use engine::records;
 use engine::records::{Found, Kind, tree};
-use measure::measurement;
+use measure::record::MeasureRecord;
+use measure::recorder;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
@@ -109,9 +110,9 @@ impl Saved<'_> {
         })
     }
 
-    fn measured(&self) -> Result<Section<measurement::Record>> {
+    fn measured(&self) -> Result<Section<MeasureRecord>> {
         let remedy = format!("cargo xtask measure --stack --tag {}", self.tag);
-        let record = match measure::record::saved(&self.context.repository)? {
+        let record = match recorder::saved(&self.context.repository)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(Section::Absent { why: "nothing was measured yet".to_owned(), remedy }),
             Err(why) => return Ok(Section::Absent { why: format!("its record is not used: {why}"), remedy }),

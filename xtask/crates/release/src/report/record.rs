@@ -7,7 +7,7 @@ use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use contents::record::Surface;
 use engine::provenance::Commit;
-use measure::measurement;
+use measure::record::MeasureRecord;
 use model::baseline::Weights;
 use model::benefit::Benefit;
 use model::bytes::Bytes;
@@ -35,7 +35,7 @@ pub struct Report {
     /// Promises, each beside what was measured.
     pub benefits: Vec<Row>,
     /// What was measured.
-    pub measured: Section<measurement::Record>,
+    pub measured: Section<MeasureRecord>,
     /// How the lock of sizes came about, newest first; `None` outside of git.
     pub history: Option<Vec<Acceptance>>,
 }

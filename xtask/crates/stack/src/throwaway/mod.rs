@@ -68,6 +68,8 @@ pub struct Trial {
     /// By the manifest's name of a service: the port of loopback's that it is published at, once it runs.
     pub ports: BTreeMap<String, u16>,
     configuration: Configuration,
+    /// By the Compose file's names of services: variables that they get in addition.
+    environments: BTreeMap<String, BTreeMap<String, String>>,
     /// Tells the next run that this stack's owner is alive, until all of it is gone.
     folder: Folder,
     is_gone: bool,
@@ -124,6 +126,7 @@ impl Trial {
             known: Known::from([(RUN.to_owned(), Value::from(WORD))]),
             ports: BTreeMap::new(),
             configuration,
+            environments: BTreeMap::new(),
             folder,
             is_gone: false,
             terminal: context.terminal.clone(),
@@ -165,6 +168,32 @@ impl Trial {
         files::write_atomically(&overriding, overrides.file(&self.configuration, &ports)?.as_bytes())?;
         self.project = self.project.clone().files(vec![context.repository.compose_file(), overriding]);
         self.ports = manifest.services.iter().map(|service| service.name.clone()).zip(ports).collect();
+        Ok(())
+    }
+
+    /// Sets environment variables of one service; call it before the stack is started.
+    ///
+    /// # Errors
+    /// When the file that says so cannot be written.
+    pub fn set_environment(
+        &mut self,
+        service: &Service,
+        environment: &BTreeMap<String, String>,
+        context: &Context,
+    ) -> Result<()> {
+        let file = self.folder.path().join("environment.yml");
+        self.environments.insert(service.compose.clone(), environment.clone());
+        let services: BTreeMap<_, _> = self
+            .environments
+            .iter()
+            .map(|(name, variables)| (name, BTreeMap::from([("environment", variables)])))
+            .collect();
+        // JSON is YAML.
+        let text = serde_json::to_string(&BTreeMap::from([("services", services)]))?;
+        files::write_atomically(&file, text.as_bytes())?;
+        let overriding = self.folder.path().join("override.yml");
+        let files = vec![context.repository.compose_file(), overriding, file];
+        self.project = self.project.clone().files(files);
         Ok(())
     }
 

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use crate::report::record::Report;
 use crate::report::render::complaint;
-use measure::measurement::{Entry, Record, WHOLE};
-use measure::rate::Rate;
+use measure::record::{MeasureEntry, MeasureRecord};
 use measure::series::Series;
-use measure::text::{amount, less};
+use measure::view::{amount, less};
+use model::bound::WHOLE;
 
 /// The section.
 pub(super) fn section(report: &Report) -> Markup {
@@ -20,8 +20,8 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn tables(record: &Record, report: &Report) -> Markup {
-    let ours: Vec<&Entry> = record.entries.iter().filter(|entry| entry.of.tag == report.tag).collect();
+fn tables(record: &MeasureRecord, report: &Report) -> Markup {
+    let ours: Vec<&MeasureEntry> = record.entries.iter().filter(|entry| entry.of.tag == report.tag).collect();
     let mut subjects: Vec<(&str, model::edition::Edition)> = Vec::new();
     for entry in &ours {
         let subject = (entry.subject.as_str(), entry.of.edition);
@@ -37,7 +37,7 @@ fn tables(record: &Record, report: &Report) -> Markup {
              scale of its own that begins at nought. Where the bars of a figure overlap, no difference is shown."
         }
         @for (subject, edition) in subjects {
-            @let of: Vec<&&Entry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
+            @let of: Vec<&&MeasureEntry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
             details open[subject == WHOLE] {
                 summary { b { @if subject == WHOLE { "All services together" } @else { (subject) } } " · " (edition) }
                 div .scroll tabindex="0" role="group" aria-label=(format!("Measured: {subject}")) {
@@ -61,7 +61,7 @@ fn tables(record: &Record, report: &Report) -> Markup {
     }
 }
 
-fn line(entry: &Entry) -> Markup {
+fn line(entry: &MeasureEntry) -> Markup {
     html! {
         tr {
             th scope="row" { (entry.quantity.words()) }
@@ -79,8 +79,8 @@ fn line(entry: &Entry) -> Markup {
     }
 }
 
-fn figure(series: &Series, entry: &Entry) -> Markup {
-    let Some(median) = series.median() else { return html! { "not built" } };
+fn figure(series: &Series, entry: &MeasureEntry) -> Markup {
+    let Some(median) = series.median() else { return html! { "–" } };
     html! {
         (amount(median, entry.unit))
         @if let (Some(min), Some(max)) = (series.min(), series.max()) {
@@ -91,7 +91,7 @@ fn figure(series: &Series, entry: &Entry) -> Markup {
     }
 }
 
-fn strip(entry: &Entry) -> Markup {
+fn strip(entry: &MeasureEntry) -> Markup {
     let most = entry.original.max().into_iter().chain(entry.optimized.max()).max().unwrap_or_default();
     html! {
         @if most > 0 {
@@ -115,12 +115,10 @@ fn range(class: &str, series: &Series, most: u64) -> Markup {
 }
 
 /// On what it was measured.
-pub(super) fn circumstances(entry: &Entry) -> String {
+pub(super) fn circumstances(entry: &MeasureEntry) -> String {
     let (machine, (least, most)) = (&entry.of.machine, entry.of.load);
-    let rate = entry.of.throttle.and_then(Rate::of_bits);
-    let throttle = rate.map(|rate| format!(" Throttled pulls: {rate}.")).unwrap_or_default();
     format!(
-        "{} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}{throttle}",
+        "{} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}",
         machine.cores,
         machine.engine,
         machine.store,

@@ -1,63 +1,67 @@
-//! Measured figures as table, Markdown and JSON.
+//! Measured figures as a table.
 
 use std::collections::BTreeSet;
 
-use crate::measurement::{Entry, Record, WHOLE};
-use crate::rate::Rate;
+use serde::Serialize;
+
+use crate::record::{MeasureEntry, MeasureRecord};
 use crate::series::{Comparison, Series};
+use host::render::Render;
 use host::table::{Align, Table};
+use model::bound::WHOLE;
 use model::bytes::Bytes;
 use model::edition::Edition;
 use model::quantity::{Quantity, Unit};
 
-/// Which figures of a record are shown.
-#[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
-    /// The record.
-    pub record: &'a Record,
-    /// Of this edition.
+/// Figures of a record, to be shown.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub struct MeasureView<'a> {
+    /// The record; JSON shows all of it.
+    pub record: &'a MeasureRecord,
+    /// The edition to show.
+    #[serde(skip)]
     pub edition: Edition,
-    /// Of this tag.
+    /// The tag to show.
+    #[serde(skip)]
     pub tag: &'a str,
-    /// Of these services, in this order, and of all of them together behind them.
+    /// Services, in the order of the table; other subjects follow.
+    #[serde(skip)]
     pub services: &'a [String],
-    /// These alone.
+    /// The figures to show.
+    #[serde(skip)]
     pub figures: &'a BTreeSet<(String, Quantity)>,
 }
 
-/// For a terminal.
-pub fn text(shown: &Shown<'_>) -> String {
-    let notes: String = notes(shown).iter().map(|line| format!("{line}\n")).collect();
-    table(shown).text() + &notes
-}
+impl Render for MeasureView<'_> {
+    fn text(&self) -> String {
+        let notes: String = notes(self).iter().map(|line| format!("{line}\n")).collect();
+        table(self).text() + &notes
+    }
 
-/// For a pull request.
-pub fn markdown(shown: &Shown<'_>) -> String {
-    let notes: Vec<String> = notes(shown).iter().map(|line| format!("{line}\n")).collect();
-    format!("{}\n{}", table(shown).markdown(), notes.join("\n"))
-}
-
-/// For programs: the whole record.
-///
-/// # Errors
-/// Never for a record that this program made.
-pub fn json(record: &Record) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(record)? + "\n")
-}
-
-impl<'a> Shown<'a> {
-    fn entries(&self) -> impl Iterator<Item = &'a Entry> {
-        let record = self.record;
-        let subjects = self.services.iter().map(String::as_str).chain([WHOLE]);
-        let (edition, tag, figures) = (self.edition, self.tag, self.figures);
-        let all = subjects.flat_map(|subject| Quantity::ALL.map(|quantity| (subject, quantity)));
-        let own =
-            all.filter(move |(subject, quantity)| figures.contains(&((*subject).to_owned(), *quantity)));
-        own.filter_map(move |(subject, quantity)| record.find(edition, tag, subject, quantity))
+    fn markdown(&self) -> String {
+        let notes: Vec<String> = notes(self).iter().map(|line| format!("{line}\n")).collect();
+        format!("{}\n{}", table(self).markdown(), notes.join("\n"))
     }
 }
 
-fn table(shown: &Shown<'_>) -> Table {
+impl<'a> MeasureView<'a> {
+    fn entries(&self) -> Vec<&'a MeasureEntry> {
+        let position = |subject: &str| {
+            let service = self.services.iter().position(|name| name == subject);
+            service.unwrap_or(self.services.len() + usize::from(subject != WHOLE))
+        };
+        let find = |(subject, quantity): &(String, Quantity)| {
+            self.record.find(self.edition, self.tag, subject, *quantity)
+        };
+        let mut entries: Vec<&MeasureEntry> = self.figures.iter().filter_map(find).collect();
+        // Entries of one subject are sorted by quantity already, and keep that order.
+        entries.sort_by_key(|entry| position(&entry.subject));
+        entries
+    }
+}
+
+fn table(view: &MeasureView<'_>) -> Table {
     let mut table = Table::new(&[
         ("service", Align::Left),
         ("", Align::Left),
@@ -69,7 +73,7 @@ fn table(shown: &Shown<'_>) -> Table {
         ("", Align::Left),
     ]);
     let mut last = "";
-    for entry in shown.entries() {
+    for entry in view.entries() {
         let name = if entry.subject == last { "" } else { &entry.subject };
         last = &entry.subject;
         let (original, optimized) = (&entry.original, &entry.optimized);
@@ -85,21 +89,25 @@ fn table(shown: &Shown<'_>) -> Table {
             verdict,
         ]);
     }
-    for row in sums(shown) {
+    for row in sums(view) {
         table.row(row);
     }
     table
 }
 
-/// What single pulls are together, where every service that is shown has one of both variants.
-fn sums(shown: &Shown<'_>) -> Vec<Vec<String>> {
+/// Sums of single pulls, if every service has one of both variants.
+fn sums(view: &MeasureView<'_>) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    let count = shown.services.len();
-    for quantity in [Quantity::PullBytes, Quantity::Pull, Quantity::PullThrottled] {
-        let found: Vec<&Entry> =
-            shown.entries().filter(|entry| entry.quantity == quantity && entry.subject != WHOLE).collect();
-        let sum =
-            |of: fn(&Entry) -> &Series| found.iter().map(|entry| of(entry).median()).sum::<Option<u64>>();
+    let count = view.services.len();
+    for quantity in [Quantity::PullBytes, Quantity::Pull] {
+        let found: Vec<&MeasureEntry> = view
+            .entries()
+            .into_iter()
+            .filter(|entry| entry.quantity == quantity && entry.subject != WHOLE)
+            .collect();
+        let sum = |of: fn(&MeasureEntry) -> &Series| {
+            found.iter().map(|entry| of(entry).median()).sum::<Option<u64>>()
+        };
         let (Some(original), Some(optimized)) = (sum(|entry| &entry.original), sum(|entry| &entry.optimized))
         else {
             continue;
@@ -124,7 +132,7 @@ fn sums(shown: &Shown<'_>) -> Vec<Vec<String>> {
 }
 
 fn median(series: &Series, unit: Unit) -> String {
-    series.median().map_or_else(|| "not built".to_owned(), |median| amount(median, unit))
+    series.median().map_or_else(|| "–".to_owned(), |median| amount(median, unit))
 }
 
 fn range(series: &Series, unit: Unit) -> String {
@@ -136,15 +144,17 @@ fn range(series: &Series, unit: Unit) -> String {
     }
 }
 
-/// A value of a quantity, in the unit that people read.
+/// A value in a readable unit.
 pub fn amount(value: u64, unit: Unit) -> String {
     match unit {
         Unit::Bytes => Bytes(value).to_string(),
         Unit::Microseconds => time(value),
+        Unit::PerSecond => format!("{value}/s"),
+        Unit::Thousandths => format!("{:.2}", value as f64 / 1e3),
     }
 }
 
-/// In three significant digits.
+/// Three significant digits.
 fn time(microseconds: u64) -> String {
     let (value, unit) = match microseconds {
         0..1_000 => return format!("{microseconds} µs"),
@@ -161,7 +171,7 @@ fn time(microseconds: u64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-fn verdict(entry: &Entry) -> (String, String) {
+fn verdict(entry: &MeasureEntry) -> (String, String) {
     match entry.comparison {
         None => (String::new(), String::new()),
         Some(comparison) if comparison.overlap && entry.original != entry.optimized => {
@@ -173,7 +183,7 @@ fn verdict(entry: &Entry) -> (String, String) {
     }
 }
 
-/// How much less the optimized image needs, in percent.
+/// Percent saved by the optimized image.
 pub fn less(comparison: Comparison) -> String {
     format!("{:.1}%", comparison.saved_percent())
 }
@@ -182,55 +192,47 @@ fn times(factor: f64) -> String {
     if factor < 10.0 { format!("{factor:.1}") } else { format!("{factor:.0}") }
 }
 
-fn notes(shown: &Shown<'_>) -> Vec<String> {
-    let entries: Vec<&Entry> = shown.entries().collect();
+fn notes(view: &MeasureView<'_>) -> Vec<String> {
+    let entries: Vec<&MeasureEntry> = view.entries();
     let mut notes = Vec::new();
     let Some(first) = entries.first() else {
-        return vec!["Nothing was measured.".to_owned()];
+        return vec!["No figures.".to_owned()];
     };
     let machine = &first.of.machine;
     let loads = entries.iter().map(|entry| entry.of.load);
     let (least, most) =
         loads.fold((u64::MAX, 0), |(least, most), load| (least.min(load.0), most.max(load.1)));
     notes.push(format!(
-        "Edition {}, tag {}. Medians, (minimum to maximum) of {} interleaved runs; {} cores, engine {} ({} store), load {:.1} to {:.1}.",
-        shown.edition, shown.tag, first.of.runs, machine.cores, machine.engine, machine.store,
+        "Edition {}, tag {}. Median (minimum to maximum), runs: {}. {} cores, engine {} ({} store), system load {:.1} to {:.1}.",
+        view.edition, view.tag, first.of.runs, machine.cores, machine.engine, machine.store,
         least as f64 / 100.0, most as f64 / 100.0
     ));
-    let has = |wanted: &[Quantity]| entries.iter().any(|entry| wanted.contains(&entry.quantity));
+    let has = |quantities: &[Quantity]| entries.iter().any(|entry| quantities.contains(&entry.quantity));
     if has(&[Quantity::PullBytes]) {
-        notes.push("Pulls: from a registry on loopback, through our own relay that counts, into an engine without any layer.".to_owned());
-    }
-    let rate = entries.iter().find(|entry| entry.quantity == Quantity::PullThrottled);
-    if let Some(rate) = rate.and_then(|entry| Rate::of_bits(entry.of.throttle?)) {
-        notes.push(format!("Throttled: the relay lets {rate} a second pass."));
+        notes.push("Pulls: from a loopback registry into an empty engine.".to_owned());
     }
     if has(&[Quantity::MemoryIdle, Quantity::MemoryAfter]) {
         notes.push(format!(
-            "Memory: resident pages of the service's processes, shared ones once; idle {} s after the first healthy answer, used after the probes.",
+            "Memory: resident pages, shared ones counted once; idle: {} s after the first healthy answer; used: after the probes.",
             first.of.settle
         ));
     }
     if has(&[Quantity::ChargedIdle, Quantity::ChargedAfter]) {
-        notes.push("Charged: what the control group holds less inactive file pages, as `docker stats` shows it; file pages are charged to whoever read them first.".to_owned());
+        notes.push("Charged: memory of the control group without inactive file pages, as `docker stats` shows it; file pages are charged to the first reader.".to_owned());
     }
     if entries.iter().any(|entry| entry.of.stand_in) {
         notes.push(
-            "Originals were built here on stand-ins made from Debian packages, not on the upstream images."
+            "Originals were built on stand-ins made from Debian packages, not on the upstream images."
                 .to_owned(),
         );
     }
     let short =
-        |series: &Series, entry: &Entry| (series.count() as u32) < entry.of.runs && series.count() > 0;
+        |series: &Series, entry: &MeasureEntry| (series.count() as u32) < entry.of.runs && series.count() > 0;
     if entries.iter().any(|entry| short(&entry.original, entry) || short(&entry.optimized, entry)) {
-        notes.push(
-            "Some figures have fewer samples than were asked for: the run that took them did not end."
-                .to_owned(),
-        );
+        notes.push("Some figures have fewer samples than requested: their run did not finish.".to_owned());
     }
     notes.extend(
-        shown
-            .record
+        view.record
             .left_out
             .iter()
             .map(|left| format!("Left out: {}, {}: {}", left.subject, left.what, left.reason)),
@@ -241,12 +243,12 @@ fn notes(shown: &Shown<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measurement::{LeftOut, Machine, MadeFrom};
+    use crate::record::{LeftOut, Machine, MadeFrom};
     use model::variant::Variant;
 
-    /// A record of two services, of which one has no original.
-    fn record() -> Record {
-        let mut record = Record::default();
+    /// A record of two services; one has no original.
+    fn record() -> MeasureRecord {
+        let mut record = MeasureRecord::default();
         let made = |name: &str, load| MadeFrom {
             edition: Edition::Simple,
             tag: "latest".into(),
@@ -254,7 +256,6 @@ mod tests {
             optimized: [(name.to_owned(), "sha256:2".to_owned())].into(),
             stand_in: true,
             runs: 2,
-            throttle: Some(100_000_000),
             settle: 5,
             machine: Machine {
                 cores: 2,
@@ -275,7 +276,6 @@ mod tests {
         let both = Variant::ALL;
         for (quantity, samples) in [
             (Quantity::PullBytes, [[40_000_000, 40_000_000], [2_000_000, 2_000_000]]),
-            (Quantity::PullThrottled, [[3_300_000, 3_400_000], [170_000, 180_000]]),
             (Quantity::Start, [[800_000, 600_000], [700_000, 500_000]]),
             (Quantity::Request, [[1, 1], [1, 1]]),
             (Quantity::MemoryIdle, [[10_000_000, 10_100_000], [20_000_000, 20_200_000]]),
@@ -287,51 +287,45 @@ mod tests {
         add("beta", Quantity::Start, Variant::Optimized, &[500]);
         record.left_out.push(LeftOut {
             subject: "beta".into(),
-            what: "the original".into(),
-            reason: "it is not built".into(),
+            what: "original".into(),
+            reason: "not built".into(),
         });
         record
     }
 
     #[test]
-    fn a_figure_without_a_difference_says_so_and_one_without_an_original_has_no_ratio() {
+    fn rows_without_a_difference_or_an_original() {
         let (record, services) = (record(), ["alpha".to_owned(), "beta".to_owned()]);
         let all = record.entries.iter().map(|entry| (entry.subject.clone(), entry.quantity));
-        // A figure of an earlier run stays in the record, and is not shown as this one's.
+        // Figures of an earlier run stay in the record and are not shown.
         let figures = all.filter(|(_, quantity)| *quantity != Quantity::Request).collect();
-        let shown = Shown {
+        let view = MeasureView {
             record: &record,
             edition: Edition::Simple,
             tag: "latest",
             services: &services,
             figures: &figures,
         };
-        let text = text(&shown);
+        let text = view.text();
         let row = |words: &str| {
             let line = text.lines().find(|line| line.contains(words)).unwrap_or_default();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         assert_eq!(row("pulled"), "alpha pulled 40MB (40MB to 40MB) 2MB (2MB to 2MB) 95.0% 1/20");
         assert!(row("start").ends_with("600 ms (500 ms to 700 ms) no difference shown"), "{text}");
-        assert_eq!(row("request"), "");
+        assert!(!text.contains("  request "), "{text}");
         assert!(row("memory, idle").ends_with("-100.0% more"), "{text}");
-        assert_eq!(row("beta "), "beta start not built 500 µs");
-        for note in [
-            "100Mbit a second",
-            "stand-ins",
-            "load 1.5 to 1.5",
-            "fewer samples",
-            "Left out: beta, the original",
-        ] {
+        assert_eq!(row("beta "), "beta start – 500 µs");
+        for note in ["stand-ins", "load 1.5 to 1.5", "fewer samples", "Left out: beta, original"] {
             assert!(text.contains(note), "{note}: {text}");
         }
-        // Of two services one has no pull: a sum of one would be none.
+        // Only one of the two services has a pull, so there is no sum.
         assert!(!text.contains("sum of"), "{text}");
-        assert!(markdown(&shown).starts_with("| service |"));
+        assert!(view.markdown().starts_with("| service |"));
     }
 
     #[test]
-    fn times_have_three_digits_and_the_unit_that_fits() {
+    fn times_have_three_digits_and_a_fitting_unit() {
         for (value, text) in [
             (7, "7 µs"),
             (1_234, "1.23 ms"),

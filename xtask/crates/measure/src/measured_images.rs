@@ -1,16 +1,17 @@
-//! The images that are measured, by their IDs: a tag that moves meanwhile changes nothing.
+//! The images to measure, by ID, so that a tag that moves meanwhile has no effect.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::Wanted;
 use crate::plan::Subject;
+use crate::request::MeasureRequest;
 use build::bases::Source;
 use build::compare::bytes_of;
 use build::plan::bases_label;
 use engine::context::Context;
 use engine::images::Image;
+use host::failure::{Failure, FailureClass};
 use host::files;
 use model::bytes::Bytes;
 use model::edition::Edition;
@@ -18,19 +19,19 @@ use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
-/// Of all services of an edition and a tag.
+/// The images of all services, of one edition and tag.
 #[derive(Debug)]
-pub struct Images {
+pub(crate) struct MeasuredImages {
     found: BTreeMap<(String, Variant), Image>,
     bases_label: String,
 }
 
-impl Images {
-    /// Those that are built.
+impl MeasuredImages {
+    /// Inspects the images that are built.
     ///
     /// # Errors
-    /// When docker cannot be asked.
-    pub fn look(manifest: &Manifest, edition: Edition, tag: &Tag, context: &Context) -> Result<Images> {
+    /// When docker cannot be queried.
+    pub fn inspect(manifest: &Manifest, edition: Edition, tag: &Tag, context: &Context) -> Result<Self> {
         let reference =
             |service: &Service, variant| ImageRef::of(&service.image, tag, edition, variant).to_string();
         let all: Vec<(&Service, Variant)> = manifest
@@ -44,38 +45,34 @@ impl Images {
         let found = all.iter().zip(&references).filter_map(|((service, variant), reference)| {
             Some(((service.name.clone(), *variant), inspected.get(reference)?.clone()))
         });
-        Ok(Images { found: found.collect(), bases_label: bases_label(&manifest.project) })
+        Ok(MeasuredImages { found: found.collect(), bases_label: bases_label(&manifest.project) })
     }
 
     fn image(&self, service: &Service, variant: Variant) -> Option<&Image> {
         self.found.get(&(service.name.clone(), variant))
     }
 
-    /// Whether it is built.
     pub fn has(&self, service: &Service, variant: Variant) -> bool {
         self.image(service, variant).is_some()
     }
 
-    /// The ID.
     pub fn id(&self, service: &Service, variant: Variant) -> Option<&str> {
         self.image(service, variant).map(|image| image.id.as_str())
     }
 
-    /// Whether an original stands on stand-ins for upstream images.
+    /// Whether the original was built on stand-ins for upstream images.
     pub fn is_on_stand_in(&self, service: &Service) -> bool {
         let image = self.image(service, Variant::Original);
         image.and_then(|image| image.label(&self.bases_label)) == Some(Source::StandIn.name())
     }
 
-    /// The variants that are built, the original first.
+    /// Built variants, the original first.
     pub fn built(&self, service: &Service) -> Vec<Variant> {
         Variant::ALL.into_iter().filter(|variant| self.has(service, *variant)).collect()
     }
 
-    /// All optimized images that are not here, at once.
-    ///
     /// # Errors
-    /// With what builds them.
+    /// All optimized images that are missing, with the command that builds them.
     pub fn refuse_missing_optimized(&self, services: &[&Service], edition: Edition, tag: &Tag) -> Result<()> {
         let missing: Vec<&str> = services
             .iter()
@@ -86,15 +83,14 @@ impl Images {
             return Ok(());
         }
         let names = missing.join(" ");
-        bail!(
-            "the optimized images of these services are not here: {names}\n  build them: cargo xtask build-images {names} --edition {edition} --tag {tag}"
-        )
+        let remedy = format!("cargo xtask build-images {names} --edition {edition} --tag {tag}");
+        bail!(Failure::new(FailureClass::Failed, format!("optimized images are not built: {names}"), remedy))
     }
 
-    /// Unpacked bytes of the larger variant of all these services together.
+    /// Unpacked bytes of these services' images together, of the larger variant.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker cannot be queried.
     pub fn largest(&self, services: &[&Service], variants: &[Variant], context: &Context) -> Result<Bytes> {
         let mut largest = Bytes(0);
         for variant in variants {
@@ -105,39 +101,44 @@ impl Images {
         Ok(largest)
     }
 
-    /// The images of a subject, by ID and by the name that a registry holds them under.
-    pub fn pushed(&self, subject: &Subject<'_>, wanted: &Wanted<'_>) -> Vec<(String, String)> {
+    /// The images of a subject: ID and repository name.
+    pub fn pushed(&self, subject: &Subject<'_>, request: &MeasureRequest<'_>) -> Vec<(String, String)> {
         let of = |(service, variant): (&Service, Variant)| {
-            let name = ImageRef::of(&service.image, &wanted.tag, wanted.edition, variant).to_string();
+            let name = ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string();
             Some((self.id(service, variant)?.to_owned(), name))
         };
-        let services = services(subject, wanted);
+        let services = services(subject, request);
         let both = services.iter().flat_map(|service| Variant::ALL.map(|variant| (*service, variant)));
         both.filter_map(of).collect()
     }
 
-    /// The names of one variant alone.
-    pub fn names(&self, subject: &Subject<'_>, wanted: &Wanted<'_>, variant: Variant) -> Vec<String> {
+    /// The names of one variant's images.
+    pub fn names(
+        &self,
+        subject: &Subject<'_>,
+        request: &MeasureRequest<'_>,
+        variant: Variant,
+    ) -> Vec<String> {
         let name = |service: &&Service| {
-            ImageRef::of(&service.image, &wanted.tag, wanted.edition, variant).to_string()
+            ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string()
         };
-        services(subject, wanted).iter().map(name).collect()
+        services(subject, request).iter().map(name).collect()
     }
 }
 
-fn services<'m>(subject: &Subject<'m>, wanted: &Wanted<'m>) -> Vec<&'m Service> {
+fn services<'m>(subject: &Subject<'m>, request: &MeasureRequest<'m>) -> Vec<&'m Service> {
     match subject {
         Subject::One(service) => vec![service],
-        Subject::Whole => wanted.services.clone(),
+        Subject::Whole => request.services.clone(),
     }
 }
 
-/// Free bytes where the second engine would keep its data; `None` where `df` gives no number.
+/// Free disk space where the second engine would keep its data; `None` if `df` gives no number.
 ///
 /// # Errors
 /// When `df` cannot be run.
-pub fn free(context: &Context) -> Result<Option<Bytes>> {
+pub(crate) fn free_disk(context: &Context) -> Result<Option<Bytes>> {
     let folder = context.repository.measurements();
     files::create_dir(&folder)?;
-    context.docker.free_at(&folder.display().to_string()).context("cannot tell how much disk is free")
+    context.docker.free_at(&folder.display().to_string()).context("cannot determine the free disk space")
 }

@@ -1,4 +1,4 @@
-//! A throwaway stack of one variant: when all of it answers, what it holds idle and used, and what a typical request takes.
+//! A throwaway stack of one variant: its start, its memory idle and used, and its typical requests.
 
 use host::failure::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,13 @@ use crate::cgroup;
 use crate::cgroup::Cgroup;
 use crate::container::{microseconds, rest, started};
 use crate::health;
-use crate::measurement::WHOLE;
+use crate::plan::Part;
+use crate::record::Sample;
+use crate::request::MeasureRequest;
 use crate::series::Series;
 use engine::context::Context;
-use model::manifest::{Manifest, Service};
+use model::bound::WHOLE;
+use model::manifest::Manifest;
 use model::probe::Probe;
 use model::quantity::Quantity;
 use stack::http::Client;
@@ -21,39 +24,18 @@ use stack::probes;
 use stack::probes::report::Outcome;
 use stack::throwaway::{Images, Trial};
 
-/// Between two questions for /health to each of several services.
+/// Between two requests for /health to each service.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Requests before those that count, and those.
+/// Requests that do not count, and those that do.
 const WARM_UP: usize = 3;
 const REQUESTS: usize = 15;
-/// Longest wait for an answer.
-const ANSWER: Duration = Duration::from_secs(30);
-/// What a service says that counts how often a person asks (RFC 6585); how long it is left alone then, and how often.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The status of a rate limit (RFC 6585), how long to wait then, and how often.
 const TOO_MANY: u16 = 429;
 const WAIT: Duration = Duration::from_secs(15);
 const TRIES: u32 = 4;
 
-/// A figure of a service, or of all.
-pub type Sample = (String, Quantity, u64);
-
-/// What is measured of a stack.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// The services that were asked for.
-    pub services: &'a [&'a Service],
-    /// Whether figures of all together are wanted.
-    pub whole: bool,
-    /// Whether requests are.
-    pub requests: bool,
-    /// Whether memory is.
-    pub memory: bool,
-    /// Between the first healthy answers and idle memory.
-    pub settle: Duration,
-    /// Until all must be healthy.
-    pub deadline: Duration,
-}
-
-/// A service that runs.
+/// A running service.
 struct Member {
     name: String,
     process: u32,
@@ -61,47 +43,47 @@ struct Member {
     group: Cgroup,
 }
 
-/// The probe that a service or a scenario calls typical.
-pub fn typical<'m>(probes: impl IntoIterator<Item = &'m Probe>) -> Option<&'m Probe> {
+/// The probe that is declared as typical.
+pub(crate) fn typical<'m>(probes: impl IntoIterator<Item = &'m Probe>) -> Option<&'m Probe> {
     probes.into_iter().find(|probe| probe.typical)
 }
 
-/// Raises a stack, measures it, and removes it.
+/// Starts a stack, measures it, and removes it.
 ///
 /// # Errors
-/// When it does not get healthy or a probe does not pass: such a stack is not worth a figure.
-pub fn measure(
+/// When it does not become healthy or a probe fails: figures of such a stack would mean nothing.
+pub(crate) fn measure(
     manifest: &Manifest,
-    wanted: &Wanted<'_>,
+    request: &MeasureRequest<'_>,
     images: &Images,
     context: &Context,
 ) -> Result<Vec<Sample>> {
-    let trial = Trial::prepare(manifest, wanted.services, images, context)?;
-    let (called, healthy) = raise(&trial, wanted, context)?;
+    let trial = Trial::prepare(manifest, &request.services, images, context)?;
+    let (called, healthy) = start(&trial, request, context)?;
     let members = members(manifest, &trial, context)?;
     let mut samples = Vec::new();
-    if wanted.whole {
+    if request.whole {
         let first =
             members.iter().map(|member| member.started).min().context("the stack has no container")?;
         samples.push((WHOLE.to_owned(), Quantity::Start, microseconds(first, healthy)?));
         samples.push((WHOLE.to_owned(), Quantity::Up, microseconds(called, healthy)?));
         samples.push((WHOLE.to_owned(), Quantity::CpuToHealthy, processor(&members)?));
     }
-    if wanted.memory && wanted.whole {
-        rest(wanted.settle, context)?;
-        samples.extend(memory(&members, wanted, false)?);
+    if request.includes(&[Part::Memory]) && request.whole {
+        rest(request.settle, context)?;
+        samples.extend(memory(&members, request, false)?);
     }
-    pass_probes(manifest, wanted, &trial, context)?;
-    if wanted.memory {
-        samples.extend(memory(&members, wanted, true)?);
+    pass_probes(manifest, request, &trial, context)?;
+    if request.includes(&[Part::Memory]) {
+        samples.extend(memory(&members, request, true)?);
     }
-    if wanted.requests {
-        for service in wanted.services {
+    if request.includes(&[Part::Request]) {
+        for service in &request.services {
             let probe = typical(&service.probes);
             let own: Vec<&Member> = members.iter().filter(|member| member.name == service.name).collect();
             samples.extend(requests(&service.name, probe, &own, &trial, context)?);
         }
-        if wanted.whole {
+        if request.whole {
             let probe = typical(manifest.scenarios.iter().flat_map(|scenario| &scenario.steps));
             samples.extend(requests(WHOLE, probe, &members.iter().collect::<Vec<_>>(), &trial, context)?);
         }
@@ -110,31 +92,32 @@ pub fn measure(
     Ok(samples)
 }
 
-/// When it was called for, and when the last of the services that were asked for first answered.
-fn raise(trial: &Trial, wanted: &Wanted<'_>, context: &Context) -> Result<(SystemTime, SystemTime)> {
-    let over = AtomicBool::new(false);
+/// When the start was requested, and when the last of the requested services first answered.
+fn start(trial: &Trial, request: &MeasureRequest<'_>, context: &Context) -> Result<(SystemTime, SystemTime)> {
+    let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let ports = wanted.services.iter().filter_map(|service| trial.ports.get(&service.name).copied());
-        let is_over = &over;
+        let ports = request.services.iter().filter_map(|service| trial.ports.get(&service.name).copied());
+        let is_stopped = &stop;
         let asking: Vec<_> =
-            ports.map(|port| scope.spawn(move || health::first(port, PAUSE, is_over))).collect();
+            ports.map(|port| scope.spawn(move || health::first(port, PAUSE, is_stopped))).collect();
         let called = SystemTime::now();
-        let risen = trial.rise(wanted.deadline, &context.docker.runner.interrupt);
-        // All are healthy for the engine, so each has answered or is about to.
+        let started = trial.rise(request.deadline, &context.docker.runner.interrupt);
+        // All are healthy according to the engine, so each has answered or is about to.
         let begun = Instant::now();
-        while risen.is_ok()
-            && begun.elapsed() < wanted.deadline
+        while started.is_ok()
+            && begun.elapsed() < request.deadline
             && !asking.iter().all(|one| one.is_finished())
         {
             std::thread::sleep(PAUSE);
         }
-        over.store(true, Ordering::SeqCst);
+        stop.store(true, Ordering::SeqCst);
         let mut last = called;
         let answers: Vec<_> = asking.into_iter().map(|one| one.join().ok().flatten()).collect();
-        risen?;
+        started?;
         for answer in answers {
-            last = last
-                .max(answer.context("a service is healthy for the engine and does not answer from outside")?);
+            last = last.max(answer.context(
+                "a service is healthy according to the engine but does not answer on its published port",
+            )?);
         }
         Ok((called, last))
     })
@@ -155,8 +138,8 @@ fn processor(members: &[Member]) -> Result<u64> {
     members.iter().map(|member| member.group.cpu()).sum()
 }
 
-/// Of each service that was asked for where they are used; of all together where that is wanted.
-fn memory(members: &[Member], wanted: &Wanted<'_>, used: bool) -> Result<Vec<Sample>> {
+/// Of all services together if requested; after use, also of each requested service.
+fn memory(members: &[Member], request: &MeasureRequest<'_>, used: bool) -> Result<Vec<Sample>> {
     let (resident, charged) = match used {
         false => (Quantity::MemoryIdle, Quantity::ChargedIdle),
         true => (Quantity::MemoryAfter, Quantity::ChargedAfter),
@@ -166,32 +149,34 @@ fn memory(members: &[Member], wanted: &Wanted<'_>, used: bool) -> Result<Vec<Sam
         let (own, group) = (cgroup::resident(member.process), member.group.charged()?);
         sum = sum.zip(own).map(|(sum, own)| sum + own);
         sum_charged += group;
-        if used && wanted.services.iter().any(|service| service.name == member.name) {
+        if used && request.services.iter().any(|service| service.name == member.name) {
             samples.extend(own.map(|own| (member.name.clone(), resident, own)));
             samples.push((member.name.clone(), charged, group));
         }
     }
-    if wanted.whole {
+    if request.whole {
         samples.extend(sum.map(|sum| (WHOLE.to_owned(), resident, sum)));
         samples.push((WHOLE.to_owned(), charged, sum_charged));
     }
     Ok(samples)
 }
 
-fn pass_probes(manifest: &Manifest, wanted: &Wanted<'_>, trial: &Trial, context: &Context) -> Result<()> {
-    let inquiry = probes::inquiry(manifest, wanted.services);
-    let (report, _) = probes::ask(&inquiry, trial.project(), &trial.known, wanted.deadline, context)?;
+fn pass_probes(
+    manifest: &Manifest,
+    request: &MeasureRequest<'_>,
+    trial: &Trial,
+    context: &Context,
+) -> Result<()> {
+    let inquiry = probes::inquiry(manifest, &request.services);
+    let (report, _) = probes::ask(&inquiry, trial.project(), &trial.known, request.deadline, context)?;
     let failed: Vec<String> = report.not_passed().map(Outcome::name).collect();
     if !failed.is_empty() {
-        bail!(
-            "a stack that does not answer as it should is not measured; did not pass: {}",
-            failed.join(", ")
-        );
+        bail!("a stack whose probes fail is not measured; failed: {}", failed.join(", "));
     }
     Ok(())
 }
 
-/// The median time of a typical request, and the mean of what all of `members` computed for one.
+/// The median time of a typical request, and the mean processor time that `members` spent on one.
 fn requests(
     subject: &str,
     probe: Option<&Probe>,
@@ -206,17 +191,17 @@ fn requests(
     for _ in 0..TRIES {
         let asked = batch(probe, members, trial, context);
         let Some((time, used)) = asked.with_context(|| format!("{subject} · {}", probe.name))? else {
-            // It was told to wait; what was asked until then counts for nothing.
+            // The rate limit was reached: repeat the whole batch later.
             rest(WAIT, context)?;
             continue;
         };
         let of = |quantity, value| (subject.to_owned(), quantity, value);
         return Ok(vec![of(Quantity::Request, time), of(Quantity::CpuRequest, used)]);
     }
-    bail!("{subject} · {}: told to wait, {TRIES} times in a row", probe.name)
+    bail!("{subject} · {}: rate limit reached {TRIES} times in a row", probe.name)
 }
 
-/// Median and mean of some requests over one connection; `None` when the service says that it was asked too often.
+/// Median time and mean processor time of requests over one connection; `None` when the rate limit is reached.
 fn batch(probe: &Probe, members: &[&Member], trial: &Trial, context: &Context) -> Result<Option<(u64, u64)>> {
     let port = trial.ports.get(&probe.service).context("it has no port")?;
     let (host, request) = (format!("127.0.0.1:{port}"), probe.filled(&trial.known));
@@ -232,11 +217,11 @@ fn batch(probe: &Probe, members: &[&Member], trial: &Trial, context: &Context) -
             before = used()?;
         }
         let begun = Instant::now();
-        let status = client.send(&host, &request, ANSWER)?.status;
+        let status = client.send(&host, &request, TIMEOUT)?.status;
         if status == TOO_MANY {
             return Ok(None);
         }
-        // What is asked is the probe's; what it finds may have been forgotten by now.
+        // Only the status counts: the probe's data may be gone by now.
         if status != probe.expect.status {
             bail!("status {status}, expected {}", probe.expect.status);
         }
