@@ -11,22 +11,12 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// The control group of a process: one folder in version 2, one a controller in version 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cgroup {
-    /// Version 1, or hybrid.
-    V1 {
-        /// Of the memory controller.
-        memory: PathBuf,
-        /// Of the controller that accounts processor time.
-        cpu: PathBuf,
-    },
-    /// Version 2.
+    V1 { memory: PathBuf, cpu: PathBuf },
     V2(PathBuf),
 }
 
 impl Cgroup {
     /// The control group of a process.
-    ///
-    /// # Errors
-    /// When the process is not on this machine, or its groups are not accounted.
     pub fn of(process: u32) -> Result<Cgroup> {
         let path = format!("/proc/{process}/cgroup");
         let text = fs::read_to_string(&path).with_context(|| {
@@ -56,9 +46,6 @@ impl Cgroup {
     }
 
     /// Microseconds of processor time that the group has used.
-    ///
-    /// # Errors
-    /// When the group is gone or not accounted.
     pub fn cpu(&self) -> Result<u64> {
         match self {
             Cgroup::V1 { cpu, .. } => Ok(number(&cpu.join("cpuacct.usage"))? / 1000),
@@ -68,9 +55,6 @@ impl Cgroup {
 
     /// Bytes that are charged to the group, less inactive file pages, which the kernel takes back first: what
     /// `docker stats` shows (docker/cli, `calculateMemUsageUnixNoCache`).
-    ///
-    /// # Errors
-    /// When the group is gone or not accounted.
     pub fn charged(&self) -> Result<u64> {
         let (usage, inactive) = match self {
             Cgroup::V1 { memory, .. } => (

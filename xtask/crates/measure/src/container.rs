@@ -1,6 +1,5 @@
 //! One service's container: time and processor time until it answers, and its idle memory.
 
-use host::failure::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::cgroup;
 use crate::cgroup::Cgroup;
 use crate::health;
+use crate::interruptible;
 use crate::record::Sample;
 use crate::request::MeasureRequest;
 use crate::session;
@@ -25,9 +25,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 const CHECK: Duration = Duration::from_secs(1);
 
 /// Runs an image under production's constraints, then removes the container.
-///
-/// # Errors
-/// When it does not become healthy in time, or docker fails.
 pub(crate) fn measure(
     service: &Service,
     image: &str,
@@ -39,7 +36,7 @@ pub(crate) fn measure(
     let id = run(service, image, port, session, context)?;
     let stop = AtomicBool::new(false);
     let healthy = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| health::first(port, PAUSE, &stop));
+        let asking = scope.spawn(|| health::first(port, PAUSE, || stop.load(Ordering::SeqCst)));
         let waited = wait(&id, request.deadline, context, || asking.is_finished());
         stop.store(true, Ordering::SeqCst);
         let healthy = asking.join().map_err(|_| anyhow::anyhow!("the polling thread panicked"))?;
@@ -51,9 +48,6 @@ pub(crate) fn measure(
 }
 
 /// A container's start time according to the engine, and its main process.
-///
-/// # Errors
-/// When docker fails.
 pub(crate) fn started(id: &str, context: &Context) -> Result<(SystemTime, u32)> {
     let format = "{{.State.StartedAt}} {{.State.Pid}}";
     let text = context.docker.cmd(["container", "inspect", "--format", format, id]).read()?;
@@ -62,8 +56,6 @@ pub(crate) fn started(id: &str, context: &Context) -> Result<(SystemTime, u32)> 
     Ok((at, process.parse().with_context(|| format!("invalid process ID `{process}`"))?))
 }
 
-/// # Errors
-/// When the clock was set back meanwhile.
 pub(crate) fn microseconds(from: SystemTime, to: SystemTime) -> Result<u64> {
     let time = to.duration_since(from).context("the clock was set back during the measurement")?;
     Ok(u64::try_from(time.as_micros())?)
@@ -84,37 +76,24 @@ fn run(service: &Service, image: &str, port: u16, session: &Session, context: &C
         .args(needs.tmpfs.iter().map(|path| format!("--tmpfs={path}")))
         .args(needs.volumes.iter().map(|path| format!("--volume={path}")))
         .arg(image);
-    let mut output = Vec::new();
-    let status = cmd.stream(|chunk| output.extend_from_slice(chunk))?;
-    let output = String::from_utf8_lossy(&output);
-    if context.docker.runner.interrupt.is_set() {
-        return Err(Failure::interrupted().into());
-    }
+    let output = interruptible::output(&cmd, context)?;
     let id = output.lines().map(str::trim).find(|line| line.len() == 64);
-    match id {
-        Some(id) if status.success() => Ok(id.to_owned()),
-        _ => bail!("{} failed:\n{}", cmd.quoted(), tail(&output, 4)),
-    }
+    id.map(str::to_owned).context("docker run printed no container ID")
 }
 
 fn wait(id: &str, deadline: Duration, context: &Context, is_done: impl Fn() -> bool) -> Result<()> {
     let begun = Instant::now();
     let mut checked = begun;
     while !is_done() {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        interruptible::check(context)?;
         if checked.elapsed() > CHECK {
             checked = Instant::now();
             let running = context.docker.cmd(["container", "inspect", "--format", "{{.State.Running}}", id]);
             let has_ended = running.read()? != "true";
             if has_ended || begun.elapsed() > deadline {
                 let log = context.docker.cmd(["logs", "--tail", "12", id]).capture()?;
-                let how = if has_ended {
-                    "has ended".to_owned()
-                } else {
-                    format!("was not healthy within {} s", deadline.as_secs())
-                };
+                let late = format!("was not healthy within {} s", deadline.as_secs());
+                let how = if has_ended { "has ended" } else { &late };
                 bail!("the container {how}; the end of its log:\n{}", tail(&(log.stdout + &log.stderr), 12));
             }
         }
@@ -133,23 +112,8 @@ fn sample(
     let group = Cgroup::of(process)?;
     let mut samples =
         vec![(Quantity::Start, microseconds(started, healthy)?), (Quantity::CpuToHealthy, group.cpu()?)];
-    rest(settle, context)?;
+    interruptible::rest(settle, context)?;
     samples.extend(cgroup::resident(process).map(|bytes| (Quantity::MemoryIdle, bytes)));
     samples.push((Quantity::ChargedIdle, group.charged()?));
     Ok(samples)
-}
-
-/// Sleeps.
-///
-/// # Errors
-/// When the user interrupts.
-pub(crate) fn rest(time: Duration, context: &Context) -> Result<()> {
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
-        std::thread::sleep(Duration::from_millis(20).min(time.saturating_sub(begun.elapsed())));
-    }
-    Ok(())
 }

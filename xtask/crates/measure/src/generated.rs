@@ -2,110 +2,18 @@
 
 use serde_json::Value;
 
-const PLACES: [&str; 20] = [
-    "Aberdeen",
-    "Bergen",
-    "Cordoba",
-    "Dresden",
-    "Evora",
-    "Fes",
-    "Galway",
-    "Havana",
-    "Izmir",
-    "Jakarta",
-    "Kyoto",
-    "Lisbon",
-    "Marrakesh",
-    "Nantes",
-    "Oslo",
-    "Porto",
-    "Quito",
-    "Riga",
-    "Seville",
-    "Tromso",
-];
-const OWNERS: [&str; 20] = [
-    "archivist",
-    "baker",
-    "carpenter",
-    "diver",
-    "engineer",
-    "farmer",
-    "gardener",
-    "harpist",
-    "innkeeper",
-    "jeweller",
-    "librarian",
-    "mason",
-    "navigator",
-    "optician",
-    "painter",
-    "rower",
-    "surveyor",
-    "tailor",
-    "violinist",
-    "weaver",
-];
-const QUALITIES: [&str; 20] = [
-    "amber",
-    "brittle",
-    "copper",
-    "dusty",
-    "elegant",
-    "faded",
-    "gilded",
-    "hollow",
-    "ivory",
-    "jagged",
-    "knotted",
-    "lacquered",
-    "mottled",
-    "narrow",
-    "ornate",
-    "polished",
-    "quiet",
-    "rusty",
-    "silver",
-    "tangled",
-];
-const THINGS: [&str; 20] = [
-    "anchor",
-    "barometer",
-    "clock",
-    "drum",
-    "engine",
-    "flute",
-    "gate",
-    "hammer",
-    "instrument",
-    "jar",
-    "kettle",
-    "lantern",
-    "mirror",
-    "net",
-    "oven",
-    "piano",
-    "quilt",
-    "ribbon",
-    "saddle",
-    "telescope",
-];
-const DEEDS: [&str; 16] = [
-    "repairs", "measures", "paints", "carries", "hides", "borrows", "counts", "cleans", "draws", "examines",
-    "guards", "heats", "inherits", "mends", "restores", "sells",
-];
-const TIMES: [&str; 10] = [
-    "before dawn",
-    "after the harvest",
-    "on market days",
-    "every second winter",
-    "during the flood",
-    "at high tide",
-    "when the bells ring",
-    "between two storms",
-    "once the snow has gone",
-    "on the eve of the fair",
-];
+const PLACES: &str = "Aberdeen Bergen Cordoba Dresden Evora Fes Galway Havana Izmir Jakarta Kyoto Lisbon Marrakesh Nantes \
+    Oslo Porto Quito Riga Seville Tromso";
+const OWNERS: &str = "archivist baker carpenter diver engineer farmer gardener harpist innkeeper jeweller librarian mason \
+    navigator optician painter rower surveyor tailor violinist weaver";
+const QUALITIES: &str = "amber brittle copper dusty elegant faded gilded hollow ivory jagged knotted lacquered mottled narrow \
+    ornate polished quiet rusty silver tangled";
+const THINGS: &str = "anchor barometer clock drum engine flute gate hammer instrument jar kettle lantern mirror net oven \
+    piano quilt ribbon saddle telescope";
+const DEEDS: &str = "repairs measures paints carries hides borrows counts cleans draws examines guards heats inherits \
+    mends restores sells";
+const TIMES: &str = "before dawn|after the harvest|on market days|every second winter|during the flood|at high tide|\
+    when the bells ring|between two storms|once the snow has gone|on the eve of the fair";
 
 /// Makes values that depend on a name and a number alone.
 #[derive(Debug, Clone, Copy)]
@@ -142,9 +50,11 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        let index = usize::try_from(self.next() >> 33).unwrap_or_default() % words.len();
-        words[index]
+    /// One of several words, or of phrases with `|` between them.
+    fn pick<'a>(&mut self, words: &'a str) -> &'a str {
+        let separator = if words.contains('|') { '|' } else { ' ' };
+        let index = usize::try_from(self.next() >> 33).unwrap_or_default() % words.split(separator).count();
+        words.split(separator).nth(index).unwrap_or_default()
     }
 
     /// Above 0, at most 1.
@@ -160,18 +70,18 @@ impl Random {
 }
 
 fn sentence(random: &mut Random, number: u64) -> String {
-    let (owner, place, deed) = (random.pick(&OWNERS), random.pick(&PLACES), random.pick(&DEEDS));
-    let (quality, thing) = (random.pick(&QUALITIES), random.pick(&THINGS));
-    let (other_quality, other) = (random.pick(&QUALITIES), random.pick(&THINGS));
-    let time = random.pick(&TIMES);
+    let (owner, place, deed) = (random.pick(OWNERS), random.pick(PLACES), random.pick(DEEDS));
+    let (quality, thing) = (random.pick(QUALITIES), random.pick(THINGS));
+    let (other_quality, other) = (random.pick(QUALITIES), random.pick(THINGS));
+    let time = random.pick(TIMES);
     format!(
         "The {owner} of {place} {deed} the {quality} {thing} beside the {other_quality} {other} {time}; entry {number}."
     )
 }
 
 fn question(random: &mut Random) -> String {
-    let (owner, place, thing) = (random.pick(&OWNERS), random.pick(&PLACES), random.pick(&THINGS));
-    let (quality, deed, time) = (random.pick(&QUALITIES), random.pick(&DEEDS), random.pick(&TIMES));
+    let (owner, place, thing) = (random.pick(OWNERS), random.pick(PLACES), random.pick(THINGS));
+    let (quality, deed, time) = (random.pick(QUALITIES), random.pick(DEEDS), random.pick(TIMES));
     match random.next() % 3 {
         0 => format!("What does the {owner} of {place} do with the {quality} {thing}?"),
         1 => format!("Who {deed} the {quality} {thing} {time}?"),

@@ -1,6 +1,5 @@
 //! Waiting for a service's first healthy answer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use model::probe::{Body, Method, Request};
@@ -13,13 +12,12 @@ use stack::http::Client;
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(5);
 
-/// The time of the first 200 on `/health` at a loopback port; `None` if `stop` is set before.
-pub fn first(port: u16, pause: Duration, stop: &AtomicBool) -> Option<SystemTime> {
-    let (method, path) = (Method::Get, "/health".to_owned());
-    let request = Request { method, path, headers: Default::default(), body: Body::Empty };
+/// The time of the first 200 on `/health` at a loopback port; `None` if `is_over` comes first.
+pub(crate) fn first(port: u16, pause: Duration, is_over: impl Fn() -> bool) -> Option<SystemTime> {
+    let request = get("/health");
     let host = format!("127.0.0.1:{port}");
     let mut timeout = SHORT;
-    while !stop.load(Ordering::SeqCst) {
+    while !is_over() {
         // A new connection each time, as a health check makes.
         match Client::new().send(&host, &request, timeout) {
             Ok(answer) if answer.status == 200 => return Some(SystemTime::now()),
@@ -30,4 +28,10 @@ pub fn first(port: u16, pause: Duration, stop: &AtomicBool) -> Option<SystemTime
         std::thread::sleep(pause);
     }
     None
+}
+
+/// A GET request without headers.
+pub(crate) fn get(path: &str) -> Request {
+    let (method, path) = (Method::Get, path.to_owned());
+    Request { method, path, headers: Default::default(), body: Body::Empty }
 }

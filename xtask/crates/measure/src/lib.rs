@@ -7,6 +7,7 @@ mod cgroup;
 mod container;
 mod generated;
 mod health;
+mod interruptible;
 mod load_run;
 mod measured_images;
 pub mod plan;

@@ -1,19 +1,18 @@
 //! Running a load: repeated requests to a throwaway stack.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::cgroup;
-use crate::container::{microseconds, rest, started};
+use crate::container::{microseconds, started};
 use crate::generated::Generator;
 use crate::health;
+use crate::interruptible;
 use crate::record::Sample;
 use engine::context::Context;
-use host::failure::Failure;
 use model::load::{GENERATED, Load, LoadStep};
 use model::manifest::{Manifest, Service};
 use model::placeholders;
@@ -30,9 +29,6 @@ const POLL: Duration = Duration::from_millis(100);
 const STALLED: Duration = Duration::from_secs(120);
 
 /// Runs a load in its own throwaway stack.
-///
-/// # Errors
-/// When the stack does not become healthy, or an answer is not as declared.
 pub(crate) fn measure(
     manifest: &Manifest,
     load: &Load,
@@ -118,19 +114,15 @@ impl<'a> LoadRun<'a, '_> {
         Ok(())
     }
 
-    fn service(&self, step: &LoadStep) -> Result<&Service> {
-        let service = self.services.iter().find(|service| service.name == step.probe.service);
-        service.copied().context("no such service")
-    }
-
     fn port(&self, step: &LoadStep) -> Result<u16> {
         self.trial.ports.get(&step.probe.service).copied().context("the service has no port")
     }
 
     fn container(&self, step: &LoadStep) -> Result<String> {
-        let compose = &self.service(step)?.compose;
-        let containers = self.trial.project().containers()?;
-        let container = containers.into_iter().find(|container| container.service == *compose);
+        let service = self.services.iter().find(|service| service.name == step.probe.service);
+        let mut containers = self.trial.project().containers()?.into_iter();
+        let container =
+            containers.find(|found| service.is_some_and(|service| service.compose == found.service));
         Ok(container.context("the service has no container")?.id)
     }
 
@@ -138,18 +130,9 @@ impl<'a> LoadRun<'a, '_> {
     fn restart(&self, step: &LoadStep) -> Result<u64> {
         let id = self.container(step)?;
         self.context.docker.cmd(["restart", id.as_str()]).read()?;
-        let (port, stop) = (self.port(step)?, AtomicBool::new(false));
-        let healthy = std::thread::scope(|scope| {
-            let polling = scope.spawn(|| health::first(port, Duration::from_millis(5), &stop));
-            let begun = Instant::now();
-            while !polling.is_finished() && begun.elapsed() < self.deadline {
-                if rest(POLL, self.context).is_err() {
-                    break;
-                }
-            }
-            stop.store(true, Ordering::SeqCst);
-            polling.join().ok().flatten()
-        });
+        let (begun, interrupt) = (Instant::now(), &self.context.docker.runner.interrupt);
+        let is_over = || begun.elapsed() > self.deadline || interrupt.is_set();
+        let healthy = health::first(self.port(step)?, Duration::from_millis(5), is_over);
         let (start, _) = started(&id, self.context)?;
         microseconds(start, healthy.context("the service did not become healthy after its restart")?)
     }
@@ -158,11 +141,9 @@ impl<'a> LoadRun<'a, '_> {
     fn requests(&mut self, step: &LoadStep, subject: &str) -> Result<Vec<Duration>> {
         let host = format!("127.0.0.1:{}", self.port(step)?);
         let generator = Generator::new(subject);
-        let (known, interrupt) = (&self.known, &self.context.docker.runner.interrupt);
+        let (known, context) = (&self.known, self.context);
         let send = |client: &mut Client, number: u64| -> Result<(Duration, Answer)> {
-            if interrupt.is_set() {
-                return Err(Failure::interrupted().into());
-            }
+            interruptible::check(context)?;
             let request = request(step, known, generator, number);
             let begun = Instant::now();
             let answer = client.send(&host, &request, TIMEOUT)?;
@@ -211,7 +192,7 @@ impl<'a> LoadRun<'a, '_> {
             if answer.body != last {
                 (last, changed) = (answer.body, Instant::now());
             }
-            rest(POLL, self.context)?;
+            interruptible::rest(POLL, self.context)?;
         }
     }
 }

@@ -28,17 +28,11 @@ pub(crate) struct MeasuredImages {
 
 impl MeasuredImages {
     /// Inspects the images that are built.
-    ///
-    /// # Errors
-    /// When docker cannot be queried.
     pub fn inspect(manifest: &Manifest, edition: Edition, tag: &Tag, context: &Context) -> Result<Self> {
         let reference =
             |service: &Service, variant| ImageRef::of(&service.image, tag, edition, variant).to_string();
-        let all: Vec<(&Service, Variant)> = manifest
-            .services
-            .iter()
-            .flat_map(|service| Variant::ALL.map(|variant| (service, variant)))
-            .collect();
+        let both = |service| Variant::ALL.map(|variant| (service, variant));
+        let all: Vec<(&Service, Variant)> = manifest.services.iter().flat_map(both).collect();
         let references: Vec<String> =
             all.iter().map(|(service, variant)| reference(service, *variant)).collect();
         let inspected = context.docker.inspect(&references)?;
@@ -66,19 +60,20 @@ impl MeasuredImages {
         image.and_then(|image| image.label(&self.bases_label)) == Some(Source::StandIn.name())
     }
 
+    /// The services that have no image of a variant.
+    pub fn missing<'s>(&self, services: &[&'s Service], variant: Variant) -> Vec<&'s str> {
+        let missing = services.iter().filter(|service| !self.has(service, variant));
+        missing.map(|service| service.name.as_str()).collect()
+    }
+
     /// Built variants, the original first.
     pub fn built(&self, service: &Service) -> Vec<Variant> {
         Variant::ALL.into_iter().filter(|variant| self.has(service, *variant)).collect()
     }
 
-    /// # Errors
-    /// All optimized images that are missing, with the command that builds them.
+    /// Fails with the command that builds them if optimized images are missing.
     pub fn refuse_missing_optimized(&self, services: &[&Service], edition: Edition, tag: &Tag) -> Result<()> {
-        let missing: Vec<&str> = services
-            .iter()
-            .filter(|service| !self.has(service, Variant::Optimized))
-            .map(|service| service.name.as_str())
-            .collect();
+        let missing = self.missing(services, Variant::Optimized);
         if missing.is_empty() {
             return Ok(());
         }
@@ -88,9 +83,6 @@ impl MeasuredImages {
     }
 
     /// Unpacked bytes of these services' images together, of the larger variant.
-    ///
-    /// # Errors
-    /// When docker cannot be queried.
     pub fn largest(&self, services: &[&Service], variants: &[Variant], context: &Context) -> Result<Bytes> {
         let mut largest = Bytes(0);
         for variant in variants {
@@ -102,13 +94,13 @@ impl MeasuredImages {
     }
 
     /// The images of a subject: ID and repository name.
-    pub fn pushed(&self, subject: &Subject<'_>, request: &MeasureRequest<'_>) -> Vec<(String, String)> {
+    pub fn pushed<'m>(&self, subject: &Subject<'m>, request: &MeasureRequest<'m>) -> Vec<(String, String)> {
         let of = |(service, variant): (&Service, Variant)| {
             let name = ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string();
             Some((self.id(service, variant)?.to_owned(), name))
         };
-        let services = services(subject, request);
-        let both = services.iter().flat_map(|service| Variant::ALL.map(|variant| (*service, variant)));
+        let services = request.of(subject).into_iter();
+        let both = services.flat_map(|service| Variant::ALL.map(|variant| (service, variant)));
         both.filter_map(of).collect()
     }
 
@@ -122,21 +114,11 @@ impl MeasuredImages {
         let name = |service: &&Service| {
             ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string()
         };
-        services(subject, request).iter().map(name).collect()
-    }
-}
-
-fn services<'m>(subject: &Subject<'m>, request: &MeasureRequest<'m>) -> Vec<&'m Service> {
-    match subject {
-        Subject::One(service) => vec![service],
-        Subject::Whole => request.services.clone(),
+        request.of(subject).iter().map(name).collect()
     }
 }
 
 /// Free disk space where the second engine would keep its data; `None` if `df` gives no number.
-///
-/// # Errors
-/// When `df` cannot be run.
 pub(crate) fn free_disk(context: &Context) -> Result<Option<Bytes>> {
     let folder = context.repository.measurements();
     files::create_dir(&folder)?;

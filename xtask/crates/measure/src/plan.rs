@@ -104,7 +104,7 @@ impl fmt::Display for MeasureStep<'_> {
 }
 
 /// What can be measured, given the images that are present.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Measurable<'m> {
     /// Samples of each variant.
     pub runs: u32,
@@ -152,66 +152,36 @@ pub fn steps<'m>(of: &Measurable<'m>) -> Vec<MeasureStep<'m>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-
-    fn service(name: &str) -> Service {
-        Service {
-            name: name.into(),
-            image: name.into(),
-            compose: name.into(),
-            port: 1,
-            original: String::new(),
-            optimized: String::new(),
-            test_stage: None,
-            sizes: BTreeMap::new(),
-            editions: Default::default(),
-            run: Default::default(),
-            secrets: Vec::new(),
-            probes: Vec::new(),
-        }
-    }
-
-    fn printed(of: &Measurable<'_>) -> Vec<String> {
-        steps(of).iter().map(ToString::to_string).collect()
-    }
 
     #[test]
     fn variants_take_turns_within_every_run() {
-        let (a, b) = (service("a"), service("b"));
         let load = Load { name: "ask".into(), steps: Vec::new() };
-        let both = Variant::ALL.to_vec();
-        let none = Measurable {
+        let measurable = Measurable {
             runs: 2,
-            pulls: Vec::new(),
-            containers: Vec::new(),
-            stacks: Vec::new(),
-            loads: Vec::new(),
-            self_cost: false,
+            pulls: vec![(Subject::Whole, Variant::ALL.to_vec())],
+            stacks: Variant::ALL.to_vec(),
+            loads: vec![&load],
+            self_cost: true,
+            ..Measurable::default()
         };
+        let printed: Vec<String> = steps(&measurable).iter().map(ToString::to_string).collect();
         assert_eq!(
-            printed(&Measurable { pulls: vec![(Subject::One(&a), both.clone())], ..none.clone() }),
+            printed,
             [
-                "pull a original (run 1)",
-                "pull a optimized (run 1)",
-                "pull a original (run 2)",
-                "pull a optimized (run 2)",
-            ]
-        );
-        let containers = vec![(&a, both.clone()), (&b, vec![Variant::Optimized])];
-        assert_eq!(
-            printed(&Measurable { runs: 1, containers, stacks: both, loads: vec![&load], ..none.clone() }),
-            [
-                "start a original (run 1)",
-                "start a optimized (run 1)",
-                "start b optimized (run 1)",
+                "pull stack original (run 1)",
+                "pull stack optimized (run 1)",
+                "pull stack original (run 2)",
+                "pull stack optimized (run 2)",
                 "stack original (run 1)",
                 "stack optimized (run 1)",
                 "load ask optimized (run 1)",
+                "xtask beside docker alone (run 1)",
+                "stack original (run 2)",
+                "stack optimized (run 2)",
+                "load ask optimized (run 2)",
+                "xtask beside docker alone (run 2)",
+                "compile xtask from nothing",
             ]
-        );
-        assert_eq!(
-            printed(&Measurable { self_cost: true, ..none }).last().unwrap(),
-            "compile xtask from nothing"
         );
     }
 }

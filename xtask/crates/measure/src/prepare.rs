@@ -42,15 +42,11 @@ pub fn plan<'m>(
     let mut planner = Planner { manifest, request, images, context, left_out: Vec::new() };
     let mut measurable = Measurable {
         runs: request.runs,
-        pulls: Vec::new(),
-        containers: Vec::new(),
-        stacks: Vec::new(),
         loads: request.loads.clone(),
         self_cost: request.self_cost,
+        ..Measurable::default()
     };
-    if !request.parts.is_empty() {
-        planner.note_missing_originals();
-    }
+    planner.note_missing_originals();
     if request.includes(&[Part::Pull]) {
         measurable.pulls = planner.pulls()?;
     }
@@ -62,9 +58,7 @@ pub fn plan<'m>(
     if whole || request.includes(&[Part::Memory, Part::Request]) {
         measurable.stacks = planner.stacks()?;
     }
-    if request.includes(&[Part::Request]) {
-        planner.note_services_without_typical_request();
-    }
+    planner.note_services_without_typical_request();
     Ok(MeasurePlan { steps: steps(&measurable), left_out: planner.left_out, images: planner.images })
 }
 
@@ -84,7 +78,7 @@ impl<'m> Planner<'_, 'm> {
     fn note_missing_originals(&mut self) {
         let (edition, tag) = (self.request.edition, &self.request.tag);
         for service in &self.request.services {
-            if self.images.has(service, Variant::Original) {
+            if self.request.parts.is_empty() || self.images.has(service, Variant::Original) {
                 continue;
             }
             let guide = match service.sizes(edition).guide_original {
@@ -100,11 +94,10 @@ impl<'m> Planner<'_, 'm> {
     }
 
     fn note_services_without_typical_request(&mut self) {
-        for service in &self.request.services {
-            if stack_run::typical(&service.probes).is_none() {
-                let reason = "none of its probes in images.toml is `typical`".to_owned();
-                self.leave_out(&service.name, "request", reason);
-            }
+        let has_none = |service: &&&Service| stack_run::typical(&service.probes).is_none();
+        let is_requested = self.request.includes(&[Part::Request]);
+        for service in self.request.services.iter().filter(has_none).filter(|_| is_requested) {
+            self.leave_out(&service.name, "request", "none of its probes is `typical`".to_owned());
         }
     }
 
@@ -125,12 +118,8 @@ impl<'m> Planner<'_, 'm> {
         let subjects: Vec<_> = singles.chain(self.request.whole.then_some((Subject::Whole, all))).collect();
         let mut pulls = Vec::new();
         for (subject, variants) in subjects {
-            let of: Vec<&Service> = match subject {
-                Subject::One(service) => vec![service],
-                Subject::Whole => services.clone(),
-            };
             // The registry's layers, the downloaded ones, and the unpacked ones.
-            let unpacked = self.images.largest(&of, &variants, self.context)?;
+            let unpacked = self.images.largest(&self.request.of(&subject), &variants, self.context)?;
             let needed = unpacked + unpacked + RESERVE;
             match free {
                 Some(free) if free < needed => {
@@ -152,19 +141,12 @@ impl<'m> Planner<'_, 'm> {
         };
         let started: Vec<&Service> = self.manifest.services.iter().filter(is_started).collect();
         self.images.refuse_missing_optimized(&started, self.request.edition, &self.request.tag)?;
-        let missing: Vec<&str> = started
-            .iter()
-            .filter(|service| !self.images.has(service, Variant::Original))
-            .map(|service| service.name.as_str())
-            .collect();
+        let missing = self.images.missing(&started, Variant::Original);
         if missing.is_empty() {
             return Ok(Variant::ALL.to_vec());
         }
-        self.leave_out(
-            WHOLE,
-            "originals",
-            format!("the stack needs some that are not built: {}", missing.join(", ")),
-        );
+        let reason = format!("the stack needs some that are not built: {}", missing.join(", "));
+        self.leave_out(WHOLE, "originals", reason);
         Ok(vec![Variant::Optimized])
     }
 }

@@ -1,11 +1,12 @@
 //! A loopback registry with the images of one subject, and an empty second engine to pull them into.
 
-use host::failure::Failure;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::health;
+use crate::interruptible;
 use crate::relay::Relay;
 use crate::session::{Session, remove_folder};
 use engine::context::Context;
@@ -13,7 +14,6 @@ use engine::programs;
 use engine::side_engine::SideEngine;
 use host::process::{Background, tail};
 use host::{files, ports};
-use model::probe::{Body, Method, Request};
 use stack::http::Client;
 
 /// Debian's package and its program.
@@ -56,9 +56,6 @@ impl Drop for TemporaryFolder {
 
 impl PullBench {
     /// Starts it with these images: ID and repository name.
-    ///
-    /// # Errors
-    /// When a process does not start, or an image cannot be pushed.
     pub fn open(images: &[(String, String)], session: &Session, context: &Context) -> Result<PullBench> {
         let program = programs::borrow(REGISTRY, context)?;
         let place = session.side_engine()?;
@@ -77,15 +74,8 @@ impl PullBench {
         let runner = &context.docker.runner;
         let serve = ["serve".to_owned(), configuration.display().to_string()];
         let registry = runner.cmd(program.display().to_string()).args(serve).background(&log)?;
-        let answers = || {
-            let ask = Request {
-                method: Method::Get,
-                path: "/v2/".into(),
-                headers: Default::default(),
-                body: Body::Empty,
-            };
-            Client::new().send(&format!("127.0.0.1:{port}"), &ask, TIMEOUT).is_ok()
-        };
+        let answers =
+            || Client::new().send(&format!("127.0.0.1:{port}"), &health::get("/v2/"), TIMEOUT).is_ok();
         let mut tries = 0;
         while !answers() {
             tries += 1;
@@ -103,9 +93,6 @@ impl PullBench {
     }
 
     /// Pulls images one after another into the empty engine, then empties it.
-    ///
-    /// # Errors
-    /// When docker fails, or the user interrupts.
     pub fn pull(&self, names: &[String]) -> Result<PullCost> {
         let before = self.relay.received();
         let mut took = Duration::ZERO;
@@ -122,14 +109,6 @@ impl PullBench {
 fn push(id: &str, tag: &str, session: &Session, context: &Context) -> Result<()> {
     context.terminal.say(format!("  push {tag} …"));
     session.tag(id, tag)?;
-    let mut output = Vec::new();
-    let cmd = context.docker.cmd(["push", "--quiet", tag]);
-    let status = cmd.stream(|chunk| output.extend_from_slice(chunk))?;
-    if context.docker.runner.interrupt.is_set() {
-        return Err(Failure::interrupted().into());
-    }
-    if !status.success() {
-        bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&output), 4));
-    }
+    interruptible::output(&context.docker.cmd(["push", "--quiet", tag]), context)?;
     context.docker.remove(&[tag.to_owned()])
 }

@@ -162,16 +162,16 @@ impl MeasureEntry {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn made(load: u64) -> MadeFrom {
+    pub(crate) fn made(load: u64) -> MadeFrom {
         MadeFrom {
             edition: Edition::Simple,
             tag: "latest".into(),
-            original: [("a".to_owned(), "sha256:1".to_owned())].into(),
-            optimized: [("a".to_owned(), "sha256:2".to_owned())].into(),
-            stand_in: false,
+            original: BTreeMap::new(),
+            optimized: BTreeMap::new(),
+            stand_in: true,
             runs: 2,
             settle: 5,
             machine: Machine::default(),

@@ -64,9 +64,6 @@ fn load(context: &Context) -> Result<MeasureRecord> {
 
 impl Recorder {
     /// Continues the saved record.
-    ///
-    /// # Errors
-    /// When it cannot be read, or docker cannot be queried.
     pub(crate) fn open(
         manifest: &Manifest,
         request: &MeasureRequest<'_>,
@@ -105,9 +102,6 @@ impl Recorder {
     }
 
     /// Adds a step's samples.
-    ///
-    /// # Errors
-    /// When the record cannot be written.
     pub(crate) fn add(&mut self, variant: Variant, samples: &[Sample], load: u64) -> Result<()> {
         for (subject, quantity, value) in samples {
             let made_from = self.made_from.get(subject).or_else(|| self.made_from.get(WHOLE));
@@ -120,9 +114,6 @@ impl Recorder {
     }
 
     /// Marks the record as complete.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub(crate) fn finish(mut self) -> Result<Measurement> {
         self.record.complete = true;
         self.save()?;

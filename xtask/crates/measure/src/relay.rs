@@ -25,9 +25,6 @@ struct Shared {
 
 impl Relay {
     /// Starts a relay to a loopback port.
-    ///
-    /// # Errors
-    /// When no port is free.
     pub fn start(port: u16) -> io::Result<Relay> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;

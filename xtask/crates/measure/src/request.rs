@@ -7,7 +7,7 @@ use model::image_ref::Tag;
 use model::load::Load;
 use model::manifest::Service;
 
-use crate::plan::Part;
+use crate::plan::{Part, Subject};
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -40,6 +40,14 @@ impl<'m> MeasureRequest<'m> {
     /// The services to measure one at a time.
     pub(crate) fn singles(&self) -> impl Iterator<Item = &'m Service> + '_ {
         self.services.iter().copied().filter(|_| self.singles)
+    }
+
+    /// The services of a subject.
+    pub(crate) fn of(&self, subject: &Subject<'m>) -> Vec<&'m Service> {
+        match subject {
+            Subject::One(service) => vec![service],
+            Subject::Whole => self.services.clone(),
+        }
     }
 
     /// Whether any of these parts was requested.

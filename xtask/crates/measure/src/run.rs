@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 
 use crate::cgroup;
 use crate::container;
+use crate::interruptible;
 use crate::load_run;
 use crate::plan::{MeasureAct, Part, Subject};
 use crate::prepare::MeasurePlan;
@@ -15,7 +16,6 @@ use crate::self_cost;
 use crate::session::Session;
 use crate::stack_run;
 use engine::context::Context;
-use host::failure::Failure;
 use model::manifest::Manifest;
 use model::quantity::Quantity;
 use model::variant::Variant;
@@ -35,9 +35,7 @@ pub fn measure(
     let mut recorder = Recorder::open(manifest, request, plan, context)?;
     let mut run = Run { manifest, request, plan, session: &session, context, bench: None };
     for (index, step) in plan.steps.iter().enumerate() {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        interruptible::check(context)?;
         context.terminal.say(format!("[{}/{}] {step} …", index + 1, plan.steps.len()));
         let load = cgroup::load();
         let samples = run.step(step.act, step.variant).with_context(|| step.to_string())?;
@@ -58,9 +56,10 @@ struct Run<'a, 'm> {
     bench: Option<(String, PullBench)>,
 }
 
-impl Run<'_, '_> {
-    fn step(&mut self, act: MeasureAct<'_>, variant: Variant) -> Result<Vec<Sample>> {
+impl<'m> Run<'_, 'm> {
+    fn step(&mut self, act: MeasureAct<'m>, variant: Variant) -> Result<Vec<Sample>> {
         let (request, context) = (self.request, self.context);
+        let images = throwaway::Images { edition: request.edition, variant, tag: request.tag.clone() };
         if !matches!(act, MeasureAct::Pull(_)) {
             drop(self.bench.take());
         }
@@ -70,15 +69,9 @@ impl Run<'_, '_> {
                 let id = self.plan.images.id(service, variant).context("the image is gone")?;
                 container::measure(service, id, request, self.session, context)?
             }
-            MeasureAct::Stack => stack_run::measure(self.manifest, request, &self.images(variant), context)?,
+            MeasureAct::Stack => stack_run::measure(self.manifest, request, &images, context)?,
             MeasureAct::Load(load) => {
-                return load_run::measure(
-                    self.manifest,
-                    load,
-                    &self.images(variant),
-                    request.deadline,
-                    context,
-                );
+                return load_run::measure(self.manifest, load, &images, request.deadline, context);
             }
             MeasureAct::SelfCost => return self_cost::measure(request, self.session, context),
             MeasureAct::Compile => return self_cost::compile(self.session, context),
@@ -88,11 +81,7 @@ impl Run<'_, '_> {
         Ok(samples)
     }
 
-    fn images(&self, variant: Variant) -> throwaway::Images {
-        throwaway::Images { edition: self.request.edition, variant, tag: self.request.tag.clone() }
-    }
-
-    fn pull(&mut self, subject: Subject<'_>, variant: Variant) -> Result<Vec<Sample>> {
+    fn pull(&mut self, subject: Subject<'m>, variant: Variant) -> Result<Vec<Sample>> {
         if self.bench.as_ref().is_none_or(|(name, _)| name != subject.name()) {
             // Frees the last subject's disk space before the next one needs it.
             drop(self.bench.take());

@@ -3,23 +3,20 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use crate::interruptible;
 use crate::record::Sample;
 use crate::request::MeasureRequest;
 use crate::session::Session;
 use engine::context::Context;
-use host::failure::Failure;
 use host::files;
-use host::process::{Cmd, tail};
+use host::process::Cmd;
 use model::bound::XTASK;
 use model::quantity::Quantity;
 
 /// Measures builds with nothing changed and from nothing, each beside the same bake without xtask, and `compare`.
-///
-/// # Errors
-/// When a command fails.
 pub(crate) fn measure(
     request: &MeasureRequest<'_>,
     session: &Session,
@@ -58,9 +55,6 @@ pub(crate) fn measure(
 }
 
 /// Compiles xtask into an empty folder.
-///
-/// # Errors
-/// When cargo fails.
 pub(crate) fn compile(session: &Session, context: &Context) -> Result<Vec<Sample>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let target = session.folder("target").display().to_string();
@@ -82,14 +76,7 @@ fn bake(file: &Path, context: &Context) -> Cmd {
 
 fn seconds(cmd: &Cmd, context: &Context) -> Result<f64> {
     let begun = Instant::now();
-    let mut output = Vec::new();
-    let status = cmd.stream(|chunk| output.extend_from_slice(chunk))?;
-    if context.docker.runner.interrupt.is_set() {
-        return Err(Failure::interrupted().into());
-    }
-    if !status.success() {
-        bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&output), 8));
-    }
+    interruptible::output(cmd, context)?;
     Ok(begun.elapsed().as_secs_f64())
 }
 

@@ -39,9 +39,6 @@ pub(crate) struct Session {
 
 impl Session {
     /// Begins a session, after removing what killed runs left.
-    ///
-    /// # Errors
-    /// When another run is measuring in this checkout, or remains cannot be removed.
     pub fn begin(manifest: &Manifest, context: &Context) -> Result<Session> {
         let lock = Lock::take(&context.repository.measure_lock())?;
         // With the lock held, every folder there is abandoned.
@@ -63,9 +60,6 @@ impl Session {
     }
 
     /// The place of a second engine. Its bridge is on record before it exists, as with tags.
-    ///
-    /// # Errors
-    /// When that cannot be written.
     pub fn side_engine(&self) -> Result<Place> {
         let bridge = format!("xtm{}", std::process::id());
         files::write_atomically(&self.folder.join(BRIDGE), bridge.as_bytes())?;
@@ -78,9 +72,6 @@ impl Session {
     }
 
     /// Tags an image until the end of the session.
-    ///
-    /// # Errors
-    /// When docker fails.
     pub fn tag(&self, id: &str, tag: &str) -> Result<()> {
         let path = self.folder.join(TAGS);
         // On record before it exists, so that the next run finds it if this one is killed in between.
@@ -90,9 +81,6 @@ impl Session {
     }
 
     /// Removes everything.
-    ///
-    /// # Errors
-    /// When something remains; the next run tries again.
     pub fn end(mut self) -> Result<()> {
         self.is_gone = true;
         remove(&self.folder, &self.docker)
@@ -152,9 +140,6 @@ fn remove_containers(name: &str, docker: &Docker) -> Result<()> {
 }
 
 /// Removes containers with their anonymous volumes. One that is already being removed is fine.
-///
-/// # Errors
-/// When docker fails otherwise.
 pub(crate) fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'a str>) -> Result<()> {
     let output = docker.cmd(["rm", "--force", "--volumes"]).args(ids).capture()?;
     let is_error = |line: &&str| {
@@ -167,9 +152,6 @@ pub(crate) fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'
 }
 
 /// Removes a folder; a process that was just killed may still write to it for a moment.
-///
-/// # Errors
-/// When it remains.
 pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
     let mut tries = 0;
     loop {

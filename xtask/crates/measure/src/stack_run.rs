@@ -1,6 +1,5 @@
 //! A throwaway stack of one variant: its start, its memory idle and used, and its typical requests.
 
-use host::failure::Failure;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,8 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cgroup;
 use crate::cgroup::Cgroup;
-use crate::container::{microseconds, rest, started};
+use crate::container::{microseconds, started};
 use crate::health;
+use crate::interruptible;
 use crate::plan::Part;
 use crate::record::Sample;
 use crate::request::MeasureRequest;
@@ -49,9 +49,6 @@ pub(crate) fn typical<'m>(probes: impl IntoIterator<Item = &'m Probe>) -> Option
 }
 
 /// Starts a stack, measures it, and removes it.
-///
-/// # Errors
-/// When it does not become healthy or a probe fails: figures of such a stack would mean nothing.
 pub(crate) fn measure(
     manifest: &Manifest,
     request: &MeasureRequest<'_>,
@@ -70,7 +67,7 @@ pub(crate) fn measure(
         samples.push((WHOLE.to_owned(), Quantity::CpuToHealthy, processor(&members)?));
     }
     if request.includes(&[Part::Memory]) && request.whole {
-        rest(request.settle, context)?;
+        interruptible::rest(request.settle, context)?;
         samples.extend(memory(&members, request, false)?);
     }
     pass_probes(manifest, request, &trial, context)?;
@@ -94,32 +91,20 @@ pub(crate) fn measure(
 
 /// When the start was requested, and when the last of the requested services first answered.
 fn start(trial: &Trial, request: &MeasureRequest<'_>, context: &Context) -> Result<(SystemTime, SystemTime)> {
-    let stop = AtomicBool::new(false);
+    let (failed, called) = (AtomicBool::new(false), SystemTime::now());
+    let begun = Instant::now();
+    let is_over = &|| failed.load(Ordering::SeqCst) || begun.elapsed() > request.deadline * 2;
     std::thread::scope(|scope| {
         let ports = request.services.iter().filter_map(|service| trial.ports.get(&service.name).copied());
-        let is_stopped = &stop;
-        let asking: Vec<_> =
-            ports.map(|port| scope.spawn(move || health::first(port, PAUSE, is_stopped))).collect();
-        let called = SystemTime::now();
+        let polling: Vec<_> =
+            ports.map(|port| scope.spawn(move || health::first(port, PAUSE, is_over))).collect();
         let started = trial.rise(request.deadline, &context.docker.runner.interrupt);
-        // All are healthy according to the engine, so each has answered or is about to.
-        let begun = Instant::now();
-        while started.is_ok()
-            && begun.elapsed() < request.deadline
-            && !asking.iter().all(|one| one.is_finished())
-        {
-            std::thread::sleep(PAUSE);
-        }
-        stop.store(true, Ordering::SeqCst);
-        let mut last = called;
-        let answers: Vec<_> = asking.into_iter().map(|one| one.join().ok().flatten()).collect();
+        failed.store(started.is_err(), Ordering::SeqCst);
+        let answers: Option<Vec<_>> =
+            polling.into_iter().map(|thread| thread.join().ok().flatten()).collect();
         started?;
-        for answer in answers {
-            last = last.max(answer.context(
-                "a service is healthy according to the engine but does not answer on its published port",
-            )?);
-        }
-        Ok((called, last))
+        let answers = answers.context("a healthy service does not answer on its published port")?;
+        Ok((called, answers.into_iter().max().unwrap_or(called)))
     })
 }
 
@@ -192,7 +177,7 @@ fn requests(
         let asked = batch(probe, members, trial, context);
         let Some((time, used)) = asked.with_context(|| format!("{subject} · {}", probe.name))? else {
             // The rate limit was reached: repeat the whole batch later.
-            rest(WAIT, context)?;
+            interruptible::rest(WAIT, context)?;
             continue;
         };
         let of = |quantity, value| (subject.to_owned(), quantity, value);
@@ -210,9 +195,7 @@ fn batch(probe: &Probe, members: &[&Member], trial: &Trial, context: &Context) -
     let used = || members.iter().map(|member| member.group.cpu()).sum::<Result<u64>>();
     let mut before = 0;
     for index in 0..WARM_UP + REQUESTS {
-        if context.docker.runner.interrupt.is_set() {
-            return Err(Failure::interrupted().into());
-        }
+        interruptible::check(context)?;
         if index == WARM_UP {
             before = used()?;
         }

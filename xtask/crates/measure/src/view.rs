@@ -72,63 +72,41 @@ fn table(view: &MeasureView<'_>) -> Table {
         ("less", Align::Right),
         ("", Align::Left),
     ]);
-    let mut last = "";
-    for entry in view.entries() {
-        let name = if entry.subject == last { "" } else { &entry.subject };
-        last = &entry.subject;
-        let (original, optimized) = (&entry.original, &entry.optimized);
-        let (less, verdict) = verdict(entry);
+    let mut last = String::new();
+    for entry in view.entries().into_iter().cloned().chain(sums(view)) {
+        let name = if entry.subject == last { String::new() } else { entry.subject.clone() };
+        let (less, verdict) = verdict(&entry);
         table.row(vec![
-            name.to_owned(),
+            name,
             entry.quantity.words().to_owned(),
-            median(original, entry.unit),
-            range(original, entry.unit),
-            median(optimized, entry.unit),
-            range(optimized, entry.unit),
+            median(&entry.original, entry.unit),
+            range(&entry.original, entry.unit),
+            median(&entry.optimized, entry.unit),
+            range(&entry.optimized, entry.unit),
             less,
             verdict,
         ]);
-    }
-    for row in sums(view) {
-        table.row(row);
+        last = entry.subject;
     }
     table
 }
 
 /// Sums of single pulls, if every service has one of both variants.
-fn sums(view: &MeasureView<'_>) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
+fn sums(view: &MeasureView<'_>) -> Vec<MeasureEntry> {
     let count = view.services.len();
-    for quantity in [Quantity::PullBytes, Quantity::Pull] {
-        let found: Vec<&MeasureEntry> = view
-            .entries()
-            .into_iter()
-            .filter(|entry| entry.quantity == quantity && entry.subject != WHOLE)
-            .collect();
-        let sum = |of: fn(&MeasureEntry) -> &Series| {
-            found.iter().map(|entry| of(entry).median()).sum::<Option<u64>>()
+    let sum = |quantity| {
+        let mut pulls = view.entries();
+        pulls.retain(|entry| entry.quantity == quantity && entry.subject != WHOLE);
+        let median = |series: fn(&MeasureEntry) -> &Series| {
+            let sum = pulls.iter().map(|entry| series(entry).median()).sum::<Option<u64>>();
+            sum.filter(|_| count > 1 && pulls.len() == count).map(|sum| Series::new(vec![sum]))
         };
-        let (Some(original), Some(optimized)) = (sum(|entry| &entry.original), sum(|entry| &entry.optimized))
-        else {
-            continue;
-        };
-        if found.len() < count || count < 2 {
-            continue;
-        }
-        let comparison = Comparison::of(&Series::new(vec![original]), &Series::new(vec![optimized]));
-        let name = if rows.is_empty() { format!("sum of {count}") } else { String::new() };
-        rows.push(vec![
-            name,
-            quantity.words().to_owned(),
-            amount(original, quantity.unit()),
-            String::new(),
-            amount(optimized, quantity.unit()),
-            String::new(),
-            comparison.map(less).unwrap_or_default(),
-            String::new(),
-        ]);
-    }
-    rows
+        let (original, optimized) = (median(|entry| &entry.original)?, median(|entry| &entry.optimized)?);
+        let comparison = Comparison::of(&original, &optimized);
+        let subject = format!("sum of {count}");
+        Some(MeasureEntry { subject, original, optimized, comparison, ..(*pulls.first()?).clone() })
+    };
+    [Quantity::PullBytes, Quantity::Pull].into_iter().filter_map(sum).collect()
 }
 
 fn median(series: &Series, unit: Unit) -> String {
@@ -161,12 +139,10 @@ fn time(microseconds: u64) -> String {
         1_000..1_000_000 => (microseconds as f64 / 1e3, "ms"),
         _ => (microseconds as f64 / 1e6, "s"),
     };
-    let decimals = if value >= 99.95 {
-        0
-    } else if value >= 9.995 {
-        1
-    } else {
-        2
+    let decimals = match value {
+        99.95.. => 0,
+        9.995.. => 1,
+        _ => 2,
     };
     format!("{value:.decimals$} {unit}")
 }
@@ -220,10 +196,9 @@ fn notes(view: &MeasureView<'_>) -> Vec<String> {
     if has(&[Quantity::ChargedIdle, Quantity::ChargedAfter]) {
         notes.push("Charged: memory of the control group without inactive file pages, as `docker stats` shows it; file pages are charged to the first reader.".to_owned());
     }
-    if entries.iter().any(|entry| entry.of.stand_in) {
+    if entries.iter().any(|entry| entry.of.stand_in && entry.original.count() > 0) {
         notes.push(
-            "Originals were built on stand-ins made from Debian packages, not on the upstream images."
-                .to_owned(),
+            "Originals were built on stand-ins from Debian packages, not on upstream images.".to_owned(),
         );
     }
     let short =
@@ -231,47 +206,23 @@ fn notes(view: &MeasureView<'_>) -> Vec<String> {
     if entries.iter().any(|entry| short(&entry.original, entry) || short(&entry.optimized, entry)) {
         notes.push("Some figures have fewer samples than requested: their run did not finish.".to_owned());
     }
-    notes.extend(
-        view.record
-            .left_out
-            .iter()
-            .map(|left| format!("Left out: {}, {}: {}", left.subject, left.what, left.reason)),
-    );
+    let left_out = view.record.left_out.iter();
+    notes.extend(left_out.map(|left| format!("Left out: {}, {}: {}", left.subject, left.what, left.reason)));
     notes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{LeftOut, Machine, MadeFrom};
+    use crate::record::LeftOut;
+    use crate::record::tests::made;
     use model::variant::Variant;
 
     /// A record of two services; one has no original.
     fn record() -> MeasureRecord {
         let mut record = MeasureRecord::default();
-        let made = |name: &str, load| MadeFrom {
-            edition: Edition::Simple,
-            tag: "latest".into(),
-            original: [(name.to_owned(), "sha256:1".to_owned())].into(),
-            optimized: [(name.to_owned(), "sha256:2".to_owned())].into(),
-            stand_in: true,
-            runs: 2,
-            settle: 5,
-            machine: Machine {
-                cores: 2,
-                engine: "26.1.5".into(),
-                store: "classic".into(),
-                kernel: "6".into(),
-            },
-            commit: None,
-            at: "2026-01-01T00:00:00Z".into(),
-            load: (load, load),
-        };
         let mut add = |name: &str, quantity, variant, samples: &[u64]| {
-            for (index, sample) in samples.iter().enumerate() {
-                let fresh = index == 0 && record.find(Edition::Simple, "latest", name, quantity).is_none();
-                record.add(name, quantity, variant, *sample, &made(name, 150), fresh);
-            }
+            samples.iter().for_each(|sample| record.add(name, quantity, variant, *sample, &made(150), false));
         };
         let both = Variant::ALL;
         for (quantity, samples) in [
