@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// Where control groups are mounted (cgroups(7)).
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -78,10 +78,7 @@ fn number(path: &Path) -> Result<u64> {
 }
 
 fn value(path: &Path, key: &str) -> Result<u64> {
-    match value_in(&read(path)?, key) {
-        Some(value) => Ok(value),
-        None => bail!("{} has no `{key}`", path.display()),
-    }
+    value_in(&read(path)?, key).with_context(|| format!("{} has no `{key}`", path.display()))
 }
 
 fn value_in(text: &str, key: &str) -> Option<u64> {

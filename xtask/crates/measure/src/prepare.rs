@@ -38,7 +38,9 @@ pub fn plan<'m>(
     context: &Context,
 ) -> Result<MeasurePlan<'m>> {
     let images = MeasuredImages::inspect(manifest, request.edition, &request.tag, context)?;
-    images.refuse_missing_optimized(&request.services, request.edition, &request.tag)?;
+    if !request.self_cost {
+        images.refuse_missing_optimized(&request.services, request.edition, &request.tag)?;
+    }
     let mut planner = Planner { manifest, request, images, context, left_out: Vec::new() };
     let mut measurable = Measurable {
         runs: request.runs,
@@ -81,12 +83,11 @@ impl<'m> Planner<'_, 'm> {
             if self.request.parts.is_empty() || self.images.has(service, Variant::Original) {
                 continue;
             }
-            let guide = match service.sizes(edition).guide_original {
-                Some(bytes) => format!(" (the guide's figure for its size is {bytes})"),
-                None => String::new(),
-            };
+            let guide = service.sizes(edition).guide_original;
+            let guide = guide.map(|bytes| format!(" (the guide's figure for its size is {bytes})"));
             let reason = format!(
-                "not built{guide}: cargo xtask build-images {} --variant original --edition {edition} --tag {tag}",
+                "not built{}: cargo xtask build-images {} --variant original --edition {edition} --tag {tag}",
+                guide.unwrap_or_default(),
                 service.name
             );
             self.leave_out(&service.name, "original", reason);
@@ -94,9 +95,9 @@ impl<'m> Planner<'_, 'm> {
     }
 
     fn note_services_without_typical_request(&mut self) {
-        let has_none = |service: &&&Service| stack_run::typical(&service.probes).is_none();
         let is_requested = self.request.includes(&[Part::Request]);
-        for service in self.request.services.iter().filter(has_none).filter(|_| is_requested) {
+        let has_none = |service: &&&Service| is_requested && stack_run::typical(&service.probes).is_none();
+        for service in self.request.services.iter().filter(has_none) {
             self.leave_out(&service.name, "request", "none of its probes is `typical`".to_owned());
         }
     }

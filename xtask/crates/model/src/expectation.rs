@@ -30,7 +30,7 @@ pub enum Test {
     Is(Value),
     /// A text with this in it, or a list with this element.
     Contains(Value),
-    /// A list of so many elements, or a text of so many characters.
+    /// The number of a list's elements, an object's fields, or a text's characters.
     Length(usize),
     /// A number not below this.
     Min(f64),
@@ -78,12 +78,16 @@ impl Test {
                 let length = match found {
                     Value::Array(items) => Some(items.len()),
                     Value::String(text) => Some(text.chars().count()),
+                    Value::Object(fields) => Some(fields.len()),
                     _ => None,
                 };
                 match length {
                     Some(length) if length == *wanted => None,
                     Some(length) => Some(format!("has length {length}, expected {wanted}")),
-                    None => Some(format!("is {}, expected a list or text of length {wanted}", short(found))),
+                    None => Some(format!(
+                        "is {}, expected a list, object or text of length {wanted}",
+                        short(found)
+                    )),
                 }
             }
             Test::Min(least) => {
