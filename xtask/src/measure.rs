@@ -1,6 +1,5 @@
 //! Subcommand: `cargo xtask measure`.
 
-use host::failure::Failure;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -10,67 +9,78 @@ use crate::args;
 use crate::args::Format;
 use engine::context::Context;
 use engine::environment::require_engine;
+use host::failure::Failure;
 use measure::plan::Part;
-use measure::rate::Rate;
-use measure::text;
-use measure::text::Shown;
-use measure::{Plan, Wanted};
+use measure::prepare::MeasurePlan;
+use measure::request::MeasureRequest;
+use measure::view::MeasureView;
+use measure::{bounds, prepare, run as execute};
+use model::load::Load;
+use model::manifest::{Manifest, Service};
+use model::names::Unknown;
 use model::reader;
 
-/// Measure originals against optimized images: pull, start, memory, processor time, a request
+/// Measure originals against optimized images: pull, start, memory, processor time, requests; or loads, or xtask itself
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Services; none means all
+    /// Services [default: all]
     services: Vec<String>,
-    /// Samples of each variant, which take turns
-    #[arg(long, default_value = "3", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    runs: u32,
+    /// Samples of each variant, which take turns [default: 3; with --load: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: Option<u32>,
     /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     edition: Option<String>,
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
-    /// Only these
+    /// Only these figures
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     only: Vec<PartChoice>,
-    /// All services together, too, or `--stack=only` for no pull and no start of single ones; with no service named only
+    /// Also all services together; `--stack=only`: no pulls and starts of single services
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "too")]
     stack: Option<StackChoice>,
-    /// Repeat pulls through a line of this rate; `none` for no such pulls
-    #[arg(long, default_value = "100Mbit", value_name = "RATE")]
-    throttle: String,
+    /// Run loads of images.toml on optimized images instead [default: all loads]
+    #[arg(long, num_args = 0.., value_name = "NAME", conflicts_with_all = ["services", "stack", "only"])]
+    load: Option<Vec<String>>,
+    /// Measure what xtask adds to the docker commands it wraps, and its own compilation, instead
+    #[arg(long = "self", conflicts_with_all = ["load", "stack", "only"])]
+    self_cost: bool,
+    /// Fail if a measured figure exceeds its bound in images.toml
+    #[arg(long)]
+    check: bool,
     /// Seconds between the first healthy answer and the reading of idle memory
     #[arg(long, default_value = "5", value_name = "SECONDS")]
     settle: u64,
     /// Seconds until a container or a stack must be healthy
     #[arg(long, default_value = "180")]
     timeout: u64,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Say what would be done, in which order, and measure nothing
+    /// Print the steps without measuring
     #[arg(long)]
     dry_run: bool,
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask measure --stack                          everything, of all services
-  cargo xtask measure --stack=only --only pull         what a host pulls for the stack, and nothing else
-  cargo xtask measure storage --runs 10 --only start   one figure of one service, ten times each
-  cargo xtask measure api --only pull --throttle 20Mbit --with-engine
-                                                       pulls need Debian's docker-registry, which is unpacked and not
-                                                       installed, and root's rights for a second engine
+  cargo xtask measure --stack                          everything, all services
+  cargo xtask measure --stack=only --only pull         only what a host pulls for the stack
+  cargo xtask measure storage --runs 10 --only start   one figure of one service, ten times
+  cargo xtask measure api --only pull --with-engine    pulls need root for a second engine, and Debian's docker-registry,
+                                                       which is unpacked, not installed
+  cargo xtask measure --load ask --check               one load, against its bounds
+  cargo xtask measure client --self                    builds of one service, with and without xtask
 
-Figures are kept in target/xtask/measure.json, sample by sample; what a run does not measure stays from earlier ones.";
+Figures are kept in target/xtask/measure.json; a run replaces those it measures.";
 
 /// What is measured beside all services together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StackChoice {
     /// Single services as well
     Too,
-    /// Nothing
+    /// Nothing else
     Only,
 }
 
@@ -79,7 +89,7 @@ enum StackChoice {
 enum PartChoice {
     /// Bytes and time of a pull
     Pull,
-    /// From the container's start to the first healthy answer
+    /// Time from the container's start to the first healthy answer
     Start,
     /// Resident memory, idle and used
     Memory,
@@ -101,35 +111,18 @@ impl PartChoice {
     }
 }
 
-/// Runs it.
+/// Measures, prints the figures, and checks bounds if requested.
 ///
 /// # Errors
-/// Wrong words, a machine that lacks something, or a step that failed; what was measured before it is kept.
+/// Wrong usage, a machine that cannot measure, a failed step, or an exceeded bound.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.stack.is_some() && !args.services.is_empty() {
         bail!(Failure::usage("--stack measures all services together: name none".to_owned()));
     }
-    let throttle = match args.throttle.as_str() {
-        "none" => None,
-        text => Some(text.parse::<Rate>().map_err(|error| Failure::usage(format!("--throttle: {error}")))?),
-    };
     let manifest = reader::load(&context.repository)?;
-    let services = args::services(&manifest, &args.services)?;
-    let parts: Vec<Part> = args.only.iter().map(|choice| choice.resolve()).collect();
-    let wanted = Wanted {
-        services,
-        edition: args::edition(args.edition.as_deref())?,
-        tag: args::tag(args.tag.as_deref())?,
-        runs: args.runs,
-        parts: if parts.is_empty() { Part::ALL.to_vec() } else { parts },
-        whole: args.stack.is_some(),
-        singles: args.stack != Some(StackChoice::Only),
-        throttle,
-        settle: Duration::from_secs(args.settle),
-        deadline: Duration::from_secs(args.timeout),
-    };
+    let request = args.resolve(&manifest)?;
     require_engine(context)?;
-    let plan = measure::plan(&manifest, &wanted, context)?;
+    let plan = prepare::plan(&manifest, &request, context)?;
     if args.dry_run {
         print(&plan);
         return Ok(());
@@ -137,24 +130,69 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     for left in &plan.left_out {
         context.terminal.warn(format!("left out: {}, {}: {}", left.subject, left.what, left.reason));
     }
-    let measured = measure::measure(&manifest, &wanted, &plan, context)?;
-    let names: Vec<String> = wanted.services.iter().map(|service| service.name.clone()).collect();
-    let shown = Shown {
-        record: &measured.record,
-        edition: wanted.edition,
-        tag: wanted.tag.as_str(),
+    let measurement = execute::measure(&manifest, &request, &plan, context)?;
+    let names: Vec<String> = request.services.iter().map(|service| service.name.clone()).collect();
+    let view = MeasureView {
+        record: &measurement.record,
+        edition: request.edition,
+        tag: request.tag.as_str(),
         services: &names,
-        figures: &measured.figures,
+        figures: &measurement.figures,
     };
-    match args.format {
-        Format::Table => print!("{}", text::text(&shown)),
-        Format::Markdown => print!("{}", text::markdown(&shown)),
-        Format::Json => print!("{}", text::json(&measured.record)?),
+    print!("{}", args.format.of(&view)?);
+    if args.check {
+        let count = bounds::check(&manifest.bounds, &measurement, &request)?;
+        context.terminal.say(format!("Bounds checked: {count}, exceeded: 0."));
     }
     Ok(())
 }
 
-fn print(plan: &Plan<'_>) {
+impl Args {
+    fn resolve<'m>(&self, manifest: &'m Manifest) -> Result<MeasureRequest<'m>> {
+        let loads = self.load.as_deref().map(|names| loads(manifest, names)).transpose()?;
+        let services: Vec<&Service> = match &loads {
+            Some(loads) => {
+                let uses = |service: &&Service| loads.iter().any(|load| load.uses(&service.name));
+                manifest.services.iter().filter(uses).collect()
+            }
+            None => args::services(manifest, &self.services)?,
+        };
+        let parts: Vec<Part> = self.only.iter().map(|choice| choice.resolve()).collect();
+        let parts = match parts.is_empty() {
+            _ if loads.is_some() || self.self_cost => Vec::new(),
+            true => Part::ALL.to_vec(),
+            false => parts,
+        };
+        Ok(MeasureRequest {
+            services,
+            edition: args::edition(self.edition.as_deref())?,
+            tag: args::tag(self.tag.as_deref())?,
+            runs: self.runs.unwrap_or(if loads.is_some() { 1 } else { 3 }),
+            parts,
+            whole: self.stack.is_some(),
+            singles: self.stack != Some(StackChoice::Only),
+            loads: loads.unwrap_or_default(),
+            self_cost: self.self_cost,
+            settle: Duration::from_secs(self.settle),
+            deadline: Duration::from_secs(self.timeout),
+        })
+    }
+}
+
+/// The loads of these names; none means all.
+fn loads<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Load>> {
+    let known = || manifest.loads.iter().map(|load| load.name.as_str());
+    if manifest.loads.is_empty() {
+        bail!(Failure::usage("images.toml declares no [[load.NAME]]"));
+    }
+    if let Some(name) = names.iter().find(|name| !known().any(|known| known == **name)) {
+        return Err(Failure::from(Unknown::new("load", name, known())).into());
+    }
+    let chosen = |load: &&Load| names.is_empty() || names.contains(&load.name);
+    Ok(manifest.loads.iter().filter(chosen).collect())
+}
+
+fn print(plan: &MeasurePlan<'_>) {
     for (index, step) in plan.steps.iter().enumerate() {
         println!("{:>4}  {step}", index + 1);
     }

@@ -24,9 +24,7 @@ use model::image_ref::Tag;
 use model::manifest::Manifest;
 use model::reader;
 use model::variant::Variant;
-use stack::probes::text::titled;
-use stack::throwaway::whole;
-use stack::throwaway::whole::Wanted;
+use stack::throwaway::test_run::{self, TestRequest};
 use steps::{Action, EDITION, Step, steps};
 
 /// How long a stack may take to become healthy: CI machines are slow.
@@ -120,10 +118,11 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
         }
         Action::Programs(names) => programs::require(names, context),
-        Action::Script(name) => {
-            let script = context.repository.script(name).display().to_string();
-            let cmd = context.docker.runner.cmd("python3").arg(script).dir(context.repository.root());
-            if cmd.inherit()? { Ok(()) } else { bail!("`scripts/{name}` failed") }
+        Action::Xtask(args) => {
+            let program = std::env::current_exe()?.display().to_string();
+            let cmd =
+                context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
+            if cmd.inherit()? { Ok(()) } else { bail!("`cargo xtask {}` failed", args.join(" ")) }
         }
         Action::Optimized(editions) => build(request(editions, &[Variant::Optimized])),
         Action::Originals { large } => {
@@ -138,7 +137,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             Ok(())
         }
         Action::Stacks(edition, parity, stack_tests) => {
-            let wanted = Wanted {
+            let request = TestRequest {
                 services: services.clone(),
                 edition: *edition,
                 tag,
@@ -147,11 +146,11 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 stack_tests: *stack_tests,
                 deadline: STACK_DEADLINE,
             };
-            let report = whole::test(manifest, &wanted, context)?;
-            let parts = titled(&report);
-            let failed = parts.iter().filter(|(_, report)| report.not_passed().count() > 0).count();
-            parts.iter().for_each(|part| print!("{}", stack::probes::text::text(part)));
-            if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", parts.len()) }
+            let report = test_run::run(manifest, &request, context)?;
+            print!("{}", report.text());
+            let sections = report.sections();
+            let failed = sections.iter().filter(|section| section.report.not_passed().count() > 0).count();
+            if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", sections.len()) }
         }
         Action::Check => {
             for edition in Edition::ALL {

@@ -1,7 +1,7 @@
 //! The steps of `ci` as data: `--dry-run` prints them, a run executes them.
 
 use model::edition::Edition;
-use stack::throwaway::whole::Originals;
+use stack::throwaway::test_run::Originals;
 
 /// The edition whose originals are built and compared.
 pub const EDITION: Edition = Edition::COMPARED;
@@ -25,8 +25,8 @@ pub enum Action {
     Cargo(&'static [&'static str]),
     /// Make sure that these programs are installed; each is in the Debian package of its own name.
     Programs(&'static [&'static str]),
-    /// Run this script of the repository's.
-    Script(&'static str),
+    /// Run xtask itself with these arguments.
+    Xtask(&'static [&'static str]),
     /// Build the optimized images of every service in these editions.
     Optimized(&'static [Edition]),
     /// Build the originals: the large ones, or all others.
@@ -76,7 +76,7 @@ pub fn steps(full: bool) -> Vec<Step> {
         Step { name: "check every image", action: Action::Check },
     ];
     if full {
-        let script = |name, file| Step { name, action: Action::Script(file) };
+        let measure = |name, args| Step { name, action: Action::Xtask(args) };
         let stack = |name, edition| Step { name, action: Action::Stacks(edition, None, true) };
         steps.extend([
             Step { name: "large original images", action: Action::Originals { large: true } },
@@ -86,10 +86,13 @@ pub fn steps(full: bool) -> Vec<Step> {
             },
             stack("community stack", Edition::Community),
             stack("enterprise stack", Edition::Enterprise),
-            Step { name: "programs for the long steps", action: Action::Programs(&["strace", "python3"]) },
+            Step { name: "programs for the long steps", action: Action::Programs(&["strace"]) },
             cargo("long tests", &["test", "--workspace", "--locked", "--", "--ignored", LONG]),
-            script("benchmark of each service", "benchmark-services.py"),
-            script("benchmark of the stack", "benchmark-stack.py"),
+            measure(
+                "bounds of services and the stack",
+                &["measure", "--stack", "--only", "start,memory", "--settle", "10", "--check"],
+            ),
+            measure("bounds under load", &["measure", "--load", "--check"]),
         ]);
     }
     steps

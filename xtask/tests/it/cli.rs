@@ -164,7 +164,7 @@ fn ci_says_its_steps_and_full_adds_the_long_ones() {
     let (usual, full) = (said(&["ci", "--dry-run"]), said(&["ci", "--full", "--dry-run"]));
     assert!(usual.ends_with("check of every image\n"), "{usual}");
     let added = full.strip_prefix(&usual).unwrap();
-    assert!(added.contains("long tests\n") && added.contains("benchmark of the stack\n"), "{added}");
+    assert!(added.contains("long tests\n") && added.contains("bounds under load\n"), "{added}");
     assert_eq!(docker.calls(), Vec::<String>::new());
 }
 

@@ -1,8 +1,8 @@
-//! `measure` as people meet it, with a docker that replays: what it plans, what it leaves out and says so, what it refuses.
+//! `measure` with a fake docker: its plan, what it leaves out, and usage errors.
 
 use crate::support::{FakeDocker, repository, told};
 
-/// An engine that has these images.
+/// An engine with these images.
 fn engine(tags: &[&str]) -> FakeDocker {
     let images: Vec<serde_json::Value> = tags
         .iter()
@@ -21,7 +21,7 @@ const ALL_BUT_ONE: [&str; 3] =
     ["fx-alpha:latest-simple", "fx-alpha:latest-simple-optimized", "fx-beta:latest-simple-optimized"];
 
 #[test]
-fn the_plan_takes_turns_and_says_which_original_is_not_built() {
+fn the_plan_takes_turns_and_names_originals_that_are_not_built() {
     let repository = repository("fx");
     let output =
         engine(&ALL_BUT_ONE).run(&repository, &["measure", "--only", "start", "--runs", "2", "--dry-run"]);
@@ -30,24 +30,22 @@ fn the_plan_takes_turns_and_says_which_original_is_not_built() {
 }
 
 #[test]
-fn an_optimized_image_that_is_missing_is_named_with_what_builds_it() {
+fn a_missing_optimized_image_is_named_with_the_command_that_builds_it() {
     let repository = repository("fx");
     let output = engine(&ALL_BUT_ONE[..2]).run(&repository, &["measure", "--only", "start"]);
     snapshot!("measure_missing", output, repository);
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_before_anything_is_asked() {
+fn usage_errors_come_before_docker_is_called() {
     let repository = repository("fx");
     for (args, words) in [
-        (
-            ["--throttle", "100MB"].as_slice(),
-            "`100MB` is no rate: write a whole number above 0 and one of kbit",
-        ),
-        (&["--stack", "alpha"], "--stack measures all services together: name none"),
+        (["--stack", "alpha"].as_slice(), "--stack measures all services together: name none"),
         (&["--runs", "0"], "0 is not in 1..=1000"),
         (&["--only", "start,speed"], "invalid value 'speed'"),
         (&["alhpa"], "did you mean `alpha`"),
+        (&["--load"], "declares no [[load.NAME]]"),
+        (&["--load", "ask", "--stack"], "cannot be used with"),
     ] {
         let fake = FakeDocker::new();
         let output = fake.run(&repository, &[&["measure"], args].concat());
@@ -59,7 +57,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn two_at_once_would_measure_each_other() {
+fn a_second_run_in_the_same_checkout_is_refused() {
     let repository = repository("fx");
     repository.write("target/xtask/measure.lock", "");
     let lock = std::fs::File::open(repository.0.join("target/xtask/measure.lock")).unwrap();

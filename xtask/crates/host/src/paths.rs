@@ -89,11 +89,6 @@ impl Repository {
         self.state("newest").join(question)
     }
 
-    /// A script that people run by hand too.
-    pub fn script(&self, name: &str) -> PathBuf {
-        self.root.join("scripts").join(name)
-    }
-
     /// Accepted sizes of images; committed.
     pub fn sizes_lock(&self) -> PathBuf {
         self.root.join(SIZES_LOCK)

@@ -1,9 +1,9 @@
-//! What the kernel keeps of a container's processes: their control group's memory and processor time, their resident pages.
+//! The kernel's figures of a container: memory and processor time of its control group, resident pages of its processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// Where control groups are mounted (cgroups(7)).
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -11,29 +11,19 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// The control group of a process: one folder in version 2, one a controller in version 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cgroup {
-    /// Version 1, or hybrid.
-    V1 {
-        /// Of the memory controller.
-        memory: PathBuf,
-        /// Of the controller that accounts processor time.
-        cpu: PathBuf,
-    },
-    /// Version 2.
+    V1 { memory: PathBuf, cpu: PathBuf },
     V2(PathBuf),
 }
 
 impl Cgroup {
-    /// Of a process.
-    ///
-    /// # Errors
-    /// When there is no such process on this machine, or its groups are not accounted.
+    /// The control group of a process.
     pub fn of(process: u32) -> Result<Cgroup> {
         let path = format!("/proc/{process}/cgroup");
         let text = fs::read_to_string(&path).with_context(|| {
-            format!("cannot read {path}: memory and processor time are read where the engine runs, on this machine")
+            format!("cannot read {path}: memory and processor time can only be measured when the engine runs on this machine")
         })?;
         Cgroup::parse(&text, Path::new(MOUNT))
-            .with_context(|| format!("{path} names no group that accounts memory and processor time"))
+            .with_context(|| format!("no group in {path} accounts memory and processor time"))
     }
 
     fn parse(text: &str, mount: &Path) -> Option<Cgroup> {
@@ -42,7 +32,7 @@ impl Cgroup {
         let of = |controller: &str| {
             let has = |(names, _): &&(&str, &str)| names.split(',').any(|name| name == controller);
             let (names, path) = lines.iter().find(has)?;
-            // Controllers that are mounted together have a link each beside the folder of both names.
+            // Controllers mounted together have one folder with both names, and usually a link for each.
             let folder = if mount.join(controller).exists() { controller } else { names };
             Some(mount.join(folder).join(path.trim_start_matches('/')))
         };
@@ -56,9 +46,6 @@ impl Cgroup {
     }
 
     /// Microseconds of processor time that the group has used.
-    ///
-    /// # Errors
-    /// When the group is gone or not accounted.
     pub fn cpu(&self) -> Result<u64> {
         match self {
             Cgroup::V1 { cpu, .. } => Ok(number(&cpu.join("cpuacct.usage"))? / 1000),
@@ -68,9 +55,6 @@ impl Cgroup {
 
     /// Bytes that are charged to the group, less inactive file pages, which the kernel takes back first: what
     /// `docker stats` shows (docker/cli, `calculateMemUsageUnixNoCache`).
-    ///
-    /// # Errors
-    /// When the group is gone or not accounted.
     pub fn charged(&self) -> Result<u64> {
         let (usage, inactive) = match self {
             Cgroup::V1 { memory, .. } => (
@@ -90,14 +74,11 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn number(path: &Path) -> Result<u64> {
-    read(path)?.trim().parse().with_context(|| format!("{} holds no number", path.display()))
+    read(path)?.trim().parse().with_context(|| format!("not a number: {}", path.display()))
 }
 
 fn value(path: &Path, key: &str) -> Result<u64> {
-    match value_in(&read(path)?, key) {
-        Some(value) => Ok(value),
-        None => bail!("{} has no `{key}`", path.display()),
-    }
+    value_in(&read(path)?, key).with_context(|| format!("{} has no `{key}`", path.display()))
 }
 
 fn value_in(text: &str, key: &str) -> Option<u64> {
@@ -105,18 +86,11 @@ fn value_in(text: &str, key: &str) -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// Resident bytes of a container's processes: what each has alone, and once what they share. `first` is the container's first
-/// process; a health check under way is none of its children, and not counted. `None` where the kernel does not let this
-/// user look (it lets root).
+/// Resident bytes of a container's processes; shared pages count once. `first` is the container's main process; a running health
+/// check is not its child and does not count. `None` where the kernel denies this user access (root has it).
 pub fn resident(first: u32) -> Option<u64> {
-    let mut processes = vec![first];
-    let mut index = 0;
-    while let Some(process) = processes.get(index).copied() {
-        processes.extend(children(process));
-        index += 1;
-    }
     let (mut alone, mut shared) = (0, 0);
-    for process in processes {
+    for process in with_descendants(first) {
         match fs::read_to_string(format!("/proc/{process}/smaps_rollup")) {
             Ok(text) => {
                 let (private, rest) = pages(&text)?;
@@ -131,6 +105,25 @@ pub fn resident(first: u32) -> Option<u64> {
     Some(alone + shared)
 }
 
+/// The most bytes that a container's processes ever had resident (proc(5), `VmHWM`), summed; `None` where there are none.
+pub fn peak(first: u32) -> Option<u64> {
+    let peak = |process| {
+        kilobytes(&fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default(), "VmHWM")
+    };
+    let sum: u64 = with_descendants(first).into_iter().filter_map(peak).sum();
+    (sum > 0).then_some(sum)
+}
+
+fn with_descendants(first: u32) -> Vec<u32> {
+    let mut processes = vec![first];
+    let mut index = 0;
+    while let Some(process) = processes.get(index).copied() {
+        processes.extend(children(process));
+        index += 1;
+    }
+    processes
+}
+
 fn children(process: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
     let of = |task: PathBuf| fs::read_to_string(task.join("children")).unwrap_or_default();
@@ -140,17 +133,19 @@ fn children(process: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Bytes that a process has alone, and the rest of what it has resident (proc(5), `smaps_rollup`).
+/// A process's private resident bytes, and its other resident bytes (proc(5), `smaps_rollup`).
 fn pages(text: &str) -> Option<(u64, u64)> {
-    let of = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-    };
-    let private = of("Private_Clean")? + of("Private_Dirty")?;
-    Some((private, of("Rss")?.saturating_sub(private)))
+    let private = kilobytes(text, "Private_Clean")? + kilobytes(text, "Private_Dirty")?;
+    Some((private, kilobytes(text, "Rss")?.saturating_sub(private)))
 }
 
-/// Load of the last minute, in hundredths (proc(5), `loadavg`); zero where the kernel does not say.
+/// The bytes of a `KEY: N kB` line.
+fn kilobytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// System load of the last minute, in hundredths (proc(5), `loadavg`); 0 if unknown.
 pub fn load() -> u64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load_of(&text).unwrap_or_default()
@@ -161,7 +156,7 @@ fn load_of(text: &str) -> Option<u64> {
     Some(whole.parse::<u64>().ok()? * 100 + hundredths.parse::<u64>().ok()?)
 }
 
-/// The kernel's release; empty where it does not say.
+/// The kernel's release; empty if unknown.
 pub fn kernel() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }
@@ -171,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_group_is_found_in_every_form_that_kernels_have() {
+    fn the_group_is_found_in_cgroup_v1_hybrid_and_v2() {
         let mount = Path::new("/none");
         let hybrid = "9:name=systemd:/docker/c\n4:memory:/docker/c\n2:cpuacct:/docker/c\n0::/docker/c\n";
         let of = |memory: &str, cpu: &str| Cgroup::V1 { memory: memory.into(), cpu: cpu.into() };
@@ -193,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_read_by_their_whole_name() {
+    fn keys_are_matched_whole() {
         let text = "inactive_file_of 9\ninactive_file 4096\nusage_usec 12\n";
         assert_eq!(value_in(text, "inactive_file"), Some(4096));
         assert_eq!(value_in(text, "inactive"), None);
     }
 
     #[test]
-    fn pages_that_are_shared_are_told_apart() {
+    fn private_and_shared_pages_are_told_apart() {
         let text = "00400000-7ff ---p 00000000 00:00 0 [rollup]\nRss:     100 kB\nPss: 60 kB\nShared_Clean: 70 kB\n\
                     Private_Clean:   10 kB\nPrivate_Dirty:        20 kB\n";
         assert_eq!(pages(text), Some((30 * 1024, 70 * 1024)));
@@ -210,8 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn this_very_process_is_resident() {
+    fn this_process_has_resident_memory() {
         assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 100_000));
-        assert_eq!(resident(u32::MAX), None);
+        assert!(peak(std::process::id()).is_some_and(|bytes| bytes > 100_000));
+        assert_eq!((resident(u32::MAX), peak(u32::MAX)), (None, None));
     }
 }

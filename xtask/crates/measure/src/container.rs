@@ -1,5 +1,6 @@
-//! A service's container by itself: when it first answers, what that cost, and what it holds when nobody asks.
+//! One service's container: time and processor time until it answers, and its idle memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
@@ -7,60 +8,56 @@ use anyhow::{Context as _, Result, bail};
 use crate::cgroup;
 use crate::cgroup::Cgroup;
 use crate::health;
+use crate::record::Sample;
+use crate::request::MeasureRequest;
 use crate::session;
 use crate::session::Session;
 use engine::context::Context;
-use host::interrupt::Interrupt;
 use host::ports;
 use host::process::tail;
 use host::wait;
 use model::manifest::Service;
 use model::quantity::Quantity;
 
-/// Between two questions for /health: what `start` is exact to.
+/// Between two requests for /health: the resolution of `start`.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Between two looks whether it still runs.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between two checks that the container still runs.
+const CHECK: Duration = Duration::from_secs(1);
 
-/// Starts an image under the constraints of production, and removes the container.
-///
-/// # Errors
-/// When it does not get healthy in time, or docker cannot be asked.
-pub fn measure(
+/// Runs an image under production's constraints, then removes the container.
+pub(crate) fn measure(
     service: &Service,
     image: &str,
-    settle: Duration,
-    deadline: Duration,
+    request: &MeasureRequest<'_>,
     session: &Session,
     context: &Context,
-) -> Result<Vec<(Quantity, u64)>> {
+) -> Result<Vec<Sample>> {
     let port = ports::free(1)?.first().copied().context("no port is free on loopback")?;
     let id = run(service, image, port, session, context)?;
-    let over = Interrupt::default();
+    let stop = AtomicBool::new(false);
     let healthy = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| health::first(port, PAUSE, &over));
-        let waited = wait(&id, deadline, context, || asking.is_finished());
-        over.set();
-        let healthy = asking.join().map_err(|_| anyhow::anyhow!("the thread that asked panicked"))?;
-        waited.and(healthy.context("it gave no healthy answer"))
+        let asking = scope.spawn(|| health::first(port, PAUSE, || stop.load(Ordering::SeqCst)));
+        let waited = wait(&id, request.deadline, context, || asking.is_finished());
+        stop.store(true, Ordering::SeqCst);
+        let healthy = asking.join().map_err(|_| anyhow::anyhow!("the polling thread panicked"))?;
+        waited.and(healthy.context("it never became healthy"))
     })?;
-    let samples = look(&id, healthy, settle, context)?;
+    let samples = sample(&id, healthy, request.settle, context)?;
     session::remove_container(&context.docker, [id.as_str()].into_iter())?;
-    Ok(samples)
+    Ok(samples.into_iter().map(|(quantity, value)| (service.name.clone(), quantity, value)).collect())
 }
 
-/// When a container was started as the engine notes it, and its first process.
-pub fn started(id: &str, context: &Context) -> Result<(SystemTime, u32)> {
+/// A container's start time according to the engine, and its main process.
+pub(crate) fn started(id: &str, context: &Context) -> Result<(SystemTime, u32)> {
     let format = "{{.State.StartedAt}} {{.State.Pid}}";
     let text = context.docker.cmd(["container", "inspect", "--format", format, id]).read()?;
-    let (at, process) = text.split_once(' ').context("docker container inspect said something else")?;
-    let at = humantime::parse_rfc3339(at).with_context(|| format!("`{at}` is no time"))?;
-    Ok((at, process.parse().with_context(|| format!("`{process}` is no process"))?))
+    let (at, process) = text.split_once(' ').context("unexpected output of docker container inspect")?;
+    let at = humantime::parse_rfc3339(at).with_context(|| format!("invalid time `{at}`"))?;
+    Ok((at, process.parse().with_context(|| format!("invalid process ID `{process}`"))?))
 }
 
-/// As a record has it. A clock that was set meanwhile gives nothing rather than nonsense.
-pub fn microseconds(from: SystemTime, to: SystemTime) -> Result<u64> {
-    let time = to.duration_since(from).context("the clock was set while it was measured")?;
+pub(crate) fn microseconds(from: SystemTime, to: SystemTime) -> Result<u64> {
+    let time = to.duration_since(from).context("the clock was set back during the measurement")?;
     Ok(u64::try_from(time.as_micros())?)
 }
 
@@ -69,7 +66,7 @@ fn run(service: &Service, image: &str, port: u16, session: &Session, context: &C
     let cmd =
         context.docker.cmd(["run", "--detach", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
             "--security-opt=no-new-privileges".to_owned(),
-            // It would use time of the processor that is the service's.
+            // It would use processor time of the service's control group.
             "--no-healthcheck".to_owned(),
             format!("--label={}", session.label()),
             format!("--publish=127.0.0.1:{port}:{}", service.port),
@@ -81,33 +78,36 @@ fn run(service: &Service, image: &str, port: u16, session: &Session, context: &C
         .arg(image);
     let output = cmd.read_streamed()?;
     let id = output.lines().map(str::trim).find(|line| line.len() == 64);
-    id.map(str::to_owned)
-        .with_context(|| format!("{} printed no container ID:\n{}", cmd.quoted(), tail(&output, 4)))
+    id.map(str::to_owned).context("docker run printed no container ID")
 }
 
-fn wait(id: &str, deadline: Duration, context: &Context, is_there: impl Fn() -> bool) -> Result<()> {
-    let mut looked = Instant::now();
-    let answered = wait::poll(PAUSE, deadline, &context.docker.runner.interrupt, || {
-        if is_there() {
-            return Ok(Some(true));
-        }
-        if looked.elapsed() > LOOK {
-            looked = Instant::now();
+fn wait(id: &str, deadline: Duration, context: &Context, is_done: impl Fn() -> bool) -> Result<()> {
+    let begun = Instant::now();
+    let mut checked = begun;
+    while !is_done() {
+        context.docker.runner.interrupt.check()?;
+        if checked.elapsed() > CHECK {
+            checked = Instant::now();
             let running = context.docker.cmd(["container", "inspect", "--format", "{{.State.Running}}", id]);
-            return Ok((running.read()? != "true").then_some(false));
+            let has_ended = running.read()? != "true";
+            if has_ended || begun.elapsed() > deadline {
+                let log = context.docker.cmd(["logs", "--tail", "12", id]).capture()?;
+                let late = format!("was not healthy within {} s", deadline.as_secs());
+                let how = if has_ended { "has ended" } else { &late };
+                bail!("the container {how}; the end of its log:\n{}", tail(&(log.stdout + &log.stderr), 12));
+            }
         }
-        Ok(None)
-    })?;
-    let how = match answered {
-        Some(true) => return Ok(()),
-        Some(false) => "has ended".to_owned(),
-        None => format!("gave no healthy answer within {} s", deadline.as_secs()),
-    };
-    let log = context.docker.cmd(["logs", "--tail", "12", id]).capture()?;
-    bail!("the container {how}; its log ends in:\n{}", tail(&(log.stdout + &log.stderr), 12))
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
-fn look(id: &str, healthy: SystemTime, settle: Duration, context: &Context) -> Result<Vec<(Quantity, u64)>> {
+fn sample(
+    id: &str,
+    healthy: SystemTime,
+    settle: Duration,
+    context: &Context,
+) -> Result<Vec<(Quantity, u64)>> {
     let (started, process) = started(id, context)?;
     let group = Cgroup::of(process)?;
     let mut samples =

@@ -1,34 +1,37 @@
-//! The moment of a service's first healthy answer.
+//! Waiting for a service's first healthy answer.
 
-use host::interrupt::Interrupt;
-use host::wait;
 use std::time::{Duration, SystemTime};
 
 use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
-/// Patience with the first answer, and the most there is.
+/// Timeouts of the first request and of later ones.
 ///
-/// The engine's forwarding takes connections before the container has a network, and then waits a whole second (TCP's first
-/// repetition) for somebody in it: a question of that moment is given up soon, and asked again.
+/// The engine's proxy accepts connections before the container has a network and then waits a whole second (TCP's first
+/// retransmission), so an early request is soon given up and repeated.
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(5);
 
-/// Asks a port of loopback's for `/health` again and again, until it says 200 or `over` is set.
-pub fn first(port: u16, pause: Duration, over: &Interrupt) -> Option<SystemTime> {
-    let (method, path) = (Method::Get, "/health".to_owned());
-    let ask = HttpRequest { method, path, headers: Default::default(), body: Body::Empty };
+/// The time of the first 200 on `/health` at a loopback port; `None` if `is_over` comes first.
+pub(crate) fn first(port: u16, pause: Duration, is_over: impl Fn() -> bool) -> Option<SystemTime> {
+    let request = get("/health");
     let host = format!("127.0.0.1:{port}");
-    let mut patience = SHORT;
-    while !over.is_set() {
-        // A connection of its own each time, as a health check has.
-        match Client::new().send(&host, &ask, patience) {
+    let mut timeout = SHORT;
+    while !is_over() {
+        // A new connection each time, as a health check makes.
+        match Client::new().send(&host, &request, timeout) {
             Ok(answer) if answer.status == 200 => return Some(SystemTime::now()),
-            // Somebody is there; a service that thinks for long is given the time.
-            Err(error) if !error.is_connection => patience = (patience * 2).min(LONG),
-            _ => patience = SHORT,
+            // It is listening and needs more time.
+            Err(error) if !error.is_connection => timeout = (timeout * 2).min(LONG),
+            _ => timeout = SHORT,
         }
-        wait::pause(pause, over).ok()?;
+        std::thread::sleep(pause);
     }
     None
+}
+
+/// A GET request without headers.
+pub(crate) fn get(path: &str) -> HttpRequest {
+    let (method, path) = (Method::Get, path.to_owned());
+    HttpRequest { method, path, headers: Default::default(), body: Body::Empty }
 }

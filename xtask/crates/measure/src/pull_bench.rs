@@ -1,13 +1,11 @@
-//! A registry on loopback with the images of one subject, and an engine that has none of their layers: what pulls are measured
-//! between. All of it goes with the value.
+//! A loopback registry with the images of one subject, and an empty second engine to pull them into.
 
-use host::wait;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::rate::Rate;
+use crate::health;
 use crate::relay::Relay;
 use crate::session::{Session, remove_folder};
 use engine::context::Context;
@@ -15,56 +13,53 @@ use engine::programs;
 use engine::side_engine::SideEngine;
 use host::process::{Background, tail};
 use host::{files, ports};
-use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
 /// Debian's package and its program.
-pub const REGISTRY: &str = "docker-registry";
-/// Between two checks whether the registry answers, and how long they go on.
+const REGISTRY: &str = "docker-registry";
 const PAUSE: Duration = Duration::from_millis(50);
-const DEADLINE: Duration = Duration::from_secs(60);
-/// Longest wait for one answer of its.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often to check whether the registry answers: for a minute.
+const TRIES: u32 = 1200;
+/// For one answer of the registry.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// See above. Fields go in this order: the engine before what it pulls from, processes before their folders.
+/// Removes all of it when dropped. Fields drop in this order: the engine before its source, processes before their folders.
 #[derive(Debug)]
-pub struct Depot {
+pub(crate) struct PullBench {
     engine: SideEngine,
     relay: Relay,
-    #[allow(dead_code, reason = "it ends with this value")]
+    #[allow(dead_code, reason = "stops when dropped")]
     registry: Background,
-    #[allow(dead_code, reason = "they go with this value")]
-    folders: [Folder; 3],
+    #[allow(dead_code, reason = "removed when dropped")]
+    folders: [TemporaryFolder; 3],
 }
 
-/// What a pull took.
+/// The cost of a pull.
 #[derive(Debug, Clone, Copy)]
-pub struct Pulled {
+pub(crate) struct PullCost {
     /// Bytes that the registry sent.
     pub bytes: u64,
-    /// From the call of docker to its last word; of several images one after the other.
+    /// Time of `docker pull`; several images are pulled one after another.
     pub took: Duration,
 }
 
 #[derive(Debug)]
-struct Folder(PathBuf);
+struct TemporaryFolder(PathBuf);
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // What stays goes with the session.
+        // The session removes what remains.
         remove_folder(&self.0).ok();
     }
 }
 
-impl Depot {
-    /// With these images, by ID and by the name that they have in the registry.
-    ///
-    /// # Errors
-    /// When a process does not come up, or an image cannot be pushed.
-    pub fn open(images: &[(String, String)], session: &Session, context: &Context) -> Result<Depot> {
+impl PullBench {
+    /// Starts it with these images: ID and repository name.
+    pub fn open(images: &[(String, String)], session: &Session, context: &Context) -> Result<PullBench> {
         let program = programs::borrow(REGISTRY, context)?;
         let place = session.side_engine()?;
-        let folders = [session.folder("registry"), place.data.clone(), place.sockets.clone()].map(Folder);
+        let folders =
+            [session.folder("registry"), place.data.clone(), place.sockets.clone()].map(TemporaryFolder);
         let port = ports::free(1)?.first().copied().context("no port is free on loopback")?;
         files::create_dir(&folders[0].0)?;
         let (configuration, log) = (folders[0].0.join("config.yml"), folders[0].0.join("log"));
@@ -78,36 +73,26 @@ impl Depot {
         let runner = &context.docker.runner;
         let serve = ["serve".to_owned(), configuration.display().to_string()];
         let registry = runner.cmd(program.display().to_string()).args(serve).background(&log)?;
-        let answers = || {
-            let ask = HttpRequest {
-                method: Method::Get,
-                path: "/v2/".into(),
-                headers: Default::default(),
-                body: Body::Empty,
-            };
-            Client::new().send(&format!("127.0.0.1:{port}"), &ask, PATIENCE).is_ok()
-        };
-        let answered = wait::poll(PAUSE, DEADLINE, &runner.interrupt, || {
-            let answers = answers();
-            Ok((answers || registry.is_over()).then_some(answers))
-        })?;
-        if answered != Some(true) {
-            bail!("{REGISTRY} does not answer; its log ends in:\n{}", tail(&files::read(&log)?, 8));
+        let answers =
+            || Client::new().send(&format!("127.0.0.1:{port}"), &health::get("/v2/"), TIMEOUT).is_ok();
+        let mut tries = 0;
+        while !answers() {
+            tries += 1;
+            if tries == TRIES || registry.is_over() {
+                bail!("{REGISTRY} does not answer; the end of its log:\n{}", tail(&files::read(&log)?, 8));
+            }
+            std::thread::sleep(PAUSE);
         }
         for (id, name) in images {
             push(id, &format!("127.0.0.1:{port}/{name}"), session, context)?;
         }
         let engine = SideEngine::start(&context.docker, &place)?;
         let relay = Relay::start(port)?;
-        Ok(Depot { engine, relay, registry, folders })
+        Ok(PullBench { engine, relay, registry, folders })
     }
 
-    /// Pulls images one after the other into the empty engine, and empties it again.
-    ///
-    /// # Errors
-    /// What docker says, or when the person interrupts.
-    pub fn pull(&self, names: &[String], rate: Option<Rate>) -> Result<Pulled> {
-        self.relay.limit(rate);
+    /// Pulls images one after another into the empty engine, then empties it.
+    pub fn pull(&self, names: &[String]) -> Result<PullCost> {
         let before = self.relay.received();
         let mut took = Duration::ZERO;
         for name in names {
@@ -115,11 +100,11 @@ impl Depot {
         }
         let bytes = self.relay.received() - before;
         self.engine.clear()?;
-        Ok(Pulled { bytes, took })
+        Ok(PullCost { bytes, took })
     }
 }
 
-/// The tag under which it is pushed goes at once: an image that is replaced meanwhile would be kept by it.
+/// Removes the pushed tag at once: it would keep an image that is replaced meanwhile.
 fn push(id: &str, tag: &str, session: &Session, context: &Context) -> Result<()> {
     context.terminal.say(format!("  push {tag} …"));
     session.tag(id, tag)?;

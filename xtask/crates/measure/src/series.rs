@@ -1,8 +1,8 @@
-//! Samples, and what two series of them show of each other.
+//! Samples, and the comparison of two series.
 
 use serde::{Deserialize, Serialize};
 
-/// The samples of one variant, in the order in which they were taken.
+/// The samples of one variant, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Samples", into = "Summary")]
 pub struct Series(Vec<u64>);
@@ -12,7 +12,7 @@ struct Samples {
     samples: Vec<u64>,
 }
 
-/// What a series is written as.
+/// The JSON form of a series.
 #[derive(Serialize)]
 struct Summary {
     samples: Vec<u64>,
@@ -35,7 +35,7 @@ impl From<Series> for Summary {
 }
 
 impl Series {
-    /// Of these samples.
+    /// A series of these samples.
     pub fn new(samples: Vec<u64>) -> Series {
         Series(samples)
     }
@@ -45,12 +45,12 @@ impl Series {
         self.0.push(sample);
     }
 
-    /// How many there are.
+    /// Number of samples.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The middle one; of an even number the mean of the middle two, rounded down. `None` of none.
+    /// The median; of an even number the mean of the middle two, rounded down. `None` if there are no samples.
     pub fn median(&self) -> Option<u64> {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -73,24 +73,24 @@ impl Series {
     }
 }
 
-/// What two series show of each other.
+/// Originals against optimized images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The optimized median divided by the original's.
     pub ratio: f64,
-    /// Whether the ranges from minimum to maximum touch: then no difference is shown, whatever the medians say.
+    /// Whether the ranges from minimum to maximum overlap: then no difference is shown, whatever the medians are.
     pub overlap: bool,
 }
 
 impl Comparison {
-    /// Of both series; `None` where one is empty, or the original's median is nothing that can be divided by.
+    /// Compares two series; `None` if one is empty or the original's median is 0.
     pub fn of(original: &Series, optimized: &Series) -> Option<Comparison> {
         let (before, after) = (original.median()?, optimized.median()?);
         let apart = optimized.max()? < original.min()? || original.max()? < optimized.min()?;
         (before > 0).then(|| Comparison { ratio: after as f64 / before as f64, overlap: !apart })
     }
 
-    /// How much less the optimized one needs, in percent; negative where it needs more.
+    /// Percent saved by the optimized image; negative if it needs more.
     pub fn saved_percent(self) -> f64 {
         (1.0 - self.ratio) * 100.0
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_the_middle_of_what_was_sampled() {
+    fn the_median_of_any_number_of_samples() {
         assert_eq!(series(&[]).median(), None);
         assert_eq!(series(&[7]).median(), Some(7));
         assert_eq!(series(&[9, 1, 5]).median(), Some(5));
@@ -114,19 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn ranges_that_touch_show_no_difference() {
+    fn overlapping_ranges_show_no_difference() {
         let compare = |a: &[u64], b: &[u64]| Comparison::of(&series(a), &series(b));
         let apart = compare(&[100, 110, 90], &[10, 30, 20]).unwrap();
         assert_eq!((apart.ratio, apart.overlap, apart.saved_percent()), (0.2, false, 80.0));
         assert!(compare(&[100, 90], &[90, 10]).unwrap().overlap);
-        assert!(compare(&[10, 200], &[100, 100]).unwrap().overlap, "a range within the other");
-        assert!(!compare(&[10], &[100, 90]).unwrap().overlap, "worse is a difference, too");
-    }
-
-    #[test]
-    fn there_is_no_ratio_to_nothing() {
-        assert_eq!(Comparison::of(&series(&[]), &series(&[1])), None);
-        assert_eq!(Comparison::of(&series(&[1]), &series(&[])), None);
-        assert_eq!(Comparison::of(&series(&[0]), &series(&[1])), None);
+        assert!(compare(&[10, 200], &[100, 100]).unwrap().overlap, "one range within the other");
+        assert!(!compare(&[10], &[100, 90]).unwrap().overlap, "worse is a difference too");
+        for (original, optimized) in [(&[][..], &[1][..]), (&[1], &[]), (&[0], &[1])] {
+            assert_eq!(compare(original, optimized), None);
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What a run has on the machine while it measures: a folder, containers, tags. It goes when the run does, and what a killed
-//! run left goes with the next.
+//! What a run keeps on the machine while it measures: a folder, containers, tags, a bridge. The run removes it at its end; the next
+//! run removes what a killed one left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,22 @@ use engine::side_engine;
 use engine::side_engine::Place;
 use host::files;
 use host::files::Lock;
-use host::interrupt::Interrupt;
 use host::terminal::Terminal;
 use host::wait;
 use model::manifest::Manifest;
 use stack::{probes, throwaway};
 
-/// Between two attempts to remove a folder, and how long they go on.
+/// How often to check what a removal left.
 const PAUSE: Duration = Duration::from_millis(100);
-const DEADLINE: Duration = Duration::from_secs(5);
-/// Tags that the engine was given, one a line.
+const TRIES: u32 = 50;
+/// File: tags that were added to the engine, one a line.
 const TAGS: &str = "tags";
-/// The name of the second engine's bridge.
+/// File: the name of the second engine's bridge.
 const BRIDGE: &str = "bridge";
 
-/// A run's own.
+/// The resources of one run.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     name: String,
     folder: PathBuf,
     docker: Docker,
@@ -41,61 +40,49 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins one, after the remains of killed ones are removed.
-    ///
-    /// # Errors
-    /// When another run measures in this checkout, or a remainder cannot be removed.
+    /// Begins a session, after removing what killed runs left.
     pub fn begin(manifest: &Manifest, context: &Context) -> Result<Session> {
         let lock = Lock::take(&context.repository.measure_lock())?;
-        // With the lock in hand, whatever stands there is nobody's.
+        // With the lock held, every folder there is abandoned.
         let all = context.repository.measurements();
         for folder in fs::read_dir(&all).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            remove(&folder, &context.docker).context("what a killed `measure` left cannot be removed")?;
+            remove(&folder, &context.docker).context("cannot remove what a killed `measure` left")?;
         }
         throwaway::sweep(manifest, context);
-        let name = format!("xtask-measure-{}", probes::word());
+        let name = format!("xtask-measure-{}", probes::plan::unique_word());
         let folder = all.join(&name);
         files::create_dir(&folder)?;
         let (docker, terminal) = (context.docker.clone(), context.terminal.clone());
         Ok(Session { name, folder, docker, terminal, is_gone: false, lock })
     }
 
-    /// Room for files of a purpose; it goes with the run, or earlier.
+    /// The path of a folder that is removed at the end of the session.
     pub fn folder(&self, purpose: &str) -> PathBuf {
         self.folder.join(purpose)
     }
 
-    /// Where a second engine is to be. On disk before it is made, as with tags.
-    ///
-    /// # Errors
-    /// When it cannot be written down.
+    /// The place of a second engine. Its bridge is on record before it exists, as with tags.
     pub fn side_engine(&self) -> Result<Place> {
         let bridge = format!("xtm{}", std::process::id());
         files::write_atomically(&self.folder.join(BRIDGE), bridge.as_bytes())?;
         Ok(Place { data: self.folder("engine"), sockets: sockets(&self.name), bridge })
     }
 
-    /// What marks a container as this run's.
+    /// The label of this session's containers.
     pub fn label(&self) -> String {
         label(&self.name)
     }
 
-    /// Gives an image a tag, for as long as the run takes.
-    ///
-    /// # Errors
-    /// When docker refuses.
+    /// Tags an image until the end of the session.
     pub fn tag(&self, id: &str, tag: &str) -> Result<()> {
         let path = self.folder.join(TAGS);
-        // On disk before it is done: a run that is killed between the two leaves nothing that the next does not know.
-        let known = files::read_if_there(&path)?.unwrap_or_default();
-        files::write_atomically(&path, format!("{known}{tag}\n").as_bytes())?;
+        // On record before it exists, so that the next run finds it if this one is killed in between.
+        let tags = files::read_if_there(&path)?.unwrap_or_default();
+        files::write_atomically(&path, format!("{tags}{tag}\n").as_bytes())?;
         Ok(self.docker.tag(id, tag)?)
     }
 
-    /// Removes all of it.
-    ///
-    /// # Errors
-    /// When something stays; the next run tries again.
+    /// Removes everything.
     pub fn end(mut self) -> Result<()> {
         self.is_gone = true;
         remove(&self.folder, &self.docker)
@@ -107,7 +94,8 @@ impl Drop for Session {
         if !self.is_gone
             && let Err(error) = remove(&self.folder, &self.docker)
         {
-            self.terminal.error(format!("something stays behind, the next `measure` removes it: {error:#}"));
+            self.terminal
+                .error(format!("cannot remove everything; the next `measure` tries again: {error:#}"));
         }
     }
 }
@@ -120,8 +108,7 @@ fn sockets(name: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// All that a session of this folder may have: containers, tags, sockets, the folder itself, in this order, so that what fails
-/// is found again by the folder.
+/// Removes a session's containers, tags, bridge, sockets, and its folder last, so that the next run finds what failed.
 fn remove(folder: &Path, docker: &Docker) -> Result<()> {
     let name = folder.file_name().and_then(|name| name.to_str()).context("a folder without a name")?;
     remove_containers(name, docker)?;
@@ -145,28 +132,27 @@ fn remove_containers(name: &str, docker: &Docker) -> Result<()> {
     })
 }
 
-/// Removes containers with the volumes that they alone have. One that is being removed already is as good as gone.
-///
-/// # Errors
-/// When docker refuses for another reason.
-pub fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'a str>) -> Result<()> {
+/// Removes containers with their anonymous volumes. One that is already being removed is fine.
+pub(crate) fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'a str>) -> Result<()> {
     let output = docker.cmd(["rm", "--force", "--volumes"]).args(ids).capture()?;
-    let fine = |line: &&str| {
+    let is_error = |line: &&str| {
         !line.is_empty() && !line.contains("No such container") && !line.contains("already in progress")
     };
-    match output.stderr.lines().find(fine) {
+    match output.stderr.lines().find(is_error) {
         Some(line) if !output.success() => bail!("docker cannot remove a container: {line}"),
         _ => Ok(()),
     }
 }
 
-/// What a process had open that was just killed may still be written to for a moment.
-pub fn remove_folder(folder: &Path) -> Result<()> {
-    // Not interruptible: it cleans up.
-    let mut failed = None;
-    wait::poll(PAUSE, DEADLINE, &Interrupt::default(), || {
-        failed = files::remove_dir(folder).err();
-        Ok(failed.is_none().then_some(()))
-    })?;
-    failed.map_or(Ok(()), Err)
+/// Removes a folder; a process that was just killed may still write to it for a moment.
+pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if tries < TRIES => std::thread::sleep(PAUSE),
+            result => return result.with_context(|| format!("cannot remove {}", folder.display())),
+        }
+    }
 }

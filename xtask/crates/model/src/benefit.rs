@@ -1,4 +1,4 @@
-//! Promised benefits of smaller images, and the figures that decide whether they are kept.
+//! What smaller images are to bring: what the guide promises, what we want, and the figure that decides.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,48 +7,43 @@ use crate::quantity::Quantity;
 /// A promise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Benefit {
-    /// The heading, such as `Image pull time`.
+    /// In words: `Image pull time`.
     pub name: String,
-    /// The deciding figure.
+    /// What decides.
     pub figure: Figure,
-    /// The guide's promise as a range of percent less than the originals.
+    /// What the guide promises, in percent less than the originals: from, to. Equal where it names one number; `None` where
+    /// it promises nothing.
     pub guide: Option<(f64, f64)>,
-    /// Our goal in percent less than the originals.
+    /// What we want, in percent less.
     pub goal: Option<f64>,
 }
 
-/// A figure for all services together.
+/// A figure of all services together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Figure {
-    /// Total unpacked bytes.
+    /// The sum of unpacked bytes.
     Size,
-    /// A measurement of the whole stack.
+    /// What was measured of the whole stack.
     Measured(Quantity),
 }
 
 impl Figure {
-    /// All figures a manifest can name.
-    pub const ALL: [Figure; 7] = [
+    /// All that a manifest can name.
+    pub const ALL: [Figure; 6] = [
         Figure::Size,
         Figure::Measured(Quantity::PullBytes),
         Figure::Measured(Quantity::Pull),
-        Figure::Measured(Quantity::PullThrottled),
         Figure::Measured(Quantity::Start),
         Figure::Measured(Quantity::MemoryIdle),
         Figure::Measured(Quantity::MemoryAfter),
     ];
 
-    /// The name in the manifest.
+    /// As the manifest names it.
     pub fn name(self) -> &'static str {
         match self {
             Figure::Size => "size",
-            Figure::Measured(Quantity::PullBytes) => "pull-bytes",
-            Figure::Measured(Quantity::Pull) => "pull",
-            Figure::Measured(Quantity::PullThrottled) => "pull-throttled",
-            Figure::Measured(Quantity::Start) => "start",
-            Figure::Measured(Quantity::MemoryIdle) => "memory-idle",
-            Figure::Measured(_) => "memory-after",
+            Figure::Measured(quantity) => quantity.name(),
         }
     }
 }

@@ -81,14 +81,16 @@ impl BodyTest {
                 let length = match found {
                     Value::Array(items) => Some(items.len()),
                     Value::String(text) => Some(text.chars().count()),
+                    Value::Object(fields) => Some(fields.len()),
                     _ => None,
                 };
                 match length {
                     Some(length) if length == *expected => None,
                     Some(length) => Some(format!("has length {length}, expected {expected}")),
-                    None => {
-                        Some(format!("is {}, expected an array or string of length {expected}", short(found)))
-                    }
+                    None => Some(format!(
+                        "is {}, expected an array, object or string of length {expected}",
+                        short(found)
+                    )),
                 }
             }
             BodyTest::Min(least) => {

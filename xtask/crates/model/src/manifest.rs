@@ -6,8 +6,10 @@ use crate::additions::Additions;
 use crate::allowlist::Allowlist;
 use crate::baseline::StepLimit;
 use crate::benefit::Benefit;
+use crate::bound::Bound;
 use crate::bytes::Bytes;
 use crate::edition::Edition;
+use crate::load::Load;
 use crate::names::Unknown;
 use crate::probe::{Probe, Scenario};
 use crate::variant::Variant;
@@ -35,6 +37,10 @@ pub struct Manifest {
     pub step_limit: StepLimit,
     /// Promised benefits of smaller images.
     pub benefits: Vec<Benefit>,
+    /// Requests in large numbers, for `measure --load`.
+    pub loads: Vec<Load>,
+    /// Limits for measured figures.
+    pub bounds: Vec<Bound>,
     /// Allowed opportunities.
     pub allowlist: Allowlist,
 }

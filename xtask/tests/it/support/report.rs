@@ -7,9 +7,10 @@ use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use contents::record::Surface;
 use engine::provenance::Commit;
-use measure::measurement::{LeftOut, Machine, MadeFrom, Record, WHOLE};
+use measure::record::{LeftOut, Machine, MadeFrom, MeasureRecord};
 use model::baseline::{Drift, Weights};
 use model::benefit::{Benefit, Figure};
+use model::bound::WHOLE;
 use model::bytes::Bytes;
 use model::edition::Edition;
 use model::opportunity_kind::OpportunityKind;
@@ -69,7 +70,7 @@ fn edition_report(edition: Edition) -> EditionReport {
             },
             _ => ReportSection::Fresh { record: guarded(edition) },
         },
-        test: Section::Fresh {
+        test: ReportSection::Fresh {
             record: StackReport {
                 edition,
                 variant: Variant::Optimized,
@@ -78,9 +79,9 @@ fn edition_report(edition: Edition) -> EditionReport {
         },
         parity: match edition {
             Edition::Simple => {
-                Section::Fresh { record: ParityReport { recorded: true, report: probed(false) } }
+                ReportSection::Fresh { record: ParityReport { recorded: true, report: probed(false) } }
             }
-            _ => Section::Absent {
+            _ => ReportSection::Absent {
                 why: "nobody looked yet".into(),
                 remedy: format!("cargo xtask test --parity=recorded --edition {edition} --tag latest"),
             },
@@ -254,7 +255,7 @@ fn benefits() -> Vec<BenefitReport> {
     ]
 }
 
-fn measured() -> Record {
+fn measured() -> MeasureRecord {
     let of = MadeFrom {
         edition: Edition::Simple,
         tag: "latest".into(),
@@ -262,14 +263,13 @@ fn measured() -> Record {
         optimized: Default::default(),
         stand_in: true,
         runs: 3,
-        throttle: Some(100_000_000),
         settle: 5,
         machine: Machine { cores: 2, engine: "26.1".into(), store: "classic".into(), kernel: "6.1".into() },
         commit: Some("0123456789abcdef".into()),
         at: "2026-01-02T03:04:05Z".into(),
         load: (20, 140),
     };
-    let mut record = Record { complete: true, ..Record::default() };
+    let mut record = MeasureRecord { complete: true, ..MeasureRecord::default() };
     for (subject, factor) in [(WHOLE, 8), ("embedding", 3), ("api", 1)] {
         for (quantity, original, optimized) in [
             (Quantity::PullBytes, 900_000_000, 30_000_000),
@@ -283,10 +283,7 @@ fn measured() -> Record {
             }
         }
     }
-    record.left_out = vec![LeftOut {
-        subject: "client".into(),
-        what: "the original".into(),
-        reason: "it is not built".into(),
-    }];
+    record.left_out =
+        vec![LeftOut { subject: "client".into(), what: "original".into(), reason: "not built".into() }];
     record
 }

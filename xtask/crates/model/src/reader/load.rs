@@ -14,9 +14,11 @@ use crate::names::Unknown;
 use crate::placeholders::RUN;
 use crate::reader::baselines;
 use crate::reader::benefits;
+use crate::reader::bounds;
 use crate::reader::editions;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
+use crate::reader::loads;
 use crate::reader::opportunities;
 use crate::reader::probes;
 use host::failure::Failure;
@@ -76,6 +78,8 @@ impl<'a> Reader<'a> {
         available
             .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
         let scenarios = probes::scenarios(root.table("scenario"), &services, &available);
+        let loads = loads::read(root.table("load"), &services, &available);
+        let bounds = bounds::read(root.table("bound"), &services, &loads);
         if services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
@@ -96,6 +100,8 @@ impl<'a> Reader<'a> {
             stack_tests,
             step_limit,
             benefits,
+            loads,
+            bounds,
             allowlist,
         })
     }

@@ -2,11 +2,13 @@
 
 mod baselines;
 mod benefits;
+mod bounds;
 mod editions;
 mod faults;
 mod fields;
 mod json;
 mod load;
+mod loads;
 mod opportunities;
 mod probes;
 

@@ -57,7 +57,8 @@ pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-fn probe_of_any<'k, K: Iterator<Item = &'k str>>(
+/// Reads a probe that names the service it asks.
+pub(super) fn probe_of_any<'k, K: Iterator<Item = &'k str>>(
     mut table: Fields<'_, '_>,
     known: impl Fn() -> K,
     available: &mut BTreeSet<String>,

@@ -8,36 +8,35 @@ use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use engine::variables::Variables;
 use model::variant::Variant;
-use stack::switch::reference::Wanted;
+use stack::switch::reference::SwitchRequest;
 use stack::switch::{edits, files};
 
 pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let repository = &checks.context.repository;
     let ours: BTreeSet<&str> =
         checks.manifest.services.iter().map(|service| service.image.as_str()).collect();
-    let wanted = Wanted { variant: Variant::Optimized, edition: None, tag: None, registry: None };
+    let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
     let first = files::default_files(repository, &Variables::read(repository)?);
-    let (found, not_read) =
-        files::collect(repository, first, &|text| Ok(edits::plan(text, &ours, &wanted, None)?))?;
-    let (mut faults, mut evidence, mut settled) = (Vec::new(), Vec::new(), 0);
+    let (found, unread) =
+        files::collect(repository, first, &|text| edits::plan(text, &ours, &request, None))?;
+    let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);
     for file in &found {
         let place = |line: usize| format!("{}:{line}", file.name);
-        settled += file.plan.settled.len();
+        unchanged += file.plan.unchanged;
         for edit in &file.plan.edits {
             let what = format!("{}: not an optimized image: {}", place(edit.line), edit.before);
             faults.push(ItemFault::new(what, "cargo xtask compose-switch optimized"));
         }
-        for left in &file.plan.left_alone {
-            let what = format!("{}: {}: {}", place(left.line), left.text, left.reason);
+        for skipped in &file.plan.skipped {
+            let what = format!("{}: {}: {}", place(skipped.line), skipped.text, skipped.reason);
             faults.push(ItemFault::new(what, "name an optimized image there"));
         }
-        let all = file.plan.settled.len() + file.plan.edits.len() + file.plan.left_alone.len();
-        evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.settled.len()));
+        let all = file.plan.unchanged + file.plan.edits.len() + file.plan.skipped.len();
+        evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.unchanged));
     }
-    evidence.extend(
-        not_read.iter().map(|file| format!("{}: {} not checked: {}", file.by, file.name, file.reason)),
-    );
-    if settled == 0 && faults.is_empty() {
+    evidence
+        .extend(unread.iter().map(|file| format!("{}: {} not checked: {}", file.by, file.name, file.reason)));
+    if unchanged == 0 && faults.is_empty() {
         let what = "no Compose file uses an image of this repository";
         faults.push(ItemFault::new(what, "add docker-compose.yml or set COMPOSE_FILE"));
     }

@@ -10,9 +10,8 @@ use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
 use engine::records::Kind;
 use model::edition::Edition;
 use model::variant::Variant;
-use stack::probes::report::{Parity, Report, Stack, TestReport, Verdict};
-use stack::throwaway::whole;
-use stack::throwaway::whole::{Originals, Wanted};
+use stack::probes::report::{ParityReport, ProbeReport, ProbeVerdict, StackReport, TestReport};
+use stack::throwaway::test_run::{self, Originals, TestRequest};
 
 /// The edition of the stack.
 const EDITION: Edition = Edition::COMPARED;
@@ -28,7 +27,7 @@ pub(super) fn smoke(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     if !missing.is_empty() {
         return Ok(ItemAnswer::now(missing, Vec::new()));
     }
-    if let Some(stack) = checks.record::<Stack>(Kind::Test, EDITION)? {
+    if let Some(stack) = checks.record::<StackReport>(Kind::Test, EDITION)? {
         return Ok(answer(&stack.report, "cargo xtask test", ItemBasis::Record));
     }
     let stack = tested(checks)?.stacks.first().context("no stack was started")?;
@@ -42,7 +41,7 @@ pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     }
     // A stack that the smoke item started has left a record, but its answer belongs to this run.
     if !matches!(checks.stack.get(), Some(Ok(_)))
-        && let Some(parity) = checks.record::<Parity>(Kind::Parity, EDITION)?
+        && let Some(parity) = checks.record::<ParityReport>(Kind::Parity, EDITION)?
     {
         return Ok(parity_answer(&parity, ItemBasis::Record));
     }
@@ -50,7 +49,7 @@ pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     Ok(parity_answer(parity, ItemBasis::Now))
 }
 
-fn parity_answer(parity: &Parity, basis: ItemBasis) -> ItemAnswer {
+fn parity_answer(parity: &ParityReport, basis: ItemBasis) -> ItemAnswer {
     let remedy = "compare with running originals: cargo xtask test --parity";
     let mut answer = answer(&parity.report, remedy, basis);
     let originals = if parity.recorded { "recorded answers of the originals" } else { "running originals" };
@@ -58,11 +57,11 @@ fn parity_answer(parity: &Parity, basis: ItemBasis) -> ItemAnswer {
     answer
 }
 
-fn answer(report: &Report, remedy: &str, basis: ItemBasis) -> ItemAnswer {
-    let why = |verdict: &Verdict| match verdict {
-        Verdict::Failed { wrong, .. } => wrong.join("; "),
-        Verdict::Skipped { reason } => format!("skipped: {reason}"),
-        Verdict::Passed => String::new(),
+fn answer(report: &ProbeReport, remedy: &str, basis: ItemBasis) -> ItemAnswer {
+    let why = |verdict: &ProbeVerdict| match verdict {
+        ProbeVerdict::Failed { wrong, .. } => wrong.join("; "),
+        ProbeVerdict::Skipped { reason } => format!("skipped: {reason}"),
+        ProbeVerdict::Passed => String::new(),
     };
     // One cause, such as a stale record, may affect many probes.
     let causes = grouped(report.not_passed().map(|outcome| (why(&outcome.verdict), outcome.name())));
@@ -87,7 +86,7 @@ fn tested<'t>(checks: &'t CheckContext<'_>) -> Result<&'t TestReport> {
             services.len(),
             DEADLINE.as_secs()
         ));
-        let wanted = Wanted {
+        let request = TestRequest {
             services,
             edition: EDITION,
             tag: checks.request.tag.clone(),
@@ -96,7 +95,7 @@ fn tested<'t>(checks: &'t CheckContext<'_>) -> Result<&'t TestReport> {
             stack_tests: false,
             deadline: DEADLINE,
         };
-        whole::test(checks.manifest, &wanted, checks.context)
+        test_run::run(checks.manifest, &request, checks.context)
     })
 }
 
@@ -105,28 +104,36 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use stack::probes::report::Outcome;
+    use stack::probes::report::ProbeOutcome;
 
     #[test]
     fn probes_that_did_not_pass_are_faults_and_so_is_the_lack_of_probes() {
-        let outcome = |probe: &str, verdict| Outcome {
+        let outcome = |probe: &str, verdict| ProbeOutcome {
             group: "a".into(),
             probe: probe.into(),
             verdict,
             milliseconds: 1,
             tries: 1,
         };
-        let report = |outcomes| Report { schema: 1, project: "p".into(), images: BTreeMap::new(), outcomes };
-        let failed =
-            Verdict::Failed { wrong: vec!["x".into(), "y".into()], request: "r".into(), answer: "z".into() };
-        let skipped = Verdict::Skipped { reason: "no key".into() };
-        let some = report(vec![outcome("1", Verdict::Passed), outcome("2", failed), outcome("3", skipped)]);
+        let report =
+            |outcomes| ProbeReport { schema: 1, project: "p".into(), images: BTreeMap::new(), outcomes };
+        let failed = ProbeVerdict::Failed {
+            wrong: vec!["x".into(), "y".into()],
+            request: "r".into(),
+            answer: "z".into(),
+        };
+        let skipped = ProbeVerdict::Skipped { reason: "no key".into() };
+        let some =
+            report(vec![outcome("1", ProbeVerdict::Passed), outcome("2", failed), outcome("3", skipped)]);
         let answered = answer(&some, "do", ItemBasis::Record);
         let faults = [ItemFault::new("a · 2: x; y", "do"), ItemFault::new("a · 3: skipped: no key", "do")];
         assert_eq!((answered.faults.as_slice(), answered.basis), (faults.as_slice(), ItemBasis::Record));
         assert_eq!(answered.evidence, ["simple: 1 of 3 probes passed"]);
-        let stale =
-            || Verdict::Failed { wrong: vec!["stale".into()], request: String::new(), answer: String::new() };
+        let stale = || ProbeVerdict::Failed {
+            wrong: vec!["stale".into()],
+            request: String::new(),
+            answer: String::new(),
+        };
         let many = report(["1", "2", "3", "4", "5"].map(|probe| outcome(probe, stale())).into());
         let what = "a · 1, a · 2, a · 3 and 2 more: stale";
         assert_eq!(answer(&many, "do", ItemBasis::Now).faults, [ItemFault::new(what, "do")]);

@@ -2,8 +2,9 @@
 
 use crate::report::record::{BenefitOutcome, BenefitReport, EditionReport};
 use build::comparison::Total;
-use measure::measurement::{Entry, Record, WHOLE};
+use measure::record::{MeasureEntry, MeasureRecord};
 use model::benefit::{Benefit, Figure};
+use model::bound::WHOLE;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
 
@@ -12,7 +13,7 @@ use model::manifest::Manifest;
 pub(super) fn rows(
     manifest: &Manifest,
     part: &EditionReport,
-    measured: Option<&Record>,
+    measured: Option<&MeasureRecord>,
     tag: &Tag,
 ) -> Vec<BenefitReport> {
     let outcome = |figure| match figure {
@@ -32,7 +33,7 @@ fn of_sizes(total: &Total) -> Option<BenefitOutcome> {
     Some(BenefitOutcome { less, between: (less, less), overlap: false, runs: None })
 }
 
-fn of_entry(entry: &Entry) -> Option<BenefitOutcome> {
+fn of_entry(entry: &MeasureEntry) -> Option<BenefitOutcome> {
     let comparison = entry.comparison?;
     let less = |optimized: u64, original: u64| {
         (original > 0).then(|| (1.0 - optimized as f64 / original as f64) * 100.0)
@@ -50,7 +51,7 @@ fn of_entry(entry: &Entry) -> Option<BenefitOutcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use measure::measurement::{Machine, MadeFrom};
+    use measure::record::{Machine, MadeFrom};
     use model::edition::Edition;
     use model::quantity::Quantity;
     use model::variant::Variant;
@@ -71,14 +72,13 @@ mod tests {
             optimized: Default::default(),
             stand_in: false,
             runs: 2,
-            throttle: None,
             settle: 0,
             machine: Machine::default(),
             commit: None,
             at: String::new(),
             load: (0, 0),
         };
-        let mut record = Record::default();
+        let mut record = MeasureRecord::default();
         for (variant, sample) in [
             (Variant::Original, 100),
             (Variant::Original, 200),

@@ -22,7 +22,7 @@ use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
 use engine::records;
 use engine::records::{Found, Kind, tree};
-use measure::measurement;
+use measure::record::{MeasureEntry, MeasureRecord};
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
@@ -112,14 +112,14 @@ impl SavedRecords<'_> {
         })
     }
 
-    fn measured(&self) -> Result<ReportSection<measurement::Record>> {
+    fn measured(&self) -> Result<ReportSection<MeasureRecord>> {
         let remedy = format!("cargo xtask measure --stack --tag {}", self.tag);
-        let record = match measure::record::saved(&self.context.repository)? {
+        let record = match measure::recorder::saved(&self.context.repository)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(absent("not measured yet", remedy)),
             Err(why) => return Ok(absent(format!("unusable record: {why}"), remedy)),
         };
-        let changed = |entry: &measurement::Entry| {
+        let changed = |entry: &MeasureEntry| {
             let then = entry.of.commit.as_deref().map(Commit::described);
             Provenance::tree_changed(then.as_ref(), self.commit)
         };

@@ -7,12 +7,12 @@ use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use contents::record::Surface;
 use engine::provenance::Commit;
-use measure::measurement;
+use measure::record::MeasureRecord;
 use model::baseline::Weights;
 use model::benefit::Benefit;
 use model::bytes::Bytes;
 use model::edition::Edition;
-use stack::probes::report::{Parity, Stack};
+use stack::probes::report::{ParityReport, StackReport};
 
 /// The current schema version of [`ReportPage`].
 pub const SCHEMA: u32 = 1;
@@ -35,7 +35,7 @@ pub struct ReportPage {
     /// Promised benefits and their measurements.
     pub benefits: Vec<BenefitReport>,
     /// Measurements.
-    pub measured: ReportSection<measurement::Record>,
+    pub measured: ReportSection<MeasureRecord>,
     /// Changes of the size lock, newest first; `None` outside of git.
     pub history: Option<Vec<LockChange>>,
 }
@@ -97,9 +97,9 @@ pub struct EditionReport {
     /// Image checks and baselines.
     pub check: ReportSection<check::report::CheckReport>,
     /// Probes of a throwaway stack.
-    pub test: ReportSection<Stack>,
+    pub test: ReportSection<StackReport>,
     /// Answers compared with those of the originals.
-    pub parity: ReportSection<Parity>,
+    pub parity: ReportSection<ParityReport>,
     /// Contents of the optimized images, in the manifest's order.
     pub images: Vec<ImageReport>,
 }

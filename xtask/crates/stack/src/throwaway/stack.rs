@@ -36,6 +36,8 @@ pub struct ThrowawayStack {
     /// By the service's name in the manifest: its port on loopback.
     pub ports: BTreeMap<String, u16>,
     configuration: Configuration,
+    /// Additional variables, by the service's name in the Compose file.
+    environments: BTreeMap<String, BTreeMap<String, String>>,
     /// Locked until everything is removed: tells other runs that this stack is in use.
     folder: StackFolder,
     is_removed: bool,
@@ -92,6 +94,7 @@ impl ThrowawayStack {
             values: Values::from([(RUN.to_owned(), Value::from(WORD))]),
             ports: BTreeMap::new(),
             configuration,
+            environments: BTreeMap::new(),
             folder,
             is_removed: false,
             terminal: context.terminal.clone(),
@@ -130,6 +133,29 @@ impl ThrowawayStack {
         files::write_atomically(&file, overrides.file(&self.configuration, &ports)?.as_bytes())?;
         self.project = self.project.clone().files(vec![context.repository.compose_file(), file]);
         self.ports = manifest.services.iter().map(|service| service.name.clone()).zip(ports).collect();
+        Ok(())
+    }
+
+    /// Sets environment variables of one service; call it before the stack is started.
+    ///
+    /// # Errors
+    /// When the override file cannot be written.
+    pub fn set_environment(
+        &mut self,
+        service: &Service,
+        environment: &BTreeMap<String, String>,
+        context: &Context,
+    ) -> Result<()> {
+        self.environments.insert(service.compose.clone(), environment.clone());
+        let services = self.environments.iter();
+        let services: BTreeMap<_, _> =
+            services.map(|(name, variables)| (name, BTreeMap::from([("environment", variables)]))).collect();
+        // JSON is YAML.
+        let text = serde_json::to_string(&BTreeMap::from([("services", services)]))?;
+        let file = self.folder.path().join("environment.yml");
+        files::write_atomically(&file, text.as_bytes())?;
+        let isolation = self.folder.path().join("override.yml");
+        self.project = self.project.clone().files(vec![context.repository.compose_file(), isolation, file]);
         Ok(())
     }
 

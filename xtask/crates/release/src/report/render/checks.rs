@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::report::record::EditionReport;
 use crate::report::render::notice;
 use check::report::Finding;
-use stack::probes::report::{Outcome, Report, Verdict};
+use stack::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict};
 
 pub(super) fn section(part: &EditionReport) -> Markup {
     html! {
@@ -45,7 +45,7 @@ fn finding(finding: &Finding) -> Markup {
     html! { li { b { (finding.about()) } ": " (finding.what) ". " i { (finding.remedy) } } }
 }
 
-fn probes(title: &str, report: &Report) -> Markup {
+fn probes(title: &str, report: &ProbeReport) -> Markup {
     let (all, passed) = counts(report);
     html! {
         article .card {
@@ -57,15 +57,15 @@ fn probes(title: &str, report: &Report) -> Markup {
 }
 
 /// The number of probes, and of those that passed.
-pub(super) fn counts(report: &Report) -> (usize, usize) {
+pub(super) fn counts(report: &ProbeReport) -> (usize, usize) {
     let all = report.outcomes.len();
     (all, all - report.not_passed().count())
 }
 
-fn reason(outcome: &Outcome) -> String {
+fn reason(outcome: &ProbeOutcome) -> String {
     match &outcome.verdict {
-        Verdict::Passed => "passed".to_owned(),
-        Verdict::Failed { wrong, .. } => wrong.join("; "),
-        Verdict::Skipped { reason } => format!("skipped: {reason}"),
+        ProbeVerdict::Passed => "passed".to_owned(),
+        ProbeVerdict::Failed { wrong, .. } => wrong.join("; "),
+        ProbeVerdict::Skipped { reason } => format!("skipped: {reason}"),
     }
 }

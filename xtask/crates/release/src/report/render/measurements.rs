@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use crate::report::record::ReportPage;
 use crate::report::render::notice;
-use measure::measurement::{Entry, Record, WHOLE};
-use measure::rate::Rate;
+use measure::record::{MeasureEntry, MeasureRecord};
 use measure::series::Series;
-use measure::text::{amount, less};
+use measure::view::{amount, less};
+use model::bound::WHOLE;
 
 pub(super) fn section(report: &ReportPage) -> Markup {
     html! {
@@ -19,8 +19,8 @@ pub(super) fn section(report: &ReportPage) -> Markup {
     }
 }
 
-fn tables(record: &Record, report: &ReportPage) -> Markup {
-    let ours: Vec<&Entry> = record.entries.iter().filter(|entry| entry.of.tag == report.tag).collect();
+fn tables(record: &MeasureRecord, report: &ReportPage) -> Markup {
+    let ours: Vec<&MeasureEntry> = record.entries.iter().filter(|entry| entry.of.tag == report.tag).collect();
     let mut subjects: Vec<(&str, model::edition::Edition)> = Vec::new();
     for entry in &ours {
         let subject = (entry.subject.as_str(), entry.of.edition);
@@ -36,7 +36,7 @@ fn tables(record: &Record, report: &ReportPage) -> Markup {
              scale from 0. Overlapping ranges count as no difference."
         }
         @for (subject, edition) in subjects {
-            @let of: Vec<&&Entry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
+            @let of: Vec<&&MeasureEntry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
             details open[subject == WHOLE] {
                 summary { b { @if subject == WHOLE { "All services" } @else { (subject) } } " · " (edition) }
                 div .scroll tabindex="0" role="group" aria-label=(format!("Measurements: {subject}")) {
@@ -60,7 +60,7 @@ fn tables(record: &Record, report: &ReportPage) -> Markup {
     }
 }
 
-fn line(entry: &Entry) -> Markup {
+fn line(entry: &MeasureEntry) -> Markup {
     html! {
         tr {
             th scope="row" { (entry.quantity.words()) }
@@ -78,8 +78,8 @@ fn line(entry: &Entry) -> Markup {
     }
 }
 
-fn figure(series: &Series, entry: &Entry) -> Markup {
-    let Some(median) = series.median() else { return html! { "not built" } };
+fn figure(series: &Series, entry: &MeasureEntry) -> Markup {
+    let Some(median) = series.median() else { return html! { "–" } };
     html! {
         (amount(median, entry.unit))
         @if let (Some(min), Some(max)) = (series.min(), series.max()) {
@@ -90,7 +90,7 @@ fn figure(series: &Series, entry: &Entry) -> Markup {
     }
 }
 
-fn strip(entry: &Entry) -> Markup {
+fn strip(entry: &MeasureEntry) -> Markup {
     let most = entry.original.max().into_iter().chain(entry.optimized.max()).max().unwrap_or_default();
     html! {
         @if most > 0 {
@@ -114,12 +114,10 @@ fn range(class: &str, series: &Series, most: u64) -> Markup {
 }
 
 /// The machine, its load and what the originals are built on.
-fn circumstances(entry: &Entry) -> String {
+fn circumstances(entry: &MeasureEntry) -> String {
     let (machine, (least, most)) = (&entry.of.machine, entry.of.load);
-    let rate = entry.of.throttle.and_then(Rate::of_bits);
-    let throttle = rate.map(|rate| format!(" Throttled pulls: {rate}.")).unwrap_or_default();
     format!(
-        "{} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}{throttle}",
+        "{} cores, engine {} ({} store), kernel {}; load {:.1} to {:.1}.{}",
         machine.cores,
         machine.engine,
         machine.store,

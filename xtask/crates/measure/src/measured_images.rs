@@ -1,14 +1,15 @@
-//! The images that are measured, by their IDs: a tag that moves meanwhile changes nothing.
+//! The images to measure, by ID, so that a tag that moves meanwhile has no effect.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::Wanted;
 use crate::plan::Subject;
+use crate::request::MeasureRequest;
 use build::image_sizes::image_sizes;
 use engine::context::Context;
 use engine::images::Image;
+use host::failure::{Failure, FailureClass};
 use host::files;
 use model::bytes::Bytes;
 use model::edition::Edition;
@@ -16,83 +17,70 @@ use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
-/// Of all services of an edition and a tag.
+/// The images of all services, of one edition and tag.
 #[derive(Debug)]
-pub struct Images {
+pub(crate) struct MeasuredImages {
     found: BTreeMap<(String, Variant), Image>,
     project: String,
 }
 
-impl Images {
-    /// Those that are built.
-    ///
-    /// # Errors
-    /// When docker cannot be asked.
-    pub fn look(manifest: &Manifest, edition: Edition, tag: &Tag, context: &Context) -> Result<Images> {
+impl MeasuredImages {
+    /// Inspects the images that are built.
+    pub fn inspect(manifest: &Manifest, edition: Edition, tag: &Tag, context: &Context) -> Result<Self> {
         let reference =
             |service: &Service, variant| ImageRef::of(&service.image, tag, edition, variant).to_string();
-        let all: Vec<(&Service, Variant)> = manifest
-            .services
-            .iter()
-            .flat_map(|service| Variant::ALL.map(|variant| (service, variant)))
-            .collect();
+        let both = |service| Variant::ALL.map(|variant| (service, variant));
+        let all: Vec<(&Service, Variant)> = manifest.services.iter().flat_map(both).collect();
         let references: Vec<String> =
             all.iter().map(|(service, variant)| reference(service, *variant)).collect();
         let inspected = context.docker.inspect(&references)?;
         let found = all.iter().zip(&references).filter_map(|((service, variant), reference)| {
             Some(((service.name.clone(), *variant), inspected.get(reference)?.clone()))
         });
-        Ok(Images { found: found.collect(), project: manifest.project.clone() })
+        Ok(MeasuredImages { found: found.collect(), project: manifest.project.clone() })
     }
 
     fn image(&self, service: &Service, variant: Variant) -> Option<&Image> {
         self.found.get(&(service.name.clone(), variant))
     }
 
-    /// Whether it is built.
     pub fn has(&self, service: &Service, variant: Variant) -> bool {
         self.image(service, variant).is_some()
     }
 
-    /// The ID.
     pub fn id(&self, service: &Service, variant: Variant) -> Option<&str> {
         self.image(service, variant).map(|image| image.id.as_str())
     }
 
-    /// Whether an original stands on stand-ins for upstream images.
+    /// Whether the original was built on stand-ins for upstream images.
     pub fn is_on_stand_in(&self, service: &Service) -> bool {
         let image = self.image(service, Variant::Original);
         image.is_some_and(|image| image.is_on_stand_ins(&self.project))
     }
 
-    /// The variants that are built, the original first.
+    /// The services that have no image of a variant.
+    pub fn missing<'s>(&self, services: &[&'s Service], variant: Variant) -> Vec<&'s str> {
+        let missing = services.iter().filter(|service| !self.has(service, variant));
+        missing.map(|service| service.name.as_str()).collect()
+    }
+
+    /// Built variants, the original first.
     pub fn built(&self, service: &Service) -> Vec<Variant> {
         Variant::ALL.into_iter().filter(|variant| self.has(service, *variant)).collect()
     }
 
-    /// All optimized images that are not here, at once.
-    ///
-    /// # Errors
-    /// With what builds them.
+    /// Fails with the command that builds them if optimized images are missing.
     pub fn refuse_missing_optimized(&self, services: &[&Service], edition: Edition, tag: &Tag) -> Result<()> {
-        let missing: Vec<&str> = services
-            .iter()
-            .filter(|service| !self.has(service, Variant::Optimized))
-            .map(|service| service.name.as_str())
-            .collect();
+        let missing = self.missing(services, Variant::Optimized);
         if missing.is_empty() {
             return Ok(());
         }
         let names = missing.join(" ");
-        bail!(
-            "the optimized images of these services are not here: {names}\n  build them: cargo xtask build-images {names} --edition {edition} --tag {tag}"
-        )
+        let remedy = format!("cargo xtask build-images {names} --edition {edition} --tag {tag}");
+        bail!(Failure::new(FailureClass::Failed, format!("optimized images are not built: {names}"), remedy))
     }
 
-    /// Unpacked bytes of the larger variant of all these services together.
-    ///
-    /// # Errors
-    /// When docker cannot be asked.
+    /// Unpacked bytes of these services' images together, of the larger variant.
     pub fn largest(&self, services: &[&Service], variants: &[Variant], context: &Context) -> Result<Bytes> {
         let mut largest = Bytes(0);
         for variant in variants {
@@ -103,39 +91,34 @@ impl Images {
         Ok(largest)
     }
 
-    /// The images of a subject, by ID and by the name that a registry holds them under.
-    pub fn pushed(&self, subject: &Subject<'_>, wanted: &Wanted<'_>) -> Vec<(String, String)> {
+    /// The images of a subject: ID and repository name.
+    pub fn pushed<'m>(&self, subject: &Subject<'m>, request: &MeasureRequest<'m>) -> Vec<(String, String)> {
         let of = |(service, variant): (&Service, Variant)| {
-            let name = ImageRef::of(&service.image, &wanted.tag, wanted.edition, variant).to_string();
+            let name = ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string();
             Some((self.id(service, variant)?.to_owned(), name))
         };
-        let services = services(subject, wanted);
-        let both = services.iter().flat_map(|service| Variant::ALL.map(|variant| (*service, variant)));
+        let services = request.of(subject).into_iter();
+        let both = services.flat_map(|service| Variant::ALL.map(|variant| (service, variant)));
         both.filter_map(of).collect()
     }
 
-    /// The names of one variant alone.
-    pub fn names(&self, subject: &Subject<'_>, wanted: &Wanted<'_>, variant: Variant) -> Vec<String> {
+    /// The names of one variant's images.
+    pub fn names(
+        &self,
+        subject: &Subject<'_>,
+        request: &MeasureRequest<'_>,
+        variant: Variant,
+    ) -> Vec<String> {
         let name = |service: &&Service| {
-            ImageRef::of(&service.image, &wanted.tag, wanted.edition, variant).to_string()
+            ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string()
         };
-        services(subject, wanted).iter().map(name).collect()
+        request.of(subject).iter().map(name).collect()
     }
 }
 
-fn services<'m>(subject: &Subject<'m>, wanted: &Wanted<'m>) -> Vec<&'m Service> {
-    match subject {
-        Subject::One(service) => vec![service],
-        Subject::Whole => wanted.services.clone(),
-    }
-}
-
-/// Free bytes where the second engine would keep its data; `None` where `df` gives no number.
-///
-/// # Errors
-/// When `df` cannot be run.
-pub fn free(context: &Context) -> Result<Option<Bytes>> {
+/// Free disk space where the second engine would keep its data; `None` if `df` gives no number.
+pub(crate) fn free_disk(context: &Context) -> Result<Option<Bytes>> {
     let folder = context.repository.measurements();
     files::create_dir(&folder)?;
-    context.docker.free_at(&folder.display().to_string()).context("cannot tell how much disk is free")
+    context.docker.free_at(&folder.display().to_string()).context("cannot determine the free disk space")
 }
