@@ -119,7 +119,7 @@ fn start(
     context: &Context,
 ) -> Result<()> {
     let reading = deploy::project(variables, manifest, context).variable(VERSION, version);
-    let configured = reading.config()?;
+    let configured = reading.services()?;
     let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
     let images = configured.values().map(|service| service.image.clone()).collect();
     refuse_missing(images, variables, context)?;
@@ -162,7 +162,7 @@ fn refuse_missing(images: Vec<String>, variables: &Variables, context: &Context)
 }
 
 fn status(project: &Project) -> Result<()> {
-    let services = health::of(&project.config()?, &project.containers()?);
+    let services = health::of(&project.services()?, &project.containers()?);
     print!("{}", table(&services).text());
     let unwell: Vec<&str> = services
         .iter()

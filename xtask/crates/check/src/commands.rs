@@ -3,7 +3,7 @@
 use crate::pruned::Lack;
 use contents::facts::{Kind, Note, Says};
 use contents::tree::Tree;
-use engine::images::Config;
+use engine::inspect::ContainerConfig;
 
 /// Where Docker looks for a program when the image says nothing of it.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -15,7 +15,7 @@ const SHELLS_OWN: [&str; 20] = [
 ];
 
 /// Those of them that are not there.
-pub fn lacks(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<Lack> {
+pub fn lacks(tree: &Tree<'_>, notes: &[&Note], config: &ContainerConfig) -> Vec<Lack> {
     let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let starts = [words(&config.entrypoint), words(&config.cmd)].into_iter().find(|words| !words.is_empty());
     let mut wanted = vec![("the command", starts.unwrap_or_default())];
@@ -33,7 +33,13 @@ pub fn lacks(tree: &Tree<'_>, notes: &[&Note], config: &Config) -> Vec<Lack> {
     wanted.iter().flat_map(|(what, words)| command(tree, notes, config, what, words)).collect()
 }
 
-fn command(tree: &Tree<'_>, notes: &[&Note], config: &Config, what: &str, words: &[String]) -> Vec<Lack> {
+fn command(
+    tree: &Tree<'_>,
+    notes: &[&Note],
+    config: &ContainerConfig,
+    what: &str,
+    words: &[String],
+) -> Vec<Lack> {
     let remedy = "copy the program in, or name one that is there";
     let Some(program) = words.first() else { return Vec::new() };
     let Some(path) = find(tree, config, program) else {
@@ -65,7 +71,7 @@ fn command(tree: &Tree<'_>, notes: &[&Note], config: &Config, what: &str, words:
 }
 
 /// The executable file that a word leads to, as execvp(3) looks for it.
-fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
+fn find(tree: &Tree<'_>, config: &ContainerConfig, program: &str) -> Option<String> {
     let file = |path: &str| {
         let real = tree.real(&format!("{path}/."));
         let entry = tree.entry(tree.file_at(&real)?);
@@ -109,7 +115,7 @@ fn module<'w>(tree: &Tree<'_>, words: &'w [String]) -> Option<&'w str> {
 mod tests {
     use super::*;
     use contents::facts::{Entry, LayerFacts};
-    use engine::images::Healthcheck;
+    use engine::inspect::Healthcheck;
 
     fn file(path: &str, mode: u32) -> Entry {
         Entry { path: path.into(), mode, kind: Kind::File { bytes: 1, hash: None, elf: None } }
@@ -143,11 +149,11 @@ mod tests {
         };
         let tree = Tree::of(&[&layer]);
         let of = |cmd: &[&str], test: &[&str]| {
-            let config = Config {
+            let config = ContainerConfig {
                 cmd: words(cmd),
                 working_dir: "/app".into(),
-                healthcheck: Some(Healthcheck { test: words(test) }),
-                ..Config::default()
+                healthcheck: Some(Healthcheck { test: words(test), ..Default::default() }),
+                ..ContainerConfig::default()
             };
             whats(lacks(&tree, &[&script], &config))
         };

@@ -6,7 +6,7 @@ use crate::linkage::{Misfit, misfits};
 use contents::facts::{Kind, Note, Says};
 use contents::tree::Tree;
 use contents::{Inside, MOST_LOOKED_AT};
-use engine::images::Config;
+use engine::inspect::ContainerConfig;
 
 /// Something that was found, with the file that it is about where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Lack {
 /// Everything that an image lacks.
 pub fn lacks(inside: &Inside<'_>) -> Vec<Lack> {
     let image = &inside.asked.image;
-    let empty = Config::default();
+    let empty = ContainerConfig::default();
     let config = image.config.as_ref().unwrap_or(&empty);
     let env = config.env.clone().unwrap_or_default();
     let (tree, notes) = (&inside.tree, &inside.notes);

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::docker::Docker;
+use crate::inspect::ContainerConfig;
 use crate::labels;
 use host::process::ProcessError;
 use model::bytes::Bytes;
@@ -30,7 +31,7 @@ pub struct Image {
     pub root_fs: RootFs,
     /// What a container of it starts with.
     #[serde(default)]
-    pub config: Option<Config>,
+    pub config: Option<ContainerConfig>,
     /// The operating system that it is for.
     #[serde(default)]
     pub os: String,
@@ -46,45 +47,6 @@ pub struct RootFs {
     /// Digests of the unpacked layers, base first.
     #[serde(default)]
     pub layers: Option<Vec<String>>,
-}
-
-/// The image's configuration.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Config {
-    /// Labels.
-    #[serde(default)]
-    pub labels: Option<BTreeMap<String, String>>,
-    /// Environment, as `NAME=VALUE`.
-    #[serde(default)]
-    pub env: Option<Vec<String>>,
-    /// The folder that its program starts in.
-    #[serde(default)]
-    pub working_dir: String,
-    /// Its program.
-    #[serde(default)]
-    pub entrypoint: Option<Vec<String>>,
-    /// Arguments of its program, or the program itself.
-    #[serde(default)]
-    pub cmd: Option<Vec<String>>,
-    /// Who its program runs as; empty means root.
-    #[serde(default)]
-    pub user: String,
-    /// How to see whether its program is well.
-    #[serde(default)]
-    pub healthcheck: Option<Healthcheck>,
-    /// What commands in shell form run in.
-    #[serde(default)]
-    pub shell: Option<Vec<String>>,
-}
-
-/// An image's health check.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Healthcheck {
-    /// `CMD` and words, `CMD-SHELL` and a command, or `NONE`.
-    #[serde(default)]
-    pub test: Option<Vec<String>>,
 }
 
 impl Image {
@@ -139,14 +101,7 @@ impl Docker {
         if references.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let output = self.cmd(["image", "inspect"]).args(references).capture()?;
-        let unexpected =
-            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
-        if let (false, Some(line)) = (output.success(), unexpected) {
-            bail!("docker cannot look at images: {}", line.trim());
-        }
-        let images: Vec<Image> =
-            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
+        let images: Vec<Image> = self.inspect_existing("image", references)?;
         let mut found = BTreeMap::new();
         for reference in references {
             if let Some(image) = images.iter().find(|image| image.is_called(reference)) {
@@ -161,17 +116,7 @@ impl Docker {
     /// # Errors
     /// When docker cannot be asked.
     pub fn look(&self, reference: &str) -> Result<Option<Image>> {
-        // `--` keeps a reference that begins with a dash from being an option.
-        let output = self.cmd(["image", "inspect", "--", reference]).capture()?;
-        if !output.success() && output.stderr.contains("No such image") {
-            return Ok(None);
-        }
-        if !output.success() {
-            bail!("docker cannot look at `{reference}`: {}", output.stderr.trim());
-        }
-        let images: Vec<Image> =
-            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
-        Ok(images.into_iter().next())
+        Ok(self.inspect_existing("image", [reference])?.pop())
     }
 
     /// The digest under which a registry has a reference now, or what docker said instead (`docker buildx imagetools

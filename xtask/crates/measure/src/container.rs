@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use crate::cgroup;
 use crate::cgroup::Cgroup;
 use crate::health;
-use crate::session;
 use crate::session::Session;
 use engine::context::Context;
 use host::interrupt::Interrupt;
@@ -45,17 +44,16 @@ pub fn measure(
         waited.and(healthy.context("it gave no healthy answer"))
     })?;
     let samples = look(&id, healthy, settle, context)?;
-    session::remove_container(&context.docker, [id.as_str()].into_iter())?;
+    context.docker.remove_containers(&[id])?;
     Ok(samples)
 }
 
 /// When a container was started as the engine notes it, and its first process.
 pub fn started(id: &str, context: &Context) -> Result<(SystemTime, u32)> {
-    let format = "{{.State.StartedAt}} {{.State.Pid}}";
-    let text = context.docker.cmd(["container", "inspect", "--format", format, id]).read()?;
-    let (at, process) = text.split_once(' ').context("docker container inspect said something else")?;
-    let at = humantime::parse_rfc3339(at).with_context(|| format!("`{at}` is no time"))?;
-    Ok((at, process.parse().with_context(|| format!("`{process}` is no process"))?))
+    let state = context.docker.inspect_container(id)?.state;
+    let at = humantime::parse_rfc3339(&state.started_at)
+        .with_context(|| format!("invalid start time of container {id}: `{}`", state.started_at))?;
+    Ok((at, state.pid))
 }
 
 /// As a record has it. A clock that was set meanwhile gives nothing rather than nonsense.
@@ -93,8 +91,7 @@ fn wait(id: &str, deadline: Duration, context: &Context, is_there: impl Fn() -> 
         }
         if looked.elapsed() > LOOK {
             looked = Instant::now();
-            let running = context.docker.cmd(["container", "inspect", "--format", "{{.State.Running}}", id]);
-            return Ok((running.read()? != "true").then_some(false));
+            return Ok((!context.docker.inspect_container(id)?.state.running).then_some(false));
         }
         Ok(None)
     })?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use engine::context::Context;
 use engine::docker::Docker;
@@ -136,28 +136,12 @@ fn remove(folder: &Path, docker: &Docker) -> Result<()> {
 
 fn remove_containers(name: &str, docker: &Docker) -> Result<()> {
     wait::until_gone(name, || {
-        let list = docker.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
-        let ids = list.arg(labels::filter(labels::MEASURE_RUN, name)).read()?;
+        let ids = docker.containers_with_label(labels::MEASURE_RUN, name)?;
         if !ids.is_empty() {
-            remove_container(docker, ids.lines())?;
+            docker.remove_containers(&ids)?;
         }
         Ok(!ids.is_empty())
     })
-}
-
-/// Removes containers with the volumes that they alone have. One that is being removed already is as good as gone.
-///
-/// # Errors
-/// When docker refuses for another reason.
-pub fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'a str>) -> Result<()> {
-    let output = docker.cmd(["rm", "--force", "--volumes"]).args(ids).capture()?;
-    let fine = |line: &&str| {
-        !line.is_empty() && !line.contains("No such container") && !line.contains("already in progress")
-    };
-    match output.stderr.lines().find(fine) {
-        Some(line) if !output.success() => bail!("docker cannot remove a container: {line}"),
-        _ => Ok(()),
-    }
 }
 
 /// What a process had open that was just killed may still be written to for a moment.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use engine::compose::{Configured, Container};
+use engine::compose::{ComposeContainer, ComposeService};
 
 /// How one service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub enum Condition {
 
 impl Condition {
     /// Of a container.
-    pub fn of(container: &Container) -> Condition {
+    pub fn of(container: &ComposeContainer) -> Condition {
         match (container.state.as_str(), container.health.as_str()) {
             ("running", "healthy" | "") => Condition::Healthy,
             ("running", "unhealthy") => Condition::Unhealthy,
@@ -63,8 +63,11 @@ pub struct ServiceHealth {
 }
 
 /// Every configured service with its condition, in the order of names.
-pub fn of(configured: &BTreeMap<String, Configured>, containers: &[Container]) -> Vec<ServiceHealth> {
-    let one = |(service, configured): (&String, &Configured)| {
+pub fn of(
+    configured: &BTreeMap<String, ComposeService>,
+    containers: &[ComposeContainer],
+) -> Vec<ServiceHealth> {
+    let one = |(service, configured): (&String, &ComposeService)| {
         let container = containers.iter().find(|container| container.service == *service);
         ServiceHealth {
             service: service.clone(),
@@ -80,7 +83,7 @@ mod tests {
     use super::*;
 
     fn condition(state: &str, health: &str) -> Condition {
-        Condition::of(&Container {
+        Condition::of(&ComposeContainer {
             service: "a".into(),
             id: "1".into(),
             state: state.into(),

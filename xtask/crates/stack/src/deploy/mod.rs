@@ -8,7 +8,7 @@ pub mod up;
 use anyhow::Result;
 
 use engine::compose::Project;
-use engine::containers::Inspected;
+use engine::containers::ContainerInspect;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::variables::Variables;
@@ -31,7 +31,7 @@ pub fn containers<'m>(
     project: &Project,
     manifest: &'m Manifest,
     docker: &Docker,
-) -> Result<Vec<(&'m str, Inspected)>> {
+) -> Result<Vec<(&'m str, ContainerInspect)>> {
     let containers = project.containers()?;
     let found: Vec<(&str, String)> = manifest
         .services

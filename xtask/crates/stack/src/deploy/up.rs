@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::deploy::health;
 use crate::deploy::health::{Condition, ServiceHealth};
-use engine::compose::{Configured, Project};
+use engine::compose::{ComposeService, Project};
 use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
@@ -72,7 +72,7 @@ pub fn rise(
     interrupt: &Interrupt,
     terminal: &Terminal,
 ) -> Result<Vec<ServiceHealth>> {
-    let configured = project.config()?;
+    let configured = project.services()?;
     let started = Instant::now();
     let end = Interrupt::default();
     let (now, verdict) = std::thread::scope(|scope| -> Result<_> {
@@ -86,8 +86,8 @@ pub fn rise(
         let (now, verdict) = watched?;
         let risen = risen.context("cannot bring the stack up")?;
         // Who ended it knows why it did not end well.
-        let gave_up = verdict == Verdict::AllHealthy && !risen.done;
-        let said = if risen.done { String::new() } else { risen.said };
+        let gave_up = verdict == Verdict::AllHealthy && !risen.success;
+        let said = if risen.success { String::new() } else { risen.output };
         let verdict = if gave_up { Verdict::GivenUp } else { verdict };
         Ok((now, (verdict, said)))
     })?;
@@ -111,7 +111,7 @@ enum Verdict {
 
 fn watch(
     project: &Project,
-    configured: &BTreeMap<String, Configured>,
+    configured: &BTreeMap<String, ComposeService>,
     started: Instant,
     deadline: Duration,
     interrupt: &Interrupt,

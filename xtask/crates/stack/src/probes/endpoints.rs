@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::deploy::health::Condition;
-use engine::compose::{Container, Project};
+use engine::compose::{ComposeContainer, Project};
 use host::interrupt::Interrupt;
 use host::wait;
 use model::manifest::Service;
@@ -43,7 +43,7 @@ pub fn open(
     Ok(doors)
 }
 
-fn door(service: &Service, container: Option<&Container>) -> Result<String, String> {
+fn door(service: &Service, container: Option<&ComposeContainer>) -> Result<String, String> {
     let Some(container) = container else {
         return Err(format!("{} has no container: `cargo xtask deploy install` starts it", service.compose));
     };

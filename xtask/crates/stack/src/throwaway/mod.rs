@@ -22,8 +22,7 @@ use crate::deploy::up::NotHealthy;
 use crate::probes;
 use crate::throwaway::folder::Folder;
 use crate::throwaway::overrides::Overrides;
-use engine::compose::Project;
-use engine::configuration::Configuration;
+use engine::compose::{ComposeConfig, Project};
 use engine::context::Context;
 use engine::docker::Docker;
 use host::files;
@@ -66,7 +65,7 @@ pub struct Trial {
     pub known: Known,
     /// By the manifest's name of a service: the port of loopback's that it is published at, once it runs.
     pub ports: BTreeMap<String, u16>,
-    configuration: Configuration,
+    configuration: ComposeConfig,
     /// Tells the next run that this stack's owner is alive, until all of it is gone.
     folder: Folder,
     is_gone: bool,
@@ -115,7 +114,7 @@ impl Trial {
         let project = readable(manifest, context)
             .named(&name)
             .only(services.iter().map(|service| service.compose.clone()).collect());
-        let configuration = project.configuration()?;
+        let configuration = project.config()?;
         let mut trial = Trial {
             project,
             known: Known::from([(RUN.to_owned(), Value::from(WORD))]),
@@ -166,7 +165,7 @@ impl Trial {
     }
 
     fn give_secrets(&mut self, manifest: &Manifest, images: &Images, docker: &Docker) -> Result<()> {
-        let configured = self.project.config()?;
+        let configured = self.project.services()?;
         refuse_missing(manifest, &configured.keys().cloned().collect::<Vec<_>>(), images, docker)?;
         let started = |service: &&Service| configured.contains_key(&service.compose);
         let wanted: Vec<_> =

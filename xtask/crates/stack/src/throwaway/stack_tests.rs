@@ -98,7 +98,7 @@ impl StackTests<'_> {
             }
             Ended::InTime(_) => "it failed".to_owned(),
             Ended::TooLate => {
-                docker.cmd(["rm", "--force", &container]).apart().read()?;
+                docker.remove_containers(&[container])?;
                 format!("it did not end within {} minutes", DEADLINE.as_secs() / 60)
             }
         };
