@@ -15,7 +15,7 @@ use engine::events::error_line;
 use engine::labels;
 use engine::machine::Machine;
 use engine::provision;
-use engine::signs::{classify, is_transient};
+use engine::signs::Cause;
 use host::failure::FailureClass;
 use host::files;
 use host::paths::Repository;
@@ -135,7 +135,7 @@ fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Res
     for upstream in upstreams {
         let reference = &upstream.reference;
         let mut answer = context.docker.resolves(reference, builder)?;
-        if matches!(&answer, Err(said) if is_transient(classify(said, ""))) {
+        if matches!(&answer, Err(said) if Cause::of_registry(said).class().is_transient()) {
             answer = context.docker.resolves(reference, builder)?;
         }
         let Err(said) = answer else { continue };
@@ -148,14 +148,14 @@ fn ask(upstreams: &[&Upstream], builder: Option<&str>, context: &Context) -> Res
 
 /// Why stand-ins are built, when an upstream image cannot be had; other troubles are for a person to mend.
 fn without(reference: &str, why: &str, context: &Context) -> Result<String> {
-    let lacks = ["not found", "does not exist", "access denied", "403 forbidden"]
-        .iter()
-        .any(|sign| why.to_lowercase().contains(sign));
-    match classify(why, "") {
-        FailureClass::Network => Ok(format!("no registry answers for {reference}: {}", brief(why))),
-        FailureClass::Failed if lacks => Ok(format!("no registry has {reference}: {}", brief(why))),
-        class => {
+    match Cause::of_registry(why) {
+        Cause::UnknownHost | Cause::ServerError | Cause::Unreachable => {
+            Ok(format!("no registry answers for {reference}: {}", brief(why)))
+        }
+        Cause::NotFound | Cause::Denied => Ok(format!("no registry has {reference}: {}", brief(why))),
+        cause => {
             require_buildx(context)?;
+            let class = cause.class();
             let remedy = format!("{}, or build on stand-ins with `--bases stand-in`", class.remedy());
             Err(Failure::machine(format!("cannot get at {reference} ({}): {why}", class.name()), remedy)
                 .into())
@@ -231,7 +231,7 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         .arg(partial.display().to_string());
     if let Err(error) = cmd.read() {
         files::remove(&partial)?;
-        let class = classify(&error.tail, "");
+        let class = Cause::of_step(&error.tail, "").class();
         let remedy =
             if class == FailureClass::Failed { FailureClass::Network.remedy() } else { class.remedy() };
         return Err(Failure::machine(

@@ -11,7 +11,6 @@ use crate::shared_cache::RegistryCache;
 use engine::bake::Options;
 use engine::context::Context;
 use engine::events::{Event, Stream};
-use engine::signs::is_transient;
 use host::files;
 use host::wait;
 
@@ -73,7 +72,7 @@ fn build_chunk(
             outcome.built.append(&mut targets);
             return Ok(());
         };
-        if is_transient(failure.class) && attempt < ATTEMPTS {
+        if failure.class.is_transient() && attempt < ATTEMPTS {
             context.terminal.warn(format!(
                 "the network failed ({}); trying again, {attempt} of {}",
                 failure.error,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::docker::Docker;
 use crate::inspect::ContainerConfig;
 use crate::labels;
+use crate::signs::unexpected_error;
 
 /// The answer of `docker container inspect`, as far as it is used.
 #[derive(Debug, Clone, Deserialize)]
@@ -118,12 +119,9 @@ impl Docker {
     /// When docker fails; not when a container is gone or being removed already.
     pub fn remove_containers(&self, ids: &[String]) -> Result<()> {
         let output = self.cmd(["rm", "--force", "--volumes"]).args(ids).apart().capture()?;
-        let is_unexpected = |line: &&str| {
-            !line.is_empty() && !line.contains("No such container") && !line.contains("already in progress")
-        };
-        match output.stderr.lines().find(is_unexpected) {
-            Some(line) if !output.success() => bail!("`docker rm` failed: {}", line.trim()),
-            _ => Ok(()),
+        match unexpected_error(&output) {
+            Some(line) => bail!("`docker rm` failed: {line}"),
+            None => Ok(()),
         }
     }
 

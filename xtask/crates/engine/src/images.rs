@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::docker::Docker;
 use crate::inspect::ContainerConfig;
 use crate::labels;
+use crate::signs::unexpected_error;
 use host::process::ProcessError;
 use model::bytes::Bytes;
 
@@ -156,11 +157,9 @@ impl Docker {
             return Ok(());
         }
         let output = self.cmd(["image", "rm"]).args(references).capture()?;
-        let unexpected =
-            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
-        match unexpected {
-            Some(line) if !output.success() => bail!("docker cannot remove tags: {}", line.trim()),
-            _ => Ok(()),
+        match unexpected_error(&output) {
+            Some(line) => bail!("docker cannot remove tags: {line}"),
+            None => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::docker::Docker;
+use crate::signs::unexpected_error;
 
 /// What an image or a container starts with (moby, `container.Config`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -62,11 +63,9 @@ impl Docker {
     ) -> Result<Vec<T>> {
         // `--` keeps a reference that begins with a dash from being an option.
         let output = self.cmd([kind, "inspect", "--"]).args(references).capture()?;
-        let missing = format!("no such {kind}");
-        let is_unexpected = |line: &&str| !line.trim().is_empty() && !line.to_lowercase().contains(&missing);
-        match output.stderr.lines().find(is_unexpected) {
-            Some(line) if !output.success() => bail!("`docker {kind} inspect` failed: {}", line.trim()),
-            _ => serde_json::from_str(&output.stdout)
+        match unexpected_error(&output) {
+            Some(line) => bail!("`docker {kind} inspect` failed: {line}"),
+            None => serde_json::from_str(&output.stdout)
                 .with_context(|| format!("unexpected output of `docker {kind} inspect`")),
         }
     }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::docker::Docker;
 use crate::facts::Store;
 use crate::images::Image;
-use crate::signs::classify;
+use crate::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use model::bytes::Bytes;
 
@@ -27,8 +27,8 @@ impl Docker {
             return Err(no_room(largest, free, None).into());
         }
         let mut reader = self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?;
-        read(&mut reader).map_err(|error| match classify(&format!("{error:#}"), "") {
-            FailureClass::Disk => {
+        read(&mut reader).map_err(|error| match Cause::of_step(&format!("{error:#}"), "") {
+            Cause::Disk => {
                 let said = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
                 let needs = images.iter().map(|image| Bytes(image.size)).sum();
                 // The engine has taken its unfinished copy away by now.

@@ -100,6 +100,11 @@ impl FailureClass {
         }
     }
 
+    /// Whether trying again may help.
+    pub fn is_transient(self) -> bool {
+        self == FailureClass::Network
+    }
+
     /// Whether the machine is at fault rather than the project: exit code 3.
     pub fn is_environment(self) -> bool {
         use FailureClass::{Certificate, Disk, Engine, Machine, Memory, Network, RateLimit};

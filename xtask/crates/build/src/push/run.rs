@@ -154,13 +154,13 @@ impl<'a> Run<'a> {
                 line.finish("pushed");
                 return (tries, result);
             };
-            let Some(time) = pause(error.cause, tries).filter(|_| !self.interrupted()) else {
+            let Some(time) = pause(&error, tries).filter(|_| !self.interrupted()) else {
                 line.finish("failed");
                 return (tries, Err(error));
             };
             self.context.terminal.warn(format!(
                 "{there}: {}; trying again in {} s, {tries} of {}",
-                error.said,
+                error.output,
                 time.as_secs(),
                 TRIES - 1
             ));
@@ -194,12 +194,12 @@ impl<'a> Run<'a> {
         row.state = State::Failed;
         row.tries = tries;
         row.failure = Some(PushFailure {
-            said: error.said.clone(),
-            remedy: error.cause.remedy(self.plan.registry.host()),
-            environment: error.cause.is_environment(),
+            said: error.output.clone(),
+            remedy: error.remedy(self.plan.registry.host()),
+            environment: error.cause.class().is_environment(),
         });
-        self.context.terminal.say(format!("{} {}: {}", row.state.words(), row.reference, error.said));
-        if error.cause.is_of_registry() {
+        self.context.terminal.say(format!("{} {}: {}", row.state.words(), row.reference, error.output));
+        if error.affects_all() {
             // The others would wait just as long to hear the same.
             shared.schedule.stop();
         }

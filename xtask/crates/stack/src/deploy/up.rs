@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::deploy::health;
 use crate::deploy::health::{Condition, ServiceHealth};
 use engine::compose::{ComposeService, Project};
+use engine::signs::Cause;
 use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
@@ -97,9 +98,6 @@ pub fn rise(
     }
 }
 
-/// The words of the engine itself, and of whoever forwards ports for it.
-const PORT_IS_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
-
 /// Why watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -175,7 +173,7 @@ fn not_healthy(
     said: &str,
     deadline: Duration,
 ) -> NotHealthy {
-    let port_is_taken = PORT_IS_TAKEN.iter().any(|words| said.contains(words));
+    let port_is_taken = Cause::of_step(said, "") == Cause::PortInUse;
     let failed = now.into_iter().filter(|service| service.condition != Condition::Healthy);
     let with_log = |service: ServiceHealth| {
         let log = project.last_lines(&service.service, SHOWN_LINES).unwrap_or_else(|error| error.to_string());
