@@ -17,7 +17,7 @@ use build::push::run::{JOBS, push as push_images};
 use build::run::Policy;
 use build::shared_cache;
 use build::shared_cache::RegistryCache;
-use engine::bake::Options;
+use engine::bake::BakeOptions;
 use engine::context::Context;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
@@ -96,7 +96,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let registry = registry_to_push_to(args)?;
     let policy = Policy {
-        options: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
+        options: BakeOptions { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         cache: args.cache.resolve()?,

@@ -67,5 +67,5 @@ fn two_at_once_would_measure_each_other() {
     let output = engine(&ALL_BUT_ONE).run(&repository, &["measure", "alpha", "--only", "start"]);
     let text = told(&output, &repository);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("another run is at work in this checkout"), "{text}");
+    assert!(text.contains("is active in this checkout"), "{text}");
 }

@@ -202,17 +202,17 @@ fn a_fresh_record_answers_and_a_stale_one_is_named_and_not_used() {
     };
     let kept = checkout.folder.read(record);
     checkout.folder.write(record, &kept.replacen("\"schema\": 1", "\"schema\": 9", 1));
-    assert!(said().contains("record of check, simple: it is of schema 9, this program reads 1"));
+    assert!(said().contains("record of check, simple: it has schema 9, this version reads 1"));
     checkout.folder.write(record, &kept.replace("\"breaches\": []", "\"breaches\": 7"));
-    assert!(said().contains("it is of another form"));
+    assert!(said().contains("it is invalid"));
     let then = checkout.head();
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
     let now = checkout.head();
-    let why = format!("it is stale: it was made at commit {}, and this is {}", &then[..8], &now[..8]);
+    let why = format!("it is stale: it was made at commit {}, this is {}", &then[..8], &now[..8]);
     let text = said();
     assert!(text.contains(&why), "{text}");
     checkout.folder.write("alpha/hello", "changed");
-    assert!(said().contains("files changed since"));
+    assert!(said().contains("files have changed since"));
 }
 
 #[test]

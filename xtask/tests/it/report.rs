@@ -125,7 +125,7 @@ fn what_was_made_from_something_else_is_called_stale_and_why() {
     checkout.run(&["compare"]);
     checkout.folder.write("alpha/hello", "changed");
     assert!(
-        checkout.markdown().contains("> Sizes are stale: files changed since (commit "),
+        checkout.markdown().contains("> Sizes are stale: files have changed since (commit "),
         "a changed file"
     );
     checkout.commit("next");
@@ -143,7 +143,7 @@ fn what_was_made_from_something_else_is_called_stale_and_why() {
     checkout.run(&["check"]);
     let text = checkout.markdown();
     assert!(
-        text.contains("Sizes are not here: its record is not used: it is of schema 9, this program reads 1"),
+        text.contains("Sizes are not here: its record is not used: it has schema 9, this version reads 1"),
         "{text}"
     );
     checkout.folder.write(path, "{\"schema\": 1, \"of");

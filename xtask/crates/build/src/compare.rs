@@ -12,7 +12,7 @@ use engine::facts::Store;
 use engine::images::Image;
 use engine::layers::Layer;
 use engine::records;
-use engine::records::Kind;
+use engine::records::RecordKind;
 use host::files;
 use host::paths::Repository;
 use model::bytes::Bytes;
@@ -87,8 +87,8 @@ pub fn compare(
         fleet: None,
     };
     if records::is_whole(services, manifest) {
-        let of = records::made_of(Kind::Comparison, manifest, edition, tag, &found, context)?;
-        records::keep(Kind::Comparison, of, &comparison, context)?;
+        let of = records::made_of(RecordKind::Comparison, manifest, edition, tag, &found, context)?;
+        records::keep(RecordKind::Comparison, of, &comparison, context)?;
     }
     Ok(comparison)
 }

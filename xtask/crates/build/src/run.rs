@@ -8,7 +8,7 @@ use crate::failure::{BuildFailure, FailedStep};
 use crate::plan::BuildPlan;
 use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
-use engine::bake::Options;
+use engine::bake::BakeOptions;
 use engine::context::Context;
 use engine::events::{Event, Stream};
 use host::files;
@@ -18,7 +18,7 @@ use host::wait;
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// For bake.
-    pub options: Options,
+    pub options: BakeOptions,
     /// Build what can be built, in place of all or nothing.
     pub keep_going: bool,
     /// At most so many requested targets in one bake.

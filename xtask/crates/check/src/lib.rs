@@ -96,7 +96,7 @@ pub fn check(
     };
     for of in of {
         let part = report.of_edition(of.edition);
-        records::keep(records::Kind::Check, of, &part, context)?;
+        records::keep(records::RecordKind::Check, of, &part, context)?;
     }
     Ok(report)
 }
@@ -111,7 +111,7 @@ fn made_of(
     let editions =
         if records::is_whole(&wanted.services, manifest) { wanted.editions.as_slice() } else { &[] };
     let of = |edition: &Edition| {
-        records::made_of(records::Kind::Check, manifest, *edition, &wanted.tag, there, context)
+        records::made_of(records::RecordKind::Check, manifest, *edition, &wanted.tag, there, context)
     };
     editions.iter().map(of).collect()
 }

@@ -16,7 +16,7 @@ use crate::packing::Packing;
 use crate::scan::{Found, Scanner};
 use engine::archive;
 use engine::layer_tar;
-use engine::layer_tar::{Budget, Item, ItemKind};
+use engine::layer_tar::{Budget, LayerEntry, LayerEntryKind};
 use host::interrupt::Interrupt;
 
 /// ELF files up to this size are looked at whole; of larger ones the end, where section headers stand.
@@ -106,9 +106,9 @@ impl Reader<'_> {
             if interrupt.is_set() {
                 bail!(Failure::interrupted());
             }
-            let Item { path, mode, kind } = item;
+            let LayerEntry { path, mode, kind } = item;
             let kind = match kind {
-                ItemKind::File { bytes, readable } => {
+                LayerEntryKind::File { bytes, readable } => {
                     let known = if readable {
                         self.file(&path, bytes, content, &mut facts.notes)?
                     } else {
@@ -116,12 +116,12 @@ impl Reader<'_> {
                     };
                     Kind::File { bytes, hash: known.0, elf: known.1 }
                 }
-                ItemKind::HardLink(target) => Kind::HardLink(target),
-                ItemKind::Symlink(target) => Kind::Symlink(target),
-                ItemKind::Folder => Kind::Folder,
-                ItemKind::Other => Kind::Other,
-                ItemKind::Whiteout => Kind::Whiteout,
-                ItemKind::Opaque => Kind::Opaque,
+                LayerEntryKind::HardLink(target) => Kind::HardLink(target),
+                LayerEntryKind::Symlink(target) => Kind::Symlink(target),
+                LayerEntryKind::Folder => Kind::Folder,
+                LayerEntryKind::Other => Kind::Other,
+                LayerEntryKind::Whiteout => Kind::Whiteout,
+                LayerEntryKind::Opaque => Kind::Opaque,
             };
             facts.entries.push(Entry { path, mode, kind });
             Ok(())

@@ -1,46 +1,46 @@
-//! The build cache: its records as `docker buildx du --verbose` tells them, and removing some of them.
+//! The build cache: listing its records (`docker buildx du --verbose`) and removing some.
 
 use anyhow::{Context as _, Result};
 
 use crate::docker::Docker;
 use model::bytes::Bytes;
 
-/// One record: what a build step made, a cache mount, or a copy of a build's context.
+/// A record: the result of a build step, a cache mount, or a copy of a build context.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct CacheRecord {
     /// The ID.
     pub id: String,
-    /// The records that it stands on.
+    /// The records that it is based on.
     pub parents: Vec<String>,
-    /// Bytes, as far as docker prints them: four digits.
+    /// Size; docker prints four digits.
     pub size: Bytes,
-    /// The step, or what else it is.
+    /// The step or the kind of content.
     pub description: String,
     /// `regular`, `exec.cachemount`, `source.local` …
     pub kind: String,
-    /// Whether an image holds it as well.
+    /// Whether an image uses it too.
     pub shared: bool,
 }
 
-/// So many records go in one call: their IDs stand on its command line.
+/// Records per call: their IDs are on the command line.
 const BATCH: usize = 100;
 
 impl Docker {
     /// Every record of the current builder's cache.
     ///
     /// # Errors
-    /// When docker cannot be asked, or answers with what is no list of records.
-    pub fn cache(&self) -> Result<Vec<Record>> {
+    /// When docker fails or its output cannot be parsed.
+    pub fn cache(&self) -> Result<Vec<CacheRecord>> {
         read(&self.cmd(["buildx", "du", "--verbose"]).read()?)
     }
 
-    /// Removes these records, and no other. What is in use, or what others stand on, stays.
+    /// Removes these records; those in use or with dependents remain.
     ///
     /// # Errors
-    /// When docker refuses.
+    /// When docker fails.
     pub fn prune_cache(&self, ids: &[&str]) -> Result<()> {
         for ids in ids.chunks(BATCH) {
-            // Buildx makes a regular expression of it.
+            // Buildx treats it as a regular expression.
             let filter = format!("id=^({})$", ids.join("|"));
             self.cmd(["buildx", "prune", "--force", "--filter", &filter]).read()?;
         }
@@ -48,16 +48,17 @@ impl Docker {
     }
 }
 
-/// Fields stand on lines of their own, but for a description, which may go over many.
-fn read(text: &str) -> Result<Vec<Record>> {
-    let mut records: Vec<Record> = Vec::new();
+/// One field per line; only a description may have several lines.
+fn read(text: &str) -> Result<Vec<CacheRecord>> {
+    let mut records: Vec<CacheRecord> = Vec::new();
     let mut describing = false;
     for line in text.lines() {
         let (name, value) = line.split_once(":\t").unwrap_or((line, ""));
         let value = value.trim();
-        // The order of fields is fixed: an ID begins a record, and this line ends a description.
+        // The order of fields is fixed: an ID begins a record, `Usage count` and the following end a description.
         if name == "ID" {
-            records.push(Record { id: value.trim_end_matches('*').to_owned(), ..Record::default() });
+            records
+                .push(CacheRecord { id: value.trim_end_matches('*').to_owned(), ..CacheRecord::default() });
             describing = false;
             continue;
         }
@@ -77,11 +78,9 @@ fn read(text: &str) -> Result<Vec<Record>> {
                 record.parents =
                     value.split([',', ' ', ';']).filter(|id| !id.is_empty()).map(str::to_owned).collect();
             }
-            // The summary at the end has a line of this name too.
+            // The summary at the end also has a line of this name.
             "Shared" if value == "true" => record.shared = true,
-            "Size" => {
-                record.size = value.parse().with_context(|| format!("the cache record {}", record.id))?
-            }
+            "Size" => record.size = value.parse().with_context(|| format!("cache record {}", record.id))?,
             "Description" => {
                 record.description = value.to_owned();
                 describing = true;
@@ -97,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_read_whatever_their_descriptions_hold() {
+    fn multi_line_descriptions_are_read() {
         let text = "ID:\t\taaa\nParent:\t\tbbb\nCreated at:\t2026-11-24 00:46:16 +0000 UTC\nMutable:\tfalse\nReclaimable:\ttrue\nShared:\t\ttrue\n\
                     Size:\t\t6.118GB\nDescription:\tmount / from exec /bin/sh -c set -eu\n\nID of nothing\nlayer x\nUsage count:\t2\nLast used:\t2 hours ago\nType:\t\tregular\n\n\
                     ID:\t\tccc*\nSize:\t\t12.3kB\nDescription:\tlocal source for context\nUsage count:\t1\nType:\t\tsource.local\n\nShared:\t\t13.96GB\nTotal:\t\t27.39GB\n";

@@ -1,4 +1,4 @@
-//! Containers as the engine itself sees them.
+//! Containers in the engine.
 
 use std::collections::BTreeMap;
 
@@ -37,19 +37,19 @@ pub struct ContainerInspect {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HostConfig {
-    /// Whether its root file system is read-only.
+    /// `--read-only`.
     #[serde(default)]
     pub readonly_rootfs: bool,
-    /// Whether it has all of the host's rights.
+    /// `--privileged`.
     #[serde(default)]
     pub privileged: bool,
-    /// Capabilities that it was given.
+    /// Added capabilities.
     #[serde(default)]
     pub cap_add: Option<Vec<String>>,
-    /// Capabilities that were taken from it.
+    /// Dropped capabilities.
     #[serde(default)]
     pub cap_drop: Option<Vec<String>>,
-    /// `no-new-privileges` and its kin.
+    /// Security options, such as `no-new-privileges`.
     #[serde(default)]
     pub security_opt: Option<Vec<String>>,
 }
@@ -125,20 +125,20 @@ impl Docker {
         }
     }
 
-    /// The user IDs that a container's processes run as, as the host counts them.
+    /// The host's user IDs of a container's processes.
     ///
     /// # Errors
-    /// When it does not run, or docker cannot be asked.
+    /// When it is not running, or docker fails.
     pub fn process_users(&self, id: &str) -> Result<Vec<String>> {
         let text = self.cmd(["top", id, "-eo", "uid,pid"]).read()?;
         let lines = text.lines().skip(1);
         Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
-    /// The names of containers, running or not, by the ID of the image that each was made from.
+    /// The names of containers, running or not, by image ID.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn containers_by_image(&self) -> Result<BTreeMap<String, Vec<String>>> {
         let ids = self.cmd(["ps", "--all", "--quiet", "--no-trunc"]).read()?;
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();

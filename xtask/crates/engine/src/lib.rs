@@ -1,4 +1,4 @@
-//! Docker: its command line, its output and its errors; getting an engine; images, archives and layers.
+//! Docker and Compose: command line, output and errors; provisioning an engine; images, archives and layers; records.
 
 pub mod archive;
 pub mod bake;

@@ -47,7 +47,7 @@ pub fn saved(repository: &Repository) -> Result<Result<Option<Record>, String>> 
     let Some(text) = files::read_if_there(&repository.measure_record())? else { return Ok(Ok(None)) };
     Ok(match serde_json::from_str::<Record>(&text) {
         Ok(record) if record.schema == SCHEMA => Ok(Some(record)),
-        Ok(record) => Err(format!("it is of schema {}, this program reads {SCHEMA}", record.schema)),
+        Ok(record) => Err(format!("it has schema {}, this version reads {SCHEMA}", record.schema)),
         Err(error) => Err(error.to_string()),
     })
 }

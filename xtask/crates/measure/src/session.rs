@@ -11,7 +11,7 @@ use engine::context::Context;
 use engine::docker::Docker;
 use engine::labels;
 use engine::side_engine;
-use engine::side_engine::Place;
+use engine::side_engine::SideEnginePaths;
 use host::files;
 use host::files::Lock;
 use host::interrupt::Interrupt;
@@ -69,10 +69,10 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be written down.
-    pub fn side_engine(&self) -> Result<Place> {
+    pub fn side_engine(&self) -> Result<SideEnginePaths> {
         let bridge = format!("xtm{}", std::process::id());
         files::write_atomically(&self.folder.join(BRIDGE), bridge.as_bytes())?;
-        Ok(Place { data: self.folder("engine"), sockets: sockets(&self.name), bridge })
+        Ok(SideEnginePaths { data: self.folder("engine"), sockets: sockets(&self.name), bridge })
     }
 
     /// What marks a container as this run's.

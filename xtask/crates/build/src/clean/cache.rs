@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::build_cache::Record;
+use engine::build_cache::CacheRecord;
 use model::manifest::Manifest;
 use model::variant::Variant;
 
@@ -33,11 +33,11 @@ impl Marks {
     }
 
     /// The IDs of records that are ours.
-    pub fn ours<'r>(&self, records: &'r [Record]) -> BTreeSet<&'r str> {
+    pub fn ours<'r>(&self, records: &'r [CacheRecord]) -> BTreeSet<&'r str> {
         let mut ours: BTreeSet<&str> =
             records.iter().filter(|record| self.is_marked(record)).map(|record| record.id.as_str()).collect();
         loop {
-            let stands = |record: &&Record| {
+            let stands = |record: &&CacheRecord| {
                 !is_mount(record)
                     && !ours.contains(record.id.as_str())
                     && record.parents.iter().any(|parent| ours.contains(parent.as_str()))
@@ -50,7 +50,7 @@ impl Marks {
         }
     }
 
-    fn is_marked(&self, record: &Record) -> bool {
+    fn is_marked(&self, record: &CacheRecord) -> bool {
         if is_mount(record) {
             // The step that made a mount first says nothing of who else uses it.
             return record.description.contains(&self.mounts);
@@ -59,7 +59,7 @@ impl Marks {
     }
 }
 
-fn is_mount(record: &Record) -> bool {
+fn is_mount(record: &CacheRecord) -> bool {
     record.kind == "exec.cachemount"
 }
 
@@ -77,13 +77,13 @@ fn names(text: &str, folder: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn record(id: &str, parent: &str, kind: &str, description: &str) -> Record {
-        Record {
+    fn record(id: &str, parent: &str, kind: &str, description: &str) -> CacheRecord {
+        CacheRecord {
             id: id.into(),
             parents: vec![parent.into()],
             kind: kind.into(),
             description: description.into(),
-            ..Record::default()
+            ..CacheRecord::default()
         }
     }
 

@@ -18,7 +18,7 @@ use engine::environment::require_engine;
 use engine::images::Image;
 use engine::provenance::Commit;
 use engine::records;
-use engine::records::{Fresh, Kind};
+use engine::records::{Freshness, RecordKind};
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service};
@@ -170,12 +170,16 @@ impl<'a> Asked<'a> {
     }
 
     /// A record that is fresh. One that is not is named with the reason, and not used.
-    pub(super) fn record<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<Option<T>> {
+    pub(super) fn record<T: DeserializeOwned>(
+        &self,
+        kind: RecordKind,
+        edition: Edition,
+    ) -> Result<Option<T>> {
         let (tag, context) = (&self.wanted.tag, self.context);
         let now = records::made_of(kind, self.manifest, edition, tag, self.images()?, context)?;
         match records::read(kind, edition, &context.repository)?.fresh(&now) {
-            Fresh::Yes(record) => Ok(Some(record)),
-            Fresh::No(why) => {
+            Freshness::Yes(record) => Ok(Some(record)),
+            Freshness::No(why) => {
                 let name = kind.name();
                 context.terminal.warn(format!("record of {name}, {edition}: {why}; found out anew"));
                 Ok(None)

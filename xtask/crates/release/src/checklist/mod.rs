@@ -175,6 +175,7 @@ impl From<anyhow::Error> for NoAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use host::failure::Failure;
 
     fn wanted(only: &[&str], skip: &[&str]) -> Wanted {
         Wanted {

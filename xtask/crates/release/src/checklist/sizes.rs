@@ -89,7 +89,7 @@ fn checked<'c>(asked: &'c Asked<'_>) -> Result<&'c Checked> {
         let mut kept = Vec::new();
         let mut stale = Vec::new();
         for &edition in &asked.wanted.editions {
-            match asked.record::<Report>(records::Kind::Check, edition)? {
+            match asked.record::<Report>(records::RecordKind::Check, edition)? {
                 Some(report) => kept.push(report),
                 None => stale.push(edition),
             }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::checklist::asked::Asked;
 use crate::checklist::report::{Answer, Basis, Fault};
-use engine::records::Kind;
+use engine::records::RecordKind;
 use model::edition::Edition;
 use model::variant::Variant;
 use stack::probes::report::{Parity, Report, Stack, TestReport, Verdict};
@@ -29,7 +29,7 @@ pub(super) fn smoke(asked: &Asked<'_>) -> Result<Answer> {
     if let Some(faults) = not_built(asked)? {
         return Ok(Answer::now(faults, Vec::new()));
     }
-    if let Some(stack) = asked.record::<Stack>(Kind::Test, EDITION)? {
+    if let Some(stack) = asked.record::<Stack>(RecordKind::Test, EDITION)? {
         return Ok(answer(&stack.report, "cargo xtask test", Basis::Record));
     }
     let stack = tried(asked)?.0.stacks.first().context("no stack was raised")?;
@@ -43,7 +43,7 @@ pub(super) fn parity(asked: &Asked<'_>) -> Result<Answer> {
     const AGAIN: &str = "cargo xtask test --parity says it against originals that run";
     // What was raised for an item before is told as that, though it left a record.
     if asked.tried.found().is_none()
-        && let Some(parity) = asked.record::<Parity>(Kind::Parity, EDITION)?
+        && let Some(parity) = asked.record::<Parity>(RecordKind::Parity, EDITION)?
     {
         return Ok(told(&parity, AGAIN, Basis::Record));
     }

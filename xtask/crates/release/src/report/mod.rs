@@ -17,7 +17,7 @@ use contents::record::Contents;
 use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
 use engine::records;
-use engine::records::{Found, Kind, tree};
+use engine::records::{RecordKind, StoredRecord, tree};
 use measure::measurement;
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -67,7 +67,7 @@ struct Saved<'a> {
 
 impl Saved<'_> {
     fn part(&self, manifest: &Manifest, edition: Edition) -> Result<Part> {
-        let sizes = self.section::<Comparison>(Kind::Comparison, edition)?;
+        let sizes = self.section::<Comparison>(RecordKind::Comparison, edition)?;
         let ids = |service: &str| {
             let row = sizes.record()?.services.iter().find(|row| row.service == service)?;
             row.optimized.as_ref().map(|optimized| optimized.id.clone())
@@ -82,23 +82,25 @@ impl Saved<'_> {
         }
         Ok(Part {
             edition,
-            check: self.section(Kind::Check, edition)?,
-            test: self.section(Kind::Test, edition)?,
-            parity: self.section(Kind::Parity, edition)?,
+            check: self.section(RecordKind::Check, edition)?,
+            test: self.section(RecordKind::Test, edition)?,
+            parity: self.section(RecordKind::Parity, edition)?,
             images,
             sizes,
         })
     }
 
-    fn section<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<Section<T>> {
+    fn section<T: DeserializeOwned>(&self, kind: RecordKind, edition: Edition) -> Result<Section<T>> {
         let remedy = kind.remedy(edition, self.tag.as_str());
         Ok(match records::read::<T>(kind, edition, &self.context.repository)? {
-            Found::Missing => Section::Absent { why: "nobody looked yet".to_owned(), remedy },
-            Found::Unusable(why) => Section::Absent { why: format!("its record is not used: {why}"), remedy },
-            Found::Kept(kept) if kept.of.tag != self.tag.as_str() => {
+            StoredRecord::Missing => Section::Absent { why: "nobody looked yet".to_owned(), remedy },
+            StoredRecord::Unusable(why) => {
+                Section::Absent { why: format!("its record is not used: {why}"), remedy }
+            }
+            StoredRecord::Saved(kept) if kept.of.tag != self.tag.as_str() => {
                 Section::Absent { why: format!("the last one is of tag {}", kept.of.tag), remedy }
             }
-            Found::Kept(kept) => {
+            StoredRecord::Saved(kept) => {
                 // The engine is not asked: images count as they were.
                 let now = Provenance { commit: self.commit.cloned(), ..kept.of.clone() };
                 match kept.of.staleness(&now) {

@@ -94,7 +94,7 @@ impl Record {
         let read = || -> Result<Record> {
             let record: Record = serde_json::from_str(&text)?;
             if record.schema != SCHEMA {
-                bail!("it is of schema {}, this program reads {SCHEMA}", record.schema);
+                bail!("it has schema {}, this version reads {SCHEMA}", record.schema);
             }
             Ok(record)
         };

@@ -16,7 +16,7 @@ use build::produce;
 use engine::context::Context;
 use engine::provenance::Provenance;
 use engine::records;
-use engine::records::Kind;
+use engine::records::RecordKind;
 use engine::socket::Socket;
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -60,7 +60,7 @@ pub struct Wanted<'m> {
 /// When a stack does not get healthy, or a record cannot be read or written. What did not pass is in the report.
 pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Result<TestReport> {
     let of = match records::is_whole(&wanted.services, manifest) {
-        true => Some(records::now(Kind::Test, manifest, wanted.edition, &wanted.tag, context)?),
+        true => Some(records::now(RecordKind::Test, manifest, wanted.edition, &wanted.tag, context)?),
         false => None,
     };
     let socket = if wanted.stack_tests { Some(socket(context)?) } else { None };
@@ -94,9 +94,9 @@ pub fn test(manifest: &Manifest, wanted: &Wanted<'_>, context: &Context) -> Resu
 fn keep(report: &TestReport, of: Provenance, context: &Context) -> Result<()> {
     let optimized = report.stacks.iter().find(|stack| stack.variant == Variant::Optimized);
     if let Some(stack) = optimized {
-        records::keep(Kind::Test, of.clone(), stack, context)?;
+        records::keep(RecordKind::Test, of.clone(), stack, context)?;
     }
-    report.parity.as_ref().map_or(Ok(()), |parity| records::keep(Kind::Parity, of, parity, context))
+    report.parity.as_ref().map_or(Ok(()), |parity| records::keep(RecordKind::Parity, of, parity, context))
 }
 
 /// Asked for before anything is built or raised.
