@@ -11,73 +11,58 @@ use crate::labels;
 use crate::signs::unexpected_error;
 
 /// The answer of `docker container inspect`, as far as it is used.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ContainerInspect {
     /// The ID.
-    #[serde(default)]
     pub id: String,
     /// The name, with a leading slash.
-    #[serde(default)]
     pub name: String,
     /// The ID of its image.
     pub image: String,
     /// What it was started with.
-    #[serde(default)]
     pub config: ContainerConfig,
     /// How it is confined.
-    #[serde(default)]
     pub host_config: HostConfig,
     /// Whether it runs, and since when.
-    #[serde(default)]
     pub state: ContainerState,
 }
 
 /// How a container is confined.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", default)]
 pub struct HostConfig {
     /// `--read-only`.
-    #[serde(default)]
     pub readonly_rootfs: bool,
     /// `--privileged`.
-    #[serde(default)]
     pub privileged: bool,
     /// Added capabilities.
-    #[serde(default)]
     pub cap_add: Option<Vec<String>>,
     /// Dropped capabilities.
-    #[serde(default)]
     pub cap_drop: Option<Vec<String>>,
     /// Security options, such as `no-new-privileges`.
-    #[serde(default)]
     pub security_opt: Option<Vec<String>>,
 }
 
 /// Whether a container runs.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ContainerState {
     /// Whether it runs; a paused one does.
-    #[serde(default)]
     pub running: bool,
     /// The ID of its first process on the host; 0 when it does not run.
-    #[serde(default)]
     pub pid: u32,
     /// When it was last started, as RFC 3339.
-    #[serde(default)]
     pub started_at: String,
     /// The state of its health check; `None` without one.
-    #[serde(default)]
     pub health: Option<HealthState>,
 }
 
 /// The state of a health check.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", default)]
 pub struct HealthState {
     /// `healthy`, `unhealthy`, `starting`.
-    #[serde(default)]
     pub status: String,
 }
 

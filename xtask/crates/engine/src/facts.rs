@@ -43,34 +43,27 @@ pub struct Facts {
     pub silence: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Info {
-    #[serde(default)]
     server_version: String,
-    #[serde(default)]
     driver_status: Option<Vec<Vec<String>>>,
-    #[serde(default)]
     docker_root_dir: String,
     client_info: Option<ClientInfo>,
-    #[serde(default)]
     server_errors: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct ClientInfo {
-    #[serde(default)]
     version: String,
-    #[serde(default)]
     plugins: Option<Vec<Plugin>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Plugin {
     name: String,
-    #[serde(default)]
     version: String,
 }
 

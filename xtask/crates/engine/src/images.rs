@@ -13,40 +13,33 @@ use host::process::ProcessError;
 use model::bytes::Bytes;
 
 /// The answer of `docker image inspect`, as far as it is used.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct Image {
     /// The ID.
     pub id: String,
     /// All tags.
-    #[serde(default)]
     pub repo_tags: Option<Vec<String>>,
     /// `NAME@DIGEST` in every registry that it was pushed to or pulled from.
-    #[serde(default)]
     pub repo_digests: Option<Vec<String>>,
     /// Bytes as the store counts them: unpacked only on the classic store.
-    #[serde(default)]
     pub size: u64,
     /// Its layers.
-    #[serde(rename = "RootFS", default)]
+    #[serde(rename = "RootFS")]
     pub root_fs: RootFs,
     /// What its containers start with.
-    #[serde(default)]
     pub config: Option<ContainerConfig>,
     /// Operating system.
-    #[serde(default)]
     pub os: String,
     /// CPU architecture.
-    #[serde(default)]
     pub architecture: String,
 }
 
 /// The layers of an image.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", default)]
 pub struct RootFs {
     /// Digests of the unpacked layers, base first.
-    #[serde(default)]
     pub layers: Option<Vec<String>>,
 }
 
@@ -84,8 +77,8 @@ impl Image {
 }
 
 /// A line of `docker history`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct HistoryEntry {
     /// The instruction.
     pub created_by: String,

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 /// A container of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct ComposeContainer {
     /// The service's name in the Compose file.
     pub service: String,
@@ -14,34 +14,27 @@ pub struct ComposeContainer {
     /// `running`, `exited`, `created`…
     pub state: String,
     /// `healthy`, `unhealthy`, `starting`; empty without a health check.
-    #[serde(default)]
     pub health: String,
     /// The image's reference.
-    #[serde(default)]
     pub image: String,
     /// Meaningful once it has ended.
-    #[serde(default)]
     pub exit_code: i32,
     /// Ports that stand open on the host.
-    #[serde(default)]
     pub publishers: Option<Vec<Publisher>>,
 }
 
 /// A port of a container that stands open on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct Publisher {
     /// The address that it is bound to; empty or a wildcard for all.
-    #[serde(rename = "URL", default)]
+    #[serde(rename = "URL")]
     pub url: String,
     /// The port within the container.
-    #[serde(default)]
     pub target_port: u16,
     /// The port on the host; 0 where it is exposed only.
-    #[serde(default)]
     pub published_port: u16,
     /// `tcp`, `udp` or `sctp`.
-    #[serde(default)]
     pub protocol: String,
 }
 
