@@ -15,7 +15,7 @@ use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
 use build::shared_cache::{self, RegistryCache};
 use build::upstreams;
-use engine::bake::Options;
+use engine::bake::BakeOptions;
 use engine::context::Context;
 use host::render::Render as _;
 use model::image_ref::Registry;
@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let request = args.request.resolve(args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args)?;
     let options = BuildOptions {
-        bake: Options { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
+        bake: BakeOptions { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         cache: args.cache.resolve()?,

@@ -114,7 +114,7 @@ fn start(
     context: &Context,
 ) -> Result<()> {
     let project = deploy::project(variables, manifest, context).variable(VERSION, version);
-    let configured = project.config()?;
+    let configured = project.services()?;
     let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
     let images = configured.values().map(|service| service.image.clone()).collect();
     refuse_missing(images, variables, context)?;
@@ -152,7 +152,7 @@ fn refuse_missing(images: Vec<String>, variables: &Variables, context: &Context)
 }
 
 fn status(project: &Project) -> Result<()> {
-    let services = health::of(&project.config()?, &project.containers()?);
+    let services = health::of(&project.services()?, &project.containers()?);
     let mut table = Table::new(&[("service", Align::Left), ("health", Align::Left), ("image", Align::Left)]);
     for ServiceHealth { service, condition, image } in &services {
         table.row(vec![service.clone(), condition.name().to_owned(), image.clone()]);

@@ -337,7 +337,7 @@ fn a_journal_outlives_an_engine_that_dies_between_two_tags() {
     let dead = "Cannot connect to the Docker daemon\n";
     let docker = FakeDocker::new()
         .alive()
-        .on("image inspect sha256:a", 0, &inspected(&[("fx-alpha:run-1", "sha256:a", 1)]), "")
+        .on("image inspect -- sha256:a", 0, &inspected(&[("fx-alpha:run-1", "sha256:a", 1)]), "")
         .on("tag *", 1, "", dead)
         .on("image rm *", 1, "", dead);
     let output = docker.run(&repository, &["build-images"]);

@@ -219,7 +219,7 @@ fn references_are_pinned_to_registry_digests_all_or_none() {
     let elsewhere = image("hub.example/fx-beta:1-optimized", "\"other.example/fx-beta@sha256:cd\"");
     let docker = FakeDocker::new()
         .alive()
-        .on("image inspect hub.example/fx-alpha:1-optimized", 0, &known, "")
+        .on("image inspect -- hub.example/fx-alpha:1-optimized", 0, &known, "")
         .on("image inspect *", 0, &elsewhere, "");
     let args = ["compose-switch", "optimized", "--registry", "hub.example", "--pin", "--allow-missing"];
     let output = docker.run(&repository, &args[..5]);

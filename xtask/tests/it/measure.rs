@@ -65,5 +65,5 @@ fn a_second_run_in_the_same_checkout_is_refused() {
     let output = engine(&ALL_BUT_ONE).run(&repository, &["measure", "alpha", "--only", "start"]);
     let text = told(&output, &repository);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("another run is at work in this checkout"), "{text}");
+    assert!(text.contains("is active in this checkout"), "{text}");
 }

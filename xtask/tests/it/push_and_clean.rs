@@ -77,7 +77,7 @@ fn a_pushed_image_is_pinned_after_it_was_removed_here() {
     repository.write("target/xtask/digests.json", &record.to_string());
     repository.write("docker-compose.yml", "services: {a: {image: 'fx-alpha:1'}, b: {image: 'fx-beta:1'}}\n");
     let rebuilt = json!([{"Id": "sha256:new", "RepoTags": ["hub.example/fx-beta:1-optimized"]}]).to_string();
-    let docker = FakeDocker::new().alive().on("image inspect hub.example/fx-beta*", 0, &rebuilt, "").on(
+    let docker = FakeDocker::new().alive().on("image inspect -- hub.example/fx-beta*", 0, &rebuilt, "").on(
         "image inspect*",
         1,
         "[]",
@@ -150,7 +150,7 @@ fn a_clean_up_reports_removed_and_kept_images_and_freed_bytes() {
         .alive()
         .on("image inspect*fx-*", 0, &both(), "")
         .on("ps*", 0, "c1\n", "")
-        .on("container inspect*", 0, "sha256:beta /old-beta\n", "")
+        .on("container inspect*", 0, r#"[{"Name":"/old-beta","Image":"sha256:beta"}]"#, "")
         .on("history*", 0, "{\"CreatedBy\":\"COPY x / # buildkit\",\"Size\":\"37367120\"}\n", "")
         .on(
             "image rm --no-prune fx-alpha:1-simple-optimized",
@@ -165,7 +165,7 @@ fn a_clean_up_reports_removed_and_kept_images_and_freed_bytes() {
             "",
         )
         .on("image ls*", 0, "sha256:beta\n", "")
-        .on("image inspect sha256:beta", 0, &both(), "");
+        .on("image inspect -- sha256:beta", 0, &both(), "");
     let run = |more: &[&str]| docker.run(&repository, &[&["clean", "--tag", "1"], more].concat());
     snapshot!("clean_dry_run", run(&["--dry-run"]), repository);
     assert!(!docker.calls().iter().any(|call| call.starts_with("image rm")));

@@ -126,7 +126,7 @@ fn stale_and_unusable_records_are_shown_with_the_reason() {
     checkout.run(&["compare"]);
     checkout.folder.write("alpha/hello", "changed");
     assert!(
-        checkout.markdown().contains("> Sizes are stale: files changed since (commit "),
+        checkout.markdown().contains("> Sizes are stale: files have changed since (commit "),
         "a changed file"
     );
     checkout.commit("next");

@@ -65,9 +65,9 @@ fn shared_resources_are_refused_before_anything_is_started() {
 fn stack_tests_need_a_local_engine_socket() {
     let repository = repository("p");
     for (host, words) in [
-        ("tcp://192.0.2.1:2375\n", "docker talks to an engine at tcp://192.0.2.1:2375"),
-        ("unix:///no/such/socket\n", "docker talks to an engine at /no/such/socket"),
-        ("unix:///etc/passwd\n", "docker talks to an engine at /etc/passwd, which is no socket"),
+        ("tcp://192.0.2.1:2375\n", "the engine at tcp://192.0.2.1:2375 is not a socket on this machine"),
+        ("unix:///no/such/socket\n", "cannot access the engine's socket /no/such/socket"),
+        ("unix:///etc/passwd\n", "the engine's address /etc/passwd is not a socket"),
     ] {
         let docker = stack(PLAIN).on("context inspect *", 0, host, "");
         let output = docker.run(&repository, &["test", "--stack-tests"]);

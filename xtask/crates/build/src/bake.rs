@@ -9,11 +9,10 @@ use crate::failure::{BuildFailure, FailedStep, combined};
 use crate::plan::BuildPlan;
 use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
-use engine::bake::Options;
+use engine::bake::BakeOptions;
 use engine::context::Context;
 use engine::environment::require_buildx;
 use engine::events::{Event, Stream};
-use engine::signs::is_transient;
 use host::files;
 use host::wait;
 
@@ -21,7 +20,7 @@ use host::wait;
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
     /// Options of bake itself.
-    pub bake: Options,
+    pub bake: BakeOptions,
     /// Publish what could be built when something fails; otherwise all or nothing.
     pub keep_going: bool,
     /// The maximum number of requested targets in one bake.
@@ -90,7 +89,7 @@ fn bake_chunk(
             outcome.built.append(&mut targets);
             return Ok(());
         };
-        if is_transient(failure.class) && attempt < ATTEMPTS {
+        if failure.class.is_transient() && attempt < ATTEMPTS {
             context.terminal.warn(format!(
                 "network error: {}; retry {attempt} of {}",
                 failure.error,

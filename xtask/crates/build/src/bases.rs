@@ -14,7 +14,7 @@ use engine::events::error_line;
 use engine::labels;
 use engine::machine::Machine;
 use engine::provision;
-use engine::signs::{classify, is_transient};
+use engine::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
@@ -143,7 +143,7 @@ fn resolve(
     for upstream in upstreams {
         let reference = &upstream.reference;
         let mut result = context.docker.resolves(reference, builder)?;
-        if matches!(&result, Err(stderr) if is_transient(classify(stderr, ""))) {
+        if matches!(&result, Err(stderr) if Cause::of_registry(stderr).class().is_transient()) {
             result = context.docker.resolves(reference, builder)?;
         }
         let Err(stderr) = result else { continue };
@@ -156,17 +156,18 @@ fn resolve(
 
 /// Why stand-ins are needed; an error if the user should fix the problem instead.
 fn reason_for_stand_ins(reference: &str, error: &str, context: &Context) -> Result<String> {
-    let not_found = ["not found", "does not exist", "access denied", "403 forbidden"]
-        .iter()
-        .any(|sign| error.to_lowercase().contains(sign));
-    match classify(error, "") {
-        FailureClass::Network => Ok(format!("no registry answers for {reference}: {}", brief(error))),
-        FailureClass::Failed if not_found => Ok(format!("no registry has {reference}: {}", brief(error))),
-        class => {
+    match Cause::of_registry(error) {
+        Cause::UnknownHost | Cause::ServerError | Cause::Unreachable => {
+            Ok(format!("no registry answers for {reference}: {}", brief(error)))
+        }
+        Cause::NotFound | Cause::Denied => Ok(format!("no registry has {reference}: {}", brief(error))),
+        cause => {
+            let class = cause.class();
             require_buildx(context)?;
             let remedy = format!("{}, or use stand-ins with `--bases stand-in`", class.remedy());
-            Err(Failure::machine(format!("cannot resolve {reference} ({}): {error}", class.name()), remedy)
-                .into())
+            let class = if class.is_environment() { class } else { FailureClass::Machine };
+            let what = format!("cannot resolve {reference} ({}): {error}", class.name());
+            Err(Failure::new(class, what, remedy).into())
         }
     }
 }
@@ -237,7 +238,7 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         .arg(partial.display().to_string());
     if let Err(error) = cmd.read() {
         files::remove(&partial)?;
-        let class = classify(&error.tail, "");
+        let class = Cause::of_step(&error.tail, "").class();
         let remedy =
             if class == FailureClass::Failed { FailureClass::Network.remedy() } else { class.remedy() };
         return Err(Failure::machine(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::plan::BuildPlan;
 use engine::events::{error_line, failed_instruction};
-use engine::signs::classify;
+use engine::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
@@ -61,7 +61,7 @@ impl BuildFailure {
         }
         let place = place(&targets, text, plan, repository);
         BuildFailure {
-            class: classify(&error, &tail.join("\n")),
+            class: Cause::of_step(&error, &tail.join("\n")).class(),
             log: targets.first().map(|target| repository.logs().join(format!("{target}.log"))),
             step: (!step.is_empty()).then_some(step),
             targets,

@@ -3,7 +3,7 @@
 use crate::prune_finding::PruneFinding;
 use contents::facts::{EntryKind, Metadata, MetadataFile};
 use contents::tree::Tree;
-use engine::images::Config;
+use engine::inspect::ContainerConfig;
 
 /// Docker's PATH for images that set none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -15,7 +15,7 @@ const SHELL_BUILTINS: [&str; 20] = [
 ];
 
 /// Programs, interpreters and Python modules that these commands need and the image does not have.
-pub fn missing(tree: &Tree<'_>, notes: &[&MetadataFile], config: &Config) -> Vec<PruneFinding> {
+pub fn missing(tree: &Tree<'_>, notes: &[&MetadataFile], config: &ContainerConfig) -> Vec<PruneFinding> {
     let start = [&config.entrypoint, &config.cmd].into_iter().flatten().find(|words| !words.is_empty());
     let mut commands = vec![("the command", start.cloned().unwrap_or_default())];
     if let Some(test) = config.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
@@ -35,7 +35,7 @@ pub fn missing(tree: &Tree<'_>, notes: &[&MetadataFile], config: &Config) -> Vec
 fn check(
     tree: &Tree<'_>,
     notes: &[&MetadataFile],
-    config: &Config,
+    config: &ContainerConfig,
     label: &str,
     words: &[String],
 ) -> Option<PruneFinding> {
@@ -67,7 +67,7 @@ fn check(
 }
 
 /// The executable file of a command, found as execvp(3) does.
-fn find(tree: &Tree<'_>, config: &Config, program: &str) -> Option<String> {
+fn find(tree: &Tree<'_>, config: &ContainerConfig, program: &str) -> Option<String> {
     let file = |path: &str| {
         let real = tree.real(&format!("{path}/."));
         let entry = tree.entry(tree.file_at(&real)?);
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{file, link};
     use contents::facts::LayerFacts;
-    use engine::images::Healthcheck;
+    use engine::inspect::Healthcheck;
 
     fn words(text: &[&str]) -> Option<Vec<String>> {
         Some(text.iter().map(ToString::to_string).collect())
@@ -134,11 +134,11 @@ mod tests {
         };
         let tree = Tree::of(&[&layer]);
         let of = |cmd: &[&str], test: &[&str]| {
-            let config = Config {
+            let config = ContainerConfig {
                 cmd: words(cmd),
                 working_dir: "/app".into(),
-                healthcheck: Some(Healthcheck { test: words(test) }),
-                ..Config::default()
+                healthcheck: Some(Healthcheck { test: words(test), ..Default::default() }),
+                ..ContainerConfig::default()
             };
             missing(&tree, &[&script], &config).into_iter().map(|found| found.what).collect::<Vec<_>>()
         };

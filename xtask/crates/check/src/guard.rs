@@ -96,7 +96,7 @@ pub fn check(
     };
     for provenance in provenance {
         let part = report.of_edition(provenance.edition);
-        records::keep(records::Kind::Check, provenance, &part, context)?;
+        records::keep(records::RecordKind::Check, provenance, &part, context)?;
     }
     Ok(report)
 }
@@ -112,7 +112,7 @@ fn provenance(
         return Ok(Vec::new());
     }
     let of = |edition: &Edition| {
-        records::made_of(records::Kind::Check, manifest, *edition, &request.tag, images, context)
+        records::made_of(records::RecordKind::Check, manifest, *edition, &request.tag, images, context)
     };
     request.editions.iter().map(of).collect()
 }

@@ -9,12 +9,12 @@ use contents::analysis::Inside;
 use contents::facts::MAX_WHOLE_ELF;
 use contents::facts::{Metadata, MetadataFile};
 use contents::tree::Tree;
-use engine::images::Config;
+use engine::inspect::ContainerConfig;
 
 /// Everything an image still needs and no longer has.
 pub fn findings(inside: &Inside<'_>) -> Vec<PruneFinding> {
     let image = &inside.image;
-    let empty = Config::default();
+    let empty = ContainerConfig::default();
     let config = image.config.as_ref().unwrap_or(&empty);
     let env = config.env.clone().unwrap_or_default();
     let (tree, notes) = (&inside.tree, &inside.metadata);

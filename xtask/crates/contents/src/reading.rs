@@ -14,8 +14,7 @@ use crate::metadata;
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner};
 use engine::archive;
-use engine::layer_tar;
-use engine::layer_tar::{Budget, Item, ItemKind};
+use engine::layer_tar::{self, Budget, LayerEntryKind};
 use host::interrupt::Interrupt;
 
 /// Most bytes of all metadata files of an archive that are read.
@@ -93,19 +92,19 @@ impl Reader<'_> {
             if interrupt.is_set() {
                 bail!(Failure::interrupted());
             }
-            let Item { path, mode, kind } = item;
+            let layer_tar::LayerEntry { path, mode, kind } = item;
             let kind = match kind {
-                ItemKind::File { bytes, readable } if readable && bytes > 0 => {
+                LayerEntryKind::File { bytes, readable } if readable && bytes > 0 => {
                     let (hash, elf) = self.file(&path, bytes, content, &mut facts.metadata)?;
                     EntryKind::File { bytes, hash: Some(hash), elf: elf.map(Box::new) }
                 }
-                ItemKind::File { bytes, .. } => EntryKind::File { bytes, hash: None, elf: None },
-                ItemKind::HardLink(target) => EntryKind::HardLink(target),
-                ItemKind::Symlink(target) => EntryKind::Symlink(target),
-                ItemKind::Folder => EntryKind::Folder,
-                ItemKind::Other => EntryKind::Other,
-                ItemKind::Whiteout => EntryKind::Whiteout,
-                ItemKind::Opaque => EntryKind::Opaque,
+                LayerEntryKind::File { bytes, .. } => EntryKind::File { bytes, hash: None, elf: None },
+                LayerEntryKind::HardLink(target) => EntryKind::HardLink(target),
+                LayerEntryKind::Symlink(target) => EntryKind::Symlink(target),
+                LayerEntryKind::Folder => EntryKind::Folder,
+                LayerEntryKind::Other => EntryKind::Other,
+                LayerEntryKind::Whiteout => EntryKind::Whiteout,
+                LayerEntryKind::Opaque => EntryKind::Opaque,
             };
             facts.entries.push(LayerEntry { path, mode, kind });
             Ok(())

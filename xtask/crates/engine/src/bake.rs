@@ -8,47 +8,47 @@ use serde::Serialize;
 use crate::docker::Docker;
 use host::process::{Cmd, ProcessError};
 
-/// A whole definition: what `docker buildx bake --file` reads.
+/// The content of a definition file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Definition {
-    /// Groups of targets by name; `default` is what is built.
+    /// Groups of targets by name; `default` is built.
     pub group: BTreeMap<String, Group>,
     /// Targets by name.
     pub target: BTreeMap<String, Target>,
-    /// Values that bake takes from the environment, so that none of them stands in a file.
+    /// Variables that bake takes from the environment, so that their values are in no file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variable: BTreeMap<String, Variable>,
 }
 
-/// Targets that are built together.
+/// A group of targets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Group {
-    /// Their names.
+    /// The names of the targets.
     pub targets: Vec<String>,
 }
 
-/// A value that the environment overrides.
+/// A variable that the environment overrides.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Variable {
-    /// Without one in the environment.
+    /// The value where the environment has none.
     pub default: String,
 }
 
-/// One target. Paths are as bake takes them: the Dockerfile relative to the context.
+/// A target.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Target {
-    /// The folder that is sent.
+    /// The build context.
     pub context: String,
     /// The Dockerfile, relative to the context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
-    /// The Dockerfile's text, in place of a file.
+    /// The Dockerfile's text, instead of a file.
     #[serde(rename = "dockerfile-inline", skip_serializing_if = "Option::is_none")]
     pub dockerfile_inline: Option<String>,
-    /// The stage to stop at.
+    /// The stage to build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Named contexts: what FROM and COPY --from find under a name.
+    /// Named contexts for FROM and COPY --from.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub contexts: BTreeMap<String, String>,
     /// Build arguments.
@@ -63,37 +63,37 @@ pub struct Target {
     /// Secrets, `id=…,src=…`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret: Vec<String>,
-    /// Caches that are read.
+    /// Caches to read.
     #[serde(rename = "cache-from", skip_serializing_if = "Vec::is_empty")]
     pub cache_from: Vec<String>,
-    /// Caches that are written.
+    /// Caches to write.
     #[serde(rename = "cache-to", skip_serializing_if = "Vec::is_empty")]
     pub cache_to: Vec<String>,
-    /// Where the result goes.
+    /// Outputs of the result.
     pub output: Vec<String>,
 }
 
-/// How to run a definition.
+/// Options of `docker buildx bake`.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct BakeOptions {
     /// Ignore the build cache.
     pub no_cache: bool,
-    /// Ask registries for newer bases.
+    /// Pull newer base images.
     pub pull: bool,
-    /// Another builder than the current one.
+    /// The builder; none for the current one.
     pub builder: Option<String>,
 }
 
 impl Docker {
-    /// `docker buildx bake` of some targets of a definition file.
-    pub fn bake(&self, file: &Path, targets: &[String], options: &Options) -> Cmd {
+    /// `docker buildx bake` of these targets of a definition file.
+    pub fn bake(&self, file: &Path, targets: &[String], options: &BakeOptions) -> Cmd {
         let mut cmd = self
             .cmd(["buildx", "bake", "--progress=rawjson"])
-            // Attestations carry the time, and would give equal builds different digests on the containerd store.
+            // Attestations contain the time: equal builds would get different digests on the containerd store.
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
-            // Git data would do the same; revision labels are set by the definition.
+            // So would git data; the definition sets the revision label.
             .env("BUILDX_GIT_INFO", "0")
-            // What only others stand on would be left behind as an untagged image at every change.
+            // Otherwise every change of a base would leave an untagged image behind.
             .env("BUILDX_NO_DEFAULT_LOAD", "1")
             .arg("--file")
             .arg(file.display().to_string());
@@ -109,11 +109,11 @@ impl Docker {
         cmd.args(targets)
     }
 
-    /// Tries whether the builder gets at an image that a Dockerfile starts from: through the same daemon, mirrors,
-    /// proxies and local images as a build would.
+    /// Whether a build can start from an image: uses the same daemon, mirrors, proxies and local images. The inner error is
+    /// docker's message.
     ///
     /// # Errors
-    /// The text of docker's error, when it does not; or that docker could not be started.
+    /// When docker cannot be started.
     pub fn resolves(
         &self,
         reference: &str,

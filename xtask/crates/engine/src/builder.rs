@@ -1,12 +1,12 @@
-//! Builders of Buildx: what drives one, and what that can do.
+//! Buildx builders: their drivers and features.
 
 use crate::docker::Docker;
 use crate::facts::Store;
 use host::process::ProcessError;
 
 impl Docker {
-    /// Whether a builder can write its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver
-    /// does so "only if you have enabled the containerd image store"; the other drivers do). `None` is the current builder.
+    /// Whether a builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver
+    /// can "only if you have enabled the containerd image store"; the other drivers can). `None` is the current builder.
     ///
     /// # Errors
     /// When there is no such builder, or no daemon answers.
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_driver_is_read_and_no_option_of_it() {
+    fn the_driver_is_not_confused_with_driver_options() {
         let about =
             "Name:          b\nDriver:        docker-container\n\nNodes:\nDriver Options: env.x=\"1\"\n";
         assert_eq!(driver(about), Some("docker-container"));

@@ -1,4 +1,4 @@
-//! Containers as the engine itself sees them.
+//! Containers in the engine.
 
 use std::collections::BTreeMap;
 
@@ -6,176 +6,134 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::docker::Docker;
+use crate::inspect::ContainerConfig;
+use crate::labels;
+use crate::signs::unexpected_error;
 
-/// What `docker inspect` says of a container, as far as anyone here asks.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Inspected {
-    /// Its ID.
+/// The answer of `docker container inspect`, as far as it is used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContainerInspect {
+    /// The ID.
     pub id: String,
-    /// The ID of the image that it runs.
+    /// The name, with a leading slash.
+    pub name: String,
+    /// The ID of its image.
     pub image: String,
     /// What it was started with.
-    pub config: StartedWith,
+    pub config: ContainerConfig,
     /// How it is confined.
-    pub host_config: Confinement,
-    /// How it is.
-    pub state: State,
-}
-
-/// What a container or an image starts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct StartedWith {
-    /// The reference of a container's image, as it was given.
-    #[serde(default)]
-    pub image: String,
-    /// `USER`.
-    #[serde(default)]
-    pub user: String,
-    /// `ENTRYPOINT`.
-    #[serde(default)]
-    pub entrypoint: Option<Vec<String>>,
-    /// `CMD`.
-    #[serde(default)]
-    pub cmd: Option<Vec<String>>,
-    /// `HEALTHCHECK`.
-    #[serde(default)]
-    pub healthcheck: Option<Healthcheck>,
-}
-
-/// A health check; times in nanoseconds, 0 for docker's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Healthcheck {
-    /// `CMD` or `CMD-SHELL` and what is run; `NONE` where it was taken away.
-    #[serde(default)]
-    pub test: Option<Vec<String>>,
-    /// Between two checks.
-    #[serde(default)]
-    pub interval: u64,
-    /// Until one has failed.
-    #[serde(default)]
-    pub timeout: u64,
-    /// In which a failure does not count.
-    #[serde(default)]
-    pub start_period: u64,
-    /// Between two checks within the start period.
-    #[serde(default)]
-    pub start_interval: u64,
-    /// Failures in a row that make it unhealthy; 0 for docker's own.
-    #[serde(default)]
-    pub retries: u64,
+    pub host_config: HostConfig,
+    /// Whether it runs, and since when.
+    pub state: ContainerState,
 }
 
 /// How a container is confined.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Confinement {
-    /// Whether its root file system is read-only.
-    #[serde(default)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostConfig {
+    /// `--read-only`.
     pub readonly_rootfs: bool,
-    /// Whether it has all of the host's rights.
-    #[serde(default)]
+    /// `--privileged`.
     pub privileged: bool,
-    /// Capabilities that it was given.
-    #[serde(default)]
+    /// Added capabilities.
     pub cap_add: Option<Vec<String>>,
-    /// Capabilities that were taken from it.
-    #[serde(default)]
+    /// Dropped capabilities.
     pub cap_drop: Option<Vec<String>>,
-    /// `no-new-privileges` and its kin.
-    #[serde(default)]
+    /// Security options, such as `no-new-privileges`.
     pub security_opt: Option<Vec<String>>,
 }
 
-/// How a container is.
+/// Whether a container runs.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct State {
-    /// `running` and so on.
-    #[serde(default)]
-    pub status: String,
-    /// What its health check says; `None` without one.
-    #[serde(default)]
-    pub health: Option<Health>,
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContainerState {
+    /// Whether it runs; a paused one does.
+    pub running: bool,
+    /// The ID of its first process on the host; 0 when it does not run.
+    pub pid: u32,
+    /// When it was last started, as RFC 3339.
+    pub started_at: String,
+    /// The state of its health check; `None` without one.
+    pub health: Option<HealthState>,
 }
 
-/// What a health check says.
+/// The state of a health check.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Health {
+#[serde(rename_all = "PascalCase", default)]
+pub struct HealthState {
     /// `healthy`, `unhealthy`, `starting`.
-    #[serde(default)]
     pub status: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ImageConfig {
-    id: String,
-    config: Option<StartedWith>,
 }
 
 impl Docker {
-    /// Looks at containers, in the order of their IDs here.
+    /// Inspects containers, in the order of `ids`.
     ///
     /// # Errors
-    /// When one is gone, or docker cannot be asked.
-    pub fn inspect_containers(&self, ids: &[String]) -> Result<Vec<Inspected>> {
+    /// When one does not exist, or docker fails.
+    pub fn inspect_containers(&self, ids: &[String]) -> Result<Vec<ContainerInspect>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let text = self.cmd(["container", "inspect"]).args(ids.iter().cloned()).read()?;
-        serde_json::from_str(&text).context("docker container inspect gave no JSON")
+        serde_json::from_str(&text).context("unexpected output of `docker container inspect`")
     }
 
-    /// What images start, by their ID.
+    /// Inspects one container.
     ///
     /// # Errors
-    /// When one is gone, or docker cannot be asked.
-    pub fn image_starts(&self, ids: &[String]) -> Result<BTreeMap<String, StartedWith>> {
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
+    /// When it does not exist, or docker fails.
+    pub fn inspect_container(&self, id: &str) -> Result<ContainerInspect> {
+        let mut found = self.inspect_containers(&[id.to_owned()])?;
+        found.pop().with_context(|| format!("the container {id} is gone"))
+    }
+
+    /// The IDs of containers with a label, running or not.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn containers_with_label(&self, label: &str, value: &str) -> Result<Vec<String>> {
+        let list = self.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
+        let ids = list.arg(labels::filter(label, value)).apart().read()?;
+        Ok(ids.lines().map(str::to_owned).collect())
+    }
+
+    /// Kills and removes containers with their anonymous volumes. Ctrl-C does not end it.
+    ///
+    /// # Errors
+    /// When docker fails; not when a container is gone or being removed already.
+    pub fn remove_containers(&self, ids: &[String]) -> Result<()> {
+        let output = self.cmd(["rm", "--force", "--volumes"]).args(ids).apart().capture()?;
+        match unexpected_error(&output) {
+            Some(line) => bail!("`docker rm` failed: {line}"),
+            None => Ok(()),
         }
-        let text = self.cmd(["image", "inspect"]).args(ids.iter().cloned()).read()?;
-        let images: Vec<ImageConfig> =
-            serde_json::from_str(&text).context("docker image inspect gave no JSON")?;
-        Ok(images.into_iter().map(|image| (image.id, image.config.unwrap_or_default())).collect())
     }
 
-    /// The user IDs that a container's processes run as, as the host counts them.
+    /// The host's user IDs of a container's processes.
     ///
     /// # Errors
-    /// When it does not run, or docker cannot be asked.
+    /// When it is not running, or docker fails.
     pub fn process_users(&self, id: &str) -> Result<Vec<String>> {
         let text = self.cmd(["top", id, "-eo", "uid,pid"]).read()?;
         let lines = text.lines().skip(1);
         Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
-    /// The names of containers, running or not, by the ID of the image that each was made from.
+    /// The names of containers, running or not, by image ID.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn containers_by_image(&self) -> Result<BTreeMap<String, Vec<String>>> {
         let ids = self.cmd(["ps", "--all", "--quiet", "--no-trunc"]).read()?;
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if ids.is_empty() {
             return Ok(found);
         }
-        let cmd = self.cmd(["container", "inspect", "--format", "{{.Image}} {{.Name}}"]).args(ids.lines());
-        let output = cmd.capture()?;
-        // One that ended and was removed in between is in nobody's way.
-        let unexpected = output
-            .stderr
-            .lines()
-            .find(|line| !line.trim().is_empty() && !line.to_lowercase().contains("no such container"));
-        if let (false, Some(line)) = (output.success(), unexpected) {
-            bail!("docker cannot look at containers: {}", line.trim());
-        }
-        for (image, name) in output.stdout.lines().filter_map(|line| line.split_once(' ')) {
-            found.entry(image.to_owned()).or_default().push(name.trim_start_matches('/').to_owned());
+        // One that was removed in between does not matter.
+        for container in self.inspect_existing::<ContainerInspect>("container", ids.lines())? {
+            let name = container.name.trim_start_matches('/').to_owned();
+            found.entry(container.image).or_default().push(name);
         }
         Ok(found)
     }

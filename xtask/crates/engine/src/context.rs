@@ -1,20 +1,20 @@
-//! What every command works with.
+//! What every command needs.
 
 use crate::docker::Docker;
 use host::git::Git;
 use host::paths::Repository;
 use host::terminal::Terminal;
 
-/// The checkout, the engine's command line and the narrator.
+/// The checkout, docker and the terminal.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The checkout.
     pub repository: Repository,
-    /// The engine's command line.
+    /// Docker's command line.
     pub docker: Docker,
-    /// Where narration goes.
+    /// For messages.
     pub terminal: Terminal,
-    /// Whether the person allowed to install and start an engine.
+    /// Whether xtask may install and start an engine (`--with-engine`).
     pub with_engine: bool,
 }
 

@@ -1,8 +1,8 @@
-//! Floor 2: the engine. Everything that knows docker's command line, its output or its errors.
+//! Docker's command line.
 
 use host::process::{Cmd, Runner};
 
-/// The docker command line, as found on PATH.
+/// The `docker` on PATH.
 #[derive(Debug, Clone)]
 pub struct Docker {
     /// Starts its processes.
@@ -10,12 +10,12 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Through this runner.
+    /// Docker through this runner.
     pub fn new(runner: Runner) -> Docker {
         Docker { runner }
     }
 
-    /// `docker ARGS…`, in plain English whatever the locale, since its output is read.
+    /// `docker ARGS…`, always in English, since its output is parsed.
     pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").args(args)
     }

@@ -1,8 +1,8 @@
-//! Env files as Compose reads them (Compose documentation, ".env file syntax"): one variable a line.
+//! Env files in Compose's syntax (Compose documentation, ".env file syntax"): one variable per line.
 
 use std::collections::BTreeMap;
 
-/// The variables of a file, quotes and comments taken off. The last line of a name counts.
+/// The variables of a file, without quotes and comments. The last line of a name counts.
 pub fn variables(text: &str) -> BTreeMap<String, String> {
     text.trim_start_matches('\u{feff}').lines().filter_map(variable).collect()
 }
@@ -19,7 +19,7 @@ fn variable(line: &str) -> Option<(String, String)> {
 
 fn value_of(text: &str) -> String {
     if let Some(rest) = text.strip_prefix('\'') {
-        // Nothing is special between single quotes.
+        // No escapes between single quotes.
         return rest.split_once('\'').map_or(rest, |(inside, _)| inside).to_owned();
     }
     if let Some(rest) = text.strip_prefix('"') {
@@ -39,13 +39,12 @@ fn value_of(text: &str) -> String {
         }
         return out;
     }
-    // A comment stands behind a blank; without one the sign is part of the value.
+    // A comment needs a blank before it; otherwise `#` is part of the value.
     let end = text.find(" #").or_else(|| text.starts_with('#').then_some(0)).unwrap_or(text.len());
     text[..end].trim_end().to_owned()
 }
 
-/// The file's text with a variable set: its last line replaced, or a new line. The value is written between single quotes,
-/// where nothing is expanded.
+/// The file's text with a variable set: its last line is replaced, or a line is appended. Single quotes prevent expansion.
 pub fn set(text: &str, name: &str, value: &str) -> String {
     let new = format!("{name}='{value}'");
     let mut lines: Vec<&str> = text.lines().collect();
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_env_file_is_read_as_compose_reads_it() {
+    fn env_files_are_read_as_compose_reads_them() {
         let text = "\u{feff}A='x$y # z' # no\n# B=no\nexport B=\"a \\\"b\\\"\\n\"\n C = plain # pinned\nD= # none\nE=a#b\nF\nA2=\nA=last\n";
         let found = variables(text);
         let pairs: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_read_again_and_nothing_else_changes() {
+    fn setting_a_variable_changes_nothing_else() {
         let text = "# mine\nA=1\nB=2";
         assert_eq!(set(text, "A", "x$y"), "# mine\nA='x$y'\nB=2\n");
         assert_eq!(set(text, "C", "3"), "# mine\nA=1\nB=2\nC='3'\n");

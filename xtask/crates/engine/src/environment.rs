@@ -1,4 +1,4 @@
-//! What a command needs of its machine: an engine that answers and is new enough. Missing things end with exit code 3.
+//! The engine and Buildx that a command needs. Missing or old ones end with exit code 3.
 
 use anyhow::Result;
 use host::failure::{Failure, FailureClass};
@@ -9,21 +9,19 @@ use crate::machine::Machine;
 use crate::provision;
 use crate::version::Version;
 
-/// Makes sure that an engine answers; provisions one where that was asked for.
+/// Makes sure that an engine answers; provisions one with `--with-engine`.
 ///
 /// # Errors
-/// [`Failure`], when there is none and none was asked for or could be had.
+/// [`Failure`], when there is none or it is too old.
 pub fn require_engine(context: &Context) -> Result<()> {
     if context.with_engine {
-        // Nothing is done where everything is there and new enough.
         provide(&context.docker.facts()?, context)?;
     }
-    // One quick question settles the usual case.
     match context.docker.engine_version() {
         Some(version) if version < LEAST_ENGINE => Err(Failure::new(
             FailureClass::Engine,
-            format!("Docker Engine is {version}, and {LEAST_ENGINE} or newer is needed"),
-            "upgrade it by hand: it may serve others, so nothing here touches it",
+            format!("Docker Engine {version} is too old: {LEAST_ENGINE} or newer is needed"),
+            "upgrade it by hand; xtask does not, since others may use it",
         )
         .into()),
         Some(_) => Ok(()),
@@ -31,7 +29,7 @@ pub fn require_engine(context: &Context) -> Result<()> {
             FailureClass::Engine,
             missing(&context.docker.facts()?),
             "run the same command with --with-engine (Debian or Ubuntu, as root), or start your engine; \
-             `cargo xtask doctor` says what is there",
+             `cargo xtask doctor` shows what is installed",
         )
         .into()),
     }
@@ -40,7 +38,7 @@ pub fn require_engine(context: &Context) -> Result<()> {
 /// Installs and starts what is missing.
 ///
 /// # Errors
-/// [`Failure`], when this machine cannot be provisioned.
+/// [`Failure`], when something cannot be installed or started.
 pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     let docker = &context.docker;
     let provided =
@@ -50,11 +48,11 @@ pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     provided.map_err(Failure::of_machine)
 }
 
-/// Makes sure that Buildx is there and new enough. Asked before a build where it can be mended on the way, else after
-/// one has failed: the question costs as much as a build that changes nothing.
+/// Makes sure that Buildx is installed and new enough. Called before a build with `--with-engine`, else only after a failed
+/// build: it takes as long as a build without changes.
 ///
 /// # Errors
-/// [`Failure`], with versions.
+/// [`Failure`], when it is missing or too old.
 pub fn require_buildx(context: &Context) -> Result<()> {
     let buildx = context.docker.cmd(["buildx", "version"]).capture()?;
     let found = Version::find(&buildx.stdout).filter(|_| buildx.success());
@@ -65,8 +63,8 @@ pub fn require_buildx(context: &Context) -> Result<()> {
         return provide(&context.docker.facts()?, context);
     }
     let what = match found {
-        Some(version) => format!("Docker Buildx is {version}, and {LEAST_BUILDX} or newer is needed"),
-        None => format!("Docker has no Buildx plugin, and {LEAST_BUILDX} or newer is needed"),
+        Some(version) => format!("Docker Buildx {version} is too old: {LEAST_BUILDX} or newer is needed"),
+        None => format!("Docker has no Buildx plugin; {LEAST_BUILDX} or newer is needed"),
     };
     Err(Failure::new(
         FailureClass::Engine,
@@ -78,7 +76,7 @@ pub fn require_buildx(context: &Context) -> Result<()> {
 
 fn missing(facts: &Facts) -> String {
     match (&facts.client, &facts.silence) {
-        (None, _) => format!("there is no `docker` on PATH; Docker Engine {LEAST_ENGINE} or newer is needed"),
+        (None, _) => format!("no `docker` on PATH; Docker Engine {LEAST_ENGINE} or newer is needed"),
         (Some(_), Some(silence)) => format!("no Docker Engine answers: {silence}"),
         (Some(_), None) => "no Docker Engine answers".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! The progress stream of `buildx --progress=rawjson`: JSON values, pretty-printed by some versions and one a line by
+//! The progress stream of `buildx --progress=rawjson`: JSON values, pretty-printed by some versions and one per line by
 //! others, followed by plain text when a build fails.
 
 use std::collections::{BTreeSet, HashMap};
@@ -36,41 +36,41 @@ struct Log {
     data: String,
 }
 
-/// What happened, in the words of the plan: targets and steps.
+/// What happened to a step of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A step began.
     Started {
-        /// The target that its name shows.
+        /// The target in its name.
         target: String,
-        /// What it does, such as `[build 2/5] RUN cargo build`.
+        /// The step, such as `[build 2/5] RUN cargo build`.
         step: String,
     },
-    /// A step ended well.
+    /// A step succeeded.
     Done {
-        /// The target that its name shows.
+        /// The target in its name.
         target: String,
-        /// What it did.
+        /// The step.
         step: String,
-        /// Whether the cache had it.
+        /// Whether it was cached.
         cached: bool,
     },
-    /// A step said something.
+    /// A step printed a line.
     Said {
-        /// The target that its name shows.
+        /// The target in its name.
         target: String,
-        /// One line.
+        /// The line.
         line: String,
     },
     /// A step failed.
     Failed {
-        /// Every target that the step belongs to.
+        /// Every target that shares the step.
         targets: BTreeSet<String>,
-        /// What it did.
+        /// The step.
         step: String,
-        /// BuildKit's words.
+        /// BuildKit's message.
         error: String,
-        /// The last lines that the step said.
+        /// The last lines of its log.
         tail: Vec<String>,
     },
     /// The target's image is in the store.
@@ -80,13 +80,13 @@ pub enum Event {
     },
 }
 
-/// How many lines of a step are kept for the report of its failure.
+/// Log lines of a step that are kept for its failure.
 const TAIL: usize = 20;
 
 #[derive(Debug, Default)]
 struct Step {
     targets: BTreeSet<String>,
-    /// The target that it is told under: a shared step changes its name's prefix as it goes.
+    /// The target that it is reported under: the name of a shared step changes its prefix.
     owner: Option<String>,
     name: String,
     started: bool,
@@ -95,7 +95,7 @@ struct Step {
     tail: Vec<String>,
 }
 
-/// Turns the stream into events; keeps the plain text that follows it.
+/// Parses the stream into events; keeps the plain text after it.
 #[derive(Debug, Default)]
 pub struct Stream {
     frames: Frames,
@@ -103,20 +103,20 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Takes the next bytes.
+    /// The events of the next bytes.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         for json in self.frames.push(bytes) {
             match serde_json::from_slice::<Message>(&json) {
                 Ok(message) => self.take(message, &mut events),
-                // Not a progress message: it is something that a person should read.
+                // Not a progress message, so it is for the user.
                 Err(_) => self.frames.text.push_str(&String::from_utf8_lossy(&json)),
             }
         }
         events
     }
 
-    /// What came as plain text: bake's own account of a failure.
+    /// The plain text: bake's report of a failure.
     pub fn text(&self) -> String {
         format!("{}{}", self.frames.text, String::from_utf8_lossy(&self.frames.line))
     }
@@ -130,7 +130,7 @@ impl Stream {
                 continue;
             };
             let target = step.owner.clone().unwrap_or_default();
-            // A line of log that cannot be decoded is not worth an error.
+            // An undecodable log line is not worth an error.
             step.partial.extend(BASE64.decode(&log.data).unwrap_or_default());
             while let Some(end) = step.partial.iter().position(|b| *b == b'\n') {
                 let line: Vec<u8> = step.partial.drain(..=end).collect();
@@ -171,7 +171,7 @@ impl Stream {
 
 fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
     let text = String::from_utf8_lossy(line);
-    // Progress bars overwrite their line: only what was left standing is worth a line of log.
+    // Progress bars overwrite their line: only the final state counts.
     let text =
         text.trim_end_matches(['\n', '\r']).rsplit('\r').next().unwrap_or_default().trim_end().to_owned();
     if text.is_empty() {
@@ -198,7 +198,7 @@ fn split_name(name: &str) -> (Option<String>, String) {
     }
 }
 
-/// Cuts a byte stream into whole JSON objects and the text around them.
+/// Splits a byte stream into whole JSON objects and the text around them.
 #[derive(Debug, Default)]
 struct Frames {
     json: Vec<u8>,
@@ -239,8 +239,8 @@ impl Frames {
     }
 }
 
-/// The instruction that failed, from bake's own account of it: `Dockerfile:14`, then an excerpt in which `>>>` marks it.
-/// The file is only a base name; the instruction's first line tells whose it is.
+/// The line and first source line of the failed instruction, from bake's report: `Dockerfile:14`, then an excerpt with `>>>`.
+/// The file is only a base name, so the source line is needed to find it.
 pub fn failed_instruction(text: &str) -> Option<(u32, String)> {
     let mut lines = text.lines().skip_while(|line| {
         let place = line.trim_end().rsplit_once(':');
@@ -252,7 +252,7 @@ pub fn failed_instruction(text: &str) -> Option<(u32, String)> {
     Some((number, instruction))
 }
 
-/// The line of bake's own account that says what went wrong.
+/// The error message in bake's report.
 pub fn error_line(text: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with("ERROR:"))?;
     Some(line.trim_start_matches("ERROR:").trim().to_owned())
@@ -287,7 +287,7 @@ ERROR: failed to solve: exit code: 1
     }
 
     #[test]
-    fn any_cut_of_the_bytes_gives_the_same_events() {
+    fn chunk_boundaries_do_not_change_events() {
         let mut whole = Stream::default();
         let expected = whole.push(PRETTY.as_bytes());
         let step = "[build 1/2] RUN echo \"}{\"".to_owned();
@@ -315,7 +315,7 @@ ERROR: failed to solve: exit code: 1
     }
 
     #[test]
-    fn the_plain_text_names_line_and_instruction() {
+    fn the_failed_instruction_is_found_in_the_plain_text() {
         let mut stream = Stream::default();
         stream.push(PRETTY.as_bytes());
         assert_eq!(failed_instruction(&stream.text()), Some((14, "RUN echo x && \\".into())));
@@ -323,7 +323,7 @@ ERROR: failed to solve: exit code: 1
     }
 
     #[test]
-    fn a_step_that_two_targets_share_fails_for_both() {
+    fn a_shared_step_fails_for_all_its_targets() {
         let mut stream = Stream::default();
         stream.push(br#"{"vertexes":[{"digest":"d","name":"[a x 1/1] RUN y"}]}"#);
         let events = stream

@@ -1,4 +1,4 @@
-//! What engine there is: versions, where it answers, how it stores images.
+//! What is installed: versions of the client, its plugins and the engine; the image store.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::docker::Docker;
 use crate::version::Version;
 use host::process::{ProcessError, find};
 
-/// Least versions. Engine 25 brought the start interval of health checks, Buildx 0.13 `--progress=rawjson`, Compose 2.24.4
+/// Minimum versions. Engine 25 brought the start interval of health checks, Buildx 0.13 `--progress=rawjson`, Compose 2.24.4
 /// `!override` (2.20 had brought `include`).
 pub const LEAST_ENGINE: Version = Version::new(25, 0);
 /// See [`LEAST_ENGINE`].
@@ -14,17 +14,17 @@ pub const LEAST_BUILDX: Version = Version::new(0, 13);
 /// See [`LEAST_ENGINE`].
 pub const LEAST_COMPOSE: Version = Version { major: 2, minor: 24, patch: 4 };
 
-/// How an engine keeps images.
+/// How an engine stores images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Store {
-    /// Graph drivers: sizes are unpacked bytes.
+    /// Graph drivers: docker shows unpacked bytes.
     Classic,
-    /// containerd snapshotters: docker's sizes count packed and unpacked bytes.
+    /// containerd snapshotters: docker shows compressed plus unpacked bytes.
     Containerd,
 }
 
-/// What is installed and answers.
+/// What is installed and running.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Facts {
     /// The docker command line.
@@ -33,52 +33,45 @@ pub struct Facts {
     pub buildx: Option<Version>,
     /// Its Compose plugin.
     pub compose: Option<Version>,
-    /// The daemon, when it answers.
+    /// The engine, when it answers.
     pub engine: Option<Version>,
-    /// How it stores images.
+    /// Its image store.
     pub store: Option<Store>,
-    /// Where it keeps its data.
+    /// Its data folder.
     pub data_root: Option<String>,
-    /// Why no daemon answers, in docker's words.
+    /// Docker's message when no engine answers.
     pub silence: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Info {
-    #[serde(default)]
     server_version: String,
-    #[serde(default)]
     driver_status: Option<Vec<Vec<String>>>,
-    #[serde(default)]
     docker_root_dir: String,
     client_info: Option<ClientInfo>,
-    #[serde(default)]
     server_errors: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct ClientInfo {
-    #[serde(default)]
     version: String,
-    #[serde(default)]
     plugins: Option<Vec<Plugin>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Plugin {
     name: String,
-    #[serde(default)]
     version: String,
 }
 
 impl Docker {
-    /// Asks docker about itself and its daemon, in one call.
+    /// All facts, in one call of docker.
     ///
     /// # Errors
-    /// When docker is there but cannot be run.
+    /// When docker is installed but cannot be run.
     pub fn facts(&self) -> Result<Facts, ProcessError> {
         if find("docker").is_none() {
             return Ok(Facts::default());
@@ -96,21 +89,21 @@ impl Docker {
         Ok(facts)
     }
 
-    /// Whether a daemon answers; cheaper than [`Docker::facts`].
+    /// Whether an engine answers; faster than [`Docker::facts`].
     pub fn answers(&self) -> bool {
         self.engine_version().is_some()
     }
 
-    /// The version of the daemon, when one answers.
+    /// The version of the engine, when one answers.
     pub fn engine_version(&self) -> Option<Version> {
         let text = self.cmd(["version", "--format", "{{.Server.Version}}"]).read().ok()?;
         Version::find(&text)
     }
 
-    /// How the daemon stores images.
+    /// The engine's image store.
     ///
     /// # Errors
-    /// When no daemon answers.
+    /// When no engine answers.
     pub fn store(&self) -> Result<Store, ProcessError> {
         let text = self.cmd(["info", "--format", "{{json .DriverStatus}}"]).read()?;
         Ok(store_of(serde_json::from_str::<Vec<Vec<String>>>(&text).ok().as_deref()))
@@ -135,7 +128,7 @@ fn facts_of(info: &Info) -> Facts {
     }
 }
 
-/// `docker info` names the driver type only on the containerd store (moby, daemon/info.go).
+/// `docker info` has a driver type only on the containerd store (moby, daemon/info.go).
 fn store_of(driver_status: Option<&[Vec<String>]>) -> Store {
     let is_containerd = driver_status.is_some_and(|pairs| {
         pairs.iter().any(|pair| pair.len() == 2 && pair[0] == "driver-type" && pair[1].contains("containerd"))
@@ -144,7 +137,7 @@ fn store_of(driver_status: Option<&[Vec<String>]>) -> Store {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("docker said nothing").trim().to_owned()
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("docker printed no error").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -152,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_answer_holds_client_plugins_and_daemon() {
+    fn docker_info_covers_client_plugins_and_engine() {
         let text = r#"{"ServerVersion":"26.1.5+dfsg1","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],
             "DockerRootDir":"/var/lib/docker","ClientInfo":{"Version":"28.2.2","Plugins":[
             {"Name":"buildx","Version":"0.13.1+ds1"},{"Name":"compose","Version":"2.26.1-4"}]}}"#;
@@ -164,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_daemon_is_no_engine() {
+    fn without_a_daemon_there_is_no_engine() {
         let text = r#"{"ServerErrors":["Cannot connect to the Docker daemon"],"ClientInfo":{"Version":"28.2.2","Plugins":null}}"#;
         let facts = facts_of(&serde_json::from_str(text).unwrap());
         assert!(facts.engine.is_none() && facts.store.is_none() && facts.buildx.is_none());

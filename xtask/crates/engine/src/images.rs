@@ -1,4 +1,4 @@
-//! Images in the store: looking, tagging, removing.
+//! Images in the engine: inspecting, tagging, removing.
 
 use std::collections::BTreeMap;
 
@@ -6,85 +6,41 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::docker::Docker;
+use crate::inspect::ContainerConfig;
 use crate::labels;
+use crate::signs::unexpected_error;
 use host::process::ProcessError;
 use model::bytes::Bytes;
 
-/// What `docker image inspect` says, as far as anyone here asks.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// The answer of `docker image inspect`, as far as it is used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct Image {
     /// The ID.
     pub id: String,
-    /// Every tag, as docker writes it.
-    #[serde(default)]
+    /// All tags.
     pub repo_tags: Option<Vec<String>>,
-    /// `NAME@DIGEST` of every registry that holds it.
-    #[serde(default)]
+    /// `NAME@DIGEST` in every registry that it was pushed to or pulled from.
     pub repo_digests: Option<Vec<String>>,
-    /// Bytes, in the store's own meaning: unpacked on the classic store alone.
-    #[serde(default)]
+    /// Bytes as the store counts them: unpacked only on the classic store.
     pub size: u64,
     /// Its layers.
-    #[serde(rename = "RootFS", default)]
+    #[serde(rename = "RootFS")]
     pub root_fs: RootFs,
-    /// What a container of it starts with.
-    #[serde(default)]
-    pub config: Option<Config>,
-    /// The operating system that it is for.
-    #[serde(default)]
+    /// What its containers start with.
+    pub config: Option<ContainerConfig>,
+    /// Operating system.
     pub os: String,
-    /// The processor that it is for.
-    #[serde(default)]
+    /// CPU architecture.
     pub architecture: String,
 }
 
 /// The layers of an image.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", default)]
 pub struct RootFs {
     /// Digests of the unpacked layers, base first.
-    #[serde(default)]
     pub layers: Option<Vec<String>>,
-}
-
-/// The image's configuration.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Config {
-    /// Labels.
-    #[serde(default)]
-    pub labels: Option<BTreeMap<String, String>>,
-    /// Environment, as `NAME=VALUE`.
-    #[serde(default)]
-    pub env: Option<Vec<String>>,
-    /// The folder that its program starts in.
-    #[serde(default)]
-    pub working_dir: String,
-    /// Its program.
-    #[serde(default)]
-    pub entrypoint: Option<Vec<String>>,
-    /// Arguments of its program, or the program itself.
-    #[serde(default)]
-    pub cmd: Option<Vec<String>>,
-    /// Who its program runs as; empty means root.
-    #[serde(default)]
-    pub user: String,
-    /// How to see whether its program is well.
-    #[serde(default)]
-    pub healthcheck: Option<Healthcheck>,
-    /// What commands in shell form run in.
-    #[serde(default)]
-    pub shell: Option<Vec<String>>,
-}
-
-/// An image's health check.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Healthcheck {
-    /// `CMD` and words, `CMD-SHELL` and a command, or `NONE`.
-    #[serde(default)]
-    pub test: Option<Vec<String>>,
 }
 
 impl Image {
@@ -93,19 +49,19 @@ impl Image {
         self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// Whether it stands on bases that were built here in place of upstream's.
+    /// Whether its bases are stand-ins for upstream images.
     pub fn is_on_stand_ins(&self, project: &str) -> bool {
         self.label(&labels::bases(project)) == Some(labels::STAND_IN)
     }
 
-    /// Whether a reference names it: an ID, a tag, or a digest with or without a tag beside it.
+    /// Whether a reference means it: an ID, a tag, or a digest with or without a tag beside it.
     fn is_called(&self, reference: &str) -> bool {
         self.id == reference
             || self.repo_tags.iter().flatten().any(|tag| tag == reference)
             || reference.split_once('@').is_some_and(|(name, digest)| self.digest_at(name) == Some(digest))
     }
 
-    /// The digest under which the registry of a reference knows it.
+    /// Its digest in the registry of a reference.
     pub fn digest_at(&self, reference: &str) -> Option<&str> {
         let folder = reference.rfind('/').map_or(0, |slash| slash + 1);
         // A colon before the last slash belongs to a registry's port.
@@ -120,9 +76,9 @@ impl Image {
     }
 }
 
-/// One line of `docker history`, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// A line of `docker history`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct HistoryEntry {
     /// The instruction.
     pub created_by: String,
@@ -131,22 +87,15 @@ pub struct HistoryEntry {
 }
 
 impl Docker {
-    /// Looks at many references in one call. What is not in the store is not in the answer.
+    /// Inspects many references in one call; missing images are not in the result.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn inspect(&self, references: &[String]) -> Result<BTreeMap<String, Image>> {
         if references.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let output = self.cmd(["image", "inspect"]).args(references).capture()?;
-        let unexpected =
-            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
-        if let (false, Some(line)) = (output.success(), unexpected) {
-            bail!("docker cannot look at images: {}", line.trim());
-        }
-        let images: Vec<Image> =
-            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
+        let images: Vec<Image> = self.inspect_existing("image", references)?;
         let mut found = BTreeMap::new();
         for reference in references {
             if let Some(image) = images.iter().find(|image| image.is_called(reference)) {
@@ -156,29 +105,19 @@ impl Docker {
         Ok(found)
     }
 
-    /// Looks at one image by any reference that docker takes; `None` when it is not in the store.
+    /// Inspects one image by any reference; `None` when it is missing.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn look(&self, reference: &str) -> Result<Option<Image>> {
-        // `--` keeps a reference that begins with a dash from being an option.
-        let output = self.cmd(["image", "inspect", "--", reference]).capture()?;
-        if !output.success() && output.stderr.contains("No such image") {
-            return Ok(None);
-        }
-        if !output.success() {
-            bail!("docker cannot look at `{reference}`: {}", output.stderr.trim());
-        }
-        let images: Vec<Image> =
-            serde_json::from_str(&output.stdout).context("docker image inspect gave no JSON")?;
-        Ok(images.into_iter().next())
+        Ok(self.inspect_existing("image", [reference])?.pop())
     }
 
-    /// The digest under which a registry has a reference now, or what docker said instead (`docker buildx imagetools
-    /// inspect`).
+    /// The current digest of a reference in its registry (`docker buildx imagetools inspect`). The inner error is docker's
+    /// message.
     ///
     /// # Errors
-    /// When docker cannot be started, or its answer is no JSON.
+    /// When docker cannot be started or its output cannot be parsed.
     pub fn digest_in_registry(&self, reference: &str) -> Result<Result<String, String>> {
         #[derive(Deserialize)]
         struct Manifest {
@@ -189,52 +128,49 @@ impl Docker {
         if !output.success() {
             return Ok(Err(output.stderr.trim().to_owned()));
         }
-        let manifest: Manifest =
-            serde_json::from_str(&output.stdout).context("docker buildx imagetools gave no JSON")?;
+        let manifest: Manifest = serde_json::from_str(&output.stdout)
+            .context("unexpected output of `docker buildx imagetools`")?;
         Ok(Ok(manifest.digest))
     }
 
-    /// Puts a tag on an image.
+    /// Tags an image.
     ///
     /// # Errors
-    /// When docker refuses.
+    /// When docker fails.
     pub fn tag(&self, id: &str, tag: &str) -> Result<(), ProcessError> {
         self.cmd(["tag", id, tag]).read().map(drop)
     }
 
-    /// Removes tags, all in one call. What is gone already is fine.
+    /// Removes tags in one call; missing ones are ignored.
     ///
     /// # Errors
-    /// When docker refuses for another reason: the engine may be gone.
+    /// When docker fails for another reason.
     pub fn remove(&self, references: &[String]) -> Result<()> {
         if references.is_empty() {
             return Ok(());
         }
         let output = self.cmd(["image", "rm"]).args(references).capture()?;
-        let unexpected =
-            output.stderr.lines().find(|line| !line.trim().is_empty() && !line.contains("No such image"));
-        match unexpected {
-            Some(line) if !output.success() => bail!("docker cannot remove tags: {}", line.trim()),
-            _ => Ok(()),
+        match unexpected_error(&output) {
+            Some(line) => bail!("docker cannot remove tags: {line}"),
+            None => Ok(()),
         }
     }
 
-    /// Takes one tag away, and with the last one the image. Returns the digests of what the engine says it deleted: on the
-    /// classic store the image, then its layers from the top down, as far as nothing else holds them (moby,
-    /// `daemon/images/image_delete.go`).
+    /// Removes one tag, and with the last one the image. Returns the digests that the engine deleted: on the classic store the
+    /// image, then its unshared layers from the top down (moby, `daemon/images/image_delete.go`).
     ///
     /// # Errors
-    /// When docker refuses: a container may use the image.
+    /// When docker fails, for instance since a container uses the image.
     pub fn untag(&self, tag: &str) -> Result<Vec<String>, ProcessError> {
-        // Parents without a tag may be another's.
+        // Untagged parents may belong to others.
         let text = self.cmd(["image", "rm", "--no-prune", tag]).read()?;
         Ok(text.lines().filter_map(|line| line.strip_prefix("Deleted: ")).map(str::to_owned).collect())
     }
 
-    /// Every image of the engine, by ID.
+    /// All images of the engine, by ID.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn all_images(&self) -> Result<BTreeMap<String, Image>> {
         let text = self.cmd(["image", "ls", "--all", "--quiet", "--no-trunc"]).read()?;
         let mut ids: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -243,10 +179,10 @@ impl Docker {
         self.inspect(&ids)
     }
 
-    /// Tags of a repository that match a glob, such as `*:run-*`.
+    /// The tags that match a glob, such as `*:run-*`.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn tags_like(&self, pattern: &str) -> Result<Vec<String>, ProcessError> {
         let text = self
             .cmd(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter"])
@@ -258,16 +194,18 @@ impl Docker {
     /// The history of an image, newest first.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
         let text =
             self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
-        text.lines().map(|line| serde_json::from_str(line).context("docker history gave no JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).context("unexpected output of `docker history`"))
+            .collect()
     }
 }
 
 impl HistoryEntry {
-    /// Bytes of the layer that the instruction made; `None` where docker gave no number.
+    /// Size of the layer; `None` where docker prints no number.
     pub fn bytes(&self) -> Option<Bytes> {
         self.size.parse().ok().map(Bytes)
     }

@@ -1,6 +1,6 @@
 //! Variables in a Compose file's values (Compose Specification, "Interpolation").
 
-/// Replaces variables by their values. An unset variable without a default gives an empty text, as Compose does.
+/// Replaces variables by their values; unset ones without a default become empty, as in Compose.
 ///
 /// # Errors
 /// The message of a required variable (`${NAME:?message}`) that is not set.
@@ -14,7 +14,7 @@ pub fn interpolate(text: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Res
             out.push('$');
             rest = behind;
         } else if let Some(behind) = rest.strip_prefix('{') {
-            let end = closing(behind).ok_or_else(|| format!("`{text}` has a brace that is never closed"))?;
+            let end = closing(behind).ok_or_else(|| format!("unclosed brace: `{text}`"))?;
             out.push_str(&expand(&behind[..end], value_of)?);
             rest = &behind[end + 1..];
         } else {
@@ -31,7 +31,7 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// Where the brace that is open at the start closes.
+/// The index of the brace that closes the one before `text`.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let bytes = text.as_bytes();
@@ -52,7 +52,7 @@ fn expand(inside: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<Str
     let (name, operator) = inside.split_at(end);
     let value = value_of(name);
     let filled = value.clone().filter(|value| !value.is_empty());
-    // With a colon an empty value counts as none.
+    // With a colon, an empty value counts as unset.
     let (kept, operator) = match operator.strip_prefix(':') {
         Some(operator) => (filled, operator),
         None => (value.clone(), operator),
@@ -66,7 +66,7 @@ fn expand(inside: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<Str
         (Some('-'), None) | (Some('+'), Some(_)) => interpolate(word, value_of),
         (Some('+'), None) => Ok(String::new()),
         (Some('?'), None) => Err(format!("{name} is not set: {word}")),
-        _ => Err(format!("`${{{inside}}}` is no form of variable that Compose knows")),
+        _ => Err(format!("invalid variable: `${{{inside}}}`")),
     }
 }
 

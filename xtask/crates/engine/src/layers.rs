@@ -1,5 +1,5 @@
-//! Unpacked bytes of layers, so that both image stores give the same number: the sum of the sizes of a layer's regular
-//! files, each hard link counted once. That is what the classic store counts for layers that BuildKit made.
+//! Unpacked bytes of layers, the same on both image stores: the sum of the sizes of a layer's regular files, without hard
+//! links. The classic store counts the same for layers that BuildKit made.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,7 +11,7 @@ use crate::archive;
 use crate::docker::Docker;
 use crate::images::{HistoryEntry, Image};
 use crate::layer_tar;
-use crate::layer_tar::{Budget, ItemKind};
+use crate::layer_tar::{Budget, LayerEntryKind};
 use model::bytes::Bytes;
 
 /// One layer of an image.
@@ -23,7 +23,7 @@ pub struct Layer {
     pub bytes: Bytes,
 }
 
-/// Instructions that change the configuration alone (Dockerfile reference): they make no layer.
+/// Instructions that only change the configuration (Dockerfile reference).
 const NO_LAYER: [&str; 15] = [
     "ENV",
     "LABEL",
@@ -43,16 +43,16 @@ const NO_LAYER: [&str; 15] = [
 ];
 
 impl Docker {
-    /// The layers of an image with their sizes, base first, without reading the image where its history tells.
+    /// The layers of an image with their sizes, base first, from its history; `None` where that is not clear.
     ///
     /// # Errors
-    /// When docker cannot be asked.
+    /// When docker fails.
     pub fn layers_from_history(&self, image: &Image) -> Result<Option<Vec<Layer>>> {
         let history = self.history(&image.id)?;
         Ok(pair(image.layers(), &history))
     }
 
-    /// The layers of an image with their sizes, base first, read from the image itself.
+    /// The layers of an image with their sizes, base first, from its archive.
     ///
     /// # Errors
     /// When docker cannot save the image or the stream is damaged.
@@ -62,7 +62,7 @@ impl Docker {
     }
 }
 
-/// Gives each layer the size that its instruction's line shows. `None` where the two do not fit together one to one.
+/// Pairs layers with the sizes in the history. `None` where they do not match one to one.
 fn pair(diff_ids: &[String], history: &[HistoryEntry]) -> Option<Vec<Layer>> {
     let sizes: Vec<Bytes> = history
         .iter()
@@ -77,20 +77,19 @@ fn pair(diff_ids: &[String], history: &[HistoryEntry]) -> Option<Vec<Layer>> {
         .then(|| layers.map(|(diff_id, bytes)| Layer { diff_id: diff_id.clone(), bytes: *bytes }).collect())
 }
 
-/// Finds for each layer, base first, the line of history that made it: in the same order, and of the same bytes where
-/// docker gives them. A layer for which there is none gets none.
+/// The history line of each layer, base first: an alignment that keeps the order and prefers equal sizes.
 pub fn makers<'h>(sizes: &[Bytes], history: &'h [HistoryEntry]) -> Vec<Option<&'h HistoryEntry>> {
     let lines: Vec<&HistoryEntry> = history.iter().rev().collect();
     let worth = |layer: usize, line: usize| -> u32 {
         let made = makes_layer(&lines[line].created_by);
         match lines[line].bytes() {
             Some(bytes) if bytes == sizes[layer] && bytes.0 > 0 => 1000,
-            // The containerd store counts otherwise, so that nothing but the order is left.
+            // The containerd store counts differently, so only the order helps.
             _ if made => 10,
             _ => 0,
         }
     };
-    // best[i][j]: what layers from i on and lines from j on can be worth together.
+    // best[i][j]: the best score of layers[i..] with lines[j..].
     let mut best = vec![vec![0_u32; lines.len() + 1]; sizes.len() + 1];
     for layer in (0..sizes.len()).rev() {
         for line in (0..lines.len()).rev() {
@@ -128,7 +127,7 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
     let index = archive::read(reader, &mut |name, layer| {
         let mut sum = 0;
         layer_tar::read(layer, &mut budget, &mut |item, _| {
-            if let ItemKind::File { bytes, .. } = item.kind {
+            if let LayerEntryKind::File { bytes, .. } = item.kind {
                 sum += bytes;
             }
             Ok(())
@@ -144,7 +143,8 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
     diff_ids
         .iter()
         .map(|diff_id| {
-            let bytes = *named.get(diff_id).with_context(|| format!("its archive lacks layer {diff_id}"))?;
+            let bytes =
+                *named.get(diff_id).with_context(|| format!("missing layer {diff_id} in the archive"))?;
             Ok(Layer { diff_id: diff_id.clone(), bytes })
         })
         .collect()
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_and_plain_layers_have_the_same_unpacked_size() {
+    fn compressed_and_plain_layers_have_unpacked_sizes() {
         let plain = layer(&[("a", 1000), ("b", 34)]);
         let packed = gzip(&layer(&[("c", 5)]));
         let manifest = br#"[{"Config":"blobs/c","Layers":["blobs/1","blobs/2"]}]"#;
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_find_their_lines_though_some_lines_make_none() {
+    fn layers_are_aligned_with_history_lines() {
         let history = [
             entry("CMD [\"x\"]", "0"),
             entry("COPY /out / # buildkit", "120"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn history_gives_each_layer_its_size_or_nothing_at_all() {
+    fn sizes_come_from_the_history_only_if_all_layers_match() {
         let history = [
             entry("CMD [\"x\"]", "0"),
             entry("COPY /out / # buildkit", "120"),

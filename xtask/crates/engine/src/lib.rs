@@ -1,11 +1,10 @@
-//! Docker: its command line, its output and its errors; getting an engine; images, archives and layers.
+//! Docker and Compose: command line, output and errors; provisioning an engine; images, archives and layers; records.
 
 pub mod archive;
 pub mod bake;
 pub mod build_cache;
 pub mod builder;
 pub mod compose;
-pub mod configuration;
 pub mod containers;
 pub mod context;
 pub mod docker;
@@ -14,6 +13,7 @@ pub mod environment;
 pub mod events;
 pub mod facts;
 pub mod images;
+pub mod inspect;
 pub mod interpolation;
 pub mod labels;
 pub mod layer_tar;

@@ -1,4 +1,4 @@
-//! What machine this is, as far as installing an engine goes.
+//! What installing an engine depends on: distribution, privileges, systemd, apt sources.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use host::files;
 use host::process::{Runner, find};
 
-/// What the machine says of itself.
+/// This machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// `ID` of os-release: `debian`.
@@ -16,21 +16,21 @@ pub struct Machine {
     pub codename: String,
     /// `VERSION_ID`: `12`.
     pub version: String,
-    /// Whether this process may install packages.
+    /// Whether this process is root and can install packages.
     pub is_root: bool,
-    /// Whether systemd runs services here.
+    /// Whether systemd runs.
     pub has_systemd: bool,
-    /// Whether the daemon's program is there.
+    /// Whether dockerd is installed.
     pub has_daemon: bool,
-    /// Where packages of this release come from, as apt is configured.
+    /// The mirror of this release in apt's configuration.
     pub mirror: Option<String>,
 }
 
 impl Machine {
-    /// Looks at this machine.
+    /// Detects this machine.
     ///
     /// # Errors
-    /// When it cannot be told what it is.
+    /// When a file cannot be read.
     pub fn detect(runner: &Runner) -> Result<Machine> {
         let text = files::read_if_there(Path::new("/etc/os-release"))?.unwrap_or_default();
         let mut machine = Machine::from_os_release(&text);
@@ -38,14 +38,14 @@ impl Machine {
         machine.has_systemd = Path::new("/run/systemd/system").is_dir();
         machine.has_daemon = find("dockerd").is_some() || Path::new("/usr/sbin/dockerd").is_file();
         let sources = apt_sources()?;
-        // A machine may follow the release by its name or by its standing.
+        // Sources may use the codename or the suite.
         let suites = [machine.codename.as_str(), "stable", "oldstable"];
         machine.mirror =
             suites.iter().find_map(|suite| sources.iter().find_map(|text| mirror_in(text, suite)));
         Ok(machine)
     }
 
-    /// From the text of os-release alone.
+    /// From os-release(5) only.
     pub fn from_os_release(text: &str) -> Machine {
         let value = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -60,7 +60,7 @@ impl Machine {
     }
 }
 
-/// The texts of apt's sources (sources.list(5)), read from the files: apt itself answers only once it has its lists.
+/// The files of apt's sources (sources.list(5)); apt itself prints them only after an update.
 fn apt_sources() -> Result<Vec<String>> {
     let mut paths = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(entries) = std::fs::read_dir("/etc/apt/sources.list.d") {
@@ -76,8 +76,7 @@ fn apt_sources() -> Result<Vec<String>> {
         .collect()
 }
 
-/// Where a text of apt's sources takes a release from: a line `deb [OPTIONS] URI SUITE …`, or a stanza with `URIs:` and
-/// `Suites:`.
+/// The mirror of a suite in apt's sources: a line `deb [OPTIONS] URI SUITE …`, or a stanza with `URIs:` and `Suites:`.
 pub fn mirror_in(text: &str, codename: &str) -> Option<String> {
     let line = text.lines().find_map(|line| {
         let rest = line.trim().strip_prefix("deb ")?.trim_start();
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_sources_name_the_mirror() {
+    fn the_mirror_is_found_in_both_source_formats() {
         let stanzas = "# a comment\nTypes: deb\nURIs: http://s.example/debian-security\nSuites: bookworm-security\n\n\
                        Types: deb\n# http://old.example\nURIs: http://m.example/debian\nSuites: bookworm bookworm-updates\n";
         assert_eq!(mirror_in(stanzas, "bookworm").as_deref(), Some("http://m.example/debian"));

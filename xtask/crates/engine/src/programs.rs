@@ -1,4 +1,4 @@
-//! Programs beside docker that a step needs on its machine.
+//! Programs other than docker.
 
 use host::failure::Failure;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::provision;
 use host::files;
 use host::process::find;
 
-/// Makes sure that all of these are on PATH; installs, where that was allowed, the distribution's packages of their names.
+/// Makes sure that these are on PATH; with `--with-engine`, installs packages of the same names.
 ///
 /// # Errors
-/// [`Failure`], with all that are missing and what to do.
+/// [`Failure`] with all missing programs.
 pub fn require(programs: &[&str], context: &Context) -> Result<()> {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() {
@@ -36,12 +36,11 @@ pub fn require(programs: &[&str], context: &Context) -> Result<()> {
         .map_err(Failure::of_machine)
 }
 
-/// A program of the distribution's that is used without being installed: Debian's package would start a service that every
-/// network of the machine can reach. One on PATH is taken as it is; else, where that was allowed, the package is downloaded
-/// and unpacked beside what this tool remembers.
+/// The path of a program that is not installed: Debian's package would start a service on all networks. Uses the one on PATH;
+/// else, with `--with-engine`, downloads and unpacks the package.
 ///
 /// # Errors
-/// [`Failure`], with what to do.
+/// [`Failure`], when there is none.
 pub fn borrow(program: &str, context: &Context) -> Result<PathBuf> {
     let folder = context.repository.programs();
     let unpacked = folder.join("usr/bin").join(program);
@@ -53,27 +52,27 @@ pub fn borrow(program: &str, context: &Context) -> Result<PathBuf> {
     }
     if !context.with_engine {
         let remedy = format!(
-            "put it on PATH, or run the same command with --with-engine: on Debian and Ubuntu it unpacks the package of that \
-             name under {} and installs nothing",
+            "put it on PATH, or run the same command with --with-engine on Debian or Ubuntu: the package is unpacked under {} \
+             and not installed",
             folder.display()
         );
-        return Err(Failure::machine(format!("there is no `{program}`"), remedy).into());
+        return Err(Failure::machine(format!("no `{program}` on PATH"), remedy).into());
     }
     unpack(program, &folder, context).map_err(Failure::of_machine)?;
     if !unpacked.is_file() {
         return Err(Failure::machine(
-            format!("the package {program} has no program of its name"),
-            "put one on PATH",
+            format!("no program `{program}` in the package of that name"),
+            "put it on PATH",
         )
         .into());
     }
     Ok(unpacked)
 }
 
-/// Into a folder beside it first, so that what stands there is whole.
+/// Unpacks into a temporary folder first: `folder` is complete or missing.
 fn unpack(package: &str, folder: &Path, context: &Context) -> Result<()> {
     let (runner, terminal) = (&context.docker.runner, &context.terminal);
-    terminal.say(format!("download Debian's package {package}, to be used from {} …", folder.display()));
+    terminal.say(format!("download the package {package} into {} …", folder.display()));
     let fresh = folder.with_extension("new");
     std::fs::remove_dir_all(&fresh).ok();
     files::create_dir(&fresh)?;
@@ -85,7 +84,7 @@ fn unpack(package: &str, folder: &Path, context: &Context) -> Result<()> {
     }
     let found = std::fs::read_dir(&fresh)?.flatten().map(|entry| entry.path());
     let found = found.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "deb"));
-    let Some(file) = found else { bail!("apt-get download left no package {package}") };
+    let Some(file) = found else { bail!("`apt-get download {package}` left no file") };
     runner
         .cmd("dpkg")
         .arg("--extract")
@@ -93,5 +92,5 @@ fn unpack(package: &str, folder: &Path, context: &Context) -> Result<()> {
         .arg(fresh.display().to_string())
         .read()?;
     files::remove(&file)?;
-    std::fs::rename(&fresh, folder).with_context(|| format!("cannot make {}", folder.display()))
+    std::fs::rename(&fresh, folder).with_context(|| format!("cannot create {}", folder.display()))
 }

@@ -1,4 +1,4 @@
-//! What a record was made from: where one of these is another today, the record is stale, and whoever reads it says so.
+//! What a record was made from. A record is stale when its sources or images have changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use model::edition::Edition;
 
-/// The sources and images that a record speaks of.
+/// The sources and images of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// What was checked out; `None` outside of git, where nobody can tell whether it still is the same.
+    /// The state of the working tree; `None` outside git, where it is unknown.
     pub commit: Option<Commit>,
-    /// When it was made, RFC 3339.
+    /// The time, RFC 3339.
     pub at: String,
     /// The edition of the images.
     pub edition: Edition,
     /// Their tag, without edition and variant.
     pub tag: String,
-    /// IDs of the images by reference, as far as they were there.
+    /// IDs of the existing images, by reference.
     pub images: BTreeMap<String, String>,
 }
 
@@ -27,12 +27,12 @@ pub struct Provenance {
 pub struct Commit {
     /// The commit's ID.
     pub id: String,
-    /// A hash of everything that differed from it; `None` where nothing did.
+    /// A hash of everything that differed from the commit; `None` for a clean tree.
     pub changes: Option<String>,
 }
 
 impl Commit {
-    /// The commit alone, where a record does not say what differed (`git describe --dirty`).
+    /// From `git describe --dirty`, where the changes are unknown.
     pub fn described(text: &str) -> Commit {
         match text.strip_suffix("-dirty") {
             Some(id) => Commit { id: id.to_owned(), changes: Some("unknown".to_owned()) },
@@ -52,12 +52,12 @@ impl fmt::Display for Commit {
 const NAMED: usize = 3;
 
 impl Provenance {
-    /// Why a record of this is stale where things are as `now`; `None` where it is fresh. The time does not matter.
+    /// Why a record of this is stale compared to `now`; `None` when it is fresh. The time does not matter.
     pub fn staleness(&self, now: &Provenance) -> Option<String> {
         let mut why: Vec<String> =
             Self::tree_changed(self.commit.as_ref(), now.commit.as_ref()).into_iter().collect();
         if (self.edition, &self.tag) != (now.edition, &now.tag) {
-            why.push(format!("it is of {} {}, not of {} {}", self.tag, self.edition, now.tag, now.edition));
+            why.push(format!("it is for {} {}, not for {} {}", self.tag, self.edition, now.tag, now.edition));
         }
         let references = self.images.keys().chain(now.images.keys());
         let mut changed: Vec<&String> =
@@ -70,28 +70,21 @@ impl Provenance {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let are = if changed.len() == 1 {
-                "is another image now, or none"
-            } else {
-                "are other images now, or none"
-            };
-            why.push(format!("{}{more} {are}", named.join(", ")));
+            why.push(format!("images changed or missing: {}{more}", named.join(", ")));
         }
         (!why.is_empty()).then(|| why.join("; "))
     }
 
-    /// Why a record of one state of the tree says nothing of another.
+    /// Why a record of one state of the tree does not apply to another.
     pub fn tree_changed(then: Option<&Commit>, now: Option<&Commit>) -> Option<String> {
         match (then, now) {
             (Some(then), Some(now)) if then == now => None,
             (Some(then), Some(now)) if then.id == now.id => Some(match (&then.changes, &now.changes) {
-                (None, Some(_)) => format!("files changed since (commit {now})"),
-                _ => format!("files were other than now (commit {then}, now {now})"),
+                (None, Some(_)) => format!("files have changed since (commit {now})"),
+                _ => format!("files have changed since (commit {then}, now {now})"),
             }),
-            (Some(then), Some(now)) => Some(format!("it was made at commit {then}, and this is {now}")),
-            (None, _) | (_, None) => {
-                Some("nobody can tell what it was made from: this is no git checkout".to_owned())
-            }
+            (Some(then), Some(now)) => Some(format!("it was made at commit {then}, this is {now}")),
+            (None, _) | (_, None) => Some("its sources are unknown: this is not a git checkout".to_owned()),
         }
     }
 }
@@ -111,36 +104,33 @@ mod tests {
     }
 
     #[test]
-    fn equal_sources_and_images_are_fresh_at_any_time() {
+    fn unchanged_sources_and_images_are_fresh() {
         let then = made("a", None, &[("x", "1")]);
         let now = Provenance { at: "later".into(), ..then.clone() };
         assert_eq!(then.staleness(&now), None);
     }
 
     #[test]
-    fn every_difference_is_named() {
+    fn every_difference_is_reported() {
         let then = made("aaaaaaaabb", None, &[("x", "1"), ("y", "1")]);
         let why = |now: &Provenance| then.staleness(now).unwrap();
         assert_eq!(
             why(&made("ccccccccdd", None, &[("x", "1"), ("y", "1")])),
-            "it was made at commit aaaaaaaa, and this is cccccccc"
+            "it was made at commit aaaaaaaa, this is cccccccc"
         );
         assert_eq!(
             why(&made("aaaaaaaabb", Some("d"), &[("x", "1"), ("y", "1")])),
-            "files changed since (commit aaaaaaaa with changes)"
+            "files have changed since (commit aaaaaaaa with changes)"
         );
-        assert_eq!(
-            why(&made("aaaaaaaabb", None, &[("x", "2"), ("y", "1")])),
-            "x is another image now, or none"
-        );
-        assert_eq!(why(&made("aaaaaaaabb", None, &[("z", "1")])), "x, y, z are other images now, or none");
+        assert_eq!(why(&made("aaaaaaaabb", None, &[("x", "2"), ("y", "1")])), "images changed or missing: x");
+        assert_eq!(why(&made("aaaaaaaabb", None, &[("z", "1")])), "images changed or missing: x, y, z");
         let other = Provenance { tag: "1.0".into(), ..then.clone() };
-        assert_eq!(why(&other), "it is of latest simple, not of 1.0 simple");
+        assert_eq!(why(&other), "it is for latest simple, not for 1.0 simple");
     }
 
     #[test]
-    fn outside_of_git_nothing_is_fresh() {
+    fn outside_git_nothing_is_fresh() {
         let then = Provenance { commit: None, ..made("a", None, &[]) };
-        assert!(then.staleness(&then).unwrap().contains("no git checkout"));
+        assert!(then.staleness(&then).unwrap().contains("not a git checkout"));
     }
 }

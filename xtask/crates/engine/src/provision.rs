@@ -1,5 +1,5 @@
-//! Getting an engine onto a Debian or Ubuntu machine from the distribution's own packages. What will be done is a value
-//! first: it is said before it is done, and tests look at it without a machine.
+//! Installing an engine on Debian or Ubuntu from the distribution's packages. The steps are planned as data, printed, then
+//! executed.
 
 use std::fmt;
 use std::path::Path;
@@ -14,16 +14,16 @@ use host::files;
 use host::terminal::Terminal;
 use host::wait;
 
-/// One thing to do.
+/// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum ProvisionStep {
     /// Write a file of apt's configuration.
     Write {
-        /// Where.
+        /// The file.
         path: &'static str,
-        /// What.
+        /// Its content.
         text: String,
-        /// Why, in words.
+        /// The reason, as printed.
         why: String,
     },
     /// Refresh the package lists.
@@ -32,33 +32,32 @@ pub enum Step {
     Install(Vec<String>),
     /// Start the daemon through systemd.
     StartService,
-    /// Start the daemon by hand, as a process of its own.
+    /// Start the daemon without systemd.
     StartDaemon,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for ProvisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Write { path, why, .. } => write!(f, "write {path}: {why}"),
-            Step::Update => f.write_str("apt-get update"),
-            Step::Install(packages) => write!(f, "apt-get install {}", packages.join(" ")),
-            Step::StartService => f.write_str("systemctl start docker"),
-            Step::StartDaemon => f.write_str("start dockerd in the background"),
+            ProvisionStep::Write { path, why, .. } => write!(f, "write {path}: {why}"),
+            ProvisionStep::Update => f.write_str("apt-get update"),
+            ProvisionStep::Install(packages) => write!(f, "apt-get install {}", packages.join(" ")),
+            ProvisionStep::StartService => f.write_str("systemctl start docker"),
+            ProvisionStep::StartDaemon => f.write_str("start dockerd in the background"),
         }
     }
 }
 
-/// The release whose packages are new enough, where the machine's own are not: engine 20 of Debian 12 knows no named
-/// contexts, and there is no Buildx.
+/// The Debian release with new enough packages: Debian 12 has engine 20 without named contexts, and no Buildx.
 const NEWER_RELEASE: &str = "trixie";
 const SOURCE_FILE: &str = "/etc/apt/sources.list.d/xtask-trixie.sources";
 const PIN_FILE: &str = "/etc/apt/preferences.d/xtask-trixie";
 
-/// Everything that has to happen until an engine answers that is new enough; empty when one does.
+/// The steps until a new enough engine answers; empty when one does.
 ///
 /// # Errors
-/// When this machine is none that this tool can provision; the remedy is in the text.
-pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<Step>> {
+/// When this machine is not supported.
+pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<ProvisionStep>> {
     let lacks = |found, least| found < Some(least);
     let mut packages = Vec::new();
     if !machine.has_daemon && facts.engine.is_none() {
@@ -75,50 +74,52 @@ pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<Step>> {
     }
     if let Some(engine) = facts.engine.filter(|engine| *engine < LEAST_ENGINE) {
         bail!(
-            "the engine that answers is {engine}, and {LEAST_ENGINE} is needed: upgrade it by hand (it may serve others, so nothing here touches it)"
+            "Docker Engine {engine} is too old: {LEAST_ENGINE} or newer is needed\nhelp: upgrade it by hand; xtask does not, since others may use it"
         );
     }
     let mut steps = install(machine, &packages)?;
     if facts.engine.is_none() {
         if !machine.is_root {
             bail!(
-                "no engine answers and only root may start one: start it, or run this as root with --with-engine"
+                "no engine answers, and only root can start one\nhelp: start it, or run this as root with --with-engine"
             );
         }
-        steps.push(if machine.has_systemd { Step::StartService } else { Step::StartDaemon });
+        steps.push(if machine.has_systemd {
+            ProvisionStep::StartService
+        } else {
+            ProvisionStep::StartDaemon
+        });
     }
     Ok(steps)
 }
 
-/// The steps that bring packages in.
+/// The steps that install packages.
 ///
 /// # Errors
-/// When the distribution is unknown or the person may not install.
-pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<Step>> {
+/// When the distribution is not supported, or without root.
+pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep>> {
     if packages.is_empty() {
         return Ok(Vec::new());
     }
     let list = packages.join(", ");
     if !machine.is_root {
-        bail!(
-            "{list} must be installed and only root may: run this as root with --with-engine, or install by hand"
-        );
+        bail!("not installed: {list}\nhelp: run this as root with --with-engine, or install it by hand");
     }
     let mut names: Vec<String> = packages.iter().map(|&name| name.to_owned()).collect();
     let mut steps = Vec::new();
     match (machine.id.as_str(), machine.version.as_str()) {
         ("ubuntu", _) => {
-            // Ubuntu's docker-cli is part of docker.io, and its Compose v2 has a name of its own.
+            // Ubuntu's docker-cli is part of docker.io, and its Compose v2 has another name.
             names.retain(|name| name != "docker-cli");
             for name in names.iter_mut().filter(|name| *name == "docker-compose") {
                 "docker-compose-v2".clone_into(name);
             }
         }
-        // Only docker's own packages are too old there; others come from the release itself.
+        // Only docker's packages are too old there.
         ("debian", "12") if names.iter().any(|name| name.starts_with("docker")) => {
             let Some(mirror) = &machine.mirror else {
                 bail!(
-                    "apt has no source for Debian {}: add one to /etc/apt/sources.list.d, then run this again",
+                    "apt has no source for Debian {}\nhelp: add one to /etc/apt/sources.list.d, then run this again",
                     machine.codename
                 );
             };
@@ -129,38 +130,38 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<Step>> {
         }
         ("debian", version) if version.parse::<u32>().is_ok_and(|version| version >= 12) => {}
         (id, version) => bail!(
-            "{list} must be installed, and this tool installs on Debian 12 or newer and Ubuntu only (here: {id} {version}): \
-             install Docker Engine {LEAST_ENGINE}, Buildx {LEAST_BUILDX} and Compose {LEAST_COMPOSE} or newer by hand"
+            "not installed: {list}; xtask installs only on Debian 12 or newer and Ubuntu, not on {id} {version}\n\
+             help: install Docker Engine {LEAST_ENGINE}, Buildx {LEAST_BUILDX} and Compose {LEAST_COMPOSE} or newer by hand"
         ),
     }
-    steps.push(Step::Update);
-    steps.push(Step::Install(names));
+    steps.push(ProvisionStep::Update);
+    steps.push(ProvisionStep::Install(names));
     Ok(steps)
 }
 
-fn newer_release(mirror: &str) -> [Step; 2] {
+fn newer_release(mirror: &str) -> [ProvisionStep; 2] {
     [
-        Step::Write {
+        ProvisionStep::Write {
             path: SOURCE_FILE,
             text: format!(
                 "Types: deb\nURIs: {mirror}\nSuites: {NEWER_RELEASE}\nComponents: main\n\
                  Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
             ),
-            why: format!("Debian {NEWER_RELEASE} from the mirror that apt uses already"),
+            why: format!("Debian {NEWER_RELEASE} from apt's current mirror"),
         },
-        Step::Write {
+        ProvisionStep::Write {
             path: PIN_FILE,
             text: format!("Package: *\nPin: release n={NEWER_RELEASE}\nPin-Priority: 50\n"),
-            why: "pinned low, so that nothing else is ever taken from it".to_owned(),
+            why: "low priority, so that no other package comes from it".to_owned(),
         },
     ]
 }
 
-/// Does the steps, each said before it is done.
+/// Executes the steps and prints each.
 ///
 /// # Errors
-/// The first that fails, with its remedy.
-pub fn execute(steps: &[Step], docker: &Docker, log: &Path, terminal: &Terminal) -> Result<()> {
+/// That of the first failed step.
+pub fn execute(steps: &[ProvisionStep], docker: &Docker, log: &Path, terminal: &Terminal) -> Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
@@ -175,22 +176,24 @@ pub fn execute(steps: &[Step], docker: &Docker, log: &Path, terminal: &Terminal)
     Ok(())
 }
 
-fn one(step: &Step, docker: &Docker, log: &Path) -> Result<()> {
+fn one(step: &ProvisionStep, docker: &Docker, log: &Path) -> Result<()> {
     let apt = || {
         let cmd = docker.runner.cmd("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
         cmd.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120"])
     };
     match step {
-        Step::Write { path, text, .. } => files::write_atomically(Path::new(path), text.as_bytes()),
-        Step::Update => Ok(apt().args(["-o", "APT::Update::Error-Mode=any", "update"]).read().map(drop)?),
-        Step::Install(packages) => {
+        ProvisionStep::Write { path, text, .. } => files::write_atomically(Path::new(path), text.as_bytes()),
+        ProvisionStep::Update => {
+            Ok(apt().args(["-o", "APT::Update::Error-Mode=any", "update"]).read().map(drop)?)
+        }
+        ProvisionStep::Install(packages) => {
             Ok(apt().args(["install", "--no-install-recommends"]).args(packages).read().map(drop)?)
         }
-        Step::StartService => {
+        ProvisionStep::StartService => {
             docker.runner.cmd("systemctl").args(["start", "docker"]).read()?;
             wait_for(docker, None)
         }
-        Step::StartDaemon => {
+        ProvisionStep::StartDaemon => {
             if let Some(dir) = log.parent() {
                 files::create_dir(dir)?;
             }
@@ -200,13 +203,13 @@ fn one(step: &Step, docker: &Docker, log: &Path) -> Result<()> {
     }
 }
 
-/// The daemon and its helpers (containerd, iptables) live in folders that a user's PATH may lack.
+/// The daemon and its helpers (containerd, iptables) may be missing on a user's PATH.
 fn daemon_path() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")
 }
 
-/// A daemon starts in one or two seconds; a busy machine is given a minute.
+/// A daemon starts in one or two seconds, on a busy machine within a minute.
 fn wait_for(docker: &Docker, log: Option<&Path>) -> Result<()> {
     let (pause, deadline) = (Duration::from_millis(250), Duration::from_secs(60));
     let answered =
@@ -214,8 +217,11 @@ fn wait_for(docker: &Docker, log: Option<&Path>) -> Result<()> {
     if answered.is_some() {
         return Ok(());
     }
-    let said = log.and_then(|log| files::read(log).ok()).unwrap_or_default();
-    bail!("the engine was started and does not answer; its last words:\n{}", host::process::tail(&said, 15))
+    let output = log.and_then(|log| files::read(log).ok()).unwrap_or_default();
+    bail!(
+        "the engine was started but does not answer; its log ends in:\n{}",
+        host::process::tail(&output, 15)
+    )
 }
 
 #[cfg(test)]
@@ -231,7 +237,7 @@ mod tests {
         machine
     }
 
-    fn words(steps: &[Step]) -> Vec<String> {
+    fn texts(steps: &[ProvisionStep]) -> Vec<String> {
         steps.iter().map(ToString::to_string).collect()
     }
 
@@ -239,7 +245,7 @@ mod tests {
     fn a_bare_debian_12_gets_everything_from_the_newer_release_pinned_low() {
         let steps = plan(&Facts::default(), &bookworm()).unwrap();
         assert_eq!(
-            words(&steps)[2..],
+            texts(&steps)[2..],
             [
                 "apt-get update",
                 "apt-get install docker.io/trixie docker-cli/trixie docker-buildx/trixie docker-compose/trixie",
@@ -247,21 +253,21 @@ mod tests {
             ]
         );
         assert!(
-            matches!(&steps[0], Step::Write { text, .. } if text.contains("URIs: http://m.example/debian\n"))
+            matches!(&steps[0], ProvisionStep::Write { text, .. } if text.contains("URIs: http://m.example/debian\n"))
         );
-        assert!(matches!(&steps[1], Step::Write { text, .. } if text.contains("Pin-Priority: 50")));
+        assert!(matches!(&steps[1], ProvisionStep::Write { text, .. } if text.contains("Pin-Priority: 50")));
     }
 
     #[test]
-    fn what_is_not_docker_comes_from_the_release_itself() {
+    fn other_packages_come_from_the_release_itself() {
         assert_eq!(
-            words(&install(&bookworm(), &["mmdebstrap"]).unwrap()),
+            texts(&install(&bookworm(), &["mmdebstrap"]).unwrap()),
             ["apt-get update", "apt-get install mmdebstrap"]
         );
     }
 
     #[test]
-    fn ubuntu_has_its_own_names() {
+    fn ubuntu_has_other_package_names() {
         let machine = Machine {
             id: "ubuntu".into(),
             version: "24.04".into(),
@@ -270,7 +276,7 @@ mod tests {
             ..Machine::default()
         };
         assert_eq!(
-            words(&plan(&Facts::default(), &machine).unwrap()),
+            texts(&plan(&Facts::default(), &machine).unwrap()),
             [
                 "apt-get update",
                 "apt-get install docker.io docker-buildx docker-compose-v2",
@@ -300,7 +306,7 @@ mod tests {
     fn an_installed_engine_is_only_started() {
         let machine = Machine { has_daemon: true, ..bookworm() };
         let facts = Facts { engine: None, ..complete() };
-        assert_eq!(words(&plan(&facts, &machine).unwrap()), ["start dockerd in the background"]);
+        assert_eq!(texts(&plan(&facts, &machine).unwrap()), ["start dockerd in the background"]);
     }
 
     #[test]

@@ -1,174 +1,90 @@
-//! Pushing one tag, and what docker's words say about a push that failed.
+//! Pushing one tag.
 
 use std::fmt;
 
 use crate::docker::Docker;
+use crate::signs::Cause;
 use host::process::tail;
 use model::image_ref::ImageRef;
 
-/// A tag that its registry has now.
+/// A tag that was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
-    /// The manifest's digest, `sha256:…`, as the registry knows it. It is not the image's ID.
+    /// Digest of the manifest in the registry, `sha256:…`; not the image's ID.
     pub digest: String,
-    /// Layers that were sent; those that the registry had, in this repository or in another, are not.
+    /// How many layers were sent; the registry had the others.
     pub sent: usize,
 }
 
 /// A push that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushError {
-    /// Why, as far as docker's words tell.
+    /// Why.
     pub cause: Cause,
-    /// Docker's last words, without the layers' progress.
-    pub said: String,
-}
-
-/// Why a push failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The engine itself does not answer.
-    Engine,
-    /// There is no such image here.
-    Absent,
-    /// The registry asks to be called less often (429).
-    Busy,
-    /// The registry wants to know who pushes (401).
-    SignIn,
-    /// The registry knows who pushes, and does not let them (403).
-    Denied,
-    /// The registry's certificate is not trusted, or it speaks no TLS.
-    Certificate,
-    /// No host has this name.
-    UnknownHost,
-    /// The registry, or what stands before it, failed (5xx).
-    Broken,
-    /// The registry did not answer, or stopped in the middle.
-    Unreachable,
-    /// The registry refuses what is pushed (400, 404, 413 …), or something that nobody has met yet.
-    Rejected,
-}
-
-/// Texts by cause. The order counts: a refused sign-in also speaks of a failed request.
-const SIGNS: [(Cause, &[&str]); 9] = [
-    (Cause::Engine, &["docker daemon"]),
-    (Cause::Absent, &["does not exist locally", "tag does not exist", "no such image"]),
-    (Cause::Busy, &["toomanyrequests", "429 too many requests", "parsing http 429"]),
-    (
-        Cause::SignIn,
-        &["no basic auth credentials", "unauthorized", "authentication required", "incorrect username"],
-    ),
-    (Cause::Denied, &["denied", "403 forbidden", "insufficient_scope", "parsing http 403"]),
-    (Cause::Certificate, &["x509:", "certificate", "server gave http response to https client"]),
-    (Cause::UnknownHost, &["no such host"]),
-    (
-        Cause::Broken,
-        &[
-            "unexpected http status: 5",
-            "parsing http 5",
-            "500 internal server error",
-            "502 bad gateway",
-            "503 service unavailable",
-            "504 gateway time",
-            "unavailable:",
-        ],
-    ),
-    (
-        Cause::Unreachable,
-        &[
-            "connection refused",
-            "connection reset",
-            "connection timed out",
-            "broken pipe",
-            "i/o timeout",
-            "handshake timeout",
-            "deadline exceeded",
-            "timeout exceeded",
-            "awaiting headers",
-            "network is unreachable",
-            "no route to host",
-            "server misbehaving",
-            "temporary failure in name resolution",
-            "server closed idle connection",
-            "unexpected eof",
-            ": eof",
-        ],
-    ),
-];
-
-impl Cause {
-    /// From docker's words: its exit code is 1 for all of them.
-    fn of(said: &str) -> Cause {
-        let text = said.to_lowercase();
-        let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
-        found.map_or(Cause::Rejected, |(cause, _)| *cause)
-    }
-
-    /// Whether the same push may pass a moment later.
-    pub fn is_transient(self) -> bool {
-        matches!(self, Cause::Busy | Cause::Broken | Cause::Unreachable)
-    }
-
-    /// Whether every other push to the registry would fail as well.
-    pub fn is_of_registry(self) -> bool {
-        !matches!(self, Cause::Absent | Cause::Denied | Cause::Rejected)
-    }
-
-    /// Whether nothing in the repository can mend it, so that the exit code is 3 rather than 1.
-    pub fn is_environment(self) -> bool {
-        !matches!(self, Cause::Absent | Cause::Rejected)
-    }
-
-    /// What to do about it. `host` is the registry as `docker login` wants it.
-    pub fn remedy(self, host: &str) -> String {
-        match self {
-            Cause::Engine => {
-                "start the engine again (`cargo xtask doctor --with-engine`), then push again".into()
-            }
-            Cause::Absent => "build it (`cargo xtask build-images`), then push again".into(),
-            Cause::Busy => format!("{host} asks to be called less often: wait, or push with `--jobs 1`"),
-            Cause::SignIn => format!("sign in with `docker login {host}`, then push again"),
-            Cause::Denied => {
-                format!(
-                    "the account signed in at {host} may not push there: ask for that right, or `docker login {host}` as another"
-                )
-            }
-            Cause::Certificate => format!(
-                "give the engine {host}'s CA (/etc/docker/certs.d/{host}/ca.crt), or name it in the engine's insecure-registries when it speaks plain HTTP"
-            ),
-            Cause::UnknownHost => {
-                format!("no host is called {host}: look at the name of the registry, or at the engine's DNS")
-            }
-            Cause::Broken => {
-                format!("look at the registry's own log: {host} failed at every try; then push again")
-            }
-            Cause::Unreachable => {
-                format!(
-                    "make sure that {host} runs and that the engine reaches it; then push again: what is there is not sent twice"
-                )
-            }
-            Cause::Rejected => "see what the registry said, mend that, then push again".into(),
-        }
-    }
+    /// The end of docker's output, without the progress of layers.
+    pub output: String,
 }
 
 impl PushError {
-    /// From docker's words.
-    pub fn new(said: impl Into<String>) -> PushError {
-        let said = said.into();
-        PushError { cause: Cause::of(&said), said }
+    /// From docker's output.
+    pub fn new(output: impl Into<String>) -> PushError {
+        let output = output.into();
+        PushError { cause: Cause::of_registry(&output), output }
+    }
+
+    /// Whether the same push may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.cause, Cause::RateLimit | Cause::ServerError | Cause::Unreachable)
+    }
+
+    /// Whether every other push to the registry would fail as well.
+    pub fn affects_all(&self) -> bool {
+        !matches!(self.cause, Cause::NoSuchImage | Cause::Denied | Cause::NotFound | Cause::Other)
+    }
+
+    /// What fixes it. `host` is the registry as `docker login` takes it.
+    pub fn remedy(&self, host: &str) -> String {
+        match self.cause {
+            Cause::Disk => {
+                format!("free disk space where the engine and {host} keep their data, then push again")
+            }
+            Cause::Engine => {
+                "start the engine again (`cargo xtask doctor --with-engine`), then push again".into()
+            }
+            Cause::NoSuchImage => "build it (`cargo xtask build-images`), then push again".into(),
+            Cause::RateLimit => format!("{host} limits requests: wait, or push with `--jobs 1`"),
+            Cause::SignIn => format!("sign in with `docker login {host}`, then push again"),
+            Cause::Denied => {
+                format!(
+                    "the account signed in at {host} lacks the permission to push: request it, or `docker login {host}` with another account"
+                )
+            }
+            Cause::Certificate => format!(
+                "give the engine {host}'s CA (/etc/docker/certs.d/{host}/ca.crt), or add it to the engine's insecure-registries if it speaks plain HTTP"
+            ),
+            Cause::UnknownHost => {
+                format!("no host is called {host}: check the name of the registry and the engine's DNS")
+            }
+            Cause::ServerError => format!("{host} failed every time: see its log, then push again"),
+            Cause::Unreachable => format!(
+                "make sure that {host} runs and the engine can reach it, then push again; layers that arrived are not sent twice"
+            ),
+            Cause::NotFound | Cause::Memory | Cause::PortInUse | Cause::Other => {
+                "fix what the registry reports, then push again".into()
+            }
+        }
     }
 }
 
 impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.said)
+        f.write_str(&self.output)
     }
 }
 
 impl std::error::Error for PushError {}
 
-/// What docker says while it pushes, line by line.
+/// Reads the output of `docker push`.
 #[derive(Debug, Default)]
 struct Listener {
     rest: Vec<u8>,
@@ -176,11 +92,11 @@ struct Listener {
     done: usize,
     sent: usize,
     digest: Option<String>,
-    words: Vec<String>,
+    messages: Vec<String>,
 }
 
 impl Listener {
-    /// Takes output. True when the count of finished layers may have changed.
+    /// Takes output. True when the number of finished layers may have changed.
     fn push(&mut self, chunk: &[u8]) -> bool {
         self.rest.extend_from_slice(chunk);
         let mut heard = false;
@@ -212,31 +128,32 @@ impl Listener {
             }
             Some(_) => {}
             None if line.is_empty() || line.starts_with("The push refers to") => {}
-            None => self.words.push(line.to_owned()),
+            None => self.messages.push(line.to_owned()),
         }
     }
 
-    /// What the registry has now, or why not.
+    /// The result, once docker has ended.
     fn end(mut self, success: bool) -> Result<Pushed, PushError> {
         let rest = std::mem::take(&mut self.rest);
         self.line(String::from_utf8_lossy(&rest).trim());
         match self.digest {
             Some(digest) if success => Ok(Pushed { digest, sent: self.sent }),
             _ => {
-                let said = tail(&self.words.join("\n"), 6);
-                let said = if said.is_empty() { "docker said nothing more".to_owned() } else { said };
-                Err(PushError::new(said))
+                let output = tail(&self.messages.join("\n"), 6);
+                let output = if output.is_empty() { "docker printed no error".to_owned() } else { output };
+                Err(PushError::new(output))
             }
         }
     }
 }
 
 impl Docker {
-    /// Pushes a tag, as whom docker's own configuration says. `progress` hears of layers that are there, and of all. Docker
-    /// tries a layer five times within a minute where a registry fails with 5xx or breaks off; it shows no `Retry-After`.
+    /// Pushes a tag with docker's own credentials. `progress` gets the number of finished layers and of all. Docker itself
+    /// tries a layer five times within a minute when a registry fails with 5xx or drops the connection; it does not show
+    /// `Retry-After`.
     ///
     /// # Errors
-    /// When docker cannot be run, or the registry does not take it.
+    /// When docker cannot be run, or the registry rejects the push.
     pub fn push(&self, tag: &ImageRef, mut progress: impl FnMut(usize, usize)) -> Result<Pushed, PushError> {
         let mut listener = Listener::default();
         let status = self.cmd(["push"]).arg(tag.to_string()).stream(|chunk| {
@@ -246,7 +163,7 @@ impl Docker {
         });
         match status {
             Ok(status) => listener.end(status.success()),
-            Err(error) => Err(PushError { cause: Cause::Engine, said: error.to_string() }),
+            Err(error) => Err(PushError { cause: Cause::Engine, output: error.to_string() }),
         }
     }
 }
@@ -256,52 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn real_messages_find_their_cause() {
-        for (said, cause) in [
-            (
-                "Get \"http://127.0.0.1:7901/v2/\": dial tcp 127.0.0.1:7901: connect: connection refused",
-                Cause::Unreachable,
-            ),
-            ("Get \"http://127.0.0.1:7000/v2/\": EOF", Cause::Unreachable),
-            ("Get \"https://r.example/v2/\": net/http: TLS handshake timeout", Cause::Unreachable),
-            ("write tcp 10.0.0.2:1->10.0.0.3:443: write: broken pipe", Cause::Unreachable),
-            ("read tcp 127.0.0.1:1->127.0.0.1:2: read: connection reset by peer", Cause::Unreachable),
-            ("toomanyrequests: ", Cause::Busy),
-            ("received unexpected HTTP status: 503 Service Unavailable", Cause::Broken),
-            (
-                "error parsing HTTP 502 response body: invalid character '<' looking for beginning of value: \"<html>\"",
-                Cause::Broken,
-            ),
-            ("no basic auth credentials", Cause::SignIn),
-            ("unauthorized: authentication required", Cause::SignIn),
-            ("denied: requested access to the resource is denied", Cause::Denied),
-            ("An image does not exist locally with the tag: r.example/x", Cause::Absent),
-            (
-                "Get \"https://nosuch.example/v2/\": dial tcp: lookup nosuch.example on 10.0.0.1:53: no such host",
-                Cause::UnknownHost,
-            ),
-            (
-                "Get \"https://r.example/v2/\": http: server gave HTTP response to HTTPS client",
-                Cause::Certificate,
-            ),
-            (
-                "Get \"https://r.example/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
-                Cause::Certificate,
-            ),
-            (
-                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-                Cause::Engine,
-            ),
-            ("permission denied while trying to connect to the Docker daemon socket", Cause::Engine),
-            ("manifest invalid: manifest invalid", Cause::Rejected),
-            ("error parsing HTTP 400 response body: unexpected end of JSON input: \"\"", Cause::Rejected),
-        ] {
-            assert_eq!(Cause::of(said), cause, "{said}");
-        }
-    }
-
-    #[test]
-    fn a_digest_counts_only_when_docker_ends_well() {
+    fn a_digest_counts_only_when_docker_succeeds() {
         let output = "The push refers to repository [r.example/x]\nf94d01e14331: Preparing\n4aeb9570da8a: Preparing\n0aeb9570da8a: Preparing\n\
                       4aeb9570da8a: Layer already exists\n0aeb9570da8a: Mounted from t/y\nf94d01e14331: Pushed\n1: digest: sha256:9e80 size: 738";
         let heard = || {
@@ -318,19 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
-        let transient = [Cause::Busy, Cause::Broken, Cause::Unreachable];
-        assert!(transient.iter().all(|cause| cause.is_transient() && cause.is_environment()));
+    fn only_transient_failures_are_tried_again() {
+        let error = |cause| PushError { cause, output: String::new() };
+        for cause in [Cause::RateLimit, Cause::ServerError, Cause::Unreachable] {
+            assert!(error(cause).is_transient() && cause.class().is_environment(), "{cause:?}");
+        }
         for cause in [
             Cause::SignIn,
             Cause::Denied,
-            Cause::Rejected,
-            Cause::Absent,
+            Cause::Other,
+            Cause::NoSuchImage,
             Cause::UnknownHost,
             Cause::Certificate,
         ] {
-            assert!(!cause.is_transient(), "{cause:?}");
+            assert!(!error(cause).is_transient(), "{cause:?}");
         }
-        assert!(Cause::SignIn.remedy("r.example:5000").contains("docker login r.example:5000"));
+        assert!(error(Cause::SignIn).remedy("r.example:5000").contains("docker login r.example:5000"));
     }
 }

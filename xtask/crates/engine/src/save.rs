@@ -1,6 +1,5 @@
-//! `docker save`: the archive of some images as a stream, and the room that it takes on the engine's disk. On the classic
-//! store the engine first writes a full copy of every layer into its `tmp` folder (moby, `daemon/images/tarexport`); only
-//! then comes the first byte.
+//! `docker save`: the archive of images as a stream, and the disk space that it needs. On the classic store the engine first
+//! copies every layer into its `tmp` folder (moby, `daemon/images/tarexport`).
 
 use std::io::Read;
 use std::path::Path;
@@ -10,36 +9,36 @@ use anyhow::Result;
 use crate::docker::Docker;
 use crate::facts::Store;
 use crate::images::Image;
-use crate::signs::classify;
+use crate::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use model::bytes::Bytes;
 
 impl Docker {
-    /// Reads the archive of some images, which share layers in it.
+    /// Reads the archive of images; shared layers are in it once.
     ///
     /// # Errors
-    /// [`Failure`] of class Disk, when docker cannot be started, and what `read` returns.
+    /// [`Failure`] of class Disk; when docker cannot be started; errors of `read`.
     pub fn save<T>(&self, images: &[&Image], read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
         let free = self.free_to_save();
         let largest = Bytes(images.iter().map(|image| image.size).max().unwrap_or_default());
-        // Whoever fills a disk up to its last byte fails together with everybody else who writes to it.
+        // A full disk would also break everything else that writes to it.
         if free.as_ref().is_some_and(|(free, _)| *free < largest) {
             return Err(no_room(largest, free, None).into());
         }
         let mut reader = self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?;
-        read(&mut reader).map_err(|error| match classify(&format!("{error:#}"), "") {
-            FailureClass::Disk => {
-                let said = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
+        read(&mut reader).map_err(|error| match Cause::of_step(&format!("{error:#}"), "") {
+            Cause::Disk => {
+                let message = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
                 let needs = images.iter().map(|image| Bytes(image.size)).sum();
-                // The engine has taken its unfinished copy away by now.
-                no_room(needs, self.free_to_save(), said).into()
+                // The engine has removed its unfinished copy by now.
+                no_room(needs, self.free_to_save(), message).into()
             }
             _ => error,
         })
     }
 
-    /// What is free where the engine writes such copies, and where that is; `None` where it cannot be told: the engine is on
-    /// another machine, keeps its copies elsewhere (`DOCKER_TMPDIR`), or is on the containerd store, which makes none.
+    /// Free bytes in the engine's folder for these copies, and the folder. `None` when it is unknown: the engine is on another
+    /// machine or uses `DOCKER_TMPDIR`; or on the containerd store, which makes no copies.
     fn free_to_save(&self) -> Option<(Bytes, String)> {
         let facts = self.facts().ok()?;
         let folder = format!("{}/tmp", facts.data_root.filter(|_| facts.store == Some(Store::Classic))?);
@@ -47,7 +46,7 @@ impl Docker {
         Some((free, folder))
     }
 
-    /// Free bytes at a folder of this machine; `None` where `df` gives no number.
+    /// Free bytes in a folder; `None` where `df` prints no number.
     ///
     /// # Errors
     /// When `df` cannot be run.
@@ -57,8 +56,8 @@ impl Docker {
     }
 }
 
-/// The engine's disk cannot take the copy that `docker save` makes. `needs`: the images' own sizes, so that layers which they
-/// share count more than once. `free`: bytes and folder, where known. `error`: the engine's own message, if it was asked.
+/// Too little space for the copy that `docker save` makes. `needs`: the sum of the images' sizes, shared layers counted each time.
+/// `free`: bytes and folder, where known. `error`: the engine's message, if any.
 fn no_room(needs: Bytes, free: Option<(Bytes, String)>, error: Option<String>) -> Failure {
     let mut what = format!(
         "no space left on the engine's disk: `docker save` first writes a copy of the image there, about {needs}"

@@ -1,10 +1,10 @@
-//! A second engine on this machine, for pulls into an engine that has none of the layers: with its own data, socket and bridge.
+//! A second engine on this machine, without any layers, for measuring pulls: with its own data, socket and bridge.
 //!
-//! It must have a bridge. Without one it would share `docker0` with the first engine; told `none`, it deletes `docker0` at its
-//! start (moby, daemon/daemon_unix.go, `removeDefaultBridgeInterface`), and no container of the first reaches anything any more.
+//! It needs its own bridge. Without one it would share `docker0` with the first engine; with `none` it deletes `docker0`
+//! (moby, daemon/daemon_unix.go, `removeDefaultBridgeInterface`) and cuts off the first engine's containers.
 //!
-//! It runs in process and mount namespaces of its own. So its end, however it comes, is the end of all that it started, and
-//! no mount of it is left: a killed run leaves folders and the bridge, which [`remove_bridge`] removes by its name.
+//! It runs in its own process and mount namespaces, so all its processes and mounts end with it, even when it is killed. A killed
+//! run leaves only folders and the bridge, see [`remove_bridge`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,40 +19,39 @@ use host::files;
 use host::process::{Background, Cmd, find, tail};
 use host::wait;
 
-/// Where a daemon and its helpers stand, beyond a user's PATH.
+/// Folders of the daemon and its helpers that may be missing on PATH.
 const MORE_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 /// Between two checks whether it answers, and how long they go on.
 const PAUSE: Duration = Duration::from_millis(100);
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The bridge's address: of the network that is set aside for measuring (RFC 2544), and so nobody's on the internet. Runs of
-/// several checkouts at once have different ones.
+/// The bridge's address, in the network reserved for benchmarks (RFC 2544). Concurrent runs have different ones.
 fn address(process: u32) -> String {
     format!("198.18.{}.{}/29", process / 32 % 256, process % 32 * 8 + 1)
 }
 
-/// Where things of such an engine are.
+/// The paths of a second engine.
 #[derive(Debug, Clone)]
-pub struct Place {
-    /// What it keeps; becomes large.
+pub struct SideEnginePaths {
+    /// Its data; becomes large.
     pub data: PathBuf,
-    /// Its sockets: a path that is short.
+    /// Its sockets; must be short.
     pub sockets: PathBuf,
-    /// The bridge's name: at most 15 characters, and never the first engine's.
+    /// The bridge's name: at most 15 characters, not `docker0`.
     pub bridge: String,
 }
 
-/// Runs until it is dropped. The fields go in this order: the process before its bridge.
+/// Runs until it is dropped. Fields are dropped in this order: the process before its bridge.
 #[derive(Debug)]
 pub struct SideEngine {
     docker: Docker,
     host: String,
     process: Background,
-    #[allow(dead_code, reason = "it goes with this value")]
+    #[allow(dead_code, reason = "removed when dropped")]
     bridge: Bridge,
 }
 
-/// Goes when it is dropped.
+/// Removed when it is dropped.
 #[derive(Debug)]
 struct Bridge {
     docker: Docker,
@@ -60,7 +59,7 @@ struct Bridge {
 }
 
 impl Bridge {
-    /// The alias tells who finds it whose it is.
+    /// The alias names its owner.
     fn add(docker: &Docker, name: &str, alias: &str) -> Result<Bridge> {
         let ip = |args: &[&str]| ip(docker).args(args.iter().copied()).read();
         let bridge = Bridge { docker: docker.clone(), name: name.to_owned() };
@@ -74,12 +73,12 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        // What stays goes with the session.
+        // The session removes leftovers.
         remove_bridge(&self.docker, &self.name).ok();
     }
 }
 
-/// Removes a bridge that such an engine had; its absence is fine.
+/// Removes the bridge of a second engine, if it exists.
 ///
 /// # Errors
 /// When it cannot be removed.
@@ -98,7 +97,7 @@ fn path() -> String {
     format!("{}:{MORE_PATH}", std::env::var("PATH").unwrap_or_default())
 }
 
-/// What such an engine needs of its machine, and what is missing of it; empty where one can be started.
+/// What is missing on this machine for a second engine.
 pub fn missing() -> Vec<&'static str> {
     let is_there = |program: &str| {
         find(program).is_some() || MORE_PATH.split(':').any(|dir| Path::new(dir).join(program).is_file())
@@ -107,23 +106,23 @@ pub fn missing() -> Vec<&'static str> {
         .into_iter()
         .filter(|name| !is_there(name))
         .collect();
-    // The owner of one's own processes is oneself.
+    // /proc/self belongs to the user of this process.
     let is_root = std::os::unix::fs::MetadataExt::uid(&match std::fs::metadata("/proc/self") {
         Ok(about) => about,
         Err(_) => return missing,
     }) == 0;
     if !is_root {
-        missing.push("root's rights");
+        missing.push("root privileges");
     }
     missing
 }
 
 impl SideEngine {
-    /// Starts one that stores images as the first does.
+    /// Starts one with the same image store as the first.
     ///
     /// # Errors
-    /// When it does not answer; with its last words.
-    pub fn start(docker: &Docker, place: &Place) -> Result<SideEngine> {
+    /// When it does not answer; with the end of its log.
+    pub fn start(docker: &Docker, place: &SideEnginePaths) -> Result<SideEngine> {
         files::create_dir(&place.data)?;
         files::create_dir(&place.sockets)?;
         let host = format!("unix://{}", place.sockets.join("docker.sock").display());
@@ -131,7 +130,7 @@ impl SideEngine {
         let text = self::configuration(docker.store()?, &host, place);
         files::write_atomically(&configuration, text.as_bytes())?;
         let bridge = Bridge::add(docker, &place.bridge, &place.data.display().to_string())?;
-        // A containerd that the machine runs would be used too, and keep images: it is out of sight here.
+        // Hides the machine's containerd, which would be used and keep images.
         let script = "mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd && exec dockerd --config-file=\"$0\"";
         let namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script];
         let cmd = docker.runner.cmd("unshare").args(namespaces).arg(configuration.display().to_string());
@@ -149,26 +148,26 @@ impl SideEngine {
         if answered == Some(true) {
             return Ok(());
         }
-        let said = files::read(log).unwrap_or_default();
-        bail!("a second engine for pulls does not answer; its last words:\n{}", tail(&said, 8))
+        let output = files::read(log).unwrap_or_default();
+        bail!("the second engine does not answer; its log ends in:\n{}", tail(&output, 8))
     }
 
-    /// Pulls an image, and says how long that took.
+    /// Pulls an image and returns the duration.
     ///
     /// # Errors
-    /// What docker says, or when the person interrupts.
+    /// When docker fails or the user interrupts.
     pub fn pull(&self, reference: &str) -> Result<Duration> {
         let cmd = self.docker.cmd(["--host", &self.host, "pull", "--quiet", reference]);
         let started = Instant::now();
-        let (mut said, mut took) = (Vec::new(), Duration::ZERO);
-        // Its last word is its end; that it is noticed takes some milliseconds more.
+        let (mut output, mut took) = (Vec::new(), Duration::ZERO);
+        // The time of the last output: the end itself is noticed some milliseconds later.
         let status = cmd.stream(|chunk| {
             took = started.elapsed();
-            said.extend_from_slice(chunk);
+            output.extend_from_slice(chunk);
         })?;
         self.docker.runner.interrupt.check()?;
         if !status.success() {
-            bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&said), 4));
+            bail!("{} failed:\n{}", cmd.quoted(), tail(&String::from_utf8_lossy(&output), 4));
         }
         Ok(took)
     }
@@ -176,30 +175,30 @@ impl SideEngine {
     /// Removes all images, so that the next pull finds none of their layers.
     ///
     /// # Errors
-    /// When something stays.
+    /// When an image cannot be removed.
     pub fn clear(&self) -> Result<()> {
         let all = || self.docker.cmd(["--host", &self.host, "image", "ls", "--all", "--quiet"]).read();
-        // An image stands there once for each of its tags.
+        // An image is listed once per tag.
         let ids: BTreeSet<String> = all()?.lines().map(str::to_owned).collect();
         if !ids.is_empty() {
             let remove = self.docker.cmd(["--host", &self.host, "image", "rm", "--force"]);
-            remove.args(ids).read().context("the second engine keeps an image")?;
+            remove.args(ids).read().context("the second engine cannot remove an image")?;
         }
         match all()?.as_str() {
             "" => Ok(()),
-            left => bail!("the second engine keeps {left}"),
+            left => bail!("images left in the second engine: {left}"),
         }
     }
 }
 
-fn configuration(store: Store, host: &str, place: &Place) -> String {
+fn configuration(store: Store, host: &str, place: &SideEnginePaths) -> String {
     json!({
         "hosts": [host],
         "data-root": place.data.join("data"),
         "exec-root": place.sockets.join("exec"),
         "pidfile": place.data.join("pid"),
         "bridge": place.bridge,
-        // It runs no container, and leaves the machine's network as it is.
+        // It runs no containers, so the machine's network is left alone.
         "iptables": false,
         "ip6tables": false,
         "ip-forward": false,
@@ -214,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_neighbours_are_in_networks_of_their_own() {
+    fn concurrent_runs_have_separate_networks() {
         assert_eq!(address(0), "198.18.0.1/29");
         assert_eq!(address(31), "198.18.0.249/29");
         assert_eq!(address(32), "198.18.1.1/29");
@@ -222,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn it_shares_nothing_with_the_engine_of_the_machine() {
-        let place = Place { data: "/d".into(), sockets: "/s".into(), bridge: "b0".into() };
+    fn it_shares_nothing_with_the_first_engine() {
+        let place = SideEnginePaths { data: "/d".into(), sockets: "/s".into(), bridge: "b0".into() };
         let text = configuration(Store::Classic, "unix:///s/docker.sock", &place);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         for (key, expected) in [

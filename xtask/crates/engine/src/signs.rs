@@ -1,12 +1,57 @@
-//! From docker's words to the class of a failure's cause. Exit code 1 means anything, so only the text tells.
+//! Why docker, BuildKit or a registry failed, from their output: their exit codes do not tell.
 
 use host::failure::FailureClass;
+use host::process::Output;
 
-/// Texts by class, most specific first: a certificate error also speaks of a failed request.
-const SIGNS: [(FailureClass, &[&str]); 6] = [
-    (FailureClass::Disk, &["no space left on device", "disk quota exceeded"]),
+/// Why an operation failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No space left, here or where the engine keeps its data.
+    Disk,
+    /// The engine does not answer.
+    Engine,
+    /// There is no such image in the engine.
+    NoSuchImage,
+    /// The registry or a mirror asks for fewer requests (429).
+    RateLimit,
+    /// The registry wants a login (401).
+    SignIn,
+    /// The registry does not allow it (403).
+    Denied,
+    /// A certificate is not trusted, or the registry speaks plain HTTP.
+    Certificate,
+    /// The host name does not resolve.
+    UnknownHost,
+    /// A server, or a proxy before it, failed (5xx).
+    ServerError,
+    /// A server did not answer, or the connection broke.
+    Unreachable,
+    /// The registry has no such image or repository (404).
+    NotFound,
+    /// A process ran out of memory.
+    Memory,
+    /// A port of the host is in use.
+    PortInUse,
+    /// Anything else.
+    Other,
+}
+
+/// Who wrote a text. Some signs are too common in the logs of build steps to mean anything there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Anyone,
+    Registry,
+}
+
+use Writer::{Anyone, Registry};
+
+/// Signs by cause, in lower case. The first match counts, so the most specific come first: an untrusted certificate also makes
+/// a request fail.
+const SIGNS: [(Cause, Writer, &[&str]); 18] = [
+    (Cause::Disk, Anyone, &["no space left on device", "disk quota exceeded"]),
     (
-        FailureClass::Engine,
+        Cause::Engine,
+        Anyone,
         &[
             "cannot connect to the docker daemon",
             "error reading from server: eof",
@@ -14,12 +59,23 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
             "is the docker daemon running",
         ],
     ),
+    (Cause::Engine, Registry, &["docker daemon"]),
+    (Cause::NoSuchImage, Registry, &["does not exist locally", "tag does not exist", "no such image"]),
     (
-        FailureClass::RateLimit,
+        Cause::RateLimit,
+        Anyone,
         &["429 too many requests", "toomanyrequests", "pull rate limit", "http error 429", "status code 429"],
     ),
+    (Cause::RateLimit, Registry, &["parsing http 429"]),
     (
-        FailureClass::Certificate,
+        Cause::SignIn,
+        Registry,
+        &["no basic auth credentials", "unauthorized", "authentication required", "incorrect username"],
+    ),
+    (Cause::Denied, Registry, &["denied", "403 forbidden", "insufficient_scope", "parsing http 403"]),
+    (
+        Cause::Certificate,
+        Anyone,
         &[
             "x509:",
             "certificate verify failed",
@@ -35,13 +91,40 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
             "certificate verification failed",
         ],
     ),
+    (Cause::Certificate, Registry, &["certificate", "server gave http response to https client"]),
     (
-        FailureClass::Network,
+        Cause::UnknownHost,
+        Anyone,
+        &[
+            "no such host",
+            "could not resolve host",
+            "name or service not known",
+            "getaddrinfo enotfound",
+            "code enotfound",
+        ],
+    ),
+    (
+        Cause::ServerError,
+        Anyone,
+        &[
+            "503 service unavailable",
+            "502 bad gateway",
+            "504 gateway time",
+            "unexpected status from head request",
+        ],
+    ),
+    (
+        Cause::ServerError,
+        Registry,
+        &["unexpected http status: 5", "parsing http 5", "500 internal server error", "unavailable:"],
+    ),
+    (
+        Cause::Unreachable,
+        Anyone,
         &[
             "connection refused",
             "connection reset",
             "connection timed out",
-            "no such host",
             "i/o timeout",
             "tls handshake timeout",
             "network is unreachable",
@@ -51,46 +134,83 @@ const SIGNS: [(FailureClass, &[&str]); 6] = [
             // As apt writes it behind an address.
             "  unable to connect to ",
             "  could not connect to ",
-            "could not resolve host",
-            "name or service not known",
             "failed to establish a new connection",
             "eai_again",
-            "getaddrinfo enotfound",
-            "code enotfound",
             "econnreset",
             "econnrefused",
             "etimedout",
-            "503 service unavailable",
-            "502 bad gateway",
-            "504 gateway time",
-            "unexpected status from head request",
             "network_unreachable",
             "spurious network error",
         ],
     ),
     (
-        FailureClass::Memory,
+        Cause::Unreachable,
+        Registry,
+        &[
+            "broken pipe",
+            "handshake timeout",
+            "deadline exceeded",
+            "timeout exceeded",
+            "awaiting headers",
+            "server misbehaving",
+            "server closed idle connection",
+            "unexpected eof",
+            ": eof",
+        ],
+    ),
+    (Cause::NotFound, Registry, &["not found", "does not exist"]),
+    (
+        Cause::Memory,
+        Anyone,
         &["exit code: 137", "out of memory", "cannot allocate memory", "oom-kill", "signal: 9, sigkill"],
     ),
+    (Cause::PortInUse, Anyone, &["port is already allocated", "address already in use"]),
 ];
 
-/// The class of a failure, from the error text and the last lines of the failed step.
-///
-/// The error itself is asked first: a log may mention a refused connection that the step survived.
-pub fn classify(error: &str, log_tail: &str) -> FailureClass {
-    for text in [error, log_tail] {
+impl Cause {
+    /// Of a failed build step or command. Its error counts first: a log may mention a refused connection that the step
+    /// survived.
+    pub fn of_step(error: &str, log_tail: &str) -> Cause {
+        let causes = [error, log_tail].map(|text| Cause::find(text, Anyone));
+        causes.into_iter().find(|cause| *cause != Cause::Other).unwrap_or(Cause::Other)
+    }
+
+    /// Of a registry's answer, as docker prints it.
+    pub fn of_registry(answer: &str) -> Cause {
+        Cause::find(answer, Registry)
+    }
+
+    fn find(text: &str, writer: Writer) -> Cause {
         let text = text.to_lowercase();
-        let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
-        if let Some((class, _)) = found {
-            return *class;
+        let mut rows = SIGNS.iter().filter(|(_, of, _)| *of == Anyone || *of == writer);
+        rows.find(|(.., signs)| signs.iter().any(|sign| text.contains(sign)))
+            .map_or(Cause::Other, |row| row.0)
+    }
+
+    /// The class that decides the exit code.
+    pub fn class(self) -> FailureClass {
+        match self {
+            Cause::Disk => FailureClass::Disk,
+            Cause::Engine => FailureClass::Engine,
+            Cause::RateLimit => FailureClass::RateLimit,
+            Cause::SignIn | Cause::Denied => FailureClass::Machine,
+            Cause::Certificate => FailureClass::Certificate,
+            Cause::UnknownHost | Cause::ServerError | Cause::Unreachable => FailureClass::Network,
+            Cause::Memory => FailureClass::Memory,
+            Cause::NoSuchImage | Cause::NotFound | Cause::PortInUse | Cause::Other => FailureClass::Failed,
         }
     }
-    FailureClass::Failed
 }
 
-/// Whether trying again may help: the host may answer the next time.
-pub fn is_transient(class: FailureClass) -> bool {
-    class == FailureClass::Network
+/// The first line of a failed command's stderr that reports something else than a missing image or container.
+pub fn unexpected_error(output: &Output) -> Option<&str> {
+    let is_expected = |line: &str| {
+        let line = line.to_lowercase();
+        // The removal of a container may be in progress.
+        ["no such image", "no such container", "already in progress"].iter().any(|sign| line.contains(sign))
+    };
+    let mut lines = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    if output.success() { None } else { lines.find(|line| !is_expected(line)) }
 }
 
 #[cfg(test)]
@@ -98,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn real_messages_find_their_class() {
+    fn build_errors_have_a_class() {
         for (error, log, class) in [
             ("failed to copy files: write /x: no space left on device", "", FailureClass::Disk),
             (
@@ -149,17 +269,52 @@ mod tests {
             ("exit code: 1", "Could not resolve './Missing' in src/App.tsx", FailureClass::Failed),
             ("exit code: 1", "FAILED tests/test_door.py::test_the_rate_limit_of_a_key", FailureClass::Failed),
         ] {
-            assert_eq!(classify(error, log), class, "{error} / {log}");
+            assert_eq!(Cause::of_step(error, log).class(), class, "{error} / {log}");
         }
     }
 
     #[test]
-    fn only_the_network_is_worth_another_try() {
-        assert!(is_transient(FailureClass::Network));
-        for class in
-            [FailureClass::Failed, FailureClass::Disk, FailureClass::Certificate, FailureClass::RateLimit]
-        {
-            assert!(!is_transient(class));
+    fn answers_of_registries_have_a_cause() {
+        for (answer, cause) in [
+            (
+                "Get \"http://127.0.0.1:7901/v2/\": dial tcp 127.0.0.1:7901: connect: connection refused",
+                Cause::Unreachable,
+            ),
+            ("Get \"http://127.0.0.1:7000/v2/\": EOF", Cause::Unreachable),
+            ("Get \"https://r.example/v2/\": net/http: TLS handshake timeout", Cause::Unreachable),
+            ("write tcp 10.0.0.2:1->10.0.0.3:443: write: broken pipe", Cause::Unreachable),
+            ("read tcp 127.0.0.1:1->127.0.0.1:2: read: connection reset by peer", Cause::Unreachable),
+            ("toomanyrequests: ", Cause::RateLimit),
+            ("received unexpected HTTP status: 503 Service Unavailable", Cause::ServerError),
+            (
+                "error parsing HTTP 502 response body: invalid character '<' looking for beginning of value: \"<html>\"",
+                Cause::ServerError,
+            ),
+            ("no basic auth credentials", Cause::SignIn),
+            ("unauthorized: authentication required", Cause::SignIn),
+            ("denied: requested access to the resource is denied", Cause::Denied),
+            ("An image does not exist locally with the tag: r.example/x", Cause::NoSuchImage),
+            (
+                "Get \"https://nosuch.example/v2/\": dial tcp: lookup nosuch.example on 10.0.0.1:53: no such host",
+                Cause::UnknownHost,
+            ),
+            (
+                "Get \"https://r.example/v2/\": http: server gave HTTP response to HTTPS client",
+                Cause::Certificate,
+            ),
+            (
+                "Get \"https://r.example/v2/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                Cause::Certificate,
+            ),
+            (
+                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+                Cause::Engine,
+            ),
+            ("permission denied while trying to connect to the Docker daemon socket", Cause::Engine),
+            ("manifest invalid: manifest invalid", Cause::Other),
+            ("error parsing HTTP 400 response body: unexpected end of JSON input: \"\"", Cause::Other),
+        ] {
+            assert_eq!(Cause::of_registry(answer), cause, "{answer}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The engine's own socket, for test containers that stop and start the services they test.
+//! The engine's socket, for stack tests that stop and start services.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
@@ -7,30 +7,30 @@ use anyhow::{Context, Result, bail};
 
 use crate::docker::Docker;
 
-/// A socket, and the group that may use it.
+/// A socket and its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
-    /// Its place on this machine.
+    /// Its path.
     pub path: PathBuf,
-    /// The group's number.
+    /// The group ID.
     pub group: u32,
 }
 
 impl Docker {
-    /// The socket of the engine that docker talks to: that of `DOCKER_HOST`, else of the context in use (docker resolves both
-    /// in `docker context inspect`).
+    /// The socket in `DOCKER_HOST` or the current context (`docker context inspect` covers both).
     ///
     /// # Errors
-    /// When docker talks to another machine, or there is no such socket on this one.
+    /// When the engine is on another machine, or the socket does not exist.
     pub fn socket(&self) -> Result<Socket> {
         let host = self.cmd(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).read()?;
         let Some(path) = host.strip_prefix("unix://").map(PathBuf::from) else {
-            bail!("docker talks to an engine at {host}, which is no socket of this machine");
+            bail!("the engine at {host} is not a socket on this machine");
         };
-        let about =
-            path.metadata().with_context(|| format!("docker talks to an engine at {}", path.display()))?;
+        let about = path
+            .metadata()
+            .with_context(|| format!("cannot access the engine's socket {}", path.display()))?;
         if !about.file_type().is_socket() {
-            bail!("docker talks to an engine at {}, which is no socket", path.display());
+            bail!("the engine's address {} is not a socket", path.display());
         }
         Ok(Socket { path, group: about.gid() })
     }

@@ -1,4 +1,4 @@
-//! The private CA and the proxy of the building machine, handed to builds without leaving a trace in any layer.
+//! The private CA and the proxy of this machine, passed to builds without a trace in any layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,27 +25,27 @@ const PROXY_VARIABLES: [&str; 10] = [
     "all_proxy",
 ];
 
-/// Where distributions keep the bundle of trusted certificates.
+/// The bundle of trusted certificates, by distribution.
 const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
-/// The certificates that Debian's `ca-certificates` brings, one file each.
+/// The certificates of Debian's `ca-certificates`, one file each.
 const DISTRIBUTED: &str = "/usr/share/ca-certificates/mozilla";
 
 /// The secret's name in Dockerfiles.
 pub const SECRET: &str = "ca";
 
-/// What this machine trusts beyond the public web, and how it gets out.
+/// Private CAs and proxies of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Trust {
-    /// The bundle that builds get as a secret; `None` where the machine trusts no CA of its own.
+    /// The bundle that builds get as a secret; `None` without a private CA.
     pub bundle: Option<PathBuf>,
-    /// Names of the proxy variables that are set. Their values may hold a password and are never kept.
+    /// Names of the proxy variables that are set. Their values may contain a password and are never stored.
     pub proxies: Vec<&'static str>,
 }
 
 impl Trust {
-    /// Looks at the environment and the system's bundle.
+    /// Reads the environment and the system's bundle.
     pub fn detect() -> Trust {
         let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
         Trust::from_machine(named.as_deref(), &BUNDLES.map(Path::new), Path::new(DISTRIBUTED), |name| {
@@ -61,27 +61,26 @@ impl Trust {
     ) -> Trust {
         let system = bundles.iter().find(|path| path.is_file()).copied();
         let bundle = match named {
-            // Somebody named a bundle: that is what they want trusted, unless it is the system's own.
+            // A named bundle counts, unless it is the system's.
             Some(path) if path.is_file() && Some(path) != system => Some(path.to_owned()),
             _ => system.filter(|path| has_more_than(path, distributed)).map(Path::to_owned),
         };
         Trust { bundle, proxies: PROXY_VARIABLES.into_iter().filter(|name| is_set(name)).collect() }
     }
 
-    /// A part of each certificate that builds get and the distribution did not bring, from its middle, where no two are
-    /// alike: whoever finds it in a file has found the certificate. In both forms in which certificates are kept: a line of
-    /// the text, and the bytes that it stands for (DER; also what Java's keystores hold).
+    /// A unique part from the middle of each private certificate, to find it in files: as a line of PEM, and as bytes (DER, also in
+    /// Java keystores).
     pub fn own_certificates(&self) -> Vec<[Vec<u8>; 2]> {
         self.certificates_beyond(Path::new(DISTRIBUTED))
     }
 
     fn certificates_beyond(&self, distributed: &Path) -> Vec<[Vec<u8>; 2]> {
         let beyond = self.bundle.iter().flat_map(|bundle| beyond(bundle, distributed));
-        // 64 characters a line, as RFC 7468 has it and every tool writes.
+        // 64 characters per line (RFC 7468).
         let line = |body: String| {
             let lines: Vec<&[u8]> = body.as_bytes().chunks_exact(64).collect();
             let line = *lines.get(lines.len() / 2)?;
-            // A whole line stands for 48 whole bytes.
+            // A whole line encodes 48 bytes.
             Some([line.to_vec(), BASE64.decode(line).ok()?])
         };
         beyond.filter_map(line).collect()
@@ -103,13 +102,12 @@ impl Trust {
     }
 }
 
-/// Whether a bundle holds a certificate that the distribution did not bring. Unknown counts as no.
+/// Whether a bundle has a certificate that is not from the distribution. Unknown counts as no.
 fn has_more_than(bundle: &Path, distributed: &Path) -> bool {
     !beyond(bundle, distributed).is_empty()
 }
 
-/// The certificates of a bundle that the distribution did not bring, as [`certificates`] has them; none where that cannot be
-/// told.
+/// The certificates of a bundle that are not from the distribution, as [`certificates`] returns them; none where that is unknown.
 fn beyond(bundle: &Path, distributed: &Path) -> Vec<String> {
     let Ok(text) = files::read(bundle) else {
         return Vec::new();
@@ -127,7 +125,7 @@ fn beyond(bundle: &Path, distributed: &Path) -> Vec<String> {
     certificates(&text).into_iter().filter(|certificate| !known.contains(certificate)).collect()
 }
 
-/// The base64 bodies of the certificates in a PEM text (RFC 7468), without white space.
+/// The base64 bodies of the certificates in a PEM file (RFC 7468), without white space.
 fn certificates(text: &str) -> Vec<String> {
     text.split("-----BEGIN CERTIFICATE-----")
         .skip(1)
@@ -144,29 +142,19 @@ mod tests {
         format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
     }
 
-    /// A folder that is removed when the test ends.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let path = std::env::temp_dir().join(format!("xtask-trust-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(path.join("mozilla")).unwrap();
-            std::fs::write(path.join("mozilla/a.crt"), pem("AAAA\nBBBB")).unwrap();
-            Folder(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).ok();
-        }
+    /// With the distribution's certificates in `mozilla`.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("mozilla")).unwrap();
+        std::fs::write(folder.path().join("mozilla/a.crt"), pem("AAAA\nBBBB")).unwrap();
+        folder
     }
 
     #[test]
-    fn the_public_bundle_alone_is_no_secret_and_one_more_certificate_makes_it_one() {
-        let folder = Folder::new("bundle");
-        let bundle = folder.0.join("bundle.crt");
-        let detect = || Trust::from_machine(None, &[&bundle], &folder.0.join("mozilla"), |_| false);
+    fn only_a_bundle_with_a_private_certificate_is_a_secret() {
+        let folder = folder();
+        let bundle = folder.path().join("bundle.crt");
+        let detect = || Trust::from_machine(None, &[&bundle], &folder.path().join("mozilla"), |_| false);
         std::fs::write(&bundle, pem("AAAABBBB")).unwrap();
         assert_eq!(detect().bundle, None);
         std::fs::write(&bundle, pem("AAAABBBB") + &pem("OURS")).unwrap();
@@ -174,31 +162,34 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_is_named_is_used() {
-        let folder = Folder::new("named");
-        let (bundle, own) = (folder.0.join("bundle.crt"), folder.0.join("own.crt"));
+    fn a_bundle_in_ssl_cert_file_is_used() {
+        let folder = folder();
+        let (bundle, own) = (folder.path().join("bundle.crt"), folder.path().join("own.crt"));
         std::fs::write(&bundle, pem("AAAABBBB")).unwrap();
         std::fs::write(&own, pem("OURS")).unwrap();
-        let trust = Trust::from_machine(Some(&own), &[&bundle], &folder.0.join("mozilla"), |_| false);
+        let trust = Trust::from_machine(Some(&own), &[&bundle], &folder.path().join("mozilla"), |_| false);
         assert_eq!(trust.bundle, Some(own));
     }
 
     #[test]
-    fn a_line_tells_each_certificate_that_is_ours() {
-        let folder = Folder::new("lines");
-        let (bundle, line) = (folder.0.join("own.crt"), |c: &str| c.repeat(64));
+    fn private_certificates_are_identified_by_a_line() {
+        let folder = folder();
+        let (bundle, line) = (folder.path().join("own.crt"), |c: &str| c.repeat(64));
         let ours = [line("O"), line("U"), "RS".to_owned()].join("\n");
         std::fs::write(&bundle, pem("AAAABBBB") + &pem(&ours)).unwrap();
         let trust = Trust { bundle: Some(bundle), proxies: Vec::new() };
-        // `UUUU` stands for three bytes of 0x51, 0x45, 0x14.
+        // `UUUU` encodes the bytes 0x51, 0x45, 0x14.
         let bytes = [0x51, 0x45, 0x14].repeat(16);
-        assert_eq!(trust.certificates_beyond(&folder.0.join("mozilla")), [[line("U").into_bytes(), bytes]]);
-        // Where nobody can tell whose they are, none counts as ours.
+        assert_eq!(
+            trust.certificates_beyond(&folder.path().join("mozilla")),
+            [[line("U").into_bytes(), bytes]]
+        );
+        // Without the distribution's certificates, none counts as private.
         assert!(trust.certificates_beyond(Path::new("/nowhere")).is_empty());
     }
 
     #[test]
-    fn proxies_are_named_and_never_written_down() {
+    fn proxy_values_are_never_written() {
         let trust = Trust::from_machine(None, &[], Path::new("/nowhere"), |name| name == "HTTPS_PROXY");
         assert_eq!(trust.args()["HTTPS_PROXY"], "${HTTPS_PROXY}");
         assert_eq!(trust.variables().len(), 1);

@@ -1,27 +1,27 @@
-//! Versions of tools, as far as "is it new enough" goes.
+//! Versions of tools, for minimum requirements.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// The leading `major.minor.patch` of a version such as `26.1.5+dfsg1` or `v0.13.1`; what follows does not count.
+/// `major.minor.patch` of a version such as `26.1.5+dfsg1` or `v0.13.1`; the rest is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// First number.
+    /// Major number.
     pub major: u32,
-    /// Second number, 0 where there is none.
+    /// Minor number; 0 if missing.
     pub minor: u32,
-    /// Third number, 0 where there is none.
+    /// Patch number; 0 if missing.
     pub patch: u32,
 }
 
 impl Version {
-    /// A version known at compile time.
+    /// `major.minor.0`.
     pub const fn new(major: u32, minor: u32) -> Self {
         Version { major, minor, patch: 0 }
     }
 
-    /// The first version that stands in `text`; `None` where no number does.
+    /// The first version in a text.
     pub fn find(text: &str) -> Option<Version> {
         let start = text.find(|c: char| c.is_ascii_digit())?;
         let mut numbers = text[start..].splitn(4, '.').map_while(|part| {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vendors_spellings_are_read() {
+    fn versions_are_found_in_output() {
         let found = |text: &str| Version::find(text).map(|v| (v.major, v.minor, v.patch));
         assert_eq!(found("26.1.5+dfsg1"), Some((26, 1, 5)));
         assert_eq!(found("v0.13.1+ds1"), Some((0, 13, 1)));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_by_number_not_by_letter() {
+    fn versions_compare_by_number() {
         assert!(Version::find("0.9") < Version::find("0.13"));
     }
 }

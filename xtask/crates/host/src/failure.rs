@@ -28,14 +28,14 @@ pub enum FailureClass {
     Usage,
     /// The manifest or the lock file is invalid.
     Manifest,
-    /// A build, check or test failed on its own account.
+    /// A build, check or test failed.
     #[serde(rename = "build")]
     Failed,
-    /// Something is left half-done and the next run must finish it.
+    /// The run left something half-done that the next run must finish.
     Unfinished,
     /// The disk is full, here or where the engine keeps its data.
     Disk,
-    /// A host did not answer, or not in time.
+    /// A host did not answer in time.
     Network,
     /// A certificate was not trusted.
     Certificate,
@@ -43,7 +43,7 @@ pub enum FailureClass {
     RateLimit,
     /// A step ran out of memory.
     Memory,
-    /// There is no engine, it is too old, or it went away.
+    /// The engine is missing, too old or not answering.
     Engine,
     /// This machine lacks something else: a program, a free lock, a terminal.
     Machine,
@@ -100,6 +100,11 @@ impl FailureClass {
         }
     }
 
+    /// Whether trying again may help.
+    pub fn is_transient(self) -> bool {
+        self == FailureClass::Network
+    }
+
     /// Whether the machine is at fault rather than the project: exit code 3.
     pub fn is_environment(self) -> bool {
         use FailureClass::{Certificate, Disk, Engine, Machine, Memory, Network, RateLimit};
@@ -113,7 +118,7 @@ impl Failure {
         Failure { class, what: what.into(), remedy: remedy.into() }
     }
 
-    /// A wrong command line: what, and the right one where it can be told.
+    /// A wrong command line.
     pub fn usage(what: impl Into<String>) -> Failure {
         Failure::new(FailureClass::Usage, what, "")
     }
@@ -146,7 +151,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The class of an error: that of the outermost [`Failure`] in its chain, else what the system's own errors tell.
+/// The class of an error: that of the outermost [`Failure`] in its chain, else that of an I/O or process error.
 pub fn class_of(error: &anyhow::Error) -> FailureClass {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(failure) = cause.downcast_ref::<Failure>() {

@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all, and the lock that keeps two runs apart.
+//! Reading, atomic writing and locking of files. Every error names the path.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::Write;
@@ -12,15 +12,15 @@ use crate::failure::Failure;
 /// Reads a text file.
 ///
 /// # Errors
-/// Names the file.
+/// When it cannot be read.
 pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Reads a text file that may be absent.
+/// Reads a text file; `None` when it does not exist.
 ///
 /// # Errors
-/// Names the file, for every reason but its absence.
+/// When it cannot be read.
 pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -29,10 +29,10 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Reads a file that may be absent, whatever is in it.
+/// Reads a file of any content; `None` when it does not exist.
 ///
 /// # Errors
-/// Names the file, for every reason but its absence.
+/// When it cannot be read.
 pub fn read_bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -41,28 +41,28 @@ pub fn read_bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The file that a path leads to, links followed.
+/// The absolute path, symbolic links resolved.
 ///
 /// # Errors
-/// Names the path, when nothing is there.
+/// When nothing exists there.
 pub fn real_path(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// Writes a file so that whoever reads it, at any moment and after any crash, sees the old bytes or the new ones.
+/// Writes a file atomically: readers see the old content or the new, also after a crash.
 ///
 /// # Errors
-/// Names the file; the old bytes then still stand.
+/// When it cannot be written; the old content then remains.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole(path, bytes, |file| file.set_permissions(Permissions::from_mode(0o644)))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The same for a file that is there already: it keeps its mode and its owner. `path` is a real path: a link would be
-/// replaced by a file.
+/// The same for an existing file, which keeps its mode and owner. `path` must not be a symbolic link, which would be replaced
+/// by a file.
 ///
 /// # Errors
-/// Names the file; the old bytes then still stand.
+/// When it cannot be written; the old content then remains.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let keep = |file: &File| -> std::io::Result<()> {
         let old = fs::metadata(path)?;
@@ -70,17 +70,17 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
             fchown(file, Some(old.uid()), Some(old.gid()))?;
         }
-        // After the owner, since a change of owner clears the bits for setuid and setgid.
+        // After the owner: changing the owner clears setuid and setgid.
         file.set_permissions(old.permissions())
     };
     write_whole(path, bytes, keep).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The same for a file that is its owner's alone (mode 0600), from its first byte on. One that is there keeps its owner, and
-/// a link to it stays a link.
+/// The same for a private file (mode 0600 from the first byte). An existing file keeps its owner; a symbolic link to it
+/// remains a link.
 ///
 /// # Errors
-/// Names the file; the old bytes then still stand.
+/// When it cannot be written; the old content then remains.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let keep = |file: &File| {
@@ -101,9 +101,9 @@ fn write_whole(
     fs::create_dir_all(dir)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
-    // Left behind by a run that was killed and had this process's number.
+    // A killed run with the same process ID may have left one.
     fs::remove_file(&temporary).ok();
-    // Only its owner's until it has the mode that it is to have; and never through a link that someone put there.
+    // Private until it has its final mode; `create_new` does not follow a link that someone else put there.
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
     let written = prepare(&file)
         .and_then(|()| file.write_all(bytes))
@@ -113,14 +113,14 @@ fn write_whole(
         fs::remove_file(&temporary).ok();
     }
     written?;
-    // The rename itself must be on disk before anyone relies on it.
+    // The rename must be on disk too.
     File::open(dir)?.sync_all()
 }
 
-/// Removes a file; its absence is fine.
+/// Removes a file, if it exists.
 ///
 /// # Errors
-/// Names the file.
+/// When it cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -133,29 +133,29 @@ pub fn remove(path: &Path) -> Result<()> {
 /// Creates a folder and its parents.
 ///
 /// # Errors
-/// Names the folder.
+/// When it cannot be created.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
-/// Creates a folder that everyone may look into, whatever this process's umask is: containers run as nobody in particular.
+/// Creates a folder that every user can read, whatever the umask: containers run as an unprivileged user.
 ///
 /// # Errors
-/// Names the folder.
+/// When it cannot be created or opened to others.
 pub fn create_public_dir(path: &Path) -> Result<()> {
     create_dir(path)?;
-    let about = fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+    let about = fs::metadata(path).with_context(|| format!("cannot read the mode of {}", path.display()))?;
     if about.permissions().mode() & 0o755 == 0o755 {
         return Ok(());
     }
     fs::set_permissions(path, Permissions::from_mode(0o755))
-        .with_context(|| format!("cannot let others read {}", path.display()))
+        .with_context(|| format!("cannot make {} readable for all users", path.display()))
 }
 
-/// Removes a folder with all that is in it; its absence is fine.
+/// Removes a folder and its content, if it exists.
 ///
 /// # Errors
-/// Names the folder.
+/// When something cannot be removed.
 pub fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -165,20 +165,20 @@ pub fn remove_dir(path: &Path) -> Result<()> {
     }
 }
 
-/// Held while a run changes images; the operating system gives it back even after SIGKILL.
+/// An exclusive lock between runs; the kernel releases it even after SIGKILL.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for its lifetime")] File);
 
 impl Lock {
-    /// Takes the lock or says who holds it.
+    /// Takes the lock.
     ///
     /// # Errors
-    /// When another process holds it.
+    /// When another process holds it; names that process.
     pub fn take(path: &Path) -> Result<Lock> {
         let mut file = Lock::open(path)?;
         match file.try_lock() {
             Ok(()) => {
-                // Only for the message below: the lock itself is the kernel's.
+                // For the error message of others; the lock itself is in the kernel.
                 file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).ok();
                 Ok(Lock(file))
             }
@@ -190,7 +190,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock as soon as nobody holds it: for what is held for moments only.
+    /// Waits for the lock: for locks that are held only briefly.
     ///
     /// # Errors
     /// When it cannot be opened or locked.
@@ -210,8 +210,8 @@ impl Lock {
     }
 }
 
-/// Another run holds the lock; `holder` is its process number, where it left one.
+/// `holder` is the process ID that the other run wrote, or empty.
 fn held(holder: &str) -> Failure {
     let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
-    Failure::machine(format!("another run is at work in this checkout{who}"), "wait for it, or stop it")
+    Failure::machine(format!("another run{who} is active in this checkout"), "wait until it ends, or stop it")
 }

@@ -1,4 +1,4 @@
-//! The machine underneath: processes, files, paths, locks, the terminal.
+//! The machine: processes, git, files, locks, the terminal; failures and how reports are rendered.
 
 pub mod failure;
 pub mod files;

@@ -1,19 +1,18 @@
-//! Free ports of loopback's, for stacks beside others.
+//! Free ports on loopback, for stacks beside others.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Below what Linux gives to outgoing connections (32768 and up), so that nobody is given one while its owner restarts; above
-/// what services usually listen on.
+/// Below Linux's ephemeral ports (32768 and up), so that no outgoing connection takes one while its service restarts; above the
+/// usual ports of services.
 const RANGE: std::ops::Range<u16> = 20_000..30_000;
 
-/// So many ports that nobody listens on now. Runs at the same moment begin at different places, since nothing holds a port
-/// until its owner listens.
+/// `count` ports without a listener. Nothing reserves them, so concurrent runs start at different places.
 ///
 /// # Errors
-/// When there are not so many.
+/// When there are fewer.
 pub fn free(count: usize) -> io::Result<Vec<u16>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 20);
@@ -28,7 +27,7 @@ fn free_from(seed: u64, count: usize) -> io::Result<Vec<u16>> {
     if found.len() < count {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            format!("no {count} ports are free on loopback"),
+            format!("fewer than {count} free ports on loopback"),
         ));
     }
     Ok(found.into_iter().collect())
@@ -39,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_somebody_listens_on_is_not_given() {
+    fn a_port_with_a_listener_is_not_free() {
         let first = free_from(42, 1).unwrap()[0];
         let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).unwrap();
         let others = free_from(42, 8).unwrap();

@@ -1,8 +1,8 @@
-//! How every report is shown. Each capability implements [`Render`] for its own report; JSON comes from serde.
+//! The output forms of a report. Each crate implements [`Render`] for its own reports; JSON comes from serde.
 
 use serde::Serialize;
 
-/// A report that can be read by people and programs. Every form ends with a newline.
+/// A report for people and programs. Every form ends with a newline.
 pub trait Render: Serialize {
     /// For a terminal.
     fn text(&self) -> String;

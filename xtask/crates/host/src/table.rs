@@ -1,15 +1,17 @@
-//! Tables for people, in plain text and in Markdown.
+//! Tables in plain text and in Markdown.
 
-/// Which side of a column its cells stand on.
+use unicode_width::UnicodeWidthStr;
+
+/// How the cells of a column are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
+    /// For text.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
-/// A table: headings with their alignment, and rows of as many cells.
+/// A table. Every row has as many cells as there are columns.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -17,7 +19,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// With these columns.
+    /// An empty table with these headings.
     pub fn new(columns: &[(&'static str, Align)]) -> Table {
         Table { columns: columns.to_vec(), rows: Vec::new() }
     }
@@ -27,28 +29,28 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Aligned text without a trailing space on any line.
+    /// Aligned by display width, without trailing spaces.
     pub fn text(&self) -> String {
         let head: Vec<String> = self.columns.iter().map(|(name, _)| name.to_uppercase()).collect();
         let width = |index: usize| {
             let cells = self.rows.iter().chain(std::iter::once(&head)).filter_map(|row| row.get(index));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            cells.map(|cell| cell.width()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let line = |cells: &Vec<String>| {
-            let padded =
-                cells.iter().zip(&widths).zip(&self.columns).map(
-                    |((cell, &width), (_, align))| match align {
-                        Align::Left => format!("{cell:<width$}"),
-                        Align::Right => format!("{cell:>width$}"),
-                    },
-                );
+            let padded = cells.iter().zip(&widths).zip(&self.columns).map(|((cell, width), (_, align))| {
+                let space = " ".repeat(width.saturating_sub(cell.width()));
+                match align {
+                    Align::Left => format!("{cell}{space}"),
+                    Align::Right => format!("{space}{cell}"),
+                }
+            });
             format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
         };
         std::iter::once(&head).chain(&self.rows).map(line).collect()
     }
 
-    /// A table of GitHub Flavored Markdown.
+    /// GitHub Flavored Markdown.
     pub fn markdown(&self) -> String {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
         let mut out = line(self.columns.iter().map(|(name, _)| (*name).to_owned()).collect());
@@ -66,11 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_no_line_ends_in_space() {
+    fn columns_are_aligned_by_display_width() {
         let mut table = Table::new(&[("name", Align::Left), ("size", Align::Right), ("note", Align::Left)]);
         table.row(vec!["api".into(), "39MB".into(), String::new()]);
         table.row(vec!["storage".into(), "8.1MB".into(), "a|b".into()]);
         assert_eq!(table.text(), "NAME      SIZE  NOTE\napi       39MB\nstorage  8.1MB  a|b\n");
-        assert!(table.markdown().ends_with("| storage | 8.1MB | a\\|b |\n"));
+        table.row(vec!["東京".into(), "1MB".into(), "c".into()]);
+        assert!(table.text().ends_with("東京       1MB  c\n"));
+        assert!(table.markdown().contains("| storage | 8.1MB | a\\|b |\n"));
     }
 }

@@ -1,14 +1,14 @@
-//! What people see while they wait: colour, lines that redraw themselves, groups in a CI log. All of it on stderr.
+//! Progress and messages on stderr: colour, progress lines, groups in a CI log.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// When to colour.
+/// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
-    /// Where a terminal shows it and NO_COLOR is not set.
+    /// On a terminal, unless NO_COLOR is set.
     Auto,
     /// Always.
     Always,
@@ -16,18 +16,18 @@ pub enum Color {
     Never,
 }
 
-/// How much to narrate.
+/// How much to print on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Errors only.
     Quiet,
-    /// What a person wants to know.
+    /// Progress and notes.
     Normal,
-    /// Every command with its duration.
+    /// Also every command and its duration.
     Verbose,
 }
 
-/// The narrating side of the program.
+/// Prints messages to stderr.
 #[derive(Debug, Clone)]
 pub struct Terminal {
     verbosity: Verbosity,
@@ -40,20 +40,20 @@ pub struct Terminal {
 /// Styles by meaning.
 #[derive(Debug, Clone, Copy)]
 pub enum Style {
-    /// Something went well.
+    /// Success.
     Good,
-    /// Something failed.
+    /// Failure.
     Bad,
-    /// Something to know.
+    /// A note.
     Warn,
     /// Names and headings.
     Strong,
-    /// What may be skipped.
+    /// Details.
     Dim,
 }
 
 impl Terminal {
-    /// Looks at the streams and the environment once.
+    /// Reads the standard streams and the environment once.
     pub fn detect(color: Color, verbosity: Verbosity) -> Terminal {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let on = |is_terminal: bool| match color {
@@ -71,25 +71,25 @@ impl Terminal {
         }
     }
 
-    /// The same narrator, silent but for errors.
+    /// The same, but silent except for errors.
     #[must_use]
     pub fn quiet(self) -> Terminal {
         Terminal { verbosity: Verbosity::Quiet, interactive: false, ..self }
     }
 
-    /// Narrates one line, unless quiet.
+    /// Prints a line, unless quiet.
     pub fn say(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
             eprintln!("{}", text.as_ref());
         }
     }
 
-    /// Narrates something that a person should not miss.
+    /// Prints a note, unless quiet.
     pub fn warn(&self, text: impl AsRef<str>) {
         self.say(format!("{} {}", self.paint(Style::Warn, "note:"), text.as_ref()));
     }
 
-    /// Says an error, always.
+    /// Prints an error.
     pub fn error(&self, text: impl AsRef<str>) {
         eprintln!("{} {}", self.paint(Style::Bad, "error:"), text.as_ref());
     }
@@ -104,12 +104,12 @@ impl Terminal {
         painted(self.color_out, style, text)
     }
 
-    /// Whether lines may redraw themselves.
+    /// Whether progress lines can be redrawn.
     pub fn is_interactive(&self) -> bool {
         self.interactive
     }
 
-    /// Starts a foldable part of a CI log, or a heading elsewhere.
+    /// Starts a foldable group of a CI log; prints a heading elsewhere.
     pub fn group(&self, title: &str) {
         if self.ci_groups {
             self.say(format!("::group::{title}"));
@@ -118,21 +118,21 @@ impl Terminal {
         }
     }
 
-    /// Ends it.
+    /// Ends the group.
     pub fn end_group(&self) {
         if self.ci_groups {
             self.say("::endgroup::");
         }
     }
 
-    /// Hands a workflow command to GitHub, which shows it beside the change; elsewhere nobody would read it.
+    /// Prints a GitHub workflow command, such as an annotation; nothing elsewhere.
     pub fn annotate(&self, command: &str) {
         if self.ci_groups {
             eprintln!("{command}");
         }
     }
 
-    /// Lines that redraw themselves, one a name. Hidden where nobody could see them move.
+    /// A block of progress lines; hidden where they cannot be redrawn.
     pub fn lines(&self) -> Lines {
         let target =
             if self.interactive { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -151,16 +151,16 @@ fn painted(on: bool, style: Style, text: &str) -> String {
     if on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// A block of lines at the bottom of a terminal.
+/// Progress lines at the bottom of the terminal.
 #[derive(Debug)]
 pub struct Lines(MultiProgress);
 
-/// One line of the block: a name, elapsed time and what is being done.
+/// A progress line: name, elapsed time and message.
 #[derive(Debug)]
 pub struct Line(ProgressBar);
 
 impl Lines {
-    /// Adds a line; `width` is the room for names.
+    /// Adds a line; `width` is the width of the names.
     pub fn add(&self, name: &str, width: usize) -> Line {
         let bar = self.0.add(ProgressBar::new_spinner());
         let template = format!("{{spinner}} {{prefix:{width}}} {{elapsed:>4}}  {{wide_msg}}");
@@ -174,12 +174,12 @@ impl Lines {
 }
 
 impl Line {
-    /// Replaces what the line says.
+    /// Replaces the message.
     pub fn say(&self, text: impl Into<String>) {
         self.0.set_message(text.into());
     }
 
-    /// Leaves the line as it is, with its last words.
+    /// Stops the line with a last message.
     pub fn finish(&self, text: impl Into<String>) {
         if !self.0.is_finished() {
             self.0.finish_with_message(text.into());

@@ -10,7 +10,6 @@ use crate::cgroup::Cgroup;
 use crate::health;
 use crate::record::Sample;
 use crate::request::MeasureRequest;
-use crate::session;
 use crate::session::Session;
 use engine::context::Context;
 use host::ports;
@@ -43,17 +42,16 @@ pub(crate) fn measure(
         waited.and(healthy.context("it never became healthy"))
     })?;
     let samples = sample(&id, healthy, request.settle, context)?;
-    session::remove_container(&context.docker, [id.as_str()].into_iter())?;
+    context.docker.remove_containers(&[id])?;
     Ok(samples.into_iter().map(|(quantity, value)| (service.name.clone(), quantity, value)).collect())
 }
 
 /// A container's start time according to the engine, and its main process.
 pub(crate) fn started(id: &str, context: &Context) -> Result<(SystemTime, u32)> {
-    let format = "{{.State.StartedAt}} {{.State.Pid}}";
-    let text = context.docker.cmd(["container", "inspect", "--format", format, id]).read()?;
-    let (at, process) = text.split_once(' ').context("unexpected output of docker container inspect")?;
-    let at = humantime::parse_rfc3339(at).with_context(|| format!("invalid time `{at}`"))?;
-    Ok((at, process.parse().with_context(|| format!("invalid process ID `{process}`"))?))
+    let state = context.docker.inspect_container(id)?.state;
+    let at = humantime::parse_rfc3339(&state.started_at)
+        .with_context(|| format!("invalid start time of container {id}: `{}`", state.started_at))?;
+    Ok((at, state.pid))
 }
 
 pub(crate) fn microseconds(from: SystemTime, to: SystemTime) -> Result<u64> {
@@ -88,8 +86,7 @@ fn wait(id: &str, deadline: Duration, context: &Context, is_done: impl Fn() -> b
         context.docker.runner.interrupt.check()?;
         if checked.elapsed() > CHECK {
             checked = Instant::now();
-            let running = context.docker.cmd(["container", "inspect", "--format", "{{.State.Running}}", id]);
-            let has_ended = running.read()? != "true";
+            let has_ended = !context.docker.inspect_container(id)?.state.running;
             if has_ended || begun.elapsed() > deadline {
                 let log = context.docker.cmd(["logs", "--tail", "12", id]).capture()?;
                 let late = format!("was not healthy within {} s", deadline.as_secs());

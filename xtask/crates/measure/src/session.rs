@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::labels;
 use engine::side_engine;
-use engine::side_engine::Place;
+use engine::side_engine::SideEnginePaths;
 use host::files;
 use host::files::Lock;
 use host::terminal::Terminal;
@@ -62,10 +62,10 @@ impl Session {
     }
 
     /// The place of a second engine. Its bridge is on record before it exists, as with tags.
-    pub fn side_engine(&self) -> Result<Place> {
+    pub fn side_engine(&self) -> Result<SideEnginePaths> {
         let bridge = format!("xtm{}", std::process::id());
         files::write_atomically(&self.folder.join(BRIDGE), bridge.as_bytes())?;
-        Ok(Place { data: self.folder("engine"), sockets: sockets(&self.name), bridge })
+        Ok(SideEnginePaths { data: self.folder("engine"), sockets: sockets(&self.name), bridge })
     }
 
     /// The label of this session's containers.
@@ -123,25 +123,12 @@ fn remove(folder: &Path, docker: &Docker) -> Result<()> {
 
 fn remove_containers(name: &str, docker: &Docker) -> Result<()> {
     wait::until_gone(name, || {
-        let list = docker.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
-        let ids = list.arg(labels::filter(labels::MEASURE_RUN, name)).read()?;
+        let ids = docker.containers_with_label(labels::MEASURE_RUN, name)?;
         if !ids.is_empty() {
-            remove_container(docker, ids.lines())?;
+            docker.remove_containers(&ids)?;
         }
         Ok(!ids.is_empty())
     })
-}
-
-/// Removes containers with their anonymous volumes. One that is already being removed is fine.
-pub(crate) fn remove_container<'a>(docker: &Docker, ids: impl Iterator<Item = &'a str>) -> Result<()> {
-    let output = docker.cmd(["rm", "--force", "--volumes"]).args(ids).capture()?;
-    let is_error = |line: &&str| {
-        !line.is_empty() && !line.contains("No such container") && !line.contains("already in progress")
-    };
-    match output.stderr.lines().find(is_error) {
-        Some(line) if !output.success() => bail!("docker cannot remove a container: {line}"),
-        _ => Ok(()),
-    }
 }
 
 /// Removes a folder; a process that was just killed may still write to it for a moment.

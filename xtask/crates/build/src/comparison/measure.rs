@@ -9,7 +9,7 @@ use crate::image_sizes::ImageSizes;
 use engine::context::Context;
 use engine::images::Image;
 use engine::records;
-use engine::records::Kind;
+use engine::records::RecordKind;
 use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
@@ -74,8 +74,8 @@ pub fn compare(
         fleet: None,
     };
     if records::is_whole(services, manifest) {
-        let of = records::made_of(Kind::Comparison, manifest, edition, tag, &found, context)?;
-        records::keep(Kind::Comparison, of, &comparison, context)?;
+        let of = records::made_of(RecordKind::Comparison, manifest, edition, tag, &found, context)?;
+        records::keep(RecordKind::Comparison, of, &comparison, context)?;
     }
     Ok(comparison)
 }

@@ -12,7 +12,7 @@ use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
 use crate::push::schedule::Schedule;
 use crate::request::TaggedImage;
 use engine::context::Context;
-use engine::push::{Cause, PushError, Pushed};
+use engine::push::{PushError, Pushed};
 use host::failure::Failure;
 use host::files::Lock;
 use host::terminal::Lines;
@@ -165,13 +165,13 @@ impl<'a> Run<'a> {
                 line.finish("pushed");
                 return (tries, result);
             };
-            let Some(time) = pause(error.cause, tries).filter(|_| !self.interrupted()) else {
+            let Some(time) = pause(&error, tries).filter(|_| !self.interrupted()) else {
                 line.finish("failed");
                 return (tries, Err(error));
             };
             self.context.terminal.warn(format!(
                 "{reference}: {}; retry {tries} of {} in {} s",
-                error.said,
+                error.output,
                 TRIES - 1,
                 time.as_secs()
             ));
@@ -205,12 +205,12 @@ impl<'a> Run<'a> {
         row.state = PushState::Failed;
         row.tries = tries;
         row.failure = Some(PushFailure {
-            message: error.said.clone(),
-            remedy: error.cause.remedy(self.plan.registry.host()),
-            environment: error.cause.is_environment(),
+            message: error.output.clone(),
+            remedy: error.remedy(self.plan.registry.host()),
+            environment: error.cause.class().is_environment(),
         });
-        self.context.terminal.say(format!("{} {}: {}", row.state.label(), row.reference, error.said));
-        if error.cause.is_of_registry() {
+        self.context.terminal.say(format!("{} {}: {}", row.state.label(), row.reference, error.output));
+        if error.affects_all() {
             // All other pushes would fail the same way.
             shared.schedule.stop();
         }
@@ -253,8 +253,8 @@ impl<'a> Run<'a> {
 
 /// The pause after a failed attempt: 1, 2, 4, 8 s; `None` if another attempt is pointless. A registry's `Retry-After` is
 /// ignored, since docker does not show it.
-fn pause(cause: Cause, tries: u32) -> Option<Duration> {
-    let retry = cause.is_transient() && tries < TRIES;
+fn pause(error: &PushError, tries: u32) -> Option<Duration> {
+    let retry = error.is_transient() && tries < TRIES;
     retry.then(|| Duration::from_secs(1 << tries.saturating_sub(1).min(6)))
 }
 
@@ -283,9 +283,11 @@ mod tests {
 
     #[test]
     fn pauses_double_until_the_last_attempt() {
-        let pauses: Vec<u64> =
-            (1..=TRIES).map_while(|tries| pause(Cause::Busy, tries)).map(|pause| pause.as_secs()).collect();
+        let pauses: Vec<u64> = (1..=TRIES)
+            .map_while(|tries| pause(&PushError::new("toomanyrequests"), tries))
+            .map(|pause| pause.as_secs())
+            .collect();
         assert_eq!(pauses, [1, 2, 4, 8]);
-        assert_eq!(pause(Cause::SignIn, 1), None);
+        assert_eq!(pause(&PushError::new("unauthorized"), 1), None);
     }
 }

@@ -1,5 +1,5 @@
-//! Records: what commands found, kept under `target/xtask/records/` with what it was made from. Reports read nothing else,
-//! and checks do not do again what a fresh record holds. A record is of all services; what was asked of some is not kept.
+//! Records: results of commands under `target/xtask/records/`, with their provenance. Reports read nothing else, and checks do
+//! not repeat what a fresh record contains. A record covers all services; partial results are not recorded.
 
 pub mod tree;
 
@@ -20,83 +20,84 @@ use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
-/// Version of the form in which records are kept; what is in them has its own.
+/// Version of the file format; the content has its own.
 const SCHEMA: u32 = 1;
 
-/// What a record holds.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A `domain::comparison::Comparison`.
+pub enum RecordKind {
+    /// Of `compare`.
     Comparison,
-    /// A `domain::check::Report` of one edition.
+    /// Of `check`, one edition.
     Check,
-    /// A `domain::probe_report::Stack` of optimized images that were raised and asked.
+    /// Of `test`: probes of a stack of optimized images.
     Test,
-    /// A `domain::probe_report::Parity`.
+    /// Of `test --parity`.
     Parity,
 }
 
-impl Kind {
+impl RecordKind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Comparison, Kind::Check, Kind::Test, Kind::Parity];
+    pub const ALL: [RecordKind; 4] =
+        [RecordKind::Comparison, RecordKind::Check, RecordKind::Test, RecordKind::Parity];
 
     /// The file's name without the edition.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Comparison => "comparison",
-            Kind::Check => "check",
-            Kind::Test => "test",
-            Kind::Parity => "parity",
+            RecordKind::Comparison => "comparison",
+            RecordKind::Check => "check",
+            RecordKind::Test => "test",
+            RecordKind::Parity => "parity",
         }
     }
 
     /// The command that makes it.
     pub fn remedy(self, edition: Edition, tag: &str) -> String {
         let command = match self {
-            Kind::Comparison => "compare",
-            Kind::Check => "check",
-            Kind::Test => "test",
-            Kind::Parity => "test --parity=recorded",
+            RecordKind::Comparison => "compare",
+            RecordKind::Check => "check",
+            RecordKind::Test => "test",
+            RecordKind::Parity => "test --parity=recorded",
         };
         format!("cargo xtask {command} --edition {edition} --tag {tag}")
     }
 
-    /// The variants that it speaks of.
+    /// The variants that it covers.
     fn variants(self) -> &'static [Variant] {
         match self {
-            Kind::Comparison => &Variant::ALL,
-            Kind::Check | Kind::Test | Kind::Parity => &[Variant::Optimized],
+            RecordKind::Comparison => &Variant::ALL,
+            RecordKind::Check | RecordKind::Test | RecordKind::Parity => &[Variant::Optimized],
         }
     }
 }
 
-/// A record as it is kept.
+/// A saved record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kept<T> {
+pub struct SavedRecord<T> {
     schema: u32,
-    /// What it was made from.
+    /// Its provenance.
     pub of: Provenance,
-    /// What was found.
+    /// The result.
     pub record: T,
 }
 
-/// What is there of a record.
+/// A record as found on disk.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found<T> {
-    /// Nothing.
+pub enum StoredRecord<T> {
+    /// There is no file.
     Missing,
-    /// A file that this program cannot use, and why: it is damaged, or of another schema.
+    /// The file is damaged or has another schema; with the reason.
     Unusable(String),
-    /// A record. Whether it is fresh is another question.
-    Kept(Kept<T>),
+    /// A record, fresh or stale.
+    Saved(SavedRecord<T>),
 }
 
-/// What a record of one kind would be made from now.
+/// The current provenance of a record.
 ///
 /// # Errors
-/// When docker or git cannot be asked.
+/// When docker or git fails.
 pub fn now(
-    kind: Kind,
+    kind: RecordKind,
     manifest: &Manifest,
     edition: Edition,
     tag: &Tag,
@@ -106,12 +107,12 @@ pub fn now(
     made_of(kind, manifest, edition, tag, &there, context)
 }
 
-/// The same, where the engine's images are known.
+/// The same, with images that were inspected already.
 ///
 /// # Errors
-/// When a file that git does not know cannot be read.
+/// When git fails or an untracked file cannot be read.
 pub fn made_of(
-    kind: Kind,
+    kind: RecordKind,
     manifest: &Manifest,
     edition: Edition,
     tag: &Tag,
@@ -130,8 +131,8 @@ pub fn made_of(
     })
 }
 
-/// The images that a record of one kind speaks of.
-fn references(kind: Kind, manifest: &Manifest, edition: Edition, tag: &Tag) -> Vec<String> {
+/// The images that a record covers.
+fn references(kind: RecordKind, manifest: &Manifest, edition: Edition, tag: &Tag) -> Vec<String> {
     let of = |service: &Service| {
         let reference = |variant: &Variant| ImageRef::of(&service.image, tag, edition, *variant).to_string();
         kind.variants().iter().map(reference).collect::<Vec<_>>()
@@ -139,64 +140,68 @@ fn references(kind: Kind, manifest: &Manifest, edition: Edition, tag: &Tag) -> V
     manifest.services.iter().flat_map(of).collect()
 }
 
-/// Whether these are all services: a record of some would hide what is known of the others.
+/// Whether these are all services: a record of some would hide that of the others.
 pub fn is_whole(services: &[&Service], manifest: &Manifest) -> bool {
     manifest.services.iter().all(|service| services.iter().any(|asked| asked.name == service.name))
 }
 
-/// Keeps a record. `of` is what [`now`] said before the work began: what changes under it makes the record stale.
+/// Saves a record. `of` is [`now`] from before the work began: later changes make the record stale.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn keep<T: Serialize>(kind: Kind, of: Provenance, record: &T, context: &Context) -> Result<()> {
+pub fn keep<T: Serialize>(kind: RecordKind, of: Provenance, record: &T, context: &Context) -> Result<()> {
     let path = context.repository.record(kind.name(), of.edition.name());
-    let kept = Kept { schema: SCHEMA, of, record };
-    let json = serde_json::to_vec_pretty(&kept).with_context(|| format!("the record {}", path.display()))?;
+    let kept = SavedRecord { schema: SCHEMA, of, record };
+    let json = serde_json::to_vec_pretty(&kept).with_context(|| format!("record {}", path.display()))?;
     files::write_atomically(&path, &json)
 }
 
 /// Reads a record.
 ///
 /// # Errors
-/// When the file is there and cannot be read at all.
-pub fn read<T: DeserializeOwned>(kind: Kind, edition: Edition, repository: &Repository) -> Result<Found<T>> {
+/// When the file exists but cannot be read.
+pub fn read<T: DeserializeOwned>(
+    kind: RecordKind,
+    edition: Edition,
+    repository: &Repository,
+) -> Result<StoredRecord<T>> {
     #[derive(Deserialize)]
-    struct Form {
+    struct Schema {
         schema: u32,
     }
     let Some(text) = files::read_if_there(&repository.record(kind.name(), edition.name()))? else {
-        return Ok(Found::Missing);
+        return Ok(StoredRecord::Missing);
     };
-    Ok(match serde_json::from_str::<Form>(&text) {
-        Err(error) => Found::Unusable(format!("it is damaged: {error}")),
+    Ok(match serde_json::from_str::<Schema>(&text) {
+        Err(error) => StoredRecord::Unusable(format!("it is damaged: {error}")),
         Ok(form) if form.schema != SCHEMA => {
-            Found::Unusable(format!("it is of schema {}, this program reads {SCHEMA}", form.schema))
+            StoredRecord::Unusable(format!("it has schema {}, this version reads {SCHEMA}", form.schema))
         }
         Ok(_) => match serde_json::from_str(&text) {
-            Ok(kept) => Found::Kept(kept),
-            Err(error) => Found::Unusable(format!("it is of another form: {error}")),
+            Ok(kept) => StoredRecord::Saved(kept),
+            Err(error) => StoredRecord::Unusable(format!("it is invalid: {error}")),
         },
     })
 }
 
-/// A record as far as it says something of `now`.
+/// A record, if it is fresh.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fresh<T> {
-    /// It does.
+pub enum Freshness<T> {
+    /// The record.
     Yes(T),
-    /// It does not, and why.
+    /// The reason why not.
     No(String),
 }
 
-impl<T> Found<T> {
-    /// Whether it is fresh.
-    pub fn fresh(self, now: &Provenance) -> Fresh<T> {
+impl<T> StoredRecord<T> {
+    /// The record, if it is fresh.
+    pub fn fresh(self, now: &Provenance) -> Freshness<T> {
         match self {
-            Found::Missing => Fresh::No("there is none".to_owned()),
-            Found::Unusable(why) => Fresh::No(why),
-            Found::Kept(kept) => match kept.of.staleness(now) {
-                None => Fresh::Yes(kept.record),
-                Some(why) => Fresh::No(format!("it is stale: {why}")),
+            StoredRecord::Missing => Freshness::No("there is none".to_owned()),
+            StoredRecord::Unusable(why) => Freshness::No(why),
+            StoredRecord::Saved(kept) => match kept.of.staleness(now) {
+                None => Freshness::Yes(kept.record),
+                Some(why) => Freshness::No(format!("it is stale: {why}")),
             },
         }
     }

@@ -15,7 +15,7 @@ use engine::environment::require_engine;
 use engine::images::Image;
 use engine::provenance::Commit;
 use engine::records;
-use engine::records::{Fresh, Kind};
+use engine::records::{Freshness, RecordKind};
 use host::failure::{Failure, class_of};
 use model::edition::Edition;
 use model::image_ref::ImageRef;
@@ -158,12 +158,16 @@ impl<'a> CheckContext<'a> {
     }
 
     /// A fresh record. `None`, with a warning that says why, where the check has to run again.
-    pub(super) fn record<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<Option<T>> {
+    pub(super) fn record<T: DeserializeOwned>(
+        &self,
+        kind: RecordKind,
+        edition: Edition,
+    ) -> Result<Option<T>> {
         let (tag, context) = (&self.request.tag, self.context);
         let now = records::made_of(kind, self.manifest, edition, tag, self.images()?, context)?;
         match records::read(kind, edition, &context.repository)?.fresh(&now) {
-            Fresh::Yes(record) => Ok(Some(record)),
-            Fresh::No(why) => {
+            Freshness::Yes(record) => Ok(Some(record)),
+            Freshness::No(why) => {
                 let name = kind.name();
                 context.terminal.warn(format!("{name} record ({edition}) not used: {why}; checking again"));
                 Ok(None)

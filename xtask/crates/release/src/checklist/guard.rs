@@ -57,7 +57,7 @@ fn guard<'c>(checks: &'c CheckContext<'_>) -> Result<&'c GuardReports> {
         let mut reports = Vec::new();
         let mut stale = Vec::new();
         for &edition in &checks.request.editions {
-            match checks.record::<CheckReport>(records::Kind::Check, edition)? {
+            match checks.record::<CheckReport>(records::RecordKind::Check, edition)? {
                 Some(report) => reports.push(report),
                 None => stale.push(edition),
             }

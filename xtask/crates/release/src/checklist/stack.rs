@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::checklist::context::{CheckContext, once};
 use crate::checklist::listing::{first_of, grouped};
 use crate::checklist::report::{ItemAnswer, ItemBasis, ItemFault};
-use engine::records::Kind;
+use engine::records::RecordKind;
 use model::edition::Edition;
 use model::variant::Variant;
 use stack::probes::report::{ParityReport, ProbeReport, ProbeVerdict, StackReport, TestReport};
@@ -27,7 +27,7 @@ pub(super) fn smoke(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     if !missing.is_empty() {
         return Ok(ItemAnswer::now(missing, Vec::new()));
     }
-    if let Some(stack) = checks.record::<StackReport>(Kind::Test, EDITION)? {
+    if let Some(stack) = checks.record::<StackReport>(RecordKind::Test, EDITION)? {
         return Ok(answer(&stack.report, "cargo xtask test", ItemBasis::Record));
     }
     let stack = tested(checks)?.stacks.first().context("no stack was started")?;
@@ -41,7 +41,7 @@ pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     }
     // A stack that the smoke item started has left a record, but its answer belongs to this run.
     if !matches!(checks.stack.get(), Some(Ok(_)))
-        && let Some(parity) = checks.record::<ParityReport>(Kind::Parity, EDITION)?
+        && let Some(parity) = checks.record::<ParityReport>(RecordKind::Parity, EDITION)?
     {
         return Ok(parity_answer(&parity, ItemBasis::Record));
     }

@@ -21,7 +21,7 @@ use contents::record::Contents;
 use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
 use engine::records;
-use engine::records::{Found, Kind, tree};
+use engine::records::{RecordKind, StoredRecord, tree};
 use measure::record::{MeasureEntry, MeasureRecord};
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -70,7 +70,7 @@ struct SavedRecords<'a> {
 
 impl SavedRecords<'_> {
     fn edition(&self, manifest: &Manifest, edition: Edition) -> Result<EditionReport> {
-        let sizes = self.section::<Comparison>(Kind::Comparison, edition)?;
+        let sizes = self.section::<Comparison>(RecordKind::Comparison, edition)?;
         let measured = |service: &str| {
             let row = sizes.record()?.services.iter().find(|row| row.service == service)?;
             row.optimized.as_ref()
@@ -85,23 +85,23 @@ impl SavedRecords<'_> {
         }
         Ok(EditionReport {
             edition,
-            check: self.section(Kind::Check, edition)?,
-            test: self.section(Kind::Test, edition)?,
-            parity: self.section(Kind::Parity, edition)?,
+            check: self.section(RecordKind::Check, edition)?,
+            test: self.section(RecordKind::Test, edition)?,
+            parity: self.section(RecordKind::Parity, edition)?,
             images,
             sizes,
         })
     }
 
-    fn section<T: DeserializeOwned>(&self, kind: Kind, edition: Edition) -> Result<ReportSection<T>> {
+    fn section<T: DeserializeOwned>(&self, kind: RecordKind, edition: Edition) -> Result<ReportSection<T>> {
         let remedy = kind.remedy(edition, self.tag.as_str());
         Ok(match records::read::<T>(kind, edition, &self.context.repository)? {
-            Found::Missing => absent("not recorded yet", remedy),
-            Found::Unusable(why) => absent(format!("unusable record: {why}"), remedy),
-            Found::Kept(kept) if kept.of.tag != self.tag.as_str() => {
+            StoredRecord::Missing => absent("not recorded yet", remedy),
+            StoredRecord::Unusable(why) => absent(format!("unusable record: {why}"), remedy),
+            StoredRecord::Saved(kept) if kept.of.tag != self.tag.as_str() => {
                 absent(format!("the last record is for tag {}", kept.of.tag), remedy)
             }
-            Found::Kept(kept) => {
+            StoredRecord::Saved(kept) => {
                 // Without the engine, images count as unchanged.
                 let now = Provenance { commit: self.commit.cloned(), ..kept.of.clone() };
                 match kept.of.staleness(&now) {

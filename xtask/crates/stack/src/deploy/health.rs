@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::compose::{Configured, Container};
+use engine::compose::{ComposeContainer, ComposeService};
 
 /// The condition of one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum ServiceCondition {
 
 impl ServiceCondition {
     /// From a container's state and health.
-    pub fn of(container: &Container) -> ServiceCondition {
+    pub fn of(container: &ComposeContainer) -> ServiceCondition {
         match (container.state.as_str(), container.health.as_str()) {
             ("running", "healthy" | "") => ServiceCondition::Healthy,
             ("running", "unhealthy") => ServiceCondition::Unhealthy,
@@ -67,8 +67,11 @@ impl ServiceHealth {
 }
 
 /// The health of all configured services, sorted by name.
-pub fn of(configured: &BTreeMap<String, Configured>, containers: &[Container]) -> Vec<ServiceHealth> {
-    let one = |(service, configured): (&String, &Configured)| {
+pub fn of(
+    configured: &BTreeMap<String, ComposeService>,
+    containers: &[ComposeContainer],
+) -> Vec<ServiceHealth> {
+    let one = |(service, configured): (&String, &ComposeService)| {
         let container = containers.iter().find(|container| container.service == *service);
         ServiceHealth {
             service: service.clone(),
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
 
     fn condition(state: &str, health: &str) -> ServiceCondition {
-        ServiceCondition::of(&Container {
+        ServiceCondition::of(&ComposeContainer {
             service: "a".into(),
             id: "1".into(),
             state: state.into(),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use engine::compose::Project;
-use engine::containers::Inspected;
+use engine::containers::ContainerInspect;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::variables::Variables;
@@ -29,7 +29,7 @@ pub fn containers<'m>(
     project: &Project,
     manifest: &'m Manifest,
     docker: &Docker,
-) -> Result<Vec<(&'m str, Inspected)>> {
+) -> Result<Vec<(&'m str, ContainerInspect)>> {
     let containers = project.containers()?;
     let id = |compose: &str| {
         containers.iter().find(|container| container.service == compose).map(|container| container.id.clone())

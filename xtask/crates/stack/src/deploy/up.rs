@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::deploy::health;
 use crate::deploy::health::{ServiceCondition, ServiceHealth};
-use engine::compose::{Configured, Project};
+use engine::compose::{ComposeService, Project};
+use engine::signs::Cause;
 use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
@@ -17,8 +18,6 @@ use host::wait;
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Log lines shown of a failed service.
 const SHOWN_LINES: u32 = 12;
-/// The messages of the engine and of its port forwarder.
-const PORT_IS_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
 
 /// A stack with services that are not healthy.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ pub fn up(
     interrupt: &Interrupt,
     terminal: &Terminal,
 ) -> Result<Vec<ServiceHealth>> {
-    let configured = project.config()?;
+    let configured = project.services()?;
     let stop = Interrupt::default();
     let (services, end, output) = std::thread::scope(|scope| -> Result<_> {
         // Compose waits for dependencies; this thread watches and reports.
@@ -80,10 +79,10 @@ pub fn up(
         let compose = compose.join().map_err(|_| anyhow!("the thread that ran compose panicked"))?;
         let (services, end) = watched?;
         let compose = compose.context("cannot start the stack")?;
-        Ok(match (compose.done, end) {
+        Ok(match (compose.success, end) {
             (true, end) => (services, end, String::new()),
-            (false, WatchEnd::AllHealthy) => (services, WatchEnd::ComposeFailed, compose.said),
-            (false, end) => (services, end, compose.said),
+            (false, WatchEnd::AllHealthy) => (services, WatchEnd::ComposeFailed, compose.output),
+            (false, end) => (services, end, compose.output),
         })
     })?;
     if end == WatchEnd::AllHealthy {
@@ -114,7 +113,7 @@ impl Watch<'_> {
     fn until_end(
         &mut self,
         project: &Project,
-        configured: &BTreeMap<String, Configured>,
+        configured: &BTreeMap<String, ComposeService>,
         deadline: Duration,
         interrupt: &Interrupt,
         is_finished: impl Fn() -> bool,
@@ -167,7 +166,7 @@ fn not_healthy(
     output: &str,
     deadline: Duration,
 ) -> NotHealthy {
-    let port_is_taken = PORT_IS_TAKEN.iter().any(|message| output.contains(message));
+    let port_is_taken = Cause::of_step(output, "") == Cause::PortInUse;
     let failed = services.into_iter().filter(|service| !service.is_healthy());
     let with_log = |service: ServiceHealth| {
         let log = project.last_lines(&service.service, SHOWN_LINES).unwrap_or_else(|error| error.to_string());

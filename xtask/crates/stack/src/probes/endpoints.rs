@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::deploy::health::ServiceCondition;
-use engine::compose::{Container, Project};
+use engine::compose::{ComposeContainer, Project};
 use host::interrupt::Interrupt;
 use host::wait;
 use model::manifest::Service;
@@ -37,7 +37,7 @@ pub(crate) fn find(
     Ok(endpoints)
 }
 
-fn endpoint(service: &Service, container: Option<&Container>) -> Result<String, String> {
+fn endpoint(service: &Service, container: Option<&ComposeContainer>) -> Result<String, String> {
     let name = &service.compose;
     let Some(container) = container else {
         return Err(format!("{name} has no container: start it with `cargo xtask deploy install`"));

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use engine::compose::Project;
-use engine::containers::{Healthcheck, Inspected, StartedWith};
+use engine::containers::ContainerInspect;
 use engine::docker::Docker;
+use engine::inspect::{ContainerConfig, Healthcheck};
 use model::manifest::Service;
 
 /// The user that every image runs as.
@@ -22,10 +23,8 @@ pub(super) fn check(services: &[&Service], project: &Project, docker: &Docker) -
         let started = Instant::now();
         let container = containers.iter().find(|container| container.service == service.compose);
         let id = &container.with_context(|| format!("{} has no container", service.compose))?.id;
-        let found = docker.inspect_containers(std::slice::from_ref(id))?.pop();
-        let found = found.with_context(|| format!("the container of {} is gone", service.compose))?;
-        let mut images = docker.image_starts(std::slice::from_ref(&found.image))?;
-        let image = images.remove(&found.image).unwrap_or_default();
+        let found = docker.inspect_container(id)?;
+        let image = docker.look(&found.image)?.and_then(|image| image.config).unwrap_or_default();
         let wrong = judge(&found, &image, &docker.process_users(id)?);
         let verdict = if wrong.is_empty() {
             ProbeVerdict::Passed
@@ -38,7 +37,7 @@ pub(super) fn check(services: &[&Service], project: &Project, docker: &Docker) -
     Ok(outcomes)
 }
 
-fn judge(container: &Inspected, image: &StartedWith, users: &[String]) -> Vec<String> {
+fn judge(container: &ContainerInspect, image: &ContainerConfig, users: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut require = |holds: bool, fault: String| {
         if !holds {
@@ -80,7 +79,7 @@ fn judge(container: &Inspected, image: &StartedWith, users: &[String]) -> Vec<St
     wrong
 }
 
-fn command(config: &StartedWith) -> String {
+fn command(config: &ContainerConfig) -> String {
     let arguments = config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten());
     format!("`{}`", arguments.cloned().collect::<Vec<_>>().join(" "))
 }
@@ -94,7 +93,7 @@ mod tests {
         "CapDrop":["ALL"],"SecurityOpt":["no-new-privileges:true"]},
         "State":{"Status":"running","Health":{"Status":"healthy"}}}"#;
 
-    fn image() -> StartedWith {
+    fn image() -> ContainerConfig {
         serde_json::from_str(
             r#"{"User":"65532:65532","Cmd":["serve"],
                 "Healthcheck":{"Test":["CMD","check"],"Interval":10000000000,"Retries":3}}"#,
@@ -134,8 +133,8 @@ mod tests {
         }
         assert_eq!(judged("serve", "serve", &["65532", "0"]), ["processes run as user 0"]);
         assert_eq!(judged("serve", "serve", &[]), ["it has no process"]);
-        let container: Inspected = serde_json::from_str(GOOD).unwrap();
-        let bare = StartedWith { healthcheck: None, user: "root".into(), ..image() };
+        let container: ContainerInspect = serde_json::from_str(GOOD).unwrap();
+        let bare = ContainerConfig { healthcheck: None, user: "root".into(), ..image() };
         let wrong = judge(&container, &bare, &["65532".to_owned()]);
         assert!(wrong.contains(&"its image has no HEALTHCHECK".to_owned()), "{wrong:?}");
         assert!(wrong.contains(&"its image's USER is `root`, expected 65532".to_owned()), "{wrong:?}");

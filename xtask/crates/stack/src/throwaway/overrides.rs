@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::throwaway::images::StackImages;
-use engine::configuration::{Configuration, Mount, Resource, Service};
+use engine::compose::{ComposeConfig, ComposeMount, ComposeResource, ComposeService};
 use model::manifest::Manifest;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Overrides<'_> {
     /// Gives each service the image to test and its own port on loopback (kept across restarts); removes its restart policy,
     /// which would hide a crash, and its container name. Gives volumes and networks names of their own. Fails if something
     /// must be shared.
-    pub(super) fn file(&self, configuration: &Configuration, ports: &[u16]) -> Result<String> {
+    pub(super) fn file(&self, configuration: &ComposeConfig, ports: &[u16]) -> Result<String> {
         self.refuse_shared(configuration)?;
         let mut out = String::from("# Generated for one test run.\nservices:\n");
         for (name, service) in &configuration.services {
@@ -38,7 +38,7 @@ impl Overrides<'_> {
         Ok(out)
     }
 
-    fn service(&self, out: &mut String, name: &str, service: &Service, ports: &[u16]) {
+    fn service(&self, out: &mut String, name: &str, service: &ComposeService, ports: &[u16]) {
         writeln!(out, "  {}:\n    restart: \"no\"", quoted(name)).ok();
         let all = &self.manifest.services;
         match all.iter().zip(ports).find(|(declared, _)| declared.compose == name) {
@@ -57,7 +57,8 @@ impl Overrides<'_> {
         if service.container_name.is_some() {
             out.push_str("    container_name: !reset null\n");
         }
-        let mounts: Vec<&Mount> = service.volumes.iter().filter(|mount| self.is_record(mount)).collect();
+        let mounts: Vec<&ComposeMount> =
+            service.volumes.iter().filter(|mount| self.is_record(mount)).collect();
         if !mounts.is_empty() {
             out.push_str("    volumes:\n");
         }
@@ -68,7 +69,7 @@ impl Overrides<'_> {
         }
     }
 
-    fn resources(&self, out: &mut String, kind: &str, all: &BTreeMap<String, Resource>, more: &str) {
+    fn resources(&self, out: &mut String, kind: &str, all: &BTreeMap<String, ComposeResource>, more: &str) {
         if !all.is_empty() {
             writeln!(out, "{kind}:").ok();
         }
@@ -84,11 +85,11 @@ impl Overrides<'_> {
         format!("    labels:\n{}", lines.collect::<String>())
     }
 
-    fn is_record(&self, mount: &Mount) -> bool {
+    fn is_record(&self, mount: &ComposeMount) -> bool {
         mount.kind == "bind" && mount.source == self.deployed.0
     }
 
-    fn refuse_shared(&self, configuration: &Configuration) -> Result<()> {
+    fn refuse_shared(&self, configuration: &ComposeConfig) -> Result<()> {
         let mut shared = Vec::new();
         for (kind, all) in [("volume", &configuration.volumes), ("network", &configuration.networks)] {
             let external = all.iter().filter(|(_, resource)| resource.external);
@@ -99,7 +100,7 @@ impl Overrides<'_> {
                 shared.push(format!("service {name} uses the host's network"));
             }
             let writable =
-                |mount: &&Mount| mount.kind == "bind" && !mount.read_only && !self.is_record(mount);
+                |mount: &&ComposeMount| mount.kind == "bind" && !mount.read_only && !self.is_record(mount);
             let writable = service.volumes.iter().filter(writable);
             shared.extend(
                 writable.map(|mount| format!("service {name} can write to {}", mount.source.display())),

@@ -13,8 +13,7 @@ use crate::throwaway::folder::StackFolder;
 use crate::throwaway::images::StackImages;
 use crate::throwaway::overrides::Overrides;
 use crate::throwaway::removal;
-use engine::compose::Project;
-use engine::configuration::Configuration;
+use engine::compose::{ComposeConfig, Project};
 use engine::context::Context;
 use engine::docker::Docker;
 use host::files;
@@ -35,7 +34,7 @@ pub struct ThrowawayStack {
     pub values: Values,
     /// By the service's name in the manifest: its port on loopback.
     pub ports: BTreeMap<String, u16>,
-    configuration: Configuration,
+    configuration: ComposeConfig,
     /// Additional variables, by the service's name in the Compose file.
     environments: BTreeMap<String, BTreeMap<String, String>>,
     /// Locked until everything is removed: tells other runs that this stack is in use.
@@ -87,7 +86,7 @@ impl ThrowawayStack {
         let project = base_project(manifest, context)
             .named(&name)
             .only(services.iter().map(|service| service.compose.clone()).collect());
-        let configuration = project.configuration()?;
+        let configuration = project.config()?;
         // From here on, dropping the stack removes everything it has.
         let mut stack = ThrowawayStack {
             project,
@@ -160,7 +159,7 @@ impl ThrowawayStack {
     }
 
     fn generate_secrets(&mut self, manifest: &Manifest, images: &StackImages, docker: &Docker) -> Result<()> {
-        let configured = self.project.config()?;
+        let configured = self.project.services()?;
         images.require(manifest, &configured.keys().cloned().collect::<Vec<_>>(), docker)?;
         let started = manifest.services.iter().filter(|service| configured.contains_key(&service.compose));
         let needed: Vec<_> = started.flat_map(|service| &service.secrets).collect();

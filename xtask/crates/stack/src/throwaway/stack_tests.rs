@@ -85,7 +85,7 @@ impl StackTests<'_> {
             }
             Ended::InTime(_) => "it failed".to_owned(),
             Ended::TooLate => {
-                docker.cmd(["rm", "--force", &container]).apart().read()?;
+                docker.remove_containers(&[container])?;
                 format!("timed out after {} minutes", DEADLINE.as_secs() / 60)
             }
         };

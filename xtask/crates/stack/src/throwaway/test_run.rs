@@ -15,7 +15,7 @@ use build::bases::BasesMode;
 use build::builds;
 use engine::context::Context;
 use engine::records;
-use engine::records::Kind;
+use engine::records::RecordKind;
 use engine::socket::Socket;
 use host::failure::Failure;
 use model::edition::Edition;
@@ -60,7 +60,7 @@ pub struct TestRequest<'m> {
 /// When a stack does not become healthy, or a record cannot be read or written. Failed probes are in the report.
 pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) -> Result<TestReport> {
     let provenance = match records::is_whole(&request.services, manifest) {
-        true => Some(records::now(Kind::Test, manifest, request.edition, &request.tag, context)?),
+        true => Some(records::now(RecordKind::Test, manifest, request.edition, &request.tag, context)?),
         false => None,
     };
     let socket = if request.stack_tests { Some(socket(context)?) } else { None };
@@ -88,10 +88,10 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
     let report = TestReport { schema: SCHEMA, stacks: stacks.collect(), parity: parity.transpose()? };
     if let Some(provenance) = provenance {
         if let Some(stack) = report.stacks.iter().find(|stack| stack.variant == Variant::Optimized) {
-            records::keep(Kind::Test, provenance.clone(), stack, context)?;
+            records::keep(RecordKind::Test, provenance.clone(), stack, context)?;
         }
         if let Some(parity) = &report.parity {
-            records::keep(Kind::Parity, provenance, parity, context)?;
+            records::keep(RecordKind::Parity, provenance, parity, context)?;
         }
     }
     Ok(report)
