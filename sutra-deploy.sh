@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The stack of all services: ./sutra-deploy.sh install|update|status|logs|down (see `cargo xtask help deploy`).
+# Runs the stack: ./sutra-deploy.sh install|update|status|logs|down (see `cargo xtask help deploy`).
 set -euo pipefail
 cd "$(dirname "$0")"
 exec cargo xtask deploy "$@"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes a machine of GitHub's ready: room for images, and a Rust that is new enough.
+# Prepares a GitHub runner: frees disk space and installs a recent Rust.
 #
-# GitHub promises 14 GB of disk; `cargo xtask ci` builds originals, two of them with PyTorch, and needs about 30 (README). What
-# its images bring for other languages is taken away here. Where that does not do (the promise is 14 GB, after all), name a larger
-# machine in the repository's variable SUTRA_RUNNER.
+# GitHub guarantees 14 GB of disk. `cargo xtask ci` needs about 12 GB, `ci --full` about 30 GB for the originals with PyTorch
+# (docs/ci.md). Toolchains of other languages are removed here. If that is not enough, set the repository variable SUTRA_RUNNER to a
+# larger runner.
 set -euo pipefail
 
-# shellcheck disable=SC2153 # GitHub sets it.
+# shellcheck disable=SC2153 # set by GitHub
 if [ "${RUNNER_ENVIRONMENT:-}" = github-hosted ]; then
     sudo rm -rf /usr/share/dotnet /usr/local/lib/android /opt/ghc /usr/local/.ghcup /usr/share/swift "${AGENT_TOOLSDIRECTORY:?}"
 fi

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The optimization guide's commands, each a `cargo xtask` command by another name.
+# The commands of the optimization guide. Each one calls `cargo xtask`.
 set -euo pipefail
 
 usage() {
     cat <<USAGE
 usage: $0 COMMAND [SERVICE…] [OPTION…]
 
-  build-all        build every optimized image           cargo xtask build-images
-  build SERVICE…   build those of some services          cargo xtask build-images
-  compare          set them beside originals, targets    cargo xtask compare
-  analyze SERVICE  say what an image's bytes are         cargo xtask analyze
-  test             try the images in a stack of its own  cargo xtask test
-  clean            remove images that were built         cargo xtask clean
+  build-all        build all optimized images            cargo xtask build-images
+  build SERVICE…   build the images of some services     cargo xtask build-images
+  compare          compare with originals and targets    cargo xtask compare
+  analyze SERVICE  explain the bytes of an image         cargo xtask analyze
+  test             test images in a throwaway stack      cargo xtask test
+  clean            remove the images that were built     cargo xtask clean
 
-Services and options are those of the command on the right: \`cargo xtask help build-images\` lists them.
+Each command accepts the services and options of the one on the right: \`cargo xtask help build-images\` lists them.
 USAGE
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Asks the embedding service of the running stack its probes; `cargo xtask smoke-test` asks all services.
+# Runs the probes of the embedding service in the running stack; `cargo xtask smoke-test` runs those of all services.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec cargo xtask smoke-test embedding "$@"

@@ -1,13 +1,12 @@
-//! Every command block of README.md runs as written and does what its section promises: each in a fixture of its own, so that
-//! this machine's images, stacks and tags are afterwards what they were.
+//! Runs every command block of README.md and docs/network.md as written and verifies its effect. Each block has its own fixture, so that
+//! images, stacks and tags of this machine do not change.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
 use crate::support::Site;
-use crate::support::blocks::{README, Shell, found, own_variables};
-use crate::support::containers::{said, the_manifest};
+use crate::support::blocks::{NETWORK, README, Shell, commands, found, own_variables, untested_pages};
+use crate::support::containers::{root, said, the_manifest};
 use crate::support::fixture::{self, Replaced, build, rows, with_bytes};
 use crate::support::registry::Registry;
 use crate::support::trust::{Saved, Server, Tunnel};
@@ -15,34 +14,68 @@ use serde_json::Value;
 
 cases! {
     README;
-    an_image_is_made_smaller_and_cannot_grow_back_unseen: "Make an image smaller" => smaller;
-    an_image_that_grew_is_explained_and_accepted: "An image grew: why" => grew;
+    a_smaller_image_is_accepted_and_its_growth_is_detected: "Make an image smaller" => smaller;
+    growth_is_explained_and_accepted: "Find out why an image grew" => grew;
     a_service_is_added: "Add a service" => added;
-    without_a_registry_images_stand_on_stand_ins_that_are_marked: "No registry" => no_registry;
-    proxy_and_private_ca_reach_the_build_and_stay_out_of_the_image:
-        "Behind a proxy, with a private CA" => behind_a_proxy;
-    what_is_pushed_is_pinned_deployed_and_asked: "Push and deploy" => push_and_deploy;
+    pushed_images_are_pinned_deployed_and_tested: "Push and deploy" => push_and_deploy;
 }
 
-/// Blocks that no case runs, each with the reason.
-const EXCEPTED: [(&str, &str); 1] =
-    [("Two commands", "`ci` runs these tests: a test that ran `ci` would run itself")];
+mod network {
+    use super::*;
+
+    cases! {
+        NETWORK;
+        stand_ins_replace_upstream_images_and_are_marked: "No registry" => no_registry;
+        proxy_and_private_ca_are_used_by_the_build_but_not_stored_in_the_image:
+            "Behind a proxy, with a private CA" => behind_a_proxy;
+    }
+
+    #[test]
+    fn every_block_is_tested() {
+        let headings: Vec<String> = NETWORK.blocks().into_iter().map(|block| block.heading).collect();
+        assert_eq!(headings, CASES);
+    }
+}
+
+/// The section whose block is not run: `ci` runs these tests, so a test that runs `ci` would never end.
+const EXCEPTED: &str = "Two commands";
 
 #[test]
-fn every_block_has_a_case_and_every_case_a_block() {
-    let blocks: Vec<String> = README.blocks().into_iter().map(|block| block.heading).collect();
-    let excepted = EXCEPTED.iter().map(|(heading, _)| heading);
-    let known: Vec<&str> = CASES.iter().chain(excepted).copied().collect();
-    assert_eq!(
-        blocks.iter().map(String::as_str).collect::<BTreeSet<_>>(),
-        BTreeSet::from_iter(known.clone())
-    );
-    assert_eq!(blocks.len(), known.len(), "a heading stands twice");
+fn every_block_is_tested() {
+    let headings: Vec<String> = README.blocks().into_iter().map(|block| block.heading).collect();
+    assert_eq!(headings, [&[EXCEPTED], CASES].concat());
+}
+
+#[test]
+fn pages_without_tests_have_no_blocks() {
+    assert_eq!(untested_pages(), Vec::<String>::new());
+}
+
+#[test]
+fn every_command_in_the_documentation_is_valid() {
+    let commands = commands();
+    assert!(commands.len() > 50, "the documentation was not found");
+    let mut invalid = Vec::new();
+    for (page, words) in commands.into_iter().filter(|(_, words)| words[0] != "help") {
+        // clap parses all words before it prints the help.
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(&words).arg("--help").output().unwrap();
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned();
+            invalid.push(format!("{page}: cargo xtask {}: {error}", words.join(" ")));
+        }
+    }
+    assert!(invalid.is_empty(), "{}", invalid.join("\n"));
+}
+
+#[test]
+fn the_readme_fits_on_200_lines() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 200);
 }
 
 const DOCKERFILE: &str = "embedding/Dockerfile.optimized";
 
-/// Runs a block in a site, whose images are named instead of this repository's; nothing else in it is another.
+/// Runs a block in a site. Image names of this repository are replaced by those of the site; everything else is as written.
 fn run(site: &Site, block: &str, variables: &[(&str, &str)]) -> String {
     let own = |text: String, (image, name): (String, String)| {
         text.replace(&format!("{image}:"), &format!("{}-{name}:", site.prefix))
@@ -52,27 +85,27 @@ fn run(site: &Site, block: &str, variables: &[(&str, &str)]) -> String {
     Shell::new(&site.folder, variables.collect()).run(&images.fold(block.to_owned(), own))
 }
 
-/// What xtask said, where it must succeed.
+/// Runs xtask, which must succeed, and returns its output.
 fn done(site: &Site, args: &[&str]) -> String {
     let output = site.run(args);
     assert_eq!(output.status.code(), Some(0), "{args:?}: {}", site.told(&output));
     site.told(&output)
 }
 
-/// A service's row of the lock: bytes of its own layers, and why they were accepted.
+/// A service's baseline: bytes of its own layers, and the reason for accepting them.
 fn locked(site: &Site, service: &str) -> (i64, String) {
     let lock: toml::Table = site.folder.read("xtask/sizes.lock.toml").parse().unwrap();
     let row = lock[service]["simple"].as_table().unwrap().values().next().unwrap();
     (row["own"].as_integer().unwrap(), row["reason"].as_str().unwrap().to_owned())
 }
 
-/// A check that has nothing to say: neither a breach nor a note.
+/// Runs a check, which must report neither a breach nor a note.
 fn assert_settled(site: &Site, service: &str) {
     let text = done(site, &["check", service]);
     assert!(text.contains("1 image checked, tag latest: no breaches.") && !text.contains("Notes"), "{text}");
 }
 
-/// What a block gives as the reason of an acceptance.
+/// The text of `--reason` in a block.
 fn reason(block: &str) -> &str {
     block.split("--reason \"").nth(1).unwrap().split('"').next().unwrap()
 }
@@ -89,7 +122,7 @@ fn smaller(block: &str) {
 
     site.folder.write(DOCKERFILE, &thin);
     let text = run(&site, block, &[]);
-    // The image that was there is the one that is looked into first.
+    // The first command analyzes the image as it was before the change.
     let (analyzed, rest) = text.split_once("SERVICE ").expect(&text);
     let of_tests =
         |line: &str| line.contains("  5MB ") && line.ends_with("RUN head -c 5000000 /dev/zero > /tests");
@@ -104,7 +137,7 @@ fn smaller(block: &str) {
     assert_settled(&site, "embedding");
     let _small = Replaced::soon(&site, "embedding");
 
-    // What went is missed as soon as it is back.
+    // If the bytes come back, the check fails.
     site.folder.write(DOCKERFILE, &with_bytes(&thin, "tests", 5_000_000));
     build(&site, &[]);
     assert_eq!(site.run(&["check", "embedding"]).status.code(), Some(1));
@@ -112,7 +145,7 @@ fn smaller(block: &str) {
 
 fn git(site: &Site, args: &[&str]) {
     let mut command = Command::new("git");
-    // A hook that runs tests says where its own repository is.
+    // If a git hook runs the tests, GIT_ variables point to its repository.
     own_variables(&["GIT_"]).iter().for_each(|name| {
         command.env_remove(name);
     });
@@ -140,7 +173,7 @@ fn grew(block: &str) {
     site.folder.write(DOCKERFILE, &with_bytes(&site.folder.read(DOCKERFILE), "model", 5_000_000));
     git(&site, &["commit", "--quiet", "--all", "--message=large"]);
 
-    // What brings somebody to the section.
+    // The failed check that leads a user to this section.
     build(&site, &["embedding"]);
     let _large = Replaced::soon(&site, "embedding");
     let output = site.run(&["check"]);
@@ -159,7 +192,7 @@ fn grew(block: &str) {
     let sentence = format!("{} is 5MB larger than {}; most of it: ", image("latest"), image("before"));
     let end = " +5MB from `embedding/Dockerfile.optimized:3`.";
     assert!(text.lines().any(|line| line.starts_with(&sentence) && line.ends_with(end)), "{text}");
-    // The row that was broken is another now, and every other line of the lock is the same.
+    // Only the violated baseline has changed in the lock.
     assert_eq!(locked(&site, "embedding"), (before + 5_000_000, reason(block).to_owned()), "{text}");
     let after = site.folder.read("xtask/sizes.lock.toml");
     let others = |text: &str| {
@@ -177,7 +210,7 @@ fn added(block: &str) {
 
     fixture::add(&site, "embedding");
     let text = run(&site, block, &[]);
-    // One comparison ends the build, the other was asked for; both have an original that was built.
+    // `build-images` and `compare` each print a comparison; both include an original that was built.
     let rows = rows(&text, "embedding");
     let compared = rows.iter().filter(|row| row.contains(" 30MB ") && row.ends_with("goal met")).count();
     assert_eq!(compared, 2, "{text}");
@@ -186,8 +219,8 @@ fn added(block: &str) {
     assert_settled(&site, "embedding");
 }
 
-/// The root file system that a stand-in is made from. Where upstream images can be had, no run has made one, and the tool for
-/// it may be missing: then it is that of the upstream image.
+/// Provides the root file system for stand-ins. If it does not exist and mmdebstrap is missing, which may be so if upstream images
+/// are available, it is taken from the upstream image.
 fn provide_root(site: &Site) {
     let path = site.folder.0.join("target/xtask/bootstrap/trixie/rootfs.tar");
     if path.exists() || found("mmdebstrap").is_some() {
@@ -203,7 +236,7 @@ fn no_registry(block: &str) {
     let site = fixture::site("readme-bases", &["api"]);
     provide_root(&site);
     let text = run(&site, block, &[]);
-    // What the doctor found is what runs from now on remember.
+    // Later runs remember the choice of `doctor`.
     let choice: Value = serde_json::from_str(&site.folder.read("target/xtask/bases.json")).unwrap();
     let bases = match choice["source"].as_str().unwrap() {
         "stand-in" => "stand-ins from Debian packages",
@@ -232,7 +265,7 @@ fn no_registry(block: &str) {
 fn behind_a_proxy(block: &str) {
     let (server, tunnel) = (Server::start(), Tunnel::start());
     let site = fixture::site("readme-proxy", &["embedding"]);
-    // As packages from an https mirror come: apt's own downloader takes the proxy from the environment.
+    // Like a package from an https mirror: apt's downloader uses the proxy of the environment.
     let target = "/etc/ssl/certs/ca-certificates.crt";
     let download = format!(
         "RUN --mount=type=secret,id=ca,target={target} /usr/lib/apt/apt-helper -o Acquire::Retries=0 \
@@ -244,33 +277,33 @@ fn behind_a_proxy(block: &str) {
     let variables = [("HTTPS_PROXY", tunnel.url.as_str()), ("SSL_CERT_FILE", bundle.to_str().unwrap())];
     let text = run(&site, block, &variables);
 
-    assert_eq!(tunnel.led(), 1, "it did not come through the proxy: {text}");
+    assert_eq!(tunnel.led(), 1, "the download did not use the proxy: {text}");
     let saved = Saved::of(&format!("{}-embedding:latest-simple-optimized", site.prefix));
-    assert!(saved.holds(Server::BODY), "the image lacks what was downloaded: {text}");
+    assert!(saved.holds(Server::BODY), "the image does not contain the download: {text}");
     let certificate = server.folder.read("ca.crt");
-    assert!(!saved.holds(certificate.lines().nth(3).unwrap()), "a layer holds the private CA");
-    assert!(!saved.holds(Tunnel::PASSWORD), "the image holds the proxy's password");
-    assert!(!text.contains(Tunnel::PASSWORD), "the proxy's password was told: {text}");
+    assert!(!saved.holds(certificate.lines().nth(3).unwrap()), "a layer contains the private CA");
+    assert!(!saved.holds(Tunnel::PASSWORD), "the image contains the proxy's password");
+    assert!(!text.contains(Tunnel::PASSWORD), "the output contains the proxy's password: {text}");
     let search = ["--recursive", "--files-with-matches", Tunnel::PASSWORD, "."];
     let found = Command::new("grep").args(search).current_dir(&site.folder.0).output().unwrap();
     assert_eq!((found.status.code(), String::from_utf8_lossy(&found.stdout).as_ref()), (Some(1), ""));
 }
 
-/// A stack of a site's own, which goes when the test ends.
-struct Raised<'a> {
+/// A site's stack, which is removed on drop.
+struct DeployedStack<'a> {
     site: &'a Site,
     project: String,
 }
 
-impl Raised<'_> {
-    /// The IDs of its containers, running or not.
+impl DeployedStack<'_> {
+    /// The IDs of its containers, including stopped ones.
     fn containers(&self) -> String {
         let label = format!("label=com.docker.compose.project={}", self.project);
         said(&["ps", "--all", "--quiet", "--filter", &label])
     }
 }
 
-impl Drop for Raised<'_> {
+impl Drop for DeployedStack<'_> {
     fn drop(&mut self) {
         let mut down = self.site.command(&["deploy", "down", "--volumes"]);
         down.env("COMPOSE_PROJECT_NAME", &self.project).output().ok();
@@ -280,7 +313,7 @@ impl Drop for Raised<'_> {
 fn push_and_deploy(block: &str) {
     let (site, registry) = (fixture::site("readme-push", &["embedding", "other"]), Registry::start("readme"));
     build(&site, &[]);
-    let stack = Raised { site: &site, project: site.prefix.clone() };
+    let stack = DeployedStack { site: &site, project: site.prefix.clone() };
     let there = format!("{}/team", registry.address());
     let text = run(&site, block, &[("SUTRA_REGISTRY", &there), ("COMPOSE_PROJECT_NAME", &stack.project)]);
 
@@ -291,7 +324,7 @@ fn push_and_deploy(block: &str) {
         let name = format!("{}-{service}", site.prefix);
         let reference = format!("{there}/{name}:latest-optimized");
         let digest = digests["images"][&reference]["digest"].as_str().expect(&text);
-        // The registry has it, of this image; the Compose file is pinned to it, and so was what ran.
+        // The registry has this image; the Compose file and the deployed stack are pinned to it.
         let manifest = registry.says(&format!("/v2/team/{name}/manifests/{digest}"));
         let id = said(&["image", "inspect", "--format", "{{.Id}}", &format!("{name}:latest-optimized")]);
         assert!([manifest["config"]["digest"].as_str(), Some(digest)].contains(&Some(&id)), "{manifest}");

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn commands_are_found_as_in_a_container() {
-        let script = MetadataFile { path: "app/run".into(), says: Metadata::Script("/bin/bash".into()) };
+        let script = MetadataFile { path: "app/run".into(), metadata: Metadata::Script("/bin/bash".into()) };
         let layer = LayerFacts {
             entries: vec![
                 link("bin", "usr/bin"),

@@ -1,6 +1,6 @@
 //! Files of made-up images, for tests.
 
-use contents::facts::{Entry, Kind};
+use contents::facts::{EntryKind, LayerEntry};
 
 pub fn file(path: &str, mode: u32) -> LayerEntry {
     LayerEntry { path: path.into(), mode, kind: EntryKind::File { bytes: 1, hash: None, elf: None } }

@@ -234,8 +234,8 @@ mod tests {
     fn of(entries: Vec<LayerEntry>, env: &[&str], folders: &[&str]) -> Vec<LinkFault> {
         let layer = LayerFacts { entries, metadata: Vec::new() };
         let env: Vec<String> = env.iter().map(ToString::to_string).collect();
-        let says = Metadata::LoaderFolders(folders.iter().map(ToString::to_string).collect());
-        let note = MetadataFile { path: "etc/ld.so.conf".into(), says };
+        let metadata = Metadata::LoaderFolders(folders.iter().map(ToString::to_string).collect());
+        let note = MetadataFile { path: "etc/ld.so.conf".into(), metadata };
         link_faults(&Tree::of(&[&layer]), &[&note], &env, "amd64")
     }
 

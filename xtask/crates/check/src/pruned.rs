@@ -192,7 +192,7 @@ mod tests {
             licence_files: vec!["LICENSE".into(), "docs/NOTICE".into(), "AUTHORS".into()],
             ..Package::default()
         };
-        let note = |path: &str, says| MetadataFile { path: path.into(), says };
+        let note = |path: &str, metadata| MetadataFile { path: path.into(), metadata };
         let layer = LayerFacts {
             entries: vec![
                 file("usr/share/doc/gcc-14-base/copyright", 0o644),

@@ -171,7 +171,7 @@ mod tests {
             editions: Vec::new(),
             images: Vec::new(),
             breaches: vec![finding(Some(place)), finding(None)],
-            metadata: Vec::new(),
+            notes: Vec::new(),
             fleet: Vec::new(),
         };
         assert_eq!(

@@ -231,7 +231,7 @@ mod tests {
                 finding(&[]),
                 finding(&[("api", "community")]),
             ],
-            metadata: Vec::new(),
+            notes: Vec::new(),
             fleet: Vec::new(),
         };
         let part = report.of_edition(Edition::Simple);
