@@ -40,10 +40,14 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask analyze api                              the optimized image
-  cargo xtask analyze api --variant original --top 50  the original image, with longer tables
-  cargo xtask analyze debian:trixie-slim               any image in the engine
-  cargo xtask analyze api --sbom api.cdx.json          also write a bill of materials";
+  # Analyze the optimized image of a service
+  cargo xtask analyze api
+  # Analyze the original, with longer tables
+  cargo xtask analyze api --variant original --top 50
+  # Analyze any image in the engine
+  cargo xtask analyze debian:trixie-slim
+  # Write a bill of materials (CycloneDX) too
+  cargo xtask analyze api --sbom api.cdx.json";
 
 /// Analyzes an image and prints its record.
 ///

@@ -62,16 +62,20 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask build-images                            every optimized image in the default edition
-  cargo xtask build-images api storage --edition all  two services, each in three editions
-  cargo xtask build-images --variant both             also the originals, to compare measured sizes
-  cargo xtask build-images --dry-run                  the plan and the bake definition
+  # Build every optimized image in the default edition
+  cargo xtask build-images
+  # Build two services, each in three editions
+  cargo xtask build-images api storage --edition all
+  # Build the originals too, for measured comparisons
+  cargo xtask build-images --variant both
+  # Print the plan and the bake definition
+  cargo xtask build-images --dry-run
+  # Build only the services that this branch changed
   cargo xtask build-images --changed-since origin/main
-                                                      only the services that this branch changed
-  cargo xtask build-images --cache-registry registry.company.com/team --builder NAME --write-cache
-                                                      share the cache of this build with other machines
-  cargo xtask build-images --push --registry registry.company.com/team
-                                                      build and push";
+  # Share the build cache with other machines
+  cargo xtask build-images --cache-registry hub.example/t --write-cache
+  # Build and push
+  cargo xtask build-images --push --registry registry.company.com/team";
 
 /// # Errors
 /// Wrong usage, a failed build, or a machine that cannot build.

@@ -32,11 +32,16 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask clean --dry-run                     what would be removed
-  cargo xtask clean --edition all --variant both  every image under the default tag
-  cargo xtask clean api --tag 1.0                 one service's images under one tag
-  cargo xtask clean --cache                       also prune the builder's whole build cache
-  cargo xtask clean --cache-only                  prune the build cache only, for example when the disk is full";
+  # Show what would be removed
+  cargo xtask clean --dry-run
+  # Remove every image under the default tag
+  cargo xtask clean --edition all --variant both
+  # Remove the images of one service and tag
+  cargo xtask clean api --tag 1.0
+  # Prune the builder's whole build cache too
+  cargo xtask clean --cache
+  # Prune only the build cache, for example when the disk is full
+  cargo xtask clean --cache-only";
 
 /// Kept images are part of the report and no failure.
 ///

@@ -30,10 +30,14 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask compare                    every optimized image with its original, target and goal
-  cargo xtask compare --format markdown  for a pull request
-  cargo xtask compare --fleet            also download size and attack surface
-  cargo xtask compare --since 1.0        also the download size of an upgrade from 1.0";
+  # Compare every optimized image with its original, target and goal
+  cargo xtask compare
+  # For a pull request
+  cargo xtask compare --format markdown
+  # Add download size and attack surface
+  cargo xtask compare --fleet
+  # Add the download size of an upgrade from 1.0
+  cargo xtask compare --since 1.0";
 
 /// # Errors
 /// Wrong usage, or docker fails.

@@ -58,11 +58,14 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask compose-switch original --dry-run  show the changes as a diff
-  cargo xtask compose-switch optimized           switch to the optimized images
-  cargo xtask compose-switch optimized --registry registry.company.com/team --pin
-                                                 use the pushed images, pinned by digest
-  cargo xtask compose-switch --undo              undo the last switch";
+  # Show the changes as a diff
+  cargo xtask compose-switch original --dry-run
+  # Switch to the optimized images
+  cargo xtask compose-switch optimized
+  # Switch to the pushed images, pinned by digest
+  cargo xtask compose-switch optimized --registry hub.example/t --pin
+  # Undo the last switch
+  cargo xtask compose-switch --undo";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum VariantArg {

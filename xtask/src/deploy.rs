@@ -26,10 +26,14 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask deploy install                start all services and wait until they are healthy
-  cargo xtask deploy update --tag 1.1       update to another tag
-  cargo xtask deploy logs storage --follow  follow the log of a service
-  cargo xtask deploy down                   stop all services and keep their data";
+  # Start all services and wait until they are healthy
+  cargo xtask deploy install
+  # Update to another tag
+  cargo xtask deploy update --tag 1.1
+  # Follow the log of a service
+  cargo xtask deploy logs storage --follow
+  # Stop all services and keep their data
+  cargo xtask deploy down";
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {

@@ -65,15 +65,20 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask measure --stack                          everything, all services
-  cargo xtask measure --stack=only --only pull         only what a host pulls for the stack
-  cargo xtask measure storage --runs 10 --only start   one figure of one service, ten times
-  cargo xtask measure api --only pull --with-engine    pulls need root for a second engine, and Debian's docker-registry,
-                                                       which is unpacked, not installed
-  cargo xtask measure --load ask --check               one load, against its bounds
-  cargo xtask measure client --self                    builds of one service, with and without xtask
+  # Measure everything, for all services
+  cargo xtask measure --stack
+  # Measure only what a host pulls for the stack
+  cargo xtask measure --stack=only --only pull
+  # Measure the start of one service ten times
+  cargo xtask measure storage --runs 10 --only start
+  # Run one load and check its bounds
+  cargo xtask measure --load ask --check
+  # Compare builds with and without xtask
+  cargo xtask measure client --self
 
-Figures are kept in target/xtask/measure.json; a run replaces those it measures.";
+Pulls need root for a second engine, and Debian's docker-registry, which
+--with-engine unpacks without installing it. Figures are saved in
+target/xtask/measure.json; a run replaces those that it measures.";
 
 /// What is measured beside all services together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -34,11 +34,12 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
+  # Push every optimized image; run it again after a failure
   cargo xtask push --registry registry.company.com/team
-                                                        every optimized image; after a failure, repeat: no layer is uploaded twice
-  cargo xtask push --registry 127.0.0.1:5000 --dry-run  what would be pushed
-  cargo xtask push api --edition all --tag 1.1 --registry registry.company.com/team
-                                                        one service, every edition";
+  # Show what would be pushed
+  cargo xtask push --registry 127.0.0.1:5000 --dry-run
+  # Push every edition of one service
+  cargo xtask push api --edition all --tag 1.1 --registry hub.example/t";
 
 /// # Errors
 /// Wrong usage, missing images, or a failed push.

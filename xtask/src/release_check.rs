@@ -43,24 +43,32 @@ pub struct Args {
 }
 
 const HELP: &str = "Examples:
-  cargo xtask release-check --tag 1.2.0                                  before releasing 1.2.0
-  cargo xtask release-check --skip digests --reason \"no registry here\"   all items but one
-  cargo xtask release-check --only labels,tree                           selected items
-  cargo xtask release-check --cadence weekly                             new opportunities to shrink images
-  cargo xtask release-check --cadence monthly                            newer base images and packages
-  cargo xtask release-check --cadence quarterly --format markdown        unused or outdated requirements
+  # Before releasing 1.2.0
+  cargo xtask release-check --tag 1.2.0
+  # Skip an item, with the reason
+  cargo xtask release-check --skip digests --reason \"no registry here\"
+  # Check selected items
+  cargo xtask release-check --only labels,tree
+  # New opportunities to shrink images
+  cargo xtask release-check --cadence weekly
+  # Newer base images and packages
+  cargo xtask release-check --cadence monthly
+  # Unused or outdated requirements
+  cargo xtask release-check --cadence quarterly
 
 Items:
-  release    targets, baselines, editions, pruned, secrets, user (from the record of `check` for each edition)
+  release    targets, baselines, editions, pruned, secrets, user
+             (from the record of `check` for each edition)
              smoke, parity (from the record of `test --parity=recorded`)
              labels, digests, compose, tree, changelog
   weekly     opportunities
   monthly    bases
   quarterly  requirements
 
-A saved record is used while the commit, uncommitted changes and images are the ones it was made from; otherwise the check
-runs again. All items run before the command fails. Exit code: 1 when an item failed, 3 when items are unknown only because
-of the environment.";
+A saved record counts while the commit, uncommitted changes and images are
+those that it was made from; otherwise the check runs again. All items run
+before the command fails: with 1 when an item failed, with 3 when items are
+unknown only because of the environment.";
 
 /// Runs a checklist and prints its report.
 ///

@@ -32,12 +32,15 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask report                        target/xtask/report.html, self-contained
-  cargo xtask report --format markdown      for a pull request or job summary
+  # Write target/xtask/report.html, one self-contained file
+  cargo xtask report
+  # For a pull request or a job summary
+  cargo xtask report --format markdown
+  # One edition, to another file
   cargo xtask report --edition simple -o sizes.html
 
-Reads only the records that `compare`, `check`, `test` and `measure` save. Missing and stale records are shown with the command
-that makes them again.";
+Reads only the records that `compare`, `check`, `test` and `measure` save.
+Missing and stale records are shown with the command that renews them.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FormatChoice {

@@ -33,9 +33,12 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask smoke                                  probe all services
-  cargo xtask smoke api storage                      probe two services
-  cargo xtask smoke --junit smoke.xml --timeout 300  write a JUnit file, for CI";
+  # Probe all services
+  cargo xtask smoke
+  # Probe two services
+  cargo xtask smoke api storage
+  # Write a JUnit file, for CI
+  cargo xtask smoke --junit smoke.xml --timeout 300";
 
 /// How to report the outcome.
 #[derive(Debug, clap::Args)]

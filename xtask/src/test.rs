@@ -47,10 +47,14 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask test                             test the optimized images
-  cargo xtask test --parity=recorded           also compare them with recorded answers of the originals
-  cargo xtask test --parity --record           compare them with running originals and record those
-  cargo xtask test storage --variant original  test one service and its dependencies";
+  # Test the optimized images
+  cargo xtask test
+  # Compare them with recorded answers of the originals
+  cargo xtask test --parity=recorded
+  # Compare them with running originals and record their answers
+  cargo xtask test --parity --record
+  # Test one service and its dependencies
+  cargo xtask test storage --variant original";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ParityChoice {

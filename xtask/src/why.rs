@@ -34,10 +34,12 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  cargo xtask why embedding              original and optimized image of a service
-  cargo xtask why hybrid:latest-simple-optimized hybrid:latest-enterprise-optimized
-                                         what an edition adds
-  cargo xtask why api --format markdown  for a pull request";
+  # Compare the original and the optimized image of a service
+  cargo xtask why embedding
+  # See what an edition adds
+  cargo xtask why hybrid:latest-simple hybrid:latest-enterprise
+  # For a pull request
+  cargo xtask why api --format markdown";
 
 /// Compares two images and prints their difference.
 ///

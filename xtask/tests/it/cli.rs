@@ -154,7 +154,7 @@ fn a_manifest_that_is_no_toml() {
 }
 
 #[test]
-fn ci_says_its_steps_and_full_adds_the_long_ones() {
+fn ci_lists_its_steps_and_full_appends_the_long_ones() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     let said = |args: &[&str]| {
         let output = docker.run(&repository, args);
@@ -162,7 +162,7 @@ fn ci_says_its_steps_and_full_adds_the_long_ones() {
         String::from_utf8(output.stdout).unwrap()
     };
     let (usual, full) = (said(&["ci", "--dry-run"]), said(&["ci", "--full", "--dry-run"]));
-    assert!(usual.ends_with("check of every image\n"), "{usual}");
+    assert!(usual.ends_with("check every image\n"), "{usual}");
     let added = full.strip_prefix(&usual).unwrap();
     assert!(added.contains("long tests\n") && added.contains("bounds under load\n"), "{added}");
     assert_eq!(docker.calls(), Vec::<String>::new());

@@ -46,7 +46,10 @@ fn on_stand_ins() -> Folder {
 
 /// A docker whose every call but the first questions fails with this text.
 fn failing(text: &str) -> FakeDocker {
-    FakeDocker::new().alive().on("*", 1, "", text)
+    FakeDocker::new()
+        .alive()
+        .on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "")
+        .on("*", 1, "", text)
 }
 
 #[track_caller]
@@ -98,7 +101,6 @@ fn a_checkout_in_use_exits_3_with_help() {
         ("build.lock", &["build-images"][..]),
         ("push.lock", &["push", "--registry", "hub.example/t"]),
         ("compose-switch.lock", &["compose-switch", "original"]),
-        ("measure.lock", &["measure"]),
     ] {
         // A repository each: processes that other tests start hold a copy of the lock for a moment.
         let repository = on_stand_ins();
@@ -112,15 +114,18 @@ fn a_checkout_in_use_exits_3_with_help() {
 #[test]
 fn dockers_errors_exit_by_their_class() {
     for (text, code) in [
-        ("write /var/lib/docker/x: no space left on device", 3),
+        ("Error response from daemon: write /var/lib/docker/x: no space left on device", 3),
         (
             "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
             3,
         ),
-        ("dial tcp 127.0.0.1:5000: connect: connection refused", 3),
-        ("x509: certificate signed by unknown authority", 3),
-        ("toomanyrequests: You have reached your pull rate limit", 3),
-        ("something else", 1),
+        (
+            "Error response from daemon: Get http://h/: dial tcp 127.0.0.1:5000: connect: connection refused",
+            3,
+        ),
+        ("Error response from daemon: Get https://h/: x509: certificate signed by unknown authority", 3),
+        ("Error response from daemon: toomanyrequests: You have reached your pull rate limit", 3),
+        ("Error response from daemon: something else", 1),
     ] {
         for command in ["build-images", "compare", "analyze", "why", "test", "push", "clean", "check", "ci"] {
             let args: &[&str] = match command {

@@ -202,9 +202,9 @@ fn fresh_records_are_used_and_stale_ones_reported() {
     };
     let kept = checkout.folder.read(record);
     checkout.folder.write(record, &kept.replacen("\"schema\": 1", "\"schema\": 9", 1));
-    assert!(stderr().contains("check record (simple) not used: it is of schema 9, this program reads 1"));
+    assert!(stderr().contains("check record (simple) not used: it has schema 9, this version reads 1"));
     checkout.folder.write(record, &kept.replace("\"breaches\": []", "\"breaches\": 7"));
-    assert!(stderr().contains("it is of another form"));
+    assert!(stderr().contains("it is invalid: "));
     let then = checkout.head();
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
     let now = checkout.head();

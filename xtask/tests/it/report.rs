@@ -144,7 +144,7 @@ fn stale_and_unusable_records_are_shown_with_the_reason() {
     checkout.run(&["check"]);
     let text = checkout.markdown();
     assert!(
-        text.contains("Sizes are missing: unusable record: it is of schema 9, this program reads 1"),
+        text.contains("Sizes are missing: unusable record: it has schema 9, this version reads 1"),
         "{text}"
     );
     checkout.folder.write(path, "{\"schema\": 1, \"of");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::docker::Docker;
 use crate::inspect::ContainerConfig;
 use crate::labels;
-use crate::signs::unexpected_error;
+use crate::signs::{failed, unexpected_error};
 
 /// The answer of `docker container inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -105,7 +105,7 @@ impl Docker {
     pub fn remove_containers(&self, ids: &[String]) -> Result<()> {
         let output = self.cmd(["rm", "--force", "--volumes"]).args(ids).apart().capture()?;
         match unexpected_error(&output) {
-            Some(line) => bail!("`docker rm` failed: {line}"),
+            Some(line) => bail!(failed("`docker rm` failed", line)),
             None => Ok(()),
         }
     }

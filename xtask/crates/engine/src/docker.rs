@@ -1,5 +1,6 @@
 //! Docker's command line.
 
+use crate::signs::client_error;
 use host::process::{Cmd, Runner};
 
 /// The `docker` on PATH.
@@ -17,6 +18,6 @@ impl Docker {
 
     /// `docker ARGS…`, always in English, since its output is parsed.
     pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").args(args)
+        self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").classify(client_error).args(args)
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::docker::Docker;
 use crate::inspect::ContainerConfig;
 use crate::labels;
-use crate::signs::unexpected_error;
+use crate::signs::{failed, unexpected_error};
 use host::process::ProcessError;
 use model::bytes::Bytes;
 
@@ -151,7 +151,7 @@ impl Docker {
         }
         let output = self.cmd(["image", "rm"]).args(references).capture()?;
         match unexpected_error(&output) {
-            Some(line) => bail!("docker cannot remove tags: {line}"),
+            Some(line) => bail!(failed("docker cannot remove tags", line)),
             None => Ok(()),
         }
     }

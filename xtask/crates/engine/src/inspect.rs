@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::docker::Docker;
-use crate::signs::unexpected_error;
+use crate::signs::{failed, unexpected_error};
 
 /// What an image or a container starts with (moby, `container.Config`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -64,7 +64,7 @@ impl Docker {
         // `--` keeps a reference that begins with a dash from being an option.
         let output = self.cmd([kind, "inspect", "--"]).args(references).capture()?;
         match unexpected_error(&output) {
-            Some(line) => bail!("`docker {kind} inspect` failed: {line}"),
+            Some(line) => bail!(failed(&format!("`docker {kind} inspect` failed"), line)),
             None => serde_json::from_str(&output.stdout)
                 .with_context(|| format!("unexpected output of `docker {kind} inspect`")),
         }

@@ -1,6 +1,6 @@
 //! Why docker, BuildKit or a registry failed, from their output: their exit codes do not tell.
 
-use host::failure::FailureClass;
+use host::failure::{Failure, FailureClass};
 use host::process::Output;
 
 /// Why an operation failed.
@@ -202,6 +202,22 @@ impl Cause {
     }
 }
 
+/// The class of a failed docker command. Only lines that docker itself writes count: the rest may be a container's output.
+pub fn client_error(stderr: &str) -> FailureClass {
+    let own =
+        ["error response from daemon", "error during connect", "cannot connect to the docker", "error:"];
+    let is_own = |line: &&str| own.iter().any(|start| line.to_lowercase().starts_with(start));
+    let causes = stderr.lines().map(str::trim).filter(is_own).map(|line| Cause::of_step(line, "").class());
+    causes.into_iter().find(|class| *class != FailureClass::Failed).unwrap_or(FailureClass::Failed)
+}
+
+/// A docker command that failed with this line.
+pub fn failed(what: &str, line: &str) -> Failure {
+    let class = client_error(line);
+    let remedy = if class.is_environment() { class.remedy() } else { "" };
+    Failure::new(class, format!("{what}: {line}"), remedy)
+}
+
 /// The first line of a failed command's stderr that reports something else than a missing image or container.
 pub fn unexpected_error(output: &Output) -> Option<&str> {
     let is_expected = |line: &str| {
@@ -216,6 +232,13 @@ pub fn unexpected_error(output: &Output) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_lines_of_docker_itself_decide_the_class_of_a_command() {
+        let refused = "dial tcp 127.0.0.1:1: connect: connection refused";
+        assert_eq!(client_error(&format!("Error response from daemon: {refused}")), FailureClass::Network);
+        assert_eq!(client_error(&format!("service said: {refused}")), FailureClass::Failed);
+    }
 
     #[test]
     fn build_errors_have_a_class() {

@@ -157,8 +157,9 @@ pub fn class_of(error: &anyhow::Error) -> FailureClass {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return Some(failure.class);
         }
-        if cause.downcast_ref::<ProcessError>().is_some_and(|error| error.not_found) {
-            return Some(FailureClass::Machine);
+        let of_process = cause.downcast_ref::<ProcessError>().map(|error| error.class);
+        if let Some(class) = of_process.filter(|class| *class != FailureClass::Failed) {
+            return Some(class);
         }
         let is_full =
             |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);

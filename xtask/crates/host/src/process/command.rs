@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::failure::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::quote::quote;
 
@@ -24,6 +25,7 @@ pub struct Cmd {
     pub(super) dir: Option<PathBuf>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) apart: bool,
+    pub(super) classify: Option<fn(&str) -> FailureClass>,
 }
 
 impl Runner {
@@ -37,6 +39,7 @@ impl Runner {
             dir: None,
             stdin: None,
             apart: false,
+            classify: None,
         }
     }
 }
@@ -82,6 +85,13 @@ impl Cmd {
     #[must_use]
     pub fn apart(mut self) -> Cmd {
         self.apart = true;
+        self
+    }
+
+    /// Derives the class of a failure from the command's output.
+    #[must_use]
+    pub fn classify(mut self, classify: fn(&str) -> FailureClass) -> Cmd {
+        self.classify = Some(classify);
         self
     }
 

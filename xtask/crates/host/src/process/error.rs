@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::failure::FailureClass;
 use crate::process::quote::tail;
 
 /// How many lines of a command's output an error shows.
@@ -14,23 +15,29 @@ pub struct ProcessError {
     outcome: String,
     /// The last lines of its output.
     pub tail: String,
-    /// Whether the program itself is missing.
-    pub not_found: bool,
+    /// What kind of failure it is, as far as its output tells.
+    pub class: FailureClass,
 }
 
 impl ProcessError {
     /// A command that could not be started.
     pub(super) fn start(command: String, why: impl fmt::Display, not_found: bool) -> ProcessError {
-        ProcessError { command, outcome: format!("cannot start: {why}"), tail: String::new(), not_found }
+        let class = if not_found { FailureClass::Machine } else { FailureClass::Failed };
+        ProcessError { command, outcome: format!("cannot start: {why}"), tail: String::new(), class }
     }
 
     /// A command that ended with another exit code than 0; none where a signal ended it.
-    pub(super) fn exit(command: String, code: Option<i32>, output: &str) -> ProcessError {
+    pub(super) fn exit(
+        command: String,
+        code: Option<i32>,
+        output: &str,
+        class: FailureClass,
+    ) -> ProcessError {
         let outcome = match code {
             Some(code) => format!("failed with exit code {code}"),
             None => "was ended by a signal".to_owned(),
         };
-        ProcessError { command, outcome, tail: tail(output, TAIL), not_found: false }
+        ProcessError { command, outcome, tail: tail(output, TAIL), class }
     }
 }
 

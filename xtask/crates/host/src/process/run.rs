@@ -11,6 +11,7 @@ use duct::unix::HandleExt;
 use signal_hook::consts::SIGINT;
 use xshell::{Shell, cmd};
 
+use crate::failure::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::background::Background;
 use crate::process::command::Cmd;
@@ -97,7 +98,7 @@ impl Cmd {
             return Ok(output.stdout.trim_end().to_owned());
         }
         let text = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
-        Err(ProcessError::exit(self.quoted(), output.code, text))
+        Err(self.exit_error(output.code, text))
     }
 
     /// Runs with this process's own standard streams. True when the exit code was 0.
@@ -151,11 +152,7 @@ impl Cmd {
         let status = self.stream(|chunk| output.extend_from_slice(chunk))?;
         self.runner.interrupt.check()?;
         let output = String::from_utf8_lossy(&output).into_owned();
-        if status.success() {
-            Ok(output)
-        } else {
-            Err(ProcessError::exit(self.quoted(), status.code(), &output).into())
-        }
+        if status.success() { Ok(output) } else { Err(self.exit_error(status.code(), &output).into()) }
     }
 
     /// Standard output as a reader, for what is too large for memory. The end of the output is an error where the command
@@ -166,7 +163,7 @@ impl Cmd {
     pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
         let expression = self.expression().stderr_capture().unchecked();
         let handle = expression.reader().map_err(|e| self.start_error(&e))?;
-        Ok(Stream::new(self.quoted(), handle))
+        Ok(Stream::new(self.clone(), handle))
     }
 
     /// Starts a process that outlives this one, in a session of its own, with its output in `log`.
@@ -217,6 +214,12 @@ impl Cmd {
         }
     }
 
+    /// The error of a command that failed with this output.
+    pub(super) fn exit_error(&self, code: Option<i32>, output: &str) -> ProcessError {
+        let class = self.classify.map_or(FailureClass::Failed, |classify| classify(output));
+        ProcessError::exit(self.quoted(), code, output, class)
+    }
+
     fn start_error(&self, error: &io::Error) -> ProcessError {
         ProcessError::start(self.quoted(), error, error.kind() == io::ErrorKind::NotFound)
     }
@@ -249,6 +252,7 @@ fn end_when_interrupted(handle: &duct::Handle, interrupt: &Interrupt) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::FailureClass;
     use crate::process::Runner;
 
     #[test]
@@ -264,7 +268,7 @@ mod tests {
     #[test]
     fn an_error_names_a_missing_program() {
         let error = Runner::default().cmd("no-such-program").capture().unwrap_err();
-        assert!(error.not_found);
+        assert_eq!(error.class, FailureClass::Machine);
         assert!(error.to_string().contains("no `no-such-program` on PATH"));
     }
 

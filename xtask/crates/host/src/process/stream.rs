@@ -2,16 +2,16 @@
 
 use std::io::{self, Read};
 
-use crate::process::error::ProcessError;
+use crate::process::command::Cmd;
 
 /// Standard output as a reader. Its end is an error where the command failed.
 pub(super) struct Stream {
-    command: String,
+    command: Cmd,
     handle: duct::ReaderHandle,
 }
 
 impl Stream {
-    pub(super) fn new(command: String, handle: duct::ReaderHandle) -> Stream {
+    pub(super) fn new(command: Cmd, handle: duct::ReaderHandle) -> Stream {
         Stream { command, handle }
     }
 }
@@ -25,7 +25,7 @@ impl Read for Stream {
             && !output.status.success()
         {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            let error = ProcessError::exit(self.command.clone(), output.status.code(), &stderr);
+            let error = self.command.exit_error(output.status.code(), &stderr);
             return Err(io::Error::other(error));
         }
         Ok(n)
