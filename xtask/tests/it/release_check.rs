@@ -208,7 +208,7 @@ fn fresh_records_are_used_and_stale_ones_reported() {
     let then = checkout.head();
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
     let now = checkout.head();
-    let why = format!("it is stale: it was made at commit {}, and this is {}", &then[..8], &now[..8]);
+    let why = format!("it is stale: it was made at commit {}, this is {}", &then[..8], &now[..8]);
     let text = stderr();
     assert!(text.contains(&why), "{text}");
     checkout.folder.write("alpha/hello", "changed");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::FailureClass;
+use crate::failure::class::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::quote::quote;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::failure::FailureClass;
+use crate::failure::class::FailureClass;
 use crate::process::quote::tail;
 
 /// How many lines of a command's output an error shows.

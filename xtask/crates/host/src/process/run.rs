@@ -11,7 +11,7 @@ use duct::unix::HandleExt;
 use signal_hook::consts::SIGINT;
 use xshell::{Shell, cmd};
 
-use crate::failure::FailureClass;
+use crate::failure::class::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::background::Background;
 use crate::process::command::Cmd;
@@ -252,7 +252,7 @@ fn end_when_interrupted(handle: &duct::Handle, interrupt: &Interrupt) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::FailureClass;
+    use crate::failure::class::FailureClass;
     use crate::process::Runner;
 
     #[test]

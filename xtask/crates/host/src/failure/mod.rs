@@ -1,0 +1,101 @@
+//! The one failure type: what went wrong, its class, and what fixes it. The class alone decides the exit code.
+
+pub(crate) mod class;
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+pub use self::class::FailureClass;
+use crate::process::error::ProcessError;
+
+/// A failure that somebody can act on.
+///
+/// Any other error counts as [`FailureClass::Failed`]; context may be wrapped around this one, see [`class_of`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub class: FailureClass,
+    /// What went wrong and where.
+    pub what: String,
+    /// The command or change that fixes it; empty where `what` says it all.
+    pub remedy: String,
+}
+
+impl Failure {
+    /// A failure of any class.
+    pub fn new(class: FailureClass, what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure { class, what: what.into(), remedy: remedy.into() }
+    }
+
+    /// A wrong command line.
+    pub fn usage(what: impl Into<String>) -> Failure {
+        Failure::new(FailureClass::Usage, what, "")
+    }
+
+    /// This machine lacks something.
+    pub fn machine(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure::new(FailureClass::Machine, what, remedy)
+    }
+
+    /// The user interrupted the run.
+    pub fn interrupted() -> Failure {
+        Failure::new(FailureClass::Interrupted, "interrupted", "")
+    }
+
+    /// Blames this machine for an error that has no class of its own.
+    pub fn of_machine(error: anyhow::Error) -> anyhow::Error {
+        match class_of(&error) {
+            FailureClass::Failed => Failure::machine(format!("{error:#}"), "").into(),
+            _ => error,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\nhelp: {}", self.remedy) }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The class of an error: that of the outermost [`Failure`] in its chain, else that of an I/O or process error.
+pub fn class_of(error: &anyhow::Error) -> FailureClass {
+    let of_cause = |cause: &(dyn std::error::Error + 'static)| {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return Some(failure.class);
+        }
+        let of_process = cause.downcast_ref::<ProcessError>().map(|error| error.class);
+        if let Some(class) = of_process.filter(|class| *class != FailureClass::Failed) {
+            return Some(class);
+        }
+        let is_full =
+            |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        cause.downcast_ref::<io::Error>().is_some_and(is_full).then_some(FailureClass::Disk)
+    };
+    error.chain().find_map(of_cause).unwrap_or(FailureClass::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn context_does_not_hide_the_class() {
+        let class = |error: anyhow::Error| class_of(&error.context("while building"));
+        assert_eq!(class(Failure::usage("x").into()), FailureClass::Usage);
+        assert_eq!(class(Failure::interrupted().into()), FailureClass::Interrupted);
+        assert_eq!(class(anyhow!("x")), FailureClass::Failed);
+        let full = Err::<(), _>(io::Error::from(ErrorKind::StorageFull)).context("cannot write x");
+        assert_eq!(class(full.unwrap_err()), FailureClass::Disk);
+    }
+
+    #[test]
+    fn the_remedy_is_a_help_line() {
+        let failure = Failure::machine("no `strace` on PATH", "apt-get install strace");
+        assert_eq!(failure.to_string(), "no `strace` on PATH\nhelp: apt-get install strace");
+    }
+}
