@@ -112,18 +112,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     };
     match &step.action {
         Action::Cargo(args) => {
-            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-            let cmd =
-                context.docker.runner.cmd(cargo).dir(context.repository.root()).args(args.iter().copied());
-            if cmd.inherit()? { Ok(()) } else { bail!("`cargo {}` failed", args.join(" ")) }
+            program(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()), args, context)
         }
         Action::Programs(names) => programs::require(names, context),
-        Action::Xtask(args) => {
-            let program = std::env::current_exe()?.display().to_string();
-            let cmd =
-                context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
-            if cmd.inherit()? { Ok(()) } else { bail!("`cargo xtask {}` failed", args.join(" ")) }
-        }
+        Action::Xtask(args) => program(std::env::current_exe()?.display().to_string(), args, context),
         Action::Optimized(editions) => build(request(editions, &[Variant::Optimized])),
         Action::Originals { large } => {
             let request = request(&[EDITION], &[Variant::Original]);
@@ -161,4 +153,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             crate::check::print(&report, Format::Table, context)
         }
     }
+}
+
+/// Runs a program in the repository, with this process's own output.
+fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
+    let cmd = context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
+    if cmd.inherit()? { Ok(()) } else { bail!("`{}` failed", cmd.quoted()) }
 }

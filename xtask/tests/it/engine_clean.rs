@@ -72,14 +72,8 @@ fn only_requested_images_are_removed_and_other_images_are_kept() {
     let context = site.folder.0.join("strange").display().to_string();
     docker(&["buildx", "build", "--quiet", "--tag", &format!("{prefix}-strange:1"), &context]);
     site.folder.write("strange/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
-    docker(&[
-        "buildx",
-        "build",
-        "--quiet",
-        "--tag",
-        &format!("{prefix}-alpha:4.0-simple-optimized"),
-        &context,
-    ]);
+    let foreign = format!("{prefix}-alpha:4.0-simple-optimized");
+    docker(&["buildx", "build", "--quiet", "--tag", &foreign, &context]);
     let before = tags(&site);
 
     let planned = clean(&site, &["--tag", "2.0", "--dry-run"]);

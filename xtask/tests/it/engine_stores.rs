@@ -29,13 +29,8 @@ fn asked(repository: &Folder, host: Option<&str>, what: &[&str]) -> serde_json::
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-#[test]
-#[ignore = "needs an engine: cargo xtask ci"]
-fn both_image_stores_give_the_same_number() {
-    let _turn = crate::support::turn::take(module_path!());
-    let prefix = format!("xt-store-{}", std::process::id());
-    let repository = repository(&prefix);
-    // Layers with what sizes go wrong on: links of both kinds, a deleted file, an empty layer, names beyond 100 characters.
+/// Layers that sizes go wrong on: links of both kinds, a deleted file, an empty layer, names beyond 100 characters.
+fn write_layers(repository: &Folder) {
     repository.write(
         "alpha/Dockerfile.optimized",
         "FROM scratch AS base\nCOPY alpha/hello /dir/hello\nWORKDIR /work\nFROM base\nCOPY alpha/tree /\n",
@@ -48,7 +43,15 @@ fn both_image_stores_give_the_same_number() {
     let shared = std::fs::read_to_string(repository.0.join("alpha/Dockerfile.optimized")).unwrap();
     repository.write("beta/Dockerfile.optimized", &(shared + "COPY alpha/hello /more\n"));
     repository.write("beta/Dockerfile.optimized.dockerignore", "*\n!alpha/hello\n!alpha/tree\n");
+}
 
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn both_image_stores_give_the_same_number() {
+    let _turn = crate::support::turn::take(module_path!());
+    let prefix = format!("xt-store-{}", std::process::id());
+    let repository = repository(&prefix);
+    write_layers(&repository);
     let build = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["build-images", "--tag", "latest", "--edition", "simple", "--root"])
         .arg(&repository.0)

@@ -212,7 +212,7 @@ fn fresh_records_are_used_and_stale_ones_reported() {
     let text = stderr();
     assert!(text.contains(&why), "{text}");
     checkout.folder.write("alpha/hello", "changed");
-    assert!(stderr().contains("files changed since"));
+    assert!(stderr().contains("files have changed since"));
 }
 
 #[test]

@@ -22,6 +22,10 @@ fn openssl(folder: &Folder, args: &[&str]) {
     assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
 /// A CA of the test's own: `NAME.crt` and `NAME.key`.
 pub fn authority(folder: &Folder, name: &str, subject: &str) {
     let (key, certificate) = (format!("{name}.key"), format!("{name}.crt"));
@@ -49,39 +53,15 @@ impl Server {
         authority(&folder, "ca", "/CN=the test's own CA");
         openssl(
             &folder,
-            &[
-                "req",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-keyout",
-                "server.key",
-                "-out",
-                "server.csr",
-                "-subj",
-                "/CN=server",
-            ],
+            &words("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server"),
         );
         folder.write("extensions", &format!("subjectAltName=IP:{address}\n"));
         openssl(
             &folder,
-            &[
-                "x509",
-                "-req",
-                "-in",
-                "server.csr",
-                "-CA",
-                "ca.crt",
-                "-CAkey",
-                "ca.key",
-                "-CAcreateserial",
-                "-out",
-                "server.crt",
-                "-days",
-                "30",
-                "-extfile",
-                "extensions",
-            ],
+            &words(
+                "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 30 \
+                 -extfile extensions",
+            ),
         );
         let length = Server::BODY.len();
         let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");

@@ -65,11 +65,7 @@ pub fn measure(
             missing: missing(since),
         }
     });
-    let both = [optimized.as_slice(), &originals].concat();
-    let surfaces: BTreeMap<String, Surface> = analyze(&both, manifest, context)?
-        .into_iter()
-        .map(|contents| (contents.image, contents.surface))
-        .collect();
+    let surfaces = surfaces(&[optimized.as_slice(), &originals].concat(), manifest, context)?;
     let surface = |service: &Service, variant| surfaces.get(&reference(service, tag, variant)).copied();
     let row = |service: &&Service| SurfaceRow {
         service: service.name.clone(),
@@ -85,6 +81,15 @@ pub fn measure(
         since,
         surface: services.iter().map(row).collect(),
     })
+}
+
+fn surfaces(
+    images: &[ImageToAnalyze],
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<BTreeMap<String, Surface>> {
+    let contents = analyze(images, manifest, context)?;
+    Ok(contents.into_iter().map(|contents| (contents.image, contents.surface)).collect())
 }
 
 fn layers<'i>(images: impl Iterator<Item = &'i Image>) -> BTreeSet<String> {
