@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::args::Format;
-use crate::image_args;
-use crate::image_args::{OneVariant, ServiceImageArgs};
+use crate::image_args::{self, OneVariant, ServiceImageArgs};
 use contents::analysis::analyze;
 use contents::contents_view::ContentsView;
 use contents::record::Contents;
 use contents::sbom;
 use engine::context::Context;
-use host::files;
-use host::render;
+use host::{files, render};
 use model::reader;
 
 /// Explain every byte of an image: layers, owners, waste, opportunities

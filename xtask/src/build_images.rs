@@ -2,19 +2,17 @@
 
 use anyhow::Result;
 
-use crate::args;
-use crate::args::{BasesChoice, CacheArgs, RequestArgs, ServicesArgs};
+use crate::args::{self, BasesChoice, CacheArgs, RequestArgs, ServicesArgs};
 use crate::push;
 use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
-use build::builds;
 use build::comparison::measure::compare;
 use build::environment::BuildEnvironment;
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
 use build::shared_cache::{self, RegistryCache};
-use build::upstreams;
+use build::{builds, upstreams};
 use engine::bake::BakeOptions;
 use engine::context::Context;
 use host::render::Render as _;

@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
-use crate::args;
-use crate::args::{FleetArgs, Format, ServicesArgs};
+use crate::args::{self, FleetArgs, Format, ServicesArgs};
 use build::fleet;
 use check::guard::{self, CheckRequest};
 use check::lock::Acceptance;

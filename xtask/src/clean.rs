@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 
-use crate::args;
-use crate::args::{Format, RequestArgs};
+use crate::args::{self, Format, RequestArgs};
 use build::clean::execute;
 use engine::context::Context;
 use engine::environment::{require_buildx, require_engine};

@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 
-use crate::args;
-use crate::args::{FleetArgs, Format};
+use crate::args::{self, FleetArgs, Format};
 use build::comparison::measure::compare;
 use build::fleet;
 use engine::context::Context;

@@ -16,10 +16,10 @@ use engine::variables::Variables;
 use host::files::Lock;
 use model::reader;
 use model::variant::Variant;
-use stack::switch::files::{PlannedFile, UnreadFile};
+use stack::switch::files::{self, PlannedFile, UnreadFile};
 use stack::switch::local_images::{digest_of, refuse_missing};
 use stack::switch::reference::SwitchRequest;
-use stack::switch::{edits, files, last_switch};
+use stack::switch::{edits, last_switch};
 
 /// Switch the image references in Compose files between the variants
 #[derive(Debug, clap::Args)]

@@ -13,9 +13,8 @@ use host::table::{Align, Table};
 use model::edition::Edition;
 use model::manifest::Manifest;
 use model::reader;
-use stack::deploy;
-use stack::deploy::health::ServiceHealth;
-use stack::deploy::{deployed, health, secrets, up};
+use stack::deploy::health::{self, ServiceHealth};
+use stack::deploy::{self, deployed, secrets, up};
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]

@@ -3,8 +3,7 @@
 use anyhow::Result;
 use host::failure::{Failure, FailureClass};
 
-use crate::args;
-use crate::args::{Format, RequestArgs};
+use crate::args::{self, Format, RequestArgs};
 use build::push::execute::{self, JOBS};
 use engine::context::Context;
 use engine::environment::require_engine;

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
-use crate::args;
-use crate::args::Format;
+use crate::args::{self, Format};
 use engine::context::Context;
 use host::failure::Failure;
 use model::names::Unknown;
 use model::reader;
-use release::checklist;
-use release::checklist::LIST;
 use release::checklist::report::Cadence;
 use release::checklist::request::ChecklistRequest;
+use release::checklist::{self, LIST};
 
 /// Run the release, weekly, monthly or quarterly checklist
 #[derive(Debug, clap::Args)]

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::args;
-use crate::args::Format;
+use crate::args::{self, Format};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;

@@ -5,15 +5,13 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::args;
-use crate::args::VariantChoice;
+use crate::args::{self, VariantChoice};
 use crate::smoke_test::Output;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
 use model::reader;
-use stack::throwaway::test_run;
-use stack::throwaway::test_run::{Originals, TestRequest};
+use stack::throwaway::test_run::{self, Originals, TestRequest};
 
 /// Test images in a throwaway stack
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,7 @@ use anyhow::Result;
 use host::failure::Failure;
 
 use crate::args::Format;
-use crate::image_args;
-use crate::image_args::ServiceImageArgs;
+use crate::image_args::{self, ServiceImageArgs};
 use contents::analysis::analyze;
 use contents::difference::Difference;
 use contents::difference_view::DifferenceView;

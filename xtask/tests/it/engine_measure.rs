@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::containers::{root, said};
 use crate::support::stack::Stack;
-use crate::support::wait;
-use crate::support::{Folder, Site, docker, signal, told};
+use crate::support::{Folder, Site, docker, signal, told, wait};
 use measure::record::MeasureRecord;
 use model::edition::Edition;
 use model::quantity::Quantity;

@@ -8,8 +8,7 @@ use std::process::{Child, Command};
 
 use crate::support::containers::{docker, root, said};
 use crate::support::stack::Stack;
-use crate::support::wait;
-use crate::support::{Folder, share_bases, told};
+use crate::support::{Folder, share_bases, told, wait};
 
 /// The projects of this checkout's throwaway stacks, running or not.
 fn throwaway_stacks(stack: &Stack) -> Vec<String> {

@@ -13,8 +13,7 @@ use engine::bake::BakeOptions;
 use engine::context::Context;
 use engine::environment::require_buildx;
 use engine::events::{Event, Stream};
-use host::files;
-use host::wait;
+use host::{files, wait};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]

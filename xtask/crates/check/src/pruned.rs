@@ -6,8 +6,7 @@ use crate::commands;
 use crate::linkage::{LinkFault, link_faults};
 use crate::prune_finding::PruneFinding;
 use contents::analysis::Inside;
-use contents::facts::MAX_WHOLE_ELF;
-use contents::facts::{Metadata, MetadataFile};
+use contents::facts::{MAX_WHOLE_ELF, Metadata, MetadataFile};
 use contents::tree::Tree;
 use engine::inspect::ContainerConfig;
 

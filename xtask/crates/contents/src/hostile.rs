@@ -8,8 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::explain::explain;
 use crate::facts::LayerFacts;
-use crate::reading;
-use crate::reading::ReadOptions;
+use crate::reading::{self, ReadOptions};
 use engine::images::Image;
 use host::interrupt::Interrupt;
 

@@ -7,8 +7,7 @@ use anyhow::{Error, Result};
 
 use crate::cache::Cache;
 use crate::image::ImageToAnalyze;
-use crate::reading;
-use crate::reading::{ReadLayer, ReadOptions};
+use crate::reading::{self, ReadLayer, ReadOptions};
 use engine::context::Context;
 use engine::images::Image;
 use host::failure::{Failure, FailureClass, class_of};

@@ -7,12 +7,11 @@ use std::io::Read;
 use anyhow::{Result, bail};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::elf;
 use crate::excerpt::{Excerpt, Parts};
 use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
-use crate::metadata;
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner};
+use crate::{elf, metadata};
 use engine::archive;
 use engine::layer_tar::{self, Budget, LayerEntryKind};
 use host::interrupt::Interrupt;

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive;
 use crate::docker::Docker;
 use crate::images::{HistoryEntry, Image};
-use crate::layer_tar;
-use crate::layer_tar::{Budget, LayerEntryKind};
+use crate::layer_tar::{self, Budget, LayerEntryKind};
 use model::bytes::Bytes;
 
 /// One layer of an image.

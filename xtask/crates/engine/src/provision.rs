@@ -10,9 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::docker::Docker;
 use crate::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE};
 use crate::machine::Machine;
-use host::files;
 use host::terminal::Terminal;
-use host::wait;
+use host::{files, wait};
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,9 +15,8 @@ use serde_json::json;
 
 use crate::docker::Docker;
 use crate::facts::Store;
-use host::files;
 use host::process::{Background, Cmd, find, tail};
-use host::wait;
+use host::{files, wait};
 
 /// Folders of the daemon and its helpers that may be missing on PATH.
 const MORE_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin";

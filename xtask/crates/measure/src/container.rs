@@ -5,16 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cgroup;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::health;
 use crate::record::Sample;
 use crate::request::MeasureRequest;
 use crate::session::Session;
 use engine::context::Context;
-use host::ports;
 use host::process::tail;
-use host::wait;
+use host::{ports, wait};
 use model::manifest::Service;
 use model::quantity::Quantity;
 

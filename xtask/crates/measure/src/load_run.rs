@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::cgroup;
 use crate::container::{microseconds, started};
 use crate::generated::Generator;
-use crate::health;
 use crate::record::Sample;
+use crate::{cgroup, health};
 use engine::context::Context;
 use host::wait;
 use model::load::{GENERATED, Load, LoadStep};

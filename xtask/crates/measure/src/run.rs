@@ -2,18 +2,14 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::cgroup;
-use crate::container;
-use crate::load_run;
 use crate::plan::{MeasureAct, Part, Subject};
 use crate::prepare::MeasurePlan;
 use crate::pull_bench::PullBench;
 use crate::record::Sample;
 use crate::recorder::{Measurement, Recorder};
 use crate::request::MeasureRequest;
-use crate::self_cost;
 use crate::session::Session;
-use crate::stack_run;
+use crate::{cgroup, container, load_run, self_cost, stack_run};
 use engine::context::Context;
 use model::manifest::Manifest;
 use model::quantity::Quantity;

@@ -6,9 +6,8 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use ureq::http;
 use ureq::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
-use ureq::{Agent, AsSendBody};
+use ureq::{Agent, AsSendBody, http};
 
 use model::probe::{Body, HttpRequest};
 use model::response::HttpResponse;

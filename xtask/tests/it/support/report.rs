@@ -1,7 +1,6 @@
 //! A report page with every section filled.
 
-use build::comparison;
-use build::comparison::{Comparison, Measured, Original, Total, Verdict};
+use build::comparison::{self, Comparison, Measured, Original, Total, Verdict};
 use check::report::{Finding, FindingKind, Place, Subject};
 use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;

@@ -3,8 +3,7 @@
 use anyhow::Result;
 
 use engine::context::Context;
-use host::failure::Failure;
-use host::failure::FailureClass;
+use host::failure::{Failure, FailureClass};
 
 /// The commit that `--changed-since` names.
 ///

@@ -8,8 +8,7 @@ use crate::comparison::{Comparison, ComparisonRow, Measured, Original, Total, Ve
 use crate::image_sizes::ImageSizes;
 use engine::context::Context;
 use engine::images::Image;
-use engine::records;
-use engine::records::RecordKind;
+use engine::records::{self, RecordKind};
 use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};

@@ -12,15 +12,9 @@ use crate::manifest::{
 };
 use crate::names::Unknown;
 use crate::placeholders::RUN;
-use crate::reader::baselines;
-use crate::reader::benefits;
-use crate::reader::bounds;
-use crate::reader::editions;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
-use crate::reader::loads;
-use crate::reader::opportunities;
-use crate::reader::probes;
+use crate::reader::{baselines, benefits, bounds, editions, loads, opportunities, probes};
 use host::failure::Failure;
 use host::files;
 use host::paths::Repository;

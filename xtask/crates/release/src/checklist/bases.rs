@@ -6,11 +6,9 @@ use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
 use crate::checklist::listing::images;
-use crate::checklist::newest;
-use crate::checklist::newest::{PackageRegistry, VersionState};
+use crate::checklist::newest::{self, PackageRegistry, VersionState};
 use crate::checklist::report::{ItemAnswer, ItemFault};
-use build::bases;
-use build::bases::{BaseSource, BasesMode};
+use build::bases::{self, BaseSource, BasesMode};
 use check::report::Subject;
 use contents::owner::OwnerKind;
 use host::failure::{Failure, FailureClass};

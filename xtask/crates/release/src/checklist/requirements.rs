@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::checklist::context::CheckContext;
-use crate::checklist::newest;
-use crate::checklist::newest::{PackageRegistry, VersionState};
+use crate::checklist::newest::{self, PackageRegistry, VersionState};
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use check::report::Subject;
 use host::files;

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::deploy::health;
-use crate::deploy::health::{ServiceCondition, ServiceHealth};
+use crate::deploy::health::{self, ServiceCondition, ServiceHealth};
 use engine::compose::{ComposeService, Project};
 use engine::signs::Cause;
 use host::interrupt::Interrupt;

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use crate::deploy::containers;
 use crate::http::Client;
-use crate::probes::endpoints;
-use crate::probes::endpoints::Endpoints;
+use crate::probes::endpoints::{self, Endpoints};
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict, SCHEMA};
 use crate::probes::retry::RetryPolicy;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use host::files;
-use host::files::Lock;
+use host::files::{self, Lock};
 use host::paths::Repository;
 
 /// Owned by this process as long as this value lives.

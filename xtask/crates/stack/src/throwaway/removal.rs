@@ -8,9 +8,8 @@ use crate::throwaway::folder::StackFolder;
 use engine::compose::Project;
 use engine::context::Context;
 use engine::labels;
-use host::files;
 use host::paths::Repository;
-use host::wait;
+use host::{files, wait};
 use model::manifest::Manifest;
 
 /// The prefix of all throwaway stacks' names.

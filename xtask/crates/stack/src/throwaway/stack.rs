@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::deploy::up::NotHealthy;
-use crate::deploy::{secrets, up, with_placeholders};
+use crate::deploy::up::{self, NotHealthy};
+use crate::deploy::{secrets, with_placeholders};
 use crate::probes::plan::unique_word;
 use crate::throwaway::folder::StackFolder;
 use crate::throwaway::images::StackImages;
@@ -16,10 +16,9 @@ use crate::throwaway::removal;
 use engine::compose::{ComposeConfig, Project};
 use engine::context::Context;
 use engine::docker::Docker;
-use host::files;
 use host::interrupt::Interrupt;
-use host::ports;
 use host::terminal::Terminal;
+use host::{files, ports};
 use model::manifest::{Manifest, Service};
 use model::placeholders::{RUN, Values};
 
