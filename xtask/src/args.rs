@@ -26,7 +26,7 @@ pub enum VariantChoice {
     Optimized,
     /// Dockerfile
     Original,
-    /// Both of them
+    /// Both Dockerfiles
     Both,
 }
 

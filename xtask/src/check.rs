@@ -32,7 +32,7 @@ pub struct Args {
     /// Accept the measured sizes as new baselines, for images with baseline findings only
     #[arg(long, requires = "reason")]
     accept: bool,
-    /// Why the new sizes are right; recorded in the lock
+    /// Reason for the new sizes; recorded in the lock file
     #[arg(long, value_name = "TEXT", requires = "accept")]
     reason: Option<String>,
     #[command(flatten)]

@@ -18,11 +18,11 @@ use host::paths::Repository;
 use host::process::Runner;
 use host::terminal::{Color, Terminal, Verbosity};
 
-/// Build, compare, guard and ship the images of this repository.
+/// Build, compare, check and ship the images of this repository.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
 struct Cli {
-    /// Use the checkout in DIR [default: the one around the current folder]
+    /// Use the checkout in DIR [default: the one that holds the current folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     root: Option<PathBuf>,
     /// Install and start Docker Engine, Buildx and Compose if missing (Debian or Ubuntu, as root)

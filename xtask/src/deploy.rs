@@ -30,7 +30,7 @@ const EXAMPLES: &str = "Examples:
   # Update to another tag
   cargo xtask deploy update --tag 1.1
   # Follow the log of a service
-  cargo xtask deploy logs storage --follow
+  cargo xtask deploy logs storage-server --follow
   # Stop all services and keep their data
   cargo xtask deploy down";
 
@@ -92,7 +92,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
 }
 
-/// The Compose file's tag: tag and edition. The file itself appends the variant (DESIGN: "Tags").
+/// The Compose file's tag: tag and edition. The file itself appends the variant.
 fn version(args: &StartArgs, variables: &Variables) -> Result<String> {
     let tag = match &args.tag {
         Some(tag) => args::tag(Some(tag))?,

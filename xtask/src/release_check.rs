@@ -63,9 +63,9 @@ Items:
   monthly    bases
   quarterly  requirements
 
-A saved record counts while the commit, uncommitted changes and images are
-those that it was made from; otherwise the check runs again. All items run
-before the command fails: with 1 when an item failed, with 3 when items are
+A saved record is reused if commit, uncommitted changes and images are
+unchanged; otherwise the check runs again. All items run before the command
+fails: with 1 when an item failed, with 3 when items are
 unknown only because of the environment.";
 
 /// Runs a checklist and prints its report.

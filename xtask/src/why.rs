@@ -19,7 +19,7 @@ pub struct Args {
     /// A service, or any image in the engine
     #[arg(value_name = "SERVICE|IMAGE")]
     first: String,
-    /// The image to compare with [default: a service's original is compared with its optimized image]
+    /// Second image [default for a service: compare its original with its optimized image]
     #[arg(value_name = "SERVICE|IMAGE")]
     second: Option<String>,
     #[command(flatten)]

@@ -30,7 +30,7 @@ use steps::{Action, EDITION, Step, steps};
 /// How long a stack may take to become healthy: CI machines are slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
 
-/// Run every check that must pass before a change lands
+/// Run every check that must pass before a merge
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -12,7 +12,7 @@ use engine::environment::provide;
 use host::terminal::{Style, Terminal};
 use model::reader;
 
-/// Check what builds need from this machine
+/// Check that this machine has what builds need
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

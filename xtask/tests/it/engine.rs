@@ -97,7 +97,7 @@ fn a_run_whose_images_are_gone_is_taken_back() {
     site.folder.write("target/xtask/journal.json", &journal.to_string());
     let next = site.run(&["build-images", "beta"]);
     assert_eq!(next.status.code(), Some(0), "{}", site.told(&next));
-    assert!(site.told(&next).contains("taking its moves back"), "{}", site.told(&next));
+    assert!(site.told(&next).contains("undoing its moves"), "{}", site.told(&next));
     assert_eq!(site.tags(), before);
 }
 

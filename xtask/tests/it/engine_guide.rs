@@ -147,7 +147,7 @@ fn quick_reference(block: &str) {
     let report = &tested["record"]["report"];
     assert_ne!(report["images"]["embedding"], Value::from(built("embedding")), "{text}");
     assert_eq!(report["images"]["other"], Value::from(built("other")), "{text}");
-    assert!(text.contains("passed, in project fixture-test-"), "{text}");
+    assert!(text.contains("passed in project fixture-test-"), "{text}");
     // build-all, build and compare: each ends with a comparison of what it was asked for.
     let totals = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
     assert_eq!((totals("total of 2"), rows(&text, "embedding").len() >= 3), (2, true), "{text}");
@@ -199,7 +199,7 @@ fn functionality_test(block: &str) {
     assert!(outcomes.iter().all(|outcome| outcome["group"] == "embedding"), "{smoke}");
     let count = outcomes.len();
     assert!(
-        count > 0 && text.contains(&format!("{count} of {count} passed, in project {}.", stack.project)),
+        count > 0 && text.contains(&format!("{count} of {count} passed in project {}.", stack.project)),
         "{text}"
     );
 }

@@ -174,10 +174,7 @@ fn a_registry_that_is_busy_or_failing_for_a_while_is_tried_again() {
     let expected = [("P-alpha:2.0-simple-optimized", 3), ("P-alpha:2.0-optimized", 1)]
         .map(|(reference, tries)| (reference.to_owned(), "pushed".to_owned(), tries));
     assert_eq!(rows(&output, &site), expected, "{text}");
-    assert!(
-        text.contains("toomanyrequests") && text.contains("503") && text.contains("trying again in 2 s"),
-        "{text}"
-    );
+    assert!(text.contains("toomanyrequests") && text.contains("503") && text.contains(" in 2 s"), "{text}");
 }
 
 #[test]
@@ -199,8 +196,8 @@ fn a_registry_that_asks_for_a_password_gets_it_from_dockers_configuration_alone(
     let stranger = run(&push(&there, &["--verbose", "--jobs", "1"]));
     let text = site.told(&stranger);
     assert_eq!(stranger.status.code(), Some(3), "{text}");
-    assert!(text.contains(&format!("remedy: sign in with `docker login {there}`")), "{text}");
-    assert!(text.contains("no basic auth credentials") && !text.contains("trying again"), "{text}");
+    assert!(text.contains(&format!("help: sign in with `docker login {there}`")), "{text}");
+    assert!(text.contains("no basic auth credentials") && !text.contains("retry "), "{text}");
     assert_eq!(states(&stranger, &site), ["failed", "not-tried", "not-tried", "not-tried"]);
     let left = docker(&["image", "ls", "--quiet", "--filter", &format!("reference={there}/*")]);
     assert_eq!(left, "", "a tag stands under the registry's name, and the registry has nothing");

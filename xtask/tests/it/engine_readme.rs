@@ -128,10 +128,10 @@ fn smaller(block: &str) {
         |line: &str| line.contains("  5MB ") && line.ends_with("RUN head -c 5000000 /dev/zero > /tests");
     assert!(analyzed.lines().any(of_tests), "{text}");
     let image = format!("{}-embedding:latest-simple", site.prefix);
-    let sentence = format!("{image}-optimized is 30MB smaller than {image}; most of it: ");
-    let end = " −30MB from `embedding/Dockerfile:3`.";
+    let sentence = format!("{image}-optimized is 30MB smaller than {image}; largest change: ");
+    let end = " −30MB (`embedding/Dockerfile:3`).";
     assert!(rest.lines().any(|line| line.starts_with(&sentence) && line.ends_with(end)), "{text}");
-    assert!(rest.contains("optimized images beside recorded answers of originals\n"), "{text}");
+    assert!(rest.contains("optimized images compared with recorded answers of the originals\n"), "{text}");
     assert!(rest.contains("2 of 2 passed") && rest.contains("1 of 1 passed"), "{text}");
     assert_eq!(locked(&site, "embedding"), (before - 5_000_000, reason(block).to_owned()), "{text}");
     assert_settled(&site, "embedding");
@@ -185,12 +185,12 @@ fn grew(block: &str) {
     );
     let lock = site.folder.read("xtask/sizes.lock.toml");
     let line = 2 + lock.lines().position(|line| line == "[embedding]").unwrap();
-    assert!(text.contains(&format!("at:     xtask/sizes.lock.toml:{line}\n")), "{text}");
+    assert!(text.contains(&format!("at:   xtask/sizes.lock.toml:{line}\n")), "{text}");
 
     let text = run(&site, block, &[]);
     let image = |tag: &str| format!("{}-embedding:{tag}-simple-optimized", site.prefix);
-    let sentence = format!("{} is 5MB larger than {}; most of it: ", image("latest"), image("before"));
-    let end = " +5MB from `embedding/Dockerfile.optimized:3`.";
+    let sentence = format!("{} is 5MB larger than {}; largest change: ", image("latest"), image("before"));
+    let end = " +5MB (`embedding/Dockerfile.optimized:3`).";
     assert!(text.lines().any(|line| line.starts_with(&sentence) && line.ends_with(end)), "{text}");
     // Only the violated baseline has changed in the lock.
     assert_eq!(locked(&site, "embedding"), (before + 5_000_000, reason(block).to_owned()), "{text}");
@@ -214,7 +214,7 @@ fn added(block: &str) {
     let rows = rows(&text, "embedding");
     let compared = rows.iter().filter(|row| row.contains(" 30MB ") && row.ends_with("goal met")).count();
     assert_eq!(compared, 2, "{text}");
-    assert!(text.contains("2 of 2 passed, in project fixture-test-"), "{text}");
+    assert!(text.contains("2 of 2 passed in project fixture-test-"), "{text}");
     assert_eq!(locked(&site, "embedding").1, reason(block), "{text}");
     assert_settled(&site, "embedding");
 }
@@ -254,7 +254,7 @@ fn no_registry(block: &str) {
         "{text}"
     );
     assert!(rows(&text, "api")[0].contains("MB† "), "{text}");
-    assert!(text.contains("\n† built here on stand-ins made from Debian packages"), "{text}");
+    assert!(text.contains("\n† Built on stand-ins made from Debian packages"), "{text}");
     for end in ["latest-simple", "latest-simple-optimized"] {
         let image = format!("{}-api:{end}", site.prefix);
         let label = "{{index .Config.Labels \"fixture.images.bases\"}}";
@@ -332,7 +332,7 @@ fn push_and_deploy(block: &str) {
         assert!(deployed.contains(&format!("{reference}@{digest}")), "{deployed}\n{text}");
     }
     assert!(text.contains("all 2 services are healthy"), "{text}");
-    assert!(text.contains(&format!("2 of 2 passed, in project {}.", stack.project)), "{text}");
-    assert!(text.contains("the stack is down; its data stays"), "{text}");
+    assert!(text.contains(&format!("2 of 2 passed in project {}.", stack.project)), "{text}");
+    assert!(text.contains("removed the stack, kept its data"), "{text}");
     assert_eq!(stack.containers(), "", "{text}");
 }

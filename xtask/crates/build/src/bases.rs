@@ -164,8 +164,11 @@ fn reason_for_stand_ins(reference: &str, error: &str, context: &Context) -> Resu
             let class = cause.class();
             require_buildx(context)?;
             let remedy = format!("{}, or use stand-ins with `--bases stand-in`", class.remedy());
-            let class = if class.is_environment() { class } else { FailureClass::Machine };
-            let what = format!("cannot resolve {reference} ({}): {error}", class.name());
+            let (class, name) = match class.is_environment() {
+                true => (class, format!(" ({})", class.name())),
+                false => (FailureClass::Machine, String::new()),
+            };
+            let what = format!("cannot resolve {reference}{name}: {error}");
             Err(Failure::new(class, what, remedy).into())
         }
     }
@@ -266,10 +269,11 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
                 None => runner.cmd("rustc").args(["--print", "sysroot"]).read()?,
             };
             if !Path::new(&sysroot).join("bin/cargo").is_file() {
-                bail!(
+                let what = format!(
                     "the Rust toolchain at {sysroot} has no bin/cargo, which the stand-in for {} needs",
                     upstream.reference
                 );
+                bail!(Failure::machine(what, "install the toolchain with rustup"));
             }
             found.insert(context_key(*context), sysroot);
         }

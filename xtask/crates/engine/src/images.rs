@@ -179,18 +179,6 @@ impl Docker {
         self.inspect(&ids)
     }
 
-    /// The tags that match a glob, such as `*:run-*`.
-    ///
-    /// # Errors
-    /// When docker fails.
-    pub fn tags_like(&self, pattern: &str) -> Result<Vec<String>, ProcessError> {
-        let text = self
-            .cmd(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter"])
-            .arg(format!("reference={pattern}"))
-            .read()?;
-        Ok(text.lines().map(str::to_owned).collect())
-    }
-
     /// The history of an image, newest first.
     ///
     /// # Errors

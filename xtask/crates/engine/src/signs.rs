@@ -207,7 +207,8 @@ pub fn client_error(stderr: &str) -> FailureClass {
     let own =
         ["error response from daemon", "error during connect", "cannot connect to the docker", "error:"];
     let is_own = |line: &&str| own.iter().any(|start| line.to_lowercase().starts_with(start));
-    let causes = stderr.lines().map(str::trim).filter(is_own).map(|line| Cause::of_step(line, "").class());
+    let lines = stderr.lines().map(|line| line.trim().trim_start_matches("docker: "));
+    let causes = lines.filter(is_own).map(|line| Cause::of_step(line, "").class());
     causes.into_iter().find(|class| *class != FailureClass::Failed).unwrap_or(FailureClass::Failed)
 }
 
@@ -237,6 +238,10 @@ mod tests {
     fn only_lines_of_docker_itself_decide_the_class_of_a_command() {
         let refused = "dial tcp 127.0.0.1:1: connect: connection refused";
         assert_eq!(client_error(&format!("Error response from daemon: {refused}")), FailureClass::Network);
+        assert_eq!(
+            client_error(&format!("docker: Error response from daemon: {refused}")),
+            FailureClass::Network
+        );
         assert_eq!(client_error(&format!("service said: {refused}")), FailureClass::Failed);
     }
 

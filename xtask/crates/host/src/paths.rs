@@ -145,12 +145,12 @@ impl Repository {
     }
 
     /// Throwaway stacks, a folder each; the next run removes leftovers.
-    pub fn trials(&self) -> PathBuf {
+    pub fn throwaway_stacks(&self) -> PathBuf {
         self.state("trials")
     }
 
     /// Held briefly while a throwaway stack's folder is created, removed or inspected by another run.
-    pub fn trials_lock(&self) -> PathBuf {
+    pub fn throwaway_lock(&self) -> PathBuf {
         self.state("trials.lock")
     }
 

@@ -1,7 +1,7 @@
 //! Free ports on loopback, for stacks beside others.
 
+use crate::failure::Failure;
 use std::collections::BTreeSet;
-use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,22 +13,20 @@ const RANGE: std::ops::Range<u16> = 20_000..30_000;
 ///
 /// # Errors
 /// When there are fewer.
-pub fn free(count: usize) -> io::Result<Vec<u16>> {
+pub fn free(count: usize) -> Result<Vec<u16>, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 20);
     free_from(seed, count)
 }
 
-fn free_from(seed: u64, count: usize) -> io::Result<Vec<u16>> {
+fn free_from(seed: u64, count: usize) -> Result<Vec<u16>, Failure> {
     let size = u64::from(RANGE.end - RANGE.start);
     let all = (0..size).filter_map(|step| u16::try_from((seed + step * 7) % size).ok());
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     let found: BTreeSet<u16> = all.map(|offset| RANGE.start + offset).filter(is_free).take(count).collect();
     if found.len() < count {
-        return Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            format!("fewer than {count} free ports on loopback"),
-        ));
+        let what = format!("fewer than {count} free ports on loopback");
+        return Err(Failure::machine(what, "stop what listens on ports 20000 to 29999"));
     }
     Ok(found.into_iter().collect())
 }

@@ -63,8 +63,8 @@ pub fn until_gone(what: &str, mut remove: impl FnMut() -> Result<bool>) -> Resul
     let (mut quiet, mut failed) = (0, None);
     for _ in 0..ROUNDS {
         match remove() {
-            Ok(false) => quiet += 1,
-            Ok(true) => quiet = 0,
+            Ok(false) => (quiet, failed) = (quiet + 1, None),
+            Ok(true) => (quiet, failed) = (0, None),
             Err(error) => (quiet, failed) = (0, Some(error)),
         }
         if quiet == 2 {

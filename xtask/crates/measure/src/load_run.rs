@@ -133,6 +133,7 @@ impl<'a> LoadRun<'a, '_> {
         let (begun, interrupt) = (Instant::now(), &self.context.docker.runner.interrupt);
         let is_over = || begun.elapsed() > self.deadline || interrupt.is_set();
         let healthy = health::first(self.port(step)?, Duration::from_millis(5), is_over);
+        interrupt.check()?;
         let (start, _) = started(&id, self.context)?;
         microseconds(start, healthy.context("the service did not become healthy after its restart")?)
     }

@@ -97,7 +97,9 @@ fn start(
 ) -> Result<(SystemTime, SystemTime)> {
     let (failed, called) = (AtomicBool::new(false), SystemTime::now());
     let begun = Instant::now();
-    let is_over = &|| failed.load(Ordering::SeqCst) || begun.elapsed() > request.deadline * 2;
+    let interrupt = &context.docker.runner.interrupt;
+    let is_over =
+        &|| failed.load(Ordering::SeqCst) || interrupt.is_set() || begun.elapsed() > request.deadline * 2;
     std::thread::scope(|scope| {
         let ports = request.services.iter().filter_map(|service| stack.ports.get(&service.name).copied());
         let polling: Vec<_> =
@@ -107,6 +109,7 @@ fn start(
         let answers: Option<Vec<_>> =
             polling.into_iter().map(|thread| thread.join().ok().flatten()).collect();
         started?;
+        interrupt.check()?;
         let answers = answers.context("a healthy service does not answer on its published port")?;
         Ok((called, answers.into_iter().max().unwrap_or(called)))
     })

@@ -176,6 +176,7 @@ impl<'a> Run<'a> {
                 time.as_secs()
             ));
             if wait::pause(time, &docker.runner.interrupt).is_err() {
+                line.finish("failed");
                 return (tries, Err(error));
             }
             tries += 1;

@@ -66,22 +66,28 @@ pub fn class_of(error: &anyhow::Error) -> FailureClass {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return Some(failure.class);
         }
-        let of_process = cause.downcast_ref::<ProcessError>().map(|error| error.class);
+        let io = cause.downcast_ref::<io::Error>();
+        // An I/O error that wraps another one does not list it as its source.
+        let wrapped = io.and_then(io::Error::get_ref).and_then(|error| error.downcast_ref::<ProcessError>());
+        let of_process = cause.downcast_ref::<ProcessError>().or(wrapped).map(|error| error.class);
         if let Some(class) = of_process.filter(|class| *class != FailureClass::Failed) {
             return Some(class);
         }
         let is_full =
             |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        cause.downcast_ref::<io::Error>().is_some_and(is_full).then_some(FailureClass::Disk)
+        io.is_some_and(is_full).then_some(FailureClass::Disk)
     };
     error.chain().find_map(of_cause).unwrap_or(FailureClass::Failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use anyhow::{Context as _, anyhow};
 
     use super::*;
+    use crate::process::Runner;
 
     #[test]
     fn context_does_not_hide_the_class() {
@@ -91,6 +97,13 @@ mod tests {
         assert_eq!(class(anyhow!("x")), FailureClass::Failed);
         let full = Err::<(), _>(io::Error::from(ErrorKind::StorageFull)).context("cannot write x");
         assert_eq!(class(full.unwrap_err()), FailureClass::Disk);
+    }
+
+    #[test]
+    fn the_class_of_a_command_survives_its_reader() {
+        let cmd = Runner::default().cmd("sh").args(["-c", "exit 3"]).classify(|_| FailureClass::Engine);
+        let error = cmd.reader().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(class_of(&anyhow::Error::from(error).context("reading")), FailureClass::Engine);
     }
 
     #[test]

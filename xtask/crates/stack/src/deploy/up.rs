@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::deploy::health::{self, ServiceCondition, ServiceHealth};
 use engine::compose::{ComposeService, Project};
 use engine::signs::Cause;
+use host::failure::Failure;
 use host::interrupt::Interrupt;
 use host::process::tail;
 use host::terminal::{Style, Terminal};
@@ -87,7 +88,12 @@ pub fn up(
     if end == WatchEnd::AllHealthy {
         return Ok(services);
     }
-    Err(not_healthy(project, services, end, &output, deadline).into())
+    let class = Cause::of_step(&output, "").class();
+    let error = not_healthy(project, services, end, &output, deadline);
+    if class.is_environment() {
+        return Err(Failure::new(class, error.to_string(), class.remedy()).into());
+    }
+    Err(error.into())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,9 +20,9 @@ pub(super) struct StackFolder {
 
 impl StackFolder {
     pub(super) fn create(name: &str, repository: &Repository) -> Result<StackFolder> {
-        let gate = repository.trials_lock();
+        let gate = repository.throwaway_lock();
         let _gate = Lock::wait(&gate)?;
-        let path = repository.trials().join(name);
+        let path = repository.throwaway_stacks().join(name);
         files::create_dir(&path)?;
         let lock = Lock::take(&path.join("lock"))?;
         Ok(StackFolder { path, gate, lock })
@@ -30,9 +30,9 @@ impl StackFolder {
 
     /// Takes over the folders whose owners are gone.
     pub(super) fn abandoned(repository: &Repository) -> Result<Vec<StackFolder>> {
-        let gate = repository.trials_lock();
+        let gate = repository.throwaway_lock();
         let _gate = Lock::wait(&gate)?;
-        let Ok(entries) = fs::read_dir(repository.trials()) else { return Ok(Vec::new()) };
+        let Ok(entries) = fs::read_dir(repository.throwaway_stacks()) else { return Ok(Vec::new()) };
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir());
         // A locked folder has a living owner.
         let take = |path: PathBuf| {
@@ -80,7 +80,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(fs::read_dir(repository.trials()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(repository.throwaway_stacks()).unwrap().count(), 0);
         let left = StackFolder::create("left", &repository).unwrap();
         assert!(StackFolder::abandoned(&repository).unwrap().is_empty());
         drop(left);
