@@ -264,7 +264,7 @@ fn a_registry_that_does_not_answer_is_the_environments_fault() {
     let output = site.run(&["build-images", "alpha", "--push", "--registry", &closed.to_string()]);
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("connection refused") && text.contains("remedy:"), "{text}");
+    assert!(text.contains("connection refused") && text.contains("help:"), "{text}");
     assert_eq!(site.tag_names().len(), 2, "what was built stays built");
     let left = docker(&["image", "ls", "--quiet", "--filter", &format!("reference={closed}/*")]);
     assert_eq!(left, "", "a tag stands under the registry's name, and the registry has nothing");

@@ -202,7 +202,8 @@ fn a_stack_test_starts_with_an_empty_folder_and_is_removed_with_its_stack() {
     let manifest = stack.folder.read("xtask/images.toml");
     let (head, tables) = manifest.split_once("\n[").unwrap();
     let is_wanted = |table: &&str| {
-        let others = ["service.", "[service.", "[scenario.", "stack-test.", "[opportunities."];
+        let others =
+            ["service.", "[service.", "[scenario.", "[load.", "bound]", "stack-test.", "[opportunities."];
         table.contains("service.storage") || !others.iter().any(|other| table.starts_with(other))
     };
     let tables: Vec<&str> = tables.split("\n[").filter(is_wanted).collect();

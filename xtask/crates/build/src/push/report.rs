@@ -97,11 +97,9 @@ impl PushReport {
         let line = |(reference, failure): &(&ImageRef, &PushFailure)| {
             format!("cannot push {reference}: {}\nhelp: {}", failure.message, failure.remedy)
         };
-        let mut text = failures.iter().map(line).collect::<Vec<_>>().join("\n");
         let not_tried = self.images.iter().filter(|row| row.state == PushState::NotTried).count();
-        if not_tried > 0 {
-            text.push_str(&format!("\nnot tried after that: {not_tried}"));
-        }
+        let skipped = (not_tried > 0).then(|| format!("not attempted after the failure: {not_tried} tags"));
+        let text = skipped.into_iter().chain(failures.iter().map(line)).collect::<Vec<_>>().join("\n");
         if failures.iter().all(|(_, failure)| failure.environment) {
             return Err(Failure::machine(text, "").into());
         }
