@@ -132,7 +132,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return Ok(());
     }
     for left in &plan.left_out {
-        context.terminal.warn(format!("left out: {}, {}: {}", left.subject, left.what, left.reason));
+        context.terminal.warn(format!("skipped: {} {}: {}", left.subject, left.what, left.reason));
     }
     let measurement = execute::measure(&manifest, &request, &plan, context)?;
     let names: Vec<String> = request.services.iter().map(|service| service.name.clone()).collect();
@@ -201,6 +201,6 @@ fn print(plan: &MeasurePlan<'_>) {
         println!("{:>4}  {step}", index + 1);
     }
     for left in &plan.left_out {
-        println!("left out: {}, {}: {}", left.subject, left.what, left.reason);
+        println!("skipped: {} {}: {}", left.subject, left.what, left.reason);
     }
 }

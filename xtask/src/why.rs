@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             [find(&args.first, Some(Variant::Original))?, find(&args.first, Some(Variant::Optimized))?]
         }
         None => {
-            let what = format!("`why {}` needs a second image: it is not a service", args.first);
+            let what = format!("`{}` is not a service: name a second image to compare it with", args.first);
             return Err(Failure::usage(what).into());
         }
     };

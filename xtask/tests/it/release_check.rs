@@ -169,7 +169,7 @@ fn every_item_runs_before_the_command_fails() {
         let output = docker.run(&checkout.folder, &args);
         assert_eq!(output.status.code(), Some(1));
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false,
-            filters => vec![(r"made at commit [0-9a-f]{8}", "made at commit [OTHER]")] }, {
+            filters => vec![(r"recorded at commit [0-9a-f]{8}", "recorded at commit [OTHER]")] }, {
             insta::assert_snapshot!(format!("release_check_red_{format}"), checkout.told(&output));
         });
     }
@@ -208,7 +208,7 @@ fn fresh_records_are_used_and_stale_ones_reported() {
     let then = checkout.head();
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
     let now = checkout.head();
-    let why = format!("it is stale: it was made at commit {}, this is {}", &then[..8], &now[..8]);
+    let why = format!("it is stale: recorded at commit {}, now at {}", &then[..8], &now[..8]);
     let text = stderr();
     assert!(text.contains(&why), "{text}");
     checkout.folder.write("alpha/hello", "changed");

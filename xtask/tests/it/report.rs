@@ -131,7 +131,7 @@ fn stale_and_unusable_records_are_shown_with_the_reason() {
     );
     checkout.commit("next");
     let text = checkout.markdown();
-    assert!(text.contains("> Sizes are stale: it was made at commit "), "{text}");
+    assert!(text.contains("> Sizes are stale: recorded at commit "), "{text}");
     assert!(text.contains("`cargo xtask compare --edition simple --tag latest`"), "{text}");
     assert!(checkout.page().contains("Sizes are stale"));
     let other = checkout.run(&["report", "--format", "markdown", "--tag", "1.0"]);

@@ -21,14 +21,14 @@ pub fn require_engine(context: &Context) -> Result<()> {
         Some(version) if version < LEAST_ENGINE => Err(Failure::new(
             FailureClass::Engine,
             format!("Docker Engine {version} is too old: {LEAST_ENGINE} or newer is needed"),
-            "upgrade it by hand; xtask does not, since others may use it",
+            "upgrade it manually; xtask never replaces an existing engine",
         )
         .into()),
         Some(_) => Ok(()),
         None => Err(Failure::new(
             FailureClass::Engine,
             missing(&context.docker.facts()?),
-            "run the same command with --with-engine (Debian or Ubuntu, as root), or start your engine; \
+            "run the same command with --with-engine (Debian or Ubuntu, as root), or start Docker; \
              `cargo xtask doctor` shows what is installed",
         )
         .into()),

@@ -83,7 +83,7 @@ impl Provenance {
                 (None, Some(_)) => format!("files have changed since (commit {now})"),
                 _ => format!("files have changed since (commit {then}, now {now})"),
             }),
-            (Some(then), Some(now)) => Some(format!("it was made at commit {then}, this is {now}")),
+            (Some(then), Some(now)) => Some(format!("recorded at commit {then}, now at {now}")),
             (None, _) | (_, None) => Some("its sources are unknown: this is not a git checkout".to_owned()),
         }
     }
@@ -116,7 +116,7 @@ mod tests {
         let why = |now: &Provenance| then.staleness(now).unwrap();
         assert_eq!(
             why(&made("ccccccccdd", None, &[("x", "1"), ("y", "1")])),
-            "it was made at commit aaaaaaaa, this is cccccccc"
+            "recorded at commit aaaaaaaa, now at cccccccc"
         );
         assert_eq!(
             why(&made("aaaaaaaabb", Some("d"), &[("x", "1"), ("y", "1")])),

@@ -73,7 +73,7 @@ pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<ProvisionStep>> {
     }
     if let Some(engine) = facts.engine.filter(|engine| *engine < LEAST_ENGINE) {
         bail!(
-            "Docker Engine {engine} is too old: {LEAST_ENGINE} or newer is needed\nhelp: upgrade it by hand; xtask does not, since others may use it"
+            "Docker Engine {engine} is too old: {LEAST_ENGINE} or newer is needed\nhelp: upgrade it manually; xtask never replaces an existing engine"
         );
     }
     let mut steps = install(machine, &packages)?;
@@ -298,7 +298,7 @@ mod tests {
     fn an_engine_that_answers_is_used_as_it_is() {
         assert_eq!(plan(&complete(), &bookworm()).unwrap(), []);
         let old = Facts { engine: Some(Version::new(20, 10)), ..complete() };
-        assert!(plan(&old, &bookworm()).unwrap_err().to_string().contains("upgrade it by hand"));
+        assert!(plan(&old, &bookworm()).unwrap_err().to_string().contains("upgrade it manually"));
     }
 
     #[test]

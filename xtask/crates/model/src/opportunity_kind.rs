@@ -69,13 +69,13 @@ impl OpportunityKind {
             OpportunityKind::Cuda => {
                 "code for NVIDIA GPUs, which nothing in the image's environment requests"
             }
-            OpportunityKind::Compilers => "a running service compiles nothing; an intruder might",
+            OpportunityKind::Compilers => "a running service never compiles, but an attacker could",
             OpportunityKind::Caches => "left behind by package managers and installers",
             OpportunityKind::Tests => "test suites of packages, which nobody runs in the image",
             OpportunityKind::Headers => "used only by compilers",
             OpportunityKind::StaticLibraries => "used only by linkers",
             OpportunityKind::SourceMaps => "for debuggers; they also show the source to every visitor",
-            OpportunityKind::Docs => "for people at a terminal; licences are not counted",
+            OpportunityKind::Docs => "for interactive users; licences are not counted",
             OpportunityKind::Locales => "translations for interactive users",
             OpportunityKind::ByteCode => "generated from the source next to it: one of the two is enough",
             OpportunityKind::WebTwice => "present both compressed and uncompressed",

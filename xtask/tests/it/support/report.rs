@@ -64,7 +64,7 @@ fn edition_report(edition: Edition) -> EditionReport {
         check: match edition {
             Edition::Community => ReportSection::Stale {
                 record: guarded(edition),
-                why: "it was made at commit 01234567, and this is 89abcdef".into(),
+                why: "recorded at commit 01234567, now at 89abcdef".into(),
                 remedy: "cargo xtask check --edition community --tag latest".into(),
             },
             _ => ReportSection::Fresh { record: guarded(edition) },

@@ -85,7 +85,7 @@ impl Render for CleanReport {
 
 impl CleanReport {
     fn table(&self) -> Table {
-        let columns = [("image", Align::Left), ("freed", Align::Right), ("kept by", Align::Left)];
+        let columns = [("image", Align::Left), ("freed", Align::Right), ("other names", Align::Left)];
         let mut table = Table::new(&columns);
         for removed in &self.images {
             for (index, tag) in removed.tags.iter().enumerate() {

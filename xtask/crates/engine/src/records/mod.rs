@@ -197,7 +197,7 @@ impl<T> StoredRecord<T> {
     /// The record, if it is fresh.
     pub fn fresh(self, now: &Provenance) -> Freshness<T> {
         match self {
-            StoredRecord::Missing => Freshness::No("there is none".to_owned()),
+            StoredRecord::Missing => Freshness::No("no record exists".to_owned()),
             StoredRecord::Unusable(why) => Freshness::No(why),
             StoredRecord::Saved(kept) => match kept.of.staleness(now) {
                 None => Freshness::Yes(kept.record),
