@@ -106,7 +106,7 @@ impl Spool {
         }
     }
 
-    /// Turns an upload into a job. After success the job is durable; after an error there is no job.
+    /// Creates a job from an upload. On success the job is durable; on error nothing is created.
     pub(crate) fn accept(&self, incoming: &Incoming, job: &Job) -> io::Result<()> {
         incoming.sync()?;
         write_record(&incoming.folder, job)?;

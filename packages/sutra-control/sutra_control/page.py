@@ -59,8 +59,8 @@ class File:
 def read_page(folder: Path) -> dict[str, File]:
     """Read the files in `folder`, by URL path; `/` is the index.
 
-    Requests never access the disk, so no path can lead out of the folder. Raises SettingError if there
-    is no page.
+    Requests never access the disk, so no path can lead out of the folder. Raises SettingError if the
+    folder has no index page.
     """
     files = {}
     try:

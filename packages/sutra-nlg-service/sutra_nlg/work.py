@@ -18,7 +18,7 @@ MAX_RETRY_AFTER_S = 60
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
-    """The answer is no longer wanted."""
+    """The request was cancelled."""
 
 
 class Stop:

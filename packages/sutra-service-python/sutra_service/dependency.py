@@ -107,7 +107,7 @@ class Dependency:
     ) -> tuple[int, bytes]:
         """Send a request and return the status and body of the answer, also of an error.
 
-        Raises ServiceError as `call` does if there is no complete answer of at most `max_bytes`.
+        Raises ServiceError, as `call` does, if the answer is incomplete or exceeds `max_bytes`.
         """
         deadline_s = deadline_s or self._deadline_s
         headers = [("Accept", "application/json")]

@@ -146,7 +146,7 @@ describe("other cards", () => {
     }
   });
 
-  it("show that there is no data yet", async () => {
+  it("show a placeholder before the first data arrives", async () => {
     await show({ body: status() });
     expect(screen.getByText("No ingest jobs yet.")).toBeVisible();
     expect(screen.getByText("No image sizes recorded")).toBeVisible();
