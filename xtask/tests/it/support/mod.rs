@@ -181,6 +181,12 @@ pub fn bare_machine() -> Folder {
     folder
 }
 
+/// The program under test: a campaign may run one with a fault planted in it.
+pub fn program() -> PathBuf {
+    std::env::var_os("XTASK_CAMPAIGN_PROGRAM")
+        .map_or_else(|| env!("CARGO_BIN_EXE_xtask").into(), PathBuf::from)
+}
+
 /// xtask as a process, with nothing of this machine's environment but what is given.
 pub fn xtask(path: &Path, repository: &Folder, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -254,7 +260,7 @@ impl Site {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(program());
         command.args(args).arg("--root").arg(&self.folder.0);
         for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_REGISTRY"] {
             command.env_remove(name);
