@@ -1,5 +1,6 @@
 //! Subcommand: `cargo xtask ci`.
 
+mod campaign;
 mod steps;
 
 use host::failure::{Failure, class_of};
@@ -14,6 +15,7 @@ use build::bases::BasesMode;
 use build::builds;
 use build::comparison::measure::compare;
 use build::request::BuildRequest;
+use campaign::CampaignArgs;
 use check::guard::{self, CheckRequest};
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -41,6 +43,9 @@ pub struct Args {
     /// Run the long steps too: large originals, live parity, long tests, benchmarks
     #[arg(long)]
     full: bool,
+
+    #[command(flatten)]
+    campaign: CampaignArgs,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -49,13 +54,18 @@ const EXAMPLES: &str = "Examples:
   # List the steps
   cargo xtask ci --dry-run
   # Before a release
-  cargo xtask ci --full";
+  cargo xtask ci --full
+  # Kill commands at every step; run again to go on where it ended
+  cargo xtask ci --campaign kills --seed 7";
 
 /// Runs every step, then fails once with all failures.
 ///
 /// # Errors
 /// When a step failed, or no engine is running.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
+    if let Some(cargo) = args.campaign.cargo() {
+        return campaign::run(&cargo, args.dry_run, context);
+    }
     let steps = steps(args.full);
     if args.dry_run {
         for step in &steps {

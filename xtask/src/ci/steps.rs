@@ -39,6 +39,9 @@ pub enum Action {
     Check,
 }
 
+/// The module of tests that only `--campaign` runs.
+const CAMPAIGN: &str = "campaign::";
+
 /// The module of tests that only `--full` runs: they take minutes, a large original, or a program that builds do not need.
 const LONG: &str = "full::";
 
@@ -68,7 +71,20 @@ pub fn steps(full: bool) -> Vec<Step> {
         Step { name: "optimized images of the other editions", action: Action::Optimized(&OTHERS) },
         Step { name: "services' tests in their builds", action: Action::ServiceTests },
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
-        cargo("tests", &["test", "--workspace", "--locked", "--", "--include-ignored", "--skip", LONG]),
+        cargo(
+            "tests",
+            &[
+                "test",
+                "--workspace",
+                "--locked",
+                "--",
+                "--include-ignored",
+                "--skip",
+                CAMPAIGN,
+                "--skip",
+                LONG,
+            ],
+        ),
         Step {
             name: "stack, pages, and parity with recorded answers",
             action: Action::Stacks(EDITION, Some(Originals::Recorded), true),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::{Folder, wait};
@@ -24,6 +25,12 @@ pub enum Ending {
     HangUp,
     /// The terminal is gone: SIGHUP, and every write to it fails.
     ClosedTerminal,
+    /// The daemon is killed before it gets the call.
+    DaemonBefore,
+    /// The daemon is killed while it is at work.
+    DaemonDuring,
+    /// The daemon is killed once the call is answered.
+    DaemonAfter,
 }
 
 /// How a run ended that was told to.
@@ -33,6 +40,12 @@ pub struct Ended {
     pub code: Option<i32>,
     /// What it printed.
     pub text: String,
+}
+
+impl Ended {
+    pub fn of(output: &Output) -> Ended {
+        Ended { code: output.status.code(), text: text(output) }
+    }
 }
 
 /// A docker that logs every call, and ends its parent at one of them.
@@ -58,6 +71,9 @@ Terminate) kill -TERM $PPID ;;
 Interrupt) trap '' INT; kill -INT 0; trap - INT ;;
 HangUp) kill -HUP $PPID ;;
 ClosedTerminal) kill -KILL $(cat $here/terminal) ;;
+DaemonBefore) kill -KILL $(cat $(cat $here/daemon)) ;;
+DaemonDuring) REAL "$@" & kill -KILL $(cat $(cat $here/daemon)); wait $!; exit $? ;;
+DaemonAfter) REAL "$@"; code=$?; kill -KILL $(cat $(cat $here/daemon)); exit $code ;;
 esac
 exec REAL "$@"
 "#;
@@ -71,6 +87,11 @@ impl DeadlyDocker {
         folder.write("bin/docker", &script);
         fs::set_permissions(folder.0.join("bin/docker"), fs::Permissions::from_mode(0o755)).unwrap();
         DeadlyDocker { folder }
+    }
+
+    /// Names the PID file of the daemon that [`Ending::DaemonBefore`] and its like kill.
+    pub fn kills(&self, pid_file: &Path) {
+        self.folder.write("daemon", &pid_file.display().to_string());
     }
 
     fn path(&self) -> String {
@@ -156,7 +177,7 @@ pub fn end_at_rename(command: &Command, call: &str, number: usize, signal: &str)
     let calls = if call == "rename" { "rename,renameat,renameat2" } else { call };
     let inject = format!("inject={calls}:signal={signal}:when={number}");
     let output = traced(command, &["-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
-    Ended { code: output.status.code(), text: text(&output) }
+    Ended::of(&output)
 }
 
 fn traced(command: &Command, options: &[&str]) -> Output {

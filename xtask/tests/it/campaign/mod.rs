@@ -1,12 +1,17 @@
 //! Campaigns: many faults against real engines, registries and disks, in an order that a seed decides.
 //! `cargo xtask ci --campaign PART` runs one; each part must also find the faults that [`planted`] puts into our own code.
 
+mod daemon;
+mod disk;
 mod endings;
 mod kills;
 mod load;
+mod own_engine;
 mod pairs;
+mod planted;
 mod registry;
 mod sites;
+mod trial;
 mod updates;
 mod world;
 
@@ -85,6 +90,9 @@ pub fn run(part: &str, mut cases: Vec<Case<'_>>) {
             if finding.is_ok() { "held" } else { "BROKE" },
             case.name
         );
+        if let Err(text) = &finding {
+            println!("{}", text.lines().map(|line| format!("    {line}\n")).collect::<String>());
+        }
         if to_first {
             if finding.is_err() {
                 break;

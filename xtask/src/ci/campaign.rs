@@ -1,0 +1,82 @@
+//! `ci --campaign PART`: hundreds of faults against real engines, registries and disks. The parts are tests of this crate,
+//! `tests/it/campaign`; they take up to an hour each, so neither `ci` nor `ci --full` runs them.
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use engine::context::Context;
+use engine::environment::require_engine;
+use engine::programs;
+
+/// Options of a campaign.
+#[derive(Debug, clap::Args)]
+pub struct CampaignArgs {
+    /// Run only this part of the fault campaign, up to an hour; run again to go on with what is left
+    #[arg(long, value_enum, value_name = "PART", conflicts_with = "full")]
+    campaign: Option<CampaignPart>,
+
+    /// Order and choice of the campaign's faults
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "campaign")]
+    seed: u64,
+
+    /// Plant faults in a copy of xtask and count how many the campaign finds
+    #[arg(long, requires = "campaign")]
+    planted: bool,
+}
+
+/// What is disturbed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CampaignPart {
+    /// `deploy update` in a row, with all cores busy
+    Updates,
+    /// Two checkouts at the same time
+    Pairs,
+    /// Commands that are killed or interrupted
+    Kills,
+    /// Full disks
+    Disk,
+    /// A daemon that is killed
+    Daemon,
+    /// A registry that fails
+    Registry,
+}
+
+/// A campaign as a command line of cargo, with its variables.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CampaignRun {
+    args: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl CampaignArgs {
+    /// What to run; `None` without `--campaign`.
+    pub fn cargo(&self) -> Option<CampaignRun> {
+        let part = self.campaign?.to_possible_value()?.get_name().to_owned();
+        let test = if self.planted { "planted::campaign".to_owned() } else { format!("{part}::campaign") };
+        let name = format!("campaign::{test}");
+        let args =
+            ["test", "--locked", "--package", "xtask", "--test", "it", "--", "--ignored", "--exact", &name];
+        let args = args.iter().chain(&["--nocapture"]).map(ToString::to_string).collect();
+        let seed = ("XTASK_CAMPAIGN_SEED", self.seed.to_string());
+        Some(CampaignRun { args, variables: vec![seed, ("XTASK_CAMPAIGN_PART", part)] })
+    }
+}
+
+/// Runs a campaign.
+///
+/// # Errors
+/// When it has findings, or the machine lacks something.
+pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<()> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut cmd = context.docker.runner.cmd(cargo).dir(context.repository.root()).args(campaign.args.clone());
+    for (name, value) in &campaign.variables {
+        cmd = cmd.env(*name, value.clone());
+    }
+    if dry_run {
+        println!("{}", cmd.quoted());
+        return Ok(());
+    }
+    require_engine(context)?;
+    programs::require(&["strace"], context)?;
+    if cmd.inherit()? { Ok(()) } else { bail!("the campaign has findings, listed above") }
+}

@@ -1,0 +1,51 @@
+//! Daemon: the engine is killed at each call that a command makes to it, and started again. The command says so, and the next
+//! run leaves what an undisturbed one leaves.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use fastrand::Rng;
+
+use super::endings::Ending;
+use super::own_engine::{self, OwnEngine};
+use super::trial::{Trial, wanted};
+use super::{Case, run, seed};
+use crate::support::docker;
+use crate::support::registry::Registry;
+
+#[test]
+#[ignore = "takes many minutes: cargo xtask ci --campaign daemon"]
+fn campaign() {
+    if own_engine::outside("daemon", 1500, save_registry).is_some() {
+        return;
+    }
+    let engine = RefCell::new(OwnEngine::start());
+    let registry = engine.borrow().registry();
+    let trials: Vec<Trial> = wanted()
+        .filter(|scenario| ["build-images", "deploy update", "push"].contains(&scenario.name))
+        .map(|scenario| Trial::new(scenario, &registry))
+        .collect();
+    let (mut cases, mut rng) = (Vec::new(), Rng::with_seed(seed()));
+    for trial in &trials {
+        trial.docker.kills(&engine.borrow().pid_file());
+        for pattern in &trial.patterns {
+            // A daemon that was killed takes many seconds to start again.
+            let at_work = if rng.bool() { Ending::DaemonDuring } else { Ending::DaemonAfter };
+            for ending in [Ending::DaemonBefore, at_work] {
+                let engine = &engine;
+                let name = format!("{}: {ending:?} at `docker {pattern}`", trial.scenario.name);
+                let end = move || trial.docker.end_at(pattern, ending, &mut trial.command());
+                let calm = move || engine.borrow_mut().restart();
+                cases.push(Case::new(name, move || trial.case(&[Some(3)], end, calm)));
+            }
+        }
+    }
+    run("daemon", cases);
+}
+
+/// Saves a registry's image, which needs the network to be built, for an engine that has none.
+pub fn save_registry(path: &Path) {
+    let registry = Registry::start("own-engine");
+    let image = docker(&["inspect", "--format", "{{.Config.Image}}", &registry.id]);
+    docker(&["save", "--output", path.to_str().unwrap(), &image]);
+}

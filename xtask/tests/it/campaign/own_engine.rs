@@ -1,0 +1,117 @@
+//! A daemon of a campaign's own, which may be killed or run out of disk: own data, own network, and the campaign's own process
+//! inside that network.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::setting;
+use crate::support::{Folder, docker, signal, wait};
+
+/// Runs a part again inside a network and with an engine of its own; `None` inside. `image`: a registry's, which the new
+/// engine gets too.
+pub fn outside(part: &str, megabytes: u32, registry_image: impl FnOnce(&Path)) -> Option<()> {
+    if setting("ENGINE").is_some() {
+        return None;
+    }
+    let folder = Folder::new();
+    let network = format!("xt-{part}-{}", std::process::id());
+    registry_image(&folder.0.join("registry.tar"));
+    let data = folder.0.join("data");
+    fs::create_dir_all(&data).unwrap();
+    sh(&format!("ip netns add {network} && ip -n {network} link set lo up"));
+    sh(&format!("mount -t tmpfs -o size={megabytes}m none {}", data.display()));
+    let status = Command::new("nsenter")
+        .arg(format!("--net=/run/netns/{network}"))
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", &format!("campaign::{part}::campaign"), "--nocapture"])
+        .env("XTASK_CAMPAIGN_ENGINE", &folder.0)
+        .env("DOCKER_HOST", format!("unix://{}", folder.0.join("socket").display()))
+        .status()
+        .unwrap();
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    let here = folder.0.display().to_string();
+    let ours =
+        mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|path| path.starts_with(&here));
+    ours.collect::<Vec<_>>().iter().rev().for_each(|path| sh(&format!("umount --lazy {path}")));
+    sh(&format!("ip netns del {network}"));
+    assert!(status.success(), "{part} failed inside its own network");
+    Some(())
+}
+
+fn sh(script: &str) {
+    assert!(Command::new("sh").args(["-c", script]).status().unwrap().success(), "{script}");
+}
+
+/// The daemon, from inside.
+pub struct OwnEngine {
+    folder: PathBuf,
+    daemon: Option<Child>,
+}
+
+impl OwnEngine {
+    pub fn start() -> OwnEngine {
+        let folder = PathBuf::from(setting("ENGINE").unwrap());
+        let mut engine = OwnEngine { folder, daemon: None };
+        engine.restart();
+        engine
+    }
+
+    /// Starts it if it does not run.
+    pub fn restart(&mut self) {
+        if self.daemon.as_mut().is_some_and(|daemon| daemon.try_wait().unwrap().is_none()) {
+            return;
+        }
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        fs::write(path("daemon.json"), "{}").unwrap();
+        // A daemon that was killed leaves its PID file.
+        fs::remove_file(self.pid_file()).ok();
+        let log = File::options().create(true).append(true).open(path("log")).unwrap();
+        let daemon = Command::new("dockerd")
+            .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
+            .args(["--config-file", &path("daemon.json"), "--data-root", &path("data")])
+            .args(["--exec-root", &path("exec"), "--pidfile", &path("pid")])
+            .args(["--host", &format!("unix://{}", path("socket"))])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.daemon = Some(daemon);
+        wait::until("the engine of its own answers", || {
+            let asked =
+                Command::new("docker").args(["version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            asked.unwrap().success()
+        });
+    }
+
+    pub fn pid_file(&self) -> PathBuf {
+        self.folder.join("pid")
+    }
+
+    /// Where it keeps its data, a file system of a fixed size.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Starts the registry that [`outside`] saved, and starts it again whenever the daemon does. Returns its address.
+    pub fn registry(&self) -> String {
+        let loaded =
+            docker(&["load", "--quiet", "--input", self.folder.join("registry.tar").to_str().unwrap()]);
+        let image = loaded.rsplit(' ').next().unwrap();
+        let id = docker(&["run", "--detach", "--restart=always", "--publish=127.0.0.1:5999:5000", image]);
+        assert!(!id.is_empty());
+        "127.0.0.1:5999".to_owned()
+    }
+}
+
+impl Drop for OwnEngine {
+    fn drop(&mut self) {
+        Command::new("sh").args(["-c", "docker rm --force $(docker ps --all --quiet)"]).output().ok();
+        let Some(daemon) = &mut self.daemon else { return };
+        if daemon.try_wait().unwrap().is_none() {
+            signal("TERM", daemon.id());
+        }
+        daemon.wait().ok();
+    }
+}

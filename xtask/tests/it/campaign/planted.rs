@@ -1,0 +1,107 @@
+//! Faults planted in our own code: a part of the campaign that does not find them proves nothing. Each is one replacement in a
+//! copy of xtask, which is built and run through a few cases of its part.
+
+mod faults;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use faults::{FAULTS, Fault};
+
+use super::{seed, setting};
+use crate::support::containers::root;
+
+/// Each part must find as many.
+const OF_EACH_PART: usize = 10;
+
+#[test]
+fn each_part_has_ten_faults_and_each_can_be_planted() {
+    for fault in FAULTS {
+        let text = fs::read_to_string(root().join("xtask").join(fault.file)).unwrap();
+        assert_eq!(text.matches(fault.from).count(), 1, "{}: `{}`", fault.file, fault.from);
+        assert_ne!(fault.from, fault.to, "{}", fault.file);
+    }
+    for part in ["updates", "pairs", "kills", "disk", "daemon", "registry"] {
+        let count = FAULTS.iter().filter(|fault| fault.part == part).count();
+        assert_eq!(count, OF_EACH_PART, "{part}");
+    }
+}
+
+#[test]
+#[ignore = "takes most of an hour: cargo xtask ci --campaign PART --planted"]
+fn campaign() {
+    let part = setting("PART").expect("ci sets the part");
+    let copy = Copy::new();
+    let mut missed = Vec::new();
+    for fault in FAULTS.iter().filter(|fault| fault.part == part) {
+        let (found, said) = find(fault, &copy.plant(fault).program);
+        println!("{part}: {} {}: {}", if found { "found" } else { "MISSED" }, fault.what, said);
+        if !found {
+            missed.push(fault.what);
+        }
+    }
+    assert!(missed.is_empty(), "{part} missed {} of {OF_EACH_PART} planted faults: {missed:?}", missed.len());
+    println!("{part}, seed {}: found {OF_EACH_PART} of {OF_EACH_PART} planted faults", seed());
+}
+
+/// Runs the cases that the fault should break, up to the first that breaks; that case's name, or the last line.
+fn find(fault: &Fault, program: &Path) -> (bool, String) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", &format!("campaign::{}::campaign", fault.part), "--nocapture"])
+        .env("XTASK_CAMPAIGN_PROGRAM", program)
+        .env("XTASK_CAMPAIGN_TO_FIRST", "1")
+        .env("XTASK_CAMPAIGN_ONLY", fault.only)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let broke = text.lines().find(|line| line.contains(" BROKE "));
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    (broke.is_some(), broke.unwrap_or(last).to_owned())
+}
+
+/// A copy of xtask, a workspace of its own.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn new() -> Copy {
+        let folder = root().join("target/xtask/campaign/planted");
+        fs::create_dir_all(&folder).unwrap();
+        let script = "rm -rf \"$1/xtask\" && cp -r \"$0/xtask\" \"$1/xtask\" && cp \"$0/Cargo.lock\" \"$1/xtask\" && \
+                      printf '\\n[workspace]\\n' >> \"$1/xtask/Cargo.toml\"";
+        let copied = Command::new("sh").args(["-c", script]).args([&root(), &folder]).status().unwrap();
+        assert!(copied.success());
+        Copy(folder)
+    }
+
+    /// The program with this fault.
+    fn plant(&self, fault: &Fault) -> Planted {
+        let file = self.0.join("xtask").join(fault.file);
+        let original = fs::read_to_string(&file).unwrap();
+        fs::write(&file, original.replace(fault.from, fault.to)).unwrap();
+        let planted = Planted { file, original, program: self.0.join("target/debug/xtask") };
+        let built = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+            .args(["build", "--quiet", "--manifest-path"])
+            .arg(self.0.join("xtask/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(self.0.join("target"))
+            .env("RUSTFLAGS", "--cap-lints=allow")
+            .status()
+            .unwrap();
+        assert!(built.success(), "the planted fault does not compile: {}", fault.what);
+        planted
+    }
+}
+
+/// A program with a fault; its source is restored with the value.
+struct Planted {
+    file: PathBuf,
+    original: String,
+    program: PathBuf,
+}
+
+impl Drop for Planted {
+    fn drop(&mut self) {
+        fs::write(&self.file, &self.original).unwrap();
+    }
+}
