@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         if let Some(file) = &args.sbom {
             write_sbom(&contents, &manifest.project, file, context)?;
         }
-        print!("{}", args.format.of(&ContentsView { contents: &contents, top: args.top })?);
+        context.terminal.print(args.format.of(&ContentsView { contents: &contents, top: args.top })?);
     }
     Ok(())
 }

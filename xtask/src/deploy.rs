@@ -88,7 +88,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         (_, Some((args, version))) => start(args, &version, &manifest, &variables, context),
         (Action::Logs { services, follow, tail }, _) => logs(services, *follow, *tail, &project),
         (Action::Down { volumes }, _) => down(*volumes, &project, context),
-        (_, None) => status(&project),
+        (_, None) => status(&project, context),
     }
 }
 
@@ -154,13 +154,13 @@ fn refuse_missing(images: Vec<String>, variables: &Variables, context: &Context)
     )
 }
 
-fn status(project: &Project) -> Result<()> {
+fn status(project: &Project, context: &Context) -> Result<()> {
     let services = health::of(&project.services()?, &project.containers()?);
     let mut table = Table::new(&[("service", Align::Left), ("health", Align::Left), ("image", Align::Left)]);
     for ServiceHealth { service, condition, image } in &services {
         table.row(vec![service.clone(), condition.name().to_owned(), image.clone()]);
     }
-    print!("{}", table.text());
+    context.terminal.print(table.text());
     let unhealthy = services.iter().filter(|service| !service.is_healthy());
     let names: Vec<&str> = unhealthy.map(|service| service.service.as_str()).collect();
     if names.is_empty() { Ok(()) } else { bail!("not healthy: {}", names.join(", ")) }

@@ -72,10 +72,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         (None, _) => None,
     };
     match to {
-        None => print!("{text}"),
+        None => context.terminal.print(text),
         Some(path) => {
             files::write_atomically(&path, text.as_bytes())?;
-            println!("{}", path.display());
+            context.terminal.print(format!("{}\n", path.display()));
         }
     }
     Ok(())

@@ -58,9 +58,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let steps = steps(args.full);
     if args.dry_run {
-        for step in &steps {
-            println!("{}", step.name);
-        }
+        context.terminal.print(steps.iter().map(|step| format!("{}\n", step.name)).collect::<String>());
         return Ok(());
     }
     let manifest = reader::load(&context.repository)?;
@@ -139,14 +137,14 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 deadline: STACK_DEADLINE,
             };
             let report = test_run::run(manifest, &request, context)?;
-            print!("{}", report.text());
+            context.terminal.print(report.text());
             let sections = report.sections();
             let failed = sections.iter().filter(|section| section.report.not_passed().count() > 0).count();
             if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", sections.len()) }
         }
         Action::Check => {
             for edition in Edition::ALL {
-                print!("{}", compare(manifest, &services, edition, &tag, context)?.text());
+                context.terminal.print(compare(manifest, &services, edition, &tag, context)?.text());
             }
             let request = CheckRequest { services, editions: Edition::ALL.to_vec(), tag };
             let report = guard::check(manifest, &request, None, context)?;

@@ -35,6 +35,7 @@ mod failures;
 mod floors;
 mod install;
 mod measure;
+mod outputs;
 mod push_and_clean;
 mod release_check;
 mod report;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::failure::class::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::quote::quote;
+use crate::terminal::Terminal;
 
 /// Starts commands.
 #[derive(Debug, Clone, Default)]
 pub struct Runner {
-    /// Print each command and how long it took to stderr.
-    pub verbose: bool,
+    /// Says each command and how long it took.
+    pub log: Option<Terminal>,
     /// Ends commands whose output is streamed.
     pub interrupt: Interrupt,
 }

@@ -225,8 +225,8 @@ impl Cmd {
     }
 
     fn log(&self, started: Instant) {
-        if self.runner.verbose {
-            eprintln!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64());
+        if let Some(terminal) = &self.runner.log {
+            terminal.say(format!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64()));
         }
     }
 }
