@@ -10,6 +10,7 @@ use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::{VERSION, Variables};
 use host::table::{Align, Table};
+use host::terminal::Terminal;
 use model::edition::Edition;
 use model::manifest::Manifest;
 use model::reader;
@@ -86,7 +87,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let project = deploy::project(&variables, &manifest, context);
     match (&args.action, start_args) {
         (_, Some((args, version))) => start(args, &version, &manifest, &variables, context),
-        (Action::Logs { services, follow, tail }, _) => logs(services, *follow, *tail, &project),
+        (Action::Logs { services, follow, tail }, _) => {
+            logs(services, *follow, *tail, &project, &context.terminal)
+        }
         (Action::Down { volumes }, _) => down(*volumes, &project, context),
         (_, None) => status(&project, context),
     }
@@ -166,12 +169,17 @@ fn status(project: &Project, context: &Context) -> Result<()> {
     if names.is_empty() { Ok(()) } else { bail!("not healthy: {}", names.join(", ")) }
 }
 
-fn logs(services: &[String], follow: bool, tail: u32, project: &Project) -> Result<()> {
-    let mut cmd = project.cmd(["logs", "--tail"]).arg(tail.to_string());
+fn logs(services: &[String], follow: bool, tail: u32, project: &Project, terminal: &Terminal) -> Result<()> {
+    let color = if terminal.is_stdout_colored() { "always" } else { "never" };
+    let mut cmd = project.cmd(["--ansi", color, "logs", "--tail"]).arg(tail.to_string());
     if follow {
         cmd = cmd.arg("--follow");
     }
-    if cmd.args(services.iter().cloned()).inherit()? { Ok(()) } else { bail!("`docker compose logs` failed") }
+    if cmd.args(services.iter().cloned()).print(terminal)? {
+        Ok(())
+    } else {
+        bail!("`docker compose logs` failed")
+    }
 }
 
 fn down(volumes: bool, project: &Project, context: &Context) -> Result<()> {

@@ -153,8 +153,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     }
 }
 
-/// Runs a program in the repository, with this process's own output.
+/// Runs a program in the repository; its output is passed on.
 fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
+    let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
     let cmd = context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
-    if cmd.inherit()? { Ok(()) } else { bail!("`{}` failed", cmd.quoted()) }
+    let cmd = cmd.env("CARGO_TERM_COLOR", color);
+    if cmd.forward(&context.terminal)? { Ok(()) } else { bail!("`{}` failed", cmd.quoted()) }
 }

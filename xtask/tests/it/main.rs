@@ -39,6 +39,7 @@ mod outputs;
 mod push_and_clean;
 mod release_check;
 mod report;
+mod signals;
 mod smoke_test;
 mod throwaway;
 mod workflows;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _, pipe};
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::support::{FakeDocker, Folder, repository, xtask};
+use crate::support::{FakeDocker, Folder, on_stand_ins, repository, xtask};
 
 /// Commands that print data and do without an engine.
 const PRINTERS: [&[&str]; 6] = [
@@ -111,4 +111,24 @@ fn an_interrupt_ends_the_wait_for_a_reader_that_never_reads() {
     }
     crate::support::signal("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+/// B2: a step that prints 20,000 lines, and nobody reads what the build says.
+#[test]
+fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
+    let repository = on_stand_ins();
+    let log = r#"{"logs": [{"vertex": "sha256:c720a1d9ce1915983c07e38e9d13abdd7f6f5a2fe0acdbef4626b486a600729b", "stream": 1, "data": "bW9yZQo="}]}"#;
+    let output =
+        format!("{}{}", format!("{log}\n").repeat(20_000), include_str!("transcripts/bake-failure.txt"));
+    let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", &output).on("image rm *", 0, "", "");
+    for more in [&["--verbose"][..], &[]] {
+        let args = [&["build-images"], more].concat();
+        for (stdout, stderr) in
+            [(closed(), closed()), (full().into(), full().into()), (closed(), full().into())]
+        {
+            let mut child =
+                command(&repository, &docker, &args).stdout(stdout).stderr(stderr).spawn().unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(1), "{args:?}");
+        }
+    }
 }

@@ -84,6 +84,18 @@ pub fn repository(prefix: &str) -> Folder {
     folder
 }
 
+/// A repository that remembers to build on stand-ins, which are there.
+pub fn on_stand_ins() -> Folder {
+    let repository = repository("fx");
+    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
+    repository.write(
+        "target/xtask/bases.json",
+        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
+            "references": ["debian:trixie-slim"], "asked": "||"}"#,
+    );
+    repository
+}
+
 /// A docker that answers from transcripts: the first whose pattern fits the command line.
 pub struct FakeDocker {
     pub folder: Folder,

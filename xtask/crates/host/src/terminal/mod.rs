@@ -100,6 +100,16 @@ impl Terminal {
         }
     }
 
+    /// Whether more data can be printed.
+    pub fn takes_data(&self) -> bool {
+        self.out.ended().is_none()
+    }
+
+    /// Passes on what a child wrote to its stderr.
+    pub fn pass_on(&self, bytes: &[u8]) {
+        self.err.write(bytes).ok();
+    }
+
     /// The failure to report if data could not be printed. A closed pipe is none.
     pub fn lost_data(&self) -> Option<Failure> {
         let kind = self.out.ended()?;
