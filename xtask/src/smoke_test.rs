@@ -46,7 +46,7 @@ pub struct Output {
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Also write a JUnit XML file
+    /// Also write a JUnit XML file; `-` prints it instead of the report
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -76,9 +76,12 @@ impl Output {
         sections: &[ReportSection<'_>],
         terminal: &Terminal,
     ) -> Result<()> {
-        terminal.print(self.format.of(report)?);
+        if !self.junit.as_ref().is_some_and(|path| terminal.is_stdout(path)) {
+            terminal.print(self.format.of(report)?);
+        }
         let written = self.junit.as_ref().map_or(Ok(()), |path| {
-            files::write_atomically(path, junit(sections).as_bytes())
+            terminal
+                .write_file(path, junit(sections).as_bytes())
                 .with_context(|| format!("--junit {}", path.display()))
         });
         let failed = sections.iter().filter_map(|section| {

@@ -35,6 +35,7 @@ mod failures;
 mod floors;
 mod install;
 mod measure;
+mod output_files;
 mod outputs;
 mod push_and_clean;
 mod release_check;

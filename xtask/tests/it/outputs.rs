@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _, pipe};
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::support::{FakeDocker, Folder, on_stand_ins, repository, xtask};
+use crate::support::{FakeDocker, on_stand_ins, repository};
 
 /// Commands that print data and do without an engine.
 const PRINTERS: [&[&str]; 6] = [
@@ -18,12 +18,6 @@ const PRINTERS: [&[&str]; 6] = [
 
 /// What a pipe holds (pipe(7)).
 const PIPE_SIZE: usize = 64 << 10;
-
-fn command(repository: &Folder, docker: &FakeDocker, args: &[&str]) -> Command {
-    let mut command = xtask(&docker.folder.0.join("bin"), repository, args);
-    command.env("FAKE_DOCKER", &docker.folder.0);
-    command
-}
 
 fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
@@ -43,7 +37,7 @@ fn status(command: &mut Command) -> (Option<i32>, String) {
 fn data_on_a_full_device_is_a_failure_of_the_machine() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     for args in PRINTERS {
-        let (code, stderr) = status(command(&repository, &docker, args).stdout(full()));
+        let (code, stderr) = status(docker.command(&repository, args).stdout(full()));
         let expected = "error: cannot write to standard output: no storage space\nhelp: free space there";
         assert!(code == Some(3) && stderr.contains(expected), "{args:?}: {code:?}\n{stderr}");
     }
@@ -53,7 +47,7 @@ fn data_on_a_full_device_is_a_failure_of_the_machine() {
 fn a_reader_that_wants_no_more_is_no_failure() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     for args in PRINTERS {
-        let (code, stderr) = status(command(&repository, &docker, args).stdout(closed()));
+        let (code, stderr) = status(docker.command(&repository, args).stdout(closed()));
         assert!(code == Some(0) && !stderr.contains("error"), "{args:?}: {code:?}\n{stderr}");
     }
 }
@@ -62,9 +56,9 @@ fn a_reader_that_wants_no_more_is_no_failure() {
 fn the_work_goes_on_when_no_message_can_be_written() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     for args in PRINTERS {
-        let expected = status(&mut command(&repository, &docker, args)).0;
+        let expected = status(&mut docker.command(&repository, args)).0;
         for stderr in [closed(), full().into()] {
-            let mut command = command(&repository, &docker, args);
+            let mut command = docker.command(&repository, args);
             let output = command.stderr(stderr).stdout(Stdio::piped()).spawn().unwrap();
             let output = output.wait_with_output().unwrap();
             assert_eq!(output.status.code(), expected, "{args:?}");
@@ -77,7 +71,7 @@ fn the_work_goes_on_when_no_message_can_be_written() {
 fn the_failure_of_the_work_keeps_its_exit_code() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     let run = |stderr: Stdio| -> ExitStatus {
-        let mut command = command(&repository, &docker, &["compare", "nobody"]);
+        let mut command = docker.command(&repository, &["compare", "nobody"]);
         command.stdout(full()).stderr(stderr).spawn().unwrap().wait().unwrap()
     };
     assert_eq!([run(full().into()), run(closed())].map(|status| status.code()), [Some(2); 2]);
@@ -100,7 +94,7 @@ fn an_interrupt_ends_the_wait_for_a_reader_that_never_reads() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     let (_reader, mut writer) = pipe().unwrap();
     writer.write_all(&vec![b'x'; PIPE_SIZE]).unwrap();
-    let mut command = command(&repository, &docker, &["build-images", "--dry-run", "--bases", "stand-in"]);
+    let mut command = docker.command(&repository, &["build-images", "--dry-run", "--bases", "stand-in"]);
     let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -126,8 +120,7 @@ fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
         for (stdout, stderr) in
             [(closed(), closed()), (full().into(), full().into()), (closed(), full().into())]
         {
-            let mut child =
-                command(&repository, &docker, &args).stdout(stdout).stderr(stderr).spawn().unwrap();
+            let mut child = docker.command(&repository, &args).stdout(stdout).stderr(stderr).spawn().unwrap();
             assert_eq!(child.wait().unwrap().code(), Some(1), "{args:?}");
         }
     }

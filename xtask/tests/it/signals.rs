@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{FakeDocker, Folder, on_stand_ins, signal, xtask};
+use crate::support::{FakeDocker, on_stand_ins, signal};
 
 /// A docker whose bake runs a script, which finds `ready` and `ended` to write to in its folder.
 fn docker(bake: &str) -> FakeDocker {
@@ -21,17 +21,12 @@ fn docker(bake: &str) -> FakeDocker {
 const SLEEP: &str = "trap 'echo ended >> ended; exit 1' TERM INT HUP; echo $$ > new; cat new > ready; while :; do sleep 0.01; done";
 
 fn start(command: &mut Command, docker: &FakeDocker) -> Child {
-    let command = command.env("FAKE_DOCKER", &docker.folder.0).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while docker.folder.read("ready").trim().is_empty() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before its child was ready");
         std::thread::sleep(Duration::from_millis(5));
     }
     child
-}
-
-fn build(repository: &Folder, docker: &FakeDocker) -> Command {
-    xtask(&docker.folder.0.join("bin"), repository, &["build-images"])
 }
 
 fn ended(child: Child) -> (Option<i32>, String) {
@@ -43,7 +38,7 @@ fn ended(child: Child) -> (Option<i32>, String) {
 fn each_signal_ends_the_child_once_and_the_run() {
     for name in ["TERM", "INT", "HUP"] {
         let (repository, docker) = (on_stand_ins(), docker(SLEEP));
-        let child = start(&mut build(&repository, &docker), &docker);
+        let child = start(&mut docker.command(&repository, &["build-images"]), &docker);
         signal(name, child.id());
         let (code, stderr) = ended(child);
         assert_eq!(code, Some(130), "{name}: {stderr}");
@@ -56,7 +51,7 @@ fn each_signal_ends_the_child_once_and_the_run() {
 fn a_second_signal_kills_a_child_that_does_not_end() {
     let (repository, docker) =
         (on_stand_ins(), docker(&SLEEP.replace("'echo ended >> ended; exit 1'", "''")));
-    let mut child = start(&mut build(&repository, &docker), &docker);
+    let mut child = start(&mut docker.command(&repository, &["build-images"]), &docker);
     // Signals that arrive together count as one.
     while child.try_wait().unwrap().is_none() {
         fs::exists(Path::new("/proc").join(child.id().to_string()))
@@ -76,7 +71,7 @@ fn a_second_hang_up_is_part_of_the_first() {
                   while :; do sleep 0.01; done";
     let (repository, docker) = (on_stand_ins(), docker(script));
     symlink("/usr/bin/mkfifo", docker.folder.0.join("bin/mkfifo")).unwrap();
-    let child = start(&mut build(&repository, &docker), &docker);
+    let child = start(&mut docker.command(&repository, &["build-images"]), &docker);
     for _ in 0..20 {
         signal("HUP", child.id());
         std::thread::sleep(Duration::from_millis(20));
@@ -95,7 +90,8 @@ fn a_hang_up_that_is_ignored_ends_nothing() {
         .arg(env!("CARGO_BIN_EXE_xtask"))
         .arg(&repository.0)
         .env_clear()
-        .env("PATH", docker.folder.0.join("bin"));
+        .env("PATH", docker.folder.0.join("bin"))
+        .env("FAKE_DOCKER", &docker.folder.0);
     let mut child = start(&mut shell, &docker);
     // proc(5): a mask of ignored signals; SIGHUP is the lowest bit.
     let status = fs::read_to_string(Path::new("/proc").join(child.id().to_string()).join("status")).unwrap();

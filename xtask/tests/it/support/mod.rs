@@ -167,12 +167,16 @@ impl FakeDocker {
         self.folder.read("calls").lines().map(str::to_owned).collect()
     }
 
+    /// xtask with this docker.
+    pub fn command(&self, repository: &Folder, args: &[&str]) -> Command {
+        let mut command = xtask(&self.folder.0.join("bin"), repository, args);
+        command.env("FAKE_DOCKER", &self.folder.0);
+        command
+    }
+
     /// Runs xtask with this docker.
     pub fn run(&self, repository: &Folder, args: &[&str]) -> Output {
-        xtask(&self.folder.0.join("bin"), repository, args)
-            .env("FAKE_DOCKER", &self.folder.0)
-            .output()
-            .unwrap()
+        self.command(repository, args).output().unwrap()
     }
 }
 

@@ -7,13 +7,16 @@ mod standard;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::standard::StandardStream;
 use crate::failure::{Failure, FailureClass};
+use crate::files;
 use crate::interrupt::Interrupt;
 
 /// When to use colour.
@@ -98,6 +101,27 @@ impl Terminal {
         if let Err(error) = self.out.write(data.as_ref()) {
             self.out.end(error.kind());
         }
+    }
+
+    /// Writes a file that the user named: see [`files::write_atomically`]. `-`, or a path of stdout or stderr such as
+    /// `/dev/stdout`, is that stream, which must not be replaced by a file.
+    ///
+    /// # Errors
+    /// When it cannot be written. Data for stdout is reported as lost instead.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        if self.is_stdout(path) {
+            self.print(bytes);
+        } else if self.err.is_at(path) {
+            self.err.write(bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        } else {
+            files::write_atomically(path, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a path that the user named means stdout.
+    pub fn is_stdout(&self, path: &Path) -> bool {
+        path.as_os_str() == "-" || self.out.is_at(path)
     }
 
     /// Whether more data can be printed.

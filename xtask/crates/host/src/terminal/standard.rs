@@ -1,8 +1,11 @@
 //! Standard output and standard error as streams that may be closed, full, or not read: a write fails, but never panics, and
 //! never waits for a reader after an interrupt.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +35,12 @@ pub(super) struct StandardStream {
 impl StandardStream {
     pub(super) fn new(fd: BorrowedFd<'static>, interrupt: Interrupt) -> StandardStream {
         StandardStream { fd, interrupt, ended: Mutex::new(None) }
+    }
+
+    /// Whether a path leads to what this stream writes to.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let (Ok(there), Ok(here)) = (fs::metadata(path), rustix::fs::fstat(self.fd)) else { return false };
+        (there.dev(), there.ino()) == (here.st_dev, here.st_ino)
     }
 
     /// Writes all bytes, in one piece among threads. Waits while the stream is full, unless the user interrupts. A stream
