@@ -74,6 +74,8 @@ enum ColorChoice {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    // The words of the guide's script, to be found and suggested.
+    #[command(aliases = ["build", "build-all"])]
     BuildImages(build_images::Args),
     Compare(compare::Args),
     Analyze(analyze::Args),

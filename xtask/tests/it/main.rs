@@ -40,6 +40,7 @@ mod outputs;
 mod push_and_clean;
 mod release_check;
 mod report;
+mod shims;
 mod signals;
 mod smoke_test;
 mod throwaway;

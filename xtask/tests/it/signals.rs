@@ -100,3 +100,15 @@ fn a_hang_up_that_is_ignored_ends_nothing() {
     signal("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+#[test]
+fn a_child_ends_with_a_killed_run() {
+    let (repository, docker) = (on_stand_ins(), docker(SLEEP));
+    symlink("/usr/bin/setpriv", docker.folder.0.join("bin/setpriv")).unwrap();
+    let mut child = start(&mut docker.command(&repository, &["build-images"]), &docker);
+    signal("KILL", child.id());
+    assert_eq!(child.wait().unwrap().code(), None);
+    while docker.folder.read("ended") != "ended\n" {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

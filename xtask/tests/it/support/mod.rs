@@ -197,9 +197,16 @@ pub fn bare_machine() -> Folder {
     folder
 }
 
+/// xtask as a process that heeds SIGHUP, even if the tests run under `nohup`: children inherit that it is ignored.
+pub fn program() -> Command {
+    let mut command = Command::new("/usr/bin/env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_xtask")]);
+    command
+}
+
 /// xtask as a process, with nothing of this machine's environment but what is given.
 pub fn xtask(path: &Path, repository: &Folder, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = program();
     command.args(args).arg("--root").arg(&repository.0).env_clear().env("PATH", path);
     command
 }

@@ -18,6 +18,9 @@ use crate::terminal::Terminal;
 
 const BUFFER: usize = 64 * 1024;
 
+/// Of util-linux, on every Debian. Without it, a child may outlive a process that gets SIGKILL.
+const SETPRIV: &str = "setpriv";
+
 /// The index of standard output among a command's pipes.
 const STDOUT: usize = 0;
 
@@ -52,10 +55,6 @@ impl Cmd {
     /// # Errors
     /// When the program cannot be started.
     pub fn capture(&self) -> Result<Output, ProcessError> {
-        if !self.program.contains('/') && find(&self.program).is_none() {
-            let why = format!("there is no `{}` on PATH", self.program);
-            return Err(ProcessError::start(self.quoted(), why, true));
-        }
         let mut output = [Vec::new(), Vec::new()];
         let on_interrupt = if self.long { OnInterrupt::End } else { OnInterrupt::Finish };
         let status = self
@@ -118,7 +117,7 @@ impl Cmd {
         let started = Instant::now();
         let mut run = || -> io::Result<ExitStatus> {
             let (reader, writer) = io::pipe()?;
-            let expression = self.expression().stderr_to_stdout().stdout_file(writer).unchecked();
+            let expression = self.bound()?.stderr_to_stdout().stdout_file(writer).unchecked();
             let mut child = self.start(expression, OnInterrupt::End)?;
             let (mut pipes, mut buffer) = ([Some(reader)], vec![0; BUFFER]);
             while let Some((_, count)) = child.next(&mut pipes, &mut buffer)? {
@@ -151,8 +150,28 @@ impl Cmd {
     /// The running command, and its stdout and stderr.
     fn start_with_pipes(&self, on_interrupt: OnInterrupt) -> io::Result<(Watched, [Option<PipeReader>; 2])> {
         let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
-        let expression = self.expression().stdout_file(out).stderr_file(err).unchecked();
+        let expression = self.bound()?.stdout_file(out).stderr_file(err).unchecked();
         Ok((self.start(expression, on_interrupt)?, [Some(stdout), Some(stderr)]))
+    }
+
+    /// The command, which ends with this process even after SIGKILL, unless it cleans up.
+    fn bound(&self) -> io::Result<duct::Expression> {
+        let is_path = self.program.contains('/');
+        if !is_path && find(&self.program).is_none() {
+            let why = format!("there is no `{}` on PATH", self.program);
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
+        if self.apart || is_path || find(SETPRIV).is_none() {
+            return Ok(self.expression());
+        }
+        Ok(self.until_death("TERM").expression())
+    }
+
+    /// The same command, which gets a signal when the thread that started it ends (setpriv(1)).
+    fn until_death(&self, signal: &str) -> Cmd {
+        let wrapped = ["--pdeathsig", signal, &self.program].map(str::to_owned);
+        let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
+        Cmd { program: SETPRIV.to_owned(), args, ..self.clone() }
     }
 
     /// Takes the expression: what it holds of the pipes must be closed here.
@@ -197,9 +216,9 @@ impl Cmd {
     /// When it cannot be started or the log cannot be written.
     pub fn background(&self, log: &Path) -> Result<Background, ProcessError> {
         let file = std::fs::File::create(log).map_err(|e| self.start_error(&e))?;
-        let wrapped = ["setpriv", "--pdeathsig", "KILL", &self.program].map(str::to_owned);
-        let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
-        let cmd = Cmd { program: "setsid".to_owned(), args, ..self.clone() };
+        let inner = self.until_death("KILL");
+        let args = std::iter::once(inner.program.clone()).chain(inner.args.iter().cloned()).collect();
+        let cmd = Cmd { program: "setsid".to_owned(), args, ..inner };
         let expression = cmd.expression().stderr_to_stdout().stdout_file(file).unchecked();
         expression.start().map(Background).map_err(|e| self.start_error(&e))
     }
