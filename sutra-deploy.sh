@@ -1,5 +1,48 @@
 #!/usr/bin/env bash
-# Runs the stack: ./sutra-deploy.sh install|update|status|logs|down (see `cargo xtask help deploy`).
+# Runs the stack. Each command calls `cargo xtask`.
 set -euo pipefail
+
+usage() {
+    cat <<USAGE
+usage: $0 COMMAND [OPTION…]
+
+  install, up        start all services                            cargo xtask deploy install
+  deploy TAG         the same with the images of a tag             cargo xtask deploy install --tag TAG
+  update [SERVICE…]  replace changed containers                    cargo xtask deploy update
+  restart [SERVICE…] restart services                              cargo xtask deploy restart
+  rollback           return to the images that ran before          cargo xtask deploy rollback
+  status             show the health of all services               cargo xtask deploy status
+  logs [SERVICE…]    show the logs                                 cargo xtask deploy logs
+  validate           probe the running services                    cargo xtask smoke-test
+  down               remove the containers, keep the data          cargo xtask deploy down
+  clean              remove containers and images, keep the data   cargo xtask deploy down, then clean
+  version            print the version                             cargo xtask --version
+
+Each command accepts the options of the one on the right: \`cargo xtask help deploy\` lists them.
+USAGE
+}
+
+command=${1:-}
+[ $# -eq 0 ] || shift
 cd "$(dirname "$0")"
-exec cargo xtask deploy "$@"
+case $command in
+    '')
+        usage >&2
+        exit 2
+        ;;
+    help | -h | --help) usage ;;
+    up) exec cargo xtask deploy install "$@" ;;
+    deploy) exec cargo xtask deploy install --tag "$@" ;;
+    validate) exec cargo xtask smoke-test "$@" ;;
+    version) exec cargo xtask --version "$@" ;;
+    clean)
+        cargo xtask deploy down
+        exec cargo xtask clean --edition all --variant both "$@"
+        ;;
+    install | update | restart | rollback | status | logs | down) exec cargo xtask deploy "$command" "$@" ;;
+    *)
+        echo "$0 also has: up, deploy TAG, validate, clean, version" >&2
+        # It names the nearest command.
+        exec cargo xtask deploy "$command" "$@"
+        ;;
+esac

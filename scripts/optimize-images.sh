@@ -14,23 +14,36 @@ usage: $0 COMMAND [SERVICE…] [OPTION…]
   clean            remove the images that were built     cargo xtask clean
 
 Each command accepts the services and options of the one on the right: \`cargo xtask help build-images\` lists them.
+Builds are parallel, with or without --parallel or PARALLEL=true. NO_CACHE=true means --no-cache, PUSH_IMAGES=true --push.
 USAGE
 }
 
-command=${1:-}
-[ $# -eq 0 ] || shift
-case $command in
-    build-all | build) words=(build-images "$@") ;;
-    analyze | clean | compare | test) words=("$command" "$@") ;;
+words=()
+for word in "$@"; do
+    [ "$word" = --parallel ] || words+=("$word")
+done
+
+# Adds an option of a variable that is `true`, unless it was typed too.
+option_if() {
+    [ "$1" = true ] || return 0
+    case " ${words[*]} " in *" $2 "*) ;; *) words+=("$2") ;; esac
+}
+
+case ${words[0]:-} in
+    '')
+        usage >&2
+        exit 2
+        ;;
     help | -h | --help)
         usage
         exit 0
         ;;
-    *)
-        [ -z "$command" ] || echo "$0: there is no command \`$command\`" >&2
-        usage >&2
-        exit 2
+    build-all | build)
+        option_if "${NO_CACHE:-}" --no-cache
+        option_if "${PUSH_IMAGES:-}" --push
+        words[0]=build-images
         ;;
 esac
 cd "$(dirname "$0")/.."
+# It names the nearest command to an unknown one.
 exec cargo xtask "${words[@]}"

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::args::Format;
 use crate::image_args::{self, OneVariant, ServiceImageArgs};
@@ -11,7 +11,7 @@ use contents::contents_view::ContentsView;
 use contents::record::Contents;
 use contents::sbom;
 use engine::context::Context;
-use host::{files, render};
+use host::render;
 use model::reader;
 
 /// Explain every byte of an image: layers, owners, waste, opportunities
@@ -32,7 +32,7 @@ pub struct Args {
     /// Maximum rows of a table; JSON is complete
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Also write a bill of materials (CycloneDX 1.6, JSON) to this file
+    /// Also write a bill of materials (CycloneDX 1.6, JSON) to this file; `-` prints it instead of the analysis
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
 }
@@ -58,16 +58,18 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     for contents in analyze(&[image], &manifest, context)? {
         if let Some(file) = &args.sbom {
             write_sbom(&contents, &manifest.project, file, context)?;
+            if context.terminal.is_stdout(file) {
+                continue;
+            }
         }
-        print!("{}", args.format.of(&ContentsView { contents: &contents, top: args.top })?);
+        context.terminal.print(args.format.of(&ContentsView { contents: &contents, top: args.top })?);
     }
     Ok(())
 }
 
 fn write_sbom(contents: &Contents, project: &str, file: &Path, context: &Context) -> Result<()> {
-    let path = std::path::absolute(file).with_context(|| format!("cannot resolve {}", file.display()))?;
     let json = render::json(&sbom::cyclonedx(contents, project))?;
-    files::write_atomically(&path, json.as_bytes())?;
+    context.terminal.write_file(file, json.as_bytes())?;
     context.terminal.say(format!("bill of materials: {}", file.display()));
     Ok(())
 }

@@ -15,7 +15,7 @@ use build::shared_cache::{self, RegistryCache};
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
 use engine::context::Context;
-use host::render::Render as _;
+use host::render::{self, Render as _};
 use model::image_ref::Registry;
 use model::manifest::Manifest;
 use model::reader;
@@ -100,10 +100,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         None => None,
     };
     for &edition in &request.editions {
-        print!("{}", compare(&manifest, &request.services, edition, &request.tag, context)?.text());
+        context.terminal.print(compare(&manifest, &request.services, edition, &request.tag, context)?.text());
     }
     if let Some(report) = &pushed {
-        print!("{}", report.text());
+        context.terminal.print(report.text());
     }
     let pushed = pushed.map_or(Ok(()), |report| report.check());
     let Some(failure) = built.failure else { return pushed };
@@ -149,6 +149,6 @@ fn dry_run(
         let tags: Vec<String> = image.tagged.tags.iter().map(ToString::to_string).collect();
         context.terminal.say(format!("  {} from {} as {}", image.target, image.dockerfile, tags.join(", ")));
     }
-    println!("{}", serde_json::to_string_pretty(&plan.definition)?);
+    context.terminal.print(render::json(&plan.definition)?);
     Ok(())
 }

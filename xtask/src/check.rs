@@ -97,7 +97,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
 /// # Errors
 /// When it has breaches.
 pub(super) fn print(report: &CheckReport, format: Format, context: &Context) -> Result<()> {
-    print!("{}", format.of(report)?);
+    context.terminal.print(format.of(report)?);
     report.annotations().iter().for_each(|line| context.terminal.annotate(line));
     match report.breaches.len() {
         0 => Ok(()),

@@ -60,6 +60,6 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     } else {
         execute::clean(&manifest, &images, cache, context)?
     };
-    print!("{}", args.format.of(&report)?);
+    context.terminal.print(args.format.of(&report)?);
     Ok(())
 }

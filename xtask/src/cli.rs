@@ -74,6 +74,8 @@ enum ColorChoice {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    // The words of the guide's script, to be found and suggested.
+    #[command(aliases = ["build", "build-all"])]
     BuildImages(build_images::Args),
     Compare(compare::Args),
     Analyze(analyze::Args),
@@ -114,7 +116,18 @@ fn exit_code(class: FailureClass) -> u8 {
 
 /// Parses the command line, runs the command, and reports a failure.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            let terminal = Terminal::detect(Color::Auto, Verbosity::Normal, &Interrupt::default());
+            terminal.error(format!("cannot listen for Ctrl-C: {error}"));
+            return ExitCode::from(exit_code(FailureClass::Machine));
+        }
+    };
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return without_command(&error, &interrupt),
+    };
     let verbosity = match (cli.quiet, cli.verbose) {
         (true, _) => Verbosity::Quiet,
         (_, true) => Verbosity::Verbose,
@@ -125,27 +138,47 @@ pub fn main() -> ExitCode {
         ColorChoice::Always => Color::Always,
         ColorChoice::Never => Color::Never,
     };
-    let terminal = Terminal::detect(color, verbosity);
-    let interrupt = match Interrupt::listen() {
-        Ok(interrupt) => interrupt,
-        Err(error) => {
-            terminal.error(format!("cannot listen for Ctrl-C: {error}"));
-            return ExitCode::from(exit_code(FailureClass::Machine));
-        }
-    };
-    let Err(error) = run(&cli, &terminal, interrupt.clone()) else { return ExitCode::SUCCESS };
+    let terminal = Terminal::detect(color, verbosity, &interrupt);
+    let Err(error) = run(&cli, &terminal, interrupt.clone()) else { return printed(&terminal) };
     // A process that got the signal too failed because of it. What is left half-done must still be reported.
     let error = match class_of(&error) {
         class if interrupt.is_set() && class != FailureClass::Unfinished => Failure::interrupted().into(),
         _ => error,
     };
     terminal.error(format!("{error:#}"));
+    if let Some(failure) = terminal.lost_data().filter(|failure| failure.class != FailureClass::Interrupted) {
+        terminal.error(failure.to_string());
+    }
     let class = if interrupt.is_set() { FailureClass::Interrupted } else { class_of(&error) };
     ExitCode::from(exit_code(class))
 }
 
+/// Help, the version, or a wrong command line.
+fn without_command(error: &clap::Error, interrupt: &Interrupt) -> ExitCode {
+    let terminal = Terminal::detect(Color::Auto, Verbosity::Normal, interrupt);
+    let text = error.render();
+    if error.use_stderr() {
+        let text = if terminal.is_stderr_colored() { text.ansi().to_string() } else { text.to_string() };
+        terminal.say(text.trim_end());
+        return ExitCode::from(exit_code(FailureClass::Usage));
+    }
+    terminal.print(if terminal.is_stdout_colored() { text.ansi().to_string() } else { text.to_string() });
+    printed(&terminal)
+}
+
+/// The exit code of a run that did what it should: it depends on whether its data could be printed.
+fn printed(terminal: &Terminal) -> ExitCode {
+    match terminal.lost_data() {
+        None => ExitCode::SUCCESS,
+        Some(failure) => {
+            terminal.error(failure.to_string());
+            ExitCode::from(exit_code(failure.class))
+        }
+    }
+}
+
 fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
-    let runner = Runner { verbose: cli.verbose, interrupt };
+    let runner = Runner { log: cli.verbose.then(|| terminal.clone()), interrupt };
     let repository =
         Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {

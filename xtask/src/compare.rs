@@ -53,6 +53,6 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         comparison.fleet =
             Some(fleet::measure::measure(&manifest, &services, edition, &tag, since, context)?);
     }
-    print!("{}", args.format.of(&comparison)?);
+    context.terminal.print(args.format.of(&comparison)?);
     Ok(())
 }

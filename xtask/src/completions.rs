@@ -1,8 +1,6 @@
 //! Subcommand: `cargo xtask completions`.
 
-use std::io::Write as _;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Command, ValueEnum};
 use clap_complete::{Shell, generate};
@@ -61,13 +59,14 @@ impl ShellChoice {
 /// Prints the script.
 ///
 /// # Errors
-/// An invalid manifest, or a closed stdout.
+/// An invalid manifest.
 pub fn run(args: &Args, command: Command, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let mut command = with_services(command, &manifest);
     let mut script = args.shell.function().into_bytes();
     generate(args.shell.generator(), &mut command, NAME, &mut script);
-    std::io::stdout().write_all(&script).context("cannot write to standard output")
+    context.terminal.print(script);
+    Ok(())
 }
 
 /// The command line with the manifest's services as values of the arguments that take them.

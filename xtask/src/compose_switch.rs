@@ -102,7 +102,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if args.dry_run || args.check {
-        print!("{}", changed.iter().map(|file| diff(file)).collect::<String>());
+        context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
     } else if !changed.is_empty() {
         last_switch::write(&context.repository, &changed)?;
         for (file, edit) in

@@ -10,6 +10,7 @@ use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::{VERSION, Variables};
 use host::table::{Align, Table};
+use host::terminal::Terminal;
 use model::edition::Edition;
 use model::manifest::Manifest;
 use model::reader;
@@ -86,9 +87,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let project = deploy::project(&variables, &manifest, context);
     match (&args.action, start_args) {
         (_, Some((args, version))) => start(args, &version, &manifest, &variables, context),
-        (Action::Logs { services, follow, tail }, _) => logs(services, *follow, *tail, &project),
+        (Action::Logs { services, follow, tail }, _) => {
+            logs(services, *follow, *tail, &project, &context.terminal)
+        }
         (Action::Down { volumes }, _) => down(*volumes, &project, context),
-        (_, None) => status(&project),
+        (_, None) => status(&project, context),
     }
 }
 
@@ -154,24 +157,29 @@ fn refuse_missing(images: Vec<String>, variables: &Variables, context: &Context)
     )
 }
 
-fn status(project: &Project) -> Result<()> {
+fn status(project: &Project, context: &Context) -> Result<()> {
     let services = health::of(&project.services()?, &project.containers()?);
     let mut table = Table::new(&[("service", Align::Left), ("health", Align::Left), ("image", Align::Left)]);
     for ServiceHealth { service, condition, image } in &services {
         table.row(vec![service.clone(), condition.name().to_owned(), image.clone()]);
     }
-    print!("{}", table.text());
+    context.terminal.print(table.text());
     let unhealthy = services.iter().filter(|service| !service.is_healthy());
     let names: Vec<&str> = unhealthy.map(|service| service.service.as_str()).collect();
     if names.is_empty() { Ok(()) } else { bail!("not healthy: {}", names.join(", ")) }
 }
 
-fn logs(services: &[String], follow: bool, tail: u32, project: &Project) -> Result<()> {
-    let mut cmd = project.cmd(["logs", "--tail"]).arg(tail.to_string());
+fn logs(services: &[String], follow: bool, tail: u32, project: &Project, terminal: &Terminal) -> Result<()> {
+    let color = if terminal.is_stdout_colored() { "always" } else { "never" };
+    let mut cmd = project.cmd(["--ansi", color, "logs", "--tail"]).arg(tail.to_string());
     if follow {
         cmd = cmd.arg("--follow");
     }
-    if cmd.args(services.iter().cloned()).inherit()? { Ok(()) } else { bail!("`docker compose logs` failed") }
+    if cmd.args(services.iter().cloned()).print(terminal)? {
+        Ok(())
+    } else {
+        bail!("`docker compose logs` failed")
+    }
 }
 
 fn down(volumes: bool, project: &Project, context: &Context) -> Result<()> {

@@ -128,7 +128,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     require_engine(context)?;
     let plan = prepare::plan(&manifest, &request, context)?;
     if args.dry_run {
-        print(&plan);
+        context.terminal.print(lines(&plan));
         return Ok(());
     }
     for left in &plan.left_out {
@@ -143,7 +143,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         services: &names,
         figures: &measurement.figures,
     };
-    print!("{}", args.format.of(&view)?);
+    context.terminal.print(args.format.of(&view)?);
     if args.check {
         let count = bounds::check(&manifest.bounds, &measurement, &request)?;
         context.terminal.say(format!("Bounds checked: {count}, exceeded: 0."));
@@ -196,11 +196,9 @@ fn loads<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Load>> 
     Ok(manifest.loads.iter().filter(chosen).collect())
 }
 
-fn print(plan: &MeasurePlan<'_>) {
-    for (index, step) in plan.steps.iter().enumerate() {
-        println!("{:>4}  {step}", index + 1);
-    }
-    for left in &plan.left_out {
-        println!("skipped: {} {}: {}", left.subject, left.what, left.reason);
-    }
+fn lines(plan: &MeasurePlan<'_>) -> String {
+    let steps = plan.steps.iter().enumerate().map(|(index, step)| format!("{:>4}  {step}\n", index + 1));
+    let left_out = plan.left_out.iter();
+    let left_out = left_out.map(|left| format!("skipped: {} {}: {}\n", left.subject, left.what, left.reason));
+    steps.chain(left_out).collect()
 }

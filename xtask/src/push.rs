@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     } else {
         execute::push(&images, &request.tag, &registry, args.jobs as usize, context)?
     };
-    print!("{}", args.format.of(&report)?);
+    context.terminal.print(args.format.of(&report)?);
     report.check()
 }
 

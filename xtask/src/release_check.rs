@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let request = request(args)?;
     let manifest = reader::load(&context.repository)?;
     let report = checklist::run(&manifest, &request, context)?;
-    print!("{}", args.format.of(&report)?);
+    context.terminal.print(args.format.of(&report)?);
     let (failed, unknown) = (report.failed(), report.unknown());
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

@@ -7,7 +7,6 @@ use clap::ValueEnum;
 
 use crate::args;
 use engine::context::Context;
-use host::files;
 use host::render::Render;
 use model::edition::Edition;
 use model::reader;
@@ -66,17 +65,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         FormatChoice::Markdown => report.markdown(),
         FormatChoice::Json => report.json()?,
     };
-    let to = match (&args.output, args.format) {
-        (Some(path), _) => Some(path.clone()).filter(|path| path.as_os_str() != "-"),
-        (None, FormatChoice::Html) => Some(context.repository.report()),
-        (None, _) => None,
+    let path = match (&args.output, args.format) {
+        (Some(path), _) => path.clone(),
+        (None, FormatChoice::Html) => context.repository.report(),
+        (None, _) => PathBuf::from("-"),
     };
-    match to {
-        None => print!("{text}"),
-        Some(path) => {
-            files::write_atomically(&path, text.as_bytes())?;
-            println!("{}", path.display());
-        }
+    context.terminal.write_file(&path, text.as_bytes())?;
+    if !context.terminal.is_stdout(&path) {
+        context.terminal.print(format!("{}\n", path.display()));
     }
     Ok(())
 }

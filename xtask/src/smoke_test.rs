@@ -11,6 +11,7 @@ use engine::environment::require_engine;
 use engine::variables::Variables;
 use host::files;
 use host::render::Render;
+use host::terminal::Terminal;
 use model::reader;
 use stack::deploy;
 use stack::probes::junit::junit;
@@ -45,7 +46,7 @@ pub struct Output {
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Also write a JUnit XML file
+    /// Also write a JUnit XML file; `-` prints it instead of the report
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -59,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let values = values(&manifest, &variables, &unique_word());
     let plan = ProbePlan::new(&manifest, &services);
     let (report, _) = run::run(&plan, &project, &values, Duration::from_secs(args.timeout), context)?;
-    let printed = args.output.print(&report, &[report.section()]);
+    let printed = args.output.print(&report, &[report.section()], &context.terminal);
     // A failed probe is reported before a record that cannot be written.
     printed.and(files::write_atomically(&context.repository.smoke_record(), report.json()?.as_bytes()))
 }
@@ -69,10 +70,18 @@ impl Output {
     ///
     /// # Errors
     /// The names of the probes that did not pass, or a JUnit file that cannot be written.
-    pub fn print(&self, report: &impl Render, sections: &[ReportSection<'_>]) -> Result<()> {
-        print!("{}", self.format.of(report)?);
+    pub fn print(
+        &self,
+        report: &impl Render,
+        sections: &[ReportSection<'_>],
+        terminal: &Terminal,
+    ) -> Result<()> {
+        if !self.junit.as_ref().is_some_and(|path| terminal.is_stdout(path)) {
+            terminal.print(self.format.of(report)?);
+        }
         let written = self.junit.as_ref().map_or(Ok(()), |path| {
-            files::write_atomically(path, junit(sections).as_bytes())
+            terminal
+                .write_file(path, junit(sections).as_bytes())
                 .with_context(|| format!("--junit {}", path.display()))
         });
         let failed = sections.iter().filter_map(|section| {

@@ -87,5 +87,5 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     require_engine(context)?;
     let report = test_run::run(&manifest, &request, context)?;
-    args.output.print(&report, &report.sections())
+    args.output.print(&report, &report.sections(), &context.terminal)
 }

@@ -67,6 +67,6 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let contents = analyze(&images, &manifest, context)?;
     let [before, after] = contents.as_slice() else { return Ok(()) };
     let difference = Difference::between(before, after);
-    print!("{}", args.format.of(&DifferenceView { difference: &difference, top: args.top })?);
+    context.terminal.print(args.format.of(&DifferenceView { difference: &difference, top: args.top })?);
     Ok(())
 }

@@ -68,9 +68,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let steps = steps(args.full);
     if args.dry_run {
-        for step in &steps {
-            println!("{}", step.name);
-        }
+        context.terminal.print(steps.iter().map(|step| format!("{}\n", step.name)).collect::<String>());
         return Ok(());
     }
     let manifest = reader::load(&context.repository)?;
@@ -149,14 +147,14 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 deadline: STACK_DEADLINE,
             };
             let report = test_run::run(manifest, &request, context)?;
-            print!("{}", report.text());
+            context.terminal.print(report.text());
             let sections = report.sections();
             let failed = sections.iter().filter(|section| section.report.not_passed().count() > 0).count();
             if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", sections.len()) }
         }
         Action::Check => {
             for edition in Edition::ALL {
-                print!("{}", compare(manifest, &services, edition, &tag, context)?.text());
+                context.terminal.print(compare(manifest, &services, edition, &tag, context)?.text());
             }
             let request = CheckRequest { services, editions: Edition::ALL.to_vec(), tag };
             let report = guard::check(manifest, &request, None, context)?;
@@ -165,8 +163,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     }
 }
 
-/// Runs a program in the repository, with this process's own output.
+/// Runs a program in the repository; its output is passed on.
 fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
+    let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
     let cmd = context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
-    if cmd.inherit()? { Ok(()) } else { bail!("`{}` failed", cmd.quoted()) }
+    let cmd = cmd.env("CARGO_TERM_COLOR", color);
+    if cmd.forward(&context.terminal)? { Ok(()) } else { bail!("`{}` failed", cmd.quoted()) }
 }

@@ -4,6 +4,7 @@ mod checks;
 
 use anyhow::Result;
 use host::failure::Failure;
+use host::render;
 
 use crate::args::Format;
 use checks::{Check, State, examine};
@@ -41,9 +42,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let checks = examine(&manifest, context)?;
     match args.format {
         Format::Json => {
-            println!("{}", serde_json::to_string_pretty(&serde_json::json!({"schema": 1, "checks": checks}))?)
+            context.terminal.print(render::json(&serde_json::json!({"schema": 1, "checks": checks}))?)
         }
-        Format::Table | Format::Markdown => print!("{}", lines(&checks, &context.terminal)),
+        Format::Table | Format::Markdown => context.terminal.print(lines(&checks, &context.terminal)),
     }
     let missing: Vec<&str> =
         checks.iter().filter(|check| check.state == State::Missing).map(|check| check.name).collect();

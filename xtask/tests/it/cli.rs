@@ -1,24 +1,12 @@
 //! The whole command line as people meet it: exit status, stdout and stderr, with a docker that replays what a real
 //! one said.
 
-use crate::support::{FakeDocker, Folder, bare_machine, repository, xtask};
+use crate::support::{FakeDocker, Folder, bare_machine, on_stand_ins, repository, xtask};
 
 const FAILURE: &str = include_str!("transcripts/bake-failure.txt");
 const SUCCESS: &str = include_str!("transcripts/bake-success.txt");
 const FAILING_DOCKERFILE: &str =
     "FROM debian:trixie-slim\nARG EDITION\nRUN echo about to fail && \\\n    cat /nonexistent\n";
-
-/// A repository that remembers to build on stand-ins, which are there.
-fn on_stand_ins() -> Folder {
-    let repository = repository("fx");
-    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
-    repository.write(
-        "target/xtask/bases.json",
-        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
-            "references": ["debian:trixie-slim"], "asked": "||"}"#,
-    );
-    repository
-}
 
 /// What `docker image inspect` says of images by reference; equal IDs are one image with several tags.
 fn inspected(images: &[(&str, &str, u64)]) -> String {

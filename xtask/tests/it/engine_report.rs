@@ -9,6 +9,7 @@ use build::bases::BasesMode;
 use build::{builds, planner};
 use engine::context::Context;
 use engine::docker::Docker;
+use host::interrupt::Interrupt;
 use host::paths::Repository;
 use host::terminal::{Color, Terminal, Verbosity};
 use model::reader;
@@ -25,7 +26,7 @@ fn the_page_passes_its_browser_tests() {
     let context = Context {
         repository,
         docker: Docker::new(Default::default()),
-        terminal: Terminal::detect(Color::Never, Verbosity::Quiet),
+        terminal: Terminal::detect(Color::Never, Verbosity::Quiet, &Interrupt::default()),
         with_engine: false,
     };
     builds::stack_tests(&manifest, BasesMode::Auto, &context).unwrap();

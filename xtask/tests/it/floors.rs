@@ -1,4 +1,5 @@
-//! Rules that Cargo cannot keep: processes start in one module, files stay short, and no service's name stands in the code.
+//! Rules that Cargo cannot keep: processes start in one module, one module writes to the standard streams, files stay short, and
+//! no service's name stands in the code.
 //! Who may use whom is in the crates' Cargo.toml files.
 
 use std::fs;
@@ -69,6 +70,49 @@ fn processes_start_in_one_module() {
         for spawner in ["process::Command", "duct::", "xshell::"] {
             assert!(!text.contains(spawner), "{} names {spawner}", path.display());
         }
+    }
+}
+
+/// Where a file writes to the standard streams by the standard library, which panics if they are closed or full.
+fn bare_prints(text: &str) -> Vec<String> {
+    fn walk(tokens: TokenStream, out: &mut Vec<String>) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (index, token) in tokens.iter().enumerate() {
+            let before = index.checked_sub(1).and_then(|index| tokens.get(index)).map(ToString::to_string);
+            let after = tokens.get(index + 1).map(ToString::to_string);
+            match token {
+                TokenTree::Group(group) => walk(group.stream(), out),
+                TokenTree::Ident(name) => {
+                    let name = name.to_string();
+                    let is_print = ["print", "println", "eprint", "eprintln", "dbg"].contains(&name.as_str())
+                        && after.as_deref() == Some("!");
+                    let is_stream = ["stdout", "stderr"].contains(&name.as_str())
+                        && after.as_deref() == Some("()")
+                        && before.as_deref() != Some(".");
+                    if is_print || is_stream {
+                        out.push(name);
+                    }
+                }
+                TokenTree::Literal(_) | TokenTree::Punct(_) => {}
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(syn::parse_file(text).unwrap().to_token_stream(), &mut out);
+    out
+}
+
+#[test]
+fn bare_prints_are_found() {
+    let text = "fn a() { x(|| { println!(\"x\"); dbg!(1); }); std::io::stdout().flush(); b.stderr(); let stdout = 1; }";
+    assert_eq!(bare_prints(text), ["println", "dbg", "stdout"]);
+}
+
+#[test]
+fn one_module_writes_to_the_standard_streams() {
+    for (path, text) in sources().filter(|(path, _)| !path.starts_with("crates/host/src/terminal")) {
+        let found = bare_prints(&text);
+        assert!(found.is_empty(), "{}: {found:?}: use host::terminal", path.display());
     }
 }
 

@@ -142,8 +142,8 @@ fn wrong_answers_are_shown_without_secrets() {
     let answers =
         [("GET /health", 503, r#"{"status":"starting"}"#), ("POST /learn", 401, r#"{"you sent":"ECHO"}"#)];
     let docker = docker(service(&answers), &beta(service(&[("GET /health", 200, "{}")])));
-    let junit = folder.0.join("junit.xml");
-    let output = docker.run(&folder, &["smoke", "--junit", &junit.display().to_string()]);
+    let mut command = docker.command(&folder, &["smoke", "--junit", "junit.xml"]);
+    let output = command.current_dir(&folder.0).output().unwrap();
     snapshot_output!("smoke_red", output, folder);
     let xml = folder.read("junit.xml");
     assert!(xml.contains("tests=\"3\" failures=\"2\"") && xml.contains("status 503, expected 200"), "{xml}");

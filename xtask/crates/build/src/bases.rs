@@ -238,7 +238,7 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
         .arg("--dpkgopt=path-include=/usr/share/doc/*/copyright")
         .arg(suite)
         .arg(partial.display().to_string());
-    if let Err(error) = cmd.read() {
+    if let Err(error) = cmd.long().read() {
         files::remove(&partial)?;
         let class = Cause::of_step(&error.tail, "").class();
         let remedy =

@@ -125,7 +125,7 @@ impl Docker {
         if let Some(builder) = builder {
             cmd = cmd.arg("--builder").arg(builder);
         }
-        let output = cmd.arg("-").stdin(format!("FROM {reference}\n")).capture()?;
+        let output = cmd.arg("-").stdin(format!("FROM {reference}\n")).long().capture()?;
         Ok(if output.success() { Ok(()) } else { Err(output.stderr) })
     }
 }

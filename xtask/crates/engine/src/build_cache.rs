@@ -20,7 +20,7 @@ impl Docker {
     /// # Errors
     /// When docker fails or prints no total.
     pub fn prune_build_cache(&self) -> Result<Bytes> {
-        total(&self.cmd(["buildx", "prune", "--force"]).read()?)
+        total(&self.cmd(["buildx", "prune", "--force"]).long().read()?)
     }
 }
 

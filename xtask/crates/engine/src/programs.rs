@@ -76,10 +76,10 @@ fn unpack(package: &str, folder: &Path, context: &Context) -> Result<()> {
     let fresh = folder.with_extension("new");
     std::fs::remove_dir_all(&fresh).ok();
     files::create_dir(&fresh)?;
-    let download = || runner.cmd("apt-get").args(["-q", "download", package]).dir(&fresh).read();
+    let download = || runner.cmd("apt-get").args(["-q", "download", package]).dir(&fresh).long().read();
     if download().is_err() {
         // The package lists may be missing, or older than the mirror.
-        runner.cmd("apt-get").args(["-q", "update"]).read()?;
+        runner.cmd("apt-get").args(["-q", "update"]).long().read()?;
         download()?;
     }
     let found = std::fs::read_dir(&fresh)?.flatten().map(|entry| entry.path());

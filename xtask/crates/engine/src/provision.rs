@@ -183,10 +183,14 @@ fn one(step: &ProvisionStep, docker: &Docker, log: &Path) -> Result<()> {
     match step {
         ProvisionStep::Write { path, text, .. } => files::write_atomically(Path::new(path), text.as_bytes()),
         ProvisionStep::Update => {
-            Ok(apt().args(["-o", "APT::Update::Error-Mode=any", "update"]).read().map(drop)?)
+            Ok(apt().args(["-o", "APT::Update::Error-Mode=any", "update"]).long().read().map(drop)?)
         }
         ProvisionStep::Install(packages) => {
-            Ok(apt().args(["install", "--no-install-recommends"]).args(packages).read().map(drop)?)
+            let install = apt().args(["install", "--no-install-recommends"]).args(packages);
+            // What it unpacks must be complete; only the download may be ended.
+            install.clone().arg("--download-only").long().read()?;
+            docker.runner.interrupt.check()?;
+            Ok(install.apart().read().map(drop)?)
         }
         ProvisionStep::StartService => {
             docker.runner.cmd("systemctl").args(["start", "docker"]).read()?;

@@ -1,13 +1,14 @@
 //! Reading, atomic writing and locking of files. Every error names the path.
 
-use std::fs::{self, File, Permissions, TryLockError};
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use tempfile::NamedTempFile;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureClass};
 
 /// Reads a text file.
 ///
@@ -24,7 +25,7 @@ pub fn read(path: &Path) -> Result<String> {
 pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
 }
@@ -36,7 +37,7 @@ pub fn read_if_there(path: &Path) -> Result<Option<String>> {
 pub fn read_bytes_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
 }
@@ -49,72 +50,130 @@ pub fn real_path(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// Writes a file atomically: readers see the old content or the new, also after a crash.
+/// Writes a file atomically: readers see the old content or the new, also after a crash. An existing file keeps its mode.
+///
+/// What is no file, such as a device or a pipe, is written to; a symbolic link remains a link.
 ///
 /// # Errors
 /// When it cannot be written; the old content then remains.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, bytes, |file| file.set_permissions(Permissions::from_mode(0o644)))
-        .with_context(|| format!("cannot write {}", path.display()))
+    write_whole(path, bytes, |file, old| {
+        file.set_permissions(old.map_or(Permissions::from_mode(0o644), Metadata::permissions))
+    })
 }
 
-/// The same for an existing file, which keeps its mode and owner. `path` must not be a symbolic link, which would be replaced
-/// by a file.
+/// The same for an existing file, which keeps its owner too.
 ///
 /// # Errors
 /// When it cannot be written; the old content then remains.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let keep = |file: &File| -> std::io::Result<()> {
-        let old = fs::metadata(path)?;
+    write_whole(path, bytes, |file, old| {
+        let old = old.ok_or(ErrorKind::NotFound)?;
         let new = file.metadata()?;
         if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
             fchown(file, Some(old.uid()), Some(old.gid()))?;
         }
         // After the owner: changing the owner clears setuid and setgid.
         file.set_permissions(old.permissions())
-    };
-    write_whole(path, bytes, keep).with_context(|| format!("cannot write {}", path.display()))
+    })
 }
 
-/// The same for a private file (mode 0600 from the first byte). An existing file keeps its owner; a symbolic link to it
-/// remains a link.
+/// The same for a private file (mode 0600 from the first byte). An existing file keeps its owner.
 ///
 /// # Errors
 /// When it cannot be written; the old content then remains.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let keep = |file: &File| {
-        if let Ok(old) = fs::metadata(path) {
+    write_whole(path, bytes, |file, old| {
+        if let Some(old) = old {
             fchown(file, Some(old.uid()), Some(old.gid()))?;
         }
         file.set_permissions(Permissions::from_mode(0o600))
-    };
-    write_whole(path, bytes, keep).with_context(|| format!("cannot write {}", path.display()))
+    })
 }
 
-fn write_whole(
-    path: &Path,
-    bytes: &[u8],
-    prepare: impl FnOnce(&File) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
-    // A killed run with the same process ID may have left one.
-    fs::remove_file(&temporary).ok();
-    // Private until it has its final mode; `create_new` does not follow a link that someone else put there.
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    let written = prepare(&file)
-        .and_then(|()| file.write_all(bytes))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        fs::remove_file(&temporary).ok();
+/// What gives a new file its mode and owner, from the metadata of the old one.
+type Prepare = fn(&File, Option<&Metadata>) -> io::Result<()>;
+
+fn write_whole(path: &Path, bytes: &[u8], prepare: Prepare) -> Result<()> {
+    try_write_whole(path, bytes, prepare).map_err(|error| match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            let what = format!("cannot write {}: {error}", path.display());
+            Failure::new(FailureClass::Disk, what, "free space on its disk, then run again").into()
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+    })
+}
+
+fn try_write_whole(path: &Path, bytes: &[u8], prepare: Prepare) -> io::Result<()> {
+    let old = fs::metadata(path).ok();
+    match &old {
+        Some(old) if old.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+        Some(old) if !old.is_file() => return File::options().write(true).open(path)?.write_all(bytes),
+        _ => {}
     }
-    written?;
+    let path = &link_target(path)?;
+    let dir = folder(path);
+    fs::create_dir_all(dir)?;
+    let name = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    remove_leftovers(dir, &name);
+    let mut new = temporary_file(dir, &name)?;
+    prepare(new.as_file(), old.as_ref())?;
+    new.as_file_mut().write_all(bytes)?;
+    new.as_file().sync_all()?;
+    new.persist(path).map_err(|error| error.error)?;
     // The rename must be on disk too.
     File::open(dir)?.sync_all()
+}
+
+/// How the name of a temporary file ends.
+const TEMPORARY: &str = ".new";
+
+/// A file that is removed unless persisted. Private until it has its final mode; locked while its process lives.
+fn temporary_file(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
+    loop {
+        let file = tempfile::Builder::new().prefix(name).suffix(TEMPORARY).tempfile_in(dir);
+        // Its error names the temporary file.
+        let file = file.map_err(|error| io::Error::from(error.kind()))?;
+        file.as_file().lock()?;
+        // Another process may have taken it for a leftover just before.
+        if file.as_file().metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes temporary files of killed runs.
+fn remove_leftovers(dir: &Path, name: &str) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let other = entry.file_name();
+        let is_temporary =
+            other.to_str().is_some_and(|other| other.starts_with(name) && other.ends_with(TEMPORARY));
+        if is_temporary
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            // If it cannot be removed, it only takes space.
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+}
+
+/// The folder of a file; the current one for a bare name.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The path itself, or what it links to, whether that exists or not.
+fn link_target(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    // As many as Linux follows (path_resolution(7)).
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(target) => path = folder(&path).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(rustix::io::Errno::LOOP.into())
 }
 
 /// Removes a file, if it exists.
@@ -123,7 +182,7 @@ fn write_whole(
 /// When it cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
             Err(e).with_context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
@@ -158,7 +217,7 @@ pub fn create_public_dir(path: &Path) -> Result<()> {
 /// When something cannot be removed.
 pub fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
             Err(e).with_context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
@@ -201,9 +260,7 @@ impl Lock {
     }
 
     fn open(path: &Path) -> Result<File> {
-        if let Some(dir) = path.parent() {
-            create_dir(dir)?;
-        }
+        create_dir(folder(path))?;
         let mut options = File::options();
         let options = options.create(true).truncate(false).read(true).write(true);
         options.open(path).with_context(|| format!("cannot open {}", path.display()))
@@ -214,4 +271,87 @@ impl Lock {
 fn held(holder: &str) -> Failure {
     let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
     Failure::machine(format!("another run{who} is active in this checkout"), "wait until it ends, or stop it")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+    use super::*;
+    use crate::failure::class_of;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_folder_of_a_bare_name_is_the_current_one() {
+        for (path, dir) in [("x", "."), ("./x", "."), ("a/x", "a"), ("/x", "/"), ("../x", "..")] {
+            assert_eq!(folder(Path::new(path)), Path::new(dir), "{path}");
+        }
+    }
+
+    #[test]
+    fn missing_folders_are_created_and_leftovers_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/x");
+        write_atomically(&path, b"1").unwrap();
+        fs::write(folder.path().join("a/b/.x.dead.new"), "").unwrap();
+        let alive = temporary_file(&folder.path().join("a/b"), ".x.").unwrap();
+        write_atomically(&path, b"2").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"2");
+        let alive = alive.path().file_name().unwrap().to_str().unwrap();
+        assert_eq!(names(&folder.path().join("a/b")), [alive, "x"]);
+    }
+
+    #[test]
+    fn a_link_remains_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("old"), "old").unwrap();
+        symlink("old", at("to-old")).unwrap();
+        symlink("to-old", at("to-link")).unwrap();
+        symlink("new", at("to-missing")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        write_atomically(&at("to-link"), b"1").unwrap();
+        write_private(&at("to-missing"), b"2").unwrap();
+        assert_eq!((fs::read(at("old")).unwrap(), fs::read(at("new")).unwrap()), (b"1".into(), b"2".into()));
+        assert!(["to-old", "to-link", "to-missing"].iter().all(|name| at(name).is_symlink()));
+        write_atomically(&at("loop"), b"3").unwrap_err();
+    }
+
+    #[test]
+    fn an_existing_file_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs::write(&old, "").unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o600)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        write_atomically(&old, b"").unwrap();
+        write_atomically(&new, b"").unwrap();
+        assert_eq!((mode(&old), mode(&new)), (0o600, 0o644));
+        write_private(&new, b"").unwrap();
+        assert_eq!(mode(&new), 0o600);
+    }
+
+    #[test]
+    fn a_device_is_written_to() {
+        write_atomically(Path::new("/dev/null"), b"x").unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        let error = write_atomically(Path::new("/dev/full"), b"x").unwrap_err();
+        assert_eq!(class_of(&error), FailureClass::Disk);
+        let text = "cannot write /dev/full: No space left on device (os error 28)\nhelp: free space on its disk, then run again";
+        assert_eq!(format!("{error:#}"), text);
+        assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn a_folder_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_atomically(folder.path(), b"x").unwrap_err();
+        assert!(format!("{error:#}").contains("is a directory"), "{error:#}");
+    }
 }

@@ -2,30 +2,48 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
+use crate::process::groups;
+
+/// The exit code after a second signal: 128 + SIGINT, as shells have it.
+const EXIT_CODE: i32 = 130;
+
+/// Signals that arrive together are one request: timeout(1) signals the process and its group.
+const TOGETHER: Duration = Duration::from_millis(250);
 
 /// Whether the user asked to stop. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Handles SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under `nohup`). A second signal ends the process at once.
+    /// Handles SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under `nohup`). A second SIGINT or SIGTERM ends all
+    /// children and the process at once; a second SIGHUP does not: shell and kernel both send one when a terminal closes.
     ///
     /// # Errors
     /// When the operating system refuses the handler.
     pub fn listen() -> std::io::Result<Interrupt> {
-        let flag = Arc::new(AtomicBool::new(false));
+        let interrupt = Interrupt::default();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hang_up = (!is_ignored(&status, SIGHUP)).then_some(SIGHUP);
-        for signal in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
-            // Registered first, so that it checks the flag before the same signal sets it.
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
-            signal_hook::flag::register(signal, Arc::clone(&flag))?;
-        }
-        Ok(Interrupt(flag))
+        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hang_up))?;
+        let listener = interrupt.clone();
+        let listen = move || {
+            let mut first: Option<Instant> = None;
+            for signal in signals.forever() {
+                let since = first.get_or_insert_with(Instant::now).elapsed();
+                listener.set();
+                if signal != SIGHUP && since > TOGETHER {
+                    groups::exit_with_children(EXIT_CODE);
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(listen)?;
+        Ok(interrupt)
     }
 
     /// Whether the user asked to stop.

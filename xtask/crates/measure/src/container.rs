@@ -72,7 +72,7 @@ fn run(service: &Service, image: &str, port: u16, session: &Session, context: &C
         .args(needs.tmpfs.iter().map(|path| format!("--tmpfs={path}")))
         .args(needs.volumes.iter().map(|path| format!("--volume={path}")))
         .arg(image);
-    let output = cmd.read_streamed()?;
+    let output = cmd.long().read()?;
     let id = output.lines().map(str::trim).find(|line| line.len() == 64);
     id.map(str::to_owned).context("docker run printed no container ID")
 }

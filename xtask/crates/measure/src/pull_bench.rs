@@ -108,6 +108,6 @@ impl PullBench {
 fn push(id: &str, tag: &str, session: &Session, context: &Context) -> Result<()> {
     context.terminal.say(format!("  push {tag} …"));
     session.tag(id, tag)?;
-    context.docker.cmd(["push", "--quiet", tag]).read_streamed()?;
+    context.docker.cmd(["push", "--quiet", tag]).long().read()?;
     context.docker.remove(&[tag.to_owned()])
 }

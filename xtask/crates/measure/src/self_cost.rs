@@ -75,7 +75,7 @@ fn bake(file: &Path, context: &Context) -> Cmd {
 
 fn seconds(cmd: &Cmd) -> Result<f64> {
     let begun = Instant::now();
-    cmd.read_streamed()?;
+    cmd.clone().long().read()?;
     Ok(begun.elapsed().as_secs_f64())
 }
 

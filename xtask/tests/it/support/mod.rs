@@ -84,6 +84,18 @@ pub fn repository(prefix: &str) -> Folder {
     folder
 }
 
+/// A repository that remembers to build on stand-ins, which are there.
+pub fn on_stand_ins() -> Folder {
+    let repository = repository("fx");
+    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
+    repository.write(
+        "target/xtask/bases.json",
+        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
+            "references": ["debian:trixie-slim"], "asked": "||"}"#,
+    );
+    repository
+}
+
 /// A docker that answers from transcripts: the first whose pattern fits the command line.
 pub struct FakeDocker {
     pub folder: Folder,
@@ -155,12 +167,16 @@ impl FakeDocker {
         self.folder.read("calls").lines().map(str::to_owned).collect()
     }
 
+    /// xtask with this docker.
+    pub fn command(&self, repository: &Folder, args: &[&str]) -> Command {
+        let mut command = xtask(&self.folder.0.join("bin"), repository, args);
+        command.env("FAKE_DOCKER", &self.folder.0);
+        command
+    }
+
     /// Runs xtask with this docker.
     pub fn run(&self, repository: &Folder, args: &[&str]) -> Output {
-        xtask(&self.folder.0.join("bin"), repository, args)
-            .env("FAKE_DOCKER", &self.folder.0)
-            .output()
-            .unwrap()
+        self.command(repository, args).output().unwrap()
     }
 }
 
@@ -181,15 +197,18 @@ pub fn bare_machine() -> Folder {
     folder
 }
 
-/// The program under test: a campaign may run one with a fault planted in it.
-pub fn program() -> PathBuf {
-    std::env::var_os("XTASK_CAMPAIGN_PROGRAM")
-        .map_or_else(|| env!("CARGO_BIN_EXE_xtask").into(), PathBuf::from)
+/// xtask as a process that heeds SIGHUP, even if the tests run under `nohup`: children inherit that it is ignored. A campaign
+/// may run a program with a fault planted in it.
+pub fn program() -> Command {
+    let planted = std::env::var_os("XTASK_CAMPAIGN_PROGRAM");
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal=HUP").arg(planted.unwrap_or_else(|| env!("CARGO_BIN_EXE_xtask").into()));
+    command
 }
 
 /// xtask as a process, with nothing of this machine's environment but what is given.
 pub fn xtask(path: &Path, repository: &Folder, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = program();
     command.args(args).arg("--root").arg(&repository.0).env_clear().env("PATH", path);
     command
 }
@@ -260,7 +279,7 @@ impl Site {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = program();
         command.args(args).arg("--root").arg(&self.folder.0);
         for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_REGISTRY"] {
             command.env_remove(name);

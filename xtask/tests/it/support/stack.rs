@@ -37,7 +37,7 @@ impl Stack {
 
     /// xtask for it.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = crate::support::program();
         command.args(args).arg("--root").arg(&self.folder.0);
         for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_PULL_POLICY"] {
             command.env_remove(name);

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::failure::class::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::quote::quote;
+use crate::terminal::Terminal;
 
 /// Starts commands.
 #[derive(Debug, Clone, Default)]
 pub struct Runner {
-    /// Print each command and how long it took to stderr.
-    pub verbose: bool,
-    /// Ends commands whose output is streamed.
+    /// Says each command and how long it took.
+    pub log: Option<Terminal>,
+    /// Ends commands: long ones at once, short ones that do not finish.
     pub interrupt: Interrupt,
 }
 
@@ -25,6 +26,7 @@ pub struct Cmd {
     pub(super) dir: Option<PathBuf>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) apart: bool,
+    pub(super) long: bool,
     pub(super) classify: Option<fn(&str) -> FailureClass>,
 }
 
@@ -39,6 +41,7 @@ impl Runner {
             dir: None,
             stdin: None,
             apart: false,
+            long: false,
             classify: None,
         }
     }
@@ -80,11 +83,17 @@ impl Cmd {
         self
     }
 
-    /// Runs in a process group of its own: Ctrl-C and hang-up of the terminal, which go to this process's group, do not end
-    /// it. For cleanup, which must be completed.
+    /// An interrupt does not end it. For cleanup, which must be completed.
     #[must_use]
     pub fn apart(mut self) -> Cmd {
         self.apart = true;
+        self
+    }
+
+    /// It may take long, such as what downloads: an interrupt ends it at once.
+    #[must_use]
+    pub fn long(mut self) -> Cmd {
+        self.long = true;
         self
     }
 

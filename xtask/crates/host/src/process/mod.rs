@@ -3,9 +3,11 @@
 mod background;
 mod command;
 pub(crate) mod error;
+pub(crate) mod groups;
 mod quote;
 mod run;
 mod stream;
+mod watched;
 
 pub use crate::process::background::Background;
 pub use crate::process::command::{Cmd, Runner};

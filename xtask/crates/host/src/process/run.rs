@@ -1,28 +1,28 @@
-//! Running commands: one-shot ones through xshell; streamed, piped and killed ones through duct.
+//! Running commands. Children never share this process's streams or its process group: they cannot block on an output that
+//! nobody reads, and no signal reaches them but through this process.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
-
-use duct::unix::HandleExt;
-use signal_hook::consts::SIGINT;
-use xshell::{Shell, cmd};
+use std::time::Instant;
 
 use crate::failure::class::FailureClass;
-use crate::interrupt::Interrupt;
 use crate::process::background::Background;
 use crate::process::command::Cmd;
 use crate::process::error::ProcessError;
 use crate::process::stream::Stream;
+use crate::process::watched::{OnInterrupt, Watched};
+use crate::terminal::Terminal;
 
-/// How long a child may take to end after SIGINT before it is killed.
-const GRACE: Duration = Duration::from_secs(10);
+const BUFFER: usize = 64 * 1024;
 
-/// How often a streamed command looks for an interrupt.
-const TICK: Duration = Duration::from_millis(10);
+/// Of util-linux, on every Debian. Without it, a child may outlive a process that gets SIGKILL.
+const SETPRIV: &str = "setpriv";
+
+/// The index of standard output among a command's pipes.
+const STDOUT: usize = 0;
 
 /// What a finished command left behind.
 #[derive(Debug, Clone)]
@@ -49,43 +49,19 @@ pub fn find(program: &str) -> Option<PathBuf> {
 }
 
 impl Cmd {
-    /// Runs to the end and returns the output, whatever the exit code.
+    /// Runs to the end and returns the output, whatever the exit code. An interrupt lets it finish within the grace period,
+    /// unless it is [`Cmd::long`].
     ///
     /// # Errors
     /// When the program cannot be started.
     pub fn capture(&self) -> Result<Output, ProcessError> {
-        if !self.program.contains('/') && find(&self.program).is_none() {
-            let why = format!("there is no `{}` on PATH", self.program);
-            return Err(ProcessError::start(self.quoted(), why, true));
-        }
-        let started = Instant::now();
-        let output = if self.apart || self.stdin.is_some() { self.output_by_duct() } else { self.output() }?;
-        self.log(started);
-        Ok(Output {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
-    }
-
-    fn output(&self) -> Result<std::process::Output, ProcessError> {
-        let start_error = |error| ProcessError::start(self.quoted(), error, false);
-        // A `Shell` is not `Sync` and runners are shared by threads, so each command has its own.
-        let shell = Shell::new().map_err(start_error)?;
-        if let Some(dir) = &self.dir {
-            shell.change_dir(dir);
-        }
-        let Cmd { program, args, env, .. } = self;
-        let env = env.iter().map(|(name, value)| (name, value));
-        cmd!(shell, "{program} {args...}").envs(env).quiet().ignore_status().output().map_err(start_error)
-    }
-
-    /// xshell has no process groups, and fails when a command ends before it has read its input.
-    fn output_by_duct(&self) -> Result<std::process::Output, ProcessError> {
-        let expression = self.expression().stdout_capture().stderr_capture().unchecked();
-        // A background process group must not read from the terminal.
-        let expression = if self.stdin.is_none() { expression.stdin_null() } else { expression };
-        expression.run().map_err(|e| self.start_error(&e))
+        let mut output = [Vec::new(), Vec::new()];
+        let on_interrupt = if self.long { OnInterrupt::End } else { OnInterrupt::Finish };
+        let status = self
+            .pump(on_interrupt, |pipe, chunk, _| output[pipe].extend_from_slice(chunk))
+            .map_err(|error| self.start_error(&error))?;
+        let [stdout, stderr] = output.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(Output { code: status.code(), stdout, stderr })
     }
 
     /// Standard output of a command that must succeed, without the final line end.
@@ -101,15 +77,36 @@ impl Cmd {
         Err(self.exit_error(output.code, text))
     }
 
-    /// Runs with this process's own standard streams. True when the exit code was 0.
+    /// Runs with its output passed on to this process's own. It goes on when nobody reads that any more. True when the exit
+    /// code was 0.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn inherit(&self) -> Result<bool, ProcessError> {
-        let started = Instant::now();
-        let output = self.expression().unchecked().run().map_err(|e| self.start_error(&e))?;
-        self.log(started);
-        Ok(output.status.success())
+    pub fn forward(&self, terminal: &Terminal) -> Result<bool, ProcessError> {
+        let status = self.pump(OnInterrupt::EndGently, |pipe, chunk, _| match pipe {
+            STDOUT => terminal.print(chunk),
+            _ => terminal.pass_on(chunk),
+        });
+        Ok(status.map_err(|error| self.start_error(&error))?.success())
+    }
+
+    /// The same for a command whose output is all that it is run for: it ends when nobody reads that any more. True when the
+    /// exit code was 0, or the output ended first.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn print(&self, terminal: &Terminal) -> Result<bool, ProcessError> {
+        let status = self.pump(OnInterrupt::End, |pipe, chunk, child| match pipe {
+            STDOUT => {
+                terminal.print(chunk);
+                if !terminal.takes_data() {
+                    child.end();
+                }
+            }
+            _ => terminal.pass_on(chunk),
+        });
+        let success = status.map_err(|error| self.start_error(&error))?.success();
+        Ok(success || !terminal.takes_data())
     }
 
     /// Hands over stdout and stderr, as one stream, while the command runs. Ends it when the user interrupts.
@@ -118,41 +115,73 @@ impl Cmd {
     /// When the program cannot be started or its output cannot be read.
     pub fn stream(&self, mut chunk: impl FnMut(&[u8])) -> Result<ExitStatus, ProcessError> {
         let started = Instant::now();
-        let (mut reader, writer) = io::pipe().map_err(|e| self.start_error(&e))?;
-        let handle = {
-            let expression = self.expression().stderr_to_stdout().stdout_file(writer).unchecked();
-            expression.start().map_err(|e| self.start_error(&e))?
+        let mut run = || -> io::Result<ExitStatus> {
+            let (reader, writer) = io::pipe()?;
+            let expression = self.bound()?.stderr_to_stdout().stdout_file(writer).unchecked();
+            let mut child = self.start(expression, OnInterrupt::End)?;
+            let (mut pipes, mut buffer) = ([Some(reader)], vec![0; BUFFER]);
+            while let Some((_, count)) = child.next(&mut pipes, &mut buffer)? {
+                chunk(&buffer[..count]);
+            }
+            child.wait()
         };
-        let read = std::thread::scope(|scope| {
-            let watch = scope.spawn(|| end_when_interrupted(&handle, &self.runner.interrupt));
-            let mut buffer = vec![0; 64 * 1024];
-            let read = loop {
-                match reader.read(&mut buffer) {
-                    Ok(0) => break Ok(()),
-                    Ok(n) => chunk(&buffer[..n]),
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => break Err(self.start_error(&e)),
-                }
-            };
-            drop(watch.join());
-            read
-        });
-        read?;
-        let output = handle.wait().map_err(|e| self.start_error(&e))?;
+        let status = run().map_err(|e| self.start_error(&e))?;
         self.log(started);
-        Ok(output.status)
+        Ok(status)
     }
 
-    /// The output, stdout and stderr together, of a command that may take long and must succeed.
-    ///
-    /// # Errors
-    /// When it cannot be started or fails, or the user interrupts.
-    pub fn read_streamed(&self) -> anyhow::Result<String> {
-        let mut output = Vec::new();
-        let status = self.stream(|chunk| output.extend_from_slice(chunk))?;
-        self.runner.interrupt.check()?;
-        let output = String::from_utf8_lossy(&output).into_owned();
-        if status.success() { Ok(output) } else { Err(self.exit_error(status.code(), &output).into()) }
+    /// Hands over both outputs while the command runs.
+    fn pump(
+        &self,
+        on_interrupt: OnInterrupt,
+        mut chunk: impl FnMut(usize, &[u8], &mut Watched),
+    ) -> io::Result<ExitStatus> {
+        let started = Instant::now();
+        let (mut child, mut pipes) = self.start_with_pipes(on_interrupt)?;
+        let mut buffer = vec![0; BUFFER];
+        while let Some((pipe, count)) = child.next(&mut pipes, &mut buffer)? {
+            chunk(pipe, &buffer[..count], &mut child);
+        }
+        let status = child.wait()?;
+        self.log(started);
+        Ok(status)
+    }
+
+    /// The running command, and its stdout and stderr.
+    fn start_with_pipes(&self, on_interrupt: OnInterrupt) -> io::Result<(Watched, [Option<PipeReader>; 2])> {
+        let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
+        let expression = self.bound()?.stdout_file(out).stderr_file(err).unchecked();
+        Ok((self.start(expression, on_interrupt)?, [Some(stdout), Some(stderr)]))
+    }
+
+    /// The command, which ends with this process even after SIGKILL, unless it cleans up.
+    fn bound(&self) -> io::Result<duct::Expression> {
+        let is_path = self.program.contains('/');
+        if !is_path && find(&self.program).is_none() {
+            let why = format!("there is no `{}` on PATH", self.program);
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
+        if self.apart || is_path || find(SETPRIV).is_none() {
+            return Ok(self.expression());
+        }
+        Ok(self.until_death("TERM").expression())
+    }
+
+    /// The same command, which gets a signal when the thread that started it ends (setpriv(1)).
+    fn until_death(&self, signal: &str) -> Cmd {
+        let wrapped = ["--pdeathsig", signal, &self.program].map(str::to_owned);
+        let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
+        Cmd { program: SETPRIV.to_owned(), args, ..self.clone() }
+    }
+
+    /// Takes the expression: what it holds of the pipes must be closed here.
+    fn start(&self, expression: duct::Expression, on_interrupt: OnInterrupt) -> io::Result<Watched> {
+        let expression = expression.before_spawn(|command| {
+            command.process_group(0);
+            Ok(())
+        });
+        let on_interrupt = if self.apart { OnInterrupt::Ignore } else { on_interrupt };
+        Watched::start(&expression, &self.runner.interrupt, on_interrupt)
     }
 
     /// Standard output as a reader, for what is too large for memory. The end of the output is an error where the command
@@ -161,9 +190,9 @@ impl Cmd {
     /// # Errors
     /// When the program cannot be started.
     pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
-        let expression = self.expression().stderr_capture().unchecked();
-        let handle = expression.reader().map_err(|e| self.start_error(&e))?;
-        Ok(Stream::new(self.clone(), handle))
+        let started = self.start_with_pipes(OnInterrupt::End).map_err(|e| self.start_error(&e))?;
+        let (child, pipes) = started;
+        Ok(Stream::new(self.clone(), child, pipes))
     }
 
     /// Starts a process that outlives this one, in a session of its own, with its output in `log`.
@@ -176,7 +205,7 @@ impl Cmd {
         args.extend(self.args.clone());
         let cmd = Cmd { program: "setsid".to_owned(), args, ..self.clone() };
         // duct applies the outermost redirection first: only inside does stderr follow stdout into the file.
-        let expression = cmd.expression().stdin_null().stderr_to_stdout().stdout_file(file);
+        let expression = cmd.expression().stderr_to_stdout().stdout_file(file);
         expression.run().map(drop).map_err(|e| self.start_error(&e))
     }
 
@@ -187,10 +216,10 @@ impl Cmd {
     /// When it cannot be started or the log cannot be written.
     pub fn background(&self, log: &Path) -> Result<Background, ProcessError> {
         let file = std::fs::File::create(log).map_err(|e| self.start_error(&e))?;
-        let wrapped = ["setpriv", "--pdeathsig", "KILL", &self.program].map(str::to_owned);
-        let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
-        let cmd = Cmd { program: "setsid".to_owned(), args, ..self.clone() };
-        let expression = cmd.expression().stdin_null().stderr_to_stdout().stdout_file(file).unchecked();
+        let inner = self.until_death("KILL");
+        let args = std::iter::once(inner.program.clone()).chain(inner.args.iter().cloned()).collect();
+        let cmd = Cmd { program: "setsid".to_owned(), args, ..inner };
+        let expression = cmd.expression().stderr_to_stdout().stdout_file(file).unchecked();
         expression.start().map(Background).map_err(|e| self.start_error(&e))
     }
 
@@ -202,15 +231,10 @@ impl Cmd {
         if let Some(dir) = &self.dir {
             expression = expression.dir(dir);
         }
-        if self.apart {
-            expression = expression.before_spawn(|command| {
-                command.process_group(0);
-                Ok(())
-            });
-        }
         match &self.stdin {
             Some(bytes) => expression.stdin_bytes(bytes.clone()),
-            None => expression,
+            // The terminal would stop a group in the background that reads from it.
+            None => expression.stdin_null(),
         }
     }
 
@@ -225,34 +249,19 @@ impl Cmd {
     }
 
     fn log(&self, started: Instant) {
-        if self.runner.verbose {
-            eprintln!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64());
-        }
-    }
-}
-
-/// Passes an interrupt on to the child (the signal may have come to this process alone), and kills it after the grace period.
-fn end_when_interrupted(handle: &duct::Handle, interrupt: &Interrupt) {
-    let mut interrupted: Option<Instant> = None;
-    while matches!(handle.wait_timeout(TICK), Ok(None)) {
-        match interrupted {
-            None if interrupt.is_set() => {
-                // It may have just ended.
-                handle.send_signal(SIGINT).ok();
-                interrupted = Some(Instant::now());
-            }
-            Some(since) if since.elapsed() > GRACE => {
-                handle.kill().ok();
-            }
-            _ => {}
+        if let Some(terminal) = &self.runner.log {
+            terminal.say(format!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64()));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    use std::time::Duration;
+
     use super::*;
-    use crate::failure::class::FailureClass;
     use crate::process::Runner;
 
     #[test]
@@ -294,24 +303,80 @@ mod tests {
         assert_eq!(read(), "out\nerr\nend\n");
     }
 
+    /// A shell that says when it is ready, and how it was ended.
+    const TRAP: &str = "trap 'echo TERM; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
+
     #[test]
-    fn apart_means_a_process_group_of_its_own() {
+    fn children_lead_a_group_and_have_no_input() {
         // The fifth field of `stat` is the process group.
-        let cmd = Runner::default().cmd("sh").args(["-c", "cut -d ' ' -f 1,5 /proc/$$/stat"]);
-        let leads_group = |cmd: &Cmd| {
-            let text = cmd.read().unwrap();
-            let (process, group) = text.split_once(' ').unwrap();
-            process == group
-        };
-        assert_eq!((leads_group(&cmd), leads_group(&cmd.clone().apart())), (false, true));
+        let script = "cut -d ' ' -f 1,5 /proc/$$/stat; cat";
+        let text = Runner::default().cmd("sh").args(["-c", script]).read().unwrap();
+        let (process, group) = text.split_once(' ').unwrap();
+        assert_eq!(process, group);
     }
 
     #[test]
-    fn an_interrupt_ends_a_streamed_command() {
+    fn an_interrupt_reaches_a_long_command_once() {
         let runner = Runner::default();
         let interrupt = runner.interrupt.clone();
-        let cmd = runner.cmd("sh").args(["-c", "echo ready; exec sleep 1000"]);
-        let status = cmd.stream(|_| interrupt.set()).unwrap();
-        assert_eq!(status.code(), None);
+        let mut output = Vec::new();
+        let status = runner.cmd("sh").args(["-c", TRAP]).stream(|chunk| {
+            output.extend_from_slice(chunk);
+            interrupt.set();
+        });
+        let output = String::from_utf8(output).unwrap();
+        // The shell may also say that the signal ended `sleep`.
+        assert_eq!((status.unwrap().code(), output.matches("TERM\n").count()), (Some(5), 1), "{output}");
+    }
+
+    #[test]
+    fn an_interrupt_ends_children_of_the_child() {
+        let runner = Runner::default();
+        let interrupt = runner.interrupt.clone();
+        // The shell ends by itself; its child holds the pipe.
+        let cmd = runner.cmd("sh").args(["-c", "sleep 1000 & echo ready"]);
+        cmd.stream(|_| interrupt.set()).unwrap();
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_reader() {
+        let runner = Runner::default();
+        let mut reader = runner.cmd("sh").args(["-c", "echo ready; exec sleep 1000"]).reader().unwrap();
+        assert_eq!(reader.read(&mut [0; 64]).unwrap(), 6);
+        runner.interrupt.set();
+        reader.read(&mut [0; 64]).unwrap_err();
+    }
+
+    #[test]
+    fn an_interrupt_lets_a_short_command_finish() {
+        let runner = Runner::default();
+        let interrupt = runner.interrupt.clone();
+        std::thread::scope(|scope| {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let path = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
+            // It says when it has started, then waits for a line that comes after the interrupt.
+            let (answer, mut answers) = io::pipe().unwrap();
+            let input = format!("/proc/{}/fd/{}", std::process::id(), answer.as_raw_fd());
+            let script = format!("echo started > {path}; read line < {input}; echo finished");
+            let short = scope.spawn(move || runner.cmd("sh").args(["-c", &script]).read().unwrap());
+            reader.read_exact(&mut [0; 8]).unwrap();
+            interrupt.set();
+            answers.write_all(b"go on\n").unwrap();
+            assert_eq!(short.join().unwrap(), "finished");
+        });
+    }
+
+    #[test]
+    fn a_panic_in_the_middle_of_output_ends_the_child() {
+        let cmd = Runner::default().cmd("sh").args(["-c", "while :; do echo more; done"]);
+        let caught = std::panic::catch_unwind(|| cmd.stream(|_| panic!("as the test wants")));
+        assert!(caught.is_err());
+    }
+
+    #[test]
+    fn more_than_a_pipe_holds_on_both_outputs() {
+        let script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero";
+        let output = Runner::default().cmd("sh").args(["-c", script]).capture().unwrap();
+        assert_eq!((output.stdout.len(), output.stderr.len()), (600_000, 300_000));
     }
 }

@@ -1,33 +1,42 @@
 //! The output of a command that is still running.
 
-use std::io::{self, Read};
+use std::io::{self, PipeReader, Read};
 
 use crate::process::command::Cmd;
+use crate::process::watched::Watched;
 
 /// Standard output as a reader. Its end is an error where the command failed.
 pub(super) struct Stream {
     command: Cmd,
-    handle: duct::ReaderHandle,
+    child: Watched,
+    /// Standard output and standard error.
+    pipes: [Option<PipeReader>; 2],
+    stderr: Vec<u8>,
 }
 
 impl Stream {
-    pub(super) fn new(command: Cmd, handle: duct::ReaderHandle) -> Stream {
-        Stream { command, handle }
+    pub(super) fn new(command: Cmd, child: Watched, pipes: [Option<PipeReader>; 2]) -> Stream {
+        Stream { command, child, pipes, stderr: Vec::new() }
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.handle.read(buffer)?;
-        if n == 0
-            && !buffer.is_empty()
-            && let Some(output) = self.handle.try_wait()?
-            && !output.status.success()
-        {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            let error = self.command.exit_error(output.status.code(), &stderr);
-            return Err(io::Error::other(error));
+        if buffer.is_empty() {
+            return Ok(0);
         }
-        Ok(n)
+        loop {
+            match self.child.next(&mut self.pipes, buffer)? {
+                Some((0, count)) => return Ok(count),
+                Some((_, count)) => self.stderr.extend_from_slice(&buffer[..count]),
+                None => break,
+            }
+        }
+        let status = self.child.wait()?;
+        if status.success() {
+            return Ok(0);
+        }
+        let stderr = String::from_utf8_lossy(&self.stderr);
+        Err(io::Error::other(self.command.exit_error(status.code(), &stderr)))
     }
 }

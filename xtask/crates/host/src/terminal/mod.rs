@@ -1,9 +1,23 @@
-//! Progress and messages on stderr: colour, progress lines, groups in a CI log.
+//! The only writer to the standard streams: data on stdout; messages and progress on stderr, with colour and groups in a CI log.
+//!
+//! Messages that cannot be written are dropped, and the work goes on. Data that cannot be written is a failure at the end
+//! ([`Terminal::lost_data`]), unless its reader has closed the pipe: `| head -1` wanted no more.
 
-use std::io::{IsTerminal, stderr, stdout};
+mod standard;
+
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal as _};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use self::standard::StandardStream;
+use crate::failure::{Failure, FailureClass};
+use crate::files;
+use crate::interrupt::Interrupt;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +41,11 @@ pub enum Verbosity {
     Verbose,
 }
 
-/// Prints messages to stderr.
+/// Prints data to stdout and messages to stderr. Clones share the streams.
 #[derive(Debug, Clone)]
 pub struct Terminal {
+    out: Arc<StandardStream>,
+    err: Arc<StandardStream>,
     verbosity: Verbosity,
     color_err: bool,
     color_out: bool,
@@ -53,8 +69,8 @@ pub enum Style {
 }
 
 impl Terminal {
-    /// Reads the standard streams and the environment once.
-    pub fn detect(color: Color, verbosity: Verbosity) -> Terminal {
+    /// Reads the standard streams and the environment once. After an interrupt, nothing waits long for a reader.
+    pub fn detect(color: Color, verbosity: Verbosity, interrupt: &Interrupt) -> Terminal {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let on = |is_terminal: bool| match color {
             Color::Always => true,
@@ -62,11 +78,14 @@ impl Terminal {
             Color::Auto => is_terminal && !set("NO_COLOR") && std::env::var("TERM").as_deref() != Ok("dumb"),
         };
         let ci_groups = set("GITHUB_ACTIONS");
+        let (stdout, stderr) = (rustix::stdio::stdout(), rustix::stdio::stderr());
         Terminal {
+            out: Arc::new(StandardStream::new(stdout, interrupt.clone())),
+            err: Arc::new(StandardStream::new(stderr, interrupt.clone())),
             verbosity,
-            color_err: on(stderr().is_terminal()),
-            color_out: on(stdout().is_terminal()),
-            interactive: stderr().is_terminal() && !ci_groups && verbosity != Verbosity::Quiet,
+            color_err: on(stderr.is_terminal()),
+            color_out: on(stdout.is_terminal()),
+            interactive: stderr.is_terminal() && !ci_groups && verbosity != Verbosity::Quiet,
             ci_groups,
         }
     }
@@ -77,11 +96,68 @@ impl Terminal {
         Terminal { verbosity: Verbosity::Quiet, interactive: false, ..self }
     }
 
+    /// Prints data to stdout, as it is. After an error nothing follows: see [`Terminal::lost_data`].
+    pub fn print(&self, data: impl AsRef<[u8]>) {
+        if let Err(error) = self.out.write(data.as_ref()) {
+            self.out.end(error.kind());
+        }
+    }
+
+    /// Writes a file that the user named: see [`files::write_atomically`]. `-`, or a path of stdout or stderr such as
+    /// `/dev/stdout`, is that stream, which must not be replaced by a file.
+    ///
+    /// # Errors
+    /// When it cannot be written. Data for stdout is reported as lost instead.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        if self.is_stdout(path) {
+            self.print(bytes);
+        } else if self.err.is_at(path) {
+            self.err.write(bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        } else {
+            files::write_atomically(path, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a path that the user named means stdout.
+    pub fn is_stdout(&self, path: &Path) -> bool {
+        path.as_os_str() == "-" || self.out.is_at(path)
+    }
+
+    /// Whether more data can be printed.
+    pub fn takes_data(&self) -> bool {
+        self.out.ended().is_none()
+    }
+
+    /// Passes on what a child wrote to its stderr.
+    pub fn pass_on(&self, bytes: &[u8]) {
+        self.err.write(bytes).ok();
+    }
+
+    /// The failure to report if data could not be printed. A closed pipe is none.
+    pub fn lost_data(&self) -> Option<Failure> {
+        let kind = self.out.ended()?;
+        let class = match kind {
+            ErrorKind::BrokenPipe => return None,
+            ErrorKind::TimedOut => return Some(Failure::interrupted()),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => FailureClass::Disk,
+            _ => FailureClass::Machine,
+        };
+        let what = format!("cannot write to standard output: {kind}");
+        Some(Failure::new(class, what, "free space there or redirect it elsewhere, then run again"))
+    }
+
     /// Prints a line, unless quiet.
     pub fn say(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
-            eprintln!("{}", text.as_ref());
+            self.message(text.as_ref());
         }
+    }
+
+    /// Prints a line to stderr if possible.
+    fn message(&self, line: impl Display) {
+        // Nobody could be told; the exit code remains.
+        self.err.write(format!("{line}\n").as_bytes()).ok();
     }
 
     /// Prints a note, unless quiet.
@@ -91,7 +167,7 @@ impl Terminal {
 
     /// Prints an error.
     pub fn error(&self, text: impl AsRef<str>) {
-        eprintln!("{} {}", self.paint(Style::Bad, "error:"), text.as_ref());
+        self.message(format_args!("{} {}", self.paint(Style::Bad, "error:"), text.as_ref()));
     }
 
     /// Text for stderr in a style.
@@ -102,6 +178,16 @@ impl Terminal {
     /// Text for stdout in a style.
     pub fn paint_out(&self, style: Style, text: &str) -> String {
         painted(self.color_out, style, text)
+    }
+
+    /// Whether stdout takes colour.
+    pub fn is_stdout_colored(&self) -> bool {
+        self.color_out
+    }
+
+    /// Whether stderr takes colour.
+    pub fn is_stderr_colored(&self) -> bool {
+        self.color_err
     }
 
     /// Whether progress lines can be redrawn.
@@ -128,7 +214,7 @@ impl Terminal {
     /// Prints a GitHub workflow command, such as an annotation; nothing elsewhere.
     pub fn annotate(&self, command: &str) {
         if self.ci_groups {
-            eprintln!("{command}");
+            self.message(command);
         }
     }
 
