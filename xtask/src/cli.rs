@@ -16,6 +16,7 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::interrupt::Interrupt;
 use host::paths::Repository;
 use host::process::Runner;
+use host::secrets::Secrets;
 use host::terminal::{Color, Terminal, Verbosity};
 
 /// Build, compare, check and ship the images of this repository.
@@ -133,19 +134,20 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit_code(FailureClass::Machine));
         }
     };
-    let Err(error) = run(&cli, &terminal, interrupt.clone()) else { return ExitCode::SUCCESS };
+    let secrets = Secrets::default();
+    let runner = Runner { verbose: cli.verbose, interrupt: interrupt.clone(), secrets: secrets.clone() };
+    let Err(error) = run(&cli, &terminal, runner) else { return ExitCode::SUCCESS };
     // A process that got the signal too failed because of it. What is left half-done must still be reported.
     let error = match class_of(&error) {
         class if interrupt.is_set() && class != FailureClass::Unfinished => Failure::interrupted().into(),
         _ => error,
     };
-    terminal.error(format!("{error:#}"));
+    terminal.error(secrets.mask(&format!("{error:#}")));
     let class = if interrupt.is_set() { FailureClass::Interrupted } else { class_of(&error) };
     ExitCode::from(exit_code(class))
 }
 
-fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
-    let runner = Runner { verbose: cli.verbose, interrupt };
+fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
     let repository =
         Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {

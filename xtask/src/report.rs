@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use crate::args;
 use engine::context::Context;
 use host::files;
+use host::printable::{self, printable};
 use host::render::Render;
 use model::edition::Edition;
 use model::reader;
@@ -63,8 +64,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let report = report::gather(&manifest, &editions, &tag, context)?;
     let text = match args.format {
         FormatChoice::Html => release::report::render::html(&report),
-        FormatChoice::Markdown => report.markdown(),
-        FormatChoice::Json => report.json()?,
+        FormatChoice::Markdown => printable(&report.markdown()),
+        FormatChoice::Json => printable::json(&report.json()?),
     };
     let to = match (&args.output, args.format) {
         (Some(path), _) => Some(path.clone()).filter(|path| path.as_os_str() != "-"),

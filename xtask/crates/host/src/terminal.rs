@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::printable::{line, printable};
+
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
@@ -84,14 +86,14 @@ impl Terminal {
         }
     }
 
-    /// Prints a note, unless quiet.
+    /// Prints a note, unless quiet. It may quote text from outside.
     pub fn warn(&self, text: impl AsRef<str>) {
-        self.say(format!("{} {}", self.paint(Style::Warn, "note:"), text.as_ref()));
+        self.say(format!("{} {}", self.paint(Style::Warn, "note:"), printable(text.as_ref())));
     }
 
-    /// Prints an error.
+    /// Prints an error. It may quote text from outside.
     pub fn error(&self, text: impl AsRef<str>) {
-        eprintln!("{} {}", self.paint(Style::Bad, "error:"), text.as_ref());
+        eprintln!("{} {}", self.paint(Style::Bad, "error:"), printable(text.as_ref()));
     }
 
     /// Text for stderr in a style.
@@ -174,9 +176,9 @@ impl Lines {
 }
 
 impl Line {
-    /// Replaces the message.
+    /// Replaces the message, which may quote text from outside.
     pub fn say(&self, text: impl Into<String>) {
-        self.0.set_message(text.into());
+        self.0.set_message(line(&text.into()));
     }
 
     /// Stops the line with a last message.

@@ -11,6 +11,7 @@ pub mod dockerfile;
 pub mod edition;
 pub mod expectation;
 pub mod image_ref;
+pub mod json;
 pub mod load;
 pub mod manifest;
 pub mod names;

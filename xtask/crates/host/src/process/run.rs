@@ -217,7 +217,7 @@ impl Cmd {
     /// The error of a command that failed with this output.
     pub(super) fn exit_error(&self, code: Option<i32>, output: &str) -> ProcessError {
         let class = self.classify.map_or(FailureClass::Failed, |classify| classify(output));
-        ProcessError::exit(self.quoted(), code, output, class)
+        ProcessError::exit(self.quoted(), code, &self.runner.secrets.mask(output), class)
     }
 
     fn start_error(&self, error: &io::Error) -> ProcessError {
@@ -263,6 +263,14 @@ mod tests {
             text,
             "`sh -c 'echo one; echo '\\''it broke'\\'' >&2; exit 7'` failed with exit code 7\n    it broke"
         );
+    }
+
+    #[test]
+    fn an_error_holds_no_secret() {
+        let runner = Runner::default();
+        runner.secrets.add("first half\nsecond half");
+        let error = runner.cmd("sh").args(["-c", "echo 'first half\nsecond half'; exit 1"]).read();
+        assert_eq!(error.unwrap_err().to_string(), "`sh -c 'echo '\\''***'\\''; exit 1'` failed with exit code 1\n    ***");
     }
 
     #[test]
