@@ -11,6 +11,7 @@ use crate::generated::Generator;
 use crate::record::Sample;
 use crate::{cgroup, health};
 use engine::context::Context;
+use host::secrets::Secrets;
 use host::wait;
 use model::load::{GENERATED, Load, LoadStep};
 use model::manifest::{Manifest, Service};
@@ -143,13 +144,14 @@ impl<'a> LoadRun<'a, '_> {
         let host = format!("127.0.0.1:{}", self.port(step)?);
         let generator = Generator::new(subject);
         let (known, context) = (&self.known, self.context);
+        let secrets = &context.docker.runner.secrets;
         let send = |client: &mut Client, number: u64| -> Result<(Duration, HttpResponse)> {
             context.docker.runner.interrupt.check()?;
             let request = request(step, known, generator, number);
             let begun = Instant::now();
             let answer = client.send(&host, &request, TIMEOUT)?;
             let time = begun.elapsed();
-            judge(step, &answer, known).with_context(|| format!("request {number}"))?;
+            judge(step, &answer, known, secrets).with_context(|| format!("request {number}"))?;
             Ok((time, answer))
         };
         let mut client = Client::new();
@@ -180,10 +182,11 @@ impl<'a> LoadRun<'a, '_> {
     fn wait(&self, step: &LoadStep) -> Result<()> {
         let host = format!("127.0.0.1:{}", self.port(step)?);
         let request = step.probe.filled(&self.known);
-        let (mut client, mut last, mut changed) = (Client::new(), String::new(), Instant::now());
+        let secrets = &self.context.docker.runner.secrets;
+        let (mut client, mut last, mut changed) = (Client::new(), Vec::new(), Instant::now());
         loop {
             let answer = client.send(&host, &request, TIMEOUT)?;
-            match judge(step, &answer, &self.known) {
+            match judge(step, &answer, &self.known, secrets) {
                 Ok(()) => return Ok(()),
                 Err(error) if changed.elapsed() > STALLED => {
                     return Err(error.context(format!("no progress for {} s", STALLED.as_secs())));
@@ -198,8 +201,8 @@ impl<'a> LoadRun<'a, '_> {
     }
 }
 
-fn judge(step: &LoadStep, answer: &HttpResponse, known: &Values) -> Result<()> {
-    let faults = step.probe.judge(answer, known);
+fn judge(step: &LoadStep, answer: &HttpResponse, known: &Values, secrets: &Secrets) -> Result<()> {
+    let faults = step.probe.judge(answer, known, secrets);
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
 }
 

@@ -38,10 +38,10 @@ impl Json {
         Json::of(serde_json::from_str(text)?, 0)
     }
 
-    /// The number nearest to this one; `None` for other values.
+    /// The finite number nearest to this one; `None` for other values.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
-            Json::Number(digits) => digits.parse().ok(),
+            Json::Number(digits) => digits.parse().ok().filter(|number: &f64| number.is_finite()),
             _ => None,
         }
     }

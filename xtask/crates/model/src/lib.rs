@@ -21,5 +21,6 @@ pub mod placeholders;
 pub mod probe;
 pub mod quantity;
 pub mod reader;
+pub mod recorded;
 pub mod response;
 pub mod variant;
