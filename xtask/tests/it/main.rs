@@ -38,6 +38,7 @@ mod measure;
 mod push_and_clean;
 mod release_check;
 mod report;
+mod smoke_hostile;
 mod smoke_test;
 mod throwaway;
 mod workflows;
