@@ -21,6 +21,7 @@ use model::probe::{Body, HttpRequest};
 use model::quantity::Quantity;
 use model::response::HttpResponse;
 use stack::http::Client;
+use stack::probes::secrecy;
 use stack::throwaway::{StackImages, ThrowawayStack};
 
 /// For one answer: an upload may be large.
@@ -210,8 +211,11 @@ impl<'a> LoadRun<'a, '_> {
 }
 
 fn judge(step: &LoadStep, answer: &HttpResponse, known: &Values, secrets: &Secrets) -> Result<()> {
-    let faults = step.probe.judge(answer, known, secrets);
-    if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
+    if step.probe.judge(answer, known, secrets).is_empty() {
+        return Ok(());
+    }
+    secrecy::hide_values_of(&step.probe, answer, secrets);
+    bail!("{}", step.probe.judge(answer, known, secrets).join("; "))
 }
 
 /// The answer without dates: a service that only tells the time makes no progress.

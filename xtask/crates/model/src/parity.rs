@@ -111,8 +111,8 @@ impl Comparison<'_> {
             return;
         }
         if is_in(&rules.cosine, &self.path) {
-            let place = pointer(&self.path);
-            self.found.extend(direction(a, b).map(|fault| format!("{place} {fault}")));
+            let fault = direction(a, b).map(|fault| format!("{} {fault}", self.place()));
+            self.found.extend(fault);
             return;
         }
         if let (true, Json::String(a_text), Json::String(b_text)) = (is_in(&rules.tokens, &self.path), a, b) {
@@ -150,19 +150,23 @@ impl Comparison<'_> {
 
     /// The values of a key on both sides; more than one if the key is repeated.
     fn field(&mut self, a: Option<&Vec<Json>>, b: Option<&Vec<Json>>) {
-        let place = self.secrets.mask(&pointer(&self.path));
-        match (a, b) {
-            (Some(a), Some(b)) if a.len() == b.len() => a.iter().zip(b).for_each(|(a, b)| self.compare(a, b)),
-            (Some(a), Some(b)) => {
-                self.found.push(format!("{place} occurred {} times, occurs {} times", a.len(), b.len()));
+        let fault = match (a, b) {
+            (Some(a), Some(b)) if a.len() == b.len() => {
+                return a.iter().zip(b).for_each(|(a, b)| self.compare(a, b));
             }
-            (Some(_), None) => self.found.push(format!("{place} is missing")),
-            (None, _) => self.found.push(format!("{place} is new")),
-        }
+            (Some(a), Some(b)) => format!("occurred {} times, occurs {} times", a.len(), b.len()),
+            (Some(_), None) => "is missing".to_owned(),
+            (None, _) => "is new".to_owned(),
+        };
+        self.found.push(format!("{} {fault}", self.place()));
+    }
+
+    fn place(&self) -> String {
+        self.secrets.mask(&pointer(&self.path))
     }
 
     fn changed(&mut self, a: &Json, b: &Json, more: &str) {
-        let place = self.secrets.mask(&pointer(&self.path));
+        let place = self.place();
         let [a, b] = [a, b].map(|value| self.secrets.mask(&value.to_string()));
         self.found.push(match a == b {
             true => format!("{place} differs in a secret"),

@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use engine::variables::Variables;
-use host::secrets::Secrets;
 use model::manifest::{Manifest, Service};
 use model::placeholders::{RUN, Values};
 use model::probe::Probe;
@@ -49,14 +48,6 @@ pub fn values(manifest: &Manifest, variables: &Variables, word: &str) -> Values 
     let set =
         secrets.filter_map(|secret| Some((secret.plain.clone(), Value::from(variables.get(&secret.plain)?))));
     set.chain([(RUN.to_owned(), Value::from(word))]).collect()
-}
-
-/// The values that are secrets of the stack: all but the run's own word.
-pub(crate) fn secrets(values: &Values) -> Secrets {
-    let secrets = Secrets::default();
-    let known = values.iter().filter(|(name, _)| *name != RUN);
-    known.filter_map(|(_, value)| value.as_str()).for_each(|value| secrets.add(value));
-    secrets
 }
 
 /// A word unique to this run, of letters and digits, so that every tokenizer keeps it whole.

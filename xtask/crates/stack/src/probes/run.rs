@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde_json::Value;
 
 use crate::deploy::containers;
 use crate::http::{Client, NoAnswer, NoAnswerKind, tls};
@@ -11,21 +10,20 @@ use crate::probes::endpoints::{self, Endpoints};
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict, SCHEMA};
 use crate::probes::retry::RetryPolicy;
+use crate::probes::secrecy;
 use engine::compose::Project;
 use engine::context::Context;
 use host::interrupt::Interrupt;
 use host::secrets::Secrets;
 use host::wait;
 use model::expectation::shortened;
-use model::placeholders::{RUN, Values};
+use model::placeholders::Values;
 use model::probe::Probe;
 use model::response::HttpResponse;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Characters of an answer that a report shows.
 const SHOWN: usize = 400;
-/// Shorter cookies and captured values are shown: no token is that short, and they occur in other texts.
-const SHORTEST: usize = 8;
 
 /// An outcome with the answer it was judged by.
 #[derive(Debug, Clone)]
@@ -52,8 +50,7 @@ pub fn run<'m>(
     let interrupt = &context.docker.runner.interrupt;
     let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
     let secrets = &context.docker.runner.secrets;
-    let known = values.iter().filter(|(name, _)| *name != RUN);
-    known.for_each(|(_, value)| hide(value, 0, secrets));
+    secrecy::hide_values(values, secrets);
     let mut run =
         ProbeRun { endpoints: &endpoints, policy: RetryPolicy::new(&endpoints), interrupt, secrets };
     let mut results = Vec::new();
@@ -106,7 +103,7 @@ impl<'a> ProbeRun<'a> {
                     let result = client.send(host, &request, self.policy.answer_timeout(&probe.service));
                     let wrong = match &result {
                         Ok(answer) => {
-                            self.hide_values_of(probe, answer);
+                            secrecy::hide_values_of(probe, answer, self.secrets);
                             probe.judge(answer, values, self.secrets)
                         }
                         Err(error) => vec![error.what.clone()],
@@ -143,17 +140,6 @@ impl<'a> ProbeRun<'a> {
         }
     }
 
-    /// What an answer gives out may be a token: it is printed by no failure, not even this probe's own.
-    fn hide_values_of(&self, probe: &Probe, answer: &HttpResponse) {
-        answer
-            .cookies
-            .values()
-            .for_each(|cookie| hide(&Value::from(cookie.as_str()), SHORTEST, self.secrets));
-        if let Some((_, value)) = probe.captured(answer) {
-            hide(&value, SHORTEST, self.secrets);
-        }
-    }
-
     fn failed(
         &self,
         mut wrong: Vec<String>,
@@ -173,23 +159,5 @@ impl<'a> ProbeRun<'a> {
         let answer = result.map(|answer| shortened(self.secrets.mask(&answer.shown()).trim(), SHOWN));
         let request = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(values).path);
         ProbeVerdict::Failed { wrong, request, answer: answer.unwrap_or_default() }
-    }
-}
-
-/// Adds all texts and numbers of a value with at least so many characters.
-fn hide(value: &Value, shortest: usize, secrets: &Secrets) {
-    let hide_text = |text: &str| {
-        if text.len() >= shortest {
-            secrets.add(text);
-        }
-    };
-    match value {
-        Value::String(text) => hide_text(text),
-        Value::Number(number) => hide_text(&number.to_string()),
-        Value::Array(items) => {
-            items.iter().filter(|item| !item.is_number()).for_each(|item| hide(item, shortest, secrets))
-        }
-        Value::Object(fields) => fields.values().for_each(|item| hide(item, shortest, secrets)),
-        Value::Null | Value::Bool(_) => {}
     }
 }

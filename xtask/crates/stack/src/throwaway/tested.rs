@@ -10,6 +10,7 @@ use crate::probes;
 use crate::probes::plan::{ProbeGroup, ProbePlan};
 use crate::probes::report::{ProbeOutcome, ProbeReport};
 use crate::probes::run::ProbeResult;
+use crate::probes::secrecy;
 use crate::throwaway::confinement;
 use crate::throwaway::images::StackImages;
 use crate::throwaway::stack::{ThrowawayStack, dependency_closures};
@@ -57,7 +58,8 @@ pub(super) fn test<'m>(
         report.outcomes.extend(tests.run()?);
     }
     let closures = dependency_closures(manifest, context)?;
-    let secrets = probes::plan::secrets(&stack.values);
+    let secrets = Secrets::default();
+    secrecy::hide_values(&stack.values, &secrets);
     stack.remove()?;
     context.docker.runner.interrupt.check()?;
     Ok(TestedStack { report, results, secrets, closures })
