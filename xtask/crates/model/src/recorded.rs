@@ -105,7 +105,7 @@ impl RecordedBody {
 struct Written {
     status: u16,
     content_type: String,
-    /// JSON. In files written before `text` existed, a string can also be text.
+    /// JSON. A string occurs only in files written before `text` existed, and is mostly text.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     body: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,9 +126,14 @@ impl TryFrom<Written> for RecordedResponse {
     fn try_from(written: Written) -> Result<RecordedResponse, String> {
         let Written { status, content_type, body, text, base64 } = written;
         let body = match (body, text, base64) {
-            (Some(Json::String(text)), None, None) if !is_json(&content_type) => RecordedBody::Text(text),
+            (Some(Json::String(text)), None, None) if text.is_empty() || !is_json(&content_type) => {
+                RecordedBody::Text(text)
+            }
             (Some(json), None, None) => RecordedBody::Json(json),
-            (None, Some(text), None) => RecordedBody::Text(text),
+            (None, Some(text), None) => match json(&text, is_json(&content_type)) {
+                Some(json) => RecordedBody::Json(json),
+                None => RecordedBody::Text(text),
+            },
             (None, None, Some(base64)) => {
                 RecordedBody::Bytes(STANDARD.decode(base64).map_err(|error| format!("`base64`: {error}"))?)
             }
@@ -143,6 +148,7 @@ impl From<RecordedResponse> for Written {
         let RecordedResponse { status, content_type, body } = response;
         let (mut json, mut text, mut base64) = (None, None, None);
         match body {
+            RecordedBody::Json(string @ Json::String(_)) => text = Some(string.to_string()),
             RecordedBody::Json(value) => json = Some(value),
             RecordedBody::Text(value) => text = Some(value),
             RecordedBody::Bytes(value) => base64 = Some(STANDARD.encode(value)),
@@ -170,7 +176,8 @@ mod tests {
         for (content_type, body, written) in [
             ("application/json", b"{\"n\": 1.00}".as_slice(), r#""body":{"n":1.00}"#),
             ("application/json", b"null", r#""body":null"#),
-            ("application/json", b"\"x\"", r#""body":"x""#),
+            ("application/json", b"\"x\"", r#""text":"\"x\"""#),
+            ("application/json", b"", r#""text":"""#),
             ("application/json", b"x", r#""text":"x""#),
             ("text/plain", b"[1]", r#""body":[1]"#),
             ("text/plain", b"1 ", r#""text":"1 ""#),
@@ -187,12 +194,14 @@ mod tests {
 
     #[test]
     fn a_string_in_an_old_record_is_text_unless_its_type_is_json() {
-        let body = |content_type: &str| {
-            let text = format!(r#"{{"status":200,"content_type":"{content_type}","body":"<p>"}}"#);
+        let body = |content_type: &str, body: &str| {
+            let text = format!(r#"{{"status":200,"content_type":"{content_type}","body":"{body}"}}"#);
             serde_json::from_str::<RecordedResponse>(&text).unwrap().body
         };
-        assert_eq!(body("text/html"), RecordedBody::Text("<p>".into()));
-        assert_eq!(body("application/json"), RecordedBody::Json(Json::String("<p>".into())));
+        assert_eq!(body("text/html", "<p>"), RecordedBody::Text("<p>".into()));
+        assert_eq!(body("application/json", "<p>"), RecordedBody::Json(Json::String("<p>".into())));
+        // Answers without a body may have a type too.
+        assert_eq!(body("application/json", ""), RecordedBody::Text(String::new()));
         assert!(serde_json::from_str::<RecordedResponse>(r#"{"status":200,"content_type":""}"#).is_err());
     }
 
