@@ -1,6 +1,7 @@
 //! Arguments that several commands share, resolved with the environment's defaults.
 
 use host::failure::Failure;
+use host::printable::{self, printable};
 use host::render::Render;
 use std::fmt;
 use std::str::FromStr;
@@ -192,15 +193,15 @@ pub enum Format {
 }
 
 impl Format {
-    /// A report in this form.
+    /// A report in this form, safe to print.
     ///
     /// # Errors
     /// When a value has no JSON form.
     pub fn of(self, report: &impl Render) -> Result<String> {
         Ok(match self {
-            Format::Table => report.text(),
-            Format::Markdown => report.markdown(),
-            Format::Json => report.json()?,
+            Format::Table => printable(&report.text()),
+            Format::Markdown => printable(&report.markdown()),
+            Format::Json => printable::json(&report.json()?),
         })
     }
 }

@@ -16,6 +16,7 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::interrupt::Interrupt;
 use host::paths::Repository;
 use host::process::Runner;
+use host::secrets::Secrets;
 use host::terminal::{Color, Terminal, Verbosity};
 
 /// Build, compare, check and ship the images of this repository.
@@ -139,13 +140,16 @@ pub fn main() -> ExitCode {
         ColorChoice::Never => Color::Never,
     };
     let terminal = Terminal::detect(color, verbosity, &interrupt);
-    let Err(error) = run(&cli, &terminal, interrupt.clone()) else { return printed(&terminal) };
+    let secrets = Secrets::default();
+    let log = cli.verbose.then(|| terminal.clone());
+    let runner = Runner { log, interrupt: interrupt.clone(), secrets: secrets.clone() };
+    let Err(error) = run(&cli, &terminal, runner) else { return printed(&terminal) };
     // A process that got the signal too failed because of it. What is left half-done must still be reported.
     let error = match class_of(&error) {
         class if interrupt.is_set() && class != FailureClass::Unfinished => Failure::interrupted().into(),
         _ => error,
     };
-    terminal.error(format!("{error:#}"));
+    terminal.error(secrets.mask(&format!("{error:#}")));
     if let Some(failure) = terminal.lost_data().filter(|failure| failure.class != FailureClass::Interrupted) {
         terminal.error(failure.to_string());
     }
@@ -177,8 +181,7 @@ fn printed(terminal: &Terminal) -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, terminal: &Terminal, interrupt: Interrupt) -> Result<()> {
-    let runner = Runner { log: cli.verbose.then(|| terminal.clone()), interrupt };
+fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
     let repository =
         Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {

@@ -10,12 +10,11 @@ use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::{VERSION, Variables};
 use host::table::{Align, Table};
-use host::terminal::Terminal;
 use model::edition::Edition;
 use model::manifest::Manifest;
 use model::reader;
 use stack::deploy::health::{self, ServiceHealth};
-use stack::deploy::{self, deployed, secrets, up};
+use stack::deploy::{self, deployed, logs, secrets, up};
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]
@@ -87,9 +86,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let project = deploy::project(&variables, &manifest, context);
     match (&args.action, start_args) {
         (_, Some((args, version))) => start(args, &version, &manifest, &variables, context),
-        (Action::Logs { services, follow, tail }, _) => {
-            logs(services, *follow, *tail, &project, &context.terminal)
-        }
+        (Action::Logs { services, follow, tail }, _) => logs(services, *follow, *tail, &project, context),
         (Action::Down { volumes }, _) => down(*volumes, &project, context),
         (_, None) => status(&project, context),
     }
@@ -169,17 +166,12 @@ fn status(project: &Project, context: &Context) -> Result<()> {
     if names.is_empty() { Ok(()) } else { bail!("not healthy: {}", names.join(", ")) }
 }
 
-fn logs(services: &[String], follow: bool, tail: u32, project: &Project, terminal: &Terminal) -> Result<()> {
-    let color = if terminal.is_stdout_colored() { "always" } else { "never" };
-    let mut cmd = project.cmd(["--ansi", color, "logs", "--tail"]).arg(tail.to_string());
+fn logs(services: &[String], follow: bool, tail: u32, project: &Project, context: &Context) -> Result<()> {
+    let mut cmd = project.cmd(["logs", "--tail"]).arg(tail.to_string());
     if follow {
         cmd = cmd.arg("--follow");
     }
-    if cmd.args(services.iter().cloned()).print(terminal)? {
-        Ok(())
-    } else {
-        bail!("`docker compose logs` failed")
-    }
+    logs::show(&cmd.args(services.iter().cloned()), context)
 }
 
 fn down(volumes: bool, project: &Project, context: &Context) -> Result<()> {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use crate::args;
 use engine::context::Context;
+use host::printable::{self, printable};
 use host::render::Render;
 use model::edition::Edition;
 use model::reader;
@@ -62,8 +63,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let report = report::gather(&manifest, &editions, &tag, context)?;
     let text = match args.format {
         FormatChoice::Html => release::report::render::html(&report),
-        FormatChoice::Markdown => report.markdown(),
-        FormatChoice::Json => report.json()?,
+        FormatChoice::Markdown => printable(&report.markdown()),
+        FormatChoice::Json => printable::json(&report.json()?),
     };
     let path = match (&args.output, args.format) {
         (Some(path), _) => path.clone(),

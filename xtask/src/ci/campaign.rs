@@ -73,10 +73,10 @@ pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<(
         cmd = cmd.env(*name, value.clone());
     }
     if dry_run {
-        println!("{}", cmd.quoted());
+        context.terminal.print(format!("{}\n", cmd.quoted()));
         return Ok(());
     }
     require_engine(context)?;
     programs::require(&["strace"], context)?;
-    if cmd.inherit()? { Ok(()) } else { bail!("the campaign has findings, listed above") }
+    if cmd.forward(&context.terminal)? { Ok(()) } else { bail!("the campaign has findings, listed above") }
 }

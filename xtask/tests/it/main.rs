@@ -43,6 +43,7 @@ mod release_check;
 mod report;
 mod shims;
 mod signals;
+mod smoke_hostile;
 mod smoke_test;
 mod throwaway;
 mod workflows;

@@ -1,9 +1,9 @@
 //! `smoke-test` without an engine: a fake docker, and services with scripted answers.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use crate::support::service::{answer, service as scripted};
 use crate::support::{FakeDocker, Folder, repository, told};
 
 /// A service that answers by method and path, and 404 to other requests, until the test process ends.
@@ -12,33 +12,13 @@ fn service(answers: &[(&str, u16, &str)]) -> u16 {
         .iter()
         .map(|(request, status, body)| ((*request).to_owned(), (*status, (*body).to_owned())))
         .collect();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            let mut buffer = [0; 4096];
-            while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-                match stream.read(&mut buffer).unwrap() {
-                    0 => break,
-                    count => request.extend_from_slice(&buffer[..count]),
-                }
-            }
-            let request = String::from_utf8_lossy(&request).into_owned();
-            let line = request.split(" HTTP/").next().unwrap_or_default().to_owned();
-            // Echo the secret from the header: no report may repeat it.
-            let key = request.lines().find_map(|line| line.strip_prefix("x-key: ")).unwrap_or_default();
-            let (status, body) = answers.get(&line).cloned().unwrap_or((404, "{}".into()));
-            let body = body.replace("ECHO", key);
-            let head = format!(
-                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        }
-    });
-    port
+    scripted(move |request| {
+        let line = request.split(" HTTP/").next().unwrap_or_default();
+        // Echo the secret from the header: no report may repeat it.
+        let key = request.lines().find_map(|line| line.strip_prefix("x-key: ")).unwrap_or_default();
+        let (status, body) = answers.get(line).cloned().unwrap_or((404, "{}".into()));
+        answer(status, "application/json", body.replace("ECHO", key).as_bytes())
+    })
 }
 
 const PROBES: &str = r#"
@@ -88,7 +68,7 @@ fn stack() -> Folder {
 }
 
 /// A docker whose stack has alpha at a port, and beta as given.
-fn docker(alpha: u16, beta: &str) -> FakeDocker {
+pub fn docker(alpha: u16, beta: &str) -> FakeDocker {
     let alpha = format!(
         r#"{{"Service":"alpha","ID":"a1","State":"running","Health":"healthy","Publishers":[{{"URL":"127.0.0.1","TargetPort":1001,"PublishedPort":{alpha},"Protocol":"tcp"}}]}}"#
     );
@@ -100,7 +80,7 @@ fn docker(alpha: u16, beta: &str) -> FakeDocker {
         .on("container inspect *", 0, containers, "")
 }
 
-fn beta(port: u16) -> String {
+pub fn beta(port: u16) -> String {
     format!(
         r#"{{"Service":"beta","ID":"b1","State":"running","Health":"healthy","Publishers":[{{"URL":"127.0.0.1","TargetPort":1002,"PublishedPort":{port},"Protocol":"tcp"}}]}}"#
     )

@@ -41,6 +41,41 @@ fn a_taken_port_is_retried_once() {
 }
 
 #[test]
+fn a_failed_stack_shows_its_logs_without_its_secrets() {
+    let repository = repository("p");
+    let manifest = repository.read("xtask/images.toml");
+    let secret = "\n[service.alpha.secret]\nvariable = \"ALPHA_KEYS\"\nplain = \"ALPHA_KEY\"\ncommand = [\"make-key\"]\n";
+    repository.write("xtask/images.toml", &format!("{manifest}{secret}"));
+    let log = "using key c2VjcmV0 and \u{1b}[2J{\"hash\":\"sha\\\"256\"}\n";
+    let docker = stack(PLAIN)
+        .on("run --rm *", 0, "key: c2VjcmV0\nentry: sha\"256\n", "")
+        .on("compose * up --detach *", 1, "", "cannot set ALPHA_KEYS=sha\"256\n")
+        .on("compose * logs *", 0, log, "");
+    let (code, text) = alpha(&docker, &repository);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("using key *** and \\u{1b}[2J{\"hash\":\"***\"}"), "{text}");
+    assert!(text.contains("cannot set ALPHA_KEYS=***") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn logs_are_printed_without_secrets_and_control_characters() {
+    let repository = repository("p");
+    let manifest = repository.read("xtask/images.toml");
+    let secret = "\n[service.alpha.secret]\nvariable = \"ALPHA_KEYS\"\nplain = \"ALPHA_KEY\"\ncommand = [\"make-key\"]\n";
+    repository.write("xtask/images.toml", &format!("{manifest}{secret}"));
+    repository.write(".env", "ALPHA_KEY='open-sesame'\n");
+    let docker = stack(PLAIN).on("compose * logs *", 0, "alpha  | open-sesame\u{1b}[2J\nalpha  | end", "");
+    let output = docker.run(&repository, &["deploy", "logs", "alpha"]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("alpha  | ***\\u{1b}[2J\nalpha  | end") && !text.contains("sesame"), "{text}");
+    let failing = stack(PLAIN).on("compose * logs *", 1, "", "no such service: x\n");
+    let output = failing.run(&repository, &["deploy", "logs", "x"]);
+    let text = told(&output, &repository);
+    assert!(output.status.code() == Some(1) && text.contains("no such service: x"), "{text}");
+}
+
+#[test]
 fn shared_resources_are_refused_before_anything_is_started() {
     let repository = repository("p");
     let docker = stack(

@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use engine::events::Event;
 use host::files;
+use host::printable;
 use host::terminal::{Line, Lines, Style, Terminal};
 
 /// Shows events and writes the full log of each target.
@@ -122,7 +123,7 @@ impl<'t> Progress<'t> {
 /// A step cut to one short line; the log has its full text.
 fn brief(step: &str) -> String {
     const MAX_CHARS: usize = 100;
-    let line = step.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = printable::line(&step.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn long_steps_are_cut_between_characters() {
-        assert_eq!(brief("[1/2] RUN a     b"), "[1/2] RUN a b");
+        assert_eq!(brief("[1/2] RUN a     b\u{1b}[2J"), "[1/2] RUN a b\\u{1b}[2J");
         assert_eq!(brief(&"ä".repeat(200)).chars().count(), 101);
     }
 }

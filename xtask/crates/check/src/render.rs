@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::report::{CheckReport, CheckRow, Finding};
+use host::printable::markdown;
 use host::render::Render;
 use host::table::{Align, Table};
 use model::baseline::Drift;
@@ -33,7 +34,7 @@ impl Render for CheckReport {
                 let place = finding.place.as_ref();
                 let place =
                     place.map(|place| format!(" (`{}:{}`)", place.file, place.line)).unwrap_or_default();
-                let (what, remedy) = (escaped(&finding.what), escaped(&finding.remedy));
+                let (what, remedy) = (markdown(&finding.what), markdown(&finding.remedy));
                 writeln!(out, "- **{}** {}: {what}{place}  ", finding.kind.label(), finding.about()).ok();
                 writeln!(out, "  {remedy}").ok();
             }
@@ -137,11 +138,6 @@ fn verdict(row: &CheckRow) -> String {
         }
     }
     labels.join(", ")
-}
-
-/// Escapes what Markdown takes for markup in file and variable names.
-fn escaped(text: &str) -> String {
-    text.replace('_', "\\_").replace('*', "\\*").replace('<', "&lt;")
 }
 
 fn message(text: &str) -> String {

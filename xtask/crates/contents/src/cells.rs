@@ -1,15 +1,11 @@
 //! Cells of tables.
 
+use host::printable::line;
 use model::bytes::Bytes;
-
-/// Whoever built an image chose its names: nothing in them may move a cursor or break a row.
-fn sanitized(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
 
 /// The first `most` characters of a text, with an ellipsis if there are more.
 pub fn start_of(text: &str, most: usize) -> String {
-    let text = sanitized(text);
+    let text = line(text);
     if text.chars().count() <= most {
         return text;
     }
@@ -19,7 +15,7 @@ pub fn start_of(text: &str, most: usize) -> String {
 
 /// The last 60 characters of a path: the file name matters most.
 pub fn end_of(path: &str) -> String {
-    let path = sanitized(path);
+    let path = line(path);
     match path.chars().count().checked_sub(60) {
         None | Some(0) => path,
         Some(excess) => format!("…{}", path.chars().skip(excess + 1).collect::<String>()),
@@ -41,12 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_are_shortened_and_control_characters_replaced() {
+    fn long_texts_are_shortened_and_control_characters_shown() {
         let long = "ä".repeat(80);
         assert_eq!(start_of(&long, 50).chars().count(), 50);
         assert_eq!(end_of(&format!("{long}/file.so")).chars().count(), 60);
         assert!(end_of(&format!("{long}/file.so")).ends_with("/file.so"));
         assert_eq!(end_of("a/b"), "a/b");
-        assert_eq!(end_of("a\x1b[2Jb\nc"), "a\u{fffd}[2Jb\u{fffd}c");
+        assert_eq!(end_of("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
     }
 }

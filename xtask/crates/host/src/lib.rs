@@ -1,4 +1,4 @@
-//! The machine: processes, git, files, locks, the terminal; failures and how reports are rendered.
+//! The machine: processes, git, files, locks, the terminal, secrets and printable text; failures and how reports are rendered.
 
 pub mod failure;
 pub mod files;
@@ -7,8 +7,10 @@ pub mod interrupt;
 pub mod paths;
 pub mod plural;
 pub mod ports;
+pub mod printable;
 pub mod process;
 pub mod render;
+pub mod secrets;
 pub mod table;
 pub mod terminal;
 pub mod wait;

@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::printable;
+
 /// How the cells of a column are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -11,7 +13,7 @@ pub enum Align {
     Right,
 }
 
-/// A table. Every row has as many cells as there are columns.
+/// A table. Every row has as many cells as there are columns. Cells may hold text from outside.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -26,7 +28,8 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        // A line break or a control character would move what follows.
+        self.rows.push(cells.iter().map(|cell| printable::line(cell)).collect());
     }
 
     /// Aligned by display width, without trailing spaces.
@@ -57,10 +60,15 @@ impl Table {
         let rule = |align: &Align| if *align == Align::Right { "---:" } else { "---" }.to_owned();
         out.push_str(&line(self.columns.iter().map(|(_, align)| rule(align)).collect()));
         for row in &self.rows {
-            out.push_str(&line(row.iter().map(|cell| cell.replace('|', "\\|")).collect()));
+            out.push_str(&line(row.iter().map(|cell| escaped(cell)).collect()));
         }
         out
     }
+}
+
+/// A cell without HTML, code spans and further columns.
+fn escaped(cell: &str) -> String {
+    cell.replace('|', "\\|").replace('`', "\\`").replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -76,5 +84,17 @@ mod tests {
         table.row(vec!["東京".into(), "1MB".into(), "c".into()]);
         assert!(table.text().ends_with("東京       1MB  c\n"));
         assert!(table.markdown().contains("| storage | 8.1MB | a\\|b |\n"));
+    }
+
+    #[test]
+    fn text_from_outside_stays_in_its_cell() {
+        let mut table = Table::new(&[("file", Align::Left), ("size", Align::Right)]);
+        table.row(vec!["<img>|`x`\n\u{1b}[2J".into(), "1".into()]);
+        assert_eq!(table.text(), "FILE                  SIZE\n<img>|`x`\\n\\u{1b}[2J     1\n");
+        assert!(
+            table.markdown().ends_with("| &lt;img>\\|\\`x\\`\\n\\u{1b}[2J | 1 |\n"),
+            "{}",
+            table.markdown()
+        );
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn first(port: u16, pause: Duration, is_over: impl Fn() -> bool) -> O
         match Client::new().send(&host, &request, timeout) {
             Ok(answer) if answer.status == 200 => return Some(SystemTime::now()),
             // It is listening and needs more time.
-            Err(error) if !error.is_connection => timeout = (timeout * 2).min(LONG),
+            Err(error) if !error.is_connection() => timeout = (timeout * 2).min(LONG),
             _ => timeout = SHORT,
         }
         std::thread::sleep(pause);

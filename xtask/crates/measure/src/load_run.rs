@@ -11,7 +11,9 @@ use crate::generated::Generator;
 use crate::record::Sample;
 use crate::{cgroup, health};
 use engine::context::Context;
+use host::secrets::Secrets;
 use host::wait;
+use model::json::Json;
 use model::load::{GENERATED, Load, LoadStep};
 use model::manifest::{Manifest, Service};
 use model::placeholders::{self, Values};
@@ -19,14 +21,17 @@ use model::probe::{Body, HttpRequest};
 use model::quantity::Quantity;
 use model::response::HttpResponse;
 use stack::http::Client;
+use stack::probes::secrecy;
 use stack::throwaway::{StackImages, ThrowawayStack};
 
 /// For one answer: an upload may be large.
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Between two requests of a step that waits.
 const POLL: Duration = Duration::from_millis(100);
-/// A waiting step gives up when the answer has not changed for this long.
+/// A waiting step gives up when the answer has not changed for this long, or in any case after this long: some other part of
+/// the answer may be a clock.
 const STALLED: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// Runs a load in its own throwaway stack.
 pub(crate) fn measure(
@@ -143,13 +148,14 @@ impl<'a> LoadRun<'a, '_> {
         let host = format!("127.0.0.1:{}", self.port(step)?);
         let generator = Generator::new(subject);
         let (known, context) = (&self.known, self.context);
+        let secrets = &context.docker.runner.secrets;
         let send = |client: &mut Client, number: u64| -> Result<(Duration, HttpResponse)> {
             context.docker.runner.interrupt.check()?;
             let request = request(step, known, generator, number);
             let begun = Instant::now();
             let answer = client.send(&host, &request, TIMEOUT)?;
             let time = begun.elapsed();
-            judge(step, &answer, known).with_context(|| format!("request {number}"))?;
+            judge(step, &answer, known, secrets).with_context(|| format!("request {number}"))?;
             Ok((time, answer))
         };
         let mut client = Client::new();
@@ -180,27 +186,49 @@ impl<'a> LoadRun<'a, '_> {
     fn wait(&self, step: &LoadStep) -> Result<()> {
         let host = format!("127.0.0.1:{}", self.port(step)?);
         let request = step.probe.filled(&self.known);
-        let (mut client, mut last, mut changed) = (Client::new(), String::new(), Instant::now());
+        let secrets = &self.context.docker.runner.secrets;
+        let (mut client, mut last, begun) = (Client::new(), None, Instant::now());
+        let mut changed = begun;
         loop {
             let answer = client.send(&host, &request, TIMEOUT)?;
-            match judge(step, &answer, &self.known) {
+            match judge(step, &answer, &self.known, secrets) {
                 Ok(()) => return Ok(()),
                 Err(error) if changed.elapsed() > STALLED => {
                     return Err(error.context(format!("no progress for {} s", STALLED.as_secs())));
                 }
+                Err(error) if begun.elapsed() > LONGEST => {
+                    return Err(error.context(format!("not done after {} min", LONGEST.as_secs() / 60)));
+                }
                 Err(_) => {}
             }
-            if answer.body != last {
-                (last, changed) = (answer.body, Instant::now());
+            let now = Some(without_dates(&answer));
+            if now != last {
+                (last, changed) = (now, Instant::now());
             }
             wait::pause(POLL, &self.context.docker.runner.interrupt)?;
         }
     }
 }
 
-fn judge(step: &LoadStep, answer: &HttpResponse, known: &Values) -> Result<()> {
-    let faults = step.probe.judge(answer, known);
-    if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
+fn judge(step: &LoadStep, answer: &HttpResponse, known: &Values, secrets: &Secrets) -> Result<()> {
+    if step.probe.judge(answer, known, secrets).is_empty() {
+        return Ok(());
+    }
+    secrecy::hide_values_of(&step.probe, answer, secrets);
+    bail!("{}", step.probe.judge(answer, known, secrets).join("; "))
+}
+
+/// The answer without dates: a service that only tells the time makes no progress.
+fn without_dates(answer: &HttpResponse) -> String {
+    let text = answer.shown();
+    let blank = |text: &str| if is_date(text) { String::new() } else { text.to_owned() };
+    Json::parse(&text).map_or_else(|_| text.to_string(), |json| json.map(&blank).to_string())
+}
+
+/// Whether a text starts with a date and a time (RFC 3339, section 5.6, or with a space between them).
+fn is_date(text: &str) -> bool {
+    let shape = text.chars().take(16).map(|c| if c.is_ascii_digit() { '0' } else { c });
+    matches!(shape.collect::<String>().as_str(), "0000-00-00T00:00" | "0000-00-00 00:00")
 }
 
 /// A step's request with this number, with all of its items.
@@ -255,6 +283,17 @@ mod tests {
         let times: Vec<Duration> = (1..=300).rev().map(Duration::from_millis).collect();
         assert_eq!(percentile(&times, 95), Duration::from_millis(285));
         assert_eq!(percentile(&times[..1], 50), Duration::from_millis(300));
+    }
+
+    #[test]
+    fn a_clock_is_no_progress() {
+        let answer = |done: u32, time: &str| {
+            let body = json!({ "done": done, "state": "running", "checked_at": time }).to_string();
+            without_dates(&HttpResponse { body: body.into(), ..HttpResponse::default() })
+        };
+        let first = answer(1, "2026-11-28T20:00:57.853Z");
+        assert_eq!(answer(1, "2026-11-29 21:01:58"), first);
+        assert!(answer(2, "2026-11-28T20:00:57.853Z") != first && answer(1, "2026") != first);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::placeholders::{self, Values};
 use crate::response::HttpResponse;
+use host::secrets::Secrets;
 
 /// The expected response.
 #[derive(Debug, Clone)]
@@ -37,31 +38,32 @@ pub enum BodyTest {
 }
 
 impl BodyCheck {
-    /// The fault of a response, if any. `json` is the body if it is JSON.
+    /// The fault of a response, if any, without secrets. `json` is the body, or why it is not JSON.
     pub(super) fn judge(
         &self,
         response: &HttpResponse,
-        json: Option<&Value>,
+        json: &Result<Value, String>,
         values: &Values,
+        secrets: &Secrets,
     ) -> Option<String> {
         let (place, found) = match (&self.at, json) {
-            (None, _) => ("the body".to_owned(), Value::from(response.body.clone())),
-            (Some(_), None) => return Some(format!("expected JSON, got {}", media_type(response))),
-            (Some(at), Some(json)) => match json.pointer(at) {
+            (None, _) => match response.text() {
+                Ok(text) => ("the body".to_owned(), Value::from(text)),
+                Err(reason) => return Some(format!("expected text, got {reason}")),
+            },
+            (Some(_), Err(reason)) => return Some(format!("expected JSON, got {reason}")),
+            (Some(at), Ok(json)) => match json.pointer(at) {
                 Some(value) => (at.clone(), value.clone()),
                 None => return Some(format!("no value at {at}")),
             },
         };
-        self.test.judge(&found, values).map(|fault| format!("{place} {fault}"))
+        self.test.judge(&found, values, secrets).map(|fault| format!("{place} {fault}"))
     }
 }
 
-fn media_type(response: &HttpResponse) -> &str {
-    if response.content_type.is_empty() { "no media type" } else { &response.content_type }
-}
-
 impl BodyTest {
-    fn judge(&self, found: &Value, values: &Values) -> Option<String> {
+    fn judge(&self, found: &Value, values: &Values, secrets: &Secrets) -> Option<String> {
+        let short = |value: &Value| short(value, secrets);
         match self {
             BodyTest::Is(expected) => {
                 let expected = placeholders::fill_in(expected, values);
@@ -102,7 +104,7 @@ impl BodyTest {
 }
 
 /// Equality of values, where 1 and 1.0 are the same number.
-pub fn equal(a: &Value, b: &Value) -> bool {
+fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         // As floating-point numbers, integers beyond 53 bits would equal their neighbours.
         (Value::Number(a), Value::Number(b)) => {
@@ -117,9 +119,9 @@ pub fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A value in at most 120 characters.
-pub fn short(value: &Value) -> String {
-    shortened(&value.to_string(), 120)
+/// A value in at most 120 characters, without secrets.
+fn short(value: &Value, secrets: &Secrets) -> String {
+    shortened(&secrets.mask(&value.to_string()), 120)
 }
 
 /// A text in at most `limit` characters.

@@ -10,6 +10,7 @@ use crate::expectation::{BodyTest, Expectation};
 use crate::parity::ParityRules;
 use crate::placeholders::{self, Values};
 use crate::response::HttpResponse;
+use host::secrets::Secrets;
 
 /// A request to a running service and the expected response.
 #[derive(Debug, Clone)]
@@ -158,15 +159,18 @@ impl Probe {
         }
     }
 
-    /// All faults of a response, one line each.
-    pub fn judge(&self, response: &HttpResponse, values: &Values) -> Vec<String> {
+    /// All faults of a response, one line each, without secrets.
+    pub fn judge(&self, response: &HttpResponse, values: &Values, secrets: &Secrets) -> Vec<String> {
         let mut faults = Vec::new();
         if response.status != self.expect.status {
-            faults.push(format!("status {}, expected {}", response.status, self.expect.status));
+            let location = response.location.as_deref().map(|to| format!(", and it redirects to {to}"));
+            let (status, expected) = (response.status, self.expect.status);
+            let location = secrets.mask(&location.unwrap_or_default());
+            faults.push(format!("status {status}, expected {expected}{location}"));
         }
         let json = response.json();
         for check in &self.expect.checks {
-            faults.extend(check.judge(response, json.as_ref(), values));
+            faults.extend(check.judge(response, &json, values, secrets));
         }
         if let Some(capture) = &self.capture
             && faults.is_empty()
@@ -181,7 +185,7 @@ impl Probe {
     pub fn captured(&self, response: &HttpResponse) -> Option<(String, Value)> {
         let capture = self.capture.as_ref()?;
         let value = match &capture.from {
-            CaptureSource::At(at) => response.json()?.pointer(at)?.clone(),
+            CaptureSource::At(at) => response.json().ok()?.pointer(at)?.clone(),
             CaptureSource::Cookie(name) => Value::from(response.cookies.get(name)?.as_str()),
         };
         Some((capture.name.clone(), value))
@@ -220,9 +224,13 @@ mod tests {
         HttpResponse {
             status,
             content_type: "application/json".into(),
-            body: body.to_string(),
-            cookies: BTreeMap::new(),
+            body: body.to_string().into(),
+            ..HttpResponse::default()
         }
+    }
+
+    fn judged(probe: &Probe, response: &HttpResponse) -> Vec<String> {
+        probe.judge(response, &Values::new(), &Secrets::default())
     }
 
     #[test]
@@ -250,11 +258,11 @@ mod tests {
             check("/number", BodyTest::Min(0.5)),
         ]);
         let good = response(200, &json!({ "list": ["a", "b"], "text": "hello", "number": 1.0 }));
-        assert_eq!(probe.judge(&good, &Values::new()), Vec::<String>::new());
+        assert_eq!(judged(&probe, &good), Vec::<String>::new());
         assert_eq!(probe.captured(&good), Some(("first".into(), json!("a"))));
         let bad = response(503, &json!({ "list": ["a"], "text": 5, "number": 0.25 }));
         assert_eq!(
-            probe.judge(&bad, &Values::new()),
+            judged(&probe, &bad),
             [
                 "status 503, expected 200",
                 "/list has length 1, expected 2",
@@ -268,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_missing_capture_is_a_fault() {
-        let faults = probe(vec![]).judge(&response(200, &json!({ "list": [] })), &Values::new());
+        let faults = judged(&probe(vec![]), &response(200, &json!({ "list": [] })));
         assert_eq!(faults, ["no value at /list/0 to capture as `first`"]);
     }
 
@@ -278,15 +286,47 @@ mod tests {
             status: 200,
             content_type: "text/html".into(),
             body: "<h1>Hi</h1>".into(),
-            cookies: BTreeMap::new(),
+            ..HttpResponse::default()
         };
         let probe = probe(vec![
             check("/list", BodyTest::Length(0)),
             BodyCheck { at: None, test: BodyTest::Contains(json!("Bye")) },
         ]);
         assert_eq!(
-            probe.judge(&page, &Values::new()),
+            judged(&probe, &page),
             ["expected JSON, got text/html", "the body is \"<h1>Hi</h1>\", which does not contain \"Bye\""]
+        );
+    }
+
+    #[test]
+    fn a_redirect_names_its_target() {
+        let location = Some("/sign-in?next=open-sesame".to_owned());
+        let moved = HttpResponse { location, ..response(302, &json!({ "list": [1] })) };
+        let secrets = Secrets::default();
+        secrets.add("open-sesame");
+        assert_eq!(
+            probe(vec![]).judge(&moved, &Values::new(), &secrets),
+            ["status 302, expected 200, and it redirects to /sign-in?next=***"]
+        );
+    }
+
+    #[test]
+    fn faults_hold_no_part_of_a_secret() {
+        let secret = "x".repeat(200);
+        let values = Values::from([("KEY".to_owned(), json!(secret))]);
+        let secrets = Secrets::default();
+        secrets.add(&secret);
+        let probe = probe(vec![
+            check("/echo", BodyTest::Is(json!("another"))),
+            check("/echo", BodyTest::Contains(json!("-${KEY}"))),
+        ]);
+        let answer = response(200, &json!({ "echo": format!("my {secret}"), "list": [1] }));
+        assert_eq!(
+            probe.judge(&answer, &values, &secrets),
+            [
+                "/echo is \"my ***\", expected \"another\"",
+                "/echo is \"my ***\", which does not contain \"-***\""
+            ]
         );
     }
 }

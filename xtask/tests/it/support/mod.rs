@@ -10,6 +10,7 @@ pub mod registry;
 pub mod report;
 pub mod saved;
 pub mod second_engine;
+pub mod service;
 pub mod stack;
 pub mod trust;
 pub mod turn;

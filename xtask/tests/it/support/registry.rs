@@ -71,8 +71,8 @@ impl Registry {
         let headers = BTreeMap::from([("Accept".to_owned(), manifests.to_owned())]);
         let request = HttpRequest { method: Method::Get, path: path.to_owned(), headers, body: Body::Empty };
         let answer = Client::new().send(&self.address(), &request, Duration::from_secs(30)).unwrap();
-        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        serde_json::from_str(&answer.body).unwrap()
+        assert_eq!(answer.status, 200, "{path}: {}", answer.shown());
+        answer.json().unwrap()
     }
 
     /// Docker's own forwarding accepts connections before the registry does.

@@ -37,7 +37,7 @@ const KINDS: [(&[&str], &[&str]); 3] = [
 pub struct UpResult {
     /// Whether it succeeded.
     pub success: bool,
-    /// Its output.
+    /// Its output, secrets masked.
     pub output: String,
 }
 
@@ -151,7 +151,8 @@ impl Project {
         let mut output = Vec::new();
         let cmd = stoppable.cmd(["--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"]);
         let status = cmd.args(self.only.iter().cloned()).stream(|chunk| output.extend_from_slice(chunk))?;
-        Ok(UpResult { success: status.success(), output: String::from_utf8_lossy(&output).into_owned() })
+        let output = self.docker.runner.secrets.mask(&String::from_utf8_lossy(&output));
+        Ok(UpResult { success: status.success(), output })
     }
 
     /// Its containers, running or not, sorted by service.
@@ -168,7 +169,7 @@ impl Project {
         Ok(found)
     }
 
-    /// The last lines of a service's log.
+    /// The last lines of a service's log, secrets masked.
     ///
     /// # Errors
     /// When docker fails.
@@ -176,7 +177,7 @@ impl Project {
         let lines = lines.to_string();
         let output =
             self.cmd(["logs", "--no-color", "--no-log-prefix", "--tail", &lines, service]).capture()?;
-        Ok(output.stdout + &output.stderr)
+        Ok(self.docker.runner.secrets.mask(&(output.stdout + &output.stderr)))
     }
 
     /// `docker compose down`, with or without the named volumes.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::class::FailureClass;
 use crate::interrupt::Interrupt;
 use crate::process::quote::quote;
+use crate::secrets::Secrets;
 use crate::terminal::Terminal;
 
 /// Starts commands.
@@ -14,6 +15,8 @@ pub struct Runner {
     pub log: Option<Terminal>,
     /// Ends commands: long ones at once, short ones that do not finish.
     pub interrupt: Interrupt,
+    /// Masked in command lines and errors. Clones of the runner share them.
+    pub secrets: Secrets,
 }
 
 /// A command that is about to run.
@@ -104,9 +107,9 @@ impl Cmd {
         self
     }
 
-    /// The command line as a shell would take it.
+    /// The command line as a shell would take it, secrets masked.
     pub fn quoted(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
-        words.map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+        self.runner.secrets.mask(&words.map(|word| quote(word)).collect::<Vec<_>>().join(" "))
     }
 }

@@ -90,25 +90,6 @@ impl Cmd {
         Ok(status.map_err(|error| self.start_error(&error))?.success())
     }
 
-    /// The same for a command whose output is all that it is run for: it ends when nobody reads that any more. True when the
-    /// exit code was 0, or the output ended first.
-    ///
-    /// # Errors
-    /// When the program cannot be started.
-    pub fn print(&self, terminal: &Terminal) -> Result<bool, ProcessError> {
-        let status = self.pump(OnInterrupt::End, |pipe, chunk, child| match pipe {
-            STDOUT => {
-                terminal.print(chunk);
-                if !terminal.takes_data() {
-                    child.end();
-                }
-            }
-            _ => terminal.pass_on(chunk),
-        });
-        let success = status.map_err(|error| self.start_error(&error))?.success();
-        Ok(success || !terminal.takes_data())
-    }
-
     /// Hands over stdout and stderr, as one stream, while the command runs. Ends it when the user interrupts.
     ///
     /// # Errors
@@ -241,7 +222,7 @@ impl Cmd {
     /// The error of a command that failed with this output.
     pub(super) fn exit_error(&self, code: Option<i32>, output: &str) -> ProcessError {
         let class = self.classify.map_or(FailureClass::Failed, |classify| classify(output));
-        ProcessError::exit(self.quoted(), code, output, class)
+        ProcessError::exit(self.quoted(), code, &self.runner.secrets.mask(output), class)
     }
 
     fn start_error(&self, error: &io::Error) -> ProcessError {
@@ -271,6 +252,17 @@ mod tests {
         assert_eq!(
             text,
             "`sh -c 'echo one; echo '\\''it broke'\\'' >&2; exit 7'` failed with exit code 7\n    it broke"
+        );
+    }
+
+    #[test]
+    fn an_error_holds_no_secret() {
+        let runner = Runner::default();
+        runner.secrets.add("first half\nsecond half");
+        let error = runner.cmd("sh").args(["-c", "echo 'first half\nsecond half'; exit 1"]).read();
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "`sh -c 'echo '\\''***'\\''; exit 1'` failed with exit code 1\n    ***"
         );
     }
 

@@ -18,6 +18,7 @@ use self::standard::StandardStream;
 use crate::failure::{Failure, FailureClass};
 use crate::files;
 use crate::interrupt::Interrupt;
+use crate::printable::{line, printable};
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,14 +161,14 @@ impl Terminal {
         self.err.write(format!("{line}\n").as_bytes()).ok();
     }
 
-    /// Prints a note, unless quiet.
+    /// Prints a note, unless quiet. It may quote text from outside.
     pub fn warn(&self, text: impl AsRef<str>) {
-        self.say(format!("{} {}", self.paint(Style::Warn, "note:"), text.as_ref()));
+        self.say(format!("{} {}", self.paint(Style::Warn, "note:"), printable(text.as_ref())));
     }
 
-    /// Prints an error.
+    /// Prints an error. It may quote text from outside.
     pub fn error(&self, text: impl AsRef<str>) {
-        self.message(format_args!("{} {}", self.paint(Style::Bad, "error:"), text.as_ref()));
+        self.message(format_args!("{} {}", self.paint(Style::Bad, "error:"), printable(text.as_ref())));
     }
 
     /// Text for stderr in a style.
@@ -260,9 +261,9 @@ impl Lines {
 }
 
 impl Line {
-    /// Replaces the message.
+    /// Replaces the message, which may quote text from outside.
     pub fn say(&self, text: impl Into<String>) {
-        self.0.set_message(text.into());
+        self.0.set_message(line(&text.into()));
     }
 
     /// Stops the line with a last message.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::checklist::listing::grouped;
 use crate::checklist::report::{ChecklistItem, ChecklistReport, ItemBasis, ItemOutcome};
+use host::printable::markdown;
 use host::render::Render;
 use host::table::{Align, Table};
 
@@ -25,16 +26,16 @@ impl Render for ChecklistReport {
     }
 
     fn markdown(&self) -> String {
-        let mut out = format!("### {}\n\n{}", escaped(&summary(self)), table(self).markdown());
+        let mut out = format!("### {}\n\n{}", markdown(&summary(self)), table(self).markdown());
         for item in self.items.iter().filter(|item| has_details(item)) {
             writeln!(out, "\n**{}**: {}\n", item.name, item.asks).ok();
             for (remedy, lines) in details(item) {
                 for line in lines {
-                    writeln!(out, "- {}", escaped(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
+                    writeln!(out, "- {}", markdown(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
                         .ok();
                 }
                 if let Some(remedy) = remedy {
-                    writeln!(out, "\n  help: {}", escaped(remedy)).ok();
+                    writeln!(out, "\n  help: {}", markdown(remedy)).ok();
                 }
             }
         }
@@ -102,11 +103,6 @@ fn summary(report: &ChecklistReport) -> String {
     let commit = report.commit.as_ref().map(|commit| format!(" at commit {commit}")).unwrap_or_default();
     let list = list[..1].to_uppercase() + &list[1..];
     format!("{list} for tag {} ({}){commit}: {}", report.tag, editions.join(", "), counts.join(", "))
-}
-
-/// Escapes what Markdown would take for markup in file and variable names.
-fn escaped(text: &str) -> String {
-    text.replace('_', "\\_").replace('*', "\\*").replace('<', "&lt;")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod deployed;
 pub mod health;
+pub mod logs;
 mod project;
 pub mod secrets;
 pub mod up;

@@ -9,9 +9,12 @@ use engine::docker::Docker;
 use engine::variables::Variables;
 use model::manifest::{Manifest, Secret};
 
-/// The repository's project. Secrets that are not set get a placeholder, so that Compose can read its files.
+/// The repository's project. Secrets that are not set get a placeholder, so that Compose can read its files; those that are
+/// set are printed nowhere from now on.
 pub fn project(variables: &Variables, manifest: &Manifest, context: &Context) -> Project {
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+    let names = secrets.clone().flat_map(|secret| [&secret.variable, &secret.plain]);
+    names.filter_map(|name| variables.get(name)).for_each(|value| context.docker.runner.secrets.add(value));
     let unset = secrets.filter(|secret| variables.get(&secret.variable).is_none());
     with_placeholders(Project::new(&context.docker, context.repository.root()), unset)
 }

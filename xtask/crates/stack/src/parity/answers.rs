@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use crate::probes::run::ProbeResult;
-use model::parity::{RecordedResponse, differences};
+use host::secrets::Secrets;
+use model::parity::differences;
+use model::recorded::RecordedResponse;
 
 /// By group and probe: the original's answer, or why there is none.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OriginalAnswers(BTreeMap<(String, String), Result<RecordedResponse, String>>);
 
 impl OriginalAnswers {
-    /// The answers of running originals.
-    pub(crate) fn live(results: &[ProbeResult<'_>]) -> OriginalAnswers {
+    /// The answers of running originals, the secrets of their stack masked.
+    pub(crate) fn live(results: &[ProbeResult<'_>], own: &Secrets) -> OriginalAnswers {
         let mut answers = OriginalAnswers::default();
         for result in results {
             let answer = match &result.answer {
-                Some(answer) if result.outcome.passed() => Ok(RecordedResponse::from(answer)),
+                Some(answer) if result.outcome.passed() => Ok(RecordedResponse::of(answer, own)),
                 _ => Err("the original failed this probe".to_owned()),
             };
             answers.insert(&result.outcome.group, &result.outcome.probe, answer);
@@ -28,12 +30,18 @@ impl OriginalAnswers {
         self.0.insert((group.to_owned(), probe.to_owned()), answer);
     }
 
-    /// Compares the answers of optimized images, probe by probe.
-    pub(crate) fn compare(&self, optimized: &[ProbeResult<'_>]) -> Vec<ProbeOutcome> {
-        optimized.iter().map(|result| self.compare_one(result)).collect()
+    /// Compares the answers of optimized images, probe by probe. `own` are the secrets of their stack, which differ in each
+    /// stack and so do not count; `secrets` are all that must not be printed.
+    pub(crate) fn compare(
+        &self,
+        optimized: &[ProbeResult<'_>],
+        own: &Secrets,
+        secrets: &Secrets,
+    ) -> Vec<ProbeOutcome> {
+        optimized.iter().map(|result| self.compare_one(result, own, secrets)).collect()
     }
 
-    fn compare_one(&self, result: &ProbeResult<'_>) -> ProbeOutcome {
+    fn compare_one(&self, result: &ProbeResult<'_>, own: &Secrets, secrets: &Secrets) -> ProbeOutcome {
         let key = (result.outcome.group.clone(), result.outcome.probe.clone());
         let wrong = match (self.0.get(&key), &result.answer) {
             (_, None) => {
@@ -43,7 +51,7 @@ impl OriginalAnswers {
             (None, _) => vec!["no answer of the original".to_owned()],
             (Some(Err(reason)), _) => vec![reason.clone()],
             (Some(Ok(original)), Some(answer)) => {
-                differences(original, &RecordedResponse::from(answer), &result.probe.parity)
+                differences(original, &RecordedResponse::of(answer, own), &result.probe.parity, secrets)
             }
         };
         let request = &result.probe.request;
@@ -67,16 +75,23 @@ mod tests {
         let answer = |body: Value| HttpResponse {
             status: 200,
             content_type: "application/json".into(),
-            body: body.to_string(),
-            cookies: BTreeMap::new(),
+            body: body.to_string().into(),
+            ..HttpResponse::default()
         };
         let (group, name) = ("alpha".into(), probe.name.clone());
         let outcome = ProbeOutcome { group, probe: name, verdict, milliseconds: 1, tries: 1 };
         ProbeResult { probe, outcome, answer: body.map(answer) }
     }
 
+    fn secret(value: &str) -> Secrets {
+        let secrets = Secrets::default();
+        secrets.add(value);
+        secrets
+    }
+
     fn verdict(original: ProbeResult<'_>, optimized: ProbeResult<'_>) -> ProbeVerdict {
-        OriginalAnswers::live(&[original]).compare(&[optimized]).remove(0).verdict
+        let (one, other) = (secret("key of one"), secret("key of other"));
+        OriginalAnswers::live(&[original], &one).compare(&[optimized], &other, &other).remove(0).verdict
     }
 
     #[test]
@@ -92,12 +107,22 @@ mod tests {
     }
 
     #[test]
+    fn each_stack_has_secrets_of_its_own() {
+        let probe = probe();
+        let echo = |key: &str| result(&probe, Some(json!({ "key": key })), ProbeVerdict::Passed);
+        assert_eq!(verdict(echo("my key of one"), echo("my key of other")), ProbeVerdict::Passed);
+        let wrong = vec!["/key was \"***\", is \"wrong\"".to_owned()];
+        assert_eq!(verdict(echo("key of one"), echo("wrong")), ProbeVerdict::failed(wrong, "GET / of alpha"));
+    }
+
+    #[test]
     fn nothing_passes_without_the_originals_answer() {
         let probe = probe();
         let good = || result(&probe, Some(json!({})), ProbeVerdict::Passed);
         let bad = |body| result(&probe, body, ProbeVerdict::failed(vec!["x".into()], ""));
         assert!(matches!(verdict(bad(Some(json!({}))), good()), ProbeVerdict::Failed { .. }));
-        let unknown = OriginalAnswers::default().compare(&[good()]).remove(0);
+        let unknown =
+            OriginalAnswers::default().compare(&[good()], &Secrets::default(), &Secrets::default()).remove(0);
         assert!(matches!(unknown.verdict, ProbeVerdict::Failed { .. }));
         assert!(matches!(verdict(good(), bad(None)), ProbeVerdict::Skipped { .. }));
     }

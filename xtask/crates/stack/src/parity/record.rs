@@ -14,10 +14,11 @@ use crate::probes::run::ProbeResult;
 use build::sources;
 use host::files;
 use host::paths::Repository;
+use host::secrets::Secrets;
 use model::edition::Edition;
 use model::manifest::Service;
-use model::parity::RecordedResponse;
 use model::probe::{HttpRequest, Probe};
+use model::recorded::RecordedResponse;
 
 const SCHEMA: u32 = 1;
 
@@ -52,18 +53,21 @@ struct RecordedAnswer {
 }
 
 impl ParityRecord {
+    /// `own` are the secrets of the originals' stack.
     pub(crate) fn new(
         edition: Edition,
         group: &ProbeGroup<'_>,
         originals: BTreeMap<String, RecordedOriginal>,
         results: &[ProbeResult<'_>],
+        own: &Secrets,
     ) -> ParityRecord {
         let of_group = results.iter().filter(|result| result.outcome.group == group.name);
         let answers = of_group.filter_map(|result| {
             Some(RecordedAnswer {
                 probe: result.probe.name.clone(),
                 request: result.probe.request.clone(),
-                answer: RecordedResponse::from(result.answer.as_ref()?),
+                answer: RecordedResponse::of(result.answer.as_ref()?, own)
+                    .without_ignored(&result.probe.parity),
             })
         });
         let (group, answers) = (group.name.clone(), answers.collect());

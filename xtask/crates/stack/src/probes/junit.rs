@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use host::printable::printable;
+
 use crate::probes::report::{ProbeOutcome, ProbeVerdict, ReportSection};
 
 /// All sections as one document.
@@ -53,10 +55,10 @@ fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
 }
 
-/// Escaped for XML 1.0; characters it does not allow become U+FFFD.
+/// Escaped for XML 1.0, which does not allow all control characters even then: those are shown as `\u{1b}`.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -64,7 +66,6 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' => out.push_str("&#10;"),
             '\t' => out.push_str("&#9;"),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -77,13 +78,13 @@ mod tests {
     use crate::probes::report::tests::report;
 
     #[test]
-    fn suites_count_their_cases_and_forbidden_characters_are_replaced() {
+    fn suites_count_their_cases_and_forbidden_characters_are_shown() {
         let xml = junit(&[report().section()]);
         assert!(xml.contains(
             "<testsuite name=\"alpha\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"2.406\">"
         ));
         assert!(xml.contains("<testcase classname=\"alpha\" name=\"health\" time=\"1.203\"/>"));
-        assert!(xml.contains("&lt;b&gt;&quot;no&quot; &amp; \u{fffd}never&lt;/b&gt;&#10;    at all"));
+        assert!(xml.contains("&lt;b&gt;&quot;no&quot; &amp; \\u{1}never&lt;/b&gt;&#10;    at all"));
         assert!(
             xml.contains("<skipped message=\"no earlier probe captured `id`\"/>") && !xml.contains('\u{1}')
         );

@@ -6,3 +6,4 @@ pub mod plan;
 pub mod report;
 mod retry;
 pub mod run;
+pub mod secrecy;

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use host::printable::markdown_block;
 use host::render::Render;
+use host::secrets::Secrets;
 use host::table::{Align, Table};
 use model::edition::Edition;
 use model::variant::Variant;
@@ -106,8 +108,16 @@ pub struct ReportSection<'r> {
 }
 
 impl ProbeOutcome {
-    /// An outcome that took from `started` until now.
-    pub(crate) fn new(group: &str, probe: &str, verdict: ProbeVerdict, started: Instant, tries: u32) -> Self {
+    /// An outcome that took from `started` until now, secrets masked.
+    pub(crate) fn new(
+        group: &str,
+        probe: &str,
+        verdict: ProbeVerdict,
+        started: Instant,
+        tries: u32,
+        secrets: &Secrets,
+    ) -> Self {
+        let verdict = verdict.masked(secrets);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         ProbeOutcome { group: group.to_owned(), probe: probe.to_owned(), verdict, milliseconds, tries }
     }
@@ -147,6 +157,18 @@ impl ProbeVerdict {
     /// A failure without an answer to show.
     pub(crate) fn failed(wrong: Vec<String>, request: &str) -> ProbeVerdict {
         ProbeVerdict::Failed { wrong, request: request.to_owned(), answer: String::new() }
+    }
+
+    fn masked(self, secrets: &Secrets) -> ProbeVerdict {
+        match self {
+            ProbeVerdict::Passed => ProbeVerdict::Passed,
+            ProbeVerdict::Skipped { reason } => ProbeVerdict::Skipped { reason: secrets.mask(&reason) },
+            ProbeVerdict::Failed { wrong, request, answer } => ProbeVerdict::Failed {
+                wrong: wrong.iter().map(|line| secrets.mask(line)).collect(),
+                request: secrets.mask(&request),
+                answer: secrets.mask(&answer),
+            },
+        }
     }
 }
 
@@ -211,7 +233,7 @@ impl ReportSection<'_> {
     fn markdown(&self) -> String {
         let title = if self.title.is_empty() { String::new() } else { format!("**{}**\n\n", self.title) };
         let failures = self.report.not_passed();
-        let failures = failures.map(|outcome| format!("\n```text\n{}```\n", outcome.details()));
+        let failures = failures.map(|outcome| format!("\n{}", markdown_block(&outcome.details())));
         format!("{title}{}{}", self.report.table().markdown(), failures.collect::<String>())
     }
 }
@@ -277,6 +299,23 @@ pub(super) mod tests {
              all · ask: skipped: no earlier probe captured `id`\n"
         );
         assert!(report().markdown().contains("| alpha | learn | FAILED | 1203 ms |"));
+    }
+
+    #[test]
+    fn an_answer_cannot_leave_its_block_in_markdown() {
+        let mut report = report();
+        report.outcomes[1].verdict = ProbeVerdict::Failed {
+            wrong: vec!["x".into()],
+            request: String::new(),
+            answer: "```\n<img src=//host>\u{1b}[2J".into(),
+        };
+        report.outcomes[1].probe = "<b>".into();
+        let text = report.markdown();
+        assert!(
+            text.contains("````text\nalpha · <b>: x\n    ```\n    <img src=//host>\\u{1b}[2J\n````\n"),
+            "{text}"
+        );
+        assert!(text.contains("| alpha | &lt;b> | FAILED |"), "{text}");
     }
 
     #[test]

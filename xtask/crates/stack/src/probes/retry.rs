@@ -50,7 +50,7 @@ impl RetryPolicy {
             false => Duration::ZERO,
         };
         let is_starting =
-            result.is_err_and(|error| error.is_connection) && !self.answered.contains(&probe.service);
+            result.is_err_and(|error| error.is_connection()) && !self.answered.contains(&probe.service);
         if is_starting { eventually.max(CONNECTION) } else { eventually }
     }
 }
@@ -58,6 +58,7 @@ impl RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::NoAnswerKind;
     use crate::probes::plan::fixtures;
 
     fn probe(eventually: bool) -> Probe {
@@ -65,7 +66,8 @@ mod tests {
     }
 
     fn no_answer(is_connection: bool) -> NoAnswer {
-        NoAnswer { what: "x".into(), is_connection }
+        let kind = if is_connection { NoAnswerKind::Broken } else { NoAnswerKind::Late };
+        NoAnswer { what: "x".into(), kind }
     }
 
     #[test]

@@ -3,20 +3,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde_json::Value;
 
 use crate::deploy::containers;
-use crate::http::Client;
+use crate::http::{Client, NoAnswer, NoAnswerKind, tls};
 use crate::probes::endpoints::{self, Endpoints};
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict, SCHEMA};
 use crate::probes::retry::RetryPolicy;
+use crate::probes::secrecy;
 use engine::compose::Project;
 use engine::context::Context;
 use host::interrupt::Interrupt;
+use host::secrets::Secrets;
 use host::wait;
 use model::expectation::shortened;
-use model::placeholders::{RUN, Values};
+use model::placeholders::Values;
 use model::probe::Probe;
 use model::response::HttpResponse;
 
@@ -48,7 +49,10 @@ pub fn run<'m>(
 ) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
     let interrupt = &context.docker.runner.interrupt;
     let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
-    let mut run = ProbeRun { endpoints: &endpoints, values, policy: RetryPolicy::new(&endpoints), interrupt };
+    let secrets = &context.docker.runner.secrets;
+    secrecy::hide_values(values, secrets);
+    let mut run =
+        ProbeRun { endpoints: &endpoints, policy: RetryPolicy::new(&endpoints), interrupt, secrets };
     let mut results = Vec::new();
     for group in &plan.groups {
         let mut client = Client::new();
@@ -73,10 +77,10 @@ pub fn run<'m>(
 
 struct ProbeRun<'a> {
     endpoints: &'a Endpoints,
-    /// What every probe can use: plain secrets and the run's own word.
-    values: &'a Values,
     policy: RetryPolicy,
     interrupt: &'a Interrupt,
+    /// Grows with every answer.
+    secrets: &'a Secrets,
 }
 
 impl<'a> ProbeRun<'a> {
@@ -98,23 +102,28 @@ impl<'a> ProbeRun<'a> {
                     tries += 1;
                     let result = client.send(host, &request, self.policy.answer_timeout(&probe.service));
                     let wrong = match &result {
-                        Ok(answer) => probe.judge(answer, values),
+                        Ok(answer) => {
+                            secrecy::hide_values_of(probe, answer, self.secrets);
+                            probe.judge(answer, values, self.secrets)
+                        }
                         Err(error) => vec![error.what.clone()],
                     };
                     let retry_for = self.policy.retry_for(probe, result.as_ref().map(drop));
                     self.policy.record(&probe.service, result.as_ref().map(drop));
-                    answer = result.ok();
                     if wrong.is_empty() {
+                        answer = result.ok();
                         break ProbeVerdict::Passed;
                     }
                     if started.elapsed() >= retry_for {
-                        break self.failed(wrong, host, probe, values, answer.as_ref());
+                        let verdict = self.failed(wrong, host, probe, values, result.as_ref());
+                        answer = result.ok();
+                        break verdict;
                     }
                     wait::pause(RETRY_INTERVAL, self.interrupt)?;
                 }
             }
         };
-        let outcome = ProbeOutcome::new(group, &probe.name, verdict, started, tries);
+        let outcome = ProbeOutcome::new(group, &probe.name, verdict, started, tries, self.secrets);
         Ok(ProbeResult { probe, outcome, answer })
     }
 
@@ -131,29 +140,24 @@ impl<'a> ProbeRun<'a> {
         }
     }
 
-    /// A failure without any secret: answers may repeat the request.
     fn failed(
         &self,
-        wrong: Vec<String>,
+        mut wrong: Vec<String>,
         host: &str,
         probe: &Probe,
         values: &Values,
-        answer: Option<&HttpResponse>,
+        result: Result<&HttpResponse, &NoAnswer>,
     ) -> ProbeVerdict {
-        let mask = |text: &str| {
-            let secrets = self.values.iter().filter(|(name, _)| *name != RUN).map(|(_, value)| value);
-            let texts = secrets.filter_map(Value::as_str).filter(|value| !value.is_empty());
-            texts.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-        };
-        let masked = answer.map(|answer| HttpResponse { body: mask(&answer.body), ..answer.clone() });
-        // Judged again, because a shortened line may end within a secret.
-        let again = masked.as_ref().map(|masked| probe.judge(masked, values)).unwrap_or_default();
-        let wrong = if again.is_empty() { wrong } else { again };
-        let request = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(values).path);
-        ProbeVerdict::Failed {
-            wrong: wrong.iter().map(|line| mask(line)).collect(),
-            request: mask(&request),
-            answer: masked.map(|answer| shortened(answer.body.trim(), SHOWN)).unwrap_or_default(),
+        if let Err(NoAnswer { kind: NoAnswerKind::Broken | NoAnswerKind::Invalid, .. }) = result
+            && tls::is_spoken_at(host)
+        {
+            wrong.push(
+                "this port speaks TLS, and probes send plain HTTP: publish a port without TLS".to_owned(),
+            );
         }
+        // Masked before it is cut.
+        let answer = result.map(|answer| shortened(self.secrets.mask(&answer.shown()).trim(), SHOWN));
+        let request = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(values).path);
+        ProbeVerdict::Failed { wrong, request, answer: answer.unwrap_or_default() }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn check(services: &[&Service], project: &Project, docker: &Docker) -
             ProbeVerdict::failed(wrong, &format!("docker inspect {id}"))
         };
         let probe = "runs confined, with its image's own command";
-        outcomes.push(ProbeOutcome::new(&service.name, probe, verdict, started, 1));
+        outcomes.push(ProbeOutcome::new(&service.name, probe, verdict, started, 1, &docker.runner.secrets));
     }
     Ok(outcomes)
 }

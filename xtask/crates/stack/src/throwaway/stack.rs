@@ -164,6 +164,8 @@ impl ThrowawayStack {
         let needed: Vec<_> = started.flat_map(|service| &service.secrets).collect();
         let image_of = |name: &str| configured.get(name).map(|service| service.image.clone());
         for secret in secrets::generate(manifest, |secret| needed.contains(&secret), &image_of, docker)? {
+            docker.runner.secrets.add(&secret.entry);
+            docker.runner.secrets.add(&secret.secret);
             self.project = self.project.clone().variable(secret.variable, secret.entry);
             self.values.insert(secret.plain, Value::from(secret.secret));
         }

@@ -51,12 +51,13 @@ enum Ended {
 impl StackTests<'_> {
     /// Runs all tests in turn. A failed test is an outcome, a test that cannot be started an error.
     pub(super) fn run(&self) -> Result<Vec<ProbeOutcome>> {
+        let secrets = &self.context.docker.runner.secrets;
         let mut outcomes = Vec::new();
         for test in &self.manifest.stack_tests {
             self.context.terminal.say(format!("running stack test {} …", test.name));
             let started = Instant::now();
             let verdict = self.run_one(test)?;
-            outcomes.push(ProbeOutcome::new(GROUP, &test.name, verdict, started, 1));
+            outcomes.push(ProbeOutcome::new(GROUP, &test.name, verdict, started, 1, secrets));
         }
         Ok(outcomes)
     }
@@ -72,7 +73,7 @@ impl StackTests<'_> {
         let ended = within(DEADLINE, docker, |docker| {
             Ok(self.command(test, &container, docker)?.stream(|chunk| output.extend_from_slice(chunk))?)
         })?;
-        let output = String::from_utf8_lossy(&output).into_owned();
+        let output = docker.runner.secrets.mask(&String::from_utf8_lossy(&output));
         files::write_atomically(&folder.join("output.txt"), output.as_bytes())?;
         // The container is removed with its stack.
         docker.runner.interrupt.check()?;

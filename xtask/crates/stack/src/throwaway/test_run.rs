@@ -119,13 +119,15 @@ fn compare(
             if record {
                 original.record(manifest, &groups, request.edition, context)?;
             }
-            OriginalAnswers::live(&original.results)
+            OriginalAnswers::live(&original.results, &original.secrets)
         }
         _ => {
             let services_of = |group: &str| optimized.services_of(group);
             record::answers(request.edition, &groups, services_of, &manifest.services, &context.repository)?
         }
     };
-    let report = ProbeReport { outcomes: answers.compare(&optimized.results), ..optimized.report.clone() };
+    let secrets = &context.docker.runner.secrets;
+    let outcomes = answers.compare(&optimized.results, &optimized.secrets, secrets);
+    let report = ProbeReport { outcomes, ..optimized.report.clone() };
     Ok(ParityReport { recorded: originals == Originals::Recorded, report })
 }

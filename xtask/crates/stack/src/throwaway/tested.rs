@@ -10,6 +10,7 @@ use crate::probes;
 use crate::probes::plan::{ProbeGroup, ProbePlan};
 use crate::probes::report::{ProbeOutcome, ProbeReport};
 use crate::probes::run::ProbeResult;
+use crate::probes::secrecy;
 use crate::throwaway::confinement;
 use crate::throwaway::images::StackImages;
 use crate::throwaway::stack::{ThrowawayStack, dependency_closures};
@@ -18,6 +19,7 @@ use build::sources;
 use engine::context::Context;
 use engine::labels;
 use engine::socket::Socket;
+use host::secrets::Secrets;
 use model::edition::Edition;
 use model::manifest::{Manifest, Service};
 
@@ -27,6 +29,8 @@ pub(super) struct TestedStack<'m> {
     pub(super) report: ProbeReport,
     /// The probes with their answers.
     pub(super) results: Vec<ProbeResult<'m>>,
+    /// Those that it had of its own.
+    pub(super) secrets: Secrets,
     /// Each service with all its dependencies, by names in the manifest.
     closures: BTreeMap<String, BTreeSet<String>>,
 }
@@ -54,9 +58,11 @@ pub(super) fn test<'m>(
         report.outcomes.extend(tests.run()?);
     }
     let closures = dependency_closures(manifest, context)?;
+    let secrets = Secrets::default();
+    secrecy::hide_values(&stack.values, &secrets);
     stack.remove()?;
     context.docker.runner.interrupt.check()?;
-    Ok(TestedStack { report, results, closures })
+    Ok(TestedStack { report, results, secrets, closures })
 }
 
 impl TestedStack<'_> {
@@ -110,7 +116,7 @@ impl TestedStack<'_> {
                 continue;
             }
             let originals = self.originals(group, manifest, context)?;
-            records.push(ParityRecord::new(edition, group, originals, &self.results));
+            records.push(ParityRecord::new(edition, group, originals, &self.results, &self.secrets));
         }
         // Only after all could be made.
         records.iter().try_for_each(|record| record.write(&context.repository))

@@ -1,0 +1,99 @@
+//! Content encodings (RFC 9110, section 8.4.1): gzip and deflate, which every client reads. Browsers accept others only over TLS.
+
+use std::io::Read;
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+
+/// A body with its encodings undone; `encodings` is the header. At most `limit` bytes.
+///
+/// # Errors
+/// When an encoding is unknown, the body is not encoded so, or unpacks to more than the limit.
+pub(super) fn decoded(mut body: Vec<u8>, encodings: &str, limit: u64) -> Result<Vec<u8>, String> {
+    // A response without a body names its encoding too.
+    if body.is_empty() {
+        return Ok(body);
+    }
+    // The last one was applied last.
+    for encoding in encodings.rsplit(',').map(|name| name.trim().to_ascii_lowercase()) {
+        let packed = body.as_slice();
+        let unpacked = match encoding.as_str() {
+            "" | "identity" => continue,
+            "gzip" | "x-gzip" => unpack(MultiGzDecoder::new(packed), limit),
+            "deflate" if is_zlib(packed) => unpack(ZlibDecoder::new(packed), limit),
+            // Some servers leave out the zlib header; clients accept that.
+            "deflate" => unpack(DeflateDecoder::new(packed), limit),
+            other => {
+                return Err(format!("the body is encoded as `{other}`: only gzip and deflate can be read"));
+            }
+        };
+        body = unpacked.map_err(|error| format!("the body cannot be decoded as {encoding}: {error}"))?;
+    }
+    Ok(body)
+}
+
+/// RFC 1950, section 2.2.
+fn is_zlib(packed: &[u8]) -> bool {
+    matches!(packed, [first, second, ..] if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
+}
+
+fn unpack(decoder: impl Read, limit: u64) -> Result<Vec<u8>, String> {
+    let mut unpacked = Vec::new();
+    let length = decoder.take(limit + 1).read_to_end(&mut unpacked).map_err(|error| error.to_string())?;
+    if length as u64 > limit { Err(format!("it unpacks to more than {limit} bytes")) } else { Ok(unpacked) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(body: Vec<u8>, encodings: &str) -> Result<String, String> {
+        decoded(body, encodings, 100).map(|body| String::from_utf8(body).unwrap())
+    }
+
+    #[test]
+    fn encodings_are_undone() {
+        let text = b"a cup of tea";
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(text).unwrap();
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::fast());
+        raw.write_all(text).unwrap();
+        for (body, encodings) in [
+            (text.to_vec(), ""),
+            (text.to_vec(), "identity"),
+            (gzip(text), "GZip"),
+            (gzip(text), "x-gzip"),
+            ([gzip(&text[..5]), gzip(&text[5..])].concat(), "gzip"),
+            (zlib.finish().unwrap(), "deflate"),
+            (raw.finish().unwrap(), "deflate"),
+            (gzip(&gzip(text)), "gzip, gzip"),
+        ] {
+            assert_eq!(read(body, encodings).as_deref(), Ok("a cup of tea"), "{encodings}");
+        }
+        assert_eq!(read(Vec::new(), "gzip").as_deref(), Ok(""));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_named() {
+        assert_eq!(
+            read(b"x".to_vec(), "br").unwrap_err(),
+            "the body is encoded as `br`: only gzip and deflate can be read"
+        );
+        assert!(read(b"plain text".to_vec(), "gzip").unwrap_err().contains("cannot be decoded as gzip: "));
+        let whole = gzip(b"a cup of tea");
+        assert!(read(whole[..whole.len() - 9].to_vec(), "gzip").is_err());
+        // A body of 1 kB that unpacks to 1 MB.
+        assert!(
+            read(gzip(&vec![0; 1 << 20]), "gzip").unwrap_err().ends_with("unpacks to more than 100 bytes")
+        );
+        assert_eq!(read(gzip(&[b'x'; 100]), "gzip").unwrap().len(), 100);
+    }
+}
