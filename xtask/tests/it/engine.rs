@@ -1,6 +1,7 @@
 //! What only a real engine can prove. Ignored in a plain `cargo test`; `cargo xtask ci` runs them.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -170,4 +171,28 @@ fn jobs_and_editions_and_variants_build_side_by_side() {
         (&labels["fixture.images.edition"], &labels["fixture.images.variant"]),
         (&"community".into(), &"original".into())
     );
+}
+
+/// B2.
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("mute");
+    let run = |step: &str| {
+        let dockerfile = format!("FROM debian:trixie-slim\nRUN {step}\n");
+        site.folder.write("alpha/Dockerfile.optimized", &dockerfile);
+        let mut child = site
+            .command(&["build-images", "alpha", "--no-cache", "--verbose"])
+            .stderr(Stdio::piped())
+            .stdout(std::io::pipe().unwrap().1)
+            .spawn()
+            .unwrap();
+        // One line, as `head -1` reads it.
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut String::new()).unwrap();
+        child.wait().unwrap().code()
+    };
+    assert_eq!(run("seq 20000 && exit 1"), Some(1));
+    assert_eq!(run("seq 20000"), Some(0));
+    assert_eq!(site.tag_names(), ["P-alpha:latest-optimized", "P-alpha:latest-simple-optimized"]);
 }

@@ -97,6 +97,18 @@ fn a_path_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn a_limit_on_file_sizes_keeps_the_old_file() {
+    let (repository, folder) = (repository("fx"), Folder::new());
+    folder.write("page", "old");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 1; exec \"$0\" report -o page --root \"$1\"", env!("CARGO_BIN_EXE_xtask")]);
+    let output = shell.arg(&repository.0).current_dir(&folder.0).output().unwrap();
+    let text = told(&output, &repository);
+    assert!(output.status.code() == Some(3) && text.contains("cannot write page: File too large"), "{text}");
+    assert_eq!(folder.read("page"), "old");
+}
+
+#[test]
 #[ignore = "needs root, to mount a file system: cargo xtask ci"]
 fn a_full_disk_keeps_the_old_file() {
     let (repository, folder) = (repository("fx"), Folder::new());

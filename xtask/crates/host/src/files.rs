@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
 
-use crate::failure::{Failure, FailureClass};
+use crate::failure::{Failure, FailureClass, is_disk_full};
 
 /// Reads a text file.
 ///
@@ -95,12 +95,12 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 type Prepare = fn(&File, Option<&Metadata>) -> io::Result<()>;
 
 fn write_whole(path: &Path, bytes: &[u8], prepare: Prepare) -> Result<()> {
-    try_write_whole(path, bytes, prepare).map_err(|error| match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            let what = format!("cannot write {}: {error}", path.display());
-            Failure::new(FailureClass::Disk, what, "free space on its disk, then run again").into()
+    try_write_whole(path, bytes, prepare).map_err(|error| {
+        let what = format!("cannot write {}: {error}", path.display());
+        if is_disk_full(&error) {
+            return Failure::new(FailureClass::Disk, what, "free space on its disk, then run again").into();
         }
-        _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+        anyhow::Error::new(error).context(format!("cannot write {}", path.display()))
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
@@ -27,6 +27,8 @@ impl Interrupt {
     /// # Errors
     /// When the operating system refuses the handler.
     pub fn listen() -> std::io::Result<Interrupt> {
+        // A write beyond the limit on file sizes fails then, and does not end the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let interrupt = Interrupt::default();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hang_up = (!is_ignored(&status, SIGHUP)).then_some(SIGHUP);

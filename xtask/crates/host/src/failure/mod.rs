@@ -60,6 +60,11 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Whether a write failed for lack of space: of the disk, of a quota, or below the limit on file sizes.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 /// The class of an error: that of the outermost [`Failure`] in its chain, else that of an I/O or process error.
 pub fn class_of(error: &anyhow::Error) -> FailureClass {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
@@ -73,9 +78,7 @@ pub fn class_of(error: &anyhow::Error) -> FailureClass {
         if let Some(class) = of_process.filter(|class| *class != FailureClass::Failed) {
             return Some(class);
         }
-        let is_full =
-            |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        io.is_some_and(is_full).then_some(FailureClass::Disk)
+        io.is_some_and(is_disk_full).then_some(FailureClass::Disk)
     };
     error.chain().find_map(of_cause).unwrap_or(FailureClass::Failed)
 }

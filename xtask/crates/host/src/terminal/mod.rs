@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::standard::StandardStream;
-use crate::failure::{Failure, FailureClass};
+use crate::failure::{Failure, FailureClass, is_disk_full};
 use crate::files;
 use crate::interrupt::Interrupt;
 use crate::printable::{line, printable};
@@ -141,7 +141,7 @@ impl Terminal {
         let class = match kind {
             ErrorKind::BrokenPipe => return None,
             ErrorKind::TimedOut => return Some(Failure::interrupted()),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => FailureClass::Disk,
+            _ if is_disk_full(&kind.into()) => FailureClass::Disk,
             _ => FailureClass::Machine,
         };
         let what = format!("cannot write to standard output: {kind}");
