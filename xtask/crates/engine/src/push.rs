@@ -37,6 +37,11 @@ impl PushError {
         matches!(self.cause, Cause::RateLimit | Cause::ServerError | Cause::Unreachable)
     }
 
+    /// Whether the registry may have rejected the tag rather than the image, since it has another image under it.
+    pub fn may_forbid_overwriting(&self) -> bool {
+        matches!(self.cause, Cause::Immutable | Cause::Denied | Cause::Other)
+    }
+
     /// Whether every other push to the registry would fail as well. A registry that answers may accept another image.
     pub fn affects_all(&self) -> bool {
         matches!(

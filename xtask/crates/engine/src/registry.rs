@@ -59,10 +59,7 @@ impl RemoteManifest {
     /// of its manifest or index on the containerd store; its RepoDigests are those of manifests that hold it. All are digests of
     /// content, so none can be right by accident.
     pub fn is(&self, image: &Image) -> bool {
-        let known = image.repo_digests.iter().flatten().filter_map(|name| name.split_once('@'));
-        self.config.as_ref() == Some(&image.id)
-            || self.digest == image.id
-            || known.into_iter().any(|(_, digest)| digest == self.digest)
+        self.config.as_ref() == Some(&image.id) || image.is_pushed_as(&self.digest)
     }
 }
 
