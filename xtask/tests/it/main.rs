@@ -36,6 +36,7 @@ mod floors;
 mod install;
 mod measure;
 mod push_and_clean;
+mod push_compare;
 mod release_check;
 mod report;
 mod smoke_test;

@@ -103,7 +103,7 @@ impl<'a> Attempts<'a> {
         tag: &RemoteTag,
         is_known: impl Fn(&str) -> bool,
     ) -> Result<Before, PushError> {
-        match self.reader.look(&tag.reference) {
+        match self.reader.look(&tag.reference.to_string()) {
             Ok(None) => Ok(Before::Nothing),
             Ok(Some(found)) if found.is(image) || is_known(&found.digest) => Ok(Before::Same(found)),
             Ok(Some(found)) => Ok(Before::Other(found)),

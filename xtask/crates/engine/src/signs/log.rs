@@ -133,7 +133,7 @@ fn reason(text: &str) -> Cause {
     let of_apt = text.starts_with("E: ") || text.starts_with("W: ");
     let links = if of_apt { links(&text.replace("  ", ": ")) } else { links(text) };
     let begins = |sign: &&str| links.iter().any(|link| link.starts_with(sign));
-    let known = REASONS.iter().find(|(_, signs)| signs.iter().any(|sign| begins(sign)));
+    let known = REASONS.iter().find(|(_, signs)| signs.iter().any(&begins));
     let status = || links.iter().find_map(|link| status_of_link(link)).filter(|_| of_apt);
     let root = || links.last().map_or(Cause::Other, |last| root_cause(last));
     known.map(|(cause, _)| *cause).or_else(status).unwrap_or_else(root)
