@@ -34,6 +34,9 @@ pub struct Args {
     /// Push the built images
     #[arg(long)]
     push: bool,
+    /// Push without the plain tags, as `push --fixed-tags` does
+    #[arg(long, requires = "push")]
+    fixed_tags: bool,
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
@@ -81,6 +84,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let request = args.request.resolve(args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args)?;
+    // Checked before anything is built.
+    push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
         bake: BakeOptions { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
         keep_going: args.keep_going,
@@ -96,7 +101,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
     let pushed = match &registry {
-        Some(registry) => Some(push_images(&built.images, &request.tag, registry, JOBS, context)?),
+        Some(registry) => {
+            let images = push::tags_to_push(built.images, args.fixed_tags, &request.tag)?;
+            Some(push_images(&images, &request.tag, registry, JOBS, context)?)
+        }
         None => None,
     };
     for &edition in &request.editions {

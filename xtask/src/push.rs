@@ -5,12 +5,13 @@ use host::failure::{Failure, FailureClass};
 
 use crate::args::{self, Format, RequestArgs};
 use build::push::execute::{self, JOBS};
+use build::request::TaggedImage;
 use engine::context::Context;
 use engine::environment::require_engine;
-use model::image_ref::Registry;
+use model::image_ref::{Registry, Tag};
 use model::reader;
 
-/// Push built images to a private registry and record their digests
+/// Push built images to a private registry and record their digests. Tags that the registry already has are not pushed again
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -21,6 +22,10 @@ pub struct Args {
     registry: Option<String>,
     #[command(flatten)]
     request: RequestArgs,
+    /// Leave out the plain tags, NAME:TAG[-optimized], which move with the default edition: for registries whose tags are
+    /// immutable
+    #[arg(long)]
+    fixed_tags: bool,
     /// Maximum parallel pushes
     #[arg(long, default_value_t = JOBS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
@@ -35,8 +40,10 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   # Push every optimized image; run it again after a failure
   cargo xtask push --registry registry.company.com/team
-  # Show what would be pushed
+  # Show what would be pushed, compared with what the registry has
   cargo xtask push --registry 127.0.0.1:5000 --dry-run
+  # To a registry whose tags are immutable
+  cargo xtask push --registry hub.example/t --tag 1.1 --fixed-tags
   # Push every edition of one service
   cargo xtask push api --edition all --tag 1.1 --registry hub.example/t";
 
@@ -46,15 +53,29 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let request = args.request.resolve(args::services(&manifest, &args.services)?)?;
     let registry = required(args::registry(args.registry.as_deref())?, "push", "nothing was pushed")?;
+    let images = tags_to_push(request.tagged_images(), args.fixed_tags, &request.tag)?;
     require_engine(context)?;
-    let images = request.tagged_images();
-    let report = if args.dry_run {
-        execute::dry_run(&images, &request.tag, &registry, context)?
-    } else {
-        execute::push(&images, &request.tag, &registry, args.jobs as usize, context)?
-    };
+    let run = if args.dry_run { execute::dry_run } else { execute::push };
+    let report = run(&images, &request.tag, &registry, args.jobs as usize, context)?;
     context.terminal.print(args.format.of(&report)?);
     report.check()
+}
+
+/// The images with the tags to push.
+///
+/// # Errors
+/// When only fixed tags are requested and the tag itself moves.
+pub(super) fn tags_to_push(images: Vec<TaggedImage>, fixed: bool, tag: &Tag) -> Result<Vec<TaggedImage>> {
+    match (fixed, tag.as_str()) {
+        (false, _) => Ok(images),
+        (true, "latest") => Err(Failure::new(
+            FailureClass::Usage,
+            "--fixed-tags needs a fixed tag, but latest moves with every build",
+            "add --tag VERSION",
+        )
+        .into()),
+        (true, _) => Ok(images.into_iter().map(TaggedImage::with_fixed_tag).collect()),
+    }
 }
 
 /// The registry to push to.

@@ -39,6 +39,7 @@ mod measure;
 mod output_files;
 mod outputs;
 mod push_and_clean;
+mod push_compare;
 mod release_check;
 mod report;
 mod shims;

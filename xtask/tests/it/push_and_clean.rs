@@ -3,10 +3,10 @@
 use crate::support::{FakeDocker, Folder, repository, told};
 use serde_json::{Value, json};
 
-const DIGEST: &str = "sha256:9e80fa8303d728eb8d0c3b8e891186146f28711fec4e34247c9afd248e4dc9b3";
+pub const DIGEST: &str = "sha256:9e80fa8303d728eb8d0c3b8e891186146f28711fec4e34247c9afd248e4dc9b3";
 
 /// `docker image inspect` of alpha and beta, each with both tags of the default edition.
-fn both() -> String {
+pub fn both() -> String {
     let image = |name: &str| {
         json!({"Id": format!("sha256:{name}"), "Size": name.len(), "RootFS": {"Layers": [format!("sha256:{name}-layer")]},
             "RepoTags": [format!("fx-{name}:1-simple-optimized"), format!("fx-{name}:1-optimized")],
@@ -16,13 +16,40 @@ fn both() -> String {
     json!([image("alpha"), image("beta")]).to_string()
 }
 
+/// The same once they were pushed: the engine adds the digests.
+pub fn both_pushed() -> String {
+    let mut images: Value = serde_json::from_str(&both()).unwrap();
+    for image in images.as_array_mut().unwrap() {
+        image["RepoDigests"] = json!([format!("hub.example/t/fx@{DIGEST}")]);
+    }
+    images.to_string()
+}
+
+/// A docker that tags, for transcripts before those of [`with_images`].
+pub fn docker_for_push() -> FakeDocker {
+    FakeDocker::new().alive().on("tag*", 0, "", "").on("image rm hub.example/*", 0, "", "")
+}
+
+/// The same with both images; its registry has nothing and accepts what is pushed.
+pub fn with_images(docker: FakeDocker) -> FakeDocker {
+    docker
+        .on("buildx imagetools*", 1, "", "ERROR: hub.example/t/fx:1: not found\n")
+        .on("push*alpha*", 0, &pushed("alpha"), "")
+        .on("push*beta*", 0, &pushed("beta"), "")
+        .on("image inspect*", 0, &both_pushed(), "")
+}
+
+pub fn calls(docker: &FakeDocker, start: &str) -> Vec<String> {
+    docker.calls().into_iter().filter(|call| call.starts_with(start)).collect()
+}
+
 fn pushed(name: &str) -> String {
     format!(
         "The push refers to repository [hub.example/t/fx-{name}]\nf94d01e14331: Preparing\nf94d01e14331: Pushed\n1: digest: {DIGEST} size: 738\n"
     )
 }
 
-fn push(docker: &FakeDocker, repository: &Folder, more: &[&str]) -> std::process::Output {
+pub fn push(docker: &FakeDocker, repository: &Folder, more: &[&str]) -> std::process::Output {
     let args = [&["push", "--tag", "1", "--registry", "hub.example/t", "--jobs", "1"], more].concat();
     docker.run(repository, &args)
 }
@@ -45,12 +72,7 @@ fn missing_images_are_reported_before_anything_is_pushed() {
 #[test]
 fn a_push_prints_a_table_and_records_the_digests() {
     let repository = repository("fx");
-    let docker = FakeDocker::new()
-        .alive()
-        .on("image inspect*", 0, &both(), "")
-        .on("tag*", 0, "", "")
-        .on("push*alpha*", 0, &pushed("alpha"), "")
-        .on("push*beta*", 0, &pushed("beta"), "");
+    let docker = with_images(docker_for_push());
     snapshot!("push_dry_run", push(&docker, &repository, &["--dry-run"]), repository);
     assert_eq!(repository.read("target/xtask/digests.json"), "");
     // The smaller image goes first.
@@ -58,10 +80,11 @@ fn a_push_prints_a_table_and_records_the_digests() {
     insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
         insta::assert_snapshot!("push_record", repository.read("target/xtask/digests.json"));
     });
+    assert!(!repository.0.join("target/xtask/push.json").exists());
     let again = push(&docker, &repository, &["alpha", "--format", "json"]);
     let report: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!((&report["schema"], &report["registry"]), (&json!(1), &json!("hub.example/t")));
-    // A layer was uploaded, so the registry lacked something, whatever the record says.
+    // The registry has nothing, whatever the record says.
     assert_eq!(
         (&report["images"][0]["state"], &report["images"][0]["layers_sent"]),
         (&json!("pushed"), &json!(1))
@@ -100,33 +123,26 @@ fn a_pushed_image_is_pinned_after_it_was_removed_here() {
 #[test]
 fn a_registry_that_needs_a_login_is_tried_once() {
     let repository = repository("fx");
-    let docker = FakeDocker::new()
-        .alive()
-        .on("image inspect*", 0, &both(), "")
-        .on("tag*", 0, "", "")
-        .on("image rm hub.example/*", 0, "", "")
+    let mine = json!([{"Id": "sha256:beta", "RepoTags": ["hub.example/t/fx-beta:1-simple-optimized"]}]);
+    let docker = docker_for_push()
         .on(
             "push*",
             1,
             "The push refers to repository [hub.example/t/fx-beta]\n",
             "no basic auth credentials\n",
-        );
+        )
+        .on("image inspect -- hub.example/t/fx-beta:1-simple-optimized", 0, &mine.to_string(), "");
+    let docker = with_images(docker);
     snapshot!("push_without_credentials", push(&docker, &repository, &[]), repository);
-    let pushes = docker.calls().into_iter().filter(|call| call.starts_with("push"));
-    assert_eq!(pushes.count(), 1);
-    assert!(docker.calls().iter().any(|call| call.starts_with("image rm hub.example/t/fx-beta:1")));
+    assert_eq!(calls(&docker, "push").len(), 1);
+    assert_eq!(calls(&docker, "image rm"), ["image rm hub.example/t/fx-beta:1-simple-optimized"]);
 }
 
 #[test]
 fn a_rejected_push_fails_only_that_image() {
     let repository = repository("fx");
-    let docker = FakeDocker::new()
-        .alive()
-        .on("image inspect*", 0, &both(), "")
-        .on("tag*", 0, "", "")
-        .on("image rm hub.example/*", 0, "", "")
-        .on("push*beta*", 1, "", "manifest invalid: manifest invalid\n")
-        .on("push*alpha*", 0, &pushed("alpha"), "");
+    let docker =
+        with_images(docker_for_push().on("push*beta*", 1, "", "manifest invalid: manifest invalid\n"));
     snapshot!("push_that_is_rejected", push(&docker, &repository, &[]), repository);
 }
 

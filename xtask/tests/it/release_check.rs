@@ -106,12 +106,8 @@ fn beside(images: &[Saved], others: &[Value]) -> FakeDocker {
     }
     files.push(("manifest.json".to_owned(), json!(manifest).to_string().into_bytes()));
     let inspected: Vec<Value> = images.iter().map(Saved::inspect).chain(others.iter().cloned()).collect();
-    let docker = FakeDocker::new().alive().on(
-        "image inspect*",
-        1,
-        &json!(inspected).to_string(),
-        "Error: No such image: x\n",
-    );
+    let (inspected, missing) = (json!(inspected).to_string(), "Error: No such image: x\n");
+    let docker = FakeDocker::new().alive().on("image inspect*", 1, &inspected, missing);
     let git = ["/usr/bin/git", "/bin/git"].into_iter().find(|path| std::path::Path::new(path).exists());
     symlink(git.expect("git is on this machine"), docker.folder.0.join("bin/git")).unwrap();
     let docker = images
@@ -230,17 +226,25 @@ fn labels_and_digests_are_checked_against_commit_tag_and_pushes() {
             .folder
             .write("target/xtask/digests.json", &json!({"schema": 1, "images": images}).to_string());
     };
-    pushed(&images[0].id());
-    let docker = holding(&images);
+    pushed("sha256:another");
+    // The registry's answer is newer than the record.
+    let manifest = |image: &Saved| json!({"config": {"digest": image.id(), "size": 1}}).to_string();
+    let docker = holding(&images).on("buildx imagetools*fx-alpha:*", 0, &manifest(&images[0]), "").on(
+        "buildx imagetools*fx-beta:*",
+        0,
+        &manifest(&images[1]),
+        "",
+    );
     let report = checkout.report(&docker, &ITEMS);
     assert_eq!(
         outcomes(&report),
         [is("labels", "passed", "now"), is("digests", "passed", "now")],
         "{report}"
     );
-    pushed("sha256:another");
-    let digests = &checkout.report(&docker, &ITEMS)["items"][1];
-    let what = digests["faults"][0]["what"].as_str().unwrap();
+    pushed(&images[0].id());
+    let docker = holding(&images).on("buildx imagetools*", 0, &manifest(&images[1]), "");
+    let faults = &checkout.report(&docker, &ITEMS)["items"][1]["faults"];
+    let what = faults[0]["what"].as_str().unwrap();
     assert!(what.contains("differs from the local fx-alpha:latest-simple-optimized"), "{what}");
 
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);

@@ -42,6 +42,16 @@ pub struct TaggedImage {
     pub tags: Vec<ImageRef>,
 }
 
+impl TaggedImage {
+    /// Without the plain tag, which moves with the default edition: only the tag of its own edition.
+    #[must_use]
+    pub fn with_fixed_tag(mut self) -> TaggedImage {
+        // `ImageRef::all_of` begins with the edition's tag.
+        self.tags.truncate(1);
+        self
+    }
+}
+
 impl<'m> BuildRequest<'m> {
     /// Every requested image with every tag that building it sets.
     pub fn images(&self) -> impl Iterator<Item = (&'m Service, TaggedImage)> {

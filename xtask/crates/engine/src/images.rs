@@ -70,6 +70,12 @@ impl Image {
         digests.filter_map(|digest| digest.strip_prefix(&reference[..end])?.strip_prefix('@')).next()
     }
 
+    /// Whether a digest is one that it has in any registry, or its ID on the containerd store.
+    pub fn is_pushed_as(&self, digest: &str) -> bool {
+        let mut names = self.repo_digests.iter().flatten();
+        self.id == digest || names.any(|name| name.split_once('@').is_some_and(|(_, known)| known == digest))
+    }
+
     /// Digests of the unpacked layers, base first.
     pub fn layers(&self) -> &[String] {
         self.root_fs.layers.as_deref().unwrap_or_default()

@@ -24,6 +24,7 @@ pub mod provenance;
 pub mod provision;
 pub mod push;
 pub mod records;
+pub mod registry;
 pub mod save;
 pub mod side_engine;
 pub mod signs;

@@ -37,9 +37,27 @@ impl PushError {
         matches!(self.cause, Cause::RateLimit | Cause::ServerError | Cause::Unreachable)
     }
 
-    /// Whether every other push to the registry would fail as well.
+    /// Whether the registry may have rejected the tag rather than the image, since it has another image under it.
+    pub fn may_forbid_overwriting(&self) -> bool {
+        matches!(self.cause, Cause::Immutable | Cause::Denied | Cause::Other)
+    }
+
+    /// Whether every other push to the registry would fail as well. A registry that answers may accept another image.
     pub fn affects_all(&self) -> bool {
-        !matches!(self.cause, Cause::NoSuchImage | Cause::Denied | Cause::NotFound | Cause::Other)
+        matches!(
+            self.cause,
+            Cause::Engine
+                | Cause::SignIn
+                | Cause::Certificate
+                | Cause::UnknownHost
+                | Cause::Unreachable
+                | Cause::RateLimit
+        )
+    }
+
+    /// Whether the registry rejects the account, or limits it.
+    pub fn is_about_the_account(&self) -> bool {
+        matches!(self.cause, Cause::SignIn | Cause::Unauthorized | Cause::Denied | Cause::RateLimit)
     }
 
     /// What fixes it. `host` is the registry as `docker login` takes it.
@@ -54,22 +72,36 @@ impl PushError {
             Cause::NoSuchImage => "build it (`cargo xtask build-images`), then push again".into(),
             Cause::RateLimit => format!("{host} limits requests: wait, or push with `--jobs 1`"),
             Cause::SignIn => format!("sign in with `docker login {host}`, then push again"),
+            Cause::Unauthorized => format!(
+                "{host} did not accept the account: sign in again with `docker login {host}`, or ask for the permission to push"
+            ),
             Cause::Denied => {
                 format!(
                     "the account signed in at {host} lacks the permission to push: request it, or `docker login {host}` with another account"
                 )
             }
+            Cause::Immutable => format!(
+                "{host} does not let tags be overwritten: push under a new --tag, and leave out the moving tags with --fixed-tags"
+            ),
+            Cause::TooLarge => format!(
+                "raise the limit on the size of requests at {host} or the proxy before it (nginx: client_max_body_size), then push again"
+            ),
             Cause::Certificate => format!(
                 "give the engine {host}'s CA (/etc/docker/certs.d/{host}/ca.crt), or add it to the engine's insecure-registries if it speaks plain HTTP"
             ),
             Cause::UnknownHost => {
                 format!("no host is called {host}: check the name of the registry and the engine's DNS")
             }
-            Cause::ServerError => format!("{host} failed every time: see its log, then push again"),
+            Cause::ServerError => {
+                format!("{host} failed every time: see its log and its free disk space, then push again")
+            }
             Cause::Unreachable => format!(
                 "make sure that {host} runs and the engine can reach it, then push again; layers that arrived are not sent twice"
             ),
-            Cause::NotFound | Cause::Memory | Cause::PortInUse | Cause::Other => {
+            Cause::NotFound => format!(
+                "{host} has no such repository: create it there, or correct --registry, then push again"
+            ),
+            Cause::Memory | Cause::PortInUse | Cause::Other => {
                 "fix what the registry reports, then push again".into()
             }
         }

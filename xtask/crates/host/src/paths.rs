@@ -204,6 +204,11 @@ impl Repository {
         self.state("digests.json")
     }
 
+    /// The local tags that a push sets under a registry's name; the next push removes what a killed one left.
+    pub fn push_journal(&self) -> PathBuf {
+        self.state("push.json")
+    }
+
     /// Held during pushes, which share the record of digests.
     pub fn push_lock(&self) -> PathBuf {
         self.state("push.lock")

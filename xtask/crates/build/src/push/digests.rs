@@ -1,5 +1,5 @@
 //! The record of pushed digests by reference, `target/xtask/digests.json`. Every successful push is added; `compose-switch
-//! --pin` can then pin images that this machine no longer has.
+//! --pin` can then pin images that this machine no longer has. What a registry has now, only the registry knows.
 
 use std::collections::BTreeMap;
 
@@ -93,6 +93,16 @@ impl Digests {
         same.then_some(pushed.digest.as_str())
     }
 
+    /// The local ID of the image last pushed under a reference.
+    pub fn image_of(&self, reference: &str) -> Option<&str> {
+        self.images.get(reference).map(|pushed| pushed.image.as_str())
+    }
+
+    /// Whether an image of the engine was pushed under this digest, anywhere. That stays true: a digest is one of content.
+    pub fn is_of(&self, digest: &str, image: &Image) -> bool {
+        self.images.values().any(|pushed| pushed.digest == digest && pushed.image == image.id)
+    }
+
     /// The references in any registry that a local tag was pushed as.
     pub fn tags_of(&self, local: &str) -> impl Iterator<Item = &str> {
         let end = format!("/{local}");
@@ -118,6 +128,10 @@ mod tests {
         assert_eq!(digests.digest_of("r.example/fx-a:1", Some(&image("sha256:id"))), Some("sha256:d"));
         assert_eq!(digests.digest_of("r.example/fx-a:1", Some(&image("sha256:new"))), None);
         assert_eq!(digests.digest_of("r.example/fx-a:2", None), None);
+        assert!(
+            digests.is_of("sha256:d", &image("sha256:id"))
+                && !digests.is_of("sha256:d", &image("sha256:new"))
+        );
     }
 
     #[test]

@@ -1,54 +1,62 @@
-//! Executes a push: images in parallel, the tags of one image in sequence, with retries for transient errors. Each success
-//! is recorded at once, so a killed run is simply repeated: layers that the registry has are not uploaded twice.
+//! Executes a push: images in parallel, the tags of one image in sequence. What the registry has already is left alone, and one
+//! image that it rejects does not keep the others from being pushed. Each success is recorded at once, so a killed run is simply
+//! repeated: layers that the registry has are not uploaded twice.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
+use crate::push::attempt::{Attempts, Before, Settled};
 use crate::push::digests::Digests;
+use crate::push::local_tags::{self, LocalTag};
 use crate::push::plan::{self, ImageToPush, PushPlan, RemoteTag};
 use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
 use crate::push::schedule::Schedule;
 use crate::request::TaggedImage;
 use engine::context::Context;
-use engine::push::{PushError, Pushed};
-use host::failure::Failure;
+use engine::images::Image;
+use engine::push::PushError;
+use engine::signs::Cause;
+use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use host::terminal::Lines;
-use host::wait;
 use model::image_ref::{Registry, Tag};
 
 /// The default number of images pushed in parallel. The engine uploads at most five layers of each in parallel.
 pub const JOBS: usize = 4;
-
-/// The maximum number of attempts per tag.
-const TRIES: u32 = 5;
 
 fn plan_push(images: &[TaggedImage], tag: &Tag, registry: &Registry, context: &Context) -> Result<PushPlan> {
     let found = context.docker.inspect(&plan::references(images, registry))?;
     Ok(plan::plan(images, tag, registry, &found)?)
 }
 
+/// Whether to push, or only to compare with the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Push,
+    Compare,
+}
+
 /// Reports what [`push`] would do.
 ///
 /// # Errors
-/// When docker fails or images are missing.
+/// When docker fails, images are missing, or the user interrupts.
 pub fn dry_run(
     images: &[TaggedImage],
     tag: &Tag,
     registry: &Registry,
+    jobs: usize,
     context: &Context,
 ) -> Result<PushReport> {
+    let digests = Digests::read(&context.repository)?;
     let plan = plan_push(images, tag, registry, context)?;
-    Ok(report(&plan.registry, rows(&plan, PushState::Planned)))
+    run(&plan, digests, jobs, Mode::Compare, context).end()
 }
 
 /// Pushes images. Failed pushes are part of the report.
 ///
 /// # Errors
-/// When images are missing, another push is running in this checkout, the record of digests cannot be written, or the user
-/// interrupts.
+/// When images are missing, another push is running in this checkout, the journal cannot be written, or the user interrupts.
 pub fn push(
     images: &[TaggedImage],
     tag: &Tag,
@@ -59,19 +67,32 @@ pub fn push(
     let _lock = Lock::take(&context.repository.push_lock())?;
     // Read first, so that a damaged record is reported before anything is pushed.
     let digests = Digests::read(&context.repository)?;
+    local_tags::recover(&digests, context)?;
     let plan = plan_push(images, tag, registry, context)?;
-    let run = Run::new(&plan, digests, context);
+    local_tags::begin(&plan, &context.repository)?;
+    let run = run(&plan, digests, jobs, Mode::Push, context);
+    // Otherwise the next push restores them.
+    if !run.shared().has_stuck_tag {
+        local_tags::end(&context.repository)?;
+    }
+    run.end()
+}
+
+fn run<'a>(plan: &'a PushPlan, digests: Digests, jobs: usize, mode: Mode, context: &'a Context) -> Run<'a> {
+    let run = Run::new(plan, digests, mode, context);
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, plan.images.len().max(1)) {
             scope.spawn(|| run.work());
         }
     });
-    run.end()
+    run
 }
 
 struct Run<'a> {
     plan: &'a PushPlan,
+    mode: Mode,
     context: &'a Context,
+    attempts: Attempts<'a>,
     lines: Lines,
     width: usize,
     shared: Mutex<Shared>,
@@ -84,24 +105,32 @@ struct Shared {
     digests: Digests,
     /// By image and tag, as in the plan.
     rows: Vec<Vec<PushRow>>,
-    /// The error that stops the whole run.
-    fatal: Option<Error>,
+    /// Why the record of digests could not be written.
+    unrecorded: Option<Failure>,
+    /// Whether a local tag could not be restored.
+    has_stuck_tag: bool,
 }
 
+/// An image and one of its tags, by their places in the plan.
+type Place = (usize, usize);
+
 impl<'a> Run<'a> {
-    fn new(plan: &'a PushPlan, digests: Digests, context: &'a Context) -> Run<'a> {
-        let jobs = plan.images.iter().map(|image| (image.size, image.layers.clone()));
+    fn new(plan: &'a PushPlan, digests: Digests, mode: Mode, context: &'a Context) -> Run<'a> {
+        let jobs = plan.images.iter().map(|image| (image.image.size, image.image.layers().to_vec()));
         let names = plan.images.iter().flat_map(|image| image.tags.iter());
         Run {
             plan,
+            mode,
             context,
+            attempts: Attempts::new(&plan.registry, context),
             lines: context.terminal.lines(),
             width: names.map(|tag| tag.reference.to_string().len()).max().unwrap_or(0),
             shared: Mutex::new(Shared {
                 schedule: Schedule::new(jobs),
                 digests,
-                rows: rows(plan, PushState::NotTried),
-                fatal: None,
+                rows: rows(plan),
+                unrecorded: None,
+                has_stuck_tag: false,
             }),
             ended: Condvar::new(),
         }
@@ -109,7 +138,10 @@ impl<'a> Run<'a> {
 
     fn work(&self) {
         while let Some(index) = self.next() {
-            let succeeded = self.push_image(index);
+            let succeeded = match self.mode {
+                Mode::Push => self.push_image(index),
+                Mode::Compare => self.compare_image(index),
+            };
             self.shared().schedule.end(index, succeeded);
             self.ended.notify_all();
         }
@@ -130,84 +162,108 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Pushes all tags of an image; true if all succeeded.
+    /// Pushes all tags of an image; true if all succeeded. A tag that the registry does not let be overwritten says nothing about
+    /// the others.
     fn push_image(&self, index: usize) -> bool {
         let image = &self.plan.images[index];
+        let mut all = true;
         for (place, tag) in image.tags.iter().enumerate() {
-            let (tries, result) = self.push_tag(image, tag);
-            match result {
-                Ok(pushed) => self.succeeded((index, place), tries, &pushed),
-                Err(error) => {
-                    self.restore(image, tag);
-                    if !self.interrupted() {
-                        self.failed((index, place), tries, &error);
-                    }
-                    return false;
+            let settled = self.push_tag(image, tag);
+            let Err(error) = &settled.result else {
+                self.succeeded((index, place), &settled);
+                continue;
+            };
+            self.restore(image, tag);
+            if self.interrupted() {
+                return false;
+            }
+            self.failed((index, place), &settled, error);
+            all = false;
+            if !forbids_overwriting(error, &settled.before) {
+                break;
+            }
+        }
+        all
+    }
+
+    fn push_tag(&self, image: &ImageToPush, tag: &RemoteTag) -> Settled {
+        let line = self.lines.add(&tag.reference.to_string(), self.width);
+        let progress = |done, layers| line.say(format!("{done} of {layers} layers"));
+        let settled =
+            self.attempts.settle(image, tag, |digest| self.is_known(digest, &image.image), progress);
+        line.finish(match &settled.result {
+            Ok(Some(_)) => "pushed",
+            Ok(None) => "unchanged",
+            Err(_) => "failed",
+        });
+        settled
+    }
+
+    /// Compares an image with what the registry has under its tags. The report says what a push would do.
+    fn compare_image(&self, index: usize) -> bool {
+        let image = &self.plan.images[index];
+        for (place, tag) in image.tags.iter().enumerate() {
+            let is_known = |digest: &str| self.is_known(digest, &image.image);
+            let before = self.attempts.look(&image.image, tag, is_known).unwrap_or(Before::Unknown);
+            let row = &mut self.shared().rows[index][place];
+            row.state = PushState::Planned;
+            match before {
+                Before::Same(found) => {
+                    row.state = PushState::Unchanged;
+                    row.digest = Some(found.digest);
                 }
+                Before::Other(found) => row.replaced = Some(found.digest),
+                Before::Nothing | Before::Unknown => {}
             }
         }
         true
     }
 
-    /// Pushes one tag, with retries. Returns the number of attempts and the last result.
-    fn push_tag(&self, image: &ImageToPush, tag: &RemoteTag) -> (u32, Result<Pushed, PushError>) {
-        let docker = &self.context.docker;
-        let reference = tag.reference.to_string();
-        if let Err(error) = docker.tag(&image.id, &reference) {
-            return (0, Err(PushError::new(error.to_string())));
-        }
-        let line = self.lines.add(&reference, self.width);
-        let mut tries = 1;
-        loop {
-            let result =
-                docker.push(&tag.reference, |done, layers| line.say(format!("{done} of {layers} layers")));
-            let Err(error) = result else {
-                line.finish("pushed");
-                return (tries, result);
-            };
-            let Some(time) = pause(&error, tries).filter(|_| !self.interrupted()) else {
-                line.finish("failed");
-                return (tries, Err(error));
-            };
-            self.context.terminal.warn(format!(
-                "{reference}: {}; retry {tries} of {} in {} s",
-                error.output,
-                TRIES - 1,
-                time.as_secs()
-            ));
-            if wait::pause(time, &docker.runner.interrupt).is_err() {
-                line.finish("failed");
-                return (tries, Err(error));
-            }
-            tries += 1;
-        }
+    fn is_known(&self, digest: &str, image: &Image) -> bool {
+        self.shared().digests.is_of(digest, image)
     }
 
-    fn succeeded(&self, (index, place): (usize, usize), tries: u32, pushed: &Pushed) {
+    fn succeeded(&self, (index, place): Place, settled: &Settled) {
         let image = &self.plan.images[index];
         let reference = image.tags[place].reference.to_string();
         let mut shared = self.shared();
-        let same = shared.digests.add(&reference, &image.service_image, &image.id, &pushed.digest);
-        if let Err(error) = shared.digests.write(&self.context.repository) {
-            shared.fatal.get_or_insert(error);
-            shared.schedule.stop();
-        }
         let row = &mut shared.rows[index][place];
-        row.state = if same && pushed.sent == 0 { PushState::Unchanged } else { PushState::Pushed };
-        row.digest = Some(pushed.digest.clone());
-        row.tries = tries;
-        row.layers_sent = pushed.sent;
-        self.context.terminal.say(format!("{} {reference}  {}", row.state.label(), pushed.digest));
+        row.tries = settled.tries;
+        match (&settled.result, &settled.before) {
+            (Ok(Some(pushed)), before) => {
+                row.state = PushState::Pushed;
+                row.digest = Some(pushed.digest.clone());
+                row.layers_sent = pushed.sent;
+                if let Before::Other(found) = before {
+                    row.state = PushState::Replaced;
+                    row.replaced = Some(found.digest.clone());
+                }
+            }
+            (_, Before::Same(found)) => {
+                row.state = PushState::Unchanged;
+                row.digest = Some(found.digest.clone());
+            }
+            _ => {}
+        }
+        let (text, digest) = (row.narration(), row.digest.clone().unwrap_or_default());
+        if !shared.digests.add(&reference, &image.service_image, &image.image.id, &digest)
+            && let Err(error) = shared.digests.write(&self.context.repository)
+        {
+            // The registry has it all the same.
+            shared.unrecorded.get_or_insert(Failure::new(class_of(&error), format!("{error:#}"), ""));
+        }
+        self.context.terminal.say(text);
     }
 
-    fn failed(&self, (index, place): (usize, usize), tries: u32, error: &PushError) {
+    fn failed(&self, (index, place): Place, settled: &Settled, error: &PushError) {
+        let host = self.plan.registry.host();
         let mut shared = self.shared();
         let row = &mut shared.rows[index][place];
         row.state = PushState::Failed;
-        row.tries = tries;
+        row.tries = settled.tries;
         row.failure = Some(PushFailure {
             message: error.output.clone(),
-            remedy: error.remedy(self.plan.registry.host()),
+            remedy: remedy(error, &settled.before, host),
             environment: error.cause.class().is_environment(),
         });
         self.context.terminal.say(format!("{} {}: {}", row.state.label(), row.reference, error.output));
@@ -220,27 +276,32 @@ impl<'a> Run<'a> {
     /// Restores the local tag: the engine must not have an image under a registry's name that the registry lacks.
     fn restore(&self, image: &ImageToPush, tag: &RemoteTag) {
         let reference = tag.reference.to_string();
-        let result = match &tag.previous {
-            Some(previous) if *previous == image.id => Ok(()),
-            Some(previous) => self.context.docker.tag(previous, &reference).map_err(Error::from),
-            None => self.context.docker.remove(std::slice::from_ref(&reference)),
-        };
-        if let Err(error) = result {
+        let local = LocalTag::new(reference.clone(), &image.image.id, tag.previous.as_ref());
+        if let Err(error) = local_tags::restore(&[local], &self.context.docker) {
+            self.shared().has_stuck_tag = true;
             self.context
                 .terminal
-                .warn(format!("cannot remove the tag {reference}, which was not pushed: {error:#}"));
+                .warn(format!("cannot restore the local tag {reference}, which was not pushed; the next push tries again: {error:#}"));
         }
     }
 
     fn end(self) -> Result<PushReport> {
-        if self.interrupted() {
-            return Err(Failure::interrupted().into());
-        }
+        let interrupted = self.interrupted();
         let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match shared.fatal {
-            Some(error) => Err(error),
-            None => Ok(report(&self.plan.registry, shared.rows)),
+        let report = PushReport {
+            schema: 1,
+            registry: self.plan.registry.to_string(),
+            images: shared.rows.into_iter().flatten().collect(),
+            unrecorded: shared.unrecorded,
+        };
+        if !interrupted {
+            return Ok(report);
         }
+        let ended = [PushState::Pushed, PushState::Replaced, PushState::Unchanged];
+        let there = report.images.iter().filter(|row| ended.contains(&row.state)).count();
+        let what = format!("interrupted: {} has {there} of {} tags", report.registry, report.images.len());
+        Err(Failure::new(FailureClass::Interrupted, what, "run the same command again to push the others")
+            .into())
     }
 
     fn interrupted(&self) -> bool {
@@ -252,43 +313,35 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The pause after a failed attempt: 1, 2, 4, 8 s; `None` if another attempt is pointless. A registry's `Retry-After` is
-/// ignored, since docker does not show it.
-fn pause(error: &PushError, tries: u32) -> Option<Duration> {
-    let retry = error.is_transient() && tries < TRIES;
-    retry.then(|| Duration::from_secs(1 << tries.saturating_sub(1).min(6)))
+/// Whether the registry may only refuse to have this tag overwritten. Not every client shows the registry's reason.
+fn forbids_overwriting(error: &PushError, before: &Before) -> bool {
+    error.cause == Cause::Immutable || (matches!(before, Before::Other(_)) && error.may_forbid_overwriting())
 }
 
-fn report(registry: &Registry, rows: Vec<Vec<PushRow>>) -> PushReport {
-    PushReport { schema: 1, registry: registry.to_string(), images: rows.into_iter().flatten().collect() }
+fn remedy(error: &PushError, before: &Before, host: &str) -> String {
+    let remedy = error.remedy(host);
+    match before {
+        Before::Other(found) if error.cause != Cause::Immutable && error.may_forbid_overwriting() => format!(
+            "{remedy}; {host} has {} under this tag: if it does not let tags be overwritten, push under a new --tag and leave out \
+             the moving tags with --fixed-tags",
+            found.digest
+        ),
+        _ => remedy,
+    }
 }
 
-fn rows(plan: &PushPlan, state: PushState) -> Vec<Vec<PushRow>> {
+fn rows(plan: &PushPlan) -> Vec<Vec<PushRow>> {
     let row = |image: &ImageToPush, tag: &RemoteTag| PushRow {
         reference: tag.reference.clone(),
         service_image: image.service_image.clone(),
-        image: image.id.clone(),
+        image: image.image.id.clone(),
         digest: None,
-        state,
+        state: PushState::NotTried,
+        replaced: None,
         tries: 0,
         layers_sent: 0,
         failure: None,
     };
     let image_rows = |image: &ImageToPush| image.tags.iter().map(|tag| row(image, tag)).collect();
     plan.images.iter().map(image_rows).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_until_the_last_attempt() {
-        let pauses: Vec<u64> = (1..=TRIES)
-            .map_while(|tries| pause(&PushError::new("toomanyrequests"), tries))
-            .map(|pause| pause.as_secs())
-            .collect();
-        assert_eq!(pauses, [1, 2, 4, 8]);
-        assert_eq!(pause(&PushError::new("unauthorized"), 1), None);
-    }
 }

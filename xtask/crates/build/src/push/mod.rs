@@ -1,7 +1,9 @@
-//! Pushing images to a registry: the plan, its execution, and the record of pushed digests.
+//! Pushing images to a registry: the plan, its execution, the local tags it needs, and the record of pushed digests.
 
+mod attempt;
 pub mod digests;
 pub mod execute;
+mod local_tags;
 mod plan;
 pub mod report;
 mod schedule;

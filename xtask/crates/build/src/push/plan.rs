@@ -16,14 +16,10 @@ pub struct PushPlan {
 }
 
 /// One image and its tags in the registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ImageToPush {
     pub service_image: ServiceImage,
-    pub id: String,
-    /// Digests of its uncompressed layers, base first.
-    pub layers: Vec<String>,
-    /// Its size as the image store reports it; only used to order the pushes.
-    pub size: u64,
+    pub image: Image,
     pub tags: Vec<RemoteTag>,
 }
 
@@ -63,14 +59,13 @@ pub fn plan(
             let previous = found.get(&reference.to_string()).map(|image| image.id.clone());
             let remote = RemoteTag { reference, previous };
             // The plain tag and the edition's tag may be on different images; each is pushed as it is.
-            match images.last_mut().filter(|last| last.service_image == *service_image && last.id == image.id)
-            {
+            let is_same =
+                |last: &&mut ImageToPush| last.service_image == *service_image && last.image.id == image.id;
+            match images.last_mut().filter(is_same) {
                 Some(last) => last.tags.push(remote),
                 None => images.push(ImageToPush {
                     service_image: service_image.clone(),
-                    id: image.id.clone(),
-                    layers: image.layers().to_vec(),
-                    size: image.size,
+                    image: image.clone(),
                     tags: vec![remote],
                 }),
             }
@@ -147,7 +142,7 @@ mod tests {
         ])
         .unwrap();
         let grouped: Vec<(&str, usize)> =
-            plan.images.iter().map(|image| (image.id.as_str(), image.tags.len())).collect();
+            plan.images.iter().map(|image| (image.image.id.as_str(), image.tags.len())).collect();
         assert_eq!(grouped, [("x", 2), ("y", 1), ("z", 1)]);
         assert_eq!(plan.images[2].tags[0].reference.to_string(), "r.example/t/fx-b:1-optimized");
         assert_eq!(plan.images[2].tags[0].previous.as_deref(), Some("old"));

@@ -18,6 +18,9 @@ pub struct PushReport {
     pub registry: String,
     /// The tags, in the manifest's order.
     pub images: Vec<PushRow>,
+    /// Why the record of digests could not be written.
+    #[serde(skip)]
+    pub unrecorded: Option<Failure>,
 }
 
 /// The result for one tag.
@@ -34,6 +37,8 @@ pub struct PushRow {
     pub digest: Option<String>,
     /// What happened to it.
     pub state: PushState,
+    /// Digest of what the registry had under the reference, if it was something else.
+    pub replaced: Option<String>,
     /// The number of attempts.
     pub tries: u32,
     /// The number of layers uploaded; the registry already had the others.
@@ -50,7 +55,9 @@ pub enum PushState {
     Planned,
     /// Pushed.
     Pushed,
-    /// The registry already had exactly this.
+    /// Pushed; the registry had another image, or an index, under the reference.
+    Replaced,
+    /// The registry had exactly this image, so nothing was sent.
     Unchanged,
     /// The push failed.
     Failed,
@@ -76,6 +83,7 @@ impl PushState {
         match self {
             PushState::Planned => "planned",
             PushState::Pushed => "pushed",
+            PushState::Replaced => "replaced",
             PushState::Unchanged => "unchanged",
             PushState::Failed => "FAILED",
             PushState::NotTried => "not tried",
@@ -83,8 +91,29 @@ impl PushState {
     }
 }
 
+impl PushRow {
+    /// The state, with what was or would be replaced.
+    fn label(&self) -> String {
+        match (&self.replaced, self.state) {
+            (Some(digest), PushState::Planned) => format!("would replace {digest}"),
+            (Some(digest), PushState::Replaced) => format!("replaced {digest}"),
+            (_, state) => state.label().to_owned(),
+        }
+    }
+
+    /// A line for the terminal once the tag is in the registry.
+    pub(super) fn narration(&self) -> String {
+        let digest = self.digest.as_deref().unwrap_or_default();
+        match &self.replaced {
+            Some(replaced) => format!("pushed {}  {digest}; replaced {replaced}", self.reference),
+            None => format!("{} {}  {digest}", self.state.label(), self.reference),
+        }
+    }
+}
+
 impl PushReport {
-    /// Fails if a tag was not pushed; as a fault of the environment if every failure is one.
+    /// Fails if a tag was not pushed, as a fault of the environment if every failure is one; or if the digests could not be
+    /// recorded.
     ///
     /// # Errors
     /// All failed tags in one message.
@@ -92,7 +121,7 @@ impl PushReport {
         let failures: Vec<(&ImageRef, &PushFailure)> =
             self.images.iter().filter_map(|row| Some((&row.reference, row.failure.as_ref()?))).collect();
         if failures.is_empty() {
-            return Ok(());
+            return self.unrecorded.clone().map_or(Ok(()), |failure| Err(failure.into()));
         }
         let line = |(reference, failure): &(&ImageRef, &PushFailure)| {
             format!("cannot push {reference}: {}\nhelp: {}", failure.message, failure.remedy)
@@ -118,7 +147,7 @@ impl PushReport {
             table.row(vec![
                 row.reference.to_string(),
                 row.digest.clone().unwrap_or_else(|| "–".into()),
-                row.state.label().into(),
+                row.label(),
                 row.tries.to_string(),
             ]);
         }

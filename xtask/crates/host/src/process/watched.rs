@@ -103,12 +103,6 @@ impl Watched {
         }
     }
 
-    /// Asks it to end.
-    pub(super) fn end(&mut self) {
-        self.end_at.get_or_insert_with(Instant::now);
-        self.send_when_due();
-    }
-
     fn pass_on_interrupt(&mut self) {
         if self.end_at.is_none() && self.interrupt.is_set() {
             match self.on_interrupt {

@@ -1,42 +1,76 @@
-//! Whether the local images are the ones that were pushed.
+//! Whether the registries that the images were pushed to have the local images.
 
 use anyhow::Result;
 
-use crate::checklist::context::CheckContext;
+use crate::checklist::context::{BuiltImage, CheckContext};
 use crate::checklist::listing::{first_of, images};
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use build::push::digests::Digests;
+use engine::registry::RegistryReader;
 
 /// How many images evidence and faults name.
 const NAMED: usize = 3;
 
+/// Where an image stands.
+enum Place {
+    /// `REFERENCE@DIGEST`.
+    There(String),
+    NotPushed,
+    Fault(ItemFault),
+}
+
 pub(super) fn digests(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let (built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
+    // The record only says which registries to ask.
     let pushed = Digests::read(&checks.context.repository)?;
+    let reader = RegistryReader::new(&checks.context.docker);
     let push = format!(
         "cargo xtask push --registry HOST/PATH --edition {} --tag {}",
         checks.edition_argument(),
         checks.request.tag
     );
-    let (mut known, mut unpushed) = (Vec::new(), Vec::new());
+    let (mut there, mut unpushed) = (Vec::new(), Vec::new());
     for one in &built {
         let local = checks.reference(one.service, one.edition);
-        let references: Vec<&str> = pushed.tags_of(&local).collect();
-        let digest = references.iter().find_map(|at| Some((at, pushed.digest_of(at, Some(one.image))?)));
-        match digest {
-            Some((at, digest)) => known.push(format!("{at}@{digest}")),
-            None if references.is_empty() => unpushed.push(local),
-            None => {
-                let what = format!("{} differs from the local {local}", references.join(", "));
-                faults.push(ItemFault::new(what, push.clone()));
-            }
+        match place(one, &local, &pushed, &reader, &push) {
+            Place::There(at) => there.push(at),
+            Place::NotPushed => unpushed.push(local),
+            Place::Fault(fault) => faults.push(fault),
         }
     }
     if !unpushed.is_empty() {
         let what = format!("not pushed: {}", first_of(&unpushed, NAMED));
         faults.push(ItemFault::new(what, format!("{push}, or --skip digests --reason \"no registry\"")));
     }
-    let mut evidence = vec![format!("{} of {} pushed", known.len(), images(built.len()))];
-    evidence.extend(known.into_iter().take(NAMED));
+    let mut evidence = vec![format!("{} of {} in a registry", there.len(), images(built.len()))];
+    evidence.extend(there.into_iter().take(NAMED));
     Ok(ItemAnswer::now(faults, evidence))
+}
+
+/// Asks each registry that the image was pushed to, until one has it.
+fn place(
+    one: &BuiltImage<'_>,
+    local: &str,
+    pushed: &Digests,
+    reader: &RegistryReader<'_>,
+    push: &str,
+) -> Place {
+    let mut place = Place::NotPushed;
+    for at in pushed.tags_of(local) {
+        let fault = match reader.look(at) {
+            Ok(Some(found)) if found.is(one.image) || pushed.is_of(&found.digest, one.image) => {
+                return Place::There(format!("{at}@{}", found.digest));
+            }
+            Ok(Some(found)) => {
+                ItemFault::new(format!("{at} is {} and differs from the local {local}", found.digest), push)
+            }
+            Ok(None) => ItemFault::new(format!("{at} is missing in the registry"), push),
+            Err(error) => {
+                let host = at.split('/').next().unwrap_or(at);
+                ItemFault::new(format!("cannot ask for {at}: {error}"), error.remedy(host))
+            }
+        };
+        place = Place::Fault(fault);
+    }
+    place
 }

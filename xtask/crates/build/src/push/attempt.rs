@@ -1,0 +1,212 @@
+//! Gets one tag into the registry: asks what the registry has, pushes unless it is this image, and tries again after transient
+//! errors.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::push::plan::{ImageToPush, RemoteTag};
+use engine::context::Context;
+use engine::images::Image;
+use engine::push::{PushError, Pushed};
+use engine::registry::{RegistryReader, RemoteManifest};
+use engine::signs::Cause;
+use host::failure::Failure;
+use host::wait;
+use model::image_ref::Registry;
+
+/// The maximum number of attempts per tag.
+pub(super) const TRIES: u32 = 5;
+
+/// No attempt begins later than this after the first: docker itself has tried each layer five times in every attempt.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What the registry had under a tag before a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Before {
+    Nothing,
+    /// The image that is being pushed.
+    Same(RemoteManifest),
+    Other(RemoteManifest),
+    /// It could not be asked.
+    Unknown,
+}
+
+/// How a tag ended.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub tries: u32,
+    /// At the first answer.
+    pub before: Before,
+    /// `None` where the registry had the image already.
+    pub result: Result<Option<Pushed>, PushError>,
+}
+
+/// Settles the tags of one run.
+pub(super) struct Attempts<'a> {
+    context: &'a Context,
+    registry: &'a Registry,
+    reader: RegistryReader<'a>,
+    /// Whether the user knows that the registry cannot be asked.
+    noted: AtomicBool,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(registry: &'a Registry, context: &'a Context) -> Attempts<'a> {
+        let reader = RegistryReader::new(&context.docker);
+        Attempts { context, registry, reader, noted: AtomicBool::new(false) }
+    }
+
+    /// Pushes a tag unless the registry has the image under it. `is_known` says whether a digest was that of the image in an
+    /// earlier push; `progress` gets the number of finished layers and of all.
+    pub(super) fn settle(
+        &self,
+        image: &ImageToPush,
+        tag: &RemoteTag,
+        is_known: impl Fn(&str) -> bool,
+        progress: impl Fn(usize, usize),
+    ) -> Settled {
+        let (mut tries, mut before, mut was_pushed) = (0, None, false);
+        let started = Instant::now();
+        loop {
+            tries += 1;
+            let result = self.look(&image.image, tag, &is_known).and_then(|found| {
+                let is_there = matches!(found, Before::Same(_));
+                before.get_or_insert_with(|| found.clone());
+                match found {
+                    // An attempt that lost the registry's answer has pushed it.
+                    Before::Same(manifest) if was_pushed => {
+                        Ok(Some(Pushed { digest: manifest.digest, sent: 0 }))
+                    }
+                    _ if is_there => self.tag_here(image, tag).map(|()| None),
+                    _ => {
+                        was_pushed = true;
+                        self.push(&image.image, tag, &progress).map(Some)
+                    }
+                }
+            });
+            let error = match result {
+                Ok(pushed) => {
+                    return Settled { tries, before: before.unwrap_or(Before::Unknown), result: Ok(pushed) };
+                }
+                Err(error) => error,
+            };
+            let pause = pause(&error, tries, started.elapsed()).filter(|_| !self.is_interrupted());
+            if pause.is_none_or(|time| self.wait(tag, &error, tries, time).is_err()) {
+                return Settled { tries, before: before.unwrap_or(Before::Unknown), result: Err(error) };
+            }
+        }
+    }
+
+    /// Compares the registry's tag with an image.
+    ///
+    /// # Errors
+    /// When the registry asks for fewer requests; all other failures are [`Before::Unknown`], since the push may succeed.
+    pub(super) fn look(
+        &self,
+        image: &Image,
+        tag: &RemoteTag,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Before, PushError> {
+        match self.reader.look(&tag.reference.to_string()) {
+            Ok(None) => Ok(Before::Nothing),
+            Ok(Some(found)) if found.is(image) || is_known(&found.digest) => Ok(Before::Same(found)),
+            Ok(Some(found)) => Ok(Before::Other(found)),
+            Err(error) if error.cause == Cause::RateLimit => Err(error),
+            Err(error) => {
+                if !self.is_interrupted() && !self.noted.swap(true, Ordering::SeqCst) {
+                    let host = self.registry.host();
+                    self.context.terminal.warn(format!(
+                        "cannot ask {host} which images it has, so tags are pushed without comparing: {error}"
+                    ));
+                }
+                Ok(Before::Unknown)
+            }
+        }
+    }
+
+    /// Pushes until the registry has got this image: another process may move the local tag meanwhile.
+    fn push(
+        &self,
+        image: &Image,
+        tag: &RemoteTag,
+        progress: &impl Fn(usize, usize),
+    ) -> Result<Pushed, PushError> {
+        let docker = &self.context.docker;
+        for _ in 0..TRIES {
+            if self.is_interrupted() {
+                return Err(PushError::new("interrupted"));
+            }
+            docker
+                .tag(&image.id, &tag.reference.to_string())
+                .map_err(|error| PushError::new(error.to_string()))?;
+            let pushed = docker.push(&tag.reference, progress)?;
+            // The engine adds the digest to the image that it pushed.
+            let now = docker.look(&image.id).map_err(|error| PushError::new(format!("{error:#}")))?;
+            if now.is_some_and(|image| image.is_pushed_as(&pushed.digest)) {
+                return Ok(pushed);
+            }
+        }
+        Err(PushError::new(format!("another process keeps moving the local tag {}", tag.reference)))
+    }
+
+    fn tag_here(&self, image: &ImageToPush, tag: &RemoteTag) -> Result<(), PushError> {
+        if tag.previous.as_ref() == Some(&image.image.id) {
+            return Ok(());
+        }
+        let tagged = self.context.docker.tag(&image.image.id, &tag.reference.to_string());
+        tagged.map_err(|error| PushError::new(error.to_string()))
+    }
+
+    fn wait(&self, tag: &RemoteTag, error: &PushError, tries: u32, time: Duration) -> Result<(), Failure> {
+        let (reference, seconds) = (&tag.reference, time.as_secs());
+        self.context
+            .terminal
+            .warn(format!("{reference}: {error}; retry {tries} of {} in {seconds} s", TRIES - 1));
+        wait::pause(time, &self.context.docker.runner.interrupt)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.context.docker.runner.interrupt.is_set()
+    }
+}
+
+/// The pause after a failed attempt; `None` if another attempt is pointless. Docker shows no `Retry-After`, so after a limit the
+/// pauses are long enough for the usual limits by the minute.
+fn pause(error: &PushError, tries: u32, since: Duration) -> Option<Duration> {
+    // A token may have expired in the middle of a push; the next one asks for a new one.
+    let is_token = error.cause == Cause::Unauthorized && tries == 1;
+    let first = match error.cause {
+        Cause::RateLimit => 5,
+        _ => 1,
+    };
+    let retry = (error.is_transient() || is_token) && tries < TRIES && since < PATIENCE;
+    retry.then(|| Duration::from_secs(first << tries.saturating_sub(1).min(6)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pauses(message: &str) -> Vec<u64> {
+        let error = PushError::new(message);
+        let pauses = (1..=TRIES).map_while(|tries| pause(&error, tries, Duration::ZERO));
+        pauses.map(|pause| pause.as_secs()).collect()
+    }
+
+    #[test]
+    fn pauses_double_until_the_last_attempt() {
+        assert_eq!(pauses("received unexpected HTTP status: 503 Service Unavailable"), [1, 2, 4, 8]);
+        assert_eq!(pauses("toomanyrequests"), [5, 10, 20, 40]);
+        assert_eq!(pauses("unauthorized: authentication required"), [1]);
+        for hopeless in ["no basic auth credentials", "manifest invalid: manifest invalid"] {
+            assert!(pauses(hopeless).is_empty(), "{hopeless}");
+        }
+    }
+
+    #[test]
+    fn a_registry_that_failed_for_a_minute_is_not_tried_again() {
+        let error = PushError::new("received unexpected HTTP status: 500 Internal Server Error");
+        assert!(pause(&error, 1, PATIENCE - Duration::from_secs(1)).is_some());
+        assert_eq!(pause(&error, 1, PATIENCE), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! What a registry has under a tag.
+//!
+//! `docker buildx imagetools inspect --raw` asks from where docker's client runs, with the credentials of `docker login`, the
+//! client's proxies and the current builder's registry configuration; loopback may speak plain HTTP. The raw manifest names the
+//! image's configuration, so it can be compared with any image, built anywhere.
+//! It does not know the engine's `insecure-registries` and `/etc/docker/certs.d`, nor the engine's network. Where it gets no
+//! answer, the engine's own BuildKit resolves the tag. That yields the digest alone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::docker::Docker;
+use crate::events::error_line;
+use crate::images::Image;
+use crate::push::PushError;
+use crate::signs::Cause;
+use host::process::{Cmd, tail};
+
+/// What a registry has under a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteManifest {
+    /// Digest of the manifest or index, `sha256:…`.
+    pub digest: String,
+    /// Digest of the image's configuration; `None` for an index, and where only the digest is known.
+    pub config: Option<String>,
+    /// Whether it is an index of several manifests.
+    pub is_index: bool,
+}
+
+/// The OCI Image Manifest Specification, as far as it is used; Docker's schema 2 has the same fields.
+#[derive(Deserialize)]
+struct Manifest {
+    config: Option<Descriptor>,
+    manifests: Option<Vec<serde::de::IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+}
+
+impl RemoteManifest {
+    /// From the manifest's bytes as the registry keeps them.
+    fn parse(raw: &str) -> Option<RemoteManifest> {
+        let manifest: Manifest = serde_json::from_str(raw).ok()?;
+        let hash = Sha256::digest(raw.as_bytes());
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(RemoteManifest {
+            digest: format!("sha256:{hex}"),
+            config: manifest.config.map(|config| config.digest),
+            is_index: manifest.manifests.is_some(),
+        })
+    }
+
+    /// Whether it is exactly this image of the engine. An image's ID is the digest of its configuration on the classic store, and
+    /// of its manifest or index on the containerd store; its RepoDigests are those of manifests that hold it. All are digests of
+    /// content, so none can be right by accident.
+    pub fn is(&self, image: &Image) -> bool {
+        self.config.as_ref() == Some(&image.id) || image.is_pushed_as(&self.digest)
+    }
+}
+
+/// Asks a registry on behalf of one run.
+#[derive(Debug)]
+pub struct RegistryReader<'a> {
+    docker: &'a Docker,
+    /// Whether only the engine gets answers, so that the client is not asked about every tag.
+    only_engine: AtomicBool,
+}
+
+impl<'a> RegistryReader<'a> {
+    /// A reader through this docker.
+    pub fn new(docker: &'a Docker) -> RegistryReader<'a> {
+        RegistryReader { docker, only_engine: AtomicBool::new(false) }
+    }
+
+    /// What the registry has under a tag; `None` if nothing.
+    ///
+    /// # Errors
+    /// When there is no answer, or another one than a manifest; the client's error, if it was asked.
+    pub fn look(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
+        if self.only_engine.load(Ordering::SeqCst) {
+            return self.ask_engine(tag);
+        }
+        let error = match self.ask_client(tag) {
+            Ok(found) => return Ok(found),
+            // The engine would ask with the same credentials.
+            Err(error) if error.is_about_the_account() => return Err(error),
+            Err(error) => error,
+        };
+        let found = self.ask_engine(tag).map_err(|_| error)?;
+        self.only_engine.store(true, Ordering::SeqCst);
+        Ok(found)
+    }
+
+    fn ask_client(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
+        let cmd = self.docker.cmd(["buildx", "imagetools", "inspect", "--raw"]).arg(tag);
+        let Some(output) = answer(&cmd)? else { return Ok(None) };
+        // Docker's own warnings may precede the manifest.
+        let start = if output.starts_with('{') { Some(0) } else { output.find("\n{").map(|at| at + 1) };
+        let manifest = start.and_then(|start| RemoteManifest::parse(&output[start..]));
+        manifest.map(Some).ok_or_else(|| PushError::new(format!("no manifest, but {}", tail(&output, 3))))
+    }
+
+    /// Builds nothing: `FROM` alone makes BuildKit resolve the tag, which its progress shows with the digest.
+    fn ask_engine(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
+        let context = self.docker.cmd(["context", "inspect", "--format", "{{.Name}}"]).read();
+        // The builder of the engine itself has the name of docker's context.
+        let builder = context.map_err(|error| PushError::new(error.to_string()))?;
+        let cmd = self
+            .docker
+            .cmd([
+                "buildx",
+                "build",
+                "--builder",
+                &builder,
+                "--pull",
+                "--progress=plain",
+                "--output=type=cacheonly",
+                "-",
+            ])
+            .env("BUILDX_NO_DEFAULT_LOAD", "1")
+            .stdin(format!("FROM {tag}\n"));
+        let Some(output) = answer(&cmd)? else { return Ok(None) };
+        let digest = digest_of(tag, &output);
+        let digest =
+            digest.ok_or_else(|| PushError::new(format!("no digest in the output of `{}`", cmd.quoted())))?;
+        Ok(Some(RemoteManifest { digest, config: None, is_index: false }))
+    }
+}
+
+/// The output of a command that asks a registry; `None` if the registry does not have what it was asked for.
+fn answer(cmd: &Cmd) -> Result<Option<String>, PushError> {
+    let mut output = Vec::new();
+    let status = cmd.stream(|chunk| output.extend_from_slice(chunk));
+    let status = status.map_err(|error| PushError { cause: Cause::Engine, output: error.to_string() })?;
+    let output = String::from_utf8_lossy(&output).into_owned();
+    if status.success() {
+        return Ok(Some(output));
+    }
+    let error = error_line(&output).unwrap_or_else(|| tail(&output, 3));
+    match PushError::new(error) {
+        PushError { cause: Cause::NotFound, .. } => Ok(None),
+        error => Err(error),
+    }
+}
+
+/// The digest in `FROM TAG@DIGEST`.
+fn digest_of(tag: &str, progress: &str) -> Option<String> {
+    let (_, rest) = progress.split_once(&format!("FROM {tag}@"))?;
+    rest.split_whitespace().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RAW: &str = r#"{"schemaVersion":2,"config":{"digest":"sha256:config","size":1},"layers":[]}"#;
+
+    fn image(json: &str) -> Image {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn an_image_is_known_by_digests_of_content_on_both_stores() {
+        let remote = RemoteManifest::parse(RAW).unwrap();
+        assert!(remote.is(&image(r#"{"Id":"sha256:config"}"#)), "classic store");
+        assert!(remote.is(&image(&format!(r#"{{"Id":"{}"}}"#, remote.digest))), "containerd store");
+        let pushed = format!(r#"{{"Id":"sha256:x","RepoDigests":["r.example/y@{}"]}}"#, remote.digest);
+        assert!(remote.is(&image(&pushed)));
+        assert!(!remote.is(&image(r#"{"Id":"sha256:other","RepoDigests":["r.example/y@sha256:config"]}"#)));
+    }
+
+    #[test]
+    fn an_index_is_no_image() {
+        let raw = r#"{"schemaVersion":2,"manifests":[{"digest":"sha256:a"}]}"#;
+        let remote = RemoteManifest::parse(raw).unwrap();
+        assert!(remote.is_index && remote.config.is_none() && !remote.is(&image(r#"{"Id":"sha256:a"}"#)));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_bytes() {
+        // `printf %s '{"schemaVersion":2}' | sha256sum`
+        let digest = "sha256:bafebd36189ad3688b7b3915ea55d461e0bfcfbdde11e54b0a123999fb6be50f";
+        assert_eq!(RemoteManifest::parse(r#"{"schemaVersion":2}"#).unwrap().digest, digest);
+    }
+
+    #[test]
+    fn builders_show_the_digest_they_resolved() {
+        let progress = "#2 [internal] load metadata for r.example:5000/t/x:1\n#2 DONE 0.1s\n\n\
+                        #4 [1/1] FROM r.example:5000/t/x:1@sha256:bb\n#4 resolve r.example:5000/t/x:1@sha256:bb 0.1s done\n";
+        assert_eq!(digest_of("r.example:5000/t/x:1", progress).as_deref(), Some("sha256:bb"));
+        assert_eq!(digest_of("r.example:5000/t/x:2", progress), None);
+    }
+}

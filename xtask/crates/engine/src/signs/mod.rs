@@ -1,0 +1,121 @@
+//! Why docker, BuildKit or a registry failed, from their output: their exit codes do not tell.
+
+mod chain;
+mod log;
+#[cfg(test)]
+mod step_tests;
+#[cfg(test)]
+mod tests;
+
+use host::failure::{Failure, FailureClass};
+use host::process::Output;
+
+/// Why an operation failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No space left, here or where the engine keeps its data.
+    Disk,
+    /// The engine does not answer.
+    Engine,
+    /// There is no such image in the engine.
+    NoSuchImage,
+    /// The registry or a mirror asks for fewer requests (429).
+    RateLimit,
+    /// The registry wants a login, and docker has no credentials for it.
+    SignIn,
+    /// The registry does not accept the account or its token (401).
+    Unauthorized,
+    /// The registry does not allow it (403).
+    Denied,
+    /// The registry does not let a tag be overwritten.
+    Immutable,
+    /// The registry, or a proxy before it, refuses a request of this size (413).
+    TooLarge,
+    /// A certificate is not trusted, or the registry speaks plain HTTP.
+    Certificate,
+    /// The host name does not resolve.
+    UnknownHost,
+    /// A server, or a proxy before it, failed (5xx).
+    ServerError,
+    /// A server did not answer, or the connection broke.
+    Unreachable,
+    /// The registry has no such image or repository (404).
+    NotFound,
+    /// A process ran out of memory.
+    Memory,
+    /// A port of the host is in use.
+    PortInUse,
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    /// Of a failed build step or command: from its error, or where that only says that a program of the step failed, from the
+    /// error lines of that program.
+    pub fn of_step(error: &str, log_tail: &str) -> Cause {
+        match first(error, chain::cause) {
+            Cause::Other if is_of_program(error) => log::cause(log_tail),
+            Cause::Other => log::cause(error),
+            cause => cause,
+        }
+    }
+
+    /// Of a registry's answer, as docker prints it.
+    pub fn of_registry(answer: &str) -> Cause {
+        first(answer, chain::cause)
+    }
+
+    /// The class that decides the exit code.
+    pub fn class(self) -> FailureClass {
+        match self {
+            Cause::Disk => FailureClass::Disk,
+            Cause::Engine => FailureClass::Engine,
+            Cause::RateLimit => FailureClass::RateLimit,
+            Cause::SignIn | Cause::Unauthorized | Cause::Denied | Cause::TooLarge => FailureClass::Machine,
+            Cause::Certificate => FailureClass::Certificate,
+            Cause::UnknownHost | Cause::ServerError | Cause::Unreachable => FailureClass::Network,
+            Cause::Memory => FailureClass::Memory,
+            Cause::NoSuchImage | Cause::NotFound | Cause::Immutable | Cause::PortInUse | Cause::Other => {
+                FailureClass::Failed
+            }
+        }
+    }
+}
+
+/// The first cause that a line has.
+fn first(text: &str, cause: impl Fn(&str) -> Cause) -> Cause {
+    text.lines().map(cause).find(|cause| *cause != Cause::Other).unwrap_or(Cause::Other)
+}
+
+/// Whether an error only says that a step's program failed: `process "…" did not complete successfully: exit code: 1`.
+fn is_of_program(error: &str) -> bool {
+    error.is_empty() || error.lines().any(|line| chain::links(line).iter().any(|link| link == "exit code"))
+}
+
+/// The class of a failed docker command. Only lines that docker itself writes count: the rest may be a container's output.
+pub fn client_error(stderr: &str) -> FailureClass {
+    let own =
+        ["error response from daemon", "error during connect", "cannot connect to the docker", "error:"];
+    let is_own = |line: &&str| own.iter().any(|start| line.to_lowercase().starts_with(start));
+    let lines = stderr.lines().map(|line| line.trim().trim_start_matches("docker: "));
+    let causes = lines.filter(is_own).map(|line| chain::cause(line).class());
+    causes.into_iter().find(|class| *class != FailureClass::Failed).unwrap_or(FailureClass::Failed)
+}
+
+/// A docker command that failed with this line.
+pub fn failed(what: &str, line: &str) -> Failure {
+    let class = client_error(line);
+    let remedy = if class.is_environment() { class.remedy() } else { "" };
+    Failure::new(class, format!("{what}: {line}"), remedy)
+}
+
+/// The first line of a failed command's stderr that reports something else than a missing image or container.
+pub fn unexpected_error(output: &Output) -> Option<&str> {
+    let is_expected = |line: &str| {
+        let line = line.to_lowercase();
+        // The removal of a container may be in progress.
+        ["no such image", "no such container", "already in progress"].iter().any(|sign| line.contains(sign))
+    };
+    let mut lines = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    if output.success() { None } else { lines.find(|line| !is_expected(line)) }
+}
