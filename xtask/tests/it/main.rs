@@ -8,6 +8,7 @@ mod support;
 mod analyze;
 mod analyze_hostile;
 mod build_cache;
+mod builds;
 mod changes;
 mod check;
 mod cli;

@@ -57,6 +57,7 @@ const SIGNS: [(Cause, Writer, &[&str]); 18] = [
             "error reading from server: eof",
             "transport is closing",
             "is the docker daemon running",
+            OVERLOAD,
         ],
     ),
     (Cause::Engine, Registry, &["docker daemon"]),
@@ -166,6 +167,14 @@ const SIGNS: [(Cause, Writer, &[&str]); 18] = [
     ),
     (Cause::PortInUse, Anyone, &["port is already allocated", "address already in use"]),
 ];
+
+/// What BuildKit says of a build that did not begin within six seconds, because too many began at once.
+const OVERLOAD: &str = "code = notfound desc = no such job";
+
+/// Whether a bake had more targets than BuildKit could begin in time.
+pub fn is_overload(error: &str) -> bool {
+    error.to_lowercase().contains(OVERLOAD)
+}
 
 impl Cause {
     /// Of a failed build step or command. Its error counts first: a log may mention a refused connection that the step
