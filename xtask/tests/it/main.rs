@@ -16,6 +16,7 @@ mod comment;
 mod compose_switch;
 mod engine;
 mod engine_analyze;
+mod engine_builds;
 mod engine_cache;
 mod engine_check;
 mod engine_clean;

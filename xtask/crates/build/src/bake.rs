@@ -163,7 +163,7 @@ impl Bakes<'_> {
             return Ok(None);
         }
         let text = stream.text();
-        let failure = BuildFailure::new(failed, &text, self.plan, repository);
+        let failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
         if failed_instruction(&text).is_none() {
             // No instruction failed: the builder may be at fault.
             require_builder(self.options.bake.builder.as_deref(), &failure.error, self.context)?;

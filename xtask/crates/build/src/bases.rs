@@ -243,13 +243,9 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
     if let Err(error) = cmd.read() {
         files::remove(&partial)?;
         let class = Cause::of_step(&error.tail, "").class();
-        let remedy =
-            if class == FailureClass::Failed { FailureClass::Network.remedy() } else { class.remedy() };
-        return Err(Failure::machine(
-            format!("cannot bootstrap the stand-in for Debian {suite}: {error}"),
-            remedy,
-        )
-        .into());
+        let class = if class == FailureClass::Failed { FailureClass::Network } else { class };
+        let what = format!("cannot bootstrap the stand-in for Debian {suite}: {error}");
+        return Err(Failure::new(class, what, class.remedy()).into());
     }
     std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
 }

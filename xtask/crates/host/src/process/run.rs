@@ -12,6 +12,7 @@ use signal_hook::consts::SIGINT;
 use xshell::{Shell, cmd};
 
 use crate::failure::class::FailureClass;
+use crate::failure::is_full;
 use crate::interrupt::Interrupt;
 use crate::process::background::Background;
 use crate::process::command::Cmd;
@@ -56,7 +57,7 @@ impl Cmd {
     pub fn capture(&self) -> Result<Output, ProcessError> {
         if !self.program.contains('/') && find(&self.program).is_none() {
             let why = format!("there is no `{}` on PATH", self.program);
-            return Err(ProcessError::start(self.quoted(), why, true));
+            return Err(ProcessError::start(self.quoted(), why, FailureClass::Machine));
         }
         let started = Instant::now();
         let output = if self.apart || self.stdin.is_some() { self.output_by_duct() } else { self.output() }?;
@@ -69,7 +70,7 @@ impl Cmd {
     }
 
     fn output(&self) -> Result<std::process::Output, ProcessError> {
-        let start_error = |error| ProcessError::start(self.quoted(), error, false);
+        let start_error = |error| ProcessError::start(self.quoted(), error, FailureClass::Failed);
         // A `Shell` is not `Sync` and runners are shared by threads, so each command has its own.
         let shell = Shell::new().map_err(start_error)?;
         if let Some(dir) = &self.dir {
@@ -106,10 +107,18 @@ impl Cmd {
     /// # Errors
     /// When the program cannot be started.
     pub fn inherit(&self) -> Result<bool, ProcessError> {
+        Ok(self.inherit_code()? == Some(0))
+    }
+
+    /// The same, with the exit code; `None` for a child that a signal ended.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn inherit_code(&self) -> Result<Option<i32>, ProcessError> {
         let started = Instant::now();
         let output = self.expression().unchecked().run().map_err(|e| self.start_error(&e))?;
         self.log(started);
-        Ok(output.status.success())
+        Ok(output.status.code())
     }
 
     /// Hands over stdout and stderr, as one stream, while the command runs. Ends it when the user interrupts.
@@ -216,12 +225,21 @@ impl Cmd {
 
     /// The error of a command that failed with this output.
     pub(super) fn exit_error(&self, code: Option<i32>, output: &str) -> ProcessError {
-        let class = self.classify.map_or(FailureClass::Failed, |classify| classify(output));
+        let class = match self.classify {
+            Some(classify) => classify(output),
+            None if reports_full_disk(output) => FailureClass::Disk,
+            None => FailureClass::Failed,
+        };
         ProcessError::exit(self.quoted(), code, output, class)
     }
 
     fn start_error(&self, error: &io::Error) -> ProcessError {
-        ProcessError::start(self.quoted(), error, error.kind() == io::ErrorKind::NotFound)
+        let class = match error.kind() {
+            io::ErrorKind::NotFound => FailureClass::Machine,
+            _ if is_full(error) => FailureClass::Disk,
+            _ => FailureClass::Failed,
+        };
+        ProcessError::start(self.quoted(), error, class)
     }
 
     fn log(&self, started: Instant) {
@@ -229,6 +247,13 @@ impl Cmd {
             eprintln!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64());
         }
     }
+}
+
+/// Whether a program said that a disk is full: the system's message ends a line, as perror(3) prints it.
+fn reports_full_disk(output: &str) -> bool {
+    let messages = ["No space left on device", "Disk quota exceeded"];
+    let is_message = |line: &str| messages.iter().any(|message| line.ends_with(message));
+    output.lines().map(|line| line.trim_end().split(" (os error").next().unwrap_or_default()).any(is_message)
 }
 
 /// Passes an interrupt on to the child (the signal may have come to this process alone), and kills it after the grace period.
@@ -263,6 +288,25 @@ mod tests {
             text,
             "`sh -c 'echo one; echo '\\''it broke'\\'' >&2; exit 7'` failed with exit code 7\n    it broke"
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_no_failure_of_the_program() {
+        let class = |text: &str| {
+            let cmd = Runner::default().cmd("sh").args(["-c", &format!("echo '{text}' >&2; exit 1")]);
+            cmd.read().unwrap_err().class
+        };
+        for text in [
+            "error: unable to write file x: No space left on device",
+            "cannot write x: Disk quota exceeded (os error 122)",
+        ] {
+            assert_eq!(class(text), FailureClass::Disk, "{text}");
+        }
+        assert_eq!(class("no test of `No space left on device` passed"), FailureClass::Failed);
+        // Every write to this device finds it full.
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = std::io::Write::write(&mut &full, b"x").unwrap_err();
+        assert_eq!(Runner::default().cmd("x").start_error(&error).class, FailureClass::Disk);
     }
 
     #[test]
