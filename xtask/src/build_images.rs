@@ -11,11 +11,11 @@ use build::environment::BuildEnvironment;
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
-use build::shared_cache::{self, RegistryCache};
+use build::shared_cache;
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
 use engine::context::Context;
-use host::render::{self, Render as _};
+use host::render::Render as _;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
 use model::reader;
@@ -87,7 +87,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     // Checked before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
-        bake: BakeOptions { no_cache: args.no_cache, pull: args.pull, builder: args.builder.clone() },
+        bake: BakeOptions { pull: args.pull, builder: args.builder.clone() },
+        no_cache: args.no_cache,
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         cache: args.cache.resolve()?,
@@ -97,7 +98,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return Ok(());
     }
     if args.dry_run {
-        return dry_run(&manifest, &request, args.bases.resolve(), options.cache.as_ref(), context);
+        return dry_run(&manifest, &request, args.bases.resolve(), &options, context);
     }
     let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
     let pushed = match &registry {
@@ -137,19 +138,21 @@ fn dry_run(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
     mode: BasesMode,
-    cache: Option<&RegistryCache>,
+    options: &BuildOptions,
     context: &Context,
 ) -> Result<()> {
     let upstreams = upstreams::of_dockerfiles(manifest, &request.dockerfiles(), &context.repository);
     let source = match mode {
         BasesMode::Upstream => BaseSource::Upstream,
         BasesMode::StandIn => BaseSource::StandIn,
-        BasesMode::Auto => bases::remembered(&upstreams, None, &context.repository)
-            .map_or(BaseSource::Upstream, |choice| choice.source),
+        BasesMode::Auto => {
+            bases::remembered(&upstreams, options.bake.builder.as_deref(), &context.repository)
+                .map_or(BaseSource::Upstream, |choice| choice.source)
+        }
     };
     let environment = BuildEnvironment::detect(&upstreams, source, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
-    if let Some(cache) = cache {
+    if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
     context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
@@ -157,6 +160,6 @@ fn dry_run(
         let tags: Vec<String> = image.tagged.tags.iter().map(ToString::to_string).collect();
         context.terminal.say(format!("  {} from {} as {}", image.target, image.dockerfile, tags.join(", ")));
     }
-    context.terminal.print(render::json(&plan.definition)?);
+    context.terminal.print(plan.definition.json()? + "\n");
     Ok(())
 }

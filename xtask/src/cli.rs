@@ -12,7 +12,7 @@ use crate::{
 };
 use engine::context::Context;
 use engine::docker::Docker;
-use host::failure::{Failure, FailureClass, class_of};
+use host::failure::{self, Failure, FailureClass, class_of};
 use host::interrupt::Interrupt;
 use host::paths::Repository;
 use host::process::Runner;
@@ -98,7 +98,7 @@ enum Command {
 }
 
 /// The exit code of a failed run (DESIGN: "Commands").
-fn exit_code(class: FailureClass) -> u8 {
+pub fn exit_code(class: FailureClass) -> u8 {
     match class {
         FailureClass::Failed | FailureClass::Unfinished => 1,
         // clap uses the same code.
@@ -149,7 +149,7 @@ pub fn main() -> ExitCode {
         class if interrupt.is_set() && class != FailureClass::Unfinished => Failure::interrupted().into(),
         _ => error,
     };
-    terminal.error(secrets.mask(&format!("{error:#}")));
+    terminal.error(secrets.mask(&failure::report(&error)));
     if let Some(failure) = terminal.lost_data().filter(|failure| failure.class != FailureClass::Interrupted) {
         terminal.error(failure.to_string());
     }

@@ -78,5 +78,9 @@ pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<(
     }
     require_engine(context)?;
     programs::require(&["strace"], context)?;
-    if cmd.forward(&context.terminal)? { Ok(()) } else { bail!("the campaign has findings, listed above") }
+    if cmd.forward(&context.terminal)? == Some(0) {
+        Ok(())
+    } else {
+        bail!("the campaign has findings, listed above")
+    }
 }

@@ -3,13 +3,14 @@
 mod campaign;
 mod steps;
 
-use host::failure::{Failure, class_of};
+use host::failure::{self, Failure, FailureClass, class_of};
 use host::render::Render as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::args::Format;
+use crate::cli::exit_code;
 use build::bake::BuildOptions;
 use build::bases::BasesMode;
 use build::builds;
@@ -21,6 +22,7 @@ use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
 use host::terminal::Style;
+use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
@@ -83,7 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         terminal.end_group();
         context.docker.runner.interrupt.check()?;
         if let Err(error) = &result {
-            terminal.error(format!("{}: {error:#}", step.name));
+            terminal.error(format!("{}: {}", step.name, failure::report(error)));
             classes.push(class_of(error));
         }
         summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
@@ -98,10 +100,17 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let failed: Vec<&str> = summary.iter().filter(|(_, passed, _)| !passed).map(|(name, ..)| *name).collect();
     let what = format!("failed: {}", failed.join(", "));
-    match classes.iter().find(|class| !class.is_environment()).or(classes.first()) {
+    match class_of_all(&classes) {
         None => Ok(()),
-        Some(class) => Err(Failure::new(*class, what, "").into()),
+        Some(class) if class.is_environment() => Err(Failure::new(class, what, class.remedy()).into()),
+        Some(class) => Err(Failure::new(class, what, "").into()),
     }
+}
+
+/// The class of several failures. On a full disk anything may fail, so that it counts before the project's own failures.
+fn class_of_all(classes: &[FailureClass]) -> Option<FailureClass> {
+    let full = classes.iter().find(|class| **class == FailureClass::Disk);
+    full.or(classes.iter().find(|class| !class.is_environment())).or(classes.first()).copied()
 }
 
 fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
@@ -168,5 +177,46 @@ fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
     let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
     let cmd = context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
     let cmd = cmd.env("CARGO_TERM_COLOR", color);
-    if cmd.forward(&context.terminal)? { Ok(()) } else { bail!("`{}` failed", cmd.quoted()) }
+    let code = cmd.forward(&context.terminal)?;
+    if code == Some(0) {
+        return Ok(());
+    }
+    let what = format!("`{}` failed", cmd.quoted());
+    // Its output went to the terminal, so the disks are asked.
+    let class = if let Some(folder) = full_disk(context)? {
+        return Err(
+            Failure::new(FailureClass::Disk, format!("{what}: the disk of {folder} is full"), "").into()
+        );
+    } else if code == Some(exit_code(FailureClass::Machine).into()) {
+        FailureClass::Machine
+    } else {
+        FailureClass::Failed
+    };
+    Err(Failure::new(class, what, "").into())
+}
+
+/// A folder that programs write to and that has no room.
+fn full_disk(context: &Context) -> Result<Option<String>> {
+    const NO_ROOM: Bytes = Bytes(1_000_000);
+    for folder in [context.repository.root().join("target"), std::env::temp_dir()] {
+        let folder = folder.display().to_string();
+        if context.docker.free_at(&folder)?.is_some_and(|free| free < NO_ROOM) {
+            return Ok(Some(folder));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_counts_before_what_failed_on_it() {
+        use FailureClass::{Disk, Failed, Network};
+        assert_eq!(class_of_all(&[Network, Failed, Disk]), Some(Disk));
+        assert_eq!(class_of_all(&[Network, Failed]), Some(Failed));
+        assert_eq!(class_of_all(&[Network]), Some(Network));
+        assert_eq!(class_of_all(&[]), None);
+    }
 }

@@ -103,7 +103,7 @@ fn a_run_whose_images_are_gone_is_taken_back() {
 }
 
 /// Waits until a file holds a text; the process under test must not end before.
-fn wait_for(file: &Path, text: &str, child: &mut Child) {
+pub fn wait_for(file: &Path, text: &str, child: &mut Child) {
     while !fs::read_to_string(file).unwrap_or_default().contains(text) {
         assert!(child.try_wait().unwrap().is_none(), "it ended before `{text}` was in {}", file.display());
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -1,5 +1,5 @@
-//! Runs a build plan with `docker buildx bake`: retries when the network failed, and with `--keep-going` again without what
-//! failed.
+//! Runs a build plan with `docker buildx bake`: in parts if it is large, again when the network failed, and with
+//! `--keep-going` again without what failed.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
 use engine::bake::BakeOptions;
 use engine::context::Context;
-use engine::environment::require_buildx;
-use engine::events::{Event, Stream};
+use engine::environment::require_builder;
+use engine::events::{Event, Stream, failed_instruction};
+use engine::signs::is_overload;
 use host::{files, wait};
 
 /// How to build.
@@ -20,6 +21,8 @@ use host::{files, wait};
 pub struct BuildOptions {
     /// Options of bake itself.
     pub bake: BakeOptions,
+    /// Ignore the build cache.
+    pub no_cache: bool,
     /// Publish what could be built when something fails; otherwise all or nothing.
     pub keep_going: bool,
     /// The maximum number of requested targets in one bake.
@@ -42,13 +45,9 @@ impl BakeOutcome {
     ///
     /// # Errors
     /// All failures as one.
-    pub fn check(self, keep_going: bool, context: &Context) -> Result<BakeOutcome> {
+    pub fn check(self, keep_going: bool) -> Result<BakeOutcome> {
         if self.failures.is_empty() || (keep_going && !self.built.is_empty()) {
             return Ok(self);
-        }
-        if self.failures.iter().any(|failure| failure.targets.is_empty()) {
-            // Bake failed before any step: Buildx may be missing or too old.
-            require_buildx(context)?;
         }
         Err(combined(&self.failures).into())
     }
@@ -56,93 +55,119 @@ impl BakeOutcome {
 
 const ATTEMPTS: u32 = 3;
 
-/// Builds the plan's requested targets.
+/// Builds the plan's requested targets, in as many bakes as it takes.
 ///
 /// # Errors
-/// When bake cannot be run or the user interrupts. Failed builds are part of the outcome.
+/// When bake cannot be run, the engine or the builder does not work, or the user interrupts. Failed builds are part of the
+/// outcome.
 pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<BakeOutcome> {
-    let json = serde_json::to_vec_pretty(&plan.definition).context("the bake definition")?;
-    files::write_atomically(&context.repository.bake_definition(), &json)?;
-    let mut outcome = BakeOutcome::default();
-    for chunk in plan.requested().chunks(options.jobs.unwrap_or(usize::MAX).max(1)) {
-        bake_chunk(chunk.to_vec(), plan, options, context, &mut outcome)?;
-        if !outcome.failures.is_empty() && !options.keep_going {
+    let json = plan.definition.json().context("the bake definition")?;
+    files::write_atomically(&context.repository.bake_definition(), json.as_bytes())?;
+    let mut bakes = Bakes { plan, options, context, outcome: BakeOutcome::default() };
+    for targets in plan.bakes(options.jobs) {
+        bakes.add(targets)?;
+        if bakes.must_stop() {
             break;
         }
     }
-    Ok(outcome)
+    Ok(bakes.outcome)
 }
 
-fn bake_chunk(
-    mut targets: Vec<String>,
-    plan: &BuildPlan,
-    options: &BuildOptions,
-    context: &Context,
-    outcome: &mut BakeOutcome,
-) -> Result<()> {
-    let mut attempt = 1;
-    // A base that failed for one target fails for every target that depends on it.
-    targets.retain(|target| !outcome.failures.iter().any(|failure| is_affected(plan, target, failure)));
-    while !targets.is_empty() {
-        let Some(failure) = bake_once(&targets, plan, options, context)? else {
-            outcome.built.append(&mut targets);
-            return Ok(());
-        };
-        if failure.class.is_transient() && attempt < ATTEMPTS {
-            context.terminal.warn(format!(
-                "network error: {}; retry {attempt} of {}",
-                failure.error,
-                ATTEMPTS - 1
-            ));
-            wait::pause(Duration::from_secs(u64::from(attempt) * 2), &context.docker.runner.interrupt)?;
-            attempt += 1;
-            continue;
-        }
-        let left: Vec<String> =
-            targets.iter().filter(|target| !is_affected(plan, target, &failure)).cloned().collect();
-        let narrowed = left.len() < targets.len();
-        outcome.failures.push(failure);
-        if !options.keep_going || !narrowed {
-            return Ok(());
-        }
-        targets = left;
-        attempt = 1;
+/// The bakes of one plan, and what came of them so far.
+struct Bakes<'a> {
+    plan: &'a BuildPlan,
+    options: &'a BuildOptions,
+    context: &'a Context,
+    outcome: BakeOutcome,
+}
+
+impl Bakes<'_> {
+    fn must_stop(&self) -> bool {
+        !self.outcome.failures.is_empty() && !self.options.keep_going
     }
-    Ok(())
-}
 
-fn is_affected(plan: &BuildPlan, target: &str, failure: &BuildFailure) -> bool {
-    failure.targets.iter().any(|failed| plan.depends_on(target, failed))
-}
+    fn is_affected(&self, target: &str, failure: &BuildFailure) -> bool {
+        failure.targets.iter().any(|failed| self.plan.depends_on(target, failed))
+    }
 
-/// Runs bake once and returns its failure, if any.
-fn bake_once(
-    targets: &[String],
-    plan: &BuildPlan,
-    options: &BuildOptions,
-    context: &Context,
-) -> Result<Option<BuildFailure>> {
-    let (docker, repository) = (&context.docker, &context.repository);
-    let names: Vec<String> = plan.definition.target.keys().cloned().collect();
-    let mut progress = Progress::new(&context.terminal, &repository.logs(), &names)?;
-    let mut stream = Stream::default();
-    let mut failed: Option<FailedStep> = None;
-    let cmd = docker.bake(&repository.bake_definition(), targets, &options.bake);
-    let status = cmd.stream(|chunk| {
-        for event in stream.push(chunk) {
-            progress.handle(&event);
-            if let Event::Failed { targets, step, error, tail } = event {
-                // Steps cancelled because of another failure are not the cause.
-                let is_cause = !error.contains("context canceled");
-                if is_cause && failed.is_none() {
-                    failed = Some(FailedStep { targets, step, error, tail });
+    fn add(&mut self, mut targets: Vec<String>) -> Result<()> {
+        let mut attempt = 1;
+        // A base that failed for one target fails for every target that depends on it.
+        targets
+            .retain(|target| !self.outcome.failures.iter().any(|failure| self.is_affected(target, failure)));
+        while !targets.is_empty() {
+            let Some(failure) = self.once(&targets)? else {
+                self.outcome.built.append(&mut targets);
+                return Ok(());
+            };
+            if is_overload(&failure.error) && targets.len() > 1 {
+                return self.halves(targets);
+            }
+            if failure.class.is_transient() && attempt < ATTEMPTS {
+                self.context.terminal.warn(format!(
+                    "network error: {}; retry {attempt} of {}",
+                    failure.error,
+                    ATTEMPTS - 1
+                ));
+                let interrupt = &self.context.docker.runner.interrupt;
+                wait::pause(Duration::from_secs(u64::from(attempt) * 2), interrupt)?;
+                attempt += 1;
+                continue;
+            }
+            let left: Vec<String> =
+                targets.iter().filter(|target| !self.is_affected(target, &failure)).cloned().collect();
+            let narrowed = left.len() < targets.len();
+            self.outcome.failures.push(failure);
+            if !self.options.keep_going || !narrowed {
+                return Ok(());
+            }
+            targets = left;
+            attempt = 1;
+        }
+        Ok(())
+    }
+
+    /// Bakes half of the targets, then the others: together they were too many for this machine.
+    fn halves(&mut self, mut targets: Vec<String>) -> Result<()> {
+        let others = targets.split_off(targets.len() / 2);
+        self.add(targets)?;
+        if self.must_stop() { Ok(()) } else { self.add(others) }
+    }
+
+    /// Runs bake once and returns its failure, if any.
+    fn once(&self, targets: &[String]) -> Result<Option<BuildFailure>> {
+        let (docker, repository) = (&self.context.docker, &self.context.repository);
+        let names: Vec<String> = self.plan.definition.target.keys().cloned().collect();
+        let mut progress = Progress::new(&self.context.terminal, &repository.logs(), &names)?;
+        let all = self.plan.with_dependencies(targets);
+        let mut stream = Stream::of(&all);
+        let mut failed: Option<FailedStep> = None;
+        // What an earlier bake of this run built is new already: images of one run share their bases.
+        let built = self.plan.with_dependencies(&self.outcome.built);
+        let fresh = all.difference(&built).filter(|_| self.options.no_cache);
+        let cmd = docker.bake(&repository.bake_definition(), targets, fresh, &self.options.bake);
+        let status = cmd.stream(|chunk| {
+            for event in stream.push(chunk) {
+                progress.handle(&event);
+                if let Event::Failed { targets, step, error, tail } = event {
+                    // Steps cancelled because of another failure are not the cause.
+                    let is_cause = !error.contains("context canceled");
+                    if is_cause && failed.is_none() {
+                        failed = Some(FailedStep { targets, step, error, tail });
+                    }
                 }
             }
+        })?;
+        docker.runner.interrupt.check()?;
+        if status.success() {
+            return Ok(None);
         }
-    })?;
-    docker.runner.interrupt.check()?;
-    if status.success() {
-        return Ok(None);
+        let text = stream.text();
+        let failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
+        if failed_instruction(&text).is_none() {
+            // No instruction failed: the builder may be at fault.
+            require_builder(self.options.bake.builder.as_deref(), &failure.error, self.context)?;
+        }
+        Ok(Some(failure))
     }
-    Ok(Some(BuildFailure::new(failed, &stream.text(), plan, repository)))
 }

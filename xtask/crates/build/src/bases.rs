@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use engine::context::Context;
-use engine::environment::require_buildx;
+use engine::environment::require_builder;
 use engine::events::error_line;
 use engine::machine::Machine;
 use engine::signs::Cause;
@@ -131,7 +131,8 @@ fn names(upstreams: &[&Upstream]) -> Vec<String> {
 /// The builder and the engine in use.
 fn engine(builder: Option<&str>) -> String {
     let variable = |name| std::env::var(name).unwrap_or_default();
-    format!("{}|{}|{}", builder.unwrap_or_default(), variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"))
+    let builder = builder.map_or_else(|| variable("BUILDX_BUILDER"), str::to_owned);
+    format!("{builder}|{}|{}", variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"))
 }
 
 fn resolve(
@@ -148,13 +149,15 @@ fn resolve(
         let Err(stderr) = result else { continue };
         context.docker.runner.interrupt.check()?;
         let error = error_line(&stderr).unwrap_or(stderr);
-        return reason_for_stand_ins(reference, &error, context).map(|reason| (BaseSource::StandIn, reason));
+        // A builder that does not start is no registry that does not answer.
+        require_builder(builder, &error, context)?;
+        return reason_for_stand_ins(reference, &error).map(|reason| (BaseSource::StandIn, reason));
     }
     Ok((BaseSource::Upstream, "the engine resolves every upstream image".into()))
 }
 
 /// Why stand-ins are needed; an error if the user should fix the problem instead.
-fn reason_for_stand_ins(reference: &str, error: &str, context: &Context) -> Result<String> {
+fn reason_for_stand_ins(reference: &str, error: &str) -> Result<String> {
     match Cause::of_registry(error) {
         Cause::UnknownHost | Cause::ServerError | Cause::Unreachable => {
             Ok(format!("no registry answers for {reference}: {}", brief(error)))
@@ -162,7 +165,6 @@ fn reason_for_stand_ins(reference: &str, error: &str, context: &Context) -> Resu
         Cause::NotFound | Cause::Denied => Ok(format!("no registry has {reference}: {}", brief(error))),
         cause => {
             let class = cause.class();
-            require_buildx(context)?;
             let remedy = format!("{}, or use stand-ins with `--bases stand-in`", class.remedy());
             let (class, name) = match class.is_environment() {
                 true => (class, format!(" ({})", class.name())),
@@ -241,13 +243,9 @@ fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()
     if let Err(error) = cmd.long().read() {
         files::remove(&partial)?;
         let class = Cause::of_step(&error.tail, "").class();
-        let remedy =
-            if class == FailureClass::Failed { FailureClass::Network.remedy() } else { class.remedy() };
-        return Err(Failure::machine(
-            format!("cannot bootstrap the stand-in for Debian {suite}: {error}"),
-            remedy,
-        )
-        .into());
+        let class = if class == FailureClass::Failed { FailureClass::Network } else { class };
+        let what = format!("cannot bootstrap the stand-in for Debian {suite}: {error}");
+        return Err(Failure::new(class, what, class.remedy()).into());
     }
     std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
 }

@@ -66,7 +66,7 @@ fn bake_and_tag(
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
-    let outcome = bake(plan, options, context)?.check(options.keep_going, context)?;
+    let outcome = bake(plan, options, context)?.check(options.keep_going)?;
     let is_built = |image: &&PlannedImage| outcome.built.contains(&image.target);
     let images: Vec<&PlannedImage> = plan.images.iter().filter(is_built).collect();
     journal.move_tags(&images, &context.docker, &context.repository)?;
@@ -114,7 +114,7 @@ pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> R
     if plan.requested().is_empty() {
         return Ok(());
     }
-    bake(&plan, &BuildOptions::default(), context)?.check(false, context).map(drop)
+    bake(&plan, &BuildOptions::default(), context)?.check(false).map(drop)
 }
 
 /// Runs a build that writes the answer to a query.
@@ -126,7 +126,7 @@ pub fn query(manifest: &Manifest, query: &BuildQuery<'_>, context: &Context) -> 
     let _lock = Lock::take(&context.repository.lock())?;
     let environment = environment(manifest, &[query.dockerfile], BasesMode::Auto, None, context)?;
     let plan = Planner::new(manifest, &environment, &context.repository).query(query);
-    bake(&plan, &BuildOptions::default(), context)?.check(false, context).map(drop)
+    bake(&plan, &BuildOptions::default(), context)?.check(false).map(drop)
 }
 
 fn environment(

@@ -48,18 +48,24 @@ pub fn combined(failures: &[BuildFailure]) -> Failure {
 }
 
 impl BuildFailure {
-    /// From the failed step, if there is one, and the text that bake ended with.
+    /// From the failed step, if there is one, and the text that bake of these targets ended with.
     pub(crate) fn new(
         step: Option<FailedStep>,
         text: &str,
+        baked: &BTreeSet<String>,
         plan: &BuildPlan,
         repository: &Repository,
     ) -> BuildFailure {
-        let FailedStep { targets, step, mut error, tail } = step.unwrap_or_default();
+        let FailedStep { mut targets, step, mut error, tail } = step.unwrap_or_default();
+        let failed = failed_instruction(text);
+        if let (Some(failed), true) = (&failed, targets.is_empty()) {
+            // A Dockerfile that cannot be parsed has no steps.
+            targets = plan.targets_with(failed, baked, repository).map(|(name, _)| name.clone()).collect();
+        }
         if error.is_empty() {
             error = error_line(text).unwrap_or_else(|| host::process::tail(text, 5));
         }
-        let place = place(&targets, text, plan, repository);
+        let place = place(&targets, failed.as_ref(), plan, repository);
         BuildFailure {
             class: Cause::of_step(&error, &tail.join("\n")).class(),
             log: targets.first().map(|target| repository.logs().join(format!("{target}.log"))),
@@ -76,26 +82,37 @@ impl BuildFailure {
 /// right file is the one whose line equals the excerpt.
 fn place(
     targets: &BTreeSet<String>,
-    text: &str,
+    failed: Option<&(u32, String)>,
     plan: &BuildPlan,
     repository: &Repository,
 ) -> Option<(String, Option<u32>)> {
     let own =
-        || targets.first().and_then(|target| plan.dockerfiles.get(target)).map(|file| (file.clone(), None));
-    let Some((line, instruction)) = failed_instruction(text) else {
-        return own();
-    };
-    let depended_on = |name: &String| targets.iter().any(|target| plan.depends_on(target, name));
-    let matching = |file: &String| {
-        let text = repository.file(file).and_then(|path| files::read(&path).ok())?;
-        let found = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
-        (found.trim() == instruction).then(|| (file.clone(), Some(line)))
-    };
-    plan.dockerfiles
-        .iter()
-        .filter(|(name, _)| depended_on(name))
-        .find_map(|(_, file)| matching(file))
-        .or_else(own)
+        targets.first().and_then(|target| plan.dockerfiles.get(target)).map(|file| (file.clone(), None));
+    let names: Vec<String> = targets.iter().cloned().collect();
+    let all = plan.with_dependencies(&names);
+    let found = failed.and_then(|failed| {
+        let (_, file) = plan.targets_with(failed, &all, repository).next()?;
+        Some((file.clone(), Some(failed.0)))
+    });
+    found.or(own)
+}
+
+impl BuildPlan {
+    /// Those of some targets whose Dockerfiles have this instruction at this line, and the Dockerfiles.
+    fn targets_with<'p>(
+        &'p self,
+        (line, instruction): &'p (u32, String),
+        of: &'p BTreeSet<String>,
+        repository: &'p Repository,
+    ) -> impl Iterator<Item = (&'p String, &'p String)> {
+        let has_it = move |file: &str| {
+            let text = repository.file(file).and_then(|path| files::read(&path).ok()).unwrap_or_default();
+            let index = usize::try_from(*line).unwrap_or_default().checked_sub(1);
+            index.and_then(|index| text.lines().nth(index)).is_some_and(|found| found.trim() == instruction)
+        };
+        let files = of.iter().filter_map(|name| self.dockerfiles.get_key_value(name));
+        files.filter(move |(_, file)| has_it(file))
+    }
 }
 
 impl fmt::Display for BuildFailure {

@@ -195,7 +195,7 @@ impl<'a> Planner<'a> {
     fn provider(&mut self, reference: &str) -> Option<String> {
         if let Some(base) = self.manifest.bases.iter().find(|base| base.reference == reference) {
             let name = format!("base-{}", base.name);
-            if !self.targets.contains_key(&name) {
+            if self.is_new(&name) {
                 let mut target = self.target(&base.dockerfile);
                 target.args.insert("SOURCE_DATE_EPOCH".into(), self.manifest.source_date_epoch.to_string());
                 target.output = vec!["type=cacheonly".into()];
@@ -208,10 +208,20 @@ impl<'a> Planner<'a> {
         }
         let upstream = self.manifest.upstreams.iter().find(|upstream| upstream.reference == reference)?;
         let name = format!("upstream-{}", upstream.name);
-        if !self.targets.contains_key(&name) {
+        if self.is_new(&name) {
             self.stand_in(name.clone(), &upstream.stand_in);
         }
         Some(name)
+    }
+
+    /// True once for each name. Its place is taken at once: a Dockerfile that changed since the manifest was read may have
+    /// become a cycle, which bake reports.
+    fn is_new(&mut self, name: &str) -> bool {
+        let is_new = !self.targets.contains_key(name);
+        if is_new {
+            self.targets.insert(name.to_owned(), Target::default());
+        }
+        is_new
     }
 
     fn stand_in(&mut self, name: String, stand_in: &StandIn) {

@@ -5,6 +5,8 @@ use host::failure::Failure;
 
 use crate::plan::BuildPlan;
 use engine::context::Context;
+use engine::environment::require_builder;
+use engine::events::error_line;
 use model::image_ref::Registry;
 
 /// A registry that holds build caches.
@@ -34,8 +36,16 @@ pub fn attach(plan: &mut BuildPlan, cache: &RegistryCache, project: &str) {
 /// # Errors
 /// [`Failure`] when it cannot.
 pub fn require_writer(cache: Option<&RegistryCache>, builder: Option<&str>, context: &Context) -> Result<()> {
-    if !cache.is_some_and(|cache| cache.write) || context.docker.writes_registry_cache(builder)? {
+    if !cache.is_some_and(|cache| cache.write) {
         return Ok(());
+    }
+    match context.docker.writes_registry_cache(builder) {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(error) => {
+            require_builder(builder, &error_line(&error.tail).unwrap_or_default(), context)?;
+            return Err(error.into());
+        }
     }
     let what = "this builder cannot write its cache to a registry: it uses the `docker` driver on the classic image store";
     let remedy = "use --builder NAME (create one with `docker buildx create --driver docker-container --name NAME`), enable \

@@ -20,6 +20,22 @@ pub struct Definition {
     pub variable: BTreeMap<String, Variable>,
 }
 
+impl Definition {
+    /// The file's text. Bake reads every string of a JSON file as a template, keys included (HCL, "JSON Expressions"), so
+    /// `${…}` and `%{…}` are escaped, except in arguments that are filled in from the variable of their name.
+    ///
+    /// # Errors
+    /// Never: every key is a string.
+    pub fn json(&self) -> serde_json::Result<String> {
+        // JSON itself has no brace behind such a character, and no unescaped quote within a string.
+        let escaped = serde_json::to_string_pretty(self)?.replace("${", "$${").replace("%{", "%%{");
+        let filled_in = |text: String, name: &String| {
+            text.replace(&format!("\"{name}\": \"$${{{name}}}\""), &format!("\"{name}\": \"${{{name}}}\""))
+        };
+        Ok(self.variable.keys().fold(escaped, filled_in))
+    }
+}
+
 /// A group of targets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Group {
@@ -76,8 +92,6 @@ pub struct Target {
 /// Options of `docker buildx bake`.
 #[derive(Debug, Clone, Default)]
 pub struct BakeOptions {
-    /// Ignore the build cache.
-    pub no_cache: bool,
     /// Pull newer base images.
     pub pull: bool,
     /// The builder; none for the current one.
@@ -85,21 +99,30 @@ pub struct BakeOptions {
 }
 
 impl Docker {
-    /// `docker buildx bake` of these targets of a definition file.
-    pub fn bake(&self, file: &Path, targets: &[String], options: &BakeOptions) -> Cmd {
+    /// `docker buildx bake` of these targets of a definition file, the `fresh` ones without cache.
+    pub fn bake<'t>(
+        &self,
+        file: &Path,
+        targets: &[String],
+        fresh: impl IntoIterator<Item = &'t String>,
+        options: &BakeOptions,
+    ) -> Cmd {
         let mut cmd = self
             .cmd(["buildx", "bake", "--progress=rawjson"])
+            // Bake reads the current folder's `.env`, whatever the definition; the folder of our definition has none.
+            .dir(file.parent().unwrap_or(Path::new("/")))
+            // So the folders of the definition are outside of the current one, which Buildx 0.20 and newer would refuse.
+            .env("BUILDX_BAKE_ENTITLEMENTS_FS", "0")
             // Attestations contain the time: equal builds would get different digests on the containerd store.
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
             // So would git data; the definition sets the revision label.
             .env("BUILDX_GIT_INFO", "0")
+            .env("BUILDX_GIT_LABELS", "0")
             // Otherwise every change of a base would leave an untagged image behind.
             .env("BUILDX_NO_DEFAULT_LOAD", "1")
             .arg("--file")
             .arg(file.display().to_string());
-        if options.no_cache {
-            cmd = cmd.arg("--no-cache");
-        }
+        cmd = cmd.args(fresh.into_iter().map(|target| format!("--set={target}.no-cache=true")));
         if options.pull {
             cmd = cmd.arg("--pull");
         }
@@ -127,5 +150,32 @@ impl Docker {
         }
         let output = cmd.arg("-").stdin(format!("FROM {reference}\n")).long().capture()?;
         Ok(if output.success() { Ok(()) } else { Err(output.stderr) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_no_templates() {
+        let proxy = ("HTTP_PROXY".to_owned(), "${HTTP_PROXY}".to_owned());
+        let target = Target {
+            context: "/r/${X}".into(),
+            args: BTreeMap::from([proxy, ("A".to_owned(), "%{ if true }${HTTP_PROXY}$x".to_owned())]),
+            contexts: BTreeMap::from([("b${Y}".to_owned(), "target:c".to_owned())]),
+            ..Target::default()
+        };
+        let definition = Definition {
+            target: BTreeMap::from([("t".to_owned(), target)]),
+            variable: BTreeMap::from([("HTTP_PROXY".to_owned(), Variable::default())]),
+            ..Definition::default()
+        };
+        let json: serde_json::Value = serde_json::from_str(&definition.json().unwrap()).unwrap();
+        let target = &json["target"]["t"];
+        assert_eq!(target["context"], "/r/$${X}");
+        assert_eq!(target["args"]["A"], "%%{ if true }$${HTTP_PROXY}$x");
+        assert_eq!(target["args"]["HTTP_PROXY"], "${HTTP_PROXY}");
+        assert_eq!(target["contexts"]["b$${Y}"], "target:c");
     }
 }

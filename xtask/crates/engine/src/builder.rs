@@ -14,10 +14,37 @@ impl Docker {
         let about = self.cmd(["buildx", "inspect"]).args(builder).read()?;
         Ok(driver(&about) != Some("docker") || self.store()? == Store::Containerd)
     }
+
+    /// The name of a builder that does not exist, or that a failed build could not start. `None` if nothing is known against
+    /// it; `builder` is `None` for the current one.
+    ///
+    /// # Errors
+    /// When docker cannot be started.
+    pub fn broken_builder(&self, builder: Option<&str>) -> Result<Option<String>, ProcessError> {
+        let output = self.cmd(["buildx", "inspect"]).args(builder).capture()?;
+        if output.success() {
+            let name = value(&output.stdout, "Name:").unwrap_or_default();
+            return Ok(is_down(&output.stdout).then(|| name.to_owned()));
+        }
+        // Only a name can be wrong: without one, Buildx falls back to the engine's own builder.
+        let variable = || std::env::var("BUILDX_BUILDER").ok().filter(|name| !name.is_empty());
+        Ok(builder.map(str::to_owned).or_else(variable))
+    }
+}
+
+/// Whether none of a builder's nodes is running.
+fn is_down(about: &str) -> bool {
+    let mut states =
+        about.lines().filter_map(|line| value(line, "Status:").or(value(line, "Error:"))).peekable();
+    states.peek().is_some() && !states.any(|state| state == "running")
+}
+
+fn value<'a>(about: &'a str, key: &str) -> Option<&'a str> {
+    about.lines().find_map(|line| line.strip_prefix(key)).map(str::trim)
 }
 
 fn driver(about: &str) -> Option<&str> {
-    about.lines().find_map(|line| line.strip_prefix("Driver:")).map(str::trim)
+    value(about, "Driver:")
 }
 
 #[cfg(test)]
@@ -31,5 +58,24 @@ mod tests {
         assert_eq!(driver(about), Some("docker-container"));
         assert_eq!(driver("Name: default\nDriver: docker\nLast Activity: now\n"), Some("docker"));
         assert_eq!(driver("Name: default\n"), None);
+    }
+
+    #[test]
+    fn a_builder_is_down_when_no_node_runs() {
+        let node = |status: &str| format!("\nNodes:\nName:     b0\nEndpoint: tcp://127.0.0.1:1\n{status}\n");
+        let about = |nodes: &[&str]| {
+            "Name: b\nDriver: remote\n".to_owned()
+                + &nodes.iter().map(|status| node(status)).collect::<String>()
+        };
+        for (nodes, down) in [
+            (&["Status:   inactive"][..], true),
+            (&["Status: inactive", "Status: running"], false),
+            (&["Status:   running"], false),
+            (&["Error:    Cannot connect to the Docker daemon"], true),
+            // Unknown output is no reason to blame the builder.
+            (&[], false),
+        ] {
+            assert_eq!(is_down(&about(nodes)), down, "{nodes:?}");
+        }
     }
 }

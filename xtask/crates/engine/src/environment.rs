@@ -74,6 +74,22 @@ pub fn require_buildx(context: &Context) -> Result<()> {
     .into())
 }
 
+/// Makes sure that the builder of a failed build works; `error` is what the build said.
+///
+/// # Errors
+/// [`Failure`], when the engine, Buildx or the builder is at fault.
+pub fn require_builder(builder: Option<&str>, error: &str, context: &Context) -> Result<()> {
+    require_engine(context)?;
+    require_buildx(context)?;
+    let Some(name) = context.docker.broken_builder(builder)? else { return Ok(()) };
+    Err(Failure::machine(
+        format!("the builder `{name}` does not work: {error}"),
+        "choose another with --builder NAME or BUILDX_BUILDER (`docker buildx ls` lists them), or fix this one \
+         (`docker buildx inspect --bootstrap` shows whether it starts)",
+    )
+    .into())
+}
+
 fn missing(facts: &Facts) -> String {
     match (&facts.client, &facts.silence) {
         (None, _) => format!("no `docker` on PATH; Docker Engine {LEAST_ENGINE} or newer is needed"),

@@ -96,13 +96,19 @@ struct Step {
 }
 
 /// Parses the stream into events; keeps the plain text after it.
-#[derive(Debug, Default)]
-pub struct Stream {
+#[derive(Debug)]
+pub struct Stream<'t> {
+    targets: &'t BTreeSet<String>,
     frames: Frames,
     steps: HashMap<String, Step>,
 }
 
-impl Stream {
+impl<'t> Stream<'t> {
+    /// The stream of a bake of these targets, with those that they depend on.
+    pub fn of(targets: &'t BTreeSet<String>) -> Self {
+        Stream { targets, frames: Frames::default(), steps: HashMap::new() }
+    }
+
     /// The events of the next bytes.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
@@ -140,7 +146,7 @@ impl Stream {
     }
 
     fn vertex(&mut self, vertex: Vertex, events: &mut Vec<Event>) {
-        let (target, name) = split_name(&vertex.name);
+        let (target, name) = split_name(&vertex.name, self.targets);
         let step = self.steps.entry(vertex.digest).or_default();
         step.targets.extend(target.clone());
         step.name = name;
@@ -185,17 +191,20 @@ fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
 }
 
 /// `[api build 2/5] RUN x` is the step `[build 2/5] RUN x` of target `api`; `[api] exporting to image` is the target's end.
-fn split_name(name: &str) -> (Option<String>, String) {
-    let Some((inside, rest)) = name.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
-        return (None, name.to_owned());
-    };
-    let rest = rest.trim_start();
-    match inside.split_once(' ') {
+/// Buildx names the target only where there are several: `[build 2/5] RUN x` is a step of the only one.
+fn split_name(name: &str, targets: &BTreeSet<String>) -> (Option<String>, String) {
+    let named = || {
+        let (inside, rest) = name.strip_prefix('[')?.split_once(']')?;
+        let rest = rest.trim_start();
         // The stage may be unnamed: `[api 1/2] FROM …`.
-        Some((target, stage)) => (Some(target.to_owned()), format!("[{stage}] {rest}")),
-        None if inside == "internal" => (None, name.to_owned()),
-        None => (Some(inside.to_owned()), rest.to_owned()),
-    }
+        let (target, step) = match inside.split_once(' ') {
+            Some((target, stage)) => (target, format!("[{stage}] {rest}")),
+            None => (inside, rest.to_owned()),
+        };
+        targets.get(target).map(|target| (target.clone(), step))
+    };
+    let only = || targets.first().filter(|_| targets.len() == 1).cloned();
+    named().map_or_else(|| (only(), name.to_owned()), |(target, step)| (Some(target), step))
 }
 
 /// Splits a byte stream into whole JSON objects and the text around them.
@@ -239,17 +248,21 @@ impl Frames {
     }
 }
 
-/// The line and first source line of the failed instruction, from bake's report: `Dockerfile:14`, then an excerpt with `>>>`.
-/// The file is only a base name, so the source line is needed to find it.
+/// The line and first source line of the failed instruction, from bake's report: `Dockerfile:14`, then an excerpt between rules
+/// of dashes with `>>>`. The file is only a base name, so the source line is needed to find it.
 pub fn failed_instruction(text: &str) -> Option<(u32, String)> {
-    let mut lines = text.lines().skip_while(|line| {
-        let place = line.trim_end().rsplit_once(':');
-        !place.is_some_and(|(file, number)| !file.contains(' ') && number.parse::<u32>().is_ok())
-    });
-    let number = lines.next()?.trim_end().rsplit_once(':')?.1.parse().ok()?;
-    let instruction =
-        lines.find_map(|line| line.split_once("| >>> ").map(|(_, rest)| rest.trim().to_owned()))?;
-    Some((number, instruction))
+    let is_rule = |line: &str| !line.is_empty() && line.bytes().all(|byte| byte == b'-');
+    let mut lines = text.lines().map(str::trim_end).peekable();
+    loop {
+        let place = lines.next()?;
+        let Some(number) = place.rsplit_once(':').and_then(|(_, number)| number.parse().ok()) else {
+            continue;
+        };
+        if lines.next_if(|line| is_rule(line)).is_some() {
+            let excerpt = |line: &str| line.split_once("| >>> ").map(|(_, rest)| rest.trim().to_owned());
+            return Some((number, lines.find_map(excerpt)?));
+        }
+    }
 }
 
 /// The error message in bake's report.
@@ -282,13 +295,18 @@ Dockerfile.optimized:14
 ERROR: failed to solve: exit code: 1
 "#;
 
+    fn targets(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     fn said(line: &str) -> Event {
         Event::Said { target: "api".into(), line: line.into() }
     }
 
     #[test]
     fn chunk_boundaries_do_not_change_events() {
-        let mut whole = Stream::default();
+        let targets = targets(&["api", "web"]);
+        let mut whole = Stream::of(&targets);
         let expected = whole.push(PRETTY.as_bytes());
         let step = "[build 1/2] RUN echo \"}{\"".to_owned();
         assert_eq!(
@@ -306,7 +324,7 @@ ERROR: failed to solve: exit code: 1
             ]
         );
         for size in [1, 2, 3, 7, 64] {
-            let mut stream = Stream::default();
+            let mut stream = Stream::of(&targets);
             let events: Vec<Event> =
                 PRETTY.as_bytes().chunks(size).flat_map(|chunk| stream.push(chunk)).collect();
             assert_eq!(events, expected, "in pieces of {size}");
@@ -316,7 +334,8 @@ ERROR: failed to solve: exit code: 1
 
     #[test]
     fn the_failed_instruction_is_found_in_the_plain_text() {
-        let mut stream = Stream::default();
+        let targets = targets(&["api"]);
+        let mut stream = Stream::of(&targets);
         stream.push(PRETTY.as_bytes());
         assert_eq!(failed_instruction(&stream.text()), Some((14, "RUN echo x && \\".into())));
         assert_eq!(error_line(&stream.text()).as_deref(), Some("failed to solve: exit code: 1"));
@@ -324,10 +343,43 @@ ERROR: failed to solve: exit code: 1
 
     #[test]
     fn a_shared_step_fails_for_all_its_targets() {
-        let mut stream = Stream::default();
+        let targets = targets(&["a", "b"]);
+        let mut stream = Stream::of(&targets);
         stream.push(br#"{"vertexes":[{"digest":"d","name":"[a x 1/1] RUN y"}]}"#);
         let events = stream
             .push(br#"{"vertexes":[{"digest":"d","name":"[b x 1/1] RUN y","completed":"t","error":"e"}]}"#);
         assert!(matches!(&events[..], [Event::Failed { targets, .. }] if targets.len() == 2));
+    }
+
+    #[test]
+    fn the_only_target_owns_every_step() {
+        let step = |name: &str, names: &[&str]| {
+            let (target, step) = split_name(name, &targets(names));
+            (target.unwrap_or_default(), step)
+        };
+        let pair = |target: &str, step: &str| (target.to_owned(), step.to_owned());
+        for name in [
+            "[2/2] RUN x",
+            "[build 2/5] RUN x",
+            "[internal] load .dockerignore",
+            "exporting to image",
+            "[a b",
+        ] {
+            assert_eq!(step(name, &["api"]), pair("api", name));
+            // Nobody's among several: neither a stage nor a count is a target.
+            assert_eq!(step(name, &["api", "web"]), pair("", name));
+        }
+        for names in [&["api"][..], &["api", "web"]] {
+            assert_eq!(step("[api build 2/5] RUN x", names), pair("api", "[build 2/5] RUN x"));
+            assert_eq!(step("[api] exporting to image", names), pair("api", "exporting to image"));
+            assert_eq!(step("[api internal] load x", names), pair("api", "[internal] load x"));
+        }
+    }
+
+    #[test]
+    fn a_place_is_followed_by_its_excerpt() {
+        let report = "note:7\nMy Dockerfile:3\n-----\n   2 |     a\n   3 | >>> RUN b\n-----\nERROR: x:1\n";
+        assert_eq!(failed_instruction(report), Some((3, "RUN b".into())));
+        assert_eq!(failed_instruction("ERROR: dial tcp 127.0.0.1:1\n"), None);
     }
 }

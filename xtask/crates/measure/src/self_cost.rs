@@ -1,6 +1,5 @@
 //! What xtask costs beside the docker commands that it wraps, in pairs taken one after the other.
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use crate::record::Sample;
 use crate::request::MeasureRequest;
 use crate::session::Session;
+use engine::bake::BakeOptions;
 use engine::context::Context;
 use host::files;
 use host::process::Cmd;
@@ -35,7 +35,8 @@ pub(crate) fn measure(
     files::create_dir(&folder)?;
     let file = folder.join("bake.json");
     files::write_atomically(&file, definition.as_bytes())?;
-    let bake = bake(&file, context);
+    let targets = ["default".to_owned()];
+    let bake = context.docker.bake(&file, &targets, [], &BakeOptions::default());
     let mut samples = Vec::new();
     let mut add = |quantity, value| samples.push((XTASK.to_owned(), quantity, value));
     for (options, time, ratio) in [
@@ -61,16 +62,6 @@ pub(crate) fn compile(session: &Session, context: &Context) -> Result<Vec<Sample
         context.docker.runner.cmd(cargo).args(["build", "--quiet", "--package", "xtask", "--target-dir"]);
     let time = seconds(&cmd.arg(target).dir(context.repository.root()))?;
     Ok(vec![(XTASK.to_owned(), Quantity::Compile, (time * 1e6).round() as u64)])
-}
-
-/// As xtask itself calls it.
-fn bake(file: &Path, context: &Context) -> Cmd {
-    let cmd = context.docker.cmd(["buildx", "bake", "--progress=rawjson", "--file"]);
-    ["BUILDX_NO_DEFAULT_LOAD=1", "BUILDX_NO_DEFAULT_ATTESTATIONS=1", "BUILDX_GIT_INFO=0"]
-        .iter()
-        .filter_map(|pair| pair.split_once('='))
-        .fold(cmd.arg(file.display().to_string()), |cmd, (name, value)| cmd.env(name, value))
-        .dir(context.repository.root())
 }
 
 fn seconds(cmd: &Cmd) -> Result<f64> {

@@ -12,39 +12,52 @@ pub struct SecondEngine {
 
 impl SecondEngine {
     pub fn start() -> SecondEngine {
+        SecondEngine::on(Folder::new(), true)
+    }
+
+    /// The same with so little room for its data, on either store.
+    pub fn small(megabytes: u32, containerd: bool) -> SecondEngine {
         let folder = Folder::new();
-        folder.write("daemon.json", r#"{"features": {"containerd-snapshotter": true}}"#);
-        let path = |name: &str| folder.0.join(name).display().to_string();
-        let log = std::fs::File::create(folder.0.join("log")).unwrap();
-        // A network namespace of its own: a second daemon would take the first one's bridge away.
-        let daemon = Command::new("unshare")
-            .args(["--net", "dockerd"])
-            .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
-            .args([
-                "--config-file",
-                &path("daemon.json"),
-                "--data-root",
-                &path("data"),
-                "--exec-root",
-                &path("exec"),
-            ])
-            .args(["--pidfile", &path("pid"), "--host", &format!("unix://{}", path("socket"))])
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let data = folder.0.join("data");
+        std::fs::create_dir(&data).unwrap();
+        let size = format!("size={megabytes}m");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&data).status().unwrap();
+        assert!(mount.success(), "no file system of {megabytes} MB");
+        SecondEngine::on(folder, containerd)
+    }
+
+    fn on(folder: Folder, containerd: bool) -> SecondEngine {
+        folder
+            .write("daemon.json", &format!(r#"{{"features": {{"containerd-snapshotter": {containerd}}}}}"#));
+        let daemon = daemon(&folder);
         let mut engine = SecondEngine { daemon, folder };
-        while !engine.docker(&["version"]).output().unwrap().status.success() {
+        engine.wait();
+        engine
+    }
+
+    fn wait(&mut self) {
+        while !self.docker(&["version"]).output().unwrap().status.success() {
             assert!(
-                engine.daemon.try_wait().unwrap().is_none(),
+                self.daemon.try_wait().unwrap().is_none(),
                 "no second engine:\n{}",
-                engine.folder.read("log")
+                self.folder.read("log")
             );
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        engine
+    }
+
+    /// Ends the daemon as a crash would.
+    pub fn kill(&mut self) {
+        super::signal("KILL", self.daemon.id());
+        self.daemon.wait().unwrap();
+    }
+
+    /// Starts it again on the same data.
+    pub fn restart(&mut self) {
+        std::fs::remove_file(self.folder.0.join("pid")).ok();
+        self.daemon = daemon(&self.folder);
+        self.wait();
     }
 
     pub fn host(&self) -> String {
@@ -60,7 +73,35 @@ impl SecondEngine {
 
 impl Drop for SecondEngine {
     fn drop(&mut self) {
-        super::signal("TERM", self.daemon.id());
-        self.daemon.wait().ok();
+        if self.daemon.try_wait().unwrap().is_none() {
+            super::signal("TERM", self.daemon.id());
+            self.daemon.wait().ok();
+        }
+        // Fails where the data is in an ordinary folder.
+        Command::new("umount").arg(self.folder.0.join("data")).stderr(Stdio::null()).status().ok();
     }
+}
+
+fn daemon(folder: &Folder) -> Child {
+    let path = |name: &str| folder.0.join(name).display().to_string();
+    let log = std::fs::File::create(folder.0.join("log")).unwrap();
+    // A network namespace of its own: a second daemon would take the first one's bridge away.
+    Command::new("unshare")
+        .args(["--net", "dockerd"])
+        .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
+        .args([
+            "--config-file",
+            &path("daemon.json"),
+            "--data-root",
+            &path("data"),
+            "--exec-root",
+            &path("exec"),
+        ])
+        .args(["--pidfile", &path("pid"), "--host", &format!("unix://{}", path("socket"))])
+        .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
 }

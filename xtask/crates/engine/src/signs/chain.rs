@@ -75,6 +75,14 @@ pub(super) fn cause(line: &str) -> Cause {
     of_chain(message)
 }
 
+/// What BuildKit says of a build that did not begin within six seconds, because too many began at once.
+const OVERLOAD: &str = "code = notfound desc = no such job";
+
+/// Whether BuildKit had to begin too many builds at once.
+pub(super) fn is_overload(error: &str) -> bool {
+    links(error).iter().any(|link| link.ends_with(OVERLOAD))
+}
+
 /// What docker's client and BuildKit's write when the engine does not answer.
 fn is_of_engine(link: &str) -> bool {
     const STARTS: [&str; 4] = [
@@ -86,6 +94,7 @@ fn is_of_engine(link: &str) -> bool {
     // gRPC writes its code and description as one link.
     const ENDS: [&str; 2] = ["desc = error reading from server", "desc = transport is closing"];
     STARTS.iter().any(|start| link.starts_with(start))
+        || link.ends_with(OVERLOAD)
         || ENDS.iter().any(|end| link.ends_with(end))
         || link == "transport is closing"
 }

@@ -82,6 +82,11 @@ impl Cause {
     }
 }
 
+/// Whether a bake had more targets than BuildKit could begin within its six seconds.
+pub fn is_overload(error: &str) -> bool {
+    error.lines().any(chain::is_overload)
+}
+
 /// The first cause that a line has.
 fn first(text: &str, cause: impl Fn(&str) -> Cause) -> Cause {
     text.lines().map(cause).find(|cause| *cause != Cause::Other).unwrap_or(Cause::Other)

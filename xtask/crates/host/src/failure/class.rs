@@ -60,8 +60,8 @@ impl FailureClass {
             FailureClass::Failed => "fix the error above, then run again",
             FailureClass::Unfinished => "run the same command again to finish or undo it",
             FailureClass::Disk => {
-                "free disk space where the engine keeps its data, then run again (`docker system df` shows what uses it, \
-                 `docker buildx prune` clears the build cache)"
+                "free disk space there, then run again (where the engine keeps its data, `docker system df` shows what uses it, \
+                 and `docker buildx prune` clears the build cache)"
             }
             FailureClass::Network => {
                 "check the engine's network and proxy (`cargo xtask doctor` runs one networked build step), then run again"

@@ -83,6 +83,13 @@ pub fn class_of(error: &anyhow::Error) -> FailureClass {
     error.chain().find_map(of_cause).unwrap_or(FailureClass::Failed)
 }
 
+/// The error as users read it: where the machine is at fault and no help is given, with what usually fixes its class.
+pub fn report(error: &anyhow::Error) -> String {
+    let (text, class) = (format!("{error:#}"), class_of(error));
+    let has_help = text.lines().any(|line| line.trim_start().starts_with("help: "));
+    if class.is_environment() && !has_help { format!("{text}\nhelp: {}", class.remedy()) } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
@@ -113,5 +120,14 @@ mod tests {
     fn the_remedy_is_a_help_line() {
         let failure = Failure::machine("no `strace` on PATH", "apt-get install strace");
         assert_eq!(failure.to_string(), "no `strace` on PATH\nhelp: apt-get install strace");
+    }
+
+    #[test]
+    fn failures_of_the_machine_are_reported_with_help() {
+        let full = |kind| Err::<(), _>(io::Error::from(kind)).context("cannot write x").unwrap_err();
+        assert!(report(&full(ErrorKind::StorageFull)).contains("\nhelp: free disk space"));
+        assert_eq!(report(&full(ErrorKind::NotADirectory)), "cannot write x: not a directory");
+        let own = Failure::machine("no `strace` on PATH", "apt-get install strace");
+        assert_eq!(report(&own.into()), "no `strace` on PATH\nhelp: apt-get install strace");
     }
 }

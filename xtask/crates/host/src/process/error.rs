@@ -21,8 +21,7 @@ pub struct ProcessError {
 
 impl ProcessError {
     /// A command that could not be started.
-    pub(super) fn start(command: String, why: impl fmt::Display, not_found: bool) -> ProcessError {
-        let class = if not_found { FailureClass::Machine } else { FailureClass::Failed };
+    pub(super) fn start(command: String, why: impl fmt::Display, class: FailureClass) -> ProcessError {
         ProcessError { command, outcome: format!("cannot start: {why}"), tail: String::new(), class }
     }
 

@@ -9,6 +9,7 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use crate::failure::class::FailureClass;
+use crate::failure::is_disk_full;
 use crate::process::background::Background;
 use crate::process::command::Cmd;
 use crate::process::error::ProcessError;
@@ -82,12 +83,12 @@ impl Cmd {
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn forward(&self, terminal: &Terminal) -> Result<bool, ProcessError> {
+    pub fn forward(&self, terminal: &Terminal) -> Result<Option<i32>, ProcessError> {
         let status = self.pump(OnInterrupt::EndGently, |pipe, chunk, _| match pipe {
             STDOUT => terminal.print(chunk),
             _ => terminal.pass_on(chunk),
         });
-        Ok(status.map_err(|error| self.start_error(&error))?.success())
+        Ok(status.map_err(|error| self.start_error(&error))?.code())
     }
 
     /// Hands over stdout and stderr, as one stream, while the command runs. Ends it when the user interrupts.
@@ -221,12 +222,21 @@ impl Cmd {
 
     /// The error of a command that failed with this output.
     pub(super) fn exit_error(&self, code: Option<i32>, output: &str) -> ProcessError {
-        let class = self.classify.map_or(FailureClass::Failed, |classify| classify(output));
+        let class = match self.classify {
+            Some(classify) => classify(output),
+            None if reports_full_disk(output) => FailureClass::Disk,
+            None => FailureClass::Failed,
+        };
         ProcessError::exit(self.quoted(), code, &self.runner.secrets.mask(output), class)
     }
 
     fn start_error(&self, error: &io::Error) -> ProcessError {
-        ProcessError::start(self.quoted(), error, error.kind() == io::ErrorKind::NotFound)
+        let class = match error.kind() {
+            io::ErrorKind::NotFound => FailureClass::Machine,
+            _ if is_disk_full(error) => FailureClass::Disk,
+            _ => FailureClass::Failed,
+        };
+        ProcessError::start(self.quoted(), error, class)
     }
 
     fn log(&self, started: Instant) {
@@ -234,6 +244,13 @@ impl Cmd {
             terminal.say(format!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64()));
         }
     }
+}
+
+/// Whether a program said that a disk is full: the system's message ends a line, as perror(3) prints it.
+fn reports_full_disk(output: &str) -> bool {
+    let messages = ["No space left on device", "Disk quota exceeded"];
+    let is_message = |line: &str| messages.iter().any(|message| line.ends_with(message));
+    output.lines().map(|line| line.trim_end().split(" (os error").next().unwrap_or_default()).any(is_message)
 }
 
 #[cfg(test)]
@@ -264,6 +281,25 @@ mod tests {
             error.unwrap_err().to_string(),
             "`sh -c 'echo '\\''***'\\''; exit 1'` failed with exit code 1\n    ***"
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_no_failure_of_the_program() {
+        let class = |text: &str| {
+            let cmd = Runner::default().cmd("sh").args(["-c", &format!("echo '{text}' >&2; exit 1")]);
+            cmd.read().unwrap_err().class
+        };
+        for text in [
+            "error: unable to write file x: No space left on device",
+            "cannot write x: Disk quota exceeded (os error 122)",
+        ] {
+            assert_eq!(class(text), FailureClass::Disk, "{text}");
+        }
+        assert_eq!(class("no test of `No space left on device` passed"), FailureClass::Failed);
+        // Every write to this device finds it full.
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = std::io::Write::write(&mut &full, b"x").unwrap_err();
+        assert_eq!(Runner::default().cmd("x").start_error(&error).class, FailureClass::Disk);
     }
 
     #[test]

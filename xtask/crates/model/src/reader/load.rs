@@ -14,7 +14,7 @@ use crate::names::Unknown;
 use crate::placeholders::RUN;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
-use crate::reader::{baselines, benefits, bounds, editions, loads, opportunities, probes};
+use crate::reader::{baselines, benefits, bounds, cycles, editions, loads, opportunities, probes};
 use host::failure::Failure;
 use host::files;
 use host::paths::Repository;
@@ -55,9 +55,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn manifest(&self, root: &'a DeTable<'_>) -> Option<Manifest> {
-        let known = &declared(root);
-        let mut root = Fields::new(self.faults, "", root, 0..0);
+    fn manifest(&self, tables: &'a DeTable<'_>) -> Option<Manifest> {
+        let known = &declared(tables);
+        let mut root = Fields::new(self.faults, "", tables, 0..0);
         root.number("schema", 1..=1);
         let project = root.text("project").map(str::to_owned);
         let version = root.text("version").map(str::to_owned);
@@ -66,6 +66,7 @@ impl<'a> Reader<'a> {
         let upstreams =
             named(root.table("upstream"), |name, fields| self.upstream(name, fields, known, &mut seen));
         let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
+        cycles::refuse(tables, &upstreams, &bases, |path| self.references(path), self.faults);
         let services =
             named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
         let mut available = BTreeSet::from([RUN.to_owned()]);
@@ -153,6 +154,11 @@ impl<'a> Reader<'a> {
         let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
         fields.finish();
         Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
+    }
+
+    fn references(&self, path: &str) -> BTreeSet<String> {
+        let text = self.repository.file(path).and_then(|file| files::read(&file).ok()).unwrap_or_default();
+        dockerfile::references(&text)
     }
 
     fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {

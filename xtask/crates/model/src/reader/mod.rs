@@ -3,6 +3,7 @@
 mod baselines;
 mod benefits;
 mod bounds;
+mod cycles;
 mod editions;
 mod faults;
 mod fields;

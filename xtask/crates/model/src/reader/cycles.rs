@@ -1,0 +1,104 @@
+//! Images that start from themselves, directly or through others: nothing could build them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::de::DeTable;
+
+use crate::manifest::{Base, StandIn, Upstream};
+use crate::reader::faults::Faults;
+
+/// The images that each image's Dockerfile names.
+type Sources<'a> = BTreeMap<&'a str, BTreeSet<String>>;
+
+/// Adds a fault for each cycle, at the entry of one of its images. `references` are the images that a Dockerfile names.
+pub(super) fn refuse(
+    tables: &DeTable<'_>,
+    upstreams: &[Upstream],
+    bases: &[Base],
+    references: impl Fn(&str) -> BTreeSet<String>,
+    faults: &Faults<'_>,
+) {
+    let stand_ins = upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
+        StandIn::Dockerfile { path, .. } => {
+            Some((upstream.reference.as_str(), ("upstream", &upstream.name, path)))
+        }
+        StandIn::Bootstrap { .. } => None,
+    });
+    let bases = bases.iter().map(|base| (base.reference.as_str(), ("base", &base.name, &base.dockerfile)));
+    let made: BTreeMap<&str, _> = stand_ins.chain(bases).collect();
+    let sources = made.iter().map(|(image, (.., path))| (*image, references(path))).collect();
+    for cycle in cycles(&sources) {
+        let entries: Vec<_> = cycle.iter().filter_map(|image| Some((image, made.get(image)?))).collect();
+        let Some((_, (table, name, _))) = entries.first() else { continue };
+        let steps: Vec<String> =
+            entries.iter().map(|(image, (.., path))| format!("{image} ({path})")).collect();
+        let entry =
+            tables.get(*table).and_then(|table| table.get_ref().as_table()?.get_key_value(name.as_str()));
+        faults.add(
+            entry.map_or(0..0, |(key, _)| key.span()),
+            format!(
+                "{table}.{name}: the image is made from itself: {}; change a FROM or --from in these Dockerfiles",
+                steps.join(" → ")
+            ),
+        );
+    }
+}
+
+/// Each cycle once, as the images from the first in the alphabet back to it.
+fn cycles<'s>(sources: &'s Sources<'_>) -> Vec<Vec<&'s str>> {
+    let mut found = BTreeSet::new();
+    for start in sources.keys() {
+        if let Some(path) = way_back(start, sources) {
+            found.insert(path);
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The shortest way from an image through its sources back to it. `None` where there is none, or where a smaller name on it
+/// reports it.
+fn way_back<'s>(start: &'s str, sources: &'s Sources<'_>) -> Option<Vec<&'s str>> {
+    let mut ways = vec![vec![start]];
+    let mut seen = BTreeSet::new();
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            let last = way.last()?;
+            for next in sources.get(*last).into_iter().flatten() {
+                let path = [way.as_slice(), &[next.as_str()]].concat();
+                if next == start {
+                    return way.iter().all(|name| *name >= start).then_some(path);
+                }
+                if sources.contains_key(next.as_str()) && seen.insert(next) {
+                    longer.push(path);
+                }
+            }
+        }
+        ways = longer;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(of: &[(&str, &[&str])]) -> Vec<String> {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let sources = of.iter().map(|(name, from)| (*name, owned(from))).collect();
+        cycles(&sources).iter().map(|path| path.join(" ")).collect()
+    }
+
+    #[test]
+    fn every_cycle_is_found_once() {
+        assert_eq!(found(&[("a", &["a"])]), ["a a"]);
+        assert_eq!(found(&[("a", &["b", "x"]), ("b", &["a"])]), ["a b a"]);
+        assert_eq!(found(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])]), ["b c b"]);
+        assert_eq!(found(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"]), ("d", &["d"])]), ["a b c a", "d d"]);
+    }
+
+    #[test]
+    fn shared_sources_are_no_cycle() {
+        assert_eq!(found(&[("a", &["b", "c"]), ("b", &["d"]), ("c", &["d"]), ("d", &["x"])]), [""; 0]);
+    }
+}

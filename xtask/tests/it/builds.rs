@@ -1,0 +1,154 @@
+//! What builds of every shape say, and what they leave alone: one target or many, cycles, builders, `.env`.
+
+use crate::support::{FakeDocker, Folder, repository, told};
+
+/// What bake says of a target that it builds alone: steps without its name.
+const ALONE: &str = r#"{"vertexes":[{"digest":"d","name":"[2/2] RUN false","started":"t"}]}
+{"logs":[{"vertex":"d","stream":1,"data":"YWJvdXQgdG8gZmFpbAo="}]}
+{"vertexes":[{"digest":"d","name":"[2/2] RUN false","started":"t","completed":"t","error":"process \"/bin/sh -c false\" did not complete successfully: exit code: 1"}]}
+Dockerfile.optimized:2
+--------------------
+   1 |     FROM scratch
+   2 | >>> RUN false
+--------------------
+ERROR: failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1
+"#;
+
+/// A repository whose stand-ins are made already.
+fn on_stand_ins() -> Folder {
+    let repository = repository("fx");
+    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
+    repository.write(
+        "target/xtask/bases.json",
+        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
+            "references": ["debian:trixie-slim"], "asked": "||"}"#,
+    );
+    repository
+}
+
+fn engine() -> FakeDocker {
+    FakeDocker::new().alive().on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "").on(
+        "image rm *",
+        0,
+        "",
+        "",
+    )
+}
+
+#[test]
+fn the_only_target_of_a_bake_is_named() {
+    let repository = on_stand_ins();
+    repository.write("alpha/Dockerfile.optimized", "FROM scratch\nRUN false\n");
+    let docker = engine().on("buildx bake*", 1, "", ALONE);
+    let output = docker.run(&repository, &["build-images", "alpha"]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("alpha-simple-optimized failed at alpha/Dockerfile.optimized:2\n"), "{text}");
+    assert!(text.contains("\n  step:   [2/2] RUN false\n"), "{text}");
+    assert!(text.contains("\n  log:    [ROOT]/target/xtask/logs/alpha-simple-optimized.log\n"), "{text}");
+    assert!(repository.read("target/xtask/logs/alpha-simple-optimized.log").contains("about to fail"));
+}
+
+#[test]
+fn an_image_made_from_itself_is_a_fault_of_the_manifest() {
+    let base = |name: &str| format!("[base.{name}]\nimage = \"fx-{name}\"\ndockerfile = \"bases/{name}\"\n");
+    let stand_in = "[upstream.tool]\nreference = \"tool:1\"\nstand-in = { dockerfile = \"bases/tool\" }\n";
+    for (entries, files, place, cycle) in [
+        (base("own"), &[("own", "FROM fx-own\n")][..], "base.own", "fx-own (bases/own) → fx-own (bases/own)"),
+        (
+            base("one") + &base("two"),
+            &[("one", "FROM scratch\nCOPY --from=fx-two / /\n"), ("two", "FROM fx-one\n")],
+            "base.one",
+            "fx-one (bases/one) → fx-two (bases/two) → fx-one (bases/one)",
+        ),
+        (
+            stand_in.to_owned(),
+            &[("tool", "FROM tool:1\n")],
+            "upstream.tool",
+            "tool:1 (bases/tool) → tool:1 (bases/tool)",
+        ),
+    ] {
+        let repository = on_stand_ins();
+        let manifest = repository.read("xtask/images.toml");
+        let line = manifest.lines().count() + 1;
+        repository.write("xtask/images.toml", &(manifest + &entries));
+        files.iter().for_each(|(name, text)| repository.write(&format!("bases/{name}"), text));
+        for command in
+            [&["build-images"][..], &["build-images", "--dry-run"], &["test"], &["ci"], &["doctor"]]
+        {
+            let docker = FakeDocker::new();
+            let output = docker.run(&repository, command);
+            let text = told(&output, &repository);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {text}");
+            let fault =
+                format!("xtask/images.toml:{line}: {place}: the image is made from itself: {cycle}; ");
+            assert!(text.contains(&fault), "{command:?}: {fault} is not in {text}");
+            assert_eq!(docker.calls(), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_builder_that_does_not_start_is_named_and_no_reason_for_stand_ins() {
+    let refused = "ERROR: Error response from daemon: Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused\n";
+    let down =
+        "Name: far\nDriver: remote\n\nNodes:\nName: far0\nEndpoint: tcp://127.0.0.1:1\nStatus: inactive\n";
+    let missing = "ERROR: no builder \"far\" found\n";
+    let builds = |docker: FakeDocker, bases: &str| {
+        let repository = on_stand_ins();
+        if bases == "auto" {
+            repository.write("target/xtask/bases.json", "");
+        }
+        let args = ["build-images", "--variant", "both", "--builder", "far", "--bases", bases];
+        let output = docker.run(&repository, &args);
+        let text = told(&output, &repository);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains("error: the builder `far` does not work: "), "{text}");
+        assert!(text.contains("\nhelp: ") && text.contains("docker buildx ls"), "{text}");
+        let choice = repository.read("target/xtask/bases.json");
+        assert!(
+            bases != "auto" || choice.is_empty(),
+            "a builder's failure was remembered as a choice: {choice}"
+        );
+        assert!(!text.contains("retry"), "{text}");
+    };
+    for bases in ["auto", "upstream", "stand-in"] {
+        let fails = |text: &str| engine().on("buildx build*", 1, "", text).on("buildx bake*", 1, "", text);
+        builds(fails(refused).on("buildx inspect far", 0, down, ""), bases);
+        builds(fails(missing).on("buildx inspect far", 1, "", missing), bases);
+    }
+}
+
+#[test]
+fn a_bake_that_is_too_large_for_the_machine_is_split() {
+    let repository = on_stand_ins();
+    let overload = "ERROR: failed to receive status: rpc error: code = NotFound desc = no such job abc\n";
+    let docker = engine()
+        .on("buildx bake*alpha-simple-optimized beta-simple-optimized", 1, "", overload)
+        .on("buildx inspect", 0, "Name: default\nDriver: docker\n\nNodes:\nStatus: running\n", "")
+        .on("buildx bake*", 0, "", "")
+        .on("image inspect*", 0, "[]", "");
+    docker.run(&repository, &["build-images"]);
+    let last = |call: String| call.rsplit("bake.json ").next().map(str::to_owned);
+    let bakes = docker.calls().into_iter().filter(|call| call.starts_with("buildx bake")).filter_map(last);
+    assert_eq!(
+        bakes.collect::<Vec<_>>(),
+        ["alpha-simple-optimized beta-simple-optimized", "alpha-simple-optimized", "beta-simple-optimized"]
+    );
+}
+
+#[test]
+fn bakes_run_beside_their_definition_where_no_env_file_is() {
+    let repository = on_stand_ins();
+    repository.write(".env", "X=${TEAM:?say it}\n");
+    let docker = engine().on("buildx bake*", 1, "", ALONE);
+    let script = docker
+        .folder
+        .read("bin/docker")
+        .replace("for args in", "pwd -P > \"$FAKE_DOCKER/pwd.$2\"\nfor args in");
+    docker.folder.write("bin/docker", &script);
+    docker.run(&repository, &["build-images", "alpha"]);
+    let folder = std::fs::canonicalize(repository.0.join("target/xtask")).unwrap();
+    assert_eq!(docker.folder.read("pwd.bake").trim(), folder.display().to_string());
+    assert!(!folder.join(".env").exists());
+}
