@@ -8,6 +8,7 @@ pub mod paths;
 pub mod plural;
 pub mod ports;
 pub mod process;
+pub mod process_name;
 pub mod render;
 pub mod table;
 pub mod terminal;
