@@ -98,6 +98,7 @@ fn a_container_that_is_no_lock_is_never_taken_for_one() {
     assert!(text.contains("help: if no run is active, remove it: docker rm fixture-images-lock"), "{text}");
 }
 
+/// `report` reads records, not tags.
 #[test]
 fn every_command_that_reads_tags_reports_a_pending_journal() {
     let found = json!([{"Id": "sha256:a", "RepoTags": ["fx-alpha:latest-simple-optimized"]}]).to_string();
@@ -111,6 +112,7 @@ fn every_command_that_reads_tags_reports_a_pending_journal() {
         &["release-check", "--only", "labels"],
         &["compose-switch", "optimized", "--registry", "hub.example/t", "--pin"],
         &["measure"],
+        &["deploy", "install"],
         &["clean", "--dry-run"],
     ] {
         let repository = on_stand_ins();
@@ -118,6 +120,12 @@ fn every_command_that_reads_tags_reports_a_pending_journal() {
             .on("container inspect -- fixture-images-lock", 0, &lock(None, "1"), "")
             .alive()
             .on("image inspect*", 1, &found, "Error: No such image: x\n")
+            .on(
+                "compose * config *",
+                0,
+                r#"{"name":"fixture","services":{"alpha":{"image":"fx-alpha:1"}}}"#,
+                "",
+            )
             .on("ps*", 0, "", "");
         let text = told(&docker.run(&repository, command), &repository);
         let note = "note: process 1 on far, in /b, since 1970-01-01T00:00:00Z, was killed while it moved 1 tag, which may be old or new\n\

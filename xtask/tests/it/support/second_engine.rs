@@ -11,14 +11,27 @@ pub struct SecondEngine {
 }
 
 impl SecondEngine {
+    /// Where [`SecondEngine::on_tcp`] listens, in its network namespace.
+    pub const TCP: &'static str = "tcp://127.0.0.1:2375";
+
     pub fn start() -> SecondEngine {
+        SecondEngine::listening(&[])
+    }
+
+    /// The same, but it also listens on TCP.
+    pub fn on_tcp() -> SecondEngine {
+        SecondEngine::listening(&["--host", SecondEngine::TCP, "--tls=false"])
+    }
+
+    fn listening(more: &[&str]) -> SecondEngine {
         let folder = Folder::new();
         folder.write("daemon.json", r#"{"features": {"containerd-snapshotter": true}}"#);
         let path = |name: &str| folder.0.join(name).display().to_string();
         let log = std::fs::File::create(folder.0.join("log")).unwrap();
         // A network namespace of its own: a second daemon would take the first one's bridge away.
         let daemon = Command::new("unshare")
-            .args(["--net", "dockerd"])
+            .args(["--net", "sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "sh"])
+            .args(more)
             .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
             .args([
                 "--config-file",
