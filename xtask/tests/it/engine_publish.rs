@@ -25,7 +25,7 @@ fn a_kill_between_any_two_calls_mixes_nothing_and_leaves_nothing() {
     let pair = Pair::new("kills");
     pair.content(&pair.first, "5");
     pair.build(&pair.first, &[]);
-    let count = Wrapper::new(PUBLISHING, usize::MAX, "");
+    let count = Wrapper::new(PUBLISHING, 0, ":");
     pair.content(&pair.first, "6");
     let run = pair.command(&pair.first, &["build-images"]).env("PATH", count.path()).output().unwrap();
     assert!(run.status.success(), "{}", told(&run, &pair.first));
@@ -245,7 +245,7 @@ fn predecessors_go_with_the_run_that_replaced_them_unless_a_container_uses_them(
         for content in ["2", "3", "4"] {
             pair.content(&pair.first, content);
             if content == "4" {
-                pair.docker(&["tag", &beta, "stack-rollback:beta"]);
+                pair.docker(&["tag", &beta, &format!("{}-rollback:beta", pair.prefix)]);
             }
             pair.build(&pair.first, &[]);
         }

@@ -75,25 +75,26 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
     publisher.settle()?;
     let mut report = empty();
     let mut layers = Layers::default();
-    // Reading an archive takes long, so it does not happen under the lock that others wait for.
-    for image in plan_clean(manifest, request, context)?.images {
-        layers.of(&image.image, docker)?;
-    }
-    let mut all: BTreeMap<String, Bytes> = BTreeMap::new();
-    if !layers.0.is_empty() {
+    let mut removed_layers: BTreeMap<String, Bytes> = BTreeMap::new();
+    let mut plan = plan_clean(manifest, request, context)?;
+    if !plan.images.is_empty() {
+        // Reading an archive takes long, so it does not happen under the lock that others wait for.
+        for image in &plan.images {
+            layers.of(&image.image, docker)?;
+        }
         publisher.exclusively(|| {
-            let plan = plan_clean(manifest, request, context)?;
-            report.for_rollback = plan.for_rollback;
-            report.kept = plan.kept;
+            plan = plan_clean(manifest, request, context)?;
             for image in &plan.images {
                 let own = layers.of(&image.image, docker)?;
-                all.extend(own.iter().map(|layer| (layer.diff_id.clone(), layer.bytes)));
+                removed_layers.extend(own.iter().map(|layer| (layer.diff_id.clone(), layer.bytes)));
                 remove(image, own, &mut report, context)?;
             }
             Ok(())
         })?;
     }
-    measure_freed(&mut report, &all, docker)?;
+    report.for_rollback = plan.for_rollback;
+    report.kept.splice(0..0, plan.kept);
+    measure_freed(&mut report, &removed_layers, docker)?;
     if request.cache {
         let size_bytes = docker.build_cache_size()?;
         let freed_bytes = docker.prune_build_cache()?;
