@@ -49,6 +49,9 @@ pub struct Args {
     /// Pull newer base images
     #[arg(long)]
     pull: bool,
+    /// Finish what a killed run on another machine left, if that run holds the lock on tags
+    #[arg(long)]
+    break_lock: bool,
     /// Print the plan and the bake definition without building
     #[arg(long)]
     dry_run: bool,
@@ -91,6 +94,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         no_cache: args.no_cache,
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
+        break_lock: args.break_lock,
         cache: args.cache.resolve()?,
     };
     if request.services.is_empty() {

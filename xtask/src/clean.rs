@@ -3,12 +3,14 @@
 use anyhow::Result;
 
 use crate::args::{self, Format, RequestArgs};
-use build::clean::execute;
+use build::clean::execute::{self, CleanRequest};
 use engine::context::Context;
 use engine::environment::{require_buildx, require_engine};
 use model::reader;
 
-/// Remove images that this repository built
+/// Remove images that this repository built: the requested tags, and what builds of these services left untagged
+///
+/// Images that a container uses are kept and listed. So are images for `deploy rollback`, unless --rollback is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -16,12 +18,18 @@ pub struct Args {
     services: Vec<String>,
     #[command(flatten)]
     request: RequestArgs,
+    /// Also remove the images that `deploy rollback` would return to
+    #[arg(long)]
+    rollback: bool,
     /// Also prune the builder's whole build cache, other projects' included (docker buildx prune)
     #[arg(long)]
     cache: bool,
     /// Only prune the builder's whole build cache, other projects' included; remove no image
-    #[arg(long, conflicts_with_all = ["services", "edition", "variant", "tag", "cache"])]
+    #[arg(long, conflicts_with_all = ["services", "edition", "variant", "tag", "rollback", "cache"])]
     cache_only: bool,
+    /// Finish what a killed run on another machine left, if that run holds the lock on tags
+    #[arg(long)]
+    break_lock: bool,
     /// Print what would be removed without removing it
     #[arg(long)]
     dry_run: bool,
@@ -55,10 +63,12 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         require_buildx(context)?;
     }
     let images = if args.cache_only { Vec::new() } else { request.tagged_images() };
+    let request =
+        CleanRequest { images: &images, rollback: args.rollback, cache, break_lock: args.break_lock };
     let report = if args.dry_run {
-        execute::dry_run(&manifest, &images, cache, context)?
+        execute::dry_run(&manifest, request, context)?
     } else {
-        execute::clean(&manifest, &images, cache, context)?
+        execute::clean(&manifest, request, context)?
     };
     context.terminal.print(args.format.of(&report)?);
     Ok(())

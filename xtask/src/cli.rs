@@ -12,6 +12,7 @@ use crate::{
 };
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::tag_watch::TagWatch;
 use host::failure::{self, Failure, FailureClass, class_of};
 use host::interrupt::Interrupt;
 use host::paths::Repository;
@@ -185,8 +186,8 @@ fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
     let repository =
         Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {
+        docker: Docker { watch: Some(TagWatch::new(&repository, terminal)), ..Docker::new(runner) },
         repository,
-        docker: Docker::new(runner),
         terminal: terminal.clone(),
         with_engine: cli.with_engine,
     };

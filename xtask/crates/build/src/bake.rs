@@ -27,6 +27,8 @@ pub struct BuildOptions {
     pub keep_going: bool,
     /// The maximum number of requested targets in one bake.
     pub jobs: Option<usize>,
+    /// Finish what a run left that may still be active on another machine.
+    pub break_lock: bool,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,
 }

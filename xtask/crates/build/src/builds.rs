@@ -9,8 +9,8 @@ use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::planner::{BuildQuery, Planner};
+use crate::publish::Publisher;
 use crate::request::{BuildRequest, TaggedImage};
-use crate::tag_journal::{self, TagJournal};
 use crate::{shared_cache, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -42,34 +42,36 @@ pub fn images(
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    tag_journal::recover(context)?;
+    let publisher = Publisher::new(&manifest.project, options.break_lock, context);
+    publisher.recover()?;
     let environment = environment(manifest, &request.dockerfiles(), mode, builder, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
-    let mut journal = TagJournal::begin(&plan.images, &context.repository)?;
-    let result = bake_and_tag(&plan, &mut journal, options, context);
+    let result = bake_and_publish(&plan, &publisher, options, context);
     if let Err(error) = &result
         && class_of(error) == FailureClass::Unfinished
     {
+        // The next run needs the images to finish the moves, and removes their temporary tags.
         return result;
     }
-    let ended = journal.end(&context.docker, &context.repository);
+    let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
+    let removed = context.docker.remove(&temporary);
     // The first error is the useful one.
-    result.and_then(|built| ended.map(|()| built))
+    result.and_then(|built| removed.map(|()| built))
 }
 
-fn bake_and_tag(
+fn bake_and_publish(
     plan: &BuildPlan,
-    journal: &mut TagJournal,
+    publisher: &Publisher<'_>,
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
     let outcome = bake(plan, options, context)?.check(options.keep_going)?;
     let is_built = |image: &&PlannedImage| outcome.built.contains(&image.target);
     let images: Vec<&PlannedImage> = plan.images.iter().filter(is_built).collect();
-    journal.move_tags(&images, &context.docker, &context.repository)?;
+    publisher.publish(&images)?;
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
     Ok(BuiltImages { images, failure })

@@ -1,11 +1,11 @@
 //! What every build plan depends on besides the manifest: trust settings, the source of bases, the commit.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
 use crate::bases::{self, BaseSource, BasesMode};
+use crate::publish::run_tags;
 use engine::context::Context;
 use engine::trust::Trust;
 use model::manifest::{Manifest, Upstream};
@@ -53,13 +53,12 @@ impl BuildEnvironment {
             BaseSource::Upstream => BTreeMap::new(),
             BaseSource::StandIn => bases::host_contexts(upstreams, &context.docker.runner)?,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(BuildEnvironment {
             trust: Trust::detect(),
             bases,
             host_contexts,
             revision: context.git().revision(),
-            run: format!("run-{:x}-{:x}", now.as_millis(), std::process::id()),
+            run: run_tags::of_this_process(),
         })
     }
 }

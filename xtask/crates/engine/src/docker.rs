@@ -1,6 +1,7 @@
 //! Docker's command line.
 
 use crate::signs::client_error;
+use crate::tag_watch::TagWatch;
 use host::process::{Cmd, Runner};
 
 /// The `docker` on PATH.
@@ -8,12 +9,14 @@ use host::process::{Cmd, Runner};
 pub struct Docker {
     /// Starts its processes.
     pub runner: Runner,
+    /// Reports tags that are being moved; for commands that read tags.
+    pub watch: Option<TagWatch>,
 }
 
 impl Docker {
     /// Docker through this runner.
     pub fn new(runner: Runner) -> Docker {
-        Docker { runner }
+        Docker { runner, watch: None }
     }
 
     /// `docker ARGS…`, always in English, since its output is parsed.

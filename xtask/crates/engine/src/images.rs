@@ -1,6 +1,6 @@
 //! Images in the engine: inspecting, tagging, removing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -76,6 +76,11 @@ impl Image {
         self.id == digest || names.any(|name| name.split_once('@').is_some_and(|(_, known)| known == digest))
     }
 
+    /// All its names: tags, and digests in registries.
+    pub fn names(&self) -> Vec<&str> {
+        self.repo_tags.iter().chain(&self.repo_digests).flatten().map(String::as_str).collect()
+    }
+
     /// Digests of the unpacked layers, base first.
     pub fn layers(&self) -> &[String] {
         self.root_fs.layers.as_deref().unwrap_or_default()
@@ -101,6 +106,7 @@ impl Docker {
         if references.is_empty() {
             return Ok(BTreeMap::new());
         }
+        self.watch_tags()?;
         let images: Vec<Image> = self.inspect_existing("image", references)?;
         let mut found = BTreeMap::new();
         for reference in references {
@@ -116,6 +122,7 @@ impl Docker {
     /// # Errors
     /// When docker fails.
     pub fn look(&self, reference: &str) -> Result<Option<Image>> {
+        self.watch_tags()?;
         Ok(self.inspect_existing("image", [reference])?.pop())
     }
 
@@ -139,27 +146,61 @@ impl Docker {
         Ok(Ok(manifest.digest))
     }
 
-    /// Tags an image.
+    /// Tags an image. Ctrl-C does not end it.
     ///
     /// # Errors
     /// When docker fails.
     pub fn tag(&self, id: &str, tag: &str) -> Result<(), ProcessError> {
-        self.cmd(["tag", id, tag]).read().map(drop)
+        self.cmd(["tag", id, tag]).apart().read().map(drop)
     }
 
-    /// Removes tags in one call; missing ones are ignored.
+    /// Removes tags in one call, and with the last one the image; missing ones are ignored. Ctrl-C does not end it.
     ///
     /// # Errors
     /// When docker fails for another reason.
     pub fn remove(&self, references: &[String]) -> Result<()> {
-        if references.is_empty() {
-            return Ok(());
-        }
-        let output = self.cmd(["image", "rm"]).args(references).capture()?;
-        match unexpected_error(&output) {
+        match self.remove_unused(references)?.first() {
             Some(line) => bail!(failed("docker cannot remove tags", line)),
             None => Ok(()),
         }
+    }
+
+    /// The same, but the last tag of an image stays while a container uses the image. Returns docker's lines about those.
+    ///
+    /// # Errors
+    /// When docker fails for another reason.
+    pub fn remove_unused(&self, references: &[String]) -> Result<Vec<String>> {
+        if references.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut output = self.cmd(["image", "rm"]).args(references).apart().capture()?;
+        let is_used = |line: &&str| line.contains("is using its referenced image");
+        let used: Vec<String> = output.stderr.lines().filter(is_used).map(str::to_owned).collect();
+        output.stderr = output.stderr.lines().filter(|line| !is_used(line)).collect::<Vec<_>>().join("\n");
+        match unexpected_error(&output) {
+            Some(line) => bail!(failed("docker cannot remove tags", line)),
+            None => Ok(used),
+        }
+    }
+
+    /// All images with a label, tagged or not.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn images_with_label(&self, label: &str) -> Result<Vec<Image>> {
+        let cmd = self.cmd(["image", "ls", "--quiet", "--no-trunc", "--filter", &format!("label={label}")]);
+        let ids: BTreeSet<String> = cmd.read()?.lines().map(str::to_owned).collect();
+        Ok(self.inspect(&ids.into_iter().collect::<Vec<_>>())?.into_values().collect())
+    }
+
+    /// The tags of all images with a label.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn tags_with_label(&self, label: &str) -> Result<Vec<String>> {
+        let cmd = self.cmd(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let text = cmd.args(["--filter", &format!("label={label}")]).read()?;
+        Ok(text.lines().filter(|tag| !tag.contains("<none>")).map(str::to_owned).collect())
     }
 
     /// Removes one tag, and with the last one the image. Returns the digests that the engine deleted: on the classic store the

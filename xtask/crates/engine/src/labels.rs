@@ -15,6 +15,12 @@ pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 /// The measuring run that a container belongs to.
 pub const MEASURE_RUN: &str = "xtask.measure";
 
+/// Who holds a lock on tags.
+pub const LOCK_HOLDER: &str = "xtask.lock.holder";
+
+/// A tag that the holder of a lock moves; a number follows.
+pub const LOCK_MOVE: &str = "xtask.lock.move.";
+
 /// Values of [`bases`]: pulled from a registry, or built here from Debian packages.
 pub const UPSTREAM: &str = "upstream";
 /// See [`UPSTREAM`].

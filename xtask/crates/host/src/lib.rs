@@ -9,6 +9,7 @@ pub mod plural;
 pub mod ports;
 pub mod printable;
 pub mod process;
+pub mod process_name;
 pub mod render;
 pub mod secrets;
 pub mod table;

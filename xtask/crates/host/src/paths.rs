@@ -109,11 +109,6 @@ impl Repository {
         self.state("logs")
     }
 
-    /// The tags that a run is moving; the next run completes an interrupted move.
-    pub fn journal(&self) -> PathBuf {
-        self.state("journal.json")
-    }
-
     /// Switches of Compose files, for undo.
     pub fn compose_journal(&self) -> PathBuf {
         self.state("compose-switch.json")

@@ -6,6 +6,7 @@ pub mod containers;
 pub mod elf;
 pub mod fixture;
 pub mod images;
+pub mod pair;
 pub mod registry;
 pub mod report;
 pub mod saved;
@@ -153,14 +154,27 @@ impl FakeDocker {
             .on_bytes(&format!("save {}", image.id()), &image.save(layout))
     }
 
-    /// A daemon that answers.
+    /// A daemon that answers, on which no other run is or was.
     pub fn alive(self) -> FakeDocker {
-        self.on("version --format*", 0, "26.1.5\n", "").on(
+        self.unlocked().on("version --format*", 0, "26.1.5\n", "").on(
             "info --format {{json .DriverStatus}}",
             0,
             "[[\"Backing Filesystem\",\"extfs\"]]\n",
             "",
         )
+    }
+
+    /// A daemon whose lock on tags is free.
+    pub fn unlocked(self) -> FakeDocker {
+        self.on(
+            "container inspect -- *-images-lock",
+            1,
+            "[]\n",
+            "Error response from daemon: No such container: x\n",
+        )
+        .on("create *-images-lock *", 0, "lock-id\n", "")
+        .on("rm lock-id", 0, "lock-id\n", "")
+        .on("image ls *label=*.images.variant", 0, "", "")
     }
 
     /// The command lines so far.
@@ -232,7 +246,7 @@ macro_rules! snapshot {
     ($name:expr, $output:expr, $repository:expr) => {
         insta::with_settings!({
             filters => vec![
-                (r"run-[0-9a-f]+-[0-9a-f]+", "[RUN]"),
+                (r"run(-[0-9a-f]+){5}", "[RUN]"),
                 (r"\d+\.\d s", "[TIME]"),
             ],
             omit_expression => true,

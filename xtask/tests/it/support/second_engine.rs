@@ -11,6 +11,9 @@ pub struct SecondEngine {
 }
 
 impl SecondEngine {
+    /// Where it listens too, in its own network namespace.
+    pub const TCP: &'static str = "tcp://127.0.0.1:2375";
+
     pub fn start() -> SecondEngine {
         SecondEngine::on(Folder::new(), true)
     }
@@ -87,7 +90,8 @@ fn daemon(folder: &Folder) -> Child {
     let log = std::fs::File::create(folder.0.join("log")).unwrap();
     // A network namespace of its own: a second daemon would take the first one's bridge away.
     Command::new("unshare")
-        .args(["--net", "dockerd"])
+        .args(["--net", "sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "sh"])
+        .args(["--host", SecondEngine::TCP, "--tls=false"])
         .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()))
         .args([
             "--config-file",

@@ -6,73 +6,96 @@ use anyhow::Result;
 
 use crate::clean::plan::{self, CleanPlan, EngineImages, ImageToRemove};
 use crate::clean::report::{CleanReport, KeptTag, PrunedCache, RemovedImage};
+use crate::publish::{Publisher, run_tags};
 use crate::push::digests::Digests;
 use crate::request::TaggedImage;
-use crate::tag_journal;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::facts::Store;
 use engine::images::Image;
+use engine::labels;
 use engine::layers::Layer;
 use host::files::Lock;
 use model::bytes::Bytes;
 use model::manifest::Manifest;
 
-fn plan_clean(manifest: &Manifest, images: &[TaggedImage], context: &Context) -> Result<CleanPlan> {
+/// What to clean.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CleanRequest<'a> {
+    /// The images whose tags go, and with them what builds of their services left without a tag.
+    pub images: &'a [TaggedImage],
+    /// Also those that `deploy rollback` would need.
+    pub rollback: bool,
+    /// Also the whole build cache of the builder.
+    pub cache: bool,
+    /// Finish what a run left that may still be active on another machine.
+    pub break_lock: bool,
+}
+
+fn plan_clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) -> Result<CleanPlan> {
+    if request.images.is_empty() {
+        return Ok(CleanPlan::default());
+    }
     let digests = Digests::read(&context.repository)?;
     let pushed = |tag: &str| digests.tags_of(tag).map(str::to_owned).collect();
     let tags: Vec<(&TaggedImage, Vec<String>)> =
-        images.iter().map(|image| (image, plan::tags(image, pushed))).collect();
+        request.images.iter().map(|image| (image, plan::tags(image, pushed))).collect();
     let references: Vec<String> = tags.iter().flat_map(|(_, tags)| tags.clone()).collect();
     let engine = EngineImages {
         found: context.docker.inspect(&references)?,
+        ours: context.docker.images_with_label(&labels::variant(&manifest.project))?,
         containers: context.docker.containers_by_image()?,
     };
-    Ok(plan::plan(&manifest.project, &tags, &engine))
+    Ok(plan::plan(&manifest.project, &tags, request.rollback, &engine))
 }
 
 /// Reports what [`clean`] would remove.
 ///
 /// # Errors
 /// When docker fails or the record of pushed digests cannot be read.
-pub fn dry_run(
-    manifest: &Manifest,
-    images: &[TaggedImage],
-    cache: bool,
-    context: &Context,
-) -> Result<CleanReport> {
-    let plan = plan_clean(manifest, images, context)?;
+pub fn dry_run(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) -> Result<CleanReport> {
+    let plan = plan_clean(manifest, request, context)?;
     let images = plan.images.iter().map(|image| removed(image, Bytes(0))).collect();
-    let size = cache.then(|| context.docker.build_cache_size()).transpose()?;
+    let size = request.cache.then(|| context.docker.build_cache_size()).transpose()?;
     let cache = size.map(|size_bytes| PrunedCache { size_bytes, freed_bytes: Bytes(0) });
-    Ok(CleanReport { dry_run: true, images, kept: plan.kept, cache, ..empty() })
+    let for_rollback = plan.for_rollback;
+    Ok(CleanReport { dry_run: true, images, kept: plan.kept, for_rollback, cache, ..empty() })
 }
 
 /// Removes images, and with `cache` prunes the whole build cache of the builder.
 ///
 /// # Errors
 /// When docker fails or another run is active in this checkout.
-pub fn clean(
-    manifest: &Manifest,
-    images: &[TaggedImage],
-    cache: bool,
-    context: &Context,
-) -> Result<CleanReport> {
+pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) -> Result<CleanReport> {
     let docker = &context.docker;
     let _lock = Lock::take(&context.repository.lock())?;
     let _push = Lock::take(&context.repository.push_lock())?;
+    let publisher = Publisher::new(&manifest.project, request.break_lock, context);
     // Otherwise the next build would restore the tags that a killed build was about to set.
-    tag_journal::recover(context)?;
-    let plan = plan_clean(manifest, images, context)?;
-    let mut report = CleanReport { kept: plan.kept, ..empty() };
-    let mut layers: BTreeMap<String, Bytes> = BTreeMap::new();
-    for image in &plan.images {
-        let own = layers_of(&image.image, docker)?;
-        layers.extend(own.iter().map(|layer| (layer.diff_id.clone(), layer.bytes)));
-        remove(image, &own, &mut report, context);
+    publisher.settle()?;
+    let mut report = empty();
+    let mut layers = Layers::default();
+    let mut removed_layers: BTreeMap<String, Bytes> = BTreeMap::new();
+    let mut plan = plan_clean(manifest, request, context)?;
+    if !plan.images.is_empty() {
+        // Reading an archive takes long, so it does not happen under the lock that others wait for.
+        for image in &plan.images {
+            layers.of(&image.image, docker)?;
+        }
+        publisher.exclusively(|| {
+            plan = plan_clean(manifest, request, context)?;
+            for image in &plan.images {
+                let own = layers.of(&image.image, docker)?;
+                removed_layers.extend(own.iter().map(|layer| (layer.diff_id.clone(), layer.bytes)));
+                remove(image, own, &mut report, context)?;
+            }
+            Ok(())
+        })?;
     }
-    measure_freed(&mut report, &layers, docker)?;
-    if cache {
+    report.for_rollback = plan.for_rollback;
+    report.kept.splice(0..0, plan.kept);
+    measure_freed(&mut report, &removed_layers, docker)?;
+    if request.cache {
         let size_bytes = docker.build_cache_size()?;
         let freed_bytes = docker.prune_build_cache()?;
         report.cache = Some(PrunedCache { size_bytes, freed_bytes });
@@ -81,12 +104,30 @@ pub fn clean(
     Ok(report)
 }
 
+/// The layers of images by ID.
+#[derive(Default)]
+struct Layers(BTreeMap<String, Vec<Layer>>);
+
+impl Layers {
+    fn of(&mut self, image: &Image, docker: &Docker) -> Result<&[Layer]> {
+        if !self.0.contains_key(&image.id) {
+            let layers = match docker.layers_from_history(image)? {
+                Some(layers) => layers,
+                None => docker.layers_from_save(image)?,
+            };
+            self.0.insert(image.id.clone(), layers);
+        }
+        Ok(&self.0[&image.id])
+    }
+}
+
 fn empty() -> CleanReport {
     CleanReport {
         schema: 2,
         dry_run: false,
         images: Vec::new(),
         kept: Vec::new(),
+        for_rollback: 0,
         freed_bytes: Bytes(0),
         held_by_cache_bytes: Bytes(0),
         cache: None,
@@ -110,35 +151,43 @@ fn is_removed_with(name: &str, tags: &[String]) -> bool {
     tags.iter().any(|tag| tag == name || repository(tag).is_some_and(|start| name.starts_with(&start)))
 }
 
-fn layers_of(image: &Image, docker: &Docker) -> Result<Vec<Layer>> {
-    match docker.layers_from_history(image)? {
-        Some(layers) => Ok(layers),
-        None => docker.layers_from_save(image),
+/// Removes the tags of an image, or all names of one without a tag. A name that docker refuses to remove is kept, with docker's
+/// message as the reason.
+fn remove(
+    image: &ImageToRemove,
+    layers: &[Layer],
+    report: &mut CleanReport,
+    context: &Context,
+) -> Result<()> {
+    let docker = &context.docker;
+    let mut names = image.tags.clone();
+    if names.is_empty() {
+        names.extend(image.image.repo_digests.iter().flatten().cloned());
+        let repository = image.image.label(labels::TITLE).unwrap_or_default();
+        names.push(run_tags::name_to_remove(&image.image.id, repository, docker)?);
     }
-}
-
-/// Removes the tags of an image. A tag that docker refuses to remove is kept, with docker's message as the reason.
-fn remove(image: &ImageToRemove, layers: &[Layer], report: &mut CleanReport, context: &Context) {
     let mut gone = ImageToRemove { tags: Vec::new(), ..image.clone() };
-    let mut deleted = 0;
-    for tag in &image.tags {
-        match context.docker.untag(tag) {
+    let (mut deleted, mut removed_names) = (0, 0);
+    for name in &names {
+        match docker.untag(name) {
             Ok(digests) => {
-                gone.tags.push(tag.clone());
+                removed_names += 1;
+                gone.tags.extend(image.tags.contains(name).then(|| name.clone()));
                 deleted += digests.iter().filter(|digest| **digest != image.image.id).count();
             }
             Err(error) => {
                 let reason = error.tail.lines().last().unwrap_or("docker refused").trim().to_owned();
-                report.kept.push(KeptTag { reference: tag.clone(), reason });
+                report.kept.push(KeptTag { reference: name.clone(), reason });
             }
         }
     }
     // The engine deletes layers from the top down, each only when nothing depends on it.
     let freed: Bytes = layers.iter().rev().take(deleted).map(|layer| layer.bytes).sum();
-    if !gone.tags.is_empty() {
-        context.terminal.say(format!("removed {}", gone.tags.join(", ")));
+    if removed_names > 0 {
+        context.terminal.say(format!("removed {gone}"));
         report.images.push(removed(&gone, freed));
     }
+    Ok(())
 }
 
 /// Compares with the images that are left to find out what was really freed.

@@ -1,12 +1,16 @@
 //! What a clean-up removes and what it keeps, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::clean::report::KeptTag;
+use crate::publish::run_tags;
 use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use engine::labels;
+use host::process_name::Life;
 use model::image_ref::ImageRef;
+use model::variant::Variant;
 
 #[derive(Debug, Clone, Default)]
 pub struct CleanPlan {
@@ -14,6 +18,8 @@ pub struct CleanPlan {
     pub images: Vec<ImageToRemove>,
     /// Requested tags that stay.
     pub kept: Vec<KeptTag>,
+    /// How many images stay for `deploy rollback`.
+    pub for_rollback: usize,
 }
 
 /// An image that this repository built.
@@ -21,7 +27,21 @@ pub struct CleanPlan {
 pub struct ImageToRemove {
     pub service_image: ServiceImage,
     pub image: Image,
+    /// Empty for an image that has none.
     pub tags: Vec<String>,
+}
+
+/// Which tags of an image that no service's own tag names are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OtherTag {
+    /// A killed build left it.
+    Left,
+    /// A build has it that may be active on another machine.
+    MaybeActive,
+    /// `deploy rollback` needs it.
+    Rollback,
+    /// Somebody gave it that name.
+    Other,
 }
 
 /// The state of the engine that a plan depends on.
@@ -29,6 +49,8 @@ pub struct ImageToRemove {
 pub struct EngineImages {
     /// Images by reference.
     pub found: BTreeMap<String, Image>,
+    /// The project's images, under any name and none.
+    pub ours: Vec<Image>,
     /// Names of containers by the ID of their image.
     pub containers: BTreeMap<String, Vec<String>>,
 }
@@ -39,8 +61,14 @@ pub fn tags(requested: &TaggedImage, pushed: impl Fn(&str) -> Vec<String>) -> Ve
     local.flat_map(|tag| std::iter::once(tag.clone()).chain(pushed(&tag))).collect()
 }
 
-/// Decides for every requested tag that exists whether it is removed.
-pub fn plan(project: &str, requested: &[(&TaggedImage, Vec<String>)], engine: &EngineImages) -> CleanPlan {
+/// Decides for every requested tag that exists whether it is removed, and for the images of the requested services that builds
+/// left without one. `rollback`: remove those of `deploy rollback` too.
+pub fn plan(
+    project: &str,
+    requested: &[(&TaggedImage, Vec<String>)],
+    rollback: bool,
+    engine: &EngineImages,
+) -> CleanPlan {
     let mut plan = CleanPlan::default();
     let mut in_use: BTreeSet<&str> = BTreeSet::new();
     for (requested, tags) in requested {
@@ -54,8 +82,7 @@ pub fn plan(project: &str, requested: &[(&TaggedImage, Vec<String>)], engine: &E
             if let Some(names) = engine.containers.get(&image.id) {
                 // Reported once for all tags of the image.
                 if in_use.insert(&image.id) {
-                    let noun = if names.len() == 1 { "container" } else { "containers" };
-                    plan.kept.push(kept(format!("in use by {noun} {}", names.join(", "))));
+                    plan.kept.push(kept(used_by(names)));
                 }
                 continue;
             }
@@ -69,7 +96,99 @@ pub fn plan(project: &str, requested: &[(&TaggedImage, Vec<String>)], engine: &E
             }
         }
     }
+    for image in &engine.ours {
+        let service = requested
+            .iter()
+            .map(|(requested, _)| *requested)
+            .find(|requested| requested.tags.first().map(ImageRef::repository) == image.label(labels::TITLE));
+        if let Some(service_image) = service.and_then(|service| labelled(project, &service.image, image)) {
+            plan.add_left(service_image, image, rollback, engine);
+        }
+    }
     plan
+}
+
+impl CleanPlan {
+    /// Decides about an image's tags that are no service's own.
+    fn add_left(
+        &mut self,
+        service_image: ServiceImage,
+        image: &Image,
+        rollback: bool,
+        engine: &EngineImages,
+    ) {
+        let of = |kind: OtherTag| {
+            let tags = image.repo_tags.iter().flatten();
+            tags.filter(move |tag| other_tag(tag) == kind).cloned().collect::<Vec<_>>()
+        };
+        for reference in of(OtherTag::MaybeActive) {
+            let reason =
+                "a build on another machine may need it; if none is active: docker image rm".to_owned();
+            self.kept.push(KeptTag { reference, reason });
+        }
+        let mut tags = of(OtherTag::Left);
+        let for_rollback = of(OtherTag::Rollback);
+        if rollback {
+            tags.extend(for_rollback);
+        } else {
+            self.for_rollback += usize::from(!for_rollback.is_empty());
+        }
+        let is_untagged = image.repo_tags.as_ref().is_none_or(Vec::is_empty);
+        if tags.is_empty() && !is_untagged {
+            return;
+        }
+        let removal = ImageToRemove { service_image, image: image.clone(), tags };
+        if let Some(names) = engine.containers.get(&image.id) {
+            self.kept.push(KeptTag { reference: removal.to_string(), reason: used_by(names) });
+        } else if let Some(planned) = self.images.iter_mut().find(|planned| planned.image.id == image.id) {
+            planned.tags.extend(removal.tags);
+        } else {
+            self.images.push(removal);
+        }
+    }
+}
+
+fn used_by(containers: &[String]) -> String {
+    let noun = if containers.len() == 1 { "container" } else { "containers" };
+    format!("in use by {noun} {}", containers.join(", "))
+}
+
+fn other_tag(reference: &str) -> OtherTag {
+    // `deploy` names the images that ran before PROJECT-rollback:SERVICE.
+    if reference.split_once(':').is_some_and(|(name, _)| name.ends_with("-rollback") && !name.contains('/')) {
+        return OtherTag::Rollback;
+    }
+    match run_tags::life(reference) {
+        Some(Life::Gone) => OtherTag::Left,
+        Some(Life::Unknown) => OtherTag::MaybeActive,
+        Some(Life::Runs) | None => OtherTag::Other,
+    }
+}
+
+/// Which image of a service it is, by its labels.
+fn labelled(project: &str, service: &ServiceImage, image: &Image) -> Option<ServiceImage> {
+    let variant = image.label(&labels::variant(project))?;
+    Some(ServiceImage {
+        service: service.service.clone(),
+        edition: image.label(&labels::edition(project))?.parse().ok()?,
+        variant: Variant::ALL.into_iter().find(|known| known.name() == variant)?,
+    })
+}
+
+impl fmt::Display for ImageToRemove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tags.as_slice() {
+            [] => f.write_str(&untagged(&self.service_image, &self.image.id)),
+            tags => f.write_str(&tags.join(", ")),
+        }
+    }
+}
+
+/// An image without a tag, for people.
+pub fn untagged(image: &ServiceImage, id: &str) -> String {
+    let ServiceImage { service, edition, variant } = image;
+    let digest = id.trim_start_matches("sha256:");
+    format!("{service} {edition} {variant}, untagged {}", digest.get(..12).unwrap_or(digest))
 }
 
 /// Checks that the image's labels match its tag: only then was it built by this repository.
@@ -97,7 +216,6 @@ fn check_labels(project: &str, requested: &TaggedImage, image: &Image) -> Result
 mod tests {
     use super::*;
     use model::edition::Edition;
-    use model::variant::Variant;
 
     fn image(id: &str, edition: Option<&str>) -> Image {
         let labels = edition.map(|edition| {
@@ -107,7 +225,12 @@ mod tests {
         serde_json::from_value(serde_json::json!({"Id": id, "Config": {"Labels": labels}})).unwrap()
     }
 
-    fn planned(images: &[(&str, Image)], containers: &[(&str, &str)]) -> CleanPlan {
+    fn planned_of(
+        images: &[(&str, Image)],
+        ours: &[Image],
+        containers: &[(&str, &str)],
+        rollback: bool,
+    ) -> CleanPlan {
         let requested = TaggedImage {
             image: ServiceImage {
                 service: "a".into(),
@@ -123,8 +246,19 @@ mod tests {
                 .iter()
                 .map(|(id, name)| ((*id).to_owned(), vec![(*name).to_owned()]))
                 .collect(),
+            ours: ours.to_vec(),
         };
-        plan("p", &[(&requested, tags)], &engine)
+        plan("p", &[(&requested, tags)], rollback, &engine)
+    }
+
+    fn planned(images: &[(&str, Image)], containers: &[(&str, &str)]) -> CleanPlan {
+        planned_of(images, &[], containers, false)
+    }
+
+    /// Ours, with these tags.
+    fn tagged(id: &str, tags: &[&str]) -> Image {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Image { repo_tags: Some(tags), ..image(id, Some("community")) }
     }
 
     #[test]
@@ -163,5 +297,48 @@ mod tests {
         assert!(plan.images.is_empty());
         let kept: Vec<String> = plan.kept.iter().map(ToString::to_string).collect();
         assert_eq!(kept, ["fx-a:1-simple-optimized: in use by container old-api"]);
+    }
+
+    fn removed(plan: &CleanPlan) -> Vec<String> {
+        plan.images.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_untagged_image_goes_unless_a_container_uses_it() {
+        let used = [("2", "old-api")];
+        let plan = planned_of(&[], &[tagged("1", &[]), tagged("2", &[])], &used, false);
+        assert_eq!(removed(&plan), ["a community optimized, untagged 1"]);
+        let kept: Vec<String> = plan.kept.iter().map(ToString::to_string).collect();
+        assert_eq!(kept, ["a community optimized, untagged 2: in use by container old-api"]);
+        // Another service's.
+        let mut other = tagged("3", &[]);
+        let labels = other.config.as_mut().and_then(|config| config.labels.as_mut()).unwrap();
+        labels.insert("org.opencontainers.image.title".into(), "fx-b".into());
+        assert!(planned_of(&[], &[other], &[], false).images.is_empty());
+    }
+
+    #[test]
+    fn tags_of_dead_builds_go_and_those_of_others_stay() {
+        let live = format!("fx-a:{}-simple-optimized", run_tags::of_this_process());
+        let ours = [
+            tagged("1", &[&live]),
+            tagged("2", &["fx-a:run-1-2-3-4-5-simple-optimized"]),
+            tagged("3", &["fx-a:9-optimized", "backup:1"]),
+        ];
+        let plan = planned_of(&[], &ours, &[], false);
+        assert!(plan.images.is_empty(), "{:?}", removed(&plan));
+        assert_eq!(plan.kept.len(), 1);
+        assert!(
+            plan.kept[0].to_string().starts_with("fx-a:run-1-2-3-4-5-simple-optimized: a build on another")
+        );
+    }
+
+    #[test]
+    fn images_for_a_rollback_are_counted_and_go_only_on_request() {
+        let ours = [tagged("1", &["stack-rollback:a"]), tagged("2", &["r.example/x-rollback:a"])];
+        let plan = planned_of(&[], &ours, &[], false);
+        assert_eq!((plan.images.len(), plan.for_rollback), (0, 1));
+        let plan = planned_of(&[], &ours, &[], true);
+        assert_eq!((removed(&plan), plan.for_rollback), (vec!["stack-rollback:a".to_owned()], 0));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::clean::plan::untagged;
 use crate::request::ServiceImage;
 use host::plural::count;
 use host::render::Render;
@@ -21,6 +22,8 @@ pub struct CleanReport {
     pub images: Vec<RemovedImage>,
     /// Requested tags that were kept.
     pub kept: Vec<KeptTag>,
+    /// How many images stay for `deploy rollback`.
+    pub for_rollback: usize,
     /// Uncompressed bytes of the layers that the engine deleted.
     pub freed_bytes: Bytes,
     /// Uncompressed bytes of layers that only the build cache still holds.
@@ -37,7 +40,7 @@ pub struct RemovedImage {
     pub service_image: ServiceImage,
     /// The image's ID.
     pub image: String,
-    /// The removed tags; in a dry run, those that would be removed.
+    /// The removed tags; in a dry run, those that would be removed. Empty for an image that had none.
     pub tags: Vec<String>,
     /// Uncompressed bytes of its layers that the engine deleted.
     pub freed_bytes: Bytes,
@@ -88,7 +91,9 @@ impl CleanReport {
         let columns = [("image", Align::Left), ("freed", Align::Right), ("other names", Align::Left)];
         let mut table = Table::new(&columns);
         for removed in &self.images {
-            for (index, tag) in removed.tags.iter().enumerate() {
+            let untagged = [untagged(&removed.service_image, &removed.image)];
+            let names = if removed.tags.is_empty() { untagged.as_slice() } else { &removed.tags };
+            for (index, tag) in names.iter().enumerate() {
                 // The image's figures are in the row of its first tag.
                 let freed = match (index, self.dry_run) {
                     (_, true) => "–".to_owned(),
@@ -105,11 +110,20 @@ impl CleanReport {
     fn notes(&self) -> Vec<String> {
         let named = self.images.iter().filter(|removed| !removed.other_names.is_empty()).count();
         let mut notes: Vec<String> = self.kept.iter().map(|kept| format!("kept {kept}")).collect();
+        let untagged = match self.images.iter().filter(|removed| removed.tags.is_empty()).count() {
+            0 => String::new(),
+            untagged => format!(", {untagged} of them untagged"),
+        };
         if self.dry_run {
-            notes.push(format!("Dry run: would remove these tags of {}.", count(self.images.len(), "image")));
+            let images = count(self.images.len(), "image");
+            notes.push(format!("Dry run: would remove these tags of {images}{untagged}."));
         } else {
             let removed = count(self.images.len() - named, "image");
-            notes.push(format!("{removed} removed, {} of layers freed.", self.freed_bytes));
+            notes.push(format!("{removed} removed{untagged}, {} of layers freed.", self.freed_bytes));
+        }
+        if self.for_rollback > 0 {
+            let images = count(self.for_rollback, "image");
+            notes.push(format!("{images} kept for `deploy rollback`; `--rollback` removes them."));
         }
         if named > 0 {
             notes.push(format!("{} kept under other names.", count(named, "image")));

@@ -6,6 +6,7 @@ pub(crate) mod error;
 pub(crate) mod groups;
 mod quote;
 mod run;
+mod running;
 mod stream;
 mod watched;
 
@@ -14,3 +15,4 @@ pub use crate::process::command::{Cmd, Runner};
 pub use crate::process::error::ProcessError;
 pub use crate::process::quote::tail;
 pub use crate::process::run::{Output, find};
+pub use crate::process::running::is_running;

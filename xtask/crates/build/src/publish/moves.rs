@@ -1,0 +1,221 @@
+//! Moves of tags: planning, executing, undoing, finishing those of a killed run.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Error, Result};
+
+use crate::plan::PlannedImage;
+use crate::publish::{Publisher, predecessors};
+use engine::docker::Docker;
+use engine::images::Image;
+use engine::lock::{FoundLock, TagMove};
+use host::failure::{Failure, FailureClass};
+use host::plural::count;
+use host::process::is_running;
+use host::wait;
+
+/// The result of moving tags.
+#[derive(Debug)]
+pub(super) enum Moved {
+    All,
+    /// Docker refused a move, for this reason; the others were undone.
+    None(Error),
+}
+
+/// Where the tag of a move stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// On the old image, or nowhere if it is new.
+    From,
+    /// On the new image.
+    To,
+    /// Somebody else moved it.
+    Elsewhere,
+}
+
+/// The moves that bring each image's tags onto it. Tags that already point there need none.
+pub(super) fn plan(images: &[&PlannedImage], docker: &Docker) -> Result<Vec<TagMove>> {
+    let tags = images.iter().flat_map(|image| std::iter::once(&image.run_tag).chain(&image.tagged.tags));
+    let found = docker.inspect(&tags.map(ToString::to_string).collect::<Vec<_>>())?;
+    needed(images, &found)
+}
+
+fn needed(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Result<Vec<TagMove>> {
+    let mut moves = Vec::new();
+    for image in images {
+        let built = found.get(&image.run_tag.to_string()).with_context(|| {
+            format!("bake reported {} as built, but the engine does not have it", image.target)
+        })?;
+        for tag in image.tagged.tags.iter().map(ToString::to_string) {
+            let from = found.get(&tag).map(|image| image.id.clone());
+            if from.as_ref() != Some(&built.id) {
+                moves.push(TagMove { tag, from, to: built.id.clone() });
+            }
+        }
+    }
+    Ok(moves)
+}
+
+/// Moves tags. If docker refuses a move, the earlier ones are undone.
+///
+/// # Errors
+/// [`FailureClass::Unfinished`] when undoing fails too.
+pub(super) fn all_or_none(moves: &[TagMove], docker: &Docker) -> Result<Moved> {
+    let Err(error) = moves.iter().try_for_each(|step| docker.tag(&step.to, &step.tag)) else {
+        return Ok(Moved::All);
+    };
+    let moved = standing(moves, docker).map(|now| on(Standing::To, moves, &now));
+    match moved.and_then(|moves| back(&moves, docker)) {
+        Ok(()) => Ok(Moved::None(error.into())),
+        Err(stuck) => {
+            let what = format!("only some tags were moved: {error:#}; undoing the moves failed: {stuck:#}");
+            let help = "once the engine answers, run the same command again";
+            Err(Failure::new(FailureClass::Unfinished, what, help).into())
+        }
+    }
+}
+
+fn back(moves: &[TagMove], docker: &Docker) -> Result<()> {
+    for step in moves {
+        match &step.from {
+            Some(from) => docker.tag(from, &step.tag)?,
+            None => docker.remove(std::slice::from_ref(&step.tag))?,
+        }
+    }
+    Ok(())
+}
+
+/// Finishes the moves of a run that no longer runs and ends its lock. Only tags that still stand where the run left them move.
+pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()> {
+    let (FoundLock { id, holder, moves, .. }, docker) = (found, &publisher.context.docker);
+    wait_for_last_call(moves, publisher)?;
+    let now = standing(moves, docker)?;
+    let moved = on(Standing::To, moves, &now);
+    let left = on(Standing::Elsewhere, moves, &now);
+    let outcome = if moved.is_empty() {
+        // It was killed before the first move, or after it had undone all.
+        String::new()
+    } else if have_all(moves, docker)? {
+        let missing = on(Standing::From, moves, &now);
+        match all_or_none(&missing, docker)? {
+            Moved::All => {
+                predecessors::retire(moves, publisher.project, docker)?;
+                format!("; completed its moves ({})", count(missing.len(), "tag"))
+            }
+            Moved::None(error) => {
+                back(&moved, docker)?;
+                format!("; undid its moves, since docker refuses one: {error:#}")
+            }
+        }
+    } else {
+        back(&moved, docker)?;
+        format!("; its images are gone, so its moves were undone ({})", count(moved.len(), "tag"))
+    };
+    docker.remove_lock(id)?;
+    if !outcome.is_empty() {
+        publisher.note(format!("{holder}, was killed while it moved tags{outcome}"));
+    }
+    if !left.is_empty() && !moved.is_empty() {
+        let tags: Vec<&str> = left.iter().map(|step| step.tag.as_str()).collect();
+        publisher.note(format!("left alone, since something else moved them: {}", tags.join(", ")));
+    }
+    Ok(())
+}
+
+/// A killed run may leave its last call of docker running: that move must not happen after the ones that follow.
+fn wait_for_last_call(moves: &[TagMove], publisher: &Publisher<'_>) -> Result<()> {
+    let is_call = |step: &TagMove| is_running(&["tag", &step.to, &step.tag]);
+    while moves.iter().any(is_call) {
+        wait::pause(engine::tag_watch::LOOK, &publisher.context.docker.runner.interrupt)?;
+    }
+    Ok(())
+}
+
+fn have_all(moves: &[TagMove], docker: &Docker) -> Result<bool> {
+    let images: Vec<String> = moves.iter().map(|step| step.to.clone()).collect();
+    let found = docker.inspect(&images)?;
+    Ok(images.iter().all(|image| found.contains_key(image)))
+}
+
+fn standing(moves: &[TagMove], docker: &Docker) -> Result<Vec<Standing>> {
+    let found = docker.inspect(&moves.iter().map(|step| step.tag.clone()).collect::<Vec<_>>())?;
+    Ok(moves.iter().map(|step| stands(step, found.get(&step.tag).map(|image| image.id.as_str()))).collect())
+}
+
+fn stands(step: &TagMove, now: Option<&str>) -> Standing {
+    if now == Some(&step.to) {
+        Standing::To
+    } else if now == step.from.as_deref() {
+        Standing::From
+    } else {
+        Standing::Elsewhere
+    }
+}
+
+fn on(wanted: Standing, moves: &[TagMove], now: &[Standing]) -> Vec<TagMove> {
+    let pairs = moves.iter().zip(now).filter(|(_, standing)| **standing == wanted);
+    pairs.map(|(step, _)| step.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{ServiceImage, TaggedImage};
+    use model::edition::Edition;
+    use model::image_ref::ImageRef;
+    use model::variant::Variant;
+
+    fn image(id: &str) -> Image {
+        serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap()
+    }
+
+    fn planned() -> PlannedImage {
+        PlannedImage {
+            target: "x".into(),
+            dockerfile: "Dockerfile".into(),
+            run_tag: ImageRef::new("x", "run"),
+            tagged: TaggedImage {
+                image: ServiceImage {
+                    service: "x".into(),
+                    edition: Edition::Simple,
+                    variant: Variant::Optimized,
+                },
+                tags: ["1", "2", "3"].map(|tag| ImageRef::new("x", tag)).into(),
+            },
+        }
+    }
+
+    #[test]
+    fn only_tags_on_other_images_move() {
+        let found = BTreeMap::from([
+            ("x:run".to_owned(), image("new")),
+            ("x:1".to_owned(), image("new")),
+            ("x:2".to_owned(), image("old")),
+        ]);
+        let to = "new".to_owned();
+        assert_eq!(
+            needed(&[&planned()], &found).unwrap(),
+            [
+                TagMove { tag: "x:2".into(), from: Some("old".into()), to: to.clone() },
+                TagMove { tag: "x:3".into(), from: None, to }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_image_is_an_error() {
+        assert!(needed(&[&planned()], &BTreeMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_tag_stands_on_from_or_to_or_elsewhere() {
+        let step = TagMove { tag: "x:1".into(), from: Some("old".into()), to: "new".into() };
+        assert_eq!(stands(&step, Some("old")), Standing::From);
+        assert_eq!(stands(&step, Some("new")), Standing::To);
+        assert_eq!(stands(&step, Some("other")), Standing::Elsewhere);
+        assert_eq!(stands(&step, None), Standing::Elsewhere);
+        let new = TagMove { from: None, ..step };
+        assert_eq!(stands(&new, None), Standing::From);
+        assert_eq!(stands(&new, Some("old")), Standing::Elsewhere);
+    }
+}

@@ -1,0 +1,80 @@
+//! Before the first look at an image: is a run moving the project's tags, or was one killed while it did?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::docker::Docker;
+use crate::lock::{FoundLock, LockKind};
+use host::paths::Repository;
+use host::plural::count;
+use host::process_name::Life;
+use host::terminal::Terminal;
+use host::wait;
+use model::reader;
+
+/// Between two looks at a lock.
+pub const LOOK: Duration = Duration::from_millis(100);
+
+/// Looks once for all clones.
+#[derive(Debug, Clone)]
+pub struct TagWatch {
+    repository: Repository,
+    terminal: Terminal,
+    looked: Arc<AtomicBool>,
+}
+
+impl TagWatch {
+    /// For the tags of a checkout's project.
+    pub fn new(repository: &Repository, terminal: &Terminal) -> TagWatch {
+        TagWatch { repository: repository.clone(), terminal: terminal.clone(), looked: Arc::default() }
+    }
+
+    /// For a run that takes the lock itself.
+    pub fn stop(&self) {
+        self.looked.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Docker {
+    /// Waits while a run of this machine moves tags, and reports what a killed run left.
+    ///
+    /// # Errors
+    /// When the user interrupts.
+    pub(crate) fn watch_tags(&self) -> Result<()> {
+        let Some(watch) = &self.watch else { return Ok(()) };
+        if watch.looked.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        // Without a valid manifest nobody locks anything.
+        let Ok(manifest) = reader::load(&watch.repository) else { return Ok(()) };
+        let name = LockKind::Tags.container(&manifest.project);
+        let mut waits = false;
+        // The look at the image that follows reports an engine that fails.
+        while let Ok(Some(found)) = self.find_lock(&name) {
+            if found.holder.life() != Life::Runs {
+                watch.terminal.warn(pending(&found));
+                break;
+            }
+            if !waits {
+                watch.terminal.say(format!("Waiting for {} to move tags.", found.holder));
+                waits = true;
+            }
+            wait::pause(LOOK, &self.runner.interrupt)?;
+        }
+        Ok(())
+    }
+}
+
+fn pending(found: &FoundLock) -> String {
+    let (holder, tags) = (&found.holder, count(found.moves.len(), "tag"));
+    let (what, remedy) = match holder.life() {
+        Life::Gone => {
+            ("was killed while it moved", "`cargo xtask build-images` completes or undoes the moves")
+        }
+        _ => ("moves", "wait; if that run is over: cargo xtask build-images --break-lock"),
+    };
+    format!("{holder}, {what} {tags}, which may be old or new\nhelp: {remedy}")
+}

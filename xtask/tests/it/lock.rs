@@ -1,0 +1,137 @@
+//! The lock on tags, on the command line: killed runs, runs of other machines, and who reports them.
+
+use serde_json::json;
+
+use crate::support::{FakeDocker, Folder, repository, told};
+use host::process_name::ProcessName;
+
+/// A repository that remembers to build on stand-ins, which are there.
+fn on_stand_ins() -> Folder {
+    let repository = repository("fx");
+    repository.write("docker-compose.yml", "services:\n  alpha:\n    image: fx-alpha:latest\n");
+    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
+    repository.write(
+        "target/xtask/bases.json",
+        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
+            "references": ["debian:trixie-slim"], "asked": "||"}"#,
+    );
+    repository
+}
+
+/// The lock of a process that ended: it would have started before the machine did. On this machine, or on another.
+fn lock(machine: Option<&str>, since: &str) -> String {
+    let own = ProcessName::current().to_string();
+    let fields: Vec<&str> = own.split('-').collect();
+    let machine = machine.unwrap_or(fields[0]);
+    let holder =
+        json!({"process": format!("{machine}-{}-1-1-{since}", fields[1]), "host": "far", "checkout": "/b"});
+    let step = json!({"tag": "fx-alpha:latest-optimized", "from": null, "to": "sha256:a"});
+    json!([{"Id": "stale-id", "Config": {"Labels": {"xtask.lock.holder": holder.to_string(),
+        "xtask.lock.move.00000": step.to_string()}}}])
+    .to_string()
+}
+
+#[test]
+fn a_journal_outlives_an_engine_that_dies_between_two_tags() {
+    let repository = on_stand_ins();
+    let dead = "Cannot connect to the Docker daemon\n";
+    let docker = FakeDocker::new()
+        .on("container inspect -- fixture-images-lock", 0, &lock(None, "1"), "")
+        .alive()
+        .on("create *-images-recovery *", 0, "recovery-id\n", "")
+        .on("rm recovery-id", 0, "", "")
+        .on("image inspect -- *", 1, "[]", dead);
+    let output = docker.run(&repository, &["build-images"]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output, &repository));
+    let calls = docker.calls();
+    assert!(calls.contains(&"rm recovery-id".to_owned()), "{calls:?}");
+    assert!(!calls.contains(&"rm stale-id".to_owned()), "the journal is lost: {calls:?}");
+}
+
+#[test]
+fn a_lock_of_another_machine_is_broken_only_on_request() {
+    // As old as the world by its own clock, so nobody waits.
+    let found = lock(Some("5"), "1");
+    let docker = || {
+        FakeDocker::new().on("container inspect -- fixture-images-lock", 0, &found, "").alive().on(
+            "create *-images-recovery *",
+            1,
+            "",
+            "Error response from daemon: out of ideas\n",
+        )
+    };
+    for command in ["build-images", "clean"] {
+        let repository = on_stand_ins();
+        let (refusing, breaking) = (docker(), docker());
+        if command == "clean" {
+            let text = told(&refusing.run(&repository, &[command, "--dry-run"]), &repository);
+            assert!(
+                text.contains("wait; if that run is over: cargo xtask build-images --break-lock"),
+                "{text}"
+            );
+        }
+        let output = refusing.run(&repository, &[command]);
+        let text = told(&output, &repository);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        let what = "error: the lock on the engine's tags (container fixture-images-lock) is held by process 1 on far, in /b, \
+                    since 1970-01-01T00:00:00Z\nhelp: wait until that run ends; if it was killed, run the same command with \
+                    --break-lock";
+        assert!(text.contains(what), "{text}");
+        assert!(!refusing.calls().iter().any(|call| call.starts_with("create")), "{:?}", refusing.calls());
+        // That it gets as far as this shows that it is about to finish the journal.
+        let text = told(&breaking.run(&repository, &[command, "--break-lock"]), &repository);
+        assert!(
+            text.contains("docker cannot create the lock on tags: Error response from daemon: out of ideas"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_container_that_is_no_lock_is_never_taken_for_one() {
+    let repository = on_stand_ins();
+    let foreign = json!([{"Id": "x", "Config": {"Labels": {}}}]).to_string();
+    let docker = FakeDocker::new().on("container inspect -- fixture-images-lock", 0, &foreign, "").alive();
+    let output = docker.run(&repository, &["build-images"]);
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("help: if no run is active, remove it: docker rm fixture-images-lock"), "{text}");
+}
+
+/// `report` reads records, not tags.
+#[test]
+fn every_command_that_reads_tags_reports_a_pending_journal() {
+    let found = json!([{"Id": "sha256:a", "RepoTags": ["fx-alpha:latest-simple-optimized"]}]).to_string();
+    for command in [
+        &["compare"][..],
+        &["check"],
+        &["analyze", "alpha"],
+        &["why", "alpha"],
+        &["test"],
+        &["push", "--registry", "hub.example/t"],
+        &["release-check", "--only", "labels"],
+        &["compose-switch", "optimized", "--registry", "hub.example/t", "--pin"],
+        &["measure"],
+        &["deploy", "install"],
+        &["clean", "--dry-run"],
+    ] {
+        let repository = on_stand_ins();
+        let docker = FakeDocker::new()
+            .on("container inspect -- fixture-images-lock", 0, &lock(None, "1"), "")
+            .alive()
+            .on("image inspect*", 1, &found, "Error: No such image: x\n")
+            .on(
+                "compose * config *",
+                0,
+                r#"{"name":"fixture","services":{"alpha":{"image":"fx-alpha:1"}}}"#,
+                "",
+            )
+            .on("ps*", 0, "", "");
+        let text = told(&docker.run(&repository, command), &repository);
+        let note = "note: process 1 on far, in /b, since 1970-01-01T00:00:00Z, was killed while it moved 1 tag, which may be old or new\n\
+                    help: `cargo xtask build-images` completes or undoes the moves\n";
+        assert_eq!(text.matches(note).count(), 1, "{command:?}: {text}");
+        let looks = docker.calls().into_iter().filter(|call| call.contains("images-lock")).count();
+        assert_eq!(looks, 1, "{command:?}");
+    }
+}
