@@ -11,6 +11,7 @@ pub mod report;
 pub mod saved;
 pub mod second_engine;
 pub mod stack;
+pub mod tiny;
 pub mod trust;
 pub mod turn;
 pub mod wait;
@@ -142,12 +143,9 @@ impl FakeDocker {
 
     /// A daemon that answers.
     pub fn alive(self) -> FakeDocker {
-        self.on("version --format*", 0, "26.1.5\n", "").on(
-            "info --format {{json .DriverStatus}}",
-            0,
-            "[[\"Backing Filesystem\",\"extfs\"]]\n",
-            "",
-        )
+        self.on("version --format*", 0, "26.1.5\n", "")
+            .on("info --format {{.SystemTime}}", 0, "2026-01-01T00:01:00Z\n", "")
+            .on("info --format {{json .DriverStatus}}", 0, "[[\"Backing Filesystem\",\"extfs\"]]\n", "")
     }
 
     /// The command lines so far.
@@ -167,7 +165,7 @@ impl FakeDocker {
 /// The few programs that a run without a real engine may use.
 fn tools(bin: &Path) {
     fs::create_dir_all(bin).unwrap();
-    for tool in ["sh", "cat", "id", "df"] {
+    for tool in ["sh", "cat", "id", "df", "setpriv"] {
         let real = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(tool));
         let real = real.iter().find(|path| path.exists()).unwrap();
         symlink(real, bin.join(tool)).ok();

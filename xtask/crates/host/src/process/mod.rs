@@ -5,6 +5,7 @@ mod command;
 pub(crate) mod error;
 mod quote;
 mod run;
+mod started;
 mod stream;
 
 pub use crate::process::background::Background;
@@ -12,3 +13,4 @@ pub use crate::process::command::{Cmd, Runner};
 pub use crate::process::error::ProcessError;
 pub use crate::process::quote::tail;
 pub use crate::process::run::{Output, find};
+pub use crate::process::started::Started;

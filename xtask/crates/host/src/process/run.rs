@@ -194,7 +194,7 @@ impl Cmd {
         expression.start().map(Background).map_err(|e| self.start_error(&e))
     }
 
-    fn expression(&self) -> duct::Expression {
+    pub(super) fn expression(&self) -> duct::Expression {
         let mut expression = duct::cmd(&self.program, self.args.iter().map(OsStr::new));
         for (name, value) in &self.env {
             expression = expression.env(name, value);
@@ -220,7 +220,7 @@ impl Cmd {
         ProcessError::exit(self.quoted(), code, output, class)
     }
 
-    fn start_error(&self, error: &io::Error) -> ProcessError {
+    pub(super) fn start_error(&self, error: &io::Error) -> ProcessError {
         ProcessError::start(self.quoted(), error, error.kind() == io::ErrorKind::NotFound)
     }
 
