@@ -194,6 +194,8 @@ impl Deployment<'_> {
         let configured = project.services()?;
         let is_unused_missing = refuse_missing(&configured, &self.variables, self.context)?;
         let lock = deploy::lock(args.wait.deadline(), self.context)?;
+        // The deployment that it waited for may have made secrets.
+        self.variables = Variables::read(self.context)?;
         deployed::prepare(&self.context.repository)?;
         self.make_secrets(&configured)?;
         if args.tag.is_some() || args.edition.is_some() {
@@ -262,7 +264,9 @@ impl Deployment<'_> {
         let services = steps.iter().map(|step| step.service.clone()).collect();
         let project = project.files(files).only(services);
         let again = self.command("rollback", &args.services);
-        let help = format!("see the lines above; `{again}` returns to the images that ran until now");
+        let help =
+            "see the lines above; `cargo xtask deploy update` returns to the images of the Compose file"
+                .into();
         let result =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help });
         // Whether or not all are healthy: what counts is what runs now.

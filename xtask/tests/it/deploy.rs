@@ -2,9 +2,10 @@
 
 use std::process::Output;
 
+use host::files::Lock;
 use serde_json::{Value, json};
 
-use crate::support::{FakeDocker, Folder, repository, told, xtask};
+use crate::support::{FakeDocker, Folder, bare_machine, repository, told, xtask};
 
 const SECRET: &str =
     "secret = { variable = \"ALPHA_KEYS\", plain = \"ALPHA_KEY\", command = [\"new-key\"] }\n";
@@ -241,4 +242,43 @@ fn services_have_their_names_of_the_manifest_and_of_the_compose_file() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains("unknown service `halper`; did you mean `helper`?"), "{text}");
     }
+}
+
+#[test]
+fn a_deployment_waits_for_another_one_of_the_checkout() {
+    let folder = stack("ALPHA_KEYS='x'\nALPHA_KEY='y'\n");
+    let docker = docker(&json!({ "alpha": { "image": "fx-alpha:1" } }), &[]);
+    let _held = Lock::take(&folder.0.join("target/xtask/deploy.lock")).unwrap();
+    for action in ["install", "update", "restart", "rollback"] {
+        let (output, text) = run(&docker, &folder, &[action, "--timeout", "0"], &[]);
+        assert_eq!((output.status.code(), ups(&docker)), (Some(3), 0), "{text}");
+        assert!(text.contains("waiting for another deployment") && text.contains("help: "), "{text}");
+    }
+}
+
+#[test]
+fn after_the_deadline_the_message_says_what_runs_and_what_does_not() {
+    let services = json!({ "alpha": { "image": "fx-alpha:1" }, "other": { "image": "fx-alpha:1" } });
+    let folder = stack("ALPHA_KEYS='x'\nALPHA_KEY='y'\n");
+    let mut starting = container("alpha", "running", 0, 0);
+    starting["State"]["Health"] = json!({ "Status": "starting" });
+    let docker = docker(&services, &[starting, container("other", "created", 0, 0)]);
+    let (output, text) = run(&docker, &folder, &["update", "--timeout", "0"], &[]);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for line in [
+        "not healthy: alpha, other\n  not all healthy within 0 s (--timeout)\n",
+        "  running: alpha\n  not running: other\nhelp: ",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn commands_without_docker_read_any_dot_env() {
+    let folder = stack("BASE=1.2\nSUTRA_VERSION=\"${BASE}-rc\"\n");
+    folder.write("docker-compose.yml", "services:\n  alpha:\n    image: fx-alpha:${SUTRA_VERSION}\n");
+    let args = ["compose-switch", "optimized", "--allow-missing"];
+    let output = xtask(&bare_machine().0, &folder, &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output, &folder));
+    assert!(folder.read("docker-compose.yml").contains("fx-alpha:${SUTRA_VERSION}-optimized"));
 }

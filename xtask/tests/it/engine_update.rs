@@ -1,6 +1,6 @@
 //! Deployments on a real engine: containers that end slowly, loops, replicas, signals, and the way back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -162,15 +162,15 @@ fn what_dies_later_loops_or_is_ill_in_one_replica_is_not_healthy() {
     fails(replicas, "alpha (unhealthy, 1 of 2 replicas)");
 }
 
-/// Starts an update of two changed images, and returns once Compose has begun to replace containers.
-fn begun(tiny: &Tiny) -> (Child, [String; 2]) {
+/// Starts a deployment, and returns once Compose has begun to replace containers.
+fn begun(tiny: &Tiny, action: &str) -> Child {
     let before = tiny.containers("{{.ID}}");
-    let images = tiny.images();
-    let update = tiny.command(&["update"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = tiny.command(&[action]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while tiny.containers("{{.ID}}") == before {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended without a change");
         std::thread::sleep(Duration::from_millis(20));
     }
-    (update, images)
+    child
 }
 
 #[test]
@@ -179,7 +179,8 @@ fn a_signal_does_not_leave_an_update_half_done() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = two("signal");
     for name in ["TERM", "INT", "HUP"] {
-        let (update, images) = begun(&tiny);
+        let images = tiny.images();
+        let update = begun(&tiny, "update");
         signal(name, update.id());
         let (code, text) = tiny.told(&update.wait_with_output().unwrap());
         // Compose finished, so that every container is new; whether they were healthy by then is up to their checks.
@@ -200,15 +201,26 @@ fn a_signal_does_not_leave_an_update_half_done() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn the_next_update_waits_for_the_compose_of_a_killed_one() {
+fn the_next_run_finishes_what_a_killed_one_began() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = two("killed");
-    let (mut update, images) = begun(&tiny);
-    update.kill().unwrap();
-    update.wait().unwrap();
-    let text = tiny.done(&["update"]);
-    assert!(text.contains("waiting for another deployment"), "{text}");
-    both_run(&tiny, &images);
+    let old = [tiny.running("alpha"), tiny.running("beta")];
+    let new = tiny.images();
+    let kill = |action: &str| {
+        let mut child = begun(&tiny, action);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        tiny.done(&[action]);
+    };
+    kill("update");
+    both_run(&tiny, &new);
+    // The second run continues the rollback; it does not go forward again.
+    kill("rollback");
+    both_run(&tiny, &old);
+    tiny.done(&["rollback"]);
+    both_run(&tiny, &new);
+    let tags = docker(&["image", "ls", &format!("{}-rollback", tiny.name), "--format", "{{.Tag}}"]);
+    assert_eq!(tags.split_whitespace().collect::<BTreeSet<_>>(), BTreeSet::from(["alpha", "beta"]));
 }
 
 /// The values that probes and checks use are those that a container gets.

@@ -270,13 +270,16 @@ impl Project {
         Ok(found)
     }
 
-    /// `docker compose down`, with or without the named volumes.
+    /// `docker compose down`, with or without the named volumes. Ctrl-C does not end it.
     ///
     /// # Errors
     /// When docker fails.
     pub fn down(&self, volumes: bool) -> Result<String, ProcessError> {
         let more: &[&str] = if volumes { &["--volumes"] } else { &[] };
-        self.cmd(["--progress", "plain", "down", "--remove-orphans"]).args(more.iter().copied()).read()
+        self.cmd(["--progress", "plain", "down", "--remove-orphans"])
+            .args(more.iter().copied())
+            .apart()
+            .read()
     }
 
     /// Removes everything with the project's label: containers (also those that Compose did not start), networks and volumes.

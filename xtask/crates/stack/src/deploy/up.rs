@@ -65,7 +65,8 @@ impl StackChange<'_> {
         // From here on the stack may change.
         self.interrupt.check()?;
         let mut project = self.project.clone();
-        for round in 1.. {
+        let mut round = 1;
+        loop {
             let mut compose = self.start(&project)?;
             let (services, end) = watch.follow(&mut compose)?;
             if end == WatchEnd::AllFine {
@@ -76,8 +77,8 @@ impl StackChange<'_> {
                 Some(next) if end == WatchEnd::ComposeFailed && round < ROUNDS => project = next,
                 _ => return Err(self.error(services, end, &output)),
             }
+            round += 1;
         }
-        unreachable!("the rounds end with a return")
     }
 
     fn start(&self, project: &Project) -> Result<Started> {
@@ -136,7 +137,7 @@ fn own_lines(output: &str) -> impl Iterator<Item = &str> {
 /// services that it gave up on although they need none of those that failed.
 fn next(project: &Project, services: &[ServiceHealth], output: &str) -> Option<Project> {
     let has_vanished = |line: &str| {
-        ["No such container", "is already in progress", "is marked for removal", "is not running"]
+        ["No such container", "is already in progress", "is marked for removal"]
             .iter()
             .any(|sign| line.contains(sign))
     };

@@ -72,7 +72,11 @@ impl<'a> Watch<'a> {
                 Ok(services) => self.watch_over(compose, &services),
                 // The next look may succeed; Compose must not be left alone.
                 Err(_) if !is_over => self.watch_over(compose, &[]),
-                Err(error) => return Err(error),
+                Err(error) if self.change.again.is_empty() => return Err(error),
+                Err(error) => {
+                    let again = self.change.again;
+                    return Err(error.context(format!("what runs now is unknown; `{again}` continues")));
+                }
             }
             std::thread::sleep(POLL_INTERVAL);
         }
@@ -104,7 +108,7 @@ impl<'a> Watch<'a> {
         if is_interrupted && can_finish && !self.is_warned {
             self.is_warned = true;
             change.terminal.warn(
-                "interrupted: Compose finishes what it began; a second Ctrl-C leaves it to that without waiting",
+                "interrupted: waiting until Compose has replaced the containers (Ctrl-C again stops the wait, not Compose)",
             );
         }
         let is_stuck = change.kind == ChangeKind::Up && is_stuck(services);
