@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let ours: BTreeSet<&str> = manifest.services.iter().map(|service| service.image.as_str()).collect();
     let request = request(variant, args)?;
-    let variables = Variables::read(&context.repository)?;
+    let variables = Variables::read(context)?;
     let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
     let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
     let needs_images = args.pin || !(args.allow_missing || args.check || args.dry_run);

@@ -1,20 +1,27 @@
 //! Subcommand: `cargo xtask deploy`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::args;
-use engine::compose::Project;
+use engine::compose::{ComposeService, Project};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::{VERSION, Variables};
+use host::failure::Failure;
+use host::files::Lock;
+use host::plural;
 use host::table::{Align, Table};
 use model::edition::Edition;
+use model::image_ref::Tag;
 use model::manifest::Manifest;
 use model::reader;
 use stack::deploy::health::{self, ServiceHealth};
-use stack::deploy::{self, deployed, logs, secrets, up};
+use stack::deploy::up::{ChangeKind, StackChange};
+use stack::deploy::{self, deployed, logs, names, rollback, secrets};
+use stack::switch::files::default_files;
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]
@@ -22,6 +29,9 @@ use stack::deploy::{self, deployed, logs, secrets, up};
 pub struct Args {
     #[command(subcommand)]
     action: Action,
+    /// Include the services of a Compose profile; can be repeated [default: $COMPOSE_PROFILES]
+    #[arg(long = "profile", value_name = "NAME", global = true)]
+    profiles: Vec<String>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -29,8 +39,12 @@ const EXAMPLES: &str = "Examples:
   cargo xtask deploy install
   # Update to another tag
   cargo xtask deploy update --tag 1.1
+  # Update one service and what it needs
+  cargo xtask deploy update api
+  # Return to the images that ran before the last update
+  cargo xtask deploy rollback
   # Follow the log of a service
-  cargo xtask deploy logs storage-server --follow
+  cargo xtask deploy logs storage --follow
   # Stop all services and keep their data
   cargo xtask deploy down";
 
@@ -38,13 +52,22 @@ const EXAMPLES: &str = "Examples:
 enum Action {
     /// Generate missing secrets, start all services, and wait until they are healthy
     Install(StartArgs),
-    /// Replace changed containers, and wait until all services are healthy
-    Update(StartArgs),
+    /// Replace changed containers, and wait until their services are healthy
+    Update {
+        /// Services to update, with those they need [default: all]
+        services: Vec<String>,
+        #[command(flatten)]
+        start: StartArgs,
+    },
+    /// Restart containers, and wait until their services are healthy
+    Restart(ChangeArgs),
+    /// Return to the images that ran before; a second rollback goes forward again
+    Rollback(ChangeArgs),
     /// Show the health of all services
     Status,
     /// Show the services' logs
     Logs {
-        /// Services, by their names in the Compose file [default: all]
+        /// Services [default: all]
         services: Vec<String>,
         /// Follow the log
         #[arg(short, long)]
@@ -53,7 +76,7 @@ enum Action {
         #[arg(long, default_value = "50")]
         tail: u32,
     },
-    /// Stop and remove the containers; keep the data
+    /// Stop and remove the containers of all profiles; keep the data
     Down {
         /// Also remove the services' data
         #[arg(long)]
@@ -69,35 +92,77 @@ struct StartArgs {
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct ChangeArgs {
+    /// Services [default: all]
+    services: Vec<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct WaitArgs {
     /// Seconds for all services to become healthy
     #[arg(long, default_value = "180")]
     timeout: u64,
 }
 
+impl WaitArgs {
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// How long `down` waits for another deployment.
+const DOWN_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How to continue a change.
+struct Advice {
+    again: String,
+    help: String,
+}
+
+/// What every action needs.
+struct Deployment<'a> {
+    manifest: Manifest,
+    variables: Variables,
+    profiles: &'a [String],
+    context: &'a Context,
+}
+
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let variables = Variables::read(&context.repository)?;
+    let variables = Variables::read(context)?;
     // Invalid arguments are reported even without an engine.
-    let start_args = match &args.action {
-        Action::Install(args) | Action::Update(args) => Some((args, version(args, &variables)?)),
-        _ => None,
+    let version = match &args.action {
+        Action::Install(start) | Action::Update { start, .. } => version(start, &variables)?,
+        _ => String::new(),
     };
     require_engine(context)?;
-    let project = deploy::project(&variables, &manifest, context);
-    match (&args.action, start_args) {
-        (_, Some((args, version))) => start(args, &version, &manifest, &variables, context),
-        (Action::Logs { services, follow, tail }, _) => logs(services, *follow, *tail, &project, context),
-        (Action::Down { volumes }, _) => down(*volumes, &project, context),
-        (_, None) => status(&project, context),
+    let deployment = Deployment { manifest, variables, profiles: &args.profiles, context };
+    match &args.action {
+        Action::Install(args) => deployment.start("install", &[], args, &version),
+        Action::Update { services, start } => deployment.start("update", services, start, &version),
+        Action::Restart(args) => deployment.restart(args),
+        Action::Rollback(args) => deployment.rollback(args),
+        Action::Logs { services, follow, tail } => deployment.logs(services, *follow, *tail),
+        Action::Down { volumes } => deployment.down(*volumes),
+        Action::Status => status(&deployment.project(), context),
     }
 }
 
 /// The Compose file's tag: tag and edition. The file itself appends the variant.
 fn version(args: &StartArgs, variables: &Variables) -> Result<String> {
-    let tag = match &args.tag {
-        Some(tag) => args::tag(Some(tag))?,
-        None => args::tag(variables.get(VERSION).or(Some("latest")))?,
+    let (text, source) = match (&args.tag, variables.get(VERSION)) {
+        (Some(tag), _) => (tag.as_str(), "--tag".to_owned()),
+        (None, Some(tag)) => (tag, format!("{VERSION} in {}", variables.source(VERSION))),
+        (None, None) => ("latest", String::new()),
     };
+    let tag: Tag = text.parse().map_err(|error| Failure::usage(format!("{source}: {error}")))?;
     let edition = args.edition.as_deref().or(variables.get("SUTRA_EDITION"));
     Ok(match edition {
         Some(name) => {
@@ -109,77 +174,194 @@ fn version(args: &StartArgs, variables: &Variables) -> Result<String> {
     })
 }
 
-fn start(
-    args: &StartArgs,
-    version: &str,
-    manifest: &Manifest,
-    variables: &Variables,
-    context: &Context,
-) -> Result<()> {
-    let project = deploy::project(variables, manifest, context).variable(VERSION, version);
-    let configured = project.services()?;
-    let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
-    let images = configured.values().map(|service| service.image.clone()).collect();
-    refuse_missing(images, variables, context)?;
-    deployed::prepare(&context.repository)?;
-    let env_file = context.repository.dot_env();
-    for secret in secrets::ensure(manifest, variables, &image_of, &context.docker, &context.repository)? {
-        let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
-        context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
+impl Deployment<'_> {
+    fn project(&self) -> Project {
+        deploy::project(&self.variables, &self.manifest, self.context).profiles(self.profiles)
     }
-    if args.tag.is_some() || args.edition.is_some() {
-        // So that `update`, `status` and Compose use the same images from now on.
-        secrets::store(&[(VERSION, version)], &context.repository)?;
+
+    /// The project with the services of all profiles.
+    fn whole_project(&self) -> Project {
+        self.project().profiles(&["*".to_owned()])
     }
-    let variables = Variables::read(&context.repository)?;
-    let project = deploy::project(&variables, manifest, context).variable(VERSION, version);
-    let deadline = Duration::from_secs(args.timeout);
-    let services = up::up(&project, deadline, &context.docker.runner.interrupt, &context.terminal)?;
-    deployed::write(manifest, &project, context)?;
-    context.terminal.say(format!("all {} services are healthy", services.len()));
-    Ok(())
+
+    fn named(&self, names: &[String]) -> Result<Vec<String>> {
+        names::in_compose(names, &self.manifest, &self.project())
+    }
+
+    fn start(mut self, action: &str, names: &[String], args: &StartArgs, version: &str) -> Result<()> {
+        let only = self.named(names)?;
+        let project = self.project().variable(VERSION, version).only(only.clone());
+        let configured = project.services()?;
+        let is_unused_missing = refuse_missing(&configured, &self.variables, self.context)?;
+        let lock = deploy::lock(args.wait.deadline(), self.context)?;
+        // The deployment that it waited for may have made secrets.
+        self.variables = Variables::read(self.context)?;
+        deployed::prepare(&self.context.repository)?;
+        self.make_secrets(&configured)?;
+        if args.tag.is_some() || args.edition.is_some() {
+            // So that `update`, `status` and Compose use the same images from now on.
+            secrets::store(&[(VERSION, version)], &self.context.repository)?;
+        }
+        self.variables = Variables::read(self.context)?;
+        let project = self.project().variable(VERSION, version).only(only);
+        let project = if is_unused_missing { project.without_pull() } else { project };
+        // Whatever could keep it from being started is found before images are tagged.
+        let config = project.ready()?;
+        let kept = rollback::keep(&config, &self.context.docker)?;
+        let again = self.command(action, names);
+        let mut help = format!("fix what the lines above say, then run `{again}` again");
+        if !kept.is_empty() {
+            help += ", or `cargo xtask deploy rollback` to return to the images that ran before";
+        }
+        let services =
+            self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help })?;
+        deployed::write(&self.manifest, &project, self.context)?;
+        self.context.terminal.say(format!("all {} services are healthy", services.len()));
+        Ok(())
+    }
+
+    fn make_secrets(&self, configured: &BTreeMap<String, ComposeService>) -> Result<()> {
+        let context = self.context;
+        let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
+        let env_file = context.repository.dot_env();
+        let made = secrets::ensure(
+            &self.manifest,
+            &self.variables,
+            &image_of,
+            &context.docker,
+            &context.repository,
+        )?;
+        for secret in made {
+            let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
+            context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
+        }
+        Ok(())
+    }
+
+    fn restart(&self, args: &ChangeArgs) -> Result<()> {
+        let project = self.project().only(self.named(&args.services)?).without_dependencies();
+        let lock = deploy::lock(args.wait.deadline(), self.context)?;
+        let again = self.command("restart", &args.services);
+        let help = format!("fix what the lines above say, then run `{again}` again");
+        let services =
+            self.change(ChangeKind::Restart, &project, args.wait.deadline(), &lock, &Advice { again, help })?;
+        self.context
+            .terminal
+            .say(format!("restarted {}; all are healthy", plural::count(services.len(), "service")));
+        Ok(())
+    }
+
+    fn rollback(&self, args: &ChangeArgs) -> Result<()> {
+        let (context, docker) = (self.context, &self.context.docker);
+        let project = self.project().only(self.named(&args.services)?).without_dependencies();
+        let lock = deploy::lock(args.wait.deadline(), context)?;
+        let config = project.ready()?;
+        let steps = rollback::plan(&config, !args.services.is_empty(), docker)?;
+        context.docker.runner.interrupt.check()?;
+        rollback::begin(&config.name, &steps, docker, &context.repository)?;
+        let mut files = default_files(&context.repository, &self.variables);
+        files.push(context.repository.rollback_file());
+        let services = steps.iter().map(|step| step.service.clone()).collect();
+        let project = project.files(files).only(services);
+        let again = self.command("rollback", &args.services);
+        let help =
+            "see the lines above; `cargo xtask deploy update` returns to the images of the Compose file"
+                .into();
+        let result =
+            self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help });
+        // Whether or not all are healthy: what counts is what runs now.
+        rollback::settle(&config, docker)?;
+        result?;
+        deployed::write(&self.manifest, &self.project(), context)?;
+        context
+            .terminal
+            .say(format!("{} run the images that ran before", plural::count(steps.len(), "service")));
+        Ok(())
+    }
+
+    fn change(
+        &self,
+        kind: ChangeKind,
+        project: &Project,
+        deadline: Duration,
+        lock: &Lock,
+        advice: &Advice,
+    ) -> Result<Vec<ServiceHealth>> {
+        let change = StackChange {
+            kind,
+            project,
+            deadline,
+            interrupt: &self.context.docker.runner.interrupt,
+            terminal: &self.context.terminal,
+            lock: Some(lock),
+            again: &advice.again,
+            help: &advice.help,
+        };
+        change.execute()
+    }
+
+    /// The command line of an action.
+    fn command(&self, action: &str, names: &[String]) -> String {
+        let profiles = self.profiles.iter().map(|profile| format!(" --profile {profile}"));
+        let names = names.iter().map(|name| format!(" {name}"));
+        format!("cargo xtask deploy {action}{}", names.chain(profiles).collect::<String>())
+    }
+
+    fn logs(&self, names: &[String], follow: bool, tail: u32) -> Result<()> {
+        let services = self.named(names)?;
+        let mut cmd = self.whole_project().cmd(["logs", "--tail"]).arg(tail.to_string());
+        if follow {
+            cmd = cmd.arg("--follow");
+        }
+        logs::show(&cmd.args(services), self.context)
+    }
+
+    fn down(&self, volumes: bool) -> Result<()> {
+        let _lock = deploy::lock(DOWN_TIMEOUT, self.context)?;
+        self.whole_project().down(volumes)?;
+        self.context.terminal.say(if volumes {
+            "removed the stack and its data"
+        } else {
+            "removed the stack, kept its data"
+        });
+        Ok(())
+    }
 }
 
-fn refuse_missing(images: Vec<String>, variables: &Variables, context: &Context) -> Result<()> {
+/// Whether an image is missing of services without replicas only.
+///
+/// # Errors
+/// When any other image is missing and may not be pulled.
+fn refuse_missing(
+    configured: &BTreeMap<String, ComposeService>,
+    variables: &Variables,
+    context: &Context,
+) -> Result<bool> {
+    let images: Vec<String> = configured.values().map(|service| service.image.clone()).collect();
     let found = context.docker.inspect(&images)?;
-    let mut missing: Vec<String> = images.into_iter().filter(|image| !found.contains_key(image)).collect();
-    missing.sort();
-    missing.dedup();
-    if missing.is_empty() || variables.get("SUTRA_PULL_POLICY").is_some_and(|policy| policy != "never") {
-        return Ok(());
+    let missing = || configured.values().filter(|service| !found.contains_key(&service.image));
+    let needed: BTreeSet<&str> =
+        missing().filter(|service| service.replicas() > 0).map(|service| service.image.as_str()).collect();
+    if needed.is_empty() {
+        return Ok(missing().next().is_some());
+    }
+    if variables.get("SUTRA_PULL_POLICY").is_some_and(|policy| policy != "never") {
+        return Ok(false);
     }
     bail!(
         "images not found: {}\nhelp: build them with `cargo xtask build-images`; if the Compose file names a registry, set SUTRA_PULL_POLICY=missing",
-        missing.join(", ")
+        needed.into_iter().collect::<Vec<_>>().join(", ")
     )
 }
 
 fn status(project: &Project, context: &Context) -> Result<()> {
-    let services = health::of(&project.services()?, &project.containers()?);
+    let services = health::look(project)?;
     let mut table = Table::new(&[("service", Align::Left), ("health", Align::Left), ("image", Align::Left)]);
-    for ServiceHealth { service, condition, image } in &services {
-        table.row(vec![service.clone(), condition.name().to_owned(), image.clone()]);
+    for service in &services {
+        table.row(vec![service.service.clone(), service.to_string(), service.image.clone()]);
     }
     context.terminal.print(table.text());
-    let unhealthy = services.iter().filter(|service| !service.is_healthy());
+    let unhealthy = services.iter().filter(|service| !service.is_fine());
     let names: Vec<&str> = unhealthy.map(|service| service.service.as_str()).collect();
     if names.is_empty() { Ok(()) } else { bail!("not healthy: {}", names.join(", ")) }
-}
-
-fn logs(services: &[String], follow: bool, tail: u32, project: &Project, context: &Context) -> Result<()> {
-    let mut cmd = project.cmd(["logs", "--tail"]).arg(tail.to_string());
-    if follow {
-        cmd = cmd.arg("--follow");
-    }
-    logs::show(&cmd.args(services.iter().cloned()), context)
-}
-
-fn down(volumes: bool, project: &Project, context: &Context) -> Result<()> {
-    project.down(volumes)?;
-    context.terminal.say(if volumes {
-        "removed the stack and its data"
-    } else {
-        "removed the stack, kept its data"
-    });
-    Ok(())
 }

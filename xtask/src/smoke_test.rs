@@ -55,7 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let services = args::services(&manifest, &args.services)?;
     require_engine(context)?;
-    let variables = Variables::read(&context.repository)?;
+    let variables = Variables::read(context)?;
     let project = deploy::project(&variables, &manifest, context);
     let values = values(&manifest, &variables, &unique_word());
     let plan = ProbePlan::new(&manifest, &services);

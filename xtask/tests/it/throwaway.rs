@@ -7,7 +7,7 @@ fn stack(configuration: &str) -> FakeDocker {
     let image = r#"[{"Id":"sha256:a","RepoTags":["p-alpha:latest-simple-optimized"]}]"#;
     FakeDocker::new()
         .alive()
-        .on("compose * config --format json", 0, configuration, "")
+        .on("compose * config --format json*", 0, configuration, "")
         .on("image inspect *", 0, image, "")
         .on("compose * ps --all *", 0, "", "")
         .on("ps --all *", 0, "", "")

@@ -24,7 +24,7 @@ const NO_SECRET: [&str; 8] = ["FILE", "PATH", "DIR", "ID", "NAME", "URL", "TYPE"
 /// # Errors
 /// When `.env` cannot be read.
 pub fn scanner(manifest: &Manifest, context: &Context) -> Result<Scanner> {
-    let variables = Variables::read(&context.repository)?;
+    let variables = Variables::read(context)?;
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
     let declared: Vec<&str> =
         secrets.flat_map(|secret| [secret.variable.as_str(), secret.plain.as_str()]).collect();

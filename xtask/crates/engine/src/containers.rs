@@ -9,6 +9,7 @@ use crate::docker::Docker;
 use crate::inspect::ContainerConfig;
 use crate::labels;
 use crate::signs::{failed, unexpected_error};
+use host::process::ProcessError;
 
 /// The answer of `docker container inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,6 +27,16 @@ pub struct ContainerInspect {
     pub host_config: HostConfig,
     /// Whether it runs, and since when.
     pub state: ContainerState,
+    /// How often the engine restarted it by its restart policy since somebody started it.
+    pub restart_count: u32,
+}
+
+impl ContainerInspect {
+    /// The value of a label; empty without one.
+    pub fn label(&self, name: &str) -> &str {
+        let labels = self.config.labels.as_ref();
+        labels.and_then(|labels| labels.get(name)).map_or("", String::as_str)
+    }
 }
 
 /// How a container is confined.
@@ -48,12 +59,16 @@ pub struct HostConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerState {
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`.
+    pub status: String,
     /// Whether it runs; a paused one does.
     pub running: bool,
     /// The ID of its first process on the host; 0 when it does not run.
     pub pid: u32,
     /// When it was last started, as RFC 3339.
     pub started_at: String,
+    /// Meaningful once it has ended.
+    pub exit_code: i32,
     /// The state of its health check; `None` without one.
     pub health: Option<HealthState>,
 }
@@ -67,16 +82,12 @@ pub struct HealthState {
 }
 
 impl Docker {
-    /// Inspects containers, in the order of `ids`.
+    /// Inspects containers; those that do not exist are left out.
     ///
     /// # Errors
-    /// When one does not exist, or docker fails.
+    /// When docker fails.
     pub fn inspect_containers(&self, ids: &[String]) -> Result<Vec<ContainerInspect>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let text = self.cmd(["container", "inspect"]).args(ids.iter().cloned()).read()?;
-        serde_json::from_str(&text).context("unexpected output of `docker container inspect`")
+        if ids.is_empty() { Ok(Vec::new()) } else { self.inspect_existing("container", ids) }
     }
 
     /// Inspects one container.
@@ -86,6 +97,28 @@ impl Docker {
     pub fn inspect_container(&self, id: &str) -> Result<ContainerInspect> {
         let mut found = self.inspect_containers(&[id.to_owned()])?;
         found.pop().with_context(|| format!("the container {id} is gone"))
+    }
+
+    /// The containers of a Compose project's services, running or not. Whatever vanishes meanwhile is left out. Ctrl-C does
+    /// not end it.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn project_containers(&self, project: &str) -> Result<Vec<ContainerInspect>> {
+        let list = self.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
+        let list = list.arg(labels::filter(labels::COMPOSE_PROJECT, project)).arg("--filter");
+        // Not those of `docker compose run`.
+        let ids = list.arg(labels::filter(labels::COMPOSE_ONE_OFF, "False")).apart().read()?;
+        self.inspect_containers(&ids.lines().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// The last lines of a container's log. Ctrl-C does not end it.
+    ///
+    /// # Errors
+    /// When docker cannot be started.
+    pub fn last_lines(&self, id: &str, lines: u32) -> Result<String, ProcessError> {
+        let output = self.cmd(["logs", "--tail", &lines.to_string(), id]).apart().capture()?;
+        Ok(self.runner.secrets.mask(&(output.stdout + &output.stderr)))
     }
 
     /// The IDs of containers with a label, running or not.

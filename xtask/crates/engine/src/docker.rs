@@ -1,5 +1,9 @@
 //! Docker's command line.
 
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+
 use crate::signs::client_error;
 use crate::tag_watch::TagWatch;
 use host::process::{Cmd, Runner};
@@ -19,8 +23,49 @@ impl Docker {
         Docker { runner, watch: None }
     }
 
+    /// The engine's clock, which need not be this machine's.
+    ///
+    /// # Errors
+    /// When docker fails or prints something else than a time.
+    pub fn now(&self) -> Result<SystemTime> {
+        let text = self.cmd(["info", "--format", "{{.SystemTime}}"]).apart().read()?;
+        time(&text).with_context(|| format!("unexpected time of the engine: {text}"))
+    }
+
     /// `docker ARGS…`, always in English, since its output is parsed.
     pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").classify(client_error).args(args)
+    }
+}
+
+/// A time as the engine writes it: RFC 3339, in UTC or with an offset.
+pub fn time(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    if text.ends_with('Z') {
+        return humantime::parse_rfc3339(text).ok();
+    }
+    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let offset = Duration::from_secs(hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60);
+    let utc = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
+    if text.ends_with(&format!("+{hours}:{minutes}")) {
+        utc.checked_sub(offset)
+    } else {
+        utc.checked_add(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_any_zone() {
+        let utc = time("2026-11-28T20:30:00.25Z").unwrap();
+        assert_eq!(time("2026-11-28T22:30:00.25+02:00\n"), Some(utc));
+        assert_eq!(time("2026-11-28T17:00:00.25-03:30"), Some(utc));
+        for wrong in ["", "now", "2026-11-28", "2026-11-28T22:30:00+0200"] {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
     }
 }

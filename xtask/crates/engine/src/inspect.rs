@@ -52,7 +52,7 @@ pub struct Healthcheck {
 }
 
 impl Docker {
-    /// `docker KIND inspect`: those of `references` that exist, in no particular order.
+    /// `docker KIND inspect`: those of `references` that exist, in no particular order. Ctrl-C does not end it.
     ///
     /// # Errors
     /// When docker fails for another reason than a missing image or container.
@@ -62,7 +62,7 @@ impl Docker {
         references: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Vec<T>> {
         // `--` keeps a reference that begins with a dash from being an option.
-        let output = self.cmd([kind, "inspect", "--"]).args(references).capture()?;
+        let output = self.cmd([kind, "inspect", "--"]).args(references).apart().capture()?;
         match unexpected_error(&output) {
             Some(line) => bail!(failed(&format!("`docker {kind} inspect` failed"), line)),
             None => serde_json::from_str(&output.stdout)

@@ -12,6 +12,12 @@ pub const REVISION: &str = "org.opencontainers.image.revision";
 /// The Compose project that a container, network or volume belongs to; Compose's own.
 pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 
+/// The service of a Compose project that a container belongs to; Compose's own.
+pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+
+/// `True` for containers of `docker compose run`; Compose's own.
+pub const COMPOSE_ONE_OFF: &str = "com.docker.compose.oneoff";
+
 /// The measuring run that a container belongs to.
 pub const MEASURE_RUN: &str = "xtask.measure";
 

@@ -1,45 +1,83 @@
 //! Values of variables in Compose files: from the environment, then from `.env`, as in Compose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::{Map, Value, json};
 
+use crate::context::Context;
 use crate::dotenv;
 use crate::interpolation::interpolate;
+use host::failure::{Failure, FailureClass};
 use host::files;
-use host::paths::Repository;
 use model::image_ref::Tag;
 
 /// The variable that Compose files use as the tag.
 pub const VERSION: &str = "SUTRA_VERSION";
 
+/// The files that Compose reads instead of `.env`.
+const ENV_FILES: &str = "COMPOSE_ENV_FILES";
+
 /// Variables and their values.
 #[derive(Debug, Clone)]
-pub struct Variables(BTreeMap<String, String>);
+pub struct Variables {
+    /// Of `.env`.
+    file: BTreeMap<String, String>,
+    /// Of the environment, empty ones too.
+    environment: BTreeMap<String, String>,
+}
 
 impl Variables {
-    /// Reads `.env` and the environment.
+    /// Reads the environment and `.env`, or the files of COMPOSE_ENV_FILES. Compose says what values in them become, unless they
+    /// are plain or Compose is missing.
     ///
     /// # Errors
-    /// When `.env` exists but cannot be read.
-    pub fn read(repository: &Repository) -> Result<Variables> {
-        let text = files::read_if_there(&repository.dot_env())?.unwrap_or_default();
-        let mut values = dotenv::variables(&text);
+    /// When such a file cannot be read, by this program or by Compose.
+    pub fn read(context: &Context) -> Result<Variables> {
         // Compose files are UTF-8.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        values.extend(environment);
-        Ok(Variables(values))
+        let environment: BTreeMap<String, String> = environment.collect();
+        let named = environment.get(ENV_FILES).filter(|names| !names.is_empty());
+        let paths = match named {
+            Some(names) => names.split(',').map(|name| context.repository.root().join(name)).collect(),
+            None => vec![context.repository.dot_env()],
+        };
+        let (mut file, mut names, mut is_plain) = (BTreeMap::new(), BTreeSet::new(), true);
+        for path in paths {
+            let text = files::read_if_there(&path)?.unwrap_or_default();
+            is_plain &= dotenv::is_plain(&text);
+            names.extend(dotenv::names(&text).into_iter().map(str::to_owned));
+            file.extend(dotenv::variables(&text, &environment));
+        }
+        if !is_plain {
+            names.retain(|name| dotenv::is_identifier(name) && !environment.contains_key(name));
+            file.extend(resolved(&names.into_iter().collect::<Vec<_>>(), context)?);
+        }
+        Ok(Variables { file, environment })
     }
 
-    /// All variables.
+    /// All variables as Compose sees them: the environment's value counts even if it is empty.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        let of_file = self.file.iter().filter(|(name, _)| !self.environment.contains_key(*name));
+        of_file.chain(&self.environment).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value, unless it is empty.
+    /// The value: the environment's, else that in `.env`. Empty ones count as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        let values = [&self.environment, &self.file].map(|all| all.get(name).map(String::as_str));
+        values.into_iter().flatten().find(|value| !value.is_empty())
+    }
+
+    /// Whether the environment has this variable with an empty value, which for Compose hides the one in `.env`.
+    pub fn is_emptied(&self, name: &str) -> bool {
+        self.environment.get(name).is_some_and(String::is_empty)
+    }
+
+    /// Where the value of [`Variables::get`] comes from, for messages.
+    pub fn source(&self, name: &str) -> &'static str {
+        let is_in_environment = self.environment.get(name).is_some_and(|value| !value.is_empty());
+        if is_in_environment { "the environment" } else { ".env" }
     }
 
     /// A reference with its variables replaced. `SUTRA_VERSION=latest-optimized` means the tag `latest`.
@@ -48,7 +86,7 @@ impl Variables {
     /// When a required variable is not set, or the result is invalid.
     pub fn resolve(&self, reference: &str) -> Result<String, String> {
         let resolved = interpolate(reference, &|name| {
-            let value = self.0.get(name)?;
+            let value = self.environment.get(name).or_else(|| self.file.get(name))?;
             let bare = || value.parse::<Tag>().map_or_else(|_| value.clone(), |tag| tag.to_string());
             Some(if name == VERSION { bare() } else { value.clone() })
         })?;
@@ -60,5 +98,103 @@ impl Variables {
             }
             _ => Ok(resolved),
         }
+    }
+}
+
+/// What Compose makes of these variables: it fills them in a Compose file that consists of them. Empty where Compose is missing.
+fn resolved(names: &[String], context: &Context) -> Result<BTreeMap<String, String>> {
+    let fields =
+        names.iter().enumerate().map(|(i, name)| (format!("V{i}"), Value::from(format!("${{{name}}}"))));
+    let fields: Map<String, Value> = fields.collect();
+    let file =
+        json!({ "name": "variables", "services": { "all": { "image": "none", "environment": fields } } });
+    let root = context.repository.root();
+    let folder = root.display().to_string();
+    let cmd = context.docker.cmd(["compose", "--project-directory", &folder, "--file", "-"]);
+    let cmd = cmd.args(["config", "--format", "json"]).dir(root).stdin(file.to_string());
+    let output = match cmd.capture() {
+        Ok(output) if output.success() => output,
+        Ok(output) if has_compose(context) => return Err(unreadable(&output.stderr).into()),
+        _ => return Ok(BTreeMap::new()),
+    };
+    let all: Value =
+        serde_json::from_str(&output.stdout).context("unexpected output of `docker compose config`")?;
+    let value = |(i, name): (usize, &String)| {
+        let value = all["services"]["all"]["environment"][format!("V{i}")].as_str()?;
+        // Its output is a Compose file again, where a dollar is written twice.
+        Some((name.clone(), value.replace("$$", "$")))
+    };
+    Ok(names.iter().enumerate().filter_map(value).collect())
+}
+
+fn has_compose(context: &Context) -> bool {
+    let version = context.docker.cmd(["compose", "version", "--short"]).capture();
+    version.is_ok_and(|output| output.success())
+}
+
+/// Compose's error about an env file, without the text that it repeats: that may hold a secret.
+fn unreadable(stderr: &str) -> Failure {
+    let line =
+        stderr.split("line ").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect());
+    let line = line.filter(|line: &String| !line.is_empty()).map_or(String::new(), |line| format!(":{line}"));
+    let reason = [
+        ("unterminated quoted value", "a quote is not closed"),
+        ("in variable name", "a name holds a character that no name can hold"),
+        ("cannot contain a space", "a name holds a blank"),
+        ("is missing a value", "a required variable is not set"),
+        ("Invalid template", "a `$` stands before something else than a name"),
+        ("invalid interpolation format", "a `$` stands before something else than a name"),
+    ];
+    let reason = reason.iter().find(|(sign, _)| stderr.contains(sign)).map_or("", |(_, reason)| reason);
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let what = format!(".env{line}: Compose cannot read it{reason}");
+    let help = "fix that line; single quotes around a value prevent expansion (the line is not printed, since it may hold a secret)";
+    Failure::new(FailureClass::Usage, what, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_env_file_is_reported_without_its_text() {
+        // As Compose 2.26 prints them.
+        for (stderr, what) in [
+            (
+                "failed to read /r/.env: line 4: unterminated quoted value \"s3cret",
+                ".env:4: Compose cannot read it: a quote is not closed",
+            ),
+            (
+                "failed to read /r/.env: line 2: unexpected character \"/\" in variable name \"s3cret/x\"",
+                ".env:2: Compose cannot read it: a name holds a character that no name can hold",
+            ),
+            (
+                "failed to read /r/.env: required variable Q is missing a value: s3cret",
+                ".env: Compose cannot read it: a required variable is not set",
+            ),
+            ("s3cret", ".env: Compose cannot read it"),
+        ] {
+            let failure = unreadable(stderr);
+            assert_eq!(failure.what, what);
+            assert!(!failure.to_string().contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_of_the_environment_counts_as_not_set() {
+        let map = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let variables = Variables {
+            file: map(&[("A", "file"), ("B", "file"), ("C", "file"), ("D", "")]),
+            environment: map(&[("A", ""), ("B", "shell")]),
+        };
+        let got = ["A", "B", "C", "D", "E"].map(|name| variables.get(name));
+        assert_eq!(got, [Some("file"), Some("shell"), Some("file"), None, None]);
+        assert_eq!(["A", "B", "C"].map(|name| variables.is_emptied(name)), [true, false, false]);
+        assert_eq!(["A", "B", "C"].map(|name| variables.source(name)), [".env", "the environment", ".env"]);
+        // As Compose does.
+        assert_eq!(variables.resolve("x:${A:-none}$B").as_deref(), Ok("x:noneshell"));
+        assert_eq!(variables.all().count(), 4);
     }
 }

@@ -226,7 +226,7 @@ pub fn remove_dir(path: &Path) -> Result<()> {
 
 /// An exclusive lock between runs; the kernel releases it even after SIGKILL.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its lifetime")] File);
+pub struct Lock(File);
 
 impl Lock {
     /// Takes the lock.
@@ -257,6 +257,14 @@ impl Lock {
         let file = Lock::open(path)?;
         file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         Ok(Lock(file))
+    }
+
+    /// The lock for another process: it is held until both have closed it.
+    ///
+    /// # Errors
+    /// When this process has too many open files.
+    pub fn share(&self) -> Result<File> {
+        self.0.try_clone().context("cannot share a lock")
     }
 
     fn open(path: &Path) -> Result<File> {

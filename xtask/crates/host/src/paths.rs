@@ -134,6 +134,16 @@ impl Repository {
         self.deployed().join("images.json")
     }
 
+    /// Held while the deployment changes, also by a Compose that outlives its run.
+    pub fn deploy_lock(&self) -> PathBuf {
+        self.state("deploy.lock")
+    }
+
+    /// The images of a rollback, as an additional Compose file.
+    pub fn rollback_file(&self) -> PathBuf {
+        self.state("rollback.json")
+    }
+
     /// The log and screenshots of a stack test.
     pub fn stack_test(&self, name: &str) -> PathBuf {
         self.state("stack-tests").join(name)

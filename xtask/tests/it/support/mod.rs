@@ -13,6 +13,7 @@ pub mod saved;
 pub mod second_engine;
 pub mod service;
 pub mod stack;
+pub mod tiny;
 pub mod trust;
 pub mod turn;
 pub mod wait;
@@ -156,12 +157,10 @@ impl FakeDocker {
 
     /// A daemon that answers, on which no other run is or was.
     pub fn alive(self) -> FakeDocker {
-        self.unlocked().on("version --format*", 0, "26.1.5\n", "").on(
-            "info --format {{json .DriverStatus}}",
-            0,
-            "[[\"Backing Filesystem\",\"extfs\"]]\n",
-            "",
-        )
+        self.unlocked()
+            .on("version --format*", 0, "26.1.5\n", "")
+            .on("info --format {{.SystemTime}}", 0, "2026-01-01T00:01:00Z\n", "")
+            .on("info --format {{json .DriverStatus}}", 0, "[[\"Backing Filesystem\",\"extfs\"]]\n", "")
     }
 
     /// A daemon whose lock on tags is free.
@@ -198,7 +197,7 @@ impl FakeDocker {
 /// The few programs that a run without a real engine may use.
 fn tools(bin: &Path) {
     fs::create_dir_all(bin).unwrap();
-    for tool in ["sh", "cat", "id", "df"] {
+    for tool in ["sh", "cat", "id", "df", "setpriv"] {
         let real = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(tool));
         let real = real.iter().find(|path| path.exists()).unwrap();
         symlink(real, bin.join(tool)).ok();

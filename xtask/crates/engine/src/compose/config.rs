@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// A project's configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -33,8 +32,42 @@ pub struct ComposeService {
     pub network_mode: Option<String>,
     /// What is mounted.
     pub volumes: Vec<ComposeMount>,
+    /// `restart`, where it is set: `no`, `always`, `on-failure:3`…
+    pub restart: Option<String>,
     /// By name of the service that is started before.
-    depends_on: BTreeMap<String, IgnoredAny>,
+    pub depends_on: BTreeMap<String, ComposeDependency>,
+    scale: Option<u32>,
+    deploy: Option<ComposeDeploy>,
+}
+
+/// What a service waits for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ComposeDependency {
+    /// `service_started`, `service_healthy` or `service_completed_successfully`.
+    pub condition: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct ComposeDeploy {
+    replicas: Option<u32>,
+}
+
+impl ComposeService {
+    /// How many containers it has (Compose Specification: `scale`, `deploy.replicas`).
+    pub fn replicas(&self) -> u32 {
+        self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)
+    }
+}
+
+/// Whether a service is expected to end with exit code 0: another one waits for that, or another one needs it and it is
+/// declared not to be restarted after success.
+pub fn is_one_shot(services: &BTreeMap<String, ComposeService>, name: &str) -> bool {
+    let needs = services.values().filter_map(|service| service.depends_on.get(name));
+    let ends = services.get(name).and_then(|service| service.restart.as_deref());
+    let ends = ends.is_some_and(|restart| restart == "no" || restart.starts_with("on-failure"));
+    needs.into_iter().any(|need| ends || need.condition == "service_completed_successfully")
 }
 
 /// A mount of a service.
@@ -77,6 +110,29 @@ pub fn with_dependencies(services: &BTreeMap<String, ComposeService>, names: &[S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replicas_and_services_that_are_expected_to_end() {
+        // As Compose 2.26 prints them.
+        let text = r#"{"name":"p","services":{
+            "a":{"image":"x","deploy":{"replicas":2,"resources":{}},
+                "depends_on":{"init":{"condition":"service_completed_successfully","required":true},
+                    "job":{"condition":"service_started","required":true},
+                    "b":{"condition":"service_healthy","required":true}}},
+            "b":{"image":"x","scale":0,"restart":"always","deploy":null},
+            "init":{"image":"x"},
+            "job":{"image":"x","restart":"no"},
+            "alone":{"image":"x","restart":"no"}}}"#;
+        let services = serde_json::from_str::<ComposeConfig>(text).unwrap().services;
+        let found: Vec<_> = services
+            .iter()
+            .map(|(name, service)| (name.as_str(), service.replicas(), is_one_shot(&services, name)))
+            .collect();
+        assert_eq!(
+            found,
+            [("a", 2, false), ("alone", 1, false), ("b", 0, false), ("init", 1, true), ("job", 1, true)]
+        );
+    }
 
     #[test]
     fn dependencies_are_followed_even_in_a_cycle() {

@@ -1,16 +1,18 @@
 //! A Compose project, through `docker compose`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 use crate::compose::config::{ComposeConfig, ComposeService, with_dependencies};
 use crate::compose::ps::ComposeContainer;
 use crate::docker::Docker;
 use crate::labels;
-use host::interrupt::Interrupt;
-use host::process::{Cmd, ProcessError, Runner};
+use host::failure::{Failure, FailureClass};
+use host::process::{Cmd, ProcessError, Started};
 
 /// A project: its files, its name, and values for variables in the files.
 #[derive(Debug, Clone)]
@@ -20,10 +22,24 @@ pub struct Project {
     /// Replaces the name in the files.
     name: Option<String>,
     files: Vec<PathBuf>,
-    /// The services to start, besides their dependencies; empty for all.
+    /// The services to start; empty for all.
     only: Vec<String>,
+    /// Whether what `only` depends on is left alone.
+    without_dependencies: bool,
+    /// Whether no image is pulled, whatever the files say.
+    without_pull: bool,
+    /// Instead of the environment's COMPOSE_PROFILES.
+    profiles: Vec<String>,
     variables: BTreeMap<String, String>,
+    /// Those of `variables` that only let Compose read its files.
+    placeholders: BTreeSet<String>,
 }
+
+/// The value of variables that are not set. No container may get it.
+const PLACEHOLDER: &str = "not-made-yet";
+
+/// How often a list of containers is asked for again when one of them vanishes.
+const LOOKS: usize = 5;
 
 /// How the resources of a project are listed and removed. Containers come first, since they use the others.
 const KINDS: [(&[&str], &[&str]); 3] = [
@@ -31,15 +47,6 @@ const KINDS: [(&[&str], &[&str]); 3] = [
     (&["network", "ls"], &["network", "rm"]),
     (&["volume", "ls"], &["volume", "rm", "--force"]),
 ];
-
-/// How `docker compose up` ended.
-#[derive(Debug, Clone)]
-pub struct UpResult {
-    /// Whether it succeeded.
-    pub success: bool,
-    /// Its output, secrets masked.
-    pub output: String,
-}
 
 impl Project {
     /// The project of a folder's own Compose files.
@@ -50,7 +57,11 @@ impl Project {
             name: None,
             files: Vec::new(),
             only: Vec::new(),
+            without_dependencies: false,
+            without_pull: false,
+            profiles: Vec::new(),
             variables: BTreeMap::new(),
+            placeholders: BTreeSet::new(),
         }
     }
 
@@ -75,11 +86,48 @@ impl Project {
         self
     }
 
+    /// Limited to the services of [`Project::only`], without what they depend on.
+    #[must_use]
+    pub fn without_dependencies(mut self) -> Project {
+        self.without_dependencies = true;
+        self
+    }
+
+    /// Without pulling any image: Compose also pulls those of services that have no replicas.
+    #[must_use]
+    pub fn without_pull(mut self) -> Project {
+        self.without_pull = true;
+        self
+    }
+
+    /// With the services of these profiles too; `*` for all. None leaves the choice to COMPOSE_PROFILES.
+    #[must_use]
+    pub fn profiles(mut self, profiles: &[String]) -> Project {
+        self.profiles = profiles.to_vec();
+        self
+    }
+
     /// With a variable for its files. Values are never printed.
     #[must_use]
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Project {
-        self.variables.insert(name.into(), value.into());
+        let name = name.into();
+        self.placeholders.remove(&name);
+        self.variables.insert(name, value.into());
         self
+    }
+
+    /// With a placeholder for a variable that is not set: Compose reads its files only if every required one is.
+    #[must_use]
+    pub fn placeholder(mut self, name: impl Into<String>) -> Project {
+        let name = name.into();
+        self.variables.insert(name.clone(), PLACEHOLDER.to_owned());
+        self.placeholders.insert(name);
+        self
+    }
+
+    /// The docker that it runs with.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
     }
 
     /// `docker compose ARGS…` of this project.
@@ -92,6 +140,9 @@ impl Project {
         for file in &self.files {
             cmd = cmd.arg("--file").arg(file.display().to_string());
         }
+        for profile in &self.profiles {
+            cmd = cmd.arg("--profile").arg(profile);
+        }
         for (name, value) in &self.variables {
             cmd = cmd.env(name, value);
         }
@@ -103,8 +154,43 @@ impl Project {
     /// # Errors
     /// What Compose finds wrong with the files or missing in the environment.
     pub fn config(&self) -> Result<ComposeConfig> {
-        let text = self.cmd(["config", "--format", "json"]).read()?;
-        serde_json::from_str(&text).context("unexpected output of `docker compose config`")
+        Ok(self.config_of(&[])?.1)
+    }
+
+    /// The configuration of what it starts: services of active profiles, or those of [`Project::only`] with what they need.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn started(&self) -> Result<ComposeConfig> {
+        Ok(self.started_text()?.1)
+    }
+
+    /// The same, to call before anything is started.
+    ///
+    /// # Errors
+    /// As [`Project::config`], and when a container would get a placeholder instead of a value.
+    pub fn ready(&self) -> Result<ComposeConfig> {
+        let (text, config) = self.started_text()?;
+        let all: Value = serde_json::from_str(&text)?;
+        let gets_placeholder = |name: &&String| all["services"][*name].to_string().contains(PLACEHOLDER);
+        let Some(service) = config.services.keys().find(gets_placeholder) else { return Ok(config) };
+        let names: Vec<&str> = self.placeholders.iter().map(String::as_str).collect();
+        let what = format!("{service} needs a variable that is not set: {}", names.join(" or "));
+        bail!(Failure::new(FailureClass::Failed, what, "set it in .env, or run `cargo xtask deploy install`"))
+    }
+
+    fn started_text(&self) -> Result<(String, ComposeConfig)> {
+        let (text, mut config) = self.config_of(&self.only)?;
+        if self.without_dependencies && !self.only.is_empty() {
+            config.services.retain(|name, _| self.only.contains(name));
+        }
+        Ok((text, config))
+    }
+
+    fn config_of(&self, services: &[String]) -> Result<(String, ComposeConfig)> {
+        let text = self.cmd(["config", "--format", "json"]).args(services.iter().cloned()).read()?;
+        let config = serde_json::from_str(&text).context("unexpected output of `docker compose config`")?;
+        Ok((text, config))
     }
 
     /// The services that it starts.
@@ -112,12 +198,7 @@ impl Project {
     /// # Errors
     /// As [`Project::config`].
     pub fn services(&self) -> Result<BTreeMap<String, ComposeService>> {
-        let mut services = self.config()?.services;
-        if !self.only.is_empty() {
-            let started = with_dependencies(&services, &self.only);
-            services.retain(|name, _| started.contains(name));
-        }
-        Ok(services)
+        Ok(self.started()?.services)
     }
 
     /// Every service of its files with itself and all its dependencies.
@@ -141,18 +222,31 @@ impl Project {
         }
     }
 
-    /// `docker compose up`; ended early when `end` is set.
+    /// Starts `docker compose up`, which outlives this process where it is given a lock to hold.
     ///
     /// # Errors
-    /// When docker cannot be started. A failure is in the result.
-    pub fn up(&self, end: &Interrupt) -> Result<UpResult, ProcessError> {
-        let runner = Runner { interrupt: end.clone(), ..self.docker.runner.clone() };
-        let stoppable = Project { docker: Docker::new(runner), ..self.clone() };
-        let mut output = Vec::new();
-        let cmd = stoppable.cmd(["--progress", "plain", "up", "--detach", "--no-build", "--remove-orphans"]);
-        let status = cmd.args(self.only.iter().cloned()).stream(|chunk| output.extend_from_slice(chunk))?;
-        let output = self.docker.runner.secrets.mask(&String::from_utf8_lossy(&output));
-        Ok(UpResult { success: status.success(), output })
+    /// When docker cannot be started.
+    pub fn up(&self, lock: Option<File>) -> Result<Started, ProcessError> {
+        let mut cmd = self.cmd(["--progress", "plain", "up", "--detach", "--no-build"]);
+        if self.without_pull {
+            cmd = cmd.args(["--pull", "never"]);
+        }
+        if self.only.is_empty() {
+            cmd = cmd.arg("--remove-orphans");
+        }
+        if self.without_dependencies {
+            cmd = cmd.arg("--no-deps");
+        }
+        cmd.args(self.only.iter().cloned()).start(lock)
+    }
+
+    /// Starts `docker compose restart`, as [`Project::up`].
+    ///
+    /// # Errors
+    /// When docker cannot be started.
+    pub fn restart(&self, lock: Option<File>) -> Result<Started, ProcessError> {
+        let cmd = self.cmd(["--progress", "plain", "restart", "--no-deps"]);
+        cmd.args(self.only.iter().cloned()).start(lock)
     }
 
     /// Its containers, running or not, sorted by service.
@@ -160,7 +254,14 @@ impl Project {
     /// # Errors
     /// When docker fails.
     pub fn containers(&self) -> Result<Vec<ComposeContainer>> {
-        let text = self.cmd(["ps", "--all", "--format", "json"]).read()?;
+        let list = || self.cmd(["ps", "--all", "--format", "json"]).read();
+        // It fails when a container vanishes while it looks.
+        let vanished = |error: &ProcessError| error.tail.contains("No such container");
+        let first = list();
+        let text = (0..LOOKS).fold(first, |found, _| match found {
+            Err(error) if vanished(&error) => list(),
+            found => found,
+        })?;
         let mut found: Vec<ComposeContainer> = serde_json::Deserializer::from_str(&text)
             .into_iter()
             .collect::<Result<_, _>>()
@@ -169,24 +270,16 @@ impl Project {
         Ok(found)
     }
 
-    /// The last lines of a service's log, secrets masked.
-    ///
-    /// # Errors
-    /// When docker fails.
-    pub fn last_lines(&self, service: &str, lines: u32) -> Result<String, ProcessError> {
-        let lines = lines.to_string();
-        let output =
-            self.cmd(["logs", "--no-color", "--no-log-prefix", "--tail", &lines, service]).capture()?;
-        Ok(self.docker.runner.secrets.mask(&(output.stdout + &output.stderr)))
-    }
-
-    /// `docker compose down`, with or without the named volumes.
+    /// `docker compose down`, with or without the named volumes. Ctrl-C does not end it.
     ///
     /// # Errors
     /// When docker fails.
     pub fn down(&self, volumes: bool) -> Result<String, ProcessError> {
         let more: &[&str] = if volumes { &["--volumes"] } else { &[] };
-        self.cmd(["--progress", "plain", "down", "--remove-orphans"]).args(more.iter().copied()).read()
+        self.cmd(["--progress", "plain", "down", "--remove-orphans"])
+            .args(more.iter().copied())
+            .apart()
+            .read()
     }
 
     /// Removes everything with the project's label: containers (also those that Compose did not start), networks and volumes.

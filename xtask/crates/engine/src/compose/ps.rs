@@ -39,6 +39,11 @@ pub struct Publisher {
 }
 
 impl ComposeContainer {
+    /// Whether its health check has not decided yet.
+    pub fn is_starting(&self) -> bool {
+        self.state == "running" && self.health == "starting"
+    }
+
     /// Host and port at which a TCP port of the container is reached from this machine.
     pub fn published(&self, port: u16) -> Option<String> {
         let mut publishers = self.publishers.iter().flatten().filter(|found| found.protocol == "tcp");

@@ -7,6 +7,7 @@ pub(crate) mod groups;
 mod quote;
 mod run;
 mod running;
+mod started;
 mod stream;
 mod watched;
 
@@ -16,3 +17,4 @@ pub use crate::process::error::ProcessError;
 pub use crate::process::quote::tail;
 pub use crate::process::run::{Output, find};
 pub use crate::process::running::is_running;
+pub use crate::process::started::Started;

@@ -100,7 +100,7 @@ impl Cmd {
         let mut run = || -> io::Result<ExitStatus> {
             let (reader, writer) = io::pipe()?;
             let expression = self.bound()?.stderr_to_stdout().stdout_file(writer).unchecked();
-            let mut child = self.start(expression, OnInterrupt::End)?;
+            let mut child = self.watch(expression, OnInterrupt::End)?;
             let (mut pipes, mut buffer) = ([Some(reader)], vec![0; BUFFER]);
             while let Some((_, count)) = child.next(&mut pipes, &mut buffer)? {
                 chunk(&buffer[..count]);
@@ -133,7 +133,7 @@ impl Cmd {
     fn start_with_pipes(&self, on_interrupt: OnInterrupt) -> io::Result<(Watched, [Option<PipeReader>; 2])> {
         let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
         let expression = self.bound()?.stdout_file(out).stderr_file(err).unchecked();
-        Ok((self.start(expression, on_interrupt)?, [Some(stdout), Some(stderr)]))
+        Ok((self.watch(expression, on_interrupt)?, [Some(stdout), Some(stderr)]))
     }
 
     /// The command, which ends with this process even after SIGKILL, unless it cleans up.
@@ -150,18 +150,15 @@ impl Cmd {
     }
 
     /// The same command, which gets a signal when the thread that started it ends (setpriv(1)).
-    fn until_death(&self, signal: &str) -> Cmd {
+    pub(super) fn until_death(&self, signal: &str) -> Cmd {
         let wrapped = ["--pdeathsig", signal, &self.program].map(str::to_owned);
         let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
         Cmd { program: SETPRIV.to_owned(), args, ..self.clone() }
     }
 
     /// Takes the expression: what it holds of the pipes must be closed here.
-    fn start(&self, expression: duct::Expression, on_interrupt: OnInterrupt) -> io::Result<Watched> {
-        let expression = expression.before_spawn(|command| {
-            command.process_group(0);
-            Ok(())
-        });
+    fn watch(&self, expression: duct::Expression, on_interrupt: OnInterrupt) -> io::Result<Watched> {
+        let expression = lead_group(expression);
         let on_interrupt = if self.apart { OnInterrupt::Ignore } else { on_interrupt };
         Watched::start(&expression, &self.runner.interrupt, on_interrupt)
     }
@@ -206,6 +203,15 @@ impl Cmd {
     }
 
     fn expression(&self) -> duct::Expression {
+        match &self.stdin {
+            Some(bytes) => self.without_stdin().stdin_bytes(bytes.clone()),
+            // The terminal would stop a group in the background that reads from it.
+            None => self.without_stdin().stdin_null(),
+        }
+    }
+
+    /// For a command that gets another standard input: duct applies the innermost redirection last.
+    pub(super) fn without_stdin(&self) -> duct::Expression {
         let mut expression = duct::cmd(&self.program, self.args.iter().map(OsStr::new));
         for (name, value) in &self.env {
             expression = expression.env(name, value);
@@ -213,11 +219,7 @@ impl Cmd {
         if let Some(dir) = &self.dir {
             expression = expression.dir(dir);
         }
-        match &self.stdin {
-            Some(bytes) => expression.stdin_bytes(bytes.clone()),
-            // The terminal would stop a group in the background that reads from it.
-            None => expression.stdin_null(),
-        }
+        expression
     }
 
     /// The error of a command that failed with this output.
@@ -230,7 +232,7 @@ impl Cmd {
         ProcessError::exit(self.quoted(), code, &self.runner.secrets.mask(output), class)
     }
 
-    fn start_error(&self, error: &io::Error) -> ProcessError {
+    pub(super) fn start_error(&self, error: &io::Error) -> ProcessError {
         let class = match error.kind() {
             io::ErrorKind::NotFound => FailureClass::Machine,
             _ if is_disk_full(error) => FailureClass::Disk,
@@ -244,6 +246,14 @@ impl Cmd {
             terminal.say(format!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64()));
         }
     }
+}
+
+/// Makes a command the leader of a process group.
+pub(super) fn lead_group(expression: duct::Expression) -> duct::Expression {
+    expression.before_spawn(|command| {
+        command.process_group(0);
+        Ok(())
+    })
 }
 
 /// Whether a program said that a disk is full: the system's message ends a line, as perror(3) prints it.

@@ -16,7 +16,7 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let ours: BTreeSet<&str> =
         checks.manifest.services.iter().map(|service| service.image.as_str()).collect();
     let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
-    let first = files::default_files(repository, &Variables::read(repository)?);
+    let first = files::default_files(repository, &Variables::read(checks.context)?);
     let (found, unread) =
         files::collect(repository, first, &|text| edits::plan(text, &ours, &request, None))?;
     let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);

@@ -1,116 +1,174 @@
 //! The health of a stack's services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::SystemTime;
 
-use engine::compose::{ComposeContainer, ComposeService};
+use anyhow::Result;
 
-/// The condition of one service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceCondition {
-    /// Running, and its health check passes or does not exist.
-    Healthy,
-    /// Running, but not healthy yet.
-    Starting,
-    /// No container, or one that was never started.
-    NotStarted,
-    /// Running, but its health check fails.
-    Unhealthy,
-    /// Its container ended.
-    Ended,
-}
+use engine::compose::{ComposeService, Project, is_one_shot};
+use engine::containers::ContainerInspect;
+use engine::labels;
 
-impl ServiceCondition {
-    /// From a container's state and health.
-    pub fn of(container: &ComposeContainer) -> ServiceCondition {
-        match (container.state.as_str(), container.health.as_str()) {
-            ("running", "healthy" | "") => ServiceCondition::Healthy,
-            ("running", "unhealthy") => ServiceCondition::Unhealthy,
-            ("running", _) => ServiceCondition::Starting,
-            ("created", _) => ServiceCondition::NotStarted,
-            _ => ServiceCondition::Ended,
-        }
-    }
-
-    /// As tables and messages name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ServiceCondition::Healthy => "healthy",
-            ServiceCondition::Starting => "starting",
-            ServiceCondition::NotStarted => "not started",
-            ServiceCondition::Unhealthy => "unhealthy",
-            ServiceCondition::Ended => "ended",
-        }
-    }
-
-    /// Whether waiting cannot make it healthy.
-    pub fn has_failed(self) -> bool {
-        matches!(self, ServiceCondition::Unhealthy | ServiceCondition::Ended)
-    }
-}
+pub use crate::deploy::condition::ServiceCondition;
 
 /// One service of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceHealth {
     /// The service's name in the Compose file.
     pub service: String,
-    /// The image its container runs, or would run.
+    /// The image that its worst container runs, or that it would run.
     pub image: String,
-    /// How it is.
+    /// The condition of its worst container.
     pub condition: ServiceCondition,
+    /// The ID of its worst container.
+    pub container: Option<String>,
+    /// How many of its containers are fine, and how many it should have.
+    pub replicas: (u32, u32),
+    /// Failed services that it needs, directly or not, while it is not started itself.
+    pub waits_for: Vec<String>,
 }
 
 impl ServiceHealth {
-    /// Whether it is healthy.
-    pub fn is_healthy(&self) -> bool {
-        self.condition == ServiceCondition::Healthy
+    /// Whether all its containers are there and fine.
+    pub fn is_fine(&self) -> bool {
+        self.condition.is_fine()
     }
 }
 
-/// The health of all configured services, sorted by name.
+/// The condition, with the replicas where there are several.
+impl fmt::Display for ServiceHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.condition)?;
+        let (fine, wanted) = self.replicas;
+        if wanted > 1 {
+            write!(f, ", {fine} of {wanted} replicas")?;
+        }
+        match self.waits_for.as_slice() {
+            [] => Ok(()),
+            names => write!(f, ", needs {}", names.join(", ")),
+        }
+    }
+}
+
+/// The health of a project's services as they are now.
+///
+/// # Errors
+/// When Compose cannot read its files, or docker fails.
+pub fn look(project: &Project) -> Result<Vec<ServiceHealth>> {
+    let config = project.started()?;
+    let containers = project.docker().project_containers(&config.name)?;
+    Ok(of(&config.services, &containers, project.docker().now()?))
+}
+
+/// The health of all configured services, sorted by name. `now`: the engine's clock.
 pub fn of(
     configured: &BTreeMap<String, ComposeService>,
-    containers: &[ComposeContainer],
+    containers: &[ContainerInspect],
+    now: SystemTime,
 ) -> Vec<ServiceHealth> {
-    let one = |(service, configured): (&String, &ComposeService)| {
-        let container = containers.iter().find(|container| container.service == *service);
+    let one = |(name, service): (&String, &ComposeService)| {
+        let own = containers.iter().filter(|container| container.label(labels::COMPOSE_SERVICE) == name);
+        // One that is being removed is no longer the service's.
+        let own: Vec<&ContainerInspect> = own.filter(|found| found.state.status != "removing").collect();
+        let is_one_shot = is_one_shot(configured, name);
+        let condition = |found: &&ContainerInspect| ServiceCondition::of(found, is_one_shot, now);
+        let wanted = service.replicas();
+        let fine = own.iter().filter(|found| condition(found).is_fine()).count();
+        let is_short = u32::try_from(own.len()).is_ok_and(|count| count < wanted);
+        let missing = is_short.then_some(ServiceCondition::NotStarted);
+        let worst = own.iter().copied().max_by_key(condition);
         ServiceHealth {
-            service: service.clone(),
-            image: container.map_or(&configured.image, |container| &container.image).clone(),
-            condition: container.map_or(ServiceCondition::NotStarted, ServiceCondition::of),
+            service: name.clone(),
+            image: worst.map_or(&service.image, |found| &found.config.image).clone(),
+            condition: worst
+                .as_ref()
+                .map(condition)
+                .into_iter()
+                .chain(missing)
+                .max()
+                .unwrap_or(ServiceCondition::NotWanted),
+            container: worst.map(|found| found.id.clone()),
+            replicas: (u32::try_from(fine).unwrap_or(u32::MAX), wanted),
+            waits_for: Vec::new(),
         }
     };
-    configured.iter().map(one).collect()
+    let mut services: Vec<ServiceHealth> = configured.iter().map(one).collect();
+    blame(&mut services, configured);
+    services
+}
+
+/// Notes which failed services keep others from being started.
+fn blame(services: &mut [ServiceHealth], configured: &BTreeMap<String, ComposeService>) {
+    let failed = services.iter().filter(|service| service.condition.has_failed());
+    let failed: BTreeSet<String> = failed.map(|service| service.service.clone()).collect();
+    for service in services.iter_mut().filter(|service| service.condition == ServiceCondition::NotStarted) {
+        let needed = engine::compose::with_dependencies(configured, std::slice::from_ref(&service.service));
+        service.waits_for = needed.intersection(&failed).cloned().collect();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::compose::ComposeConfig;
+    use serde_json::json;
+
     use super::*;
 
-    fn condition(state: &str, health: &str) -> ServiceCondition {
-        ServiceCondition::of(&ComposeContainer {
-            service: "a".into(),
-            id: "1".into(),
-            state: state.into(),
-            health: health.into(),
-            image: String::new(),
-            exit_code: 0,
-            publishers: None,
-        })
+    fn stack() -> BTreeMap<String, ComposeService> {
+        let config = json!({ "services": {
+            "init": {},
+            "none": { "scale": 0 },
+            "page": { "depends_on": { "web": { "condition": "service_started" } } },
+            "web": { "image": "w", "deploy": { "replicas": 2 },
+                "depends_on": { "init": { "condition": "service_completed_successfully" } } },
+        }});
+        serde_json::from_value::<ComposeConfig>(config).unwrap().services
+    }
+
+    fn container(service: &str, state: &str, health: Option<&str>, exit_code: i32) -> ContainerInspect {
+        let health = health.map(|status| json!({ "Status": status }));
+        serde_json::from_value(json!({
+            "Config": { "Image": "w:old", "Labels": { labels::COMPOSE_SERVICE: service } },
+            "State": { "Status": state, "ExitCode": exit_code, "Health": health },
+        }))
+        .unwrap()
+    }
+
+    fn told(containers: &[ContainerInspect]) -> Vec<String> {
+        let services = of(&stack(), containers, SystemTime::UNIX_EPOCH);
+        services.iter().map(|service| format!("{}: {service}", service.service)).collect()
     }
 
     #[test]
-    fn docker_states_map_to_conditions() {
-        for (state, health, expected) in [
-            ("running", "healthy", ServiceCondition::Healthy),
-            ("running", "", ServiceCondition::Healthy),
-            ("running", "starting", ServiceCondition::Starting),
-            ("running", "unhealthy", ServiceCondition::Unhealthy),
-            ("created", "", ServiceCondition::NotStarted),
-            ("exited", "", ServiceCondition::Ended),
-            ("restarting", "unhealthy", ServiceCondition::Ended),
-            ("dead", "healthy", ServiceCondition::Ended),
-        ] {
-            assert_eq!(condition(state, health), expected, "{state} {health}");
+    fn every_replica_counts_and_a_service_without_any_is_fine() {
+        let [healthy, ill] =
+            ["healthy", "unhealthy"].map(|health| container("web", "running", Some(health), 0));
+        let (init, page) =
+            (container("init", "exited", None, 0), container("page", "running", Some("healthy"), 0));
+        let all =
+            of(&stack(), &[init.clone(), page.clone(), healthy.clone(), healthy.clone()], SystemTime::now());
+        assert!(all.iter().all(ServiceHealth::is_fine), "{all:?}");
+        assert_eq!((all[1].service.as_str(), all[1].condition), ("none", ServiceCondition::NotWanted));
+        for pair in [[healthy.clone(), ill.clone()], [ill, healthy.clone()]] {
+            let lines = told(&[&[init.clone(), page.clone()], pair.as_slice()].concat());
+            assert_eq!(lines[3], "web: unhealthy, 1 of 2 replicas");
         }
+        let removed = container("web", "removing", None, 137);
+        assert_eq!(told(&[init, page, healthy, removed])[3], "web: not started, 1 of 2 replicas");
+    }
+
+    #[test]
+    fn the_service_to_blame_is_named() {
+        let lines = told(&[container("init", "exited", None, 3)]);
+        assert_eq!(
+            lines,
+            [
+                "init: ended, exit code 3",
+                "none: no replicas",
+                "page: not started, needs init",
+                "web: not started, 0 of 2 replicas, needs init"
+            ]
+        );
     }
 }

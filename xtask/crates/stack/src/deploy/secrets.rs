@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use engine::docker::Docker;
 use engine::dotenv;
 use engine::variables::Variables;
+use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
 use model::manifest::{Manifest, Secret};
@@ -23,10 +24,10 @@ pub struct GeneratedSecret {
 
 /// Generates every secret that is set neither in `.env` nor in the environment. `image_of` returns a service's image.
 ///
-/// `.env` gets the plain secrets too: `smoke-test` and users sign in with them.
+/// `.env` gets the plain secrets too: `smoke-test` and users sign in with them. No value that is there is changed.
 ///
 /// # Errors
-/// When a service's command fails or prints something unexpected, or `.env` cannot be written. `.env` is then unchanged.
+/// When only the plain secret is set, a service's command fails or prints something unexpected, or `.env` cannot be written. `.env` is then unchanged.
 pub fn ensure(
     manifest: &Manifest,
     variables: &Variables,
@@ -35,6 +36,13 @@ pub fn ensure(
     repository: &Repository,
 ) -> Result<Vec<GeneratedSecret>> {
     let missing = |secret: &Secret| variables.get(&secret.variable).is_none();
+    let mut secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+    let given = |secret: &&Secret| missing(secret) && variables.get(&secret.plain).is_some();
+    if let Some(Secret { variable, plain, .. }) = secrets.find(given) {
+        let what = format!("{plain} is set in {}, but {variable} is not", variables.source(plain));
+        let help = format!("set both, or neither: then both are generated and {plain} is written to .env");
+        return Err(Failure::new(FailureClass::Failed, what, help).into());
+    }
     let generated = generate(manifest, missing, image_of, docker)?;
     let values = generated.iter().flat_map(|secret| {
         [(secret.variable.as_str(), secret.entry.as_str()), (secret.plain.as_str(), secret.secret.as_str())]

@@ -1,188 +1,155 @@
-//! Starts a stack and waits until every service is healthy.
+//! Changes a stack with Compose, and waits until every service is healthy.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::Result;
 
-use crate::deploy::health::{self, ServiceCondition, ServiceHealth};
-use engine::compose::{ComposeService, Project};
-use engine::signs::Cause;
-use host::failure::Failure;
+use crate::deploy::health::{ServiceCondition, ServiceHealth};
+use crate::deploy::not_healthy::NotHealthy;
+use crate::deploy::watch::{Watch, WatchEnd};
+use engine::compose::Project;
+use engine::signs::{Cause, client_error};
+use host::failure::{Failure, FailureClass};
+use host::files::Lock;
 use host::interrupt::Interrupt;
-use host::process::tail;
-use host::terminal::{Style, Terminal};
-use host::wait;
+use host::process::{Started, tail};
+use host::terminal::Terminal;
 
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Log lines shown of a failed service.
 const SHOWN_LINES: u32 = 12;
 
-/// A stack with services that are not healthy.
-#[derive(Debug)]
-pub struct NotHealthy {
-    /// The failed services with their last log lines.
-    services: Vec<(ServiceHealth, String)>,
-    reason: String,
-    port_is_taken: bool,
-}
+/// How often Compose is started again when a container vanished under it, or when it gave up before it had started services
+/// that need none of those that failed.
+const ROUNDS: usize = 3;
 
-impl NotHealthy {
-    /// Whether a port to publish is in use by another process.
-    pub fn port_is_taken(&self) -> bool {
-        self.port_is_taken
-    }
-}
-
-impl fmt::Display for NotHealthy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.services.iter().map(|(health, _)| health.service.as_str()).collect();
-        match names.as_slice() {
-            [] => f.write_str("docker compose failed, though every service is healthy")?,
-            names => write!(f, "not healthy: {}", names.join(", "))?,
-        }
-        if !self.reason.is_empty() {
-            write!(f, "\n  {}", self.reason.replace('\n', "\n  "))?;
-        }
-        for (health, log) in &self.services {
-            write!(f, "\n  {} ({}), image {}", health.service, health.condition.name(), health.image)?;
-            let log = if log.trim().is_empty() { "its log is empty" } else { log };
-            log.lines().try_for_each(|line| write!(f, "\n    {line}"))?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for NotHealthy {}
-
-/// Starts a project and waits until all services are healthy. Reports each service on the way.
-///
-/// # Errors
-/// [`NotHealthy`], when a service ends or turns unhealthy, Compose fails, or the deadline passes.
-pub fn up(
-    project: &Project,
-    deadline: Duration,
-    interrupt: &Interrupt,
-    terminal: &Terminal,
-) -> Result<Vec<ServiceHealth>> {
-    let configured = project.services()?;
-    let stop = Interrupt::default();
-    let (services, end, output) = std::thread::scope(|scope| -> Result<_> {
-        // Compose waits for dependencies; this thread watches and reports.
-        let compose = scope.spawn(|| project.up(&stop));
-        let started = Instant::now();
-        let mut watch = Watch { started, reported: BTreeMap::new(), alive: BTreeSet::new(), terminal };
-        let watched = watch.until_end(project, &configured, deadline, interrupt, || compose.is_finished());
-        // Whatever the result is, Compose must not keep running.
-        stop.set();
-        let compose = compose.join().map_err(|_| anyhow!("the thread that ran compose panicked"))?;
-        let (services, end) = watched?;
-        let compose = compose.context("cannot start the stack")?;
-        Ok(match (compose.success, end) {
-            (true, end) => (services, end, String::new()),
-            (false, WatchEnd::AllHealthy) => (services, WatchEnd::ComposeFailed, compose.output),
-            (false, end) => (services, end, compose.output),
-        })
-    })?;
-    if end == WatchEnd::AllHealthy {
-        return Ok(services);
-    }
-    let class = Cause::of_step(&output, "").class();
-    let error = not_healthy(project, services, end, &output, deadline);
-    if class.is_environment() {
-        return Err(Failure::new(class, error.to_string(), class.remedy()).into());
-    }
-    Err(error.into())
-}
-
+/// What Compose does to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WatchEnd {
-    AllHealthy,
-    ServiceFailed,
-    DeadlinePassed,
-    ComposeFailed,
+pub enum ChangeKind {
+    /// Creates, replaces and starts containers as the Compose file says.
+    Up,
+    /// Stops and starts the containers that are there.
+    Restart,
 }
 
-/// Follows the services of a stack while Compose starts them.
-struct Watch<'a> {
-    started: Instant,
-    /// The last condition seen of each service.
-    reported: BTreeMap<String, ServiceCondition>,
-    /// Services that were running or waiting since Compose started; before that, an ended container is an old one.
-    alive: BTreeSet<String>,
-    terminal: &'a Terminal,
+/// A change of a stack, up to healthy services.
+pub struct StackChange<'a> {
+    /// What Compose does.
+    pub kind: ChangeKind,
+    /// The stack, limited to the services to change.
+    pub project: &'a Project,
+    /// For everything together.
+    pub deadline: Duration,
+    /// Ends the waiting.
+    pub interrupt: &'a Interrupt,
+    /// For progress.
+    pub terminal: &'a Terminal,
+    /// With a lock, Compose finishes its work whatever happens to this process, and holds the lock until then. Without one it
+    /// ends with this process.
+    pub lock: Option<&'a Lock>,
+    /// The command that continues an interrupted change; empty where the stack is removed then.
+    pub again: &'a str,
+    /// What to do when a service failed.
+    pub help: &'a str,
 }
 
-impl Watch<'_> {
-    fn until_end(
-        &mut self,
-        project: &Project,
-        configured: &BTreeMap<String, ComposeService>,
-        deadline: Duration,
-        interrupt: &Interrupt,
-        is_finished: impl Fn() -> bool,
-    ) -> Result<(Vec<ServiceHealth>, WatchEnd)> {
-        let mut services = Vec::new();
-        let end = wait::poll(POLL_INTERVAL, deadline, interrupt, || {
-            // Read before the containers, so that they are what Compose left behind.
-            let finished = is_finished();
-            services = health::of(configured, &project.containers()?);
-            let mut has_failed = false;
-            for service in &services {
-                if !service.condition.has_failed() {
-                    self.alive.insert(service.service.clone());
-                }
-                if finished || self.alive.contains(&service.service) {
-                    self.report(service);
-                    has_failed |= service.condition.has_failed();
-                }
+impl StackChange<'_> {
+    /// Executes the change and waits until all its services are healthy. Reports each service on the way. Compose is not
+    /// interrupted because a container ended, unless it can only wait in vain.
+    ///
+    /// # Errors
+    /// [`NotHealthy`], when a service fails, Compose fails, or the deadline passes; as a [`Failure`] when the machine is at fault
+    /// or the user interrupts.
+    pub fn execute(&self) -> Result<Vec<ServiceHealth>> {
+        let config = self.project.ready()?;
+        let mut watch = Watch::new(self, config)?;
+        // From here on the stack may change.
+        self.interrupt.check()?;
+        let mut project = self.project.clone();
+        let mut round = 1;
+        loop {
+            let mut compose = self.start(&project)?;
+            let (services, end) = watch.follow(&mut compose)?;
+            if end == WatchEnd::AllFine {
+                return Ok(services);
             }
-            let any = |condition| services.iter().any(|service| service.condition == condition);
-            Ok(match finished {
-                true if services.iter().all(ServiceHealth::is_healthy) => Some(WatchEnd::AllHealthy),
-                _ if has_failed => Some(WatchEnd::ServiceFailed),
-                true if any(ServiceCondition::NotStarted) => Some(WatchEnd::ComposeFailed),
-                _ => None,
-            })
-        })?;
-        Ok((services, end.unwrap_or(WatchEnd::DeadlinePassed)))
+            let output = compose.output();
+            match next(&project, &services, &output) {
+                Some(next) if end == WatchEnd::ComposeFailed && round < ROUNDS => project = next,
+                _ => return Err(self.error(services, end, &output)),
+            }
+            round += 1;
+        }
     }
 
-    /// Reports a service that became healthy or failed, once.
-    fn report(&mut self, service: &ServiceHealth) {
-        let last = self.reported.insert(service.service.clone(), service.condition);
-        let style = match service.condition {
-            condition if last == Some(condition) => return,
-            ServiceCondition::NotStarted | ServiceCondition::Starting => return,
-            ServiceCondition::Healthy => Style::Good,
-            ServiceCondition::Unhealthy | ServiceCondition::Ended => Style::Bad,
+    fn start(&self, project: &Project) -> Result<Started> {
+        let lock = self.lock.map(Lock::share).transpose()?;
+        Ok(match self.kind {
+            ChangeKind::Up => project.up(lock),
+            ChangeKind::Restart => project.restart(lock),
+        }?)
+    }
+
+    fn error(&self, services: Vec<ServiceHealth>, end: WatchEnd, output: &str) -> anyhow::Error {
+        let is_interrupted = end == WatchEnd::Interrupted;
+        if is_interrupted && self.again.is_empty() {
+            return Failure::interrupted().into();
+        }
+        let shown = services.iter().filter(|service| {
+            service.condition.has_failed() || end == WatchEnd::DeadlinePassed && service.condition.runs()
+        });
+        let with_log = |service: &ServiceHealth| {
+            let log = self.project.docker().last_lines(service.container.as_ref()?, SHOWN_LINES);
+            Some((service.service.clone(), log.unwrap_or_else(|error| error.to_string())))
         };
-        let condition = self.terminal.paint(style, service.condition.name());
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.terminal.say(format!("{:18} {condition} ({seconds:.1} s)", service.service));
+        let logs = shown.filter(|service| !service.is_fine()).filter_map(with_log).collect();
+        let reason = match end {
+            WatchEnd::DeadlinePassed => {
+                format!("not all healthy within {} s (--timeout)", self.deadline.as_secs())
+            }
+            WatchEnd::ComposeFailed => tail(output, 4),
+            // Compose was stopped by this program; its output only says so.
+            WatchEnd::AllFine | WatchEnd::ServiceFailed | WatchEnd::Interrupted => String::new(),
+        };
+        let port_is_taken = own_lines(output).any(|line| Cause::of_step(line, "") == Cause::PortInUse);
+        let help = if is_interrupted { format!("`{}` continues", self.again) } else { self.help.to_owned() };
+        let error = NotHealthy { services, logs, is_interrupted, reason, port_is_taken, help };
+        match client_error(output) {
+            _ if is_interrupted => Failure::new(FailureClass::Unfinished, error.to_string(), "").into(),
+            class if class.is_environment() => {
+                let remedy = match self.again {
+                    "" => class.remedy().to_owned(),
+                    again => format!("{}: `{again}`", class.remedy()),
+                };
+                let error = NotHealthy { help: String::new(), ..error };
+                Failure::new(class, error.to_string(), remedy).into()
+            }
+            _ => error.into(),
+        }
     }
 }
 
-fn not_healthy(
-    project: &Project,
-    services: Vec<ServiceHealth>,
-    end: WatchEnd,
-    output: &str,
-    deadline: Duration,
-) -> NotHealthy {
-    let port_is_taken = Cause::of_step(output, "") == Cause::PortInUse;
-    let failed = services.into_iter().filter(|service| !service.is_healthy());
-    let with_log = |service: ServiceHealth| {
-        let log = project.last_lines(&service.service, SHOWN_LINES).unwrap_or_else(|error| error.to_string());
-        (service, log)
+/// Lines that docker writes itself: other lines hold names, or what a container printed.
+fn own_lines(output: &str) -> impl Iterator<Item = &str> {
+    output.lines().filter(|line| line.starts_with("Error response from daemon"))
+}
+
+/// What to start after Compose failed: the same again where a container vanished under it, or was being removed; the
+/// services that it gave up on although they need none of those that failed.
+fn next(project: &Project, services: &[ServiceHealth], output: &str) -> Option<Project> {
+    let has_vanished = |line: &str| {
+        ["No such container", "is already in progress", "is marked for removal"]
+            .iter()
+            .any(|sign| line.contains(sign))
     };
-    let services = failed.map(with_log).collect();
-    let reason = match end {
-        WatchEnd::DeadlinePassed => format!("not all healthy within {} s (--timeout)", deadline.as_secs()),
-        // Compose was stopped by this program; its output only says so.
-        WatchEnd::ServiceFailed => String::new(),
-        WatchEnd::AllHealthy | WatchEnd::ComposeFailed => tail(output, 4),
+    if own_lines(output).any(has_vanished) {
+        return Some(project.clone());
+    }
+    if !services.iter().any(|service| service.condition.has_failed()) {
+        return None;
+    }
+    let is_free = |service: &&ServiceHealth| {
+        service.condition == ServiceCondition::NotStarted && service.waits_for.is_empty()
     };
-    NotHealthy { services, reason, port_is_taken }
+    let free: Vec<String> = services.iter().filter(is_free).map(|service| service.service.clone()).collect();
+    (!free.is_empty()).then(|| project.clone().only(free).without_dependencies())
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::deploy::health::ServiceCondition;
 use engine::compose::{ComposeContainer, Project};
 use host::interrupt::Interrupt;
 use host::wait;
@@ -27,9 +26,7 @@ pub(crate) fn find(
     wait::poll(POLL_INTERVAL, timeout, interrupt, || {
         let containers = project.containers()?;
         let container = |service: &Service| containers.iter().find(|found| found.service == service.compose);
-        let is_starting = |service: &&Service| {
-            container(service).is_some_and(|found| ServiceCondition::of(found) == ServiceCondition::Starting)
-        };
+        let is_starting = |service: &&Service| container(service).is_some_and(ComposeContainer::is_starting);
         let one = |service: &&Service| (service.name.clone(), endpoint(service, container(service)));
         endpoints = services.iter().map(one).collect();
         Ok((!services.iter().any(is_starting)).then_some(()))

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::deploy::up::{self, NotHealthy};
+use crate::deploy::not_healthy::NotHealthy;
+use crate::deploy::up::{ChangeKind, StackChange};
 use crate::deploy::{secrets, with_placeholders};
 use crate::probes::plan::unique_word;
 use crate::throwaway::folder::StackFolder;
@@ -107,7 +108,18 @@ impl ThrowawayStack {
     /// # Errors
     /// When a service does not become healthy.
     pub fn up(&self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
-        up::up(&self.project, deadline, interrupt, &self.terminal.clone().quiet()).map(drop)
+        let terminal = self.terminal.clone().quiet();
+        let change = StackChange {
+            kind: ChangeKind::Up,
+            project: &self.project,
+            deadline,
+            interrupt,
+            terminal: &terminal,
+            lock: None,
+            again: "",
+            help: "",
+        };
+        change.execute().map(drop)
     }
 
     /// Its Compose project.

@@ -1,0 +1,165 @@
+//! The condition of one container.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use engine::containers::ContainerInspect;
+use engine::docker::time;
+
+/// How long a container without a health check must run before it counts as healthy. The engine itself calls a start
+/// successful after this time (Docker documentation, "Start containers automatically").
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Restarts by the engine that make a crash loop: a service may end once or twice before what it needs is there.
+const LOOP: u32 = 3;
+
+/// The condition of a container, or of a service: that of its worst container. Ordered from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceCondition {
+    /// The Compose file asks for no container.
+    NotWanted,
+    /// Ended with exit code 0, as expected.
+    Completed,
+    /// Running, and its health check passes; without a health check, running for 10 s.
+    Healthy,
+    /// Running, but not healthy yet.
+    Starting,
+    /// Ended with this exit code; the engine restarts it.
+    Restarting(i32),
+    /// No container, or one that was never started.
+    NotStarted,
+    /// Running, but its health check fails.
+    Unhealthy,
+    /// Paused by somebody.
+    Paused,
+    /// Ended with this exit code, and restarted at least three times without becoming healthy. The engine does not tell the
+    /// code while it runs again.
+    CrashLoop(Option<i32>),
+    /// Ended with this exit code.
+    Ended(i32),
+}
+
+impl ServiceCondition {
+    /// From a container's state. `now`: the engine's clock.
+    pub fn of(container: &ContainerInspect, is_one_shot: bool, now: SystemTime) -> ServiceCondition {
+        use ServiceCondition::{
+            Completed, CrashLoop, Ended, Healthy, NotStarted, Paused, Restarting, Starting, Unhealthy,
+        };
+        let state = &container.state;
+        let health = state.health.as_ref().map(|health| health.status.as_str());
+        let is_looping = container.restart_count >= LOOP;
+        match (state.status.as_str(), health) {
+            ("created", _) => NotStarted,
+            ("paused", _) => Paused,
+            ("restarting", _) if is_looping => CrashLoop(Some(state.exit_code)),
+            ("restarting", _) => Restarting(state.exit_code),
+            ("running", Some("unhealthy")) => Unhealthy,
+            ("running", Some("healthy")) if !is_one_shot => Healthy,
+            ("running", None | Some("none")) if !is_one_shot && has_settled(&state.started_at, now) => {
+                Healthy
+            }
+            ("running", _) if is_looping => CrashLoop(None),
+            ("running", _) => Starting,
+            _ if is_one_shot && state.exit_code == 0 => Completed,
+            _ => Ended(state.exit_code),
+        }
+    }
+
+    /// Whether nothing is left to wait for or to fix.
+    pub fn is_fine(self) -> bool {
+        self <= ServiceCondition::Healthy
+    }
+
+    /// Whether waiting cannot make it fine.
+    pub fn has_failed(self) -> bool {
+        self >= ServiceCondition::Unhealthy
+    }
+
+    /// Whether a process of it runs now.
+    pub fn runs(self) -> bool {
+        use ServiceCondition::{Healthy, Paused, Starting, Unhealthy};
+        matches!(self, Healthy | Starting | Unhealthy | Paused)
+    }
+}
+
+/// As tables and messages name it.
+impl fmt::Display for ServiceCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServiceCondition::NotWanted => f.write_str("no replicas"),
+            ServiceCondition::Completed => f.write_str("completed"),
+            ServiceCondition::Healthy => f.write_str("healthy"),
+            ServiceCondition::Starting => f.write_str("starting"),
+            ServiceCondition::Restarting(code) => write!(f, "restarting, exit code {code}"),
+            ServiceCondition::NotStarted => f.write_str("not started"),
+            ServiceCondition::Unhealthy => f.write_str("unhealthy"),
+            ServiceCondition::Paused => f.write_str("paused"),
+            ServiceCondition::CrashLoop(None) => f.write_str("crash loop"),
+            ServiceCondition::CrashLoop(Some(code)) => write!(f, "crash loop, exit code {code}"),
+            ServiceCondition::Ended(code) => write!(f, "ended, exit code {code}"),
+        }
+    }
+}
+
+fn has_settled(started_at: &str, now: SystemTime) -> bool {
+    let since = time(started_at).and_then(|start| now.duration_since(start).ok());
+    since.is_some_and(|since| since >= SETTLED)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::ServiceCondition::*;
+    use super::*;
+
+    const START: &str = "2026-01-01T00:00:00Z";
+
+    /// A container as `docker container inspect` shows it `seconds` after its start.
+    fn after(
+        seconds: u64,
+        state: &str,
+        health: &str,
+        exit_code: i32,
+        restarts: u32,
+    ) -> [ServiceCondition; 2] {
+        let health = if health.is_empty() { json!(null) } else { json!({ "Status": health }) };
+        let state = json!({ "Status": state, "StartedAt": START, "ExitCode": exit_code, "Health": health });
+        let container = serde_json::from_value(json!({ "RestartCount": restarts, "State": state })).unwrap();
+        let now = time(START).unwrap() + Duration::from_secs(seconds);
+        [false, true].map(|is_one_shot| ServiceCondition::of(&container, is_one_shot, now))
+    }
+
+    #[test]
+    fn a_health_check_decides_where_there_is_one() {
+        for (state, health, service, one_shot) in [
+            ("running", "healthy", Healthy, Starting),
+            ("running", "starting", Starting, Starting),
+            ("running", "unhealthy", Unhealthy, Unhealthy),
+            ("paused", "healthy", Paused, Paused),
+            ("created", "", NotStarted, NotStarted),
+            ("exited", "unhealthy", Ended(0), Completed),
+            ("dead", "healthy", Ended(0), Completed),
+        ] {
+            assert_eq!(after(3600, state, health, 0, 0), [service, one_shot], "{state} {health}");
+        }
+        assert_eq!(after(60, "exited", "", 3, 0), [Ended(3), Ended(3)]);
+    }
+
+    #[test]
+    fn without_a_health_check_a_container_must_run_for_a_while() {
+        assert_eq!(after(9, "running", "", 0, 0), [Starting, Starting]);
+        assert_eq!(after(10, "running", "", 0, 0), [Healthy, Starting]);
+        assert_eq!(after(10, "running", "none", 0, 9), [Healthy, CrashLoop(None)]);
+    }
+
+    #[test]
+    fn a_crash_loop_is_seen_while_it_runs_and_while_it_waits() {
+        assert_eq!(after(1, "restarting", "", 1, 1)[0], Restarting(1));
+        assert_eq!(after(1, "running", "", 0, 2)[0], Starting);
+        assert_eq!(after(1, "restarting", "", 1, 3)[0], CrashLoop(Some(1)));
+        assert_eq!(after(1, "running", "", 0, 3)[0], CrashLoop(None));
+        assert_eq!(after(1, "running", "starting", 0, 3)[0], CrashLoop(None));
+        assert_eq!(after(1, "running", "healthy", 0, 7)[0], Healthy);
+    }
+}

@@ -1,0 +1,44 @@
+//! Services as the command line names them.
+
+use anyhow::Result;
+
+use engine::compose::Project;
+use host::failure::Failure;
+use model::manifest::Manifest;
+use model::names::Unknown;
+
+/// The names in the Compose file of services that are named as in the manifest or as in the Compose file, of any profile.
+///
+/// # Errors
+/// Unknown names, each with the nearest ones; or when Compose cannot read its files.
+pub fn in_compose(names: &[String], manifest: &Manifest, project: &Project) -> Result<Vec<String>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let services = project.clone().profiles(&["*".to_owned()]).config()?.services;
+    let all: Vec<&str> = services.keys().map(String::as_str).collect();
+    resolve(names, manifest, &all).map_err(|unknown| {
+        let lines: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        Failure::usage(lines.join("\n")).into()
+    })
+}
+
+fn resolve(names: &[String], manifest: &Manifest, all: &[&str]) -> Result<Vec<String>, Vec<Unknown>> {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for name in names {
+        let declared = manifest.services.iter().find(|service| service.name == *name);
+        let compose = declared.map_or(name, |service| &service.compose);
+        match all.contains(&compose.as_str()) {
+            true if found.contains(compose) => {}
+            true => found.push(compose.clone()),
+            false => {
+                let declared = manifest.services.iter().map(|service| service.name.as_str());
+                let mut known: Vec<&str> = declared.chain(all.iter().copied()).collect();
+                known.sort_unstable();
+                known.dedup();
+                unknown.push(Unknown::new("service", name, known));
+            }
+        }
+    }
+    if unknown.is_empty() { Ok(found) } else { Err(unknown) }
+}

@@ -1,0 +1,104 @@
+//! A deployment that did not end well: what runs, what does not, and how to go on.
+
+use std::fmt;
+
+use crate::deploy::health::ServiceHealth;
+
+/// A stack that is not as it should be.
+#[derive(Debug)]
+pub struct NotHealthy {
+    /// All its services.
+    pub(super) services: Vec<ServiceHealth>,
+    /// Service and last log lines of those that failed.
+    pub(super) logs: Vec<(String, String)>,
+    pub(super) is_interrupted: bool,
+    /// Why, where no service says it.
+    pub(super) reason: String,
+    pub(super) port_is_taken: bool,
+    /// How to go on; empty where the stack is removed.
+    pub(super) help: String,
+}
+
+impl NotHealthy {
+    /// Whether a port to publish is in use by another process.
+    pub fn port_is_taken(&self) -> bool {
+        self.port_is_taken
+    }
+}
+
+impl fmt::Display for NotHealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |is_it: &dyn Fn(&ServiceHealth) -> bool| {
+            let found = self.services.iter().filter(|service| is_it(service));
+            found.map(|service| service.service.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        if self.is_interrupted {
+            f.write_str("interrupted; ")?;
+        }
+        match names(&|service| !service.is_fine()).as_str() {
+            "" => f.write_str("docker compose did not finish, though every service is healthy")?,
+            names => write!(f, "not healthy: {names}")?,
+        }
+        if !self.reason.is_empty() {
+            write!(f, "\n  {}", self.reason.replace('\n', "\n  "))?;
+        }
+        for service in self.services.iter().filter(|service| !service.is_fine()) {
+            write!(f, "\n  {} ({service}), image {}", service.service, service.image)?;
+            let Some((_, log)) = self.logs.iter().find(|(name, _)| *name == service.service) else {
+                continue;
+            };
+            let log = if log.trim().is_empty() { "its log is empty" } else { log };
+            log.lines().try_for_each(|line| write!(f, "\n    {line}"))?;
+        }
+        for (what, names) in [
+            ("running", names(&|service| service.condition.runs())),
+            ("not running", names(&|service| !service.condition.runs() && !service.is_fine())),
+        ] {
+            write!(f, "\n  {what}: {}", if names.is_empty() { "nothing" } else { &names })?;
+        }
+        if self.help.is_empty() { Ok(()) } else { write!(f, "\nhelp: {}", self.help) }
+    }
+}
+
+impl std::error::Error for NotHealthy {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::health::ServiceCondition::{self, Completed, Ended, Healthy, NotStarted, Starting};
+
+    fn service(name: &str, condition: ServiceCondition, waits_for: &[&str]) -> ServiceHealth {
+        let waits_for = waits_for.iter().map(|name| (*name).to_owned()).collect();
+        ServiceHealth {
+            service: name.into(),
+            image: format!("{name}:1"),
+            condition,
+            container: None,
+            replicas: (0, 1),
+            waits_for,
+        }
+    }
+
+    #[test]
+    fn it_says_what_runs_what_does_not_and_how_to_go_on() {
+        let mut error = NotHealthy {
+            services: vec![
+                service("api", NotStarted, &["db"]),
+                service("db", Ended(3), &[]),
+                service("init", Completed, &[]),
+                service("page", Healthy, &[]),
+                service("web", Starting, &[]),
+            ],
+            logs: vec![("db".into(), "no disk\nbye\n".into())],
+            is_interrupted: false,
+            reason: String::new(),
+            port_is_taken: false,
+            help: "do it again".into(),
+        };
+        let text = "not healthy: api, db, web\n  api (not started, needs db), image api:1\n  db (ended, exit code 3), image db:1\n    \
+                    no disk\n    bye\n  web (starting), image web:1\n  running: page, web\n  not running: api, db\nhelp: do it again";
+        assert_eq!(error.to_string(), text);
+        error.is_interrupted = true;
+        assert_eq!(error.to_string(), format!("interrupted; {text}"));
+    }
+}

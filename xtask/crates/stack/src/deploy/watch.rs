@@ -1,0 +1,169 @@
+//! Follows the services of a stack while Compose changes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Result;
+
+use crate::deploy::health::{self, ServiceCondition, ServiceHealth};
+use crate::deploy::up::{ChangeKind, StackChange};
+use engine::compose::ComposeConfig;
+use engine::containers::ContainerInspect;
+use engine::labels;
+use host::process::Started;
+use host::terminal::Style;
+
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How a change ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WatchEnd {
+    AllFine,
+    ServiceFailed,
+    DeadlinePassed,
+    ComposeFailed,
+    Interrupted,
+}
+
+/// Containers are told apart by ID and start, since Compose replaces them under the same name: what an old one does is no
+/// failure of the change.
+pub(super) struct Watch<'a> {
+    change: &'a StackChange<'a>,
+    config: ComposeConfig,
+    /// When each container was started that was there before.
+    before: BTreeMap<String, String>,
+    started: Instant,
+    /// The engine's clock at `started`.
+    engine_time: SystemTime,
+    /// The last condition reported of each service.
+    reported: BTreeMap<String, ServiceCondition>,
+    is_stopped: bool,
+    is_warned: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(change: &'a StackChange<'a>, config: ComposeConfig) -> Result<Watch<'a>> {
+        let docker = change.project.docker();
+        let containers = docker.project_containers(&config.name)?;
+        let before = containers.into_iter().map(|found| (found.id, found.state.started_at)).collect();
+        Ok(Watch {
+            change,
+            config,
+            before,
+            engine_time: docker.now()?,
+            started: Instant::now(),
+            reported: BTreeMap::new(),
+            is_stopped: false,
+            is_warned: false,
+        })
+    }
+
+    /// Until Compose has ended and nothing is left to wait for, or the wait is over.
+    pub(super) fn follow(&mut self, compose: &mut Started) -> Result<(Vec<ServiceHealth>, WatchEnd)> {
+        loop {
+            // Read before the containers, so that they are what Compose left behind.
+            let is_over = compose.is_over();
+            match self.look(is_over) {
+                Ok(services) if is_over => {
+                    if let Some(end) = self.end(compose.success(), &services) {
+                        return Ok((services, end));
+                    }
+                }
+                Ok(services) => self.watch_over(compose, &services),
+                // The next look may succeed; Compose must not be left alone.
+                Err(_) if !is_over => self.watch_over(compose, &[]),
+                Err(error) if self.change.again.is_empty() => return Err(error),
+                Err(error) => {
+                    let again = self.change.again;
+                    return Err(error.context(format!("what runs now is unknown; `{again}` continues")));
+                }
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// The services as they are, without old containers that Compose may yet start or replace.
+    fn look(&mut self, is_over: bool) -> Result<Vec<ServiceHealth>> {
+        let mut containers = self.change.project.docker().project_containers(&self.config.name)?;
+        let now = self.engine_time + self.started.elapsed();
+        let is_old = |found: &ContainerInspect| self.before.get(&found.id) == Some(&found.state.started_at);
+        if !is_over {
+            containers
+                .retain(|found| !is_old(found) || !ServiceCondition::of(found, false, now).has_failed());
+        }
+        let services = health::of(&self.config.services, &containers, now);
+        let old = containers.iter().filter(|found| !is_over && is_old(found));
+        let old: BTreeSet<String> =
+            old.map(|found| found.label(labels::COMPOSE_SERVICE).to_owned()).collect();
+        for service in services.iter().filter(|service| !old.contains(&service.service)) {
+            self.report(service);
+        }
+        Ok(services)
+    }
+
+    /// Lets Compose finish, unless it waits in vain or for too long.
+    fn watch_over(&mut self, compose: &mut Started, services: &[ServiceHealth]) {
+        let change = self.change;
+        let (is_interrupted, can_finish) = (change.interrupt.is_set(), change.lock.is_some());
+        if is_interrupted && can_finish && !self.is_warned {
+            self.is_warned = true;
+            change.terminal.warn(
+                "interrupted: waiting until Compose has replaced the containers (Ctrl-C again stops the wait, not Compose)",
+            );
+        }
+        let is_stuck = change.kind == ChangeKind::Up && is_stuck(services);
+        if self.is_stopped || self.is_late() || is_stuck || is_interrupted && !can_finish {
+            self.is_stopped = true;
+            compose.interrupt();
+        }
+    }
+
+    /// How it ended, once Compose has; `None` while there is something to wait for.
+    fn end(&self, success: bool, services: &[ServiceHealth]) -> Option<WatchEnd> {
+        let any =
+            |is_it: &dyn Fn(ServiceCondition) -> bool| services.iter().any(|found| is_it(found.condition));
+        let is_late = self.is_late();
+        if success && services.iter().all(ServiceHealth::is_fine) {
+            Some(WatchEnd::AllFine)
+        } else if self.change.interrupt.is_set() {
+            Some(WatchEnd::Interrupted)
+        } else if !success && !self.is_stopped {
+            Some(WatchEnd::ComposeFailed)
+        } else if any(&ServiceCondition::has_failed) {
+            Some(WatchEnd::ServiceFailed)
+        } else if is_late {
+            Some(WatchEnd::DeadlinePassed)
+        } else if any(&|condition| condition == ServiceCondition::NotStarted) {
+            Some(WatchEnd::ServiceFailed)
+        } else {
+            None
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.started.elapsed() >= self.change.deadline
+    }
+
+    /// Reports a service that became fine or failed, once.
+    fn report(&mut self, service: &ServiceHealth) {
+        let last = self.reported.insert(service.service.clone(), service.condition);
+        let style = match service.condition {
+            condition if last == Some(condition) => return,
+            condition if condition.is_fine() => Style::Good,
+            condition if condition.has_failed() => Style::Bad,
+            _ => return,
+        };
+        let terminal = self.change.terminal;
+        let condition = terminal.paint(style, &service.to_string());
+        let seconds = self.started.elapsed().as_secs_f64();
+        terminal.say(format!("{:18} {condition} ({seconds:.1} s)", service.service));
+    }
+}
+
+/// Whether Compose can only wait: a service failed, and every other one is fine or needs it.
+fn is_stuck(services: &[ServiceHealth]) -> bool {
+    let is_settled = |service: &ServiceHealth| {
+        service.is_fine() || service.condition.has_failed() || !service.waits_for.is_empty()
+    };
+    services.iter().any(|service| service.condition.has_failed()) && services.iter().all(is_settled)
+}

@@ -1,0 +1,124 @@
+//! Services of a few megabytes that do what a test says: this machine's perl and its libraries, imported without a build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::{Folder, docker, repository, told};
+
+/// A program that runs until SIGTERM, and then takes its time.
+const SLOW: &str = "$SIG{TERM} = sub { select undef, undef, undef, 1; exit }; sleep 1 while 1";
+
+/// A checkout with its own Compose project and images; everything goes when the test ends.
+pub struct Tiny {
+    pub folder: Folder,
+    /// Of the Compose project and of images.
+    pub name: String,
+}
+
+impl Tiny {
+    /// Without images; `alpha` and `beta` are declared.
+    pub fn new(test: &str) -> Tiny {
+        let name = format!("xt-{test}-{}", std::process::id());
+        Tiny { folder: repository(&name), name }
+    }
+
+    /// Makes an image of a service that runs this perl program, anew at each call. It becomes healthy at once.
+    pub fn image(&self, service: &str, program: &str) -> String {
+        let check = "HEALTHCHECK --interval=300ms --start-period=5s --start-interval=100ms CMD [\"/usr/bin/perl\", \"-e\", \"exit\"]";
+        let cmd = serde_json::json!(["/usr/bin/perl", "-e", program]).to_string();
+        let label = format!("LABEL made={}", fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap());
+        let (cmd, tag) = (format!("CMD {cmd}"), self.tag(service));
+        let archive = self.archive().display().to_string();
+        docker(&["import", "--change", check, "--change", &cmd, "--change", &label, &archive, &tag])
+    }
+
+    /// The tag of a service's image.
+    pub fn tag(&self, service: &str) -> String {
+        format!("{}-{service}:latest-optimized", self.name)
+    }
+
+    /// Images of `alpha` and `beta` that run until SIGTERM, and end slowly.
+    pub fn images(&self) -> [String; 2] {
+        ["alpha", "beta"].map(|service| self.image(service, SLOW))
+    }
+
+    /// Writes a Compose file; `IMAGE-alpha` stands for that service's image.
+    pub fn compose(&self, services: &str) {
+        let services = services.lines().map(|line| match line.split_once("IMAGE-") {
+            Some((before, service)) => format!("{before}{}\n", self.tag(service)),
+            None => format!("{line}\n"),
+        });
+        let text: String = services.collect();
+        self.folder.write("docker-compose.yml", &format!("name: {}\nservices:\n{text}", self.name));
+    }
+
+    /// `deploy ARGS…`.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("deploy").args(args).arg("--root").arg(&self.folder.0);
+        for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_PULL_POLICY", "COMPOSE_PROFILES"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Exit code and everything printed.
+    pub fn deploy(&self, args: &[&str]) -> (Option<i32>, String) {
+        self.told(&self.command(args).output().unwrap())
+    }
+
+    pub fn told(&self, output: &Output) -> (Option<i32>, String) {
+        (output.status.code(), told(output, &self.folder))
+    }
+
+    /// A `deploy` that must succeed.
+    pub fn done(&self, args: &[&str]) -> String {
+        let (code, text) = self.deploy(args);
+        assert_eq!(code, Some(0), "{args:?}: {text}");
+        text
+    }
+
+    /// What `docker ps --format` says of each container, sorted.
+    pub fn containers(&self, format: &str) -> Vec<String> {
+        let filter = format!("label=com.docker.compose.project={}", self.name);
+        let text = docker(&["ps", "--all", "--no-trunc", "--filter", &filter, "--format", format]);
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    /// The image ID that a service's container runs.
+    pub fn running(&self, service: &str) -> String {
+        docker(&["inspect", "--format", "{{.Image}}", &format!("{}-{service}-1", self.name)])
+    }
+
+    fn archive(&self) -> PathBuf {
+        let archive = self.folder.0.join("target/perl.tar");
+        if !archive.exists() {
+            fs::create_dir_all(archive.parent().unwrap()).unwrap();
+            let libraries = Command::new("ldd").arg("/usr/bin/perl").output().unwrap();
+            let text = String::from_utf8(libraries.stdout).unwrap();
+            let files = text.split_whitespace().filter(|word| word.starts_with('/'));
+            let files = files.chain(["/usr/bin/perl"]).map(|path| path.trim_start_matches('/'));
+            let status = Command::new("tar").arg("-chf").arg(&archive).args(["-C", "/"]).args(files).status();
+            assert!(status.unwrap().success() && Path::new(&archive).exists());
+        }
+        archive
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        self.command(&["down", "--volumes"]).output().ok();
+        for filter in [format!("reference={}-*", self.name), format!("reference={}-rollback", self.name)] {
+            let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter];
+            let output = Command::new("docker").args(list).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let tags: Vec<&str> = text.lines().filter(|tag| !tag.contains("<none>")).collect();
+            if !tags.is_empty() {
+                Command::new("docker").args(["image", "rm", "--force"]).args(tags).output().ok();
+            }
+        }
+    }
+}
