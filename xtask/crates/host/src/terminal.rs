@@ -130,7 +130,7 @@ impl Terminal {
     /// Prints a GitHub workflow command, such as an annotation; nothing elsewhere.
     pub fn annotate(&self, command: &str) {
         if self.ci_groups {
-            eprintln!("{command}");
+            eprintln!("{}", line(command));
         }
     }
 
