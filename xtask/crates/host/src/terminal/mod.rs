@@ -215,7 +215,7 @@ impl Terminal {
     /// Prints a GitHub workflow command, such as an annotation; nothing elsewhere.
     pub fn annotate(&self, command: &str) {
         if self.ci_groups {
-            self.message(command);
+            self.message(line(command));
         }
     }
 
