@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod names;
 pub mod opportunity_kind;
 pub mod parity;
+mod parity_rules;
 pub mod placeholders;
 pub mod probe;
 pub mod quantity;

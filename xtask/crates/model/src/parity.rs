@@ -5,41 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::expectation::shortened;
 use crate::json::Json;
+pub use crate::parity_rules::{LEAST_COSINE, ParityRules, Tolerance};
 use crate::recorded::{RecordedBody, RecordedResponse};
 use host::secrets::Secrets;
-
-/// The least cosine similarity between two embeddings of the same text.
-pub const LEAST_COSINE: f64 = 0.999;
-
-/// Allowed differences between two responses. Places are JSON pointers in which `*` stands for any one part.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ParityRules {
-    /// Values that differ in every run, such as job IDs and times. They must be present on both sides.
-    pub ignore: Vec<String>,
-    /// Vectors with a cosine similarity of at least [`LEAST_COSINE`] and lengths within 1 %.
-    pub cosine: Vec<String>,
-    /// Numbers that may differ by an absolute amount.
-    pub tolerance: Option<Tolerance>,
-    /// Texts whose words must be equal, whatever the white space.
-    pub tokens: Vec<String>,
-}
-
-/// An allowed difference between numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tolerance {
-    /// The places.
-    pub at: Vec<String>,
-    /// The largest absolute difference.
-    pub by: f64,
-}
-
-impl ParityRules {
-    /// All places named by the rules.
-    pub fn places(&self) -> impl Iterator<Item = &String> {
-        let tolerated = self.tolerance.iter().flat_map(|tolerance| &tolerance.at);
-        self.ignore.iter().chain(&self.cosine).chain(&self.tokens).chain(tolerated)
-    }
-}
 
 /// All differences that no rule allows, one line each. `secrets` are masked in them.
 pub fn differences(

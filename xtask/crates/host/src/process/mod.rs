@@ -3,6 +3,7 @@
 mod background;
 mod command;
 pub(crate) mod error;
+mod expression;
 pub(crate) mod groups;
 mod quote;
 mod run;

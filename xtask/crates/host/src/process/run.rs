@@ -1,9 +1,7 @@
 //! Running commands. Children never share this process's streams or its process group: they cannot block on an output that
 //! nobody reads, and no signal reaches them but through this process.
 
-use std::ffi::OsStr;
 use std::io::{self, PipeReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Instant;
@@ -13,14 +11,12 @@ use crate::failure::is_disk_full;
 use crate::process::background::Background;
 use crate::process::command::Cmd;
 use crate::process::error::ProcessError;
+use crate::process::expression::lead_group;
 use crate::process::stream::Stream;
 use crate::process::watched::{OnInterrupt, Watched};
 use crate::terminal::Terminal;
 
 const BUFFER: usize = 64 * 1024;
-
-/// Of util-linux, on every Debian. Without it, a child may outlive a process that gets SIGKILL.
-const SETPRIV: &str = "setpriv";
 
 /// The index of standard output among a command's pipes.
 const STDOUT: usize = 0;
@@ -136,26 +132,6 @@ impl Cmd {
         Ok((self.watch(expression, on_interrupt)?, [Some(stdout), Some(stderr)]))
     }
 
-    /// The command, which ends with this process even after SIGKILL, unless it cleans up.
-    fn bound(&self) -> io::Result<duct::Expression> {
-        let is_path = self.program.contains('/');
-        if !is_path && find(&self.program).is_none() {
-            let why = format!("there is no `{}` on PATH", self.program);
-            return Err(io::Error::new(io::ErrorKind::NotFound, why));
-        }
-        if self.apart || is_path || find(SETPRIV).is_none() {
-            return Ok(self.expression());
-        }
-        Ok(self.until_death("TERM").expression())
-    }
-
-    /// The same command, which gets a signal when the thread that started it ends (setpriv(1)).
-    pub(super) fn until_death(&self, signal: &str) -> Cmd {
-        let wrapped = ["--pdeathsig", signal, &self.program].map(str::to_owned);
-        let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
-        Cmd { program: SETPRIV.to_owned(), args, ..self.clone() }
-    }
-
     /// Takes the expression: what it holds of the pipes must be closed here.
     fn watch(&self, expression: duct::Expression, on_interrupt: OnInterrupt) -> io::Result<Watched> {
         let expression = lead_group(expression);
@@ -202,26 +178,6 @@ impl Cmd {
         expression.start().map(Background).map_err(|e| self.start_error(&e))
     }
 
-    fn expression(&self) -> duct::Expression {
-        match &self.stdin {
-            Some(bytes) => self.without_stdin().stdin_bytes(bytes.clone()),
-            // The terminal would stop a group in the background that reads from it.
-            None => self.without_stdin().stdin_null(),
-        }
-    }
-
-    /// For a command that gets another standard input: duct applies the innermost redirection last.
-    pub(super) fn without_stdin(&self) -> duct::Expression {
-        let mut expression = duct::cmd(&self.program, self.args.iter().map(OsStr::new));
-        for (name, value) in &self.env {
-            expression = expression.env(name, value);
-        }
-        if let Some(dir) = &self.dir {
-            expression = expression.dir(dir);
-        }
-        expression
-    }
-
     /// The error of a command that failed with this output.
     pub(super) fn exit_error(&self, code: Option<i32>, output: &str) -> ProcessError {
         let class = match self.classify {
@@ -246,14 +202,6 @@ impl Cmd {
             terminal.say(format!("+ {} ({:.2} s)", self.quoted(), started.elapsed().as_secs_f64()));
         }
     }
-}
-
-/// Makes a command the leader of a process group.
-pub(super) fn lead_group(expression: duct::Expression) -> duct::Expression {
-    expression.before_spawn(|command| {
-        command.process_group(0);
-        Ok(())
-    })
 }
 
 /// Whether a program said that a disk is full: the system's message ends a line, as perror(3) prints it.

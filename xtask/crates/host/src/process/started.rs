@@ -9,7 +9,7 @@ use signal_hook::consts::SIGINT;
 
 use crate::process::command::Cmd;
 use crate::process::error::ProcessError;
-use crate::process::run::lead_group;
+use crate::process::expression::lead_group;
 use crate::secrets::Secrets;
 
 /// How long it may take to end after SIGINT before it is killed.
