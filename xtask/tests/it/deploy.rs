@@ -104,6 +104,15 @@ fn a_plain_secret_of_the_user_is_not_replaced() {
 }
 
 #[test]
+fn secrets_of_services_that_are_not_updated_are_left_for_later() {
+    let folder = stack("");
+    let docker = docker(&json!({ "beta": { "image": "fx-alpha:1" } }), &[container("beta", "running", 0, 0)]);
+    let (output, text) = run(&docker, &folder, &["update", "beta"], &[]);
+    assert_eq!((output.status.code(), ups(&docker)), (Some(0), 1), "{text}");
+    assert_eq!(folder.read(".env"), "");
+}
+
+#[test]
 fn no_placeholder_reaches_a_container() {
     let folder = stack("");
     let services = json!({ "alpha": { "image": "fx-alpha:1", "environment": { "KEYS": "not-made-yet" } } });
