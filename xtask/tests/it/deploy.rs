@@ -1,5 +1,6 @@
 //! `deploy` with a docker that replays transcripts: what reaches Compose, and what becomes of `.env`.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
 use host::files::Lock;
@@ -100,6 +101,15 @@ fn a_plain_secret_of_the_user_is_not_replaced() {
         "{text}"
     );
     assert_eq!(folder.read(".env"), "ALPHA_KEY=mine\n");
+}
+
+#[test]
+fn secrets_of_services_that_are_not_updated_are_left_for_later() {
+    let folder = stack("");
+    let docker = docker(&json!({ "beta": { "image": "fx-alpha:1" } }), &[container("beta", "running", 0, 0)]);
+    let (output, text) = run(&docker, &folder, &["update", "beta"], &[]);
+    assert_eq!((output.status.code(), ups(&docker)), (Some(0), 1), "{text}");
+    assert_eq!(folder.read(".env"), "");
 }
 
 #[test]
@@ -213,6 +223,70 @@ fn a_container_that_vanishes_under_compose_is_looked_for_again() {
             text.contains("docker compose did not finish") && text.contains("No such container"),
             "{text}"
         );
+    }
+}
+
+/// A docker whose `compose up` ends once its containers were inspected often enough. `OLD` becomes the old container then, and
+/// `NEW` what Compose leaves behind.
+const REPLACING: &str = r#"#!/bin/sh
+case "$*" in
+*" up --detach"*)
+    trap 'echo > "$FAKE_DOCKER/interrupted"; exit 1' INT
+    echo > "$FAKE_DOCKER/begun"
+    cat "$FAKE_DOCKER/end"
+    echo > "$FAKE_DOCKER/done" ;;
+"container inspect"*)
+    if [ -e "$FAKE_DOCKER/done" ]; then echo '[NEW]'; exit; fi
+    if [ ! -e "$FAKE_DOCKER/begun" ]; then echo '[RUNNING]'; exit; fi
+    echo x >> "$FAKE_DOCKER/looks"
+    case $(cat "$FAKE_DOCKER/looks") in
+    x) echo '[RUNNING]' ;;
+    "x
+x
+x
+x") echo '[OLD]'; echo > "$FAKE_DOCKER/end" ;;
+    *) echo '[OLD]' ;;
+    esac ;;
+*) exec "$FAKE_DOCKER/bin/rest" "$@" ;;
+esac
+"#;
+
+#[test]
+fn compose_is_not_interrupted_because_an_old_container_ends_or_loops() {
+    let services = json!({ "alpha": { "image": "fx-alpha:1" }, "other": { "image": "fx-alpha:1" } });
+    let folder = stack("ALPHA_KEYS='x'\nALPHA_KEY='y'\n");
+    let with = |id: &str, mut found: Value, start: &str| {
+        found["Id"] = json!(id);
+        found["State"]["StartedAt"] = json!(start);
+        found.to_string()
+    };
+    let other = container("other", "running", 0, 0).to_string();
+    let start = "2026-01-01T00:00:00Z";
+    for old in [
+        with("1", container("alpha", "exited", 143, 0), start),
+        // The engine restarted it meanwhile.
+        with("1", container("alpha", "restarting", 1, 5), "2026-01-01T00:00:09Z"),
+        // It is gone, and the new one is not started yet.
+        with("2", container("alpha", "created", 0, 0), "0001-01-01T00:00:00Z"),
+    ] {
+        let fake =
+            docker(&services, &[container("alpha", "running", 0, 0), container("other", "running", 0, 0)]);
+        let bin = fake.folder.0.join("bin");
+        std::fs::rename(bin.join("docker"), bin.join("rest")).unwrap();
+        let pairs = |alpha: String| format!("{alpha},{other}");
+        let script = REPLACING
+            .replace("RUNNING", &pairs(with("1", container("alpha", "running", 0, 0), start)))
+            .replace("OLD", &pairs(old))
+            .replace("NEW", &pairs(with("2", container("alpha", "running", 0, 0), "2026-01-01T00:00:01Z")));
+        fake.folder.write("bin/docker", &script);
+        std::fs::set_permissions(bin.join("docker"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(
+            std::process::Command::new("mkfifo").arg(fake.folder.0.join("end")).status().unwrap().success()
+        );
+        let (output, text) = run(&fake, &folder, &["update"], &[]);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(!fake.folder.0.join("interrupted").exists());
+        assert!(fake.folder.read("looks").lines().count() >= 4);
     }
 }
 

@@ -27,10 +27,15 @@ impl Tiny {
     pub fn image(&self, service: &str, program: &str) -> String {
         let check = "HEALTHCHECK --interval=300ms --start-period=5s --start-interval=100ms CMD [\"/usr/bin/perl\", \"-e\", \"exit\"]";
         let cmd = serde_json::json!(["/usr/bin/perl", "-e", program]).to_string();
-        let label = format!("LABEL made={}", fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap());
+        let made = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
+        let label = format!("LABEL made={} {}", made.trim(), self.label());
         let (cmd, tag) = (format!("CMD {cmd}"), self.tag(service));
         let archive = self.archive().display().to_string();
         docker(&["import", "--change", check, "--change", &cmd, "--change", &label, &archive, &tag])
+    }
+
+    fn label(&self) -> String {
+        format!("xtask.test={}", self.name)
     }
 
     /// The tag of a service's image.
@@ -111,14 +116,14 @@ impl Tiny {
 impl Drop for Tiny {
     fn drop(&mut self) {
         self.command(&["down", "--volumes"]).output().ok();
-        for filter in [format!("reference={}-*", self.name), format!("reference={}-rollback", self.name)] {
-            let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter];
-            let output = Command::new("docker").args(list).output().unwrap();
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let tags: Vec<&str> = text.lines().filter(|tag| !tag.contains("<none>")).collect();
-            if !tags.is_empty() {
-                Command::new("docker").args(["image", "rm", "--force"]).args(tags).output().ok();
-            }
+        // Replaced ones have no tag.
+        let filter = format!("label={}", self.label());
+        let list = ["image", "ls", "--all", "--quiet", "--filter", &filter];
+        let output = Command::new("docker").args(list).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let ids: Vec<&str> = text.lines().collect();
+        if !ids.is_empty() {
+            Command::new("docker").args(["image", "rm", "--force"]).args(ids).output().ok();
         }
     }
 }

@@ -22,12 +22,14 @@ pub struct GeneratedSecret {
     pub entry: String,
 }
 
-/// Generates every secret that is set neither in `.env` nor in the environment. `image_of` returns a service's image.
+/// Generates every secret that is set neither in `.env` nor in the environment. `image_of` returns the image of a service that is
+/// started; secrets of others are left for later.
 ///
 /// `.env` gets the plain secrets too: `smoke-test` and users sign in with them. No value that is there is changed.
 ///
 /// # Errors
-/// When only the plain secret is set, a service's command fails or prints something unexpected, or `.env` cannot be written. `.env` is then unchanged.
+/// When only the plain secret is set, a service's command fails or prints something unexpected, or `.env` cannot be written.
+/// `.env` is then unchanged.
 pub fn ensure(
     manifest: &Manifest,
     variables: &Variables,
@@ -36,7 +38,8 @@ pub fn ensure(
     repository: &Repository,
 ) -> Result<Vec<GeneratedSecret>> {
     let missing = |secret: &Secret| variables.get(&secret.variable).is_none();
-    let mut secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+    let started = manifest.services.iter().filter(|service| image_of(&service.compose).is_some());
+    let mut secrets = started.flat_map(|service| &service.secrets);
     let given = |secret: &&Secret| missing(secret) && variables.get(&secret.plain).is_some();
     if let Some(Secret { variable, plain, .. }) = secrets.find(given) {
         let what = format!("{plain} is set in {}, but {variable} is not", variables.source(plain));
@@ -51,10 +54,10 @@ pub fn ensure(
     Ok(generated)
 }
 
-/// Generates the selected secrets without storing them.
+/// Generates the selected secrets of services that have an image, without storing them.
 ///
 /// # Errors
-/// When a service has no image, or its command fails or prints something unexpected.
+/// When a service's command fails or prints something unexpected.
 pub fn generate(
     manifest: &Manifest,
     is_selected: impl Fn(&Secret) -> bool,
@@ -64,9 +67,9 @@ pub fn generate(
     let mut all = Vec::new();
     for service in &manifest.services {
         for secret in service.secrets.iter().filter(|secret| is_selected(secret)) {
-            let image = image_of(&service.compose)
-                .with_context(|| format!("the Compose file has no service {}", service.compose))?;
-            all.push(run_command(secret, &image, docker)?);
+            if let Some(image) = image_of(&service.compose) {
+                all.push(run_command(secret, &image, docker)?);
+            }
         }
     }
     Ok(all)

@@ -30,13 +30,15 @@ pub(super) enum WatchEnd {
 pub(super) struct Watch<'a> {
     change: &'a StackChange<'a>,
     config: ComposeConfig,
-    /// When each container was started that was there before.
-    before: BTreeMap<String, String>,
+    /// By ID of each container that was there before: when it was started, and how often the engine had restarted it.
+    before: BTreeMap<String, (String, u32)>,
     started: Instant,
     /// The engine's clock at `started`.
     engine_time: SystemTime,
     /// The last condition reported of each service.
     reported: BTreeMap<String, ServiceCondition>,
+    /// Whether ended containers are left that Compose may yet start or replace.
+    is_unfinished: bool,
     is_stopped: bool,
     is_warned: bool,
 }
@@ -45,7 +47,8 @@ impl<'a> Watch<'a> {
     pub(super) fn new(change: &'a StackChange<'a>, config: ComposeConfig) -> Result<Watch<'a>> {
         let docker = change.project.docker();
         let containers = docker.project_containers(&config.name)?;
-        let before = containers.into_iter().map(|found| (found.id, found.state.started_at)).collect();
+        let state = |found: ContainerInspect| (found.id, (found.state.started_at, found.restart_count));
+        let before = containers.into_iter().map(state).collect();
         Ok(Watch {
             change,
             config,
@@ -53,6 +56,7 @@ impl<'a> Watch<'a> {
             engine_time: docker.now()?,
             started: Instant::now(),
             reported: BTreeMap::new(),
+            is_unfinished: false,
             is_stopped: false,
             is_warned: false,
         })
@@ -86,11 +90,18 @@ impl<'a> Watch<'a> {
     fn look(&mut self, is_over: bool) -> Result<Vec<ServiceHealth>> {
         let mut containers = self.change.project.docker().project_containers(&self.config.name)?;
         let now = self.engine_time + self.started.elapsed();
-        let is_old = |found: &ContainerInspect| self.before.get(&found.id) == Some(&found.state.started_at);
+        let is_old = |found: &ContainerInspect| {
+            // A start by Compose resets the count.
+            let by_engine = |restarts: &u32| found.restart_count > *restarts;
+            let known = self.before.get(&found.id);
+            known.is_some_and(|(start, restarts)| *start == found.state.started_at || by_engine(restarts))
+        };
+        let all = containers.len();
         if !is_over {
             containers
                 .retain(|found| !is_old(found) || !ServiceCondition::of(found, false, now).has_failed());
         }
+        let is_unfinished = containers.len() < all;
         let services = health::of(&self.config.services, &containers, now);
         let old = containers.iter().filter(|found| !is_over && is_old(found));
         let old: BTreeSet<String> =
@@ -98,6 +109,7 @@ impl<'a> Watch<'a> {
         for service in services.iter().filter(|service| !old.contains(&service.service)) {
             self.report(service);
         }
+        self.is_unfinished = is_unfinished;
         Ok(services)
     }
 
@@ -111,7 +123,7 @@ impl<'a> Watch<'a> {
                 "interrupted: waiting until Compose has replaced the containers (Ctrl-C again stops the wait, not Compose)",
             );
         }
-        let is_stuck = change.kind == ChangeKind::Up && is_stuck(services);
+        let is_stuck = change.kind == ChangeKind::Up && !self.is_unfinished && is_stuck(services);
         if self.is_stopped || self.is_late() || is_stuck || is_interrupted && !can_finish {
             self.is_stopped = true;
             compose.interrupt();
