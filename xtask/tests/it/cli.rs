@@ -246,7 +246,7 @@ fn a_full_disk_is_the_environments_fault_and_is_not_tried_again() {
     let repository = on_stand_ins();
     let full = FAILURE.replace(
         "Y2F0OiAvbm9uZXhpc3RlbnQ6IE5vIHN1Y2ggZmlsZSBvciBkaXJlY3RvcnkK",
-        "Tm8gc3BhY2UgbGVmdCBvbiBkZXZpY2UK",
+        "Y3A6IGVycm9yIHdyaXRpbmcgJy9iaWcnOiBObyBzcGFjZSBsZWZ0IG9uIGRldmljZQo=",
     );
     assert!(full != FAILURE, "the transcript lost its last words");
     let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", &full).on("image rm *", 0, "", "");

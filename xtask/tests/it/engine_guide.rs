@@ -38,26 +38,6 @@ fn every_block_has_a_case_and_every_case_a_block() {
     assert_eq!(headings, CASES);
 }
 
-#[test]
-fn a_word_that_is_no_command_gets_the_usage() {
-    let script = crate::support::containers::root().join("scripts/optimize-images.sh");
-    for (args, code) in [(&["biuld"][..], 2), (&[], 2), (&["--help"], 0)] {
-        let output = Command::new("bash").arg(&script).args(args).output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{args:?}");
-        let (usage, other) =
-            if code == 0 { (output.stdout, output.stderr) } else { (output.stderr, output.stdout) };
-        let usage = String::from_utf8(usage).unwrap();
-        for word in ["build-all", "build SERVICE", "compare", "analyze SERVICE", "test", "clean"] {
-            assert!(
-                usage.contains(&format!("\n  {word} ")) || usage.contains(&format!("\n  {word}…")),
-                "{usage}"
-            );
-        }
-        assert_eq!(usage.contains("there is no command `biuld`"), args == ["biuld"], "{usage}");
-        assert!(other.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&other));
-    }
-}
-
 /// A repository with images of its own, one of whose services bears the name that the guide's commands say.
 fn site(test: &str) -> Site {
     fixture::site(&format!("guide-{test}"), &["embedding", "other"])

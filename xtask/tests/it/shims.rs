@@ -109,6 +109,10 @@ fn without_a_command_they_print_their_usage_and_fail() {
         assert_eq!((none.status.code(), help.status.code()), (Some(2), Some(0)), "{script}");
         assert!(none.stdout.is_empty() && none.stderr == help.stdout, "{script}");
     }
+    let usage = String::from_utf8(run(IMAGES, "help", &[]).stdout).unwrap();
+    for word in ["build-all ", "build SERVICE…", "compare ", "analyze SERVICE ", "test ", "clean "] {
+        assert!(usage.contains(&format!("\n  {word}")), "{usage}");
+    }
 }
 
 /// What the scripts rely on.

@@ -1,7 +1,6 @@
 //! SIGTERM, SIGINT and SIGHUP while a child runs.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -104,7 +103,6 @@ fn a_hang_up_that_is_ignored_ends_nothing() {
 #[test]
 fn a_child_ends_with_a_killed_run() {
     let (repository, docker) = (on_stand_ins(), docker(SLEEP));
-    symlink("/usr/bin/setpriv", docker.folder.0.join("bin/setpriv")).unwrap();
     let mut child = start(&mut docker.command(&repository, &["build-images"]), &docker);
     signal("KILL", child.id());
     assert_eq!(child.wait().unwrap().code(), None);

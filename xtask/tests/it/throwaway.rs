@@ -50,7 +50,8 @@ fn a_failed_stack_shows_its_logs_without_its_secrets() {
     let docker = stack(PLAIN)
         .on("run --rm *", 0, "key: c2VjcmV0\nentry: sha\"256\n", "")
         .on("compose * up --detach *", 1, "", "cannot set ALPHA_KEYS=sha\"256\n")
-        .on("compose * logs *", 0, log, "");
+        .on("ps --all * {{.ID}}*", 0, "a1\n", "")
+        .on("logs *", 0, log, "");
     let (code, text) = alpha(&docker, &repository);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("using key *** and \\u{1b}[2J{\"hash\":\"***\"}"), "{text}");

@@ -80,7 +80,7 @@ const OVERLOAD: &str = "code = notfound desc = no such job";
 
 /// Whether BuildKit had to begin too many builds at once.
 pub(super) fn is_overload(error: &str) -> bool {
-    links(error).iter().any(|link| link.ends_with(OVERLOAD))
+    links(error).iter().any(|link| link.contains(OVERLOAD))
 }
 
 /// What docker's client and BuildKit's write when the engine does not answer.
@@ -94,7 +94,7 @@ fn is_of_engine(link: &str) -> bool {
     // gRPC writes its code and description as one link.
     const ENDS: [&str; 2] = ["desc = error reading from server", "desc = transport is closing"];
     STARTS.iter().any(|start| link.starts_with(start))
-        || link.ends_with(OVERLOAD)
+        || link.contains(OVERLOAD)
         || ENDS.iter().any(|end| link.ends_with(end))
         || link == "transport is closing"
 }
