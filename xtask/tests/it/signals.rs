@@ -1,6 +1,7 @@
 //! SIGTERM, SIGINT and SIGHUP while a child runs.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
