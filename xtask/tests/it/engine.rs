@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use crate::support::{Folder, Site, docker};
+use crate::support::{Site, docker};
 
 const BOTH_BUILT: [&str; 4] = [
     "P-alpha:latest-optimized",
@@ -44,64 +43,6 @@ fn all_tags_move_or_none_does() {
     assert_eq!(site.tag_names(), BOTH_BUILT);
 }
 
-/// A docker that is the real one, until a command line fits `pattern`: it then kills its parent for good.
-fn deadly_docker(folder: &Folder, pattern: &str) -> std::path::PathBuf {
-    let real =
-        String::from_utf8(Command::new("sh").args(["-c", "command -v docker"]).output().unwrap().stdout)
-            .unwrap();
-    let script = format!(
-        "#!/bin/sh\ncase \"$*\" in {pattern}) kill -9 $PPID; exit 1 ;; esac\nexec {} \"$@\"\n",
-        real.trim()
-    );
-    folder.write("deadly/docker", &script);
-    let path = folder.0.join("deadly/docker");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    folder.0.join("deadly")
-}
-
-#[test]
-#[ignore = "needs an engine: cargo xtask ci"]
-fn a_run_that_is_killed_between_two_tags_is_completed_by_the_next() {
-    let _turn = crate::support::turn::take(module_path!());
-    let site = Site::new("kill");
-    let bin = deadly_docker(&site.folder, "tag*-beta:latest-simple-optimized");
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let killed = site.command(&["build-images"]).env("PATH", path).output().unwrap();
-    assert_eq!(killed.status.code(), None, "it was not killed: {}", site.told(&killed));
-    let half = site.tag_names();
-    assert!(half.contains(&"P-alpha:latest-simple-optimized".to_owned()), "{half:?}");
-    assert!(!half.contains(&"P-beta:latest-simple-optimized".to_owned()), "{half:?}");
-    assert!(half.iter().any(|tag| tag.contains(":run-")), "{half:?}");
-
-    // The next run builds something else, and still ends what the killed one began.
-    let next = site.run(&["build-images", "alpha"]);
-    assert_eq!(next.status.code(), Some(0), "{}", site.told(&next));
-    assert!(site.told(&next).contains("completing it"), "{}", site.told(&next));
-    assert_eq!(site.tag_names(), BOTH_BUILT);
-}
-
-#[test]
-#[ignore = "needs an engine: cargo xtask ci"]
-fn a_run_whose_images_are_gone_is_taken_back() {
-    let _turn = crate::support::turn::take(module_path!());
-    let site = Site::new("back");
-    assert_eq!(site.run(&["build-images"]).status.code(), Some(0));
-    let before = site.tags();
-    let (tag, id) = before[0].clone();
-    // As a killed run leaves it: alpha has moved to beta's image, the other image was never kept.
-    let other = before[2].1.clone();
-    docker(&["tag", &other, &tag]);
-    let gone = format!("sha256:{}", "0".repeat(64));
-    let journal = serde_json::json!({"temporary": [], "moves": [
-        {"tag": tag, "to": other, "from": id},
-        {"tag": before[1].0, "to": gone, "from": id}]});
-    site.folder.write("target/xtask/journal.json", &journal.to_string());
-    let next = site.run(&["build-images", "beta"]);
-    assert_eq!(next.status.code(), Some(0), "{}", site.told(&next));
-    assert!(site.told(&next).contains("undoing its moves"), "{}", site.told(&next));
-    assert_eq!(site.tags(), before);
-}
-
 /// Waits until a file holds a text; the process under test must not end before.
 pub fn wait_for(file: &Path, text: &str, child: &mut Child) {
     while !fs::read_to_string(file).unwrap_or_default().contains(text) {
@@ -124,7 +65,6 @@ fn an_interrupt_leaves_nothing_behind() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", site.told(&output));
     assert_eq!(site.tag_names(), Vec::<String>::new());
-    assert!(!site.folder.0.join("target/xtask/journal.json").exists());
 }
 
 #[test]

@@ -131,6 +131,43 @@ fn moves_that_docker_refuses_are_undone_and_never_done_again() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
+fn a_lock_that_is_removed_while_tags_move_is_reported() {
+    let _turn = crate::support::turn::take(module_path!());
+    let pair = Pair::new("lost");
+    pair.content(&pair.first, "5");
+    let lost = format!("$real rm {}-images-lock >/dev/null", pair.prefix);
+    let wrapper = Wrapper::new(BETWEEN, 1, &lost);
+    let run = pair.command(&pair.first, &["build-images"]).env("PATH", wrapper.path()).output().unwrap();
+    let text = told(&run, &pair.first);
+    assert_eq!(run.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("the lock on the engine's tags was removed") && text.contains("help: build again"),
+        "{text}"
+    );
+    pair.build(&pair.first, &[]);
+    assert_eq!(pair.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn moves_to_images_that_are_gone_are_undone() {
+    let _turn = crate::support::turn::take(module_path!());
+    let pair = Pair::new("gone");
+    pair.content(&pair.first, "5");
+    pair.build(&pair.first, &[]);
+    pair.content(&pair.first, "6");
+    pair.killed(&pair.first, &Wrapper::new(BETWEEN, 1, KILL[0]));
+    let left = pair.leftovers();
+    let beta = left.iter().find(|line| line.contains("-beta:run-")).and_then(|line| line.split(' ').next());
+    pair.docker(&["image", "rm", beta.unwrap()]);
+    let text = pair.build(&pair.second, &["alpha", "--tag", "other"]);
+    assert!(text.contains("; its images are gone, so its moves were undone (2 tags)"), "{text}");
+    assert_eq!(pair.contents(), BTreeSet::from(["5".to_owned()]));
+    assert_eq!(pair.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
 fn the_last_call_of_a_killed_run_does_not_come_after_the_next_run() {
     let _turn = crate::support::turn::take(module_path!());
     let pair = Pair::new("late");

@@ -57,9 +57,9 @@ pub fn images(
         return result;
     }
     let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
-    let removed = context.docker.remove(&temporary);
+    let removed = context.docker.remove_unused(&temporary);
     // The first error is the useful one.
-    result.and_then(|built| removed.map(|()| built))
+    result.and_then(|built| removed.map(|_| built))
 }
 
 fn bake_and_publish(

@@ -79,6 +79,13 @@ pub struct FoundLock {
     pub moves: Vec<TagMove>,
 }
 
+impl FoundLock {
+    /// What a run says that waits for the lock.
+    pub fn wait_message(&self) -> String {
+        format!("Waiting for another run that moves tags: {}", self.holder)
+    }
+}
+
 impl Holder {
     /// This process, for a checkout.
     pub fn current(repository: &Repository) -> Holder {
@@ -92,6 +99,12 @@ impl Holder {
     /// Whether it still runs.
     pub fn life(&self) -> Life {
         self.process.parse().map_or(Life::Unknown, |process: ProcessName| process.life())
+    }
+
+    /// Whether it is this process, which takes a lock only once at a time.
+    pub fn is_this_process(&self) -> bool {
+        let name: Result<ProcessName, ()> = self.process.parse();
+        name.is_ok_and(|name| name.pid == std::process::id() && name.life() == Life::Runs)
     }
 
     /// Since when it holds the lock, by its own clock.
@@ -228,7 +241,7 @@ mod tests {
         let labels = text.lines().map(|line| line.split_once('=').unwrap());
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         assert_eq!(read_labels(&labels).unwrap(), (holder.clone(), moves));
-        assert_eq!(holder.life(), Life::Runs);
+        assert!(holder.life() == Life::Runs && holder.is_this_process());
         assert!(holder.to_string().starts_with(&format!("process {} on h, in /a", std::process::id())));
     }
 

@@ -59,7 +59,7 @@ impl Docker {
                 break;
             }
             if !waits {
-                watch.terminal.say(format!("Waiting for {} to move tags.", found.holder));
+                watch.terminal.say(found.wait_message());
                 waits = true;
             }
             wait::pause(LOOK, &self.runner.interrupt)?;

@@ -135,13 +135,15 @@ fn empty() -> CleanReport {
 }
 
 fn removed(image: &ImageToRemove, freed_bytes: Bytes) -> RemovedImage {
-    let names = image.image.repo_tags.iter().chain(&image.image.repo_digests).flatten();
+    // Of an image without a tag, all names are removed.
+    let names = if image.tags.is_empty() { Vec::new() } else { image.image.names() };
+    let others = names.into_iter().filter(|name| !is_removed_with(name, &image.tags));
     RemovedImage {
         service_image: image.service_image.clone(),
         image: image.image.id.clone(),
         tags: image.tags.clone(),
         freed_bytes,
-        other_names: names.filter(|name| !is_removed_with(name, &image.tags)).cloned().collect(),
+        other_names: others.map(str::to_owned).collect(),
     }
 }
 

@@ -48,7 +48,7 @@ impl Publisher<'_> {
                 continue;
             }
             if wait.id != found.id {
-                self.context.terminal.say(format!("Waiting for {} to move tags.", found.holder));
+                self.context.terminal.say(found.wait_message());
                 wait = Wait { id: found.id.clone(), since: Instant::now() };
             }
             if found.holder.life() == Life::Unknown && (is_old(&found) || wait.since.elapsed() > PATIENCE) {
@@ -95,7 +95,8 @@ impl Publisher<'_> {
         match found.holder.life() {
             Life::Gone => true,
             Life::Unknown => self.break_lock,
-            Life::Runs => false,
+            // An earlier step of this process could not finish it.
+            Life::Runs => found.holder.is_this_process(),
         }
     }
 
