@@ -152,3 +152,29 @@ fn bakes_run_beside_their_definition_where_no_env_file_is() {
     assert_eq!(docker.folder.read("pwd.bake").trim(), folder.display().to_string());
     assert!(!folder.join(".env").exists());
 }
+
+#[test]
+fn a_program_that_fails_on_a_full_disk_is_no_failed_check() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let runs = |free: u64| {
+        let repository = on_stand_ins();
+        let docker = engine().on("*", 1, "", "Error response from daemon: something else");
+        let df = docker.folder.0.join("bin/df");
+        std::fs::remove_file(&df).unwrap();
+        docker.folder.write("bin/df", &format!("#!/bin/sh\necho Avail\necho {free}\n"));
+        std::fs::set_permissions(&df, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut ci = crate::support::xtask(&docker.folder.0.join("bin"), &repository, &["ci"]);
+        let output = ci.env("FAKE_DOCKER", &docker.folder.0).env("CARGO", "/bin/false").output().unwrap();
+        (output.status.code(), told(&output, &repository))
+    };
+    let (code, text) = runs(0);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("error: format: `/bin/false fmt --all --check` failed: the disk of "), "{text}");
+    assert!(text.contains("is full\nhelp: free disk space there"), "{text}");
+    assert!(
+        text.ends_with("`docker buildx prune` clears the build cache)\n"),
+        "the summary has no help: {text}"
+    );
+    let (code, text) = runs(5_000_000_000);
+    assert_eq!(code, Some(1), "{text}");
+}

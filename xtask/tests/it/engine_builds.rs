@@ -183,3 +183,111 @@ fn a_full_disk_of_the_engine_is_no_fault_of_the_project() {
         assert_eq!(images(&engine), "", "a tag was left behind");
     }
 }
+
+/// A small file system that is full, in place of a folder.
+struct FullDisk(std::path::PathBuf);
+
+impl FullDisk {
+    fn on(folder: std::path::PathBuf) -> FullDisk {
+        std::fs::create_dir_all(&folder).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&folder).status();
+        assert!(mount.unwrap().success(), "no file system of 64 KB");
+        let disk = FullDisk(folder);
+        // It ends when nothing is left.
+        std::fs::write(disk.0.join("fill"), vec![0; 1_000_000]).unwrap_err();
+        disk
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).status().ok();
+    }
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn a_full_disk_of_the_checkout_exits_3_with_help() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("own");
+    assert_eq!(site.run(&["build-images"]).status.code(), Some(0));
+    let before = site.tags();
+    site.folder.write("alpha/hello", "changed");
+    std::fs::remove_dir_all(site.folder.0.join("target")).unwrap();
+    let _full = FullDisk::on(site.folder.0.join("target"));
+    for command in
+        [&["build-images", "--bases", "upstream"][..], &["compare"], &["check"], &["report"], &["ci"]]
+    {
+        // What the shell finds full, `ci` must not call a failed check.
+        let output = site.command(command).env("CARGO", "/bin/true").output().unwrap();
+        let text = site.told(&output);
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {text}");
+        assert!(text.contains("\nhelp: free disk space there"), "{command:?}: {text}");
+    }
+    assert_eq!(site.tags(), before);
+}
+
+mod full {
+    use super::*;
+
+    /// How many services one plan has here: several bakes, and more than BuildKit begins at once.
+    const MANY: usize = 300;
+
+    fn with_many_services(site: &Site) {
+        let manifest = site.folder.read("xtask/images.toml");
+        let head = manifest.split("[service.").next().unwrap();
+        let base = format!(
+            "[base.shared]\nimage = \"{}-shared\"\ndockerfile = \"shared/Dockerfile\"\n",
+            site.prefix
+        );
+        site.folder.write("shared/hello", "shared");
+        site.folder.write("shared/Dockerfile", "FROM scratch\nCOPY shared/hello /shared\n");
+        site.folder.write("shared/Dockerfile.dockerignore", "*\n!shared/hello\n");
+        let service = |i: usize| {
+            let (name, port) = (format!("s{i:03}"), 2000 + i);
+            site.folder.write(&format!("{name}/hello"), &name);
+            for file in ["Dockerfile", "Dockerfile.optimized"] {
+                let text = format!(
+                    "FROM {}-shared\nARG VERSION\nCOPY {name}/hello /hello\nUSER 65532\n",
+                    site.prefix
+                );
+                site.folder.write(&format!("{name}/{file}"), &text);
+                site.folder.write(&format!("{name}/{file}.dockerignore"), &format!("*\n!{name}/hello\n"));
+            }
+            format!(
+                "[service.{name}]\nimage = \"{}-{name}\"\ncompose = \"{name}\"\nport = {port}\n\
+                 original = \"{name}/Dockerfile\"\noptimized = \"{name}/Dockerfile.optimized\"\n",
+                site.prefix
+            )
+        };
+        let services: String = (0..MANY).map(service).collect();
+        site.folder.write("xtask/images.toml", &(head.to_owned() + &base + &services));
+    }
+
+    #[test]
+    #[ignore = "needs an engine: cargo xtask ci --full"]
+    fn one_build_of_hundreds_of_services_works() {
+        let _turn = crate::support::turn::take(module_path!());
+        let site = Site::new("many");
+        with_many_services(&site);
+        let output = site.run(&["build-images"]);
+        let text = site.told(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        for i in 0..MANY {
+            assert!(
+                text.contains(&format!("s{i:03}-simple-optimized  done")),
+                "no progress of s{i:03}: {text}"
+            );
+        }
+        assert_eq!(site.tag_names().len(), 2 * MANY);
+        // What was read once is not asked of docker again, image by image.
+        for command in ["compare", "check"] {
+            site.run(&[command]);
+            let again = site.run(&["-v", command]);
+            let text = site.told(&again);
+            let calls = text.lines().filter(|line| line.starts_with("+ docker ")).count();
+            assert!(calls < 10, "{command}: {calls} calls of docker: {text}");
+        }
+    }
+}

@@ -105,9 +105,10 @@ impl Bakes<'_> {
             if is_overload(&failure.error) && targets.len() > 1 {
                 return self.halves(targets);
             }
-            if failure.class.is_transient() && attempt < ATTEMPTS {
+            if (failure.class.is_transient() || is_overload(&failure.error)) && attempt < ATTEMPTS {
                 self.context.terminal.warn(format!(
-                    "network error: {}; retry {attempt} of {}",
+                    "{} error: {}; retry {attempt} of {}",
+                    failure.class.name(),
                     failure.error,
                     ATTEMPTS - 1
                 ));

@@ -51,7 +51,8 @@ pub fn analyze(images: &[ImageToAnalyze], manifest: &Manifest, context: &Context
             Some(contents) => contents,
             None => explained(image, &facts(image, &layers)?, &cache, context)?,
         };
-        Ok(with_origins(contents, image, manifest, context)?.0)
+        let history = context.docker.history(&image.image.id)?;
+        with_origins(contents, image, &history, manifest, context)
     });
     analyzed.collect()
 }
@@ -76,7 +77,8 @@ pub fn inspect<T>(
             Some(contents) => contents,
             None => explained(image, &facts, &cache, context)?,
         };
-        let (contents, history) = with_origins(contents, image, manifest, context)?;
+        let history = clean_history(&image.image.id, &cache, scanner, context)?;
+        let contents = with_origins(contents, image, &history, manifest, context)?;
         let tree = Tree::of(&facts);
         let secrets_of =
             |digest| layers.get(digest).and_then(|layer| layer.secrets.as_deref()).unwrap_or_default();
@@ -130,16 +132,29 @@ fn explained(
     Ok(contents)
 }
 
-/// A record with the origins of its layers, and the image's history.
+/// The history of an image, from the cache if it was read before: asking docker takes longer than all the rest. One with a
+/// secret is not stored.
+fn clean_history(id: &str, cache: &Cache, scanner: &Scanner, context: &Context) -> Result<Vec<HistoryEntry>> {
+    if let Some(history) = cache.load(id, scanner.fingerprint())? {
+        return Ok(history);
+    }
+    let history = context.docker.history(id)?;
+    if history.iter().all(|line| scanner.text(&line.created_by).is_empty()) {
+        layers::warn_if_not_stored(cache.store(id, scanner.fingerprint(), &history), context);
+    }
+    Ok(history)
+}
+
+/// A record with the origins of its layers.
 fn with_origins(
     mut contents: Contents,
     image: &ImageToAnalyze,
+    history: &[HistoryEntry],
     manifest: &Manifest,
     context: &Context,
-) -> Result<(Contents, Vec<HistoryEntry>)> {
+) -> Result<Contents> {
     // The same image may have been cached under another reference.
     contents.image.clone_from(&image.reference);
-    let history = context.docker.history(&image.image.id)?;
-    origins::find(&mut contents, &image.image, &history, manifest, &context.repository)?;
-    Ok((contents, history))
+    origins::find(&mut contents, &image.image, history, manifest, &context.repository)?;
+    Ok(contents)
 }

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::facts::LayerFacts;
 use crate::record::Contents;
 use crate::scan::FoundSecret;
+use engine::images::HistoryEntry;
 use host::files;
 use host::paths::Repository;
 
@@ -46,6 +47,11 @@ impl Cached for u64 {
 
 impl Cached for Contents {
     const FOLDER: &'static str = "images";
+}
+
+/// The history of an image in which no secret was found.
+impl Cached for Vec<HistoryEntry> {
+    const FOLDER: &'static str = "histories";
 }
 
 impl Cache {

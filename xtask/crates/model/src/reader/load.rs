@@ -108,6 +108,7 @@ impl<'a> Reader<'a> {
         known: &[&str],
         seen: &mut Seen,
     ) -> Option<Upstream> {
+        refuse_odd_name(name, &fields);
         let reference = fields.text("reference").map(str::to_owned);
         seen.claim("image", reference.as_deref(), name, &fields, "reference");
         let stand_in = match fields.table("stand-in") {
@@ -149,6 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     fn base(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str], seen: &mut Seen) -> Option<Base> {
+        refuse_odd_name(name, &fields);
         let reference = fields.text("image").map(str::to_owned);
         seen.claim("image", reference.as_deref(), name, &fields, "image");
         let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
@@ -163,9 +165,7 @@ impl<'a> Reader<'a> {
 
     fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {
         let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
-        if !probes::is_plain(name) {
-            fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
-        }
+        refuse_odd_name(name, &fields);
         fields.finish();
         Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
     }
@@ -183,9 +183,7 @@ impl<'a> Reader<'a> {
             fields.fault("image", text);
         }
         seen.claim("image", image.as_deref(), name, &fields, "image");
-        if !probes::is_plain(name) {
-            fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
-        }
+        refuse_odd_name(name, &fields);
         let compose = fields.text("compose").map(str::to_owned);
         seen.claim("compose name", compose.as_deref(), name, &fields, "compose");
         let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
@@ -276,6 +274,13 @@ impl<'a> Reader<'a> {
             }
         }
         sizes
+    }
+}
+
+/// Names become targets of builds and files of logs.
+fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
+    if !probes::is_plain(name) {
+        fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
     }
 }
 
