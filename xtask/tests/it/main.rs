@@ -23,6 +23,7 @@ mod engine_guide;
 mod engine_images;
 mod engine_measure;
 mod engine_push;
+mod engine_push_faults;
 mod engine_readme;
 mod engine_release_check;
 mod engine_report;
