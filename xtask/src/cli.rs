@@ -145,9 +145,10 @@ pub fn main() -> ExitCode {
     let log = cli.verbose.then(|| terminal.clone());
     let runner = Runner { log, interrupt: interrupt.clone(), secrets: secrets.clone() };
     let Err(error) = run(&cli, &terminal, runner) else { return printed(&terminal) };
-    // A process that got the signal too failed because of it. What is left half-done must still be reported.
+    // A process that got the signal too failed because of it. What is done and what is left half-done must still be reported.
     let error = match class_of(&error) {
-        class if interrupt.is_set() && class != FailureClass::Unfinished => Failure::interrupted().into(),
+        FailureClass::Unfinished | FailureClass::Interrupted => error,
+        _ if interrupt.is_set() => Failure::interrupted().into(),
         _ => error,
     };
     terminal.error(secrets.mask(&failure::report(&error)));

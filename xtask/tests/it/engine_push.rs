@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 /// A site whose two images are built under `2.0`.
-fn built(test: &str) -> Site {
+pub fn built(test: &str) -> Site {
     let site = Site::new(test);
     // Contents of its own: what another test has pushed must not help.
     site.folder.write("alpha/hello", &format!("alpha of {}", site.prefix));
@@ -23,12 +23,12 @@ fn built(test: &str) -> Site {
     site
 }
 
-fn push<'a>(registry: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn push<'a>(registry: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["push", "--tag", "2.0", "--format", "json", "--registry", registry], more].concat()
 }
 
 /// The rows of the report: reference without registry, state, tries.
-fn rows(output: &Output, site: &Site) -> Vec<(String, String, u64)> {
+pub fn rows(output: &Output, site: &Site) -> Vec<(String, String, u64)> {
     let report: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", site.told(output)));
     assert_eq!(report["schema"], 1);
@@ -40,19 +40,19 @@ fn rows(output: &Output, site: &Site) -> Vec<(String, String, u64)> {
     report["images"].as_array().unwrap().iter().map(row).collect()
 }
 
-fn states(output: &Output, site: &Site) -> Vec<String> {
+pub fn states(output: &Output, site: &Site) -> Vec<String> {
     rows(output, site).into_iter().map(|(_, state, _)| state).collect()
 }
 
 /// What the record says of a reference.
-fn recorded(site: &Site, reference: &str) -> String {
+pub fn recorded(site: &Site, reference: &str) -> String {
     let record: Value = serde_json::from_str(&site.folder.read("target/xtask/digests.json")).unwrap();
     assert_eq!(record["schema"], 1);
     record["images"][reference]["digest"].as_str().unwrap_or("none").to_owned()
 }
 
 /// The registry itself gives an image for a digest.
-fn assert_pullable(pinned: &str) {
+pub fn assert_pullable(pinned: &str) {
     docker(&["pull", "--quiet", pinned]);
     docker(&["image", "rm", pinned]);
 }

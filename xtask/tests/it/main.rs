@@ -28,6 +28,7 @@ mod engine_images;
 mod engine_measure;
 mod engine_publish;
 mod engine_push;
+mod engine_push_faults;
 mod engine_readme;
 mod engine_release_check;
 mod engine_report;

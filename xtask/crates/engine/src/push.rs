@@ -171,11 +171,22 @@ impl Listener {
         match self.digest {
             Some(digest) if success => Ok(Pushed { digest, sent: self.sent }),
             _ => {
-                let output = tail(&self.messages.join("\n"), 6);
-                let output = if output.is_empty() { "docker printed no error".to_owned() } else { output };
-                Err(PushError::new(output))
+                let text = self.messages.join("\n");
+                let cause = Cause::of_registry(&text);
+                let output =
+                    if text.is_empty() { "docker printed no error".to_owned() } else { brief(&text) };
+                Err(PushError { cause, output })
             }
         }
+    }
+}
+
+/// The end of an error, or the title of the page that a web server answered with.
+fn brief(text: &str) -> String {
+    let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    match (text.split_once("unknown: <"), title) {
+        (Some((before, _)), Some((title, _))) => format!("{before}unknown: {}", title.trim()),
+        _ => tail(text, 6),
     }
 }
 
@@ -219,6 +230,16 @@ mod tests {
         };
         assert_eq!(heard().end(true), Ok(Pushed { digest: "sha256:9e80".into(), sent: 1 }));
         assert!(heard().end(false).is_err());
+    }
+
+    #[test]
+    fn an_error_page_is_shown_by_its_title() {
+        let page = "The push refers to repository [r.example/x]\nunknown: <html>\n<head><title>413 Request Entity Too Large</title></head>\n\
+                    <body>\n<center><h1>413 Request Entity Too Large</h1></center>\n<hr><center>nginx/1.26.3</center>\n</body>\n</html>\n";
+        let mut listener = Listener::default();
+        listener.push(page.as_bytes());
+        let output = "unknown: 413 Request Entity Too Large".to_owned();
+        assert_eq!(listener.end(false), Err(PushError { cause: Cause::TooLarge, output }));
     }
 
     #[test]

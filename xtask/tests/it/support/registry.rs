@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::probe::{Body, HttpRequest, Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stack::http::Client;
 
 use super::{Site, docker};
@@ -35,6 +35,11 @@ impl Registry {
     pub fn that_asks(test: &str) -> Registry {
         let ask = ["--env=REGISTRY_AUTH_HTPASSWD_REALM=test", "--env=REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd"];
         Registry::run(test, &ask)
+    }
+
+    /// One with room for so many bytes.
+    pub fn with_room(test: &str, bytes: u32) -> Registry {
+        Registry::run(test, &[&format!("--tmpfs=/registry:size={bytes}")])
     }
 
     /// Built as any image of a site is: the network of the engine is what the builds have.
@@ -116,6 +121,12 @@ pub enum Answer {
     Forward,
     /// Says this instead: status and reason.
     Status(&'static str),
+    /// Says this instead, with a page as nginx has it.
+    Page(&'static str),
+    /// Says this instead, with an error as the OCI Distribution Specification has it: status, code, message.
+    Error(&'static str, &'static str, &'static str),
+    /// Says this instead: the lines of a head after which a body of JSON comes.
+    Json(String, Value),
     /// Breaks the connection off.
     Cut,
 }
@@ -127,7 +138,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The rule gets the request line.
+    /// The rule gets the request line, and the lines of the head after it.
     pub fn start(
         registry: &Arc<Registry>,
         rule: impl Fn(&str, &Registry) -> Answer + Send + Sync + 'static,
@@ -144,9 +155,17 @@ impl Proxy {
                     let Some(head) = head(&client) else { return };
                     let line = head.lines().next().unwrap_or_default().to_owned();
                     seen.lock().unwrap().push(line.clone());
-                    match rule(&line, &registry) {
+                    match rule(&head, &registry) {
                         Answer::Forward => forward(&client, &head, &registry.address()),
                         Answer::Status(status) => refuse(&client, status),
+                        Answer::Page(status) => say(&client, status, "text/html", &page(status)),
+                        Answer::Error(status, code, message) => {
+                            let errors = json!({"errors": [{"code": code, "message": message}]});
+                            say(&client, status, "application/json", &errors.to_string());
+                        }
+                        Answer::Json(head, body) => {
+                            say(&client, &head, "application/json", &body.to_string())
+                        }
                         Answer::Cut => {}
                     }
                     client.shutdown(Shutdown::Both).ok();
@@ -171,13 +190,31 @@ pub(super) fn head(mut client: &TcpStream) -> Option<String> {
         if client.read(&mut byte).ok()? == 0 {
             return None;
         }
-        // The engine tries TLS first, and would wait long for an answer.
+        // Docker tries TLS first, and takes this for a server that speaks plain HTTP.
         if bytes.is_empty() && !byte[0].is_ascii_uppercase() {
+            client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok();
             return None;
         }
         bytes.push(byte[0]);
     }
     String::from_utf8(bytes).ok()
+}
+
+/// The error page of nginx.
+fn page(status: &str) -> String {
+    format!(
+        "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n\
+         <hr><center>nginx/1.26.3</center>\r\n</body>\r\n</html>\r\n"
+    )
+}
+
+fn say(mut client: &TcpStream, head: &str, content_type: &str, body: &str) {
+    let length = body.len();
+    write!(
+        client,
+        "HTTP/1.1 {head}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .ok();
 }
 
 pub(super) fn refuse(mut client: &TcpStream, status: &str) {

@@ -62,7 +62,11 @@ impl Cause {
 
     /// Of a registry's answer, as docker prints it.
     pub fn of_registry(answer: &str) -> Cause {
-        first(answer, chain::cause)
+        // Docker prints a page of several lines as the message of an unknown error.
+        match answer.contains("unknown: <") {
+            true => chain::cause(&answer.replace(['\r', '\n'], " ")),
+            false => first(answer, chain::cause),
+        }
     }
 
     /// The class that decides the exit code.

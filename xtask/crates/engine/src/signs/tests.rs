@@ -116,6 +116,10 @@ fn answers_of_registries_have_a_cause() {
             Cause::TooLarge,
         ),
         ("unknown: <html><body>413 Request Entity Too Large</body></html>", Cause::TooLarge),
+        (
+            "unknown: <html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n</html>",
+            Cause::TooLarge,
+        ),
         ("unknown: unknown error", Cause::Other),
         ("no basic auth credentials", Cause::SignIn),
         ("unauthorized", Cause::Unauthorized),
