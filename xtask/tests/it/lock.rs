@@ -26,7 +26,7 @@ fn lock(machine: Option<&str>, since: &str) -> String {
     let holder =
         json!({"process": format!("{machine}-{}-1-1-{since}", fields[1]), "host": "far", "checkout": "/b"});
     let step = json!({"tag": "fx-alpha:latest-optimized", "from": null, "to": "sha256:a"});
-    json!([{"Id": "stale-id", "Config": {"Labels": {"xtask.lock.holder": holder.to_string(),
+    json!([{"Id": "stale-id", "Config": {"Labels": {"xtask.lock.holder": holder.to_string(), "xtask.lock.moves": "1",
         "xtask.lock.move.00000": step.to_string()}}}])
     .to_string()
 }

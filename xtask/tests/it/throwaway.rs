@@ -32,8 +32,8 @@ fn a_taken_port_is_retried_once() {
     let taken = "Error response from daemon: Bind for 127.0.0.1:20001 failed: port is already allocated\n";
     let docker = stack(PLAIN).on("compose * up --detach *", 1, "", taken);
     let (code, text) = alpha(&docker, &repository);
-    assert_eq!((code, ups(&docker)), (Some(1), 2), "{text}");
-    assert!(text.contains("port is already allocated"), "{text}");
+    assert_eq!((code, ups(&docker)), (Some(3), 2), "{text}");
+    assert!(text.contains("port is already allocated") && text.contains("help: stop what uses"), "{text}");
 
     let docker = stack(PLAIN).on("compose * up --detach *", 1, "", "Error response from daemon: no\n");
     let (code, text) = alpha(&docker, &repository);

@@ -51,7 +51,7 @@ pub fn images(
     }
     let result = bake_and_publish(&plan, &publisher, options, context);
     if let Err(error) = &result
-        && class_of(error) == FailureClass::Unfinished
+        && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)
     {
         // The next run needs the images to finish the moves, and removes their temporary tags.
         return result;

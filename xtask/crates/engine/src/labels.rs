@@ -24,6 +24,9 @@ pub const MEASURE_RUN: &str = "xtask.measure";
 /// Who holds a lock on tags.
 pub const LOCK_HOLDER: &str = "xtask.lock.holder";
 
+/// How many tags the holder of a lock moves.
+pub const LOCK_MOVES: &str = "xtask.lock.moves";
+
 /// A tag that the holder of a lock moves; a number follows.
 pub const LOCK_MOVE: &str = "xtask.lock.move.";
 

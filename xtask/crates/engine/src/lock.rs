@@ -133,11 +133,13 @@ impl Docker {
     /// # Errors
     /// When docker fails for another reason.
     pub fn create_lock(&self, name: &str, holder: &Holder, moves: &[TagMove]) -> Result<Option<String>> {
-        let labels = labels_of(holder, moves)?;
+        let journal = journal_of(moves)?;
         // An argument list has a limit, and so has a line of this file (64 KiB), but not the file.
         let args = ["create", "--pull=never", "--network=none", "--label-file=/dev/stdin", "--name", name];
+        let args = args.map(str::to_owned).into_iter().chain(owner_of(holder, moves.len())?);
         // It never starts, but docker insists on a command.
-        let create = || self.cmd(args).args([IMAGE, "lock"]).stdin(labels.clone()).apart().capture();
+        let args: Vec<String> = args.chain([IMAGE, "lock"].map(str::to_owned)).collect();
+        let create = || self.cmd(args.clone()).stdin(journal.clone()).apart().capture();
         let mut output = create()?;
         if output.stderr.to_lowercase().contains("no such image") {
             let architecture = self.cmd(["version", "--format", "{{.Server.Arch}}"]).read()?;
@@ -183,20 +185,29 @@ impl Docker {
     }
 }
 
+/// The options that name the holder and the number of its moves.
+fn owner_of(holder: &Holder, moves: usize) -> Result<Vec<String>> {
+    let holder = format!("--label={}={}", labels::LOCK_HOLDER, serde_json::to_string(holder)?);
+    Ok(vec![holder, format!("--label={}={moves}", labels::LOCK_MOVES)])
+}
+
 /// The lines of a label file.
-fn labels_of(holder: &Holder, moves: &[TagMove]) -> Result<String> {
-    let mut text = format!("{}={}\n", labels::LOCK_HOLDER, serde_json::to_string(holder)?);
+fn journal_of(moves: &[TagMove]) -> Result<String> {
+    let mut text = String::new();
     for (index, step) in moves.iter().enumerate() {
         writeln!(text, "{}{index:05}={}", labels::LOCK_MOVE, serde_json::to_string(step)?)?;
     }
     Ok(text)
 }
 
+/// A run that is killed while it hands over its journal leaves a part of it. It has not moved a tag then, so there is none.
 fn read_labels(labels: &BTreeMap<String, String>) -> Result<(Holder, Vec<TagMove>)> {
     let holder = labels.get(labels::LOCK_HOLDER).context("no holder")?;
+    let count = labels.get(labels::LOCK_MOVES).context("no number of moves")?.parse::<usize>()?;
     let moves = labels.iter().filter(|(name, _)| name.starts_with(labels::LOCK_MOVE));
-    let moves = moves.map(|(_, step)| serde_json::from_str(step)).collect::<Result<_, _>>()?;
-    Ok((serde_json::from_str(holder)?, moves))
+    let moves: Vec<TagMove> = moves.filter_map(|(_, step)| serde_json::from_str(step).ok()).collect();
+    let is_whole = moves.len() == count;
+    Ok((serde_json::from_str(holder)?, if is_whole { moves } else { Vec::new() }))
 }
 
 /// An archive of an image without layers, as `docker load` reads it (moby, image/tarexport). The architecture is the engine's:
@@ -236,11 +247,19 @@ mod tests {
             to: "sha256:new".into(),
         };
         let moves: Vec<TagMove> = (0..1200).map(step).collect();
-        let text = labels_of(&holder, &moves).unwrap();
+        let text = journal_of(&moves).unwrap();
         assert!(text.lines().all(|line| line.len() < 64 * 1024));
-        let labels = text.lines().map(|line| line.split_once('=').unwrap());
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        assert_eq!(read_labels(&labels).unwrap(), (holder.clone(), moves));
+        let owner = owner_of(&holder, moves.len()).unwrap();
+        let labels = |journal: &str| {
+            let options = owner.iter().map(|option| option.trim_start_matches("--label="));
+            let labels =
+                options.chain(journal.lines()).map(|line| line.split_once('=').unwrap_or((line, "")));
+            labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        assert_eq!(read_labels(&labels(&text)).unwrap(), (holder.clone(), moves));
+        for end in [text.len() - 5, text.len() / 2, 0] {
+            assert_eq!(read_labels(&labels(&text[..end])).unwrap(), (holder.clone(), Vec::new()), "{end}");
+        }
         assert!(holder.life() == Life::Runs && holder.is_this_process());
         assert!(holder.to_string().starts_with(&format!("process {} on h, in /a", std::process::id())));
     }

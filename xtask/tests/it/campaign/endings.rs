@@ -65,14 +65,15 @@ case "$*" in $pattern) ;; *) exec REAL "$@" ;; esac
 mkdir $here/reached 2>/dev/null || exec REAL "$@"
 case $(cat $here/ending) in
 KillBefore) kill -KILL $PPID; exit 1 ;;
-KillDuring) REAL "$@" & kill -KILL $PPID; wait; touch $here/over; exit 1 ;;
+# A client that ends with its parent gets SIGTERM, which the shell passes on; others go on.
+KillDuring) REAL "$@" <&0 & trap 'kill $!' TERM; kill -KILL $PPID; wait; wait; touch $here/over; exit 1 ;;
 KillAfter) REAL "$@"; kill -KILL $PPID; exit 1 ;;
 Terminate) kill -TERM $PPID ;;
 Interrupt) trap '' INT; kill -INT 0; trap - INT ;;
 HangUp) kill -HUP $PPID ;;
 ClosedTerminal) kill -KILL $(cat $here/terminal) ;;
 DaemonBefore) kill -KILL $(cat $(cat $here/daemon)) ;;
-DaemonDuring) REAL "$@" & kill -KILL $(cat $(cat $here/daemon)); wait $!; exit $? ;;
+DaemonDuring) REAL "$@" <&0 & kill -KILL $(cat $(cat $here/daemon)); wait $!; exit $? ;;
 DaemonAfter) REAL "$@"; code=$?; kill -KILL $(cat $(cat $here/daemon)); exit $code ;;
 esac
 exec REAL "$@"

@@ -32,7 +32,9 @@ fn at_calls(trial: &Trial) -> Vec<Case<'_>> {
         for ending in [killed, Ending::KillDuring, Ending::Terminate, Ending::Interrupt, closed] {
             let name = format!("{}: {ending:?} at `docker {pattern}`", trial.scenario.name);
             let end = move || trial.docker.end_at(pattern, ending, &mut trial.command());
-            cases.push(Case::new(name, move || trial.case(&CODES, end, || {})));
+            // What was done before the terminal closed may end as lost data.
+            let codes = if ending == Ending::ClosedTerminal { &[Some(130), Some(3)] } else { &CODES };
+            cases.push(Case::new(name, move || trial.case(codes, end, || {})));
         }
     }
     cases

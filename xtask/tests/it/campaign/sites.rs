@@ -47,7 +47,7 @@ pub fn clear(site: &Site) {
          docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -e {prefix} | grep -v none | \
          xargs --no-run-if-empty docker image rm --force; \
          rm -f {folder}/.env; find {folder} -name '.*.new' -delete; cd {folder}/target/xtask && \
-         find . -type f ! -name bases.json ! -name rootfs.tar -delete; rm -rf trials"
+         find . -type f ! -name bases.json ! -name rootfs.tar ! -name keep -delete; rm -rf trials"
     );
     Command::new("sh").args(["-c", &script]).output().unwrap();
 }

@@ -152,7 +152,7 @@ impl Trial {
         if !codes.contains(&ended.code) {
             return Err(format!("exit code {:?}, not one of {codes:?}: {}", ended.code, ended.text));
         }
-        if ended.code == Some(3) && !ended.text.contains("help:") {
+        if ended.code == Some(3) && !ended.text.is_empty() && !ended.text.contains("help:") {
             return Err(format!("no remedy: {}", ended.text));
         }
         self.files_are_whole(before)?;

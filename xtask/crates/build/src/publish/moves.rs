@@ -9,7 +9,7 @@ use crate::publish::{Publisher, predecessors};
 use engine::docker::Docker;
 use engine::images::Image;
 use engine::lock::{FoundLock, TagMove};
-use host::failure::{Failure, FailureClass};
+use host::failure::{Failure, FailureClass, class_of};
 use host::plural::count;
 use host::process::is_running;
 use host::wait;
@@ -59,7 +59,7 @@ fn needed(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Result<V
 /// Moves tags. If docker refuses a move, the earlier ones are undone.
 ///
 /// # Errors
-/// [`FailureClass::Unfinished`] when undoing fails too.
+/// [`FailureClass::Unfinished`], or the machine's fault, when undoing fails too.
 pub(super) fn all_or_none(moves: &[TagMove], docker: &Docker) -> Result<Moved> {
     let Err(error) = moves.iter().try_for_each(|step| docker.tag(&step.to, &step.tag)) else {
         return Ok(Moved::All);
@@ -69,8 +69,12 @@ pub(super) fn all_or_none(moves: &[TagMove], docker: &Docker) -> Result<Moved> {
         Ok(()) => Ok(Moved::None(error.into())),
         Err(stuck) => {
             let what = format!("only some tags were moved: {error:#}; undoing the moves failed: {stuck:#}");
+            let class = match class_of(&stuck) {
+                class if class.is_environment() => class,
+                _ => FailureClass::Unfinished,
+            };
             let help = "once the engine answers, run the same command again";
-            Err(Failure::new(FailureClass::Unfinished, what, help).into())
+            Err(Failure::new(class, what, help).into())
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use host::failure::Failure;
+
 use crate::deploy::health::ServiceHealth;
 
 /// A stack that is not as it should be.
@@ -23,6 +25,18 @@ impl NotHealthy {
     /// Whether a port to publish is in use by another process.
     pub fn port_is_taken(&self) -> bool {
         self.port_is_taken
+    }
+
+    /// A stack that lacks a port as a failure of this machine; any other error as it is.
+    pub fn blame_port(error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<NotHealthy>() {
+            Ok(error) if error.port_is_taken => {
+                let error = NotHealthy { help: String::new(), ..error };
+                Failure::machine(error.to_string(), "stop what uses the port, then run again").into()
+            }
+            Ok(error) => error.into(),
+            Err(error) => error,
+        }
     }
 }
 

@@ -89,7 +89,8 @@ pub fn store(values: &[(&str, &str)], repository: &Repository) -> Result<()> {
     files::write_private(&path, text.as_bytes())
 }
 
-/// Runs the service's own command. Its first line ends with the plain secret, its second with the services' value.
+/// Runs the service's own command. Its first line ends with the plain secret, its second with the services' value. Neither is
+/// printed from now on.
 fn run_command(secret: &Secret, image: &str, docker: &Docker) -> Result<GeneratedSecret> {
     let output = docker
         .cmd(["run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", image])
@@ -98,12 +99,11 @@ fn run_command(secret: &Secret, image: &str, docker: &Docker) -> Result<Generate
         .with_context(|| format!("cannot generate {}", secret.variable))?;
     let mut values = output.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1.trim().to_owned()));
     match (values.next(), values.next()) {
-        (Some(plain), Some(entry)) if !plain.is_empty() && !entry.is_empty() => Ok(GeneratedSecret {
-            plain: secret.plain.clone(),
-            variable: secret.variable.clone(),
-            secret: plain,
-            entry,
-        }),
+        (Some(plain), Some(entry)) if !plain.is_empty() && !entry.is_empty() => {
+            [&plain, &entry].into_iter().for_each(|value| docker.runner.secrets.add(value));
+            let Secret { plain: name, variable, .. } = secret.clone();
+            Ok(GeneratedSecret { plain: name, variable, secret: plain, entry })
+        }
         _ => bail!(
             "`{}` in {image} did not print a secret and its entry\nhelp: rebuild this image",
             secret.command.join(" ")

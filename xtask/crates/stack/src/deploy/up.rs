@@ -123,7 +123,9 @@ impl StackChange<'_> {
                 let error = NotHealthy { help: String::new(), ..error };
                 Failure::new(class, error.to_string(), remedy).into()
             }
-            _ => error.into(),
+            // A throwaway stack tries other ports first.
+            _ if self.again.is_empty() => error.into(),
+            _ => NotHealthy::blame_port(error.into()),
         }
     }
 }

@@ -62,7 +62,7 @@ impl ThrowawayStack {
             // Another process took one of the ports after it was found free.
             Err(error) if error.downcast_ref().is_some_and(NotHealthy::port_is_taken) => {
                 stack.isolate(manifest, images, context)?;
-                stack.up(deadline, interrupt)?;
+                stack.up(deadline, interrupt).map_err(NotHealthy::blame_port)?;
             }
             result => result?,
         }
@@ -176,8 +176,6 @@ impl ThrowawayStack {
         let needed: Vec<_> = started.flat_map(|service| &service.secrets).collect();
         let image_of = |name: &str| configured.get(name).map(|service| service.image.clone());
         for secret in secrets::generate(manifest, |secret| needed.contains(&secret), &image_of, docker)? {
-            docker.runner.secrets.add(&secret.entry);
-            docker.runner.secrets.add(&secret.secret);
             self.project = self.project.clone().variable(secret.variable, secret.entry);
             self.values.insert(secret.plain, Value::from(secret.secret));
         }
