@@ -43,7 +43,7 @@ fn campaign() {
     assert!(requests > 10, "a push makes {requests} requests");
     let mut cases = Vec::new();
     for (fault, codes) in FAULTS {
-        for at in (0..requests).step_by(requests.div_ceil(8)) {
+        for at in (0..requests).step_by(requests.div_ceil(4)) {
             for (word, lasts) in [("once", 1), ("from then on", usize::MAX)] {
                 // A dead registry stays dead.
                 if fault != Fault::Killed || lasts == 1 {

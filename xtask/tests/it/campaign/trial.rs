@@ -20,6 +20,7 @@ pub struct Scenario {
 }
 
 const BUILD: &[&str] = &["build-images"];
+const ACCEPT: &[&str] = &["check", "--accept", "--reason", "the campaign"];
 
 /// Every command that changes something.
 pub const SCENARIOS: [Scenario; 6] = [
@@ -37,12 +38,7 @@ pub const SCENARIOS: [Scenario; 6] = [
         then: &[BUILD],
     },
     Scenario { name: "push", args: &["push", "--registry", "REGISTRY"], before: &[BUILD], then: &[BUILD] },
-    Scenario {
-        name: "check --accept",
-        args: &["check", "--accept"],
-        before: &[BUILD, &["check", "--accept"]],
-        then: &[BUILD],
-    },
+    Scenario { name: "check --accept", args: ACCEPT, before: &[BUILD, ACCEPT], then: &[BUILD] },
     Scenario { name: "test", args: &["test"], before: &[BUILD], then: &[] },
 ];
 
