@@ -65,8 +65,7 @@ case "$*" in $pattern) ;; *) exec REAL "$@" ;; esac
 mkdir $here/reached 2>/dev/null || exec REAL "$@"
 case $(cat $here/ending) in
 KillBefore) kill -KILL $PPID; exit 1 ;;
-# A client that ends with its parent gets SIGTERM, which the shell passes on; others go on.
-KillDuring) REAL "$@" <&0 & trap 'kill $!' TERM; kill -KILL $PPID; wait; wait; touch $here/over; exit 1 ;;
+KillDuring) echo $$ >$here/client; (sleep 0.05; kill -KILL $PPID) & exec REAL "$@" ;;
 KillAfter) REAL "$@"; kill -KILL $PPID; exit 1 ;;
 Terminate) kill -TERM $PPID ;;
 Interrupt) trap '' INT; kill -INT 0; trap - INT ;;
@@ -100,7 +99,7 @@ impl DeadlyDocker {
     }
 
     fn forget(&self) {
-        for name in ["calls", "pattern", "ending", "over", "terminal"] {
+        for name in ["calls", "pattern", "ending", "client", "terminal"] {
             fs::remove_file(self.folder.0.join(name)).ok();
         }
         fs::remove_dir(self.folder.0.join("reached")).ok();
@@ -127,8 +126,10 @@ impl DeadlyDocker {
                 (output.status.code(), text(&output))
             }
         };
-        if self.folder.0.join("reached").is_dir() && ending == Ending::KillDuring {
-            wait::until("docker ends without its parent", || self.folder.0.join("over").exists());
+        let client = self.folder.read("client");
+        if !client.is_empty() {
+            let process = Path::new("/proc").join(client.trim());
+            wait::until("docker's client ends too", || !process.exists());
         }
         Ended { code, text }
     }

@@ -16,15 +16,13 @@ use crate::support::containers::root;
 const OF_EACH_PART: usize = 10;
 
 #[test]
-fn each_part_has_ten_faults_and_each_can_be_planted() {
+fn a_part_has_ten_faults_or_none_and_each_can_be_planted() {
     for fault in FAULTS {
         let text = fs::read_to_string(root().join("xtask").join(fault.file)).unwrap();
         assert_eq!(text.matches(fault.from).count(), 1, "{}: `{}`", fault.file, fault.from);
         assert_ne!(fault.from, fault.to, "{}", fault.file);
-    }
-    for part in ["updates", "pairs", "kills", "disk", "daemon", "registry"] {
-        let count = FAULTS.iter().filter(|fault| fault.part == part).count();
-        assert_eq!(count, OF_EACH_PART, "{part}");
+        let count = FAULTS.iter().filter(|other| other.part == fault.part).count();
+        assert_eq!(count, OF_EACH_PART, "{}", fault.part);
     }
 }
 
@@ -32,9 +30,11 @@ fn each_part_has_ten_faults_and_each_can_be_planted() {
 #[ignore = "takes most of an hour: cargo xtask ci --campaign PART --planted"]
 fn campaign() {
     let part = setting("PART").expect("ci sets the part");
+    let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.part == part).collect();
+    assert!(!faults.is_empty(), "no faults are planted for {part}: nobody knows what it finds");
     let copy = Copy::new();
     let mut missed = Vec::new();
-    for fault in FAULTS.iter().filter(|fault| fault.part == part) {
+    for fault in faults {
         let (found, said) = find(fault, &copy.plant(fault).program);
         println!("{part}: {} {}: {}", if found { "found" } else { "MISSED" }, fault.what, said);
         if !found {

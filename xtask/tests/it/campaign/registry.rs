@@ -24,7 +24,7 @@ const FAULTS: [(Fault, &[i32]); 10] = [
     (Fault::Status("401 Unauthorized"), &[0, 3]),
     (Fault::Status("403 Forbidden"), &[0, 3]),
     (Fault::Status("409 Conflict"), &[0, 1]),
-    (Fault::Status("413 Request Entity Too Large"), &[0, 1]),
+    (Fault::Status("413 Request Entity Too Large"), &[0, 3]),
     (Fault::Status("429 Too Many Requests"), &[0, 3]),
     (Fault::Status("500 Internal Server Error"), &[0, 3]),
     (Fault::Status("503 Service Unavailable"), &[0, 3]),
