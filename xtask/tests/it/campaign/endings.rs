@@ -209,5 +209,5 @@ pub fn pattern(call: &str, varying: &[&str]) -> String {
     let mut words: Vec<&str> =
         call.split_whitespace().map(|word| if varies(word) { "*" } else { word }).collect();
     words.dedup_by(|next, last| *next == "*" && *last == "*");
-    words.iter().map(|word| word.replace('[', "?").replace(']', "?")).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| word.replace(['[', ']'], "?")).collect::<Vec<_>>().join(" ")
 }
