@@ -7,10 +7,10 @@ usage() {
 usage: $0 COMMAND [OPTION…]
 
   install, up        start all services                            cargo xtask deploy install
-  deploy TAG         the same with the images of a tag             cargo xtask deploy install --tag TAG
+  deploy TAG         start all services with the images of TAG      cargo xtask deploy install --tag TAG
   update [SERVICE…]  replace changed containers                    cargo xtask deploy update
   restart [SERVICE…] restart services                              cargo xtask deploy restart
-  rollback           return to the images that ran before          cargo xtask deploy rollback
+  rollback [SERVICE…] roll back to the previous images             cargo xtask deploy rollback
   status             show the health of all services               cargo xtask deploy status
   logs [SERVICE…]    show the logs                                 cargo xtask deploy logs
   validate           probe the running services                    cargo xtask smoke-test
@@ -42,7 +42,7 @@ case $command in
     install | update | restart | rollback | status | logs | down) exec cargo xtask deploy "$command" "$@" ;;
     *)
         echo "$0 also has: up, deploy TAG, validate, clean, version" >&2
-        # It names the nearest command.
+        # cargo xtask suggests the closest command.
         exec cargo xtask deploy "$command" "$@"
         ;;
 esac

@@ -49,7 +49,7 @@ pub struct Args {
     /// Pull newer base images
     #[arg(long)]
     pull: bool,
-    /// Finish what a killed run on another machine left, if that run holds the lock on tags
+    /// Take over the tag lock of a killed run on another machine; complete or revert its moves
     #[arg(long)]
     break_lock: bool,
     /// Print the plan and the bake definition without building

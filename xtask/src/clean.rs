@@ -8,9 +8,9 @@ use engine::context::Context;
 use engine::environment::{require_buildx, require_engine};
 use model::reader;
 
-/// Remove images that this repository built: the requested tags, and what builds of these services left untagged
+/// Remove images that this repository built: the requested tags, and untagged leftovers of the same services
 ///
-/// Images that a container uses are kept and listed. So are images for `deploy rollback`, unless --rollback is given.
+/// Images used by a container are kept and listed. Images needed by `deploy rollback` are kept unless --rollback is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -27,7 +27,7 @@ pub struct Args {
     /// Only prune the builder's whole build cache, other projects' included; remove no image
     #[arg(long, conflicts_with_all = ["services", "edition", "variant", "tag", "rollback", "cache"])]
     cache_only: bool,
-    /// Finish what a killed run on another machine left, if that run holds the lock on tags
+    /// Take over the tag lock of a killed run on another machine; complete or revert its moves
     #[arg(long)]
     break_lock: bool,
     /// Print what would be removed without removing it

@@ -61,7 +61,7 @@ enum Action {
     },
     /// Restart containers, and wait until their services are healthy
     Restart(ChangeArgs),
-    /// Return to the images that ran before; a second rollback goes forward again
+    /// Roll back to the previous images; run it again to undo the rollback
     Rollback(ChangeArgs),
     /// Show the health of all services
     Status,
@@ -208,7 +208,10 @@ impl Deployment<'_> {
         // Whatever could keep it from being started is found before images are tagged.
         let config = project.ready()?;
         let kept = rollback::keep(&config, &self.context.docker)?;
-        let again = self.command(action, names);
+        let options = [("--tag", &args.tag), ("--edition", &args.edition)];
+        let options =
+            options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)));
+        let again = self.command(action, names) + &options.collect::<String>();
         let mut help = format!("fix what the lines above say, then run `{again}` again");
         if !kept.is_empty() {
             help += ", or `cargo xtask deploy rollback` to return to the images that ran before";
@@ -270,8 +273,10 @@ impl Deployment<'_> {
         let result =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help });
         // Whether or not all are healthy: what counts is what runs now.
-        rollback::settle(&config, docker)?;
+        let settled = rollback::settle(&config, docker);
+        // The first error is the useful one.
         result?;
+        settled?;
         deployed::write(&self.manifest, &self.project(), context)?;
         context
             .terminal

@@ -11,7 +11,7 @@ use engine::environment::require_engine;
 use model::image_ref::{Registry, Tag};
 use model::reader;
 
-/// Push built images to a private registry and record their digests. Tags that the registry already has are not pushed again
+/// Push built images to a private registry and record their digests. Unchanged images are skipped; a tag on another image is overwritten
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -22,8 +22,8 @@ pub struct Args {
     registry: Option<String>,
     #[command(flatten)]
     request: RequestArgs,
-    /// Leave out the plain tags, NAME:TAG[-optimized], which move with the default edition: for registries whose tags are
-    /// immutable
+    /// Push only edition tags, not the plain NAME:TAG[-optimized] tags that follow the default edition; for registries with
+    /// immutable tags
     #[arg(long)]
     fixed_tags: bool,
     /// Maximum parallel pushes

@@ -1,9 +1,10 @@
 //! `ci --campaign PART`: hundreds of faults against real engines, registries and disks. The parts are tests of this crate,
 //! `tests/it/campaign`; they take up to an hour each, so neither `ci` nor `ci --full` runs them.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueEnum;
 
+use super::pass_on;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
@@ -11,15 +12,15 @@ use engine::programs;
 /// Options of a campaign.
 #[derive(Debug, clap::Args)]
 pub struct CampaignArgs {
-    /// Run only this part of the fault campaign, up to an hour; run again to go on with what is left
+    /// Run one part of the fault campaign, for about an hour; run again to continue
     #[arg(long, value_enum, value_name = "PART", conflicts_with = "full")]
     campaign: Option<CampaignPart>,
 
-    /// Order and choice of the campaign's faults
+    /// Seed for the order and selection of faults
     #[arg(long, value_name = "N", default_value_t = 1, requires = "campaign")]
     seed: u64,
 
-    /// Plant faults in a copy of xtask and count how many the campaign finds
+    /// Check that the campaign detects bugs planted in a copy of xtask
     #[arg(long, requires = "campaign")]
     planted: bool,
 }
@@ -27,17 +28,17 @@ pub struct CampaignArgs {
 /// What is disturbed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CampaignPart {
-    /// `deploy update` in a row, with all cores busy
+    /// Run `deploy update` repeatedly, with all cores busy
     Updates,
-    /// Two checkouts at the same time
+    /// Run two checkouts at once
     Pairs,
-    /// Commands that are killed or interrupted
+    /// Kill or interrupt commands
     Kills,
-    /// Full disks
+    /// Fill disks
     Disk,
-    /// A daemon that is killed
+    /// Kill the daemon
     Daemon,
-    /// A registry that fails
+    /// Break the registry
     Registry,
 }
 
@@ -78,9 +79,5 @@ pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<(
     }
     require_engine(context)?;
     programs::require(&["strace"], context)?;
-    if cmd.forward(&context.terminal)? == Some(0) {
-        Ok(())
-    } else {
-        bail!("the campaign has findings, listed above")
-    }
+    pass_on(&cmd, context)
 }

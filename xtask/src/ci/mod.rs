@@ -21,6 +21,7 @@ use check::guard::{self, CheckRequest};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
+use host::process::Cmd;
 use host::terminal::Style;
 use model::bytes::Bytes;
 use model::edition::Edition;
@@ -57,7 +58,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask ci --dry-run
   # Before a release
   cargo xtask ci --full
-  # Kill commands at every step; run again to go on where it ended
+  # Kill commands at every step; run again to continue
   cargo xtask ci --campaign kills --seed 7";
 
 /// Runs every step, then fails once with all failures.
@@ -156,7 +157,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
                 deadline: STACK_DEADLINE,
             };
             let report = test_run::run(manifest, &request, context)?;
-            context.terminal.print(report.text());
+            context.terminal.print(Format::Table.of(&report)?);
             let sections = report.sections();
             let failed = sections.iter().filter(|section| section.report.not_passed().count() > 0).count();
             if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", sections.len()) }
@@ -174,9 +175,14 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
 
 /// Runs a program in the repository; its output is passed on.
 fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
-    let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
     let cmd = context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
-    let cmd = cmd.env("CARGO_TERM_COLOR", color);
+    pass_on(&cmd, context)
+}
+
+/// Runs a command whose output is passed on, and blames the machine where it is at fault.
+fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
+    let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
+    let cmd = cmd.clone().env("CARGO_TERM_COLOR", color);
     let code = cmd.forward(&context.terminal)?;
     if code == Some(0) {
         return Ok(());

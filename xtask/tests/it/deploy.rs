@@ -297,7 +297,7 @@ fn nothing_to_roll_back_to_is_said_with_help() {
     let docker = docker(&services, &[container("alpha", "running", 0, 0)]);
     let (output, text) = run(&docker, &folder, &["rollback", "alpha"], &[]);
     assert_eq!((output.status.code(), ups(&docker)), (Some(1), 0), "{text}");
-    assert!(text.contains("no other image is kept of: alpha") && text.contains("help: "), "{text}");
+    assert!(text.contains("no previous image to roll back to: alpha") && text.contains("help: "), "{text}");
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_tag_that_somebody_moved_by_hand_is_left_and_reported() {
     let beta = format!("{}-beta:latest-optimized", pair.prefix);
     docker(&["tag", &format!("{}-alpha:other-optimized", pair.prefix), &beta]);
     let text = pair.build(&pair.second, &["alpha", "--tag", "other"]);
-    assert!(text.contains(&format!("left alone, since something else moved them: {beta}\n")), "{text}");
+    assert!(text.contains(&format!("tags changed by something else, left unchanged: {beta}\n")), "{text}");
     for (tag, content) in pair.published() {
         assert_eq!(content, if tag == beta { "by hand" } else { "8" }, "{tag}");
     }
@@ -161,7 +161,7 @@ fn moves_to_images_that_are_gone_are_undone() {
     let beta = left.iter().find(|line| line.contains("-beta:run-")).and_then(|line| line.split(' ').next());
     pair.docker(&["image", "rm", beta.unwrap()]);
     let text = pair.build(&pair.second, &["alpha", "--tag", "other"]);
-    assert!(text.contains("; its images are gone, so its moves were undone (2 tags)"), "{text}");
+    assert!(text.contains("; reverted its moves, since its images are gone (2 tags)"), "{text}");
     assert_eq!(pair.contents(), BTreeSet::from(["5".to_owned()]));
     assert_eq!(pair.leftovers(), Vec::<String>::new());
 }

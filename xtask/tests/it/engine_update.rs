@@ -193,7 +193,7 @@ fn a_signal_does_not_leave_an_update_half_done() {
                     text.contains("interrupted; not healthy: ") && text.contains("running: alpha, beta"),
                     "{text}"
                 );
-                assert!(text.contains("help: `cargo xtask deploy update` continues"), "{text}");
+                assert!(text.contains("help: to continue: `cargo xtask deploy update`"), "{text}");
             }
             _ => panic!("{text}"),
         }

@@ -129,7 +129,7 @@ fn every_command_that_reads_tags_reports_a_pending_journal() {
             .on("ps*", 0, "", "");
         let text = told(&docker.run(&repository, command), &repository);
         let note = "note: process 1 on far, in /b, since 1970-01-01T00:00:00Z, was killed while it moved 1 tag, which may be old or new\n\
-                    help: `cargo xtask build-images` completes or undoes the moves\n";
+                    help: `cargo xtask build-images` completes or reverts the moves\n";
         assert_eq!(text.matches(note).count(), 1, "{command:?}: {text}");
         let looks = docker.calls().into_iter().filter(|call| call.contains("images-lock")).count();
         assert_eq!(looks, 1, "{command:?}");

@@ -187,7 +187,7 @@ fn unusual_answers_are_read_or_reported_for_what_they_are() {
     for line in [
         "5 of 9 passed",
         "alpha · deep: expected JSON, got JSON that is nested deeper than 128 levels\n",
-        "alpha · brotli: the body is encoded as `br`: only gzip and deflate can be read\n",
+        "alpha · brotli: unsupported content encoding `br` (supported: gzip, deflate)\n",
         "alpha · elsewhere: status 302, expected 200, and it redirects to /sign-in; ",
         "alpha · short: the connection broke, after 4 of 9 bytes of the body\n",
     ] {

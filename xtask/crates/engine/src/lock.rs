@@ -166,7 +166,9 @@ impl Docker {
         };
         let labels = container.config.labels.unwrap_or_default();
         let (holder, moves) = read_labels(&labels).map_err(|error| {
-            let what = format!("container {name} is no lock that this version can read: {error:#}");
+            let what = format!(
+                "cannot read the lock in container {name}, which may be of another version: {error:#}"
+            );
             Failure::machine(what, format!("if no run is active, remove it: docker rm {name}"))
         })?;
         Ok(Some(FoundLock { id: container.id, name: name.to_owned(), holder, moves }))

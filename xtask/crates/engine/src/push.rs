@@ -80,9 +80,9 @@ impl PushError {
                     "the account signed in at {host} lacks the permission to push: request it, or `docker login {host}` with another account"
                 )
             }
-            Cause::Immutable => format!(
-                "{host} does not let tags be overwritten: push under a new --tag, and leave out the moving tags with --fixed-tags"
-            ),
+            Cause::Immutable => {
+                format!("tags on {host} are immutable: push with a new --tag and --fixed-tags")
+            }
             Cause::TooLarge => format!(
                 "raise the limit on the size of requests at {host} or the proxy before it (nginx: client_max_body_size), then push again"
             ),

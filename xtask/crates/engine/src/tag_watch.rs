@@ -54,9 +54,14 @@ impl Docker {
         let mut waits = false;
         // The look at the image that follows reports an engine that fails.
         while let Ok(Some(found)) = self.find_lock(&name) {
-            if found.holder.life() != Life::Runs {
-                watch.terminal.warn(pending(&found));
-                break;
+            match found.holder.life() {
+                Life::Runs => {}
+                // It moved none.
+                Life::Gone if found.moves.is_empty() => break,
+                _ => {
+                    watch.terminal.warn(pending(&found));
+                    break;
+                }
             }
             if !waits {
                 watch.terminal.say(found.wait_message());
@@ -72,7 +77,7 @@ fn pending(found: &FoundLock) -> String {
     let (holder, tags) = (&found.holder, count(found.moves.len(), "tag"));
     let (what, remedy) = match holder.life() {
         Life::Gone => {
-            ("was killed while it moved", "`cargo xtask build-images` completes or undoes the moves")
+            ("was killed while it moved", "`cargo xtask build-images` completes or reverts the moves")
         }
         _ => ("moves", "wait; if that run is over: cargo xtask build-images --break-lock"),
     };

@@ -16,7 +16,7 @@ use model::image_ref::Tag;
 pub const VERSION: &str = "SUTRA_VERSION";
 
 /// The files that Compose reads instead of `.env`.
-const ENV_FILES: &str = "COMPOSE_ENV_FILES";
+pub const ENV_FILES: &str = "COMPOSE_ENV_FILES";
 
 /// Variables and their values.
 #[derive(Debug, Clone)]
@@ -139,11 +139,11 @@ fn unreadable(stderr: &str) -> Failure {
     let line = line.filter(|line: &String| !line.is_empty()).map_or(String::new(), |line| format!(":{line}"));
     let reason = [
         ("unterminated quoted value", "a quote is not closed"),
-        ("in variable name", "a name holds a character that no name can hold"),
-        ("cannot contain a space", "a name holds a blank"),
+        ("in variable name", "invalid character in a variable name"),
+        ("cannot contain a space", "space in a variable name"),
         ("is missing a value", "a required variable is not set"),
-        ("Invalid template", "a `$` stands before something else than a name"),
-        ("invalid interpolation format", "a `$` stands before something else than a name"),
+        ("Invalid template", "invalid `$` expansion; write `$$` for a dollar sign"),
+        ("invalid interpolation format", "invalid `$` expansion; write `$$` for a dollar sign"),
     ];
     let reason = reason.iter().find(|(sign, _)| stderr.contains(sign)).map_or("", |(_, reason)| reason);
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
@@ -166,7 +166,7 @@ mod tests {
             ),
             (
                 "failed to read /r/.env: line 2: unexpected character \"/\" in variable name \"s3cret/x\"",
-                ".env:2: Compose cannot read it: a name holds a character that no name can hold",
+                ".env:2: Compose cannot read it: invalid character in a variable name",
             ),
             (
                 "failed to read /r/.env: required variable Q is missing a value: s3cret",

@@ -146,8 +146,11 @@ fn temporary_file(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
 fn remove_leftovers(dir: &Path, name: &str) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let other = entry.file_name();
-        let is_temporary =
-            other.to_str().is_some_and(|other| other.starts_with(name) && other.ends_with(TEMPORARY));
+        // tempfile's names have six alphanumeric characters in the middle.
+        let middle = other.to_str().and_then(|other| other.strip_prefix(name)?.strip_suffix(TEMPORARY));
+        let is_temporary = middle.is_some_and(|middle| {
+            middle.len() == 6 && middle.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
         if is_temporary
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()

@@ -124,7 +124,7 @@ impl Comparison<'_> {
             (Some(a), Some(b)) if a.len() == b.len() => {
                 return a.iter().zip(b).for_each(|(a, b)| self.compare(a, b));
             }
-            (Some(a), Some(b)) => format!("occurred {} times, occurs {} times", a.len(), b.len()),
+            (Some(a), Some(b)) => format!("occurred {} ×, occurs {} ×", a.len(), b.len()),
             (Some(_), None) => "is missing".to_owned(),
             (None, _) => "is new".to_owned(),
         };
@@ -139,7 +139,7 @@ impl Comparison<'_> {
         let place = self.place();
         let [a, b] = [a, b].map(|value| self.secrets.mask(&value.to_string()));
         self.found.push(match a == b {
-            true => format!("{place} differs in a secret"),
+            true => format!("{place}: a secret value differs"),
             false => {
                 let start = start_of_difference(&a, &b);
                 let [a, b] = [a, b].map(|text| excerpt(&text, start));
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(compared(&json("{\"a\":1,\"b\":2}"), &json("{ \"b\":2, \"\\u0061\":1 }")), [""; 0]);
         let twice = json("{\"a\":1,\"a\":2}");
         assert_eq!(compared(&twice, &twice), [""; 0]);
-        assert_eq!(compared(&json("{\"a\":2}"), &twice), ["/a occurred 1 times, occurs 2 times"]);
+        assert_eq!(compared(&json("{\"a\":2}"), &twice), ["/a occurred 1 ×, occurs 2 ×"]);
         assert_eq!(compared(&json("{\"a\":3,\"a\":2}"), &twice), ["/a was 3, is 1"]);
     }
 
@@ -297,7 +297,7 @@ mod tests {
         secrets.add(&two);
         let json = |text: &str| recorded(json!({ "a": format!("key {text}") }));
         let found = |a: &str, b: &str| differences(&json(a), &json(b), &ParityRules::default(), &secrets);
-        assert_eq!(found(&one, &two), ["/a differs in a secret"]);
+        assert_eq!(found(&one, &two), ["/a: a secret value differs"]);
         assert_eq!(found(&one, "none"), ["/a was \"key ***\", is \"key none\""]);
     }
 

@@ -39,7 +39,7 @@ impl HttpResponse {
                 Err(error) => Err(format!("not UTF-8 from byte {} on", error.valid_up_to() + 1)),
             },
             "iso-8859-1" | "iso8859-1" | "latin1" => Ok(self.body.iter().copied().map(char::from).collect()),
-            other => Err(format!("text in `{other}`, of which only UTF-8 and ISO-8859-1 can be read")),
+            other => Err(format!("unsupported charset `{other}` (supported: UTF-8, ISO-8859-1)")),
         }
     }
 

@@ -28,13 +28,13 @@ fn campaign() {
     let (mut cases, mut rng) = (Vec::new(), Rng::with_seed(seed()));
     for trial in &trials {
         trial.docker.kills(&engine.borrow().pid_file());
-        for pattern in &trial.patterns {
+        for (kind, count) in &trial.calls {
             // A daemon that was killed takes many seconds to start again.
             let at_work = if rng.bool() { Ending::DaemonDuring } else { Ending::DaemonAfter };
             for ending in [Ending::DaemonBefore, at_work] {
-                let engine = &engine;
-                let name = format!("{}: {ending:?} at `docker {pattern}`", trial.scenario.name);
-                let end = move || trial.docker.end_at(pattern, ending, &mut trial.command());
+                let (engine, number) = (&engine, rng.usize(1..=(*count).min(5)));
+                let name = format!("{}: {ending:?} at `docker {kind}`, {number}", trial.scenario.name);
+                let end = move || trial.docker.end_at(kind, number, ending, &mut trial.command());
                 let calm = move || engine.borrow_mut().restart();
                 cases.push(Case::new(name, move || trial.case(&[Some(3)], end, calm)));
             }

@@ -61,6 +61,8 @@ run() { REAL "$@"; }
 pattern=$(cat $here/pattern 2>/dev/null)
 [ -n "$pattern" ] || exec REAL "$@"
 case "$*" in $pattern) ;; *) exec REAL "$@" ;; esac
+echo >> $here/matches
+[ $(wc -l < $here/matches) -ge $(cat $here/number) ] || exec REAL "$@"
 # Only the first run that comes here ends.
 mkdir $here/reached 2>/dev/null || exec REAL "$@"
 case $(cat $here/ending) in
@@ -99,7 +101,7 @@ impl DeadlyDocker {
     }
 
     fn forget(&self) {
-        for name in ["calls", "pattern", "ending", "client", "terminal"] {
+        for name in ["calls", "pattern", "number", "matches", "ending", "client", "terminal"] {
             fs::remove_file(self.folder.0.join(name)).ok();
         }
         fs::remove_dir(self.folder.0.join("reached")).ok();
@@ -112,10 +114,11 @@ impl DeadlyDocker {
         (output, self.folder.read("calls").lines().map(str::to_owned).collect())
     }
 
-    /// Runs until a call fits `pattern`, and ends it there.
-    pub fn end_at(&self, pattern: &str, ending: Ending, command: &mut Command) -> Ended {
+    /// Runs until calls fit `kind` for the `number`th time, and ends it there.
+    pub fn end_at(&self, kind: &str, number: usize, ending: Ending, command: &mut Command) -> Ended {
         self.forget();
-        self.folder.write("pattern", pattern);
+        self.folder.write("pattern", kind);
+        self.folder.write("number", &number.to_string());
         self.folder.write("ending", &format!("{ending:?}"));
         command.env("PATH", self.path());
         let (code, text) = match ending {

@@ -22,16 +22,18 @@ fn campaign() {
     );
 }
 
-/// Each kind of call with five endings.
+/// Each kind of call with five endings, from its first call to its last. Polling makes many: the first few count.
 fn at_calls(trial: &Trial) -> Vec<Case<'_>> {
     let mut rng = Rng::with_seed(seed());
     let mut cases = Vec::new();
-    for pattern in &trial.patterns {
+    for (kind, count) in &trial.calls {
         let killed = if rng.bool() { Ending::KillBefore } else { Ending::KillAfter };
         let closed = if rng.bool() { Ending::HangUp } else { Ending::ClosedTerminal };
-        for ending in [killed, Ending::KillDuring, Ending::Terminate, Ending::Interrupt, closed] {
-            let name = format!("{}: {ending:?} at `docker {pattern}`", trial.scenario.name);
-            let end = move || trial.docker.end_at(pattern, ending, &mut trial.command());
+        let endings = [Ending::Terminate, killed, Ending::KillDuring, Ending::Interrupt, closed];
+        for (index, ending) in endings.into_iter().enumerate() {
+            let number = 1 + (index * (count.min(&5) - 1)).div_ceil(endings.len() - 1);
+            let name = format!("{}: {ending:?} at `docker {kind}`, {number}", trial.scenario.name);
+            let end = move || trial.docker.end_at(kind, number, ending, &mut trial.command());
             // What was done before the terminal closed may end as lost data.
             let codes = if ending == Ending::ClosedTerminal { &[Some(130), Some(3)] } else { &CODES };
             cases.push(Case::new(name, move || trial.case(codes, end, || {})));

@@ -2,6 +2,7 @@
 //! disturbed one.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use super::endings::{DeadlyDocker, Ended, pattern};
@@ -55,8 +56,8 @@ pub struct Trial {
     pub scenario: &'static Scenario,
     pub site: Site,
     pub docker: DeadlyDocker,
-    /// One for each kind of call that the command makes to docker.
-    pub patterns: Vec<String>,
+    /// The kinds of calls that the command makes to docker, as patterns, and how many of each.
+    pub calls: BTreeMap<String, usize>,
     registry: String,
     /// What an undisturbed run leaves.
     expected: World,
@@ -75,7 +76,7 @@ impl Trial {
         let mut trial = Trial {
             scenario,
             docker: DeadlyDocker::new(),
-            patterns: Vec::new(),
+            calls: BTreeMap::new(),
             registry: registry.to_owned(),
             expected: World::of(&site.folder, &site.prefix),
             is_broken: Cell::new(false),
@@ -91,9 +92,9 @@ impl Trial {
         assert!(again.status.success(), "{}: {}", scenario.name, trial.site.told(&again));
         trial.expected = trial.world();
         let varying = [trial.site.prefix.as_str(), sites::project(&trial.site), &trial.registry];
-        trial.patterns = calls.iter().map(|call| pattern(call, &varying)).collect();
-        trial.patterns.sort();
-        trial.patterns.dedup();
+        for call in &calls {
+            *trial.calls.entry(pattern(call, &varying)).or_default() += 1;
+        }
         trial
     }
 

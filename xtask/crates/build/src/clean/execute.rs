@@ -70,6 +70,8 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
     let docker = &context.docker;
     let _lock = Lock::take(&context.repository.lock())?;
     let _push = Lock::take(&context.repository.push_lock())?;
+    // A deployment keeps images for a rollback.
+    let _deploy = request.rollback.then(|| Lock::take(&context.repository.deploy_lock())).transpose()?;
     let publisher = Publisher::new(&manifest.project, request.break_lock, context);
     // Otherwise the next build would restore the tags that a killed build was about to set.
     publisher.settle()?;
@@ -85,6 +87,7 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
         publisher.exclusively(|| {
             plan = plan_clean(manifest, request, context)?;
             for image in &plan.images {
+                docker.runner.interrupt.check()?;
                 let own = layers.of(&image.image, docker)?;
                 removed_layers.extend(own.iter().map(|layer| (layer.diff_id.clone(), layer.bytes)));
                 remove(image, own, &mut report, context)?;

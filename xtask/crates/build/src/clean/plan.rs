@@ -122,8 +122,7 @@ impl CleanPlan {
             tags.filter(move |tag| other_tag(tag) == kind).cloned().collect::<Vec<_>>()
         };
         for reference in of(OtherTag::MaybeActive) {
-            let reason =
-                "a build on another machine may need it; if none is active: docker image rm".to_owned();
+            let reason = "may belong to a build on another machine; if not: docker image rm".to_owned();
             self.kept.push(KeptTag { reference, reason });
         }
         let mut tags = of(OtherTag::Left);

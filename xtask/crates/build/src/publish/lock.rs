@@ -63,8 +63,9 @@ impl Publisher<'_> {
         if self.context.docker.remove_lock(&lock.id)? {
             return Ok(());
         }
-        let what = "the lock on the engine's tags was removed while this run moved them: another run may have moved some too";
-        let help = "build again, and do not remove containers or use --break-lock while a run is active";
+        let what = "tag lock removed while this run held it; another run may have changed some tags";
+        let help =
+            "build again; do not remove the lock's container or use --break-lock while a run is active";
         Err(Failure::new(FailureClass::Unfinished, what, help).into())
     }
 
@@ -129,6 +130,6 @@ fn refusal(found: &FoundLock) -> Failure {
     let FoundLock { name, holder, .. } = found;
     Failure::machine(
         format!("the lock on the engine's tags (container {name}) is held by {holder}"),
-        "wait until that run ends; if it was killed, run the same command with --break-lock",
+        "wait for that run to finish; if it was killed: cargo xtask build-images --break-lock",
     )
 }

@@ -79,9 +79,13 @@ pub(super) fn all_or_none(moves: &[TagMove], docker: &Docker) -> Result<Moved> {
     }
 }
 
+/// Undoes moves. A tag whose old image is gone stays where it is.
 fn back(moves: &[TagMove], docker: &Docker) -> Result<()> {
+    let old: Vec<String> = moves.iter().filter_map(|step| step.from.clone()).collect();
+    let found = docker.inspect(&old)?;
     for step in moves {
         match &step.from {
+            Some(from) if !found.contains_key(from) => {}
             Some(from) => docker.tag(from, &step.tag)?,
             None => docker.remove(std::slice::from_ref(&step.tag))?,
         }
@@ -96,11 +100,11 @@ pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()>
     let now = standing(moves, docker)?;
     let moved = on(Standing::To, moves, &now);
     let left = on(Standing::Elsewhere, moves, &now);
+    let missing = on(Standing::From, moves, &now);
     let outcome = if moved.is_empty() {
         // It was killed before the first move, or after it had undone all.
         String::new()
-    } else if have_all(moves, docker)? {
-        let missing = on(Standing::From, moves, &now);
+    } else if have_all(&missing, docker)? {
         match all_or_none(&missing, docker)? {
             Moved::All => {
                 predecessors::retire(moves, publisher.project, docker)?;
@@ -108,12 +112,12 @@ pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()>
             }
             Moved::None(error) => {
                 back(&moved, docker)?;
-                format!("; undid its moves, since docker refuses one: {error:#}")
+                format!("; reverted its moves, since docker refused one: {error:#}")
             }
         }
     } else {
         back(&moved, docker)?;
-        format!("; its images are gone, so its moves were undone ({})", count(moved.len(), "tag"))
+        format!("; reverted its moves, since its images are gone ({})", count(moved.len(), "tag"))
     };
     docker.remove_lock(id)?;
     if !outcome.is_empty() {
@@ -121,7 +125,7 @@ pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()>
     }
     if !left.is_empty() && !moved.is_empty() {
         let tags: Vec<&str> = left.iter().map(|step| step.tag.as_str()).collect();
-        publisher.note(format!("left alone, since something else moved them: {}", tags.join(", ")));
+        publisher.note(format!("tags changed by something else, left unchanged: {}", tags.join(", ")));
     }
     Ok(())
 }

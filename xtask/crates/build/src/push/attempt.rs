@@ -116,7 +116,7 @@ impl<'a> Attempts<'a> {
                 if !self.is_interrupted() && !self.noted.swap(true, Ordering::SeqCst) {
                     let host = self.registry.host();
                     self.context.terminal.warn(format!(
-                        "cannot ask {host} which images it has, so tags are pushed without comparing: {error}"
+                        "cannot read existing tags from {host}; pushing without comparing: {error}"
                     ));
                 }
                 Ok(Before::Unknown)

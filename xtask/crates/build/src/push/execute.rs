@@ -19,6 +19,7 @@ use engine::push::PushError;
 use engine::signs::Cause;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
+use host::printable::printable;
 use host::terminal::Lines;
 use model::image_ref::{Registry, Tag};
 
@@ -266,7 +267,8 @@ impl<'a> Run<'a> {
             remedy: remedy(error, &settled.before, host),
             environment: error.cause.class().is_environment(),
         });
-        self.context.terminal.say(format!("{} {}: {}", row.state.label(), row.reference, error.output));
+        let output = printable(&error.output);
+        self.context.terminal.say(format!("{} {}: {output}", row.state.label(), row.reference));
         if error.affects_all() {
             // All other pushes would fail the same way.
             shared.schedule.stop();
@@ -322,8 +324,7 @@ fn remedy(error: &PushError, before: &Before, host: &str) -> String {
     let remedy = error.remedy(host);
     match before {
         Before::Other(found) if error.cause != Cause::Immutable && error.may_forbid_overwriting() => format!(
-            "{remedy}; {host} has {} under this tag: if it does not let tags be overwritten, push under a new --tag and leave out \
-             the moving tags with --fixed-tags",
+            "{remedy}; {host} already has {} under this tag: if its tags are immutable, push with a new --tag and --fixed-tags",
             found.digest
         ),
         _ => remedy,

@@ -61,13 +61,31 @@ impl ComposeService {
     }
 }
 
-/// Whether a service is expected to end with exit code 0: another one waits for that, or another one needs it and it is
-/// declared not to be restarted after success.
-pub fn is_one_shot(services: &BTreeMap<String, ComposeService>, name: &str) -> bool {
-    let needs = services.values().filter_map(|service| service.depends_on.get(name));
-    let ends = services.get(name).and_then(|service| service.restart.as_deref());
-    let ends = ends.is_some_and(|restart| restart == "no" || restart.starts_with("on-failure"));
-    needs.into_iter().any(|need| ends || need.condition == "service_completed_successfully")
+/// How long the process of a service is expected to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until it is stopped.
+    Stays,
+    /// It may end with exit code 0: another service needs it, and it is declared not to be restarted after success.
+    MayEnd,
+    /// It ends with exit code 0: another service waits for that.
+    Ends,
+}
+
+/// How long a service is expected to run (Compose Specification, `depends_on` and `restart`).
+pub fn lifetime(services: &BTreeMap<String, ComposeService>, name: &str) -> Lifetime {
+    let needs: Vec<&str> = services
+        .values()
+        .filter_map(|service| Some(service.depends_on.get(name)?.condition.as_str()))
+        .collect();
+    let restart = services.get(name).and_then(|service| service.restart.as_deref()).unwrap_or_default();
+    if needs.contains(&"service_completed_successfully") {
+        Lifetime::Ends
+    } else if !needs.is_empty() && (restart == "no" || restart.starts_with("on-failure")) {
+        Lifetime::MayEnd
+    } else {
+        Lifetime::Stays
+    }
 }
 
 /// A mount of a service.
@@ -126,11 +144,17 @@ mod tests {
         let services = serde_json::from_str::<ComposeConfig>(text).unwrap().services;
         let found: Vec<_> = services
             .iter()
-            .map(|(name, service)| (name.as_str(), service.replicas(), is_one_shot(&services, name)))
+            .map(|(name, service)| (name.as_str(), service.replicas(), lifetime(&services, name)))
             .collect();
         assert_eq!(
             found,
-            [("a", 2, false), ("alone", 1, false), ("b", 0, false), ("init", 1, true), ("job", 1, true)]
+            [
+                ("a", 2, Lifetime::Stays),
+                ("alone", 1, Lifetime::Stays),
+                ("b", 0, Lifetime::Stays),
+                ("init", 1, Lifetime::Ends),
+                ("job", 1, Lifetime::MayEnd)
+            ]
         );
     }
 

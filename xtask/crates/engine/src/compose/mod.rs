@@ -5,7 +5,7 @@ mod project;
 mod ps;
 
 pub use crate::compose::config::{
-    ComposeConfig, ComposeDependency, ComposeMount, ComposeResource, ComposeService, is_one_shot,
+    ComposeConfig, ComposeDependency, ComposeMount, ComposeResource, ComposeService, Lifetime, lifetime,
     with_dependencies,
 };
 pub use crate::compose::project::Project;

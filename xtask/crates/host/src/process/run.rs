@@ -74,8 +74,8 @@ impl Cmd {
         Err(self.exit_error(output.code, text))
     }
 
-    /// Runs with its output passed on to this process's own. It goes on when nobody reads that any more. True when the exit
-    /// code was 0.
+    /// Runs with its output passed on to this process's own. It goes on when nobody reads that any more. Returns the
+    /// exit code; `None` after a signal.
     ///
     /// # Errors
     /// When the program cannot be started.

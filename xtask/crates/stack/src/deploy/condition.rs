@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use engine::compose::Lifetime;
 use engine::containers::ContainerInspect;
 use engine::docker::time;
 
@@ -41,7 +42,7 @@ pub enum ServiceCondition {
 
 impl ServiceCondition {
     /// From a container's state. `now`: the engine's clock.
-    pub fn of(container: &ContainerInspect, is_one_shot: bool, now: SystemTime) -> ServiceCondition {
+    pub fn of(container: &ContainerInspect, lifetime: Lifetime, now: SystemTime) -> ServiceCondition {
         use ServiceCondition::{
             Completed, CrashLoop, Ended, Healthy, NotStarted, Paused, Restarting, Starting, Unhealthy,
         };
@@ -54,13 +55,15 @@ impl ServiceCondition {
             ("restarting", _) if is_looping => CrashLoop(Some(state.exit_code)),
             ("restarting", _) => Restarting(state.exit_code),
             ("running", Some("unhealthy")) => Unhealthy,
-            ("running", Some("healthy")) if !is_one_shot => Healthy,
-            ("running", None | Some("none")) if !is_one_shot && has_settled(&state.started_at, now) => {
+            ("running", Some("healthy")) if lifetime != Lifetime::Ends => Healthy,
+            ("running", None | Some("none"))
+                if lifetime != Lifetime::Ends && has_settled(&state.started_at, now) =>
+            {
                 Healthy
             }
             ("running", _) if is_looping => CrashLoop(None),
             ("running", _) => Starting,
-            _ if is_one_shot && state.exit_code == 0 => Completed,
+            _ if lifetime != Lifetime::Stays && state.exit_code == 0 => Completed,
             _ => Ended(state.exit_code),
         }
     }
@@ -122,35 +125,36 @@ mod tests {
         health: &str,
         exit_code: i32,
         restarts: u32,
-    ) -> [ServiceCondition; 2] {
+    ) -> [ServiceCondition; 3] {
         let health = if health.is_empty() { json!(null) } else { json!({ "Status": health }) };
         let state = json!({ "Status": state, "StartedAt": START, "ExitCode": exit_code, "Health": health });
         let container = serde_json::from_value(json!({ "RestartCount": restarts, "State": state })).unwrap();
         let now = time(START).unwrap() + Duration::from_secs(seconds);
-        [false, true].map(|is_one_shot| ServiceCondition::of(&container, is_one_shot, now))
+        [Lifetime::Stays, Lifetime::MayEnd, Lifetime::Ends]
+            .map(|lifetime| ServiceCondition::of(&container, lifetime, now))
     }
 
     #[test]
     fn a_health_check_decides_where_there_is_one() {
-        for (state, health, service, one_shot) in [
-            ("running", "healthy", Healthy, Starting),
-            ("running", "starting", Starting, Starting),
-            ("running", "unhealthy", Unhealthy, Unhealthy),
-            ("paused", "healthy", Paused, Paused),
-            ("created", "", NotStarted, NotStarted),
-            ("exited", "unhealthy", Ended(0), Completed),
-            ("dead", "healthy", Ended(0), Completed),
+        for (state, health, stays, may_end, ends) in [
+            ("running", "healthy", Healthy, Healthy, Starting),
+            ("running", "starting", Starting, Starting, Starting),
+            ("running", "unhealthy", Unhealthy, Unhealthy, Unhealthy),
+            ("paused", "healthy", Paused, Paused, Paused),
+            ("created", "", NotStarted, NotStarted, NotStarted),
+            ("exited", "unhealthy", Ended(0), Completed, Completed),
+            ("dead", "healthy", Ended(0), Completed, Completed),
         ] {
-            assert_eq!(after(3600, state, health, 0, 0), [service, one_shot], "{state} {health}");
+            assert_eq!(after(3600, state, health, 0, 0), [stays, may_end, ends], "{state} {health}");
         }
-        assert_eq!(after(60, "exited", "", 3, 0), [Ended(3), Ended(3)]);
+        assert_eq!(after(60, "exited", "", 3, 0), [Ended(3); 3]);
     }
 
     #[test]
     fn without_a_health_check_a_container_must_run_for_a_while() {
-        assert_eq!(after(9, "running", "", 0, 0), [Starting, Starting]);
-        assert_eq!(after(10, "running", "", 0, 0), [Healthy, Starting]);
-        assert_eq!(after(10, "running", "none", 0, 9), [Healthy, CrashLoop(None)]);
+        assert_eq!(after(9, "running", "", 0, 0), [Starting; 3]);
+        assert_eq!(after(10, "running", "", 0, 0), [Healthy, Healthy, Starting]);
+        assert_eq!(after(10, "running", "none", 0, 9), [Healthy, Healthy, CrashLoop(None)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
-use engine::compose::{ComposeService, Project, is_one_shot};
+use engine::compose::{ComposeService, Project, lifetime};
 use engine::containers::ContainerInspect;
 use engine::labels;
 
@@ -71,8 +71,8 @@ pub fn of(
         let own = containers.iter().filter(|container| container.label(labels::COMPOSE_SERVICE) == name);
         // One that is being removed is no longer the service's.
         let own: Vec<&ContainerInspect> = own.filter(|found| found.state.status != "removing").collect();
-        let is_one_shot = is_one_shot(configured, name);
-        let condition = |found: &&ContainerInspect| ServiceCondition::of(found, is_one_shot, now);
+        let lifetime = lifetime(configured, name);
+        let condition = |found: &&ContainerInspect| ServiceCondition::of(found, lifetime, now);
         let wanted = service.replicas();
         let fine = own.iter().filter(|found| condition(found).is_fine()).count();
         let is_short = u32::try_from(own.len()).is_ok_and(|count| count < wanted);

@@ -50,7 +50,7 @@ impl fmt::Display for NotHealthy {
             f.write_str("interrupted; ")?;
         }
         match names(&|service| !service.is_fine()).as_str() {
-            "" => f.write_str("docker compose did not finish, though every service is healthy")?,
+            "" => f.write_str("docker compose did not finish, but all services are healthy")?,
             names => write!(f, "not healthy: {names}")?,
         }
         if !self.reason.is_empty() {

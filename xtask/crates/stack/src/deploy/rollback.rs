@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::deploy::condition::ServiceCondition;
-use engine::compose::{ComposeConfig, is_one_shot};
+use engine::compose::{ComposeConfig, lifetime};
 use engine::containers::ContainerInspect;
 use engine::docker::Docker;
 use engine::images::Image;
@@ -90,8 +90,8 @@ pub fn plan(config: &ComposeConfig, is_named: bool, docker: &Docker) -> Result<V
     let missing = images.keys().filter(|name| !steps.iter().any(|step| step.service == **name));
     let missing: Vec<&str> = missing.map(String::as_str).collect();
     if steps.is_empty() || is_named && !missing.is_empty() {
-        let what = format!("no other image is kept of: {}", missing.join(", "));
-        let help = "an image is kept when `cargo xtask deploy update` replaces it; to run another version, use \
+        let what = format!("no previous image to roll back to: {}", missing.join(", "));
+        let help = "`deploy update` saves an image when it replaces it; to run another version: \
                     `cargo xtask deploy update --tag TAG`";
         return Err(Failure::new(FailureClass::Failed, what, help).into());
     }
@@ -159,14 +159,14 @@ fn look(config: &ComposeConfig, docker: &Docker) -> Result<BTreeMap<String, Serv
     let found = docker.inspect(&references.filter(|name| !name.is_empty()).collect::<Vec<_>>())?;
     let id = |reference: &str| found.get(reference).map(|image: &Image| image.id.clone());
     let one = |name: &String| {
-        let is_one_shot = is_one_shot(&config.services, name);
+        let lifetime = lifetime(&config.services, name);
         let is_own = |found: &&ContainerInspect| {
             found.label(labels::COMPOSE_SERVICE) == name && found.state.status != "removing"
         };
         let mut own: Vec<(bool, &String)> = containers
             .iter()
             .filter(is_own)
-            .map(|found| (!ServiceCondition::of(found, is_one_shot, now).is_fine(), &found.image))
+            .map(|found| (!ServiceCondition::of(found, lifetime, now).is_fine(), &found.image))
             .collect();
         own.sort();
         ServiceImages {

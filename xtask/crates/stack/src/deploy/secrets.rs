@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 
 use engine::docker::Docker;
 use engine::dotenv;
-use engine::variables::Variables;
+use engine::variables::{ENV_FILES, Variables};
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
@@ -43,7 +43,7 @@ pub fn ensure(
     let given = |secret: &&Secret| missing(secret) && variables.get(&secret.plain).is_some();
     if let Some(Secret { variable, plain, .. }) = secrets.find(given) {
         let what = format!("{plain} is set in {}, but {variable} is not", variables.source(plain));
-        let help = format!("set both, or neither: then both are generated and {plain} is written to .env");
+        let help = format!("set both, or remove {plain} to have both generated and saved in .env");
         return Err(Failure::new(FailureClass::Failed, what, help).into());
     }
     let generated = generate(manifest, missing, image_of, docker)?;
@@ -78,10 +78,16 @@ pub fn generate(
 /// Sets variables in `.env`, where Compose and later commands find them.
 ///
 /// # Errors
-/// When `.env` cannot be read or written.
+/// When `.env` cannot be read or written, or Compose reads other files instead.
 pub fn store(values: &[(&str, &str)], repository: &Repository) -> Result<()> {
     if values.is_empty() {
         return Ok(());
+    }
+    if std::env::var_os(ENV_FILES).is_some_and(|names| !names.is_empty()) {
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+        let what = format!("{} must be stored, but {ENV_FILES} replaces .env", names.join(", "));
+        let help = format!("set them in a file of {ENV_FILES}, or unset {ENV_FILES}");
+        return Err(Failure::new(FailureClass::Usage, what, help).into());
     }
     let path = repository.dot_env();
     let text = files::read_if_there(&path)?.unwrap_or_default();

@@ -111,7 +111,8 @@ impl StackChange<'_> {
             WatchEnd::AllFine | WatchEnd::ServiceFailed | WatchEnd::Interrupted => String::new(),
         };
         let port_is_taken = own_lines(output).any(|line| Cause::of_step(line, "") == Cause::PortInUse);
-        let help = if is_interrupted { format!("`{}` continues", self.again) } else { self.help.to_owned() };
+        let help =
+            if is_interrupted { format!("to continue: `{}`", self.again) } else { self.help.to_owned() };
         let error = NotHealthy { services, logs, is_interrupted, reason, port_is_taken, help };
         match client_error(output) {
             _ if is_interrupted => Failure::new(FailureClass::Unfinished, error.to_string(), "").into(),

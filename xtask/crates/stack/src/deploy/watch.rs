@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::deploy::health::{self, ServiceCondition, ServiceHealth};
 use crate::deploy::up::{ChangeKind, StackChange};
-use engine::compose::ComposeConfig;
+use engine::compose::{ComposeConfig, Lifetime};
 use engine::containers::ContainerInspect;
 use engine::labels;
 use host::process::Started;
@@ -79,7 +79,9 @@ impl<'a> Watch<'a> {
                 Err(error) if self.change.again.is_empty() => return Err(error),
                 Err(error) => {
                     let again = self.change.again;
-                    return Err(error.context(format!("what runs now is unknown; `{again}` continues")));
+                    return Err(error.context(format!(
+                        "cannot read the state of the containers; to continue: `{again}`"
+                    )));
                 }
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -89,6 +91,8 @@ impl<'a> Watch<'a> {
     /// The services as they are, without old containers that Compose may yet start or replace.
     fn look(&mut self, is_over: bool) -> Result<Vec<ServiceHealth>> {
         let mut containers = self.change.project.docker().project_containers(&self.config.name)?;
+        // What else the project has is no part of this change.
+        containers.retain(|found| self.config.services.contains_key(found.label(labels::COMPOSE_SERVICE)));
         let now = self.engine_time + self.started.elapsed();
         let is_old = |found: &ContainerInspect| {
             // A start by Compose resets the count.
@@ -98,8 +102,9 @@ impl<'a> Watch<'a> {
         };
         let all = containers.len();
         if !is_over {
-            containers
-                .retain(|found| !is_old(found) || !ServiceCondition::of(found, false, now).has_failed());
+            containers.retain(|found| {
+                !is_old(found) || !ServiceCondition::of(found, Lifetime::Stays, now).has_failed()
+            });
         }
         let is_unfinished = containers.len() < all;
         let services = health::of(&self.config.services, &containers, now);
@@ -120,7 +125,7 @@ impl<'a> Watch<'a> {
         if is_interrupted && can_finish && !self.is_warned {
             self.is_warned = true;
             change.terminal.warn(
-                "interrupted: waiting until Compose has replaced the containers (Ctrl-C again stops the wait, not Compose)",
+                "interrupted: waiting for Compose to finish replacing containers; press Ctrl-C again to exit now (Compose keeps running)",
             );
         }
         let is_stuck = change.kind == ChangeKind::Up && !self.is_unfinished && is_stuck(services);

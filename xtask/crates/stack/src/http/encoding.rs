@@ -23,7 +23,7 @@ pub(super) fn decoded(mut body: Vec<u8>, encodings: &str, limit: u64) -> Result<
             // Some servers leave out the zlib header; clients accept that.
             "deflate" => unpack(DeflateDecoder::new(packed), limit),
             other => {
-                return Err(format!("the body is encoded as `{other}`: only gzip and deflate can be read"));
+                return Err(format!("unsupported content encoding `{other}` (supported: gzip, deflate)"));
             }
         };
         body = unpacked.map_err(|error| format!("the body cannot be decoded as {encoding}: {error}"))?;
@@ -39,7 +39,11 @@ fn is_zlib(packed: &[u8]) -> bool {
 fn unpack(decoder: impl Read, limit: u64) -> Result<Vec<u8>, String> {
     let mut unpacked = Vec::new();
     let length = decoder.take(limit + 1).read_to_end(&mut unpacked).map_err(|error| error.to_string())?;
-    if length as u64 > limit { Err(format!("it unpacks to more than {limit} bytes")) } else { Ok(unpacked) }
+    if length as u64 > limit {
+        Err(format!("it decompresses to more than {limit} bytes"))
+    } else {
+        Ok(unpacked)
+    }
 }
 
 #[cfg(test)]
@@ -85,14 +89,16 @@ mod tests {
     fn what_cannot_be_decoded_is_named() {
         assert_eq!(
             read(b"x".to_vec(), "br").unwrap_err(),
-            "the body is encoded as `br`: only gzip and deflate can be read"
+            "unsupported content encoding `br` (supported: gzip, deflate)"
         );
         assert!(read(b"plain text".to_vec(), "gzip").unwrap_err().contains("cannot be decoded as gzip: "));
         let whole = gzip(b"a cup of tea");
         assert!(read(whole[..whole.len() - 9].to_vec(), "gzip").is_err());
         // A body of 1 kB that unpacks to 1 MB.
         assert!(
-            read(gzip(&vec![0; 1 << 20]), "gzip").unwrap_err().ends_with("unpacks to more than 100 bytes")
+            read(gzip(&vec![0; 1 << 20]), "gzip")
+                .unwrap_err()
+                .ends_with("decompresses to more than 100 bytes")
         );
         assert_eq!(read(gzip(&[b'x'; 100]), "gzip").unwrap().len(), 100);
     }

@@ -136,7 +136,7 @@ fn head(host: &str, request: &HttpRequest, jar: &CookieJar) -> Result<Request<()
         Request::builder().method(request.method.name()).uri(format!("http://{host}{}", request.path));
     let mut add = |name: &str, value: &[u8]| {
         let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| invalid(format!("not sent: `{name}` is no name of a header")))?;
+            .map_err(|_| invalid(format!("not sent: invalid header name `{name}`")))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| {
             invalid(format!(
                 "not sent: the value of header `{name}` has a line break or another control character"
@@ -220,10 +220,9 @@ fn no_answer(error: &ureq::Error, timeout: Duration) -> NoAnswer {
             _ => of(error.to_string(), Broken),
         },
         ureq::Error::ConnectionFailed => of("connection refused".to_owned(), Refused),
-        ureq::Error::BodyExceedsLimit(_) => of(
-            format!("the body is larger than {} MiB, the most that is read", MAX_BODY_BYTES >> 20),
-            Invalid,
-        ),
+        ureq::Error::BodyExceedsLimit(_) => {
+            of(format!("the body exceeds {} MiB", MAX_BODY_BYTES >> 20), Invalid)
+        }
         ureq::Error::Protocol(error) => of(format!("the answer is not valid HTTP: {error}"), Invalid),
         other => of(other.to_string(), Invalid),
     }

@@ -134,7 +134,7 @@ fn an_incomplete_answer_is_reported_for_what_it_is() {
         (Invalid, "the body is larger than 32 MiB, the most that is read".to_owned())
     );
     let brotli = b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\n\r\nx";
-    assert_eq!(refused(brotli, LONG).1, "the body is encoded as `br`: only gzip and deflate can be read");
+    assert_eq!(refused(brotli, LONG).1, "unsupported content encoding `br` (supported: gzip, deflate)");
     let (kind, what) = refused(b"nonsense\r\n\r\n", LONG);
     assert!(kind == Invalid && what.starts_with("the answer is not valid HTTP: "), "{what}");
     let (kind, what) = refused(&[21, 3, 3, 0, 2, 2, 70], LONG);
