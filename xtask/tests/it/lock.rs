@@ -74,7 +74,7 @@ fn a_lock_of_another_machine_is_broken_only_on_request() {
         let text = told(&output, &repository);
         assert_eq!(output.status.code(), Some(3), "{text}");
         let what = "error: the lock on the engine's tags (container fixture-images-lock) is held by process 1 on far, in /b, \
-                    since 1970-01-01T00:00:00Z\nhelp: wait until that run ends; if it was killed, run the same command with \
+                    since 1970-01-01T00:00:00Z\nhelp: wait for that run to finish; if it was killed: cargo xtask build-images \
                     --break-lock";
         assert!(text.contains(what), "{text}");
         assert!(!refusing.calls().iter().any(|call| call.starts_with("create")), "{:?}", refusing.calls());

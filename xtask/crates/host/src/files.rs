@@ -310,7 +310,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/x");
         write_atomically(&path, b"1").unwrap();
-        fs::write(folder.path().join("a/b/.x.dead.new"), "").unwrap();
+        fs::write(folder.path().join("a/b/.x.deaD12.new"), "").unwrap();
         let alive = temporary_file(&folder.path().join("a/b"), ".x.").unwrap();
         write_atomically(&path, b"2").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"2");

@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(text("", "\u{feff}café".as_bytes()), Ok("café".into()));
         assert_eq!(text("iso-8859-1", b"caf\xe9"), Ok("café".into()));
         assert_eq!(text("utf-8", b"caf\xe9"), Err("not UTF-8 from byte 4 on".into()));
-        assert!(text("shift_jis", b"x").unwrap_err().contains("text in `shift_jis`"));
+        assert!(text("shift_jis", b"x").unwrap_err().contains("unsupported charset `shift_jis`"));
     }
 }

@@ -129,10 +129,7 @@ fn an_incomplete_answer_is_reported_for_what_it_is() {
         assert!(kind == Late && what.starts_with("no complete answer within 300ms"), "{what}");
     }
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &vec![0; (MAX_BODY_BYTES + 1) as usize]].concat();
-    assert_eq!(
-        refused(&endless, LONG),
-        (Invalid, "the body is larger than 32 MiB, the most that is read".to_owned())
-    );
+    assert_eq!(refused(&endless, LONG), (Invalid, "the body exceeds 32 MiB".to_owned()));
     let brotli = b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\n\r\nx";
     assert_eq!(refused(brotli, LONG).1, "unsupported content encoding `br` (supported: gzip, deflate)");
     let (kind, what) = refused(b"nonsense\r\n\r\n", LONG);
