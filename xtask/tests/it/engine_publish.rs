@@ -141,7 +141,7 @@ fn a_lock_that_is_removed_while_tags_move_is_reported() {
     let text = told(&run, &pair.first);
     assert_eq!(run.status.code(), Some(1), "{text}");
     assert!(
-        text.contains("the lock on the engine's tags was removed") && text.contains("help: build again"),
+        text.contains("tag lock removed while this run held it") && text.contains("help: build again"),
         "{text}"
     );
     pair.build(&pair.first, &[]);
