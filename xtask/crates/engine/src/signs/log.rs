@@ -42,7 +42,8 @@ fn of_line(line: &str, previous: &str) -> Option<Cause> {
 
 /// Lines that tools end with when something failed before.
 fn sums_up(text: &str) -> bool {
-    const STARTS: [&str; 8] = [
+    const STARTS: [&str; 9] = [
+        "E: Download Failed",
         "E: Unable to fetch some archives",
         "E: Some index files failed to download",
         "E: Unable to locate package",
@@ -134,6 +135,10 @@ fn reason(text: &str) -> Cause {
     let links = if of_apt { links(&text.replace("  ", ": ")) } else { links(text) };
     let begins = |sign: &&str| links.iter().any(|link| link.starts_with(sign));
     let known = REASONS.iter().find(|(_, signs)| signs.iter().any(&begins));
+    // OpenSSL's errors begin with a number (ERR_error_string(3)): `error:0A000086:SSL routines::certificate verify failed`.
+    if links.iter().any(|link| link.starts_with("error:") && link.contains("certificate verify failed")) {
+        return Cause::Certificate;
+    }
     let status = || links.iter().find_map(|link| status_of_link(link)).filter(|_| of_apt);
     let root = || links.last().map_or(Cause::Other, |last| root_cause(last));
     known.map(|(cause, _)| *cause).or_else(status).unwrap_or_else(root)

@@ -70,6 +70,12 @@ fn the_last_error_line_of_a_tool_is_the_cause() {
         ("curl: (22) The requested URL returned error: 503", Cause::ServerError),
         ("curl: (60) SSL certificate problem: self-signed certificate", Cause::Certificate),
         (
+            "Err:1 https://172.17.0.1:43051/hello\n  SSL connection failed: error:0A000086:SSL routines::certificate verify failed / Success [IP: 172.17.0.1 43051]\n\
+             E: Failed to fetch https://172.17.0.1:43051/hello  SSL connection failed: error:0A000086:SSL routines::certificate verify failed / Success [IP: 172.17.0.1 43051]\n\
+             E: Download Failed",
+            Cause::Certificate,
+        ),
+        (
             "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPConnection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')': /simple/x/\n\
              ERROR: Could not find a version that satisfies the requirement x (from versions: none)\n\
              ERROR: No matching distribution found for x",
