@@ -64,6 +64,8 @@ impl ServiceCondition {
             ("running", _) if is_looping => CrashLoop(None),
             ("running", _) => Starting,
             _ if lifetime != Lifetime::Stays && state.exit_code == 0 => Completed,
+            // Between two starts, or once the engine has given up.
+            _ if is_looping => CrashLoop(Some(state.exit_code)),
             _ => Ended(state.exit_code),
         }
     }
@@ -163,6 +165,7 @@ mod tests {
         assert_eq!(after(1, "running", "", 0, 2)[0], Starting);
         assert_eq!(after(1, "restarting", "", 1, 3)[0], CrashLoop(Some(1)));
         assert_eq!(after(1, "running", "", 0, 3)[0], CrashLoop(None));
+        assert_eq!(after(1, "exited", "", 5, 3)[0], CrashLoop(Some(5)));
         assert_eq!(after(1, "running", "starting", 0, 3)[0], CrashLoop(None));
         assert_eq!(after(1, "running", "healthy", 0, 7)[0], Healthy);
     }

@@ -144,7 +144,11 @@ impl<'a> Watch<'a> {
             Some(WatchEnd::AllFine)
         } else if self.change.interrupt.is_set() {
             Some(WatchEnd::Interrupted)
-        } else if !success && !self.is_stopped {
+        } else if !success
+            && !self.is_stopped
+            && (is_late || !any(&|found| found == ServiceCondition::Starting))
+        {
+            // What Compose has started may still become healthy.
             Some(WatchEnd::ComposeFailed)
         } else if any(&ServiceCondition::has_failed) {
             Some(WatchEnd::ServiceFailed)
