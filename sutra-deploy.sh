@@ -41,7 +41,7 @@ case $command in
         ;;
     install | update | restart | rollback | status | logs | down) exec cargo xtask deploy "$command" "$@" ;;
     *)
-        echo "$0 also has: up, deploy TAG, validate, clean, version" >&2
+        echo "$0 also accepts: up, deploy TAG, validate, clean, version" >&2
         # cargo xtask suggests the closest command.
         exec cargo xtask deploy "$command" "$@"
         ;;

@@ -14,7 +14,7 @@ usage: $0 COMMAND [SERVICE…] [OPTION…]
   clean            remove the images that were built     cargo xtask clean
 
 Each command accepts the services and options of the one on the right: \`cargo xtask help build-images\` lists them.
-Builds are parallel, with or without --parallel or PARALLEL=true. NO_CACHE=true means --no-cache, PUSH_IMAGES=true --push.
+Builds are always parallel; --parallel and PARALLEL=true are ignored. NO_CACHE=true means --no-cache, PUSH_IMAGES=true means --push.
 USAGE
 }
 
@@ -23,7 +23,7 @@ for word in "$@"; do
     [ "$word" = --parallel ] || words+=("$word")
 done
 
-# Adds an option of a variable that is `true`, unless it was typed too.
+# option_if VALUE OPTION: adds OPTION if VALUE is `true` and OPTION is not already given.
 option_if() {
     [ "$1" = true ] || return 0
     case " ${words[*]} " in *" $2 "*) ;; *) words+=("$2") ;; esac
@@ -45,5 +45,5 @@ case ${words[0]:-} in
         ;;
 esac
 cd "$(dirname "$0")/.."
-# It names the nearest command to an unknown one.
+# cargo xtask suggests the closest command for an unknown one.
 exec cargo xtask "${words[@]}"

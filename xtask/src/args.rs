@@ -193,7 +193,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// A report in this form, safe to print.
+    /// Renders a report, with unsafe characters escaped.
     ///
     /// # Errors
     /// When a value has no JSON form.

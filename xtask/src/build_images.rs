@@ -15,6 +15,7 @@ use build::shared_cache;
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
 use engine::context::Context;
+use host::failure;
 use host::render::Render as _;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
@@ -34,7 +35,7 @@ pub struct Args {
     /// Push the built images
     #[arg(long)]
     push: bool,
-    /// Push without the plain tags, as `push --fixed-tags` does
+    /// Push only edition tags, like `push --fixed-tags`
     #[arg(long, requires = "push")]
     fixed_tags: bool,
     /// Ignore the build cache
@@ -87,7 +88,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let request = args.request.resolve(args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args)?;
-    // Checked before anything is built.
+    // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
         bake: BakeOptions { pull: args.pull, builder: args.builder.clone() },
@@ -121,7 +122,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let pushed = pushed.map_or(Ok(()), |report| report.check());
     let Some(failure) = built.failure else { return pushed };
     if let Err(error) = pushed {
-        context.terminal.error(format!("{error:#}"));
+        let secrets = &context.docker.runner.secrets;
+        context.terminal.error(secrets.mask(&failure::report(&error)));
     }
     Err(failure.into())
 }

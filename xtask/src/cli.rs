@@ -24,7 +24,7 @@ use host::terminal::{Color, Terminal, Verbosity};
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
 struct Cli {
-    /// Use the checkout in DIR [default: the one that holds the current folder]
+    /// Use the checkout in DIR [default: the one that contains the current folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     root: Option<PathBuf>,
     /// Install and start Docker Engine, Buildx and Compose if missing (Debian or Ubuntu, as root)
@@ -76,7 +76,7 @@ enum ColorChoice {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    // The words of the guide's script, to be found and suggested.
+    // Commands of the guide's script, accepted and suggested.
     #[command(aliases = ["build", "build-all"])]
     BuildImages(build_images::Args),
     Compare(compare::Args),
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
     let log = cli.verbose.then(|| terminal.clone());
     let runner = Runner { log, interrupt: interrupt.clone(), secrets: secrets.clone() };
     let Err(error) = run(&cli, &terminal, runner) else { return printed(&terminal) };
-    // A process that got the signal too failed because of it. What is done and what is left half-done must still be reported.
+    // An interrupt can make any child fail, so report the interrupt instead. `Unfinished` stays: it lists what was done.
     let error = match class_of(&error) {
         FailureClass::Unfinished | FailureClass::Interrupted => error,
         _ if interrupt.is_set() => Failure::interrupted().into(),
@@ -159,7 +159,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit_code(class))
 }
 
-/// Help, the version, or a wrong command line.
+/// Prints help, the version, or a usage error.
 fn without_command(error: &clap::Error, interrupt: &Interrupt) -> ExitCode {
     let terminal = Terminal::detect(Color::Auto, Verbosity::Normal, interrupt);
     let text = error.render();
@@ -172,7 +172,7 @@ fn without_command(error: &clap::Error, interrupt: &Interrupt) -> ExitCode {
     printed(&terminal)
 }
 
-/// The exit code of a run that did what it should: it depends on whether its data could be printed.
+/// The exit code of a successful run: a failure if its data could not be printed.
 fn printed(terminal: &Terminal) -> ExitCode {
     match terminal.lost_data() {
         None => ExitCode::SUCCESS,

@@ -54,7 +54,7 @@ enum Action {
     Install(StartArgs),
     /// Replace changed containers, and wait until their services are healthy
     Update {
-        /// Services to update, with those they need [default: all]
+        /// Services to update, with their dependencies [default: all]
         services: Vec<String>,
         #[command(flatten)]
         start: StartArgs,
@@ -117,16 +117,16 @@ impl WaitArgs {
     }
 }
 
-/// How long `down` waits for another deployment.
+/// How long `down` waits for a running deployment.
 const DOWN_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How to continue a change.
+/// How to continue after a failed change.
 struct Advice {
     again: String,
     help: String,
 }
 
-/// What every action needs.
+/// Context shared by all actions.
 struct Deployment<'a> {
     manifest: Manifest,
     variables: Variables,
@@ -155,7 +155,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
 }
 
-/// The Compose file's tag: tag and edition. The file itself appends the variant.
+/// The value of `SUTRA_VERSION`: tag and edition. The Compose file appends the variant.
 fn version(args: &StartArgs, variables: &Variables) -> Result<String> {
     let (text, source) = match (&args.tag, variables.get(VERSION)) {
         (Some(tag), _) => (tag.as_str(), "--tag".to_owned()),
@@ -194,27 +194,27 @@ impl Deployment<'_> {
         let configured = project.services()?;
         let is_unused_missing = refuse_missing(&configured, &self.variables, self.context)?;
         let lock = deploy::lock(args.wait.deadline(), self.context)?;
-        // The deployment that it waited for may have made secrets.
+        // The deployment that held the lock may have created secrets.
         self.variables = Variables::read(self.context)?;
         deployed::prepare(&self.context.repository)?;
         self.make_secrets(&configured)?;
         if args.tag.is_some() || args.edition.is_some() {
-            // So that `update`, `status` and Compose use the same images from now on.
+            // `update`, `status` and Compose then use the same images.
             secrets::store(&[(VERSION, version)], &self.context.repository)?;
         }
         self.variables = Variables::read(self.context)?;
         let project = self.project().variable(VERSION, version).only(only);
         let project = if is_unused_missing { project.without_pull() } else { project };
-        // Whatever could keep it from being started is found before images are tagged.
+        // Find configuration errors before tagging images.
         let config = project.ready()?;
         let kept = rollback::keep(&config, &self.context.docker)?;
         let options = [("--tag", &args.tag), ("--edition", &args.edition)];
         let options =
             options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)));
         let again = self.command(action, names) + &options.collect::<String>();
-        let mut help = format!("fix what the lines above say, then run `{again}` again");
+        let mut help = format!("fix the errors above, then run `{again}` again");
         if !kept.is_empty() {
-            help += ", or `cargo xtask deploy rollback` to return to the images that ran before";
+            help += ", or `cargo xtask deploy rollback` to return to the previous images";
         }
         let services =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help })?;
@@ -245,7 +245,7 @@ impl Deployment<'_> {
         let project = self.project().only(self.named(&args.services)?).without_dependencies();
         let lock = deploy::lock(args.wait.deadline(), self.context)?;
         let again = self.command("restart", &args.services);
-        let help = format!("fix what the lines above say, then run `{again}` again");
+        let help = format!("fix the errors above, then run `{again}` again");
         let services =
             self.change(ChangeKind::Restart, &project, args.wait.deadline(), &lock, &Advice { again, help })?;
         self.context
@@ -268,19 +268,19 @@ impl Deployment<'_> {
         let project = project.files(files).only(services);
         let again = self.command("rollback", &args.services);
         let help =
-            "see the lines above; `cargo xtask deploy update` returns to the images of the Compose file"
+            "fix the errors above, or run `cargo xtask deploy update` to return to the Compose file's images"
                 .into();
         let result =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help });
-        // Whether or not all are healthy: what counts is what runs now.
+        // Settle even if some services are unhealthy.
         let settled = rollback::settle(&config, docker);
-        // The first error is the useful one.
+        // If both failed, report the first error.
         result?;
         settled?;
         deployed::write(&self.manifest, &self.project(), context)?;
         context
             .terminal
-            .say(format!("{} run the images that ran before", plural::count(steps.len(), "service")));
+            .say(format!("rolled back {} to the previous images", plural::count(steps.len(), "service")));
         Ok(())
     }
 
@@ -333,7 +333,7 @@ impl Deployment<'_> {
     }
 }
 
-/// Whether an image is missing of services without replicas only.
+/// Whether images are missing, but only of services with `replicas: 0`.
 ///
 /// # Errors
 /// When any other image is missing and may not be pulled.

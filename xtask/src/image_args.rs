@@ -62,7 +62,7 @@ pub fn find(
         if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
             let unknown = Unknown::new("service", name, names());
             bail!(Failure::usage(format!(
-                "{unknown}; an image reference takes no options that select a service's image"
+                "{unknown}; options that select a service's image do not apply to image references"
             )));
         }
         return match inspect(name, context)? {

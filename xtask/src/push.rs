@@ -11,7 +11,9 @@ use engine::environment::require_engine;
 use model::image_ref::{Registry, Tag};
 use model::reader;
 
-/// Push built images to a private registry and record their digests. Unchanged images are skipped; a tag on another image is overwritten
+/// Push built images to a private registry and record their digests
+///
+/// Unchanged images are skipped; a tag on another image is overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -42,7 +44,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask push --registry registry.company.com/team
   # Show what would be pushed, compared with what the registry has
   cargo xtask push --registry 127.0.0.1:5000 --dry-run
-  # To a registry whose tags are immutable
+  # Push to a registry with immutable tags
   cargo xtask push --registry hub.example/t --tag 1.1 --fixed-tags
   # Push every edition of one service
   cargo xtask push api --edition all --tag 1.1 --registry hub.example/t";
@@ -64,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
 /// The images with the tags to push.
 ///
 /// # Errors
-/// When only fixed tags are requested and the tag itself moves.
+/// When fixed tags are requested for the moving tag `latest`.
 pub(super) fn tags_to_push(images: Vec<TaggedImage>, fixed: bool, tag: &Tag) -> Result<Vec<TaggedImage>> {
     match (fixed, tag.as_str()) {
         (false, _) => Ok(images),

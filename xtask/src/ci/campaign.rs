@@ -1,5 +1,5 @@
-//! `ci --campaign PART`: hundreds of faults against real engines, registries and disks. The parts are tests of this crate,
-//! `tests/it/campaign`; they take up to an hour each, so neither `ci` nor `ci --full` runs them.
+//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks. The parts are tests in
+//! `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full` runs them.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -25,7 +25,7 @@ pub struct CampaignArgs {
     planted: bool,
 }
 
-/// What is disturbed.
+/// The faults to inject.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum CampaignPart {
     /// Run `deploy update` repeatedly, with all cores busy
@@ -42,7 +42,7 @@ enum CampaignPart {
     Registry,
 }
 
-/// A campaign as a command line of cargo, with its variables.
+/// Cargo arguments and environment variables of a campaign.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CampaignRun {
     args: Vec<String>,
@@ -66,7 +66,7 @@ impl CampaignArgs {
 /// Runs a campaign.
 ///
 /// # Errors
-/// When it has findings, or the machine lacks something.
+/// When the campaign has findings or a required program is missing.
 pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut cmd = context.docker.runner.cmd(cargo).dir(context.repository.root()).args(campaign.args.clone());

@@ -86,7 +86,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         terminal.end_group();
         context.docker.runner.interrupt.check()?;
         if let Err(error) = &result {
-            terminal.error(format!("{}: {}", step.name, failure::report(error)));
+            let report = context.docker.runner.secrets.mask(&failure::report(error));
+            terminal.error(format!("{}: {report}", step.name));
             classes.push(class_of(error));
         }
         summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
@@ -108,7 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
 }
 
-/// The class of several failures. On a full disk anything may fail, so that it counts before the project's own failures.
+/// The class of several failures. A full disk comes first, since it can make anything fail.
 fn class_of_all(classes: &[FailureClass]) -> Option<FailureClass> {
     let full = classes.iter().find(|class| **class == FailureClass::Disk);
     full.or(classes.iter().find(|class| !class.is_environment())).or(classes.first()).copied()
@@ -173,13 +174,13 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
     }
 }
 
-/// Runs a program in the repository; its output is passed on.
+/// Runs a program in the repository and forwards its output.
 fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
     let cmd = context.docker.runner.cmd(program).dir(context.repository.root()).args(args.iter().copied());
     pass_on(&cmd, context)
 }
 
-/// Runs a command whose output is passed on, and blames the machine where it is at fault.
+/// Runs a command, forwards its output, and classifies its failure.
 fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
     let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
     let cmd = cmd.clone().env("CARGO_TERM_COLOR", color);
@@ -188,7 +189,7 @@ fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
         return Ok(());
     }
     let what = format!("`{}` failed", cmd.quoted());
-    // Its output went to the terminal, so the disks are asked.
+    // We do not have the output, so check for a full disk.
     let class = if let Some(folder) = full_disk(context)? {
         return Err(
             Failure::new(FailureClass::Disk, format!("{what}: the disk of {folder} is full"), "").into()
@@ -201,7 +202,7 @@ fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
     Err(Failure::new(class, what, "").into())
 }
 
-/// A folder that programs write to and that has no room.
+/// A folder for build output or temporary files whose disk is full.
 fn full_disk(context: &Context) -> Result<Option<String>> {
     const NO_ROOM: Bytes = Bytes(1_000_000);
     for folder in [context.repository.root().join("target"), std::env::temp_dir()] {

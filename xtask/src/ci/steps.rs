@@ -39,7 +39,7 @@ pub enum Action {
     Check,
 }
 
-/// The module of tests that only `--campaign` runs.
+/// Module of the tests that only `--campaign` runs.
 const CAMPAIGN: &str = "campaign::";
 
 /// The module of tests that only `--full` runs: they take minutes, a large original, or a program that builds do not need.

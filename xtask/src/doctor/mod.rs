@@ -13,7 +13,7 @@ use engine::environment::provide;
 use host::terminal::{Style, Terminal};
 use model::reader;
 
-/// Check that this machine has what builds need
+/// Check this machine's build prerequisites
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

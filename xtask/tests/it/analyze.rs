@@ -368,7 +368,7 @@ fn a_bill_of_materials_has_what_cyclonedx_requires() {
     };
     write("bill.json");
     let first = repository.read("bill.json");
-    assert_eq!(first, write("-"), "the same image, another bill");
+    assert_eq!(first, write("-"), "the same image has a different SBOM");
     let bill: serde_json::Value = serde_json::from_str(&first).unwrap();
     assert_eq!(
         (&bill["bomFormat"], &bill["specVersion"], &bill["version"]),

@@ -1,6 +1,6 @@
 //! What builds of every shape say, and what they leave alone: one target or many, cycles, builders, `.env`.
 
-use crate::support::{FakeDocker, Folder, repository, told};
+use crate::support::{FakeDocker, on_stand_ins, told};
 
 /// What bake says of a target that it builds alone: steps without its name.
 const ALONE: &str = r#"{"vertexes":[{"digest":"d","name":"[2/2] RUN false","started":"t"}]}
@@ -13,18 +13,6 @@ Dockerfile.optimized:2
 --------------------
 ERROR: failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1
 "#;
-
-/// A repository whose stand-ins are made already.
-fn on_stand_ins() -> Folder {
-    let repository = repository("fx");
-    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
-    repository.write(
-        "target/xtask/bases.json",
-        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
-            "references": ["debian:trixie-slim"], "asked": "||"}"#,
-    );
-    repository
-}
 
 fn engine() -> FakeDocker {
     FakeDocker::new().alive().on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "").on(
@@ -80,8 +68,7 @@ fn an_image_made_from_itself_is_a_fault_of_the_manifest() {
             let output = docker.run(&repository, command);
             let text = told(&output, &repository);
             assert_eq!(output.status.code(), Some(2), "{command:?}: {text}");
-            let fault =
-                format!("xtask/images.toml:{line}: {place}: the image is made from itself: {cycle}; ");
+            let fault = format!("xtask/images.toml:{line}: {place}: the image depends on itself: {cycle}; ");
             assert!(text.contains(&fault), "{command:?}: {fault} is not in {text}");
             assert_eq!(docker.calls(), [""; 0]);
         }

@@ -225,7 +225,7 @@ fn a_build_that_succeeds_moves_every_tag() {
             "tag sha256:fx-beta: fx-beta:latest-optimized"
         ]
     );
-    assert!(docker.calls().contains(&"rm lock-id".to_owned()), "the lock stays");
+    assert!(docker.calls().contains(&"rm lock-id".to_owned()), "the lock was not removed");
     assert!(repository.read("target/xtask/logs/alpha-simple-optimized.log").contains("COPY alpha/hello"));
 }
 

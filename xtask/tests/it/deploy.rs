@@ -1,4 +1,4 @@
-//! `deploy` with a docker that replays transcripts: what reaches Compose, and what becomes of `.env`.
+//! `deploy` with a fake docker: what Compose receives, and changes to `.env`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
@@ -11,7 +11,7 @@ use crate::support::{FakeDocker, Folder, bare_machine, repository, told, xtask};
 const SECRET: &str =
     "secret = { variable = \"ALPHA_KEYS\", plain = \"ALPHA_KEY\", command = [\"new-key\"] }\n";
 
-/// The fixture, with a secret, and a `.env`.
+/// The fixture with a secret and a `.env`.
 fn stack(dot_env: &str) -> Folder {
     let folder = repository("fx");
     let manifest =
@@ -22,7 +22,7 @@ fn stack(dot_env: &str) -> Folder {
     folder
 }
 
-/// Containers as `docker container inspect` shows them 60 s after their start.
+/// A container as `docker container inspect` prints it, started on 2026-01-01.
 fn container(service: &str, state: &str, exit_code: i32, restarts: u32) -> Value {
     json!({
         "Id": format!("{service}-1"), "Image": "sha256:a", "RestartCount": restarts,
@@ -31,7 +31,7 @@ fn container(service: &str, state: &str, exit_code: i32, restarts: u32) -> Value
     })
 }
 
-/// A docker with this stack. What `compose up` gets as ALPHA_KEYS and SUTRA_VERSION goes to `seen`.
+/// A fake docker with this stack. `compose up` appends its ALPHA_KEYS and SUTRA_VERSION to `seen`.
 fn docker(services: &Value, containers: &[Value]) -> FakeDocker {
     let image = r#"[{"Id":"sha256:a","RepoTags":["fx-alpha:1"]}]"#;
     let ids: String = containers.iter().map(|found| format!("{}\n", found["Id"].as_str().unwrap())).collect();
@@ -51,7 +51,7 @@ fn docker(services: &Value, containers: &[Value]) -> FakeDocker {
     fake
 }
 
-/// Answers command lines that fit a pattern before all others do.
+/// Adds an answer that takes precedence over all others.
 fn first(docker: &FakeDocker, pattern: &str, exit: i32, stdout: &str, stderr: &str) {
     for (kind, text) in [("args", pattern), ("exit", &exit.to_string()), ("out", stdout), ("err", stderr)] {
         docker.folder.write(&format!("00.{kind}"), text);
@@ -122,7 +122,7 @@ fn no_placeholder_reaches_a_container() {
         assert_eq!((output.status.code(), ups(&docker)), (Some(1), 0), "{text}");
         assert!(text.contains("alpha needs a variable that is not set: ALPHA_KEYS"), "{text}");
     }
-    // A command that only reads may use it.
+    // Read-only commands may use the placeholder.
     assert_eq!(run(&docker, &folder, &["logs"], &[]).0.status.code(), Some(1));
     assert!(docker.calls().iter().any(|call| call.contains(" logs --tail 50")));
 }
@@ -133,7 +133,7 @@ fn a_tag_in_dot_env_may_expand_and_is_named_as_such() {
     let folder = stack("ALPHA_KEY=x\nALPHA_KEYS=y\nBASE=1.2\nSUTRA_VERSION=${BASE}-rc\n");
     let update = |version: &str| {
         let docker = docker(&alpha, &[container("alpha", "running", 0, 0)]);
-        // In the order of the names; the environment has one of them.
+        // ALPHA_KEY, BASE and SUTRA_VERSION, sorted by name; ALPHA_KEYS is in the environment.
         let values = json!({ "V0": "x", "V1": "1.2", "V2": version });
         let answer = json!({ "services": { "all": { "environment": values } } }).to_string();
         first(&docker, "compose --project-directory * --file - config *", 0, &answer, "");
@@ -200,7 +200,7 @@ fn a_crash_loop_is_no_success_and_the_message_says_how_to_go_on() {
     for line in [
         "  alpha (crash loop, exit code 7), image fx-alpha:1\n    the last words",
         "  running: nothing\n  not running: alpha\n",
-        "help: fix what the lines above say, then run `cargo xtask deploy update alpha --profile debug` again",
+        "help: fix the errors above, then run `cargo xtask deploy update alpha --profile debug` again",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -226,8 +226,8 @@ fn a_container_that_vanishes_under_compose_is_looked_for_again() {
     }
 }
 
-/// A docker whose `compose up` ends once its containers were inspected often enough. `OLD` becomes the old container then, and
-/// `NEW` what Compose leaves behind.
+/// A docker whose `compose up` ends after the fourth inspection of its containers. `RUNNING`, `OLD` and `NEW` are the containers
+/// before, while and after Compose replaces one.
 const REPLACING: &str = r#"#!/bin/sh
 case "$*" in
 *" up --detach"*)
@@ -264,9 +264,9 @@ fn compose_is_not_interrupted_because_an_old_container_ends_or_loops() {
     let start = "2026-01-01T00:00:00Z";
     for old in [
         with("1", container("alpha", "exited", 143, 0), start),
-        // The engine restarted it meanwhile.
+        // The engine has restarted it.
         with("1", container("alpha", "restarting", 1, 5), "2026-01-01T00:00:09Z"),
-        // It is gone, and the new one is not started yet.
+        // The old container is gone, and the new one has not started yet.
         with("2", container("alpha", "created", 0, 0), "0001-01-01T00:00:00Z"),
     ] {
         let fake =

@@ -113,7 +113,7 @@ fn jobs_and_editions_and_variants_build_side_by_side() {
     );
 }
 
-/// B2.
+/// B2: the reader of the build's messages closes after one line.
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
 fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
@@ -128,7 +128,7 @@ fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
             .stdout(std::io::pipe().unwrap().1)
             .spawn()
             .unwrap();
-        // One line, as `head -1` reads it.
+        // Read one line and close, like `head -1`.
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut String::new()).unwrap();
         child.wait().unwrap().code()
     };

@@ -1,5 +1,5 @@
-//! Builds of every shape and on every kind of trouble, with a real engine: single targets, many targets, odd `.env` files,
-//! builders that do not work, an engine that is killed or full.
+//! Builds in unusual or broken environments, with a real engine: single targets, many targets, odd `.env` files, broken builders,
+//! an engine that is killed or full.
 
 use std::process::{Command, Stdio};
 
@@ -43,7 +43,7 @@ fn neither_an_env_file_nor_a_folders_name_changes_a_build() {
     let _turn = crate::support::turn::take(module_path!());
     let prefix = format!("xt-env-{}", std::process::id());
     let mut folder = repository(&prefix);
-    // Bake takes strings of its definition for templates.
+    // Bake expands templates in the strings of its definition.
     let odd = folder.0.with_file_name(format!("{prefix} ${{HOME}} %{{ if x }}"));
     std::fs::rename(&folder.0, &odd).unwrap();
     folder.0 = odd;
@@ -51,7 +51,7 @@ fn neither_an_env_file_nor_a_folders_name_changes_a_build() {
     for env in ["X=${TEAM:?say it}\n", "X=\"no end of se-cret\n", "HTTP_PROXY=http://se-cret@127.0.0.1:1\n"] {
         site.folder.write(".env", env);
         let mut command = site.command(&["-v", "build-images", "--bases", "upstream"]);
-        // From the checkout, as people run it.
+        // Run from the checkout, as users do.
         let output = command.current_dir(&site.folder.0).output().unwrap();
         let text = site.told(&output);
         assert_eq!(output.status.code(), Some(0), "{env}: {text}");
@@ -85,7 +85,7 @@ fn bakes_of_one_run_share_what_they_build_without_cache() {
     for _ in 0..2 {
         let output = site.run(&["build-images", "--no-cache", "--jobs", "1"]);
         assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
-        assert_eq!(layer("alpha"), layer("beta"), "the second bake built the base again");
+        assert_eq!(layer("alpha"), layer("beta"), "the second bake rebuilt the base");
         assert_ne!(layer("alpha"), before, "the cache was used");
         before = layer("alpha");
     }
@@ -96,7 +96,7 @@ fn bakes_of_one_run_share_what_they_build_without_cache() {
 fn a_builder_that_does_not_work_is_named() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("builder");
-    // The machine's own list of builders stays as it is.
+    // Keeps the machine's list of builders unchanged.
     let config = site.folder.0.join("buildx");
     let run = |command: &mut Command| {
         let output = command.env("BUILDX_CONFIG", &config).output().unwrap();
@@ -115,7 +115,7 @@ fn a_builder_that_does_not_work_is_named() {
             assert!(text.contains(&format!("the builder `{builder}` does not work: ")), "{text}");
             assert!(text.contains("help: ") && !text.contains("stand-ins made"), "{text}");
         }
-        assert_eq!(site.folder.read("target/xtask/bases.json"), "", "remembered as a choice of bases");
+        assert_eq!(site.folder.read("target/xtask/bases.json"), "", "a failure was recorded as a choice");
     }
 }
 
@@ -156,7 +156,7 @@ fn an_engine_that_is_killed_in_a_build_is_named_and_the_next_run_goes_on() {
     assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
     let tags = images(&engine);
     let ours = tags.lines().filter(|tag| tag.starts_with(&site.prefix)).count();
-    // Besides them there is the image of the lock.
+    // The engine also has the lock's image.
     assert_eq!(ours, 4, "{tags}");
 }
 
@@ -187,7 +187,7 @@ fn a_full_disk_of_the_engine_is_no_fault_of_the_project() {
     }
 }
 
-/// A small file system that is full, in place of a folder.
+/// A full tmpfs of 64 KB mounted over a folder.
 struct FullDisk(std::path::PathBuf);
 
 impl FullDisk {
@@ -195,9 +195,9 @@ impl FullDisk {
         std::fs::create_dir_all(&folder).unwrap();
         let mount =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&folder).status();
-        assert!(mount.unwrap().success(), "no file system of 64 KB");
+        assert!(mount.unwrap().success(), "cannot mount a tmpfs of 64 KB");
         let disk = FullDisk(folder);
-        // It ends when nothing is left.
+        // Fails once the disk is full.
         std::fs::write(disk.0.join("fill"), vec![0; 1_000_000]).unwrap_err();
         disk
     }
@@ -222,7 +222,7 @@ fn a_full_disk_of_the_checkout_exits_3_with_help() {
     for command in
         [&["build-images", "--bases", "upstream"][..], &["compare"], &["check"], &["report"], &["ci"]]
     {
-        // What the shell finds full, `ci` must not call a failed check.
+        // `ci` must report the full disk, not a failed check.
         let output = site.command(command).env("CARGO", "/bin/true").output().unwrap();
         let text = site.told(&output);
         assert_eq!(output.status.code(), Some(3), "{command:?}: {text}");
@@ -234,7 +234,7 @@ fn a_full_disk_of_the_checkout_exits_3_with_help() {
 mod full {
     use super::*;
 
-    /// How many services one plan has here: several bakes, and more than BuildKit begins at once.
+    /// Services in one plan: enough for several bakes, and more than BuildKit starts at once.
     const MANY: usize = 300;
 
     fn with_many_services(site: &Site) {
@@ -280,17 +280,17 @@ mod full {
         for i in 0..MANY {
             assert!(
                 text.contains(&format!("s{i:03}-simple-optimized  done")),
-                "no progress of s{i:03}: {text}"
+                "no progress for s{i:03}: {text}"
             );
         }
         assert_eq!(site.tag_names().len(), 2 * MANY);
-        // What was read once is not asked of docker again, image by image.
+        // The second run uses cached data instead of asking docker about each image.
         for command in ["compare", "check"] {
             site.run(&[command]);
             let again = site.run(&["-v", command]);
             let text = site.told(&again);
             let calls = text.lines().filter(|line| line.starts_with("+ docker ")).count();
-            assert!(calls < 10, "{command}: {calls} calls of docker: {text}");
+            assert!(calls < 10, "{command}: {calls} docker calls: {text}");
         }
     }
 }

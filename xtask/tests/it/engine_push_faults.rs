@@ -1,4 +1,4 @@
-//! Pushing to a real registry that rejects, forbids, forgets or breaks off, through a proxy of the test's own.
+//! Pushing to a real registry through a proxy that rejects requests or closes connections.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,20 +9,20 @@ use crate::support::registry::{Answer, Proxy, Registry};
 use crate::support::{docker, signal};
 use serde_json::{Value, json};
 
-/// Whether a request writes a tag.
+/// Whether a request writes a tag of `image`.
 fn is_tag(head: &str, image: &str) -> bool {
     head.starts_with("PUT")
         && head.lines().next().is_some_and(|line| line.contains(&format!("{image}/manifests/")))
 }
 
-/// The local tags under a registry's name, without it.
+/// Local tags under a registry's name, without the name.
 fn local(address: &str) -> Vec<String> {
     let filter = format!("reference={address}/*");
     let names = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);
     names.lines().map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
-/// The digest of a tag, from the registry itself.
+/// The digest of a tag in the registry.
 fn digest(reference: &str) -> String {
     let text = docker(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", reference]);
     let manifest: Value = serde_json::from_str(&text).unwrap();
@@ -35,7 +35,7 @@ fn a_registry_whose_tags_are_immutable_gets_what_is_new_and_no_write_of_what_it_
     let _turn = crate::support::turn::take(module_path!());
     let registry = Arc::new(Registry::start("fixed"));
     let known = Mutex::new(std::collections::BTreeSet::new());
-    // As ECR does: a tag that exists cannot be written, not even with the same manifest.
+    // Like ECR: an existing tag cannot be written, even with the same manifest.
     let proxy = Proxy::start(&registry, move |head, _| {
         let line = head.lines().next().unwrap_or_default().to_owned();
         if is_tag(head, "") && !known.lock().unwrap().insert(line) {
@@ -51,13 +51,13 @@ fn a_registry_whose_tags_are_immutable_gets_what_is_new_and_no_write_of_what_it_
     let before = writes();
     let again = site.run(&push(&there, &[]));
     assert_eq!((again.status.code(), states(&again, &site)), (Some(0), vec!["unchanged".to_owned(); 4]));
-    // A machine that never pushed, but built the same.
+    // As on a machine that built the same images but never pushed.
     std::fs::remove_file(site.folder.0.join("target/xtask/digests.json")).unwrap();
     let tags: Vec<String> = local(&there).iter().map(|tag| format!("{there}/{tag}")).collect();
     docker(&[&["image", "rm"][..], &tags.iter().map(String::as_str).collect::<Vec<_>>()].concat());
     let fresh = site.run(&push(&there, &[]));
     assert_eq!((fresh.status.code(), states(&fresh, &site)), (Some(0), vec!["unchanged".to_owned(); 4]));
-    assert_eq!(writes(), before, "an unchanged push wrote");
+    assert_eq!(writes(), before, "an unchanged push wrote to the registry");
 
     site.folder.write("alpha/hello", "changed");
     assert_eq!(site.run(&["build-images", "--tag", "2.0"]).status.code(), Some(0));
@@ -175,7 +175,7 @@ fn a_token_that_expires_in_the_middle_is_refreshed() {
     let registry = Arc::new(Registry::start("token"));
     let (number, address) = (AtomicU32::new(1), Arc::new(OnceLock::<String>::new()));
     let own = Arc::clone(&address);
-    // Every token ends when the first tag of the second image is written.
+    // The first token expires when the first tag of beta is written.
     let proxy = Proxy::start(&registry, move |head, _| {
         let token = |number: u32| format!("Bearer token-{number}");
         if head.starts_with("GET /token") {
@@ -208,7 +208,7 @@ fn a_registry_whose_disk_is_full_keeps_what_fits() {
     let _turn = crate::support::turn::take(module_path!());
     let registry = Registry::with_room("full", 1 << 20);
     let (site, there) = (built("full"), registry.address());
-    // Nothing that compresses.
+    // Data that compresses badly.
     let noise: String =
         (0..400_000_u64).map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     site.folder.write("beta/hello", &noise);
@@ -250,7 +250,7 @@ fn whatever_signal_ends_a_push_the_next_one_finishes_it() {
         assert_eq!(output.status.code(), (name != "KILL").then_some(130), "{name}: {text}");
         let left = |what: &str| local(&there).iter().filter(|tag| tag.contains(what)).count();
         if name == "KILL" {
-            // A push of something else removes what it left.
+            // Pushing another image removes the leftover tag.
             assert_eq!(left("-beta"), 1, "{:?}", local(&there));
             assert_eq!(site.run(&push(&there, &["alpha"])).status.code(), Some(0));
         } else {

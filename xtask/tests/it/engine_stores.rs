@@ -29,7 +29,7 @@ fn asked(repository: &Folder, host: Option<&str>, what: &[&str]) -> serde_json::
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Layers that sizes go wrong on: links of both kinds, a deleted file, an empty layer, names beyond 100 characters.
+/// Writes layers whose size is easy to get wrong: hard and symbolic links, an empty layer, names longer than 100 characters.
 fn write_layers(repository: &Folder) {
     repository.write(
         "alpha/Dockerfile.optimized",

@@ -1,7 +1,7 @@
 //! Deployments on a real engine: containers that end slowly, loops, replicas, signals, and the way back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use engine::context::Context;
@@ -12,6 +12,7 @@ use host::paths::Repository;
 use host::process::Runner;
 use host::terminal::{Color, Terminal, Verbosity};
 
+use crate::support::load::Load;
 use crate::support::tiny::Tiny;
 use crate::support::{docker, signal};
 
@@ -33,42 +34,19 @@ fn both_run(tiny: &Tiny, images: &[String; 2]) {
     assert_eq!(tiny.containers("{{.Names}} {{.State}}"), names);
 }
 
-/// Busy loops, one a core, until the value is dropped.
-struct Load(Vec<Child>);
-
-impl Load {
-    fn new() -> Load {
-        let cores = std::thread::available_parallelism().unwrap().get();
-        let busy =
-            || Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
-        Load((0..cores).map(|_| busy()).collect())
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
-}
-
-/// `XTASK_UPDATES=200` repeats the figure.
+/// `ci --campaign updates` runs 200 of them.
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
 fn updates_in_a_row_on_busy_cores_lose_nothing() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = two("busy");
-    let count = std::env::var("XTASK_UPDATES").map_or(5, |count| count.parse().unwrap());
-    let _load = Load::new();
-    for _ in 0..count {
+    let _load = Load::on_every_core();
+    for _ in 0..5 {
         let images = tiny.images();
         let text = tiny.done(&["update"]);
         assert!(text.contains("all 2 services are healthy"), "{text}");
         both_run(&tiny, &images);
     }
-    println!("{count} updates, 0 failures");
 }
 
 #[test]

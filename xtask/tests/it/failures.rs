@@ -31,16 +31,10 @@ const RELEASE: &[&str] = &["release-check", "--only", "targets,secrets,labels,sm
 /// Commands that read files alone.
 const NO_ENGINE: [&str; 3] = ["compose-switch", "report", "completions"];
 
-/// A repository whose stand-ins are made already.
+/// A repository with a Compose file, for commands that read one.
 fn on_stand_ins() -> Folder {
-    let repository = repository("fx");
+    let repository = crate::support::on_stand_ins();
     repository.write("docker-compose.yml", "services:\n  alpha:\n    image: fx-alpha:latest-optimized\n");
-    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
-    repository.write(
-        "target/xtask/bases.json",
-        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
-            "references": ["debian:trixie-slim"], "asked": "||"}"#,
-    );
     repository
 }
 

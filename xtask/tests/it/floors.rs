@@ -1,5 +1,5 @@
-//! Rules that Cargo cannot keep: processes start in one module, one module writes to the standard streams, files stay short, and
-//! no service's name stands in the code.
+//! Rules that Cargo cannot enforce: one module starts processes, one writes to the standard streams, files stay short, and the
+//! code contains no service names.
 //! Who may use whom is in the crates' Cargo.toml files.
 
 use std::fs;
@@ -73,7 +73,7 @@ fn processes_start_in_one_module() {
     }
 }
 
-/// Where a file writes to the standard streams by the standard library, which panics if they are closed or full.
+/// Uses of the standard library's streams, whose print macros panic if a stream is closed or full.
 fn bare_prints(text: &str) -> Vec<String> {
     fn walk(tokens: TokenStream, out: &mut Vec<String>) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();

@@ -2,19 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::{FakeDocker, Folder, repository, told};
+use crate::support::{FakeDocker, Folder, told};
 use host::process_name::ProcessName;
 
-/// A repository that remembers to build on stand-ins, which are there.
+/// A repository with a Compose file, for commands that read one.
 fn on_stand_ins() -> Folder {
-    let repository = repository("fx");
+    let repository = crate::support::on_stand_ins();
     repository.write("docker-compose.yml", "services:\n  alpha:\n    image: fx-alpha:latest\n");
-    repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
-    repository.write(
-        "target/xtask/bases.json",
-        r#"{"source": "stand-in", "reason": "the test says so", "decided": 4000000000,
-            "references": ["debian:trixie-slim"], "asked": "||"}"#,
-    );
     repository
 }
 

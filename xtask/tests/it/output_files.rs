@@ -1,4 +1,4 @@
-//! Files that the user names: bare, relative and absolute paths, links, streams, devices, a full disk.
+//! Output files: bare, relative and absolute paths, links, streams, devices, a full disk.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -42,7 +42,7 @@ fn every_form_of_a_path_works() {
         assert!(folder.read(name).starts_with("<!DOCTYPE html>"), "{path}");
     }
     assert!(folder.0.join("link.html").is_symlink());
-    // Nothing temporary is left.
+    // No temporary files remain.
     let names = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".new")));
 }

@@ -1,4 +1,4 @@
-//! Standard output and standard error that are closed, full or not read.
+//! Closed, full and unread standard output and standard error.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _, pipe};
@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use crate::support::{FakeDocker, on_stand_ins, repository};
 
-/// Commands that print data and do without an engine.
+/// Commands that print data and need no engine.
 const PRINTERS: [&[&str]; 6] = [
     &["--help"],
     &["compare", "--help"],
@@ -16,14 +16,14 @@ const PRINTERS: [&[&str]; 6] = [
     &["build-images", "--dry-run", "--bases", "stand-in"],
 ];
 
-/// What a pipe holds (pipe(7)).
+/// Capacity of a pipe in bytes (pipe(7)).
 const PIPE_SIZE: usize = 64 << 10;
 
 fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 
-/// A pipe whose reader has gone.
+/// A pipe whose reader is closed.
 fn closed() -> Stdio {
     pipe().unwrap().1.into()
 }
@@ -98,16 +98,16 @@ fn an_interrupt_ends_the_wait_for_a_reader_that_never_reads() {
     let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    // What it says before it prints the definition.
+    // The last message before the definition is printed.
     while !line.contains("beta") {
         line.clear();
-        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it has ended");
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended early");
     }
     crate::support::signal("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
-/// B2: a step that prints 20,000 lines, and nobody reads what the build says.
+/// B2: a step prints 20,000 lines while the build's output is closed or full.
 #[test]
 fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
     let repository = on_stand_ins();

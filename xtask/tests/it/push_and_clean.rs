@@ -16,7 +16,7 @@ pub fn both() -> String {
     json!([image("alpha"), image("beta")]).to_string()
 }
 
-/// The same once they were pushed: the engine adds the digests.
+/// [`both`] after a push: the engine adds the digests.
 pub fn both_pushed() -> String {
     let mut images: Value = serde_json::from_str(&both()).unwrap();
     for image in images.as_array_mut().unwrap() {
@@ -25,12 +25,12 @@ pub fn both_pushed() -> String {
     images.to_string()
 }
 
-/// A docker that tags, for transcripts before those of [`with_images`].
+/// A fake docker that can tag. Add transcripts before those of [`with_images`].
 pub fn docker_for_push() -> FakeDocker {
     FakeDocker::new().alive().on("tag*", 0, "", "").on("image rm hub.example/*", 0, "", "")
 }
 
-/// The same with both images; its registry has nothing and accepts what is pushed.
+/// Adds both images and an empty registry that accepts every push.
 pub fn with_images(docker: FakeDocker) -> FakeDocker {
     docker
         .on("buildx imagetools*", 1, "", "ERROR: hub.example/t/fx:1: not found\n")
@@ -84,7 +84,7 @@ fn a_push_prints_a_table_and_records_the_digests() {
     let again = push(&docker, &repository, &["alpha", "--format", "json"]);
     let report: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!((&report["schema"], &report["registry"]), (&json!(1), &json!("hub.example/t")));
-    // The registry has nothing, whatever the record says.
+    // The registry is empty, although the record lists the image.
     assert_eq!(
         (&report["images"][0]["state"], &report["images"][0]["layers_sent"]),
         (&json!("pushed"), &json!(1))

@@ -1,4 +1,4 @@
-//! `push` compares with what the registry has: with a fake docker whose registry answers.
+//! `push` compares images with the registry; with a fake docker.
 
 use std::process::Output;
 
@@ -6,7 +6,7 @@ use crate::push_and_clean::{DIGEST, both, both_pushed, calls, docker_for_push, p
 use crate::support::{repository, told};
 use serde_json::{Value, json};
 
-/// The manifest of an image, as registries keep it.
+/// An image manifest as a registry stores it.
 fn manifest(name: &str) -> String {
     json!({"schemaVersion": 2, "config": {"digest": format!("sha256:{name}"), "size": 1}, "layers": []})
         .to_string()
@@ -68,7 +68,7 @@ fn a_digest_of_an_earlier_push_is_enough_where_only_the_engine_reaches_the_regis
     let docker = docker_for_push()
         .on("buildx imagetools*", 1, "", "ERROR: failed to do request: Head \"https://hub.example/v2/\": dial tcp: lookup hub.example: no such host\n")
         .on("context inspect*", 0, "remote\n", "")
-        // It pulls nothing and asks the engine of docker's context.
+        // Resolves the digest through the engine of docker's context, without pulling the image.
         .on("buildx build --builder remote --pull*", 0, &resolved("alpha"), "")
         .on("image inspect*", 0, &both_pushed(), "");
     let output = push(&docker, &repository, &["alpha", "--fixed-tags", "--format", "json"]);
@@ -132,7 +132,7 @@ fn a_repositorys_name_is_no_cause() {
 #[test]
 fn a_local_tag_that_another_run_moves_is_not_taken_for_ours() {
     let repository = repository("fx");
-    // Never does the image get the digest that docker reports.
+    // The image never gets the digest that docker reports.
     let docker = docker_for_push().on("image inspect*", 0, &both(), "");
     let output = push(&with_images(docker), &repository, &["alpha"]);
     let text = told(&output, &repository);

@@ -227,7 +227,7 @@ fn labels_and_digests_are_checked_against_commit_tag_and_pushes() {
             .write("target/xtask/digests.json", &json!({"schema": 1, "images": images}).to_string());
     };
     pushed("sha256:another");
-    // The registry's answer is newer than the record.
+    // The registry's answer takes precedence over the record.
     let manifest = |image: &Saved| json!({"config": {"digest": image.id(), "size": 1}}).to_string();
     let docker = holding(&images).on("buildx imagetools*fx-alpha:*", 0, &manifest(&images[0]), "").on(
         "buildx imagetools*fx-beta:*",

@@ -1,4 +1,4 @@
-//! The scripts of the guide's users: which `cargo xtask` commands they run.
+//! The `cargo xtask` commands that the guide's scripts run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,10 +7,10 @@ use std::process::{Command, Output};
 
 use crate::support::Folder;
 
-/// A cargo that prints its command line and fails if it is told to.
+/// A cargo that prints its command line and fails if that contains `$FAIL` (default: `fail`).
 const CARGO: &str = "#!/bin/sh\necho \"cargo $*\"\ncase \"$*\" in *${FAIL:-fail}*) exit 7;; esac\n";
 
-/// Runs a script with that cargo and these variables, from another folder.
+/// Runs a script with [`CARGO`] and these variables, from another folder.
 fn run(script: &str, line: &str, variables: &[(&str, &str)]) -> Output {
     let folder = Folder::new();
     folder.write("bin/cargo", CARGO);
@@ -44,7 +44,7 @@ fn every_command_of_optimize_images() {
         ("analyze embedding --parallel", "analyze embedding"),
         ("test", "test"),
         ("clean", "clean"),
-        // The nearest command is named there.
+        // xtask suggests the nearest command.
         ("biuld", "biuld"),
     ] {
         assert_eq!(calls(IMAGES, line, &[]), call, "{line}");
@@ -115,7 +115,7 @@ fn without_a_command_they_print_their_usage_and_fail() {
     }
 }
 
-/// What the scripts rely on.
+/// The scripts rely on this.
 #[test]
 fn an_unknown_command_names_the_nearest() {
     for (line, nearest) in [

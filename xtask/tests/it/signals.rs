@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::{FakeDocker, on_stand_ins, signal};
 
-/// A docker whose bake runs a script, which finds `ready` and `ended` to write to in its folder.
+/// A docker whose bake runs a script in its folder, where the script writes `ready` and `ended`.
 fn docker(bake: &str) -> FakeDocker {
     let docker = FakeDocker::new().alive().on("image rm *", 0, "", "");
     let case = format!("cd \"$FAKE_DOCKER\"\ncase \"$*\" in \"buildx bake\"*) {bake};; esac\nfor args in");
@@ -17,7 +17,7 @@ fn docker(bake: &str) -> FakeDocker {
     docker
 }
 
-/// Sleeps until it is told to end, which it records.
+/// Sleeps until a signal ends it, and records that in `ended`.
 const SLEEP: &str = "trap 'echo ended >> ended; exit 1' TERM INT HUP; echo $$ > new; cat new > ready; while :; do sleep 0.01; done";
 
 fn start(command: &mut Command, docker: &FakeDocker) -> Child {
@@ -62,7 +62,7 @@ fn a_second_signal_kills_a_child_that_does_not_end() {
     assert_eq!(ended(child).0, Some(130));
     let bake = docker.folder.read("ready");
     let stat = fs::read_to_string(Path::new("/proc").join(bake.trim()).join("stat")).unwrap_or_default();
-    assert!(stat.is_empty() || stat.contains(") Z "), "the child is alive: {stat}");
+    assert!(stat.is_empty() || stat.contains(") Z "), "the child is still running: {stat}");
 }
 
 #[test]

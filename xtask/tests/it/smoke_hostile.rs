@@ -44,7 +44,7 @@ name = "header"
 request = { get = "/x", headers = { x-key = "${ALPHA_KEY}" } }
 "#,
     );
-    // The request as it came (JSON), as a log would have it (lines), in a URL, in HTML, and in JSON within JSON.
+    // Echoes the secret as received (JSON), as log lines, in JSON within JSON, in a URL and in HTML.
     let port = service(|request| {
         let body = request.split("\r\n\r\n").nth(1).unwrap_or_default();
         let quoted = serde_json::Value::from(body);
@@ -62,7 +62,7 @@ request = { get = "/x", headers = { x-key = "${ALPHA_KEY}" } }
     let all = everything(&folder, &output);
     assert_eq!(output.status.code(), Some(1), "{all}");
     assert!(all.contains("status 500, expected 200") && all.contains("***"), "{all}");
-    assert!(all.contains("not sent: the value of header `x-key` has a line break"), "{all}");
+    assert!(all.contains("not sent: the value of header `x-key` contains a line break"), "{all}");
     for half in ["first/half", "first%2F", "second&half", "second%26half", "second&amp;half", "hash-of-it"] {
         assert!(!all.contains(half), "{half}: {all}");
     }
@@ -200,7 +200,7 @@ fn a_port_that_speaks_tls_is_recognized() {
     let folder = stack("\n[[service.alpha.probe]]\nname = \"x\"\nrequest = { get = \"/\" }\n");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // As OpenSSL does: an alert to other TLS versions, no word to plain HTTP.
+    // Like OpenSSL: an alert for other TLS versions, no answer to plain HTTP.
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (mut stream, mut buffer) = (stream.unwrap(), [0; 4096]);
@@ -210,5 +210,5 @@ fn a_port_that_speaks_tls_is_recognized() {
         }
     });
     let text = told(&smoke(&folder, port, &[]), &folder);
-    assert!(text.contains("this port speaks TLS, and probes send plain HTTP"), "{text}");
+    assert!(text.contains("this port speaks TLS, but probes send plain HTTP"), "{text}");
 }

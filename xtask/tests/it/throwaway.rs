@@ -33,7 +33,10 @@ fn a_taken_port_is_retried_once() {
     let docker = stack(PLAIN).on("compose * up --detach *", 1, "", taken);
     let (code, text) = alpha(&docker, &repository);
     assert_eq!((code, ups(&docker)), (Some(3), 2), "{text}");
-    assert!(text.contains("port is already allocated") && text.contains("help: stop what uses"), "{text}");
+    assert!(
+        text.contains("port is already allocated") && text.contains("help: stop the process that uses"),
+        "{text}"
+    );
 
     let docker = stack(PLAIN).on("compose * up --detach *", 1, "", "Error response from daemon: no\n");
     let (code, text) = alpha(&docker, &repository);
@@ -51,7 +54,7 @@ fn a_failed_stack_shows_its_logs_without_its_secrets() {
         .on("run --rm *", 0, "key: c2VjcmV0\nentry: sha\"256\n", "")
         .on("compose * up --detach *", 1, "", "cannot set ALPHA_KEYS=sha\"256\n")
         .on("logs *", 0, log, "");
-    // The container that ends while Compose starts it.
+    // A container that exits while Compose starts it.
     let ended = r#"[{"Id":"a1","Image":"sha256:a","RestartCount":0,
         "Config":{"Image":"p-alpha:latest-simple-optimized","Labels":{"com.docker.compose.service":"alpha"}},
         "State":{"Status":"exited","StartedAt":"2026-01-01T00:00:00Z","ExitCode":1}}]"#;

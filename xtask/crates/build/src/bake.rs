@@ -1,5 +1,5 @@
-//! Runs a build plan with `docker buildx bake`: in parts if it is large, again when the network failed, and with
-//! `--keep-going` again without what failed.
+//! Runs a build plan with `docker buildx bake`: splits large plans, retries transient failures, and with `--keep-going`
+//! continues without the failed targets.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct BuildOptions {
     pub keep_going: bool,
     /// The maximum number of requested targets in one bake.
     pub jobs: Option<usize>,
-    /// Finish what a run left that may still be active on another machine.
+    /// Take over a lock even if its holder may still be running on another machine.
     pub break_lock: bool,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,
@@ -57,11 +57,11 @@ impl BakeOutcome {
 
 const ATTEMPTS: u32 = 3;
 
-/// Builds the plan's requested targets, in as many bakes as it takes.
+/// Builds the plan's requested targets in one or more bakes.
 ///
 /// # Errors
-/// When bake cannot be run, the engine or the builder does not work, or the user interrupts. Failed builds are part of the
-/// outcome.
+/// When bake cannot be run, the engine or the builder does not work, or the user interrupts. Failed builds are reported in
+/// the outcome.
 pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<BakeOutcome> {
     let json = plan.definition.json().context("the bake definition")?;
     files::write_atomically(&context.repository.bake_definition(), json.as_bytes())?;
@@ -75,7 +75,7 @@ pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Resu
     Ok(bakes.outcome)
 }
 
-/// The bakes of one plan, and what came of them so far.
+/// The bakes of one plan and their outcome so far.
 struct Bakes<'a> {
     plan: &'a BuildPlan,
     options: &'a BuildOptions,
@@ -130,7 +130,7 @@ impl Bakes<'_> {
         Ok(())
     }
 
-    /// Bakes half of the targets, then the others: together they were too many for this machine.
+    /// Bakes the targets in two halves: together they overloaded this machine.
     fn halves(&mut self, mut targets: Vec<String>) -> Result<()> {
         let others = targets.split_off(targets.len() / 2);
         self.add(targets)?;
@@ -145,7 +145,7 @@ impl Bakes<'_> {
         let all = self.plan.with_dependencies(targets);
         let mut stream = Stream::of(&all);
         let mut failed: Option<FailedStep> = None;
-        // What an earlier bake of this run built is new already: images of one run share their bases.
+        // With `no_cache`, rebuild shared bases only once per run.
         let built = self.plan.with_dependencies(&self.outcome.built);
         let fresh = all.difference(&built).filter(|_| self.options.no_cache);
         let cmd = docker.bake(&repository.bake_definition(), targets, fresh, &self.options.bake);
@@ -168,7 +168,7 @@ impl Bakes<'_> {
         let text = stream.text();
         let failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
         if failed_instruction(&text).is_none() {
-            // No instruction failed: the builder may be at fault.
+            // No instruction failed, so the builder may be broken.
             require_builder(self.options.bake.builder.as_deref(), &failure.error, self.context)?;
         }
         Ok(Some(failure))

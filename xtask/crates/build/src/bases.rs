@@ -149,7 +149,7 @@ fn resolve(
         let Err(stderr) = result else { continue };
         context.docker.runner.interrupt.check()?;
         let error = error_line(&stderr).unwrap_or(stderr);
-        // A builder that does not start is no registry that does not answer.
+        // A broken builder does not mean that the registry is unreachable.
         require_builder(builder, &error, context)?;
         return reason_for_stand_ins(reference, &error).map(|reason| (BaseSource::StandIn, reason));
     }

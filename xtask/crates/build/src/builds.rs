@@ -53,7 +53,7 @@ pub fn images(
     if let Err(error) = &result
         && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)
     {
-        // The next run needs the images to finish the moves, and removes their temporary tags.
+        // Keep the temporary tags: the next run needs the images to finish the moves, then removes the tags.
         return result;
     }
     let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();

@@ -48,7 +48,7 @@ pub fn combined(failures: &[BuildFailure]) -> Failure {
 }
 
 impl BuildFailure {
-    /// From the failed step, if there is one, and the text that bake of these targets ended with.
+    /// `text`: bake's plain-text output after the progress stream; `baked`: the baked targets and their dependencies.
     pub(crate) fn new(
         step: Option<FailedStep>,
         text: &str,
@@ -59,7 +59,7 @@ impl BuildFailure {
         let FailedStep { mut targets, step, mut error, tail } = step.unwrap_or_default();
         let failed = failed_instruction(text);
         if let (Some(failed), true) = (&failed, targets.is_empty()) {
-            // A Dockerfile that cannot be parsed has no steps.
+            // No steps are reported for a Dockerfile that cannot be parsed.
             targets = plan.targets_with(failed, baked, repository).map(|(name, _)| name.clone()).collect();
         }
         if error.is_empty() {
@@ -98,7 +98,7 @@ fn place(
 }
 
 impl BuildPlan {
-    /// Those of some targets whose Dockerfiles have this instruction at this line, and the Dockerfiles.
+    /// The targets in `of` whose Dockerfile has this instruction at this line, each with its Dockerfile.
     fn targets_with<'p>(
         &'p self,
         (line, instruction): &'p (u32, String),

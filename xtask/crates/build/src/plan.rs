@@ -6,8 +6,8 @@ use crate::request::TaggedImage;
 use engine::bake::Definition;
 use model::image_ref::ImageRef;
 
-/// The most targets in one bake, bases included. BuildKit gives each of them six seconds to begin, then fails the whole bake
-/// with "no such job": on two loaded cores 100 begin in time, 200 do not.
+/// Maximum number of targets in one bake, including bases. BuildKit fails the whole bake with "no such job" if any target does
+/// not start within six seconds. On two loaded cores, 100 targets start in time, 200 do not.
 const LARGEST_BAKE: usize = 64;
 
 /// What will be built, and how.
@@ -40,7 +40,7 @@ impl BuildPlan {
         self.definition.group.get("default").map_or(&[], |group| &group.targets)
     }
 
-    /// These targets and those that they depend on.
+    /// These targets and their dependencies.
     pub fn with_dependencies(&self, targets: &[String]) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let mut queue: Vec<&str> = targets.iter().map(String::as_str).collect();
@@ -59,7 +59,8 @@ impl BuildPlan {
         self.with_dependencies(&[target.to_owned()]).contains(other)
     }
 
-    /// The requested targets in bakes of at most `jobs` requested targets each, and no bake larger than BuildKit can take.
+    /// Splits the requested targets into bakes of at most `jobs` requested targets, each small enough for BuildKit. A target
+    /// with too many dependencies is baked alone.
     pub fn bakes(&self, jobs: Option<usize>) -> Vec<Vec<String>> {
         let mut bakes: Vec<Vec<String>> = Vec::new();
         let mut solved = BTreeSet::new();
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use engine::bake::{Definition, Group, Target};
 
-    /// A plan of targets, each with those that it depends on; the first `requested` are to be built.
+    /// A plan of targets and their dependencies, requesting the first `requested` of them.
     fn plan(requested: usize, targets: &[(String, Vec<String>)]) -> BuildPlan {
         let group = Group { targets: targets.iter().take(requested).map(|(name, _)| name.clone()).collect() };
         let context = |name: &String| (name.clone(), format!("target:{name}"));

@@ -214,8 +214,8 @@ impl<'a> Planner<'a> {
         Some(name)
     }
 
-    /// True once for each name. Its place is taken at once: a Dockerfile that changed since the manifest was read may have
-    /// become a cycle, which bake reports.
+    /// True on the first call for a name. Inserts a placeholder immediately, so a cycle does not recurse forever: Dockerfiles may
+    /// have become cyclic since the manifest was read. Bake reports the cycle.
     fn is_new(&mut self, name: &str) -> bool {
         let is_new = !self.targets.contains_key(name);
         if is_new {

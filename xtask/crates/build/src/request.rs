@@ -43,10 +43,10 @@ pub struct TaggedImage {
 }
 
 impl TaggedImage {
-    /// Without the plain tag, which moves with the default edition: only the tag of its own edition.
+    /// Keeps only the edition's tag and drops the plain tag, which follows the default edition.
     #[must_use]
     pub fn with_fixed_tag(mut self) -> TaggedImage {
-        // `ImageRef::all_of` begins with the edition's tag.
+        // `ImageRef::all_of` puts the edition's tag first.
         self.tags.truncate(1);
         self
     }

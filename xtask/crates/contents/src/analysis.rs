@@ -132,8 +132,8 @@ fn explained(
     Ok(contents)
 }
 
-/// The history of an image, from the cache if it was read before: asking docker takes longer than all the rest. One with a
-/// secret is not stored.
+/// The history of an image, cached because `docker history` takes longer than everything else. A history that contains a secret
+/// is not cached.
 fn clean_history(id: &str, cache: &Cache, scanner: &Scanner, context: &Context) -> Result<Vec<HistoryEntry>> {
     if let Some(history) = cache.load(id, scanner.fingerprint())? {
         return Ok(history);

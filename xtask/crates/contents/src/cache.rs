@@ -49,7 +49,7 @@ impl Cached for Contents {
     const FOLDER: &'static str = "images";
 }
 
-/// The history of an image in which no secret was found.
+/// An image's history, if no secret was found in it.
 impl Cached for Vec<HistoryEntry> {
     const FOLDER: &'static str = "histories";
 }

@@ -21,13 +21,13 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The file's text. Bake reads every string of a JSON file as a template, keys included (HCL, "JSON Expressions"), so
-    /// `${…}` and `%{…}` are escaped, except in arguments that are filled in from the variable of their name.
+    /// The definition as JSON. Bake treats every string in a JSON file as a template, including keys (HCL, "JSON Expressions"),
+    /// so `${…}` and `%{…}` are escaped, except in arguments set from the variable of the same name.
     ///
     /// # Errors
     /// Never: every key is a string.
     pub fn json(&self) -> serde_json::Result<String> {
-        // JSON itself has no brace behind such a character, and no unescaped quote within a string.
+        // Safe on the serialized text: JSON has no `${` or `%{` outside strings and no unescaped quote inside them.
         let escaped = serde_json::to_string_pretty(self)?.replace("${", "$${").replace("%{", "%%{");
         let filled_in = |text: String, name: &String| {
             text.replace(&format!("\"{name}\": \"$${{{name}}}\""), &format!("\"{name}\": \"${{{name}}}\""))
@@ -99,7 +99,7 @@ pub struct BakeOptions {
 }
 
 impl Docker {
-    /// `docker buildx bake` of these targets of a definition file, the `fresh` ones without cache.
+    /// `docker buildx bake` for these targets of a definition file. Targets in `fresh` are built without cache.
     pub fn bake<'t>(
         &self,
         file: &Path,
@@ -109,9 +109,9 @@ impl Docker {
     ) -> Cmd {
         let mut cmd = self
             .cmd(["buildx", "bake", "--progress=rawjson"])
-            // Bake reads the current folder's `.env`, whatever the definition; the folder of our definition has none.
+            // Bake always reads `.env` from the current folder; the definition's folder has none.
             .dir(file.parent().unwrap_or(Path::new("/")))
-            // So the folders of the definition are outside of the current one, which Buildx 0.20 and newer would refuse.
+            // The build contexts are then outside the current folder, which Buildx 0.20 and newer would reject.
             .env("BUILDX_BAKE_ENTITLEMENTS_FS", "0")
             // Attestations contain the time: equal builds would get different digests on the containerd store.
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")

@@ -15,8 +15,8 @@ impl Docker {
         Ok(driver(&about) != Some("docker") || self.store()? == Store::Containerd)
     }
 
-    /// The name of a builder that does not exist, or that a failed build could not start. `None` if nothing is known against
-    /// it; `builder` is `None` for the current one.
+    /// The builder's name if it does not exist or none of its nodes runs; `None` if no problem was found. `builder` is `None`
+    /// for the current one.
     ///
     /// # Errors
     /// When docker cannot be started.
@@ -26,7 +26,7 @@ impl Docker {
             let name = value(&output.stdout, "Name:").unwrap_or_default();
             return Ok(is_down(&output.stdout).then(|| name.to_owned()));
         }
-        // Only a name can be wrong: without one, Buildx falls back to the engine's own builder.
+        // Only a named builder can be missing: without a name, Buildx falls back to the engine's own builder.
         let variable = || std::env::var("BUILDX_BUILDER").ok().filter(|name| !name.is_empty());
         Ok(builder.map(str::to_owned).or_else(variable))
     }
@@ -72,7 +72,7 @@ mod tests {
             (&["Status: inactive", "Status: running"], false),
             (&["Status:   running"], false),
             (&["Error:    Cannot connect to the Docker daemon"], true),
-            // Unknown output is no reason to blame the builder.
+            // Don't blame the builder for output we can't parse.
             (&[], false),
         ] {
             assert_eq!(is_down(&about(nodes)), down, "{nodes:?}");

@@ -27,7 +27,7 @@ pub struct ContainerInspect {
     pub host_config: HostConfig,
     /// Whether it runs, and since when.
     pub state: ContainerState,
-    /// How often the engine restarted it by its restart policy since somebody started it.
+    /// How often its restart policy has restarted it since it was last started explicitly.
     pub restart_count: u32,
 }
 
@@ -67,7 +67,7 @@ pub struct ContainerState {
     pub pid: u32,
     /// When it was last started, as RFC 3339.
     pub started_at: String,
-    /// Meaningful once it has ended.
+    /// Only meaningful after it has exited.
     pub exit_code: i32,
     /// The state of its health check; `None` without one.
     pub health: Option<HealthState>,
@@ -99,20 +99,20 @@ impl Docker {
         found.pop().with_context(|| format!("the container {id} is gone"))
     }
 
-    /// The containers of a Compose project's services, running or not. Whatever vanishes meanwhile is left out. Ctrl-C does
-    /// not end it.
+    /// The containers of a Compose project's services, running or not. Containers that vanish meanwhile are left out.
+    /// Ignores Ctrl-C.
     ///
     /// # Errors
     /// When docker fails.
     pub fn project_containers(&self, project: &str) -> Result<Vec<ContainerInspect>> {
         let list = self.cmd(["ps", "--all", "--quiet", "--no-trunc", "--filter"]);
         let list = list.arg(labels::filter(labels::COMPOSE_PROJECT, project)).arg("--filter");
-        // Not those of `docker compose run`.
+        // Excludes containers of `docker compose run`.
         let ids = list.arg(labels::filter(labels::COMPOSE_ONE_OFF, "False")).apart().read()?;
         self.inspect_containers(&ids.lines().map(str::to_owned).collect::<Vec<_>>())
     }
 
-    /// The last lines of a container's log. Ctrl-C does not end it.
+    /// The last lines of a container's log, with secrets masked. Ignores Ctrl-C.
     ///
     /// # Errors
     /// When docker cannot be started.

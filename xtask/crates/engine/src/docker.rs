@@ -13,7 +13,7 @@ use host::process::{Cmd, Runner};
 pub struct Docker {
     /// Starts its processes.
     pub runner: Runner,
-    /// Reports tags that are being moved; for commands that read tags.
+    /// Before tags are read, checks whether a run is moving them; `None` skips the check.
     pub watch: Option<TagWatch>,
 }
 
@@ -23,13 +23,13 @@ impl Docker {
         Docker { runner, watch: None }
     }
 
-    /// The engine's clock, which need not be this machine's.
+    /// The engine's current time, which may differ from this machine's.
     ///
     /// # Errors
-    /// When docker fails or prints something else than a time.
+    /// When docker fails or prints an invalid time.
     pub fn now(&self) -> Result<SystemTime> {
         let text = self.cmd(["info", "--format", "{{.SystemTime}}"]).apart().read()?;
-        time(&text).with_context(|| format!("unexpected time of the engine: {text}"))
+        time(&text).with_context(|| format!("invalid time from the engine: {text}"))
     }
 
     /// `docker ARGS…`, always in English, since its output is parsed.
@@ -38,7 +38,7 @@ impl Docker {
     }
 }
 
-/// A time as the engine writes it: RFC 3339, in UTC or with an offset.
+/// Parses a time printed by the engine: RFC 3339, in UTC or with an offset.
 pub fn time(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     if text.ends_with('Z') {

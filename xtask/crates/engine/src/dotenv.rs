@@ -1,32 +1,32 @@
 //! Env files in Compose's syntax (Compose documentation, ".env file syntax"; compose-go, `dotenv`): `NAME=VALUE`, `NAME: VALUE`,
-//! or `NAME` alone, which takes the environment's value. Quoted values may span lines. Compose alone says what a value becomes;
-//! this reader finds where values stand, and what they are where that is plain.
+//! or `NAME` alone, which takes the environment's value. Quoted values may span lines. Only Compose evaluates every
+//! value correctly; this parser locates values, and evaluates those of plain files (see [`is_plain`]).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::interpolation::interpolate;
 
-/// A variable as it is written.
+/// A variable in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry<'t> {
     name: &'t str,
-    /// Where the value stands, with its quotes.
+    /// Where the value is, including its quotes.
     span: Range<usize>,
     value: Value<'t>,
 }
 
-/// A value as it is written, without its quotes.
+/// A raw value, without its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value<'t> {
-    /// The environment's.
+    /// Taken from the environment.
     Inherited,
     Unquoted(&'t str),
     Single(&'t str),
     Double(&'t str),
 }
 
-/// The names of all variables, up to the first thing that Compose does not read.
+/// The names of all variables up to the first syntax error, sorted.
 pub fn names(text: &str) -> Vec<&str> {
     let mut names: Vec<&str> = entries(text).0.into_iter().map(|entry| entry.name).collect();
     names.sort_unstable();
@@ -34,7 +34,8 @@ pub fn names(text: &str) -> Vec<&str> {
     names
 }
 
-/// Whether every version of Compose reads the file as [`variables`] does: plain names, no expansion, no escape, one line each.
+/// Whether every version of Compose reads the file as [`variables`] does: plain names, single-line values, no expansion and no
+/// escapes.
 pub fn is_plain(text: &str) -> bool {
     let is_plain = |entry: &Entry<'_>| {
         is_identifier(entry.name)
@@ -50,13 +51,14 @@ pub fn is_plain(text: &str) -> bool {
     is_whole && entries.iter().all(is_plain)
 }
 
-/// Whether a name can stand in `${NAME}`.
+/// Whether a name is valid in `${NAME}`.
 pub fn is_identifier(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
-/// The variables of a file. A name's last value counts. `${OTHER}` in a value is that of the environment, else of a line before.
+/// The variables of a file. The last value of a name wins. `${OTHER}` in a value refers to the environment, else to an earlier
+/// line.
 pub fn variables(text: &str, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for entry in entries(text).0 {
@@ -76,7 +78,7 @@ pub fn variables(text: &str, environment: &BTreeMap<String, String>) -> BTreeMap
     found
 }
 
-/// The file's text with a variable set: its last value is replaced, or a line is appended. Every other byte stays.
+/// The file's text with a variable set: its last value is replaced, or a line is appended. Nothing else changes.
 pub fn set(text: &str, name: &str, value: &str) -> String {
     let quoted = quoted(value);
     if let Some(entry) = entries(text).0.iter().rfind(|entry| entry.name == name) {
@@ -88,7 +90,8 @@ pub fn set(text: &str, name: &str, value: &str) -> String {
     format!("{text}{gap}{name}={quoted}{end}")
 }
 
-/// A value that Compose reads as it is. Single quotes prevent expansion, but cannot hold a backslash before a quote.
+/// Quotes a value so that Compose reads it literally. Single quotes prevent expansion, but cannot contain a backslash before a
+/// quote.
 fn quoted(value: &str) -> String {
     if value.contains("\\'") || value.ends_with('\\') {
         let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
@@ -97,7 +100,8 @@ fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', "\\'"))
 }
 
-/// All entries, and whether they are all: Compose refuses a file with an invalid name or an open quote.
+/// The entries up to the first syntax error, and whether there was none. Compose rejects a file with an invalid name or an
+/// unclosed quote.
 fn entries(text: &str) -> (Vec<Entry<'_>>, bool) {
     let mut found = Vec::new();
     let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
@@ -113,7 +117,7 @@ fn entries(text: &str) -> (Vec<Entry<'_>>, bool) {
         let Some(entry) = entry(text, at) else { return (found, false) };
         at = entry.span.end;
         if matches!(entry.value, Value::Unquoted(_)) {
-            // What follows on its line is a comment.
+            // The rest of the line is a comment.
             at = line_end(text, at);
         }
         found.push(entry);
@@ -150,7 +154,7 @@ fn entry(text: &str, at: usize) -> Option<Entry<'_>> {
     Some(Entry { name, span: start..start + kept.len(), value: Value::Unquoted(kept) })
 }
 
-/// The index of the quote that ends the text before it; one after a backslash does not.
+/// The index of the closing quote. Skips quotes escaped with a backslash.
 fn closing_quote(text: &str, quote: char) -> Option<usize> {
     let mut is_escaped = false;
     for (index, c) in text.char_indices() {
@@ -163,12 +167,12 @@ fn closing_quote(text: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// The end of the line that `at` is in.
+/// The end of the line that contains `at`.
 fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |length| at + length)
 }
 
-/// The escapes between double quotes. A `\$` becomes `$$`, which expansion turns into `$`.
+/// Resolves the escapes in a double-quoted value. `\$` becomes `$$`, which expansion turns into `$`.
 fn unescaped(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();

@@ -74,10 +74,10 @@ pub fn require_buildx(context: &Context) -> Result<()> {
     .into())
 }
 
-/// Makes sure that the builder of a failed build works; `error` is what the build said.
+/// Checks whether a build failed because its builder does not work. `error` is the build's error message.
 ///
 /// # Errors
-/// [`Failure`], when the engine, Buildx or the builder is at fault.
+/// [`Failure`], when the engine, Buildx or the builder does not work.
 pub fn require_builder(builder: Option<&str>, error: &str, context: &Context) -> Result<()> {
     require_engine(context)?;
     require_buildx(context)?;

@@ -104,7 +104,7 @@ pub struct Stream<'t> {
 }
 
 impl<'t> Stream<'t> {
-    /// The stream of a bake of these targets, with those that they depend on.
+    /// The stream of a bake. `targets` includes the dependencies of the requested targets.
     pub fn of(targets: &'t BTreeSet<String>) -> Self {
         Stream { targets, frames: Frames::default(), steps: HashMap::new() }
     }
@@ -191,7 +191,7 @@ fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
 }
 
 /// `[api build 2/5] RUN x` is the step `[build 2/5] RUN x` of target `api`; `[api] exporting to image` is the target's end.
-/// Buildx names the target only where there are several: `[build 2/5] RUN x` is a step of the only one.
+/// With a single target, Buildx omits its name: `[build 2/5] RUN x`.
 fn split_name(name: &str, targets: &BTreeSet<String>) -> (Option<String>, String) {
     let named = || {
         let (inside, rest) = name.strip_prefix('[')?.split_once(']')?;
@@ -248,8 +248,8 @@ impl Frames {
     }
 }
 
-/// The line and first source line of the failed instruction, from bake's report: `Dockerfile:14`, then an excerpt between rules
-/// of dashes with `>>>`. The file is only a base name, so the source line is needed to find it.
+/// The line number and first source line of the failed instruction, from bake's report: `Dockerfile:14`, then an excerpt between
+/// lines of dashes, with `>>>`. The report gives only the file's base name, so the source line is needed to identify the file.
 pub fn failed_instruction(text: &str) -> Option<(u32, String)> {
     let is_rule = |line: &str| !line.is_empty() && line.bytes().all(|byte| byte == b'-');
     let mut lines = text.lines().map(str::trim_end).peekable();
@@ -366,7 +366,7 @@ ERROR: failed to solve: exit code: 1
             "[a b",
         ] {
             assert_eq!(step(name, &["api"]), pair("api", name));
-            // Nobody's among several: neither a stage nor a count is a target.
+            // With several targets, a prefix that names none of them belongs to no target.
             assert_eq!(step(name, &["api", "web"]), pair("", name));
         }
         for names in [&["api"][..], &["api", "web"]] {

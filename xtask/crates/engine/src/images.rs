@@ -70,13 +70,13 @@ impl Image {
         digests.filter_map(|digest| digest.strip_prefix(&reference[..end])?.strip_prefix('@')).next()
     }
 
-    /// Whether a digest is one that it has in any registry, or its ID on the containerd store.
+    /// Whether a digest is one of its registry digests or, on the containerd store, its ID.
     pub fn is_pushed_as(&self, digest: &str) -> bool {
         let mut names = self.repo_digests.iter().flatten();
         self.id == digest || names.any(|name| name.split_once('@').is_some_and(|(_, known)| known == digest))
     }
 
-    /// All its names: tags, and digests in registries.
+    /// Its tags and registry digests.
     pub fn names(&self) -> Vec<&str> {
         self.repo_tags.iter().chain(&self.repo_digests).flatten().map(String::as_str).collect()
     }
@@ -146,7 +146,7 @@ impl Docker {
         Ok(Ok(manifest.digest))
     }
 
-    /// Tags an image. Ctrl-C does not end it.
+    /// Tags an image. Ignores Ctrl-C.
     ///
     /// # Errors
     /// When docker fails.
@@ -154,7 +154,7 @@ impl Docker {
         self.cmd(["tag", id, tag]).apart().read().map(drop)
     }
 
-    /// Removes tags in one call, and with the last one the image; missing ones are ignored. Ctrl-C does not end it.
+    /// Removes tags in one call. Removing the last tag deletes the image. Ignores missing tags and Ctrl-C.
     ///
     /// # Errors
     /// When docker fails for another reason.
@@ -165,7 +165,7 @@ impl Docker {
         }
     }
 
-    /// The same, but the last tag of an image stays while a container uses the image. Returns docker's lines about those.
+    /// Like [`Docker::remove`], but keeps the last tag of an image that a container uses. Returns docker's messages about these.
     ///
     /// # Errors
     /// When docker fails for another reason.

@@ -52,7 +52,7 @@ pub struct Healthcheck {
 }
 
 impl Docker {
-    /// `docker KIND inspect`: those of `references` that exist, in no particular order. Ctrl-C does not end it.
+    /// `docker KIND inspect`: those of `references` that exist, in no particular order. Ignores Ctrl-C.
     ///
     /// # Errors
     /// When docker fails for another reason than a missing image or container.

@@ -12,22 +12,22 @@ pub const REVISION: &str = "org.opencontainers.image.revision";
 /// The Compose project that a container, network or volume belongs to; Compose's own.
 pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 
-/// The service of a Compose project that a container belongs to; Compose's own.
+/// The Compose service that a container belongs to; set by Compose.
 pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 
-/// `True` for containers of `docker compose run`; Compose's own.
+/// `True` for containers of `docker compose run`; set by Compose.
 pub const COMPOSE_ONE_OFF: &str = "com.docker.compose.oneoff";
 
 /// The measuring run that a container belongs to.
 pub const MEASURE_RUN: &str = "xtask.measure";
 
-/// Who holds a lock on tags.
+/// The holder of a lock on tags.
 pub const LOCK_HOLDER: &str = "xtask.lock.holder";
 
-/// How many tags the holder of a lock moves.
+/// The number of tags that the holder of a lock moves.
 pub const LOCK_MOVES: &str = "xtask.lock.moves";
 
-/// A tag that the holder of a lock moves; a number follows.
+/// Prefix of the labels that record the tags to move; a number follows.
 pub const LOCK_MOVE: &str = "xtask.lock.move.";
 
 /// Values of [`bases`]: pulled from a registry, or built here from Debian packages.

@@ -1,8 +1,8 @@
 //! The lock on a project's tags, and the journal of the run that holds it.
 //!
-//! Tags belong to the engine, so their lock does too: a container that is only created, never started. Docker refuses a second
-//! container of the same name, whoever asks and from wherever, so creating it takes the lock, and its labels record in the same
-//! step who holds it and which tags move. Removing it, by its ID, ends both.
+//! Tags live in the engine, so the lock does too: it is a container that is created but never started. Docker rejects a second
+//! container of the same name from any client, so creating the container acquires the lock. Its labels record the holder and
+//! the tags to move in the same step. Removing the container by its ID releases the lock and deletes the journal.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -20,7 +20,7 @@ use host::failure::Failure;
 use host::paths::Repository;
 use host::process_name::{self, Life, ProcessName};
 
-/// The lock's image: nothing but a name. It is the same on every engine, so two runs may load it at once.
+/// The lock container's image, which is empty. Every run loads the same content, so two runs may load it at once.
 const IMAGE: &str = "xtask-lock:1";
 
 /// What a lock protects.
@@ -28,7 +28,7 @@ const IMAGE: &str = "xtask-lock:1";
 pub enum LockKind {
     /// A project's tags.
     Tags,
-    /// The right to finish what a killed holder of [`LockKind::Tags`] left.
+    /// The recovery from a killed holder of [`LockKind::Tags`].
     Recovery,
 }
 
@@ -44,7 +44,7 @@ impl LockKind {
     }
 }
 
-/// The tag that a run moves.
+/// A tag and the images that a run moves it from and to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagMove {
     /// The tag.
@@ -60,29 +60,29 @@ pub struct TagMove {
 pub struct Holder {
     /// Its [`ProcessName`].
     process: String,
-    /// Its machine, for people.
+    /// Its machine, for messages.
     host: String,
-    /// Its checkout, for people.
+    /// Its checkout, for messages.
     checkout: String,
 }
 
-/// A lock that some run holds, or held when it was killed.
+/// An existing lock. Its holder may have been killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundLock {
     /// The container's ID.
     pub id: String,
     /// The container's name.
     pub name: String,
-    /// Who holds it.
+    /// The holder.
     pub holder: Holder,
-    /// The tags that it moves.
+    /// The tags that the holder moves.
     pub moves: Vec<TagMove>,
 }
 
 impl FoundLock {
-    /// What a run says that waits for the lock.
+    /// The message to show while waiting for the lock.
     pub fn wait_message(&self) -> String {
-        format!("Waiting for another run that moves tags: {}", self.holder)
+        format!("Waiting for another run that is moving tags: {}", self.holder)
     }
 }
 
@@ -101,13 +101,13 @@ impl Holder {
         self.process.parse().map_or(Life::Unknown, |process: ProcessName| process.life())
     }
 
-    /// Whether it is this process, which takes a lock only once at a time.
+    /// Whether it is this process, in which case an earlier step did not release the lock.
     pub fn is_this_process(&self) -> bool {
         let name: Result<ProcessName, ()> = self.process.parse();
         name.is_ok_and(|name| name.pid == std::process::id() && name.life() == Life::Runs)
     }
 
-    /// Since when it holds the lock, by its own clock.
+    /// When it began to acquire the lock, by its own clock.
     pub fn since(&self) -> SystemTime {
         let at = self.process.parse().map_or(0, |process: ProcessName| process.at);
         UNIX_EPOCH + Duration::from_millis(at)
@@ -126,18 +126,18 @@ impl fmt::Display for Holder {
 }
 
 impl Docker {
-    /// Takes a lock and records what it is for. Returns the lock's ID; `None` when another run holds it.
+    /// Acquires a lock and records the moves. Returns the lock's ID, or `None` if another run holds it.
     ///
-    /// Ctrl-C does not end this: nobody could tell whether the lock was taken.
+    /// Ignores Ctrl-C: if interrupted, we could not tell whether the lock was acquired.
     ///
     /// # Errors
     /// When docker fails for another reason.
     pub fn create_lock(&self, name: &str, holder: &Holder, moves: &[TagMove]) -> Result<Option<String>> {
         let journal = journal_of(moves)?;
-        // An argument list has a limit, and so has a line of this file (64 KiB), but not the file.
+        // The size of an argument list is limited. In a label file, only the length of a line is (64 KiB).
         let args = ["create", "--pull=never", "--network=none", "--label-file=/dev/stdin", "--name", name];
         let args = args.map(str::to_owned).into_iter().chain(owner_of(holder, moves.len())?);
-        // It never starts, but docker insists on a command.
+        // Docker requires a command even though the container never starts.
         let args: Vec<String> = args.chain([IMAGE, "lock"].map(str::to_owned)).collect();
         let create = || self.cmd(args.clone()).stdin(journal.clone()).apart().capture();
         let mut output = create()?;
@@ -156,10 +156,10 @@ impl Docker {
         Err(failed("docker cannot create the lock on tags", line).into())
     }
 
-    /// Who holds a lock, and what for.
+    /// Finds the lock in the container of this name.
     ///
     /// # Errors
-    /// When docker fails, or the container of this name is no lock that this version can read.
+    /// When docker fails, or the container is not a lock that this version can read.
     pub fn find_lock(&self, name: &str) -> Result<Option<FoundLock>> {
         let Some(container) = self.inspect_existing::<ContainerInspect>("container", [name])?.pop() else {
             return Ok(None);
@@ -167,14 +167,14 @@ impl Docker {
         let labels = container.config.labels.unwrap_or_default();
         let (holder, moves) = read_labels(&labels).map_err(|error| {
             let what = format!(
-                "cannot read the lock in container {name}, which may be of another version: {error:#}"
+                "cannot read the lock in container {name}, possibly from another version of xtask: {error:#}"
             );
             Failure::machine(what, format!("if no run is active, remove it: docker rm {name}"))
         })?;
         Ok(Some(FoundLock { id: container.id, name: name.to_owned(), holder, moves }))
     }
 
-    /// Ends a lock. False when it was gone already.
+    /// Releases a lock. Returns false if it no longer existed.
     ///
     /// # Errors
     /// When docker fails.
@@ -187,13 +187,13 @@ impl Docker {
     }
 }
 
-/// The options that name the holder and the number of its moves.
+/// The `--label` options for the holder and the number of moves.
 fn owner_of(holder: &Holder, moves: usize) -> Result<Vec<String>> {
     let holder = format!("--label={}={}", labels::LOCK_HOLDER, serde_json::to_string(holder)?);
     Ok(vec![holder, format!("--label={}={moves}", labels::LOCK_MOVES)])
 }
 
-/// The lines of a label file.
+/// The moves as the content of a label file.
 fn journal_of(moves: &[TagMove]) -> Result<String> {
     let mut text = String::new();
     for (index, step) in moves.iter().enumerate() {
@@ -202,18 +202,18 @@ fn journal_of(moves: &[TagMove]) -> Result<String> {
     Ok(text)
 }
 
-/// A run that is killed while it hands over its journal leaves a part of it. It has not moved a tag then, so there is none.
+/// An incomplete journal counts as empty: its run was killed while creating the lock, before it moved any tag.
 fn read_labels(labels: &BTreeMap<String, String>) -> Result<(Holder, Vec<TagMove>)> {
-    let holder = labels.get(labels::LOCK_HOLDER).context("no holder")?;
-    let count = labels.get(labels::LOCK_MOVES).context("no number of moves")?.parse::<usize>()?;
+    let holder = labels.get(labels::LOCK_HOLDER).context("missing holder")?;
+    let count = labels.get(labels::LOCK_MOVES).context("missing number of moves")?.parse::<usize>()?;
     let moves = labels.iter().filter(|(name, _)| name.starts_with(labels::LOCK_MOVE));
     let moves: Vec<TagMove> = moves.filter_map(|(_, step)| serde_json::from_str(step).ok()).collect();
     let is_whole = moves.len() == count;
     Ok((serde_json::from_str(holder)?, if is_whole { moves } else { Vec::new() }))
 }
 
-/// An archive of an image without layers, as `docker load` reads it (moby, image/tarexport). The architecture is the engine's:
-/// the containerd store creates no container of another.
+/// An archive for `docker load` with an image without layers (moby, image/tarexport). `architecture` must be the engine's: with
+/// the containerd store, docker cannot create a container from an image for another one.
 fn lock_image(architecture: &str) -> Result<Vec<u8>> {
     let config =
         serde_json::json!({"architecture": architecture, "os": "linux", "created": "1970-01-01T00:00:00Z",

@@ -187,7 +187,7 @@ fn one(step: &ProvisionStep, docker: &Docker, log: &Path) -> Result<()> {
         }
         ProvisionStep::Install(packages) => {
             let install = apt().args(["install", "--no-install-recommends"]).args(packages);
-            // What it unpacks must be complete; only the download may be ended.
+            // Only the download may be interrupted: unpacking must complete.
             install.clone().arg("--download-only").long().read()?;
             docker.runner.interrupt.check()?;
             Ok(install.apart().read().map(drop)?)

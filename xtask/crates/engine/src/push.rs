@@ -37,12 +37,12 @@ impl PushError {
         matches!(self.cause, Cause::RateLimit | Cause::ServerError | Cause::Unreachable)
     }
 
-    /// Whether the registry may have rejected the tag rather than the image, since it has another image under it.
+    /// Whether the registry may have rejected the push because the tag already refers to another image.
     pub fn may_forbid_overwriting(&self) -> bool {
         matches!(self.cause, Cause::Immutable | Cause::Denied | Cause::Other)
     }
 
-    /// Whether every other push to the registry would fail as well. A registry that answers may accept another image.
+    /// Whether all other pushes to the registry would fail too. After other errors, it may still accept another image.
     pub fn affects_all(&self) -> bool {
         matches!(
             self.cause,
@@ -55,7 +55,7 @@ impl PushError {
         )
     }
 
-    /// Whether the registry rejects the account, or limits it.
+    /// Whether the registry rejected or rate-limited the account.
     pub fn is_about_the_account(&self) -> bool {
         matches!(self.cause, Cause::SignIn | Cause::Unauthorized | Cause::Denied | Cause::RateLimit)
     }
@@ -73,7 +73,7 @@ impl PushError {
             Cause::RateLimit => format!("{host} limits requests: wait, or push with `--jobs 1`"),
             Cause::SignIn => format!("sign in with `docker login {host}`, then push again"),
             Cause::Unauthorized => format!(
-                "{host} did not accept the account: sign in again with `docker login {host}`, or ask for the permission to push"
+                "{host} rejected the account: sign in again with `docker login {host}`, or request permission to push"
             ),
             Cause::Denied => {
                 format!(
@@ -84,7 +84,7 @@ impl PushError {
                 format!("tags on {host} are immutable: push with a new --tag and --fixed-tags")
             }
             Cause::TooLarge => format!(
-                "raise the limit on the size of requests at {host} or the proxy before it (nginx: client_max_body_size), then push again"
+                "raise the request size limit of {host} or the proxy in front of it (nginx: client_max_body_size), then push again"
             ),
             Cause::Certificate => format!(
                 "give the engine {host}'s CA (/etc/docker/certs.d/{host}/ca.crt), or add it to the engine's insecure-registries if it speaks plain HTTP"
@@ -93,14 +93,14 @@ impl PushError {
                 format!("no host is called {host}: check the name of the registry and the engine's DNS")
             }
             Cause::ServerError => {
-                format!("{host} failed every time: see its log and its free disk space, then push again")
+                format!("{host} failed on every attempt: check its log and free disk space, then push again")
             }
             Cause::Unreachable => format!(
                 "make sure that {host} runs and the engine can reach it, then push again; layers that arrived are not sent twice"
             ),
-            Cause::NotFound => format!(
-                "{host} has no such repository: create it there, or correct --registry, then push again"
-            ),
+            Cause::NotFound => {
+                format!("{host} has no such repository: create it or fix --registry, then push again")
+            }
             Cause::Memory | Cause::PortInUse | Cause::Other => {
                 "fix what the registry reports, then push again".into()
             }
@@ -181,7 +181,7 @@ impl Listener {
     }
 }
 
-/// The end of an error, or the title of the page that a web server answered with.
+/// The last lines of an error, or just the title if the response is an HTML page.
 fn brief(text: &str) -> String {
     let title = text.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     match (text.split_once("unknown: <"), title) {

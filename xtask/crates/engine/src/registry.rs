@@ -1,10 +1,10 @@
-//! What a registry has under a tag.
+//! Looks up tags in registries.
 //!
-//! `docker buildx imagetools inspect --raw` asks from where docker's client runs, with the credentials of `docker login`, the
-//! client's proxies and the current builder's registry configuration; loopback may speak plain HTTP. The raw manifest names the
-//! image's configuration, so it can be compared with any image, built anywhere.
-//! It does not know the engine's `insecure-registries` and `/etc/docker/certs.d`, nor the engine's network. Where it gets no
-//! answer, the engine's own BuildKit resolves the tag. That yields the digest alone.
+//! `docker buildx imagetools inspect --raw` runs on the client. It uses the credentials of `docker login`, the client's proxies
+//! and the current builder's registry configuration, and allows plain HTTP on loopback. The raw manifest contains the digest of
+//! the image's configuration, so it can be compared with an image built anywhere.
+//! It does not use the engine's `insecure-registries`, `/etc/docker/certs.d` or network. If it fails, the engine's own BuildKit
+//! resolves the tag, which yields only the digest.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,22 +18,19 @@ use crate::push::PushError;
 use crate::signs::Cause;
 use host::process::{Cmd, tail};
 
-/// What a registry has under a tag.
+/// The manifest or index that a tag refers to in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteManifest {
     /// Digest of the manifest or index, `sha256:…`.
     pub digest: String,
-    /// Digest of the image's configuration; `None` for an index, and where only the digest is known.
+    /// Digest of the image's configuration; `None` for an index, or if only `digest` is known.
     pub config: Option<String>,
-    /// Whether it is an index of several manifests.
-    pub is_index: bool,
 }
 
-/// The OCI Image Manifest Specification, as far as it is used; Docker's schema 2 has the same fields.
+/// The fields we need of an OCI image manifest or index; Docker's schema 2 has the same ones.
 #[derive(Deserialize)]
 struct Manifest {
     config: Option<Descriptor>,
-    manifests: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +39,7 @@ struct Descriptor {
 }
 
 impl RemoteManifest {
-    /// From the manifest's bytes as the registry keeps them.
+    /// Parses the manifest's bytes exactly as the registry stores them.
     fn parse(raw: &str) -> Option<RemoteManifest> {
         let manifest: Manifest = serde_json::from_str(raw).ok()?;
         let hash = Sha256::digest(raw.as_bytes());
@@ -50,43 +47,42 @@ impl RemoteManifest {
         Some(RemoteManifest {
             digest: format!("sha256:{hex}"),
             config: manifest.config.map(|config| config.digest),
-            is_index: manifest.manifests.is_some(),
         })
     }
 
     /// Whether it is exactly this image of the engine. An image's ID is the digest of its configuration on the classic store, and
-    /// of its manifest or index on the containerd store; its RepoDigests are those of manifests that hold it. All are digests of
-    /// content, so none can be right by accident.
+    /// of its manifest or index on the containerd store; its RepoDigests are digests of manifests or indexes that contain it. All
+    /// are content digests, so a match cannot be accidental.
     pub fn is(&self, image: &Image) -> bool {
         self.config.as_ref() == Some(&image.id) || image.is_pushed_as(&self.digest)
     }
 }
 
-/// Asks a registry on behalf of one run.
+/// Looks up tags for one run.
 #[derive(Debug)]
 pub struct RegistryReader<'a> {
     docker: &'a Docker,
-    /// Whether only the engine gets answers, so that the client is not asked about every tag.
+    /// Whether to skip the client, because it failed and the engine did not.
     only_engine: AtomicBool,
 }
 
 impl<'a> RegistryReader<'a> {
-    /// A reader through this docker.
+    /// A reader that uses this docker client.
     pub fn new(docker: &'a Docker) -> RegistryReader<'a> {
         RegistryReader { docker, only_engine: AtomicBool::new(false) }
     }
 
-    /// What the registry has under a tag; `None` if nothing.
+    /// Looks up a tag; `None` if the registry does not have it.
     ///
     /// # Errors
-    /// When there is no answer, or another one than a manifest; the client's error, if it was asked.
+    /// When the lookup fails or does not return a manifest. If the client was tried, this is its error.
     pub fn look(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
         if self.only_engine.load(Ordering::SeqCst) {
             return self.ask_engine(tag);
         }
         let error = match self.ask_client(tag) {
             Ok(found) => return Ok(found),
-            // The engine would ask with the same credentials.
+            // The engine would use the same credentials.
             Err(error) if error.is_about_the_account() => return Err(error),
             Err(error) => error,
         };
@@ -98,16 +94,18 @@ impl<'a> RegistryReader<'a> {
     fn ask_client(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
         let cmd = self.docker.cmd(["buildx", "imagetools", "inspect", "--raw"]).arg(tag);
         let Some(output) = answer(&cmd)? else { return Ok(None) };
-        // Docker's own warnings may precede the manifest.
+        // Docker may print warnings before the manifest.
         let start = if output.starts_with('{') { Some(0) } else { output.find("\n{").map(|at| at + 1) };
         let manifest = start.and_then(|start| RemoteManifest::parse(&output[start..]));
-        manifest.map(Some).ok_or_else(|| PushError::new(format!("no manifest, but {}", tail(&output, 3))))
+        manifest
+            .map(Some)
+            .ok_or_else(|| PushError::new(format!("expected a manifest, got {}", tail(&output, 3))))
     }
 
-    /// Builds nothing: `FROM` alone makes BuildKit resolve the tag, which its progress shows with the digest.
+    /// Builds only `FROM TAG`, so BuildKit resolves the tag and prints its digest.
     fn ask_engine(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
         let context = self.docker.cmd(["context", "inspect", "--format", "{{.Name}}"]).read();
-        // The builder of the engine itself has the name of docker's context.
+        // The engine's own builder has the name of docker's context.
         let builder = context.map_err(|error| PushError::new(error.to_string()))?;
         let cmd = self
             .docker
@@ -127,11 +125,11 @@ impl<'a> RegistryReader<'a> {
         let digest = digest_of(tag, &output);
         let digest =
             digest.ok_or_else(|| PushError::new(format!("no digest in the output of `{}`", cmd.quoted())))?;
-        Ok(Some(RemoteManifest { digest, config: None, is_index: false }))
+        Ok(Some(RemoteManifest { digest, config: None }))
     }
 }
 
-/// The output of a command that asks a registry; `None` if the registry does not have what it was asked for.
+/// The output of a command that looks up a tag; `None` if the registry does not have it.
 fn answer(cmd: &Cmd) -> Result<Option<String>, PushError> {
     let mut output = Vec::new();
     let status = cmd.stream(|chunk| output.extend_from_slice(chunk));
@@ -177,7 +175,7 @@ mod tests {
     fn an_index_is_no_image() {
         let raw = r#"{"schemaVersion":2,"manifests":[{"digest":"sha256:a"}]}"#;
         let remote = RemoteManifest::parse(raw).unwrap();
-        assert!(remote.is_index && remote.config.is_none() && !remote.is(&image(r#"{"Id":"sha256:a"}"#)));
+        assert!(remote.config.is_none() && !remote.is(&image(r#"{"Id":"sha256:a"}"#)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Before the first look at an image: is a run moving the project's tags, or was one killed while it did?
+//! Checks, before an image is first inspected, whether a run is moving the project's tags or was killed while moving them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use host::terminal::Terminal;
 use host::wait;
 use model::reader;
 
-/// Between two looks at a lock.
+/// The polling interval for a lock.
 pub const LOOK: Duration = Duration::from_millis(100);
 
-/// Looks once for all clones.
+/// Checks only once; clones share this state.
 #[derive(Debug, Clone)]
 pub struct TagWatch {
     repository: Repository,
@@ -27,36 +27,36 @@ pub struct TagWatch {
 }
 
 impl TagWatch {
-    /// For the tags of a checkout's project.
+    /// Watches the tags of a checkout's project.
     pub fn new(repository: &Repository, terminal: &Terminal) -> TagWatch {
         TagWatch { repository: repository.clone(), terminal: terminal.clone(), looked: Arc::default() }
     }
 
-    /// For a run that takes the lock itself.
+    /// Disables the check, for a run that acquires the lock itself.
     pub fn stop(&self) {
         self.looked.store(true, Ordering::SeqCst);
     }
 }
 
 impl Docker {
-    /// Waits while a run of this machine moves tags, and reports what a killed run left.
+    /// Waits while a run on this machine moves tags. Warns if a run was killed while moving them, or its state is unknown.
     ///
     /// # Errors
-    /// When the user interrupts.
+    /// When interrupted.
     pub(crate) fn watch_tags(&self) -> Result<()> {
         let Some(watch) = &self.watch else { return Ok(()) };
         if watch.looked.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        // Without a valid manifest nobody locks anything.
+        // Without a valid manifest, no run acquires the lock.
         let Ok(manifest) = reader::load(&watch.repository) else { return Ok(()) };
         let name = LockKind::Tags.container(&manifest.project);
         let mut waits = false;
-        // The look at the image that follows reports an engine that fails.
+        // Engine errors are ignored here: inspecting the image will report them.
         while let Ok(Some(found)) = self.find_lock(&name) {
             match found.holder.life() {
                 Life::Runs => {}
-                // It moved none.
+                // It had not moved any tag.
                 Life::Gone if found.moves.is_empty() => break,
                 _ => {
                     watch.terminal.warn(pending(&found));

@@ -15,24 +15,24 @@ use model::image_ref::Tag;
 /// The variable that Compose files use as the tag.
 pub const VERSION: &str = "SUTRA_VERSION";
 
-/// The files that Compose reads instead of `.env`.
+/// The variable that lists the files Compose reads instead of `.env`.
 pub const ENV_FILES: &str = "COMPOSE_ENV_FILES";
 
 /// Variables and their values.
 #[derive(Debug, Clone)]
 pub struct Variables {
-    /// Of `.env`.
+    /// From `.env`.
     file: BTreeMap<String, String>,
-    /// Of the environment, empty ones too.
+    /// From the environment, including empty ones.
     environment: BTreeMap<String, String>,
 }
 
 impl Variables {
-    /// Reads the environment and `.env`, or the files of COMPOSE_ENV_FILES. Compose says what values in them become, unless they
-    /// are plain or Compose is missing.
+    /// Reads the environment and `.env`, or the files of COMPOSE_ENV_FILES. Compose evaluates them, unless they are plain or
+    /// Compose is missing.
     ///
     /// # Errors
-    /// When such a file cannot be read, by this program or by Compose.
+    /// When xtask or Compose cannot read one of the files.
     pub fn read(context: &Context) -> Result<Variables> {
         // Compose files are UTF-8.
         let environment = std::env::vars_os()
@@ -57,19 +57,19 @@ impl Variables {
         Ok(Variables { file, environment })
     }
 
-    /// All variables as Compose sees them: the environment's value counts even if it is empty.
+    /// All variables as Compose sees them: the environment takes precedence, even with an empty value.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         let of_file = self.file.iter().filter(|(name, _)| !self.environment.contains_key(*name));
         of_file.chain(&self.environment).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value: the environment's, else that in `.env`. Empty ones count as not set.
+    /// The value in the environment, else in `.env`. Empty values count as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         let values = [&self.environment, &self.file].map(|all| all.get(name).map(String::as_str));
         values.into_iter().flatten().find(|value| !value.is_empty())
     }
 
-    /// Whether the environment has this variable with an empty value, which for Compose hides the one in `.env`.
+    /// Whether the variable is empty in the environment, which hides its value in `.env` from Compose.
     pub fn is_emptied(&self, name: &str) -> bool {
         self.environment.get(name).is_some_and(String::is_empty)
     }
@@ -101,7 +101,7 @@ impl Variables {
     }
 }
 
-/// What Compose makes of these variables: it fills them in a Compose file that consists of them. Empty where Compose is missing.
+/// Lets Compose evaluate these variables in a generated Compose file. Empty if Compose is missing.
 fn resolved(names: &[String], context: &Context) -> Result<BTreeMap<String, String>> {
     let fields =
         names.iter().enumerate().map(|(i, name)| (format!("V{i}"), Value::from(format!("${{{name}}}"))));
@@ -121,7 +121,7 @@ fn resolved(names: &[String], context: &Context) -> Result<BTreeMap<String, Stri
         serde_json::from_str(&output.stdout).context("unexpected output of `docker compose config`")?;
     let value = |(i, name): (usize, &String)| {
         let value = all["services"]["all"]["environment"][format!("V{i}")].as_str()?;
-        // Its output is a Compose file again, where a dollar is written twice.
+        // The output is a Compose file too, so dollar signs are doubled.
         Some((name.clone(), value.replace("$$", "$")))
     };
     Ok(names.iter().enumerate().filter_map(value).collect())
@@ -132,7 +132,7 @@ fn has_compose(context: &Context) -> bool {
     version.is_ok_and(|output| output.success())
 }
 
-/// Compose's error about an env file, without the text that it repeats: that may hold a secret.
+/// Compose's error about an env file, without the text that it quotes, which may contain a secret.
 fn unreadable(stderr: &str) -> Failure {
     let line =
         stderr.split("line ").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect());
@@ -148,7 +148,7 @@ fn unreadable(stderr: &str) -> Failure {
     let reason = reason.iter().find(|(sign, _)| stderr.contains(sign)).map_or("", |(_, reason)| reason);
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let what = format!(".env{line}: Compose cannot read it{reason}");
-    let help = "fix that line; single quotes around a value prevent expansion (the line is not printed, since it may hold a secret)";
+    let help = "fix that line; single quotes around a value prevent expansion (the line is not shown because it may contain a secret)";
     Failure::new(FailureClass::Usage, what, help)
 }
 

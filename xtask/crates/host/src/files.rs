@@ -50,9 +50,10 @@ pub fn real_path(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// Writes a file atomically: readers see the old content or the new, also after a crash. An existing file keeps its mode.
+/// Writes a file atomically: readers see either the old or the new content, even after a crash. An existing file keeps its
+/// mode.
 ///
-/// What is no file, such as a device or a pipe, is written to; a symbolic link remains a link.
+/// Devices and pipes are written to in place. Symbolic links are followed.
 ///
 /// # Errors
 /// When it cannot be written; the old content then remains.
@@ -62,7 +63,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// The same for an existing file, which keeps its owner too.
+/// Like [`write_atomically`], but the file must exist, and keeps its owner as well as its mode.
 ///
 /// # Errors
 /// When it cannot be written; the old content then remains.
@@ -78,7 +79,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// The same for a private file (mode 0600 from the first byte). An existing file keeps its owner.
+/// Like [`write_atomically`], but with mode 0600 from the first byte. An existing file keeps its owner.
 ///
 /// # Errors
 /// When it cannot be written; the old content then remains.
@@ -91,7 +92,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// What gives a new file its mode and owner, from the metadata of the old one.
+/// Sets the mode and owner of the new file, given the metadata of the old one.
 type Prepare = fn(&File, Option<&Metadata>) -> io::Result<()>;
 
 fn write_whole(path: &Path, bytes: &[u8], prepare: Prepare) -> Result<()> {
@@ -125,17 +126,17 @@ fn try_write_whole(path: &Path, bytes: &[u8], prepare: Prepare) -> io::Result<()
     File::open(dir)?.sync_all()
 }
 
-/// How the name of a temporary file ends.
+/// Suffix of temporary files.
 const TEMPORARY: &str = ".new";
 
-/// A file that is removed unless persisted. Private until it has its final mode; locked while its process lives.
+/// A file that is removed unless persisted. It is private until it gets its final mode, and locked while this process lives.
 fn temporary_file(dir: &Path, name: &str) -> io::Result<NamedTempFile> {
     loop {
         let file = tempfile::Builder::new().prefix(name).suffix(TEMPORARY).tempfile_in(dir);
-        // Its error names the temporary file.
+        // tempfile's own error names the temporary file.
         let file = file.map_err(|error| io::Error::from(error.kind()))?;
         file.as_file().lock()?;
-        // Another process may have taken it for a leftover just before.
+        // Before we locked it, another process may have removed it as a leftover.
         if file.as_file().metadata()?.nlink() > 0 {
             return Ok(file);
         }
@@ -155,21 +156,21 @@ fn remove_leftovers(dir: &Path, name: &str) {
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()
         {
-            // If it cannot be removed, it only takes space.
+            // A leftover that stays only wastes space.
             fs::remove_file(entry.path()).ok();
         }
     }
 }
 
-/// The folder of a file; the current one for a bare name.
+/// The folder of a file; `.` for a bare name.
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The path itself, or what it links to, whether that exists or not.
+/// Follows symbolic links. The target need not exist.
 fn link_target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
-    // As many as Linux follows (path_resolution(7)).
+    // Linux's limit (path_resolution(7)).
     for _ in 0..40 {
         match fs::read_link(&path) {
             Ok(target) => path = folder(&path).join(target),
@@ -262,7 +263,7 @@ impl Lock {
         Ok(Lock(file))
     }
 
-    /// The lock for another process: it is held until both have closed it.
+    /// A handle for another process. The lock is released once both have closed it.
     ///
     /// # Errors
     /// When this process has too many open files.

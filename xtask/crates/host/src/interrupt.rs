@@ -10,10 +10,10 @@ use signal_hook::iterator::Signals;
 use crate::failure::Failure;
 use crate::process::groups;
 
-/// The exit code after a second signal: 128 + SIGINT, as shells have it.
+/// The exit code after a second signal: 128 + SIGINT, as in shells.
 const EXIT_CODE: i32 = 130;
 
-/// Signals that arrive together are one request: timeout(1) signals the process and its group.
+/// Signals within this time count as one: timeout(1) signals both the process and its group.
 const TOGETHER: Duration = Duration::from_millis(250);
 
 /// Whether the user asked to stop. Clones share the flag.
@@ -21,13 +21,14 @@ const TOGETHER: Duration = Duration::from_millis(250);
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Handles SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under `nohup`). A second SIGINT or SIGTERM ends all
-    /// children and the process at once; a second SIGHUP does not: shell and kernel both send one when a terminal closes.
+    /// Handles SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under `nohup`). A second SIGINT or SIGTERM
+    /// terminates all children and the process. A second SIGHUP does not, because both the shell and the kernel send one when
+    /// a terminal closes.
     ///
     /// # Errors
     /// When the operating system refuses the handler.
     pub fn listen() -> std::io::Result<Interrupt> {
-        // A write beyond the limit on file sizes fails then, and does not end the process.
+        // Makes a write beyond the file size limit fail instead of killing the process.
         signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         let interrupt = Interrupt::default();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The machine: processes, git, files, locks, the terminal, secrets and printable text; failures and how reports are rendered.
+//! The machine: processes, git, files, locks, the terminal, secrets, printable text, failures and report rendering.
 
 pub mod failure;
 pub mod files;

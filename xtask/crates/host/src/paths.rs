@@ -134,12 +134,12 @@ impl Repository {
         self.deployed().join("images.json")
     }
 
-    /// Held while the deployment changes, also by a Compose that outlives its run.
+    /// Lock held during a deployment, also by a Compose process that outlives its run.
     pub fn deploy_lock(&self) -> PathBuf {
         self.state("deploy.lock")
     }
 
-    /// The images of a rollback, as an additional Compose file.
+    /// Compose override file with the images of a rollback.
     pub fn rollback_file(&self) -> PathBuf {
         self.state("rollback.json")
     }
@@ -209,7 +209,7 @@ impl Repository {
         self.state("digests.json")
     }
 
-    /// The local tags that a push sets under a registry's name; the next push removes what a killed one left.
+    /// Records the local registry tags set by a push, so that the next push can remove those of a killed one.
     pub fn push_journal(&self) -> PathBuf {
         self.state("push.json")
     }

@@ -26,7 +26,7 @@ fn free_from(seed: u64, count: usize) -> Result<Vec<u16>, Failure> {
     let found: BTreeSet<u16> = all.map(|offset| RANGE.start + offset).filter(is_free).take(count).collect();
     if found.len() < count {
         let what = format!("fewer than {count} free ports on loopback");
-        return Err(Failure::machine(what, "stop what listens on ports 20000 to 29999"));
+        return Err(Failure::machine(what, "stop processes that listen on ports 20000 to 29999"));
     }
     Ok(found.into_iter().collect())
 }

@@ -1,14 +1,14 @@
-//! Text from outside (answers, logs, file names) made safe to print. A terminal obeys control characters, and invisible or
-//! bidirectional ones make a text look like another one (Unicode Technical Report 36, section 2).
+//! Makes untrusted text (answers, logs, file names) safe to print. Terminals obey control characters; invisible and
+//! bidirectional characters disguise text (Unicode Technical Report 36, section 2).
 
 use std::fmt::Write as _;
 
-/// The text with control, bidirectional and invisible characters as `\u{1b}`. Line breaks and tabs stay.
+/// Escapes control, bidirectional and invisible characters as `\u{1b}`; keeps line breaks and tabs.
 pub fn printable(text: &str) -> String {
     escaped(text, |c| c != '\n' && c != '\t' && is_unsafe(c), |c| c.escape_unicode().to_string())
 }
 
-/// The same on one line: line breaks and tabs are `\n` and `\t`. For names and cells.
+/// Like [`printable`], but also escapes line breaks and tabs as `\n` and `\t`. For names and table cells.
 pub fn line(text: &str) -> String {
     escaped(text, is_unsafe, |c| match c {
         '\n' | '\t' => c.escape_default().to_string(),
@@ -16,12 +16,12 @@ pub fn line(text: &str) -> String {
     })
 }
 
-/// One line of Markdown: no HTML and no emphasis. Backticks stay, since messages quote commands with them.
+/// One line of Markdown without HTML and emphasis. Keeps backticks, since messages quote commands with them.
 pub fn markdown(text: &str) -> String {
     line(&text.replace('\n', " ")).replace('_', "\\_").replace('*', "\\*").replace('<', "&lt;")
 }
 
-/// A block of Markdown that shows the text as it is: its fence is longer than any in the text.
+/// A Markdown code block. Its fence is longer than any in the text.
 pub fn markdown_block(text: &str) -> String {
     let text = printable(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
@@ -29,7 +29,7 @@ pub fn markdown_block(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}\n", text.trim_end())
 }
 
-/// A JSON document with the same characters as JSON's own escapes. serde_json escapes only those below U+0020.
+/// Escapes the same characters in a JSON document, as `\u001b`. serde_json escapes only those below U+0020.
 pub fn json(document: &str) -> String {
     let escape = |c: char| {
         c.encode_utf16(&mut [0; 2]).iter().fold(String::new(), |mut out, unit| {
@@ -55,9 +55,9 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool, escape: impl Fn(char) 
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            // Direction of text.
+            // Text direction.
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-            // Line breaks of some programs, and characters without width. U+200C and U+200D stay: scripts need them.
+            // Line breaks for some programs, and zero-width characters. Keeps U+200C and U+200D, which some scripts need.
             | '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
             | '\u{e0000}'..='\u{e007f}'
             // Not allowed in XML 1.0.

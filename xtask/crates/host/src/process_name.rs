@@ -1,13 +1,13 @@
-//! A name for this process that no other process ever has, on any machine, and whether the process behind a name still runs.
+//! Globally unique process names, and whether the process with a name is still running.
 
 use std::fmt;
 use std::fs;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A process, named so that neither a reused process ID nor a restart of the machine is mistaken for it.
+/// Identifies a process across reuse of its ID, reboots and machines.
 ///
-/// Written as five hexadecimal numbers with dashes between them, which is valid in a tag.
+/// Formatted as five hexadecimal numbers joined by dashes, which is valid in a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcessName {
     host: HostName,
@@ -15,35 +15,35 @@ pub struct ProcessName {
     pub pid: u32,
     /// When it started, in clock ticks since the boot (proc(5), `stat`, field 22).
     started: u64,
-    /// When the name was made, in milliseconds since 1970.
+    /// When the name was created, in milliseconds since 1970.
     pub at: u64,
 }
 
-/// Hashes, since the machine ID itself should stay on its machine (machine-id(5)).
+/// Hashes, since the machine ID itself must not be published (machine-id(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct HostName {
-    /// Of the machine ID and the host name.
+    /// Hash of the machine ID and the host name.
     machine: u32,
-    /// Of the boot and the namespace of process IDs; 0 if unknown.
+    /// Hash of the boot ID and the PID namespace; 0 if unknown.
     boot: u32,
 }
 
-/// Whether a process still runs.
+/// Whether a process is still running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// It runs.
+    /// It is running.
     Runs,
     /// It has ended.
     Gone,
-    /// It belongs to another machine or container, or the system hides it.
+    /// It belongs to another machine or container, or is hidden.
     Unknown,
 }
 
-/// What this machine says about process IDs.
+/// The current machine.
 #[derive(Debug, Clone, Copy)]
 struct Here {
     host: HostName,
-    /// Seconds since 1970.
+    /// Boot time, in seconds since 1970.
     booted: u64,
     /// Whether other users' processes are visible (proc(5), `hidepid`).
     sees_all: bool,
@@ -62,7 +62,7 @@ impl ProcessName {
         }
     }
 
-    /// Whether the process still runs, as far as this machine can tell.
+    /// Whether the process is still running, as far as this machine knows.
     pub fn life(&self) -> Life {
         let boot_time = read("/proc/stat");
         let booted = boot_time.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
@@ -74,14 +74,14 @@ impl ProcessName {
         self.judge(here, stat(self.pid))
     }
 
-    /// `seen`: state and start of the process that has its ID now.
+    /// `seen`: state and start time of the process that now has its ID.
     fn judge(&self, here: Here, seen: Option<(char, u64)>) -> Life {
         if self.host.boot == 0 || here.host.boot == 0 {
             return Life::Unknown;
         }
         if self.host == here.host {
             return match seen {
-                // A zombie has ended, though its parent has not noticed yet.
+                // A zombie has ended; its parent has not reaped it yet.
                 Some((state, started)) if started == self.started && !matches!(state, 'Z' | 'X') => {
                     Life::Runs
                 }
@@ -89,7 +89,7 @@ impl ProcessName {
                 _ => Life::Gone,
             };
         }
-        // The time also tells a restart from a copy of a virtual machine, which has the same ID and name.
+        // A name older than the boot means a reboot; otherwise it may come from a cloned VM, which has the same ID and host name.
         let before_boot = self.at / 1000 < here.booted;
         if self.host.machine == here.host.machine && before_boot { Life::Gone } else { Life::Unknown }
     }
@@ -116,19 +116,19 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// State and start time of a process; `None` if there is none, or it is hidden.
+/// State and start time of a process; `None` if it does not exist or is hidden.
 fn stat(pid: u32) -> Option<(char, u64)> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Of proc(5)'s `stat`. The second field, the program's name, may hold blanks and parentheses.
+/// Parses `stat` (proc(5)). The second field, the program's name, may contain spaces and parentheses.
 fn parse_stat(text: &str) -> Option<(char, u64)> {
     let mut fields = text[text.rfind(')')? + 1..].split_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((state, fields.nth(18)?.parse().ok()?))
 }
 
-/// FNV-1a of 32 bits: the same in every version of this program.
+/// 32-bit FNV-1a: stable across versions of this program.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -143,7 +143,7 @@ impl fmt::Display for ProcessName {
 impl FromStr for ProcessName {
     type Err = ();
 
-    /// Anything may follow the fifth number, behind a dash.
+    /// Ignores anything after a further dash.
     fn from_str(text: &str) -> Result<ProcessName, ()> {
         let mut numbers = text.split('-').map(|field| u64::from_str_radix(field, 16).map_err(drop));
         let mut next = || numbers.next().ok_or(())?;
@@ -192,7 +192,7 @@ mod tests {
     fn a_restart_ends_every_process_but_another_machine_says_nothing() {
         let seen = Some(('S', 50));
         assert_eq!(name(1, 9, 999_999).judge(HERE, seen), Life::Gone);
-        // A copy of this machine, or a container on it, started after the boot.
+        // A clone of this machine, or a container on it, started after the boot.
         assert_eq!(name(1, 9, 2_000_000).judge(HERE, seen), Life::Unknown);
         assert_eq!(name(8, 2, 999_999).judge(HERE, seen), Life::Unknown);
         assert_eq!(name(1, 0, 999_999).judge(HERE, seen), Life::Unknown);

@@ -1,4 +1,4 @@
-//! Values that must not be printed, and the one place that masks them.
+//! Masks values that must not be printed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,27 +11,27 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// What is printed instead of a secret.
 const MASK: &str = "***";
 
-/// Shorter values are not masked: they occur in every text.
+/// Shorter values are not masked: they occur in ordinary text.
 const SHORTEST: usize = 4;
 
 /// RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The secrets known so far, in every form in which programs print them. Clones share them.
+/// The known secrets, in every encoding in which programs print them. Clones share them.
 ///
-/// Mask a text before it is cut: half of a secret is no longer recognized.
+/// Mask a text before cutting it: part of a secret is not recognized.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<RwLock<Vec<String>>>);
 
 impl Secrets {
-    /// Adds a value. Of a value with several lines, each line counts too, since logs are cut into lines.
+    /// Adds a value. The lines of a multi-line value are also masked one by one, since logs are split into lines.
     pub fn add(&self, value: &str) {
         let lines = value.lines().map(str::trim);
         let all = std::iter::once(value.trim()).chain(lines).filter(|text| text.len() >= SHORTEST);
         let new: BTreeSet<String> = all.flat_map(forms).filter(|form| form.len() >= SHORTEST).collect();
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.extend(new);
-        // A secret may contain another one.
+        // Longest first: a secret may contain another one.
         known.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         known.dedup();
     }
@@ -52,7 +52,7 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// A value as it stands in JSON (also within JSON), URLs, HTML, shell commands, Compose files and base64.
+/// A value as encoded in JSON (also nested), URLs, HTML, shell commands, Compose files and base64.
 fn forms(value: &str) -> Vec<String> {
     let url = utf8_percent_encode(value, RESERVED).to_string();
     let in_json = json(value);
@@ -86,7 +86,7 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// JSON as Python writes it: ASCII only.
+/// JSON with non-ASCII characters escaped, as Python writes it.
 fn ascii_json(json: &str) -> String {
     let one = |c: char| match c {
         c if c.is_ascii() => c.to_string(),
@@ -104,8 +104,8 @@ fn lower_case_escapes(url: &str) -> String {
     })
 }
 
-/// The characters of base64 that depend on this value alone, `before` bytes after a multiple of three: as in
-/// `Basic` credentials, other bytes may stand around it.
+/// The base64 characters that depend only on this value, if it starts `before` bytes after a multiple of three. Other bytes may
+/// surround it, as in `Basic` credentials.
 fn base64(value: &str, before: usize) -> [String; 2] {
     let bytes = [&[0; 2][..before], value.as_bytes()].concat();
     let (start, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);

@@ -13,7 +13,7 @@ pub enum Align {
     Right,
 }
 
-/// A table. Every row has as many cells as there are columns. Cells may hold text from outside.
+/// A table. Every row has one cell per column. Cells may contain untrusted text.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -28,7 +28,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: Vec<String>) {
-        // A line break or a control character would move what follows.
+        // A line break or control character would break the layout.
         self.rows.push(cells.iter().map(|cell| printable::line(cell)).collect());
     }
 
@@ -66,7 +66,7 @@ impl Table {
     }
 }
 
-/// A cell without HTML, code spans and further columns.
+/// Escapes HTML, code spans and column separators.
 fn escaped(cell: &str) -> String {
     cell.replace('|', "\\|").replace('`', "\\`").replace('<', "&lt;")
 }

@@ -28,9 +28,9 @@ use stack::throwaway::{StackImages, ThrowawayStack};
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Between two requests of a step that waits.
 const POLL: Duration = Duration::from_millis(100);
-/// A waiting step gives up when the answer has not changed for this long, or in any case after this long: some other part of
-/// the answer may be a clock.
+/// A waiting step fails when its answer has not changed for this long.
 const STALLED: Duration = Duration::from_secs(120);
+/// A waiting step fails after this long even if its answer keeps changing: it may contain a clock in another format.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// Runs a load in its own throwaway stack.
@@ -178,6 +178,9 @@ impl<'a> LoadRun<'a, '_> {
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
         });
         let done: Vec<_> = results.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        for (_, answer) in &done {
+            secrecy::hide_values_of(&step.probe, answer, &self.context.docker.runner.secrets);
+        }
         self.known.extend(done.iter().filter_map(|(_, answer)| step.probe.captured(answer)));
         Ok(done.into_iter().map(|(time, _)| time).collect())
     }
@@ -218,14 +221,14 @@ fn judge(step: &LoadStep, answer: &HttpResponse, known: &Values, secrets: &Secre
     bail!("{}", step.probe.judge(answer, known, secrets).join("; "))
 }
 
-/// The answer without dates: a service that only tells the time makes no progress.
+/// The answer without timestamps: a new timestamp alone is not progress.
 fn without_dates(answer: &HttpResponse) -> String {
     let text = answer.shown();
     let blank = |text: &str| if is_date(text) { String::new() } else { text.to_owned() };
     Json::parse(&text).map_or_else(|_| text.to_string(), |json| json.map(&blank).to_string())
 }
 
-/// Whether a text starts with a date and a time (RFC 3339, section 5.6, or with a space between them).
+/// Whether a text starts with a date and a time, separated by `T` (RFC 3339, section 5.6) or a space.
 fn is_date(text: &str) -> bool {
     let shape = text.chars().take(16).map(|c| if c.is_ascii_digit() { '0' } else { c });
     matches!(shape.collect::<String>().as_str(), "0000-00-00T00:00" | "0000-00-00 00:00")

@@ -38,7 +38,7 @@ pub enum BodyTest {
 }
 
 impl BodyCheck {
-    /// The fault of a response, if any, without secrets. `json` is the body, or why it is not JSON.
+    /// Describes how a response fails the expectation, with secrets masked. `json` is the body, or why it is not JSON.
     pub(super) fn judge(
         &self,
         response: &HttpResponse,
@@ -119,7 +119,7 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A value in at most 120 characters, without secrets.
+/// A value, cut to 120 characters, with secrets masked.
 fn short(value: &Value, secrets: &Secrets) -> String {
     shortened(&secrets.mask(&value.to_string()), 120)
 }

@@ -1,6 +1,6 @@
-//! JSON as it is written: numbers keep their digits and repeated keys stay. [`serde_json::Value`] would round long numbers and
-//! keep the last of several equal keys. (Its feature `arbitrary_precision` would keep digits too, but changes `Value` in every
-//! crate, and numbers in flattened and tagged types can then no longer be read.)
+//! JSON that keeps the digits of numbers and repeated keys. [`serde_json::Value`] rounds long numbers and keeps only the last of
+//! several equal keys. (Its feature `arbitrary_precision` keeps digits too, but changes `Value` in every crate and breaks numbers
+//! in flattened and tagged types.)
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Deeper values are refused, as serde_json itself does.
+/// Maximum nesting depth, as in serde_json.
 pub const MAX_DEPTH: usize = 128;
 
 /// A JSON value.
@@ -21,16 +21,16 @@ pub enum Json {
     Bool(bool),
     /// The digits as written: `1`, `1.0` and `1e0` differ.
     Number(String),
-    /// A string, its escapes resolved.
+    /// A string, unescaped.
     String(String),
     /// An array.
     Array(Vec<Json>),
-    /// The values of each key; several only if the key is repeated.
+    /// The values of each key; more than one only if the key is repeated.
     Object(BTreeMap<String, Vec<Json>>),
 }
 
 impl Json {
-    /// Parses a whole text.
+    /// Parses a document.
     ///
     /// # Errors
     /// When it is not JSON, or nested deeper than [`MAX_DEPTH`].
@@ -38,7 +38,7 @@ impl Json {
         Json::of(serde_json::from_str(text)?, 0)
     }
 
-    /// The finite number nearest to this one; `None` for other values.
+    /// The nearest finite number; `None` if this is not a number or it overflows.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Json::Number(digits) => digits.parse().ok().filter(|number: &f64| number.is_finite()),
@@ -46,7 +46,7 @@ impl Json {
         }
     }
 
-    /// The same with every text (also keys and numbers) passed through `change`.
+    /// Applies `change` to every string, key and number.
     #[must_use]
     pub fn map(&self, change: &impl Fn(&str) -> String) -> Json {
         match self {

@@ -1,5 +1,5 @@
-//! Parity: the responses of two variants are equal except for declared differences. JSON is compared by value, but numbers as
-//! written (`1`, `1.0` and `1e0` differ, unless a tolerance applies); everything else byte by byte.
+//! Parity: the responses of two variants are equal except for declared differences. JSON is compared by value, except numbers,
+//! which are compared as text (`1`, `1.0` and `1e0` differ) unless a tolerance applies. Other bodies are compared byte by byte.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ pub use crate::parity_rules::{LEAST_COSINE, ParityRules, Tolerance};
 use crate::recorded::{RecordedBody, RecordedResponse};
 use host::secrets::Secrets;
 
-/// All differences that no rule allows, one line each. `secrets` are masked in them.
+/// All differences that no rule allows, one line each, with `secrets` masked.
 pub fn differences(
     original: &RecordedResponse,
     optimized: &RecordedResponse,
@@ -39,7 +39,7 @@ pub fn differences(
     found
 }
 
-/// Whether a place matches anything in a body.
+/// Whether a place exists in a body.
 fn is_present(place: &str, body: &RecordedBody) -> bool {
     match body {
         RecordedBody::Json(json) => is_present_in(place, json),
@@ -149,7 +149,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Where to begin so that the first different character is seen: 0 if it stands near the start.
+/// Where an excerpt must start to show the first difference: 0 if that is near the start.
 fn start_of_difference(a: &str, b: &str) -> usize {
     let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     if same < 80 { 0 } else { same - 20 }
@@ -161,7 +161,7 @@ fn excerpt(text: &str, start: usize) -> String {
     format!("{}{}", if start == 0 { "" } else { "…" }, shortened(&from, 120))
 }
 
-/// How two bodies differ that are not both JSON or both text.
+/// Describes the difference between two bodies that are not both JSON or both text.
 fn different_bytes(a: &RecordedBody, b: &RecordedBody) -> Option<String> {
     let (RecordedBody::Bytes(x), RecordedBody::Bytes(y)) = (a, b) else {
         return Some(format!("the body was {}, is {}", a.form(), b.form()));
@@ -174,7 +174,7 @@ fn different_bytes(a: &RecordedBody, b: &RecordedBody) -> Option<String> {
             Some(format!("the body differs in {different} of {} bytes, first at byte {}", x.len(), at + 1))
         }
         _ => Some(format!(
-            "the body had {} bytes, has {}; they differ from byte {} on",
+            "the body had {} bytes, has {}; first difference at byte {}",
             x.len(),
             y.len(),
             at + 1
@@ -203,7 +203,7 @@ fn direction(a: &Json, b: &Json) -> Option<String> {
     ((short / long - 1.0).abs() > 0.01).then(|| format!("had length {long:.4}, has {short:.4}"))
 }
 
-/// Whether one of these places is at this path.
+/// Whether one of these places matches this path.
 pub(crate) fn is_in(places: &[String], path: &[String]) -> bool {
     places.iter().any(|place| {
         let parts: Vec<&str> = place.split('/').skip(1).collect();
@@ -244,7 +244,7 @@ mod tests {
         let bytes = |a: &[u8], b: &[u8]| compared(&response("image/png", a), &response("image/png", b));
         assert_eq!(bytes(b"caf\xe9", b"caf\xe9"), [""; 0]);
         assert_eq!(bytes(b"caf\xe9", b"caf\xe8"), ["the body differs in 1 of 4 bytes, first at byte 4"]);
-        assert_eq!(bytes(b"\xff\xff", b"\xff"), ["the body had 2 bytes, has 1; they differ from byte 2 on"]);
+        assert_eq!(bytes(b"\xff\xff", b"\xff"), ["the body had 2 bytes, has 1; first difference at byte 2"]);
         assert_eq!(bytes(b"caf\xe9", b"cafe"), ["the body was neither JSON nor UTF-8, is text"]);
         let picture = |rest: u8| [b"\x89PNG\xff\xff".as_slice(), &[rest; 1024]].concat();
         assert_eq!(
@@ -275,7 +275,7 @@ mod tests {
             assert_eq!((numbers(a, a, None).len(), numbers(a, b, None).len()), (0, 1), "{a} {b}");
             assert_eq!(numbers(a, b, Some(0.0)), [""; 0]);
         }
-        // Beyond floating point, no tolerance applies.
+        // No tolerance applies to numbers outside the range of f64.
         assert_eq!(numbers("1e999", "2e999", Some(1.0)).len(), 1);
     }
 

@@ -1,9 +1,9 @@
 //! Declared differences between the responses of two variants.
 
-/// The least cosine similarity between two embeddings of the same text.
+/// Minimum cosine similarity of two embeddings of the same text.
 pub const LEAST_COSINE: f64 = 0.999;
 
-/// Allowed differences between two responses. Places are JSON pointers in which `*` stands for any one part.
+/// Allowed differences between two responses. Places are JSON pointers in which `*` matches any one part.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ParityRules {
     /// Values that differ in every run, such as job IDs and times. They must be present on both sides.
@@ -12,7 +12,7 @@ pub struct ParityRules {
     pub cosine: Vec<String>,
     /// Numbers that may differ by an absolute amount.
     pub tolerance: Option<Tolerance>,
-    /// Texts whose words must be equal, whatever the white space.
+    /// Texts whose words must be equal; white space is ignored.
     pub tokens: Vec<String>,
 }
 

@@ -159,7 +159,7 @@ impl Probe {
         }
     }
 
-    /// All faults of a response, one line each, without secrets.
+    /// All faults of a response, one line each, with secrets masked.
     pub fn judge(&self, response: &HttpResponse, values: &Values, secrets: &Secrets) -> Vec<String> {
         let mut faults = Vec::new();
         if response.status != self.expect.status {

@@ -1,4 +1,4 @@
-//! A response as parity compares and records it.
+//! Responses as compared and recorded by the parity test.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,19 +21,19 @@ pub struct RecordedResponse {
     pub body: RecordedBody,
 }
 
-/// A body, compared as what it is.
+/// A body, by how it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordedBody {
-    /// JSON: by its media type, or an object or array of any type. A byte order mark does not count.
+    /// JSON: valid JSON with a JSON media type, or an object or array with any type. A byte order mark is skipped.
     Json(Json),
-    /// Other text in UTF-8.
+    /// Other UTF-8 text.
     Text(String),
     /// Anything else.
     Bytes(Vec<u8>),
 }
 
 impl RecordedResponse {
-    /// The response with these secrets masked: those that each stack has of its own.
+    /// The response with the stack's secrets masked, since each stack has different ones.
     pub fn of(response: &HttpResponse, secrets: &Secrets) -> RecordedResponse {
         let HttpResponse { status, content_type, body, .. } = response;
         let mask = |text: &str| secrets.mask(text);
@@ -47,7 +47,7 @@ impl RecordedResponse {
         RecordedResponse { status: *status, content_type: content_type.clone(), body }
     }
 
-    /// The response as a record keeps it: ignored values, which may hold times or tokens, are `null`.
+    /// The response for a recording: ignored values, which may be times or tokens, become `null`, and an ignored text empty.
     #[must_use]
     pub fn without_ignored(self, rules: &ParityRules) -> RecordedResponse {
         let body = match self.body {
@@ -90,7 +90,7 @@ fn without_ignored(value: &Json, path: &mut Vec<String>, rules: &ParityRules) ->
 }
 
 impl RecordedBody {
-    /// The form in messages.
+    /// Its kind, for messages.
     pub(crate) fn form(&self) -> &'static str {
         match self {
             RecordedBody::Json(_) => "JSON",
@@ -100,12 +100,12 @@ impl RecordedBody {
     }
 }
 
-/// A response in a file. It has one of the three bodies.
+/// A response in a file, with exactly one of the three bodies.
 #[derive(Serialize, Deserialize)]
 struct Written {
     status: u16,
     content_type: String,
-    /// JSON. A string occurs only in files written before `text` existed, and is mostly text.
+    /// JSON. In files older than the field `text`, a string is usually text.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     body: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,7 @@ struct Written {
     base64: Option<String>,
 }
 
-/// `null` is a body too.
+/// Distinguishes a `null` body from a missing one.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
     Json::deserialize(deserializer).map(Some)
 }
@@ -200,7 +200,7 @@ mod tests {
         };
         assert_eq!(body("text/html", "<p>"), RecordedBody::Text("<p>".into()));
         assert_eq!(body("application/json", "<p>"), RecordedBody::Json(Json::String("<p>".into())));
-        // Answers without a body may have a type too.
+        // Answers without a body may have a media type.
         assert_eq!(body("application/json", ""), RecordedBody::Text(String::new()));
         assert!(serde_json::from_str::<RecordedResponse>(r#"{"status":200,"content_type":""}"#).is_err());
     }

@@ -10,7 +10,7 @@ use crate::json::MAX_DEPTH;
 /// The byte order mark in UTF-8. Clients skip it.
 const BOM: char = '\u{feff}';
 
-/// An HTTP response, its content encoding undone.
+/// An HTTP response with its content encoding decoded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HttpResponse {
     /// The status.
@@ -23,7 +23,7 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
     /// The cookies it sets, by name.
     pub cookies: BTreeMap<String, String>,
-    /// Where it redirects to. Redirects are not followed.
+    /// The target of a redirect, which is not followed.
     pub location: Option<String>,
 }
 
@@ -31,27 +31,27 @@ impl HttpResponse {
     /// The body as text, without a byte order mark.
     ///
     /// # Errors
-    /// When its charset is unknown, or it is not text.
+    /// When the charset is unsupported or the body is invalid in it.
     pub fn text(&self) -> Result<Cow<'_, str>, String> {
         match self.charset.as_str() {
             "" | "utf-8" | "utf8" | "us-ascii" | "ascii" => match std::str::from_utf8(&self.body) {
                 Ok(text) => Ok(text.strip_prefix(BOM).unwrap_or(text).into()),
-                Err(error) => Err(format!("not UTF-8 from byte {} on", error.valid_up_to() + 1)),
+                Err(error) => Err(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1)),
             },
             "iso-8859-1" | "iso8859-1" | "latin1" => Ok(self.body.iter().copied().map(char::from).collect()),
             other => Err(format!("unsupported charset `{other}` (supported: UTF-8, ISO-8859-1)")),
         }
     }
 
-    /// The body as text for a report, whatever it is.
+    /// The body as text for reports; invalid bytes are replaced.
     pub fn shown(&self) -> Cow<'_, str> {
         self.text().unwrap_or_else(|_| String::from_utf8_lossy(&self.body))
     }
 
-    /// The body as JSON, which is UTF-8 whatever the charset says (RFC 8259, section 8.1).
+    /// The body as JSON. The charset is ignored, since JSON is UTF-8 (RFC 8259, section 8.1).
     ///
     /// # Errors
-    /// Why it is not.
+    /// Why the body is not JSON.
     pub fn json(&self) -> Result<Value, String> {
         if self.body.is_empty() {
             return Err("an empty body".to_owned());
@@ -70,7 +70,7 @@ impl HttpResponse {
         })
     }
 
-    /// Whether the response says that its body is JSON (RFC 6839, section 3.1).
+    /// Whether the response has a JSON media type (RFC 6839, section 3.1).
     pub fn is_json(&self) -> bool {
         is_json(&self.content_type)
     }
@@ -112,7 +112,7 @@ mod tests {
         };
         assert_eq!(text("", "\u{feff}café".as_bytes()), Ok("café".into()));
         assert_eq!(text("iso-8859-1", b"caf\xe9"), Ok("café".into()));
-        assert_eq!(text("utf-8", b"caf\xe9"), Err("not UTF-8 from byte 4 on".into()));
+        assert_eq!(text("utf-8", b"caf\xe9"), Err("invalid UTF-8 at byte 4".into()));
         assert!(text("shift_jis", b"x").unwrap_err().contains("unsupported charset `shift_jis`"));
     }
 }

@@ -1,5 +1,5 @@
-//! Daemon: the engine is killed at each call that a command makes to it, and started again. The command says so, and the next
-//! run leaves what an undisturbed one leaves.
+//! Daemon: kills and restarts the engine at each kind of call that a command makes. The command must report it, and the next run
+//! must reach the same state as an undisturbed one.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn campaign() {
     for trial in &trials {
         trial.docker.kills(&engine.borrow().pid_file());
         for (kind, count) in &trial.calls {
-            // A daemon that was killed takes many seconds to start again.
+            // Only two endings per kind of call: a killed daemon takes many seconds to restart.
             let at_work = if rng.bool() { Ending::DaemonDuring } else { Ending::DaemonAfter };
             for ending in [Ending::DaemonBefore, at_work] {
                 let (engine, number) = (&engine, rng.usize(1..=(*count).min(5)));
@@ -43,7 +43,7 @@ fn campaign() {
     run("daemon", cases);
 }
 
-/// Saves a registry's image, which needs the network to be built, for an engine that has none.
+/// Saves the registry image for an engine without network access; building it needs the network.
 pub fn save_registry(path: &Path) {
     let registry = Registry::start("own-engine");
     let image = docker(&["inspect", "--format", "{{.Config.Image}}", &registry.id]);

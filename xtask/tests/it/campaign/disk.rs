@@ -1,5 +1,5 @@
-//! Disk: the checkout's disk, or the engine's, fills up at every point of a command. The command says so, loses nothing, and
-//! the next run, with space again, leaves what an undisturbed one leaves.
+//! Disk: runs each command with little space left on the checkout's or the engine's disk. The command must report the full disk
+//! and lose nothing; the next run, with free space, must reach the same state as an undisturbed one.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,13 +10,13 @@ use super::own_engine::{self, OwnEngine};
 use super::trial::{Trial, wanted};
 use super::{Case, daemon, run, sites};
 
-/// The unit in which a tmpfs hands out space.
+/// Allocation unit of tmpfs, in bytes.
 const PAGE: u64 = 4096;
 
-/// Space left on the checkout's disk, in pages: commands write a few small files.
+/// Free pages on the checkout's disk; commands write a few small files.
 const PAGES: [u64; 10] = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24];
 
-/// Space left on the engine's disk, in pages: layers, metadata and saved images need more.
+/// Free pages on the engine's disk; layers, metadata and saved images need more space.
 const ENGINE_PAGES: [u64; 8] = [0, 2, 8, 32, 128, 512, 2048, 8192];
 
 #[test]
@@ -53,7 +53,7 @@ fn campaign() {
     run("disk", cases);
 }
 
-/// Fills a file system but for some pages.
+/// Fills a file system and leaves `pages` free.
 fn fill(path: &Path, pages: u64) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut file = File::create(path).unwrap();
@@ -64,7 +64,7 @@ fn fill(path: &Path, pages: u64) {
     file.set_len(length.saturating_sub(pages * PAGE)).unwrap();
 }
 
-/// A file system of a fixed size over a folder, with what the folder holds.
+/// A fixed-size tmpfs mounted over a folder, with a copy of its contents.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {

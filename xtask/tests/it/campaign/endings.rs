@@ -1,4 +1,4 @@
-//! Ways in which a run can end at a call to docker, or at a rename.
+//! Ways to end a run at a docker call or a rename.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,14 +8,14 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::{Folder, wait};
 
-/// What ends the run.
+/// How the run is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// SIGKILL before docker gets the call.
+    /// SIGKILL before the docker call.
     KillBefore,
-    /// SIGKILL while docker is at work.
+    /// SIGKILL during the docker call.
     KillDuring,
-    /// SIGKILL once docker is done.
+    /// SIGKILL after the docker call.
     KillAfter,
     /// SIGTERM to the run alone.
     Terminate,
@@ -23,22 +23,22 @@ pub enum Ending {
     Interrupt,
     /// SIGHUP to the run alone.
     HangUp,
-    /// The terminal is gone: SIGHUP, and every write to it fails.
+    /// The terminal closes: SIGHUP, and every write to it fails.
     ClosedTerminal,
-    /// The daemon is killed before it gets the call.
+    /// The daemon is killed before the call.
     DaemonBefore,
-    /// The daemon is killed while it is at work.
+    /// The daemon is killed during the call.
     DaemonDuring,
-    /// The daemon is killed once the call is answered.
+    /// The daemon is killed after the call.
     DaemonAfter,
 }
 
-/// How a run ended that was told to.
+/// Result of a run that was ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// `None` after SIGKILL, and where the terminal was closed.
+    /// `None` after SIGKILL.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Standard error, then standard output; empty if it ran in a terminal.
     pub text: String,
 }
 
@@ -48,12 +48,12 @@ impl Ended {
     }
 }
 
-/// A docker that logs every call, and ends its parent at one of them.
+/// A docker wrapper that logs every call and, at one of them, ends its parent, the terminal or the daemon.
 pub struct DeadlyDocker {
     folder: Folder,
 }
 
-/// Calls are told apart by their words without what varies: names of the site, digests, numbers.
+/// Matches calls against the shell pattern in the file `pattern`; see [`pattern`].
 const SCRIPT: &str = r#"#!/bin/sh
 here=HERE
 echo "$*" >> $here/calls
@@ -63,7 +63,7 @@ pattern=$(cat $here/pattern 2>/dev/null)
 case "$*" in $pattern) ;; *) exec REAL "$@" ;; esac
 echo >> $here/matches
 [ $(wc -l < $here/matches) -ge $(cat $here/number) ] || exec REAL "$@"
-# Only the first run that comes here ends.
+# End only the first run that gets here.
 mkdir $here/reached 2>/dev/null || exec REAL "$@"
 case $(cat $here/ending) in
 KillBefore) kill -KILL $PPID; exit 1 ;;
@@ -91,7 +91,7 @@ impl DeadlyDocker {
         DeadlyDocker { folder }
     }
 
-    /// Names the PID file of the daemon that [`Ending::DaemonBefore`] and its like kill.
+    /// Sets the PID file of the daemon to kill with [`Ending::DaemonBefore`] and similar endings.
     pub fn kills(&self, pid_file: &Path) {
         self.folder.write("daemon", &pid_file.display().to_string());
     }
@@ -107,14 +107,14 @@ impl DeadlyDocker {
         fs::remove_dir(self.folder.0.join("reached")).ok();
     }
 
-    /// Runs to the end; the calls it made.
+    /// Runs the command to completion and returns its docker calls.
     pub fn calls(&self, command: &mut Command) -> (Output, Vec<String>) {
         self.forget();
         let output = command.env("PATH", self.path()).output().unwrap();
         (output, self.folder.read("calls").lines().map(str::to_owned).collect())
     }
 
-    /// Runs until calls fit `kind` for the `number`th time, and ends it there.
+    /// Ends the command at the `number`th docker call that matches `kind`.
     pub fn end_at(&self, kind: &str, number: usize, ending: Ending, command: &mut Command) -> Ended {
         self.forget();
         self.folder.write("pattern", kind);
@@ -123,7 +123,7 @@ impl DeadlyDocker {
         command.env("PATH", self.path());
         let (code, text) = match ending {
             Ending::ClosedTerminal => self.in_terminal(command),
-            // A group of its own, as a shell gives it: Ctrl-C reaches nobody else.
+            // A new process group, as in a shell: Ctrl-C reaches only this run.
             _ => {
                 let output = command.process_group(0).stdin(Stdio::null()).output().unwrap();
                 (output.status.code(), text(&output))
@@ -132,12 +132,12 @@ impl DeadlyDocker {
         let client = self.folder.read("client");
         if !client.is_empty() {
             let process = Path::new("/proc").join(client.trim());
-            wait::until("docker's client ends too", || !process.exists());
+            wait::until("the docker client ends", || !process.exists());
         }
         Ended { code, text }
     }
 
-    /// Runs in a terminal (script(1)) that is gone when `script` is killed; waits for the run itself.
+    /// Runs in a terminal that disappears when script(1) is killed; waits for the run itself.
     fn in_terminal(&self, command: &mut Command) -> (Option<i32>, String) {
         let words: Vec<String> = std::iter::once(command.get_program())
             .chain(command.get_args())
@@ -168,7 +168,7 @@ impl DeadlyDocker {
     }
 }
 
-/// The renames that a run makes by itself, as strace(1) counts them.
+/// Number of renames by the run's main thread, counted with strace(1).
 pub fn renames(command: &Command, folder: &Folder) -> usize {
     let log = folder.0.join("renames");
     let status = traced(command, &["-o", log.to_str().unwrap(), "-e", "trace=rename,renameat,renameat2"]);
@@ -177,7 +177,7 @@ pub fn renames(command: &Command, folder: &Folder) -> usize {
     text.lines().filter(|line| line.contains("rename") && line.ends_with("= 0")).count()
 }
 
-/// Ends a run at the entry of a rename or `fsync`, counted from 1.
+/// Sends `signal` at the `number`th entry (from 1) to the system call `call`; `rename` includes its variants.
 pub fn end_at_rename(command: &Command, call: &str, number: usize, signal: &str) -> Ended {
     let calls = if call == "rename" { "rename,renameat,renameat2" } else { call };
     let inject = format!("inject={calls}:signal={signal}:when={number}");
@@ -187,7 +187,7 @@ pub fn end_at_rename(command: &Command, call: &str, number: usize, signal: &str)
 
 fn traced(command: &Command, options: &[&str]) -> Output {
     let mut strace = Command::new("strace");
-    // The main thread alone: files are written there, and docker's own renames do not count.
+    // Traces only the main thread: it writes all files, and docker's renames must not count.
     strace.args(options).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -202,7 +202,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-/// A call as a shell pattern that fits it in every run: what varies becomes `*`.
+/// Turns a call into a shell pattern that matches it in every run: site names, digests and numbers become `*`.
 pub fn pattern(call: &str, varying: &[&str]) -> String {
     let varies = |word: &str| {
         varying.iter().any(|part| word.contains(part))

@@ -1,5 +1,5 @@
-//! Kills: every command that changes something is ended at each of its calls to docker and at each of its renames. The next
-//! run of the same command must leave what an undisturbed one leaves.
+//! Kills: ends the command of each scenario at its docker calls and at its renames. The next run of the same command must reach
+//! the same state as an undisturbed one.
 
 use fastrand::Rng;
 
@@ -8,7 +8,7 @@ use super::trial::{Trial, wanted};
 use super::{Case, run, seed};
 use crate::support::registry::Registry;
 
-/// Killed, or interrupted.
+/// Exit codes of a run that was killed (`None`) or interrupted.
 const CODES: [Option<i32>; 2] = [None, Some(130)];
 
 #[test]
@@ -22,7 +22,7 @@ fn campaign() {
     );
 }
 
-/// Each kind of call with five endings, from its first call to its last. Polling makes many: the first few count.
+/// Five endings for each kind of call, spread over its first five calls; polling makes many more.
 fn at_calls(trial: &Trial) -> Vec<Case<'_>> {
     let mut rng = Rng::with_seed(seed());
     let mut cases = Vec::new();
@@ -34,7 +34,7 @@ fn at_calls(trial: &Trial) -> Vec<Case<'_>> {
             let number = 1 + (index * (count.min(&5) - 1)).div_ceil(endings.len() - 1);
             let name = format!("{}: {ending:?} at `docker {kind}`, {number}", trial.scenario.name);
             let end = move || trial.docker.end_at(kind, number, ending, &mut trial.command());
-            // What was done before the terminal closed may end as lost data.
+            // 3: output could not be written to the closed terminal.
             let codes = if ending == Ending::ClosedTerminal { &[Some(130), Some(3)] } else { &CODES };
             cases.push(Case::new(name, move || trial.case(codes, end, || {})));
         }
@@ -42,12 +42,12 @@ fn at_calls(trial: &Trial) -> Vec<Case<'_>> {
     cases
 }
 
-/// Each rename with six endings: while its file is still empty, before it, after it, and three signals.
+/// Six endings for each rename: SIGKILL while the file is still empty, before and after the rename; SIGTERM, SIGINT and SIGHUP.
 fn at_renames(trial: &Trial) -> Vec<Case<'_>> {
     trial.prepare();
     let mut cases = Vec::new();
     for number in 1..=renames(&trial.command(), &trial.notes) {
-        // The mode is set before anything is written; the second synchronization of each write comes after its rename.
+        // Each write calls fchmod while the file is empty, and its second fsync after the rename.
         let (empty, after) = (("fchmod", number, "KILL"), ("fsync", 2 * number, "KILL"));
         let at = |signal| ("rename", number, signal);
         for (call, when, signal) in [empty, at("KILL"), after, at("TERM"), at("INT"), at("HUP")] {

@@ -1,11 +1,11 @@
-//! Campaigns: many faults against real engines, registries and disks, in an order that a seed decides.
-//! `cargo xtask ci --campaign PART` runs one; each part must also find the faults that [`planted`] puts into our own code.
+//! Campaigns: inject many faults into real engines, registries and disks, in an order that depends on a seed.
+//! `cargo xtask ci --campaign PART` runs one part; with `--planted`, the part must find the faults that [`planted`] inserts into
+//! our own code.
 
 mod daemon;
 mod disk;
 mod endings;
 mod kills;
-mod load;
 mod own_engine;
 mod pairs;
 mod planted;
@@ -25,17 +25,17 @@ use serde_json::{Value, json};
 
 use crate::support::containers::root;
 
-/// A part ends after this time; run again, it goes on with the cases that are left.
+/// Time limit of a part; the next run continues with the remaining cases.
 const LIMIT: Duration = Duration::from_mins(58);
 
-/// The line that ends a run without findings, with the number of cases.
+/// Printed at the end of a run without findings, before the number of cases.
 const CLEAN: &str = "no findings in";
 
-/// One fault, and what must hold after it.
+/// A fault and the checks after it.
 pub struct Case<'a> {
-    /// Names the fault; a run that is resumed skips names that have run.
+    /// Names the fault. A resumed run skips cases that have already run.
     pub name: String,
-    /// The error is a finding.
+    /// `Err` is a finding.
     pub run: Box<dyn Fn() -> Result<(), String> + 'a>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The value of a variable that `ci` or [`planted`] sets.
+/// The value of `XTASK_CAMPAIGN_<name>`, set by `ci` or [`planted`].
 fn setting(name: &str) -> Option<String> {
     std::env::var(format!("XTASK_CAMPAIGN_{name}")).ok()
 }
@@ -55,12 +55,12 @@ pub fn seed() -> u64 {
     setting("SEED").map_or(1, |seed| seed.parse().expect("a seed is a number"))
 }
 
-/// The cases that have run, a JSON object a line.
+/// Cases that have run, one JSON object per line.
 fn journal(part: &str) -> PathBuf {
     root().join(format!("target/xtask/campaign/{part}-{}.jsonl", seed()))
 }
 
-/// Runs the cases of a part that have not run yet with this seed. Fails with all findings.
+/// Runs the remaining cases of a part with this seed, then fails with all findings.
 pub fn run(part: &str, mut cases: Vec<Case<'_>>) {
     assert!(!cases.is_empty(), "{part} has no cases");
     if let Some(only) = setting("ONLY") {
@@ -87,7 +87,7 @@ pub fn run(part: &str, mut cases: Vec<Case<'_>>) {
         println!(
             "{part} {} of {total}: {} {seconds:.1} s  {}",
             ran.len(),
-            if finding.is_ok() { "held" } else { "BROKE" },
+            if finding.is_ok() { "ok" } else { "FAILED" },
             case.name
         );
         if let Err(text) = &finding {
@@ -113,7 +113,7 @@ fn record(path: &PathBuf, name: &str, finding: Option<&String>) {
 fn past(path: &PathBuf) -> Vec<(String, Option<String>)> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let case = |line: &str| {
-        // A run that was killed may have cut the last line.
+        // A killed run may have left an incomplete last line.
         let value: Value = serde_json::from_str(line).ok()?;
         Some((value["case"].as_str()?.to_owned(), value["finding"].as_str().map(str::to_owned)))
     };
@@ -125,14 +125,14 @@ fn end(part: &str, total: usize, ran: &[(String, Option<String>)]) {
         ran.iter().filter_map(|(name, finding)| Some(format!("{name}\n{}", finding.as_ref()?))).collect();
     let left = total - ran.len().min(total);
     if left > 0 && setting("TO_FIRST").is_none() {
-        println!("{part}, seed {}: {left} of {total} cases are left: run it again to go on", seed());
+        println!("{part}, seed {}: {left} of {total} cases left; run it again to continue", seed());
     }
     let count = ran.len();
     assert!(findings.is_empty(), "{} findings in {count} cases:\n{}", findings.len(), findings.join("\n\n"));
     println!("{part}, seed {}: {CLEAN} {count} cases", seed());
 }
 
-/// Fails a case with what was expected and what there was.
+/// Fails with both values if they differ.
 pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), String> {
     if found == expected {
         Ok(())

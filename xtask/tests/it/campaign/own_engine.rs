@@ -1,5 +1,5 @@
-//! A daemon of a campaign's own, which may be killed or run out of disk: own data, own network, and the campaign's own process
-//! inside that network.
+//! A separate daemon that a campaign may kill or run out of disk space. It has its own data and network namespace; the campaign
+//! runs in that namespace too.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use super::setting;
 use crate::support::{Folder, docker, signal, wait};
 
-/// Runs a part again inside a network and with an engine of its own; `None` inside. `image`: a registry's, which the new
-/// engine gets too.
+/// Reruns the part in a new network namespace with a separate engine; returns `None` inside. `registry_image` saves the registry
+/// image to a path, for [`OwnEngine::registry`].
 pub fn outside(part: &str, megabytes: u32, registry_image: impl FnOnce(&Path)) -> Option<()> {
     if setting("ENGINE").is_some() {
         return None;
@@ -43,7 +43,7 @@ fn sh(script: &str) {
     assert!(Command::new("sh").args(["-c", script]).status().unwrap().success(), "{script}");
 }
 
-/// The daemon, from inside.
+/// The separate daemon, started from inside the namespace.
 pub struct OwnEngine {
     folder: PathBuf,
     daemon: Option<Child>,
@@ -57,14 +57,14 @@ impl OwnEngine {
         engine
     }
 
-    /// Starts it if it does not run.
+    /// Starts the daemon if it is not running.
     pub fn restart(&mut self) {
         if self.daemon.as_mut().is_some_and(|daemon| daemon.try_wait().unwrap().is_none()) {
             return;
         }
         let path = |name: &str| self.folder.join(name).display().to_string();
         fs::write(path("daemon.json"), "{}").unwrap();
-        // A daemon that was killed leaves its PID file.
+        // A killed daemon leaves its PID file behind.
         fs::remove_file(self.pid_file()).ok();
         let log = File::options().create(true).append(true).open(path("log")).unwrap();
         let daemon = Command::new("dockerd")
@@ -78,7 +78,7 @@ impl OwnEngine {
             .spawn()
             .unwrap();
         self.daemon = Some(daemon);
-        wait::until("the engine of its own answers", || {
+        wait::until("the separate engine answers", || {
             let asked =
                 Command::new("docker").args(["version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
             asked.unwrap().success()
@@ -89,12 +89,12 @@ impl OwnEngine {
         self.folder.join("pid")
     }
 
-    /// Where it keeps its data, a file system of a fixed size.
+    /// Data directory: a fixed-size tmpfs.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// Starts the registry that [`outside`] saved, and starts it again whenever the daemon does. Returns its address.
+    /// Starts the registry that [`outside`] saved and returns its address. It restarts with the daemon.
     pub fn registry(&self) -> String {
         let loaded =
             docker(&["load", "--quiet", "--input", self.folder.join("registry.tar").to_str().unwrap()]);

@@ -1,5 +1,5 @@
-//! Pairs: two checkouts of one project use one engine at the same time, with both cores busy. Afterwards all tags, all
-//! containers and all of the registry stand on images of one checkout.
+//! Pairs: two checkouts of one project use one engine at the same time, with all cores busy. Afterwards, all tags, all containers
+//! and the registry must have the images of one checkout.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Output, Stdio};
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::load::Load;
 use super::world::World;
 use super::{Case, run, seed, sites};
 use crate::support::Site;
+use crate::support::load::Load;
 use crate::support::registry::Registry;
 
-/// How many pairs there are of each kind.
+/// Number of pairs per command in [`OTHERS`].
 const OF_EACH: u64 = 20;
 
-/// What the second checkout does while the first one builds.
+/// Commands for the second checkout while the first one builds.
 const OTHERS: [&[&str]; 5] =
     [&["build-images"], &["push", "--registry", "REGISTRY"], &["clean"], &["test"], &["deploy", "install"]];
 
@@ -39,9 +39,9 @@ fn campaign() {
 }
 
 struct Pair {
-    /// Two checkouts of one project: same names, other sources.
+    /// Two checkouts of one project: same names, different sources.
     checkouts: [Site; 2],
-    /// The tags that each leaves when it builds alone.
+    /// Tags after each checkout has built alone.
     alone: [BTreeMap<String, String>; 2],
     registry: Registry,
 }
@@ -61,7 +61,7 @@ impl Pair {
     fn case(&self, other: &[&str], number: u64) -> Result<(), String> {
         let [first, second] = &self.checkouts;
         let registry = self.registry.address();
-        // Start on the second checkout's images, so that the first has something to move.
+        // Start with the second checkout's images to give the first one tags to move.
         sites::all(second, &[&["build-images"]]);
         let args: Vec<&str> =
             other.iter().map(|arg| if *arg == "REGISTRY" { registry.as_str() } else { arg }).collect();
@@ -75,7 +75,7 @@ impl Pair {
 
     fn holds(&self, outputs: &[Output; 2], other: &str) -> Result<(), String> {
         for output in outputs {
-            // 3: somebody else holds a lock. Images that `clean` has just removed may be missed by nobody here.
+            // 3: the other run holds a lock. Images removed by `clean` must not fail a run.
             if !matches!(output.status.code(), Some(0 | 3)) {
                 return Err(format!("exit code {:?}", output.status.code()));
             }
@@ -93,7 +93,7 @@ impl Pair {
         }
     }
 
-    /// Fails unless these are all tags of one checkout, or some of its images under the tag that Compose uses.
+    /// Fails unless `found` matches one checkout: all of its tags, or for containers, some of them.
     fn of_one_checkout(&self, what: &str, found: &BTreeMap<String, String>) -> Result<(), String> {
         let is_of =
             |alone: &BTreeMap<String, String>| found.iter().all(|(tag, id)| alone.get(tag) == Some(id));
@@ -102,13 +102,12 @@ impl Pair {
             return Ok(());
         }
         Err(format!(
-            "{what} are a mixture: {found:?}\n  first  {:?}\n  second {:?}",
+            "{what} do not match one checkout: {found:?}\n  first  {:?}\n  second {:?}",
             self.alone[0], self.alone[1]
         ))
     }
 
-    /// The image behind each tag in the registry: a manifest's `config` has the image's ID as its digest (OCI image
-    /// specification, "Image Manifest").
+    /// Image ID by tag in the registry: the digest of a manifest's `config` (OCI image specification, "Image Manifest").
     fn pushed(&self) -> BTreeMap<String, String> {
         let image = |tag: &String| {
             let (name, version) = tag.split_once(':').unwrap();
@@ -119,13 +118,13 @@ impl Pair {
     }
 }
 
-/// The image of each tag, registries' and kept ones apart.
+/// Image ID by tag, without registry and rollback tags.
 fn tags(site: &Site) -> BTreeMap<String, String> {
     let tags = World::of(&site.folder, &site.prefix).tags;
     tags.into_iter().filter(|(tag, _)| !tag.contains('/') && !tag.contains("rollback")).collect()
 }
 
-/// The image that each service's container runs, under the tag that the Compose file names.
+/// Image IDs of running containers by the tag in the Compose file.
 fn running(site: &Site) -> BTreeMap<String, String> {
     let label = format!("--filter=label=com.docker.compose.project={}", sites::project(site));
     let ids = crate::support::docker(&["ps", "--quiet", &label]);

@@ -1,5 +1,5 @@
-//! Faults planted in our own code: a part of the campaign that does not find them proves nothing. Each is one replacement in a
-//! copy of xtask, which is built and run through a few cases of its part.
+//! Faults planted in our own code, to prove that a campaign part finds faults. Each is one text replacement in a copy of xtask,
+//! which is built and run through a few cases of the part.
 
 mod faults;
 
@@ -12,7 +12,7 @@ use faults::{FAULTS, Fault};
 use super::{seed, setting};
 use crate::support::containers::root;
 
-/// Each part must find as many.
+/// Number of faults per part.
 const OF_EACH_PART: usize = 10;
 
 #[test]
@@ -31,7 +31,7 @@ fn a_part_has_ten_faults_or_none_and_each_can_be_planted() {
 fn campaign() {
     let part = setting("PART").expect("ci sets the part");
     let faults: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.part == part).collect();
-    assert!(!faults.is_empty(), "no faults are planted for {part}: nobody knows what it finds");
+    assert!(!faults.is_empty(), "no planted faults for {part}");
     let copy = Copy::new();
     let mut missed = Vec::new();
     for fault in faults {
@@ -45,7 +45,7 @@ fn campaign() {
     println!("{part}, seed {}: found {OF_EACH_PART} of {OF_EACH_PART} planted faults", seed());
 }
 
-/// Runs the cases that the fault should break, up to the first that breaks; that case's name, or the last line.
+/// Runs the cases that the fault should break until one fails. Returns whether one failed, and its line or the last line.
 fn find(fault: &Fault, program: &Path) -> (bool, String) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", &format!("campaign::{}::campaign", fault.part), "--nocapture"])
@@ -55,12 +55,12 @@ fn find(fault: &Fault, program: &Path) -> (bool, String) {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let broke = text.lines().find(|line| line.contains(" BROKE "));
+    let broke = text.lines().find(|line| line.contains(" FAILED "));
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     (broke.is_some(), broke.unwrap_or(last).to_owned())
 }
 
-/// A copy of xtask, a workspace of its own.
+/// A copy of xtask as a separate workspace.
 struct Copy(PathBuf);
 
 impl Copy {
@@ -74,7 +74,7 @@ impl Copy {
         Copy(folder)
     }
 
-    /// The program with this fault.
+    /// Builds the program with this fault.
     fn plant(&self, fault: &Fault) -> Planted {
         let file = self.0.join("xtask").join(fault.file);
         let original = fs::read_to_string(&file).unwrap();
@@ -93,7 +93,7 @@ impl Copy {
     }
 }
 
-/// A program with a fault; its source is restored with the value.
+/// A program with a fault; dropping it restores the source.
 struct Planted {
     file: PathBuf,
     original: String,

@@ -1,5 +1,5 @@
-//! Registry: a push meets every kind of answer at every request that it makes. Whatever could be pushed is; the rest is
-//! reported with its class; and once the registry is well, the next push completes it.
+//! Registry: injects each kind of failure at up to four requests of a push. A failed push must exit with the right code and print
+//! help, local tags must match the registry, and the next push must complete it once the registry works again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use super::{Case, run, sites};
 use crate::support::Site;
 use crate::support::registry::{Answer, Proxy, Registry};
 
-/// What goes wrong.
+/// How the registry fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Status(&'static str),
@@ -18,7 +18,7 @@ enum Fault {
     Killed,
 }
 
-/// Each with the exit codes of a push that it ends. 0: docker or xtask tried again and succeeded.
+/// Faults with the exit codes that a push may have. 0: docker or xtask retried and succeeded.
 const FAULTS: [(Fault, &[i32]); 10] = [
     (Fault::Status("400 Bad Request"), &[0, 1]),
     (Fault::Status("401 Unauthorized"), &[0, 3]),
@@ -32,7 +32,7 @@ const FAULTS: [(Fault, &[i32]); 10] = [
     (Fault::Killed, &[3]),
 ];
 
-/// A fault, the request at which it begins, and how many requests it lasts.
+/// A fault, the first request that it affects, and the number of affected requests.
 type Plan = Mutex<Option<(Fault, usize, usize)>>;
 
 #[test]
@@ -45,7 +45,7 @@ fn campaign() {
     for (fault, codes) in FAULTS {
         for at in (0..requests).step_by(requests.div_ceil(4)) {
             for (word, lasts) in [("once", 1), ("from then on", usize::MAX)] {
-                // A dead registry stays dead.
+                // A killed registry stays down anyway.
                 if fault != Fault::Killed || lasts == 1 {
                     let trial = &trial;
                     let name = format!("{fault:?} at request {at} {word}");
@@ -91,7 +91,7 @@ impl Trial {
         Trial { registry, proxy, plan, count, site: sites::site("registry") }
     }
 
-    /// How many requests an undisturbed push of new images makes.
+    /// Number of requests of an undisturbed push of new images.
     fn requests(&self) -> usize {
         self.build();
         self.count.store(0, Ordering::SeqCst);
@@ -100,7 +100,7 @@ impl Trial {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// New images each time: what the registry has is not sent again.
+    /// Builds new images each time, because a push skips images that the registry has.
     fn build(&self) {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
@@ -127,7 +127,7 @@ impl Trial {
             return Err(format!("exit code {code:?}, not one of {codes:?}\n{told}"));
         }
         if code != Some(0) && !told.contains("help:") {
-            return Err(format!("no remedy\n{told}"));
+            return Err(format!("no help\n{told}"));
         }
         self.no_local_tag_lies(&told)?;
         if code == Some(0) {
@@ -150,11 +150,11 @@ impl Trial {
         }
     }
 
-    /// A local tag under the registry's name stands on what the registry has there.
+    /// Fails if a local tag under the registry's name differs from the tag in the registry.
     fn no_local_tag_lies(&self, told: &str) -> Result<(), String> {
         for (tag, id) in self.tags(true) {
             if self.image(&tag).as_ref() != Some(&id) {
-                return Err(format!("{tag} is {id} here, {:?} in the registry\n{told}", self.image(&tag)));
+                return Err(format!("{tag} is {id} locally, {:?} in the registry\n{told}", self.image(&tag)));
             }
         }
         Ok(())
@@ -166,11 +166,11 @@ impl Trial {
                 return Err(format!("the registry has {:?} under {tag}, not {id}\n{told}", self.image(&tag)));
             }
         }
-        super::same("tags here and there", &self.tags(true), &self.tags(false))
+        super::same("local tags under the registry's name", &self.tags(true), &self.tags(false))
             .map_err(|what| format!("{what}\n{told}"))
     }
 
-    /// The image that the registry has under a tag.
+    /// Image ID of a tag in the registry.
     fn image(&self, tag: &str) -> Option<String> {
         let (name, version) = tag.split_once(':').unwrap();
         let tags = self.registry.says(&format!("/v2/{name}/tags/list"));

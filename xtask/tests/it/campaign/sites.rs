@@ -1,10 +1,10 @@
-//! The sites that campaigns work on: two services that run, in two generations.
+//! Sites for campaigns: two services that run, whose sources have named generations.
 
 use std::process::Command;
 
 use crate::support::{Site, fixture};
 
-/// A repository of two services, in a project of its own: its lock and labels are nobody else's.
+/// A repository with two services and a separate project name, hence a separate lock and labels.
 pub fn site(name: &str) -> Site {
     let site = fixture::site(name, &["alpha", "beta"]);
     let manifest = site.folder.read("xtask/images.toml");
@@ -18,7 +18,7 @@ pub fn project(site: &Site) -> &str {
     site.folder.0.file_name().unwrap().to_str().unwrap()
 }
 
-/// Changes the sources of both services; the same name gives the same sources.
+/// Changes the sources of both services; equal names give equal sources.
 pub fn generation(site: &Site, name: &str) {
     for service in ["alpha", "beta"] {
         let path = format!("{service}/serve");
@@ -36,7 +36,7 @@ pub fn all(site: &Site, commands: &[&[&str]]) {
     }
 }
 
-/// Removes what a finding left behind, so that it is not found again and again.
+/// Removes leftovers of a finding, which would fail later cases too.
 pub fn clear(site: &Site) {
     let (prefix, project, folder) = (&site.prefix, project(site), site.folder.0.display());
     let script = format!(

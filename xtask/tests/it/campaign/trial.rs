@@ -1,5 +1,4 @@
-//! One command on a site of its own: the state it starts from, what an undisturbed run leaves, and what must hold after a
-//! disturbed one.
+//! One command on a separate site: its start state, the result of an undisturbed run, and the checks after a disturbed one.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -10,20 +9,20 @@ use super::world::World;
 use super::{setting, sites};
 use crate::support::{Folder, Site};
 
-/// A command, and the state that it starts from.
+/// A command and its start state.
 pub struct Scenario {
     pub name: &'static str,
     pub args: &'static [&'static str],
-    /// Commands that make the state; images are of the first generation.
+    /// Commands that create the start state, with sources of the first generation.
     before: &'static [&'static [&'static str]],
-    /// Commands once the sources are of the second generation.
+    /// Commands to run after that, with sources of the second generation.
     then: &'static [&'static [&'static str]],
 }
 
 const BUILD: &[&str] = &["build-images"];
 const ACCEPT: &[&str] = &["check", "--accept", "--reason", "the campaign"];
 
-/// Every command that changes something.
+/// Commands that change something.
 pub const SCENARIOS: [Scenario; 6] = [
     Scenario { name: "build-images", args: BUILD, before: &[BUILD], then: &[] },
     Scenario {
@@ -43,7 +42,7 @@ pub const SCENARIOS: [Scenario; 6] = [
     Scenario { name: "test", args: &["test"], before: &[BUILD], then: &[] },
 ];
 
-/// The scenarios of which the filter names cases, which begin with their scenario's name; setting up one takes seconds.
+/// Scenarios whose cases `XTASK_CAMPAIGN_ONLY` may select; setting up a scenario takes seconds.
 pub fn wanted() -> impl Iterator<Item = &'static Scenario> {
     let only = setting("ONLY");
     SCENARIOS.iter().filter(move |scenario| {
@@ -51,18 +50,18 @@ pub fn wanted() -> impl Iterator<Item = &'static Scenario> {
     })
 }
 
-/// A scenario on a site of its own.
+/// A scenario on a separate site.
 pub struct Trial {
     pub scenario: &'static Scenario,
     pub site: Site,
     pub docker: DeadlyDocker,
-    /// The kinds of calls that the command makes to docker, as patterns, and how many of each.
+    /// Number of docker calls by kind (a shell pattern).
     pub calls: BTreeMap<String, usize>,
     registry: String,
-    /// What an undisturbed run leaves.
+    /// State after an undisturbed run.
     expected: World,
     is_broken: Cell<bool>,
-    /// For what the trial itself writes.
+    /// The trial's own files.
     pub notes: Folder,
 }
 
@@ -86,7 +85,7 @@ impl Trial {
         trial.prepare();
         let (output, calls) = trial.docker.calls(&mut trial.command());
         assert!(output.status.success(), "{}: {}", scenario.name, trial.site.told(&output));
-        // Once more: the first run of a command may create what later ones find.
+        // Run it twice: the first run may create things that later runs reuse.
         trial.prepare();
         let again = trial.command().output().unwrap();
         assert!(again.status.success(), "{}: {}", scenario.name, trial.site.told(&again));
@@ -102,7 +101,6 @@ impl Trial {
         World::of(&self.site.folder, &self.site.prefix)
     }
 
-    /// The command.
     pub fn command(&self) -> Command {
         let args = self.scenario.args.iter();
         let args: Vec<&str> =
@@ -110,7 +108,7 @@ impl Trial {
         self.site.command(&args)
     }
 
-    /// Makes the state that the command starts from.
+    /// Creates the start state.
     pub fn prepare(&self) {
         if self.is_broken.take() {
             sites::clear(&self.site);
@@ -121,8 +119,9 @@ impl Trial {
         sites::all(&self.site, self.scenario.then);
     }
 
-    /// Prepares, runs the command disturbed, ends the disturbance, and runs it again. It must end with one of these codes
-    /// (`None`: killed), or have done everything; it must leave every file whole; and the next run must complete it.
+    /// Prepares, runs the command with a disturbance, ends that with `calm`, and runs the command again. The disturbed run must
+    /// exit with one of `codes` (`None`: killed) or with 0 and the expected state, and leave no incomplete file; the next run
+    /// must reach the expected state.
     pub fn case(
         &self,
         codes: &[Option<i32>],
@@ -143,14 +142,14 @@ impl Trial {
             return Err(format!("it panicked: {}", ended.text));
         }
         if ended.code == Some(0) {
-            let told = |text| format!("it exited 0:\n{text}\n{}", ended.text);
+            let told = |text| format!("exit code 0, but not the expected state:\n{text}\n{}", ended.text);
             return self.world().must_be(&self.expected).map_err(told);
         }
         if !codes.contains(&ended.code) {
             return Err(format!("exit code {:?}, not one of {codes:?}: {}", ended.code, ended.text));
         }
         if ended.code == Some(3) && !ended.text.is_empty() && !ended.text.contains("help:") {
-            return Err(format!("no remedy: {}", ended.text));
+            return Err(format!("no help: {}", ended.text));
         }
         self.files_are_whole(before)?;
         let again = self.command().output().unwrap();
@@ -161,12 +160,12 @@ impl Trial {
         self.world().must_be(&self.expected).map_err(|text| format!("{text}\n{}", told()))
     }
 
-    /// A file that the user sees is as it was, or as it will be.
+    /// Every user-visible file has its old or its new content.
     fn files_are_whole(&self, before: &World) -> Result<(), String> {
         for (name, text) in self.world().files {
             let known = [before, &self.expected].map(|world| world.files.get(&name));
             if !known.contains(&Some(&text)) && !name.ends_with(".new") {
-                return Err(format!("{name} is neither old nor new:\n{text}"));
+                return Err(format!("{name} has neither its old nor its new content:\n{text}"));
             }
         }
         Ok(())

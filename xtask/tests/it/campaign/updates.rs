@@ -1,17 +1,17 @@
-//! Updates: hundreds of `deploy update` in a row with both cores busy, of services with replicas, a one-shot service before
-//! them, and programs that end slowly.
+//! Updates: 200 runs of `deploy update` with all cores busy, on services with replicas, a one-shot dependency and programs that
+//! exit slowly.
 
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
-use super::load::Load;
 use super::{Case, run, seed, sites};
+use crate::support::load::Load;
 use crate::support::{Site, docker};
 
 const UPDATES: u64 = 200;
 
-/// Beside the two services: a task that must succeed before they start, and two replicas of one of them.
+/// A one-shot task, then the two services, one with two replicas. `never` and `none` have no containers.
 const COMPOSE: &str = r#"services:
   prepare:
     image: PREFIX-alpha:latest-optimized
@@ -55,7 +55,7 @@ fn campaign() {
     sites::all(&site, &[&["deploy", "down", "--volumes"]]);
 }
 
-/// Builds a generation, updates, and looks at every container with docker's own eyes.
+/// Builds a generation, updates, and checks every container with docker.
 fn update(site: &Site, number: u64) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed() ^ number);
     sites::generation(site, ["first", "second", "third"][rng.usize(0..3)]);
@@ -88,7 +88,7 @@ fn update(site: &Site, number: u64) -> Result<(), String> {
     super::same(".env", &site.folder.read(".env"), &env)
 }
 
-/// A program that ends at once on SIGTERM, or only after a second.
+/// Makes the programs exit at once on SIGTERM, or slowly: after a second.
 fn ends_slowly(site: &Site, slowly: bool) {
     for name in ["alpha", "beta"] {
         let path = format!("{name}/serve");

@@ -6,27 +6,27 @@ use std::path::Path;
 
 use crate::support::{Folder, docker};
 
-/// What there is of one site, with nothing that differs between two runs that did the same.
+/// State of one site, without anything that varies between equal runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct World {
     /// Image IDs by tag.
     pub tags: BTreeMap<String, String>,
-    /// IDs of images of the site without a tag.
+    /// IDs of the site's untagged images.
     pub untagged: BTreeSet<String>,
     /// `name image state`.
     pub containers: BTreeSet<String>,
     /// Networks and volumes.
     pub resources: BTreeSet<String>,
-    /// Command lines of processes that speak of the site.
+    /// Command lines of processes that contain the site's folder.
     pub processes: BTreeSet<String>,
-    /// Files that the user sees, with their contents.
+    /// Contents of user-visible files by name.
     pub files: BTreeMap<String, String>,
-    /// Names of files under `target/xtask`, but for logs and records.
+    /// Names of files under `target`, except [`VARYING`].
     pub state: BTreeSet<String>,
 }
 
 impl World {
-    /// What there is of the site in `folder`, whose images' names begin with `prefix`.
+    /// State of the site in `folder` with image names that begin with `prefix`.
     pub fn of(folder: &Folder, prefix: &str) -> World {
         let mut world = World {
             tags: BTreeMap::new(),
@@ -42,7 +42,7 @@ impl World {
         world
     }
 
-    /// What differs from another world, a line each; empty if nothing does.
+    /// Differences from the expected world; empty if equal.
     pub fn differences(&self, expected: &World) -> Vec<String> {
         let mut lines = maps("tag", &self.tags, &expected.tags);
         lines.extend(maps("file", &self.files, &expected.files));
@@ -91,7 +91,7 @@ fn containers(folder: &Folder, prefix: &str) -> BTreeSet<String> {
     let text =
         docker(&["ps", "--all", "--no-trunc", "--format", "{{.Names}} {{.Image}} {{.State}} {{.Labels}}"]);
     let ours = text.lines().filter(|line| line.contains(prefix) || line.contains(project));
-    // Names of throwaway stacks differ; that there is one is what counts.
+    // Without the labels.
     ours.map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect()
 }
 
@@ -103,7 +103,7 @@ fn resources(folder: &Folder, prefix: &str) -> BTreeSet<String> {
     ours.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// Processes whose command line names the site's folder; the kernel removes a killed run at once, but not its children.
+/// Processes whose command line contains the site's folder, such as children of a killed run.
 fn processes(folder: &Folder) -> BTreeSet<String> {
     let folder = folder.0.to_str().unwrap();
     let mut found = BTreeSet::new();
@@ -116,7 +116,7 @@ fn processes(folder: &Folder) -> BTreeSet<String> {
     found
 }
 
-/// Logs and records hold times and durations, and caches grow.
+/// Logs and records contain times and durations, and caches grow.
 const VARYING: [&str; 7] = [
     "target/xtask/logs",
     "target/xtask/records",

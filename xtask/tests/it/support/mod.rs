@@ -6,6 +6,7 @@ pub mod containers;
 pub mod elf;
 pub mod fixture;
 pub mod images;
+pub mod load;
 pub mod pair;
 pub mod registry;
 pub mod report;

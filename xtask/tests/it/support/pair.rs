@@ -1,4 +1,4 @@
-//! Two checkouts of one project with images of its own, on one engine; and a docker that fails its caller on purpose.
+//! Two checkouts of one project on one engine, and a docker wrapper that injects faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ pub struct Pair {
     pub prefix: String,
     pub first: Folder,
     pub second: Folder,
-    /// Runs a program where the engine is, if it is not the machine's own.
+    /// Command prefix that enters the second engine's network namespace; empty for the machine's engine.
     enter: Vec<String>,
     host: Option<String>,
 }
@@ -24,7 +24,7 @@ impl Pair {
         let checkout = || {
             let folder = repository(&prefix);
             let manifest = folder.read("xtask/images.toml");
-            // Locks, labels and temporary tags are the project's.
+            // A separate project name gives separate locks, labels and temporary tags.
             let manifest = manifest.replace("project = \"fixture\"", &format!("project = \"{prefix}\""));
             folder.write("xtask/images.toml", &manifest);
             folder
@@ -33,7 +33,7 @@ impl Pair {
         Pair { first, second, prefix, enter: Vec::new(), host: None }
     }
 
-    /// On a second engine, which its clients reach over TCP.
+    /// On a second engine, over TCP.
     pub fn on(engine: &SecondEngine, test: &str) -> Pair {
         let enter = ["nsenter", "--net", "--target"].map(str::to_owned).into_iter();
         let mut pair = Pair::new(test);
@@ -42,7 +42,7 @@ impl Pair {
         pair
     }
 
-    /// Gives both images of a checkout a content of this name.
+    /// Sets the content of both images of a checkout.
     pub fn content(&self, checkout: &Folder, name: &str) {
         for image in ["alpha", "beta"] {
             let dockerfile = format!("FROM scratch\nLABEL content=\"{name}\"\nCOPY {image}/hello /hello\n");
@@ -55,7 +55,7 @@ impl Pair {
         self.command_under(&[], checkout, args)
     }
 
-    /// xtask in a checkout, under a program that starts it.
+    /// xtask in a checkout, started by the program `under`.
     pub fn command_under(&self, under: &[&str], checkout: &Folder, args: &[&str]) -> Command {
         let under = under.iter().map(|word| (*word).to_owned());
         let xtask = env!("CARGO_BIN_EXE_xtask").to_owned();
@@ -69,7 +69,7 @@ impl Pair {
         command
     }
 
-    /// Builds images and returns what it said.
+    /// Builds images and returns the output.
     #[track_caller]
     pub fn build(&self, checkout: &Folder, args: &[&str]) -> String {
         let output = self.command(checkout, &[&["build-images"], args].concat()).output().unwrap();
@@ -78,11 +78,11 @@ impl Pair {
         text
     }
 
-    /// A build that its docker kills.
+    /// Runs a build that its docker kills.
     #[track_caller]
     pub fn killed(&self, checkout: &Folder, wrapper: &Wrapper) {
         let mut command = self.command(checkout, &["build-images"]);
-        // What the killed run started may outlive it, so nobody waits for its output.
+        // Discard the output: children may outlive the killed run and keep a pipe open.
         let status = command.env("PATH", wrapper.path()).stdout(std::process::Stdio::null());
         let status = status.stderr(std::process::Stdio::null()).status().unwrap();
         assert_eq!(status.code(), None, "it was not killed");
@@ -97,7 +97,7 @@ impl Pair {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// The project's images: ID and reference.
+    /// IDs of the project's images.
     pub fn images(&self) -> BTreeSet<String> {
         let label = format!("label={}.images.variant", self.prefix);
         let text = self.docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &label]);
@@ -111,7 +111,7 @@ impl Pair {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The content behind each tag of `latest`.
+    /// Content of each `latest` tag.
     pub fn published(&self) -> BTreeMap<String, String> {
         let tags = self.tags();
         let tags = tags.iter().filter(|tag| tag.contains(":latest"));
@@ -120,7 +120,7 @@ impl Pair {
         tags.map(|tag| (tag.to_owned(), self.docker(&[&format, &[tag][..]].concat()))).collect()
     }
 
-    /// The contents of all images of `latest`: one, unless they are a mixture.
+    /// Contents of all `latest` tags: more than one if they are mixed.
     pub fn contents(&self) -> BTreeSet<String> {
         let published = self.published();
         assert_eq!(published.len(), 4, "{published:?}");
@@ -133,7 +133,7 @@ impl Pair {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What must not be there while no run is active: tags of runs, untagged images, locks.
+    /// Things that must not exist while no run is active: temporary tags, untagged images, locks.
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = self.tags();
         left.retain(|line| line.contains(":run-") || line.contains("<none>"));
@@ -144,7 +144,7 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        // A second engine goes with all that it holds.
+        // A second engine is removed with its data.
         if self.host.is_some() {
             return;
         }
@@ -156,13 +156,13 @@ impl Drop for Pair {
     }
 }
 
-/// A docker on PATH that counts its calls of some kinds, and runs a script in place of one of them.
+/// A docker wrapper on PATH that counts matching calls and runs a script before one of them.
 pub struct Wrapper {
     pub folder: Folder,
 }
 
 impl Wrapper {
-    /// `pattern`: the shell's, of the calls that count. `at`: which of them, from 1. `$real` in the script is the real docker.
+    /// Runs `script` before the `at`th call (from 1; 0: never) that matches the shell pattern. `$real` is the real docker.
     pub fn new(pattern: &str, at: usize, script: &str) -> Wrapper {
         let real = Command::new("sh").args(["-c", "command -v docker"]).output().unwrap();
         let (folder, real) = (Folder::new(), String::from_utf8(real.stdout).unwrap());

@@ -37,7 +37,7 @@ impl Registry {
         Registry::run(test, &ask)
     }
 
-    /// One with room for so many bytes.
+    /// A registry with this much storage.
     pub fn with_room(test: &str, bytes: u32) -> Registry {
         Registry::run(test, &[&format!("--tmpfs=/registry:size={bytes}")])
     }
@@ -121,11 +121,11 @@ pub enum Answer {
     Forward,
     /// Says this instead: status and reason.
     Status(&'static str),
-    /// Says this instead, with a page as nginx has it.
+    /// Answers with an nginx error page: status and reason.
     Page(&'static str),
-    /// Says this instead, with an error as the OCI Distribution Specification has it: status, code, message.
+    /// Answers with an error (OCI Distribution Specification): status and reason, code, message.
     Error(&'static str, &'static str, &'static str),
-    /// Says this instead: the lines of a head after which a body of JSON comes.
+    /// Answers with these head lines and a JSON body.
     Json(String, Value),
     /// Breaks the connection off.
     Cut,
@@ -138,7 +138,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The rule gets the request line, and the lines of the head after it.
+    /// The rule gets the request line and the headers.
     pub fn start(
         registry: &Arc<Registry>,
         rule: impl Fn(&str, &Registry) -> Answer + Send + Sync + 'static,
@@ -190,7 +190,7 @@ pub(super) fn head(mut client: &TcpStream) -> Option<String> {
         if client.read(&mut byte).ok()? == 0 {
             return None;
         }
-        // Docker tries TLS first, and takes this for a server that speaks plain HTTP.
+        // Docker tries TLS first; this answer makes it fall back to plain HTTP.
         if bytes.is_empty() && !byte[0].is_ascii_uppercase() {
             client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok();
             return None;
@@ -200,7 +200,7 @@ pub(super) fn head(mut client: &TcpStream) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The error page of nginx.
+/// nginx's error page.
 fn page(status: &str) -> String {
     format!(
         "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n\

@@ -11,14 +11,14 @@ pub struct SecondEngine {
 }
 
 impl SecondEngine {
-    /// Where it listens too, in its own network namespace.
+    /// TCP address in its network namespace.
     pub const TCP: &'static str = "tcp://127.0.0.1:2375";
 
     pub fn start() -> SecondEngine {
         SecondEngine::on(Folder::new(), true)
     }
 
-    /// The same with so little room for its data, on either store.
+    /// Starts an engine with `megabytes` of space for its data, on either image store.
     pub fn small(megabytes: u32, containerd: bool) -> SecondEngine {
         let folder = Folder::new();
         let data = folder.0.join("data");
@@ -26,7 +26,7 @@ impl SecondEngine {
         let size = format!("size={megabytes}m");
         let mount =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&data).status().unwrap();
-        assert!(mount.success(), "no file system of {megabytes} MB");
+        assert!(mount.success(), "cannot mount a tmpfs of {megabytes} MB");
         SecondEngine::on(folder, containerd)
     }
 
@@ -50,13 +50,13 @@ impl SecondEngine {
         }
     }
 
-    /// Ends the daemon as a crash would.
+    /// Kills the daemon.
     pub fn kill(&mut self) {
         super::signal("KILL", self.daemon.id());
         self.daemon.wait().unwrap();
     }
 
-    /// Starts it again on the same data.
+    /// Restarts the daemon on the same data.
     pub fn restart(&mut self) {
         std::fs::remove_file(self.folder.0.join("pid")).ok();
         self.daemon = daemon(&self.folder);
@@ -80,7 +80,7 @@ impl Drop for SecondEngine {
             super::signal("TERM", self.daemon.id());
             self.daemon.wait().ok();
         }
-        // Fails where the data is in an ordinary folder.
+        // Fails if the data is in an ordinary folder.
         Command::new("umount").arg(self.folder.0.join("data")).stderr(Stdio::null()).status().ok();
     }
 }
@@ -88,7 +88,7 @@ impl Drop for SecondEngine {
 fn daemon(folder: &Folder) -> Child {
     let path = |name: &str| folder.0.join(name).display().to_string();
     let log = std::fs::File::create(folder.0.join("log")).unwrap();
-    // A network namespace of its own: a second daemon would take the first one's bridge away.
+    // In a new network namespace, because a second daemon would take over the first one's bridge.
     Command::new("unshare")
         .args(["--net", "sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "sh"])
         .args(["--host", SecondEngine::TCP, "--tls=false"])

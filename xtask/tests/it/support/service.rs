@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-/// Answers each request, given with its body, as told, until the test process ends. Returns its port.
+/// Answers each request (head and body) with `answer` until the test process ends. Returns the port.
 pub fn service(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -11,14 +11,14 @@ pub fn service(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> u16 {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let answer = answer(&request(&mut stream));
-            // A client that has read enough hangs up.
+            // The client may close the connection early.
             stream.write_all(&answer).ok();
         }
     });
     port
 }
 
-/// An answer with a body of this type.
+/// An HTTP response with this body.
 pub fn answer(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -1,4 +1,4 @@
-//! Services of a few megabytes that do what a test says: this machine's perl and its libraries, imported without a build.
+//! Small images that run a perl program: this machine's perl and its libraries, imported without a build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,24 @@ use std::process::{Command, Output};
 
 use super::{Folder, docker, repository, told};
 
-/// A program that runs until SIGTERM, and then takes its time.
+/// Exits one second after SIGTERM.
 const SLOW: &str = "$SIG{TERM} = sub { select undef, undef, undef, 1; exit }; sleep 1 while 1";
 
-/// A checkout with its own Compose project and images; everything goes when the test ends.
+/// A checkout with its own Compose project and images; all are removed on drop.
 pub struct Tiny {
     pub folder: Folder,
-    /// Of the Compose project and of images.
+    /// Name of the Compose project and prefix of image names.
     pub name: String,
 }
 
 impl Tiny {
-    /// Without images; `alpha` and `beta` are declared.
+    /// Declares `alpha` and `beta`, without images.
     pub fn new(test: &str) -> Tiny {
         let name = format!("xt-{test}-{}", std::process::id());
         Tiny { folder: repository(&name), name }
     }
 
-    /// Makes an image of a service that runs this perl program, anew at each call. It becomes healthy at once.
+    /// Imports a new image that runs this perl program and becomes healthy at once. Returns its ID.
     pub fn image(&self, service: &str, program: &str) -> String {
         let check = "HEALTHCHECK --interval=300ms --start-period=5s --start-interval=100ms CMD [\"/usr/bin/perl\", \"-e\", \"exit\"]";
         let cmd = serde_json::json!(["/usr/bin/perl", "-e", program]).to_string();
@@ -43,12 +43,12 @@ impl Tiny {
         format!("{}-{service}:latest-optimized", self.name)
     }
 
-    /// Images of `alpha` and `beta` that run until SIGTERM, and end slowly.
+    /// Imports images of `alpha` and `beta` that exit slowly on SIGTERM.
     pub fn images(&self) -> [String; 2] {
         ["alpha", "beta"].map(|service| self.image(service, SLOW))
     }
 
-    /// Writes a Compose file; `IMAGE-alpha` stands for that service's image.
+    /// Writes a Compose file; `IMAGE-alpha` is replaced with the tag of alpha's image.
     pub fn compose(&self, services: &str) {
         let services = services.lines().map(|line| match line.split_once("IMAGE-") {
             Some((before, service)) => format!("{before}{}\n", self.tag(service)),
@@ -84,7 +84,7 @@ impl Tiny {
         text
     }
 
-    /// What `docker ps --format` says of each container, sorted.
+    /// Sorted lines of `docker ps --format`, one per container.
     pub fn containers(&self, format: &str) -> Vec<String> {
         let filter = format!("label=com.docker.compose.project={}", self.name);
         let text = docker(&["ps", "--all", "--no-trunc", "--filter", &filter, "--format", format]);
@@ -93,7 +93,7 @@ impl Tiny {
         lines
     }
 
-    /// The image ID that a service's container runs.
+    /// Image ID of a service's container.
     pub fn running(&self, service: &str) -> String {
         docker(&["inspect", "--format", "{{.Image}}", &format!("{}-{service}-1", self.name)])
     }
@@ -116,7 +116,7 @@ impl Tiny {
 impl Drop for Tiny {
     fn drop(&mut self) {
         self.command(&["down", "--volumes"]).output().ok();
-        // Replaced ones have no tag.
+        // Select by label: replaced images have no tag.
         let filter = format!("label={}", self.label());
         let list = ["image", "ls", "--all", "--quiet", "--filter", &filter];
         let output = Command::new("docker").args(list).output().unwrap();

@@ -22,13 +22,13 @@ use model::manifest::Manifest;
 /// What to clean.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CleanRequest<'a> {
-    /// The images whose tags go, and with them what builds of their services left without a tag.
+    /// The images whose tags are removed, along with untagged images and leftover build tags of the same services.
     pub images: &'a [TaggedImage],
-    /// Also those that `deploy rollback` would need.
+    /// Also remove images kept for `deploy rollback`.
     pub rollback: bool,
-    /// Also the whole build cache of the builder.
+    /// Also prune the builder's entire build cache.
     pub cache: bool,
-    /// Finish what a run left that may still be active on another machine.
+    /// Take over a lock even if its holder may still be running on another machine.
     pub break_lock: bool,
 }
 
@@ -70,7 +70,7 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
     let docker = &context.docker;
     let _lock = Lock::take(&context.repository.lock())?;
     let _push = Lock::take(&context.repository.push_lock())?;
-    // A deployment keeps images for a rollback.
+    // A running deployment may be tagging images for a rollback.
     let _deploy = request.rollback.then(|| Lock::take(&context.repository.deploy_lock())).transpose()?;
     let publisher = Publisher::new(&manifest.project, request.break_lock, context);
     // Otherwise the next build would restore the tags that a killed build was about to set.
@@ -80,7 +80,7 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
     let mut removed_layers: BTreeMap<String, Bytes> = BTreeMap::new();
     let mut plan = plan_clean(manifest, request, context)?;
     if !plan.images.is_empty() {
-        // Reading an archive takes long, so it does not happen under the lock that others wait for.
+        // Reading an archive is slow, so do it before taking the lock.
         for image in &plan.images {
             layers.of(&image.image, docker)?;
         }
@@ -107,7 +107,7 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
     Ok(report)
 }
 
-/// The layers of images by ID.
+/// Cached layers by image ID.
 #[derive(Default)]
 struct Layers(BTreeMap<String, Vec<Layer>>);
 
@@ -138,7 +138,7 @@ fn empty() -> CleanReport {
 }
 
 fn removed(image: &ImageToRemove, freed_bytes: Bytes) -> RemovedImage {
-    // Of an image without a tag, all names are removed.
+    // All names of an untagged image are removed.
     let names = if image.tags.is_empty() { Vec::new() } else { image.image.names() };
     let others = names.into_iter().filter(|name| !is_removed_with(name, &image.tags));
     RemovedImage {
@@ -156,8 +156,8 @@ fn is_removed_with(name: &str, tags: &[String]) -> bool {
     tags.iter().any(|tag| tag == name || repository(tag).is_some_and(|start| name.starts_with(&start)))
 }
 
-/// Removes the tags of an image, or all names of one without a tag. A name that docker refuses to remove is kept, with docker's
-/// message as the reason.
+/// Removes an image's tags, or all names of an untagged image. A name that docker refuses to remove is reported as kept, with
+/// docker's message as the reason.
 fn remove(
     image: &ImageToRemove,
     layers: &[Layer],

@@ -18,7 +18,7 @@ pub struct CleanPlan {
     pub images: Vec<ImageToRemove>,
     /// Requested tags that stay.
     pub kept: Vec<KeptTag>,
-    /// How many images stay for `deploy rollback`.
+    /// Number of images kept for `deploy rollback`.
     pub for_rollback: usize,
 }
 
@@ -27,20 +27,20 @@ pub struct CleanPlan {
 pub struct ImageToRemove {
     pub service_image: ServiceImage,
     pub image: Image,
-    /// Empty for an image that has none.
+    /// Empty for an untagged image.
     pub tags: Vec<String>,
 }
 
-/// Which tags of an image that no service's own tag names are removed.
+/// What a tag of one of the project's images is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OtherTag {
-    /// A killed build left it.
+    /// Left behind by a killed build.
     Left,
-    /// A build has it that may be active on another machine.
+    /// Temporary tag of a build that may still be running on another machine.
     MaybeActive,
-    /// `deploy rollback` needs it.
+    /// Needed by `deploy rollback`.
     Rollback,
-    /// Somebody gave it that name.
+    /// Any other tag, including those of running builds.
     Other,
 }
 
@@ -49,7 +49,7 @@ enum OtherTag {
 pub struct EngineImages {
     /// Images by reference.
     pub found: BTreeMap<String, Image>,
-    /// The project's images, under any name and none.
+    /// All images of the project, tagged or not.
     pub ours: Vec<Image>,
     /// Names of containers by the ID of their image.
     pub containers: BTreeMap<String, Vec<String>>,
@@ -61,8 +61,8 @@ pub fn tags(requested: &TaggedImage, pushed: impl Fn(&str) -> Vec<String>) -> Ve
     local.flat_map(|tag| std::iter::once(tag.clone()).chain(pushed(&tag))).collect()
 }
 
-/// Decides for every requested tag that exists whether it is removed, and for the images of the requested services that builds
-/// left without one. `rollback`: remove those of `deploy rollback` too.
+/// Decides which of the requested tags to remove, and which untagged images and leftover build tags of the same services.
+/// `rollback`: also remove images kept for `deploy rollback`.
 pub fn plan(
     project: &str,
     requested: &[(&TaggedImage, Vec<String>)],
@@ -109,7 +109,7 @@ pub fn plan(
 }
 
 impl CleanPlan {
-    /// Decides about an image's tags that are no service's own.
+    /// Decides which other tags of an image to remove, and whether to remove it if it is untagged.
     fn add_left(
         &mut self,
         service_image: ServiceImage,
@@ -122,7 +122,7 @@ impl CleanPlan {
             tags.filter(move |tag| other_tag(tag) == kind).cloned().collect::<Vec<_>>()
         };
         for reference in of(OtherTag::MaybeActive) {
-            let reason = "may belong to a build on another machine; if not: docker image rm".to_owned();
+            let reason = "may belong to a build on another machine; if not, use `docker image rm`".to_owned();
             self.kept.push(KeptTag { reference, reason });
         }
         let mut tags = of(OtherTag::Left);
@@ -153,7 +153,7 @@ fn used_by(containers: &[String]) -> String {
 }
 
 fn other_tag(reference: &str) -> OtherTag {
-    // `deploy` names the images that ran before PROJECT-rollback:SERVICE.
+    // `deploy` tags the previously running images as PROJECT-rollback:SERVICE.
     if reference.split_once(':').is_some_and(|(name, _)| name.ends_with("-rollback") && !name.contains('/')) {
         return OtherTag::Rollback;
     }
@@ -164,7 +164,7 @@ fn other_tag(reference: &str) -> OtherTag {
     }
 }
 
-/// Which image of a service it is, by its labels.
+/// Identifies a service's image by its labels.
 fn labelled(project: &str, service: &ServiceImage, image: &Image) -> Option<ServiceImage> {
     let variant = image.label(&labels::variant(project))?;
     Some(ServiceImage {
@@ -183,7 +183,7 @@ impl fmt::Display for ImageToRemove {
     }
 }
 
-/// An image without a tag, for people.
+/// How reports name an untagged image.
 pub fn untagged(image: &ServiceImage, id: &str) -> String {
     let ServiceImage { service, edition, variant } = image;
     let digest = id.trim_start_matches("sha256:");
@@ -254,7 +254,7 @@ mod tests {
         planned_of(images, &[], containers, false)
     }
 
-    /// Ours, with these tags.
+    /// An image of the project with these tags.
     fn tagged(id: &str, tags: &[&str]) -> Image {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         Image { repo_tags: Some(tags), ..image(id, Some("community")) }
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(removed(&plan), ["a community optimized, untagged 1"]);
         let kept: Vec<String> = plan.kept.iter().map(ToString::to_string).collect();
         assert_eq!(kept, ["a community optimized, untagged 2: in use by container old-api"]);
-        // Another service's.
+        // An image of another service.
         let mut other = tagged("3", &[]);
         let labels = other.config.as_mut().and_then(|config| config.labels.as_mut()).unwrap();
         labels.insert("org.opencontainers.image.title".into(), "fx-b".into());

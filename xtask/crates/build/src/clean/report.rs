@@ -22,7 +22,7 @@ pub struct CleanReport {
     pub images: Vec<RemovedImage>,
     /// Requested tags that were kept.
     pub kept: Vec<KeptTag>,
-    /// How many images stay for `deploy rollback`.
+    /// Number of images kept for `deploy rollback`.
     pub for_rollback: usize,
     /// Uncompressed bytes of the layers that the engine deleted.
     pub freed_bytes: Bytes,
@@ -40,7 +40,7 @@ pub struct RemovedImage {
     pub service_image: ServiceImage,
     /// The image's ID.
     pub image: String,
-    /// The removed tags; in a dry run, those that would be removed. Empty for an image that had none.
+    /// The removed tags; in a dry run, those that would be removed. Empty for an untagged image.
     pub tags: Vec<String>,
     /// Uncompressed bytes of its layers that the engine deleted.
     pub freed_bytes: Bytes,
@@ -123,7 +123,7 @@ impl CleanReport {
         }
         if self.for_rollback > 0 {
             let images = count(self.for_rollback, "image");
-            notes.push(format!("{images} kept for `deploy rollback`; `--rollback` removes them."));
+            notes.push(format!("{images} kept for `deploy rollback` (remove with `--rollback`)."));
         }
         if named > 0 {
             notes.push(format!("{} kept under other names.", count(named, "image")));

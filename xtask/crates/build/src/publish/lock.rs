@@ -1,4 +1,4 @@
-//! Taking the engine's lock: waiting for live runs, finishing what killed ones left, refusing where nobody can tell.
+//! Acquires the engine's lock: waits for live runs, recovers from killed ones, and fails if the holder's state is unknown.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,10 +11,10 @@ use host::failure::{Failure, FailureClass};
 use host::process_name::Life;
 use host::wait;
 
-/// A run of another machine that holds the lock for longer was probably killed: moving a tag takes some 20 ms.
+/// A run on another machine that holds the lock for longer was probably killed: moving a tag takes about 20 ms.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The same by the other machine's clock, which may be wrong.
+/// The same limit for the lock's timestamp. It is longer because the other machine's clock may be wrong.
 const OLD: Duration = Duration::from_mins(10);
 
 /// A lock that this run holds.
@@ -23,15 +23,15 @@ pub(super) struct TagLock {
     id: String,
 }
 
-/// The wait for other runs.
+/// The current wait for another run.
 struct Wait {
-    /// The ID of the current one's lock.
+    /// The ID of that run's lock.
     id: String,
     since: Instant,
 }
 
 impl Publisher<'_> {
-    /// Takes a lock and records the moves that it is for.
+    /// Acquires a lock and records the moves it protects.
     pub(super) fn take(&self, kind: LockKind, moves: &[TagMove]) -> Result<TagLock> {
         let docker = &self.context.docker;
         let (name, holder) = (kind.container(self.project), Holder::current(&self.context.repository));
@@ -41,7 +41,7 @@ impl Publisher<'_> {
             if let Some(id) = docker.create_lock(&name, &holder, moves)? {
                 return Ok(TagLock { id });
             }
-            // It may have been released since.
+            // The holder may just have released it.
             let Some(found) = docker.find_lock(&name)? else { continue };
             if self.may_finish(&found) {
                 self.finish(kind, &found)?;
@@ -58,7 +58,7 @@ impl Publisher<'_> {
         }
     }
 
-    /// Ends a lock of this run.
+    /// Releases a lock that this run holds.
     pub(super) fn release(&self, lock: TagLock) -> Result<()> {
         if self.context.docker.remove_lock(&lock.id)? {
             return Ok(());
@@ -69,10 +69,10 @@ impl Publisher<'_> {
         Err(Failure::new(FailureClass::Unfinished, what, help).into())
     }
 
-    /// Finishes the moves of a killed run, if there are any. Leaves a live one alone.
+    /// Completes or reverts the tag moves of a killed run, if any. Does not wait for a live run.
     ///
     /// # Errors
-    /// When docker fails, or a run on another machine has held the lock for long.
+    /// When docker fails, or a run on another machine has held the lock for too long.
     pub fn settle(&self) -> Result<()> {
         if let Some(watch) = &self.context.docker.watch {
             watch.stop();
@@ -83,7 +83,7 @@ impl Publisher<'_> {
                 self.finish(LockKind::Tags, &found)?;
                 continue;
             }
-            // Sooner rather than after the build.
+            // Fail now rather than after the build.
             if found.holder.life() == Life::Unknown && is_old(&found) {
                 return Err(refusal(&found).into());
             }
@@ -96,7 +96,7 @@ impl Publisher<'_> {
         match found.holder.life() {
             Life::Gone => true,
             Life::Unknown => self.break_lock,
-            // An earlier step of this process could not finish it.
+            // An earlier step of this process failed to finish its moves.
             Life::Runs => found.holder.is_this_process(),
         }
     }
@@ -104,11 +104,11 @@ impl Publisher<'_> {
     fn finish(&self, kind: LockKind, found: &FoundLock) -> Result<()> {
         let docker = &self.context.docker;
         if kind == LockKind::Recovery {
-            // It has no journal. By its ID: another run may have taken the name since.
+            // A recovery lock has no journal. Remove by ID: another run may have taken the name since.
             return docker.remove_lock(&found.id).map(drop);
         }
         let recovery = self.take(LockKind::Recovery, &[])?;
-        // Another run may have finished it while this one waited.
+        // Another run may have finished the moves while this one waited.
         let finished = match docker.find_lock(&found.name) {
             Ok(Some(still)) if still.id == found.id => moves::finish(found, self),
             other => other.map(drop),

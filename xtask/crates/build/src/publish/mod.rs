@@ -1,8 +1,8 @@
-//! Publishing: all tags of a build move to the new images, or none does, even if the run is killed or others publish too.
+//! Publishes a build: all tags move to the new images or none do, even if the run is killed or others publish concurrently.
 //!
-//! Images are built under tags of their run. When all are built, the run takes the engine's lock, whose labels record which tag
-//! moves to which image; then the tags move, images that nothing names any more are removed, and the lock goes. Whoever finds
-//! the lock of a killed run finishes its moves first.
+//! Images are built under temporary tags. After the build, the run acquires the engine's lock, whose labels record which tag
+//! moves to which image. It moves the tags, removes images that lost their last name, and releases the lock. A run that finds
+//! the lock of a killed run first completes or reverts that run's moves.
 
 mod lock;
 mod moves;
@@ -25,30 +25,30 @@ pub struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    /// For a project. `break_lock`: finish what a run left that may still be active on another machine.
+    /// `break_lock`: take over a lock even if its holder may still be running on another machine.
     pub fn new(project: &'a str, break_lock: bool, context: &'a Context) -> Publisher<'a> {
         Publisher { project, break_lock, context }
     }
 
-    /// Finishes what killed runs left: their moves, their temporary tags.
+    /// Completes or reverts the tag moves of killed runs and removes their temporary tags.
     ///
     /// # Errors
-    /// When docker fails, or a run on another machine has held the lock for long.
+    /// When docker fails, or a run on another machine has held the lock for too long.
     pub fn recover(&self) -> Result<()> {
         self.settle()?;
         let tags = run_tags::left(self.project, &self.context.docker)?;
         if tags.is_empty() {
             return Ok(());
         }
-        // A run may have been killed since, and its moves need its images.
+        // Another run may have been killed in the meantime: finish its moves before removing its images.
         self.settle()?;
         self.context.docker.remove_unused(&tags).map(drop)
     }
 
-    /// Moves the tags of the built images onto them: all, or none.
+    /// Moves all tags to the built images, or none.
     ///
     /// # Errors
-    /// When docker fails, or the lock cannot be taken.
+    /// When docker fails or the lock cannot be acquired.
     pub fn publish(&self, images: &[&PlannedImage]) -> Result<()> {
         let docker = &self.context.docker;
         loop {
@@ -57,7 +57,7 @@ impl<'a> Publisher<'a> {
                 return Ok(());
             }
             let lock = self.take(LockKind::Tags, &moves)?;
-            // The journal is only right if nobody has published since the plan was made.
+            // The plan is stale if another run has published since.
             match moves::plan(images, docker) {
                 Ok(now) if now == moves => {}
                 changed => {
@@ -66,7 +66,7 @@ impl<'a> Publisher<'a> {
                     continue;
                 }
             }
-            // If this fails, the lock stays, and the next run finishes the journal.
+            // On failure the lock stays, and the next run finishes the moves.
             let moved = moves::all_or_none(&moves, docker)?;
             let retired = match moved {
                 Moved::All => predecessors::retire(&moves, self.project, docker),
@@ -81,10 +81,10 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Does something while no other run moves tags.
+    /// Runs `work` while no other run can move tags.
     ///
     /// # Errors
-    /// Those of `work`, and when docker fails or the lock cannot be taken.
+    /// When `work` or docker fails, or the lock cannot be acquired.
     pub fn exclusively<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let lock = self.take(LockKind::Tags, &[])?;
         let result = work();

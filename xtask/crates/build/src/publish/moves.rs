@@ -1,4 +1,4 @@
-//! Moves of tags: planning, executing, undoing, finishing those of a killed run.
+//! Plans, executes and undoes tag moves, and finishes those of a killed run.
 
 use std::collections::BTreeMap;
 
@@ -18,22 +18,22 @@ use host::wait;
 #[derive(Debug)]
 pub(super) enum Moved {
     All,
-    /// Docker refused a move, for this reason; the others were undone.
+    /// Docker refused a move with this error; the others were undone.
     None(Error),
 }
 
-/// Where the tag of a move stands now.
+/// Which image the tag of a move points to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// On the old image, or nowhere if it is new.
+    /// The old image, or none for a new tag.
     From,
-    /// On the new image.
+    /// The new image.
     To,
-    /// Somebody else moved it.
+    /// Neither: something else changed the tag.
     Elsewhere,
 }
 
-/// The moves that bring each image's tags onto it. Tags that already point there need none.
+/// The moves that point each image's tags to it, except tags that already do.
 pub(super) fn plan(images: &[&PlannedImage], docker: &Docker) -> Result<Vec<TagMove>> {
     let tags = images.iter().flat_map(|image| std::iter::once(&image.run_tag).chain(&image.tagged.tags));
     let found = docker.inspect(&tags.map(ToString::to_string).collect::<Vec<_>>())?;
@@ -59,7 +59,7 @@ fn needed(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Result<V
 /// Moves tags. If docker refuses a move, the earlier ones are undone.
 ///
 /// # Errors
-/// [`FailureClass::Unfinished`], or the machine's fault, when undoing fails too.
+/// [`FailureClass::Unfinished`], or an environment class, when undoing fails too.
 pub(super) fn all_or_none(moves: &[TagMove], docker: &Docker) -> Result<Moved> {
     let Err(error) = moves.iter().try_for_each(|step| docker.tag(&step.to, &step.tag)) else {
         return Ok(Moved::All);
@@ -79,7 +79,7 @@ pub(super) fn all_or_none(moves: &[TagMove], docker: &Docker) -> Result<Moved> {
     }
 }
 
-/// Undoes moves. A tag whose old image is gone stays where it is.
+/// Undoes moves. A tag whose old image is gone is left unchanged.
 fn back(moves: &[TagMove], docker: &Docker) -> Result<()> {
     let old: Vec<String> = moves.iter().filter_map(|step| step.from.clone()).collect();
     let found = docker.inspect(&old)?;
@@ -93,7 +93,8 @@ fn back(moves: &[TagMove], docker: &Docker) -> Result<()> {
     Ok(())
 }
 
-/// Finishes the moves of a run that no longer runs and ends its lock. Only tags that still stand where the run left them move.
+/// Completes or reverts the moves of a killed run and removes its lock. Tags that something else has changed since are left
+/// unchanged.
 pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()> {
     let (FoundLock { id, holder, moves, .. }, docker) = (found, &publisher.context.docker);
     wait_for_last_call(moves, publisher)?;
@@ -102,7 +103,7 @@ pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()>
     let left = on(Standing::Elsewhere, moves, &now);
     let missing = on(Standing::From, moves, &now);
     let outcome = if moved.is_empty() {
-        // It was killed before the first move, or after it had undone all.
+        // The run was killed before its first move, or after undoing all of them.
         String::new()
     } else if have_all(&missing, docker)? {
         match all_or_none(&missing, docker)? {
@@ -130,7 +131,7 @@ pub(super) fn finish(found: &FoundLock, publisher: &Publisher<'_>) -> Result<()>
     Ok(())
 }
 
-/// A killed run may leave its last call of docker running: that move must not happen after the ones that follow.
+/// Waits for the last `docker tag` of a killed run, which may outlive the run and overwrite the moves made here.
 fn wait_for_last_call(moves: &[TagMove], publisher: &Publisher<'_>) -> Result<()> {
     let is_call = |step: &TagMove| is_running(&["tag", &step.to, &step.tag]);
     while moves.iter().any(is_call) {

@@ -1,4 +1,4 @@
-//! Tags that last no longer than their run. They carry the run's [`ProcessName`], so that others can tell whether it is over.
+//! Temporary tags of a run. They contain the run's [`ProcessName`], which shows whether the run has ended.
 
 use anyhow::Result;
 
@@ -6,30 +6,30 @@ use engine::docker::Docker;
 use engine::labels;
 use host::process_name::{Life, ProcessName};
 
-/// The start of every tag of a run.
+/// Prefix of all temporary tags.
 const PREFIX: &str = "run-";
 
-/// The start of the tags of a new run.
+/// Prefix of this process's temporary tags.
 pub(crate) fn of_this_process() -> String {
     format!("{PREFIX}{}", ProcessName::current())
 }
 
-/// Tags of runs that have ended, on a project's images.
+/// Temporary tags on a project's images whose runs have ended.
 pub(crate) fn left(project: &str, docker: &Docker) -> Result<Vec<String>> {
     let mut tags = docker.tags_with_label(&labels::variant(project))?;
     tags.retain(|tag| life(tag) == Some(Life::Gone));
     Ok(tags)
 }
 
-/// Whether the run of a reference's tag still runs; `None` for other tags.
+/// Whether the run that a temporary tag belongs to is still active; `None` for other tags.
 pub(crate) fn life(reference: &str) -> Option<Life> {
     let (_, tag) = reference.rsplit_once(':')?;
     let name: ProcessName = tag.strip_prefix(PREFIX)?.parse().ok()?;
     Some(name.life())
 }
 
-/// Names an image that has no name, and returns the name. Removing that removes the image, and only if nobody has named it
-/// since: `docker image rm ID` would take such a name away.
+/// Tags an untagged image and returns the tag. Removing that tag deletes the image unless it has been tagged again;
+/// `docker image rm ID` would remove the new tag too.
 pub(crate) fn name_to_remove(id: &str, repository: &str, docker: &Docker) -> Result<String> {
     let digest = id.trim_start_matches("sha256:");
     let start = digest.get(..12).unwrap_or(digest);

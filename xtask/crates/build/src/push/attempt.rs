@@ -1,5 +1,4 @@
-//! Gets one tag into the registry: asks what the registry has, pushes unless it is this image, and tries again after transient
-//! errors.
+//! Pushes one tag unless the registry already has the image under it, and retries transient errors.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use model::image_ref::Registry;
 /// The maximum number of attempts per tag.
 pub(super) const TRIES: u32 = 5;
 
-/// No attempt begins later than this after the first: docker itself has tried each layer five times in every attempt.
+/// No retry is scheduled later than this after the first attempt: docker itself tries each layer five times per attempt.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the registry had under a tag before a push.
@@ -27,26 +26,26 @@ pub(super) enum Before {
     /// The image that is being pushed.
     Same(RemoteManifest),
     Other(RemoteManifest),
-    /// It could not be asked.
+    /// The registry could not be queried.
     Unknown,
 }
 
-/// How a tag ended.
+/// The result for one tag.
 #[derive(Debug)]
 pub(super) struct Settled {
     pub tries: u32,
-    /// At the first answer.
+    /// As first found.
     pub before: Before,
-    /// `None` where the registry had the image already.
+    /// `None` if the registry already had the image.
     pub result: Result<Option<Pushed>, PushError>,
 }
 
-/// Settles the tags of one run.
+/// Pushes the tags of one run.
 pub(super) struct Attempts<'a> {
     context: &'a Context,
     registry: &'a Registry,
     reader: RegistryReader<'a>,
-    /// Whether the user knows that the registry cannot be asked.
+    /// Whether the user has been told that the registry cannot be queried.
     noted: AtomicBool,
 }
 
@@ -56,8 +55,8 @@ impl<'a> Attempts<'a> {
         Attempts { context, registry, reader, noted: AtomicBool::new(false) }
     }
 
-    /// Pushes a tag unless the registry has the image under it. `is_known` says whether a digest was that of the image in an
-    /// earlier push; `progress` gets the number of finished layers and of all.
+    /// Pushes a tag unless the registry already has the image under it. `is_known`: whether the image was pushed with this
+    /// digest before. `progress` receives the number of finished layers and the total.
     pub(super) fn settle(
         &self,
         image: &ImageToPush,
@@ -73,7 +72,7 @@ impl<'a> Attempts<'a> {
                 let is_there = matches!(found, Before::Same(_));
                 before.get_or_insert_with(|| found.clone());
                 match found {
-                    // An attempt that lost the registry's answer has pushed it.
+                    // An earlier attempt pushed it but lost the registry's response.
                     Before::Same(manifest) if was_pushed => {
                         Ok(Some(Pushed { digest: manifest.digest, sent: 0 }))
                     }
@@ -100,7 +99,7 @@ impl<'a> Attempts<'a> {
     /// Compares the registry's tag with an image.
     ///
     /// # Errors
-    /// When the registry asks for fewer requests; all other failures are [`Before::Unknown`], since the push may succeed.
+    /// When the registry limits requests. Other failures become [`Before::Unknown`], since the push may still succeed.
     pub(super) fn look(
         &self,
         image: &Image,
@@ -124,7 +123,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Pushes until the registry has got this image: another process may move the local tag meanwhile.
+    /// Retries if the registry received a different image: another process may move the local tag during the push.
     fn push(
         &self,
         image: &Image,
@@ -170,10 +169,10 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// The pause after a failed attempt; `None` if another attempt is pointless. Docker shows no `Retry-After`, so after a limit the
-/// pauses are long enough for the usual limits by the minute.
+/// The pause after a failed attempt; `None` to give up. Docker does not show `Retry-After`, so pauses after a rate limit are long
+/// enough for typical per-minute limits.
 fn pause(error: &PushError, tries: u32, since: Duration) -> Option<Duration> {
-    // A token may have expired in the middle of a push; the next one asks for a new one.
+    // A token may have expired during the push; the next attempt requests a new one.
     let is_token = error.cause == Cause::Unauthorized && tries == 1;
     let first = match error.cause {
         Cause::RateLimit => 5,

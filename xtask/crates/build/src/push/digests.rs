@@ -1,5 +1,5 @@
 //! The record of pushed digests by reference, `target/xtask/digests.json`. Every successful push is added; `compose-switch
-//! --pin` can then pin images that this machine no longer has. What a registry has now, only the registry knows.
+//! --pin` can then pin images that this machine no longer has. The registry's current content may differ.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ impl Digests {
         self.images.get(reference).map(|pushed| pushed.image.as_str())
     }
 
-    /// Whether an image of the engine was pushed under this digest, anywhere. That stays true: a digest is one of content.
+    /// Whether a local image was pushed with this digest to any registry. Never outdated, since a digest identifies content.
     pub fn is_of(&self, digest: &str, image: &Image) -> bool {
         self.images.values().any(|pushed| pushed.digest == digest && pushed.image == image.id)
     }

@@ -1,6 +1,6 @@
-//! Executes a push: images in parallel, the tags of one image in sequence. What the registry has already is left alone, and one
-//! image that it rejects does not keep the others from being pushed. Each success is recorded at once, so a killed run is simply
-//! repeated: layers that the registry has are not uploaded twice.
+//! Executes a push: images in parallel, the tags of one image in sequence. Tags that the registry already has are skipped, and a
+//! rejected image does not stop the others. Each success is recorded immediately, so a killed push can simply be repeated; no
+//! layer is uploaded twice.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -31,7 +31,7 @@ fn plan_push(images: &[TaggedImage], tag: &Tag, registry: &Registry, context: &C
     Ok(plan::plan(images, tag, registry, &found)?)
 }
 
-/// Whether to push, or only to compare with the registry.
+/// Whether to push or only compare with the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Push,
@@ -72,7 +72,7 @@ pub fn push(
     let plan = plan_push(images, tag, registry, context)?;
     local_tags::begin(&plan, &context.repository)?;
     let run = run(&plan, digests, jobs, Mode::Push, context);
-    // Otherwise the next push restores them.
+    // Keep the journal if a tag could not be restored: the next push tries again.
     if !run.shared().has_stuck_tag {
         local_tags::end(&context.repository)?;
     }
@@ -112,7 +112,7 @@ struct Shared {
     has_stuck_tag: bool,
 }
 
-/// An image and one of its tags, by their places in the plan.
+/// Indices in the plan of an image and one of its tags.
 type Place = (usize, usize);
 
 impl<'a> Run<'a> {
@@ -163,8 +163,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Pushes all tags of an image; true if all succeeded. A tag that the registry does not let be overwritten says nothing about
-    /// the others.
+    /// Pushes all tags of an image; true if all succeeded. Continues after a tag that the registry may refuse to overwrite.
     fn push_image(&self, index: usize) -> bool {
         let image = &self.plan.images[index];
         let mut all = true;
@@ -200,7 +199,7 @@ impl<'a> Run<'a> {
         settled
     }
 
-    /// Compares an image with what the registry has under its tags. The report says what a push would do.
+    /// Compares an image with the registry's tags and reports what a push would do.
     fn compare_image(&self, index: usize) -> bool {
         let image = &self.plan.images[index];
         for (place, tag) in image.tags.iter().enumerate() {
@@ -250,7 +249,7 @@ impl<'a> Run<'a> {
         if !shared.digests.add(&reference, &image.service_image, &image.image.id, &digest)
             && let Err(error) = shared.digests.write(&self.context.repository)
         {
-            // The registry has it all the same.
+            // The push itself succeeded.
             shared.unrecorded.get_or_insert(Failure::new(class_of(&error), format!("{error:#}"), ""));
         }
         self.context.terminal.say(text);
@@ -315,7 +314,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether the registry may only refuse to have this tag overwritten. Not every client shows the registry's reason.
+/// Whether the registry may only have refused to overwrite this tag. Not every client shows the registry's reason.
 fn forbids_overwriting(error: &PushError, before: &Before) -> bool {
     error.cause == Cause::Immutable || (matches!(before, Before::Other(_)) && error.may_forbid_overwriting())
 }

@@ -1,5 +1,5 @@
-//! The local tags under a registry's name that a push needs. The engine must not keep one for an image that the registry lacks:
-//! a deployment would run it, and a pull would not find it. A journal lets the next push remove what a killed one left.
+//! Local tags with the registry's name, which a push needs. They are restored if the push fails: otherwise a deployment would
+//! run an image that a pull cannot find. A journal lets the next push restore the tags of a killed one.
 
 use std::collections::BTreeMap;
 
@@ -35,12 +35,12 @@ fn of(plan: &PushPlan) -> Vec<LocalTag> {
         .collect()
 }
 
-/// Ends a push that restored its own tags.
+/// Removes the journal once the tags of failed pushes are restored.
 pub(super) fn end(repository: &Repository) -> Result<()> {
     files::remove(&repository.push_journal())
 }
 
-/// Restores the tags of a push that was killed, except those whose push was recorded.
+/// Restores the local tags of a killed push, except those recorded as pushed.
 pub(super) fn recover(digests: &Digests, context: &Context) -> Result<()> {
     let path = context.repository.push_journal();
     let Some(text) = files::read_if_there(&path)? else { return Ok(()) };
@@ -64,7 +64,7 @@ impl LocalTag {
     }
 }
 
-/// Undoes tags that still are where the push set them, and returns their names.
+/// Restores tags that still point to the image to push, and returns their names.
 pub(super) fn restore(tags: &[LocalTag], docker: &Docker) -> Result<Vec<String>> {
     let moved: Vec<&LocalTag> = tags.iter().filter(|tag| tag.from.as_ref() != Some(&tag.to)).collect();
     let now = docker.inspect(&moved.iter().map(|tag| tag.tag.clone()).collect::<Vec<_>>())?;
@@ -75,7 +75,7 @@ pub(super) fn restore(tags: &[LocalTag], docker: &Docker) -> Result<Vec<String>>
             continue;
         }
         match from {
-            // It may have been removed since.
+            // The old image may have been removed since.
             Some(from) if docker.look(from)?.is_some() => docker.tag(from, tag)?,
             _ => docker.remove(std::slice::from_ref(tag))?,
         }

@@ -37,7 +37,7 @@ pub struct PushRow {
     pub digest: Option<String>,
     /// What happened to it.
     pub state: PushState,
-    /// Digest of what the registry had under the reference, if it was something else.
+    /// Digest of the different image or index that the registry had under the reference.
     pub replaced: Option<String>,
     /// The number of attempts.
     pub tries: u32,
@@ -55,7 +55,7 @@ pub enum PushState {
     Planned,
     /// Pushed.
     Pushed,
-    /// Pushed; the registry had another image, or an index, under the reference.
+    /// Pushed; the registry had a different image or index under the reference.
     Replaced,
     /// The registry had exactly this image, so nothing was sent.
     Unchanged,
@@ -92,7 +92,7 @@ impl PushState {
 }
 
 impl PushRow {
-    /// The state, with what was or would be replaced.
+    /// The state, with the digest that was or would be replaced.
     fn label(&self) -> String {
         match (&self.replaced, self.state) {
             (Some(digest), PushState::Planned) => format!("would replace {digest}"),
@@ -101,7 +101,7 @@ impl PushRow {
         }
     }
 
-    /// A line for the terminal once the tag is in the registry.
+    /// The terminal line for a tag that is in the registry.
     pub(super) fn narration(&self) -> String {
         let digest = self.digest.as_deref().unwrap_or_default();
         match &self.replaced {
@@ -112,8 +112,8 @@ impl PushRow {
 }
 
 impl PushReport {
-    /// Fails if a tag was not pushed, as a fault of the environment if every failure is one; or if the digests could not be
-    /// recorded.
+    /// Fails if a tag could not be pushed, or the digests could not be recorded. It is an environment failure if
+    /// all push failures are.
     ///
     /// # Errors
     /// All failed tags in one message.
@@ -127,8 +127,10 @@ impl PushReport {
             format!("cannot push {reference}: {}\nhelp: {}", failure.message, failure.remedy)
         };
         let not_tried = self.images.iter().filter(|row| row.state == PushState::NotTried).count();
-        let skipped = (not_tried > 0).then(|| format!("not attempted after the failure: {not_tried} tags"));
-        let text = skipped.into_iter().chain(failures.iter().map(line)).collect::<Vec<_>>().join("\n");
+        let skipped = (not_tried > 0).then(|| format!("tags not attempted after the failure: {not_tried}"));
+        let unrecorded = self.unrecorded.iter().map(ToString::to_string);
+        let lines = skipped.into_iter().chain(failures.iter().map(line)).chain(unrecorded);
+        let text = lines.collect::<Vec<_>>().join("\n");
         if failures.iter().all(|(_, failure)| failure.environment) {
             return Err(Failure::machine(text, "").into());
         }

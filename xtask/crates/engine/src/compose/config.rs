@@ -32,7 +32,7 @@ pub struct ComposeService {
     pub network_mode: Option<String>,
     /// What is mounted.
     pub volumes: Vec<ComposeMount>,
-    /// `restart`, where it is set: `no`, `always`, `on-failure:3`…
+    /// `restart`, if set: `no`, `always`, `on-failure:3`…
     pub restart: Option<String>,
     /// By name of the service that is started before.
     pub depends_on: BTreeMap<String, ComposeDependency>,
@@ -40,7 +40,7 @@ pub struct ComposeService {
     deploy: Option<ComposeDeploy>,
 }
 
-/// What a service waits for.
+/// A dependency of a service.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ComposeDependency {
@@ -55,24 +55,24 @@ struct ComposeDeploy {
 }
 
 impl ComposeService {
-    /// How many containers it has (Compose Specification: `scale`, `deploy.replicas`).
+    /// The number of its containers (Compose Specification: `scale`, `deploy.replicas`).
     pub fn replicas(&self) -> u32 {
         self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1)
     }
 }
 
-/// How long the process of a service is expected to run.
+/// How long a service is expected to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Until it is stopped.
+    /// It runs until it is stopped.
     Stays,
-    /// It may end with exit code 0: another service needs it, and it is declared not to be restarted after success.
+    /// It may exit with code 0: another service depends on it, and its `restart` policy does not restart it on success.
     MayEnd,
-    /// It ends with exit code 0: another service waits for that.
+    /// It exits with code 0: another service waits for it to complete.
     Ends,
 }
 
-/// How long a service is expected to run (Compose Specification, `depends_on` and `restart`).
+/// The expected [`Lifetime`] of a service (Compose Specification, `depends_on` and `restart`).
 pub fn lifetime(services: &BTreeMap<String, ComposeService>, name: &str) -> Lifetime {
     let needs: Vec<&str> = services
         .values()

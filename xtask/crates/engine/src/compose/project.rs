@@ -24,21 +24,21 @@ pub struct Project {
     files: Vec<PathBuf>,
     /// The services to start; empty for all.
     only: Vec<String>,
-    /// Whether what `only` depends on is left alone.
+    /// Whether to leave out the dependencies of `only`.
     without_dependencies: bool,
-    /// Whether no image is pulled, whatever the files say.
+    /// Whether to never pull images, regardless of the files.
     without_pull: bool,
-    /// Instead of the environment's COMPOSE_PROFILES.
+    /// Replaces COMPOSE_PROFILES, unless empty.
     profiles: Vec<String>,
     variables: BTreeMap<String, String>,
-    /// Those of `variables` that only let Compose read its files.
+    /// The `variables` whose value is [`PLACEHOLDER`].
     placeholders: BTreeSet<String>,
 }
 
-/// The value of variables that are not set. No container may get it.
+/// The value of unset variables. Must not reach a container.
 const PLACEHOLDER: &str = "not-made-yet";
 
-/// How often a list of containers is asked for again when one of them vanishes.
+/// How often to retry listing containers if one vanishes meanwhile.
 const LOOKS: usize = 5;
 
 /// How the resources of a project are listed and removed. Containers come first, since they use the others.
@@ -86,21 +86,21 @@ impl Project {
         self
     }
 
-    /// Limited to the services of [`Project::only`], without what they depend on.
+    /// Without the dependencies of the services in [`Project::only`].
     #[must_use]
     pub fn without_dependencies(mut self) -> Project {
         self.without_dependencies = true;
         self
     }
 
-    /// Without pulling any image: Compose also pulls those of services that have no replicas.
+    /// Without pulling images. By default, Compose pulls even those of services without replicas.
     #[must_use]
     pub fn without_pull(mut self) -> Project {
         self.without_pull = true;
         self
     }
 
-    /// With the services of these profiles too; `*` for all. None leaves the choice to COMPOSE_PROFILES.
+    /// With the services of these profiles; `*` for all. If empty, COMPOSE_PROFILES applies.
     #[must_use]
     pub fn profiles(mut self, profiles: &[String]) -> Project {
         self.profiles = profiles.to_vec();
@@ -116,7 +116,7 @@ impl Project {
         self
     }
 
-    /// With a placeholder for a variable that is not set: Compose reads its files only if every required one is.
+    /// With a placeholder for an unset variable, since Compose fails if a required variable is unset.
     #[must_use]
     pub fn placeholder(mut self, name: impl Into<String>) -> Project {
         let name = name.into();
@@ -125,7 +125,7 @@ impl Project {
         self
     }
 
-    /// The docker that it runs with.
+    /// The docker client it uses.
     pub fn docker(&self) -> &Docker {
         &self.docker
     }
@@ -157,7 +157,8 @@ impl Project {
         Ok(self.config_of(&[])?.1)
     }
 
-    /// The configuration of what it starts: services of active profiles, or those of [`Project::only`] with what they need.
+    /// The configuration of the services it starts: those of active profiles, or those of [`Project::only`] and their
+    /// dependencies.
     ///
     /// # Errors
     /// As [`Project::config`].
@@ -165,10 +166,10 @@ impl Project {
         Ok(self.started_text()?.1)
     }
 
-    /// The same, to call before anything is started.
+    /// Like [`Project::started`], but checks for placeholders. Call it before starting anything.
     ///
     /// # Errors
-    /// As [`Project::config`], and when a container would get a placeholder instead of a value.
+    /// As [`Project::config`], and when a service uses a variable that is not set.
     pub fn ready(&self) -> Result<ComposeConfig> {
         let (text, config) = self.started_text()?;
         let all: Value = serde_json::from_str(&text)?;
@@ -222,7 +223,7 @@ impl Project {
         }
     }
 
-    /// Starts `docker compose up`, which outlives this process where it is given a lock to hold.
+    /// Starts `docker compose up`. If given a lock, it holds the lock while it runs and outlives this process.
     ///
     /// # Errors
     /// When docker cannot be started.
@@ -240,7 +241,7 @@ impl Project {
         cmd.args(self.only.iter().cloned()).start(lock)
     }
 
-    /// Starts `docker compose restart`, as [`Project::up`].
+    /// Starts `docker compose restart`; `lock` is used as in [`Project::up`].
     ///
     /// # Errors
     /// When docker cannot be started.
@@ -255,7 +256,7 @@ impl Project {
     /// When docker fails.
     pub fn containers(&self) -> Result<Vec<ComposeContainer>> {
         let list = || self.cmd(["ps", "--all", "--format", "json"]).read();
-        // It fails when a container vanishes while it looks.
+        // `docker compose ps` fails if a container vanishes while it runs.
         let vanished = |error: &ProcessError| error.tail.contains("No such container");
         let first = list();
         let text = (0..LOOKS).fold(first, |found, _| match found {
@@ -270,7 +271,7 @@ impl Project {
         Ok(found)
     }
 
-    /// `docker compose down`, with or without the named volumes. Ctrl-C does not end it.
+    /// `docker compose down`, with or without the named volumes. Ignores Ctrl-C.
     ///
     /// # Errors
     /// When docker fails.

@@ -39,7 +39,7 @@ pub struct Publisher {
 }
 
 impl ComposeContainer {
-    /// Whether its health check has not decided yet.
+    /// Whether it runs and its health check is still pending.
     pub fn is_starting(&self) -> bool {
         self.state == "running" && self.health == "starting"
     }

@@ -1,18 +1,18 @@
-//! One line of docker, BuildKit or a registry, read as Go programs chain their errors: `what: why: root cause`.
+//! Finds the cause in a line of docker, BuildKit or a registry, which is a chain of Go errors: `what: why: root cause`.
 //!
-//! What people name (repositories, images, files, commands) never decides: quoted parts, addresses and paths are blanked, and
-//! a phrase counts only where these programs write it. A registry's error code (OCI Distribution Specification, "Error Codes")
-//! opens its message; an error of the network or the file system closes the chain.
+//! Names of repositories, images, files and commands must not affect the result. Quoted parts, addresses and paths are
+//! therefore blanked, and a phrase counts only where these programs write it: a registry's error code (OCI Distribution
+//! Specification, "Error Codes") at the start of its message, a network or file system error at the end of the chain.
 
 use super::Cause;
 
-/// Stands for a blanked part.
+/// Replaces a blanked part.
 const BLANK: &str = "_";
 
-/// Words with a slash that are neither a path nor a reference.
+/// Words with a slash that are neither paths nor references.
 const SLASHED: [&str; 3] = ["i/o", "net/http", "input/output"];
 
-/// The links of a line, in lower case, with a [`BLANK`] for each part that somebody named.
+/// The links of a line, in lower case, with names replaced by [`BLANK`].
 pub(super) fn links(line: &str) -> Vec<String> {
     let unquoted = without_quotes(line);
     let words: Vec<String> = unquoted.split_whitespace().map(without_path).collect();
@@ -27,7 +27,7 @@ fn without_quotes(line: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let opens = matches!(first, '"' | '\'' | '`') && !out.ends_with(char::is_alphanumeric);
         let after = &rest[first.len_utf8()..];
-        // An apostrophe that nothing closes is one.
+        // A quote that is never closed is an apostrophe.
         match opens.then(|| closing(after, first)).flatten() {
             Some(end) => {
                 out.push_str(BLANK);
@@ -42,7 +42,7 @@ fn without_quotes(line: &str) -> String {
     out
 }
 
-/// Where a quotation ends. Go escapes a quote within `%q` with a backslash.
+/// The index of the closing quote. Go's `%q` escapes quotes with a backslash.
 fn closing(text: &str, quote: char) -> Option<usize> {
     let is_end = |(at, found): &(usize, char)| {
         let next = text[at + 1..].chars().next();
@@ -60,7 +60,7 @@ fn without_path(word: &str) -> String {
     }
 }
 
-/// The cause that a line of docker, BuildKit or a registry reports.
+/// The cause in a line of docker, BuildKit or a registry.
 pub(super) fn cause(line: &str) -> Cause {
     let links = links(line);
     let links: Vec<&str> = links.iter().map(String::as_str).collect();
@@ -75,15 +75,15 @@ pub(super) fn cause(line: &str) -> Cause {
     of_chain(message)
 }
 
-/// What BuildKit says of a build that did not begin within six seconds, because too many began at once.
+/// BuildKit's error for a build that did not start within six seconds, because too many started at once.
 const OVERLOAD: &str = "code = notfound desc = no such job";
 
-/// Whether BuildKit had to begin too many builds at once.
+/// Whether BuildKit had to start too many builds at once.
 pub(super) fn is_overload(error: &str) -> bool {
     links(error).iter().any(|link| link.contains(OVERLOAD))
 }
 
-/// What docker's client and BuildKit's write when the engine does not answer.
+/// Whether a link is an error of docker's or BuildKit's client about an engine that does not answer.
 fn is_of_engine(link: &str) -> bool {
     const STARTS: [&str; 4] = [
         "cannot connect to the docker daemon",
@@ -99,10 +99,10 @@ fn is_of_engine(link: &str) -> bool {
         || link == "transport is closing"
 }
 
-/// What BuildKit writes after a reference or the name of a target.
+/// Phrases that BuildKit writes after a reference or the name of a target.
 const SUBJECTS: [&str; 3] = ["failed to resolve source metadata", "failed to solve", "failed to copy"];
 
-/// Skips what docker and BuildKit write before the message of a registry.
+/// The index of the registry's message, after the prefixes of docker and BuildKit.
 fn start_of_message(links: &[&str]) -> usize {
     let mut at = 0;
     while let Some(link) = links.get(at) {
@@ -135,7 +135,7 @@ fn is_wrapper(link: &str) -> bool {
         || link.starts_with("rpc error")
 }
 
-/// Whether a link is one of the codes that registries send. Docker prints `UNAUTHORIZED` as `unauthorized`.
+/// Whether a link is a registry's error code. Docker prints `UNAUTHORIZED` as `unauthorized`.
 fn is_code(link: &str) -> bool {
     of_code(link).is_some()
 }
@@ -162,7 +162,7 @@ fn of_code(link: &str) -> Option<Cause> {
     })
 }
 
-/// The cause in a registry's message: its code, or the HTTP status where docker shows no more.
+/// The cause in a registry's message, from its code or its HTTP status.
 fn of_registry(message: &[&str]) -> Cause {
     let Some(first) = message.first() else { return Cause::Other };
     if ["push access denied", "pull access denied"].iter().any(|start| first.starts_with(start)) {
@@ -172,7 +172,7 @@ fn of_registry(message: &[&str]) -> Cause {
     if let Some(cause) = of_code(first) {
         let rest = &message[1..];
         let is_immutable = rest.iter().any(|link| forbids_overwriting(link));
-        // Docker prints a body that is not JSON, such as a proxy's page, as the message of an unknown error.
+        // Docker prints a non-JSON body, such as a proxy's error page, as the message of an `unknown` error.
         let status = rest.first().and_then(|link| status_in_page(link)).map(of_status);
         return if is_immutable { Cause::Immutable } else { status.unwrap_or(cause) };
     }
@@ -191,7 +191,7 @@ fn of_registry(message: &[&str]) -> Cause {
     }
 }
 
-/// How registries say that a tag cannot be overwritten: ECR, Harbor, Google's Artifact Registry, Docker Hub, Nexus.
+/// Whether a link says that a tag cannot be overwritten (ECR, Harbor, Google's Artifact Registry, Docker Hub, Nexus).
 fn forbids_overwriting(link: &str) -> bool {
     const ENDS: [&str; 5] = [
         "because the repository is immutable",
@@ -205,7 +205,7 @@ fn forbids_overwriting(link: &str) -> bool {
         || link.starts_with("repository does not allow updating assets")
 }
 
-/// The HTTP status in a message, and the link that has it.
+/// The HTTP status in a message, and the index of its link.
 fn status(message: &[&str]) -> Option<(u16, usize)> {
     let first = message.first()?;
     let announced = ["unexpected status", "received unexpected http status"];
@@ -216,7 +216,7 @@ fn status(message: &[&str]) -> Option<(u16, usize)> {
     parsed.or_else(|| leading_status(first)).map(|status| (status, 0))
 }
 
-/// The cause of a link that opens with an HTTP status.
+/// The cause of a link that starts with an HTTP status.
 pub(super) fn status_of_link(link: &str) -> Option<Cause> {
     leading_status(link).map(of_status)
 }
@@ -226,7 +226,7 @@ fn leading_status(text: &str) -> Option<u16> {
     digits.parse().ok().filter(|status| (400..600).contains(status))
 }
 
-/// The status in an error page, as web servers and proxies title it.
+/// The status in the HTML error page of a web server or proxy.
 fn status_in_page(page: &str) -> Option<u16> {
     page.starts_with('<').then(|| page.split('>').find_map(|text| leading_status(text.trim())))?
 }
@@ -244,16 +244,16 @@ fn of_status(status: u16) -> Cause {
     }
 }
 
-/// The root cause that closes a chain.
+/// The root cause at the end of a chain.
 fn of_chain(links: &[&str]) -> Cause {
-    // What follows is a name.
+    // A name follows these.
     let missing = ["an image does not exist locally with the tag", "tag does not exist", "no such image"];
     match links.iter().find(|link| !is_wrapper(link)) {
         Some(link) if missing.contains(link) => return Cause::NoSuchImage,
         Some(link) if link.starts_with("no such ") => return Cause::Other,
         _ => {}
     }
-    // crypto/x509 of Go opens every message with its name.
+    // Go's crypto/x509 starts every message with its name.
     let of_x509 = |pair: &[&str]| {
         pair[0] == "x509"
             && ["certificate ", "cannot validate "].iter().any(|start| pair[1].starts_with(start))
@@ -264,14 +264,14 @@ fn of_chain(links: &[&str]) -> Cause {
     if links.windows(2).any(|pair| pair == ["exit code", "137"]) {
         return Cause::Memory;
     }
-    // containerd appends the name of its gRPC code.
+    // containerd appends its gRPC code, such as `unknown`.
     let last = links.iter().rev().find(|link| **link != "unknown").copied().unwrap_or_default();
     root_cause(last)
 }
 
-/// The cause of an error of the system or of Go's network library, given as a whole link.
+/// The cause of a link that is an error of the system or of Go's network library.
 pub(super) fn root_cause(link: &str) -> Cause {
-    // `(os error 28)`, `(Client.Timeout exceeded while awaiting headers)`.
+    // Cuts `(os error 28)`, `(Client.Timeout exceeded while awaiting headers)`.
     let link = link.split_once(" (").map_or(link, |(message, _)| message);
     match link {
         "no space left on device" | "disk quota exceeded" => Cause::Disk,

@@ -1,12 +1,12 @@
-//! The log of a failed build step: why its last program failed.
+//! Finds out from the log of a failed build step why its last program failed.
 //!
-//! A log holds whatever people's programs print, so a word in it means nothing. Only lines in the form in which tools report
-//! errors are read, from the end: the last one decides, unless it only sums up earlier ones.
+//! Programs may print anything, so a word in the log proves nothing. Only lines in the format of a tool's error messages count.
+//! The last one decides, except for summaries of earlier errors.
 
 use super::Cause;
 use super::chain::{links, root_cause, status_of_link};
 
-/// The cause in the last lines of a step's log; [`Cause::Other`] for a fault of the project.
+/// The cause in the last lines of a step's log; [`Cause::Other`] for an error in the project.
 pub(super) fn cause(log: &str) -> Cause {
     let lines: Vec<String> = log.lines().map(plain).filter(|line| !line.is_empty()).collect();
     let previous = |at: usize| at.checked_sub(1).map_or("", |before| lines[before].trim());
@@ -14,7 +14,7 @@ pub(super) fn cause(log: &str) -> Cause {
     last.unwrap_or(Cause::Other)
 }
 
-/// Without the terminal's control sequences (ECMA-48, "CSI").
+/// Strips terminal control sequences (ECMA-48, "CSI") and trailing whitespace.
 fn plain(line: &str) -> String {
     let mut parts = line.split("\u{1b}[");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -25,7 +25,7 @@ fn plain(line: &str) -> String {
     out.trim_end().to_owned()
 }
 
-/// What a line says about the failure; `None` if it is no error line, or sums up others.
+/// The cause in a line; `None` if it is not an error line, or only summarizes others.
 fn of_line(line: &str, previous: &str) -> Option<Cause> {
     let text = line.trim_start();
     if sums_up(text) {
@@ -40,7 +40,7 @@ fn of_line(line: &str, previous: &str) -> Option<Cause> {
     if is_continued || is_error_line(text) { Some(reason(text)) } else { of_program(text) }
 }
 
-/// Lines that tools end with when something failed before.
+/// Whether a line only summarizes earlier errors.
 fn sums_up(text: &str) -> bool {
     const STARTS: [&str; 9] = [
         "E: Download Failed",
@@ -56,7 +56,7 @@ fn sums_up(text: &str) -> bool {
     text == "Caused by:" || STARTS.iter().any(|start| text.starts_with(start))
 }
 
-/// Lines that tools mark as errors, and those with which test runners report a failed test.
+/// Whether a tool marks the line as an error, or a test runner reports a failed test with it.
 fn is_error_line(text: &str) -> bool {
     const STARTS: [&str; 18] = [
         "E: ",
@@ -82,7 +82,7 @@ fn is_error_line(text: &str) -> bool {
         || (text.starts_with("thread '") && text.contains(" panicked at "))
 }
 
-/// The reason in an error line: a link that begins as tools begin it, else the root cause that closes the chain.
+/// The cause in an error line: from a link with a known start, else from apt's HTTP status, else from the last link.
 fn reason(text: &str) -> Cause {
     const REASONS: [(Cause, &[&str]); 6] = [
         (Cause::Disk, &["you don't have enough free space", "write error - write (28"]),
@@ -130,12 +130,12 @@ fn reason(text: &str) -> Cause {
             ],
         ),
     ];
-    // apt sets the reason off with two spaces.
+    // apt writes two spaces before the reason.
     let of_apt = text.starts_with("E: ") || text.starts_with("W: ");
     let links = if of_apt { links(&text.replace("  ", ": ")) } else { links(text) };
     let begins = |sign: &&str| links.iter().any(|link| link.starts_with(sign));
     let known = REASONS.iter().find(|(_, signs)| signs.iter().any(&begins));
-    // OpenSSL's errors begin with a number (ERR_error_string(3)): `error:0A000086:SSL routines::certificate verify failed`.
+    // OpenSSL's errors start with a number (ERR_error_string(3)): `error:0A000086:SSL routines::certificate verify failed`.
     if links.iter().any(|link| link.starts_with("error:") && link.contains("certificate verify failed")) {
         return Cause::Certificate;
     }
@@ -144,7 +144,7 @@ fn reason(text: &str) -> Cause {
     known.map(|(cause, _)| *cause).or_else(status).unwrap_or_else(root)
 }
 
-/// `cp: error writing 'x': No space left on device`: a program that reports an error of the system (strerror(3)).
+/// The cause in a program's report of a system error (strerror(3)): `cp: error writing 'x': No space left on device`.
 fn of_program(text: &str) -> Option<Cause> {
     let links = links(text);
     let (last, before) = links.split_last()?;
@@ -166,7 +166,7 @@ fn of_program(text: &str) -> Option<Cause> {
     (is_program && is_of_system).then(|| root_cause(last))
 }
 
-/// npm's code; its other lines explain it.
+/// The cause in npm's error code; npm's other lines only explain it.
 fn of_npm(text: &str) -> Option<Cause> {
     let code = ["npm error code ", "npm ERR! code "].iter().find_map(|start| text.strip_prefix(start))?;
     Some(match code.trim() {
@@ -187,7 +187,7 @@ fn of_npm(text: &str) -> Option<Cause> {
     })
 }
 
-/// curl's exit code (curl(1), "EXIT CODES").
+/// The cause in curl's exit code (curl(1), "EXIT CODES").
 fn of_curl(text: &str) -> Option<Cause> {
     let (code, message) = text.strip_prefix("curl: (")?.split_once(')')?;
     Some(match code {
@@ -199,7 +199,7 @@ fn of_curl(text: &str) -> Option<Cause> {
     })
 }
 
-/// An exception that ended a Python program, or one that pip reports.
+/// The cause in an exception that terminated a Python program or that pip reports.
 fn of_python(line: &str) -> Option<Cause> {
     const PIP: [&str; 3] =
         ["WARNING: Retrying (Retry(", "Could not fetch URL ", "ERROR: Could not install packages due to an "];
@@ -211,7 +211,7 @@ fn of_python(line: &str) -> Option<Cause> {
     }
     let number = line.split("[Errno ").nth(1).and_then(|rest| rest.split(']').next()?.parse::<i32>().ok());
     Some(match number {
-        // errno(3), and the negative ones of getaddrinfo(3).
+        // errno(3); negative numbers are getaddrinfo(3)'s.
         Some(28 | 122) => Cause::Disk,
         Some(12) => Cause::Memory,
         Some(101 | 104 | 110 | 111 | 113 | -3) => Cause::Unreachable,
@@ -228,7 +228,7 @@ fn of_python(line: &str) -> Option<Cause> {
     })
 }
 
-/// A program that the kernel killed for want of memory, as shells, make, cargo and gcc report it.
+/// Reports of shells, make, cargo and gcc that a program was killed, usually because memory ran out.
 fn of_killed(text: &str) -> Option<Cause> {
     let killed = text == "Killed"
         || text.ends_with("(signal: 9, SIGKILL: kill)")

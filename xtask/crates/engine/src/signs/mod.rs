@@ -1,4 +1,4 @@
-//! Why docker, BuildKit or a registry failed, from their output: their exit codes do not tell.
+//! Finds out from their output why docker, BuildKit or a registry failed; their exit codes do not distinguish causes.
 
 mod chain;
 mod log;
@@ -17,25 +17,25 @@ pub enum Cause {
     Disk,
     /// The engine does not answer.
     Engine,
-    /// There is no such image in the engine.
+    /// The engine does not have the image.
     NoSuchImage,
-    /// The registry or a mirror asks for fewer requests (429).
+    /// The registry or a mirror limits requests (429).
     RateLimit,
-    /// The registry wants a login, and docker has no credentials for it.
+    /// The registry requires a login, and docker has no credentials for it.
     SignIn,
-    /// The registry does not accept the account or its token (401).
+    /// The registry rejects the account or its token (401).
     Unauthorized,
-    /// The registry does not allow it (403).
+    /// The account lacks permission (403).
     Denied,
-    /// The registry does not let a tag be overwritten.
+    /// The registry does not allow overwriting the tag.
     Immutable,
-    /// The registry, or a proxy before it, refuses a request of this size (413).
+    /// The request is too large for the registry or a proxy in front of it (413).
     TooLarge,
     /// A certificate is not trusted, or the registry speaks plain HTTP.
     Certificate,
     /// The host name does not resolve.
     UnknownHost,
-    /// A server, or a proxy before it, failed (5xx).
+    /// A server, or a proxy in front of it, failed (5xx).
     ServerError,
     /// A server did not answer, or the connection broke.
     Unreachable,
@@ -50,8 +50,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Of a failed build step or command: from its error, or where that only says that a program of the step failed, from the
-    /// error lines of that program.
+    /// The cause of a failed build step or command, from its error. If the error only says that the step's program failed, the
+    /// program's log decides.
     pub fn of_step(error: &str, log_tail: &str) -> Cause {
         match first(error, chain::cause) {
             Cause::Other if is_of_program(error) => log::cause(log_tail),
@@ -60,9 +60,9 @@ impl Cause {
         }
     }
 
-    /// Of a registry's answer, as docker prints it.
+    /// The cause in a registry's response, as docker prints it.
     pub fn of_registry(answer: &str) -> Cause {
-        // Docker prints a page of several lines as the message of an unknown error.
+        // Docker prints an HTML page as the multi-line message of an `unknown` error.
         match answer.contains("unknown: <") {
             true => chain::cause(&answer.replace(['\r', '\n'], " ")),
             false => first(answer, chain::cause),
@@ -86,12 +86,12 @@ impl Cause {
     }
 }
 
-/// Whether a bake had more targets than BuildKit could begin within its six seconds.
+/// Whether a bake had more targets than BuildKit could start within its six-second limit.
 pub fn is_overload(error: &str) -> bool {
     error.lines().any(chain::is_overload)
 }
 
-/// The first cause that a line has.
+/// The cause of the first line that has one.
 fn first(text: &str, cause: impl Fn(&str) -> Cause) -> Cause {
     text.lines().map(cause).find(|cause| *cause != Cause::Other).unwrap_or(Cause::Other)
 }
@@ -111,18 +111,18 @@ pub fn client_error(stderr: &str) -> FailureClass {
     causes.into_iter().find(|class| *class != FailureClass::Failed).unwrap_or(FailureClass::Failed)
 }
 
-/// A docker command that failed with this line.
+/// The failure of a docker command that printed this error line.
 pub fn failed(what: &str, line: &str) -> Failure {
     let class = client_error(line);
     let remedy = if class.is_environment() { class.remedy() } else { "" };
     Failure::new(class, format!("{what}: {line}"), remedy)
 }
 
-/// The first line of a failed command's stderr that reports something else than a missing image or container.
+/// The first line of a failed command's stderr that reports anything but a missing image or container.
 pub fn unexpected_error(output: &Output) -> Option<&str> {
     let is_expected = |line: &str| {
         let line = line.to_lowercase();
-        // The removal of a container may be in progress.
+        // The container's removal may be in progress.
         ["no such image", "no such container", "already in progress"].iter().any(|sign| line.contains(sign))
     };
     let mut lines = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());

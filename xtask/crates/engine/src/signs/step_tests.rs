@@ -56,8 +56,8 @@ fn build_errors_have_a_class() {
     }
 }
 
-/// What tools end with where nothing listens, no name resolves or nothing fits any more; recorded with curl 7.88, pip 23, Python
-/// 3.11, apt 2.6, cargo 1.91, git 2.39, npm 8 and coreutils 9.
+/// Final output of tools that hit a closed port, an unknown host or a full disk. Recorded with curl 7.88, pip 23, Python 3.11,
+/// apt 2.6, cargo 1.91, git 2.39, npm 8 and coreutils 9.
 #[test]
 fn the_last_error_line_of_a_tool_is_the_cause() {
     for (log, cause) in [
@@ -161,7 +161,7 @@ fn what_passing_tests_print_is_not_the_cause() {
             "{print} / {end}"
         );
     }
-    // The engine's own failure does not depend on what the step printed.
+    // If the engine itself fails, the step's output does not matter.
     let log = prints.join("\n");
     assert_eq!(Cause::of_step("failed to copy files: write /x: no space left on device", &log), Cause::Disk);
     assert_eq!(

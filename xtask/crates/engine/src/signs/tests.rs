@@ -1,6 +1,6 @@
 use super::*;
 
-/// Words that named causes once, wherever they stood.
+/// Words that must not determine the cause when they are part of a name.
 const WORDS: [&str; 12] = [
     "certificate-api",
     "denied",
@@ -88,7 +88,7 @@ fn names_never_decide() {
 
 #[test]
 fn answers_of_registries_have_a_cause() {
-    // Those with 127.0.0.1 are recorded: docker 26 and 28 on both image stores, before Debian's registry.
+    // Recorded where they contain 127.0.0.1: docker 26 and 28, both image stores, with Debian's registry.
     for (answer, cause) in [
         (
             "Get \"http://127.0.0.1:7901/v2/\": dial tcp 127.0.0.1:7901: connect: connection refused",

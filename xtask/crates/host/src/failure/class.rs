@@ -60,7 +60,7 @@ impl FailureClass {
             FailureClass::Failed => "fix the error above, then run again",
             FailureClass::Unfinished => "run the same command again to finish or undo it",
             FailureClass::Disk => {
-                "free disk space there, then run again (where the engine keeps its data, `docker system df` shows what uses it, \
+                "free disk space there, then run again (on the engine's disk, `docker system df` shows the usage \
                  and `docker buildx prune` clears the build cache)"
             }
             FailureClass::Network => {

@@ -8,16 +8,16 @@ use std::io::{self, ErrorKind};
 pub use self::class::FailureClass;
 use crate::process::error::ProcessError;
 
-/// A failure that somebody can act on.
+/// An error with a class and a remedy.
 ///
-/// Any other error counts as [`FailureClass::Failed`]; context may be wrapped around this one, see [`class_of`].
+/// Any other error counts as [`FailureClass::Failed`]. Adding context to a `Failure` keeps its class: see [`class_of`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of failure it is.
+    /// Determines the exit code.
     pub class: FailureClass,
     /// What went wrong and where.
     pub what: String,
-    /// The command or change that fixes it; empty where `what` says it all.
+    /// The command or change that fixes it; may be empty.
     pub remedy: String,
 }
 
@@ -32,7 +32,7 @@ impl Failure {
         Failure::new(FailureClass::Usage, what, "")
     }
 
-    /// This machine lacks something.
+    /// Something is missing on this machine, or broken.
     pub fn machine(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
         Failure::new(FailureClass::Machine, what, remedy)
     }
@@ -42,7 +42,7 @@ impl Failure {
         Failure::new(FailureClass::Interrupted, "interrupted", "")
     }
 
-    /// Blames this machine for an error that has no class of its own.
+    /// Turns an unclassified error into a [`FailureClass::Machine`] failure.
     pub fn of_machine(error: anyhow::Error) -> anyhow::Error {
         match class_of(&error) {
             FailureClass::Failed => Failure::machine(format!("{error:#}"), "").into(),
@@ -60,19 +60,19 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Whether a write failed for lack of space: of the disk, of a quota, or below the limit on file sizes.
+/// Whether a write failed because the disk is full, or a quota or the file size limit is exceeded.
 pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
-/// The class of an error: that of the outermost [`Failure`] in its chain, else that of an I/O or process error.
+/// The class of the outermost [`Failure`] in the error's chain; without one, that of an I/O or process error.
 pub fn class_of(error: &anyhow::Error) -> FailureClass {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return Some(failure.class);
         }
         let io = cause.downcast_ref::<io::Error>();
-        // An I/O error that wraps another one does not list it as its source.
+        // `source()` of an I/O error skips the error that it wraps.
         let wrapped = io.and_then(io::Error::get_ref).and_then(|error| error.downcast_ref::<ProcessError>());
         let of_process = cause.downcast_ref::<ProcessError>().or(wrapped).map(|error| error.class);
         if let Some(class) = of_process.filter(|class| *class != FailureClass::Failed) {
@@ -83,7 +83,7 @@ pub fn class_of(error: &anyhow::Error) -> FailureClass {
     error.chain().find_map(of_cause).unwrap_or(FailureClass::Failed)
 }
 
-/// The error as users read it: where the machine is at fault and no help is given, with what usually fixes its class.
+/// The error message for users. Environment errors without a `help:` line get the usual remedy of their class.
 pub fn report(error: &anyhow::Error) -> String {
     let (text, class) = (format!("{error:#}"), class_of(error));
     let has_help = text.lines().any(|line| line.trim_start().starts_with("help: "));

@@ -11,9 +11,9 @@ use crate::terminal::Terminal;
 /// Starts commands.
 #[derive(Debug, Clone, Default)]
 pub struct Runner {
-    /// Says each command and how long it took.
+    /// Logs each command with its duration.
     pub log: Option<Terminal>,
-    /// Ends commands: long ones at once, short ones that do not finish.
+    /// Terminates long commands at once, and short ones that do not finish in time.
     pub interrupt: Interrupt,
     /// Masked in command lines and errors. Clones of the runner share them.
     pub secrets: Secrets,
@@ -86,14 +86,14 @@ impl Cmd {
         self
     }
 
-    /// An interrupt does not end it. For cleanup, which must be completed.
+    /// Ignores interrupts. For cleanup, which must complete.
     #[must_use]
     pub fn apart(mut self) -> Cmd {
         self.apart = true;
         self
     }
 
-    /// It may take long, such as what downloads: an interrupt ends it at once.
+    /// Marks a command that may take long, such as a download: an interrupt terminates it at once.
     #[must_use]
     pub fn long(mut self) -> Cmd {
         self.long = true;
@@ -107,7 +107,7 @@ impl Cmd {
         self
     }
 
-    /// The command line as a shell would take it, secrets masked.
+    /// The command line, quoted for a shell, with secrets masked.
     pub fn quoted(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
         self.runner.secrets.mask(&words.map(|word| quote(word)).collect::<Vec<_>>().join(" "))

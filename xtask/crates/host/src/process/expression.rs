@@ -1,4 +1,4 @@
-//! A command as duct runs it.
+//! Converts commands to duct expressions.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,19 +7,19 @@ use std::os::unix::process::CommandExt as _;
 use crate::process::command::Cmd;
 use crate::process::run::find;
 
-/// Of util-linux, on every Debian. Without it, a child may outlive a process that gets SIGKILL.
+/// Part of util-linux, which every Debian has. Without it, children may outlive this process after SIGKILL.
 const SETPRIV: &str = "setpriv";
 
 impl Cmd {
     pub(super) fn expression(&self) -> duct::Expression {
         match &self.stdin {
             Some(bytes) => self.without_stdin().stdin_bytes(bytes.clone()),
-            // The terminal would stop a group in the background that reads from it.
+            // A background process group that reads from the terminal is stopped.
             None => self.without_stdin().stdin_null(),
         }
     }
 
-    /// For a command that gets another standard input: duct applies the innermost redirection last.
+    /// Leaves stdin to the caller. duct applies the innermost redirection last, so that stdin set here would win.
     pub(super) fn without_stdin(&self) -> duct::Expression {
         let mut expression = duct::cmd(&self.program, self.args.iter().map(OsStr::new));
         for (name, value) in &self.env {
@@ -31,28 +31,32 @@ impl Cmd {
         expression
     }
 
-    /// The command, which ends with this process even after SIGKILL, unless it cleans up.
+    /// The command, which gets SIGTERM when the thread that started it ends, even after SIGKILL. Cleanup commands
+    /// (`apart`), programs given as a path, and machines without setpriv are exceptions.
     pub(super) fn bound(&self) -> io::Result<duct::Expression> {
         let is_path = self.program.contains('/');
         if !is_path && find(&self.program).is_none() {
             let why = format!("there is no `{}` on PATH", self.program);
             return Err(io::Error::new(io::ErrorKind::NotFound, why));
         }
-        if self.apart || is_path || find(SETPRIV).is_none() {
+        if self.apart || is_path {
             return Ok(self.expression());
         }
         Ok(self.until_death("TERM").expression())
     }
 
-    /// The same command, which gets a signal when the thread that started it ends (setpriv(1)).
+    /// Sends the command a signal when the thread that started it ends (setpriv(1)). Unchanged without setpriv.
     pub(super) fn until_death(&self, signal: &str) -> Cmd {
+        if find(SETPRIV).is_none() {
+            return self.clone();
+        }
         let wrapped = ["--pdeathsig", signal, &self.program].map(str::to_owned);
         let args = wrapped.into_iter().chain(self.args.iter().cloned()).collect();
         Cmd { program: SETPRIV.to_owned(), args, ..self.clone() }
     }
 }
 
-/// Makes a command the leader of a process group.
+/// Runs a command as the leader of a new process group.
 pub(super) fn lead_group(expression: duct::Expression) -> duct::Expression {
     expression.before_spawn(|command| {
         command.process_group(0);

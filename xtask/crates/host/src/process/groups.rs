@@ -1,4 +1,4 @@
-//! The process groups of running children, so that a second signal leaves none behind.
+//! Tracks the process groups of running children, so that a second signal can end them all.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,16 +9,16 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// How long children may take to end after a second signal before they are killed.
+/// Time between SIGTERM and SIGKILL after a second signal.
 const LAST_GRACE: Duration = Duration::from_secs(1);
 
 fn groups() -> MutexGuard<'static, BTreeSet<i32>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a child that leads a group, and keeps the group in the list until [`forget`].
+/// Starts a child that leads its own group, and tracks the group until [`forget`].
 pub(super) fn start(expression: &duct::Expression) -> io::Result<(duct::Handle, Pid)> {
-    // Held meanwhile: no child may start while the process ends.
+    // Hold the lock: no child may start while the process exits.
     let mut groups = groups();
     let handle = expression.start()?;
     let id = handle.pids().first().and_then(|id| i32::try_from(*id).ok()).unwrap_or_default();
@@ -27,12 +27,12 @@ pub(super) fn start(expression: &duct::Expression) -> io::Result<(duct::Handle, 
     Ok((handle, group))
 }
 
-/// The group's leader has ended.
+/// Stops tracking a group whose leader has ended.
 pub(super) fn forget(group: Pid) {
     groups().remove(&group.as_raw_nonzero().get());
 }
 
-/// Ends all children, then this process.
+/// Terminates all children, then exits.
 pub(crate) fn exit_with_children(code: i32) -> ! {
     let groups = groups();
     let all: Vec<Pid> = groups.iter().filter_map(|id| Pid::from_raw(*id)).collect();

@@ -1,5 +1,5 @@
-//! Running commands. Children never share this process's streams or its process group: they cannot block on an output that
-//! nobody reads, and no signal reaches them but through this process.
+//! Runs commands. Children share neither this process's streams nor its process group, so that their output is always read
+//! and they receive the terminal's signals only through this process.
 
 use std::io::{self, PipeReader, Read};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::terminal::Terminal;
 
 const BUFFER: usize = 64 * 1024;
 
-/// The index of standard output among a command's pipes.
+/// Index of standard output in a command's pipes.
 const STDOUT: usize = 0;
 
 /// What a finished command left behind.
@@ -46,8 +46,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
 }
 
 impl Cmd {
-    /// Runs to the end and returns the output, whatever the exit code. An interrupt lets it finish within the grace period,
-    /// unless it is [`Cmd::long`].
+    /// Runs to the end and returns the output, whatever the exit code. After an interrupt, it may finish within the grace
+    /// period, unless it is [`Cmd::long`].
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -74,8 +74,8 @@ impl Cmd {
         Err(self.exit_error(output.code, text))
     }
 
-    /// Runs with its output passed on to this process's own. It goes on when nobody reads that any more. Returns the
-    /// exit code; `None` after a signal.
+    /// Forwards the output to stdout and stderr, and keeps running if they are closed. Returns the exit code, or `None` if
+    /// a signal killed the command.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -108,7 +108,7 @@ impl Cmd {
         Ok(status)
     }
 
-    /// Hands over both outputs while the command runs.
+    /// Passes stdout and stderr to `chunk` while the command runs.
     fn pump(
         &self,
         on_interrupt: OnInterrupt,
@@ -125,14 +125,14 @@ impl Cmd {
         Ok(status)
     }
 
-    /// The running command, and its stdout and stderr.
+    /// Starts the command. Returns it with its stdout and stderr.
     fn start_with_pipes(&self, on_interrupt: OnInterrupt) -> io::Result<(Watched, [Option<PipeReader>; 2])> {
         let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
         let expression = self.bound()?.stdout_file(out).stderr_file(err).unchecked();
         Ok((self.watch(expression, on_interrupt)?, [Some(stdout), Some(stderr)]))
     }
 
-    /// Takes the expression: what it holds of the pipes must be closed here.
+    /// Consumes the expression, because our copies of the write ends must be closed.
     fn watch(&self, expression: duct::Expression, on_interrupt: OnInterrupt) -> io::Result<Watched> {
         let expression = lead_group(expression);
         let on_interrupt = if self.apart { OnInterrupt::Ignore } else { on_interrupt };
@@ -204,7 +204,7 @@ impl Cmd {
     }
 }
 
-/// Whether a program said that a disk is full: the system's message ends a line, as perror(3) prints it.
+/// Whether the output reports a full disk: a line ends with the system's message, as perror(3) prints it.
 fn reports_full_disk(output: &str) -> bool {
     let messages = ["No space left on device", "Disk quota exceeded"];
     let is_message = |line: &str| messages.iter().any(|message| line.ends_with(message));
@@ -254,7 +254,7 @@ mod tests {
             assert_eq!(class(text), FailureClass::Disk, "{text}");
         }
         assert_eq!(class("no test of `No space left on device` passed"), FailureClass::Failed);
-        // Every write to this device finds it full.
+        // Every write to /dev/full fails.
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = std::io::Write::write(&mut &full, b"x").unwrap_err();
         assert_eq!(Runner::default().cmd("x").start_error(&error).class, FailureClass::Disk);
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(read(), "out\nerr\nend\n");
     }
 
-    /// A shell that says when it is ready, and how it was ended.
+    /// Prints when it is ready, and when it gets SIGTERM.
     const TRAP: &str = "trap 'echo TERM; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
 
     #[test]
@@ -311,7 +311,7 @@ mod tests {
             interrupt.set();
         });
         let output = String::from_utf8(output).unwrap();
-        // The shell may also say that the signal ended `sleep`.
+        // The shell may also report that `sleep` was terminated.
         assert_eq!((status.unwrap().code(), output.matches("TERM\n").count()), (Some(5), 1), "{output}");
     }
 
@@ -319,7 +319,7 @@ mod tests {
     fn an_interrupt_ends_children_of_the_child() {
         let runner = Runner::default();
         let interrupt = runner.interrupt.clone();
-        // The shell ends by itself; its child holds the pipe.
+        // The shell exits by itself; its child keeps the pipe open.
         let cmd = runner.cmd("sh").args(["-c", "sleep 1000 & echo ready"]);
         cmd.stream(|_| interrupt.set()).unwrap();
     }
@@ -340,7 +340,7 @@ mod tests {
         std::thread::scope(|scope| {
             let (mut reader, writer) = io::pipe().unwrap();
             let path = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
-            // It says when it has started, then waits for a line that comes after the interrupt.
+            // The script reports its start, then waits for a line sent after the interrupt.
             let (answer, mut answers) = io::pipe().unwrap();
             let input = format!("/proc/{}/fd/{}", std::process::id(), answer.as_raw_fd());
             let script = format!("echo started > {path}; read line < {input}; echo finished");

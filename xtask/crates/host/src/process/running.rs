@@ -1,16 +1,16 @@
-//! Processes that somebody else started.
+//! Looks up processes that other programs started.
 
 use std::fs;
 
-/// Whether a process of this machine runs whose command line ends with these words. Hidden processes do not count.
+/// Whether a visible process on this machine has a command line that ends with these words.
 pub fn is_running(words: &[&str]) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else { return false };
-    // Other entries of /proc have no command line.
+    // Only processes have a `cmdline`.
     let lines = processes.filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
     lines.into_iter().any(|line| ends_with(&String::from_utf8_lossy(&line), words))
 }
 
-/// `line`: as in proc(5), each word ends with a zero byte.
+/// `line`: NUL-terminated words (proc(5), `cmdline`).
 fn ends_with(line: &str, words: &[&str]) -> bool {
     let line: Vec<&str> = line.strip_suffix('\0').unwrap_or_default().split('\0').collect();
     line.ends_with(words)

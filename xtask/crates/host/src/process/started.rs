@@ -1,4 +1,4 @@
-//! A process that was started and may outlive this one.
+//! A background process that may outlive this one.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -12,11 +12,11 @@ use crate::process::error::ProcessError;
 use crate::process::expression::lead_group;
 use crate::secrets::Secrets;
 
-/// How long it may take to end after SIGINT before it is killed.
+/// Time between SIGINT and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A process in a group of its own, so that Ctrl-C does not reach it, with its output in an unnamed file: unlike a pipe, that
-/// does not end it when this process dies.
+/// A process in its own group, out of reach of Ctrl-C. Its output goes to an unnamed file, since a broken pipe would kill it
+/// when this process dies.
 #[derive(Debug)]
 pub struct Started {
     handle: duct::Handle,
@@ -36,7 +36,7 @@ impl Started {
         matches!(self.handle.try_wait(), Ok(Some(output)) if output.status.success())
     }
 
-    /// Asks it to end, as Ctrl-C does; kills it when it was asked 10 s ago. Call it repeatedly until it is over.
+    /// Sends SIGINT at the first call, and SIGKILL once 10 seconds have passed. Call it repeatedly until the process has ended.
     pub fn interrupt(&mut self) {
         match self.interrupted {
             None => {
@@ -51,7 +51,7 @@ impl Started {
 
     /// Its output so far, stdout and stderr together, secrets masked.
     pub fn output(&self) -> String {
-        // At an offset: the process writes at the position that both share.
+        // `read_at`, since the process shares our file position.
         let (mut text, mut chunk) = (Vec::new(), [0; 8192]);
         while let Ok(n @ 1..) = self.output.read_at(&mut chunk, text.len() as u64) {
             text.extend_from_slice(&chunk[..n]);
@@ -61,8 +61,8 @@ impl Started {
 }
 
 impl Cmd {
-    /// Starts a process that outlives this one and holds an open file, such as a lock, for as long as it runs (as its standard
-    /// input). Without a file it ends with this process (setpriv(1), `--pdeathsig`).
+    /// Starts a process in the background. With `held`, it may outlive this one, and keeps that file (such as a lock) open as its
+    /// standard input. Otherwise it is killed with this process (setpriv(1), `--pdeathsig`).
     ///
     /// # Errors
     /// When it cannot be started.
@@ -113,7 +113,7 @@ mod tests {
         assert!(open().try_lock().is_err());
         process.interrupt();
         until(|| process.is_over());
-        // Processes that other tests start hold a copy of the file for a moment.
+        // Processes started by other tests briefly inherit the file.
         until(|| open().try_lock().is_ok());
     }
 }

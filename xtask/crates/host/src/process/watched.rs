@@ -1,4 +1,4 @@
-//! A child that is watched: its output is always read, and an interrupt ends it.
+//! A running child: reads its output and passes interrupts on to it.
 
 use std::io::{self, PipeReader, Read as _};
 use std::process::ExitStatus;
@@ -11,41 +11,41 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::interrupt::Interrupt;
 use crate::process::groups;
 
-/// How long a child may take to end after a signal, or to finish before it gets one.
+/// Time between SIGTERM and SIGKILL, and time for short commands to finish before SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// An interrupt is noticed within this time.
+/// Polling interval for interrupts.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What an interrupt means for a child.
+/// What an interrupt does to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnInterrupt {
-    /// It ends at once: it may take long.
+    /// SIGTERM at once, then SIGKILL. For long commands.
     End,
-    /// It ends at once, but may take its time to clean up.
+    /// SIGTERM at once, and no SIGKILL, since it may have to clean up.
     EndGently,
-    /// It may finish within the grace period: it is short. One that started after the interrupt cleans up: it is not ended.
+    /// SIGTERM after the grace period. For short commands. Those started after the interrupt are cleanup: they run to the end.
     Finish,
-    /// It is not ended.
+    /// No signal.
     Ignore,
 }
 
-/// A child that leads a process group: Ctrl-C and hang-up of the terminal, which go to this process's group, reach it only
-/// through this one, once. Killed with its group if dropped before it has ended.
+/// A child that leads its own process group. The terminal sends Ctrl-C and hang-ups to this process's group only, and
+/// `Watched` passes them on once. If dropped before the child has ended, its group is killed.
 #[derive(Debug)]
 pub(super) struct Watched {
     handle: duct::Handle,
     group: Pid,
     interrupt: Interrupt,
     on_interrupt: OnInterrupt,
-    /// When it got SIGTERM, or will get it.
+    /// When SIGTERM is due.
     end_at: Option<Instant>,
-    /// The last signal it got.
+    /// The last signal sent.
     sent: Option<Signal>,
 }
 
 impl Watched {
-    /// Starts a command that is its group's leader.
+    /// Starts a command that leads its own group.
     pub(super) fn start(
         expression: &duct::Expression,
         interrupt: &Interrupt,
@@ -60,8 +60,8 @@ impl Watched {
         Ok(Watched { handle, group, interrupt, on_interrupt, end_at: None, sent: None })
     }
 
-    /// The next output of any of these pipes: the pipe's index, and how many bytes of the buffer it filled. A pipe becomes
-    /// `None` at its end. `None` when all have ended.
+    /// Waits for output on any pipe. Returns the pipe's index and the number of bytes read, or `None` when all pipes are closed.
+    /// Sets closed pipes to `None`.
     pub(super) fn next(
         &mut self,
         pipes: &mut [Option<PipeReader>],
@@ -71,7 +71,7 @@ impl Watched {
             self.pass_on_interrupt();
             let open: Vec<(usize, &PipeReader)> =
                 pipes.iter().enumerate().filter_map(|(index, pipe)| Some((index, pipe.as_ref()?))).collect();
-            // Processes that left the group may hold a pipe for ever.
+            // A process that left the group may keep a pipe open forever.
             if open.is_empty() || (self.sent == Some(Signal::KILL) && self.handle.try_wait()?.is_some()) {
                 return Ok(None);
             }
@@ -93,7 +93,7 @@ impl Watched {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for it to exit.
     pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {
             if let Some(output) = self.handle.wait_timeout(TICK)? {
@@ -124,7 +124,7 @@ impl Watched {
             }
             _ => return,
         };
-        // It may have just ended.
+        // Fails if it has just ended.
         kill_process_group(self.group, due).ok();
         self.sent = Some(due);
     }

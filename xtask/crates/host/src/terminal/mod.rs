@@ -1,7 +1,7 @@
 //! The only writer to the standard streams: data on stdout; messages and progress on stderr, with colour and groups in a CI log.
 //!
-//! Messages that cannot be written are dropped, and the work goes on. Data that cannot be written is a failure at the end
-//! ([`Terminal::lost_data`]), unless its reader has closed the pipe: `| head -1` wanted no more.
+//! Messages that cannot be written are dropped. Data that cannot be written makes the command fail at the end
+//! ([`Terminal::lost_data`]), unless the reader closed the pipe, as `| head -1` does.
 
 mod standard;
 
@@ -70,7 +70,7 @@ pub enum Style {
 }
 
 impl Terminal {
-    /// Reads the standard streams and the environment once. After an interrupt, nothing waits long for a reader.
+    /// Reads the standard streams and the environment once. After an interrupt, writes wait at most a second for a reader.
     pub fn detect(color: Color, verbosity: Verbosity, interrupt: &Interrupt) -> Terminal {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let on = |is_terminal: bool| match color {
@@ -97,15 +97,15 @@ impl Terminal {
         Terminal { verbosity: Verbosity::Quiet, interactive: false, ..self }
     }
 
-    /// Prints data to stdout, as it is. After an error nothing follows: see [`Terminal::lost_data`].
+    /// Prints data to stdout, unescaped. After an error, all further data is dropped: see [`Terminal::lost_data`].
     pub fn print(&self, data: impl AsRef<[u8]>) {
         if let Err(error) = self.out.write(data.as_ref()) {
             self.out.end(error.kind());
         }
     }
 
-    /// Writes a file that the user named: see [`files::write_atomically`]. `-`, or a path of stdout or stderr such as
-    /// `/dev/stdout`, is that stream, which must not be replaced by a file.
+    /// Writes a file given by the user: see [`files::write_atomically`]. `-` and paths of stdout or stderr, such as
+    /// `/dev/stdout`, write to that stream instead of replacing it with a file.
     ///
     /// # Errors
     /// When it cannot be written. Data for stdout is reported as lost instead.
@@ -120,22 +120,22 @@ impl Terminal {
         Ok(())
     }
 
-    /// Whether a path that the user named means stdout.
+    /// Whether a path given by the user means stdout.
     pub fn is_stdout(&self, path: &Path) -> bool {
         path.as_os_str() == "-" || self.out.is_at(path)
     }
 
-    /// Whether more data can be printed.
+    /// Whether stdout still accepts data.
     pub fn takes_data(&self) -> bool {
         self.out.ended().is_none()
     }
 
-    /// Passes on what a child wrote to its stderr.
+    /// Forwards a child's stderr.
     pub fn pass_on(&self, bytes: &[u8]) {
         self.err.write(bytes).ok();
     }
 
-    /// The failure to report if data could not be printed. A closed pipe is none.
+    /// The failure to report if data could not be printed. `None` for a closed pipe.
     pub fn lost_data(&self) -> Option<Failure> {
         let kind = self.out.ended()?;
         let class = match kind {
@@ -157,16 +157,16 @@ impl Terminal {
 
     /// Prints a line to stderr if possible.
     fn message(&self, line: impl Display) {
-        // Nobody could be told; the exit code remains.
+        // There is no other channel; the exit code still reports failures.
         self.err.write(format!("{line}\n").as_bytes()).ok();
     }
 
-    /// Prints a note, unless quiet. It may quote text from outside.
+    /// Prints a note, unless quiet. May contain untrusted text.
     pub fn warn(&self, text: impl AsRef<str>) {
         self.say(format!("{} {}", self.paint(Style::Warn, "note:"), printable(text.as_ref())));
     }
 
-    /// Prints an error. It may quote text from outside.
+    /// Prints an error. May contain untrusted text.
     pub fn error(&self, text: impl AsRef<str>) {
         self.message(format_args!("{} {}", self.paint(Style::Bad, "error:"), printable(text.as_ref())));
     }
@@ -181,12 +181,12 @@ impl Terminal {
         painted(self.color_out, style, text)
     }
 
-    /// Whether stdout takes colour.
+    /// Whether to use colour on stdout.
     pub fn is_stdout_colored(&self) -> bool {
         self.color_out
     }
 
-    /// Whether stderr takes colour.
+    /// Whether to use colour on stderr.
     pub fn is_stderr_colored(&self) -> bool {
         self.color_err
     }
@@ -261,7 +261,7 @@ impl Lines {
 }
 
 impl Line {
-    /// Replaces the message, which may quote text from outside.
+    /// Replaces the message, which may contain untrusted text.
     pub fn say(&self, text: impl Into<String>) {
         self.0.set_message(line(&text.into()));
     }

@@ -1,5 +1,5 @@
-//! Standard output and standard error as streams that may be closed, full, or not read: a write fails, but never panics, and
-//! never waits for a reader after an interrupt.
+//! Standard output and standard error. If they are closed or full, writes fail but never panic. After an interrupt, writes wait
+//! at most a second for a reader.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -14,21 +14,20 @@ use rustix::io::Errno;
 
 use crate::interrupt::Interrupt;
 
-/// What a pipe takes without blocking once poll(2) reports room (pipe(7): a page is free).
+/// Bytes that never block once poll(2) reports a pipe as writable (pipe(7): one free page).
 const CHUNK: usize = 4096;
 
-/// An interrupt is noticed within this time.
+/// Polling interval for interrupts.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// How long a reader may take to make room after an interrupt.
+/// How long to wait for a reader after an interrupt.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A standard stream.
 #[derive(Debug)]
 pub(super) struct StandardStream {
     fd: BorrowedFd<'static>,
     interrupt: Interrupt,
-    /// The error after which nothing more is written.
+    /// The error after which writing stopped.
     ended: Mutex<Option<ErrorKind>>,
 }
 
@@ -37,14 +36,14 @@ impl StandardStream {
         StandardStream { fd, interrupt, ended: Mutex::new(None) }
     }
 
-    /// Whether a path leads to what this stream writes to.
+    /// Whether a path refers to the file behind this stream.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let (Ok(there), Ok(here)) = (fs::metadata(path), rustix::fs::fstat(self.fd)) else { return false };
         (there.dev(), there.ino()) == (here.st_dev, here.st_ino)
     }
 
-    /// Writes all bytes, in one piece among threads. Waits while the stream is full, unless the user interrupts. A stream
-    /// without a reader stays closed: later writes fail at once.
+    /// Writes all bytes, without interleaving those of other threads. Waits while the stream is full, unless the user
+    /// interrupts. Once a write has failed for lack of a reader, all later ones fail at once.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kind) = *ended {
@@ -59,12 +58,12 @@ impl StandardStream {
         written
     }
 
-    /// Nothing more is written: what follows would leave a gap.
+    /// Stops writing, since further data would follow a gap.
     pub(super) fn end(&self, kind: ErrorKind) {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(kind);
     }
 
-    /// The error that ended the stream.
+    /// The error after which writing stopped.
     pub(super) fn ended(&self) -> Option<ErrorKind> {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }

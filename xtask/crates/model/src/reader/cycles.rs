@@ -1,4 +1,4 @@
-//! Images that start from themselves, directly or through others: nothing could build them.
+//! Rejects images that depend on themselves, directly or through others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use toml::de::DeTable;
 use crate::manifest::{Base, StandIn, Upstream};
 use crate::reader::faults::Faults;
 
-/// The images that each image's Dockerfile names.
+/// The images referenced by each image's Dockerfile.
 type Sources<'a> = BTreeMap<&'a str, BTreeSet<String>>;
 
-/// Adds a fault for each cycle, at the entry of one of its images. `references` are the images that a Dockerfile names.
+/// Adds a fault for each cycle, at the entry of one of its images. `references` returns the images referenced by a Dockerfile.
 pub(super) fn refuse(
     tables: &DeTable<'_>,
     upstreams: &[Upstream],
@@ -37,14 +37,14 @@ pub(super) fn refuse(
         faults.add(
             entry.map_or(0..0, |(key, _)| key.span()),
             format!(
-                "{table}.{name}: the image is made from itself: {}; change a FROM or --from in these Dockerfiles",
+                "{table}.{name}: the image depends on itself: {}; change a FROM or --from in these Dockerfiles",
                 steps.join(" → ")
             ),
         );
     }
 }
 
-/// Each cycle once, as the images from the first in the alphabet back to it.
+/// All cycles. Each starts and ends with its alphabetically first image.
 fn cycles<'s>(sources: &'s Sources<'_>) -> Vec<Vec<&'s str>> {
     let mut found = BTreeSet::new();
     for start in sources.keys() {
@@ -55,8 +55,8 @@ fn cycles<'s>(sources: &'s Sources<'_>) -> Vec<Vec<&'s str>> {
     found.into_iter().collect()
 }
 
-/// The shortest way from an image through its sources back to it. `None` where there is none, or where a smaller name on it
-/// reports it.
+/// The shortest cycle through an image. `None` if there is none, or if it contains an alphabetically smaller name, which
+/// reports it instead.
 fn way_back<'s>(start: &'s str, sources: &'s Sources<'_>) -> Option<Vec<&'s str>> {
     let mut ways = vec![vec![start]];
     let mut seen = BTreeSet::new();

@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Names become targets of builds and files of logs.
+/// Names become build targets and log file names.
 fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
     if !probes::is_plain(name) {
         fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));

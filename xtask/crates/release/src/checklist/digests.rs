@@ -1,4 +1,4 @@
-//! Whether the registries that the images were pushed to have the local images.
+//! Whether the registries that images were pushed to still have the local images.
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use engine::registry::RegistryReader;
 /// How many images evidence and faults name.
 const NAMED: usize = 3;
 
-/// Where an image stands.
+/// Whether a registry has an image.
 enum Place {
     /// `REFERENCE@DIGEST`.
     There(String),
@@ -21,7 +21,7 @@ enum Place {
 
 pub(super) fn digests(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let (built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
-    // The record only says which registries to ask.
+    // The record is only used to find the registries to query.
     let pushed = Digests::read(&checks.context.repository)?;
     let reader = RegistryReader::new(&checks.context.docker);
     let push = format!(
@@ -47,7 +47,7 @@ pub(super) fn digests(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     Ok(ItemAnswer::now(faults, evidence))
 }
 
-/// Asks each registry that the image was pushed to, until one has it.
+/// Queries each registry that the image was pushed to until one has it.
 fn place(
     one: &BuiltImage<'_>,
     local: &str,
@@ -62,12 +62,12 @@ fn place(
                 return Place::There(format!("{at}@{}", found.digest));
             }
             Ok(Some(found)) => {
-                ItemFault::new(format!("{at} is {} and differs from the local {local}", found.digest), push)
+                ItemFault::new(format!("{at} ({}) differs from the local {local}", found.digest), push)
             }
-            Ok(None) => ItemFault::new(format!("{at} is missing in the registry"), push),
+            Ok(None) => ItemFault::new(format!("{at} is missing from the registry"), push),
             Err(error) => {
                 let host = at.split('/').next().unwrap_or(at);
-                ItemFault::new(format!("cannot ask for {at}: {error}"), error.remedy(host))
+                ItemFault::new(format!("cannot query {at}: {error}"), error.remedy(host))
             }
         };
         place = Place::Fault(fault);

@@ -61,7 +61,7 @@ pub const LIST: [ItemDefinition; 16] = [
     release("smoke", "a stack of optimized images passes its probes", stack::smoke),
     release(PARITY, "optimized images give the same answers as the originals", stack::parity),
     release("labels", "labels name the version, commit, edition and variant", labels::labels),
-    release("digests", "registries have the images that were pushed from here", digests::digests),
+    release("digests", "every image is pushed, and the registry still has it", digests::digests),
     release("compose", "Compose files use optimized images only", compose::compose),
     release("tree", "everything is committed, and no secret file is tracked", tree::tree),
     release("changelog", "the changelog describes this version", changelog::changelog),

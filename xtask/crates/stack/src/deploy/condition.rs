@@ -7,41 +7,41 @@ use engine::compose::Lifetime;
 use engine::containers::ContainerInspect;
 use engine::docker::time;
 
-/// How long a container without a health check must run before it counts as healthy. The engine itself calls a start
+/// How long a container without a health check must run before it counts as healthy. The engine also considers a start
 /// successful after this time (Docker documentation, "Start containers automatically").
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Restarts by the engine that make a crash loop: a service may end once or twice before what it needs is there.
+/// Number of restarts by the engine that count as a crash loop. A service may exit once or twice until its dependencies are up.
 const LOOP: u32 = 3;
 
-/// The condition of a container, or of a service: that of its worst container. Ordered from good to bad.
+/// The condition of a container, or of a service's worst container. Ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServiceCondition {
-    /// The Compose file asks for no container.
+    /// Scaled to zero in the Compose file.
     NotWanted,
-    /// Ended with exit code 0, as expected.
+    /// Exited with code 0, as expected.
     Completed,
-    /// Running, and its health check passes; without a health check, running for 10 s.
+    /// Running, and its health check passes; without a health check: running for at least 10 s.
     Healthy,
     /// Running, but not healthy yet.
     Starting,
-    /// Ended with this exit code; the engine restarts it.
+    /// Exited with this code; the engine is restarting it.
     Restarting(i32),
     /// No container, or one that was never started.
     NotStarted,
     /// Running, but its health check fails.
     Unhealthy,
-    /// Paused by somebody.
+    /// Paused, for example by `docker pause`.
     Paused,
-    /// Ended with this exit code, and restarted at least three times without becoming healthy. The engine does not tell the
-    /// code while it runs again.
+    /// Exited with this code, and restarted at least three times without becoming healthy. The code is unknown while it is
+    /// running again.
     CrashLoop(Option<i32>),
-    /// Ended with this exit code.
+    /// Exited with this code.
     Ended(i32),
 }
 
 impl ServiceCondition {
-    /// From a container's state. `now`: the engine's clock.
+    /// Derives the condition from a container's state. `now`: the engine's clock.
     pub fn of(container: &ContainerInspect, lifetime: Lifetime, now: SystemTime) -> ServiceCondition {
         use ServiceCondition::{
             Completed, CrashLoop, Ended, Healthy, NotStarted, Paused, Restarting, Starting, Unhealthy,
@@ -64,30 +64,30 @@ impl ServiceCondition {
             ("running", _) if is_looping => CrashLoop(None),
             ("running", _) => Starting,
             _ if lifetime != Lifetime::Stays && state.exit_code == 0 => Completed,
-            // Between two starts, or once the engine has given up.
+            // Between restarts, or after the engine has given up.
             _ if is_looping => CrashLoop(Some(state.exit_code)),
             _ => Ended(state.exit_code),
         }
     }
 
-    /// Whether nothing is left to wait for or to fix.
+    /// Whether it is healthy, completed or not wanted.
     pub fn is_fine(self) -> bool {
         self <= ServiceCondition::Healthy
     }
 
-    /// Whether waiting cannot make it fine.
+    /// Whether waiting cannot fix it.
     pub fn has_failed(self) -> bool {
         self >= ServiceCondition::Unhealthy
     }
 
-    /// Whether a process of it runs now.
+    /// Whether its process is running or paused, but not in a crash loop.
     pub fn runs(self) -> bool {
         use ServiceCondition::{Healthy, Paused, Starting, Unhealthy};
         matches!(self, Healthy | Starting | Unhealthy | Paused)
     }
 }
 
-/// As tables and messages name it.
+/// The text for tables and messages.
 impl fmt::Display for ServiceCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,7 +120,7 @@ mod tests {
 
     const START: &str = "2026-01-01T00:00:00Z";
 
-    /// A container as `docker container inspect` shows it `seconds` after its start.
+    /// The conditions of a container `seconds` after its start, one for each `Lifetime`.
     fn after(
         seconds: u64,
         state: &str,

@@ -17,26 +17,26 @@ pub use crate::deploy::condition::ServiceCondition;
 pub struct ServiceHealth {
     /// The service's name in the Compose file.
     pub service: String,
-    /// The image that its worst container runs, or that it would run.
+    /// The image of its worst container; the configured image if it has no container.
     pub image: String,
-    /// The condition of its worst container.
+    /// The condition of its worst container. A missing container counts as not started.
     pub condition: ServiceCondition,
     /// The ID of its worst container.
     pub container: Option<String>,
-    /// How many of its containers are fine, and how many it should have.
+    /// How many of its containers are fine, and how many are configured.
     pub replicas: (u32, u32),
-    /// Failed services that it needs, directly or not, while it is not started itself.
+    /// Its failed direct and indirect dependencies; empty unless it is not started.
     pub waits_for: Vec<String>,
 }
 
 impl ServiceHealth {
-    /// Whether all its containers are there and fine.
+    /// Whether all its containers exist and are fine.
     pub fn is_fine(&self) -> bool {
         self.condition.is_fine()
     }
 }
 
-/// The condition, with the replicas where there are several.
+/// The condition, the replicas if there are several, and the failed dependencies.
 impl fmt::Display for ServiceHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.condition)?;
@@ -51,7 +51,7 @@ impl fmt::Display for ServiceHealth {
     }
 }
 
-/// The health of a project's services as they are now.
+/// The current health of a project's services.
 ///
 /// # Errors
 /// When Compose cannot read its files, or docker fails.
@@ -69,7 +69,7 @@ pub fn of(
 ) -> Vec<ServiceHealth> {
     let one = |(name, service): (&String, &ComposeService)| {
         let own = containers.iter().filter(|container| container.label(labels::COMPOSE_SERVICE) == name);
-        // One that is being removed is no longer the service's.
+        // Containers that are being removed do not count.
         let own: Vec<&ContainerInspect> = own.filter(|found| found.state.status != "removing").collect();
         let lifetime = lifetime(configured, name);
         let condition = |found: &&ContainerInspect| ServiceCondition::of(found, lifetime, now);
@@ -98,7 +98,7 @@ pub fn of(
     services
 }
 
-/// Notes which failed services keep others from being started.
+/// Records which failed services prevent others from starting.
 fn blame(services: &mut [ServiceHealth], configured: &BTreeMap<String, ComposeService>) {
     let failed = services.iter().filter(|service| service.condition.has_failed());
     let failed: BTreeSet<String> = failed.map(|service| service.service.clone()).collect();

@@ -1,4 +1,4 @@
-//! Container logs, line by line as they come: known secrets masked, control characters shown.
+//! Streams container logs line by line, with known secrets masked and control characters escaped.
 
 use anyhow::{Result, bail};
 
@@ -9,14 +9,14 @@ use host::process::Cmd;
 /// Runs `docker compose logs …` and prints its output until it ends, the user interrupts, or stdout is closed.
 ///
 /// # Errors
-/// When it cannot be started or fails.
+/// When the command cannot be started or fails, or the user interrupts.
 pub fn show(cmd: &Cmd, context: &Context) -> Result<()> {
     let (runner, terminal) = (&context.docker.runner, &context.terminal);
     let mut lines = LineBuffer::default();
     let print = |text: String| {
         terminal.print(printable(&runner.secrets.mask(&text)));
         if !terminal.takes_data() {
-            // Nobody reads on: ends a command that follows the log.
+            // Stdout is closed: stop following the log.
             runner.interrupt.set();
         }
     };
@@ -29,12 +29,12 @@ pub fn show(cmd: &Cmd, context: &Context) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("`docker compose logs` failed") }
 }
 
-/// Cuts a stream into whole lines, so that no secret and no character is cut.
+/// Splits a stream at line ends, which keeps secrets and multi-byte characters whole.
 #[derive(Debug, Default)]
 struct LineBuffer(Vec<u8>);
 
 impl LineBuffer {
-    /// The lines that are complete with this chunk.
+    /// Adds a chunk and returns the lines that it completes.
     fn add(&mut self, chunk: &[u8]) -> String {
         self.0.extend_from_slice(chunk);
         let end = self.0.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

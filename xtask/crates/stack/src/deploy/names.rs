@@ -1,4 +1,4 @@
-//! Services as the command line names them.
+//! Resolves service names from the command line.
 
 use anyhow::Result;
 
@@ -7,10 +7,10 @@ use host::failure::Failure;
 use model::manifest::Manifest;
 use model::names::Unknown;
 
-/// The names in the Compose file of services that are named as in the manifest or as in the Compose file, of any profile.
+/// Maps service names from the manifest or the Compose file (any profile) to names in the Compose file.
 ///
 /// # Errors
-/// Unknown names, each with the nearest ones; or when Compose cannot read its files.
+/// When a name is unknown (the error suggests similar ones), or Compose cannot read its files.
 pub fn in_compose(names: &[String], manifest: &Manifest, project: &Project) -> Result<Vec<String>> {
     if names.is_empty() {
         return Ok(Vec::new());

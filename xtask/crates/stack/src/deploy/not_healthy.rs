@@ -1,4 +1,4 @@
-//! A deployment that did not end well: what runs, what does not, and how to go on.
+//! The error of a failed deployment: what is running, what is not, and how to continue.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use host::failure::Failure;
 
 use crate::deploy::health::ServiceHealth;
 
-/// A stack that is not as it should be.
+/// A stack change that failed or was interrupted.
 #[derive(Debug)]
 pub struct NotHealthy {
-    /// All its services.
+    /// All services that the change covers.
     pub(super) services: Vec<ServiceHealth>,
-    /// Service and last log lines of those that failed.
+    /// Services that failed or missed the deadline, with their last log lines.
     pub(super) logs: Vec<(String, String)>,
     pub(super) is_interrupted: bool,
-    /// Why, where no service says it.
+    /// The reason if it is not a failed service; otherwise empty.
     pub(super) reason: String,
     pub(super) port_is_taken: bool,
-    /// How to go on; empty where the stack is removed.
+    /// How to continue; empty if the stack is removed.
     pub(super) help: String,
 }
 
 impl NotHealthy {
-    /// Whether a port to publish is in use by another process.
+    /// Whether another process uses a port to publish.
     pub fn port_is_taken(&self) -> bool {
         self.port_is_taken
     }
 
-    /// A stack that lacks a port as a failure of this machine; any other error as it is.
+    /// Turns a port conflict into a machine failure; returns any other error unchanged.
     pub fn blame_port(error: anyhow::Error) -> anyhow::Error {
         match error.downcast::<NotHealthy>() {
             Ok(error) if error.port_is_taken => {
                 let error = NotHealthy { help: String::new(), ..error };
-                Failure::machine(error.to_string(), "stop what uses the port, then run again").into()
+                Failure::machine(error.to_string(), "stop the process that uses the port, then retry").into()
             }
             Ok(error) => error.into(),
             Err(error) => error,

@@ -16,9 +16,9 @@ use model::manifest::{Manifest, Secret};
 
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The repository's project. Secrets that are not set get a placeholder, so that Compose can read its files; those that are
-/// set are printed nowhere from now on. An empty variable of the environment would hide the value in `.env` from Compose, so
-/// that value is passed on.
+/// The repository's project. Unset secrets get a placeholder, because Compose reads its files only if every required variable
+/// is set. All other secrets are masked in output from now on. An empty environment variable would override the value in
+/// `.env`, so that value is passed to Compose explicitly.
 pub fn project(variables: &Variables, manifest: &Manifest, context: &Context) -> Project {
     let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
     let names = secrets.clone().flat_map(|secret| [&secret.variable, &secret.plain]);
@@ -36,10 +36,11 @@ pub fn with_placeholders<'a>(project: Project, secrets: impl Iterator<Item = &'a
     secrets.fold(project, |project, secret| project.placeholder(&secret.variable))
 }
 
-/// Waits until no other deployment of this checkout runs, nor a Compose that one left behind, for at most `timeout`.
+/// Acquires this checkout's deployment lock. Waits at most `timeout` for other deployments and for Compose processes
+/// that they left running.
 ///
 /// # Errors
-/// When another one still runs then, or the user interrupts.
+/// When the lock is still held after `timeout` or cannot be opened, or the user interrupts.
 pub fn lock(timeout: Duration, context: &Context) -> Result<Lock> {
     let path = context.repository.deploy_lock();
     let mut is_told = false;
@@ -48,7 +49,7 @@ pub fn lock(timeout: Duration, context: &Context) -> Result<Lock> {
             Ok(lock) => Ok(Some(lock)),
             Err(error) if class_of(&error) == FailureClass::Machine => {
                 if !std::mem::replace(&mut is_told, true) {
-                    context.terminal.warn("waiting for another deployment of this checkout to end");
+                    context.terminal.warn("waiting for another deployment of this checkout to finish");
                 }
                 Ok(None)
             }

@@ -1,8 +1,9 @@
-//! The images that ran before a deployment. Each is kept under a local tag of the repository `PROJECT-rollback`, named after its
-//! service in the Compose file, so that no rebuild or prune loses it.
+//! Keeps the images that ran before a deployment. Each gets the local tag `PROJECT-rollback:SERVICE` (the service's name in the
+//! Compose file), which protects it from rebuilds and prunes.
 //!
-//! A rollback first notes what runs now under a second tag. Once the service runs the kept image, that becomes the kept one, so
-//! that the next rollback goes forward again. While the second tag is there, the rollback is unfinished.
+//! A rollback first saves the running image under a second tag, `PROJECT-rollback:SERVICE.unfinished`. Once the service runs the
+//! kept image, the saved image becomes the kept one, and another rollback would undo this one. A rollback is unfinished while its
+//! second tag exists.
 
 use std::collections::BTreeMap;
 
@@ -19,41 +20,46 @@ use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
 
-/// What belongs to one service of the running stack.
+/// The IDs of one service's images.
 #[derive(Debug, Default)]
 struct ServiceImages {
-    /// The images of its containers, of those that are fine first.
+    /// The images of its containers, those of fine containers first.
     running: Vec<String>,
-    /// Whether the first of `running` is fine.
+    /// Whether a container of the first image in `running` is fine.
     is_fine: bool,
-    /// What the Compose file asks for, if the engine has it.
+    /// The image in the Compose file, if the engine has it.
     configured: Option<String>,
     kept: Option<String>,
-    /// What ran when an unfinished rollback began.
+    /// The image that ran when an unfinished rollback began.
     left: Option<String>,
 }
 
-/// A service's step of a rollback.
+/// The rollback of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollbackStep {
     /// The service's name in the Compose file.
     pub service: String,
     /// The ID of the image to run.
     pub to: String,
-    /// The ID of the image that ran when the rollback began; `None` where nothing did.
+    /// The ID of the image that ran when the rollback began; `None` if none did.
     pub from: Option<String>,
 }
 
+/// A Compose project's name may hold `_` where a repository's may not, such as before `-` (distribution, "reference").
+fn repository(project: &str) -> String {
+    format!("{}-rollback", project.replace('_', "-"))
+}
+
 fn kept_tag(project: &str, service: &str) -> String {
-    format!("{project}-rollback:{service}")
+    format!("{}:{service}", repository(project))
 }
 
 fn left_tag(project: &str, service: &str) -> String {
-    format!("{project}-rollback:{service}.unfinished")
+    format!("{}:{service}.unfinished", repository(project))
 }
 
-/// Keeps every image that runs and that the Compose file replaces. An image that is not healthy does not displace a kept one.
-/// Abandons an unfinished rollback. Returns the services whose images are kept.
+/// Keeps each service's running image if the Compose file replaces it. An unhealthy image does not replace a kept one.
+/// Abandons an unfinished rollback. Returns the services whose images were kept.
 ///
 /// # Errors
 /// When docker fails.
@@ -79,11 +85,11 @@ fn to_keep(images: &ServiceImages) -> Option<&String> {
     (is_better && images.kept.as_ref() != Some(image)).then_some(image)
 }
 
-/// What a rollback of these services does: it continues an unfinished one, else it returns to the kept images. `is_named`:
-/// whether the user asked for each of them.
+/// Plans the rollback of these services: continues an unfinished rollback, or else returns to the kept images. `is_named`:
+/// whether the user named the services.
 ///
 /// # Errors
-/// When no image is kept, or docker fails.
+/// When no service can be rolled back, a named service cannot, or docker fails.
 pub fn plan(config: &ComposeConfig, is_named: bool, docker: &Docker) -> Result<Vec<RollbackStep>> {
     let images = look(config, docker)?;
     let steps = steps(&images);
@@ -113,7 +119,7 @@ fn steps(images: &BTreeMap<String, ServiceImages>) -> Vec<RollbackStep> {
     images.iter().filter_map(step).collect()
 }
 
-/// Notes what runs now, and writes the Compose file that asks for the kept images.
+/// Saves the running images and writes the Compose file that selects the kept ones.
 ///
 /// # Errors
 /// When docker fails or the file cannot be written.
@@ -126,11 +132,11 @@ pub fn begin(project: &str, steps: &[RollbackStep], docker: &Docker, repository:
     let service =
         |step: &RollbackStep| (step.service.clone(), json!({ "image": step.to, "pull_policy": "never" }));
     let services: serde_json::Map<String, serde_json::Value> = steps.iter().map(service).collect();
-    let text = serde_json::to_vec(&json!({ "services": services })).context("the images of a rollback")?;
+    let text = serde_json::to_vec(&json!({ "services": services })).context("cannot encode the rollback")?;
     files::write_atomically(&repository.rollback_file(), &text)
 }
 
-/// Of each service that now runs the kept image only, keeps the one that ran when the rollback began.
+/// For each service that now runs only the kept image, keeps the image that ran when the rollback began instead.
 ///
 /// # Errors
 /// When docker fails.
@@ -215,6 +221,14 @@ mod tests {
             format!("{}: {} -> {}", step.service, step.from.as_deref().unwrap_or("nothing"), step.to)
         };
         steps(&services).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn any_project_name_makes_a_valid_repository() {
+        for project in ["my_", "a_-b", "a___b"] {
+            let tag = kept_tag(project, "api");
+            assert!(tag.rsplit_once(':').is_some_and(|(name, _)| !name.contains('_')), "{tag}");
+        }
     }
 
     #[test]

@@ -23,9 +23,9 @@ pub struct GeneratedSecret {
 }
 
 /// Generates every secret that is set neither in `.env` nor in the environment. `image_of` returns the image of a service that is
-/// started; secrets of others are left for later.
+/// to be started; secrets of other services are skipped.
 ///
-/// `.env` gets the plain secrets too: `smoke-test` and users sign in with them. No value that is there is changed.
+/// Plain secrets are also saved in `.env`: `smoke-test` and users sign in with them. Existing values are not changed.
 ///
 /// # Errors
 /// When only the plain secret is set, a service's command fails or prints something unexpected, or `.env` cannot be written.
@@ -78,15 +78,15 @@ pub fn generate(
 /// Sets variables in `.env`, where Compose and later commands find them.
 ///
 /// # Errors
-/// When `.env` cannot be read or written, or Compose reads other files instead.
+/// When `.env` cannot be read or written, or `COMPOSE_ENV_FILES` replaces it.
 pub fn store(values: &[(&str, &str)], repository: &Repository) -> Result<()> {
     if values.is_empty() {
         return Ok(());
     }
     if std::env::var_os(ENV_FILES).is_some_and(|names| !names.is_empty()) {
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-        let what = format!("{} must be stored, but {ENV_FILES} replaces .env", names.join(", "));
-        let help = format!("set them in a file of {ENV_FILES}, or unset {ENV_FILES}");
+        let what = format!("cannot store {} in .env: {ENV_FILES} replaces it", names.join(", "));
+        let help = format!("set them in one of the files in {ENV_FILES}, or unset {ENV_FILES}");
         return Err(Failure::new(FailureClass::Usage, what, help).into());
     }
     let path = repository.dot_env();
@@ -95,8 +95,8 @@ pub fn store(values: &[(&str, &str)], repository: &Repository) -> Result<()> {
     files::write_private(&path, text.as_bytes())
 }
 
-/// Runs the service's own command. Its first line ends with the plain secret, its second with the services' value. Neither is
-/// printed from now on.
+/// Runs the service's own command. Its first line of output ends with the plain secret, the second with the value for services.
+/// Both are masked in output from now on.
 fn run_command(secret: &Secret, image: &str, docker: &Docker) -> Result<GeneratedSecret> {
     let output = docker
         .cmd(["run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", image])

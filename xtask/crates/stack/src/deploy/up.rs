@@ -18,51 +18,51 @@ use host::terminal::Terminal;
 /// Log lines shown of a failed service.
 const SHOWN_LINES: u32 = 12;
 
-/// How often Compose is started again when a container vanished under it, or when it gave up before it had started services
-/// that need none of those that failed.
+/// Maximum number of Compose runs. Compose is run again if a container disappeared during the run, or if it gave up before
+/// starting services that do not depend on a failed one.
 const ROUNDS: usize = 3;
 
 /// What Compose does to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// Creates, replaces and starts containers as the Compose file says.
+    /// Creates, replaces and starts containers as defined in the Compose file.
     Up,
-    /// Stops and starts the containers that are there.
+    /// Restarts the existing containers.
     Restart,
 }
 
-/// A change of a stack, up to healthy services.
+/// A change to a stack. It is complete when all its services are healthy.
 pub struct StackChange<'a> {
     /// What Compose does.
     pub kind: ChangeKind,
     /// The stack, limited to the services to change.
     pub project: &'a Project,
-    /// For everything together.
+    /// The time limit for the whole change.
     pub deadline: Duration,
-    /// Ends the waiting.
+    /// Interrupts the wait.
     pub interrupt: &'a Interrupt,
-    /// For progress.
+    /// Where progress is printed.
     pub terminal: &'a Terminal,
-    /// With a lock, Compose finishes its work whatever happens to this process, and holds the lock until then. Without one it
-    /// ends with this process.
+    /// With a lock, Compose may outlive this process, and holds the lock until it is done. Without a lock, Compose ends with
+    /// this process.
     pub lock: Option<&'a Lock>,
-    /// The command that continues an interrupted change; empty where the stack is removed then.
+    /// The command that continues an interrupted change; empty if the stack is removed instead.
     pub again: &'a str,
-    /// What to do when a service failed.
+    /// What the user can do if a service fails.
     pub help: &'a str,
 }
 
 impl StackChange<'_> {
-    /// Executes the change and waits until all its services are healthy. Reports each service on the way. Compose is not
-    /// interrupted because a container ended, unless it can only wait in vain.
+    /// Executes the change and waits until all its services are healthy. Reports each service when it becomes healthy or fails.
+    /// A failed container does not interrupt Compose unless Compose can no longer make progress.
     ///
     /// # Errors
-    /// [`NotHealthy`], when a service fails, Compose fails, or the deadline passes; as a [`Failure`] when the machine is at fault
-    /// or the user interrupts.
+    /// [`NotHealthy`] if a service or Compose fails, or the deadline passes; a [`Failure`] if the cause is the machine, or the
+    /// user interrupts.
     pub fn execute(&self) -> Result<Vec<ServiceHealth>> {
         let config = self.project.ready()?;
         let mut watch = Watch::new(self, config)?;
-        // From here on the stack may change.
+        // From here on, the stack may change.
         self.interrupt.check()?;
         let mut project = self.project.clone();
         let mut round = 1;
@@ -107,7 +107,7 @@ impl StackChange<'_> {
                 format!("not all healthy within {} s (--timeout)", self.deadline.as_secs())
             }
             WatchEnd::ComposeFailed => tail(output, 4),
-            // Compose was stopped by this program; its output only says so.
+            // This program stopped Compose, and its output shows only that.
             WatchEnd::AllFine | WatchEnd::ServiceFailed | WatchEnd::Interrupted => String::new(),
         };
         let port_is_taken = own_lines(output).any(|line| Cause::of_step(line, "") == Cause::PortInUse);
@@ -124,20 +124,20 @@ impl StackChange<'_> {
                 let error = NotHealthy { help: String::new(), ..error };
                 Failure::new(class, error.to_string(), remedy).into()
             }
-            // A throwaway stack tries other ports first.
+            // A throwaway stack tries other ports before it reports the conflict.
             _ if self.again.is_empty() => error.into(),
             _ => NotHealthy::blame_port(error.into()),
         }
     }
 }
 
-/// Lines that docker writes itself: other lines hold names, or what a container printed.
+/// Errors of the engine itself. Other lines may contain names or container output.
 fn own_lines(output: &str) -> impl Iterator<Item = &str> {
     output.lines().filter(|line| line.starts_with("Error response from daemon"))
 }
 
-/// What to start after Compose failed: the same again where a container vanished under it, or was being removed; the
-/// services that it gave up on although they need none of those that failed.
+/// What to start after Compose failed: everything again if a container disappeared or was being removed; otherwise the services
+/// that are not started although none of their dependencies failed.
 fn next(project: &Project, services: &[ServiceHealth], output: &str) -> Option<Project> {
     let has_vanished = |line: &str| {
         ["No such container", "is already in progress", "is marked for removal"]

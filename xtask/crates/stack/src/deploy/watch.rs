@@ -25,19 +25,19 @@ pub(super) enum WatchEnd {
     Interrupted,
 }
 
-/// Containers are told apart by ID and start, since Compose replaces them under the same name: what an old one does is no
-/// failure of the change.
+/// Identifies containers by ID and start time, because Compose replaces them under the same name. A failure of an old container
+/// is not a failure of the change.
 pub(super) struct Watch<'a> {
     change: &'a StackChange<'a>,
     config: ComposeConfig,
-    /// By ID of each container that was there before: when it was started, and how often the engine had restarted it.
+    /// The start time and restart count of each container that existed before the change, by ID.
     before: BTreeMap<String, (String, u32)>,
     started: Instant,
     /// The engine's clock at `started`.
     engine_time: SystemTime,
-    /// The last condition reported of each service.
+    /// The last known condition of each service.
     reported: BTreeMap<String, ServiceCondition>,
-    /// Whether ended containers are left that Compose may yet start or replace.
+    /// Whether there are failed old containers that Compose may still start or replace.
     is_unfinished: bool,
     is_stopped: bool,
     is_warned: bool,
@@ -62,10 +62,10 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Until Compose has ended and nothing is left to wait for, or the wait is over.
+    /// Waits until Compose has exited and the result is known.
     pub(super) fn follow(&mut self, compose: &mut Started) -> Result<(Vec<ServiceHealth>, WatchEnd)> {
         loop {
-            // Read before the containers, so that they are what Compose left behind.
+            // Checked before listing the containers: once Compose has exited, the list is final.
             let is_over = compose.is_over();
             match self.look(is_over) {
                 Ok(services) if is_over => {
@@ -74,7 +74,7 @@ impl<'a> Watch<'a> {
                     }
                 }
                 Ok(services) => self.watch_over(compose, &services),
-                // The next look may succeed; Compose must not be left alone.
+                // Keep watching Compose: the next attempt may succeed.
                 Err(_) if !is_over => self.watch_over(compose, &[]),
                 Err(error) if self.change.again.is_empty() => return Err(error),
                 Err(error) => {
@@ -88,14 +88,14 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The services as they are, without old containers that Compose may yet start or replace.
+    /// The current services, without failed old containers that Compose may still start or replace.
     fn look(&mut self, is_over: bool) -> Result<Vec<ServiceHealth>> {
         let mut containers = self.change.project.docker().project_containers(&self.config.name)?;
-        // What else the project has is no part of this change.
+        // Other services of the project are not part of this change.
         containers.retain(|found| self.config.services.contains_key(found.label(labels::COMPOSE_SERVICE)));
         let now = self.engine_time + self.started.elapsed();
         let is_old = |found: &ContainerInspect| {
-            // A start by Compose resets the count.
+            // The engine resets the count when Compose starts a container.
             let by_engine = |restarts: &u32| found.restart_count > *restarts;
             let known = self.before.get(&found.id);
             known.is_some_and(|(start, restarts)| *start == found.state.started_at || by_engine(restarts))
@@ -118,7 +118,7 @@ impl<'a> Watch<'a> {
         Ok(services)
     }
 
-    /// Lets Compose finish, unless it waits in vain or for too long.
+    /// Lets Compose finish unless it is stuck, late, or interrupted without holding the lock.
     fn watch_over(&mut self, compose: &mut Started, services: &[ServiceHealth]) {
         let change = self.change;
         let (is_interrupted, can_finish) = (change.interrupt.is_set(), change.lock.is_some());
@@ -135,7 +135,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// How it ended, once Compose has; `None` while there is something to wait for.
+    /// The result, once Compose has exited; `None` while services are still starting.
     fn end(&self, success: bool, services: &[ServiceHealth]) -> Option<WatchEnd> {
         let any =
             |is_it: &dyn Fn(ServiceCondition) -> bool| services.iter().any(|found| is_it(found.condition));
@@ -148,7 +148,7 @@ impl<'a> Watch<'a> {
             && !self.is_stopped
             && (is_late || !any(&|found| found == ServiceCondition::Starting))
         {
-            // What Compose has started may still become healthy.
+            // Otherwise, a service that Compose has started may still become healthy.
             Some(WatchEnd::ComposeFailed)
         } else if any(&ServiceCondition::has_failed) {
             Some(WatchEnd::ServiceFailed)
@@ -165,7 +165,7 @@ impl<'a> Watch<'a> {
         self.started.elapsed() >= self.change.deadline
     }
 
-    /// Reports a service that became fine or failed, once.
+    /// Reports a service once when it becomes fine or fails.
     fn report(&mut self, service: &ServiceHealth) {
         let last = self.reported.insert(service.service.clone(), service.condition);
         let style = match service.condition {
@@ -181,7 +181,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Whether Compose can only wait: a service failed, and every other one is fine or needs it.
+/// Whether Compose cannot make progress: a service failed, and every other service is fine, failed, or depends on a failed one.
 fn is_stuck(services: &[ServiceHealth]) -> bool {
     let is_settled = |service: &ServiceHealth| {
         service.is_fine() || service.condition.has_failed() || !service.waits_for.is_empty()

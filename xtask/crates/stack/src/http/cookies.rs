@@ -1,24 +1,23 @@
-//! The cookies of one host (RFC 6265). `Domain` and `Secure` are ignored: services are asked at loopback addresses, over plain
-//! HTTP, where browsers send secure cookies too.
+//! The cookies of one host (RFC 6265). `Domain` and `Secure` are ignored: requests go to loopback addresses over plain HTTP,
+//! where browsers send secure cookies too.
 
 use std::time::{Duration, SystemTime};
 
-/// Cookies with the paths they are for.
 #[derive(Debug, Default)]
 pub(super) struct CookieJar(Vec<Cookie>);
 
-/// A cookie. Its value is bytes: not every service sends UTF-8.
+/// A cookie. Its value is bytes because some services do not send UTF-8.
 #[derive(Debug)]
 pub(super) struct Cookie {
     pub(super) name: String,
     pub(super) value: Vec<u8>,
     path: String,
-    /// The end of the session if none.
+    /// `None` for a session cookie.
     expires: Option<SystemTime>,
 }
 
 impl Cookie {
-    /// A `Set-Cookie` header of the response to a request for `path`; `None` if it is invalid.
+    /// Parses the `Set-Cookie` header of a response to a request for `path`; `None` if it is invalid.
     pub(super) fn parse(header: &[u8], path: &str) -> Option<Cookie> {
         let mut parts = header.split(|byte| *byte == b';');
         let pair = parts.next()?.trim_ascii();
@@ -45,7 +44,7 @@ impl Cookie {
         (!cookie.name.is_empty()).then_some(cookie)
     }
 
-    /// Whether it tells clients to delete it.
+    /// Servers delete a cookie by sending an expired one.
     pub(super) fn is_expired(&self) -> bool {
         self.expires.is_some_and(|expires| expires <= SystemTime::now())
     }
@@ -58,7 +57,7 @@ impl Cookie {
 }
 
 impl CookieJar {
-    /// Stores a cookie in place of one with the same name and path, or deletes that one.
+    /// Stores a cookie and replaces the one with the same name and path. An expired cookie only deletes that one.
     pub(super) fn keep(&mut self, cookie: Cookie) {
         self.0.retain(|old| (&old.name, &old.path) != (&cookie.name, &cookie.path));
         if !cookie.is_expired() {
@@ -66,7 +65,7 @@ impl CookieJar {
         }
     }
 
-    /// The `Cookie` header of a request, the most specific paths first; `None` if there is nothing to send.
+    /// The `Cookie` header for a request, with the most specific cookie paths first; `None` if there are no cookies to send.
     pub(super) fn header(&self, path: &str) -> Option<Vec<u8>> {
         let mut cookies: Vec<&Cookie> =
             self.0.iter().filter(|cookie| !cookie.is_expired() && cookie.is_for(path)).collect();
@@ -77,14 +76,14 @@ impl CookieJar {
     }
 }
 
-/// The end of `Max-Age`: the past for zero and negative numbers.
+/// The expiry time for a `Max-Age`; in the past for zero and negative numbers.
 fn expiry(seconds: &str) -> Option<SystemTime> {
     let seconds: i64 = seconds.parse().ok()?;
     let after = |seconds| SystemTime::now().checked_add(Duration::from_secs(seconds));
     u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map_or(Some(SystemTime::UNIX_EPOCH), after)
 }
 
-/// A date of `Expires`, also with dashes, as Netscape wrote it and many frameworks still do.
+/// Parses an `Expires` date, including Netscape's format with dashes, which many frameworks still use.
 fn date(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&text.replace('-', " "))).ok()
 }
@@ -119,7 +118,7 @@ mod tests {
             let expected = if lives { "s=b" } else { "" };
             assert_eq!(sent(&["s=a; Path=/", &format!("s=b; Path=/{end}")], "/"), expected, "{end}");
         }
-        // An empty value is a value.
+        // An empty value does not delete the cookie.
         assert_eq!(sent(&["s=a", "s="], "/api/"), "s=");
         assert_eq!(
             sent(&["s=\"a b\"; Secure; HttpOnly; Domain=example.com; SameSite=Strict"], "/api"),

@@ -1,26 +1,27 @@
-//! Content encodings (RFC 9110, section 8.4.1): gzip and deflate, which every client reads. Browsers accept others only over TLS.
+//! Content encodings (RFC 9110, section 8.4.1): gzip and deflate, which every client supports. Browsers accept others only over
+//! TLS.
 
 use std::io::Read;
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-/// A body with its encodings undone; `encodings` is the header. At most `limit` bytes.
+/// Decodes a body. `encodings`: the `Content-Encoding` header; `limit`: the maximum size after decompression, in bytes.
 ///
 /// # Errors
-/// When an encoding is unknown, the body is not encoded so, or unpacks to more than the limit.
+/// When an encoding is not supported, or the body is invalid or decompresses to more than `limit` bytes.
 pub(super) fn decoded(mut body: Vec<u8>, encodings: &str, limit: u64) -> Result<Vec<u8>, String> {
-    // A response without a body names its encoding too.
+    // A response without a body may still declare an encoding.
     if body.is_empty() {
         return Ok(body);
     }
-    // The last one was applied last.
+    // The header lists encodings in the order in which they were applied.
     for encoding in encodings.rsplit(',').map(|name| name.trim().to_ascii_lowercase()) {
         let packed = body.as_slice();
         let unpacked = match encoding.as_str() {
             "" | "identity" => continue,
             "gzip" | "x-gzip" => unpack(MultiGzDecoder::new(packed), limit),
             "deflate" if is_zlib(packed) => unpack(ZlibDecoder::new(packed), limit),
-            // Some servers leave out the zlib header; clients accept that.
+            // Some servers omit the zlib header, and clients accept that.
             "deflate" => unpack(DeflateDecoder::new(packed), limit),
             other => {
                 return Err(format!("unsupported content encoding `{other}` (supported: gzip, deflate)"));
@@ -31,7 +32,7 @@ pub(super) fn decoded(mut body: Vec<u8>, encodings: &str, limit: u64) -> Result<
     Ok(body)
 }
 
-/// RFC 1950, section 2.2.
+/// Whether it starts with a zlib header (RFC 1950, section 2.2).
 fn is_zlib(packed: &[u8]) -> bool {
     matches!(packed, [first, second, ..] if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
 }
@@ -94,7 +95,7 @@ mod tests {
         assert!(read(b"plain text".to_vec(), "gzip").unwrap_err().contains("cannot be decoded as gzip: "));
         let whole = gzip(b"a cup of tea");
         assert!(read(whole[..whole.len() - 9].to_vec(), "gzip").is_err());
-        // A body of 1 kB that unpacks to 1 MB.
+        // About 1 kB that decompresses to 1 MiB.
         assert!(
             read(gzip(&vec![0; 1 << 20]), "gzip")
                 .unwrap_err()

@@ -1,5 +1,5 @@
-//! A plain HTTP client for the services of a stack. It decodes answers as clients do, keeps cookies by host as a browser would,
-//! and follows no redirect: a probe gets the status that the service sent.
+//! A plain HTTP client for the services of a stack. It decodes responses and keeps cookies by host, like a browser, but does not
+//! follow redirects: a probe gets the status that the service sent.
 
 mod cookies;
 mod encoding;
@@ -21,7 +21,7 @@ use crate::http::cookies::{Cookie, CookieJar};
 use model::probe::{Body, HttpRequest};
 use model::response::HttpResponse;
 
-/// The largest body that is read, packed and unpacked.
+/// Maximum size of a body, both compressed and decompressed.
 const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 
 /// An HTTP client with its cookies.
@@ -31,25 +31,25 @@ pub struct Client {
     cookies: BTreeMap<String, CookieJar>,
 }
 
-/// A request that got no complete answer.
+/// A request without a complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoAnswer {
-    /// The reason, without values of headers or bodies.
+    /// The reason, without the request's header values and without any body.
     pub what: String,
-    /// What kind of reason it is.
+    /// The kind of failure.
     pub kind: NoAnswerKind,
 }
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAnswerKind {
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     Refused,
-    /// The connection broke.
+    /// The connection broke, or another I/O error occurred.
     Broken,
     /// The time limit passed.
     Late,
-    /// The request cannot be sent, or what came back cannot be read.
+    /// The request cannot be sent, or the answer is invalid, too large or in an unsupported encoding.
     Invalid,
 }
 
@@ -84,7 +84,7 @@ impl Client {
     /// Sends a request to `http://HOST`; `timeout` includes the whole answer.
     ///
     /// # Errors
-    /// When no complete answer came in time, or it cannot be decoded.
+    /// When the request is invalid, no complete answer arrives in time, or the answer cannot be decoded.
     pub fn send(
         &mut self,
         host: &str,
@@ -139,7 +139,7 @@ fn head(host: &str, request: &HttpRequest, jar: &CookieJar) -> Result<Request<()
             .map_err(|_| invalid(format!("not sent: invalid header name `{name}`")))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| {
             invalid(format!(
-                "not sent: the value of header `{name}` has a line break or another control character"
+                "not sent: the value of header `{name}` contains a line break or another control character"
             ))
         })?;
         builder.headers_mut().map(|headers| headers.append(key, value));
@@ -190,7 +190,7 @@ fn whole_body(response: &mut Response<ureq::Body>, timeout: Duration) -> Result<
     decoded.map_err(|what| NoAnswer { what, kind: NoAnswerKind::Invalid })
 }
 
-/// A header's value; empty if there is none.
+/// A header's value; empty if it is missing.
 fn header(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map(|value| lossy(value.as_bytes())).unwrap_or_default()
 }
@@ -199,7 +199,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The media type and the charset of a `Content-Type` (RFC 9110, section 8.3), both in lower case.
+/// The media type and the charset of a `Content-Type` (RFC 9110, section 8.3), both in lowercase.
 fn media_type(value: &str) -> (String, String) {
     let mut parts = value.split(';').map(|part| part.trim().to_ascii_lowercase());
     let media_type = parts.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The client before servers that answer as scripted.
+//! Tests the client against servers with scripted answers.
 
 use super::*;
 use flate2::Compression;
@@ -15,8 +15,8 @@ fn request(path: &str, body: Body) -> HttpRequest {
     HttpRequest { method: Method::Post, path: path.into(), headers, body }
 }
 
-/// A server that gives one of these answers per connection, and returns the requests. A connection whose answer is empty stays
-/// open until the client hangs up.
+/// A server that sends one of these answers per connection, and returns the requests. A connection whose answer ends with `...`
+/// stays open until the client closes it.
 fn server(answers: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -29,7 +29,7 @@ fn server(answers: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
                 let count = stream.read(&mut buffer).unwrap();
                 request.extend_from_slice(&buffer[..count]);
             }
-            // A client that has read enough hangs up.
+            // Fails if the client has read enough and closed the connection.
             stream.write_all(&answer).ok();
             if answer.ends_with(b"...") {
                 until_closed(&mut stream);
@@ -46,7 +46,7 @@ fn until_closed(stream: &mut TcpStream) {
     while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
 }
 
-/// What the client makes of an answer.
+/// The client's result for an answer.
 fn sent(answer: &[u8], timeout: Duration) -> Result<HttpResponse, NoAnswer> {
     let (host, serving) = server(vec![answer.to_vec()]);
     let result = Client::new().send(&host, &request("/", Body::Json(serde_json::json!({}))), timeout);
@@ -125,7 +125,7 @@ fn an_incomplete_answer_is_reported_for_what_it_is() {
     assert_eq!(refused(b"HTTP/1.1 200 O", LONG), (Broken, "the connection broke".to_owned()));
     for answer in [[head, b"no...".as_slice()].concat(), b"HTTP/1.1 200 OK\r\nx: ...".to_vec()] {
         let (kind, what) = refused(&answer, Duration::from_millis(300));
-        // Whether it got as far as the body depends on the machine's load.
+        // Under load, the time limit may pass before the body arrives.
         assert!(kind == Late && what.starts_with("no complete answer within 300ms"), "{what}");
     }
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &vec![0; (MAX_BODY_BYTES + 1) as usize]].concat();
@@ -146,12 +146,12 @@ fn a_refused_connection_is_told_from_an_invalid_request() {
     let mut client = Client::new();
     let refused = client.send(&host, &request("/", Body::Empty), LONG).unwrap_err();
     assert_eq!((refused.what.as_str(), refused.is_connection()), ("connection refused", true));
-    // Its value is not printed.
+    // The header's value is not printed.
     let mut invalid = request("/", Body::Empty);
     invalid.headers.insert("x-key".into(), "first\nsecond".into());
     let error = client.send(&host, &invalid, LONG).unwrap_err();
     assert_eq!(
         error.what,
-        "not sent: the value of header `x-key` has a line break or another control character"
+        "not sent: the value of header `x-key` contains a line break or another control character"
     );
 }

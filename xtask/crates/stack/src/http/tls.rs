@@ -1,4 +1,4 @@
-//! Tells a port that speaks TLS from one that answers with nonsense or hangs up.
+//! Detects ports that speak TLS.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
-/// Whether a port answers a TLS greeting with a TLS record.
+/// Whether a port answers a TLS ClientHello with a TLS record.
 pub(crate) fn is_spoken_at(host: &str) -> bool {
     let answer = || -> std::io::Result<[u8; 2]> {
         let mut stream = TcpStream::connect(host)?;
@@ -24,7 +24,8 @@ pub(crate) fn is_spoken_at(host: &str) -> bool {
     matches!(answer(), Ok([ALERT | HANDSHAKE, 3]))
 }
 
-/// A greeting of TLS 1.2 (RFC 5246, section 7.4.1.2): two cipher suites, no extensions. A server that wants more sends an alert.
+/// A TLS 1.2 ClientHello (RFC 5246, section 7.4.1.2) with two cipher suites and no extensions. A server that requires more sends
+/// an alert.
 fn client_hello() -> Vec<u8> {
     let random = [0; 32];
     let hello = [&[3, 3], random.as_slice(), &[0, 0, 4, 0xc0, 0x2f, 0xc0, 0x2b, 1, 0]].concat();

@@ -13,7 +13,7 @@ use model::recorded::RecordedResponse;
 pub(crate) struct OriginalAnswers(BTreeMap<(String, String), Result<RecordedResponse, String>>);
 
 impl OriginalAnswers {
-    /// The answers of running originals, the secrets of their stack masked.
+    /// The answers of running originals, with the secrets of their stack masked.
     pub(crate) fn live(results: &[ProbeResult<'_>], own: &Secrets) -> OriginalAnswers {
         let mut answers = OriginalAnswers::default();
         for result in results {
@@ -30,8 +30,8 @@ impl OriginalAnswers {
         self.0.insert((group.to_owned(), probe.to_owned()), answer);
     }
 
-    /// Compares the answers of optimized images, probe by probe. `own` are the secrets of their stack, which differ in each
-    /// stack and so do not count; `secrets` are all that must not be printed.
+    /// Compares the answers of optimized images, probe by probe. `own`: the secrets of their stack, masked before the comparison
+    /// because they differ in each stack; `secrets`: everything that must not be printed.
     pub(crate) fn compare(
         &self,
         optimized: &[ProbeResult<'_>],

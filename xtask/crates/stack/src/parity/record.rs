@@ -53,7 +53,7 @@ struct RecordedAnswer {
 }
 
 impl ParityRecord {
-    /// `own` are the secrets of the originals' stack.
+    /// `own`: the secrets of the originals' stack.
     pub(crate) fn new(
         edition: Edition,
         group: &ProbeGroup<'_>,

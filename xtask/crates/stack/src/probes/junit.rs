@@ -55,7 +55,7 @@ fn seconds(milliseconds: u64) -> String {
     format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
 }
 
-/// Escaped for XML 1.0, which does not allow all control characters even then: those are shown as `\u{1b}`.
+/// Escapes text for XML 1.0. Control characters that XML does not allow even when escaped are written like `\u{1b}`.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in printable(text).chars() {

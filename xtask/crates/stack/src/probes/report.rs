@@ -108,7 +108,7 @@ pub struct ReportSection<'r> {
 }
 
 impl ProbeOutcome {
-    /// An outcome that took from `started` until now, secrets masked.
+    /// An outcome that took from `started` until now, with secrets masked.
     pub(crate) fn new(
         group: &str,
         probe: &str,

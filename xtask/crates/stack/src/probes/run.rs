@@ -79,7 +79,7 @@ struct ProbeRun<'a> {
     endpoints: &'a Endpoints,
     policy: RetryPolicy,
     interrupt: &'a Interrupt,
-    /// Grows with every answer.
+    /// Values to mask; an answer may add more.
     secrets: &'a Secrets,
 }
 
@@ -152,10 +152,10 @@ impl<'a> ProbeRun<'a> {
             && tls::is_spoken_at(host)
         {
             wrong.push(
-                "this port speaks TLS, and probes send plain HTTP: publish a port without TLS".to_owned(),
+                "this port speaks TLS, but probes send plain HTTP: publish a port without TLS".to_owned(),
             );
         }
-        // Masked before it is cut.
+        // Mask first: shortening could cut a secret.
         let answer = result.map(|answer| shortened(self.secrets.mask(&answer.shown()).trim(), SHOWN));
         let request = format!("{} http://{host}{}", probe.request.method.name(), probe.filled(values).path);
         ProbeVerdict::Failed { wrong, request, answer: answer.unwrap_or_default() }

@@ -1,4 +1,4 @@
-//! Which values of probes must not be printed: plain secrets, and what answers give out.
+//! Collects the values of probes that must not be printed: plain secrets, cookies and captured values.
 
 use serde_json::Value;
 
@@ -7,17 +7,17 @@ use model::placeholders::{RUN, Values};
 use model::probe::Probe;
 use model::response::HttpResponse;
 
-/// Shorter cookies and captured values are shown: no token is that short, and they occur in other texts.
+/// Minimum length of cookies and captured values to mask, in bytes. Shorter values are not tokens and also occur in other text.
 const SHORTEST: usize = 8;
 
-/// Adds what every probe of a stack can use: all but the run's own word.
+/// Adds the values that every probe of a stack can use, except `${run}`.
 pub(crate) fn hide_values(values: &Values, secrets: &Secrets) {
     let known = values.iter().filter(|(name, _)| *name != RUN);
     known.for_each(|(_, value)| hide(value, 0, secrets));
 }
 
-/// Adds the cookies and the captured value of an answer, which may be tokens. Call it before the answer is judged: not even
-/// that probe's own failure prints them.
+/// Adds the cookies and the captured value of an answer, which may be tokens. Call this before the answer is judged; otherwise
+/// the probe's own failure could print them.
 pub fn hide_values_of(probe: &Probe, answer: &HttpResponse, secrets: &Secrets) {
     answer.cookies.values().for_each(|cookie| hide(&Value::from(cookie.as_str()), SHORTEST, secrets));
     if let Some((_, value)) = probe.captured(answer) {
@@ -25,7 +25,7 @@ pub fn hide_values_of(probe: &Probe, answer: &HttpResponse, secrets: &Secrets) {
     }
 }
 
-/// Adds every text of at least so many characters in a value, or a number; numbers in lists are vectors.
+/// Adds every string and number in a value that has at least `shortest` bytes. Skips numbers in lists: those are vectors.
 fn hide(value: &Value, shortest: usize, secrets: &Secrets) {
     match value {
         Value::String(text) if text.len() >= shortest => secrets.add(text),

@@ -29,7 +29,7 @@ pub(super) struct TestedStack<'m> {
     pub(super) report: ProbeReport,
     /// The probes with their answers.
     pub(super) results: Vec<ProbeResult<'m>>,
-    /// Those that it had of its own.
+    /// The stack's own secrets.
     pub(super) secrets: Secrets,
     /// Each service with all its dependencies, by names in the manifest.
     closures: BTreeMap<String, BTreeSet<String>>,

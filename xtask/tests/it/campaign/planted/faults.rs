@@ -1,11 +1,11 @@
-//! The faults, by part. A part without faults has not been shown to find any.
+//! Planted faults by part. A part without faults is unproven.
 
-/// One replacement in our own code.
+/// One text replacement in our own code.
 pub struct Fault {
     pub part: &'static str,
-    /// The mistake, as a review would call it.
+    /// The bug, as a reviewer would describe it.
     pub what: &'static str,
-    /// The cases that meet it, as `XTASK_CAMPAIGN_ONLY` takes them.
+    /// Cases that trigger it, as a value of `XTASK_CAMPAIGN_ONLY`.
     pub only: &'static str,
     /// Relative to `xtask/`.
     pub file: &'static str,
@@ -22,7 +22,7 @@ const KILLED_TESTS: &str = "test: KillAfter|test: KillBefore|test: KillDuring";
 pub const FAULTS: &[Fault] = &[
     Fault {
         part: "kills",
-        what: "a file is emptied before it is replaced",
+        what: "a file is truncated before it is replaced",
         only: "compose-switch: KILL at fchmod",
         file: "crates/host/src/files.rs",
         from: "let mut new = temporary_file(dir, &name)?;",
@@ -30,7 +30,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "files of killed runs stay",
+        what: "temporary files of killed runs are not removed",
         only: "compose-switch: KILL at fchmod|compose-switch: KILL at rename",
         file: "crates/host/src/files.rs",
         from: "remove_leftovers(dir, &name);\n",
@@ -38,7 +38,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "the journal of a killed run is dropped",
+        what: "the journal of a killed run is ignored",
         only: AT_TAGS,
         file: "crates/build/src/publish/moves.rs",
         from: "let outcome = if moved.is_empty() {",
@@ -46,7 +46,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "the journal is empty",
+        what: "the lock is taken with an empty journal",
         only: AT_TAGS,
         file: "crates/build/src/publish/mod.rs",
         from: "let lock = self.take(LockKind::Tags, &moves)?;",
@@ -54,7 +54,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "whoever completes moves forgets the images that they replaced",
+        what: "completing a killed run's moves does not retire the replaced images",
         only: AT_TAGS,
         file: "crates/build/src/publish/moves.rs",
         from: "predecessors::retire(moves, publisher.project, docker)?;\n                format!",
@@ -62,7 +62,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "temporary tags of killed runs are found and not removed",
+        what: "temporary tags of killed runs are found but not removed",
         only: AFTER_BAKE,
         file: "crates/build/src/publish/mod.rs",
         from: "self.context.docker.remove_unused(&tags).map(drop)",
@@ -70,7 +70,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "a build does not look for what killed runs left",
+        what: "a build does not recover from killed runs",
         only: AFTER_BAKE,
         file: "crates/build/src/builds.rs",
         from: "publisher.recover()?;\n",
@@ -78,7 +78,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "a message that cannot be written is fatal",
+        what: "a message that cannot be written causes a panic",
         only: "build-images: ClosedTerminal|deploy update: ClosedTerminal",
         file: "crates/host/src/terminal/mod.rs",
         from: "self.err.write(format!(\"{line}\\n\").as_bytes()).ok();",
@@ -86,7 +86,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "throwaway stacks of killed runs stay",
+        what: "throwaway stacks of killed runs are not removed",
         only: KILLED_TESTS,
         file: "crates/stack/src/throwaway/removal.rs",
         from: "for folder in folders {",
@@ -94,7 +94,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         part: "kills",
-        what: "folders of throwaway stacks stay",
+        what: "folders of throwaway stacks are not removed",
         only: KILLED_TESTS,
         file: "crates/stack/src/throwaway/removal.rs",
         from: "erase(&project).and_then(|()| folder.remove())",
