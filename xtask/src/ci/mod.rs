@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_counts_before_what_failed_on_it() {
+    fn a_full_disk_outranks_the_failures_it_causes() {
         use FailureClass::{Disk, Failed, Network};
         assert_eq!(class_of_all(&[Network, Failed, Disk]), Some(Disk));
         assert_eq!(class_of_all(&[Network, Failed]), Some(Failed));

@@ -1,8 +1,8 @@
-//! What builds of every shape say, and what they leave alone: one target or many, cycles, builders, `.env`.
+//! Builds on the command line: single and multiple targets, cycles, builders, `.env`.
 
 use crate::support::{FakeDocker, on_stand_ins, told};
 
-/// What bake says of a target that it builds alone: steps without its name.
+/// Bake's output for a single target: its steps do not name it.
 const ALONE: &str = r#"{"vertexes":[{"digest":"d","name":"[2/2] RUN false","started":"t"}]}
 {"logs":[{"vertex":"d","stream":1,"data":"YWJvdXQgdG8gZmFpbAo="}]}
 {"vertexes":[{"digest":"d","name":"[2/2] RUN false","started":"t","completed":"t","error":"process \"/bin/sh -c false\" did not complete successfully: exit code: 1"}]}
@@ -141,7 +141,7 @@ fn bakes_run_beside_their_definition_where_no_env_file_is() {
 }
 
 #[test]
-fn a_program_that_fails_on_a_full_disk_is_no_failed_check() {
+fn a_program_failing_on_a_full_disk_is_an_environment_failure() {
     use std::os::unix::fs::PermissionsExt as _;
     let runs = |free: u64| {
         let repository = on_stand_ins();

@@ -191,7 +191,7 @@ fn a_service_that_is_expected_to_end_is_fine_once_it_did_and_replicas_are_counte
 }
 
 #[test]
-fn a_crash_loop_is_no_success_and_the_message_says_how_to_go_on() {
+fn a_crash_loop_fails_with_the_command_to_continue() {
     let services = json!({ "alpha": { "image": "fx-alpha:1", "restart": "always" } });
     let folder = stack("ALPHA_KEYS='x'\nALPHA_KEY='y'\n");
     let docker = docker(&services, &[container("alpha", "restarting", 7, 3)]);
@@ -331,7 +331,7 @@ fn a_deployment_waits_for_another_one_of_the_checkout() {
 }
 
 #[test]
-fn after_the_deadline_the_message_says_what_runs_and_what_does_not() {
+fn after_the_deadline_the_message_lists_the_state_of_services() {
     let services = json!({ "alpha": { "image": "fx-alpha:1" }, "other": { "image": "fx-alpha:1" } });
     let folder = stack("ALPHA_KEYS='x'\nALPHA_KEY='y'\n");
     let mut starting = container("alpha", "running", 0, 0);

@@ -116,7 +116,7 @@ fn jobs_and_editions_and_variants_build_side_by_side() {
 /// B2: the reader of the build's messages closes after one line.
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
+fn a_build_completes_when_nothing_reads_its_output() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("mute");
     let run = |step: &str| {

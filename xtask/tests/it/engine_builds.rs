@@ -133,7 +133,7 @@ fn images(engine: &SecondEngine) -> String {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn an_engine_that_is_killed_in_a_build_is_named_and_the_next_run_goes_on() {
+fn an_engine_killed_during_a_build_is_reported_and_the_next_run_recovers() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("killed");
     site.folder.write(
@@ -162,7 +162,7 @@ fn an_engine_that_is_killed_in_a_build_is_named_and_the_next_run_goes_on() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_full_disk_of_the_engine_is_no_fault_of_the_project() {
+fn a_full_engine_disk_is_an_environment_failure() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("full");
     let large = std::fs::File::create(site.folder.0.join("alpha/large")).unwrap();

@@ -60,7 +60,7 @@ fn a_kill_between_any_two_calls_mixes_nothing_and_leaves_nothing() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_killed_run_never_takes_back_what_another_checkout_published() {
+fn a_killed_run_never_reverts_another_checkouts_tags() {
     let _turn = crate::support::turn::take(module_path!());
     let pair = Pair::new("b4");
     pair.content(&pair.first, "5");
@@ -84,7 +84,7 @@ fn a_killed_run_never_takes_back_what_another_checkout_published() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_tag_that_somebody_moved_by_hand_is_left_and_reported() {
+fn a_tag_moved_by_hand_is_left_and_reported() {
     let _turn = crate::support::turn::take(module_path!());
     let pair = Pair::new("hand");
     pair.content(&pair.first, "5");

@@ -31,7 +31,7 @@ fn digest(reference: &str) -> String {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_registry_whose_tags_are_immutable_gets_what_is_new_and_no_write_of_what_it_has() {
+fn an_immutable_registry_gets_only_new_tags() {
     let _turn = crate::support::turn::take(module_path!());
     let registry = Arc::new(Registry::start("fixed"));
     let known = Mutex::new(std::collections::BTreeSet::new());
@@ -75,7 +75,7 @@ fn a_registry_whose_tags_are_immutable_gets_what_is_new_and_no_write_of_what_it_
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_tag_that_somebody_moved_or_made_an_index_is_replaced_and_named() {
+fn a_tag_moved_elsewhere_or_turned_into_an_index_is_replaced_and_reported() {
     let _turn = crate::support::turn::take(module_path!());
     let registry = Arc::new(Registry::start("moved"));
     let (site, there) = (built("moved"), registry.address());
@@ -204,7 +204,7 @@ fn a_token_that_expires_in_the_middle_is_refreshed() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn a_registry_whose_disk_is_full_keeps_what_fits() {
+fn a_registry_with_a_full_disk_keeps_what_fits() {
     let _turn = crate::support::turn::take(module_path!());
     let registry = Registry::with_room("full", 1 << 20);
     let (site, there) = (built("full"), registry.address());

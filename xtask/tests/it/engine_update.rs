@@ -1,4 +1,4 @@
-//! Deployments on a real engine: containers that end slowly, loops, replicas, signals, and the way back.
+//! Deployments on a real engine: slow shutdowns, crash loops, replicas, signals and rollback.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Stdio};
@@ -19,7 +19,7 @@ use crate::support::{docker, signal};
 const TWO: &str =
     "  alpha:\n    image: IMAGE-alpha\n  beta:\n    image: IMAGE-beta\n    depends_on: [alpha]\n";
 
-/// Two services that end slowly, up and healthy.
+/// Two healthy services that shut down slowly.
 fn two(test: &str) -> Tiny {
     let tiny = Tiny::new(test);
     tiny.compose(TWO);
@@ -51,16 +51,16 @@ fn updates_in_a_row_on_busy_cores_lose_nothing() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn what_ran_before_comes_back_and_goes_forward_again() {
+fn rollback_returns_to_previous_images_and_can_be_undone() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = two("back");
     let old = [tiny.running("alpha"), tiny.running("beta")];
     let new = tiny.images();
     tiny.done(&["update"]);
     both_run(&tiny, &new);
-    // An update that changes nothing forgets nothing.
+    // An update without changes keeps the saved images.
     tiny.done(&["update"]);
-    // Nobody but the rollback's own tags holds the old images.
+    // Only the rollback tags keep the old images.
     assert!(docker(&["image", "ls", &format!("{}-rollback", tiny.name), "--quiet"]).lines().count() == 2);
     tiny.done(&["rollback"]);
     both_run(&tiny, &old);
@@ -71,7 +71,7 @@ fn what_ran_before_comes_back_and_goes_forward_again() {
     assert_eq!(tiny.containers("{{.ID}}"), ids);
     tiny.done(&["rollback"]);
     both_run(&tiny, &[new[0].clone(), old[1].clone()]);
-    // Only one service and what it needs: nothing else changes.
+    // Updating one service changes only that service and its dependencies.
     let newer = tiny.images();
     tiny.done(&["update", "alpha"]);
     both_run(&tiny, &[newer[0].clone(), old[1].clone()]);
@@ -118,7 +118,7 @@ fn an_init_container_that_fails_is_reported_and_everything_else_is_started() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn what_dies_later_loops_or_is_ill_in_one_replica_is_not_healthy() {
+fn late_exits_crash_loops_and_one_bad_replica_are_not_healthy() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = Tiny::new("ill");
     tiny.images();
@@ -135,7 +135,7 @@ fn what_dies_later_loops_or_is_ill_in_one_replica_is_not_healthy() {
         "    restart: always\n    healthcheck: {disable: true}\n    command: [/usr/bin/perl, -e, 'exit 5']\n",
         "alpha (crash loop",
     );
-    // Of two replicas, only the first finds its place.
+    // Only the first of two replicas can start.
     let replicas = "    scale: 2\n    volumes: [\"shared:/shared\"]\n    command: [/usr/bin/perl, -e, 'mkdir q(/shared/a) or mkdir q(/ill); sleep 1 while 1']\n    \
                     healthcheck: {test: [CMD, /usr/bin/perl, -e, 'exit(-e q(/ill))'], interval: 200ms, retries: 1}\nvolumes: {shared: {}}\n";
     fails(replicas, "alpha (unhealthy, 1 of 2 replicas)");
@@ -162,7 +162,7 @@ fn a_signal_does_not_leave_an_update_half_done() {
         let update = begun(&tiny, "update");
         signal(name, update.id());
         let (code, text) = tiny.told(&update.wait_with_output().unwrap());
-        // Compose finished, so that every container is new; whether they were healthy by then is up to their checks.
+        // Compose finished, so every container is new; they may not be healthy yet.
         both_run(&tiny, &images);
         match code {
             Some(0) => assert!(text.contains("all 2 services are healthy"), "{text}"),
@@ -180,7 +180,7 @@ fn a_signal_does_not_leave_an_update_half_done() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
-fn the_next_run_finishes_what_a_killed_one_began() {
+fn the_next_run_completes_a_killed_one() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = two("killed");
     let old = [tiny.running("alpha"), tiny.running("beta")];
@@ -193,7 +193,7 @@ fn the_next_run_finishes_what_a_killed_one_began() {
     };
     kill("update");
     both_run(&tiny, &new);
-    // The second run continues the rollback; it does not go forward again.
+    // The second run continues the rollback instead of undoing it.
     kill("rollback");
     both_run(&tiny, &old);
     tiny.done(&["rollback"]);
@@ -202,7 +202,7 @@ fn the_next_run_finishes_what_a_killed_one_began() {
     assert_eq!(tags.split_whitespace().collect::<BTreeSet<_>>(), BTreeSet::from(["alpha", "beta"]));
 }
 
-/// The values that probes and checks use are those that a container gets.
+/// Probes and checks use the same values as the containers.
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
 fn values_of_dot_env_are_those_of_the_container() {

@@ -1,4 +1,4 @@
-//! The lock on tags, on the command line: killed runs, runs of other machines, and who reports them.
+//! The tag lock on the command line: killed runs, other machines' runs, and which commands report them.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ fn on_stand_ins() -> Folder {
     repository
 }
 
-/// The lock of a process that ended: it would have started before the machine did. On this machine, or on another.
+/// The lock of a dead process, on this machine or another: its start time is before the machine's boot.
 fn lock(machine: Option<&str>, since: &str) -> String {
     let own = ProcessName::current().to_string();
     let fields: Vec<&str> = own.split('-').collect();
@@ -44,7 +44,7 @@ fn a_journal_outlives_an_engine_that_dies_between_two_tags() {
 
 #[test]
 fn a_lock_of_another_machine_is_broken_only_on_request() {
-    // As old as the world by its own clock, so nobody waits.
+    // The lock claims to be from 1970, so no run waits for it.
     let found = lock(Some("5"), "1");
     let docker = || {
         FakeDocker::new().on("container inspect -- fixture-images-lock", 0, &found, "").alive().on(
@@ -72,7 +72,7 @@ fn a_lock_of_another_machine_is_broken_only_on_request() {
                     --break-lock";
         assert!(text.contains(what), "{text}");
         assert!(!refusing.calls().iter().any(|call| call.starts_with("create")), "{:?}", refusing.calls());
-        // That it gets as far as this shows that it is about to finish the journal.
+        // Reaching this call shows that it is about to complete the journal.
         let text = told(&breaking.run(&repository, &[command, "--break-lock"]), &repository);
         assert!(
             text.contains("docker cannot create the lock on tags: Error response from daemon: out of ideas"),
@@ -82,7 +82,7 @@ fn a_lock_of_another_machine_is_broken_only_on_request() {
 }
 
 #[test]
-fn a_container_that_is_no_lock_is_never_taken_for_one() {
+fn a_foreign_container_with_the_locks_name_is_refused() {
     let repository = on_stand_ins();
     let foreign = json!([{"Id": "x", "Config": {"Labels": {}}}]).to_string();
     let docker = FakeDocker::new().on("container inspect -- fixture-images-lock", 0, &foreign, "").alive();

@@ -44,7 +44,7 @@ fn data_on_a_full_device_is_a_failure_of_the_machine() {
 }
 
 #[test]
-fn a_reader_that_wants_no_more_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     for args in PRINTERS {
         let (code, stderr) = status(docker.command(&repository, args).stdout(closed()));
@@ -78,7 +78,7 @@ fn the_failure_of_the_work_keeps_its_exit_code() {
 }
 
 #[test]
-fn closed_descriptors_are_no_failure() {
+fn closed_descriptors_are_not_failures() {
     let (repository, docker) = (repository("fx"), FakeDocker::new());
     for redirection in [">&-", "2>&-", "<&-", "<&- >&- 2>&-"] {
         let mut shell = Command::new("sh");
@@ -109,7 +109,7 @@ fn an_interrupt_ends_the_wait_for_a_reader_that_never_reads() {
 
 /// B2: a step prints 20,000 lines while the build's output is closed or full.
 #[test]
-fn a_build_whose_messages_nobody_reads_ends_as_it_would() {
+fn a_build_completes_when_nothing_reads_its_output() {
     let repository = on_stand_ins();
     let log = r#"{"logs": [{"vertex": "sha256:c720a1d9ce1915983c07e38e9d13abdd7f6f5a2fe0acdbef4626b486a600729b", "stream": 1, "data": "bW9yZQo="}]}"#;
     let output =

@@ -22,7 +22,7 @@ fn states(output: &Output) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_the_registry_has_is_not_pushed_again_even_without_a_record() {
+fn unchanged_images_are_not_pushed_even_without_a_record() {
     let repository = repository("fx");
     let docker = docker_for_push().on("buildx imagetools*alpha*", 0, &manifest("alpha"), "").on(
         "buildx imagetools*beta*",
@@ -44,7 +44,7 @@ fn what_the_registry_has_is_not_pushed_again_even_without_a_record() {
 }
 
 #[test]
-fn a_tag_that_somebody_moved_is_replaced_whatever_the_record_says() {
+fn a_tag_moved_elsewhere_is_replaced_despite_the_record() {
     let repository = repository("fx");
     let entry = json!({"digest": DIGEST, "image": "sha256:alpha", "service": "alpha", "edition": "simple", "variant": "optimized"});
     let references = ["hub.example/t/fx-alpha:1-simple-optimized", "hub.example/t/fx-alpha:1-optimized"];
@@ -117,7 +117,7 @@ fn moving_tags_can_be_left_out() {
 }
 
 #[test]
-fn a_repositorys_name_is_no_cause() {
+fn a_repository_name_is_not_a_cause() {
     let repository = repository("fx");
     let unknown = "name unknown: The repository with name 'team/certificate-api' does not exist in the registry with id '1'\n";
     let docker = with_images(docker_for_push().on("push*", 1, "", unknown));

@@ -142,7 +142,7 @@ expect = [{ contains = "no" }]
 }
 
 #[test]
-fn unusual_answers_are_read_or_reported_for_what_they_are() {
+fn unusual_answers_are_decoded_or_reported_accurately() {
     let probe = |name: &str, rest: &str| {
         format!("\n[[service.alpha.probe]]\nname = \"{name}\"\nrequest = {{ get = \"/{name}\" }}\n{rest}\n")
     };

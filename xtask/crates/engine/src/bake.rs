@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_no_templates() {
+    fn strings_are_not_templates() {
         let proxy = ("HTTP_PROXY".to_owned(), "${HTTP_PROXY}".to_owned());
         let target = Target {
             context: "/r/${X}".into(),

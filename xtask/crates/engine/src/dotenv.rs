@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_every_version_reads_alike_is_plain() {
+    fn only_values_that_all_versions_read_alike_are_plain() {
         assert!(is_plain("# mine\r\nA=1.2-rc\nexport B='x $y # \" z' # no\n\nURL=https://u@h:1/p,q\nE=\n"));
         for other in
             ["A=$B", "A=a b", "A=\"x\"", "A='x\ny'", "A='it\\'s'", "A=a#b", "A", "A.B=1", "A='open", "a b=1"]

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_of_somebody_else_is_no_lock() {
+    fn a_foreign_container_is_not_a_lock() {
         assert!(read_labels(&BTreeMap::new()).is_err());
         let labels = BTreeMap::from([(labels::LOCK_HOLDER.to_owned(), "{}".to_owned())]);
         assert!(read_labels(&labels).is_err());

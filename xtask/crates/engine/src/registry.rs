@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_no_image() {
+    fn an_index_is_not_an_image() {
         let raw = r#"{"schemaVersion":2,"manifests":[{"digest":"sha256:a"}]}"#;
         let remote = RemoteManifest::parse(raw).unwrap();
         assert!(remote.config.is_none() && !remote.is(&image(r#"{"Id":"sha256:a"}"#)));

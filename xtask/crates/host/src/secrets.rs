@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_secret_counts_and_short_values_are_no_secrets() {
+    fn longest_secrets_first_and_short_values_are_ignored() {
         let secrets = Secrets::default();
         for value in ["open", "open-sesame", "a", ""] {
             secrets.add(value);

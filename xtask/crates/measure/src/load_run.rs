@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_no_progress() {
+    fn a_new_timestamp_is_not_progress() {
         let answer = |done: u32, time: &str| {
             let body = json!({ "done": done, "state": "running", "checked_at": time }).to_string();
             without_dates(&HttpResponse { body: body.into(), ..HttpResponse::default() })

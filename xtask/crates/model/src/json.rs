@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_serde_json_refuses_is_refused() {
+    fn json_that_serde_json_rejects_is_rejected() {
         for text in ["", "1 2", "[1,]", "01", "nul", "\"\\ud800\"", "{\"a\"}", "{1:2}"] {
             assert!(Json::parse(text).is_err(), "{text}");
         }

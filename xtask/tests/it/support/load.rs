@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command};
 
-/// A process for each core that does nothing but keep it busy; they end with the value.
+/// One busy loop per core, stopped on drop.
 pub struct Load(Vec<Child>);
 
 impl Load {

@@ -88,7 +88,7 @@ pub fn repository(prefix: &str) -> Folder {
     folder
 }
 
-/// A repository that remembers to build on stand-ins, which are there.
+/// A repository that has already chosen stand-ins and bootstrapped them.
 pub fn on_stand_ins() -> Folder {
     let repository = repository("fx");
     repository.write("target/xtask/bootstrap/trixie/rootfs.tar", "");
@@ -156,7 +156,7 @@ impl FakeDocker {
             .on_bytes(&format!("save {}", image.id()), &image.save(layout))
     }
 
-    /// A daemon that answers, on which no other run is or was.
+    /// A daemon that answers, without any other run.
     pub fn alive(self) -> FakeDocker {
         self.unlocked()
             .on("version --format*", 0, "26.1.5\n", "")
@@ -164,7 +164,7 @@ impl FakeDocker {
             .on("info --format {{json .DriverStatus}}", 0, "[[\"Backing Filesystem\",\"extfs\"]]\n", "")
     }
 
-    /// A daemon whose lock on tags is free.
+    /// A daemon with a free tag lock.
     pub fn unlocked(self) -> FakeDocker {
         self.on(
             "container inspect -- *-images-lock",
@@ -182,7 +182,7 @@ impl FakeDocker {
         self.folder.read("calls").lines().map(str::to_owned).collect()
     }
 
-    /// xtask with this docker.
+    /// Runs xtask with this docker.
     pub fn command(&self, repository: &Folder, args: &[&str]) -> Command {
         let mut command = xtask(&self.folder.0.join("bin"), repository, args);
         command.env("FAKE_DOCKER", &self.folder.0);
@@ -212,8 +212,8 @@ pub fn bare_machine() -> Folder {
     folder
 }
 
-/// xtask as a process that heeds SIGHUP, even if the tests run under `nohup`: children inherit that it is ignored. A campaign
-/// may run a program with a fault planted in it.
+/// xtask with the default SIGHUP handling, even if the tests run under `nohup`, whose ignored signal children inherit. A campaign
+/// may run a build with a planted fault instead.
 pub fn program() -> Command {
     let planted = std::env::var_os("XTASK_CAMPAIGN_PROGRAM");
     let mut command = Command::new("/usr/bin/env");

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untagged_image_goes_unless_a_container_uses_it() {
+    fn an_untagged_image_is_removed_unless_a_container_uses_it() {
         let used = [("2", "old-api")];
         let plan = planned_of(&[], &[tagged("1", &[]), tagged("2", &[])], &used, false);
         assert_eq!(removed(&plan), ["a community optimized, untagged 1"]);

@@ -134,7 +134,7 @@ fn the_last_error_line_of_a_tool_is_the_cause() {
 }
 
 #[test]
-fn what_passing_tests_print_is_not_the_cause() {
+fn output_of_passing_tests_is_not_the_cause() {
     let prints = [
         "x509: certificate signed by unknown authority",
         "client: dial tcp 127.0.0.1:1: connect: connection refused",

@@ -17,7 +17,7 @@ const WORDS: [&str; 12] = [
 ];
 
 #[test]
-fn names_never_decide() {
+fn names_never_determine_the_cause() {
     for word in WORDS {
         let path = format!("team/{word}");
         for (answer, cause) in [

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_no_failure_of_the_program() {
+    fn a_full_disk_is_not_the_programs_failure() {
         let class = |text: &str| {
             let cmd = Runner::default().cmd("sh").args(["-c", &format!("echo '{text}' >&2; exit 1")]);
             cmd.read().unwrap_err().class

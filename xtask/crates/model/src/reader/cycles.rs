@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_sources_are_no_cycle() {
+    fn shared_sources_are_not_a_cycle() {
         assert_eq!(found(&[("a", &["b", "c"]), ("b", &["d"]), ("c", &["d"]), ("d", &["x"])]), [""; 0]);
     }
 }

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_runs_what_does_not_and_how_to_go_on() {
+    fn the_message_lists_the_state_of_services_and_the_next_step() {
         let mut error = NotHealthy {
             services: vec![
                 service("api", NotStarted, &["db"]),

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_is_kept_unless_it_is_worse() {
+    fn replaced_images_are_saved_unless_unhealthy() {
         let keeps = |images: &ServiceImages| to_keep(images).cloned();
         assert_eq!(keeps(&images(&["v1"], "v2", "", "")).as_deref(), Some("v1"));
         assert_eq!(keeps(&images(&["v2", "v1"], "v2", "v0", "")).as_deref(), Some("v1"));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_returns_to_what_is_kept() {
+    fn a_rollback_returns_to_the_saved_images() {
         let both = planned([images(&["v2"], "v2", "v1", ""), images(&[], "v2", "v1", "")]);
         assert_eq!(both, ["a: v2 -> v1", "b: nothing -> v1"]);
         assert_eq!(planned([images(&["v1"], "v2", "v1", ""), images(&["v2"], "v2", "", "")]), [""; 0]);

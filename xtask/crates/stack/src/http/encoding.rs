@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_named() {
+    fn undecodable_bodies_are_named() {
         assert_eq!(
             read(b"x".to_vec(), "br").unwrap_err(),
             "unsupported content encoding `br` (supported: gzip, deflate)"

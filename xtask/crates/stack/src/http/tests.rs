@@ -112,7 +112,7 @@ fn bodies_are_decoded_whatever_their_form() {
 }
 
 #[test]
-fn an_incomplete_answer_is_reported_for_what_it_is() {
+fn incomplete_answers_have_accurate_messages() {
     use NoAnswerKind::{Broken, Invalid, Late};
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
     let broken = (Broken, "the connection broke, after 4 of 9 bytes of the body".to_owned());

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stack_has_secrets_of_its_own() {
+    fn each_stack_has_its_own_secrets() {
         let probe = probe();
         let echo = |key: &str| result(&probe, Some(json!({ "key": key })), ProbeVerdict::Passed);
         assert_eq!(verdict(echo("my key of one"), echo("my key of other")), ProbeVerdict::Passed);
