@@ -66,7 +66,7 @@ fn an_immutable_registry_gets_only_new_tags() {
     let text = site.told(&changed);
     assert_eq!(changed.status.code(), Some(1), "{text}");
     assert_eq!(states(&changed, &site), ["failed", "failed", "unchanged", "unchanged"], "{text}");
-    assert!(text.contains("does not let tags be overwritten: push under a new --tag"), "{text}");
+    assert!(text.contains("are immutable: push with a new --tag and --fixed-tags"), "{text}");
     let next = site.run(&["push", "beta", "--tag", "2.1", "--registry", &there, "--fixed-tags"]);
     assert_eq!(next.status.code(), Some(0), "{}", site.told(&next));
     assert!(local(&there).contains(&format!("{}-beta:2.1-simple-optimized", site.prefix)));
@@ -90,7 +90,8 @@ fn a_tag_moved_elsewhere_or_turned_into_an_index_is_replaced_and_reported() {
     let only = ["release-check", "--only", "digests", "--edition", "simple", "--tag", "2.0"];
     let check = site.told(&site.run(&only));
     assert!(
-        check.starts_with("exit: 1\n") && check.contains(&format!("{fixed} is {moved} and differs")),
+        check.starts_with("exit: 1\n")
+            && check.contains(&format!("{fixed} ({moved}) differs from the local")),
         "{check}"
     );
 
@@ -143,7 +144,7 @@ fn rejections_have_their_cause_and_hide_no_other_image() {
         ("404", 1, "has no such repository"),
         ("413", 3, "client_max_body_size"),
         ("403", 3, "lacks the permission to push"),
-        ("503", 3, "see its log"),
+        ("503", 3, "check its log"),
         ("401", 0, ""),
     ] {
         *rule.lock().unwrap() = (fault, 0);
@@ -217,7 +218,7 @@ fn a_registry_with_a_full_disk_keeps_what_fits() {
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert_eq!(states(&output, &site), ["pushed", "pushed", "failed", "not-tried"], "{text}");
-    assert!(text.contains("see its log and its free disk space"), "{text}");
+    assert!(text.contains("check its log and free disk space"), "{text}");
     assert!(local(&there).iter().all(|name| name.contains("alpha")), "{:?}", local(&there));
 }
 
