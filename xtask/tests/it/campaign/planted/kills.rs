@@ -1,17 +1,6 @@
-//! Planted faults by part. A part without faults is unproven.
+//! Faults for the part `kills`.
 
-/// One text replacement in our own code.
-pub struct Fault {
-    pub part: &'static str,
-    /// The bug, as a reviewer would describe it.
-    pub what: &'static str,
-    /// Cases that trigger it, as a value of `XTASK_CAMPAIGN_ONLY`.
-    pub only: &'static str,
-    /// Relative to `xtask/`.
-    pub file: &'static str,
-    pub from: &'static str,
-    pub to: &'static str,
-}
+use super::{Fault, OF_EACH_PART};
 
 const AT_TAGS: &str = "build-images: KillAfter at `docker tag|build-images: KillBefore at `docker tag|build-images: KillDuring at `docker tag";
 const AFTER_BAKE: &str = "build-images: KillAfter at `docker buildx bake|build-images: KillBefore at `docker buildx bake|\
@@ -19,9 +8,8 @@ const AFTER_BAKE: &str = "build-images: KillAfter at `docker buildx bake|build-i
      build-images: KillDuring at `docker image inspect";
 const KILLED_TESTS: &str = "test: KillAfter|test: KillBefore|test: KillDuring";
 
-pub const FAULTS: &[Fault] = &[
+pub const FAULTS: [Fault; OF_EACH_PART] = [
     Fault {
-        part: "kills",
         what: "a file is truncated before it is replaced",
         only: "compose-switch: KILL at fchmod",
         file: "crates/host/src/files.rs",
@@ -29,7 +17,6 @@ pub const FAULTS: &[Fault] = &[
         to: "fs::write(path, b\"\")?;\n    let mut new = temporary_file(dir, &name)?;",
     },
     Fault {
-        part: "kills",
         what: "temporary files of killed runs are not removed",
         only: "compose-switch: KILL at fchmod|compose-switch: KILL at rename",
         file: "crates/host/src/files.rs",
@@ -37,7 +24,6 @@ pub const FAULTS: &[Fault] = &[
         to: "\n",
     },
     Fault {
-        part: "kills",
         what: "the journal of a killed run is ignored",
         only: AT_TAGS,
         file: "crates/build/src/publish/moves.rs",
@@ -45,7 +31,6 @@ pub const FAULTS: &[Fault] = &[
         to: "let outcome = if true {",
     },
     Fault {
-        part: "kills",
         what: "the lock is taken with an empty journal",
         only: AT_TAGS,
         file: "crates/build/src/publish/mod.rs",
@@ -53,7 +38,6 @@ pub const FAULTS: &[Fault] = &[
         to: "let lock = self.take(LockKind::Tags, &[])?;",
     },
     Fault {
-        part: "kills",
         what: "completing a killed run's moves does not retire the replaced images",
         only: AT_TAGS,
         file: "crates/build/src/publish/moves.rs",
@@ -61,7 +45,6 @@ pub const FAULTS: &[Fault] = &[
         to: "format!",
     },
     Fault {
-        part: "kills",
         what: "temporary tags of killed runs are found but not removed",
         only: AFTER_BAKE,
         file: "crates/build/src/publish/mod.rs",
@@ -69,7 +52,6 @@ pub const FAULTS: &[Fault] = &[
         to: "Ok(())",
     },
     Fault {
-        part: "kills",
         what: "a build does not recover from killed runs",
         only: AFTER_BAKE,
         file: "crates/build/src/builds.rs",
@@ -77,7 +59,6 @@ pub const FAULTS: &[Fault] = &[
         to: "\n",
     },
     Fault {
-        part: "kills",
         what: "a message that cannot be written causes a panic",
         only: "build-images: ClosedTerminal|deploy update: ClosedTerminal",
         file: "crates/host/src/terminal/mod.rs",
@@ -85,7 +66,6 @@ pub const FAULTS: &[Fault] = &[
         to: "self.err.write(format!(\"{line}\\n\").as_bytes()).unwrap();",
     },
     Fault {
-        part: "kills",
         what: "throwaway stacks of killed runs are not removed",
         only: KILLED_TESTS,
         file: "crates/stack/src/throwaway/removal.rs",
@@ -93,7 +73,6 @@ pub const FAULTS: &[Fault] = &[
         to: "for folder in folders.into_iter().take(0) {",
     },
     Fault {
-        part: "kills",
         what: "folders of throwaway stacks are not removed",
         only: KILLED_TESTS,
         file: "crates/stack/src/throwaway/removal.rs",
