@@ -104,6 +104,26 @@ fn a_plain_secret_of_the_user_is_not_replaced() {
 }
 
 #[test]
+fn secrets_are_not_stored_in_a_dot_env_that_compose_does_not_read() {
+    let folder = stack("MINE=1\n");
+    folder.write("other.env", "MINE=2\n");
+    let docker = docker(&json!({ "alpha": { "image": "fx-alpha:1" } }), &[]).on(
+        "run --rm *",
+        0,
+        "key: s3cret-key\nentry: s3cret-entry\n",
+        "",
+    );
+    let (output, text) = run(&docker, &folder, &["install"], &[("COMPOSE_ENV_FILES", "other.env")]);
+    assert_eq!((output.status.code(), ups(&docker)), (Some(2), 0), "{text}");
+    assert!(
+        text.contains("cannot store ALPHA_KEYS, ALPHA_KEY in .env: COMPOSE_ENV_FILES replaces it\nhelp: "),
+        "{text}"
+    );
+    assert!(!text.contains("s3cret"), "{text}");
+    assert_eq!((folder.read(".env").as_str(), folder.read("other.env").as_str()), ("MINE=1\n", "MINE=2\n"));
+}
+
+#[test]
 fn secrets_of_services_that_are_not_updated_are_left_for_later() {
     let folder = stack("");
     let docker = docker(&json!({ "beta": { "image": "fx-alpha:1" } }), &[container("beta", "running", 0, 0)]);
