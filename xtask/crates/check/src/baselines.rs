@@ -48,7 +48,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
         let what = format!("no baseline for {}", measured.platform);
         let remedy =
             format!("cargo xtask check SERVICE --edition EDITION --tag {tag} --accept --reason \"…\"");
-        // EntryId the top of the file, so that several are merged into one.
+        // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
         verdict.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
         verdict.accepted.insert(key, Some(measured.weights));
