@@ -44,7 +44,9 @@ pub fn clear(site: &Site) {
          grep -e {prefix} -e {project} | cut -d' ' -f1 | xargs --no-run-if-empty docker rm --force --volumes; \
          docker network ls --format '{{{{.Name}}}}' | grep -e {prefix} -e {project} | \
          xargs --no-run-if-empty docker network rm; \
-         docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -e {prefix} | grep -v none | \
+         docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -e {prefix} -e {project}-rollback: | grep -v none | \
+         xargs --no-run-if-empty docker image rm --force; \
+         docker image ls --quiet --filter dangling=true --filter label={prefix}.images.variant | \
          xargs --no-run-if-empty docker image rm --force; \
          rm -f {folder}/.env; find {folder} -name '.*.new' -delete; cd {folder}/target/xtask && \
          find . -type f ! -name bases.json ! -name rootfs.tar ! -name keep -delete; rm -rf trials"
