@@ -23,8 +23,10 @@ use crate::support::{Folder, Site};
 /// Number of cases per pair that are left to chance: each starts the second run in another phase of the first one.
 const PHASES: u32 = 8;
 
-/// The docker calls before which a run pauses, from 1. No command makes more calls before it cleans up.
-const PAUSES: std::ops::RangeInclusive<usize> = 2..=22;
+/// Up to which docker call of a command a run pauses: afterwards it only cleans up or reports.
+fn last_pause(command: &[&str]) -> usize {
+    if command == TEST { 30 } else { 22 }
+}
 
 /// How long a paused run waits for the other one to end or to wait.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -56,9 +58,11 @@ enum Meeting {
 
 impl Meeting {
     /// All for one pair. Every second call is left to the next seed.
-    fn all() -> impl Iterator<Item = Meeting> {
-        let pauses = PAUSES.filter(|call| call % 2 == (seed() % 2) as usize);
-        let pauses = pauses.flat_map(|call| [Meeting::Pause(0, call), Meeting::Pause(1, call)]);
+    fn all(commands: [&[&str]; 2]) -> impl Iterator<Item = Meeting> {
+        let pauses = [0, 1].into_iter().flat_map(move |who| {
+            let calls = (2..=last_pause(commands[who])).filter(|call| call % 2 == (seed() % 2) as usize);
+            calls.map(move |call| Meeting::Pause(who, call))
+        });
         (0..PHASES).map(Meeting::Chance).chain(pauses)
     }
 
@@ -78,7 +82,7 @@ fn campaign() {
     let cases = PAIRS.iter().flat_map(|commands| {
         let pair = &pair;
         let names = commands.map(|args| args.join(" ")).join(" beside ");
-        Meeting::all().map(move |meeting| {
+        Meeting::all(*commands).map(move |meeting| {
             Case::new(format!("{names}, {}", meeting.name()), move || pair.case(*commands, meeting))
         })
     });
