@@ -91,6 +91,30 @@ fn a_push_prints_a_table_and_records_the_digests() {
     );
 }
 
+/// Runs these lines before the fake docker looks for a transcript.
+fn first_run(docker: &FakeDocker, lines: &str) {
+    let script = docker.folder.read("bin/docker");
+    docker.folder.write("bin/docker", &script.replace("#!/bin/sh\n", &format!("#!/bin/sh\n{lines}\n")));
+}
+
+#[test]
+fn a_push_plans_again_when_another_run_removes_an_image_before_it_is_held() {
+    let repository = repository("fx");
+    let docker = with_images(docker_for_push());
+    let gone = r#"case "$*" in "tag sha256:beta "*) if [ ! -e "$FAKE_DOCKER/once" ]; then
+        : > "$FAKE_DOCKER/once"; echo 'Error response from daemon: No such image: sha256:beta' >&2; exit 1
+    fi ;; esac"#;
+    first_run(&docker, gone);
+    let output = push(&docker, &repository, &[]);
+    assert!(output.status.success(), "{}", told(&output, &repository));
+    assert_eq!(calls(&docker, "image inspect -- fx-alpha:1-simple-optimized hub.example").len(), 2);
+    assert_eq!(calls(&docker, "push").len(), 4);
+    // Every image gets a tag before the first upload.
+    let calls = docker.calls();
+    let first = |start: &str| calls.iter().position(|call| call.starts_with(start)).unwrap();
+    assert!(first("tag sha256:beta ") < first("push"));
+}
+
 #[test]
 fn a_pushed_image_is_pinned_after_it_was_removed_here() {
     let repository = repository("fx");
@@ -186,6 +210,24 @@ fn a_clean_up_reports_removed_and_kept_images_and_freed_bytes() {
     snapshot!("clean_dry_run", run(&["--dry-run"]), repository);
     assert!(!docker.calls().iter().any(|call| call.starts_with("image rm")));
     snapshot!("clean_table", run(&[]), repository);
+}
+
+#[test]
+fn a_clean_up_ignores_images_that_another_run_removes_before_it_has_the_lock() {
+    let repository = repository("fx");
+    let docker = FakeDocker::new().alive().on("image inspect*", 0, &both(), "");
+    let docker = docker.on("ps*", 0, "", "").on("image ls*", 0, "", "");
+    let gone = r#"case "$*" in
+        "history "*) : > "$FAKE_DOCKER/gone"; echo 'Error response from daemon: No such image' >&2; exit 1 ;;
+        "image inspect "*) if [ -e "$FAKE_DOCKER/gone" ]; then
+            echo '[]'; echo 'Error response from daemon: No such image' >&2; exit 1
+        fi ;;
+    esac"#;
+    first_run(&docker, gone);
+    let output = docker.run(&repository, &["clean", "--tag", "1"]);
+    assert!(output.status.success(), "{}", told(&output, &repository));
+    assert!(docker.folder.0.join("gone").exists());
+    assert_eq!(calls(&docker, "image rm"), [""; 0]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! which is built and run through a few cases of the part.
 
 mod kills;
+mod pairs;
 mod updates;
 
 use std::fs;
@@ -26,7 +27,8 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 2] = [("kills", kills::FAULTS), ("updates", updates::FAULTS)];
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 3] =
+    [("kills", kills::FAULTS), ("pairs", pairs::FAULTS), ("updates", updates::FAULTS)];
 
 #[test]
 fn every_fault_can_be_planted() {

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
-use crate::push::attempt::{Attempts, Before, Settled};
+use crate::push::attempt::{Attempts, Before, Settled, TRIES};
 use crate::push::digests::Digests;
 use crate::push::local_tags::{self, LocalTag};
 use crate::push::plan::{self, ImageToPush, PushPlan, RemoteTag};
@@ -29,6 +29,25 @@ pub const JOBS: usize = 4;
 fn plan_push(images: &[TaggedImage], tag: &Tag, registry: &Registry, context: &Context) -> Result<PushPlan> {
     let found = context.docker.inspect(&plan::references(images, registry))?;
     Ok(plan::plan(images, tag, registry, &found)?)
+}
+
+/// Plans again if another run has moved the tags and removed an image meanwhile.
+fn plan_and_hold(
+    images: &[TaggedImage],
+    tag: &Tag,
+    registry: &Registry,
+    context: &Context,
+) -> Result<PushPlan> {
+    for _ in 0..TRIES {
+        context.docker.runner.interrupt.check()?;
+        let plan = plan_push(images, tag, registry, context)?;
+        local_tags::begin(&plan, &context.repository)?;
+        if local_tags::hold(&plan, &context.docker)? {
+            return Ok(plan);
+        }
+    }
+    let what = "nothing was pushed, because another process keeps removing the images";
+    Err(Failure::new(FailureClass::Failed, what, "push again once it has ended").into())
 }
 
 /// Whether to push or only compare with the registry.
@@ -69,9 +88,9 @@ pub fn push(
     // Read first, so that a damaged record is reported before anything is pushed.
     let digests = Digests::read(&context.repository)?;
     local_tags::recover(&digests, context)?;
-    let plan = plan_push(images, tag, registry, context)?;
-    local_tags::begin(&plan, &context.repository)?;
+    let plan = plan_and_hold(images, tag, registry, context)?;
     let run = run(&plan, digests, jobs, Mode::Push, context);
+    run.restore_untried();
     // Keep the journal if a tag could not be restored: the next push tries again.
     if !run.shared().has_stuck_tag {
         local_tags::end(&context.repository)?;
@@ -283,6 +302,16 @@ impl<'a> Run<'a> {
             self.context
                 .terminal
                 .warn(format!("cannot restore the local tag {reference}, which was not pushed; the next push tries again: {error:#}"));
+        }
+    }
+
+    /// Restores the tags that [`local_tags::hold`] set on images whose push never began.
+    fn restore_untried(&self) {
+        for (index, image) in self.plan.images.iter().enumerate() {
+            let state = self.shared().rows[index].first().map(|row| row.state);
+            if let (Some(PushState::NotTried), Some(tag)) = (state, image.tags.first()) {
+                self.restore(image, tag);
+            }
         }
     }
 

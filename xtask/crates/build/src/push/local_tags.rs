@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::push::digests::Digests;
-use crate::push::plan::PushPlan;
+use crate::push::plan::{ImageToPush, PushPlan};
 use engine::context::Context;
 use engine::docker::Docker;
 use host::files;
@@ -33,6 +33,22 @@ fn of(plan: &PushPlan) -> Vec<LocalTag> {
     let tags = plan.images.iter().flat_map(|image| image.tags.iter().map(move |tag| (image, tag)));
     tags.map(|(image, tag)| LocalTag::new(tag.reference.to_string(), &image.image.id, tag.previous.as_ref()))
         .collect()
+}
+
+/// Sets the first tag of each image, so that no other run removes an image whose tags it moves. False if one is already gone;
+/// the tags are then as before.
+pub(super) fn hold(plan: &PushPlan, docker: &Docker) -> Result<bool> {
+    let first =
+        |image: &ImageToPush| Some((image.image.id.clone(), image.tags.first()?.reference.to_string()));
+    for (id, tag) in plan.images.iter().filter_map(first) {
+        match docker.tag(&id, &tag) {
+            Err(error) if error.tail.contains("No such image") => {
+                return restore(&of(plan), docker).map(|_| false);
+            }
+            tagged => tagged?,
+        }
+    }
+    Ok(true)
 }
 
 /// Removes the journal once the tags of failed pushes are restored.
