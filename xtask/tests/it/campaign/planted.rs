@@ -2,6 +2,7 @@
 //! which is built and run through a few cases of the part.
 
 mod kills;
+mod registry;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 1] = [("kills", kills::FAULTS)];
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 2] = [("kills", kills::FAULTS), ("registry", registry::FAULTS)];
 
 #[test]
 fn every_fault_can_be_planted() {
