@@ -18,6 +18,8 @@ use crate::support::registry::{Answer, Proxy, Registry};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Status(&'static str),
+    /// A proxy's error page. Docker hides the status of some empty answers.
+    Page(&'static str),
     Cut,
     /// The registry gets the request, but its answer is lost.
     Lost,
@@ -44,7 +46,7 @@ const FAULTS: [Kind; 11] = [
     kind(Fault::Status("401 Unauthorized"), 3, "docker login", true),
     kind(Fault::Status("403 Forbidden"), 3, "lacks the permission", false),
     kind(Fault::Status("409 Conflict"), 1, "fix what the registry reports", false),
-    kind(Fault::Status("413 Request Entity Too Large"), 3, "raise the request size limit", false),
+    kind(Fault::Page("413 Request Entity Too Large"), 3, "raise the request size limit", false),
     kind(Fault::Status("429 Too Many Requests"), 3, "limits requests", true),
     kind(Fault::Status("500 Internal Server Error"), 3, "check its log", true),
     kind(Fault::Status("503 Service Unavailable"), 3, "check its log", true),
@@ -154,6 +156,7 @@ impl Trial {
             match fault {
                 None => Answer::Forward,
                 Some(Fault::Status(status)) => Answer::Status(status),
+                Some(Fault::Page(status)) => Answer::Page(status),
                 Some(Fault::Cut) => Answer::Cut,
                 Some(Fault::Lost) => Answer::Lose,
                 Some(Fault::Killed) => {
