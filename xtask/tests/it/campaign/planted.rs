@@ -3,6 +3,7 @@
 
 mod kills;
 mod pairs;
+mod registry;
 mod updates;
 
 use std::fs;
@@ -27,8 +28,12 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 3] =
-    [("kills", kills::FAULTS), ("pairs", pairs::FAULTS), ("updates", updates::FAULTS)];
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 4] = [
+    ("kills", kills::FAULTS),
+    ("pairs", pairs::FAULTS),
+    ("registry", registry::FAULTS),
+    ("updates", updates::FAULTS),
+];
 
 #[test]
 fn every_fault_can_be_planted() {

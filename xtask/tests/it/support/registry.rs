@@ -1,7 +1,7 @@
 //! A real registry, Debian's `docker-registry`, in a container of the test's own; and a proxy before it that can fail.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write, copy};
+use std::io::{Read, Write, copy, sink};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -129,6 +129,8 @@ pub enum Answer {
     Json(String, Value),
     /// Breaks the connection off.
     Cut,
+    /// Hands it on, and breaks the connection off when the registry has answered.
+    Lose,
 }
 
 /// Stands before a registry: one request a connection, each first shown to a rule.
@@ -156,7 +158,8 @@ impl Proxy {
                     let line = head.lines().next().unwrap_or_default().to_owned();
                     seen.lock().unwrap().push(line.clone());
                     match rule(&head, &registry) {
-                        Answer::Forward => forward(&client, &head, &registry.address()),
+                        Answer::Forward => forward(&client, &head, &registry.address(), &mut &client),
+                        Answer::Lose => forward(&client, &head, &registry.address(), &mut sink()),
                         Answer::Status(status) => refuse(&client, status),
                         Answer::Page(status) => say(&client, status, "text/html", &page(status)),
                         Answer::Error(status, code, message) => {
@@ -222,7 +225,8 @@ pub(super) fn refuse(mut client: &TcpStream, status: &str) {
         .ok();
 }
 
-fn forward(client: &TcpStream, head: &str, address: &str) {
+/// Hands a request on, and the registry's answer to `receiver`.
+fn forward(client: &TcpStream, head: &str, address: &str, receiver: &mut impl Write) {
     let Ok(server) = TcpStream::connect(address) else { return };
     // One request a connection: every request is shown to the rule.
     let kept = head.trim_end().lines().filter(|line| !line.to_lowercase().starts_with("connection:"));
@@ -230,14 +234,14 @@ fn forward(client: &TcpStream, head: &str, address: &str) {
     if write!(&server, "{}\r\nConnection: close\r\n\r\n", asked.join("\r\n")).is_err() {
         return;
     }
-    relay(client, &server);
+    relay(client, &server, receiver);
 }
 
-/// Hands on what each of two says, until the server has said all.
-pub(super) fn relay(client: &TcpStream, server: &TcpStream) {
+/// Hands on what the client says to the server, and the answer to `receiver`, until the server has said all.
+pub(super) fn relay(client: &TcpStream, server: &TcpStream, receiver: &mut impl Write) {
     std::thread::scope(|scope| {
         scope.spawn(|| copy(&mut { client }, &mut { server }).ok());
-        copy(&mut { server }, &mut { client }).ok();
+        copy(&mut { server }, receiver).ok();
         // The client may keep its side open; nothing more is expected from it.
         client.shutdown(Shutdown::Both).ok();
         server.shutdown(Shutdown::Both).ok();
