@@ -79,7 +79,7 @@ fn a_service_that_does_not_start_is_reported_with_its_log() {
     let states = ["restarting, exit code 2", "crash loop, exit code 2", "crash loop", "ended, exit code 2"];
     let is_known =
         |state: &&str| text.contains(&format!("\n  sutra-control ({state}), image sutra-control:"));
-    assert!(states.iter().any(|state| is_known(&state)), "{text}");
+    assert!(states.iter().any(is_known), "{text}");
     assert!(text.contains("SUTRA_CONTROL_USERS"), "its log is not shown: {text}");
     // A failed deployment is not recorded.
     assert!(!stack.folder.0.join("target/xtask/deployed/images.json").exists());
