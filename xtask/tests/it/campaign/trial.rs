@@ -171,3 +171,9 @@ impl Trial {
         Ok(())
     }
 }
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        sites::clear(&self.site);
+    }
+}

@@ -47,8 +47,8 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "the local tag of a failed push is not restored",
         only: REJECTED,
         file: "crates/build/src/push/execute.rs",
-        from: "            self.restore(image, tag);\n",
-        to: "",
+        from: "self.restore(image, tag);\n            if self.interrupted() {",
+        to: "if self.interrupted() {",
     },
     Fault {
         what: "the local tag of a failed push is removed instead of restored",
