@@ -13,6 +13,16 @@ pub fn site(name: &str) -> Site {
     site
 }
 
+/// A site of a scenario, with containers that restart with the daemon. `unless-stopped`, as in production, is not enough: after
+/// a crash, docker 26 counts the containers that it stops as stopped by the user.
+pub fn restarting(part: &str, scenario: &str) -> Site {
+    let site = site(&format!("{part}{}", scenario.replace([' ', '-'], "")));
+    let text = site.folder.read("docker-compose.yml");
+    let restarts = "    restart: always\n    read_only: true\n";
+    site.folder.write("docker-compose.yml", &text.replace("    read_only: true\n", restarts));
+    site
+}
+
 /// The name of the site's Compose project.
 pub fn project(site: &Site) -> &str {
     site.folder.0.file_name().unwrap().to_str().unwrap()
@@ -44,7 +54,7 @@ pub fn clear(site: &Site) {
          grep -e {prefix} -e {project} | cut -d' ' -f1 | xargs --no-run-if-empty docker rm --force --volumes; \
          docker network ls --format '{{{{.Name}}}}' | grep -e {prefix} -e {project} | \
          xargs --no-run-if-empty docker network rm; \
-         docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -e {prefix} | grep -v none | \
+         docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -e {prefix} -e {project}-rollback: | grep -v none | \
          xargs --no-run-if-empty docker image rm --force; \
          rm -f {folder}/.env; find {folder} -name '.*.new' -delete; cd {folder}/target/xtask && \
          find . -type f ! -name bases.json ! -name rootfs.tar ! -name keep -delete; rm -rf trials"

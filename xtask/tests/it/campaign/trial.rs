@@ -128,13 +128,40 @@ impl Trial {
         disturbed: impl FnOnce() -> Ended,
         calm: impl FnOnce(),
     ) -> Result<(), String> {
+        self.disturb(disturbed, calm, |before, ended| self.holds(codes, before, ended))
+    }
+
+    /// Like [`Trial::case`], but the disturbed run must also clean up after itself.
+    pub fn tidy_case(
+        &self,
+        codes: &[Option<i32>],
+        disturbed: impl FnOnce() -> Ended,
+        calm: impl FnOnce(),
+    ) -> Result<(), String> {
+        self.disturb(disturbed, calm, |before, ended| {
+            self.is_tidy(before, ended).and_then(|()| self.holds(codes, before, ended))
+        })
+    }
+
+    fn disturb(
+        &self,
+        disturbed: impl FnOnce() -> Ended,
+        calm: impl FnOnce(),
+        holds: impl FnOnce(&World, &Ended) -> Result<(), String>,
+    ) -> Result<(), String> {
         self.prepare();
         let before = self.world();
         let ended = disturbed();
         calm();
-        let result = self.holds(codes, &before, &ended);
+        let result = holds(&before, &ended);
         self.is_broken.set(result.is_err());
         result
+    }
+
+    /// Nothing is left that is neither in the start state nor in the expected one.
+    fn is_tidy(&self, before: &World, ended: &Ended) -> Result<(), String> {
+        let left = self.world().left_behind(&[before, &self.expected]);
+        if left.is_empty() { Ok(()) } else { Err(format!("{}\n{}", left.join("\n"), ended.text)) }
     }
 
     fn holds(&self, codes: &[Option<i32>], before: &World, ended: &Ended) -> Result<(), String> {
