@@ -31,6 +31,8 @@ pub enum Ending {
     DaemonDuring,
     /// The daemon is killed after the call.
     DaemonAfter,
+    /// The disk is filled before the call.
+    DiskFull,
 }
 
 /// Result of a run that was ended.
@@ -75,6 +77,7 @@ HangUp) kill -HUP $PPID ;;
 ClosedTerminal) kill -KILL $(cat $here/terminal) ;;
 DaemonBefore) kill -KILL $(cat $(cat $here/daemon)) ;;
 DaemonDuring) REAL "$@" <&0 & sleep $(cat $here/pause); kill -KILL $(cat $(cat $here/daemon)); wait $!; exit $? ;;
+DiskFull) cat /dev/zero >$(cat $here/fill) 2>/dev/null ;;
 DaemonAfter) REAL "$@"; code=$?; kill -KILL $(cat $(cat $here/daemon)); exit $code ;;
 esac
 exec REAL "$@"
@@ -94,6 +97,11 @@ impl DeadlyDocker {
     /// Sets the PID file of the daemon to kill with [`Ending::DaemonBefore`] and similar endings.
     pub fn kills(&self, pid_file: &Path) {
         self.folder.write("daemon", &pid_file.display().to_string());
+    }
+
+    /// Sets the file that fills the disk with [`Ending::DiskFull`].
+    pub fn fills(&self, file: &Path) {
+        self.folder.write("fill", &file.display().to_string());
     }
 
     /// Sets the seconds from the start of a call to its [`Ending::DaemonDuring`].

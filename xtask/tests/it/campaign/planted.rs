@@ -1,6 +1,8 @@
 //! Faults planted in our own code, to prove that a campaign part finds faults. Each is one text replacement in a copy of xtask,
 //! which is built and run through a few cases of the part.
 
+mod daemon;
+mod disk;
 mod kills;
 
 use std::fs;
@@ -25,7 +27,8 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 1] = [("kills", kills::FAULTS)];
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 3] =
+    [("daemon", daemon::FAULTS), ("disk", disk::FAULTS), ("kills", kills::FAULTS)];
 
 #[test]
 fn every_fault_can_be_planted() {

@@ -20,6 +20,7 @@ pub struct Scenario {
 }
 
 const BUILD: &[&str] = &["build-images"];
+const PUSH: &[&str] = &["push", "--registry", "REGISTRY"];
 const ACCEPT: &[&str] = &["check", "--accept", "--reason", "the campaign"];
 
 /// Commands that change something.
@@ -37,7 +38,7 @@ pub const SCENARIOS: [Scenario; 6] = [
         before: &[BUILD, &["deploy", "install"]],
         then: &[BUILD],
     },
-    Scenario { name: "push", args: &["push", "--registry", "REGISTRY"], before: &[BUILD], then: &[BUILD] },
+    Scenario { name: "push", args: PUSH, before: &[BUILD, PUSH], then: &[BUILD] },
     Scenario { name: "check --accept", args: ACCEPT, before: &[BUILD, ACCEPT], then: &[BUILD] },
     Scenario { name: "test", args: &["test"], before: &[BUILD], then: &[] },
 ];
@@ -102,10 +103,15 @@ impl Trial {
     }
 
     pub fn command(&self) -> Command {
-        let args = self.scenario.args.iter();
-        let args: Vec<&str> =
-            args.map(|arg| if *arg == "REGISTRY" { self.registry.as_str() } else { arg }).collect();
-        self.site.command(&args)
+        self.site.command(&self.with_registry(self.scenario.args))
+    }
+
+    fn with_registry<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        args.iter().map(|arg| if *arg == "REGISTRY" { self.registry.as_str() } else { arg }).collect()
+    }
+
+    fn all(&self, commands: &[&[&str]]) {
+        commands.iter().for_each(|args| sites::all(&self.site, &[&self.with_registry(args)]));
     }
 
     /// Creates the start state.
@@ -114,9 +120,9 @@ impl Trial {
             sites::clear(&self.site);
         }
         sites::generation(&self.site, "first");
-        sites::all(&self.site, self.scenario.before);
+        self.all(self.scenario.before);
         sites::generation(&self.site, "second");
-        sites::all(&self.site, self.scenario.then);
+        self.all(self.scenario.then);
     }
 
     /// Prepares, runs the command with a disturbance, ends that with `calm`, and runs the command again. The disturbed run must
