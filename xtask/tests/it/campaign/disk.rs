@@ -32,17 +32,18 @@ fn campaign() {
     }
     let engine = RefCell::new(OwnEngine::start());
     let registry = engine.borrow().registry();
-    let trials: Vec<(Trial, SmallDisk)> = wanted()
+    // Each disk is dropped before the site below it.
+    let trials: Vec<(SmallDisk, Trial)> = wanted()
         .map(|scenario| {
             let site = sites::restarting("d", scenario.name);
             let compose = site.folder.read("docker-compose.yml");
             site.folder.write("docker-compose.yml", &(compose + &"# padding\n".repeat(PADDING)));
             let disk = SmallDisk::over(&site.folder.0);
-            (Trial::on(scenario, &registry, site), disk)
+            (disk, Trial::on(scenario, &registry, site))
         })
         .collect();
     let mut cases = Vec::new();
-    for (trial, disk) in &trials {
+    for (disk, trial) in &trials {
         let engine = &engine;
         let on = |what: &'static str, folder: PathBuf, pages: u64| {
             let name = format!("{}: {pages} pages left on the {what}'s disk", trial.scenario.name);
