@@ -42,6 +42,40 @@ fn a_journal_outlives_an_engine_that_dies_between_two_tags() {
     assert!(!calls.contains(&"rm stale-id".to_owned()), "the journal is lost: {calls:?}");
 }
 
+/// Answers `image inspect`: temporary tags are on the image `new`, all other tags on `old`, which has no name by its ID.
+const INSPECT: &str = r#"case "$*" in
+"image inspect -- sha256:old") echo '[{"Id":"sha256:old","Config":{"Labels":{"fixture.images.variant":"optimized"}}}]'; exit ;;
+"image inspect -- "*) shift 3; printf '['
+for name; do case $name in *:run-*) id=new ;; *) id=old ;; esac
+printf '%s{"Id":"sha256:%s","RepoTags":["%s"]}' "$comma" $id "$name"; comma=,; done; echo ']'; exit ;;
+esac
+for args in"#;
+
+#[test]
+fn the_journal_stays_until_a_full_disk_lets_go_of_the_replaced_images() {
+    for (error, code, is_released) in [
+        ("write /x: no space left on device", 3, false),
+        // Otherwise every build would fail from now on.
+        ("conflict: unable to delete", 1, true),
+    ] {
+        let repository = on_stand_ins();
+        let docker = FakeDocker::new()
+            .alive()
+            .on("buildx bake*", 0, "", "")
+            .on("tag *", 0, "", "")
+            .on("ps --all*", 0, "", "")
+            .on("image rm *", 1, "", &format!("Error response from daemon: {error}\n"));
+        let script = docker.folder.read("bin/docker").replace("for args in", INSPECT);
+        docker.folder.write("bin/docker", &script);
+        let output = docker.run(&repository, &["build-images", "alpha"]);
+        let (calls, text) = (docker.calls(), told(&output, &repository));
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        let tags = calls.iter().filter(|call| call.starts_with("tag sha256:new fx-alpha:latest")).count();
+        assert_eq!(tags, 2, "{calls:?}");
+        assert_eq!(calls.contains(&"rm lock-id".to_owned()), is_released, "{calls:?}");
+    }
+}
+
 #[test]
 fn a_lock_of_another_machine_is_broken_only_on_request() {
     // The lock claims to be from 1970, so no run waits for it.

@@ -31,6 +31,8 @@ pub enum Ending {
     DaemonDuring,
     /// The daemon is killed after the call.
     DaemonAfter,
+    /// The disk is filled before the call.
+    DiskFull,
 }
 
 /// Result of a run that was ended.
@@ -74,7 +76,8 @@ Interrupt) trap '' INT; kill -INT 0; trap - INT ;;
 HangUp) kill -HUP $PPID ;;
 ClosedTerminal) kill -KILL $(cat $here/terminal) ;;
 DaemonBefore) kill -KILL $(cat $(cat $here/daemon)) ;;
-DaemonDuring) REAL "$@" <&0 & kill -KILL $(cat $(cat $here/daemon)); wait $!; exit $? ;;
+DaemonDuring) REAL "$@" <&0 & sleep $(cat $here/pause); kill -KILL $(cat $(cat $here/daemon)); wait $!; exit $? ;;
+DiskFull) cat /dev/zero >$(cat $here/fill) 2>/dev/null ;;
 DaemonAfter) REAL "$@"; code=$?; kill -KILL $(cat $(cat $here/daemon)); exit $code ;;
 esac
 exec REAL "$@"
@@ -96,11 +99,27 @@ impl DeadlyDocker {
         self.folder.write("daemon", &pid_file.display().to_string());
     }
 
+    /// Sets the file that fills the disk with [`Ending::DiskFull`].
+    pub fn fills(&self, file: &Path) {
+        self.folder.write("fill", &file.display().to_string());
+    }
+
+    /// Sets the seconds from the start of a call to its [`Ending::DaemonDuring`].
+    pub fn pauses(&self, seconds: &str) {
+        self.folder.write("pause", seconds);
+    }
+
+    /// Whether a call has been reached at which something ends.
+    pub fn has_ended_something(&self) -> bool {
+        self.folder.0.join("reached").exists()
+    }
+
     fn path(&self) -> String {
         format!("{}:{}", self.folder.0.join("bin").display(), std::env::var("PATH").unwrap())
     }
 
-    fn forget(&self) {
+    /// Forgets the last run.
+    pub fn forget(&self) {
         for name in ["calls", "pattern", "number", "matches", "ending", "client", "terminal"] {
             fs::remove_file(self.folder.0.join(name)).ok();
         }

@@ -2,11 +2,17 @@
 //! runs in that namespace too.
 
 use std::fs::{self, File};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use super::setting;
-use crate::support::{Folder, docker, signal, wait};
+use crate::support::{Folder, docker, registry, signal, wait};
+
+/// Address of the registry inside the namespace.
+const REGISTRY: &str = "127.0.0.1:5999";
 
 /// Reruns the part in a new network namespace with a separate engine; returns `None` inside. `registry_image` saves the registry
 /// image to a path, for [`OwnEngine::registry`].
@@ -29,14 +35,26 @@ pub fn outside(part: &str, megabytes: u32, registry_image: impl FnOnce(&Path)) -
         .env("DOCKER_HOST", format!("unix://{}", folder.0.join("socket").display()))
         .status()
         .unwrap();
-    let mounts = fs::read_to_string("/proc/mounts").unwrap();
     let here = folder.0.display().to_string();
+    kill_leftovers(&here);
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
     let ours =
         mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|path| path.starts_with(&here));
     ours.collect::<Vec<_>>().iter().rev().for_each(|path| sh(&format!("umount --lazy {path}")));
     sh(&format!("ip netns del {network}"));
     assert!(status.success(), "{part} failed inside its own network");
     Some(())
+}
+
+/// Kills processes of a killed daemon's containers. Their command lines contain the engine's folder.
+fn kill_leftovers(folder: &str) {
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&line).contains(folder) {
+            // It may have just ended.
+            Command::new("kill").arg("-KILL").arg(entry.file_name()).output().ok();
+        }
+    }
 }
 
 fn sh(script: &str) {
@@ -47,20 +65,22 @@ fn sh(script: &str) {
 pub struct OwnEngine {
     folder: PathBuf,
     daemon: Option<Child>,
+    /// Whether [`OwnEngine::supervised`] has restarted the daemon.
+    has_restarted: bool,
 }
 
 impl OwnEngine {
     pub fn start() -> OwnEngine {
         let folder = PathBuf::from(setting("ENGINE").unwrap());
-        let mut engine = OwnEngine { folder, daemon: None };
+        let mut engine = OwnEngine { folder, daemon: None, has_restarted: false };
         engine.restart();
         engine
     }
 
-    /// Starts the daemon if it is not running.
-    pub fn restart(&mut self) {
-        if self.daemon.as_mut().is_some_and(|daemon| daemon.try_wait().unwrap().is_none()) {
-            return;
+    /// Waits for the killed daemon to end and starts it again.
+    fn restart(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            wait::end(&mut daemon);
         }
         let path = |name: &str| self.folder.join(name).display().to_string();
         fs::write(path("daemon.json"), "{}").unwrap();
@@ -85,6 +105,40 @@ impl OwnEngine {
         });
     }
 
+    /// Runs `work` and restarts the daemon once when it is killed meanwhile, as a supervisor does. `is_killed`: whether the
+    /// daemon has been or is about to be killed.
+    pub fn supervised<T: Send>(
+        &mut self,
+        is_killed: impl Fn() -> bool,
+        work: impl FnOnce() -> T + Send,
+    ) -> T {
+        thread::scope(|scope| {
+            let work = scope.spawn(work);
+            while !work.is_finished() {
+                if is_killed() {
+                    self.restart();
+                    self.has_restarted = true;
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            work.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Restarts the daemon if it was killed and still is not running, or if it crashed, as it may on a full disk. Then waits until
+    /// its containers have restarted too.
+    pub fn calm(&mut self, is_killed: bool) {
+        let has_ended = self.daemon.as_mut().is_some_and(|daemon| daemon.try_wait().unwrap().is_some());
+        if has_ended || is_killed && !self.has_restarted {
+            self.restart();
+        }
+        self.has_restarted = false;
+        wait::until("the registry answers", || registry::answers(REGISTRY));
+        let any = |filter: &str| !docker(&["ps", "--quiet", "--filter", filter]).is_empty();
+        wait::until("the containers have restarted", || !any("health=starting") && !any("status=restarting"));
+    }
+
     pub fn pid_file(&self) -> PathBuf {
         self.folder.join("pid")
     }
@@ -99,9 +153,10 @@ impl OwnEngine {
         let loaded =
             docker(&["load", "--quiet", "--input", self.folder.join("registry.tar").to_str().unwrap()]);
         let image = loaded.rsplit(' ').next().unwrap();
-        let id = docker(&["run", "--detach", "--restart=always", "--publish=127.0.0.1:5999:5000", image]);
-        assert!(!id.is_empty());
-        "127.0.0.1:5999".to_owned()
+        let publish = format!("--publish={REGISTRY}:5000");
+        docker(&["run", "--detach", "--restart=always", &publish, image]);
+        wait::until("the registry answers", || registry::answers(REGISTRY));
+        REGISTRY.to_owned()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Faults planted in our own code, to prove that a campaign part finds faults. Each is one text replacement in a copy of xtask,
 //! which is built and run through a few cases of the part.
 
+mod daemon;
+mod disk;
 mod kills;
 mod pairs;
 mod registry;
@@ -28,7 +30,9 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 4] = [
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 6] = [
+    ("daemon", daemon::FAULTS),
+    ("disk", disk::FAULTS),
     ("kills", kills::FAULTS),
     ("pairs", pairs::FAULTS),
     ("registry", registry::FAULTS),

@@ -13,6 +13,16 @@ pub fn site(name: &str) -> Site {
     site
 }
 
+/// A site of a scenario, with containers that restart with the daemon. `unless-stopped`, as in production, is not enough: after
+/// a crash, docker 26 counts the containers that it stops as stopped by the user.
+pub fn restarting(part: &str, scenario: &str) -> Site {
+    let site = site(&format!("{part}{}", scenario.replace([' ', '-'], "")));
+    let text = site.folder.read("docker-compose.yml");
+    let restarts = "    restart: always\n    read_only: true\n";
+    site.folder.write("docker-compose.yml", &text.replace("    read_only: true\n", restarts));
+    site
+}
+
 /// The name of the site's Compose project.
 pub fn project(site: &Site) -> &str {
     site.folder.0.file_name().unwrap().to_str().unwrap()

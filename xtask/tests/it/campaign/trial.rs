@@ -20,6 +20,7 @@ pub struct Scenario {
 }
 
 const BUILD: &[&str] = &["build-images"];
+const PUSH: &[&str] = &["push", "--registry", "REGISTRY"];
 const ACCEPT: &[&str] = &["check", "--accept", "--reason", "the campaign"];
 
 /// Commands that change something.
@@ -37,7 +38,7 @@ pub const SCENARIOS: [Scenario; 6] = [
         before: &[BUILD, &["deploy", "install"]],
         then: &[BUILD],
     },
-    Scenario { name: "push", args: &["push", "--registry", "REGISTRY"], before: &[BUILD], then: &[BUILD] },
+    Scenario { name: "push", args: PUSH, before: &[BUILD, PUSH], then: &[BUILD] },
     Scenario { name: "check --accept", args: ACCEPT, before: &[BUILD, ACCEPT], then: &[BUILD] },
     Scenario { name: "test", args: &["test"], before: &[BUILD], then: &[] },
 ];
@@ -102,10 +103,15 @@ impl Trial {
     }
 
     pub fn command(&self) -> Command {
-        let args = self.scenario.args.iter();
-        let args: Vec<&str> =
-            args.map(|arg| if *arg == "REGISTRY" { self.registry.as_str() } else { arg }).collect();
-        self.site.command(&args)
+        self.site.command(&self.with_registry(self.scenario.args))
+    }
+
+    fn with_registry<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        args.iter().map(|arg| if *arg == "REGISTRY" { self.registry.as_str() } else { arg }).collect()
+    }
+
+    fn all(&self, commands: &[&[&str]]) {
+        commands.iter().for_each(|args| sites::all(&self.site, &[&self.with_registry(args)]));
     }
 
     /// Creates the start state.
@@ -114,9 +120,9 @@ impl Trial {
             sites::clear(&self.site);
         }
         sites::generation(&self.site, "first");
-        sites::all(&self.site, self.scenario.before);
+        self.all(self.scenario.before);
         sites::generation(&self.site, "second");
-        sites::all(&self.site, self.scenario.then);
+        self.all(self.scenario.then);
     }
 
     /// Prepares, runs the command with a disturbance, ends that with `calm`, and runs the command again. The disturbed run must
@@ -128,13 +134,40 @@ impl Trial {
         disturbed: impl FnOnce() -> Ended,
         calm: impl FnOnce(),
     ) -> Result<(), String> {
+        self.disturb(disturbed, calm, |before, ended| self.holds(codes, before, ended))
+    }
+
+    /// Like [`Trial::case`], but the disturbed run must also clean up after itself.
+    pub fn tidy_case(
+        &self,
+        codes: &[Option<i32>],
+        disturbed: impl FnOnce() -> Ended,
+        calm: impl FnOnce(),
+    ) -> Result<(), String> {
+        self.disturb(disturbed, calm, |before, ended| {
+            self.is_tidy(before, ended).and_then(|()| self.holds(codes, before, ended))
+        })
+    }
+
+    fn disturb(
+        &self,
+        disturbed: impl FnOnce() -> Ended,
+        calm: impl FnOnce(),
+        holds: impl FnOnce(&World, &Ended) -> Result<(), String>,
+    ) -> Result<(), String> {
         self.prepare();
         let before = self.world();
         let ended = disturbed();
         calm();
-        let result = self.holds(codes, &before, &ended);
+        let result = holds(&before, &ended);
         self.is_broken.set(result.is_err());
         result
+    }
+
+    /// Nothing is left that is neither in the start state nor in the expected one.
+    fn is_tidy(&self, before: &World, ended: &Ended) -> Result<(), String> {
+        let left = self.world().left_behind(&[before, &self.expected]);
+        if left.is_empty() { Ok(()) } else { Err(format!("{}\n{}", left.join("\n"), ended.text)) }
     }
 
     fn holds(&self, codes: &[Option<i32>], before: &World, ended: &Ended) -> Result<(), String> {

@@ -23,6 +23,8 @@ pub struct World {
     pub files: BTreeMap<String, String>,
     /// Names of files under `target`, except [`VARYING`].
     pub state: BTreeSet<String>,
+    /// Contents of the files [`RECORDS`].
+    pub records: BTreeMap<String, String>,
 }
 
 impl World {
@@ -36,8 +38,9 @@ impl World {
             processes: processes(folder),
             files: BTreeMap::new(),
             state: BTreeSet::new(),
+            records: BTreeMap::new(),
         };
-        images(prefix, &mut world);
+        images(folder, prefix, &mut world);
         files(&folder.0, &folder.0, &mut world);
         world
     }
@@ -46,6 +49,7 @@ impl World {
     pub fn differences(&self, expected: &World) -> Vec<String> {
         let mut lines = maps("tag", &self.tags, &expected.tags);
         lines.extend(maps("file", &self.files, &expected.files));
+        lines.extend(maps("record", &self.records, &expected.records));
         for (what, found, expected) in [
             ("untagged image", &self.untagged, &expected.untagged),
             ("container", &self.containers, &expected.containers),
@@ -57,6 +61,26 @@ impl World {
             lines.extend(expected.difference(found).map(|one| format!("{what} missing: {one}")));
         }
         lines
+    }
+
+    /// What is in none of these worlds.
+    pub fn left_behind(&self, worlds: &[&World]) -> Vec<String> {
+        let known: BTreeSet<String> = worlds.iter().flat_map(|world| world.names()).collect();
+        self.names().difference(&known).map(|name| format!("left behind: {name}")).collect()
+    }
+
+    /// Everything that a run may leave behind, each with its kind.
+    fn names(&self) -> BTreeSet<String> {
+        let kinds = [
+            ("untagged image", &self.untagged),
+            ("container", &self.containers),
+            ("resource", &self.resources),
+            ("process", &self.processes),
+            ("state", &self.state),
+        ];
+        let named = kinds.iter().flat_map(|(kind, names)| names.iter().map(move |name| (*kind, name)));
+        let tags = self.tags.keys().map(|tag| ("tag", tag));
+        named.chain(tags).map(|(kind, name)| format!("{kind} {name}")).collect()
     }
 
     /// Fails with the differences.
@@ -75,10 +99,11 @@ fn maps(what: &str, found: &BTreeMap<String, String>, expected: &BTreeMap<String
     names.iter().filter_map(line).collect()
 }
 
-fn images(prefix: &str, world: &mut World) {
+fn images(folder: &Folder, prefix: &str, world: &mut World) {
+    let kept = format!("{}-rollback:", folder.0.file_name().unwrap().to_str().unwrap());
     let format = "{{.Repository}}:{{.Tag}} {{.ID}}";
     let tagged = docker(&["image", "ls", "--no-trunc", "--format", format]);
-    let ours = |line: &&str| line.contains(prefix) && !line.contains("<none>");
+    let ours = |line: &&str| (line.contains(prefix) || line.starts_with(&kept)) && !line.contains("<none>");
     let pairs = tagged.lines().filter(ours).filter_map(|line| line.split_once(' '));
     world.tags = pairs.map(|(tag, id)| (tag.to_owned(), id.to_owned())).collect();
     let label = format!("label={prefix}.images.variant");
@@ -127,6 +152,10 @@ const VARYING: [&str; 7] = [
     "target/xtask/bake.json",
 ];
 
+/// Records of what was pushed, deployed and switched, equal after equal runs.
+const RECORDS: [&str; 3] =
+    ["target/xtask/digests.json", "target/xtask/deployed/images.json", "target/xtask/compose-switch.json"];
+
 fn files(dir: &Path, root: &Path, world: &mut World) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -136,10 +165,15 @@ fn files(dir: &Path, root: &Path, world: &mut World) {
         }
         if path.is_dir() {
             files(&path, root, world);
+            continue;
+        }
+        let text = || String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        if RECORDS.contains(&name.as_str()) {
+            world.records.insert(name, text());
         } else if name.starts_with("target/") {
             world.state.insert(name);
         } else {
-            world.files.insert(name, String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned());
+            world.files.insert(name, text());
         }
     }
 }

@@ -102,7 +102,8 @@ impl Registry {
     }
 }
 
-fn answers(address: &str) -> bool {
+/// Whether a registry answers at this address.
+pub fn answers(address: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
     let asked = write!(stream, "GET /v2/ HTTP/1.0\r\n\r\n");
     let mut answer = String::new();

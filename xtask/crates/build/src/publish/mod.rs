@@ -15,6 +15,7 @@ use crate::plan::PlannedImage;
 use crate::publish::moves::Moved;
 use engine::context::Context;
 use engine::lock::LockKind;
+use host::failure::class_of;
 
 /// Publishes a project's images.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +73,10 @@ impl<'a> Publisher<'a> {
                 Moved::All => predecessors::retire(&moves, self.project, docker),
                 Moved::None(_) => Ok(()),
             };
+            // On a full disk, the engine may only untag an image. The lock stays, and the next run removes the image.
+            if retired.as_ref().is_err_and(|error| class_of(error).is_environment()) {
+                return retired;
+            }
             self.release(lock)?;
             if let Moved::None(error) = moved {
                 let what = "the tags are unchanged: moving one failed, and the others were moved back";
