@@ -87,8 +87,11 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
             )),
         }
     }
-    if (own, base) != (Drift::Within, Drift::Within) {
-        verdict.accepted.insert(key, Some(now));
+    // Drift within the step is never accepted in passing: small steps must keep adding up.
+    let accept = |drift, now, was| if drift == Drift::Within { was } else { now };
+    let accepted = Weights { own: accept(own, now.own, was.own), base: accept(base, now.base, was.base) };
+    if accepted != was {
+        verdict.accepted.insert(key, Some(accepted));
     }
 }
 
@@ -155,6 +158,20 @@ mod tests {
         assert_eq!(grown.breaches[0].place.as_ref().map(|place| place.line), Some(3));
         let shrunk = judged(2_000_000, 30_000_000);
         assert!(shrunk.breaches.is_empty() && shrunk.notes.len() == 1 && shrunk.accepted.len() == 1);
+    }
+
+    #[test]
+    fn accepting_one_size_keeps_the_baseline_of_the_other() {
+        let accepted = |own, base| {
+            let judged = judge(&mut [row(own, base)], &lock(ROW), &manifest(), &tag());
+            judged.accepted.into_values().next().flatten()
+        };
+        let weights = |own, base| Some(Weights { own: Bytes(own), base: Bytes(base) });
+        // The base grew, but by less than the step.
+        assert_eq!(accepted(500_000, 35_900_000), weights(500_000, 35_000_000));
+        assert_eq!(accepted(2_900_000, 30_000_000), weights(2_000_000, 30_000_000));
+        assert_eq!(accepted(500_000, 30_000_000), weights(500_000, 30_000_000));
+        assert_eq!(accepted(2_900_000, 35_900_000), None);
     }
 
     #[test]

@@ -1,18 +1,13 @@
 //! Programs the image itself runs: its command and its health check.
 
 use crate::prune_finding::PruneFinding;
+use crate::wrappers;
 use contents::facts::{EntryKind, Metadata, MetadataFile};
 use contents::tree::Tree;
 use engine::inspect::ContainerConfig;
 
 /// Docker's PATH for images that set none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Shell built-ins and words that do not name the program to run.
-const SHELL_BUILTINS: [&str; 20] = [
-    "[", "[[", ":", "cd", "echo", "eval", "exec", "exit", "export", "false", "if", "printf", "read", "set",
-    "test", "trap", "true", "umask", "unset", "while",
-];
 
 /// Programs, interpreters and Python modules that these commands need and the image does not have.
 pub fn missing(tree: &Tree<'_>, notes: &[&MetadataFile], config: &ContainerConfig) -> Vec<PruneFinding> {
@@ -39,31 +34,33 @@ fn check(
     label: &str,
     words: &[String],
 ) -> Option<PruneFinding> {
-    let missing = |program: &str| {
-        let what = format!("{label} runs `{program}`, which is not in the image");
-        PruneFinding::new(None, what, "copy the program into the image, or run another one")
-    };
     let program = words.first()?;
-    let Some(path) = find(tree, config, program) else { return Some(missing(program)) };
-    let script = notes.iter().find_map(|note| match &note.metadata {
-        Metadata::Script(interpreter) if note.path == path => Some(interpreter),
+    let Some(path) = find(tree, config, program) else {
+        let what = format!("{label} runs `{program}`, which is not in the image");
+        return Some(PruneFinding::new(None, what, "copy the program into the image, or run another one"));
+    };
+    let interpreter = notes.iter().find_map(|note| match &note.metadata {
+        Metadata::Script(words) if note.path == path => Some(words),
         _ => None,
     });
-    if let Some(interpreter) = script.filter(|interpreter| find(tree, config, interpreter).is_none()) {
-        let what = format!("{label} runs /{path}, but its interpreter `{interpreter}` is not in the image");
+    if let Some(missing) = interpreter.and_then(|words| missing_program(tree, config, words)) {
+        let what = format!("{label} runs /{path}, but its interpreter `{missing}` is not in the image");
         return Some(PruneFinding::new(Some(&path), what, "copy the interpreter into the image"));
     }
     if let Some(name) = missing_module(tree, words) {
         let what = format!("{label} runs the Python module `{name}`, which is not in the image");
         return Some(PruneFinding::new(None, what, "copy the module into the image, or run another one"));
     }
-    // The first program of `sh -c "curl …"`.
-    let is_shell = program.ends_with("sh") && words.get(1).is_some_and(|word| word == "-c");
-    let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-".contains(c));
-    let inner =
-        words.get(2).filter(|_| is_shell).and_then(|line| line.split_whitespace().next()).filter(plain);
-    let inner = inner.filter(|word| !SHELL_BUILTINS.contains(word))?;
-    find(tree, config, inner).is_none().then(|| missing(inner))
+    check(tree, notes, config, label, &wrappers::inner(words)?)
+}
+
+/// The first program of a command and of the commands behind its wrappers that is missing.
+fn missing_program(tree: &Tree<'_>, config: &ContainerConfig, words: &[String]) -> Option<String> {
+    let program = words.first()?;
+    if find(tree, config, program).is_none() {
+        return Some(program.clone());
+    }
+    missing_program(tree, config, &wrappers::inner(words)?)
 }
 
 /// The executable file of a command, found as execvp(3) does.
@@ -120,7 +117,12 @@ mod tests {
 
     #[test]
     fn commands_are_found_as_in_a_container() {
-        let script = MetadataFile { path: "app/run".into(), metadata: Metadata::Script("/bin/bash".into()) };
+        let script =
+            MetadataFile { path: "app/run".into(), metadata: Metadata::Script(vec!["/bin/bash".into()]) };
+        let envs = MetadataFile {
+            path: "app/envs".into(),
+            metadata: Metadata::Script(vec!["/bin/env".into(), "python3".into()]),
+        };
         let layer = LayerFacts {
             entries: vec![
                 link("bin", "usr/bin"),
@@ -129,6 +131,9 @@ mod tests {
                 file("usr/bin/sh", 0o755),
                 file("usr/bin/data", 0o644),
                 file("app/run", 0o755),
+                file("app/envs", 0o755),
+                file("usr/bin/env", 0o755),
+                file("usr/bin/tini", 0o755),
             ],
             metadata: Vec::new(),
         };
@@ -140,7 +145,7 @@ mod tests {
                 healthcheck: Some(Healthcheck { test: words(test), ..Default::default() }),
                 ..ContainerConfig::default()
             };
-            missing(&tree, &[&script], &config).into_iter().map(|found| found.what).collect::<Vec<_>>()
+            missing(&tree, &[&script, &envs], &config).into_iter().map(|found| found.what).collect::<Vec<_>>()
         };
         assert_eq!(of(&["python", "-c", "x"], &["CMD", "/bin/python3.13"]), [""; 0]);
         assert_eq!(of(&["python2"], &["NONE"]), ["the command runs `python2`, which is not in the image"]);
@@ -150,11 +155,24 @@ mod tests {
             "not executable"
         );
         assert_eq!(of(&["sh"], &["CMD-SHELL", "curl -f http://x || exit 1"]).len(), 1);
-        assert_eq!(of(&["sh", "-c", "exec x"], &["CMD-SHELL", "test -e /x"]), [""; 0]);
+        assert_eq!(of(&["sh", "-c", "exec sh"], &["CMD-SHELL", "test -e /x"]), [""; 0]);
         assert_eq!(
             of(&["./run"], &[]),
             ["the command runs /app/run, but its interpreter `/bin/bash` is not in the image"]
         );
+        assert_eq!(
+            of(&["./envs"], &[]),
+            ["the command runs /app/envs, but its interpreter `python3` is not in the image"]
+        );
+        for wrapped in [&["tini", "--", "/app/x"][..], &["env", "/app/x"], &["tini", "sh", "-c", "/app/x 1"]]
+        {
+            assert_eq!(
+                of(wrapped, &[]),
+                ["the command runs `/app/x`, which is not in the image"],
+                "{wrapped:?}"
+            );
+        }
+        assert_eq!(of(&["tini", "--", "python", "-c", "x"], &["CMD", "env", "A=1", "sh"]), [""; 0]);
     }
 
     #[test]

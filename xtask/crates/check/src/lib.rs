@@ -14,3 +14,4 @@ mod pruned;
 mod render;
 pub mod report;
 mod secrets;
+mod wrappers;

@@ -121,8 +121,8 @@ pub enum Metadata {
     DistIsLocal,
     /// Folders that the loader searches (`ld.so.conf`, ldconfig(8)).
     LoaderFolders(Vec<String>),
-    /// The interpreter of a script, from its first line.
-    Script(String),
+    /// The first line of a script: its interpreter and arguments.
+    Script(Vec<String>),
     /// An npm package (`package.json`).
     Npm(Package),
     /// The operating system (`os-release`).

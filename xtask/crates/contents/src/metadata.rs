@@ -36,16 +36,16 @@ fn is_loader_list(path: &str) -> bool {
     path == "etc/ld.so.conf" || (path.starts_with("etc/ld.so.conf.d/") && path.ends_with(".conf"))
 }
 
-/// The interpreter of a script, from the script's first bytes; behind `env`, the program that it looks for.
-pub fn script(head: &[u8]) -> Option<String> {
+/// The longest first line of a script that Linux reads (`BINPRM_BUF_SIZE`, linux/binfmts.h).
+pub const MAX_SHEBANG: usize = 256;
+
+/// The words of a script's first line, from the script's first bytes: the interpreter and its arguments (execve(2)).
+pub fn script(head: &[u8]) -> Option<Vec<String>> {
     let text = String::from_utf8_lossy(head.strip_prefix(b"#!")?);
     // Without its end the line may name only the start of a path.
     let (line, _) = text.split_once('\n')?;
-    let mut words = line.split_whitespace();
-    let program = words.next()?;
-    let argument = words.find(|word| !word.starts_with('-') && !word.contains('='));
-    let is_env = program.rsplit('/').next() == Some("env");
-    Some(argument.filter(|_| is_env).unwrap_or(program).to_owned())
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    (!words.is_empty()).then_some(words)
 }
 
 /// The folder of the innermost npm package around a path: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.

@@ -142,7 +142,7 @@ impl Reader<'_> {
                 if let Some(parts) = parts.or_else(|| is_metadata.then_some([0..bytes, 0..0, 0..0])) {
                     self.excerpt.start(parts);
                 }
-                script = metadata::script(&chunk[..n.min(64)]);
+                script = metadata::script(&chunk[..n.min(metadata::MAX_SHEBANG)]);
             }
             self.excerpt.feed(chunk, at);
             at += n as u64;

@@ -69,6 +69,14 @@ impl Repository {
         inside.then(|| self.root.join(path))
     }
 
+    /// Whether an existing file is in the repository after all symbolic links are followed.
+    pub fn contains(&self, file: &Path) -> bool {
+        match (file.canonicalize(), self.root.canonicalize()) {
+            (Ok(file), Ok(root)) => file.starts_with(root),
+            _ => false,
+        }
+    }
+
     /// The changelog, relative to the root.
     pub fn changelog_name(&self) -> &'static str {
         CHANGELOG

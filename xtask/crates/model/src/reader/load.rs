@@ -128,6 +128,13 @@ impl<'a> Reader<'a> {
 
     fn stand_in(&self, table: &mut Fields<'a, '_>, known: &[&str]) -> Option<StandIn> {
         let suite = table.optional_text("bootstrap").map(str::to_owned);
+        // The suite becomes a folder's name and an argument of mmdebstrap.
+        if let Some(suite) = suite.as_deref().filter(|suite| !probes::is_plain(suite)) {
+            table.fault(
+                "bootstrap",
+                format!("invalid suite `{suite}`: name a Debian suite, such as `trixie`"),
+            );
+        }
         let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
         let contexts: BTreeMap<String, HostContext> = contexts
             .into_iter()
@@ -233,6 +240,10 @@ impl<'a> Reader<'a> {
             Some(file) if !file.is_file() => {
                 fields.fault(key, format!("no file `{path}`: create it or correct the path"))
             }
+            Some(file) if !self.repository.contains(&file) => fields.fault(
+                key,
+                format!("`{path}` is a link to a file outside of the repository: name a file in it"),
+            ),
             Some(_) => return Some(path.to_owned()),
         }
         None
@@ -267,6 +278,14 @@ impl<'a> Reader<'a> {
                 target: row.size("target"),
                 goal: row.size("goal"),
             };
+            if let (Some(goal), Some(target)) = (entry.goal, entry.target)
+                && goal > target
+            {
+                row.fault(
+                    "goal",
+                    format!("{goal} is above the target of {target}: a goal is the smaller size"),
+                );
+            }
             row.finish();
             match key.parse::<Edition>() {
                 Ok(edition) => drop(sizes.insert(edition, entry)),
