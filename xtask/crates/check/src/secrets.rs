@@ -1,23 +1,20 @@
 //! Values no image may contain: secrets of the environment, of `.env` and of the manifest, passwords in URLs, and the
 //! certificates of this machine's private CA, which builds get as a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
 use contents::analysis::Inside;
-use contents::scan::{Scanner, Secret};
+use contents::scan::{Scanner, Secret, names};
 use engine::context::Context;
 use engine::trust::Trust;
 use engine::variables::Variables;
+use host::secrets::encodings;
 use model::manifest::Manifest;
 
-/// Words that mark a variable as a secret.
-const SECRET_WORDS: &str = "SECRET SECRETS TOKEN TOKENS PASSWORD PASSWORDS PASSWD PASSPHRASE KEY KEYS APIKEY CREDENTIAL \
-                            CREDENTIALS PAT";
-
-/// Last words of variables that only refer to a secret.
-const NO_SECRET: [&str; 8] = ["FILE", "PATH", "DIR", "ID", "NAME", "URL", "TYPE", "SOCK"];
+/// The fewest bytes to search for.
+const MIN_FORM: usize = 8;
 
 /// A scanner for these values.
 ///
@@ -29,12 +26,23 @@ pub fn scanner(manifest: &Manifest, context: &Context) -> Result<Scanner> {
     let declared: Vec<&str> =
         secrets.flat_map(|secret| [secret.variable.as_str(), secret.plain.as_str()]).collect();
     let values = secret_values(variables.all(), &declared).into_iter();
-    let mut values: Vec<(String, Vec<u8>)> = values.map(|(name, value)| (name, value.into_bytes())).collect();
+    let mut values: Vec<(String, Vec<u8>)> =
+        values.flat_map(|(name, value)| encoded(&value).map(move |form| (name.clone(), form))).collect();
     for (index, forms) in Trust::detect().own_certificates().into_iter().enumerate() {
         let name = format!("certificate {} of this machine's private CA", index + 1);
         values.extend(forms.map(|part| (name.clone(), part)));
     }
-    Ok(Scanner::new(&values))
+    Scanner::new(&values)
+}
+
+/// A value as files may contain it: as it is, encoded, and in UTF-16.
+fn encoded(value: &str) -> impl Iterator<Item = Vec<u8>> + use<> {
+    let wide = |of: fn(u16) -> [u8; 2]| value.encode_utf16().flat_map(of).collect::<Vec<u8>>();
+    let wide = [wide(u16::to_le_bytes), wide(u16::to_be_bytes)];
+    let forms = encodings(value).into_iter().map(String::into_bytes).chain(wide);
+    // Shorter forms, such as the middle of a short value in base64, occur by chance.
+    let forms: BTreeSet<Vec<u8>> = forms.filter(|form| form.len() >= MIN_FORM).collect();
+    forms.into_iter()
 }
 
 /// Secret values by the label that findings print instead of them.
@@ -44,34 +52,19 @@ fn secret_values<'v>(
 ) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (name, value) in variables {
-        if (declared.contains(&name) || is_secret(name)) && is_distinctive(value) {
+        if (declared.contains(&name) || names::is_secret(name)) && is_searched(value) {
             values.insert(format!("the value of {name}"), value.to_owned());
-        } else if let Some(password) = password(value).filter(|password| is_distinctive(password)) {
+        } else if let Some(password) = password(value).filter(|password| is_searched(password)) {
             values.insert(format!("the password in {name}"), password.to_owned());
         }
     }
     values
 }
 
-fn is_secret(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    let words: Vec<&str> = upper.split('_').collect();
-    let is_reference = words.last().is_some_and(|last| NO_SECRET.contains(last))
-        // Keys that verify signatures are public; the official Python images set GPG_KEY.
-        || words.contains(&"PUBLIC")
-        || upper == "GPG_KEY";
-    !is_reference && SECRET_WORDS.split(' ').any(|word| words.contains(&word))
-}
-
-/// Whether a match means anything: short and plain words occur in many files.
-fn is_distinctive(value: &str) -> bool {
-    let kinds: [fn(&char) -> bool; 4] =
-        [char::is_ascii_lowercase, char::is_ascii_uppercase, char::is_ascii_digit, |c| {
-            !c.is_ascii_alphanumeric()
-        }];
-    let mixed = kinds.iter().filter(|kind| value.chars().any(|c| kind(&c))).count() > 1;
+/// Whether finding this value in an image means anything.
+fn is_searched(value: &str) -> bool {
     let is_path = value.starts_with('/') && std::path::Path::new(value).exists();
-    (value.len() >= 16 || value.len() >= 8 && mixed) && !is_path
+    names::is_distinctive(value) && !is_path
 }
 
 /// The password in `scheme://user:password@host`.
@@ -132,6 +125,7 @@ fn label(secret: &Secret) -> String {
     match secret {
         Secret::PrivateKey => "a private key".to_owned(),
         Secret::Token(name) => format!("a possible {name}"),
+        Secret::Credential(name) => format!("a possible {name}"),
         Secret::Known(name) => name.clone(),
     }
 }

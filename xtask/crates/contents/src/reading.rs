@@ -123,7 +123,7 @@ impl Reader<'_> {
     ) -> Result<(u128, Option<Elf>)> {
         let is_metadata = metadata::is_read(path) && bytes <= metadata::MAX_BYTES.min(self.metadata_budget);
         let mut hash = Xxh3::new();
-        let mut scan = self.scanner.map(Scanner::start);
+        let mut scan = self.scanner.map(|scanner| scanner.start(path, bytes));
         let (mut at, mut is_elf, mut script) = (0_u64, false, None);
         self.excerpt.start(Parts::default());
         loop {

@@ -28,7 +28,7 @@ impl Secrets {
     pub fn add(&self, value: &str) {
         let lines = value.lines().map(str::trim);
         let all = std::iter::once(value.trim()).chain(lines).filter(|text| text.len() >= SHORTEST);
-        let new: BTreeSet<String> = all.flat_map(forms).filter(|form| form.len() >= SHORTEST).collect();
+        let new: BTreeSet<String> = all.flat_map(encodings).filter(|form| form.len() >= SHORTEST).collect();
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.extend(new);
         // Longest first: a secret may contain another one.
@@ -52,8 +52,8 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// A value as encoded in JSON (also nested), URLs, HTML, shell commands, Compose files and base64.
-fn forms(value: &str) -> Vec<String> {
+/// A value as it is, and as encoded in JSON (also nested), URLs, HTML, shell commands, Compose files, base64 and hexadecimal.
+pub fn encodings(value: &str) -> Vec<String> {
     let url = utf8_percent_encode(value, RESERVED).to_string();
     let in_json = json(value);
     let html = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -73,6 +73,8 @@ fn forms(value: &str) -> Vec<String> {
         html,
         value.replace('\'', "'\\''"),
         value.replace('$', "$$"),
+        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        value.bytes().map(|byte| format!("{byte:02X}")).collect(),
     ];
     for before in 0..3 {
         forms.extend(base64(value, before));
