@@ -11,11 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAbCd\n-----END PRIVATE KEY-----\n";
+pub const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAbCd\n-----END PRIVATE KEY-----\n";
 const SECRET: &str = "correct-horse-battery-staple";
 
 /// Dockerfiles that use their build arguments.
-fn sound_repository() -> Folder {
+pub fn sound_repository() -> Folder {
     let folder = repository("fx");
     for name in ["alpha", "beta"] {
         let text = format!(
@@ -28,7 +28,7 @@ fn sound_repository() -> Folder {
     folder
 }
 
-fn sound(name: &'static str, bytes: usize) -> Saved {
+pub fn sound(name: &'static str, bytes: usize) -> Saved {
     let tar = LayerTar::new().program("hello", 0o755, &vec![7; bytes]);
     let labels = json!({"fixture.images.variant": "optimized", "fixture.images.edition": "simple",
         "org.opencontainers.image.title": name.split(':').next().unwrap()});
@@ -37,7 +37,7 @@ fn sound(name: &'static str, bytes: usize) -> Saved {
 }
 
 /// A daemon with some images, which saves all of them at once.
-fn holding(images: &[Saved]) -> FakeDocker {
+pub fn holding(images: &[Saved]) -> FakeDocker {
     let inspected: Vec<Value> = images.iter().map(Saved::inspect).collect();
     let mut files = Vec::new();
     let mut manifest = Vec::new();

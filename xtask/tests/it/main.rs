@@ -12,6 +12,7 @@ mod builds;
 mod campaign;
 mod changes;
 mod check;
+mod check_rules;
 mod cli;
 mod comment;
 mod compose_switch;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::lock::{Acceptance, Lock};
 use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
-use crate::{baselines, editions, pruned, secrets};
+use crate::{allowances, baselines, editions, pruned, secrets};
 use build::comparison::Verdict;
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
@@ -85,12 +85,15 @@ pub fn check(
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
     breaches.extend(editions::dockerfiles(manifest, &request.services, &context.repository)?);
+    let measured = rows.iter().filter(|row| row.measured.is_some()).map(|row| row.service.as_str());
+    let judged = allowances::judge(&manifest.check, breaches, &measured.collect());
+    notes.extend(judged.notes);
     let report = CheckReport {
         schema: 1,
         tag: request.tag.to_string(),
         editions: request.editions.clone(),
         images: rows,
-        breaches: merged(breaches),
+        breaches: merged(judged.breaches),
         notes: merged(notes),
         fleet: Vec::new(),
     };
@@ -188,24 +191,26 @@ fn survey(
 
 fn inspect(inside: &Inside<'_>, subject: Vec<Subject>, scanner: &Scanner) -> Inspected {
     let contents = &inside.contents;
-    let finding = |kind, what: String, remedy: &str, layer: Option<usize>| Finding {
+    let finding = |kind, what: String, remedy: &str, path: Option<String>, layer: Option<usize>| Finding {
+        path,
         place: layer.and_then(|layer| place(inside, layer)),
         ..Finding::new(kind, subject.clone(), what, remedy)
     };
     let (mut breaches, mut notes) = (Vec::new(), Vec::new());
     for pruned in pruned::findings(inside) {
         let layer = pruned.path.as_deref().and_then(|path| inside.tree.file_at(path)).map(|at| at.layer);
-        let found = finding(FindingKind::Pruned, pruned.what, pruned.remedy, layer);
+        let path = pruned.path.map(|path| format!("/{path}"));
+        let found = finding(FindingKind::Pruned, pruned.what, pruned.remedy, path, layer);
         if pruned.is_note { notes.push(found) } else { breaches.push(found) }
     }
     for leak in secrets::leaks(inside, scanner) {
-        breaches.push(finding(FindingKind::Secret, leak.what, secrets::REMEDY, leak.layer));
+        breaches.push(finding(FindingKind::Secret, leak.what, secrets::REMEDY, Some(leak.path), leak.layer));
     }
     let user = inside.image.config.as_ref().map(|config| config.user.as_str()).unwrap_or_default();
     if let Some(what) = wrong_user(user) {
         let remedy =
             "end the Dockerfile with `USER 65532:65532`; orchestrators can verify only a numeric user";
-        breaches.push(finding(FindingKind::User, what, remedy, None));
+        breaches.push(finding(FindingKind::User, what, remedy, None, None));
     }
     let sum = |base: bool| -> Bytes {
         let is_base = |layer: &&Layer| layer.origin.as_ref().is_some_and(|origin| origin.base);
@@ -290,8 +295,8 @@ fn merged(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings {
         let is_same = |other: &&mut Finding| {
-            (other.kind, &other.what, &other.remedy, &other.place)
-                == (finding.kind, &finding.what, &finding.remedy, &finding.place)
+            (other.kind, &other.what, &other.remedy, &other.path, &other.place)
+                == (finding.kind, &finding.what, &finding.remedy, &finding.path, &finding.place)
         };
         match merged.iter_mut().find(is_same) {
             Some(other) => other.images.extend(finding.images),

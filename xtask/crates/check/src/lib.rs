@@ -1,6 +1,7 @@
 //! Checks images: sizes against limits and baselines, editions against their declaration, files pruned too far, secrets, and the
 //! user an image runs as. All faults are collected and reported at once.
 
+mod allowances;
 mod baselines;
 mod commands;
 mod editions;

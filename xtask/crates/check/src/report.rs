@@ -6,6 +6,7 @@ use build::comparison::Verdict;
 use build::fleet::Fleet;
 use model::baseline::{Drift, Weights};
 use model::bytes::Bytes;
+pub use model::check_rules::FindingKind;
 use model::edition::Edition;
 
 /// All checked images and all findings.
@@ -88,41 +89,6 @@ pub struct MeasuredImage {
     pub weights: Weights,
 }
 
-/// The category of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// The image is not built.
-    Missing,
-    /// The size target or goal.
-    Target,
-    /// The accepted size in the lock.
-    Baseline,
-    /// The declared differences between editions.
-    Edition,
-    /// A needed file that was pruned.
-    Pruned,
-    /// A secret in a layer, the history or the configuration.
-    Secret,
-    /// The user the image runs as.
-    User,
-}
-
-impl FindingKind {
-    /// The label in tables.
-    pub fn label(self) -> &'static str {
-        match self {
-            FindingKind::Missing => "not built",
-            FindingKind::Target => "size",
-            FindingKind::Baseline => "baseline",
-            FindingKind::Edition => "edition",
-            FindingKind::Pruned => "pruned too far",
-            FindingKind::Secret => "secret",
-            FindingKind::User => "user",
-        }
-    }
-}
-
 /// A fault or remark, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -134,6 +100,9 @@ pub struct Finding {
     pub what: String,
     /// How to fix it.
     pub remedy: String,
+    /// The place in the image that `[[check.allow]]` names: an absolute path, or `env:NAME` and the like for secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The line in the repository, if there is one.
     pub place: Option<Place>,
 }
@@ -162,7 +131,7 @@ impl Finding {
         what: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Finding {
-        Finding { kind, images, what: what.into(), remedy: remedy.into(), place: None }
+        Finding { kind, images, what: what.into(), remedy: remedy.into(), path: None, place: None }
     }
 
     /// The images or the file concerned: `api, nlg (simple, community); hybrid (simple)`.

@@ -1,12 +1,13 @@
 //! Values no image may contain: secrets of the environment, of `.env` and of the manifest, passwords in URLs, and the
 //! certificates of this machine's private CA, which builds get as a secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use anyhow::Result;
 
 use contents::analysis::Inside;
-use contents::scan::{Scanner, Secret, names};
+use contents::facts::{Metadata, MetadataFile};
+use contents::scan::{FoundSecret, Scanner, Secret, names};
 use engine::context::Context;
 use engine::trust::Trust;
 use engine::variables::Variables;
@@ -79,6 +80,8 @@ fn password(value: &str) -> Option<&str> {
 pub struct Leak {
     /// What was found where.
     pub what: String,
+    /// The file, or `history`, `env:NAME`, `label:NAME`, `command` or `healthcheck`.
+    pub path: String,
     /// The layer that contains it; `None` for history and configuration.
     pub layer: Option<usize>,
 }
@@ -88,37 +91,81 @@ pub const REMEDY: &str = "revoke the secret, then pass it to RUN with `--mount=t
 
 /// All secrets in an image's layers (including files that a later layer hides), history and configuration.
 pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
-    let mut leaks: Vec<Leak> = inside
-        .secrets
-        .iter()
+    let public = PublicFiles::of(inside.tree.all_metadata());
+    let found = inside.secrets.iter().filter(|(_, found)| !public.have(found));
+    let mut leaks: Vec<Leak> = found
         .map(|(layer, found)| {
             let is_visible = inside.tree.shows(&found.path, *layer);
             let hidden = if is_visible { "" } else { ", which a later layer hides but does not remove" };
-            let what = format!("{} is in /{}{hidden}", label(&found.secret), found.path);
-            Leak { what, layer: Some(*layer) }
+            let path = format!("/{}", scanner.mask(&found.path));
+            Leak { what: format!("{} is in {path}{hidden}", label(&found.secret)), path, layer: Some(*layer) }
         })
         .collect();
-    let mut scan = |place: &str, text: &str| {
-        let leak = |secret: Secret| Leak { what: format!("{} is in {place}", label(&secret)), layer: None };
+    let mut scan = |place: &str, path: &str, text: &str| {
+        let leak = |secret: Secret| Leak {
+            what: format!("{} is in {place}", label(&secret)),
+            path: path.to_owned(),
+            layer: None,
+        };
         leaks.extend(scanner.text(text).into_iter().map(leak));
     };
     for line in inside.history.iter().rev() {
         let keyword = line.created_by.split_whitespace().next().unwrap_or_default();
-        scan(&format!("the image history, at {keyword}"), &line.created_by);
+        scan(&format!("the image history, at {keyword}"), "history", &line.created_by);
     }
     if let Some(config) = &inside.image.config {
         for line in config.env.iter().flatten() {
-            scan(&format!("the image variable {}", line.split('=').next().unwrap_or_default()), line);
+            let name = line.split('=').next().unwrap_or_default();
+            scan(&format!("the image variable {name}"), &format!("env:{name}"), line);
         }
         for (name, value) in config.labels.iter().flatten() {
-            scan(&format!("the image label {name}"), value);
+            scan(&format!("the image label {name}"), &format!("label:{name}"), value);
         }
         let commands = [&config.entrypoint, &config.cmd];
-        commands.iter().copied().flatten().flatten().for_each(|word| scan("the image command", word));
+        commands
+            .iter()
+            .copied()
+            .flatten()
+            .flatten()
+            .for_each(|word| scan("the image command", "command", word));
         let test = config.healthcheck.iter().filter_map(|check| check.test.as_ref());
-        test.flatten().for_each(|word| scan("the image health check", word));
+        test.flatten().for_each(|word| scan("the image health check", "healthcheck", word));
     }
     leaks
+}
+
+/// The checksums of files in public packages.
+struct PublicFiles {
+    md5: HashSet<[u8; 16]>,
+    sha256: HashSet<[u8; 32]>,
+}
+
+impl PublicFiles {
+    /// Reads them from packages' records. A Python distribution that was installed from a local folder is not public.
+    fn of<'f>(metadata: impl Iterator<Item = &'f MetadataFile>) -> PublicFiles {
+        let metadata: Vec<&MetadataFile> = metadata.collect();
+        let folder = |file: &MetadataFile| file.path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let is_local = |file: &&&MetadataFile| file.metadata == Metadata::DistIsLocal;
+        let local: HashSet<_> = metadata.iter().filter(is_local).map(|file| folder(file)).collect();
+        let mut public = PublicFiles { md5: HashSet::new(), sha256: HashSet::new() };
+        for file in metadata {
+            match &file.metadata {
+                Metadata::DpkgFiles { md5, .. } => public.md5.extend(md5),
+                Metadata::DistFiles { sha256, .. } if !local.contains(&folder(file)) => {
+                    public.sha256.extend(sha256);
+                }
+                _ => {}
+            }
+        }
+        public
+    }
+
+    /// Whether a package vouches for the file. It does not for a secret of this environment.
+    fn have(&self, found: &FoundSecret) -> bool {
+        let is_known = matches!(found.secret, Secret::Known(_));
+        let sums = found.sums.as_ref().filter(|_| !is_known);
+        sums.is_some_and(|sums| self.md5.contains(&sums.md5) || self.sha256.contains(&sums.sha256))
+    }
 }
 
 fn label(secret: &Secret) -> String {

@@ -106,17 +106,24 @@ pub struct MetadataFile {
 pub enum Metadata {
     /// Installed Debian packages (`var/lib/dpkg/status`, `status.d/NAME`).
     Dpkg(Vec<Package>),
-    /// The files of a Debian package (`info/NAME.list`, `status.d/NAME.md5sums`).
+    /// The files of a Debian package (`info/NAME.list`, `info/NAME.md5sums`, `status.d/NAME.md5sums`).
     DpkgFiles {
         /// The package's name.
         package: String,
         /// Its files and folders.
         files: Vec<String>,
+        /// The MD5 sums of its files (`info/NAME.md5sums`, `status.d/NAME.md5sums`).
+        md5: Vec<[u8; 16]>,
     },
     /// A Python distribution (`METADATA`, `PKG-INFO`).
     Dist(Package),
     /// The files of a Python distribution (`RECORD`).
-    DistFiles(Vec<String>),
+    DistFiles {
+        /// Their paths, from the folder of the distribution.
+        files: Vec<String>,
+        /// The SHA-256 sums of those that have one.
+        sha256: Vec<[u8; 32]>,
+    },
     /// The Python distribution was installed from a local folder (PEP 610).
     DistIsLocal,
     /// Folders that the loader searches (`ld.so.conf`, ldconfig(8)).

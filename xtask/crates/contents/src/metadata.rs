@@ -1,6 +1,8 @@
 //! Parses metadata files: dpkg's database and its distroless form, Python distributions, npm packages, os-release,
 //! ld.so.conf, the first lines of scripts.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use crate::facts::{Metadata, Package};
@@ -13,7 +15,7 @@ pub fn is_read(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let dpkg = || match folder {
         "var/lib/dpkg" => name == "status",
-        "var/lib/dpkg/info" => name.ends_with(".list"),
+        "var/lib/dpkg/info" => name.ends_with(".list") || name.ends_with(".md5sums"),
         "var/lib/dpkg/status.d" => true,
         _ => false,
     };
@@ -74,21 +76,27 @@ pub fn read(path: &str, bytes: &[u8]) -> Option<Metadata> {
     }
     match (folder, name) {
         (_, "package.json") => npm(bytes),
-        ("var/lib/dpkg/info", list) => Some(Metadata::DpkgFiles {
+        ("var/lib/dpkg/info", name) => {
+            let (package, kind) = name.rsplit_once('.')?;
             // `NAME:ARCHITECTURE` where several architectures can be installed.
-            package: list.trim_end_matches(".list").split(':').next()?.to_owned(),
-            files: text.lines().map(relative).filter(|path| !path.is_empty()).collect(),
-        }),
-        ("var/lib/dpkg/status.d", sums) if sums.ends_with(".md5sums") => Some(Metadata::DpkgFiles {
-            package: sums.trim_end_matches(".md5sums").to_owned(),
-            files: text
-                .lines()
-                .filter_map(|line| line.split_once("  "))
-                .map(|(_, path)| relative(path))
-                .collect(),
-        }),
+            let package = package.split(':').next()?.to_owned();
+            let paths = || text.lines().map(relative).filter(|path| !path.is_empty());
+            // The list has the paths of the sums, too.
+            let (files, md5) = match kind {
+                "list" => (paths().collect(), Vec::new()),
+                _ => (Vec::new(), md5_sums(&text).map(|(sum, _)| sum).collect()),
+            };
+            Some(Metadata::DpkgFiles { package, files, md5 })
+        }
+        ("var/lib/dpkg/status.d", name) if name.ends_with(".md5sums") => {
+            let (md5, files) = md5_sums(&text).map(|(sum, path)| (sum, relative(path))).unzip();
+            Some(Metadata::DpkgFiles { package: name.trim_end_matches(".md5sums").to_owned(), files, md5 })
+        }
         (_, "status") | ("var/lib/dpkg/status.d", _) => Some(Metadata::Dpkg(packages(&text))),
-        (_, "RECORD") => Some(Metadata::DistFiles(text.lines().filter_map(recorded).collect())),
+        (_, "RECORD") => Some(Metadata::DistFiles {
+            files: text.lines().filter_map(recorded).collect(),
+            sha256: text.lines().filter_map(recorded_hash).collect(),
+        }),
         (_, "direct_url.json") => local(bytes),
         _ => dist(&text),
     }
@@ -136,6 +144,21 @@ fn recorded(line: &str) -> Option<String> {
         None => line.split(',').next()?.to_owned(),
     };
     (!path.is_empty()).then_some(path)
+}
+
+/// The SHA-256 sum in a line of RECORD.
+fn recorded_hash(line: &str) -> Option<[u8; 32]> {
+    let (_, rest) = line.rsplit_once(",sha256=")?;
+    URL_SAFE_NO_PAD.decode(rest.split(',').next()?).ok()?.try_into().ok()
+}
+
+/// The sums and paths in a file of md5sum(1).
+fn md5_sums(text: &str) -> impl Iterator<Item = ([u8; 16], &str)> {
+    text.lines().filter_map(|line| {
+        let (sum, path) = line.split_once("  ")?;
+        let number = u128::from_str_radix(sum, 16).ok().filter(|_| sum.len() == 32)?;
+        Some((number.to_be_bytes(), path))
+    })
 }
 
 fn dist(text: &str) -> Option<Metadata> {
@@ -215,6 +238,16 @@ mod tests {
         }
         assert_eq!(recorded("\"a,b.py\",sha256=x,3").as_deref(), Some("a,b.py"));
         assert_eq!(recorded("../../bin/x,,").as_deref(), Some("../../bin/x"));
+    }
+
+    #[test]
+    fn checksums_are_read() {
+        let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/lib/x y\nbroken  z\n";
+        let md5: Vec<([u8; 16], &str)> = md5_sums(sums).collect();
+        assert_eq!((md5.len(), md5[0].0[0], md5[0].1), (1, 0xd4, "usr/lib/x y"));
+        let hash = recorded_hash("a/b.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0");
+        assert_eq!(hash.map(|hash| hash[..2].to_vec()), Some(vec![0xe3, 0xb0]));
+        assert_eq!(recorded_hash("a/RECORD,,"), None);
     }
 
     #[test]

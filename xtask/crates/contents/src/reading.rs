@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::excerpt::{Excerpt, Parts};
 use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
 use crate::packing::Packing;
-use crate::scan::{FoundSecret, Scanner};
+use crate::scan::{FoundSecret, Scanner, Sums};
 use crate::{elf, metadata};
 use engine::archive;
 use engine::layer_tar::{self, Budget, LayerEntryKind};
@@ -18,6 +18,9 @@ use host::interrupt::Interrupt;
 
 /// Most bytes of all metadata files of an archive that are read.
 const MAX_METADATA: u64 = 50_000_000;
+
+/// Larger files get no checksums: a file is kept in memory until it is scanned.
+const MAX_SUMMED: u64 = 32_000_000;
 
 /// What to learn of layers beyond [`LayerFacts`]; each takes time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +59,7 @@ pub fn read(
         excerpt: Excerpt::default(),
         scanner: options.scanner,
         secrets: Vec::new(),
+        whole: Vec::new(),
     };
     let mut layers = HashMap::new();
     let index = archive::read(archive, &mut |name, layer| {
@@ -81,6 +85,8 @@ struct Reader<'s> {
     scanner: Option<&'s Scanner>,
     /// Secrets in the current layer.
     secrets: Vec<FoundSecret>,
+    /// The current file, for its checksums.
+    whole: Vec<u8>,
 }
 
 impl Reader<'_> {
@@ -92,6 +98,9 @@ impl Reader<'_> {
                 bail!(Failure::interrupted());
             }
             let layer_tar::LayerEntry { path, mode, kind } = item;
+            let named = self.scanner.map(|scanner| scanner.known_in(&path)).unwrap_or_default();
+            let found = |secret| FoundSecret { path: path.clone(), secret, sums: None };
+            self.secrets.extend(named.into_iter().map(found));
             let kind = match kind {
                 LayerEntryKind::File { bytes, readable } if readable && bytes > 0 => {
                     let (hash, elf) = self.file(&path, bytes, content, &mut facts.metadata)?;
@@ -124,6 +133,8 @@ impl Reader<'_> {
         let is_metadata = metadata::is_read(path) && bytes <= metadata::MAX_BYTES.min(self.metadata_budget);
         let mut hash = Xxh3::new();
         let mut scan = self.scanner.map(|scanner| scanner.start(path, bytes));
+        let is_kept = scan.is_some() && bytes <= MAX_SUMMED;
+        self.whole.clear();
         let (mut at, mut is_elf, mut script) = (0_u64, false, None);
         self.excerpt.start(Parts::default());
         loop {
@@ -135,6 +146,9 @@ impl Reader<'_> {
             hash.update(chunk);
             if let Some(scan) = &mut scan {
                 scan.feed(chunk);
+            }
+            if is_kept {
+                self.whole.extend_from_slice(chunk);
             }
             if at == 0 {
                 let parts = elf::parts(chunk, bytes);
@@ -154,8 +168,10 @@ impl Reader<'_> {
         }
         script.map(Metadata::Script).map(add);
         if let Some(scan) = scan {
-            let secrets = scan.finish().into_iter();
-            self.secrets.extend(secrets.map(|secret| FoundSecret { path: path.to_owned(), secret }));
+            let secrets = scan.finish();
+            let sums = (is_kept && !secrets.is_empty()).then(|| Sums::of(&self.whole));
+            let found = |secret| FoundSecret { path: path.to_owned(), secret, sums: sums.clone() };
+            self.secrets.extend(secrets.into_iter().map(found));
         }
         Ok((hash.digest128(), is_elf.then(|| elf::read(&self.excerpt)).flatten()))
     }

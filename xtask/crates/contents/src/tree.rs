@@ -201,6 +201,11 @@ impl<'f> Tree<'f> {
         files.filter(|(layer, file)| self.shows(&file.path, *layer)).map(|(_, file)| file).collect()
     }
 
+    /// The metadata files of all layers, including hidden ones.
+    pub fn all_metadata(&self) -> impl Iterator<Item = &'f MetadataFile> {
+        self.layers.iter().flat_map(|facts| &facts.metadata)
+    }
+
     /// The file with the bytes of a path.
     pub fn file_at(&self, path: &str) -> Option<EntryId> {
         self.nodes.get(path).map(|node| node.file)

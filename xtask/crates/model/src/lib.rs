@@ -7,6 +7,7 @@ pub mod benefit;
 pub mod bound;
 pub mod build_args;
 pub mod bytes;
+pub mod check_rules;
 pub mod dockerfile;
 pub mod edition;
 pub mod expectation;

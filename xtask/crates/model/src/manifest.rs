@@ -8,6 +8,7 @@ use crate::baseline::StepLimit;
 use crate::benefit::Benefit;
 use crate::bound::Bound;
 use crate::bytes::Bytes;
+use crate::check_rules::CheckRules;
 use crate::edition::Edition;
 use crate::load::Load;
 use crate::names::Unknown;
@@ -43,6 +44,8 @@ pub struct Manifest {
     pub bounds: Vec<Bound>,
     /// Allowed opportunities.
     pub allowlist: Allowlist,
+    /// Relaxed rules of `check`.
+    pub check: CheckRules,
 }
 
 /// A test program with its own image, which runs against a whole stack and is never published.

@@ -128,6 +128,7 @@ fn guarded(edition: Edition) -> check::report::CheckReport {
         images: vec![Subject::new("api", edition)],
         what: what.into(),
         remedy: "do something about it".into(),
+        path: None,
         place: Some(Place { file: "packages/api/Dockerfile".into(), line: 3 }),
     };
     let row = |(service, _, bytes): (&str, u64, u64)| {

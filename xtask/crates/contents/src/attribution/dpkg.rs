@@ -55,7 +55,7 @@ pub fn claim(tree: &Tree<'_>, metadata: &[&MetadataFile], claims: &mut Claims<'_
     }
     let mut folders = HashMap::new();
     for file in metadata {
-        let Metadata::DpkgFiles { package, files } = &file.metadata else { continue };
+        let Metadata::DpkgFiles { package, files, .. } = &file.metadata else { continue };
         let owner = claims.owner(OwnerKind::Dpkg, package);
         for path in files {
             let real = real(tree, path, &mut folders);
@@ -138,7 +138,7 @@ pub fn unlisted(metadata: &[&MetadataFile], claims: &mut Claims<'_, '_>) {
     let listed: HashSet<&str> = metadata
         .iter()
         .filter_map(|file| match &file.metadata {
-            Metadata::DpkgFiles { package, .. } => Some(package.as_str()),
+            Metadata::DpkgFiles { package, files, .. } if !files.is_empty() => Some(package.as_str()),
             _ => None,
         })
         .collect();

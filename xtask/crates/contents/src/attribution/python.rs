@@ -29,7 +29,7 @@ pub fn claim(tree: &Tree<'_>, metadata: &[&MetadataFile], claims: &mut Claims<'_
     }
     claims.offer(|file, _| owners.get(file.path.rsplit_once('/')?.0).copied());
     for file in metadata {
-        let Metadata::DistFiles(files) = &file.metadata else { continue };
+        let Metadata::DistFiles { files, .. } = &file.metadata else { continue };
         let folder = folder(file);
         let Some(&owner) = owners.get(&folder) else { continue };
         let site = folder.rsplit_once('/').map_or("", |(site, _)| site);

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use anyhow::{Context as _, Result};
+use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -36,6 +37,24 @@ pub struct FoundSecret {
     pub path: String,
     /// The secret's kind.
     pub secret: Secret,
+    /// The checksums of the file; `None` if it is large.
+    pub sums: Option<Sums>,
+}
+
+/// Checksums by which a package's records vouch for a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sums {
+    /// As Debian packages record it.
+    pub md5: [u8; 16],
+    /// As Python distributions record it.
+    pub sha256: [u8; 32],
+}
+
+impl Sums {
+    /// The checksums of a file's content.
+    pub fn of(content: &[u8]) -> Sums {
+        Sums { md5: Md5::digest(content).into(), sha256: Sha256::digest(content).into() }
+    }
 }
 
 /// How far from the start of a match its evidence may reach: the length of a JSON Web Token with many claims.
@@ -109,6 +128,14 @@ impl Scanner {
         let mut scan = self.start("", text.len() as u64);
         scan.feed(text.as_bytes());
         scan.finish()
+    }
+
+    /// The known values in a file's path.
+    pub fn known_in(&self, path: &str) -> BTreeSet<Secret> {
+        let known = self.needles.find_overlapping_iter(path).map(|found| &self.patterns[found.pattern()]);
+        known
+            .filter_map(|pattern| matches!(pattern, Pattern::Known(_)).then(|| pattern.secret(b"", None))?)
+            .collect()
     }
 
     /// The text with every known value replaced.

@@ -14,7 +14,9 @@ use crate::names::Unknown;
 use crate::placeholders::RUN;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
-use crate::reader::{baselines, benefits, bounds, cycles, editions, loads, opportunities, probes};
+use crate::reader::{
+    baselines, benefits, bounds, check_rules, cycles, editions, loads, opportunities, probes,
+};
 use host::failure::Failure;
 use host::files;
 use host::paths::Repository;
@@ -81,6 +83,7 @@ impl<'a> Reader<'a> {
         let step_limit = baselines::read(&mut root);
         let benefits = named(root.table("benefit"), benefits::read);
         let allowlist = opportunities::read(&mut root, &services);
+        let check = check_rules::read(&mut root, &services);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
         root.finish();
@@ -98,6 +101,7 @@ impl<'a> Reader<'a> {
             loads,
             bounds,
             allowlist,
+            check,
         })
     }
 

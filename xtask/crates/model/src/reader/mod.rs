@@ -3,6 +3,7 @@
 mod baselines;
 mod benefits;
 mod bounds;
+mod check_rules;
 mod cycles;
 mod editions;
 mod faults;
