@@ -83,15 +83,16 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let request = request(variant, args)?;
     let variables = Variables::read(context)?;
     let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
+    let fill = |text: &str| variables.fill(text);
     let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
     let needs_images = args.pin || !(args.allow_missing || args.check || args.dry_run);
     if needs_images {
         require_engine(context)?;
     }
-    let (found, unread) =
-        files::collect(&context.repository, first_files(args, &variables, context)?, &|text| {
-            edits::plan(text, &ours, &request, args.pin.then_some(&pin as edits::DigestOf<'_>))
-        })?;
+    let pin = args.pin.then_some(&pin as edits::DigestOf<'_>);
+    let plan = |text: &str| edits::plan(text, &ours, &request, pin, &fill);
+    let first = first_files(args, &variables, context)?;
+    let (found, unread) = files::collect(&context.repository, first, &plan, &fill)?;
     if needs_images && !args.pin {
         let edits = found.iter().flat_map(|file| &file.plan.edits);
         let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
@@ -135,6 +136,9 @@ fn first_files(args: &Args, variables: &Variables, context: &Context) -> Result<
         [] => files::default_files(&context.repository, variables),
         files => files.to_vec(),
     };
+    if let Some(missing) = args.file.iter().find(|path| !path.is_file()) {
+        return Err(Failure::usage(format!("--file {}: no such file", missing.display())).into());
+    }
     if first.is_empty() {
         let root = context.repository.root().display();
         return Err(Failure::usage(format!("no Compose file in {root}: name one with --file")).into());
@@ -190,7 +194,9 @@ fn conclude(found: &[PlannedFile], unread: &[UnreadFile], check: bool, context: 
     match (check, edits, skipped) {
         (_, _, 1..) => bail!("{} left unchanged", references(skipped)),
         (true, 1.., _) => bail!("{} would change", references(edits)),
-        _ => Ok(()),
+        _ if unread.is_empty() => Ok(()),
+        _ if unread.len() == 1 => bail!("1 file was not read"),
+        _ => bail!("{} files were not read", unread.len()),
     }
 }
 

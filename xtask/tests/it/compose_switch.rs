@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use stack::switch::edits::{apply, plan};
 use stack::switch::reference::SwitchRequest;
 
-const COMPOSE: &str = "# fx-alpha:latest in a comment stays\r
+pub const COMPOSE: &str = "# fx-alpha:latest in a comment stays\r
 x-image: &image \"fx-alpha:${SUTRA_VERSION:-latest}\" # shared\r
 services:\r
   one: {image: *image}\r
@@ -28,19 +28,19 @@ services:\r
     image: postgres:17@sha256:00 # none of ours\r
 ";
 
-fn with(compose: &str) -> Folder {
+pub fn with(compose: &str) -> Folder {
     let repository = repository("fx");
     repository.write("docker-compose.yml", compose);
     repository
 }
 
-fn run(repository: &Folder, args: &str) -> (i32, String) {
+pub fn run(repository: &Folder, args: &str) -> (i32, String) {
     let args: Vec<&str> = ["compose-switch"].into_iter().chain(args.split(' ')).collect();
     let output = FakeDocker::new().run(repository, &args);
     (output.status.code().unwrap(), told(&output, repository))
 }
 
-fn done(repository: &Folder, args: &str) -> String {
+pub fn done(repository: &Folder, args: &str) -> String {
     let (code, text) = run(repository, args);
     assert_eq!(code, 0, "{text}");
     text
@@ -241,33 +241,17 @@ fn a_name_inside_a_variable_is_reported() {
     let repository =
         with("services: {a: {image: '${IMAGE:-fx-alpha:1}'}, b: {image: 'other/fx-alpha-x:1'}}\n");
     let (code, text) = run(&repository, "optimized --check");
-    assert_eq!((code, text.contains("may be fx-alpha behind a variable")), (1, true), "{text}");
+    assert_eq!((code, text.contains("is fx-alpha, named by a variable")), (1, true), "{text}");
 }
 
 #[test]
-fn compose_file_selects_the_files() {
-    let repository = with(COMPOSE);
-    repository.write(".env", "COMPOSE_FILE=one.yml:two.yml\n");
-    repository.write("one.yml", "services: {a: {image: 'fx-alpha:1'}}\n");
-    repository.write("two.yml", "services: {b: {image: 'fx-beta:1'}}\n");
-    done(&repository, "optimized --allow-missing");
-    assert!(repository.read("one.yml").contains("fx-alpha:1-optimized"));
-    assert!(repository.read("two.yml").contains("fx-beta:1-optimized"));
-    assert_eq!(repository.read("docker-compose.yml"), COMPOSE);
-}
-
-#[test]
-fn override_and_included_files_are_switched_too() {
-    let repository = with("include: [parts/one.yml, gone.yml, 'oci://hub.example/x']\nservices: {}\n");
-    // Compose reads this override beside any main file.
-    repository.write("compose.override.yml", "services: {a: {image: 'fx-alpha:1'}}\n");
-    repository.write("parts/one.yml", "services: {b: {extends: {file: two.yml, service: c}}}\n");
-    repository.write("parts/two.yml", "services: {c: {image: 'fx-beta:1'}}\n");
-    let text = done(&repository, "optimized --allow-missing");
-    assert!(repository.read("compose.override.yml").contains("fx-alpha:1-optimized"));
-    assert!(repository.read("parts/two.yml").contains("fx-beta:1-optimized"));
-    assert!(text.contains("`gone.yml` was not read: it does not exist"), "{text}");
-    assert!(text.contains("`oci://hub.example/x` was not read"), "{text}");
+fn an_image_without_a_tag_is_the_original_and_other_names_are_not_ours() {
+    let repository =
+        with("services:\n  a: {image: fx-alpha}\n  b: {image: '${HUB:-h}/fx-alpha-docs:${V:-1}'}\n");
+    done(&repository, "original --check");
+    done(&repository, "optimized --tag 1.2.3 --allow-missing");
+    assert!(repository.read("docker-compose.yml").contains("{image: fx-alpha:1.2.3-optimized}"));
+    done(&repository, "optimized --check");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod check;
 mod check_rules;
 mod cli;
 mod comment;
+mod compose_files;
 mod compose_switch;
 mod deploy;
 mod engine;

@@ -80,16 +80,24 @@ impl Variables {
         if is_in_environment { "the environment" } else { ".env" }
     }
 
-    /// A reference with its variables replaced. `SUTRA_VERSION=latest-optimized` means the tag `latest`.
+    /// A text with its variables replaced. `SUTRA_VERSION=latest-optimized` means the tag `latest`.
+    ///
+    /// # Errors
+    /// When a required variable is not set, or the text is invalid.
+    pub fn fill(&self, text: &str) -> Result<String, String> {
+        interpolate(text, &|name| {
+            let value = self.environment.get(name).or_else(|| self.file.get(name))?;
+            let bare = || value.parse::<Tag>().map_or_else(|_| value.clone(), |tag| tag.to_string());
+            Some(if name == VERSION { bare() } else { value.clone() })
+        })
+    }
+
+    /// A reference with its variables replaced, as by [`Variables::fill`]. `SUTRA_VERSION=latest-optimized` means the tag `latest`.
     ///
     /// # Errors
     /// When a required variable is not set, or the result is invalid.
     pub fn resolve(&self, reference: &str) -> Result<String, String> {
-        let resolved = interpolate(reference, &|name| {
-            let value = self.environment.get(name).or_else(|| self.file.get(name))?;
-            let bare = || value.parse::<Tag>().map_or_else(|_| value.clone(), |tag| tag.to_string());
-            Some(if name == VERSION { bare() } else { value.clone() })
-        })?;
+        let resolved = self.fill(reference)?;
         let last = resolved.rsplit('/').next().unwrap_or_default();
         let tag = last.split('@').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
         match tag {

@@ -8,6 +8,7 @@ use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use engine::variables::Variables;
 use model::variant::Variant;
+use stack::switch::files::UnreadFile;
 use stack::switch::reference::SwitchRequest;
 use stack::switch::{edits, files};
 
@@ -16,9 +17,11 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let ours: BTreeSet<&str> =
         checks.manifest.services.iter().map(|service| service.image.as_str()).collect();
     let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
-    let first = files::default_files(repository, &Variables::read(checks.context)?);
+    let variables = Variables::read(checks.context)?;
+    let fill = |text: &str| variables.fill(text);
+    let first = files::default_files(repository, &variables);
     let (found, unread) =
-        files::collect(repository, first, &|text| edits::plan(text, &ours, &request, None))?;
+        files::collect(repository, first, &|text| edits::plan(text, &ours, &request, None, &fill), &fill)?;
     let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);
     for file in &found {
         let place = |line: usize| format!("{}:{line}", file.name);
@@ -34,8 +37,10 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
         let all = file.plan.unchanged + file.plan.edits.len() + file.plan.skipped.len();
         evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.unchanged));
     }
-    evidence
-        .extend(unread.iter().map(|file| format!("{}: {} not checked: {}", file.by, file.name, file.reason)));
+    for UnreadFile { by, name, reason } in &unread {
+        let what = format!("{by}: `{name}` was not read: {reason}");
+        faults.push(ItemFault::new(what, "include a file of this repository, by its name"));
+    }
     if unchanged == 0 && faults.is_empty() {
         let what = "no Compose file uses an image of this repository";
         faults.push(ItemFault::new(what, "add docker-compose.yml or set COMPOSE_FILE"));

@@ -51,6 +51,9 @@ pub struct FilePlan {
 /// Returns the digest (`sha256:…`) to pin a reference to, or why there is none.
 pub type DigestOf<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
+/// Fills in the variables of a text, or tells why that is impossible.
+pub type Fill<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
 /// Plans the switch of a file's references to the images named in `ours`; with `digest_of`, they are pinned.
 ///
 /// # Errors
@@ -60,6 +63,7 @@ pub fn plan(
     ours: &BTreeSet<&str>,
     request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
+    fill: Fill<'_>,
 ) -> Result<FilePlan> {
     // A byte order mark is not part of the YAML text, and the parser does not skip it.
     let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
@@ -69,8 +73,8 @@ pub fn plan(
         let name = ComposeImage::parse(&image.value).map_or("", |parsed| parsed.name());
         let result = if ours.contains(name) {
             edit(&image, request, digest_of)
-        } else if let Some(hidden) = hidden_name(&image.value, ours) {
-            Err(format!("may be {hidden} behind a variable: write the name in full").into())
+        } else if let Some(hidden) = hidden_name(name, &image.value, ours, fill) {
+            Err(hidden.into())
         } else {
             continue;
         };
@@ -105,9 +109,17 @@ pub fn apply(text: &str, edits: &[ReferenceEdit]) -> String {
     out
 }
 
-/// One of our names inside a reference whose image name is a variable.
-fn hidden_name<'o>(value: &str, ours: &BTreeSet<&'o str>) -> Option<&'o str> {
-    value.contains('$').then(|| ours.iter().find(|name| value.contains(**name)).copied()).flatten()
+/// Why a reference whose name contains a variable cannot be switched, if it is one of ours.
+fn hidden_name(name: &str, value: &str, ours: &BTreeSet<&str>, fill: Fill<'_>) -> Option<String> {
+    if !name.contains('$') {
+        return None;
+    }
+    let Ok(filled) = fill(value) else {
+        let hidden = ours.iter().find(|name| value.contains(**name))?;
+        return Some(format!("may be {hidden}, depending on a variable: write the name in full"));
+    };
+    let hidden = ComposeImage::parse(&filled)?.name();
+    ours.contains(hidden).then(|| format!("is {hidden}, named by a variable: write the name in full"))
 }
 
 struct Skip {
@@ -156,11 +168,34 @@ mod tests {
     fn switched(text: &str, variant: Variant) -> (String, FilePlan) {
         let ours = BTreeSet::from(["sutra-api", "sutra-client"]);
         let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
-        let plan = plan(text, &ours, &request, None).unwrap();
+        let plan = plan(text, &ours, &request, None, &|text| Ok(text.to_owned())).unwrap();
         (apply(text, &plan.edits), plan)
     }
 
     const FILE: &str = "\u{feff}# sutra-api:latest in a comment stays\r\nx-api: &api \"sutra-api:${SUTRA_VERSION:-latest}\"\r\nservices:\r\n\r\n  a: {image: *api}\r\n  b:\r\n    image:   'hub.example:5000/sutra-client:${V:?no}'   # keep\r\n    command: echo sutra-api:latest\r\n  db:\r\n    image: postgres:17\r\n  odd:\r\n    image: \"sutra-api:\\u0031\"\r\n  bare:\r\n    image: sutra-api\r\n";
+
+    #[test]
+    fn a_name_behind_a_variable_is_ours_if_it_becomes_one_of_ours() {
+        let ours = BTreeSet::from(["sutra-api"]);
+        let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
+        let fill = |text: &str| match text {
+            "${IMG}" => Ok("h/sutra-api:1".to_owned()),
+            "${OTHER}:1" => Ok("postgres:1".to_owned()),
+            text => Err(format!("{text}: not set")),
+        };
+        let reason = |image: &str| {
+            let text = format!("services: {{a: {{image: \"{image}\"}}}}");
+            plan(&text, &ours, &request, None, &fill).unwrap().skipped.pop().map(|skip| skip.reason)
+        };
+        assert_eq!(
+            reason("${IMG}").as_deref(),
+            Some("is sutra-api, named by a variable: write the name in full")
+        );
+        assert!(reason("${X:?}sutra-api:1").is_some_and(|reason| reason.starts_with("may be sutra-api")));
+        for other in ["${OTHER}:1", "${HUB:-h}/sutra-api-docs:${V:-1}", "my-sutra-api:${V:-1}", "${X}"] {
+            assert_eq!(reason(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn only_references_change_and_switching_back_restores_them() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::switch::edits::{FilePlan, apply};
+use crate::switch::edits::{FilePlan, Fill, apply};
 use engine::variables::Variables;
 use host::files;
 use host::paths::Repository;
@@ -73,6 +73,7 @@ pub fn collect(
     repository: &Repository,
     first: Vec<PathBuf>,
     plan_of: &dyn Fn(&str) -> Result<FilePlan>,
+    fill: Fill<'_>,
 ) -> Result<(Vec<PlannedFile>, Vec<UnreadFile>)> {
     let root = files::real_path(repository.root())?;
     let mut seen = BTreeSet::new();
@@ -94,7 +95,7 @@ pub fn collect(
         let text = files::read(&path)?;
         let plan = plan_of(&text).with_context(|| name.clone())?;
         for other in &plan.referenced_files {
-            match resolve(other, path.parent().unwrap_or(&root), &root) {
+            match resolve(other, path.parent().unwrap_or(&root), &root, fill) {
                 Ok(found) => queue.push(found),
                 Err(reason) => unread.push(UnreadFile { by: name.clone(), name: other.clone(), reason }),
             }
@@ -104,14 +105,13 @@ pub fn collect(
     Ok((planned, unread))
 }
 
-fn resolve(name: &str, folder: &Path, root: &Path) -> Result<PathBuf, &'static str> {
-    if name.contains('$') {
-        return Err("its name contains a variable: name the file with --file");
-    }
+fn resolve(name: &str, folder: &Path, root: &Path, fill: Fill<'_>) -> Result<PathBuf, &'static str> {
+    let name =
+        fill(name).map_err(|_| "its name contains a variable that is not set: name the file with --file")?;
     if name.contains("://") || name.starts_with("oci:") || name.starts_with("git@") {
         return Err("it is not in this repository");
     }
-    let path = folder.join(name);
+    let path = folder.join(&name);
     let path = match NAMES.iter().find(|name| path.is_dir() && path.join(name).is_file()) {
         Some(inside) => path.join(inside),
         None => path,

@@ -75,7 +75,8 @@ impl<'a> ComposeImage<'a> {
 
     /// The requested reference without a digest, or why it cannot be edited safely.
     pub(super) fn unpinned(&self, request: &SwitchRequest) -> Result<String, &'static str> {
-        let tag = &self.text[self.tag.clone().ok_or(NO_TAG)?];
+        let Some(tag) = self.tag.clone() else { return self.with_first_tag(request) };
+        let tag = &self.text[tag];
         let bytes = self.text.as_bytes();
         let is_broken = |i: usize| bytes[i].is_ascii_whitespace() || bytes[i..].starts_with(b"$$");
         let broken = outside_of_variables(self.text).is_none_or(|outside| outside.into_iter().any(is_broken));
@@ -96,15 +97,31 @@ impl<'a> ComposeImage<'a> {
             }
         }
         let base = request.tag.as_ref().map_or(base, Tag::as_str);
-        let prefix = match &request.registry {
+        Ok(self.with_tag(base, request.edition.or(edition), request))
+    }
+
+    /// The requested reference if this one has no tag: with the requested tag, or the original as it is.
+    fn with_first_tag(&self, request: &SwitchRequest) -> Result<String, &'static str> {
+        match (&request.tag, request.variant, request.edition) {
+            (Some(tag), ..) => Ok(self.with_tag(tag.as_str(), request.edition, request)),
+            (None, Variant::Original, None) if self.digest.is_none() => {
+                Ok(format!("{}{}", self.prefix(request), self.name()))
+            }
+            _ => Err(NO_TAG),
+        }
+    }
+
+    fn with_tag(&self, base: &str, edition: Option<Edition>, request: &SwitchRequest) -> String {
+        let edition = edition.map(|edition| format!("-{edition}")).unwrap_or_default();
+        format!("{}{}:{base}{edition}{}", self.prefix(request), self.name(), request.variant.suffix())
+    }
+
+    /// The registry and path, with a slash.
+    fn prefix(&self, request: &SwitchRequest) -> String {
+        match &request.registry {
             Some(registry) => format!("{registry}/"),
             None => self.text[..self.name.start].to_owned(),
-        };
-        let edition = match request.edition.or(edition) {
-            Some(edition) => format!("-{edition}"),
-            None => String::new(),
-        };
-        Ok(format!("{prefix}{}:{base}{edition}{}", self.name(), request.variant.suffix()))
+        }
     }
 }
 
@@ -194,6 +211,15 @@ mod tests {
                 Ok("hub.example:5000/team/sutra-api:2.1-enterprise-optimized")
             );
         }
+    }
+
+    #[test]
+    fn a_reference_without_a_tag_is_the_original_and_gets_a_requested_tag() {
+        assert_eq!(switched("sutra-api", &to(Variant::Original)).as_deref(), Ok("sutra-api"));
+        let tagged = SwitchRequest { tag: Some("1.2.3".parse().unwrap()), ..to(Variant::Optimized) };
+        assert_eq!(switched("h:5000/sutra-api", &tagged).as_deref(), Ok("h:5000/sutra-api:1.2.3-optimized"));
+        let moved = SwitchRequest { registry: Some("r.example/t".parse().unwrap()), ..to(Variant::Original) };
+        assert_eq!(switched("sutra-api", &moved).as_deref(), Ok("r.example/t/sutra-api"));
     }
 
     #[test]
