@@ -285,7 +285,8 @@ fn invalid_yaml_is_reported_with_its_line() {
 
 fn switched(text: &str, variant: Variant) -> Option<String> {
     let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
-    let plan = plan(text, &BTreeSet::from(["fx-alpha", "fx-beta"]), &request, None).ok()?;
+    let fill = |text: &str| Ok(text.to_owned());
+    let plan = plan(text, &BTreeSet::from(["fx-alpha", "fx-beta"]), &request, None, &fill).ok()?;
     for edit in &plan.edits {
         assert_eq!(text[edit.bytes.clone()], edit.before, "an edit outside of its reference");
         let (longer, shorter) = if edit.after.len() > edit.before.len() {

@@ -84,13 +84,17 @@ pub fn read(path: &str, bytes: &[u8]) -> Option<Metadata> {
             // The list has the paths of the sums, too.
             let (files, md5) = match kind {
                 "list" => (paths().collect(), Vec::new()),
-                _ => (Vec::new(), md5_sums(&text).map(|(sum, _)| sum).collect()),
+                _ => (Vec::new(), md5_sums(&text).collect()),
             };
             Some(Metadata::DpkgFiles { package, files, md5 })
         }
         ("var/lib/dpkg/status.d", name) if name.ends_with(".md5sums") => {
-            let (md5, files) = md5_sums(&text).map(|(sum, path)| (sum, relative(path))).unzip();
-            Some(Metadata::DpkgFiles { package: name.trim_end_matches(".md5sums").to_owned(), files, md5 })
+            let lines = text.lines().filter_map(|line| line.split_once("  "));
+            Some(Metadata::DpkgFiles {
+                package: name.trim_end_matches(".md5sums").to_owned(),
+                files: lines.map(|(_, path)| relative(path)).collect(),
+                md5: md5_sums(&text).collect(),
+            })
         }
         (_, "status") | ("var/lib/dpkg/status.d", _) => Some(Metadata::Dpkg(packages(&text))),
         (_, "RECORD") => Some(Metadata::DistFiles {
@@ -152,12 +156,11 @@ fn recorded_hash(line: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(rest.split(',').next()?).ok()?.try_into().ok()
 }
 
-/// The sums and paths in a file of md5sum(1).
-fn md5_sums(text: &str) -> impl Iterator<Item = ([u8; 16], &str)> {
+/// The sums in a file of md5sum(1).
+fn md5_sums(text: &str) -> impl Iterator<Item = [u8; 16]> {
     text.lines().filter_map(|line| {
-        let (sum, path) = line.split_once("  ")?;
-        let number = u128::from_str_radix(sum, 16).ok().filter(|_| sum.len() == 32)?;
-        Some((number.to_be_bytes(), path))
+        let (sum, _) = line.split_once("  ").filter(|(sum, _)| sum.len() == 32)?;
+        Some(u128::from_str_radix(sum, 16).ok()?.to_be_bytes())
     })
 }
 
@@ -243,8 +246,8 @@ mod tests {
     #[test]
     fn checksums_are_read() {
         let sums = "d41d8cd98f00b204e9800998ecf8427e  usr/lib/x y\nbroken  z\n";
-        let md5: Vec<([u8; 16], &str)> = md5_sums(sums).collect();
-        assert_eq!((md5.len(), md5[0].0[0], md5[0].1), (1, 0xd4, "usr/lib/x y"));
+        let md5: Vec<[u8; 16]> = md5_sums(sums).collect();
+        assert_eq!((md5.len(), md5[0][0]), (1, 0xd4));
         let hash = recorded_hash("a/b.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0");
         assert_eq!(hash.map(|hash| hash[..2].to_vec()), Some(vec![0xe3, 0xb0]));
         assert_eq!(recorded_hash("a/RECORD,,"), None);

@@ -94,8 +94,7 @@ pub(super) fn format_of(path: &str) -> Option<&'static Format> {
     let name = path.rsplit('/').next()?;
     let stage = name.strip_prefix(".env.").filter(|stage| !TEMPLATES.iter().any(|end| stage.ends_with(end)));
     FORMATS.iter().find(|format| {
-        format.names.iter().any(|name| is_named(name))
-            || (stage.is_some() && matches!(format.holds, Holds::Variables))
+        format.names.iter().any(is_named) || (stage.is_some() && matches!(format.holds, Holds::Variables))
     })
 }
 
