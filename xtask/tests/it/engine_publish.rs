@@ -131,6 +131,25 @@ fn moves_that_docker_refuses_are_undone_and_never_done_again() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
+fn an_image_that_another_run_removes_is_built_again() {
+    let _turn = crate::support::turn::take(module_path!());
+    let pair = Pair::new("again");
+    pair.content(&pair.first, "5");
+    // As if the image of an equal build had lost its last name just before BuildKit tagged it.
+    let remove = "$real \"$@\"; code=$?; $real image ls --format '{{.Repository}}:{{.Tag}}' | \
+                  grep -e PREFIX-alpha:run- | xargs $real image rm >/dev/null; exit $code";
+    let remove = remove.replace("PREFIX", &pair.prefix);
+    let wrapper = Wrapper::new("\"buildx bake\"*", 1, &remove);
+    let run = pair.command(&pair.first, &["build-images"]).env("PATH", wrapper.path()).output().unwrap();
+    let text = told(&run, &pair.first);
+    assert_eq!(run.status.code(), Some(0), "{text}");
+    assert!(text.contains("but the engine does not have it; building again"), "{text}");
+    assert_eq!(pair.contents(), BTreeSet::from(["5".to_owned()]));
+    assert_eq!(pair.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
 fn a_lock_that_is_removed_while_tags_move_is_reported() {
     let _turn = crate::support::turn::take(module_path!());
     let pair = Pair::new("lost");

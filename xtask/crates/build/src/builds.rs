@@ -3,13 +3,14 @@
 
 use anyhow::Result;
 
-use crate::bake::{BuildOptions, bake};
+use crate::bake::{BakeOutcome, BuildOptions, bake};
 use crate::bases::BasesMode;
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
+use crate::publish::moves::MissingImage;
 use crate::request::{BuildRequest, TaggedImage};
 use crate::{shared_cache, upstreams};
 use engine::context::Context;
@@ -17,6 +18,9 @@ use engine::environment::require_engine;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use model::manifest::Manifest;
+
+/// How often a build is repeated whose images other runs remove.
+const ROUNDS: usize = 3;
 
 /// The result of building images.
 #[derive(Debug)]
@@ -68,10 +72,24 @@ fn bake_and_publish(
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
-    let outcome = bake(plan, options, context)?.check(options.keep_going)?;
-    let is_built = |image: &&PlannedImage| outcome.built.contains(&image.target);
-    let images: Vec<&PlannedImage> = plan.images.iter().filter(is_built).collect();
-    publisher.publish(&images)?;
+    let mut outcome = bake(plan, options, context)?.check(options.keep_going)?;
+    let built = |outcome: &BakeOutcome| -> Vec<&PlannedImage> {
+        plan.images.iter().filter(|image| outcome.built.contains(&image.target)).collect()
+    };
+    let mut published = publisher.publish(&built(&outcome));
+    for _ in 1..ROUNDS {
+        let Some(missing) = published.as_ref().err().and_then(|error| error.downcast_ref::<MissingImage>())
+        else {
+            break;
+        };
+        context.terminal.say(format!("{missing}; building again"));
+        // The cache now has what was built.
+        let again = BuildOptions { no_cache: false, ..options.clone() };
+        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+        published = publisher.publish(&built(&outcome));
+    }
+    published?;
+    let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
     Ok(BuiltImages { images, failure })

@@ -5,7 +5,7 @@
 //! the lock of a killed run first completes or reverts that run's moves.
 
 mod lock;
-mod moves;
+pub(crate) mod moves;
 mod predecessors;
 pub(crate) mod run_tags;
 

@@ -1,8 +1,9 @@
 //! Plans, executes and undoes tag moves, and finishes those of a killed run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Error, Result};
 
 use crate::plan::PlannedImage;
 use crate::publish::{Publisher, predecessors};
@@ -33,6 +34,19 @@ enum Standing {
     Elsewhere,
 }
 
+/// A target that was built, but whose image the engine does not have. BuildKit does not build an image anew that the engine
+/// already has, and another run may remove that image just before BuildKit tags it.
+#[derive(Debug)]
+pub(crate) struct MissingImage(String);
+
+impl fmt::Display for MissingImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bake reported {} as built, but the engine does not have it", self.0)
+    }
+}
+
+impl std::error::Error for MissingImage {}
+
 /// The moves that point each image's tags to it, except tags that already do.
 pub(super) fn plan(images: &[&PlannedImage], docker: &Docker) -> Result<Vec<TagMove>> {
     let tags = images.iter().flat_map(|image| std::iter::once(&image.run_tag).chain(&image.tagged.tags));
@@ -43,9 +57,9 @@ pub(super) fn plan(images: &[&PlannedImage], docker: &Docker) -> Result<Vec<TagM
 fn needed(images: &[&PlannedImage], found: &BTreeMap<String, Image>) -> Result<Vec<TagMove>> {
     let mut moves = Vec::new();
     for image in images {
-        let built = found.get(&image.run_tag.to_string()).with_context(|| {
-            format!("bake reported {} as built, but the engine does not have it", image.target)
-        })?;
+        let Some(built) = found.get(&image.run_tag.to_string()) else {
+            return Err(MissingImage(image.target.clone()).into());
+        };
         for tag in image.tagged.tags.iter().map(ToString::to_string) {
             let from = found.get(&tag).map(|image| image.id.clone());
             if from.as_ref() != Some(&built.id) {
