@@ -12,8 +12,8 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "images are published one by one, each with its own lock",
         only: "build-images beside build-images, the first pauses at call 17",
         file: "crates/build/src/builds.rs",
-        from: "publisher.publish(&images)?;",
-        to: "for image in &images {\n        publisher.publish(std::slice::from_ref(image))?;\n    }",
+        from: "let mut published = publisher.publish(&built(&outcome));",
+        to: "let mut published = built(&outcome).iter().try_for_each(|image| publisher.publish(&[*image]));",
     },
     Fault {
         what: "temporary tags are the same in all runs",
