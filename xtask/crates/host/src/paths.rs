@@ -69,12 +69,13 @@ impl Repository {
         inside.then(|| self.root.join(path))
     }
 
-    /// Whether an existing file is in the repository after all symbolic links are followed.
-    pub fn contains(&self, file: &Path) -> bool {
-        match (file.canonicalize(), self.root.canonicalize()) {
-            (Ok(file), Ok(root)) => file.starts_with(root),
+    /// Whether a file is a symbolic link to a file outside of the repository.
+    pub fn is_link_outside(&self, file: &Path) -> bool {
+        let is_inside = match (file.canonicalize(), self.root.canonicalize()) {
+            (Ok(target), Ok(root)) => target.starts_with(root),
             _ => false,
-        }
+        };
+        file.is_symlink() && !is_inside
     }
 
     /// The changelog, relative to the root.

@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
             Some(file) if !file.is_file() => {
                 fields.fault(key, format!("no file `{path}`: create it or correct the path"))
             }
-            Some(file) if !self.repository.contains(&file) => fields.fault(
+            Some(file) if self.repository.is_link_outside(&file) => fields.fault(
                 key,
                 format!("`{path}` is a link to a file outside of the repository: name a file in it"),
             ),
