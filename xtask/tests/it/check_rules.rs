@@ -1,4 +1,4 @@
-//! `check`: secrets in their many forms, files that packages vouch for, and `[check]` in the manifest, on generated images.
+//! `check` on generated images: forms of secrets, files of public packages, and `[check]` in the manifest.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -19,7 +19,7 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use model::manifest::Manifest;
 
-/// How often a build is repeated whose images other runs remove.
+/// Maximum attempts when other runs remove built images.
 const ROUNDS: usize = 3;
 
 /// The result of building images.

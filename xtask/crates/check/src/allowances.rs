@@ -10,12 +10,11 @@ use model::check_rules::{Allowance, CheckRules};
 pub struct Judged {
     /// Findings that fail the check.
     pub breaches: Vec<Finding>,
-    /// Findings that the project allows or only wants to be warned of, and allowances that cover nothing.
+    /// Allowed findings, warnings, and unused allowances.
     pub notes: Vec<Finding>,
 }
 
-/// Separates findings that a project accepts. `inspected`: the services whose images were inspected; allowances for others are
-/// not judged.
+/// Applies the rules to findings. `inspected`: services whose images were inspected; only their allowances can be unused.
 pub fn judge(rules: &CheckRules, findings: Vec<Finding>, inspected: &BTreeSet<&str>) -> Judged {
     let mut judged = Judged::default();
     let mut used = BTreeSet::new();

@@ -87,7 +87,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
             )),
         }
     }
-    // Drift within the step is never accepted in passing: small steps must keep adding up.
+    // Keep baselines that drifted within the step, so that small steps add up.
     let accept = |drift, now, was| if drift == Drift::Within { was } else { now };
     let accepted = Weights { own: accept(own, now.own, was.own), base: accept(base, now.base, was.base) };
     if accepted != was {

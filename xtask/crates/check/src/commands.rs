@@ -54,7 +54,7 @@ fn check(
     check(tree, notes, config, label, &wrappers::inner(words)?)
 }
 
-/// The first program of a command and of the commands behind its wrappers that is missing.
+/// The first missing program: the command's own, or one that its wrappers run.
 fn missing_program(tree: &Tree<'_>, config: &ContainerConfig, words: &[String]) -> Option<String> {
     let program = words.first()?;
     if find(tree, config, program).is_none() {

@@ -14,7 +14,7 @@ use engine::variables::Variables;
 use host::secrets::encodings;
 use model::manifest::Manifest;
 
-/// The fewest bytes to search for.
+/// Minimum length of a form, in bytes.
 const MIN_FORM: usize = 8;
 
 /// A scanner for these values.
@@ -36,7 +36,7 @@ pub fn scanner(manifest: &Manifest, context: &Context) -> Result<Scanner> {
     Scanner::new(&values)
 }
 
-/// A value as files may contain it: as it is, encoded, and in UTF-16.
+/// The forms of a value to search for: unchanged, encoded, and in UTF-16.
 fn encoded(value: &str) -> impl Iterator<Item = Vec<u8>> + use<> {
     let wide = |of: fn(u16) -> [u8; 2]| value.encode_utf16().flat_map(of).collect::<Vec<u8>>();
     let wide = [wide(u16::to_le_bytes), wide(u16::to_be_bytes)];
@@ -62,7 +62,7 @@ fn secret_values<'v>(
     values
 }
 
-/// Whether finding this value in an image means anything.
+/// Whether to search for this value.
 fn is_searched(value: &str) -> bool {
     let is_path = value.starts_with('/') && std::path::Path::new(value).exists();
     names::is_distinctive(value) && !is_path
@@ -160,7 +160,7 @@ impl PublicFiles {
         public
     }
 
-    /// Whether a package vouches for the file. It does not for a secret of this environment.
+    /// Whether the file is part of a public package. Secrets of this environment are never public.
     fn have(&self, found: &FoundSecret) -> bool {
         let is_known = matches!(found.secret, Secret::Known(_));
         let sums = found.sums.as_ref().filter(|_| !is_known);

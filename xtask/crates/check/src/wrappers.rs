@@ -1,4 +1,4 @@
-//! Programs that run another program: init processes, `env`, shells. The program behind them must exist, too.
+//! Programs that run another program: init processes, `env`, shells. That program must exist as well.
 
 /// Shell keywords and built-ins that do not name the program to run.
 const SHELL_BUILTINS: [&str; 19] = [

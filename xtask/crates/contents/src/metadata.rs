@@ -81,7 +81,7 @@ pub fn read(path: &str, bytes: &[u8]) -> Option<Metadata> {
             // `NAME:ARCHITECTURE` where several architectures can be installed.
             let package = package.split(':').next()?.to_owned();
             let paths = || text.lines().map(relative).filter(|path| !path.is_empty());
-            // The list has the paths of the sums, too.
+            // The `.list` file already has the paths.
             let (files, md5) = match kind {
                 "list" => (paths().collect(), Vec::new()),
                 _ => (Vec::new(), md5_sums(&text).collect()),

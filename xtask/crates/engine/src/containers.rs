@@ -99,7 +99,7 @@ impl Docker {
         found.pop().with_context(|| format!("the container {id} is gone"))
     }
 
-    /// The containers of a Compose project's services, running or not. Containers that vanish meanwhile are left out.
+    /// The containers of a Compose project's services, running or not. Containers that vanish while they are listed are omitted.
     /// Ignores Ctrl-C.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ fn campaign() {
     for kind in &FAULTS {
         for place in Place::ALL {
             for (word, lasts) in [("once", 1), ("from then on", usize::MAX)] {
-                // A killed registry stays down anyway. Nobody can tell what a registry has if it never answers again.
+                // A killed registry stays down until restarted. If every answer were lost, the result could not be checked.
                 if !matches!(kind.fault, Fault::Killed | Fault::Lost) || lasts == 1 {
                     let trial = &trial;
                     let name = format!("{:?} at {} {word}", kind.fault, place.name());
@@ -252,7 +252,7 @@ impl Trial {
         let tag = reference.rsplit('/').next().unwrap_or_default();
         let is_there = self.image(tag).is_some_and(|id| row["image"] == id.as_str());
         let state = row["state"].as_str().unwrap_or_default();
-        // The image is new: an earlier attempt of the same push is no reason to call it unchanged.
+        // The image is new. It must not be reported as unchanged just because an earlier attempt of this push sent it.
         let expected: &[&str] = if is_there { &["pushed", "replaced"] } else { &["failed", "not-tried"] };
         if !expected.contains(&state) {
             return Err(format!("{reference} is reported as {state}, not as one of {expected:?}"));

@@ -80,8 +80,8 @@ pub fn clean(manifest: &Manifest, request: CleanRequest<'_>, context: &Context) 
     let mut removed_layers: BTreeMap<String, Bytes> = BTreeMap::new();
     let mut plan = plan_clean(manifest, request, context)?;
     if !plan.images.is_empty() {
-        // Reading an archive is slow, so do it before taking the lock. Another run may remove an image meanwhile; the plan under
-        // the lock then lacks it. Other errors appear again there.
+        // Reading an archive is slow, so do it before taking the lock. Ignore errors here: if another run removes
+        // an image first, the plan made under the lock omits it, and any other error recurs there.
         for image in &plan.images {
             layers.of(&image.image, docker).ok();
         }

@@ -34,8 +34,8 @@ enum Standing {
     Elsewhere,
 }
 
-/// A target that was built, but whose image the engine does not have. BuildKit does not build an image anew that the engine
-/// already has, and another run may remove that image just before BuildKit tags it.
+/// A target was built, but its image is missing. BuildKit reuses an identical image in the engine, and another run may remove that
+/// image just before BuildKit tags it.
 #[derive(Debug)]
 pub(crate) struct MissingImage(String);
 

@@ -31,7 +31,7 @@ fn plan_push(images: &[TaggedImage], tag: &Tag, registry: &Registry, context: &C
     Ok(plan::plan(images, tag, registry, &found)?)
 }
 
-/// Plans again if another run has moved the tags and removed an image meanwhile.
+/// Plans the push and tags its images. Plans again if another run removes one of them first.
 fn plan_and_hold(
     images: &[TaggedImage],
     tag: &Tag,

@@ -41,7 +41,7 @@ pub struct FoundSecret {
     pub sums: Option<Sums>,
 }
 
-/// Checksums by which a package's records vouch for a file.
+/// Checksums of a file, to compare with package records.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Sums {
     /// As Debian packages record it.
@@ -107,7 +107,7 @@ impl Scanner {
         let (needles, patterns): (Vec<_>, Vec<_>) = needles.into_iter().unzip();
         // The fastest kind; its memory is bounded by the number of values.
         let needles = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(needles);
-        let needles = needles.context("cannot search for so many secret values")?;
+        let needles = needles.context("too many secret values to search for")?;
         Ok(Scanner { needles, patterns, reach: REACH.max(longest + 1), longest, fingerprint })
     }
 

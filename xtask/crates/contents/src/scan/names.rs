@@ -1,4 +1,4 @@
-//! Tells by a variable's name whether its value is a secret.
+//! Recognizes secrets by the variable's name.
 
 /// The word such a name ends with.
 const SECRET_WORDS: [&str; 15] = [
@@ -84,7 +84,7 @@ pub fn is_secret(name: &str) -> bool {
     }
 }
 
-/// Whether finding this value somewhere means anything: short and plain words occur in many files.
+/// Whether a match of this value is significant: short and plain words occur in many files.
 pub fn is_distinctive(value: &str) -> bool {
     let kinds: [fn(&char) -> bool; 4] =
         [char::is_ascii_lowercase, char::is_ascii_uppercase, char::is_ascii_digit, |c| {

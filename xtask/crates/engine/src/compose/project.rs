@@ -38,7 +38,7 @@ pub struct Project {
 /// The value of unset variables. Must not reach a container.
 const PLACEHOLDER: &str = "not-made-yet";
 
-/// How often to retry listing containers if one vanishes meanwhile.
+/// Maximum retries when a container vanishes while containers are listed.
 const LOOKS: usize = 5;
 
 /// How the resources of a project are listed and removed. Containers come first, since they use the others.

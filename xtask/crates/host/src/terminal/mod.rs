@@ -157,7 +157,7 @@ impl Terminal {
 
     /// Prints a line to stderr if possible.
     fn message(&self, line: impl Display) {
-        // There is no other channel; the exit code still reports failures.
+        // Nowhere else to report this; the exit code still signals failures.
         self.err.write(format!("{line}\n").as_bytes()).ok();
     }
 

@@ -65,7 +65,7 @@ impl CookieJar {
         }
     }
 
-    /// The `Cookie` header for a request, with the most specific cookie paths first; `None` if there are no cookies to send.
+    /// The `Cookie` header for a request, most specific cookie paths first; `None` without matching cookies.
     pub(super) fn header(&self, path: &str) -> Option<Vec<u8>> {
         let mut cookies: Vec<&Cookie> =
             self.0.iter().filter(|cookie| !cookie.is_expired() && cookie.is_for(path)).collect();

@@ -51,7 +51,7 @@ pub struct FilePlan {
 /// Returns the digest (`sha256:…`) to pin a reference to, or why there is none.
 pub type DigestOf<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// Fills in the variables of a text, or tells why that is impossible.
+/// Interpolates variables; the error says which one is missing or invalid.
 pub type Fill<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 /// Plans the switch of a file's references to the images named in `ours`; with `digest_of`, they are pinned.
