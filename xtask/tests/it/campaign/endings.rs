@@ -109,7 +109,7 @@ impl DeadlyDocker {
         self.folder.write("pause", seconds);
     }
 
-    /// Whether a call has been reached at which something ends.
+    /// Whether the call to disturb has been reached.
     pub fn has_ended_something(&self) -> bool {
         self.folder.0.join("reached").exists()
     }

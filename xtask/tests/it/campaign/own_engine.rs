@@ -105,7 +105,7 @@ impl OwnEngine {
         });
     }
 
-    /// Runs `work` and restarts the daemon once when it is killed meanwhile, as a supervisor does. `is_killed`: whether the
+    /// Runs `work` and restarts the daemon once if it is killed, as a supervisor does. `is_killed`: whether the
     /// daemon has been or is about to be killed.
     pub fn supervised<T: Send>(
         &mut self,

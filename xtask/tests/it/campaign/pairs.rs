@@ -1,8 +1,8 @@
 //! Pairs: two checkouts of one project use one engine at the same time. Afterwards, all tags, all containers, the registry and the
 //! record of a test must have the images of one checkout, and nothing may be left behind.
 //!
-//! Some cases leave the order of events to chance, with all cores busy. In the others, one run pauses before one of its docker calls until the other
-//! has ended or waits for it, so a fault is found at any speed of the machine.
+//! Some cases leave the order of events to chance, with all cores busy. In the others, one run pauses before one of its docker calls until the
+//! other one has ended or waits, so the result does not depend on the machine's speed.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::support::{Folder, Site};
 /// Number of cases per pair that are left to chance: each starts the second run in another phase of the first one.
 const PHASES: u32 = 8;
 
-/// Up to which docker call of a command a run pauses: afterwards it only cleans up or reports.
+/// The last docker call of each command to pause at; after it, a run only cleans up or reports.
 fn last_pause(command: &[&str]) -> usize {
     if command == TEST { 30 } else { 22 }
 }
@@ -31,7 +31,7 @@ fn last_pause(command: &[&str]) -> usize {
 /// How long a paused run waits for the other one to end or to wait.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What a run says while it waits for the other one.
+/// The message of a run that waits for the other one.
 const WAITS: &str = "Waiting for another run that is moving tags";
 
 const BUILD: &[&str] = &["build-images"];
@@ -112,7 +112,7 @@ impl Pair {
 
     fn case(&self, commands: [&[&str]; 2], meeting: Meeting) -> Result<(), String> {
         let [first, second] = &self.checkouts;
-        // A push needs a path where nothing is yet: otherwise it sends nothing.
+        // Push to an empty path: otherwise, nothing is sent.
         let path = meeting.name().replace(' ', "-");
         let args = commands.map(|args| {
             let arg = |arg: &&str| match *arg {

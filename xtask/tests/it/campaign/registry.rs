@@ -26,7 +26,7 @@ enum Fault {
     Killed,
 }
 
-/// What a push may do about a fault.
+/// A fault and the expected result of the push.
 struct Kind {
     fault: Fault,
     /// Exit code of a push that fails.
@@ -95,7 +95,7 @@ fn is_tag(line: &str) -> bool {
     line.starts_with("PUT ") && line.contains("/manifests/")
 }
 
-/// A fault that waits for its place.
+/// A pending fault.
 struct Plan {
     fault: Fault,
     place: Place,

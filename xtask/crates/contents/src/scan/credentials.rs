@@ -8,14 +8,14 @@ pub(super) const MAX_BYTES: u64 = 1_000_000;
 /// A kind of file with credentials.
 #[derive(Debug)]
 pub(super) struct Format {
-    /// What it holds, for findings.
+    /// The label in findings.
     pub label: &'static str,
-    /// The ends of its path.
+    /// Path suffixes.
     names: &'static [&'static str],
     holds: Holds,
 }
 
-/// Where the credential is.
+/// Location of the credential.
 #[derive(Debug)]
 enum Holds {
     /// Behind one of these keys: `KEY=VALUE`, `"KEY": "VALUE"`, `KEY VALUE`, `<KEY>VALUE</KEY>`.
@@ -84,7 +84,7 @@ const FORMATS: [Format; 17] = [
     Format { label: "secret of an environment file", names: &[".env"], holds: Holds::Variables },
 ];
 
-/// Ends of `.env` files that are templates.
+/// Suffixes of `.env` templates.
 const TEMPLATES: [&str; 5] = ["example", "sample", "template", "dist", "defaults"];
 
 /// The format of a file by its path.

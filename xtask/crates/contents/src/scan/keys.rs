@@ -6,10 +6,10 @@ pub(super) const PEM: &str = "-----BEGIN ";
 /// How a PuTTY key starts (PuTTY user manual, appendix C).
 pub(super) const PUTTY: &str = "PuTTY-User-Key-File-";
 
-/// How many bytes at the start of a file [`is_binary_key`] needs.
+/// Number of leading bytes that [`is_binary_key`] needs.
 pub(super) const HEAD: usize = 64;
 
-/// The fewest characters of base64 that count as a key, and those in its first line.
+/// Minimum base64 characters of a key, and of its first line.
 const LEAST: usize = 40;
 const LEAST_WORD: usize = 16;
 

@@ -24,7 +24,7 @@ pub enum Secret {
     PrivateKey,
     /// A token with a known format, by its issuer.
     Token(String),
-    /// A credential in a file that programs keep them in, by its kind.
+    /// A credential in a well-known credential file, by its kind.
     Credential(String),
     /// A value that the caller knows, by its name.
     Known(String),
@@ -57,7 +57,7 @@ impl Sums {
     }
 }
 
-/// How far from the start of a match its evidence may reach: the length of a JSON Web Token with many claims.
+/// Maximum distance of the evidence from the start of a match: the length of a JSON Web Token with many claims.
 const REACH: usize = 4096;
 
 /// What to look for.

@@ -1,6 +1,6 @@
 //! Recognizes secrets by the variable's name.
 
-/// The word such a name ends with.
+/// The last word of a secret's name, before qualifiers.
 const SECRET_WORDS: [&str; 15] = [
     "SECRET",
     "SECRETS",
@@ -19,7 +19,7 @@ const SECRET_WORDS: [&str; 15] = [
     "PAT",
 ];
 
-/// Words after it that say which secret it is, or in what form.
+/// Words that may follow it: which secret, or in what form.
 const QUALIFIERS: [&str; 20] = [
     "BASE",
     "BASE64",

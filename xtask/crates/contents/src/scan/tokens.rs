@@ -114,8 +114,8 @@ pub(super) fn is_token(rest: &[u8], before: Option<u8>, alphabet: Alphabet, mini
     alphabet.accepts(body, minimum) && !is_word && !is_example && is_varied
 }
 
-/// Whether the rest of a signed JSON Web Token follows [`JWT`] (RFC 7519; RFC 7515, section 7.1). The tokens of the RFC and of
-/// jwt.io, which many documents quote, do not count.
+/// Whether the rest of a signed JSON Web Token follows [`JWT`] (RFC 7519; RFC 7515, section 7.1). The example
+/// tokens of the RFC and of jwt.io do not count.
 pub(super) fn is_jwt(rest: &[u8], before: Option<u8>) -> bool {
     if before.is_some_and(|byte| Alphabet::Dotted.has(byte)) {
         return false;

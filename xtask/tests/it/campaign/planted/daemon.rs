@@ -4,7 +4,7 @@ use super::{Fault, OF_EACH_PART};
 
 pub const FAULTS: [Fault; OF_EACH_PART] = [
     Fault {
-        what: "an inspection that fails counts as one that finds nothing",
+        what: "a failed inspection is treated as an empty result",
         only: "build-images: DaemonBefore at `docker image inspect",
         file: "crates/engine/src/inspect.rs",
         from: "Some(line) => bail!(failed(&format!(\"`docker {kind} inspect` failed\"), line)),",
@@ -30,14 +30,14 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
             };",
     },
     Fault {
-        what: "moves that cannot be undone are never the machine's fault",
+        what: "a failed undo of tag moves is never an environment failure",
         only: "build-images: DaemonBefore at `docker tag",
         file: "crates/build/src/publish/moves.rs",
         from: "class if class.is_environment() => class,",
         to: "FailureClass::Disk => FailureClass::Disk,",
     },
     Fault {
-        what: "a lock that cannot be removed counts as removed by others",
+        what: "failing to remove the lock is reported as removed by another run",
         only: "build-images: DaemonBefore at `docker rm",
         file: "crates/engine/src/lock.rs",
         from: "Some(line) => Err(failed(\"docker cannot remove the lock on tags\", line).into()),",
@@ -51,14 +51,14 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "publisher.settle()?;",
     },
     Fault {
-        what: "the cause of a failed command is looked for in its standard output",
+        what: "errors are classified by stdout instead of stderr",
         only: "build-images: DaemonBefore at `docker image ls",
         file: "crates/host/src/process/run.rs",
         from: "let text = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };",
         to: "let text = &output.stdout;",
     },
     Fault {
-        what: "only errors about the network and the disk get the help of their class",
+        what: "only network and disk errors print their help",
         only: "build-images: DaemonBefore at `docker image ls",
         file: "crates/host/src/failure/mod.rs",
         from: "if class.is_environment() && !has_help {",
@@ -79,7 +79,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "images.running.first()?;",
     },
     Fault {
-        what: "a local tag that cannot be set is never the engine's fault",
+        what: "failing to set a local tag is never an environment failure",
         only: "push: DaemonBefore at `docker tag",
         file: "crates/build/src/push/attempt.rs",
         from: "                .tag(&image.id, &tag.reference.to_string())

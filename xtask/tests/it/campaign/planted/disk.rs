@@ -11,7 +11,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "matches!(error.kind(), ErrorKind::QuotaExceeded",
     },
     Fault {
-        what: "a write of only a part of a file goes unnoticed",
+        what: "a partial write is ignored",
         only: "compose-switch: 4 pages left on the checkout",
         file: "crates/host/src/files.rs",
         from: "new.as_file_mut().write_all(bytes)?;",
@@ -48,14 +48,14 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         stack.is_removed = false;",
     },
     Fault {
-        what: "a record of deployed images that cannot be written is ignored",
+        what: "failing to write the record of deployed images is ignored",
         only: "deploy update: 0 pages left on the checkout",
         file: "src/deploy.rs",
         from: "deployed::write(&self.manifest, &project, self.context)?;",
         to: "deployed::write(&self.manifest, &project, self.context).ok();",
     },
     Fault {
-        what: "digests that cannot be recorded are not reported",
+        what: "failing to record digests is not reported",
         only: "push: 1 pages left on the checkout",
         file: "crates/build/src/push/report.rs",
         from: "return self.unrecorded.clone().map_or(Ok(()), |failure| Err(failure.into()));",
@@ -76,14 +76,14 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "if retired.as_ref().is_err_and(|error| class_of(error) == host::failure::FailureClass::Engine) {",
     },
     Fault {
-        what: "what stops Compose is never the machine's fault",
+        what: "a Compose failure is never an environment failure",
         only: "deploy update: DiskFull at `docker compose --project-directory * --progress plain up",
         file: "crates/stack/src/deploy/up.rs",
         from: "class if class.is_environment() => {",
         to: "class if class == FailureClass::Engine => {",
     },
     Fault {
-        what: "a full disk of the engine fails a push as the project's fault",
+        what: "a full engine disk during a push is not an environment failure",
         only: "push: DiskFull at `docker tag",
         file: "crates/build/src/push/execute.rs",
         from: "environment: error.cause.class().is_environment(),",

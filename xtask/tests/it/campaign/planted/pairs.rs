@@ -37,7 +37,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "let lock = self.take(LockKind::Recovery, &[])?;",
     },
     Fault {
-        what: "`push` does not keep other runs from removing its images",
+        what: "other runs can remove images during a push",
         only: "REGISTRY, the second pauses at call 05",
         file: "crates/build/src/push/execute.rs",
         from: "if local_tags::hold(&plan, &context.docker)? {",
@@ -60,7 +60,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
              let name = format!(\"{}-{}\", kind.container(self.project), folder.display());",
     },
     Fault {
-        what: "the lock of a live run is taken for that of a killed one",
+        what: "a live run's lock is treated as stale",
         only: "build-images beside build-images, the first pauses at call 13",
         file: "crates/build/src/publish/lock.rs",
         from: "Life::Runs => found.holder.is_this_process(),",

@@ -15,7 +15,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "success && !any(&ServiceCondition::has_failed)",
     },
     Fault {
-        what: "a one-shot task that has ended counts as failed",
+        what: "a completed one-shot task counts as failed",
         only: NOTHING_NEW,
         file: "crates/engine/src/compose/config.rs",
         from: "needs.contains(&\"service_completed_successfully\")",
