@@ -282,12 +282,15 @@ fn compose_is_not_interrupted_because_an_old_container_ends_or_loops() {
     };
     let other = container("other", "running", 0, 0).to_string();
     let start = "2026-01-01T00:00:00Z";
-    for old in [
-        with("1", container("alpha", "exited", 143, 0), start),
+    let (running, restarting) = (container("alpha", "running", 0, 0), container("alpha", "restarting", 1, 5));
+    for (before, old) in [
+        (&running, with("1", container("alpha", "exited", 143, 0), start)),
         // The engine has restarted it.
-        with("1", container("alpha", "restarting", 1, 5), "2026-01-01T00:00:09Z"),
+        (&running, with("1", restarting.clone(), "2026-01-01T00:00:09Z")),
+        // The engine had already counted this restart.
+        (&restarting, with("1", container("alpha", "exited", 1, 5), "2026-01-01T00:00:09Z")),
         // The old container is gone, and the new one has not started yet.
-        with("2", container("alpha", "created", 0, 0), "0001-01-01T00:00:00Z"),
+        (&running, with("2", container("alpha", "created", 0, 0), "0001-01-01T00:00:00Z")),
     ] {
         let fake =
             docker(&services, &[container("alpha", "running", 0, 0), container("other", "running", 0, 0)]);
@@ -295,7 +298,7 @@ fn compose_is_not_interrupted_because_an_old_container_ends_or_loops() {
         std::fs::rename(bin.join("docker"), bin.join("rest")).unwrap();
         let pairs = |alpha: String| format!("{alpha},{other}");
         let script = REPLACING
-            .replace("RUNNING", &pairs(with("1", container("alpha", "running", 0, 0), start)))
+            .replace("RUNNING", &pairs(with("1", before.clone(), start)))
             .replace("OLD", &pairs(old))
             .replace("NEW", &pairs(with("2", container("alpha", "running", 0, 0), "2026-01-01T00:00:01Z")));
         fake.folder.write("bin/docker", &script);

@@ -94,12 +94,8 @@ impl<'a> Watch<'a> {
         // Other services of the project are not part of this change.
         containers.retain(|found| self.config.services.contains_key(found.label(labels::COMPOSE_SERVICE)));
         let now = self.engine_time + self.started.elapsed();
-        let is_old = |found: &ContainerInspect| {
-            // The engine resets the count when Compose starts a container.
-            let by_engine = |restarts: &u32| found.restart_count > *restarts;
-            let known = self.before.get(&found.id);
-            known.is_some_and(|(start, restarts)| *start == found.state.started_at || by_engine(restarts))
-        };
+        self.forget_started(&containers);
+        let is_old = |found: &ContainerInspect| self.before.contains_key(&found.id);
         let all = containers.len();
         if !is_over {
             containers.retain(|found| {
@@ -116,6 +112,20 @@ impl<'a> Watch<'a> {
         }
         self.is_unfinished = is_unfinished;
         Ok(services)
+    }
+
+    /// A container that Compose has started is no longer an old one. The engine sets the restart count to 0 when Compose starts a
+    /// container, and increases it before it restarts one itself.
+    fn forget_started(&mut self, containers: &[ContainerInspect]) {
+        for found in containers {
+            let is_started = |(start, restarts): &(String, u32)| {
+                found.restart_count < *restarts
+                    || found.restart_count == 0 && *start != found.state.started_at
+            };
+            if self.before.get(&found.id).is_some_and(is_started) {
+                self.before.remove(&found.id);
+            }
+        }
     }
 
     /// Lets Compose finish unless it is stuck, late, or interrupted without holding the lock.
