@@ -207,7 +207,7 @@ impl Deployment<'_> {
         let project = if is_unused_missing { project.without_pull() } else { project };
         // Find configuration errors before tagging images.
         let config = project.ready()?;
-        let kept = rollback::keep(&config, &self.context.docker)?;
+        let kept = rollback::keep(&config, &self.context.docker, &self.context.repository)?;
         let options = [("--tag", &args.tag), ("--edition", &args.edition)];
         let options =
             options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)));
@@ -218,6 +218,7 @@ impl Deployment<'_> {
         }
         let services =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help })?;
+        rollback::record_healthy(&config, &self.context.docker, &self.context.repository)?;
         deployed::write(&self.manifest, &project, self.context)?;
         self.context.terminal.say(format!("all {} services are healthy", services.len()));
         Ok(())
@@ -277,6 +278,7 @@ impl Deployment<'_> {
         // If both failed, report the first error.
         result?;
         settled?;
+        rollback::record_healthy(&config, docker, &context.repository)?;
         deployed::write(&self.manifest, &self.project(), context)?;
         context
             .terminal

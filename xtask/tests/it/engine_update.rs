@@ -77,6 +77,30 @@ fn rollback_returns_to_previous_images_and_can_be_undone() {
     both_run(&tiny, &[newer[0].clone(), old[1].clone()]);
 }
 
+/// After a restart of the engine, services are starting again.
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn an_image_that_was_healthy_when_deployed_is_kept_for_a_rollback() {
+    let _turn = crate::support::turn::take(module_path!());
+    let tiny = Tiny::new("again");
+    tiny.compose(
+        "  alpha:\n    image: IMAGE-alpha\n    healthcheck: {test: [CMD, /usr/bin/perl, -e, 'exit(-e q(/ill))'], \
+         start_period: 1h, start_interval: 100ms}\n",
+    );
+    tiny.images();
+    tiny.done(&["install"]);
+    let [second, _] = tiny.images();
+    tiny.done(&["update"]);
+    let container = format!("{}-alpha-1", tiny.name);
+    docker(&["exec", &container, "/usr/bin/perl", "-e", "mkdir q(/ill)"]);
+    docker(&["restart", &container]);
+    assert_eq!(docker(&["inspect", "--format", "{{.State.Health.Status}}", &container]), "starting");
+    tiny.images();
+    tiny.done(&["update"]);
+    tiny.done(&["rollback"]);
+    assert_eq!(tiny.running("alpha"), second);
+}
+
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
 fn an_init_container_that_fails_is_reported_and_everything_else_is_started() {

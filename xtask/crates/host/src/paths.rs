@@ -143,6 +143,11 @@ impl Repository {
         self.deployed().join("images.json")
     }
 
+    /// The image each service was last deployed with and healthy on.
+    pub fn healthy_images(&self) -> PathBuf {
+        self.state("healthy-images.json")
+    }
+
     /// Lock held during a deployment, also by a Compose process that outlives its run.
     pub fn deploy_lock(&self) -> PathBuf {
         self.state("deploy.lock")

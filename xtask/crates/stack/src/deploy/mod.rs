@@ -3,6 +3,7 @@
 mod condition;
 pub mod deployed;
 pub mod health;
+mod healthy;
 pub mod logs;
 pub mod names;
 pub mod not_healthy;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::deploy::condition::ServiceCondition;
+use crate::deploy::healthy::HealthyImages;
 use engine::compose::{ComposeConfig, lifetime};
 use engine::containers::ContainerInspect;
 use engine::docker::Docker;
@@ -25,7 +26,7 @@ use host::paths::Repository;
 struct ServiceImages {
     /// The images of its containers, those of fine containers first.
     running: Vec<String>,
-    /// Whether a container of the first image in `running` is fine.
+    /// Whether a container of the first image in `running` is fine, or was when the service was last deployed.
     is_fine: bool,
     /// The image in the Compose file, if the engine has it.
     configured: Option<String>,
@@ -58,13 +59,18 @@ fn left_tag(project: &str, service: &str) -> String {
     format!("{}:{service}.unfinished", repository(project))
 }
 
-/// Keeps each service's running image if the Compose file replaces it. An unhealthy image does not replace a kept one.
+/// Keeps each service's running image if the Compose file replaces it. An image that was never healthy does not replace a kept one.
 /// Abandons an unfinished rollback. Returns the services whose images were kept.
 ///
 /// # Errors
 /// When docker fails.
-pub fn keep(config: &ComposeConfig, docker: &Docker) -> Result<Vec<String>> {
+pub fn keep(config: &ComposeConfig, docker: &Docker, repository: &Repository) -> Result<Vec<String>> {
     let mut all = look(config, docker)?;
+    let healthy = HealthyImages::read(repository);
+    for (service, images) in &mut all {
+        let first = images.running.first();
+        images.is_fine |= first.is_some_and(|image| healthy.has(&config.name, service, image));
+    }
     turn_around(&config.name, &mut all, docker)?;
     let mut kept = Vec::new();
     for (service, images) in all {
@@ -83,6 +89,16 @@ fn to_keep(images: &ServiceImages) -> Option<&String> {
     let image = images.running.iter().find(|image| Some(*image) != images.configured.as_ref())?;
     let is_better = images.is_fine || images.kept.is_none();
     (is_better && images.kept.as_ref() != Some(image)).then_some(image)
+}
+
+/// Records the images on which these services are healthy, for the next [`keep`].
+///
+/// # Errors
+/// When docker fails or the record cannot be written.
+pub fn record_healthy(config: &ComposeConfig, docker: &Docker, repository: &Repository) -> Result<()> {
+    let fine = look(config, docker)?.into_iter().filter(|(_, images)| images.is_fine);
+    let images = fine.filter_map(|(service, images)| Some((service, images.running.into_iter().next()?)));
+    HealthyImages::read(repository).with(&config.name, images).write(repository)
 }
 
 /// Plans the rollback of these services: continues an unfinished rollback, or else returns to the kept images. `is_named`:
