@@ -77,7 +77,7 @@ fn rollback_returns_to_previous_images_and_can_be_undone() {
     both_run(&tiny, &[newer[0].clone(), old[1].clone()]);
 }
 
-/// After a restart of the engine, services are starting again.
+/// After an engine restart, health checks start over.
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
 fn an_image_that_was_healthy_when_deployed_is_kept_for_a_rollback() {

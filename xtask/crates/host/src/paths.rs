@@ -143,7 +143,7 @@ impl Repository {
         self.deployed().join("images.json")
     }
 
-    /// The image each service was last deployed with and healthy on.
+    /// The image of each service's last healthy deployment.
     pub fn healthy_images(&self) -> PathBuf {
         self.state("healthy-images.json")
     }

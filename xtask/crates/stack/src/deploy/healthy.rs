@@ -1,5 +1,5 @@
-//! The record of the images that each service was last deployed with and healthy on. After a restart of the engine, services are
-//! starting or unhealthy for a while, although nothing is wrong with their images.
+//! Records the image of each service's last healthy deployment. After an engine restart, services take a while to become healthy
+//! again, even on a good image.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) struct HealthyImages {
 }
 
 impl HealthyImages {
-    /// An absent record is empty; so is an unreadable one: then only the containers' current health counts.
+    /// A missing or unreadable record counts as empty; [`super::rollback`] then uses only the current health.
     pub(super) fn read(repository: &Repository) -> HealthyImages {
         HealthyImages::parse(&std::fs::read(repository.healthy_images()).unwrap_or_default())
     }
@@ -29,7 +29,7 @@ impl HealthyImages {
         if record.schema == SCHEMA { record } else { HealthyImages::default() }
     }
 
-    /// Whether the service was healthy on this image when it was last deployed.
+    /// Whether this is the image of the service's last healthy deployment.
     pub(super) fn has(&self, project: &str, service: &str, image: &str) -> bool {
         self.projects.get(project).and_then(|services| services.get(service)).is_some_and(|id| id == image)
     }

@@ -26,7 +26,7 @@ use host::paths::Repository;
 struct ServiceImages {
     /// The images of its containers, those of fine containers first.
     running: Vec<String>,
-    /// Whether a container of the first image in `running` is fine, or was when the service was last deployed.
+    /// Whether the first image in `running` is healthy now or was at the service's last deployment.
     is_fine: bool,
     /// The image in the Compose file, if the engine has it.
     configured: Option<String>,
@@ -91,7 +91,7 @@ fn to_keep(images: &ServiceImages) -> Option<&String> {
     (is_better && images.kept.as_ref() != Some(image)).then_some(image)
 }
 
-/// Records the images on which these services are healthy, for the next [`keep`].
+/// Records the images of the services that are healthy now, for the next [`keep`].
 ///
 /// # Errors
 /// When docker fails or the record cannot be written.

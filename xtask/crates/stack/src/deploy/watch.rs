@@ -114,8 +114,8 @@ impl<'a> Watch<'a> {
         Ok(services)
     }
 
-    /// A container that Compose has started is no longer an old one. The engine sets the restart count to 0 when Compose starts a
-    /// container, and increases it before it restarts one itself.
+    /// Stops treating containers as old once Compose has started them. Starting a container resets its restart count; an automatic
+    /// restart increments it first.
     fn forget_started(&mut self, containers: &[ContainerInspect]) {
         for found in containers {
             let is_started = |(start, restarts): &(String, u32)| {
