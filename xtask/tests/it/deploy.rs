@@ -91,6 +91,25 @@ fn an_empty_variable_changes_nothing_in_dot_env_and_its_value_reaches_the_contai
 }
 
 #[test]
+fn images_that_change_while_compose_runs_are_deployed_again() {
+    for (changes, ups_wanted, code) in [(1, 2, 0), (9, 3, 1)] {
+        let folder = stack("ALPHA_KEYS=a\nALPHA_KEY=b\n");
+        let alpha = json!({ "alpha": { "image": "fx-alpha:1" } });
+        let docker = docker(&alpha, &[container("alpha", "running", 0, 0)]);
+        first(&docker, "image inspect *", 0, r#"[{"Id":"sha256:a","RepoTags":["fx-alpha:1"]}]"#, "");
+        docker.folder.write("n", &changes.to_string());
+        let moves = r#"read n < "$FAKE_DOCKER/n"; echo $((n - 1)) > "$FAKE_DOCKER/n"
+            [ $n -gt 0 ] && echo '[{"Id":"sha256:'$n'","RepoTags":["fx-alpha:1"]}]' > "$FAKE_DOCKER/00.out" ;; esac"#;
+        let script = docker.folder.read("bin/docker").replacen(";; esac", &format!("\n{moves}"), 1);
+        docker.folder.write("bin/docker", &script);
+        let (output, text) = run(&docker, &folder, &["update"], &[]);
+        assert_eq!((output.status.code(), ups(&docker)), (Some(code), ups_wanted), "{text}");
+        assert!(text.contains("starting it again: fx-alpha:1"), "{text}");
+        assert_eq!(text.contains("images changed during each of 3 Compose runs"), code == 1, "{text}");
+    }
+}
+
+#[test]
 fn a_plain_secret_of_the_user_is_not_replaced() {
     let folder = stack("ALPHA_KEY=mine\n");
     let docker = docker(&json!({ "alpha": { "image": "fx-alpha:1" } }), &[]);

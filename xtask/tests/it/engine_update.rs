@@ -204,6 +204,24 @@ fn a_signal_does_not_leave_an_update_half_done() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
+fn tags_that_move_during_an_update_do_not_mix_two_builds() {
+    let _turn = crate::support::turn::take(module_path!());
+    let tiny = two("moves");
+    let newest = tiny.images();
+    let new = tiny.images();
+    let update = begun(&tiny, "update");
+    // Compose has replaced alpha, whose shutdown takes a second, but not beta.
+    for (service, image) in ["alpha", "beta"].into_iter().zip(&newest) {
+        docker(&["tag", image, &tiny.tag(service)]);
+    }
+    let (code, text) = tiny.told(&update.wait_with_output().unwrap());
+    assert_eq!(code, Some(0), "{text}");
+    let running = [tiny.running("alpha"), tiny.running("beta")];
+    assert!(running == newest || running == new, "{running:?}: {text}");
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
 fn the_next_run_completes_a_killed_one() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = two("killed");

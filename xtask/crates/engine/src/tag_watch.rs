@@ -1,5 +1,6 @@
 //! Checks, before an image is first inspected, whether a run is moving the project's tags or was killed while moving them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -48,20 +49,49 @@ impl Docker {
         if watch.looked.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        match self.wait_for_moves(watch)? {
+            // It had not moved any tag.
+            Some(found) if found.holder.life() != Life::Gone || !found.moves.is_empty() => {
+                watch.terminal.warn(pending(&found));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The ID of each image, read while no run on this machine moves tags. Missing images are left out.
+    ///
+    /// # Errors
+    /// When docker fails, or interrupted.
+    pub fn settled_ids(&self, references: &[String]) -> Result<BTreeMap<String, String>> {
+        let ids = || -> Result<BTreeMap<String, String>> {
+            let images = self.inspect(references)?.into_iter();
+            Ok(images.map(|(reference, image)| (reference, image.id)).collect())
+        };
+        let mut last = ids()?;
+        let Some(watch) = &self.watch else { return Ok(last) };
+        // Docker reads one tag after the other. All of them are from one moment if a second read finds the same IDs and no run
+        // held the lock in between.
+        loop {
+            self.wait_for_moves(watch)?;
+            let now = ids()?;
+            if now == last {
+                return Ok(now);
+            }
+            last = now;
+        }
+    }
+
+    /// Waits while a run on this machine holds the lock on tags. Returns a lock whose holder was killed or is not known to run.
+    fn wait_for_moves(&self, watch: &TagWatch) -> Result<Option<FoundLock>> {
         // Without a valid manifest, no run acquires the lock.
-        let Ok(manifest) = reader::load(&watch.repository) else { return Ok(()) };
+        let Ok(manifest) = reader::load(&watch.repository) else { return Ok(None) };
         let name = LockKind::Tags.container(&manifest.project);
         let mut waits = false;
         // Engine errors are ignored here: inspecting the image will report them.
         while let Ok(Some(found)) = self.find_lock(&name) {
-            match found.holder.life() {
-                Life::Runs => {}
-                // It had not moved any tag.
-                Life::Gone if found.moves.is_empty() => break,
-                _ => {
-                    watch.terminal.warn(pending(&found));
-                    break;
-                }
+            if found.holder.life() != Life::Runs {
+                return Ok(Some(found));
             }
             if !waits {
                 watch.terminal.say(found.wait_message());
@@ -69,7 +99,7 @@ impl Docker {
             }
             wait::pause(LOOK, &self.runner.interrupt)?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Changes a stack with Compose, and waits until every service is healthy.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use anyhow::Result;
 use crate::deploy::health::{ServiceCondition, ServiceHealth};
 use crate::deploy::not_healthy::NotHealthy;
 use crate::deploy::watch::{Watch, WatchEnd};
-use engine::compose::Project;
+use engine::compose::{ComposeConfig, Project};
 use engine::signs::{Cause, client_error};
 use host::failure::{Failure, FailureClass};
 use host::files::Lock;
@@ -18,8 +19,8 @@ use host::terminal::Terminal;
 /// Log lines shown of a failed service.
 const SHOWN_LINES: u32 = 12;
 
-/// Maximum number of Compose runs. Compose is run again if a container disappeared during the run, or if it gave up before
-/// starting services that do not depend on a failed one.
+/// Maximum number of Compose runs for each of these reasons: a container disappeared during the run; Compose gave up before
+/// starting services that do not depend on a failed one; images changed during the run.
 const ROUNDS: usize = 3;
 
 /// What Compose does to the stack.
@@ -61,6 +62,35 @@ impl StackChange<'_> {
     /// user interrupts.
     pub fn execute(&self) -> Result<Vec<ServiceHealth>> {
         let config = self.project.ready()?;
+        if self.kind == ChangeKind::Restart {
+            return self.once(config);
+        }
+        let images = config.services.values().map(|service| service.image.clone());
+        let images: Vec<String> = images.filter(|image| !image.is_empty()).collect();
+        let docker = self.project.docker();
+        let mut before = docker.settled_ids(&images)?;
+        for _ in 0..ROUNDS {
+            let services = self.once(config.clone())?;
+            let after = docker.settled_ids(&images)?;
+            // Compose reads one tag after the other. If a build moved them meanwhile, it may have started images of two builds.
+            let moved = moved(&before, &after);
+            if moved.is_empty() {
+                return Ok(services);
+            }
+            let moved = moved.join(", ");
+            self.terminal.say(format!("images changed during the deployment, starting it again: {moved}"));
+            before = after;
+        }
+        let help = "wait until no other run builds or pulls images".to_owned();
+        let help = if self.again.is_empty() { help } else { format!("{help}, then: `{}`", self.again) };
+        let what = format!(
+            "images changed during each of {ROUNDS} Compose runs; services may run images of different builds"
+        );
+        Err(Failure::new(FailureClass::Unfinished, what, help).into())
+    }
+
+    /// Runs Compose, again if that helps.
+    fn once(&self, config: ComposeConfig) -> Result<Vec<ServiceHealth>> {
         let mut watch = Watch::new(self, config)?;
         // From here on, the stack may change.
         self.interrupt.check()?;
@@ -129,6 +159,12 @@ impl StackChange<'_> {
             _ => NotHealthy::blame_port(error.into()),
         }
     }
+}
+
+/// The images whose IDs changed. A new image did not change: Compose pulled it.
+fn moved<'a>(before: &BTreeMap<String, String>, after: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+    let is_moved = |(tag, id): &(&String, &String)| before.get(*tag).is_some_and(|old| old != *id);
+    after.iter().filter(is_moved).map(|(tag, _)| tag.as_str()).collect()
 }
 
 /// Errors of the engine itself. Other lines may contain names or container output.
