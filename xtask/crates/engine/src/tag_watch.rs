@@ -19,18 +19,20 @@ use model::reader;
 /// The polling interval for a lock.
 pub const LOOK: Duration = Duration::from_millis(100);
 
-/// Checks only once; clones share this state.
+/// Checks before the first image only, and warns once; clones share this state.
 #[derive(Debug, Clone)]
 pub struct TagWatch {
     repository: Repository,
     terminal: Terminal,
     looked: Arc<AtomicBool>,
+    warned: Arc<AtomicBool>,
 }
 
 impl TagWatch {
     /// Watches the tags of a checkout's project.
     pub fn new(repository: &Repository, terminal: &Terminal) -> TagWatch {
-        TagWatch { repository: repository.clone(), terminal: terminal.clone(), looked: Arc::default() }
+        let (repository, terminal) = (repository.clone(), terminal.clone());
+        TagWatch { repository, terminal, looked: Arc::default(), warned: Arc::default() }
     }
 
     /// Disables the check, for a run that acquires the lock itself.
@@ -49,14 +51,7 @@ impl Docker {
         if watch.looked.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        match self.wait_for_moves(watch)? {
-            // It had not moved any tag.
-            Some(found) if found.holder.life() != Life::Gone || !found.moves.is_empty() => {
-                watch.terminal.warn(pending(&found));
-            }
-            _ => {}
-        }
-        Ok(())
+        self.wait_for_moves(watch)
     }
 
     /// The ID of each image, read while no run on this machine moves tags. Missing images are left out.
@@ -82,16 +77,24 @@ impl Docker {
         }
     }
 
-    /// Waits while a run on this machine holds the lock on tags. Returns a lock whose holder was killed or is not known to run.
-    fn wait_for_moves(&self, watch: &TagWatch) -> Result<Option<FoundLock>> {
+    /// Waits while a run on this machine holds the lock on tags. Warns once if its holder was killed, or its state is unknown.
+    fn wait_for_moves(&self, watch: &TagWatch) -> Result<()> {
         // Without a valid manifest, no run acquires the lock.
-        let Ok(manifest) = reader::load(&watch.repository) else { return Ok(None) };
+        let Ok(manifest) = reader::load(&watch.repository) else { return Ok(()) };
         let name = LockKind::Tags.container(&manifest.project);
         let mut waits = false;
         // Engine errors are ignored here: inspecting the image will report them.
         while let Ok(Some(found)) = self.find_lock(&name) {
-            if found.holder.life() != Life::Runs {
-                return Ok(Some(found));
+            match found.holder.life() {
+                Life::Runs => {}
+                // It had not moved any tag.
+                Life::Gone if found.moves.is_empty() => break,
+                _ => {
+                    if !watch.warned.swap(true, Ordering::SeqCst) {
+                        watch.terminal.warn(pending(&found));
+                    }
+                    break;
+                }
             }
             if !waits {
                 watch.terminal.say(found.wait_message());
@@ -99,7 +102,7 @@ impl Docker {
             }
             wait::pause(LOOK, &self.runner.interrupt)?;
         }
-        Ok(None)
+        Ok(())
     }
 }
 
