@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use anyhow::{Result, anyhow};
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use anyhow::{Result, anyhow, bail};
+use libyaml_safer::{Error, Event, EventData, Mark, Parser, ScalarStyle};
+
+/// Maximum depth of nested collections, as in Compose's parser (go-yaml, `max_flow_level` and `max_indents`).
+const MAX_DEPTH: usize = 10_000;
 
 /// Index of a node in its [`Document`].
 pub type NodeId = usize;
@@ -44,16 +47,19 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
-        let offsets = text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect();
-        let mut builder = Builder { text, offsets, ..Builder::default() };
-        let mut parser = Parser::new_from_str(text);
-        while let Some(next) = parser.next_event() {
-            let (event, span) = next.map_err(|error| {
-                // The parser also rejects a tab after a colon, which other parsers accept.
-                let (line, reason) = (error.marker().line(), error.info());
-                anyhow!("line {line}: invalid YAML: {reason}\nhelp: fix this line; use spaces instead of tabs after colons")
-            })?;
-            builder.take(event, span);
+        let mut builder = Builder { text, ..Builder::default() };
+        let mut input = text.as_bytes();
+        let mut parser = Parser::new();
+        parser.set_input_string(&mut input);
+        loop {
+            let event = parser.parse().map_err(|error| invalid(&error))?;
+            if matches!(event.data, EventData::StreamEnd) {
+                break;
+            }
+            if builder.open.len() > MAX_DEPTH {
+                bail!("line {}: nested too deeply", event.start_mark.line + 1);
+            }
+            builder.take(event);
         }
         Ok(builder.document)
     }
@@ -112,48 +118,55 @@ impl Document {
     }
 }
 
+fn invalid(error: &Error) -> anyhow::Error {
+    let line = error.problem_mark().map_or(0, |mark| mark.line) + 1;
+    let context = error.context().map(|context| format!(" {context}")).unwrap_or_default();
+    anyhow!("line {line}: invalid YAML: {}{context}", error.problem())
+}
+
 /// Builds the tree without recursion, so that deep nesting cannot overflow the stack.
 #[derive(Default)]
 struct Builder<'t> {
     text: &'t str,
-    /// The byte position of each character, because the parser counts characters.
-    offsets: Vec<usize>,
     document: Document,
     /// Mappings and sequences whose end has not been parsed yet, with their children so far.
     open: Vec<(NodeId, Vec<NodeId>)>,
-    anchors: HashMap<usize, NodeId>,
+    anchors: HashMap<String, NodeId>,
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, span: Span) {
-        match event {
-            Event::Scalar(value, style, anchor, _) => {
-                let bytes = self.image_sizes(&value, style, span);
-                let id = self.add(NodeKind::Scalar { value: value.into_owned(), bytes }, span, anchor);
+    fn take(&mut self, event: Event) {
+        let start = event.start_mark;
+        match event.data {
+            EventData::Scalar { anchor, value, style, .. } => {
+                let bytes = self.bytes_of(&value, style, start);
+                let id = self.add(NodeKind::Scalar { value, bytes }, start, anchor);
                 self.place(id);
             }
-            Event::Alias(anchor) => {
+            EventData::Alias { anchor } => {
                 let kind = self.anchors.get(&anchor).map_or(NodeKind::BrokenAlias, |&id| NodeKind::Alias(id));
-                let id = self.add(kind, span, 0);
+                let id = self.add(kind, start, None);
                 self.place(id);
             }
-            Event::MappingStart(anchor, _) => {
-                let id = self.add(NodeKind::Mapping(Vec::new()), span, anchor);
+            EventData::MappingStart { anchor, .. } => {
+                let id = self.add(NodeKind::Mapping(Vec::new()), start, anchor);
                 self.open.push((id, Vec::new()));
             }
-            Event::SequenceStart(anchor, _) => {
-                let id = self.add(NodeKind::Sequence(Vec::new()), span, anchor);
+            EventData::SequenceStart { anchor, .. } => {
+                let id = self.add(NodeKind::Sequence(Vec::new()), start, anchor);
                 self.open.push((id, Vec::new()));
             }
-            Event::MappingEnd | Event::SequenceEnd => self.close(),
-            _ => {}
+            EventData::MappingEnd | EventData::SequenceEnd => self.close(),
+            EventData::DocumentEnd { .. } => self.anchors.clear(),
+            EventData::StreamStart { .. } | EventData::StreamEnd | EventData::DocumentStart { .. } => {}
         }
     }
 
-    fn add(&mut self, kind: NodeKind, span: Span, anchor: usize) -> NodeId {
+    fn add(&mut self, kind: NodeKind, start: Mark, anchor: Option<String>) -> NodeId {
         let id = self.document.nodes.len();
-        self.document.nodes.push(Node { kind, line: span.start.line() });
-        if anchor != 0 {
+        let line = usize::try_from(start.line).map_or(usize::MAX, |line| line + 1);
+        self.document.nodes.push(Node { kind, line });
+        if let Some(anchor) = anchor {
             self.anchors.insert(anchor, id);
         }
         id
@@ -176,15 +189,14 @@ impl Builder<'_> {
         siblings.push(id);
     }
 
-    /// Where the text holds a scalar's value byte for byte. Uses only the start of the span: the parser's end may lie
-    /// behind spaces and comments.
-    fn image_sizes(&self, value: &str, style: ScalarStyle, span: Span) -> Option<Range<usize>> {
-        let start = self.after_properties(*self.offsets.get(span.start.index())?)?;
+    /// Where the text holds a scalar's value byte for byte. The index of a mark counts bytes.
+    fn bytes_of(&self, value: &str, style: ScalarStyle, start: Mark) -> Option<Range<usize>> {
+        let start = self.after_properties(usize::try_from(start.index).ok()?)?;
         let (start, quote) = match style {
             ScalarStyle::Plain => (start, None),
             ScalarStyle::SingleQuoted => (start + 1, Some('\'')),
             ScalarStyle::DoubleQuoted => (start + 1, Some('"')),
-            ScalarStyle::Literal | ScalarStyle::Folded => return None,
+            _ => return None,
         };
         let rest = self.text.get(start..)?.strip_prefix(value)?;
         let closed = quote.is_none_or(|quote| rest.starts_with(quote));
@@ -245,8 +257,30 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_does_not_overflow() {
-        let text = "[".repeat(20_000);
-        assert!(Document::parse(&text).is_err());
+    fn deep_nesting_is_refused() {
+        for text in ["[".repeat(200_000), "{a: ".repeat(200_000), "- ".repeat(200_000)] {
+            assert!(Document::parse(&text).unwrap_err().to_string().contains("nested too deeply"));
+        }
+    }
+
+    /// Compose accepts these (go-yaml), although YAML 1.2 does not.
+    #[test]
+    fn indentation_that_compose_accepts_is_read() {
+        for text in [
+            "a:\n  image: x:1\n  command: [\n    \"start\"\n  ]\n",
+            "a:\n  image: x:1\n  command: [\n\"start\"\n]\n",
+            "a:\n  image: x:1\n  command: {\n  a: b\n  }\n",
+            "a:\n  image: x:1\n  command: \"start\nnext\"\n",
+            "a:\n  image:\tx:1\t# end\n",
+            "a: {\"image\":\"x:1\",\tb: c}\n",
+        ] {
+            let document = Document::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let a = document.get(document.roots()[0], "a").unwrap();
+            let image = document.get(a, "image").unwrap();
+            let NodeKind::Scalar { bytes: Some(bytes), .. } = &document.node(image).kind else {
+                panic!("{text}")
+            };
+            assert_eq!(&text[bytes.clone()], "x:1");
+        }
     }
 }
