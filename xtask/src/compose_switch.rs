@@ -18,6 +18,7 @@ use model::reader;
 use model::variant::Variant;
 use stack::switch::files::{self, PlannedFile, UnreadFile};
 use stack::switch::local_images::{digest_of, refuse_missing};
+use stack::switch::proof::{MissedService, Switch};
 use stack::switch::reference::SwitchRequest;
 use stack::switch::{edits, last_switch};
 
@@ -81,7 +82,12 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let ours: BTreeSet<&str> = manifest.services.iter().map(|service| service.image.as_str()).collect();
     let request = request(variant, args)?;
-    let variables = Variables::read(context)?;
+    let mut variables = Variables::read(context)?;
+    let first = first_files(args, &variables, context)?;
+    if let Some(folder) = args.file.first().and_then(|file| file.parent()) {
+        // Compose's project directory is that of the first file.
+        variables = Variables::of_project(&std::path::absolute(folder)?, context)?;
+    }
     let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
     let fill = |text: &str| variables.fill(text);
     let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
@@ -91,8 +97,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let pin = args.pin.then_some(&pin as edits::DigestOf<'_>);
     let plan = |text: &str| edits::plan(text, &ours, &request, pin, &fill);
-    let first = first_files(args, &variables, context)?;
-    let (found, unread) = files::collect(&context.repository, first, &plan, &fill)?;
+    let (found, unread) = files::collect(&context.repository, &first, &plan, &fill)?;
     if needs_images && !args.pin {
         let edits = found.iter().flat_map(|file| &file.plan.edits);
         let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
@@ -100,6 +105,18 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     if args.pin && !args.allow_missing {
         refuse_unpinned(&found)?;
+    }
+    let switch = Switch {
+        files: &found,
+        first: &first,
+        ours: &ours,
+        request: &request,
+        digest_of: pin,
+        variables: &variables,
+    };
+    let missed = switch.prove(context)?;
+    if missed.is_none() {
+        context.terminal.warn("not verified: docker compose is not installed");
     }
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if args.dry_run || args.check {
@@ -112,7 +129,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             context.terminal.say(format!("{}:{}: {} -> {}", file.name, edit.line, edit.before, edit.after));
         }
     }
-    conclude(&found, &unread, args.check, context)
+    conclude(&found, &unread, &missed.unwrap_or_default(), args.check, context)
 }
 
 fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
@@ -169,15 +186,26 @@ fn diff(file: &PlannedFile) -> String {
 }
 
 /// Reports what was not changed, and decides the exit code.
-fn conclude(found: &[PlannedFile], unread: &[UnreadFile], check: bool, context: &Context) -> Result<()> {
+fn conclude(
+    found: &[PlannedFile],
+    unread: &[UnreadFile],
+    missed: &[MissedService],
+    check: bool,
+    context: &Context,
+) -> Result<()> {
     let terminal = &context.terminal;
     for file in unread {
         terminal.warn(format!("{}: `{}` was not read: {}", file.by, file.name, file.reason));
     }
-    let (mut edits, mut unchanged, mut skipped) = (0, 0, 0);
+    for MissedService { service, image } in missed {
+        terminal.warn(format!(
+            "service {service}: `{image}` left unchanged: found in none of the files that were read"
+        ));
+    }
+    let (mut edits, mut unchanged, mut skipped) = (0, 0, missed.len());
     for file in found {
         edits += file.plan.edits.len();
-        unchanged += file.plan.unchanged;
+        unchanged += file.plan.unchanged.len();
         skipped += file.plan.skipped.len();
         for skip in &file.plan.skipped {
             terminal.warn(format!(

@@ -1,6 +1,7 @@
 //! Values of variables in Compose files: from the environment, then from `.env`, as in Compose.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
@@ -34,6 +35,14 @@ impl Variables {
     /// # Errors
     /// When xtask or Compose cannot read one of the files.
     pub fn read(context: &Context) -> Result<Variables> {
+        Variables::of_project(context.repository.root(), context)
+    }
+
+    /// The same for another project directory, whose `.env` Compose reads.
+    ///
+    /// # Errors
+    /// As [`Variables::read`].
+    pub fn of_project(folder: &Path, context: &Context) -> Result<Variables> {
         // Compose files are UTF-8.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -41,7 +50,7 @@ impl Variables {
         let named = environment.get(ENV_FILES).filter(|names| !names.is_empty());
         let paths = match named {
             Some(names) => names.split(',').map(|name| context.repository.root().join(name)).collect(),
-            None => vec![context.repository.dot_env()],
+            None => vec![folder.join(".env")],
         };
         let (mut file, mut names, mut is_plain) = (BTreeMap::new(), BTreeSet::new(), true);
         for path in paths {
@@ -52,7 +61,7 @@ impl Variables {
         }
         if !is_plain {
             names.retain(|name| dotenv::is_identifier(name) && !environment.contains_key(name));
-            file.extend(resolved(&names.into_iter().collect::<Vec<_>>(), context)?);
+            file.extend(resolved(&names.into_iter().collect::<Vec<_>>(), folder, context)?);
         }
         Ok(Variables { file, environment })
     }
@@ -110,16 +119,15 @@ impl Variables {
 }
 
 /// Lets Compose evaluate these variables in a generated Compose file. Empty if Compose is missing.
-fn resolved(names: &[String], context: &Context) -> Result<BTreeMap<String, String>> {
+fn resolved(names: &[String], folder: &Path, context: &Context) -> Result<BTreeMap<String, String>> {
     let fields =
         names.iter().enumerate().map(|(i, name)| (format!("V{i}"), Value::from(format!("${{{name}}}"))));
     let fields: Map<String, Value> = fields.collect();
     let file =
         json!({ "name": "variables", "services": { "all": { "image": "none", "environment": fields } } });
-    let root = context.repository.root();
-    let folder = root.display().to_string();
-    let cmd = context.docker.cmd(["compose", "--project-directory", &folder, "--file", "-"]);
-    let cmd = cmd.args(["config", "--format", "json"]).dir(root).stdin(file.to_string());
+    let project = folder.display().to_string();
+    let cmd = context.docker.cmd(["compose", "--project-directory", &project, "--file", "-"]);
+    let cmd = cmd.args(["config", "--format", "json"]).dir(context.repository.root()).stdin(file.to_string());
     let output = match cmd.capture() {
         Ok(output) if output.success() => output,
         Ok(output) if has_compose(context) => return Err(unreadable(&output.stderr).into()),
@@ -135,7 +143,8 @@ fn resolved(names: &[String], context: &Context) -> Result<BTreeMap<String, Stri
     Ok(names.iter().enumerate().filter_map(value).collect())
 }
 
-fn has_compose(context: &Context) -> bool {
+/// Whether Docker Compose is installed.
+pub fn has_compose(context: &Context) -> bool {
     let version = context.docker.cmd(["compose", "version", "--short"]).capture();
     version.is_ok_and(|output| output.success())
 }

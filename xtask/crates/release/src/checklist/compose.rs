@@ -21,11 +21,11 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let fill = |text: &str| variables.fill(text);
     let first = files::default_files(repository, &variables);
     let (found, unread) =
-        files::collect(repository, first, &|text| edits::plan(text, &ours, &request, None, &fill), &fill)?;
+        files::collect(repository, &first, &|text| edits::plan(text, &ours, &request, None, &fill), &fill)?;
     let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);
     for file in &found {
         let place = |line: usize| format!("{}:{line}", file.name);
-        unchanged += file.plan.unchanged;
+        unchanged += file.plan.unchanged.len();
         for edit in &file.plan.edits {
             let what = format!("{}: not an optimized image: {}", place(edit.line), edit.before);
             faults.push(ItemFault::new(what, "cargo xtask compose-switch optimized"));
@@ -34,8 +34,8 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
             let what = format!("{}: {}: {}", place(skipped.line), skipped.text, skipped.reason);
             faults.push(ItemFault::new(what, "name an optimized image there"));
         }
-        let all = file.plan.unchanged + file.plan.edits.len() + file.plan.skipped.len();
-        evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.unchanged));
+        let all = file.plan.unchanged.len() + file.plan.edits.len() + file.plan.skipped.len();
+        evidence.push(format!("{}: {} of {all} images are optimized", file.name, file.plan.unchanged.len()));
     }
     for UnreadFile { by, name, reason } in &unread {
         let what = format!("{by}: `{name}` was not read: {reason}");

@@ -1,7 +1,9 @@
 //! A YAML document as a tree whose nodes know their position in the text.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::ops::Range;
+use std::panic::catch_unwind;
 
 use anyhow::{Result, anyhow, bail};
 use libyaml_safer::{Error, Event, EventData, Mark, Parser, ScalarStyle};
@@ -47,10 +49,16 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
+        // The parser panics where `{!,` is in a file.
+        catch_unwind(|| Document::parsed(text)).unwrap_or_else(|_| bail!("invalid YAML"))
+    }
+
+    fn parsed(text: &str) -> Result<Document> {
         let mut builder = Builder { text, ..Builder::default() };
-        let mut input = text.as_bytes();
+        // The parser reads up to two characters ahead, even at the end.
+        let mut input = text.as_bytes().chain(&b"\n\n"[..]);
         let mut parser = Parser::new();
-        parser.set_input_string(&mut input);
+        parser.set_input(&mut input);
         loop {
             let event = parser.parse().map_err(|error| invalid(&error))?;
             if matches!(event.data, EventData::StreamEnd) {
@@ -254,6 +262,14 @@ mod tests {
     fn invalid_yaml_is_reported_with_its_line() {
         let error = Document::parse("a: b\nc: [1, 2\nd: e\n").unwrap_err();
         assert!(error.to_string().starts_with("line 3: "), "{error}");
+    }
+
+    #[test]
+    fn texts_that_the_parser_cannot_handle_are_refused() {
+        for text in ["\"\\", "{!,~"] {
+            Document::parse(text).unwrap_err();
+        }
+        Document::parse("|+\n #").unwrap();
     }
 
     #[test]

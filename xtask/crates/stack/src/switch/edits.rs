@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::switch::document::Document;
-use crate::switch::images::{ImageText, images, referenced_files};
+use crate::switch::images::{FileReference, ImageText, images, referenced_files};
 use crate::switch::reference::{ComposeImage, MALFORMED, SwitchRequest};
 
 /// The replacement of one image reference.
@@ -20,6 +20,8 @@ pub struct ReferenceEdit {
     pub before: String,
     /// The new reference.
     pub after: String,
+    /// Whether to put it in quotes, because the old one has none and YAML would read the new one as a list.
+    pub quoted: bool,
 }
 
 /// A reference to one of our images that differs from the request but cannot be edited.
@@ -40,12 +42,12 @@ pub struct SkippedReference {
 pub struct FilePlan {
     /// In the order of the file.
     pub edits: Vec<ReferenceEdit>,
-    /// How many references to our images already are as requested.
-    pub unchanged: usize,
+    /// The references to our images that already are as requested.
+    pub unchanged: Vec<String>,
     /// References that cannot be edited safely.
     pub skipped: Vec<SkippedReference>,
-    /// Files that this one includes or extends, as written there.
-    pub referenced_files: Vec<String>,
+    /// Files that this one includes or extends.
+    pub referenced_files: Vec<FileReference>,
 }
 
 /// Returns the digest (`sha256:…`) to pin a reference to, or why there is none.
@@ -59,17 +61,19 @@ pub type Fill<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 /// # Errors
 /// Invalid YAML.
 pub fn plan(
-    text: &str,
+    source: &str,
     ours: &BTreeSet<&str>,
     request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
     fill: Fill<'_>,
 ) -> Result<FilePlan> {
     // A byte order mark is not part of the YAML text, and the parser does not skip it.
-    let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let document = Document::parse(&text[bom..])?;
+    let bom = if source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let document = Document::parse(&source[bom..])?;
     let mut plan = FilePlan { referenced_files: referenced_files(&document), ..FilePlan::default() };
+    let mut wanted = Vec::new();
     for image in images(&document) {
+        wanted.push(image.value.clone());
         let name = ComposeImage::parse(&image.value).map_or("", |parsed| parsed.name());
         let result = if ours.contains(name) {
             edit(&image, request, digest_of)
@@ -80,19 +84,24 @@ pub fn plan(
         };
         let (line, text) = (image.line, image.value);
         match result {
-            Ok(Some((bytes, after))) => plan.edits.push(ReferenceEdit {
-                bytes: bytes.start + bom..bytes.end + bom,
-                line,
-                before: text,
-                after,
-            }),
-            Ok(None) => plan.unchanged += 1,
+            Ok(Some((at, after))) => {
+                let bytes = at.start + bom..at.end + bom;
+                let quoted = after.starts_with('[') && !source[..bytes.start].ends_with(['\'', '"']);
+                wanted.splice(wanted.len() - 1.., [after.clone()]);
+                plan.edits.push(ReferenceEdit { bytes, line, before: text, after, quoted });
+            }
+            Ok(None) => plan.unchanged.push(text),
             Err(Skip { reason, unpinned }) => {
                 plan.skipped.push(SkippedReference { line, text, reason, unpinned });
             }
         }
     }
     plan.edits.sort_by_key(|edit| edit.bytes.start);
+    let switched = apply(source, &plan.edits);
+    let found = Document::parse(&switched[bom..]).map(|document| images(&document));
+    if !found.is_ok_and(|found| found.iter().map(|image| &image.value).eq(&wanted)) {
+        bail!("cannot be switched without breaking it; this is a bug: please report it with the file");
+    }
     Ok(plan)
 }
 
@@ -102,7 +111,8 @@ pub fn apply(text: &str, edits: &[ReferenceEdit]) -> String {
     let mut from = 0;
     for edit in edits {
         out.push_str(&text[from..edit.bytes.start]);
-        out.push_str(&edit.after);
+        let quote = if edit.quoted { "\"" } else { "" };
+        out.extend([quote, &edit.after, quote]);
         from = edit.bytes.end;
     }
     out.push_str(&text[from..]);
@@ -209,7 +219,7 @@ mod tests {
             matches!(skipped[..], [(12, escapes), (14, tag)] if escapes.contains("escapes") && tag.contains("no tag"))
         );
         let (again, plan) = switched(&optimized, Variant::Optimized);
-        assert_eq!((again.as_str(), plan.edits.len(), plan.unchanged), (optimized.as_str(), 0, 2));
+        assert_eq!((again.as_str(), plan.edits.len(), plan.unchanged.len()), (optimized.as_str(), 0, 2));
         assert_eq!(switched(&optimized, Variant::Original).0, FILE);
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::switch::edits::{FilePlan, Fill, apply};
+use crate::switch::images::{BaseFolder, FileReference};
 use engine::variables::Variables;
 use host::files;
 use host::paths::Repository;
@@ -71,17 +72,20 @@ pub fn default_files(repository: &Repository, variables: &Variables) -> Vec<Path
 /// A file that cannot be read, is not valid YAML, or is outside of the repository.
 pub fn collect(
     repository: &Repository,
-    first: Vec<PathBuf>,
+    first: &[PathBuf],
     plan_of: &dyn Fn(&str) -> Result<FilePlan>,
     fill: Fill<'_>,
 ) -> Result<(Vec<PlannedFile>, Vec<UnreadFile>)> {
     let root = files::real_path(repository.root())?;
     let mut seen = BTreeSet::new();
-    let (mut planned, mut unread) = (Vec::new(), Vec::new());
-    let mut queue: Vec<PathBuf> = first.into_iter().rev().collect();
-    while let Some(path) = queue.pop() {
+    let (mut planned, mut unread): (Vec<PlannedFile>, Vec<UnreadFile>) = (Vec::new(), Vec::new());
+    // Compose's project directory.
+    let base = first.first().map_or_else(|| root.clone(), |path| folder_of(path));
+    let mut queue: Vec<(PathBuf, PathBuf)> =
+        first.iter().rev().map(|path| (path.clone(), base.clone())).collect();
+    while let Some((path, base)) = queue.pop() {
         let path = files::real_path(&path)?;
-        if !seen.insert(path.clone()) {
+        if !seen.insert((path.clone(), base.clone())) {
             continue;
         }
         let Ok(relative) = path.strip_prefix(&root) else {
@@ -92,33 +96,65 @@ pub fn collect(
             );
         };
         let name = relative.display().to_string();
-        let text = files::read(&path)?;
-        let plan = plan_of(&text).with_context(|| name.clone())?;
-        for other in &plan.referenced_files {
-            match resolve(other, path.parent().unwrap_or(&root), &root, fill) {
+        let index = match planned.iter().position(|file| file.path == path) {
+            Some(index) => index,
+            None => {
+                let text = files::read(&path)?;
+                let plan = plan_of(&text).with_context(|| name.clone())?;
+                planned.push(PlannedFile { name: name.clone(), path, text, plan });
+                planned.len() - 1
+            }
+        };
+        for other in &planned[index].plan.referenced_files {
+            match resolve(other, &base, &root, fill) {
                 Ok(found) => queue.push(found),
-                Err(reason) => unread.push(UnreadFile { by: name.clone(), name: other.clone(), reason }),
+                Err(reason) => {
+                    unread.push(UnreadFile { by: name.clone(), name: other.path.clone(), reason });
+                }
             }
         }
-        planned.push(PlannedFile { name, path, text, plan });
     }
     Ok((planned, unread))
 }
 
-fn resolve(name: &str, folder: &Path, root: &Path, fill: Fill<'_>) -> Result<PathBuf, &'static str> {
-    let name =
-        fill(name).map_err(|_| "its name contains a variable that is not set: name the file with --file")?;
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// The file, and the folder that paths in it are relative to (compose-go, `loader/include.go` and `loader/extends.go`).
+fn resolve(
+    reference: &FileReference,
+    base: &Path,
+    root: &Path,
+    fill: Fill<'_>,
+) -> Result<(PathBuf, PathBuf), &'static str> {
+    let fill = |name: &str| {
+        fill(name).map_err(|_| "its name contains a variable that is not set: name the file with --file")
+    };
+    let name = fill(&reference.path)?;
     if name.contains("://") || name.starts_with("oci:") || name.starts_with("git@") {
         return Err("it is not in this repository");
     }
-    let path = folder.join(&name);
-    let path = match NAMES.iter().find(|name| path.is_dir() && path.join(name).is_file()) {
-        Some(inside) => path.join(inside),
-        None => path,
+    let base_of_file = match &reference.base {
+        BaseFolder::Is(folder) => base.join(fill(folder)?),
+        BaseFolder::Of(file) => match main_file(base.join(fill(file)?)) {
+            path if path.is_dir() => path,
+            path => folder_of(&path),
+        },
     };
+    let path = main_file(base.join(&name));
     match files::real_path(&path) {
         Err(_) => Err("it does not exist"),
         Ok(real) if !real.starts_with(root) => Err("it is not in this repository"),
-        Ok(real) => Ok(real),
+        Ok(_) => Ok((path, base_of_file)),
+    }
+}
+
+/// The main file in a folder; any other path as it is.
+fn main_file(path: PathBuf) -> PathBuf {
+    let is_inside = |name: &&&str| path.join(name).is_file();
+    match NAMES.iter().find(is_inside) {
+        Some(inside) => path.join(inside),
+        None => path,
     }
 }

@@ -40,24 +40,46 @@ pub(super) fn images(document: &Document) -> Vec<ImageText> {
     texts.collect()
 }
 
-/// The files that `include` and `extends` name, relative to this file's folder.
-pub(super) fn referenced_files(document: &Document) -> Vec<String> {
+/// A file that another one includes or extends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileReference {
+    /// As written, relative to the base folder of the file that refers to it.
+    pub path: String,
+    /// What is written there and relative to the same folder: paths in the file are relative to this folder
+    /// (`project_directory`), or to the folder of this file.
+    pub base: BaseFolder,
+}
+
+/// See [`FileReference::base`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BaseFolder {
+    /// This folder.
+    Is(String),
+    /// The folder of this file.
+    Of(String),
+}
+
+/// The files that `include` and `extends` name.
+pub(super) fn referenced_files(document: &Document) -> Vec<FileReference> {
     let mut uses = Uses::default();
     let mut found = BTreeSet::new();
-    let mut take = |id: NodeId| found.extend(document.scalar(id).map(str::to_owned));
+    let text = |id: NodeId| document.scalar(id).map(str::to_owned);
     for &root in document.roots() {
         for &item in document.get(root, "include").map_or(&[][..], |include| document.items(include)) {
-            take(item);
-            if let Some(path) = document.get(item, "path") {
-                take(path);
-                document.items(path).iter().for_each(|&path| take(path));
-            }
+            let path = document.get(item, "path").unwrap_or(item);
+            let paths: Vec<String> = text(path).into_iter().collect();
+            let paths: Vec<String> =
+                paths.into_iter().chain(document.items(path).iter().filter_map(|&path| text(path))).collect();
+            let Some(first) = paths.first().cloned() else { continue };
+            let folder = document.get(item, "project_directory").and_then(text);
+            let base = folder.map_or(BaseFolder::Of(first), BaseFolder::Is);
+            found.extend(paths.into_iter().map(|path| FileReference { path, base: base.clone() }));
         }
     }
     for service in services(document, &mut uses) {
         let extends = uses.lookup(document, service, "extends");
-        if let Some(file) = extends.and_then(|extends| document.get(extends, "file")) {
-            take(file);
+        if let Some(path) = extends.and_then(|extends| document.get(extends, "file")).and_then(text) {
+            found.insert(FileReference { base: BaseFolder::Of(path.clone()), path });
         }
     }
     found.into_iter().collect()
@@ -220,8 +242,20 @@ mod tests {
 
     #[test]
     fn included_and_extended_files_are_found() {
-        let text = "include:\n  - one.yml\n  - path: [two.yml, three.yml]\n  - path: four.yml\nservices:\n  a:\n    extends: {file: five.yml, service: x}\n  b:\n    extends: {service: a}\n";
+        let text = "include:\n  - one.yml\n  - path: [two.yml, three.yml]\n  - path: four.yml\n    project_directory: d\nservices:\n  a:\n    extends: {file: five.yml, service: x}\n  b:\n    extends: {service: a}\n";
         let files = referenced_files(&Document::parse(text).unwrap());
-        assert_eq!(files, ["five.yml", "four.yml", "one.yml", "three.yml", "two.yml"]);
+        let files: Vec<(&str, &BaseFolder)> =
+            files.iter().map(|file| (file.path.as_str(), &file.base)).collect();
+        let of = |name: &str| BaseFolder::Of(name.to_owned());
+        assert_eq!(
+            files,
+            [
+                ("five.yml", &of("five.yml")),
+                ("four.yml", &BaseFolder::Is("d".to_owned())),
+                ("one.yml", &of("one.yml")),
+                ("three.yml", &of("two.yml")),
+                ("two.yml", &of("two.yml"))
+            ]
+        );
     }
 }

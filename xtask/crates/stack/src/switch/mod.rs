@@ -3,7 +3,9 @@
 pub mod document;
 pub mod edits;
 pub mod files;
-mod images;
+pub mod images;
 pub mod last_switch;
 pub mod local_images;
+mod mirror;
+pub mod proof;
 pub mod reference;

@@ -1,0 +1,267 @@
+//! Proves a switch by its effect: Compose reads a copy of the files before and after it, and only the intended images may differ.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::switch::edits::{DigestOf, SkippedReference};
+use crate::switch::files::PlannedFile;
+use crate::switch::mirror::Mirror;
+use crate::switch::reference::{ComposeImage, SwitchRequest};
+use engine::context::Context;
+use engine::interpolation::interpolate;
+use engine::variables::{VERSION, Variables};
+use host::failure::{Failure, FailureClass};
+use host::files;
+use host::process::tail;
+use model::image_ref::Tag;
+
+/// The second value of variables in image references. It is valid as a registry, a name and a tag.
+const OTHER: &str = "other";
+
+/// A switch to prove.
+pub struct Switch<'a> {
+    /// All files that were read.
+    pub files: &'a [PlannedFile],
+    /// The files that Compose is started with.
+    pub first: &'a [PathBuf],
+    /// The names of our images.
+    pub ours: &'a BTreeSet<&'a str>,
+    /// What references are to become.
+    pub request: &'a SwitchRequest,
+    /// The digests to pin to.
+    pub digest_of: Option<DigestOf<'a>>,
+    /// The variables as Compose sees them.
+    pub variables: &'a Variables,
+}
+
+/// A service that runs one of our images, but not as requested, and whose reference was not found in any file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MissedService {
+    /// The service's name.
+    pub service: String,
+    /// Its image, variables replaced.
+    pub image: String,
+}
+
+/// What Compose reads from a set of files.
+struct Model {
+    /// The image of each service.
+    images: BTreeMap<String, String>,
+    /// Everything else, without extensions.
+    rest: Value,
+}
+
+/// Compose's answer: its model, or its error.
+type Answer = Result<Model, String>;
+
+impl Switch<'_> {
+    /// Compares what Compose reads before and after the switch: with the user's variables, and with those in image references
+    /// changed. Returns `None` if Compose is not installed.
+    ///
+    /// # Errors
+    /// When Compose rejects the files before or after the switch, or reads a change other than the intended ones.
+    pub fn prove(&self, context: &Context) -> Result<Option<Vec<MissedService>>> {
+        let root = files::real_path(context.repository.root())?;
+        let texts: Vec<(&str, &str)> =
+            self.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
+        let switched: Vec<String> = self.files.iter().map(PlannedFile::switched).collect();
+        let after = texts.iter().zip(&switched).map(|((name, _), text)| (*name, text.as_str()));
+        let after: Vec<(&str, &str)> = after.collect();
+        let mirror = Mirror::new(&root, &texts)?;
+        let environments = [self.own_environment(), self.changed_environment()];
+        let before = self.read(&mirror, &root, &environments, context)?;
+        if before.iter().all(Result::is_err) && !engine::variables::has_compose(context) {
+            return Ok(None);
+        }
+        mirror.write(&after)?;
+        let after = self.read(&mirror, &root, &environments, context)?;
+        let mut missed = Vec::new();
+        let mut errors = Vec::new();
+        for (is_own, (before, after)) in [true, false].into_iter().zip(before.into_iter().zip(after)) {
+            match (before, after) {
+                (Ok(before), Ok(after)) => {
+                    let found = self.compare(&before, &after, is_own)?;
+                    if is_own {
+                        missed = found;
+                    }
+                }
+                (Ok(_), Err(error)) => return Err(refused("the switched files", &error).into()),
+                (Err(error), _) => errors.push(error),
+            }
+        }
+        // Compose may reject one environment: a required variable is not set, or is not only used in images.
+        match errors.as_slice() {
+            [first, _] => Err(refused("these files", first).into()),
+            _ => Ok(Some(missed)),
+        }
+    }
+
+    /// The user's variables, as `deploy` passes them: `latest-optimized` means the tag `latest`. Required ones that are not set
+    /// get a value, because Compose rejects the files without.
+    fn own_environment(&self) -> BTreeMap<String, String> {
+        let tag = self.variables.get(VERSION).and_then(|text| text.parse::<Tag>().ok());
+        let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));
+        let required = self.files.iter().flat_map(|file| required(&file.text));
+        let unset = required.filter(|name| self.variables.get(name).is_none());
+        unset.map(|name| (name.to_owned(), OTHER.to_owned())).chain(tag).collect()
+    }
+
+    /// The same, but every variable in a reference to one of our images has another value.
+    fn changed_environment(&self) -> BTreeMap<String, String> {
+        let names = RefCell::new(self.own_environment());
+        let note = |name: &str| {
+            names.borrow_mut().insert(name.to_owned(), OTHER.to_owned());
+            Some(OTHER.to_owned())
+        };
+        for plan in self.files.iter().map(|file| &file.plan) {
+            let edits = plan.edits.iter().map(|edit| &edit.before);
+            let skipped = plan.skipped.iter().map(|skipped| &skipped.text);
+            for text in edits.chain(skipped).chain(&plan.unchanged) {
+                // Invalid references are reported elsewhere.
+                interpolate(text, &note).ok();
+            }
+        }
+        names.into_inner()
+    }
+
+    /// What Compose reads in each environment.
+    fn read(
+        &self,
+        mirror: &Mirror,
+        root: &Path,
+        environments: &[BTreeMap<String, String>; 2],
+        context: &Context,
+    ) -> Result<[Answer; 2]> {
+        let first: Vec<PathBuf> = self
+            .first
+            .iter()
+            .map(|path| {
+                let path = std::path::absolute(path)?;
+                Ok(path
+                    .strip_prefix(context.repository.root())
+                    .map_or(path.clone(), |name| mirror.root().join(name)))
+            })
+            .collect::<std::io::Result<_>>()
+            .context("cannot find the current folder")?;
+        let ask = |environment: &BTreeMap<String, String>| -> Result<Answer> {
+            let mut cmd = context.docker.cmd(["compose", "--profile", "*"]);
+            for file in &first {
+                cmd = cmd.arg("--file").arg(file.display().to_string());
+            }
+            for (name, value) in environment {
+                cmd = cmd.env(name, value);
+            }
+            let output = match cmd.args(["config", "--format", "json"]).dir(mirror.root()).capture() {
+                Ok(output) => output,
+                Err(error) => {
+                    context.docker.runner.interrupt.check()?;
+                    return Ok(Err(error.to_string()));
+                }
+            };
+            if !output.success() {
+                let error = tail(&output.stderr, 3);
+                return Ok(Err(
+                    error.replace(&mirror.root().display().to_string(), &root.display().to_string())
+                ));
+            }
+            let model = serde_json::from_str(&output.stdout);
+            Ok(Ok(split(model.context("unexpected output of `docker compose config`")?)))
+        };
+        let [own, changed] = environments;
+        let (own, changed) = thread::scope(|scope| {
+            let changed = scope.spawn(|| ask(changed));
+            (ask(own), changed.join())
+        });
+        let changed = changed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok([own?, changed?])
+    }
+
+    /// Compares two models. `is_own`: with the user's variables, for which digests are known.
+    fn compare(&self, before: &Model, after: &Model, is_own: bool) -> Result<Vec<MissedService>> {
+        let same_services = before.images.keys().eq(after.images.keys());
+        if before.rest != after.rest || !same_services {
+            return Err(changed("more than images").into());
+        }
+        let mut missed = Vec::new();
+        for ((service, old), new) in before.images.iter().zip(after.images.values()) {
+            if old != new {
+                if !self.is_intended(old, new, is_own) {
+                    return Err(changed(&format!("{service} from {old} to {new}")).into());
+                }
+            } else if is_own && self.is_missed(old) {
+                missed.push(MissedService { service: service.clone(), image: old.clone() });
+            }
+        }
+        Ok(missed)
+    }
+
+    fn is_intended(&self, old: &str, new: &str, is_own: bool) -> bool {
+        let Some(image) = ComposeImage::parse(old).filter(|image| self.ours.contains(image.name())) else {
+            return false;
+        };
+        let (plain, digest) =
+            new.split_once('@').map_or((new, None), |(plain, digest)| (plain, Some(digest)));
+        let digest_is_right = match self.digest_of {
+            Some(digest_of) if is_own => digest_of(plain).ok().as_deref() == digest,
+            Some(_) => digest.is_some(),
+            None => digest.is_none(),
+        };
+        digest_is_right && image.unpinned(self.request).as_deref() == Ok(plain)
+    }
+
+    /// Whether an unchanged image should have changed, and no message says why it did not.
+    fn is_missed(&self, image: &str) -> bool {
+        let Some(parsed) = ComposeImage::parse(image).filter(|image| self.ours.contains(image.name())) else {
+            return false;
+        };
+        let is_reported = |skipped: &SkippedReference| {
+            skipped.text == image || self.variables.fill(&skipped.text).as_deref() == Ok(image)
+        };
+        let skipped = || self.files.iter().flat_map(|file| &file.plan.skipped);
+        parsed.switched(self.request).as_deref() != Ok(image) && !skipped().any(is_reported)
+    }
+}
+
+/// The names of the variables that a text requires: `${NAME:?message}`, `${NAME?message}`.
+fn required(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+        let (name, operator) = rest.split_at(end);
+        operator.trim_start_matches(':').starts_with('?').then_some(name)
+    })
+}
+
+/// Splits Compose's model. Compose ignores extensions, whose anchors may hold an image.
+fn split(mut model: Value) -> Model {
+    let mut images = BTreeMap::new();
+    if let Some(all) = model.as_object_mut() {
+        all.retain(|key, _| !key.starts_with("x-"));
+    }
+    for (name, service) in model["services"].as_object_mut().into_iter().flatten() {
+        let Some(service) = service.as_object_mut() else { continue };
+        service.retain(|key, _| !key.starts_with("x-"));
+        if let Some(Value::String(image)) = service.remove("image") {
+            images.insert(name.clone(), image);
+        }
+    }
+    Model { images, rest: model }
+}
+
+fn refused(what: &str, error: &str) -> Failure {
+    let what = format!("Compose rejects {what}; no file was changed:\n{error}");
+    Failure::new(
+        FailureClass::Failed,
+        what,
+        "fix the Compose files; `docker compose config` shows the same error",
+    )
+}
+
+fn changed(what: &str) -> Failure {
+    let what = format!("the switch would change {what}; no file was changed");
+    Failure::new(FailureClass::Failed, what, "this is a bug; please report it with the Compose files")
+}
