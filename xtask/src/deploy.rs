@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::args;
-use engine::compose::{ComposeService, Project};
+use engine::compose::{ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::{VERSION, Variables};
@@ -21,7 +21,6 @@ use model::reader;
 use stack::deploy::health::{self, ServiceHealth};
 use stack::deploy::up::{ChangeKind, StackChange};
 use stack::deploy::{self, deployed, logs, names, rollback, secrets};
-use stack::switch::files::default_files;
 
 /// Run the stack of all services
 #[derive(Debug, clap::Args)]

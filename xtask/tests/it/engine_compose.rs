@@ -1,9 +1,13 @@
 //! `compose-switch` with the real Compose as the judge.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::compose_switch::{COMPOSE, with};
-use crate::support::{Folder, program, told};
+use crate::support::{Folder, docker, program, told};
 
 fn run(repository: &Folder, args: &str, environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = program();
@@ -114,5 +118,91 @@ fn a_registry_by_its_ipv6_address_is_quoted() {
         assert_eq!(code, 0, "{text}");
         assert_eq!(repository.read("docker-compose.yml"), format!("services: {{a: {after}}}\n"));
         assert_eq!(run(&repository, "original --allow-missing", &[]).0, 0);
+    }
+}
+
+/// An image with one program, under the tag of its test; removed on drop.
+struct OneProgram(String);
+
+impl OneProgram {
+    fn new(test: &str) -> OneProgram {
+        let folder = Folder::new();
+        folder.write("app/serve", "");
+        let serve = folder.0.join("app/serve");
+        fs::set_permissions(&serve, fs::Permissions::from_mode(0o755)).unwrap();
+        let archive = folder.0.join("image.tar").display().to_string();
+        let root = folder.0.display().to_string();
+        let status = Command::new("tar").args(["-C", &root, "-cf", &archive, "app"]).status().unwrap();
+        assert!(status.success());
+        let tag = format!("xt-{test}-{}", std::process::id());
+        for name in names(&tag) {
+            docker(&["import", &archive, &name]);
+        }
+        OneProgram(tag)
+    }
+}
+
+impl Drop for OneProgram {
+    fn drop(&mut self) {
+        Command::new("docker").args(["image", "rm"]).args(names(&self.0)).output().ok();
+    }
+}
+
+/// The image's references, with and without edition.
+fn names(tag: &str) -> [String; 2] {
+    ["-optimized", "-simple-optimized"].map(|end| format!("fx-alpha:{tag}{end}"))
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn programs_that_the_image_does_not_have_are_reported_before_anything_is_written() {
+    let OneProgram(tag) = &OneProgram::new("programs");
+    for (keys, what) in [
+        ("healthcheck: {test: [CMD, curl, -f, 'http://localhost/']}", "healthcheck runs `curl`"),
+        ("healthcheck: {test: 'nc -z localhost 80'}", "healthcheck runs `/bin/sh`"),
+        ("healthcheck: {test: [CMD, bash, -c, 'true']}", "healthcheck runs `bash`"),
+        ("command: [gone]", "command runs `gone`"),
+        ("entrypoint: ['/app/serve']", ""),
+        ("healthcheck: {test: [CMD, /app/serve]}", ""),
+    ] {
+        let compose = format!("services:\n  a:\n    image: fx-alpha:{tag}\n    {keys}\n");
+        let repository = with(&compose);
+        for args in ["optimized --dry-run", "optimized --check", "optimized"] {
+            let (code, text) = run(&repository, args, &[]);
+            let line = format!("docker-compose.yml:4: service a: {what}, which is not in the image");
+            let has_failed = !what.is_empty() || args.ends_with("check");
+            assert_eq!(
+                (code, text.contains(&line)),
+                (has_failed.into(), !what.is_empty()),
+                "{args} {keys}: {text}"
+            );
+        }
+        assert_eq!(repository.read("docker-compose.yml") == compose, !what.is_empty(), "{keys}");
+    }
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn check_compares_the_compose_files_commands_with_the_images() {
+    let OneProgram(tag) = &OneProgram::new("guard");
+    let compose = "services:\n  alpha:\n    image: fx-alpha:${V:?}\n    healthcheck: {test: [CMD, curl, x]}\n    \
+                   command: [/app/serve]\n";
+    let repository = with(compose);
+    let mut command = program();
+    command.args(["check", "alpha", "--edition", "simple", "--tag", tag, "--root"]).arg(&repository.0);
+    let text = told(&command.output().unwrap(), &repository);
+    let breach = "in the Compose file, healthcheck runs `curl`, which is not in the image";
+    assert!(text.contains(breach) && !text.contains("command runs"), "{text}");
+}
+
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn a_build_of_another_variant_is_reported() {
+    for (dockerfile, is_wrong) in [("alpha/Dockerfile", true), ("alpha/Dockerfile.optimized", false)] {
+        let build = format!("build: {{context: ., dockerfile: {dockerfile}}}");
+        let repository = with(&format!("services:\n  a:\n    image: fx-alpha:1\n    {build}\n"));
+        let (code, text) = run(&repository, "optimized --allow-missing", &[]);
+        let note = "note: docker-compose.yml:4: service a: `docker compose build` would build alpha/Dockerfile and tag it fx-alpha:1-optimized";
+        assert_eq!((code, text.contains(note)), (0, is_wrong), "{text}");
     }
 }

@@ -4,27 +4,64 @@ use crate::prune_finding::PruneFinding;
 use crate::wrappers;
 use contents::facts::{EntryKind, Metadata, MetadataFile};
 use contents::tree::Tree;
-use engine::inspect::ContainerConfig;
+use engine::compose::ComposeService;
+use engine::inspect::{ContainerConfig, Healthcheck};
 
 /// Docker's PATH for images that set none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Programs, interpreters and Python modules that these commands need and the image does not have.
 pub fn missing(tree: &Tree<'_>, notes: &[&MetadataFile], config: &ContainerConfig) -> Vec<PruneFinding> {
-    let start = [&config.entrypoint, &config.cmd].into_iter().flatten().find(|words| !words.is_empty());
-    let mut commands = vec![("the command", start.cloned().unwrap_or_default())];
-    if let Some(test) = config.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
-        let rest = || test.iter().skip(1).cloned();
-        match test.first().map(String::as_str) {
-            Some("CMD") => commands.push(("HEALTHCHECK", rest().collect())),
-            Some("CMD-SHELL") => {
-                let shell = config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-                commands.push(("HEALTHCHECK", shell.into_iter().chain(rest()).collect()));
-            }
-            _ => {}
-        }
+    let health = health_check(config).map(|words| ("HEALTHCHECK", words));
+    let commands = [("the command", start(config))].into_iter().chain(health);
+    commands.filter_map(|(label, words)| check(tree, notes, config, label, &words)).collect()
+}
+
+/// The same for what a Compose service runs instead of the image's own command and health check, with the key in the Compose file.
+pub fn missing_in_service(
+    tree: &Tree<'_>,
+    notes: &[&MetadataFile],
+    config: &ContainerConfig,
+    service: &ComposeService,
+) -> Vec<(&'static str, PruneFinding)> {
+    let mut own = config.clone();
+    own.working_dir = service.working_dir.clone().unwrap_or(own.working_dir);
+    if let Some(Some(path)) = service.environment.get("PATH") {
+        own.env = Some(vec![format!("PATH={path}")]);
     }
-    commands.iter().filter_map(|(label, words)| check(tree, notes, config, label, words)).collect()
+    if let Some(entrypoint) = &service.entrypoint {
+        (own.entrypoint, own.cmd) = (Some(entrypoint.clone()), None);
+    }
+    own.cmd = service.command.clone().or(own.cmd);
+    own.healthcheck = service
+        .healthcheck
+        .as_ref()
+        .filter(|check| !check.disable)
+        .map(|check| Healthcheck { test: check.test.clone(), ..Healthcheck::default() });
+    let start = match (&service.entrypoint, &service.command) {
+        (None, None) => None,
+        (Some(_), None) => Some(("entrypoint", start(&own))),
+        _ => Some(("command", start(&own))),
+    };
+    let health = health_check(&own).map(|words| ("healthcheck", words));
+    let commands = start.into_iter().chain(health);
+    commands.filter_map(|(key, words)| Some((key, check(tree, notes, &own, key, &words)?))).collect()
+}
+
+fn start(config: &ContainerConfig) -> Vec<String> {
+    [&config.entrypoint, &config.cmd].into_iter().flatten().flatten().cloned().collect()
+}
+
+fn health_check(config: &ContainerConfig) -> Option<Vec<String>> {
+    let (kind, words) = config.healthcheck.as_ref()?.test.as_ref()?.split_first()?;
+    match kind.as_str() {
+        "CMD" => Some(words.to_vec()),
+        "CMD-SHELL" => {
+            let shell = config.shell.clone().unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+            Some(shell.into_iter().chain(words.iter().cloned()).collect())
+        }
+        _ => None,
+    }
 }
 
 fn check(
@@ -109,7 +146,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{file, link};
     use contents::facts::LayerFacts;
-    use engine::inspect::Healthcheck;
+    use serde_json::json;
 
     fn words(text: &[&str]) -> Option<Vec<String>> {
         Some(text.iter().map(ToString::to_string).collect())
@@ -173,6 +210,42 @@ mod tests {
             );
         }
         assert_eq!(of(&["tini", "--", "python", "-c", "x"], &["CMD", "env", "A=1", "sh"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_compose_service_may_run_other_programs() {
+        let entries = vec![file("app/serve", 0o755), file("bin/sh", 0o755), file("opt/tool", 0o755)];
+        let layer = LayerFacts { entries, metadata: Vec::new() };
+        let tree = Tree::of(&[&layer]);
+        let image = ContainerConfig {
+            entrypoint: words(&["/app/serve"]),
+            cmd: words(&["gone"]),
+            healthcheck: Some(Healthcheck { test: words(&["CMD", "gone"]), ..Healthcheck::default() }),
+            ..ContainerConfig::default()
+        };
+        let found = |service: serde_json::Value| {
+            let service: ComposeService = serde_json::from_value(service).unwrap();
+            let found = missing_in_service(&tree, &[], &image, &service).into_iter();
+            found.map(|(_, found)| found.what).collect::<Vec<_>>().join("; ")
+        };
+        let missing = |key: &str, program: &str| format!("{key} runs `{program}`, which is not in the image");
+        for (service, what) in [
+            (json!({}), String::new()),
+            (json!({"command": ["--port", "1"]}), String::new()),
+            (json!({"entrypoint": ["curl"]}), missing("entrypoint", "curl")),
+            (json!({"entrypoint": [], "command": ["tool"]}), missing("command", "tool")),
+            (json!({"entrypoint": [], "command": ["tool"], "environment": {"PATH": "/opt"}}), String::new()),
+            (json!({"entrypoint": [], "command": ["./tool"], "working_dir": "/opt"}), String::new()),
+            (json!({"entrypoint": [], "command": []}), String::new()),
+            (json!({"healthcheck": {"test": ["CMD", "curl", "-f", "x"]}}), missing("healthcheck", "curl")),
+            (json!({"healthcheck": {"test": ["CMD-SHELL", "nc -z x 1"]}}), missing("healthcheck", "nc")),
+            (json!({"healthcheck": {"test": ["CMD", "bash", "-c", "x"]}}), missing("healthcheck", "bash")),
+            (json!({"healthcheck": {"test": ["CMD", "/app/serve"]}}), String::new()),
+            (json!({"healthcheck": {"disable": true, "test": ["CMD", "curl"]}}), String::new()),
+            (json!({"healthcheck": {"interval": "1s"}}), String::new()),
+        ] {
+            assert_eq!(found(service.clone()), what, "{service}");
+        }
     }
 
     #[test]

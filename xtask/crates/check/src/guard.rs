@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::lock::{Acceptance, Lock};
 use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
-use crate::{allowances, baselines, editions, pruned, secrets};
+use crate::{allowances, baselines, editions, overrides, pruned, secrets};
 use build::comparison::Verdict;
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
@@ -36,7 +36,7 @@ pub struct CheckRequest<'m> {
 }
 
 impl CheckRequest<'_> {
-    fn reference(&self, service: &Service, edition: Edition) -> String {
+    pub(crate) fn reference(&self, service: &Service, edition: Edition) -> String {
         ImageRef::of(&service.image, &self.tag, edition, Variant::Optimized).to_string()
     }
 
@@ -84,6 +84,7 @@ pub fn check(
     }
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
+    breaches.extend(overrides::breaches(manifest, request, context)?);
     breaches.extend(editions::dockerfiles(manifest, &request.services, &context.repository)?);
     let measured = rows.iter().filter(|row| row.measured.is_some()).map(|row| row.service.as_str());
     let judged = allowances::judge(&manifest.check, breaches, &measured.collect());

@@ -10,6 +10,7 @@ mod fixtures;
 pub mod guard;
 mod linkage;
 pub mod lock;
+pub mod overrides;
 mod prune_finding;
 mod pruned;
 mod render;

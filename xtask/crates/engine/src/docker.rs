@@ -32,6 +32,12 @@ impl Docker {
         time(&text).with_context(|| format!("invalid time from the engine: {text}"))
     }
 
+    /// Whether Docker Compose is installed.
+    pub fn has_compose(&self) -> bool {
+        let version = self.cmd(["compose", "version", "--short"]).capture();
+        version.is_ok_and(|output| output.success())
+    }
+
     /// `docker ARGS…`, always in English, since its output is parsed.
     pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").classify(client_error).args(args)

@@ -130,7 +130,7 @@ fn resolved(names: &[String], folder: &Path, context: &Context) -> Result<BTreeM
     let cmd = cmd.args(["config", "--format", "json"]).dir(context.repository.root()).stdin(file.to_string());
     let output = match cmd.capture() {
         Ok(output) if output.success() => output,
-        Ok(output) if has_compose(context) => return Err(unreadable(&output.stderr).into()),
+        Ok(output) if context.docker.has_compose() => return Err(unreadable(&output.stderr).into()),
         _ => return Ok(BTreeMap::new()),
     };
     let all: Value =
@@ -141,12 +141,6 @@ fn resolved(names: &[String], folder: &Path, context: &Context) -> Result<BTreeM
         Some((name.clone(), value.replace("$$", "$")))
     };
     Ok(names.iter().enumerate().filter_map(value).collect())
-}
-
-/// Whether Docker Compose is installed.
-pub fn has_compose(context: &Context) -> bool {
-    let version = context.docker.cmd(["compose", "version", "--short"]).capture();
-    version.is_ok_and(|output| output.success())
 }
 
 /// Compose's error about an env file, without the text that it quotes, which may contain a secret.

@@ -36,8 +36,40 @@ pub struct ComposeService {
     pub restart: Option<String>,
     /// By name of the service that is started before.
     pub depends_on: BTreeMap<String, ComposeDependency>,
+    /// Replaces the image's entrypoint and command; an empty list removes them.
+    pub entrypoint: Option<Vec<String>>,
+    /// Replaces the image's command; an empty list removes it.
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's health check.
+    pub healthcheck: Option<ComposeHealthcheck>,
+    /// Replaces the image's working directory.
+    pub working_dir: Option<String>,
+    /// By name; null for variables of the user's environment that are not set.
+    pub environment: BTreeMap<String, Option<String>>,
+    /// How `docker compose build` builds the image.
+    pub build: Option<ComposeBuild>,
     scale: Option<u32>,
     deploy: Option<ComposeDeploy>,
+}
+
+/// A health check.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ComposeHealthcheck {
+    /// `CMD` and arguments, `CMD-SHELL` and a command line, or `NONE`; the image's if missing.
+    pub test: Option<Vec<String>>,
+    /// Whether there is none.
+    pub disable: bool,
+}
+
+/// A build.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ComposeBuild {
+    /// The build context: an absolute path, or a URL.
+    pub context: PathBuf,
+    /// The Dockerfile, relative to the context.
+    pub dockerfile: PathBuf,
 }
 
 /// A dependency of a service.
@@ -156,6 +188,24 @@ mod tests {
                 ("job", 1, Lifetime::MayEnd)
             ]
         );
+    }
+
+    #[test]
+    fn what_a_service_runs_instead_of_its_image() {
+        // As Compose 2.26 prints them.
+        let text = r#"{"services":{
+            "a":{"command":["a","$$b"],"entrypoint":[],"healthcheck":{"test":["CMD-SHELL","curl x"],"interval":"1s"},
+                "environment":{"PATH":"/x","Y":null},"build":{"context":"/r","dockerfile":"Dockerfile"}},
+            "b":{"command":null,"entrypoint":null,"healthcheck":{"disable":true}}}}"#;
+        let services = serde_json::from_str::<ComposeConfig>(text).unwrap().services;
+        let (a, b) = (&services["a"], &services["b"]);
+        assert_eq!(
+            (a.command.as_ref().map(Vec::len), a.entrypoint.as_ref().map(Vec::len)),
+            (Some(2), Some(0))
+        );
+        assert_eq!((&b.command, &b.entrypoint), (&None, &None));
+        assert_eq!(a.environment["Y"], None);
+        assert!(b.healthcheck.as_ref().is_some_and(|check| check.disable && check.test.is_none()));
     }
 
     #[test]

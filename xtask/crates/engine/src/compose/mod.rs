@@ -1,12 +1,14 @@
 //! Docker Compose.
 
 mod config;
+mod files;
 mod project;
 mod ps;
 
 pub use crate::compose::config::{
-    ComposeConfig, ComposeDependency, ComposeMount, ComposeResource, ComposeService, Lifetime, lifetime,
-    with_dependencies,
+    ComposeBuild, ComposeConfig, ComposeDependency, ComposeHealthcheck, ComposeMount, ComposeResource,
+    ComposeService, Lifetime, lifetime, with_dependencies,
 };
+pub use crate::compose::files::{MAIN_FILES, default_files};
 pub use crate::compose::project::Project;
 pub use crate::compose::ps::ComposeContainer;

@@ -48,6 +48,12 @@ const KINDS: [(&[&str], &[&str]); 3] = [
     (&["volume", "ls"], &["volume", "rm", "--force"]),
 ];
 
+/// The required variable that is not set, according to an error of Compose (compose-go, `template`).
+fn required_variable(error: &str) -> Option<&str> {
+    let (before, _) = error.split_once(" is missing a value")?;
+    before.rsplit_once("required variable ").map(|(_, name)| name)
+}
+
 impl Project {
     /// The project of a folder's own Compose files.
     pub fn new(docker: &Docker, folder: impl Into<PathBuf>) -> Project {
@@ -155,6 +161,26 @@ impl Project {
     /// What Compose finds wrong with the files or missing in the environment.
     pub fn config(&self) -> Result<ComposeConfig> {
         Ok(self.config_of(&[])?.1)
+    }
+
+    /// Its configuration, with a placeholder for every required variable that is not set. Returns `None` if Compose is not installed.
+    ///
+    /// # Errors
+    /// What Compose finds wrong with the files.
+    pub fn readable_config(&self) -> Result<Option<ComposeConfig>> {
+        let mut project = self.clone();
+        loop {
+            let error = match project.config() {
+                Ok(config) => return Ok(Some(config)),
+                Err(error) => error,
+            };
+            let text = error.to_string();
+            match required_variable(&text).filter(|name| !project.variables.contains_key(*name)) {
+                Some(name) => project = project.placeholder(name),
+                None if self.docker.has_compose() => return Err(error),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// The configuration of the services it starts: those of active profiles, or those of [`Project::only`] and their

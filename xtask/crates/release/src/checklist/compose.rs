@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
+use engine::compose::default_files;
 use engine::variables::Variables;
 use model::variant::Variant;
 use stack::switch::files::UnreadFile;
@@ -19,7 +20,7 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
     let variables = Variables::read(checks.context)?;
     let fill = |text: &str| variables.fill(text);
-    let first = files::default_files(repository, &variables);
+    let first = default_files(repository, &variables);
     let (found, unread) =
         files::collect(repository, &first, &|text| edits::plan(text, &ours, &request, None, &fill), &fill)?;
     let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 
 use crate::switch::document::Document;
-use crate::switch::images::{FileReference, ImageText, images, referenced_files};
+use crate::switch::images::{FileReference, ImageText, ServiceKey, images, referenced_files, service_keys};
 use crate::switch::reference::{ComposeImage, MALFORMED, SwitchRequest};
 
 /// The replacement of one image reference.
@@ -48,6 +48,8 @@ pub struct FilePlan {
     pub skipped: Vec<SkippedReference>,
     /// Files that this one includes or extends.
     pub referenced_files: Vec<FileReference>,
+    /// Where services set keys that concern their images' contents.
+    pub service_keys: Vec<ServiceKey>,
 }
 
 /// Returns the digest (`sha256:…`) to pin a reference to, or why there is none.
@@ -70,7 +72,11 @@ pub fn plan(
     // A byte order mark is not part of the YAML text, and the parser does not skip it.
     let bom = if source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let document = Document::parse(&source[bom..])?;
-    let mut plan = FilePlan { referenced_files: referenced_files(&document), ..FilePlan::default() };
+    let mut plan = FilePlan {
+        referenced_files: referenced_files(&document),
+        service_keys: service_keys(&document),
+        ..FilePlan::default()
+    };
     let mut wanted = Vec::new();
     for image in images(&document) {
         wanted.push(image.value.clone());

@@ -7,19 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::switch::edits::{FilePlan, Fill, apply};
 use crate::switch::images::{BaseFolder, FileReference};
-use engine::variables::Variables;
+use engine::compose::MAIN_FILES;
 use host::files;
 use host::paths::Repository;
-
-/// The main files Compose looks for, in its order.
-const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-/// The override files it reads beside any of them, in its order.
-const OVERRIDES: [&str; 4] = [
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-];
 
 /// A file with its plan.
 #[derive(Debug)]
@@ -50,20 +40,6 @@ impl PlannedFile {
     pub fn switched(&self) -> String {
         apply(&self.text, &self.plan.edits)
     }
-}
-
-/// The files Compose reads in the repository's root: those of `COMPOSE_FILE`, else the first main file with the first override
-/// file.
-pub fn default_files(repository: &Repository, variables: &Variables) -> Vec<PathBuf> {
-    let root = repository.root();
-    if let Some(named) = variables.get("COMPOSE_FILE") {
-        let separator = variables.get("COMPOSE_PATH_SEPARATOR").unwrap_or(":");
-        return named.split(separator).filter(|name| !name.is_empty()).map(|name| root.join(name)).collect();
-    }
-    let first = |names: &[&str]| names.iter().map(|name| root.join(name)).find(|path| path.is_file());
-    let main = first(&NAMES);
-    let overriding = main.as_ref().and_then(|_| first(&OVERRIDES));
-    main.into_iter().chain(overriding).collect()
 }
 
 /// Plans the given files and all files they include or extend.
@@ -153,7 +129,7 @@ fn resolve(
 /// The main file in a folder; any other path as it is.
 fn main_file(path: PathBuf) -> PathBuf {
     let is_inside = |name: &&&str| path.join(name).is_file();
-    match NAMES.iter().find(is_inside) {
+    match MAIN_FILES.iter().find(is_inside) {
         Some(inside) => path.join(inside),
         None => path,
     }

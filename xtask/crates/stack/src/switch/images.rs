@@ -85,10 +85,38 @@ pub(super) fn referenced_files(document: &Document) -> Vec<FileReference> {
     found.into_iter().collect()
 }
 
+/// Where a service sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceKey {
+    /// The service's name.
+    pub service: String,
+    /// `command` and so on.
+    pub key: &'static str,
+    /// The line of its value, from 1.
+    pub line: usize,
+}
+
+/// Where services set keys that concern their images' contents.
+pub(super) fn service_keys(document: &Document) -> Vec<ServiceKey> {
+    let mut uses = Uses::default();
+    let mut found = Vec::new();
+    for &root in document.roots() {
+        let Some(table) = document.get(root, "services") else { continue };
+        for (name, service) in uses.named_values(document, table) {
+            for key in ["build", "command", "entrypoint", "healthcheck"] {
+                let value = uses.lookup(document, service, key);
+                let line = value.map(|value| document.node(value).line);
+                found.extend(line.map(|line| ServiceKey { service: name.clone(), key, line }));
+            }
+        }
+    }
+    found
+}
+
 /// The services of all documents, including those merged in.
 fn services(document: &Document, uses: &mut Uses) -> Vec<NodeId> {
     let tables = document.roots().iter().filter_map(|&root| document.get(root, "services"));
-    tables.flat_map(|table| uses.values(document, table)).collect()
+    tables.flat_map(|table| uses.named_values(document, table)).map(|(_, value)| value).collect()
 }
 
 /// Nodes visited on the way to images.
@@ -129,15 +157,13 @@ impl Uses {
         self.sources(document, mapping).into_iter().find_map(|source| document.get(source, key))
     }
 
-    /// A mapping's values, including those merged into it and not overridden.
-    fn values(&mut self, document: &Document, mapping: NodeId) -> Vec<NodeId> {
+    /// A mapping's values by key, including those merged into it and not overridden.
+    fn named_values(&mut self, document: &Document, mapping: NodeId) -> Vec<(String, NodeId)> {
         let mut names = BTreeSet::from(["<<"]);
         let sources = self.sources(document, mapping);
         let entries = sources.into_iter().flat_map(|source| document.entries(source));
-        entries
-            .filter(|(key, _)| document.scalar(*key).is_some_and(|name| names.insert(name)))
-            .map(|(_, value)| *value)
-            .collect()
+        let named = entries.filter_map(|(key, value)| Some((document.scalar(*key)?, *value)));
+        named.filter(|(name, _)| names.insert(name)).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::switch::edits::{DigestOf, SkippedReference};
 use crate::switch::files::PlannedFile;
 use crate::switch::mirror::Mirror;
 use crate::switch::reference::{ComposeImage, SwitchRequest};
+use engine::compose::{ComposeConfig, ComposeService};
 use engine::context::Context;
 use engine::interpolation::interpolate;
 use engine::variables::{VERSION, Variables};
@@ -48,8 +49,18 @@ pub struct MissedService {
     pub image: String,
 }
 
+/// What Compose reads after the switch, with the user's variables.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// Services that the switch should have changed.
+    pub missed: Vec<MissedService>,
+    /// All services. The contexts of their builds are relative to the repository.
+    pub services: BTreeMap<String, ComposeService>,
+}
+
 /// What Compose reads from a set of files.
 struct Model {
+    services: BTreeMap<String, ComposeService>,
     /// The image of each service.
     images: BTreeMap<String, String>,
     /// Everything else, without extensions.
@@ -65,7 +76,7 @@ impl Switch<'_> {
     ///
     /// # Errors
     /// When Compose rejects the files before or after the switch, or reads a change other than the intended ones.
-    pub fn prove(&self, context: &Context) -> Result<Option<Vec<MissedService>>> {
+    pub fn prove(&self, context: &Context) -> Result<Option<Proof>> {
         let root = files::real_path(context.repository.root())?;
         let texts: Vec<(&str, &str)> =
             self.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
@@ -75,19 +86,19 @@ impl Switch<'_> {
         let mirror = Mirror::new(&root, &texts)?;
         let environments = [self.own_environment(), self.changed_environment()];
         let before = self.read(&mirror, &root, &environments, context)?;
-        if before.iter().all(Result::is_err) && !engine::variables::has_compose(context) {
+        if before.iter().all(Result::is_err) && !context.docker.has_compose() {
             return Ok(None);
         }
         mirror.write(&after)?;
         let after = self.read(&mirror, &root, &environments, context)?;
-        let mut missed = Vec::new();
+        let mut proof = Proof::default();
         let mut errors = Vec::new();
         for (is_own, (before, after)) in [true, false].into_iter().zip(before.into_iter().zip(after)) {
             match (before, after) {
                 (Ok(before), Ok(after)) => {
-                    let found = self.compare(&before, &after, is_own)?;
+                    let missed = self.compare(&before, &after, is_own)?;
                     if is_own {
-                        missed = found;
+                        proof = Proof { missed, services: after.services };
                     }
                 }
                 (Ok(_), Err(error)) => return Err(refused("the switched files", &error).into()),
@@ -97,7 +108,7 @@ impl Switch<'_> {
         // Compose may reject one environment: a required variable is not set, or is not only used in images.
         match errors.as_slice() {
             [first, _] => Err(refused("these files", first).into()),
-            _ => Ok(Some(missed)),
+            _ => Ok(Some(proof)),
         }
     }
 
@@ -169,8 +180,8 @@ impl Switch<'_> {
                     error.replace(&mirror.root().display().to_string(), &root.display().to_string())
                 ));
             }
-            let model = serde_json::from_str(&output.stdout);
-            Ok(Ok(split(model.context("unexpected output of `docker compose config`")?)))
+            Ok(Ok(model(&output.stdout, mirror.root())
+                .context("unexpected output of `docker compose config`")?))
         };
         let [own, changed] = environments;
         let (own, changed) = thread::scope(|scope| {
@@ -236,20 +247,27 @@ fn required(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Splits Compose's model. Compose ignores extensions, whose anchors may hold an image.
-fn split(mut model: Value) -> Model {
+/// Reads Compose's output. Compose ignores extensions, whose anchors may hold an image.
+fn model(text: &str, root: &Path) -> Result<Model> {
+    let mut services = serde_json::from_str::<ComposeConfig>(text)?.services;
+    for build in services.values_mut().filter_map(|service| service.build.as_mut()) {
+        if let Ok(relative) = build.context.strip_prefix(root) {
+            build.context = relative.to_owned();
+        }
+    }
+    let mut rest: Value = serde_json::from_str(text)?;
     let mut images = BTreeMap::new();
-    if let Some(all) = model.as_object_mut() {
+    if let Some(all) = rest.as_object_mut() {
         all.retain(|key, _| !key.starts_with("x-"));
     }
-    for (name, service) in model["services"].as_object_mut().into_iter().flatten() {
+    for (name, service) in rest["services"].as_object_mut().into_iter().flatten() {
         let Some(service) = service.as_object_mut() else { continue };
         service.retain(|key, _| !key.starts_with("x-"));
         if let Some(Value::String(image)) = service.remove("image") {
             images.insert(name.clone(), image);
         }
     }
-    Model { images, rest: model }
+    Ok(Model { services, images, rest })
 }
 
 fn refused(what: &str, error: &str) -> Failure {

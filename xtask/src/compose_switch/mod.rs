@@ -1,6 +1,7 @@
 //! Subcommand: `cargo xtask compose-switch`.
 
-use host::failure::Failure;
+mod services;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -10,15 +11,18 @@ use similar::TextDiff;
 
 use crate::args;
 use build::push::digests::Digests;
+use engine::compose::default_files;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
+use host::failure::{Failure, class_of};
 use host::files::Lock;
+use model::manifest::Manifest;
 use model::reader;
 use model::variant::Variant;
 use stack::switch::files::{self, PlannedFile, UnreadFile};
 use stack::switch::local_images::{digest_of, refuse_missing};
-use stack::switch::proof::{MissedService, Switch};
+use stack::switch::proof::{MissedService, Proof, Switch};
 use stack::switch::reference::SwitchRequest;
 use stack::switch::{edits, last_switch};
 
@@ -98,6 +102,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let pin = args.pin.then_some(&pin as edits::DigestOf<'_>);
     let plan = |text: &str| edits::plan(text, &ours, &request, pin, &fill);
     let (found, unread) = files::collect(&context.repository, &first, &plan, &fill)?;
+    report_left(&found, &unread, context);
     if needs_images && !args.pin {
         let edits = found.iter().flat_map(|file| &file.plan.edits);
         let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
@@ -106,30 +111,67 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.pin && !args.allow_missing {
         refuse_unpinned(&found)?;
     }
-    let switch = Switch {
-        files: &found,
-        first: &first,
-        ours: &ours,
-        request: &request,
-        digest_of: pin,
-        variables: &variables,
-    };
-    let missed = switch.prove(context)?;
-    if missed.is_none() {
-        context.terminal.warn("not verified: docker compose is not installed");
+    let (files, first, ours, request, variables) = (&found, &first, &ours, &request, &variables);
+    let switch = Switch { files, first, ours, request, digest_of: pin, variables };
+    let proof = prove(&switch, &manifest, context)?;
+    let programs = missing_programs(&proof, &found, &manifest, needs_images, context)?;
+    let writes = !(args.dry_run || args.check);
+    if writes && !programs.is_empty() {
+        bail!("no file was changed:\n{}", programs.join("\n"));
     }
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
-    if args.dry_run || args.check {
+    if !writes {
         context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
     } else if !changed.is_empty() {
         last_switch::write(&context.repository, &changed)?;
-        for (file, edit) in
-            changed.iter().flat_map(|file| file.plan.edits.iter().map(move |edit| (file, edit)))
-        {
-            context.terminal.say(format!("{}:{}: {} -> {}", file.name, edit.line, edit.before, edit.after));
+        for file in changed {
+            for edit in &file.plan.edits {
+                let place = format!("{}:{}", file.name, edit.line);
+                context.terminal.say(format!("{place}: {} -> {}", edit.before, edit.after));
+            }
         }
     }
-    conclude(&found, &unread, &missed.unwrap_or_default(), args.check, context)
+    programs.iter().for_each(|text| context.terminal.warn(text));
+    conclude(&found, unread.len(), proof.missed.len(), args.check, context)?;
+    match programs.len() {
+        0 => Ok(()),
+        1 => bail!("1 program is missing in its image"),
+        count => bail!("{count} programs are missing in their images"),
+    }
+}
+
+/// Proves the switch, and reports what it leaves behind.
+fn prove(switch: &Switch<'_>, manifest: &Manifest, context: &Context) -> Result<Proof> {
+    let terminal = &context.terminal;
+    let Some(proof) = switch.prove(context)? else {
+        terminal.warn("not verified: docker compose is not installed");
+        return Ok(Proof::default());
+    };
+    for MissedService { service, image } in &proof.missed {
+        let reason = "found in none of the files that were read";
+        terminal.warn(format!("service {service}: `{image}` left unchanged: {reason}"));
+    }
+    for text in services::wrong_builds(&proof, switch.files, manifest, switch.request.variant) {
+        terminal.warn(text);
+    }
+    Ok(proof)
+}
+
+fn missing_programs(
+    proof: &Proof,
+    found: &[PlannedFile],
+    manifest: &Manifest,
+    needs_images: bool,
+    context: &Context,
+) -> Result<Vec<String>> {
+    match services::missing_programs(proof, found, manifest, context) {
+        Err(error) if !needs_images && class_of(&error).is_environment() => {
+            let what = "the services' commands were not compared with their images";
+            context.terminal.warn(format!("{what}: {error}"));
+            Ok(Vec::new())
+        }
+        programs => programs,
+    }
 }
 
 fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
@@ -150,7 +192,7 @@ fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
 
 fn first_files(args: &Args, variables: &Variables, context: &Context) -> Result<Vec<PathBuf>> {
     let first = match args.file.as_slice() {
-        [] => files::default_files(&context.repository, variables),
+        [] => default_files(&context.repository, variables),
         files => files.to_vec(),
     };
     if let Some(missing) = args.file.iter().find(|path| !path.is_file()) {
@@ -185,46 +227,43 @@ fn diff(file: &PlannedFile) -> String {
     diff.unified_diff().header(&format!("a/{}", file.name), &format!("b/{}", file.name)).to_string()
 }
 
-/// Reports what was not changed, and decides the exit code.
-fn conclude(
-    found: &[PlannedFile],
-    unread: &[UnreadFile],
-    missed: &[MissedService],
-    check: bool,
-    context: &Context,
-) -> Result<()> {
+/// Reports the files that were not read and the references that were left unchanged.
+fn report_left(found: &[PlannedFile], unread: &[UnreadFile], context: &Context) {
     let terminal = &context.terminal;
     for file in unread {
         terminal.warn(format!("{}: `{}` was not read: {}", file.by, file.name, file.reason));
     }
-    for MissedService { service, image } in missed {
-        terminal.warn(format!(
-            "service {service}: `{image}` left unchanged: found in none of the files that were read"
-        ));
+    for (file, skip) in found.iter().flat_map(|file| file.plan.skipped.iter().map(move |skip| (file, skip))) {
+        let place = format!("{}:{}", file.name, skip.line);
+        terminal.warn(format!("{place}: `{}` left unchanged: {}", skip.text, skip.reason));
     }
-    let (mut edits, mut unchanged, mut skipped) = (0, 0, missed.len());
-    for file in found {
-        edits += file.plan.edits.len();
-        unchanged += file.plan.unchanged.len();
-        skipped += file.plan.skipped.len();
-        for skip in &file.plan.skipped {
-            terminal.warn(format!(
-                "{}:{}: `{}` left unchanged: {}",
-                file.name, skip.line, skip.text, skip.reason
-            ));
-        }
+}
+
+/// Decides the exit code.
+fn conclude(
+    found: &[PlannedFile],
+    unread: usize,
+    missed: usize,
+    check: bool,
+    context: &Context,
+) -> Result<()> {
+    let (mut edits, mut unchanged, mut skipped) = (0, 0, missed);
+    for plan in found.iter().map(|file| &file.plan) {
+        edits += plan.edits.len();
+        unchanged += plan.unchanged.len();
+        skipped += plan.skipped.len();
     }
     if edits + unchanged + skipped == 0 {
-        terminal.warn("no service in these files runs an image of this repository");
+        context.terminal.warn("no service in these files runs an image of this repository");
     } else if edits == 0 && skipped == 0 {
-        terminal.say(format!("nothing to change: {} already as requested", references(unchanged)));
+        context.terminal.say(format!("nothing to change: {} already as requested", references(unchanged)));
     }
     match (check, edits, skipped) {
         (_, _, 1..) => bail!("{} left unchanged", references(skipped)),
         (true, 1.., _) => bail!("{} would change", references(edits)),
-        _ if unread.is_empty() => Ok(()),
-        _ if unread.len() == 1 => bail!("1 file was not read"),
-        _ => bail!("{} files were not read", unread.len()),
+        _ if unread == 0 => Ok(()),
+        _ if unread == 1 => bail!("1 file was not read"),
+        _ => bail!("{unread} files were not read"),
     }
 }
 

@@ -1,0 +1,121 @@
+//! What Compose services run instead of their images' own commands and health checks.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::guard::CheckRequest;
+use crate::prune_finding::PruneFinding;
+use crate::report::{Finding, FindingKind, Subject};
+use crate::{commands, secrets};
+use contents::analysis::{self, Inside};
+use contents::image::ImageToAnalyze;
+use engine::compose::{ComposeService, Project, default_files};
+use engine::context::Context;
+use engine::variables::Variables;
+use model::manifest::{Manifest, Service};
+
+/// A program that a service runs and its image does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverrideFinding {
+    /// The service's name in the Compose file.
+    pub service: String,
+    /// `command`, `entrypoint` or `healthcheck`.
+    pub key: &'static str,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Checks the services of the repository's own Compose files against images of this tag, as breaches of `check`.
+///
+/// # Errors
+/// As for [`findings`], and when the environment or `.env` cannot be read.
+pub(crate) fn breaches(
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+    context: &Context,
+) -> Result<Vec<Finding>> {
+    let variables = Variables::read(context)?;
+    if default_files(&context.repository, &variables).is_empty() {
+        return Ok(Vec::new());
+    }
+    let project = Project::new(&context.docker, context.repository.root()).profiles(&["*".to_owned()]);
+    let config = match project.readable_config() {
+        Ok(Some(config)) => config,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) => {
+            let what = "the commands in the Compose file were not compared with the images";
+            context.terminal.warn(format!("{what}: {error:#}"));
+            return Ok(Vec::new());
+        }
+    };
+    let mut breaches = Vec::new();
+    for &edition in &request.editions {
+        let own = |service: &&&Service| config.services.contains_key(&service.compose);
+        let own: BTreeMap<&str, &Service> =
+            request.services.iter().filter(own).map(|service| (service.compose.as_str(), *service)).collect();
+        let services = own.iter().map(|(name, service)| {
+            let mut of_edition = config.services[*name].clone();
+            of_edition.image = request.reference(service, edition);
+            ((*name).to_owned(), of_edition)
+        });
+        for found in findings(&services.collect(), manifest, context)? {
+            let subject = Subject::new(&own[found.service.as_str()].name, edition);
+            let what = format!("in the Compose file, {}", found.what);
+            breaches.push(Finding::new(FindingKind::Pruned, vec![subject], what, REMEDY));
+        }
+    }
+    Ok(breaches)
+}
+
+/// How to fix every [`OverrideFinding`].
+pub const REMEDY: &str =
+    "remove the key from the Compose file, so that the image's own applies, or run a program of the image";
+
+/// Checks these services against their images. Images that the engine does not have are left out.
+///
+/// # Errors
+/// When docker fails, or an image is damaged.
+pub fn findings(
+    services: &BTreeMap<String, ComposeService>,
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<Vec<OverrideFinding>> {
+    let overriding: Vec<(&String, &ComposeService)> =
+        services.iter().filter(|(_, service)| overrides(service)).collect();
+    if overriding.is_empty() {
+        return Ok(Vec::new());
+    }
+    let references: Vec<String> = overriding.iter().map(|(_, service)| service.image.clone()).collect();
+    let images = context.docker.inspect(&references)?;
+    let (mut targets, mut checked) = (Vec::new(), Vec::new());
+    for (name, service) in overriding {
+        if let Some(image) = images.get(&service.image) {
+            targets.push(ImageToAnalyze { reference: service.image.clone(), image: image.clone() });
+            checked.push((name, service));
+        }
+    }
+    let scanner = secrets::scanner(manifest, context)?;
+    let mut next = checked.into_iter();
+    let found = analysis::inspect(&targets, &scanner, manifest, context, &mut |inside| {
+        next.next().map_or_else(Vec::new, |(name, service)| of_service(inside, name, service))
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn overrides(service: &ComposeService) -> bool {
+    let has_test = service.healthcheck.as_ref().is_some_and(|check| !check.disable && check.test.is_some());
+    has_test || service.command.is_some() || service.entrypoint.is_some()
+}
+
+/// The findings of one service.
+fn of_service(inside: &Inside<'_>, name: &str, service: &ComposeService) -> Vec<OverrideFinding> {
+    let config = inside.image.config.clone().unwrap_or_default();
+    let missing = commands::missing_in_service(&inside.tree, &inside.metadata, &config, service);
+    let finding = |(key, missing): (&'static str, PruneFinding)| OverrideFinding {
+        service: name.to_owned(),
+        key,
+        what: missing.what,
+    };
+    missing.into_iter().map(finding).collect()
+}

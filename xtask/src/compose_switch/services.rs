@@ -1,0 +1,73 @@
+//! Whether services fit the images that they would run: the programs they start, and how Compose would build them.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use check::overrides::{self, REMEDY};
+use engine::compose::ComposeService;
+use engine::context::Context;
+use model::manifest::{Manifest, Service};
+use model::variant::Variant;
+use stack::switch::files::PlannedFile;
+use stack::switch::proof::Proof;
+use stack::switch::reference::image_name;
+
+/// The programs that services run and their images do not have, each with its place.
+pub(super) fn missing_programs(
+    proof: &Proof,
+    files: &[PlannedFile],
+    manifest: &Manifest,
+    context: &Context,
+) -> Result<Vec<String>> {
+    let services = proof.services.iter().filter(|(_, service)| own(&service.image, manifest).is_some());
+    let services: BTreeMap<String, ComposeService> =
+        services.map(|(name, service)| (name.clone(), service.clone())).collect();
+    let found = overrides::findings(&services, manifest, context)?;
+    let line = |found: &overrides::OverrideFinding| {
+        let place = place(files, &found.service, found.key);
+        format!("{place}: {} ({})\nhelp: {REMEDY}", found.what, services[&found.service].image)
+    };
+    Ok(found.iter().map(line).collect())
+}
+
+/// The services that `docker compose build` would build from another variant's Dockerfile, each with its place.
+pub(super) fn wrong_builds(
+    proof: &Proof,
+    files: &[PlannedFile],
+    manifest: &Manifest,
+    variant: Variant,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, service) in &proof.services {
+        let Some(build) = &service.build else { continue };
+        let Some(own) = own(&service.image, manifest) else { continue };
+        let dockerfile = build.context.join(&build.dockerfile);
+        let wanted = match variant {
+            Variant::Optimized => &own.optimized,
+            Variant::Original => &own.original,
+        };
+        if dockerfile.as_os_str() != wanted.as_str() {
+            found.push(format!(
+                "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `cargo xtask build-images` builds {wanted}",
+                place(files, name, "build"),
+                dockerfile.display(),
+                service.image
+            ));
+        }
+    }
+    found
+}
+
+fn own<'m>(image: &str, manifest: &'m Manifest) -> Option<&'m Service> {
+    manifest.services.iter().find(|service| image_name(image) == Some(service.image.as_str()))
+}
+
+/// `FILE:LINE: service NAME`. The last file that sets the key wins.
+fn place(files: &[PlannedFile], service: &str, key: &str) -> String {
+    let mut keys =
+        files.iter().flat_map(|file| file.plan.service_keys.iter().map(move |found| (file, found)));
+    let found = keys.rfind(|(_, found)| found.service == service && found.key == key);
+    let place = found.map_or(String::new(), |(file, found)| format!("{}:{}: ", file.name, found.line));
+    format!("{place}service {service}")
+}
