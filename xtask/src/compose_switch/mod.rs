@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use crate::args;
 use build::push::digests::Digests;
-use engine::compose::default_files;
+use engine::compose::{default_files, folder_of};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
@@ -88,9 +88,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let request = request(variant, args)?;
     let mut variables = Variables::read(context)?;
     let first = first_files(args, &variables, context)?;
-    if let Some(folder) = args.file.first().and_then(|file| file.parent()) {
-        // Compose's project directory is that of the first file.
-        variables = Variables::of_project(&std::path::absolute(folder)?, context)?;
+    if let Some(file) = args.file.first() {
+        variables = Variables::of_project(&folder_of(file)?, context)?;
     }
     let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
     let fill = |text: &str| variables.fill(text);
@@ -103,10 +102,18 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let plan = |text: &str| edits::plan(text, &ours, &request, pin, &fill);
     let (found, unread) = files::collect(&context.repository, &first, &plan, &fill)?;
     report_left(&found, &unread, context);
-    if needs_images && !args.pin {
+    let missing = || {
+        require_engine(context)?;
         let edits = found.iter().flat_map(|file| &file.plan.edits);
         let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
-        refuse_missing(&references, &variables, &context.docker)?;
+        refuse_missing(&references, &variables, &context.docker)
+    };
+    if needs_images && !args.pin {
+        missing()?;
+    } else if args.dry_run && !args.allow_missing && !args.pin {
+        missing().unwrap_or_else(|error| {
+            context.terminal.warn(format!("without --dry-run, this would fail: {error:#}"));
+        });
     }
     if args.pin && !args.allow_missing {
         refuse_unpinned(&found)?;

@@ -1,7 +1,7 @@
 //! `compose-switch` with the real Compose as the judge.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -104,6 +104,36 @@ fn digests_are_those_of_the_tag_in_the_project_directorys_dot_env() {
     assert_eq!(code, 0, "{text}");
     let reference = format!("r.example/t/fx-alpha:${{V:-latest}}-optimized@{}", digest("9"));
     assert_eq!(repository.read("deploy/compose.yml"), format!("services: {{a: {{image: '{reference}'}}}}\n"));
+}
+
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn files_may_be_named_from_any_folder_and_through_links() {
+    let repository = with("services: {}\n");
+    let compose = "services: {a: {image: 'fx-alpha:${V:-latest}'}}\n";
+    repository.write("deploy/stack.yml", compose);
+    symlink("deploy", repository.0.join("link")).unwrap();
+    symlink("deploy/stack.yml", repository.0.join("stack.yml")).unwrap();
+    let outer = Folder::new();
+    symlink(&repository.0, outer.0.join("root")).unwrap();
+    for (folder, file) in [
+        (repository.0.clone(), "stack.yml"),
+        (repository.0.join("deploy"), "stack.yml"),
+        (repository.0.clone(), "link/stack.yml"),
+        (outer.0.clone(), "root/link/../stack.yml"),
+    ] {
+        let mut command = program();
+        command.current_dir(&folder).args(["compose-switch", "optimized", "--allow-missing", "--file", file]);
+        let output = command.arg("--root").arg(&repository.0).output().unwrap();
+        let text = told(&output, &repository);
+        assert_eq!(
+            (output.status.code(), text.contains("deploy/stack.yml:1:")),
+            (Some(0), true),
+            "{file}: {text}"
+        );
+        assert!(repository.read("deploy/stack.yml").contains("-optimized"));
+        repository.write("deploy/stack.yml", compose);
+    }
 }
 
 #[test]

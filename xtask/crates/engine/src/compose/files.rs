@@ -1,8 +1,11 @@
 //! The files Compose reads by default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
 
 use crate::variables::Variables;
+use host::files;
 use host::paths::Repository;
 
 /// The main files Compose looks for, in its order.
@@ -28,4 +31,13 @@ pub fn default_files(repository: &Repository, variables: &Variables) -> Vec<Path
     let main = first(&MAIN_FILES);
     let overriding = main.as_ref().and_then(|_| first(&OVERRIDES));
     main.into_iter().chain(overriding).collect()
+}
+
+/// The folder of a Compose file, symlinks resolved. That of the first file is Compose's project directory.
+///
+/// # Errors
+/// When it does not exist.
+pub fn folder_of(file: &Path) -> Result<PathBuf> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    files::real_path(folder.unwrap_or(Path::new(".")))
 }

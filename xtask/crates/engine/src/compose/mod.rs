@@ -9,6 +9,6 @@ pub use crate::compose::config::{
     ComposeBuild, ComposeConfig, ComposeDependency, ComposeHealthcheck, ComposeMount, ComposeResource,
     ComposeService, Lifetime, lifetime, with_dependencies,
 };
-pub use crate::compose::files::{MAIN_FILES, default_files};
+pub use crate::compose::files::{MAIN_FILES, default_files, folder_of};
 pub use crate::compose::project::Project;
 pub use crate::compose::ps::ComposeContainer;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::switch::edits::{FilePlan, Fill, apply};
 use crate::switch::images::{BaseFolder, FileReference};
-use engine::compose::MAIN_FILES;
+use engine::compose::{MAIN_FILES, folder_of};
 use host::files;
 use host::paths::Repository;
 
@@ -56,7 +56,7 @@ pub fn collect(
     let mut seen = BTreeSet::new();
     let (mut planned, mut unread): (Vec<PlannedFile>, Vec<UnreadFile>) = (Vec::new(), Vec::new());
     // Compose's project directory.
-    let base = first.first().map_or_else(|| root.clone(), |path| folder_of(path));
+    let base = first.first().map_or_else(|| Ok(root.clone()), |path| folder_of(path))?;
     let mut queue: Vec<(PathBuf, PathBuf)> =
         first.iter().rev().map(|path| (path.clone(), base.clone())).collect();
     while let Some((path, base)) = queue.pop() {
@@ -93,10 +93,6 @@ pub fn collect(
     Ok((planned, unread))
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(Path::new("")).to_owned()
-}
-
 /// The file, and the folder that paths in it are relative to (compose-go, `loader/include.go` and `loader/extends.go`).
 fn resolve(
     reference: &FileReference,
@@ -115,7 +111,7 @@ fn resolve(
         BaseFolder::Is(folder) => base.join(fill(folder)?),
         BaseFolder::Of(file) => match main_file(base.join(fill(file)?)) {
             path if path.is_dir() => path,
-            path => folder_of(&path),
+            path => path.parent().unwrap_or(Path::new("")).to_owned(),
         },
     };
     let path = main_file(base.join(&name));

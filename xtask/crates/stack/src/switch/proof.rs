@@ -12,7 +12,7 @@ use crate::switch::edits::{DigestOf, SkippedReference};
 use crate::switch::files::PlannedFile;
 use crate::switch::mirror::Mirror;
 use crate::switch::reference::{ComposeImage, SwitchRequest};
-use engine::compose::{ComposeConfig, ComposeService};
+use engine::compose::{ComposeConfig, ComposeService, folder_of};
 use engine::context::Context;
 use engine::interpolation::interpolate;
 use engine::variables::{VERSION, Variables};
@@ -148,17 +148,11 @@ impl Switch<'_> {
         environments: &[BTreeMap<String, String>; 2],
         context: &Context,
     ) -> Result<[Answer; 2]> {
-        let first: Vec<PathBuf> = self
-            .first
-            .iter()
-            .map(|path| {
-                let path = std::path::absolute(path)?;
-                Ok(path
-                    .strip_prefix(context.repository.root())
-                    .map_or(path.clone(), |name| mirror.root().join(name)))
-            })
-            .collect::<std::io::Result<_>>()
-            .context("cannot find the current folder")?;
+        let mirrored = |path: &PathBuf| -> Result<PathBuf> {
+            let path = folder_of(path)?.join(path.file_name().unwrap_or_default());
+            Ok(mirror.root().join(path.strip_prefix(root).unwrap_or(&path)))
+        };
+        let first: Vec<PathBuf> = self.first.iter().map(mirrored).collect::<Result<_>>()?;
         let ask = |environment: &BTreeMap<String, String>| -> Result<Answer> {
             let mut cmd = context.docker.cmd(["compose", "--profile", "*"]);
             for file in &first {
