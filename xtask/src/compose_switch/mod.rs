@@ -11,11 +11,12 @@ use similar::TextDiff;
 
 use crate::args;
 use build::push::digests::Digests;
+use check::overrides::REMEDY;
 use engine::compose::{default_files, folder_of};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
-use host::failure::{Failure, class_of};
+use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use model::manifest::Manifest;
 use model::reader;
@@ -124,7 +125,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let programs = missing_programs(&proof, &found, &manifest, needs_images, context)?;
     let writes = !(args.dry_run || args.check);
     if writes && !programs.is_empty() {
-        bail!("no file was changed:\n{}", programs.join("\n"));
+        let what = format!(
+            "services run programs that their images do not have; no file was changed:\n  {}",
+            programs.join("\n  ")
+        );
+        return Err(Failure::new(FailureClass::Failed, what, REMEDY).into());
     }
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if !writes {
@@ -142,8 +147,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     conclude(&found, unread.len(), proof.missed.len(), args.check, context)?;
     match programs.len() {
         0 => Ok(()),
-        1 => bail!("1 program is missing in its image"),
-        count => bail!("{count} programs are missing in their images"),
+        1 => bail!("1 program is missing from its image\nhelp: {REMEDY}"),
+        count => bail!("{count} programs are missing from their images\nhelp: {REMEDY}"),
     }
 }
 
@@ -155,7 +160,7 @@ fn prove(switch: &Switch<'_>, manifest: &Manifest, context: &Context) -> Result<
         return Ok(Proof::default());
     };
     for MissedService { service, image } in &proof.missed {
-        let reason = "found in none of the files that were read";
+        let reason = "its reference is in none of the files that were read";
         terminal.warn(format!("service {service}: `{image}` left unchanged: {reason}"));
     }
     for text in services::wrong_builds(&proof, switch.files, manifest, switch.request.variant) {

@@ -1,17 +1,18 @@
-//! Whether services fit the images that they would run: the programs they start, and how Compose would build them.
+//! Checks that services fit the images they would run: the programs they start, and how Compose would build them.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 
-use check::overrides::{self, REMEDY};
+use check::overrides;
 use engine::compose::ComposeService;
 use engine::context::Context;
+use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 use stack::switch::files::PlannedFile;
 use stack::switch::proof::Proof;
-use stack::switch::reference::image_name;
 
 /// The programs that services run and their images do not have, each with its place.
 pub(super) fn missing_programs(
@@ -26,7 +27,7 @@ pub(super) fn missing_programs(
     let found = overrides::findings(&services, manifest, context)?;
     let line = |found: &overrides::OverrideFinding| {
         let place = place(files, &found.service, found.key);
-        format!("{place}: {} ({})\nhelp: {REMEDY}", found.what, services[&found.service].image)
+        format!("{place}: {} ({})", found.what, services[&found.service].image)
     };
     Ok(found.iter().map(line).collect())
 }
@@ -40,14 +41,16 @@ pub(super) fn wrong_builds(
 ) -> Vec<String> {
     let mut found = Vec::new();
     for (name, service) in &proof.services {
-        let Some(build) = &service.build else { continue };
+        let Some(build) = service.build.as_ref().filter(|build| build.dockerfile_inline.is_none()) else {
+            continue;
+        };
         let Some(own) = own(&service.image, manifest) else { continue };
-        let dockerfile = build.context.join(&build.dockerfile);
+        let dockerfile = normal(&build.context.join(&build.dockerfile));
         let wanted = match variant {
             Variant::Optimized => &own.optimized,
             Variant::Original => &own.original,
         };
-        if dockerfile.as_os_str() != wanted.as_str() {
+        if dockerfile != normal(Path::new(wanted)) {
             found.push(format!(
                 "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `cargo xtask build-images` builds {wanted}",
                 place(files, name, "build"),
@@ -59,15 +62,28 @@ pub(super) fn wrong_builds(
     found
 }
 
-fn own<'m>(image: &str, manifest: &'m Manifest) -> Option<&'m Service> {
-    manifest.services.iter().find(|service| image_name(image) == Some(service.image.as_str()))
+/// The path without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(normal.pop()),
+            part => normal.push(part),
+        }
+    }
+    normal
 }
 
-/// `FILE:LINE: service NAME`. The last file that sets the key wins.
+fn own<'m>(image: &str, manifest: &'m Manifest) -> Option<&'m Service> {
+    manifest.services.iter().find(|service| name_of(image) == service.image)
+}
+
+/// `FILE:LINE: service NAME`, with the first file that sets the key: files precede those that they include or extend.
 fn place(files: &[PlannedFile], service: &str, key: &str) -> String {
     let mut keys =
         files.iter().flat_map(|file| file.plan.service_keys.iter().map(move |found| (file, found)));
-    let found = keys.rfind(|(_, found)| found.service == service && found.key == key);
+    let found = keys.find(|(_, found)| found.service == service && found.key == key);
     let place = found.map_or(String::new(), |(file, found)| format!("{}:{}: ", file.name, found.line));
     format!("{place}service {service}")
 }

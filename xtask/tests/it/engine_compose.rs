@@ -66,6 +66,44 @@ fn files_that_compose_rejects_are_not_changed() {
     }
 }
 
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn neither_unset_variables_nor_files_outside_are_in_the_way() {
+    let repository = with("services: {}\n");
+    for folder in ["alpha", "beta", "xtask"] {
+        let (from, to) = (repository.0.join(folder), repository.0.join("inner").join(folder));
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+    repository.write("common.env", "A=b\n");
+    let compose =
+        "services:\n  a:\n    image: fx-alpha:$V\n    env_file: ../common.env\n    ports: ['${PORT:?}:80']\n";
+    repository.write("inner/docker-compose.yml", compose);
+    let mut command = program();
+    command
+        .args(["compose-switch", "optimized", "--allow-missing", "--root"])
+        .arg(repository.0.join("inner"));
+    let output = command.env_remove("V").output().unwrap();
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let switched = compose.replace("fx-alpha:$V", "fx-alpha:$V-optimized");
+    assert_eq!(repository.read("inner/docker-compose.yml"), switched);
+}
+
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn a_variable_that_contains_an_edition_is_reported() {
+    let compose = "services: {a: {image: 'fx-alpha:$V'}}\n";
+    let repository = with(compose);
+    let (code, text) =
+        run(&repository, "optimized --edition simple --allow-missing", &[("V", "1-community")]);
+    let what = "a would run fx-alpha:1-community-simple-optimized instead of fx-alpha:1-community, which is not as requested";
+    assert_eq!((code, text.contains(what)), (1, true), "{text}");
+    assert_eq!(repository.read("docker-compose.yml"), compose);
+}
+
 /// Paths in an included file are relative to its project directory (Compose Specification, "include").
 #[test]
 #[ignore = "needs Compose: cargo xtask ci"]
@@ -114,6 +152,8 @@ fn files_may_be_named_from_any_folder_and_through_links() {
     repository.write("deploy/stack.yml", compose);
     symlink("deploy", repository.0.join("link")).unwrap();
     symlink("deploy/stack.yml", repository.0.join("stack.yml")).unwrap();
+    repository.write("other/.env", "V=2\n");
+    symlink("../deploy/stack.yml", repository.0.join("other/stack.yml")).unwrap();
     let outer = Folder::new();
     symlink(&repository.0, outer.0.join("root")).unwrap();
     for (folder, file) in [
@@ -121,6 +161,7 @@ fn files_may_be_named_from_any_folder_and_through_links() {
         (repository.0.join("deploy"), "stack.yml"),
         (repository.0.clone(), "link/stack.yml"),
         (outer.0.clone(), "root/link/../stack.yml"),
+        (repository.0.clone(), "other/stack.yml"),
     ] {
         let mut command = program();
         command.current_dir(&folder).args(["compose-switch", "optimized", "--allow-missing", "--file", file]);

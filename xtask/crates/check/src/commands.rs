@@ -1,5 +1,7 @@
 //! Programs the image itself runs: its command and its health check.
 
+use std::path::Path;
+
 use crate::prune_finding::PruneFinding;
 use crate::wrappers;
 use contents::facts::{EntryKind, Metadata, MetadataFile};
@@ -29,27 +31,49 @@ pub fn missing_in_service(
     if let Some(Some(path)) = service.environment.get("PATH") {
         own.env = Some(vec![format!("PATH={path}")]);
     }
-    if let Some(entrypoint) = &service.entrypoint {
-        (own.entrypoint, own.cmd) = (Some(entrypoint.clone()), None);
+    // An entrypoint that is not empty also drops the image's command (moby, `daemon.merge`).
+    let is_set = |words: &Option<Vec<String>>| words.iter().flatten().any(|word| !word.is_empty());
+    let (entrypoint, command) = (is_set(&service.entrypoint), is_set(&service.command));
+    own.entrypoint = service.entrypoint.clone().or(own.entrypoint);
+    if command || entrypoint {
+        own.cmd = service.command.clone();
     }
-    own.cmd = service.command.clone().or(own.cmd);
     own.healthcheck = service
         .healthcheck
         .as_ref()
         .filter(|check| !check.disable)
         .map(|check| Healthcheck { test: check.test.clone(), ..Healthcheck::default() });
-    let start = match (&service.entrypoint, &service.command) {
-        (None, None) => None,
-        (Some(_), None) => Some(("entrypoint", start(&own))),
+    let start = match (service.entrypoint.is_some(), command) {
+        (false, false) => None,
+        _ if entrypoint || !command => Some(("entrypoint", start(&own))),
         _ => Some(("command", start(&own))),
     };
     let health = health_check(&own).map(|words| ("healthcheck", words));
-    let commands = start.into_iter().chain(health);
+    let commands = start.into_iter().chain(health).filter(|(_, words)| !may_be_mounted(&own, service, words));
     commands.filter_map(|(key, words)| Some((key, check(tree, notes, &own, key, &words)?))).collect()
 }
 
+/// Whether the service mounts something where it may find one of these words, as a program, a script or a module.
+fn may_be_mounted(config: &ContainerConfig, service: &ComposeService, words: &[String]) -> bool {
+    let folders = || path_of(config).split(':').chain([config.working_dir.as_str()]);
+    let targets = service.volumes.iter().map(|mount| mount.target.clone());
+    let configs =
+        service.configs.iter().map(|config| config.target.clone().unwrap_or(format!("/{}", config.source)));
+    let mut targets = targets.chain(configs);
+    targets.any(|target| {
+        let is_in =
+            |folder: &str| Path::new(&target).starts_with(folder) && folder != "/" && !folder.is_empty();
+        let holds = |path: &str| Path::new(path).starts_with(&target);
+        let text = words.join(" ");
+        folders().any(|folder| is_in(folder) || holds(folder))
+            || text.split(|c: char| c.is_whitespace() || "'\";()".contains(c)).any(holds)
+    })
+}
+
 fn start(config: &ContainerConfig) -> Vec<String> {
-    [&config.entrypoint, &config.cmd].into_iter().flatten().flatten().cloned().collect()
+    let words = [&config.entrypoint, &config.cmd].into_iter().flatten().flatten();
+    // Compose resets an entrypoint with an empty word.
+    words.skip_while(|word| word.is_empty()).cloned().collect()
 }
 
 fn health_check(config: &ContainerConfig) -> Option<Vec<String>> {
@@ -113,9 +137,11 @@ fn find(tree: &Tree<'_>, config: &ContainerConfig, program: &str) -> Option<Stri
     if program.contains('/') {
         return file(&format!("{}/{program}", config.working_dir));
     }
-    let path =
-        config.env.iter().flatten().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
-    path.split(':').find_map(|folder| file(&format!("{folder}/{program}")))
+    path_of(config).split(':').find_map(|folder| file(&format!("{folder}/{program}")))
+}
+
+fn path_of(config: &ContainerConfig) -> &str {
+    config.env.iter().flatten().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH)
 }
 
 /// The module of `python -m NAME …` if it is certainly missing: its package is in the image, or no archive could contain it.
@@ -236,7 +262,20 @@ mod tests {
             (json!({"entrypoint": [], "command": ["tool"]}), missing("command", "tool")),
             (json!({"entrypoint": [], "command": ["tool"], "environment": {"PATH": "/opt"}}), String::new()),
             (json!({"entrypoint": [], "command": ["./tool"], "working_dir": "/opt"}), String::new()),
-            (json!({"entrypoint": [], "command": []}), String::new()),
+            (json!({"entrypoint": [""], "command": ["tool"]}), missing("command", "tool")),
+            (json!({"entrypoint": []}), missing("entrypoint", "gone")),
+            (json!({"command": []}), String::new()),
+            (json!({"entrypoint": ["/m/x"], "volumes": [{"target": "/m"}]}), String::new()),
+            (
+                json!({"entrypoint": ["sh", "-c", "exec /m/x"], "configs": [{"source": "c", "target": "/m/x"}]}),
+                String::new(),
+            ),
+            (json!({"entrypoint": ["x"], "volumes": [{"target": "/usr/local/bin/x"}]}), String::new()),
+            (json!({"entrypoint": ["x"], "volumes": [{"target": "/data"}]}), missing("entrypoint", "x")),
+            (
+                json!({"healthcheck": {"test": ["CMD-SHELL", "until /app/serve; do sleep 1; done"]}}),
+                String::new(),
+            ),
             (json!({"healthcheck": {"test": ["CMD", "curl", "-f", "x"]}}), missing("healthcheck", "curl")),
             (json!({"healthcheck": {"test": ["CMD-SHELL", "nc -z x 1"]}}), missing("healthcheck", "nc")),
             (json!({"healthcheck": {"test": ["CMD", "bash", "-c", "x"]}}), missing("healthcheck", "bash")),

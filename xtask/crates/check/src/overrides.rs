@@ -13,6 +13,7 @@ use contents::image::ImageToAnalyze;
 use engine::compose::{ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::variables::Variables;
+use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 
 /// A program that a service runs and its image does not have.
@@ -51,7 +52,10 @@ pub(crate) fn breaches(
     };
     let mut breaches = Vec::new();
     for &edition in &request.editions {
-        let own = |service: &&&Service| config.services.contains_key(&service.compose);
+        let own = |service: &&&Service| {
+            let in_compose = config.services.get(&service.compose);
+            in_compose.is_some_and(|in_compose| name_of(&in_compose.image) == service.image)
+        };
         let own: BTreeMap<&str, &Service> =
             request.services.iter().filter(own).map(|service| (service.compose.as_str(), *service)).collect();
         let services = own.iter().map(|(name, service)| {
@@ -69,8 +73,7 @@ pub(crate) fn breaches(
 }
 
 /// How to fix every [`OverrideFinding`].
-pub const REMEDY: &str =
-    "remove the key from the Compose file, so that the image's own applies, or run a program of the image";
+pub const REMEDY: &str = "remove the key from the Compose file, so that the image's own applies, or use a program that the image has";
 
 /// Checks these services against their images. Images that the engine does not have are left out.
 ///
@@ -86,7 +89,10 @@ pub fn findings(
     if overriding.is_empty() {
         return Ok(Vec::new());
     }
-    let references: Vec<String> = overriding.iter().map(|(_, service)| service.image.clone()).collect();
+    // A variable that is not set may leave an empty tag.
+    let has_tag = |image: &&String| !image.ends_with(':');
+    let references: Vec<String> =
+        overriding.iter().map(|(_, service)| &service.image).filter(has_tag).cloned().collect();
     let images = context.docker.inspect(&references)?;
     let (mut targets, mut checked) = (Vec::new(), Vec::new());
     for (name, service) in overriding {

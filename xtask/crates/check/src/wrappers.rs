@@ -1,9 +1,12 @@
 //! Programs that run another program: init processes, `env`, shells. That program must exist as well.
 
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "ksh", "zsh"];
+
 /// Shell keywords and built-ins that do not name the program to run.
-const SHELL_BUILTINS: [&str; 19] = [
-    "[", "[[", ":", "cd", "echo", "eval", "exit", "export", "false", "if", "printf", "read", "set", "test",
-    "trap", "true", "umask", "unset", "while",
+const SHELL_BUILTINS: [&str; 34] = [
+    "[", "[[", ":", ".", "case", "cd", "command", "echo", "eval", "exit", "export", "false", "for", "if",
+    "kill", "local", "printf", "pwd", "read", "set", "shift", "source", "test", "time", "trap", "true",
+    "type", "ulimit", "umask", "unset", "until", "wait", "while", "!",
 ];
 
 /// A wrapper: its options that take a value, and the number of arguments before the command.
@@ -31,7 +34,7 @@ const WRAPPERS: [Wrapper; 7] = [
 /// built-in or an expansion.
 pub fn inner(words: &[String]) -> Option<Vec<String>> {
     let name = words.first()?.rsplit('/').next()?;
-    if name.ends_with("sh") {
+    if SHELLS.contains(&name) {
         let line = words.iter().position(|word| word == "-c" || word == "-ec" || word == "-exc")? + 1;
         return of_line(words.get(line)?);
     }

@@ -1,4 +1,5 @@
-//! Checks, before an image is first inspected, whether a run is moving the project's tags or was killed while moving them.
+//! Waits while a run moves the project's tags: before the first image is inspected, and around deployments. Warns if a run was
+//! killed while moving them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use model::reader;
 /// The polling interval for a lock.
 pub const LOOK: Duration = Duration::from_millis(100);
 
-/// Checks before the first image only, and warns once; clones share this state.
+/// What was already checked and reported; clones share this state.
 #[derive(Debug, Clone)]
 pub struct TagWatch {
     repository: Repository,
@@ -35,7 +36,7 @@ impl TagWatch {
         TagWatch { repository, terminal, looked: Arc::default(), warned: Arc::default() }
     }
 
-    /// Disables the check, for a run that acquires the lock itself.
+    /// Disables the check before the first image, for a run that acquires the lock itself.
     pub fn stop(&self) {
         self.looked.store(true, Ordering::SeqCst);
     }

@@ -84,6 +84,13 @@ impl fmt::Display for Registry {
     }
 }
 
+/// The last component of a reference's name, without tag and digest: `api` for `hub.example:5000/team/api:1@sha256:…`.
+pub fn name_of(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    last.split(':').next().unwrap_or_default()
+}
+
 /// An image reference: `sutra-api:latest-simple-optimized`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
@@ -147,6 +154,13 @@ mod tests {
         let tag: Tag = tag.parse().unwrap();
         let refs = ImageRef::all_of("sutra-x", &tag, edition, variant, Edition::Simple);
         refs.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_name_is_the_last_component() {
+        for text in ["api", "api:1", "h:5000/team/api:1@sha256:00", "[::1]:5000/api", "api@sha256:00"] {
+            assert_eq!(name_of(text), "api", "{text}");
+        }
     }
 
     #[test]

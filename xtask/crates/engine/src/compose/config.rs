@@ -32,13 +32,15 @@ pub struct ComposeService {
     pub network_mode: Option<String>,
     /// What is mounted.
     pub volumes: Vec<ComposeMount>,
+    /// The configs that are mounted.
+    pub configs: Vec<ComposeConfigMount>,
     /// `restart`, if set: `no`, `always`, `on-failure:3`…
     pub restart: Option<String>,
     /// By name of the service that is started before.
     pub depends_on: BTreeMap<String, ComposeDependency>,
-    /// Replaces the image's entrypoint and command; an empty list removes them.
+    /// Replaces the image's entrypoint and, unless empty, also its command.
     pub entrypoint: Option<Vec<String>>,
-    /// Replaces the image's command; an empty list removes it.
+    /// Replaces the image's command, unless empty.
     pub command: Option<Vec<String>>,
     /// Replaces the image's health check.
     pub healthcheck: Option<ComposeHealthcheck>,
@@ -70,6 +72,8 @@ pub struct ComposeBuild {
     pub context: PathBuf,
     /// The Dockerfile, relative to the context.
     pub dockerfile: PathBuf,
+    /// The text to use instead of a Dockerfile.
+    pub dockerfile_inline: Option<String>,
 }
 
 /// A dependency of a service.
@@ -133,6 +137,16 @@ pub struct ComposeMount {
     pub target: String,
     /// Whether the container cannot write there.
     pub read_only: bool,
+}
+
+/// A config of a service.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ComposeConfigMount {
+    /// Its key at the top level.
+    pub source: String,
+    /// The path in the container; `/SOURCE` if missing.
+    pub target: Option<String>,
 }
 
 /// A volume or a network.

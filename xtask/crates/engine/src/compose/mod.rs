@@ -6,8 +6,8 @@ mod project;
 mod ps;
 
 pub use crate::compose::config::{
-    ComposeBuild, ComposeConfig, ComposeDependency, ComposeHealthcheck, ComposeMount, ComposeResource,
-    ComposeService, Lifetime, lifetime, with_dependencies,
+    ComposeBuild, ComposeConfig, ComposeConfigMount, ComposeDependency, ComposeHealthcheck, ComposeMount,
+    ComposeResource, ComposeService, Lifetime, lifetime, with_dependencies,
 };
 pub use crate::compose::files::{MAIN_FILES, default_files, folder_of};
 pub use crate::compose::project::Project;

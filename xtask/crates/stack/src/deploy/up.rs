@@ -1,7 +1,7 @@
 //! Changes a stack with Compose, and waits until every service is healthy.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -61,21 +61,31 @@ impl StackChange<'_> {
     /// [`NotHealthy`] if a service or Compose fails, or the deadline passes; a [`Failure`] if the cause is the machine, or the
     /// user interrupts.
     pub fn execute(&self) -> Result<Vec<ServiceHealth>> {
-        let config = self.project.ready()?;
+        let (config, started) = (self.project.ready()?, Instant::now());
         if self.kind == ChangeKind::Restart {
-            return self.once(config);
+            return self.once(config, started);
         }
         let images = config.services.values().map(|service| service.image.clone());
         let images: Vec<String> = images.filter(|image| !image.is_empty()).collect();
         let docker = self.project.docker();
         let mut before = docker.settled_ids(&images)?;
-        for _ in 0..ROUNDS {
-            let services = self.once(config.clone())?;
-            let after = docker.settled_ids(&images)?;
-            // Compose reads one tag after the other. If a build moved them meanwhile, it may have started images of two builds.
+        for round in 1.. {
+            let result = self.once(config.clone(), started);
+            if self.interrupt.is_set() {
+                return result;
+            }
+            // Compose reads one tag after the other. If a build moved them meanwhile, it may have started images of two builds,
+            // which may be why a service failed.
+            let after = match docker.settled_ids(&images) {
+                Ok(after) => after,
+                Err(error) => return result.and(Err(error)),
+            };
             let moved = moved(&before, &after);
             if moved.is_empty() {
-                return Ok(services);
+                return result;
+            }
+            if round == ROUNDS {
+                break;
             }
             let moved = moved.join(", ");
             self.terminal.say(format!("images changed during the deployment, starting it again: {moved}"));
@@ -89,9 +99,9 @@ impl StackChange<'_> {
         Err(Failure::new(FailureClass::Unfinished, what, help).into())
     }
 
-    /// Runs Compose, again if that helps.
-    fn once(&self, config: ComposeConfig) -> Result<Vec<ServiceHealth>> {
-        let mut watch = Watch::new(self, config)?;
+    /// Runs Compose, and again if that can help.
+    fn once(&self, config: ComposeConfig, started: Instant) -> Result<Vec<ServiceHealth>> {
+        let mut watch = Watch::new(self, config, self.deadline.saturating_sub(started.elapsed()))?;
         // From here on, the stack may change.
         self.interrupt.check()?;
         let mut project = self.project.clone();

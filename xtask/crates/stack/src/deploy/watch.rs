@@ -33,6 +33,8 @@ pub(super) struct Watch<'a> {
     /// The start time and restart count of each container that existed before the change, by ID.
     before: BTreeMap<String, (String, u32)>,
     started: Instant,
+    /// Since `started`.
+    deadline: Duration,
     /// The engine's clock at `started`.
     engine_time: SystemTime,
     /// The last known condition of each service.
@@ -44,7 +46,11 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(change: &'a StackChange<'a>, config: ComposeConfig) -> Result<Watch<'a>> {
+    pub(super) fn new(
+        change: &'a StackChange<'a>,
+        config: ComposeConfig,
+        deadline: Duration,
+    ) -> Result<Watch<'a>> {
         let docker = change.project.docker();
         let containers = docker.project_containers(&config.name)?;
         let state = |found: ContainerInspect| (found.id, (found.state.started_at, found.restart_count));
@@ -55,6 +61,7 @@ impl<'a> Watch<'a> {
             before,
             engine_time: docker.now()?,
             started: Instant::now(),
+            deadline,
             reported: BTreeMap::new(),
             is_unfinished: false,
             is_stopped: false,
@@ -172,7 +179,7 @@ impl<'a> Watch<'a> {
     }
 
     fn is_late(&self) -> bool {
-        self.started.elapsed() >= self.change.deadline
+        self.started.elapsed() >= self.deadline
     }
 
     /// Reports a service once when it becomes fine or fails.

@@ -85,7 +85,10 @@ pub fn collect(
             match resolve(other, &base, &root, fill) {
                 Ok(found) => queue.push(found),
                 Err(reason) => {
-                    unread.push(UnreadFile { by: name.clone(), name: other.path.clone(), reason });
+                    let file = UnreadFile { by: name.clone(), name: other.path.clone(), reason };
+                    if !unread.contains(&file) {
+                        unread.push(file);
+                    }
                 }
             }
         }

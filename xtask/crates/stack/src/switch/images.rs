@@ -45,8 +45,8 @@ pub(super) fn images(document: &Document) -> Vec<ImageText> {
 pub struct FileReference {
     /// As written, relative to the base folder of the file that refers to it.
     pub path: String,
-    /// What is written there and relative to the same folder: paths in the file are relative to this folder
-    /// (`project_directory`), or to the folder of this file.
+    /// The folder that paths inside that file are relative to, written relative to the same base: `project_directory`, or else
+    /// the folder of the first included file.
     pub base: BaseFolder,
 }
 

@@ -1,7 +1,6 @@
-//! A copy of a repository for Compose to read: only edited files are copied, everything else is a symlink.
+//! A copy of some files at the same paths below another root, for Compose to read. Everything beside them is a symlink.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -15,32 +14,29 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    /// A copy of `root`, whose symlinks are resolved, with these texts instead of its files. The paths are relative to `root`.
+    /// Copies files with these texts, and the folders that are named. Leaves out what is outside of `top` and not on the way to
+    /// them. All paths are absolute, with symlinks resolved.
     ///
     /// # Errors
-    /// When a folder cannot be read, or the copy cannot be written.
-    pub(super) fn new(root: &Path, files: &[(&str, &str)]) -> Result<Mirror> {
+    /// When the copy cannot be written.
+    pub(super) fn new(files: &[(&Path, &str)], named: &[PathBuf], top: &Path) -> Result<Mirror> {
         let folder = tempfile::Builder::new().prefix("xtask-compose-").tempdir();
         let mirror = Mirror { folder: folder.context("cannot create a temporary folder")? };
-        let mut folders: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
-        folders.entry(Path::new("")).or_default();
-        for (name, _) in files {
-            for parent in Path::new(name).ancestors().skip(1) {
-                folders.entry(parent).or_default();
-            }
-        }
-        let is_copied =
-            |path: &Path| folders.contains_key(path) || files.iter().any(|(name, _)| Path::new(name) == path);
+        let parents = files.iter().flat_map(|(path, _)| path.ancestors().skip(1));
+        let folders: BTreeSet<&Path> =
+            parents.chain(named.iter().flat_map(|path| path.ancestors())).collect();
+        let is_copied = |path: &Path| folders.contains(path) || files.iter().any(|(file, _)| *file == path);
         // Sorted, so a folder precedes those in it.
-        for relative in folders.keys() {
-            let (from, to) = (root.join(relative), mirror.root().join(relative));
+        for folder in &folders {
+            let to = mirror.at(folder);
             fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
-            let entries = fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))?;
-            let names =
-                entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<OsString>>>();
-            for name in names.with_context(|| format!("cannot read {}", from.display()))? {
-                if !is_copied(&relative.join(&name)) {
-                    link(&from.join(&name), &to.join(&name), root, mirror.root())?;
+            if !folder.starts_with(top) {
+                continue;
+            }
+            // A folder may be searchable without being readable.
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if !is_copied(&entry.path()) {
+                    link(&entry.path(), &to.join(entry.file_name()), &mirror)?;
                 }
             }
         }
@@ -48,27 +44,34 @@ impl Mirror {
         Ok(mirror)
     }
 
+    /// Where the copy has a path.
+    pub(super) fn at(&self, path: &Path) -> PathBuf {
+        self.folder.path().join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// A text that names paths in the copy, with the paths that they stand for.
+    pub(super) fn original(&self, text: &str) -> String {
+        text.replace(&self.folder.path().display().to_string(), "")
+    }
+
     /// Replaces files by these texts.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub(super) fn write(&self, files: &[(&str, &str)]) -> Result<()> {
-        for (name, text) in files {
-            let path = self.root().join(name);
+    pub(super) fn write(&self, files: &[(&Path, &str)]) -> Result<()> {
+        for (path, text) in files {
+            let path = self.at(path);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
     }
-
-    pub(super) fn root(&self) -> &Path {
-        self.folder.path()
-    }
 }
 
-/// Copies a symlink, so that it leads to the copy; links to everything else.
-fn link(from: &Path, to: &Path, root: &Path, copy: &Path) -> Result<()> {
-    let target: PathBuf = match fs::read_link(from) {
-        Ok(target) => target.strip_prefix(root).map(|inside| copy.join(inside)).unwrap_or(target),
+/// Copies a symlink, so that it leads into the copy; links to everything else.
+fn link(from: &Path, to: &Path, mirror: &Mirror) -> Result<()> {
+    let target = match fs::read_link(from) {
+        Ok(target) if target.is_absolute() => mirror.at(&target),
+        Ok(target) => target,
         Err(_) => from.to_owned(),
     };
     symlink(target, to).with_context(|| format!("cannot create {}", to.display()))
@@ -81,7 +84,8 @@ mod tests {
     #[test]
     fn edited_files_are_copied_and_links_lead_to_the_copies() {
         let source = tempfile::tempdir().unwrap();
-        let root = fs::canonicalize(source.path()).unwrap();
+        let outer = fs::canonicalize(source.path()).unwrap();
+        let root = outer.join("root");
         let write = |name: &str, text: &str| {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), text).unwrap();
@@ -89,20 +93,26 @@ mod tests {
         write("deploy/stack.yml", "old");
         write("deploy/.env", "V=1");
         write("other/big", "big");
+        write("../outside", "outside");
         symlink("deploy/stack.yml", root.join("relative.yml")).unwrap();
+        symlink("../deploy/stack.yml", root.join("other/stack.yml")).unwrap();
+        symlink("../outside", root.join("outside")).unwrap();
         symlink(root.join("deploy/stack.yml"), root.join("absolute.yml")).unwrap();
-        let mirror = Mirror::new(&root, &[("deploy/stack.yml", "new")]).unwrap();
-        let read = |name: &str| fs::read_to_string(mirror.root().join(name)).unwrap();
+        let stack = root.join("deploy/stack.yml");
+        let mirror = Mirror::new(&[(&stack, "new")], &[root.join("other")], &outer).unwrap();
+        let read = |name: &str| fs::read_to_string(mirror.at(&root.join(name))).unwrap();
         for (name, text) in [
             ("deploy/stack.yml", "new"),
             ("relative.yml", "new"),
             ("absolute.yml", "new"),
+            ("other/stack.yml", "new"),
             ("deploy/.env", "V=1"),
             ("other/big", "big"),
+            ("outside", "outside"),
+            ("../outside", "outside"),
         ] {
             assert_eq!(read(name), text, "{name}");
         }
-        assert!(fs::symlink_metadata(mirror.root().join("other")).unwrap().is_symlink());
-        assert_eq!(fs::read_to_string(root.join("deploy/stack.yml")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(&stack).unwrap(), "old");
     }
 }

@@ -1,4 +1,4 @@
-//! Proves a switch by its effect: Compose reads a copy of the files before and after it, and only the intended images may differ.
+//! Verifies a switch by its effect: Compose reads a copy of the files before and after it, and only the intended images may differ.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +21,9 @@ use host::files;
 use host::process::tail;
 use model::image_ref::Tag;
 
-/// The second value of variables in image references. It is valid as a registry, a name and a tag.
-const OTHER: &str = "other";
+/// The second value of variables in image references, and that of required variables that are not set. It is valid as a registry,
+/// a name, a tag, a port and a number.
+const OTHER: &str = "8";
 
 /// A switch to prove.
 pub struct Switch<'a> {
@@ -78,38 +79,36 @@ impl Switch<'_> {
     /// When Compose rejects the files before or after the switch, or reads a change other than the intended ones.
     pub fn prove(&self, context: &Context) -> Result<Option<Proof>> {
         let root = files::real_path(context.repository.root())?;
-        let texts: Vec<(&str, &str)> =
-            self.files.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
+        let texts: Vec<(&Path, &str)> =
+            self.files.iter().map(|file| (file.path.as_path(), file.text.as_str())).collect();
         let switched: Vec<String> = self.files.iter().map(PlannedFile::switched).collect();
-        let after = texts.iter().zip(&switched).map(|((name, _), text)| (*name, text.as_str()));
-        let after: Vec<(&str, &str)> = after.collect();
-        let mirror = Mirror::new(&root, &texts)?;
+        let after = texts.iter().zip(&switched).map(|((path, _), text)| (*path, text.as_str()));
+        let after: Vec<(&Path, &str)> = after.collect();
+        let folders: Vec<PathBuf> = self.first.iter().map(|path| folder_of(path)).collect::<Result<_>>()?;
+        let mut mirror = Mirror::new(&texts, &folders, &root)?;
         let environments = [self.own_environment(), self.changed_environment()];
-        let before = self.read(&mirror, &root, &environments, context)?;
+        let mut before = self.read(&mirror, &root, &environments, context)?;
+        if before[0].is_err() && context.docker.has_compose() {
+            // A file outside of the repository may be missing in the copy.
+            mirror = Mirror::new(&texts, &folders, Path::new("/"))?;
+            before = self.read(&mirror, &root, &environments, context)?;
+        }
         if before.iter().all(Result::is_err) && !context.docker.has_compose() {
             return Ok(None);
         }
         mirror.write(&after)?;
         let after = self.read(&mirror, &root, &environments, context)?;
-        let mut proof = Proof::default();
-        let mut errors = Vec::new();
-        for (is_own, (before, after)) in [true, false].into_iter().zip(before.into_iter().zip(after)) {
-            match (before, after) {
-                (Ok(before), Ok(after)) => {
-                    let missed = self.compare(&before, &after, is_own)?;
-                    if is_own {
-                        proof = Proof { missed, services: after.services };
-                    }
-                }
-                (Ok(_), Err(error)) => return Err(refused("the switched files", &error).into()),
-                (Err(error), _) => errors.push(error),
-            }
+        let ([before, other_before], [after, other_after]) = (before, after);
+        let before = before.map_err(|error| refused("these files", &error))?;
+        let after = after.map_err(|error| refused("the switched files", &error))?;
+        let [own, other] = &environments;
+        let missed = self.compare(&before, &after, own, true)?;
+        // The other values may not suit what else the variables are used for.
+        if let Ok(before) = other_before {
+            let after = other_after.map_err(|error| refused("the switched files", &error))?;
+            self.compare(&before, &after, other, false)?;
         }
-        // Compose may reject one environment: a required variable is not set, or is not only used in images.
-        match errors.as_slice() {
-            [first, _] => Err(refused("these files", first).into()),
-            _ => Ok(Some(proof)),
-        }
+        Ok(Some(Proof { missed, services: after.services }))
     }
 
     /// The user's variables, as `deploy` passes them: `latest-optimized` means the tag `latest`. Required ones that are not set
@@ -149,10 +148,10 @@ impl Switch<'_> {
         context: &Context,
     ) -> Result<[Answer; 2]> {
         let mirrored = |path: &PathBuf| -> Result<PathBuf> {
-            let path = folder_of(path)?.join(path.file_name().unwrap_or_default());
-            Ok(mirror.root().join(path.strip_prefix(root).unwrap_or(&path)))
+            Ok(mirror.at(&folder_of(path)?.join(path.file_name().unwrap_or_default())))
         };
         let first: Vec<PathBuf> = self.first.iter().map(mirrored).collect::<Result<_>>()?;
+        let root = mirror.at(root);
         let ask = |environment: &BTreeMap<String, String>| -> Result<Answer> {
             let mut cmd = context.docker.cmd(["compose", "--profile", "*"]);
             for file in &first {
@@ -161,7 +160,7 @@ impl Switch<'_> {
             for (name, value) in environment {
                 cmd = cmd.env(name, value);
             }
-            let output = match cmd.args(["config", "--format", "json"]).dir(mirror.root()).capture() {
+            let output = match cmd.args(["config", "--format", "json"]).dir(&root).capture() {
                 Ok(output) => output,
                 Err(error) => {
                     context.docker.runner.interrupt.check()?;
@@ -169,13 +168,9 @@ impl Switch<'_> {
                 }
             };
             if !output.success() {
-                let error = tail(&output.stderr, 3);
-                return Ok(Err(
-                    error.replace(&mirror.root().display().to_string(), &root.display().to_string())
-                ));
+                return Ok(Err(mirror.original(&tail(&output.stderr, 3))));
             }
-            Ok(Ok(model(&output.stdout, mirror.root())
-                .context("unexpected output of `docker compose config`")?))
+            Ok(Ok(model(&output.stdout, &root).context("unexpected output of `docker compose config`")?))
         };
         let [own, changed] = environments;
         let (own, changed) = thread::scope(|scope| {
@@ -186,17 +181,25 @@ impl Switch<'_> {
         Ok([own?, changed?])
     }
 
-    /// Compares two models. `is_own`: with the user's variables, for which digests are known.
-    fn compare(&self, before: &Model, after: &Model, is_own: bool) -> Result<Vec<MissedService>> {
+    /// Compares two models, read in this environment. `is_own`: with the user's variables, for which digests are known.
+    fn compare(
+        &self,
+        before: &Model,
+        after: &Model,
+        environment: &BTreeMap<String, String>,
+        is_own: bool,
+    ) -> Result<Vec<MissedService>> {
         let same_services = before.images.keys().eq(after.images.keys());
         if before.rest != after.rest || !same_services {
-            return Err(changed("more than images").into());
+            let what = "the switch would change more than images; no file was changed";
+            let help = "this is a bug; please report it with the Compose files";
+            return Err(Failure::new(FailureClass::Failed, what, help).into());
         }
         let mut missed = Vec::new();
         for ((service, old), new) in before.images.iter().zip(after.images.values()) {
             if old != new {
-                if !self.is_intended(old, new, is_own) {
-                    return Err(changed(&format!("{service} from {old} to {new}")).into());
+                if !self.is_intended(old, new, environment, is_own) {
+                    return Err(unintended(service, old, new).into());
                 }
             } else if is_own && self.is_missed(old) {
                 missed.push(MissedService { service: service.clone(), image: old.clone() });
@@ -205,7 +208,13 @@ impl Switch<'_> {
         Ok(missed)
     }
 
-    fn is_intended(&self, old: &str, new: &str, is_own: bool) -> bool {
+    fn is_intended(
+        &self,
+        old: &str,
+        new: &str,
+        environment: &BTreeMap<String, String>,
+        is_own: bool,
+    ) -> bool {
         let Some(image) = ComposeImage::parse(old).filter(|image| self.ours.contains(image.name())) else {
             return false;
         };
@@ -216,7 +225,24 @@ impl Switch<'_> {
             Some(_) => digest.is_some(),
             None => digest.is_none(),
         };
-        digest_is_right && image.unpinned(self.request).as_deref() == Ok(plain)
+        let is_switched = match image.unpinned(self.request) {
+            Ok(wanted) => wanted == plain,
+            // A variable that is not set may leave an empty tag.
+            Err(_) => {
+                let fill = |text: &str| self.fill(text, environment);
+                let mut edits = self.files.iter().flat_map(|file| &file.plan.edits);
+                edits.any(|edit| fill(&edit.before) == old && fill(&edit.after) == new)
+            }
+        };
+        digest_is_right && is_switched
+    }
+
+    fn fill(&self, text: &str, environment: &BTreeMap<String, String>) -> String {
+        let value = |name: &str| {
+            let value = environment.get(name).map(String::as_str).or_else(|| self.variables.get(name));
+            value.map(str::to_owned)
+        };
+        interpolate(text, &value).unwrap_or_default()
     }
 
     /// Whether an unchanged image should have changed, and no message says why it did not.
@@ -273,7 +299,9 @@ fn refused(what: &str, error: &str) -> Failure {
     )
 }
 
-fn changed(what: &str) -> Failure {
-    let what = format!("the switch would change {what}; no file was changed");
-    Failure::new(FailureClass::Failed, what, "this is a bug; please report it with the Compose files")
+fn unintended(service: &str, old: &str, new: &str) -> Failure {
+    let what =
+        format!("{service} would run {new} instead of {old}, which is not as requested; no file was changed");
+    let help = "if a variable's value contains an edition, a variant or a digest, remove it there";
+    Failure::new(FailureClass::Failed, what, help)
 }

@@ -38,11 +38,6 @@ const EDITION_IN_VARIABLE: &str =
     "the edition is inside a variable's default: move it after the closing brace";
 pub(super) const MALFORMED: &str = "not an image reference";
 
-/// The name in a reference without variables, without registry, tag and digest; `None` if the text is not a reference.
-pub fn image_name(reference: &str) -> Option<&str> {
-    ComposeImage::parse(reference).map(|image| image.name())
-}
-
 impl<'a> ComposeImage<'a> {
     /// Parses a reference; `None` if the text is not one.
     pub(super) fn parse(text: &'a str) -> Option<ComposeImage<'a>> {
