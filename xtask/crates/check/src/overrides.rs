@@ -89,10 +89,7 @@ pub fn findings(
     if overriding.is_empty() {
         return Ok(Vec::new());
     }
-    // A variable that is not set may leave an empty tag.
-    let has_tag = |image: &&String| !image.ends_with(':');
-    let references: Vec<String> =
-        overriding.iter().map(|(_, service)| &service.image).filter(has_tag).cloned().collect();
+    let references: Vec<String> = overriding.iter().map(|(_, service)| service.image.clone()).collect();
     let images = context.docker.inspect(&references)?;
     let (mut targets, mut checked) = (Vec::new(), Vec::new());
     for (name, service) in overriding {

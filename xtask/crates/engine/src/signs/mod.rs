@@ -122,8 +122,11 @@ pub fn failed(what: &str, line: &str) -> Failure {
 pub fn unexpected_error(output: &Output) -> Option<&str> {
     let is_expected = |line: &str| {
         let line = line.to_lowercase();
-        // The container's removal may be in progress.
-        ["no such image", "no such container", "already in progress"].iter().any(|sign| line.contains(sign))
+        // The container's removal may be in progress. Nothing exists under an invalid reference, such as one whose tag is an empty
+        // variable.
+        ["no such image", "no such container", "already in progress", "invalid reference format"]
+            .iter()
+            .any(|sign| line.contains(sign))
     };
     let mut lines = output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     if output.success() { None } else { lines.find(|line| !is_expected(line)) }
