@@ -10,7 +10,7 @@ use crate::report::{Finding, FindingKind, Subject};
 use crate::{commands, secrets};
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
-use engine::compose::{ComposeService, Project, default_files};
+use engine::compose::{ComposeConfig, ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::variables::Variables;
 use model::image_ref::name_of;
@@ -41,23 +41,30 @@ pub(crate) fn breaches(
         return Ok(Vec::new());
     }
     let project = Project::new(&context.docker, context.repository.root()).profiles(&["*".to_owned()]);
-    let config = match project.readable_config() {
-        Ok(Some(config)) => config,
-        Ok(None) => return Ok(Vec::new()),
-        Err(error) => {
-            let what = "the commands in the Compose file were not compared with the images";
-            context.terminal.warn(format!("{what}: {error:#}"));
-            return Ok(Vec::new());
-        }
+    let reason = match project.readable_config() {
+        Ok(Some(config)) => return of_config(&config, manifest, request, context),
+        Ok(None) => "docker compose is not installed".to_owned(),
+        Err(error) => format!("{error:#}"),
     };
+    let what = "the commands in the Compose file were not compared with the images";
+    context.terminal.warn(format!("{what}: {reason}"));
+    Ok(Vec::new())
+}
+
+fn of_config(
+    config: &ComposeConfig,
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+    context: &Context,
+) -> Result<Vec<Finding>> {
+    let is_own = |service: &&&Service| {
+        let in_compose = config.services.get(&service.compose);
+        in_compose.is_some_and(|in_compose| name_of(&in_compose.image) == service.image)
+    };
+    let own = request.services.iter().filter(is_own);
+    let own: BTreeMap<&str, &Service> = own.map(|service| (service.compose.as_str(), *service)).collect();
     let mut breaches = Vec::new();
     for &edition in &request.editions {
-        let own = |service: &&&Service| {
-            let in_compose = config.services.get(&service.compose);
-            in_compose.is_some_and(|in_compose| name_of(&in_compose.image) == service.image)
-        };
-        let own: BTreeMap<&str, &Service> =
-            request.services.iter().filter(own).map(|service| (service.compose.as_str(), *service)).collect();
         let services = own.iter().map(|(name, service)| {
             let mut of_edition = config.services[*name].clone();
             of_edition.image = request.reference(service, edition);

@@ -49,8 +49,9 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
-        // The parser panics where `{!,` is in a file.
-        catch_unwind(|| Document::parsed(text)).unwrap_or_else(|_| bail!("invalid YAML"))
+        // The parser panics on a tag before a comma, such as `{!,`.
+        catch_unwind(|| Document::parsed(text))
+            .unwrap_or_else(|_| bail!("invalid YAML: a tag before a comma"))
     }
 
     fn parsed(text: &str) -> Result<Document> {
