@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::engine_push::{assert_pullable, built, push, recorded, rows, states};
 use crate::support::registry::{Answer, Proxy, Registry};
-use crate::support::{docker, signal};
+use crate::support::{Site, docker, signal};
 use serde_json::{Value, json};
 
 /// Whether a request writes a tag of `image`.
@@ -15,9 +15,9 @@ fn is_tag(head: &str, image: &str) -> bool {
         && head.lines().next().is_some_and(|line| line.contains(&format!("{image}/manifests/")))
 }
 
-/// Local tags under a registry's name, without the name.
-fn local(address: &str) -> Vec<String> {
-    let filter = format!("reference={address}/*");
+/// A site's local tags under a registry's name, without the name. An earlier registry may have had the same port.
+fn local(site: &Site, address: &str) -> Vec<String> {
+    let filter = format!("reference={address}/{}-*", site.prefix);
     let names = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);
     names.lines().map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
 }
@@ -53,7 +53,7 @@ fn an_immutable_registry_gets_only_new_tags() {
     assert_eq!((again.status.code(), states(&again, &site)), (Some(0), vec!["unchanged".to_owned(); 4]));
     // As on a machine that built the same images but never pushed.
     std::fs::remove_file(site.folder.0.join("target/xtask/digests.json")).unwrap();
-    let tags: Vec<String> = local(&there).iter().map(|tag| format!("{there}/{tag}")).collect();
+    let tags: Vec<String> = local(&site, &there).iter().map(|tag| format!("{there}/{tag}")).collect();
     docker(&[&["image", "rm"][..], &tags.iter().map(String::as_str).collect::<Vec<_>>()].concat());
     let fresh = site.run(&push(&there, &[]));
     assert_eq!((fresh.status.code(), states(&fresh, &site)), (Some(0), vec!["unchanged".to_owned(); 4]));
@@ -69,8 +69,8 @@ fn an_immutable_registry_gets_only_new_tags() {
     assert!(text.contains("are immutable: push with a new --tag and --fixed-tags"), "{text}");
     let next = site.run(&["push", "beta", "--tag", "2.1", "--registry", &there, "--fixed-tags"]);
     assert_eq!(next.status.code(), Some(0), "{}", site.told(&next));
-    assert!(local(&there).contains(&format!("{}-beta:2.1-simple-optimized", site.prefix)));
-    assert!(!local(&there).contains(&format!("{}-beta:2.1-optimized", site.prefix)));
+    assert!(local(&site, &there).contains(&format!("{}-beta:2.1-simple-optimized", site.prefix)));
+    assert!(!local(&site, &there).contains(&format!("{}-beta:2.1-optimized", site.prefix)));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn rejections_have_their_cause_and_hide_no_other_image() {
         }
         assert_eq!([&beta[0].1, &beta[1].1], ["failed", "not-tried"], "{fault}: {text}");
         assert!(text.contains(help) && !text.contains("CA ("), "{fault}: {text}");
-        let names = local(&there);
+        let names = local(&site, &there);
         assert!(names.len() == 2 && names.iter().all(|name| name.contains("alpha")), "{fault}: {names:?}");
         let reference = format!("{there}/{}-beta:2.0-simple-optimized", site.prefix);
         assert_eq!(recorded(&site, &reference), "none", "{fault}");
@@ -219,7 +219,7 @@ fn a_registry_with_a_full_disk_keeps_what_fits() {
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert_eq!(states(&output, &site), ["pushed", "pushed", "failed", "not-tried"], "{text}");
     assert!(text.contains("check its log and free disk space"), "{text}");
-    assert!(local(&there).iter().all(|name| name.contains("alpha")), "{:?}", local(&there));
+    assert!(local(&site, &there).iter().all(|name| name.contains("alpha")), "{:?}", local(&site, &there));
 }
 
 #[test]
@@ -249,15 +249,15 @@ fn whatever_signal_ends_a_push_the_next_one_finishes_it() {
         let output = child.wait_with_output().unwrap();
         let text = site.told(&output);
         assert_eq!(output.status.code(), (name != "KILL").then_some(130), "{name}: {text}");
-        let left = |what: &str| local(&there).iter().filter(|tag| tag.contains(what)).count();
+        let left = |what: &str| local(&site, &there).iter().filter(|tag| tag.contains(what)).count();
         if name == "KILL" {
             // Pushing another image removes the leftover tag.
-            assert_eq!(left("-beta"), 1, "{:?}", local(&there));
+            assert_eq!(left("-beta"), 1, "{:?}", local(&site, &there));
             assert_eq!(site.run(&push(&there, &["alpha"])).status.code(), Some(0));
         } else {
             assert!(text.contains(" has 2 of 4 tags\nhelp: run the same command again"), "{name}: {text}");
         }
-        assert_eq!((left("-alpha"), left("-beta")), (2, 0), "{name}: {:?}", local(&there));
+        assert_eq!((left("-alpha"), left("-beta")), (2, 0), "{name}: {:?}", local(&site, &there));
 
         let next = site.run(&args);
         assert_eq!(next.status.code(), Some(0), "{name}: {}", site.told(&next));

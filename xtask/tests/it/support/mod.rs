@@ -338,10 +338,11 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        // A push that was killed leaves tags under a registry's name.
+        // A push that was killed leaves tags under a registry's name, and a moved tag its predecessor under its digest.
         let filters = ["", "*/", "*/*/"].map(|path| format!("--filter=reference={path}{}-*", self.prefix));
         let output = Command::new("docker")
-            .args(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
+            .args(["image", "ls", "--digests", "--format"])
+            .arg("{{.Repository}}{{if ne .Tag \"<none>\"}}:{{.Tag}}{{else}}@{{.Digest}}{{end}}")
             .args(filters)
             .output()
             .unwrap();

@@ -170,9 +170,11 @@ impl Proxy {
                         Answer::Json(head, body) => {
                             say(&client, &head, "application/json", &body.to_string())
                         }
-                        Answer::Cut => {}
+                        Answer::Cut => {
+                            client.shutdown(Shutdown::Both).ok();
+                        }
                     }
-                    client.shutdown(Shutdown::Both).ok();
+                    finish(&client);
                 });
             }
         });
@@ -184,6 +186,14 @@ impl Proxy {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
     }
+}
+
+/// Closes a connection, but not before the client has read the answer: closing with unread input discards the output too
+/// (RFC 1122, 4.2.2.13), and the client would report a broken connection instead of the answer.
+fn finish(mut client: &TcpStream) {
+    client.shutdown(Shutdown::Write).ok();
+    client.set_read_timeout(Some(Duration::from_secs(30))).ok();
+    copy(&mut client, &mut sink()).ok();
 }
 
 /// Reads up to the empty line, and not a byte of the body.
@@ -243,8 +253,8 @@ pub(super) fn relay(client: &TcpStream, server: &TcpStream, receiver: &mut impl 
     std::thread::scope(|scope| {
         scope.spawn(|| copy(&mut { client }, &mut { server }).ok());
         copy(&mut { server }, receiver).ok();
-        // The client may keep its side open; nothing more is expected from it.
-        client.shutdown(Shutdown::Both).ok();
         server.shutdown(Shutdown::Both).ok();
+        // The client may keep its side open; nothing more is expected from it.
+        finish(client);
     });
 }
