@@ -14,6 +14,7 @@ use build::changes;
 use build::request::BuildRequest;
 use build::shared_cache::RegistryCache;
 use engine::context::Context;
+use engine::variables::REGISTRY;
 use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
@@ -259,7 +260,7 @@ pub fn tag(given: Option<&str>) -> Result<Tag> {
 /// # Errors
 /// When it is not a valid registry.
 pub fn registry(given: Option<&str>) -> Result<Option<Registry>> {
-    named_registry(given, "--registry", "SUTRA_REGISTRY")
+    named_registry(given, "--registry", REGISTRY)
 }
 
 fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Option<Registry>> {

@@ -18,11 +18,14 @@ use engine::environment::require_engine;
 use engine::variables::Variables;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
+use model::image_ref::Registry;
 use model::manifest::Manifest;
 use model::reader;
 use model::variant::Variant;
+use stack::switch::edits::ForeignReference;
 use stack::switch::files::{self, PlannedFile, UnreadFile};
 use stack::switch::local_images::{digest_of, refuse_missing};
+use stack::switch::own_images::{OwnImages, registry_of};
 use stack::switch::proof::{MissedService, Proof, Switch};
 use stack::switch::reference::SwitchRequest;
 use stack::switch::{edits, last_switch};
@@ -85,14 +88,15 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let _lock = Lock::take(&context.repository.compose_lock())?;
     let Some(variant) = args.variant else { return undo(context) };
     let manifest = reader::load(&context.repository)?;
-    let ours: BTreeSet<&str> = manifest.services.iter().map(|service| service.image.as_str()).collect();
     let request = request(variant, args)?;
     let mut variables = Variables::read(context)?;
     let first = first_files(args, &variables, context)?;
     if let Some(file) = args.file.first() {
         variables = Variables::of_project(&folder_of(file)?, context)?;
     }
-    let pushed = if args.pin { Digests::read(&context.repository)? } else { Digests::default() };
+    let pushed = Digests::read(&context.repository)?;
+    let mut own = OwnImages::known(&manifest, &variables, &pushed);
+    own.extend(request.registry.iter().map(Registry::to_string));
     let fill = |text: &str| variables.fill(text);
     let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
     let needs_images = args.pin || !(args.allow_missing || args.check || args.dry_run);
@@ -100,9 +104,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         require_engine(context)?;
     }
     let pin = args.pin.then_some(&pin as edits::DigestOf<'_>);
-    let plan = |text: &str| edits::plan(text, &ours, &request, pin, &fill);
+    let plan = |text: &str| edits::plan(text, &own, &request, pin, &fill);
     let (found, unread) = files::collect(&context.repository, &first, &plan, &fill)?;
     report_left(&found, &unread, context);
+    let mut own_now = own.clone();
+    own_now.extend(named_registries(&found, &fill));
     let missing = || {
         require_engine(context)?;
         let edits = found.iter().flat_map(|file| &file.plan.edits);
@@ -119,10 +125,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.pin && !args.allow_missing {
         refuse_unpinned(&found)?;
     }
-    let (files, first, ours, request, variables) = (&found, &first, &ours, &request, &variables);
-    let switch = Switch { files, first, ours, request, digest_of: pin, variables };
+    let (files, first, own, request, variables) = (&found, &first, &own_now, &request, &variables);
+    let switch = Switch { files, first, own, request, digest_of: pin, variables };
     let proof = prove(&switch, &manifest, context)?;
-    let programs = missing_programs(&proof, &found, &manifest, needs_images, context)?;
+    let programs = missing_programs(&proof, &found, own, &manifest, needs_images, context)?;
     let writes = !(args.dry_run || args.check);
     if writes && !programs.is_empty() {
         let what = format!(
@@ -163,7 +169,7 @@ fn prove(switch: &Switch<'_>, manifest: &Manifest, context: &Context) -> Result<
         let reason = "its reference is in none of the files that were read";
         terminal.warn(format!("service {service}: `{image}` left unchanged: {reason}"));
     }
-    for text in services::wrong_builds(&proof, switch.files, manifest, switch.request.variant) {
+    for text in services::wrong_builds(&proof, switch.files, switch.own, manifest, switch.request.variant) {
         terminal.warn(text);
     }
     Ok(proof)
@@ -172,11 +178,12 @@ fn prove(switch: &Switch<'_>, manifest: &Manifest, context: &Context) -> Result<
 fn missing_programs(
     proof: &Proof,
     found: &[PlannedFile],
+    own: &OwnImages<'_>,
     manifest: &Manifest,
     needs_images: bool,
     context: &Context,
 ) -> Result<Vec<String>> {
-    match services::missing_programs(proof, found, manifest, context) {
+    match services::missing_programs(proof, found, own, manifest, context) {
         Err(error) if !needs_images && class_of(&error).is_environment() => {
             let what = "the services' commands were not compared with their images";
             context.terminal.warn(format!("{what}: {error}"));
@@ -184,6 +191,16 @@ fn missing_programs(
         }
         programs => programs,
     }
+}
+
+/// The registries that variables name in references to our images.
+fn named_registries(found: &[PlannedFile], fill: edits::Fill<'_>) -> BTreeSet<String> {
+    let plans = found.iter().map(|file| &file.plan);
+    let texts = plans.flat_map(|plan| {
+        let skipped = plan.skipped.iter().map(|skipped| &skipped.text);
+        plan.edits.iter().flat_map(|edit| [&edit.before, &edit.after]).chain(&plan.unchanged).chain(skipped)
+    });
+    texts.filter_map(|text| Some(registry_of(&fill(text).ok()?).to_owned())).collect()
 }
 
 fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
@@ -248,6 +265,14 @@ fn report_left(found: &[PlannedFile], unread: &[UnreadFile], context: &Context) 
     for (file, skip) in found.iter().flat_map(|file| file.plan.skipped.iter().map(move |skip| (file, skip))) {
         let place = format!("{}:{}", file.name, skip.line);
         terminal.warn(format!("{place}: `{}` left unchanged: {}", skip.text, skip.reason));
+    }
+    for (file, ForeignReference { line, text }) in
+        found.iter().flat_map(|file| file.plan.foreign.iter().map(move |foreign| (file, foreign)))
+    {
+        let (place, registry, manifest) = (&file.name, registry_of(text), context.repository.manifest_name());
+        terminal.warn(format!(
+            "{place}:{line}: `{text}` left unchanged: {registry} is not in `registries` in {manifest}\nhelp: add it there if it has images of this repository"
+        ));
     }
 }
 

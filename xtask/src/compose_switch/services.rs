@@ -12,16 +12,18 @@ use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 use stack::switch::files::PlannedFile;
+use stack::switch::own_images::OwnImages;
 use stack::switch::proof::Proof;
 
 /// The programs that services run and their images do not have, each with its place.
 pub(super) fn missing_programs(
     proof: &Proof,
     files: &[PlannedFile],
+    own: &OwnImages<'_>,
     manifest: &Manifest,
     context: &Context,
 ) -> Result<Vec<String>> {
-    let services = proof.services.iter().filter(|(_, service)| own(&service.image, manifest).is_some());
+    let services = proof.services.iter().filter(|(_, service)| own.owns(&service.image));
     let services: BTreeMap<String, ComposeService> =
         services.map(|(name, service)| (name.clone(), service.clone())).collect();
     let found = overrides::findings(&services, manifest, context)?;
@@ -36,6 +38,7 @@ pub(super) fn missing_programs(
 pub(super) fn wrong_builds(
     proof: &Proof,
     files: &[PlannedFile],
+    own: &OwnImages<'_>,
     manifest: &Manifest,
     variant: Variant,
 ) -> Vec<String> {
@@ -44,11 +47,11 @@ pub(super) fn wrong_builds(
         let Some(build) = service.build.as_ref().filter(|build| build.dockerfile_inline.is_none()) else {
             continue;
         };
-        let Some(own) = own(&service.image, manifest) else { continue };
+        let Some(ours) = service_of(&service.image, own, manifest) else { continue };
         let dockerfile = normal(&build.context.join(&build.dockerfile));
         let wanted = match variant {
-            Variant::Optimized => &own.optimized,
-            Variant::Original => &own.original,
+            Variant::Optimized => &ours.optimized,
+            Variant::Original => &ours.original,
         };
         if dockerfile != normal(Path::new(wanted)) {
             found.push(format!(
@@ -75,8 +78,8 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-fn own<'m>(image: &str, manifest: &'m Manifest) -> Option<&'m Service> {
-    manifest.services.iter().find(|service| name_of(image) == service.image)
+fn service_of<'m>(image: &str, own: &OwnImages<'_>, manifest: &'m Manifest) -> Option<&'m Service> {
+    manifest.services.iter().find(|service| name_of(image) == service.image && own.owns(image))
 }
 
 /// `FILE:LINE: service NAME`, with the first file that sets the key: files precede those that they include or extend.

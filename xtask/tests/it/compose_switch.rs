@@ -1,7 +1,6 @@
 //! `compose-switch` as a process, and on generated files.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Stdio;
@@ -15,6 +14,7 @@ use model::variant::Variant;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use stack::switch::edits::{apply, plan};
+use stack::switch::own_images::OwnImages;
 use stack::switch::reference::SwitchRequest;
 
 pub const COMPOSE: &str = "# fx-alpha:latest in a comment stays\r
@@ -34,6 +34,8 @@ services:\r
 pub fn with(compose: &str) -> Folder {
     let repository = repository("fx");
     repository.write("docker-compose.yml", compose);
+    let manifest = repository.read("xtask/images.toml");
+    repository.write("xtask/images.toml", &format!("registries = [\"hub.example:5000/team\"]\n{manifest}"));
     repository
 }
 
@@ -291,7 +293,8 @@ fn invalid_yaml_is_reported_with_its_line() {
 fn switched(text: &str, variant: Variant) -> Option<String> {
     let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
     let fill = |text: &str| Ok(text.to_owned());
-    let plan = plan(text, &BTreeSet::from(["fx-alpha", "fx-beta"]), &request, None, &fill).ok()?;
+    let own = OwnImages::of(["fx-alpha", "fx-beta"], ["hub.example:5000/team".to_owned()]);
+    let plan = plan(text, &own, &request, None, &fill).ok()?;
     for edit in &plan.edits {
         assert_eq!(text[edit.bytes.clone()], edit.before, "an edit outside of its reference");
         let (longer, shorter) = if edit.after.len() > edit.before.len() {

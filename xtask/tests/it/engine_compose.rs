@@ -277,3 +277,26 @@ fn a_build_of_another_variant_is_reported() {
         assert_eq!((code, text.contains(note)), (0, is_wrong), "{text}");
     }
 }
+
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn images_of_others_with_our_names_stay() {
+    let others = "  c: {image: 'other.example/someone-else/fx-alpha:3'}\n  d: {image: 'someone/fx-beta:1'}\n";
+    let ours =
+        "services:\n  a: {image: 'docker.io/fx-alpha:1'}\n  b: {image: '${HUB:-hub.example}/t/fx-beta:1'}\n";
+    let repository = with(&format!("{ours}{others}"));
+    let (code, text) = run(&repository, "optimized --registry r.example/t --allow-missing", &[]);
+    assert_eq!(code, 0, "{text}");
+    for (line, registry) in [(4, "other.example/someone-else"), (5, "someone")] {
+        assert!(text.contains(&format!("docker-compose.yml:{line}: ")), "{text}");
+        assert!(text.contains(&format!("{registry} is not in `registries`")), "{text}");
+    }
+    let switched = "services:\n  a: {image: 'r.example/t/fx-alpha:1-optimized'}\n  b: {image: 'r.example/t/fx-beta:1-optimized'}\n";
+    assert_eq!(repository.read("docker-compose.yml"), format!("{switched}{others}"));
+    // The registry is in neither the manifest nor the environment: another command cannot know that it is ours.
+    let (code, text) = run(&repository, "original --check", &[]);
+    assert_eq!((code, text.contains("r.example/t is not in `registries`")), (0, true), "{text}");
+    let (code, text) = run(&repository, "original --allow-missing", &[("SUTRA_REGISTRY", "r.example/t")]);
+    assert_eq!(code, 0, "{text}");
+    assert!(!repository.read("docker-compose.yml").contains("-optimized"));
+}

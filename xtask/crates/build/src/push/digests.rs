@@ -103,10 +103,15 @@ impl Digests {
         self.images.values().any(|pushed| pushed.digest == digest && pushed.image == image.id)
     }
 
+    /// Everything that was pushed.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        self.images.keys().map(String::as_str)
+    }
+
     /// The references in any registry that a local tag was pushed as.
     pub fn tags_of(&self, local: &str) -> impl Iterator<Item = &str> {
         let end = format!("/{local}");
-        self.images.keys().map(String::as_str).filter(move |reference| reference.ends_with(&end))
+        self.references().filter(move |reference| reference.ends_with(&end))
     }
 }
 

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use crate::dockerfile;
 use crate::edition::Edition;
+use crate::image_ref::Registry;
 use crate::manifest::{
     Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
 };
@@ -63,6 +64,12 @@ impl<'a> Reader<'a> {
         root.number("schema", 1..=1);
         let project = root.text("project").map(str::to_owned);
         let version = root.text("version").map(str::to_owned);
+        let registries = root.texts("registries");
+        for text in registries.iter().filter(|text| !is_registry(text)) {
+            let what =
+                format!("invalid registry `{text}`: use HOST[:PORT][/PATH], or a namespace on Docker Hub");
+            root.fault("registries", what);
+        }
         let source_date_epoch = root.number("source-date-epoch", 0..=u64::from(u32::MAX));
         let mut seen = Seen::default();
         let upstreams =
@@ -90,6 +97,7 @@ impl<'a> Reader<'a> {
         Some(Manifest {
             project: project?,
             version: version?,
+            registries,
             source_date_epoch: source_date_epoch?,
             upstreams,
             bases,
@@ -301,6 +309,11 @@ impl<'a> Reader<'a> {
 }
 
 /// Names become build targets and log file names.
+/// Whether a Compose file may name this before an image.
+fn is_registry(text: &str) -> bool {
+    text.parse::<Registry>().is_ok() || format!("docker.io/{text}").parse::<Registry>().is_ok()
+}
+
 fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
     if !probes::is_plain(name) {
         fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));

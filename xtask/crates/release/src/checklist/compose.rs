@@ -1,28 +1,27 @@
 //! Whether Compose files use optimized images only, as `compose-switch optimized --check` does.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
+use build::push::digests::Digests;
 use engine::compose::default_files;
 use engine::variables::Variables;
 use model::variant::Variant;
 use stack::switch::files::UnreadFile;
+use stack::switch::own_images::OwnImages;
 use stack::switch::reference::SwitchRequest;
 use stack::switch::{edits, files};
 
 pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let repository = &checks.context.repository;
-    let ours: BTreeSet<&str> =
-        checks.manifest.services.iter().map(|service| service.image.as_str()).collect();
     let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
     let variables = Variables::read(checks.context)?;
+    let own = OwnImages::known(checks.manifest, &variables, &Digests::read(repository)?);
     let fill = |text: &str| variables.fill(text);
     let first = default_files(repository, &variables);
     let (found, unread) =
-        files::collect(repository, &first, &|text| edits::plan(text, &ours, &request, None, &fill), &fill)?;
+        files::collect(repository, &first, &|text| edits::plan(text, &own, &request, None, &fill), &fill)?;
     let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);
     for file in &found {
         let place = |line: usize| format!("{}:{line}", file.name);

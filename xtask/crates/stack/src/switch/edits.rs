@@ -1,12 +1,12 @@
 //! The edits that switch the image references of one Compose file, computed from its text alone.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::{Result, bail};
 
 use crate::switch::document::Document;
 use crate::switch::images::{FileReference, ImageText, ServiceKey, images, referenced_files, service_keys};
+use crate::switch::own_images::OwnImages;
 use crate::switch::reference::{ComposeImage, MALFORMED, SwitchRequest};
 
 /// The replacement of one image reference.
@@ -37,6 +37,15 @@ pub struct SkippedReference {
     pub unpinned: bool,
 }
 
+/// A reference with the name of one of our images, in a registry that is not known to be ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignReference {
+    /// From 1.
+    pub line: usize,
+    /// The reference as written.
+    pub text: String,
+}
+
 /// What a switch does to one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FilePlan {
@@ -46,6 +55,8 @@ pub struct FilePlan {
     pub unchanged: Vec<String>,
     /// References that cannot be edited safely.
     pub skipped: Vec<SkippedReference>,
+    /// References that are probably somebody else's, and stay as they are.
+    pub foreign: Vec<ForeignReference>,
     /// Files that this one includes or extends.
     pub referenced_files: Vec<FileReference>,
     /// Where services set keys that concern their images' contents.
@@ -58,13 +69,13 @@ pub type DigestOf<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 /// Interpolates variables; the error says which one is missing or invalid.
 pub type Fill<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// Plans the switch of a file's references to the images named in `ours`; with `digest_of`, they are pinned.
+/// Plans the switch of a file's references to our own images; with `digest_of`, they are pinned.
 ///
 /// # Errors
 /// Invalid YAML.
 pub fn plan(
     source: &str,
-    ours: &BTreeSet<&str>,
+    own: &OwnImages<'_>,
     request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
     fill: Fill<'_>,
@@ -80,13 +91,14 @@ pub fn plan(
     let mut wanted = Vec::new();
     for image in images(&document) {
         wanted.push(image.value.clone());
-        let name = ComposeImage::parse(&image.value).map_or("", |parsed| parsed.name());
-        let result = if ours.contains(name) {
-            edit(&image, request, digest_of)
-        } else if let Some(hidden) = hidden_name(name, &image.value, ours, fill) {
-            Err(hidden.into())
-        } else {
-            continue;
+        let result = match owner(&image.value, own, fill) {
+            Owner::Us => edit(&image, request, digest_of),
+            Owner::Unclear(reason) => Err(reason.into()),
+            Owner::Foreign => {
+                plan.foreign.push(ForeignReference { line: image.line, text: image.value });
+                continue;
+            }
+            Owner::Others => continue,
         };
         let (line, text) = (image.line, image.value);
         match result {
@@ -125,17 +137,35 @@ pub fn apply(text: &str, edits: &[ReferenceEdit]) -> String {
     out
 }
 
-/// Why a reference whose name contains a variable cannot be switched, if it is one of ours.
-fn hidden_name(name: &str, value: &str, ours: &BTreeSet<&str>, fill: Fill<'_>) -> Option<String> {
-    if !name.contains('$') {
-        return None;
+/// Whose image a reference names.
+enum Owner {
+    Us,
+    /// Ours, or possibly ours, but a variable holds the name; why that prevents the switch.
+    Unclear(String),
+    /// Not ours, although it has the name of one of ours.
+    Foreign,
+    Others,
+}
+
+fn owner(text: &str, own: &OwnImages<'_>, fill: Fill<'_>) -> Owner {
+    let Some(image) = ComposeImage::parse(text) else { return Owner::Others };
+    if own.has_name(&image) {
+        return if own.owns_written(&image) { Owner::Us } else { Owner::Foreign };
     }
-    let Ok(filled) = fill(value) else {
-        let hidden = ours.iter().find(|name| value.contains(**name))?;
-        return Some(format!("may be {hidden}, depending on a variable: write the name in full"));
+    if !image.name().contains('$') {
+        return Owner::Others;
+    }
+    let Ok(filled) = fill(text) else {
+        let reason = |name| format!("may be {name}, depending on a variable: write the name in full");
+        return own.name_in(text).map_or(Owner::Others, |name| Owner::Unclear(reason(name)));
     };
-    let hidden = ComposeImage::parse(&filled)?.name();
-    ours.contains(hidden).then(|| format!("is {hidden}, named by a variable: write the name in full"))
+    match ComposeImage::parse(&filled) {
+        Some(image) if own.owns(&filled) => {
+            Owner::Unclear(format!("is {}, named by a variable: write the name in full", image.name()))
+        }
+        Some(image) if own.has_name(&image) => Owner::Foreign,
+        _ => Owner::Others,
+    }
 }
 
 struct Skip {
@@ -182,9 +212,9 @@ mod tests {
     use model::variant::Variant;
 
     fn switched(text: &str, variant: Variant) -> (String, FilePlan) {
-        let ours = BTreeSet::from(["sutra-api", "sutra-client"]);
+        let own = OwnImages::of(["sutra-api", "sutra-client"], ["hub.example:5000".to_owned()]);
         let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
-        let plan = plan(text, &ours, &request, None, &|text| Ok(text.to_owned())).unwrap();
+        let plan = plan(text, &own, &request, None, &|text| Ok(text.to_owned())).unwrap();
         (apply(text, &plan.edits), plan)
     }
 
@@ -192,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_name_behind_a_variable_is_ours_if_it_becomes_one_of_ours() {
-        let ours = BTreeSet::from(["sutra-api"]);
+        let own = OwnImages::of(["sutra-api"], ["h".to_owned()]);
         let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
         let fill = |text: &str| match text {
             "${IMG}" => Ok("h/sutra-api:1".to_owned()),
@@ -201,7 +231,7 @@ mod tests {
         };
         let reason = |image: &str| {
             let text = format!("services: {{a: {{image: \"{image}\"}}}}");
-            plan(&text, &ours, &request, None, &fill).unwrap().skipped.pop().map(|skip| skip.reason)
+            plan(&text, &own, &request, None, &fill).unwrap().skipped.pop().map(|skip| skip.reason)
         };
         assert_eq!(
             reason("${IMG}").as_deref(),

@@ -7,5 +7,6 @@ pub mod images;
 pub mod last_switch;
 pub mod local_images;
 mod mirror;
+pub mod own_images;
 pub mod proof;
 pub mod reference;

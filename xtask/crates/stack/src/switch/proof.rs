@@ -1,7 +1,7 @@
 //! Verifies a switch by its effect: Compose reads a copy of the files before and after it, and only the intended images may differ.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::switch::edits::{DigestOf, SkippedReference};
 use crate::switch::files::PlannedFile;
 use crate::switch::mirror::Mirror;
+use crate::switch::own_images::OwnImages;
 use crate::switch::reference::{ComposeImage, SwitchRequest};
 use engine::compose::{ComposeConfig, ComposeService, folder_of};
 use engine::context::Context;
@@ -31,8 +32,8 @@ pub struct Switch<'a> {
     pub files: &'a [PlannedFile],
     /// The files that Compose is started with.
     pub first: &'a [PathBuf],
-    /// The names of our images.
-    pub ours: &'a BTreeSet<&'a str>,
+    /// Our images, with the registries that the files' variables name.
+    pub own: &'a OwnImages<'a>,
     /// What references are to become.
     pub request: &'a SwitchRequest,
     /// The digests to pin to.
@@ -215,7 +216,7 @@ impl Switch<'_> {
         environment: &BTreeMap<String, String>,
         is_own: bool,
     ) -> bool {
-        let Some(image) = ComposeImage::parse(old).filter(|image| self.ours.contains(image.name())) else {
+        let Some(image) = ComposeImage::parse(old).filter(|image| self.own.has_name(image)) else {
             return false;
         };
         let (plain, digest) =
@@ -247,7 +248,7 @@ impl Switch<'_> {
 
     /// Whether an unchanged image should have changed, and no message says why it did not.
     fn is_missed(&self, image: &str) -> bool {
-        let Some(parsed) = ComposeImage::parse(image).filter(|image| self.ours.contains(image.name())) else {
+        let Some(parsed) = ComposeImage::parse(image).filter(|_| self.own.owns(image)) else {
             return false;
         };
         let is_reported = |skipped: &SkippedReference| {

@@ -62,6 +62,11 @@ impl<'a> ComposeImage<'a> {
         &self.text[self.name.clone()]
     }
 
+    /// The registry and path before the name, without a slash at the end.
+    pub(super) fn registry(&self) -> &'a str {
+        self.text[..self.name.start].trim_end_matches('/')
+    }
+
     /// The requested reference with the digest it has, or why it cannot be edited safely.
     pub(super) fn switched(&self, request: &SwitchRequest) -> Result<String, &'static str> {
         let plain = self.unpinned(request)?;

@@ -1,0 +1,134 @@
+//! Which image references name this repository's own images: those with a service's image name, in a known registry.
+
+use std::collections::BTreeSet;
+
+use build::push::digests::Digests;
+use engine::variables::{REGISTRY, Variables};
+use model::image_ref::name_of;
+use model::manifest::Manifest;
+
+use crate::switch::reference::ComposeImage;
+
+/// The names of our images and the registries that have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnImages<'a> {
+    names: BTreeSet<&'a str>,
+    /// Registry and path, as [`normalized`].
+    registries: BTreeSet<String>,
+}
+
+impl<'a> OwnImages<'a> {
+    /// Images with these names, without a registry or in one of `registries`.
+    pub fn of(
+        names: impl IntoIterator<Item = &'a str>,
+        registries: impl IntoIterator<Item = String>,
+    ) -> OwnImages<'a> {
+        let registries = registries.into_iter().map(|registry| normalized(&registry));
+        let registries = std::iter::once(String::new()).chain(registries).collect();
+        OwnImages { names: names.into_iter().collect(), registries }
+    }
+
+    /// The services' images: without a registry, in one that the manifest or `SUTRA_REGISTRY` names, or where this checkout
+    /// pushed to.
+    pub fn known(manifest: &'a Manifest, variables: &Variables, pushed: &Digests) -> OwnImages<'a> {
+        let names = manifest.services.iter().map(|service| service.image.as_str());
+        let declared = manifest.registries.iter().map(String::as_str).chain(variables.get(REGISTRY));
+        let registries = declared.chain(pushed.references().map(registry_of));
+        OwnImages::of(names, registries.map(str::to_owned))
+    }
+
+    /// Adds registries, `HOST[:PORT][/PATH]`.
+    pub fn extend(&mut self, registries: impl IntoIterator<Item = String>) {
+        self.registries.extend(registries.into_iter().map(|registry| normalized(&registry)));
+    }
+
+    /// Whether a reference without variables names one of our images.
+    pub fn owns(&self, reference: &str) -> bool {
+        self.names.contains(name_of(reference))
+            && self.registries.contains(&normalized(registry_of(reference)))
+    }
+
+    /// Whether a reference as written names one of our images. A registry in a variable is the user's choice, so it is ours.
+    pub(super) fn owns_written(&self, image: &ComposeImage<'_>) -> bool {
+        let registry = image.registry();
+        self.has_name(image) && (registry.contains('$') || self.registries.contains(&normalized(registry)))
+    }
+
+    /// Whether one of our images has this name, in whatever registry.
+    pub(super) fn has_name(&self, image: &ComposeImage<'_>) -> bool {
+        self.names.contains(image.name())
+    }
+
+    /// The first of our names that occurs in a text.
+    pub(super) fn name_in(&self, text: &str) -> Option<&'a str> {
+        self.names.iter().find(|name| text.contains(**name)).copied()
+    }
+}
+
+/// What precedes a reference's last component, without the slash.
+pub fn registry_of(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or_default();
+    name.rsplit_once('/').map_or("", |(registry, _)| registry)
+}
+
+/// A registry as docker reads it: without a host, it is Docker Hub, whose own images are in `library`
+/// (github.com/distribution/reference, `ParseNormalizedNamed`). Empty for those.
+fn normalized(registry: &str) -> String {
+    let registry = registry.trim_end_matches('/');
+    let (first, rest) = registry.split_once('/').unwrap_or((registry, ""));
+    let path = match first {
+        "docker.io" | "index.docker.io" => rest,
+        host if host.contains(['.', ':']) || host == "localhost" => return registry.to_owned(),
+        _ => registry,
+    };
+    match path {
+        "" | "library" => String::new(),
+        path => format!("docker.io/{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(registries: &[&str]) -> OwnImages<'static> {
+        OwnImages::of(["api"], registries.iter().map(ToString::to_string))
+    }
+
+    #[test]
+    fn ours_are_ours_by_repository() {
+        let own = own(&["hub.example:5000/team", "acme/"]);
+        for ours in [
+            "api",
+            "api:1",
+            "docker.io/api:1",
+            "index.docker.io/library/api",
+            "library/api",
+            "acme/api:1",
+            "docker.io/acme/api@sha256:11",
+            "hub.example:5000/team/api:1@sha256:11",
+        ] {
+            assert!(own.owns(ours), "{ours}");
+        }
+        for other in [
+            "other.example/someone-else/api:3",
+            "hub.example:5000/api:1",
+            "hub.example/team/api",
+            "acme/x/api",
+            "localhost/api",
+            "localhost:5000/api",
+            "someone/api",
+            "hub.example:5000/team/api-docs:1",
+        ] {
+            assert!(!own.owns(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_registry_in_a_variable_is_ours() {
+        let own = own(&[]);
+        let owns = |text| ComposeImage::parse(text).is_some_and(|image| own.owns_written(&image));
+        assert!(owns("${HUB:-hub.example:5000/}/api:1") && owns("hub.example/$TEAM/api") && owns("api:${V}"));
+        assert!(!owns("hub.example/api:${V}") && !owns("$HUB/api-docs"));
+    }
+}
