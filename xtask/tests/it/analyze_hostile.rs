@@ -39,7 +39,9 @@ fn hostile_and_damaged_archives_are_refused_with_a_reason() {
         crate::support::saved::archive(&files.collect::<Vec<_>>())
     };
     let mut packed = debian();
-    packed.layers[1] = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0];
+    packed.layers[1] = b"BZh91AY".to_vec();
+    let mut damaged = debian();
+    damaged.layers[1] = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0];
     let mut cut = debian().files(Layout::OciGzip);
     cut[1].1.truncate(60);
     let regular = tar::EntryType::Regular;
@@ -50,7 +52,8 @@ fn hostile_and_damaged_archives_are_refused_with_a_reason() {
         ("nothing", Vec::new()),
         ("without its configuration", lacking(|file| file.ends_with(".json") && file != "manifest.json")),
         ("without a layer", lacking(|file| file.ends_with("1/layer.tar"))),
-        ("packed with zstd", packed.save(Layout::Oci)),
+        ("packed with bzip2", packed.save(Layout::Oci)),
+        ("damaged zstd", damaged.save(Layout::Oci)),
         ("cut gzip", crate::support::saved::archive(&cut)),
         ("an absolute path", with(LayerTar::new().raw("/etc/passwd", regular, 0, ""))),
         ("a path that leads out", with(LayerTar::new().raw("a/../../etc/passwd", regular, 0, ""))),

@@ -1,5 +1,6 @@
 //! The same image has the same size in both image stores, read by a second engine of the test's own.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::support::second_engine::SecondEngine;
@@ -43,6 +44,40 @@ fn write_layers(repository: &Folder) {
     let shared = std::fs::read_to_string(repository.0.join("alpha/Dockerfile.optimized")).unwrap();
     repository.write("beta/Dockerfile.optimized", &(shared + "COPY alpha/hello /more\n"));
     repository.write("beta/Dockerfile.optimized.dockerignore", "*\n!alpha/hello\n!alpha/tree\n");
+}
+
+/// Builds an index: the image with layers packed by zstd, and an attestation.
+fn pack_with_zstd(engine: &SecondEngine, image: &str) {
+    let output = format!("--output=type=image,name={image},compression=zstd,force-compression=true");
+    let args = ["buildx", "build", "--provenance=mode=max", "--pull=false", &output, "-"];
+    let mut build = engine.docker(&args);
+    let mut build = build.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    write!(build.stdin.take().unwrap(), "FROM {image}\n").unwrap();
+    let built = build.wait_with_output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let saved = engine.docker(&["save", image]).output().unwrap().stdout;
+    let zstd = [0x28, 0xb5, 0x2f, 0xfd];
+    assert!(saved.chunks(512).any(|block| block.starts_with(&zstd)), "no layer is packed with zstd");
+    let is_attested = |bytes: &[u8]| bytes.windows(20).any(|text| text == b"attestation-manifest");
+    assert!(is_attested(&saved), "the image has no attestation");
+}
+
+/// On the containerd store, every image has a digest under its name, also in registries that have never seen it.
+fn an_image_that_was_never_pushed_is_not_pinned(repository: &Folder, engine: &SecondEngine, image: &str) {
+    let name = image.split(':').next().unwrap();
+    let remote = format!("127.0.0.1:1/{name}:1-optimized");
+    assert!(engine.docker(&["tag", image, &remote]).status().unwrap().success());
+    let inspect = ["image", "inspect", "--format", "{{json .RepoDigests}}", &remote];
+    let digests = String::from_utf8(engine.docker(&inspect).output().unwrap().stdout).unwrap();
+    assert!(digests.contains(&format!("127.0.0.1:1/{name}@sha256:")), "{digests}");
+    let compose = format!("services: {{a: {{image: '{name}:1'}}}}\n");
+    repository.write("docker-compose.yml", &compose);
+    let switch = ["compose-switch", "optimized", "--registry", "127.0.0.1:1", "--pin", "--root"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = command.args(switch).arg(&repository.0).env("DOCKER_HOST", engine.host()).output().unwrap();
+    let text = crate::support::told(&output, repository);
+    assert!(text.starts_with("exit: 1\n") && text.contains("push it first"), "{text}");
+    assert_eq!(repository.read("docker-compose.yml"), compose);
 }
 
 #[test]
@@ -96,6 +131,10 @@ fn both_image_stores_give_the_same_number() {
         "the stores' archives are read differently"
     );
     assert_eq!(explained["layers"].as_array().unwrap().len(), 4);
+
+    pack_with_zstd(&engine, &images[1]);
+    assert_eq!(explained, analyzed(&repository, Some(&engine.host())), "zstd layers are read differently");
+    an_image_that_was_never_pushed_is_not_pinned(&repository, &engine, &images[0]);
 
     let mut command = Command::new("docker");
     command.args(["image", "rm", "--force"]).args(&images);

@@ -1,7 +1,7 @@
 //! The archive of `docker save`, read as a stream: its layers, each as a plain tar.
 //!
-//! Reads the classic form (`ID/layer.tar`, engines before 25) and the OCI layout (`blobs/sha256/…`, also gzipped, as the
-//! containerd store saves them). Both list their layers in `manifest.json`.
+//! Reads the classic form (`ID/layer.tar`, engines before 25) and the OCI layout (`blobs/sha256/…`, also packed with gzip or zstd,
+//! as the containerd store saves them). Both list their layers in `manifest.json`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
@@ -10,9 +10,11 @@ use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
+use crate::zstd::{self, ZstdReader};
+
 /// Limit for one JSON file; a configuration with a long history has some hundred kilobytes.
 const MOST_JSON: u64 = 4_000_000;
-/// Limit for all JSON files of an archive.
+/// Limit for the JSON files of an archive that are kept.
 const MOST_JSON_IN_ALL: u64 = 64_000_000;
 
 /// The layers of an archive, by their names in it.
@@ -20,6 +22,8 @@ const MOST_JSON_IN_ALL: u64 = 64_000_000;
 pub struct Index {
     manifest: Option<Vec<u8>>,
     json: HashMap<String, Vec<u8>>,
+    /// JSON files that were not read, with their sizes in bytes.
+    too_large: HashMap<String, u64>,
     links: HashMap<String, String>,
     layers: BTreeSet<String>,
 }
@@ -80,6 +84,9 @@ pub fn read(reader: impl Read, visit: &mut dyn FnMut(&str, &mut dyn Read) -> Res
     }
     // Only the end of the stream tells whether its writer failed.
     drain(&mut archive.into_inner())?;
+    if let (None, Some(bytes)) = (&index.manifest, index.too_large.get("manifest.json")) {
+        bail!("{DAMAGED}: manifest.json has {bytes} bytes, more than any real image's");
+    }
     if index.manifest.is_none() {
         bail!("{DAMAGED}: it has no manifest.json, so it is truncated or not an image");
     }
@@ -101,7 +108,7 @@ fn read_entry<R: Read>(
     let start = start_of(&mut counted)?;
     if let Some(packing) = foreign_packing(&start) {
         bail!(
-            "unsupported compression of layer {name}: {packing}\nhelp: export the image uncompressed or with gzip"
+            "unsupported compression of layer {name}: {packing}\nhelp: export the image uncompressed, with gzip or with zstd"
         );
     }
     let is_tar = start.len() == 512 && (&start[257..262] == b"ustar" || start.iter().all(|b| *b == 0));
@@ -113,6 +120,12 @@ fn read_entry<R: Read>(
             .with_context(|| format!("layer {name}"))?;
         index.layers.insert(name.to_owned());
         drain(&mut unpacked.into_inner())?;
+    } else if start.starts_with(&zstd::MAGIC) {
+        let mut unpacked = ZstdReader::new(whole);
+        visit(name, &mut unpacked)
+            .and_then(|()| drain(&mut unpacked))
+            .with_context(|| format!("layer {name}"))?;
+        index.layers.insert(name.to_owned());
     } else if is_tar {
         visit(name, &mut whole).with_context(|| format!("layer {name}"))?;
         index.layers.insert(name.to_owned());
@@ -120,14 +133,17 @@ fn read_entry<R: Read>(
         drain(&mut whole)?;
     } else if start.starts_with(b"{") || start.starts_with(b"[") {
         if claimed > MOST_JSON || claimed > *room {
-            bail!("{DAMAGED}: {name} has {claimed} bytes of JSON, more than any real image");
-        }
-        *room -= claimed;
-        let mut json = Vec::new();
-        whole.read_to_end(&mut json).context(UNREADABLE)?;
-        match name {
-            "manifest.json" => index.manifest = Some(json),
-            _ => drop(index.json.insert(name.to_owned(), json)),
+            // Attestations may be of any size; only a configuration must be read.
+            drain(&mut whole)?;
+            index.too_large.insert(name.to_owned(), claimed);
+        } else {
+            *room -= claimed;
+            let mut json = Vec::new();
+            whole.read_to_end(&mut json).context(UNREADABLE)?;
+            match name {
+                "manifest.json" => index.manifest = Some(json),
+                _ => drop(index.json.insert(name.to_owned(), json)),
+            }
         }
     } else {
         drain(&mut whole)?;
@@ -140,8 +156,7 @@ fn read_entry<R: Read>(
 
 /// Other compressions of the OCI image specification or docker, by their magic numbers.
 fn foreign_packing(start: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 3] =
-        [(&[0x28, 0xb5, 0x2f, 0xfd], "zstd"), (b"BZh", "bzip2"), (&[0xfd, b'7', b'z', b'X', b'Z'], "xz")];
+    let known: [(&[u8], &str); 2] = [(b"BZh", "bzip2"), (&[0xfd, b'7', b'z', b'X', b'Z'], "xz")];
     known.into_iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, name)| name)
 }
 
@@ -181,10 +196,16 @@ impl Index {
             serde_json::from_slice(manifest).with_context(|| format!("{DAMAGED}: manifest.json"))?;
         let mut all = Vec::new();
         for image in images {
-            let config = self
-                .json
-                .get(&image.config)
-                .with_context(|| format!("{DAMAGED}: missing configuration {}", image.config))?;
+            let config =
+                self.json.get(&image.config).with_context(|| match self.too_large.get(&image.config) {
+                    Some(bytes) => {
+                        format!(
+                            "{DAMAGED}: {} has {bytes} bytes, more than any real configuration",
+                            image.config
+                        )
+                    }
+                    None => format!("{DAMAGED}: missing configuration {}", image.config),
+                })?;
             let config: SavedConfig =
                 serde_json::from_slice(config).with_context(|| format!("{DAMAGED}: {}", image.config))?;
             let diff_ids = config.rootfs.diff_ids;

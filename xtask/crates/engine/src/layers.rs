@@ -152,6 +152,7 @@ fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
     use std::io::Write;
 
     fn layer(files: &[(&str, usize)]) -> Vec<u8> {
@@ -176,15 +177,20 @@ mod tests {
     }
 
     #[test]
-    fn compressed_and_plain_layers_have_unpacked_sizes() {
+    fn layers_have_unpacked_sizes_however_they_are_packed() {
         let plain = layer(&[("a", 1000), ("b", 34)]);
-        let packed = gzip(&layer(&[("c", 5)]));
-        let manifest = br#"[{"Config":"blobs/c","Layers":["blobs/1","blobs/2"]}]"#;
-        let config = br#"{"rootfs":{"diff_ids":["sha256:1","sha256:2"]}}"#;
+        let gzip = gzip(&layer(&[("c", 5)]));
+        let zstd = compress_to_vec(layer(&[("d", 70_000)]).as_slice(), CompressionLevel::Fastest);
+        // An attestation of any size is not an image's.
+        let sbom = format!("{{\"packages\": \"{}\"}}", "x".repeat(5_000_000));
+        let manifest = br#"[{"Config":"blobs/c","Layers":["blobs/1","blobs/2","blobs/3"]}]"#;
+        let config = br#"{"rootfs":{"diff_ids":["sha256:1","sha256:2","sha256:3"]}}"#;
         let mut save = tar::Builder::new(Vec::new());
         for (name, bytes) in [
             ("blobs/1", plain.as_slice()),
-            ("blobs/2", &packed),
+            ("blobs/2", &gzip),
+            ("blobs/3", &zstd),
+            ("blobs/s", sbom.as_bytes()),
             ("blobs/c", config),
             ("manifest.json", manifest),
         ] {
@@ -192,9 +198,9 @@ mod tests {
             header.set_size(bytes.len() as u64);
             save.append_data(&mut header, name, bytes).unwrap();
         }
-        let ids = ["sha256:1".to_owned(), "sha256:2".to_owned()];
+        let ids = ["sha256:1", "sha256:2", "sha256:3"].map(str::to_owned);
         let layers = read_saved(save.into_inner().unwrap().as_slice(), &ids).unwrap();
-        assert_eq!(layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(), [1034, 5]);
+        assert_eq!(layers.iter().map(|l| l.bytes.0).collect::<Vec<_>>(), [1034, 5, 70_000]);
     }
 
     #[test]

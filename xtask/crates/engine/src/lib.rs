@@ -34,3 +34,4 @@ pub mod tag_watch;
 pub mod trust;
 pub mod variables;
 pub mod version;
+mod zstd;

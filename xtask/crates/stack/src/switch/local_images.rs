@@ -4,6 +4,8 @@ use anyhow::{Result, bail};
 
 use build::push::digests::Digests;
 use engine::docker::Docker;
+use engine::images::Image;
+use engine::registry::RegistryReader;
 use engine::variables::Variables;
 
 /// Refuses references to images that this engine does not have.
@@ -41,7 +43,7 @@ pub fn refuse_missing(references: &[&str], variables: &Variables, docker: &Docke
     )
 }
 
-/// The registry digest of a referenced image: from the engine, else from the record of pushes.
+/// The registry digest of a referenced image: from the engine, the record of pushes or the registry.
 ///
 /// # Errors
 /// Why there is none, and how to fix that.
@@ -54,11 +56,27 @@ pub fn digest_of(
     let name = variables.resolve(reference)?;
     let images = docker.inspect(std::slice::from_ref(&name)).map_err(|error| format!("{error:#}"))?;
     let image = images.get(&name);
-    let digest = image.and_then(|image| image.digest_at(&name)).or_else(|| pushed.digest_of(&name, image));
-    digest.map(str::to_owned).ok_or_else(|| match image {
-        None => format!("{name} was neither built here nor pushed: build and push it first"),
-        Some(_) => format!(
-            "{name} has no registry digest: push it first (cargo xtask push), and name the registry with --registry"
-        ),
-    })
+    let digest = image.and_then(|image| image.digest_at(&name));
+    // The containerd store lists every image's own digest under all its names, also if it was neither pushed nor pulled.
+    let is_own = digest.is_some() && digest == image.map(|image| image.id.as_str());
+    if let Some(digest) = digest.filter(|_| !is_own).or_else(|| pushed.digest_of(&name, image)) {
+        return Ok(digest.to_owned());
+    }
+    match image {
+        None => Err(format!("{name} was neither built here nor pushed: build and push it first")),
+        Some(image) if is_own => in_registry(image, &name, docker),
+        Some(_) => Err(format!("{name} has no registry digest: {PUSH_IT}")),
+    }
+}
+
+const PUSH_IT: &str = "push it first (cargo xtask push), and name the registry with --registry";
+
+/// The digest of an image in its registry.
+fn in_registry(image: &Image, name: &str, docker: &Docker) -> Result<String, String> {
+    match RegistryReader::new(docker).look(name) {
+        Ok(Some(found)) if found.is(image) => Ok(found.digest),
+        Ok(Some(_)) => Err(format!("the registry has another image as {name}: {PUSH_IT}")),
+        Ok(None) => Err(format!("the registry does not have {name}: {PUSH_IT}")),
+        Err(error) => Err(format!("cannot find out whether {name} was pushed: {error}; {PUSH_IT}")),
+    }
 }
