@@ -44,6 +44,24 @@ fn unchanged_images_are_not_pushed_even_without_a_record() {
 }
 
 #[test]
+fn an_image_with_attestations_is_the_same_image() {
+    let repository = repository("fx");
+    let attestation = json!({"digest": "sha256:about", "annotations": {"vnd.docker.reference.type": "attestation-manifest"}});
+    let index = |images: &[&str]| {
+        let images = images.iter().map(|digest| json!({"digest": digest}));
+        json!({"schemaVersion": 2, "manifests": images.chain([attestation.clone()]).collect::<Vec<_>>()})
+            .to_string()
+    };
+    let docker = docker_for_push()
+        .on("buildx imagetools*hub.example/t/fx-alpha@sha256:one", 0, &manifest("alpha"), "")
+        .on("buildx imagetools*alpha:1-simple*", 0, &index(&["sha256:one"]), "")
+        .on("buildx imagetools*alpha:1-optimized", 0, &index(&["sha256:one", "sha256:two"]), "");
+    let output = push(&with_images(docker), &repository, &["alpha", "--format", "json"]);
+    let states: Vec<String> = states(&output).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, ["unchanged", "replaced"], "{}", told(&output, &repository));
+}
+
+#[test]
 fn a_tag_moved_elsewhere_is_replaced_despite_the_record() {
     let repository = repository("fx");
     let entry = json!({"digest": DIGEST, "image": "sha256:alpha", "service": "alpha", "edition": "simple", "variant": "optimized"});

@@ -11,6 +11,7 @@ use crate::labels;
 use crate::signs::{failed, unexpected_error};
 use host::process::ProcessError;
 use model::bytes::Bytes;
+use model::image_ref::repository_of;
 
 /// The answer of `docker image inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -63,11 +64,9 @@ impl Image {
 
     /// Its digest in the registry of a reference.
     pub fn digest_at(&self, reference: &str) -> Option<&str> {
-        let folder = reference.rfind('/').map_or(0, |slash| slash + 1);
-        // A colon before the last slash belongs to a registry's port.
-        let end = reference[folder..].find(':').map_or(reference.len(), |colon| folder + colon);
+        let repository = repository_of(reference);
         let digests = self.repo_digests.iter().flatten();
-        digests.filter_map(|digest| digest.strip_prefix(&reference[..end])?.strip_prefix('@')).next()
+        digests.filter_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@')).next()
     }
 
     /// Whether a digest is one of its registry digests or, on the containerd store, its ID.

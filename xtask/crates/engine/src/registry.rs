@@ -6,6 +6,7 @@
 //! It does not use the engine's `insecure-registries`, `/etc/docker/certs.d` or network. If it fails, the engine's own BuildKit
 //! resolves the tag, which yields only the digest.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
@@ -17,39 +18,75 @@ use crate::images::Image;
 use crate::push::PushError;
 use crate::signs::Cause;
 use host::process::{Cmd, tail};
+use model::image_ref::repository_of;
 
 /// The manifest or index that a tag refers to in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteManifest {
     /// Digest of the manifest or index, `sha256:…`.
     pub digest: String,
-    /// Digest of the image's configuration; `None` for an index, or if only `digest` is known.
+    /// Digest of the image's configuration; `None` for an index of several images, or if only `digest` is known.
     pub config: Option<String>,
+}
+
+/// What a registry returned.
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed {
+    manifest: RemoteManifest,
+    /// The manifest of the only image in an index with attestations.
+    attested: Option<String>,
 }
 
 /// The fields we need of an OCI image manifest or index; Docker's schema 2 has the same ones.
 #[derive(Deserialize)]
 struct Manifest {
     config: Option<Descriptor>,
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
 }
 
 #[derive(Deserialize)]
 struct Descriptor {
     digest: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
-impl RemoteManifest {
+impl Descriptor {
+    /// Whether it describes an image rather than being one (BuildKit, `docs/attestations/attestation-storage.md`).
+    fn is_attestation(&self) -> bool {
+        self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
+    }
+}
+
+impl Manifest {
+    fn attested(&self) -> Option<String> {
+        let (attestations, images): (Vec<_>, Vec<_>) =
+            self.manifests.iter().partition(|manifest| manifest.is_attestation());
+        match images[..] {
+            [image] if !attestations.is_empty() => Some(image.digest.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Parsed {
     /// Parses the manifest's bytes exactly as the registry stores them.
-    fn parse(raw: &str) -> Option<RemoteManifest> {
+    fn new(raw: &str) -> Option<Parsed> {
         let manifest: Manifest = serde_json::from_str(raw).ok()?;
         let hash = Sha256::digest(raw.as_bytes());
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(RemoteManifest {
-            digest: format!("sha256:{hex}"),
-            config: manifest.config.map(|config| config.digest),
+        Some(Parsed {
+            attested: manifest.attested(),
+            manifest: RemoteManifest {
+                digest: format!("sha256:{hex}"),
+                config: manifest.config.map(|config| config.digest),
+            },
         })
     }
+}
 
+impl RemoteManifest {
     /// Whether it is exactly this image of the engine. An image's ID is the digest of its configuration on the classic store, and
     /// of its manifest or index on the containerd store; its RepoDigests are digests of manifests or indexes that contain it. All
     /// are content digests, so a match cannot be accidental.
@@ -92,11 +129,20 @@ impl<'a> RegistryReader<'a> {
     }
 
     fn ask_client(&self, tag: &str) -> Result<Option<RemoteManifest>, PushError> {
+        let Some(Parsed { mut manifest, attested }) = self.raw(tag)? else { return Ok(None) };
+        if let Some(digest) = attested {
+            let image = self.raw(&format!("{}@{digest}", repository_of(tag)))?;
+            manifest.config = image.and_then(|image| image.manifest.config);
+        }
+        Ok(Some(manifest))
+    }
+
+    fn raw(&self, tag: &str) -> Result<Option<Parsed>, PushError> {
         let cmd = self.docker.cmd(["buildx", "imagetools", "inspect", "--raw"]).arg(tag);
         let Some(output) = answer(&cmd)? else { return Ok(None) };
         // Docker may print warnings before the manifest.
         let start = if output.starts_with('{') { Some(0) } else { output.find("\n{").map(|at| at + 1) };
-        let manifest = start.and_then(|start| RemoteManifest::parse(&output[start..]));
+        let manifest = start.and_then(|start| Parsed::new(&output[start..]));
         manifest
             .map(Some)
             .ok_or_else(|| PushError::new(format!("expected a manifest, got {}", tail(&output, 3))))
@@ -163,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_image_is_known_by_digests_of_content_on_both_stores() {
-        let remote = RemoteManifest::parse(RAW).unwrap();
+        let remote = Parsed::new(RAW).unwrap().manifest;
         assert!(remote.is(&image(r#"{"Id":"sha256:config"}"#)), "classic store");
         assert!(remote.is(&image(&format!(r#"{{"Id":"{}"}}"#, remote.digest))), "containerd store");
         let pushed = format!(r#"{{"Id":"sha256:x","RepoDigests":["r.example/y@{}"]}}"#, remote.digest);
@@ -174,7 +220,8 @@ mod tests {
     #[test]
     fn an_index_is_not_an_image() {
         let raw = r#"{"schemaVersion":2,"manifests":[{"digest":"sha256:a"}]}"#;
-        let remote = RemoteManifest::parse(raw).unwrap();
+        let Parsed { manifest: remote, attested } = Parsed::new(raw).unwrap();
+        assert_eq!(attested, None);
         assert!(remote.config.is_none() && !remote.is(&image(r#"{"Id":"sha256:a"}"#)));
     }
 
@@ -182,7 +229,7 @@ mod tests {
     fn the_digest_is_that_of_the_bytes() {
         // `printf %s '{"schemaVersion":2}' | sha256sum`
         let digest = "sha256:bafebd36189ad3688b7b3915ea55d461e0bfcfbdde11e54b0a123999fb6be50f";
-        assert_eq!(RemoteManifest::parse(r#"{"schemaVersion":2}"#).unwrap().digest, digest);
+        assert_eq!(Parsed::new(r#"{"schemaVersion":2}"#).unwrap().manifest.digest, digest);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Image references, tags and registries.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use host::failure::Failure;
@@ -56,12 +57,8 @@ impl FromStr for Registry {
         let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
         // Without a dot or a port, and unless it is `localhost`, docker takes the first part for a path on Docker Hub.
         let is_host = host.contains('.') || host.contains(':') || host == "localhost";
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-        let is_whole = !host.ends_with(':') && !path.starts_with('/');
-        let path_ok =
-            path.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c))
-                && !path.contains("//");
-        if is_host && is_whole && host.chars().all(plain) && path_ok {
+        let path_ok = !bare.contains('/') || path.split('/').all(is_path_component);
+        if is_host && is_domain(host) && path_ok {
             Ok(Registry(bare.to_owned()))
         } else {
             Err(Failure::usage(format!(
@@ -69,6 +66,34 @@ impl FromStr for Registry {
             )))
         }
     }
+}
+
+/// A host and an optional port (github.com/distribution/reference, `reference.go`: `domain`). It never begins with a hyphen, so
+/// docker does not take it for an option.
+fn is_domain(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) if address.parse::<Ipv6Addr>().is_ok() => {
+            ("localhost", rest.strip_prefix(':').or(rest.is_empty().then_some("0")))
+        }
+        Some(_) => return false,
+        None => text.split_once(':').map_or((text, Some("0")), |(host, port)| (host, Some(port))),
+    };
+    let is_label = |label: &str| {
+        let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(inside) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let is_port = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+    host.split('.').all(is_label) && port.is_some_and(is_port)
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, as in the OCI distribution specification ("Pulling manifests").
+fn is_path_component(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let edges = [text.chars().next(), text.chars().next_back()];
+    let mut separators = text.split(is_plain).filter(|separator| !separator.is_empty());
+    edges.iter().all(|edge| edge.is_some_and(is_plain))
+        && separators
+            .all(|separator| matches!(separator, "." | "_" | "__") || separator.chars().all(|c| c == '-'))
 }
 
 impl Registry {
@@ -84,11 +109,17 @@ impl fmt::Display for Registry {
     }
 }
 
+/// A reference without tag and digest: `hub.example:5000/team/api` for `hub.example:5000/team/api:1@sha256:…`.
+pub fn repository_of(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or_default();
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    // A colon before the last slash belongs to a registry's port.
+    name[last..].find(':').map_or(name, |colon| &name[..last + colon])
+}
+
 /// The last component of a reference's name, without tag and digest: `api` for `hub.example:5000/team/api:1@sha256:…`.
 pub fn name_of(reference: &str) -> &str {
-    let name = reference.split('@').next().unwrap_or_default();
-    let last = name.rsplit('/').next().unwrap_or_default();
-    last.split(':').next().unwrap_or_default()
+    repository_of(reference).rsplit('/').next().unwrap_or_default()
 }
 
 /// An image reference: `sutra-api:latest-simple-optimized`.
@@ -157,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn the_repository_includes_the_registry() {
+        for (text, repository) in [
+            ("api", "api"),
+            ("api:1", "api"),
+            ("h:5000/team/api:1@sha256:00", "h:5000/team/api"),
+            ("[::1]:5000/api", "[::1]:5000/api"),
+            ("h:5000/api@sha256:00", "h:5000/api"),
+        ] {
+            assert_eq!(repository_of(text), repository, "{text}");
+        }
+    }
+
+    #[test]
     fn the_name_is_the_last_component() {
         for text in ["api", "api:1", "h:5000/team/api:1@sha256:00", "[::1]:5000/api", "api@sha256:00"] {
             assert_eq!(name_of(text), "api", "{text}");
@@ -189,10 +233,39 @@ mod tests {
 
     #[test]
     fn a_registry_needs_a_host() {
-        for text in ["registry.company.com", "127.0.0.1:5000", "localhost/team", "r.example:5000/a/b/"] {
+        for text in [
+            "registry.company.com",
+            "127.0.0.1:5000",
+            "localhost/team",
+            "r.example:5000/a/b/",
+            "[::1]:5000/a",
+            "a-b.c-d/x__y.z---1",
+            "HUB.example",
+        ] {
             assert!(text.parse::<Registry>().is_ok(), "{text}");
         }
-        for text in ["", "team", "https://r.example", "r.example/Team", "r.example//x"] {
+        for text in [
+            "",
+            "team",
+            "https://r.example",
+            "r.example/Team",
+            "r.example//x",
+            "r.example/-x",
+            "r.example/a..b",
+            "r.example:",
+            "r.example:x",
+            "a..b",
+            "[::1",
+            "[x]:1",
+            "[::1]x",
+            "r.example/a/../b",
+            "r.example:1:2",
+            // Docker would take these for options.
+            "-r.example",
+            "--config=x.y",
+            "-H:5000",
+            "-.x",
+        ] {
             assert!(text.parse::<Registry>().is_err(), "{text}");
         }
         let image = ImageRef::new("sutra-x", "1").at(&"r.example:5000/team/".parse().unwrap());

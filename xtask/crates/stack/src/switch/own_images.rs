@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use build::push::digests::Digests;
 use engine::variables::{REGISTRY, Variables};
-use model::image_ref::name_of;
+use model::image_ref::{name_of, repository_of};
 use model::manifest::Manifest;
 
 use crate::switch::reference::ComposeImage;
@@ -67,8 +67,7 @@ impl<'a> OwnImages<'a> {
 
 /// What precedes a reference's last component, without the slash.
 pub fn registry_of(reference: &str) -> &str {
-    let name = reference.split('@').next().unwrap_or_default();
-    name.rsplit_once('/').map_or("", |(registry, _)| registry)
+    repository_of(reference).rsplit_once('/').map_or("", |(registry, _)| registry)
 }
 
 /// A registry as docker reads it: without a host, it is Docker Hub, whose own images are in `library`
