@@ -52,7 +52,7 @@ fn pack_with_zstd(engine: &SecondEngine, image: &str) {
     let args = ["buildx", "build", "--provenance=mode=max", "--pull=false", &output, "-"];
     let mut build = engine.docker(&args);
     let mut build = build.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    write!(build.stdin.take().unwrap(), "FROM {image}\n").unwrap();
+    writeln!(build.stdin.take().unwrap(), "FROM {image}").unwrap();
     let built = build.wait_with_output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let saved = engine.docker(&["save", image]).output().unwrap().stdout;
