@@ -8,6 +8,7 @@ use anyhow::Result;
 use check::overrides;
 use engine::compose::ComposeService;
 use engine::context::Context;
+use model::check_rules::FindingKind;
 use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
@@ -26,12 +27,13 @@ pub(super) fn missing_programs(
     let services = proof.services.iter().filter(|(_, service)| own.owns(&service.image));
     let services: BTreeMap<String, ComposeService> =
         services.map(|(name, service)| (name.clone(), service.clone())).collect();
-    let found = overrides::findings(&services, manifest, context)?;
-    let line = |found: &overrides::OverrideFinding| {
+    let found = overrides::findings(&services, manifest, context)?.into_iter();
+    let found = found.filter(|found| found.kind == FindingKind::Pruned);
+    let line = |found: overrides::OverrideFinding| {
         let place = place(files, &found.service, found.key);
         format!("{place}: {} ({})", found.what, services[&found.service].image)
     };
-    Ok(found.iter().map(line).collect())
+    Ok(found.map(line).collect())
 }
 
 /// The services that `docker compose build` would build from another variant's Dockerfile, each with its place.

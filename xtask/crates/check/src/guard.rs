@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::lock::{Acceptance, Lock};
 use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
-use crate::{allowances, baselines, editions, overrides, pruned, secrets};
+use crate::{allowances, baselines, editions, overrides, pruned, secrets, volumes};
 use build::comparison::Verdict;
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
@@ -212,6 +212,10 @@ fn inspect(inside: &Inside<'_>, subject: Vec<Subject>, scanner: &Scanner) -> Ins
         let remedy =
             "end the Dockerfile with `USER 65532:65532`; orchestrators can verify only a numeric user";
         breaches.push(finding(FindingKind::User, what, remedy, None, None));
+    }
+    let config = inside.image.config.clone().unwrap_or_default();
+    for volume in volumes::of_image(&inside.tree, &config) {
+        breaches.push(finding(FindingKind::Volume, volume.what, &volume.remedy, Some(volume.path), None));
     }
     let sum = |base: bool| -> Bytes {
         let is_base = |layer: &&Layer| layer.origin.as_ref().is_some_and(|origin| origin.base);

@@ -1,5 +1,5 @@
-//! Checks images: sizes against limits and baselines, editions against their declaration, files pruned too far, secrets, and the
-//! user an image runs as. All faults are collected and reported at once.
+//! Checks images: sizes against limits and baselines, editions against their declaration, files pruned too far, secrets, the
+//! user an image runs as and the volumes that it cannot write. All faults are collected and reported at once.
 
 mod allowances;
 mod baselines;
@@ -13,7 +13,9 @@ pub mod lock;
 pub mod overrides;
 mod prune_finding;
 mod pruned;
+mod python_modules;
 mod render;
 pub mod report;
 mod secrets;
+mod volumes;
 mod wrappers;

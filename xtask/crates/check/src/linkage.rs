@@ -227,6 +227,7 @@ mod tests {
         LayerEntry {
             path: path.into(),
             mode: 0o755,
+            owner: [0; 2],
             kind: EntryKind::File { bytes: 1, hash: None, elf: Some(Box::new(elf)) },
         }
     }

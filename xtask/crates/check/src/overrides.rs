@@ -1,4 +1,4 @@
-//! What Compose services run instead of their images' own commands and health checks.
+//! What Compose services run instead of their images' own commands and health checks, and what they mount.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::guard::CheckRequest;
 use crate::prune_finding::PruneFinding;
 use crate::report::{Finding, FindingKind, Subject};
+use crate::volumes::{self, LockedVolume};
 use crate::{commands, secrets};
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
@@ -16,15 +17,21 @@ use engine::variables::Variables;
 use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 
-/// A program that a service runs and its image does not have.
+/// Something that a service needs and its image does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverrideFinding {
     /// The service's name in the Compose file.
     pub service: String,
-    /// `command`, `entrypoint` or `healthcheck`.
+    /// `command`, `entrypoint`, `healthcheck` or `volumes`.
     pub key: &'static str,
+    /// Pruned for a missing program, or Volume.
+    pub kind: FindingKind,
     /// What is wrong.
     pub what: String,
+    /// How to fix it.
+    pub remedy: String,
+    /// The place in the image that `[[check.allow]]` names.
+    pub path: Option<String>,
 }
 
 /// Checks the services of the repository's own Compose files against images of this tag, as breaches of `check`.
@@ -73,13 +80,14 @@ fn of_config(
         for found in findings(&services.collect(), manifest, context)? {
             let subject = Subject::new(&own[found.service.as_str()].name, edition);
             let what = format!("in the Compose file, {}", found.what);
-            breaches.push(Finding::new(FindingKind::Pruned, vec![subject], what, REMEDY));
+            let finding = Finding::new(found.kind, vec![subject], what, found.remedy);
+            breaches.push(Finding { path: found.path, ..finding });
         }
     }
     Ok(breaches)
 }
 
-/// How to fix every [`OverrideFinding`].
+/// How to fix a missing program.
 pub const REMEDY: &str = "remove the key from the Compose file, so that the image's own applies, or use a program that the image has";
 
 /// Checks these services against their images. Images that the engine does not have are left out.
@@ -115,17 +123,29 @@ pub fn findings(
 
 fn overrides(service: &ComposeService) -> bool {
     let has_test = service.healthcheck.as_ref().is_some_and(|check| !check.disable && check.test.is_some());
-    has_test || service.command.is_some() || service.entrypoint.is_some()
+    has_test || service.command.is_some() || service.entrypoint.is_some() || !service.volumes.is_empty()
 }
 
 /// The findings of one service.
 fn of_service(inside: &Inside<'_>, name: &str, service: &ComposeService) -> Vec<OverrideFinding> {
     let config = inside.image.config.clone().unwrap_or_default();
     let missing = commands::missing_in_service(&inside.tree, &inside.metadata, &config, service);
-    let finding = |(key, missing): (&'static str, PruneFinding)| OverrideFinding {
+    let program = |(key, missing): (&'static str, PruneFinding)| OverrideFinding {
         service: name.to_owned(),
         key,
+        kind: FindingKind::Pruned,
         what: missing.what,
+        remedy: REMEDY.to_owned(),
+        path: None,
     };
-    missing.into_iter().map(finding).collect()
+    let volume = |volume: LockedVolume| OverrideFinding {
+        service: name.to_owned(),
+        key: "volumes",
+        kind: FindingKind::Volume,
+        what: volume.what,
+        remedy: volume.remedy,
+        path: Some(volume.path),
+    };
+    let volumes = volumes::of_service(&inside.tree, &config, service).into_iter().map(volume);
+    missing.into_iter().map(program).chain(volumes).collect()
 }

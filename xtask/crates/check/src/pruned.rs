@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::commands;
 use crate::linkage::{LinkFault, link_faults};
 use crate::prune_finding::PruneFinding;
+use crate::python_modules;
 use contents::analysis::Inside;
 use contents::facts::{MAX_WHOLE_ELF, Metadata, MetadataFile};
 use contents::tree::Tree;
@@ -21,6 +22,7 @@ pub fn findings(inside: &Inside<'_>) -> Vec<PruneFinding> {
     found.extend(extensions(tree, &image.architecture));
     found.extend(commands::missing(tree, notes, config));
     found.extend(licences(tree, notes));
+    found.extend(python_modules::findings(tree, notes));
     found
 }
 

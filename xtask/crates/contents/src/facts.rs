@@ -21,6 +21,8 @@ pub struct LayerEntry {
     pub path: String,
     /// Permission bits.
     pub mode: u32,
+    /// The IDs of its user and its group.
+    pub owner: [u32; 2],
     /// What it is.
     pub kind: EntryKind,
 }
@@ -130,6 +132,8 @@ pub enum Metadata {
     LoaderFolders(Vec<String>),
     /// The first line of a script: its interpreter and arguments.
     Script(Vec<String>),
+    /// The modules that a Python file imports outside of any block.
+    PythonImports(Vec<String>),
     /// An npm package (`package.json`).
     Npm(Package),
     /// The operating system (`os-release`).

@@ -27,6 +27,7 @@ mod origins;
 pub mod owner;
 mod packing;
 mod purl;
+mod python_imports;
 mod reading;
 pub mod record;
 pub mod sbom;

@@ -11,7 +11,7 @@ use crate::excerpt::{Excerpt, Parts};
 use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner, Sums};
-use crate::{elf, metadata};
+use crate::{elf, metadata, python_imports};
 use engine::archive;
 use engine::layer_tar::{self, Budget, LayerEntryKind};
 use host::interrupt::Interrupt;
@@ -97,7 +97,7 @@ impl Reader<'_> {
             if interrupt.is_set() {
                 bail!(Failure::interrupted());
             }
-            let layer_tar::LayerEntry { path, mode, kind } = item;
+            let layer_tar::LayerEntry { path, mode, owner, kind } = item;
             let named = self.scanner.map(|scanner| scanner.known_in(&path)).unwrap_or_default();
             let found = |secret| FoundSecret { path: path.clone(), secret, sums: None };
             self.secrets.extend(named.into_iter().map(found));
@@ -114,7 +114,7 @@ impl Reader<'_> {
                 LayerEntryKind::Whiteout => EntryKind::Whiteout,
                 LayerEntryKind::Opaque => EntryKind::Opaque,
             };
-            facts.entries.push(LayerEntry { path, mode, kind });
+            facts.entries.push(LayerEntry { path, mode, owner, kind });
             Ok(())
         })?;
         self.budget = budget;
@@ -133,7 +133,8 @@ impl Reader<'_> {
         let is_metadata = metadata::is_read(path) && bytes <= metadata::MAX_BYTES.min(self.metadata_budget);
         let mut hash = Xxh3::new();
         let mut scan = self.scanner.map(|scanner| scanner.start(path, bytes));
-        let is_kept = scan.is_some() && bytes <= MAX_SUMMED;
+        let is_source = python_imports::is_source(path) && bytes <= python_imports::MAX_BYTES;
+        let is_kept = scan.is_some() && bytes <= MAX_SUMMED || is_source;
         self.whole.clear();
         let (mut at, mut is_elf, mut script) = (0_u64, false, None);
         self.excerpt.start(Parts::default());
@@ -165,6 +166,10 @@ impl Reader<'_> {
         if is_metadata {
             self.metadata_budget -= bytes;
             metadata::read(path, self.excerpt.bytes()).map(&mut add);
+        }
+        if is_source {
+            let imports = python_imports::of(&self.whole);
+            (!imports.is_empty()).then_some(Metadata::PythonImports(imports)).map(&mut add);
         }
         script.map(Metadata::Script).map(add);
         if let Some(scan) = scan {

@@ -189,6 +189,12 @@ impl<'f> Tree<'f> {
         self.nodes.get(path).map(|node| &self.entry(node.at).kind)
     }
 
+    /// The folder at a path, if a layer has an entry for it.
+    pub fn folder(&self, path: &str) -> Option<&'f LayerEntry> {
+        let entry = self.entry(self.nodes.get(path)?.at);
+        matches!(entry.kind, EntryKind::Folder).then_some(entry)
+    }
+
     /// Whether a container sees this layer's entry at a path.
     pub fn shows(&self, path: &str, layer: usize) -> bool {
         self.nodes.get(path).is_some_and(|node| node.at.layer == layer)

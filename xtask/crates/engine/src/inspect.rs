@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::docker::Docker;
 use crate::signs::{failed, unexpected_error};
@@ -23,6 +24,8 @@ pub struct ContainerConfig {
     pub working_dir: String,
     /// `USER`; empty means root.
     pub user: String,
+    /// `VOLUME`; the values are empty.
+    pub volumes: Option<BTreeMap<String, Value>>,
     /// `ENTRYPOINT`.
     pub entrypoint: Option<Vec<String>>,
     /// `CMD`.

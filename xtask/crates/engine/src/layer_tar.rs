@@ -39,6 +39,8 @@ pub struct LayerEntry {
     pub path: String,
     /// Permission bits, with setuid, setgid and sticky.
     pub mode: u32,
+    /// The IDs of its user and its group.
+    pub owner: [u32; 2],
     /// Its type.
     pub kind: LayerEntryKind,
 }
@@ -120,6 +122,9 @@ fn after(last: &str) -> String {
 fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Result<Option<LayerEntry>> {
     let header = entry.header();
     let (mode, kind) = (header.mode().unwrap_or(0) & 0o7777, header.entry_type());
+    // An ID that no kernel has is nobody's.
+    let id = |id: io::Result<u64>| id.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
+    let owner = [id(header.uid()), id(header.gid())];
     let sparse = sparse_by_pax(entry)?;
     let name = match &sparse {
         Some(Sparse { name: Some(name), .. }) => name.clone(),
@@ -151,7 +156,7 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
     } else {
         return Ok(None);
     };
-    Ok(Some(LayerEntry { path, mode, kind }))
+    Ok(Some(LayerEntry { path, mode, owner, kind }))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -171,14 +176,19 @@ fn mark(path: &str) -> Option<LayerEntry> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let hidden = name.strip_prefix(".wh.")?;
     if hidden == ".wh..opq" {
-        return Some(LayerEntry { path: folder.to_owned(), mode: 0, kind: LayerEntryKind::Opaque });
+        return Some(LayerEntry {
+            path: folder.to_owned(),
+            mode: 0,
+            owner: [0; 2],
+            kind: LayerEntryKind::Opaque,
+        });
     }
     // Other names of this form are internal to aufs and delete nothing.
     if hidden.is_empty() || hidden.starts_with(".wh.") {
         return None;
     }
     let path = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
-    Some(LayerEntry { path, mode: 0, kind: LayerEntryKind::Whiteout })
+    Some(LayerEntry { path, mode: 0, owner: [0; 2], kind: LayerEntryKind::Whiteout })
 }
 
 /// A normalized path from the image's root.

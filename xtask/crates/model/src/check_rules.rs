@@ -20,6 +20,8 @@ pub enum FindingKind {
     Secret,
     /// The user the image runs as.
     User,
+    /// A volume that this user cannot write.
+    Volume,
 }
 
 impl FindingKind {
@@ -33,6 +35,7 @@ impl FindingKind {
             FindingKind::Pruned => "pruned too far",
             FindingKind::Secret => "secret",
             FindingKind::User => "user",
+            FindingKind::Volume => "volume",
         }
     }
 }
@@ -70,12 +73,18 @@ impl FindingKind {
             FindingKind::Pruned => "pruned",
             FindingKind::Secret => "secret",
             FindingKind::User => "user",
+            FindingKind::Volume => "volume",
         }
     }
 
     /// The kinds that a project may relax. Sizes have baselines and targets instead.
-    pub const RELAXABLE: [FindingKind; 4] =
-        [FindingKind::Edition, FindingKind::Pruned, FindingKind::Secret, FindingKind::User];
+    pub const RELAXABLE: [FindingKind; 5] = [
+        FindingKind::Edition,
+        FindingKind::Pruned,
+        FindingKind::Secret,
+        FindingKind::User,
+        FindingKind::Volume,
+    ];
 }
 
 impl Allowance {

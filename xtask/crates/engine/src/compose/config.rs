@@ -44,6 +44,8 @@ pub struct ComposeService {
     pub command: Option<Vec<String>>,
     /// Replaces the image's health check.
     pub healthcheck: Option<ComposeHealthcheck>,
+    /// Replaces the image's user.
+    pub user: Option<String>,
     /// Replaces the image's working directory.
     pub working_dir: Option<String>,
     /// By name; null for variables of the user's environment that are not set.
