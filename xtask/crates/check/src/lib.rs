@@ -16,4 +16,5 @@ mod pruned;
 mod render;
 pub mod report;
 mod secrets;
+mod tracked;
 mod wrappers;
