@@ -57,7 +57,8 @@ Breaches (exit code 1):
 - editions that do not differ as declared, an unused build argument
 - a pruned library, interpreter, program or licence that is still needed
 - a private key, a token or a secret of this environment in any layer, the
-  history or the configuration
+  history, the configuration or a file that git tracks
+- a literal secret in a Compose file, Dockerfile, script or .env example
 - an image that runs as root
 
 Missed goals and images smaller than their baseline are notes.";

@@ -1,6 +1,5 @@
 //! Only what changed since a commit: in repositories of git's, with a docker that builds nothing.
 
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -29,12 +28,7 @@ impl History {
         repository
             .write("alpha/Dockerfile.optimized", "FROM scratch\nARG VERSION\nCOPY alpha/hello /$VERSION\n");
         repository.write(".gitignore", "/target\n");
-        let docker = FakeDocker::new().alive();
-        let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-            .map(|dir| dir.join("git"))
-            .find(|path| path.is_file())
-            .expect("no git on PATH");
-        symlink(real, docker.folder.0.join("bin/git")).unwrap();
+        let docker = FakeDocker::new().alive().with_git();
         let history = History { repository, docker };
         history.git(&["init", "--quiet", "--initial-branch=main"]);
         history.commit();

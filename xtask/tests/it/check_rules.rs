@@ -128,6 +128,47 @@ fn keys_tokens_and_credentials_are_found_and_look_alikes_are_not() {
 }
 
 #[test]
+fn literal_secrets_in_the_configuration_and_the_history_are_found_and_public_keys_are_not() {
+    let password = format!("hunter{}", "2-real");
+    let repository = accepting("");
+    let with = |config: serde_json::Value, line: &'static str| {
+        let image = image(&[]);
+        Saved { instructions: vec![line], ..image.config(config) }
+    };
+    let copy = "COPY alpha/hello /hello # buildkit";
+    for (config, place) in [
+        (
+            json!({"Env": [format!("DB_PASSWORD={password}")]}),
+            "the value of DB_PASSWORD is in the image variable DB_PASSWORD",
+        ),
+        (
+            json!({"Env": [format!("DB=postgres://app:{password}@db/app")]}),
+            "a password in a URL is in the image variable DB",
+        ),
+        (
+            json!({"Labels": {"db.password": password}}),
+            "the value of db.password is in the image label db.password",
+        ),
+        (
+            json!({"Cmd": ["/hello", format!("--password={password}")]}),
+            "the value of password is in the image command",
+        ),
+    ] {
+        let mut all = json!({"Cmd": ["/hello"], "User": "1"});
+        all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        let (code, text) = check(&repository, with(all, copy));
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(place) && !text.contains(&password), "{place}: {text}");
+    }
+    let sound = json!({"Cmd": ["/hello"], "User": "1",
+        "Env": ["GPG_KEY=7169605F62C751356D054A26A821E680E5FA6305", "DB_PASSWORD=changeme", "DB_PASSWORD_FILE=/run/secrets/db-1"]});
+    let history = "RUN /bin/sh -c key='B97B0AFCAA1A47F044F244A07FCC7D46ACCC4CF8'; gpg --recv-keys \"$key\"; \
+                   gpg --recv-keys 39B641343D8C104B2B146DC3F9C39DC0B9698544 # buildkit";
+    let (code, text) = check(&repository, with(sound, history));
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
 fn a_file_that_its_package_vouches_for_is_public_unless_it_holds_a_secret_of_this_environment() {
     let library = format!("\x7fnot quite ELF {KEY}");
     let md5: String = Sums::of(library.as_bytes()).md5.iter().map(|byte| format!("{byte:02x}")).collect();

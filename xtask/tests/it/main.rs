@@ -13,6 +13,7 @@ mod campaign;
 mod changes;
 mod check;
 mod check_rules;
+mod check_tracked;
 mod cli;
 mod comment;
 mod compose_files;

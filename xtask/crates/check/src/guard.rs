@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use crate::lock::{Acceptance, Lock};
 use crate::report::{CheckReport, CheckRow, Finding, FindingKind, MeasuredImage, Place, Subject};
-use crate::{allowances, baselines, editions, overrides, pruned, secrets, volumes};
+use crate::secrets::{self, KnownValues};
+use crate::{allowances, baselines, editions, overrides, pruned, tracked, volumes};
 use build::comparison::Verdict;
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
@@ -65,7 +66,8 @@ pub fn check(
     context: &Context,
 ) -> Result<CheckReport> {
     let mut lock = Lock::load(&context.repository)?;
-    let scanner = secrets::scanner(manifest, context)?;
+    let known = KnownValues::read(manifest, context)?;
+    let scanner = known.scanner()?;
     let images = context.docker.inspect(&request.references())?;
     let mut provenance = provenance(manifest, request, &images, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, request, &images, &scanner, context)?;
@@ -86,8 +88,12 @@ pub fn check(
     notes.extend(judged.notes);
     breaches.extend(overrides::breaches(manifest, request, context)?);
     breaches.extend(editions::dockerfiles(manifest, &request.services, &context.repository)?);
+    let files = tracked::search(manifest, &known.file_scanner()?, context)?;
+    breaches.extend(files.breaches);
+    notes.extend(files.notes);
     let measured = rows.iter().filter(|row| row.measured.is_some()).map(|row| row.service.as_str());
-    let judged = allowances::judge(&manifest.check, breaches, &measured.collect());
+    let inspected = allowances::Scope { services: measured.collect(), files: files.is_complete };
+    let judged = allowances::judge(&manifest.check, breaches, &inspected);
     notes.extend(judged.notes);
     let report = CheckReport {
         schema: 1,

@@ -17,5 +17,6 @@ mod python_modules;
 mod render;
 pub mod report;
 mod secrets;
+mod tracked;
 mod volumes;
 mod wrappers;

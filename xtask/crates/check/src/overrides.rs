@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
+use crate::commands;
 use crate::guard::CheckRequest;
 use crate::prune_finding::PruneFinding;
 use crate::report::{Finding, FindingKind, Subject};
+use crate::secrets::KnownValues;
 use crate::volumes::{self, LockedVolume};
-use crate::{commands, secrets};
 use contents::analysis::{self, Inside};
 use contents::image::ImageToAnalyze;
 use engine::compose::{ComposeConfig, ComposeService, Project, default_files};
@@ -113,7 +114,7 @@ pub fn findings(
             checked.push((name, service));
         }
     }
-    let scanner = secrets::scanner(manifest, context)?;
+    let scanner = KnownValues::read(manifest, context)?.scanner()?;
     let mut next = checked.into_iter();
     let found = analysis::inspect(&targets, &scanner, manifest, context, &mut |inside| {
         next.next().map_or_else(Vec::new, |(name, service)| of_service(inside, name, service))

@@ -7,6 +7,8 @@ use anyhow::Result;
 
 use contents::analysis::Inside;
 use contents::facts::{Metadata, MetadataFile};
+use contents::scan::assignments::{self, Syntax};
+use contents::scan::literal::is_credential;
 use contents::scan::{FoundSecret, Scanner, Secret, names};
 use engine::context::Context;
 use engine::trust::Trust;
@@ -17,23 +19,48 @@ use model::manifest::Manifest;
 /// Minimum length of a form, in bytes.
 const MIN_FORM: usize = 8;
 
-/// A scanner for these values.
-///
-/// # Errors
-/// When `.env` cannot be read.
-pub fn scanner(manifest: &Manifest, context: &Context) -> Result<Scanner> {
-    let variables = Variables::read(context)?;
-    let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
-    let declared: Vec<&str> =
-        secrets.flat_map(|secret| [secret.variable.as_str(), secret.plain.as_str()]).collect();
-    let values = secret_values(variables.all(), &declared).into_iter();
-    let mut values: Vec<(String, Vec<u8>)> =
-        values.flat_map(|(name, value)| encoded(&value).map(move |form| (name.clone(), form))).collect();
-    for (index, forms) in Trust::detect().own_certificates().into_iter().enumerate() {
-        let name = format!("certificate {} of this machine's private CA", index + 1);
-        values.extend(forms.map(|part| (name.clone(), part)));
+/// The values of this environment.
+#[derive(Debug)]
+pub struct KnownValues(BTreeMap<String, String>);
+
+impl KnownValues {
+    /// Reads the environment and `.env`.
+    ///
+    /// # Errors
+    /// When `.env` cannot be read.
+    pub fn read(manifest: &Manifest, context: &Context) -> Result<KnownValues> {
+        let variables = Variables::read(context)?;
+        let secrets = manifest.services.iter().flat_map(|service| &service.secrets);
+        let declared: Vec<&str> =
+            secrets.flat_map(|secret| [secret.variable.as_str(), secret.plain.as_str()]).collect();
+        Ok(KnownValues(secret_values(variables.all(), &declared)))
     }
-    Scanner::new(&values)
+
+    /// A scanner for images.
+    ///
+    /// # Errors
+    /// When there are too many values.
+    pub fn scanner(&self) -> Result<Scanner> {
+        let mut values: Vec<(String, Vec<u8>)> = self.forms(|_| true).collect();
+        for (index, forms) in Trust::detect().own_certificates().into_iter().enumerate() {
+            let name = format!("certificate {} of this machine's private CA", index + 1);
+            values.extend(forms.map(|part| (name.clone(), part)));
+        }
+        Scanner::new(&values)
+    }
+
+    /// A scanner for files of the repository. A certificate may be committed, and so may a placeholder that is still in `.env`.
+    ///
+    /// # Errors
+    /// When there are too many values.
+    pub fn file_scanner(&self) -> Result<Scanner> {
+        Scanner::new(&self.forms(is_credential).collect::<Vec<_>>())
+    }
+
+    fn forms(&self, is_wanted: fn(&str) -> bool) -> impl Iterator<Item = (String, Vec<u8>)> {
+        let values = self.0.iter().filter(move |(_, value)| is_wanted(value));
+        values.flat_map(|(name, value)| encoded(value).map(move |form| (name.clone(), form)))
+    }
 }
 
 /// The forms of a value to search for: unchanged, encoded, and in UTF-16.
@@ -101,35 +128,33 @@ pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
             Leak { what: format!("{} is in {path}{hidden}", label(&found.secret)), path, layer: Some(*layer) }
         })
         .collect();
-    let mut scan = |place: &str, path: &str, text: &str| {
-        let leak = |secret: Secret| Leak {
-            what: format!("{} is in {place}", label(&secret)),
-            path: path.to_owned(),
-            layer: None,
-        };
-        leaks.extend(scanner.text(text).into_iter().map(leak));
+    let mut scan = |place: &str, path: &str, text: &str, syntax: Syntax| {
+        let leak =
+            |what: String| Leak { what: format!("{what} is in {place}"), path: path.to_owned(), layer: None };
+        let secrets: Vec<String> = scanner.text(text).iter().map(label).collect();
+        // A token is reported by its issuer, not once more by its variable.
+        let written = assignments::find(text, syntax).into_iter().filter(|_| secrets.is_empty());
+        let written: BTreeSet<String> = written.map(|(_, what)| what).collect();
+        leaks.extend(secrets.iter().cloned().chain(written).map(leak));
     };
     for line in inside.history.iter().rev() {
         let keyword = line.created_by.split_whitespace().next().unwrap_or_default();
-        scan(&format!("the image history, at {keyword}"), "history", &line.created_by);
+        scan(&format!("the image history, at {keyword}"), "history", &line.created_by, Syntax::Mixed);
     }
     if let Some(config) = &inside.image.config {
         for line in config.env.iter().flatten() {
             let name = line.split('=').next().unwrap_or_default();
-            scan(&format!("the image variable {name}"), &format!("env:{name}"), line);
+            scan(&format!("the image variable {name}"), &format!("env:{name}"), line, Syntax::Variables);
         }
         for (name, value) in config.labels.iter().flatten() {
-            scan(&format!("the image label {name}"), &format!("label:{name}"), value);
+            let line = format!("{name}={value}");
+            scan(&format!("the image label {name}"), &format!("label:{name}"), &line, Syntax::Variables);
         }
         let commands = [&config.entrypoint, &config.cmd];
-        commands
-            .iter()
-            .copied()
-            .flatten()
-            .flatten()
-            .for_each(|word| scan("the image command", "command", word));
+        let words = commands.iter().copied().flatten().flatten();
+        words.for_each(|word| scan("the image command", "command", word, Syntax::Mixed));
         let test = config.healthcheck.iter().filter_map(|check| check.test.as_ref());
-        test.flatten().for_each(|word| scan("the image health check", "healthcheck", word));
+        test.flatten().for_each(|word| scan("the image health check", "healthcheck", word, Syntax::Mixed));
     }
     leaks
 }
@@ -168,7 +193,8 @@ impl PublicFiles {
     }
 }
 
-fn label(secret: &Secret) -> String {
+/// What a secret is, without its value.
+pub fn label(secret: &Secret) -> String {
     match secret {
         Secret::PrivateKey => "a private key".to_owned(),
         Secret::Token(name) => format!("a possible {name}"),

@@ -124,8 +124,9 @@ impl Git {
     /// # Errors
     /// When git fails.
     pub fn tracked(&self, folder: &str) -> Result<Vec<String>> {
-        let list = self.cmd(&["ls-files", "--", folder]).read().context("cannot list tracked files")?;
-        Ok(list.lines().map(str::to_owned).collect())
+        // Without `-z`, git quotes unusual names.
+        let list = self.cmd(&["ls-files", "-z", "--", folder]).read().context("cannot list tracked files")?;
+        Ok(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 
     /// The newest `limit` commits of the first-parent history that changed a file; `None` outside git.

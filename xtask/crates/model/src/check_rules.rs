@@ -16,7 +16,7 @@ pub enum FindingKind {
     Edition,
     /// A needed file that was pruned.
     Pruned,
-    /// A secret in a layer, the history or the configuration.
+    /// A secret in a layer, the history or the configuration of an image, or in a file that git tracks.
     Secret,
     /// The user the image runs as.
     User,
@@ -54,7 +54,7 @@ pub struct CheckRules {
 pub struct Allowance {
     /// Its kind.
     pub kind: FindingKind,
-    /// Its place in the image. A path that ends with `/` covers everything below it.
+    /// Its place in the image, or a path relative to the repository. A path that ends with `/` covers everything below it.
     pub path: String,
     /// The services whose images may have it; empty means all.
     pub services: Vec<String>,
@@ -94,6 +94,18 @@ impl Allowance {
         self.kind == kind && self.concerns(service) && (path == self.path || is_below())
     }
 
+    /// Whether it covers a finding of this kind in a file of the repository.
+    pub fn covers_file(&self, kind: FindingKind, path: &str) -> bool {
+        self.is_in_repository() && self.covers(kind, path, "")
+    }
+
+    /// Whether it is about files of the repository: its path is relative, and no place in an image's configuration.
+    pub fn is_in_repository(&self) -> bool {
+        const PLACES: [&str; 3] = ["history", "command", "healthcheck"];
+        let is_in_image = ["/", "env:", "label:"].iter().any(|start| self.path.starts_with(start));
+        !is_in_image && !PLACES.contains(&self.path.as_str())
+    }
+
     /// Whether it applies to a service.
     pub fn concerns(&self, service: &str) -> bool {
         self.services.is_empty() || self.services.iter().any(|name| name == service)
@@ -120,5 +132,11 @@ mod tests {
         assert!(folder.covers(FindingKind::Secret, "/usr/share/a/b", "api"));
         assert!(!folder.covers(FindingKind::Secret, "/usr/share/a/b", "nlg"));
         assert!(!folder.covers(FindingKind::Secret, "/usr/shared", "api"));
+        let tests = allowance("app/tests/", &[]);
+        assert!(tests.covers_file(FindingKind::Secret, "app/tests/keys.py"));
+        assert!(!tests.covers_file(FindingKind::Secret, "app/keys.py"));
+        for in_image in ["/etc/key", "env:TOKEN", "label:x", "history", "command", "healthcheck"] {
+            assert!(!allowance(in_image, &[]).covers_file(FindingKind::Secret, in_image), "{in_image}");
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod fixture;
 pub mod images;
 pub mod load;
 pub mod pair;
+pub mod planted;
 pub mod registry;
 pub mod report;
 pub mod saved;
@@ -154,6 +155,15 @@ impl FakeDocker {
         self.on(&format!("image inspect -- {}", image.name), 0, &inspected, "")
             .on(&format!("history*{}", image.id()), 0, &image.history(), "")
             .on_bytes(&format!("save {}", image.id()), &image.save(layout))
+    }
+
+    /// On a machine with git.
+    pub fn with_git(self) -> FakeDocker {
+        let path = std::env::var_os("PATH").unwrap();
+        let mut files = std::env::split_paths(&path).map(|dir| dir.join("git"));
+        let real = files.find(|path| path.is_file()).expect("no git on PATH");
+        symlink(real, self.folder.0.join("bin/git")).unwrap();
+        self
     }
 
     /// A daemon that answers, without any other run.

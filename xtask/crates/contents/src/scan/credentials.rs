@@ -101,18 +101,26 @@ pub(super) fn format_of(path: &str) -> Option<&'static Format> {
 impl Format {
     /// Whether the text has a credential that is neither a placeholder nor a reference to a variable.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        match self.holds {
-            Holds::Keys(keys) => keys.iter().any(|key| values(text, key).any(is_real)),
-            Holds::Urls => text.split("://").skip(1).filter_map(password_of_url).any(is_real),
+        self.find(text).is_some()
+    }
+
+    /// The position of the first such credential.
+    pub(super) fn find(&self, text: &str) -> Option<usize> {
+        let is_credential = |value: &&str| is_real(value);
+        let value = match self.holds {
+            Holds::Keys(keys) => keys.iter().flat_map(|key| values(text, key)).find(is_credential),
+            Holds::Urls => text.split("://").skip(1).filter_map(password_of_url).find(is_credential),
             Holds::FifthField => {
                 let fields = text.lines().filter(|line| !line.starts_with('#'));
-                fields.filter_map(|line| line.splitn(5, ':').nth(4)).any(is_real)
+                fields.filter_map(|line| line.splitn(5, ':').nth(4)).find(is_credential)
             }
-            Holds::Variables => text
-                .lines()
-                .filter_map(variable)
-                .any(|(name, value)| is_secret(name) && is_real(value) && is_distinctive(value)),
-        }
+            Holds::Variables => {
+                let secrets = text.lines().filter_map(variable).filter(|(name, _)| is_secret(name));
+                secrets.map(|(_, value)| value).find(|value| is_real(value) && is_distinctive(value))
+            }
+        };
+        // A value is a part of the text.
+        value.map(|value| value.as_ptr() as usize - text.as_ptr() as usize)
     }
 }
 
@@ -133,8 +141,8 @@ fn values<'t>(text: &'t str, key: &'t str) -> impl Iterator<Item = &'t str> {
 }
 
 /// The password in what follows `://` of a URL.
-fn password_of_url(rest: &str) -> Option<&str> {
-    let authority = rest.split(|c: char| c == '/' || c.is_whitespace()).next()?;
+pub(super) fn password_of_url(rest: &str) -> Option<&str> {
+    let authority = rest.split(|c: char| c.is_whitespace() || "/\"'`<>?".contains(c)).next()?;
     let (user, _) = authority.rsplit_once('@')?;
     Some(user.split_once(':')?.1)
 }
@@ -146,7 +154,7 @@ fn variable(line: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a value may be a credential: not a reference, a placeholder or one repeated character.
-fn is_real(value: &str) -> bool {
+pub(super) fn is_real(value: &str) -> bool {
     const PLACEHOLDERS: [&str; 9] =
         ["change", "example", "placeholder", "your", "xxx", "dummy", "insert", "todo", "redacted"];
     const WORDS: [&str; 6] = ["password", "secret", "token", "false", "true", "none"];

@@ -1,10 +1,47 @@
 //! Private keys: PEM text, PuTTY's format, DER and Java key stores.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// How a PEM block starts (RFC 7468).
 pub(super) const PEM: &str = "-----BEGIN ";
 
 /// How a PuTTY key starts (PuTTY user manual, appendix C).
 pub(super) const PUTTY: &str = "PuTTY-User-Key-File-";
+
+/// How keys start in base64: PEM as a whole, as in Kubernetes; DER of PKCS #1 and PKCS #8 with 2048, 3072 and 4096 bits, of
+/// P-256, P-384 and Ed25519. The fourth character depends on the exact length.
+pub(super) const BASE64: [&str; 26] = [
+    PEM_BASE64,
+    "MIIEogIBAAKCAQEA",
+    "MIIEowIBAAKCAQEA",
+    "MIIEpAIBAAKCAQEA",
+    "MIIEpQIBAAKCAQEA",
+    "MIIG4gIBAAKCAYEA",
+    "MIIG4wIBAAKCAYEA",
+    "MIIG5AIBAAKCAYEA",
+    "MIIG5QIBAAKCAYEA",
+    "MIIJJwIBAAKCAgEA",
+    "MIIJKAIBAAKCAgEA",
+    "MIIJKQIBAAKCAgEA",
+    "MIIJKgIBAAKCAgEA",
+    "MIIEuwIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIEvAIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIEvgIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIEvwIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIG/AIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIG/QIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIG/gIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIJQQIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIJQgIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIJQwIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49",
+    "MC4CAQAwBQYDK2VwBCIEI",
+];
+
+/// The base64 of [`PEM`].
+const PEM_BASE64: &str = "LS0tLS1CRUdJTi";
 
 /// Number of leading bytes that [`is_binary_key`] needs.
 pub(super) const HEAD: usize = 64;
@@ -30,6 +67,25 @@ pub(super) fn is_pem_key(rest: &[u8]) -> bool {
     let first = body.split_whitespace().next().unwrap_or_default();
     let length = body.chars().filter(|c| !c.is_whitespace()).take_while(base64).count();
     header || first.len() >= LEAST_WORD && length >= LEAST
+}
+
+/// Whether the rest of a key follows one of [`BASE64`], on the same line. `before` is the byte before it.
+pub(super) fn is_base64_key(start: &str, rest: &[u8], before: Option<u8>) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let length = rest.iter().take(600).take_while(|byte| is_base64(byte)).count();
+    if before.as_ref().is_some_and(is_base64) {
+        return false;
+    }
+    if start != PEM_BASE64 {
+        let mut bytes = rest[..length].to_vec();
+        bytes.sort_unstable();
+        bytes.dedup();
+        return length >= LEAST && bytes.len() > LEAST / 4;
+    }
+    let text = [start.as_bytes(), &rest[..length]].concat();
+    let whole = &text[..text.len() / 4 * 4];
+    let decoded = STANDARD.decode(whole).unwrap_or_default();
+    decoded.strip_prefix(PEM.as_bytes()).is_some_and(is_pem_key)
 }
 
 /// Whether a key follows [`PUTTY`]: its version and its algorithm.
@@ -97,7 +153,7 @@ mod tests {
         for end in ["\\n", "\\r\\n", "\\\\n", " ", "\r\n", ""] {
             assert!(is_key(&format!("-----BEGIN PRIVATE KEY-----{end}{BODY}{end}x")), "{end:?}");
         }
-        assert!(is_key("-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 2\n\nlQ"));
+        assert!(is_key(&format!("{PEM}PGP PRIVATE KEY BLOCK-----\nVersion: 2\n\nlQ")));
         for none in [
             "-----BEGIN RSA PRIVATE KEY-----\0-----END",
             "-----BEGIN PRIVATE KEY-----\n...\n",

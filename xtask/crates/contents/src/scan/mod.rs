@@ -1,8 +1,10 @@
 //! Scans files for secrets while they stream past: private keys, tokens of well-known services, files with credentials, and
 //! values that the caller knows. Archives are not unpacked. No value is ever stored or printed: a finding has a name and a path.
 
+pub mod assignments;
 mod credentials;
 mod keys;
+pub mod literal;
 pub mod names;
 mod tokens;
 
@@ -74,6 +76,8 @@ pub struct Scanner {
 #[derive(Debug, Clone)]
 enum Pattern {
     Pem,
+    /// A key in DER or PEM, in base64.
+    Base64Key(&'static str),
     Putty,
     Jwt,
     Token(&'static str, Alphabet, usize),
@@ -91,6 +95,7 @@ impl Scanner {
             (keys::PUTTY.as_bytes(), Pattern::Putty),
             (tokens::JWT.as_bytes(), Pattern::Jwt),
         ];
+        needles.extend(keys::BASE64.map(|start| (start.as_bytes(), Pattern::Base64Key(start))));
         for (name, prefix, alphabet, minimum) in tokens::TOKENS {
             needles.push((prefix.as_bytes(), Pattern::Token(name, alphabet, minimum)));
         }
@@ -128,6 +133,31 @@ impl Scanner {
         let mut scan = self.start("", text.len() as u64);
         scan.feed(text.as_bytes());
         scan.finish()
+    }
+
+    /// The secrets in a whole file, with their lines, from 1.
+    pub fn lines(&self, path: &str, content: &[u8]) -> Vec<(usize, Secret)> {
+        let mut found: Vec<(usize, Secret)> = Vec::new();
+        for needle in self.needles.find_overlapping_iter(content) {
+            let before = needle.start().checked_sub(1).map(|before| content[before]);
+            let secret = self.patterns[needle.pattern()].secret(&content[needle.end()..], before);
+            found.extend(secret.map(|secret| (needle.start(), secret)));
+        }
+        if keys::is_binary_key(&content[..content.len().min(keys::HEAD)], content.len() as u64) {
+            found.push((0, Secret::PrivateKey));
+        }
+        let format = credentials::format_of(path).filter(|_| content.len() as u64 <= credentials::MAX_BYTES);
+        if let Some(format) = format
+            && let Some(at) = format.find(&String::from_utf8_lossy(content))
+        {
+            found.push((at, Secret::Credential(format.label.to_owned())));
+        }
+        let line = |at: usize| content.iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+        let mut found: Vec<(usize, Secret)> =
+            found.into_iter().map(|(at, secret)| (line(at), secret)).collect();
+        found.sort();
+        found.dedup();
+        found
     }
 
     /// The known values in a file's path.
@@ -222,6 +252,9 @@ impl Pattern {
         match self {
             Pattern::Known(name) => Some(Secret::Known(name.clone())),
             Pattern::Pem => keys::is_pem_key(rest).then_some(Secret::PrivateKey),
+            Pattern::Base64Key(start) => {
+                keys::is_base64_key(start, rest, before).then_some(Secret::PrivateKey)
+            }
             Pattern::Putty => keys::is_putty_key(rest).then_some(Secret::PrivateKey),
             Pattern::Jwt => tokens::is_jwt(rest, before).then(|| Secret::Token("JSON Web Token".to_owned())),
             Pattern::Token(name, alphabet, minimum) => {
@@ -249,8 +282,8 @@ mod tests {
             found(&github("a8Bc2dE5fG7hI1jK4lM6nO9pQ3rS0tU2vW5x")),
             [Secret::Token("GitHub token".into())]
         );
-        for key in ["key=AKIAQ3EGV7XN2LMZK5TP\n", "ASIAQ3EGV7XN2LMZK5TP"] {
-            assert_eq!(found(key), [Secret::Token("AWS access key".into())]);
+        for key in ["key=AKIA", "ASIA"].map(|prefix| format!("{prefix}Q3EGV7XN2LMZK5TP\n")) {
+            assert_eq!(found(&key), [Secret::Token("AWS access key".into())]);
         }
         let hub = format!("-p dckr_pat_{}", "a8Bc2dE5fG7h_1jK4lM6nO9pQ3r");
         assert_eq!(found(&hub), [Secret::Token("Docker Hub token".into())]);

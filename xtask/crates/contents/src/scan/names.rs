@@ -44,8 +44,14 @@ const QUALIFIERS: [&str; 20] = [
 ];
 
 /// Words before KEY that make it a name, a position or a public key. GPG_KEY, which Docker's official Python images set, is a
-/// fingerprint.
-const ORDINARY_KEYS: [&str; 13] = [
+/// fingerprint, and so is what `--recv-keys` names.
+const ORDINARY_KEYS: [&str; 19] = [
+    "ANON",
+    "AUTHORIZED",
+    "PUBLISHABLE",
+    "RECV",
+    "SITE",
+    "TRUSTED",
     "PUBLIC",
     "PRIMARY",
     "FOREIGN",
@@ -137,6 +143,9 @@ mod tests {
             "OLDPWD",
             "PARTITION_KEY",
             "CACHE_KEY",
+            "recv-keys",
+            "AUTHORIZED_KEYS",
+            "STRIPE_PUBLISHABLE_KEY",
             "TOKENIZER",
             "KEYBOARD",
             "",
