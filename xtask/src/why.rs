@@ -5,8 +5,7 @@ use host::failure::Failure;
 
 use crate::args::Format;
 use crate::image_args::{self, ServiceImageArgs};
-use contents::analysis::analyze;
-use contents::difference::Difference;
+use contents::analysis::{analyze, difference};
 use contents::difference_view::DifferenceView;
 use engine::context::Context;
 use model::reader;
@@ -66,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let contents = analyze(&images, &manifest, context)?;
     let [before, after] = contents.as_slice() else { return Ok(()) };
-    let difference = Difference::between(before, after);
+    let difference = difference(&images, [before, after], context)?;
     context.terminal.print(args.format.of(&DifferenceView { difference: &difference, top: args.top })?);
     Ok(())
 }

@@ -29,7 +29,14 @@ fn images() -> Vec<(&'static str, &'static str, String)> {
             "trixie",
             format!("{}ENTRYPOINT [\"gosu\", \"--version\"]\n", apt("gosu docker-registry caddy")),
         ),
-        ("java", "bookworm", format!("{}CMD [\"ant\", \"-version\"]\n", apt("default-jre-headless ant"))),
+        (
+            "java",
+            "bookworm",
+            format!(
+                "RUN mkdir -p /usr/share/man/man1\n{}CMD [\"ant\", \"-version\"]\n",
+                apt("default-jre-headless ant")
+            ),
+        ),
     ]
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::cache::Cache;
+use crate::changed_files::changed_files;
+use crate::difference::Difference;
 use crate::explain::explain;
 use crate::facts::{LayerFacts, MetadataFile};
 use crate::image::ImageToAnalyze;
@@ -89,6 +91,22 @@ pub fn inspect<T>(
         Ok(each(&Inside { image, contents, tree, metadata, secrets, history }))
     });
     inspected.collect()
+}
+
+/// The difference between two images, which [`analyze`] has analyzed.
+///
+/// # Errors
+/// As for [`analyze`].
+pub fn difference(
+    images: &[ImageToAnalyze; 2],
+    contents: [&Contents; 2],
+    context: &Context,
+) -> Result<Difference> {
+    let cache = Cache::of(&context.repository);
+    let layers = layers::of_images(&images.each_ref(), &cache, ReadOptions::default(), context)?;
+    let [before, after] = [facts(&images[0], &layers)?, facts(&images[1], &layers)?];
+    let files = changed_files(&Tree::of(&before), &Tree::of(&after), contents[1]);
+    Ok(Difference::between(contents[0], contents[1], files))
 }
 
 /// The cached record of an image by its ID, without the origins of its layers.

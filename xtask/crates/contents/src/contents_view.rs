@@ -136,6 +136,7 @@ impl ContentsView<'_> {
             Table::new(&[("bytes", Right), ("layer", Right), ("hidden by", Left), ("file", Left)]);
         for file in waste.largest.iter().take(self.top) {
             let how = match file.how {
+                Hidden::Overwritten if file.rewritten => "same content",
                 Hidden::Overwritten => "overwritten",
                 Hidden::Deleted => "deleted",
             };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::changed_files::ChangedFile;
 use crate::owner::OwnerKind;
 use crate::record::{Contents, Layer};
 use model::bytes::Bytes;
@@ -23,6 +24,8 @@ pub struct Difference {
     pub owners: Vec<OwnerChange>,
     /// Changed Dockerfile lines, or instructions of no Dockerfile here; the largest change first.
     pub lines: Vec<LineChange>,
+    /// Files of the same size that differ, the largest first.
+    pub files: Vec<ChangedFile>,
     /// A summary in one sentence.
     pub sentence: String,
 }
@@ -120,8 +123,8 @@ pub struct LineChange {
 }
 
 impl Difference {
-    /// Compares two images.
-    pub fn between(before: &Contents, after: &Contents) -> Difference {
+    /// Compares two images. `files`: those of the same size that differ.
+    pub fn between(before: &Contents, after: &Contents, files: Vec<ChangedFile>) -> Difference {
         let side =
             |of: &Contents| ComparedImage { image: of.image.clone(), id: of.id.clone(), bytes: of.bytes };
         let owners = owners(before, after);
@@ -132,6 +135,7 @@ impl Difference {
             bytes: minus(after.bytes, before.bytes),
             lines: lines(before, after),
             owners,
+            files,
             sentence: String::new(),
         };
         difference.sentence = difference.sentence();
@@ -146,10 +150,29 @@ impl Difference {
             less => format!("{second} is {} smaller than {first}", Bytes(less.unsigned_abs())),
         };
         let Some(most) = self.owners.iter().find(|owner| owner.bytes != 0) else {
-            return format!("{whole}; no owner changed in size.");
+            return format!("{whole}; {}.", self.same_sizes());
         };
         let place = most.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
         format!("{whole}; largest change: {} {}{place}.", most.name, signed(most.bytes))
+    }
+}
+
+impl Difference {
+    /// What differs between images whose owners have the same sizes.
+    fn same_sizes(&self) -> String {
+        if self.before.id == self.after.id {
+            return "they are the same image".to_owned();
+        }
+        let Some(first) = self.files.first() else {
+            return "all files are the same, and only times, links, folders or the configuration may differ"
+                .to_owned();
+        };
+        let place = first.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
+        let count = match self.files.len() {
+            1 => "1 file differs".to_owned(),
+            count => format!("{count} files differ"),
+        };
+        format!("no owner changed in size, but {count}: /{}{place}, {}", first.path, first.what)
     }
 }
 
@@ -194,7 +217,8 @@ fn sides(of: &Contents) -> BTreeMap<(Option<OwnerKind>, &str), Side> {
         side.version = (!versions.is_empty()).then(|| versions.join(", "));
     }
     if let Some(file) = of.waste.largest.first() {
-        let (place, largest) = (place(file.layer), Some(file.path.clone()));
+        let cause = of.waste.causes().into_iter().max_by_key(|(_, bytes)| *bytes);
+        let (place, largest) = (cause.and_then(|(layer, _)| place(layer)), Some(file.path.clone()));
         let side = Side { bytes: of.waste.bytes, version: None, place, largest };
         sides.insert((None, "hidden by later layers"), side);
     }

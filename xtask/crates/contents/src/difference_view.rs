@@ -51,8 +51,12 @@ impl DifferenceView<'_> {
 
     /// Tables that are not empty, with title and number of rows.
     fn tables(&self) -> Vec<(&'static str, Table, usize)> {
-        let Difference { owners, lines, .. } = self.difference;
-        let tables = [("By owner", self.owners(), owners.len()), ("By line", self.lines(), lines.len())];
+        let Difference { owners, lines, files, .. } = self.difference;
+        let tables = [
+            ("By owner", self.owners(), owners.len()),
+            ("By line", self.lines(), lines.len()),
+            ("Same size, but changed", self.files(), files.len()),
+        ];
         tables.into_iter().filter(|(.., rows)| *rows > 0).collect()
     }
 
@@ -78,6 +82,15 @@ impl DifferenceView<'_> {
                 owner.place.as_deref().map(|place| start_of(place, WIDTH)).unwrap_or_default(),
                 owner.largest.as_deref().map(end_of).unwrap_or_default(),
             ]);
+        }
+        table
+    }
+
+    fn files(&self) -> Table {
+        let mut table = Table::new(&[("bytes", Right), ("changed", Left), ("from", Left), ("file", Left)]);
+        for file in self.difference.files.iter().take(self.top) {
+            let place = file.place.as_deref().map(|place| start_of(place, WIDTH)).unwrap_or_default();
+            table.row(vec![file.bytes.to_string(), file.what.clone(), place, end_of(&file.path)]);
         }
         table
     }

@@ -6,6 +6,7 @@ pub mod analysis;
 mod attribution;
 mod cache;
 mod cells;
+pub mod changed_files;
 pub mod contents_view;
 pub mod difference;
 pub mod difference_view;

@@ -10,7 +10,7 @@ use crate::hints::Hints;
 use crate::opportunity::Opportunity;
 use crate::owner::{Owner, OwnerKind};
 use crate::tree::{Tree, VisibleFile};
-use crate::waste::Waste;
+use crate::waste::{Waste, WastedFile};
 use model::bytes::Bytes;
 use model::opportunity_kind::OpportunityKind;
 
@@ -51,11 +51,16 @@ pub fn find(
         }
     }
     let mut all: Vec<Opportunity> = found.0.into_values().filter(|found| found.bytes.0 > 0).collect();
-    if waste.bytes.0 > 0 {
-        let hidden = waste.largest.iter().take(LARGEST);
-        let largest = hidden.map(|file| FileBytes { path: file.path.clone(), bytes: file.bytes }).collect();
-        let empty = Opportunity::empty(OpportunityKind::Waste);
-        all.push(Opportunity { bytes: waste.bytes, files: waste.files, largest, ..empty });
+    let rewritten = (OpportunityKind::Rewritten, waste.rewritten, waste.rewritten_files);
+    let hidden = (waste.bytes - waste.rewritten, waste.files - waste.rewritten_files);
+    for (kind, bytes, files) in [(OpportunityKind::Waste, hidden.0, hidden.1), rewritten] {
+        if bytes.0 > 0 {
+            let is_of = |file: &&WastedFile| file.rewritten == (kind == OpportunityKind::Rewritten);
+            let largest = waste.largest.iter().filter(is_of).take(LARGEST);
+            let largest =
+                largest.map(|file| FileBytes { path: file.path.clone(), bytes: file.bytes }).collect();
+            all.push(Opportunity { bytes, files, largest, ..Opportunity::empty(kind) });
+        }
     }
     all.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.kind.cmp(&b.kind)));
     all

@@ -179,6 +179,11 @@ impl<'f> Tree<'f> {
         self.hidden.reverse();
     }
 
+    /// The entries of a layer.
+    pub fn entries(&self, layer: usize) -> &'f [LayerEntry] {
+        &self.layers[layer].entries
+    }
+
     /// An entry.
     pub fn entry(&self, at: EntryId) -> &'f LayerEntry {
         &self.layers[at.layer].entries[at.entry]
@@ -217,20 +222,23 @@ impl<'f> Tree<'f> {
         self.nodes.get(path).map(|node| node.file)
     }
 
+    /// The regular file at a path.
+    pub fn visible(&self, path: &str) -> Option<VisibleFile<'f>> {
+        let (path, node) = self.nodes.get_key_value(path)?;
+        self.visible_at(path, node.file)
+    }
+
+    fn visible_at(&self, path: &'f str, at: EntryId) -> Option<VisibleFile<'f>> {
+        let LayerEntry { mode, kind, .. } = self.entry(at);
+        let EntryKind::File { bytes, hash, elf } = kind else { return None };
+        Some(VisibleFile { path, at, bytes: *bytes, mode: *mode, hash: *hash, elf: elf.as_deref() })
+    }
+
     /// Every regular file that a container sees, once, sorted by path.
     pub fn files(&self) -> Vec<VisibleFile<'f>> {
         let mut seen = HashSet::new();
-        let mut files = Vec::new();
-        for (path, &Node { file: at, .. }) in &self.nodes {
-            let LayerEntry { mode, kind, .. } = self.entry(at);
-            if let EntryKind::File { bytes, hash, elf } = kind
-                && seen.insert(at)
-            {
-                let (bytes, mode, hash) = (*bytes, *mode, *hash);
-                files.push(VisibleFile { path, at, bytes, mode, hash, elf: elf.as_deref() });
-            }
-        }
-        files
+        let files = self.nodes.iter().filter_map(|(path, node)| self.visible_at(path, node.file));
+        files.filter(|file| seen.insert(file.at)).collect()
     }
 
     /// Every path that a container sees.

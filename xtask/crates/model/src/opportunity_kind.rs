@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum OpportunityKind {
     /// Files hidden by a later layer.
     Waste,
+    /// Files that a later layer writes again with the same content, to change their owner or mode.
+    Rewritten,
     /// CUDA in an image that does not use GPUs.
     Cuda,
     /// Compilers and other build tools.
@@ -43,6 +45,7 @@ impl OpportunityKind {
     pub fn words(self) -> &'static str {
         match self {
             OpportunityKind::Waste => "hidden by later layers",
+            OpportunityKind::Rewritten => "rewritten by later layers",
             OpportunityKind::Cuda => "CUDA in a CPU image",
             OpportunityKind::Compilers => "compilers",
             OpportunityKind::Caches => "caches and lists",
@@ -65,6 +68,9 @@ impl OpportunityKind {
         match self {
             OpportunityKind::Waste => {
                 "a later layer replaces or deletes them: they are pulled and never visible"
+            }
+            OpportunityKind::Rewritten => {
+                "a later layer has them again with the same content: it changed only owner, mode or time"
             }
             OpportunityKind::Cuda => {
                 "code for NVIDIA GPUs, which nothing in the image's environment requests"
@@ -91,9 +97,14 @@ impl OpportunityKind {
             OpportunityKind::Waste => {
                 "delete them in the RUN that creates them, or copy the result from a build stage"
             }
+            OpportunityKind::Rewritten => {
+                "set owner and mode where the files are made: COPY --chown and --chmod, or chown in the same RUN"
+            }
             OpportunityKind::Cuda => "install the CPU build of the framework",
             OpportunityKind::Compilers => "compile in a build stage and copy the result",
-            OpportunityKind::Caches => "--no-cache-dir, a cache mount, or rm -rf in the same RUN",
+            OpportunityKind::Caches => {
+                "a cache mount (RUN --mount=type=cache,target=DIR), --no-cache-dir, or rm -rf in the same RUN"
+            }
             OpportunityKind::Tests => "delete the test folders of installed packages in the build stage",
             OpportunityKind::Headers => "keep -dev packages and include folders in the build stage",
             OpportunityKind::StaticLibraries => "keep *.a in the build stage",
