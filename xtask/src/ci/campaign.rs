@@ -1,5 +1,6 @@
 //! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks, or switches thousands of generated
-//! Compose projects. The parts are tests in `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full` runs them.
+//! Compose projects. The parts are tests in `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full`
+//! runs them.
 
 use anyhow::Result;
 use clap::ValueEnum;

@@ -70,11 +70,10 @@ impl Generator<'_> {
         if kind < 20 {
             return self.hidden(id, name);
         }
-        let prefix =
-            if self.rng.u32(..100) < 45 { String::new() } else { self.pick(&OWN_PREFIXES).to_owned() };
+        let prefix = if self.rng.u32(..100) < 45 { "" } else { self.pick(&OWN_PREFIXES) };
         let mut reference = Reference {
             kind: Kind::Ours,
-            prefix,
+            prefix: prefix.to_owned(),
             name: name.to_owned(),
             base: Some(format!("k{id}")),
             edition: None,
