@@ -1,5 +1,6 @@
-//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks. The parts are tests in
-//! `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full` runs them.
+//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks, or switches thousands of generated
+//! Compose projects. The parts are tests in `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full`
+//! runs them.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -8,6 +9,7 @@ use super::pass_on;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
+use host::failure::Failure;
 
 /// Options of a campaign.
 #[derive(Debug, clap::Args)]
@@ -26,7 +28,7 @@ pub struct CampaignArgs {
 }
 
 /// The faults to inject.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CampaignPart {
     /// Run `deploy update` repeatedly, with all cores busy
     Updates,
@@ -40,6 +42,8 @@ enum CampaignPart {
     Daemon,
     /// Break the registry
     Registry,
+    /// Switch generated Compose projects
+    Compose,
 }
 
 /// Cargo arguments and environment variables of a campaign.
@@ -47,19 +51,22 @@ enum CampaignPart {
 pub struct CampaignRun {
     args: Vec<String>,
     variables: Vec<(&'static str, String)>,
+    part: CampaignPart,
 }
 
 impl CampaignArgs {
     /// What to run; `None` without `--campaign`.
     pub fn cargo(&self) -> Option<CampaignRun> {
-        let part = self.campaign?.to_possible_value()?.get_name().to_owned();
-        let test = if self.planted { "planted::campaign".to_owned() } else { format!("{part}::campaign") };
+        let part = self.campaign?;
+        let part_name = part.to_possible_value()?.get_name().to_owned();
+        let test =
+            if self.planted { "planted::campaign".to_owned() } else { format!("{part_name}::campaign") };
         let name = format!("campaign::{test}");
         let args =
             ["test", "--locked", "--package", "xtask", "--test", "it", "--", "--ignored", "--exact", &name];
         let args = args.iter().chain(&["--nocapture"]).map(ToString::to_string).collect();
         let seed = ("XTASK_CAMPAIGN_SEED", self.seed.to_string());
-        Some(CampaignRun { args, variables: vec![seed, ("XTASK_CAMPAIGN_PART", part)] })
+        Some(CampaignRun { args, variables: vec![seed, ("XTASK_CAMPAIGN_PART", part_name)], part })
     }
 }
 
@@ -77,7 +84,17 @@ pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<(
         context.terminal.print(format!("{}\n", cmd.quoted()));
         return Ok(());
     }
-    require_engine(context)?;
-    programs::require(&["strace"], context)?;
+    match campaign.part {
+        CampaignPart::Compose if context.docker.has_compose() => {}
+        CampaignPart::Compose => {
+            let remedy = "install Docker Compose; it needs no engine";
+            return Err(Failure::machine("docker compose is not installed", remedy).into());
+        }
+        CampaignPart::Kills => {
+            require_engine(context)?;
+            programs::require(&["strace"], context)?;
+        }
+        _ => require_engine(context)?,
+    }
     pass_on(&cmd, context)
 }

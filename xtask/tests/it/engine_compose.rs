@@ -94,6 +94,16 @@ fn neither_unset_variables_nor_files_outside_are_in_the_way() {
 
 #[test]
 #[ignore = "needs Compose: cargo xtask ci"]
+fn a_tag_left_empty_by_a_variable_is_as_requested() {
+    let repository = with("services: {a: {image: 'fx-alpha:$V'}}\n");
+    for args in ["original --check", "optimized --allow-missing", "optimized --check"] {
+        let (code, text) = run(&repository, args, &[]);
+        assert_eq!((code, text.contains("left unchanged")), (0, false), "{args}: {text}");
+    }
+}
+
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
 fn a_variable_that_contains_an_edition_is_reported() {
     let compose = "services: {a: {image: 'fx-alpha:$V'}}\n";
     let repository = with(compose);

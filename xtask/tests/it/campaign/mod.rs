@@ -2,6 +2,7 @@
 //! `cargo xtask ci --campaign PART` runs one part; with `--planted`, the part must find the faults that [`planted`] inserts into
 //! our own code.
 
+mod compose;
 mod daemon;
 mod disk;
 mod endings;

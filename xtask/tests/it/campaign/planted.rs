@@ -1,6 +1,7 @@
 //! Faults planted in our own code, to prove that a campaign part finds faults. Each is one text replacement in a copy of xtask,
 //! which is built and run through a few cases of the part.
 
+mod compose;
 mod daemon;
 mod disk;
 mod kills;
@@ -30,7 +31,8 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 6] = [
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 7] = [
+    ("compose", compose::FAULTS),
     ("daemon", daemon::FAULTS),
     ("disk", disk::FAULTS),
     ("kills", kills::FAULTS),

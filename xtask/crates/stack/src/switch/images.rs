@@ -185,7 +185,8 @@ impl Sharing {
         for (id, _) in document.nodes() {
             parents.extend(children(document, id).into_iter().map(|child| (child, id)));
         }
-        let entries = document.roots().iter().flat_map(|&root| document.entries(root));
+        let with_extensions = document.roots().iter().chain(&uses.visited);
+        let entries = with_extensions.flat_map(|&id| document.entries(id));
         let is_extension = |key| document.scalar(key).is_some_and(|key| key.starts_with("x-"));
         let mut queue: Vec<NodeId> =
             entries.filter(|(key, _)| is_extension(*key)).map(|(_, value)| *value).collect();
@@ -201,8 +202,11 @@ impl Sharing {
     /// (`x-…`): a scalar in one affects only what refers to it.
     fn affects(&self, scalar: NodeId, uses: &Uses) -> bool {
         let mut ancestors = std::iter::successors(Some(scalar), |id| self.parents.get(id).copied());
+        // The mapping may be something else that is merged into a service elsewhere.
+        let is_in_service = self.parents.get(&scalar).is_some_and(|mapping| uses.visited.contains(mapping));
+        let is_image = uses.images.contains(&scalar) && is_in_service;
         ancestors.any(|id| self.aliased_elsewhere.contains(&id))
-            || !(uses.images.contains(&scalar) || self.in_extension.contains(&scalar))
+            || !(is_image || self.in_extension.contains(&scalar))
     }
 }
 
@@ -252,6 +256,15 @@ mod tests {
     fn a_mapping_used_for_more_than_services_is_shared() {
         let text = "x-c: &c\n  image: a:1\nservices:\n  a:\n    <<: *c\n  b:\n    environment: *c\n";
         assert_eq!(found(text), [one("a:1", true)]);
+    }
+
+    #[test]
+    fn a_mapping_of_something_else_merged_into_a_service_is_shared() {
+        let labels = "services:\n  a:\n    build: .\n    labels: &l\n      image: a:1\n  b:\n    <<: *l\n";
+        assert_eq!(found(labels), [one("a:1", true)]);
+        let extension = labels.replace("labels", "x-b").replace("    build: .\n", "");
+        assert_eq!(found(&extension), [one("a:1", false)]);
+        assert_eq!(found("services:\n  a:\n    <<: {image: a:1}\n"), [one("a:1", false)]);
     }
 
     #[test]

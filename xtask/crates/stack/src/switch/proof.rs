@@ -254,8 +254,16 @@ impl Switch<'_> {
         let is_reported = |skipped: &SkippedReference| {
             skipped.text == image || self.variables.fill(&skipped.text).as_deref() == Ok(image)
         };
-        let skipped = || self.files.iter().flat_map(|file| &file.plan.skipped);
-        parsed.switched(self.request).as_deref() != Ok(image) && !skipped().any(is_reported)
+        let mut plans = self.files.iter().map(|file| &file.plan);
+        let is_as_requested = match parsed.switched(self.request) {
+            Ok(wanted) => wanted == image,
+            // A variable that is not set may leave an empty tag.
+            Err(_) => {
+                let mut unchanged = plans.clone().flat_map(|plan| &plan.unchanged);
+                unchanged.any(|text| self.variables.fill(text).as_deref() == Ok(image))
+            }
+        };
+        !is_as_requested && !plans.any(|plan| plan.skipped.iter().any(is_reported))
     }
 }
 

@@ -1,0 +1,240 @@
+//! Docker Compose for a site. A `docker` on PATH hands every call to the test, which starts Compose's plugin without the docker
+//! CLI in between, and answers a call from memory if Compose has read the same files in the same environment before. Neither
+//! changes what Compose says; both save most of the time.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::hash::{Hash as _, Hasher as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::support::{Folder, docker};
+
+/// Folders of the fixture, which Compose does not read.
+pub const FIXTURE: [&str; 4] = ["alpha", "beta", "target", "xtask"];
+
+/// Stands for the site's path in remembered answers.
+const SITE: &str = "\u{1}site\u{1}";
+
+/// Variables that do not reach Compose's model.
+const IGNORED: [&str; 5] = ["PATH", "PWD", "OLDPWD", "SHLVL", "_"];
+
+/// What one call printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A call of Compose.
+struct Call {
+    /// Without `docker compose`.
+    args: Vec<String>,
+    folder: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+/// Compose for one site.
+pub struct Composer {
+    shim: Folder,
+    memory: Arc<Memory>,
+}
+
+struct Memory {
+    plugin: PathBuf,
+    site: String,
+    answers: Mutex<HashMap<u64, Answer>>,
+}
+
+impl Composer {
+    pub fn new(site: &Path) -> Composer {
+        let template = "{{range .ClientInfo.Plugins}}{{if eq .Name \"compose\"}}{{.Path}}{{end}}{{end}}";
+        let plugin = PathBuf::from(docker(&["info", "--format", template]));
+        let site = site.display().to_string();
+        let memory = Arc::new(Memory { plugin, site, answers: Mutex::default() });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let shim = Folder::new();
+        // A call with a file on stdin is about `.env` alone.
+        let script = format!(
+            "#!/bin/bash\ncase \"$* \" in \"compose \"*\" - \"*) shift; exec {} \"$@\" ;; esac\n\
+             exec 3<>/dev/tcp/127.0.0.1/{} 4>&1\necho $$ >&3\nread -r code <&3\nexit \"$code\"\n",
+            memory.plugin.display(),
+            listener.local_addr().unwrap().port()
+        );
+        shim.write("docker", &script);
+        fs::set_permissions(shim.0.join("docker"), fs::Permissions::from_mode(0o755)).unwrap();
+        let served = Arc::clone(&memory);
+        thread::spawn(move || {
+            for caller in listener.incoming().flatten() {
+                let memory = Arc::clone(&served);
+                thread::spawn(move || memory.serve(&caller));
+            }
+        });
+        Composer { shim, memory }
+    }
+
+    /// A search path that has this Compose as `docker`.
+    pub fn path(&self) -> String {
+        format!("{}:/usr/bin:/bin", self.shim.0.display())
+    }
+
+    /// Compose's model of these files, or of those that it finds by itself.
+    pub fn config(&self, folder: &Path, files: &[PathBuf], environment: &BTreeMap<String, String>) -> Answer {
+        let mut args = vec!["--profile".to_owned(), "*".to_owned()];
+        for file in files {
+            args.extend(["--file".to_owned(), file.display().to_string()]);
+        }
+        args.extend(["config", "--format", "json"].map(str::to_owned));
+        let mut environment = environment.clone();
+        environment.insert("LC_ALL".to_owned(), "C.UTF-8".to_owned());
+        self.memory.answer(Call { args, folder: folder.to_owned(), environment })
+    }
+
+    /// Forgets the answers about the last project.
+    pub fn forget(&self) {
+        self.memory.answers.lock().unwrap().clear();
+    }
+}
+
+impl Memory {
+    /// Answers a process that called `docker`.
+    fn serve(&self, caller: &TcpStream) {
+        let mut line = String::new();
+        BufReader::new(caller).read_line(&mut line).ok();
+        let Ok(process) = line.trim().parse::<u32>() else { return };
+        let code = self.serve_process(Path::new(&format!("/proc/{process}"))).unwrap_or_else(|error| {
+            eprintln!("the call of docker by process {process} failed: {error}");
+            125
+        });
+        let mut caller = caller;
+        // The caller may have been killed.
+        caller.write_all(format!("{code}\n").as_bytes()).ok();
+    }
+
+    fn serve_process(&self, process: &Path) -> io::Result<i32> {
+        let list = |name: &str| -> io::Result<Vec<String>> {
+            let text = fs::read(process.join(name))?;
+            let items = text.split(|byte| *byte == 0).filter(|item| !item.is_empty());
+            Ok(items.map(|item| String::from_utf8_lossy(item).into_owned()).collect())
+        };
+        // The shell and its script come first.
+        let args = list("cmdline")?.split_off(2);
+        let variables = list("environ")?.into_iter();
+        let pairs = variables.filter_map(|pair| {
+            Some(pair.split_once('=')?).map(|(name, value)| (name.to_owned(), value.to_owned()))
+        });
+        let answer = if args.first().is_some_and(|first| first == "compose") {
+            let folder = fs::read_link(process.join("cwd"))?;
+            let environment = pairs.collect();
+            self.answer(Call { args: args[1..].to_vec(), folder, environment })
+        } else {
+            let stderr = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. \
+                          Is the docker daemon running?\n";
+            Answer { code: 1, stdout: String::new(), stderr: stderr.to_owned() }
+        };
+        // While the script names itself, its standard output is the connection; 4 is the caller's.
+        for (stream, text) in [("fd/4", &answer.stdout), ("fd/2", &answer.stderr)] {
+            File::options().write(true).open(process.join(stream))?.write_all(text.as_bytes())?;
+        }
+        Ok(answer.code)
+    }
+
+    fn answer(&self, call: Call) -> Answer {
+        let prefix = self.prefix(&call);
+        let here = format!("{prefix}{}", self.site);
+        let Some(key) = self.key(&call, &prefix) else { return self.ask(call) };
+        // Locked throughout: the switch asks twice at once, often for the same.
+        let mut answers = self.answers.lock().unwrap();
+        if let Some(known) = answers.get(&key).cloned() {
+            let local = |text: &str| text.replace(SITE, &here);
+            return Answer { stdout: local(&known.stdout), stderr: local(&known.stderr), ..known };
+        }
+        let answer = self.ask(call);
+        let common = |text: &str| text.replace(&here, SITE);
+        let known =
+            Answer { stdout: common(&answer.stdout), stderr: common(&answer.stderr), code: answer.code };
+        // An answer that names other paths holds for this copy alone.
+        let is_local = [&known.stdout, &known.stderr]
+            .iter()
+            .any(|text| !prefix.is_empty() && text.contains(&prefix) || text.contains(&self.site));
+        if !is_local {
+            answers.insert(key, known);
+        }
+        answer
+    }
+
+    fn ask(&self, call: Call) -> Answer {
+        let output = Command::new(&self.plugin)
+            .args(call.args)
+            .current_dir(call.folder)
+            .env_clear()
+            .envs(call.environment)
+            // It ends before collecting garbage pays.
+            .env("GOGC", "off")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Answer {
+            code: output.status.code().unwrap_or(137),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// What precedes the site's path in the call: that of a copy, or nothing.
+    fn prefix(&self, call: &Call) -> String {
+        let folder = call.folder.display().to_string();
+        let mut paths = call.args.iter().chain([&folder]);
+        let found = paths.find_map(|path| Some(path[..path.find(&self.site)?].to_owned()));
+        found.unwrap_or_default()
+    }
+
+    /// Equal for calls that Compose answers alike; `None` if that cannot be known.
+    fn key(&self, call: &Call, prefix: &str) -> Option<u64> {
+        let here = format!("{prefix}{}", self.site);
+        let mut state = DefaultHasher::new();
+        for arg in &call.args {
+            arg.replace(&here, SITE).hash(&mut state);
+        }
+        call.folder.display().to_string().replace(&here, SITE).hash(&mut state);
+        let environment: Vec<_> =
+            call.environment.iter().filter(|(name, _)| !IGNORED.contains(&name.as_str())).collect();
+        environment.hash(&mut state);
+        self.hash_folder(Path::new(&here), &mut state).ok()?.then(|| state.finish())
+    }
+
+    /// Hashes the names and texts below a folder; `false` if one of them names the site, and so leads out of a copy.
+    fn hash_folder(&self, folder: &Path, state: &mut DefaultHasher) -> io::Result<bool> {
+        let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (name, path) = (entry.file_name(), entry.path());
+            if FIXTURE.iter().any(|fixture| name == *fixture) {
+                continue;
+            }
+            name.hash(state);
+            // Follows links, as Compose does.
+            if path.is_dir() {
+                if !self.hash_folder(&path, state)? {
+                    return Ok(false);
+                }
+            } else {
+                let text = fs::read(&path)?;
+                text.hash(state);
+                if String::from_utf8_lossy(&text).contains(&self.site) {
+                    return Ok(false);
+                }
+            }
+            "end".hash(state);
+        }
+        Ok(true)
+    }
+}

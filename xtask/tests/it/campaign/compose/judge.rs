@@ -1,0 +1,317 @@
+//! Runs `compose-switch` on a project, and compares every file, every image and every message with what they must be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fastrand::Rng;
+
+use super::composer::{Composer, FIXTURE};
+use super::model::{Model, Slots};
+use super::project::Project;
+use super::references::{Hazard, Request, is_ours};
+use super::text::Report;
+use crate::support::{Folder, program, repository};
+
+/// What became of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Switched,
+    /// Compose reads it, and nothing had to change.
+    Unchanged,
+    /// The switch was refused for a documented reason.
+    Unsafe,
+    /// Compose refuses it.
+    Rejected,
+}
+
+/// A site whose repository takes one project after another.
+pub struct Bench {
+    site: Folder,
+    composer: Composer,
+}
+
+/// One run of the program.
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// What a run must do.
+struct Expected {
+    project: Project,
+    /// By file, relative to the repository.
+    reports: Vec<(String, Report)>,
+    /// By service.
+    hazards: BTreeMap<String, Hazard>,
+    changes: bool,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        let site = Folder::new();
+        let fixture = repository("fx");
+        fs::rename(&fixture.0, site.0.join("repo")).unwrap();
+        let composer = Composer::new(&site.0);
+        Bench { site, composer }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.site.0.join("repo")
+    }
+
+    /// Removes the last project, and writes this one.
+    fn set_up(&self, project: &Project) {
+        self.composer.forget();
+        let remove =
+            |path: &Path| if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        for entry in fs::read_dir(&self.site.0).unwrap().chain(fs::read_dir(self.root()).unwrap()) {
+            let entry = entry.unwrap();
+            let name = entry.file_name();
+            let is_fixture = FIXTURE.iter().any(|fixture| name == *fixture) && name != "target";
+            if !is_fixture && name != "repo" {
+                remove(&entry.path()).unwrap();
+            }
+        }
+        fs::create_dir_all(self.root().join("other")).unwrap();
+        for (path, file) in &project.files {
+            self.site.write(path, &file.render());
+        }
+    }
+
+    fn run(&self, project: &Project, args: &[&str]) -> Ran {
+        let mut command = program();
+        command.args(args);
+        if project.is_named && args != ["compose-switch", "--undo"] {
+            for file in &project.first {
+                command.arg("--file").arg(file.trim_start_matches("repo/"));
+            }
+        }
+        command.arg("--root").arg(self.root()).current_dir(self.root()).env_clear();
+        command.env("PATH", self.composer.path());
+        let output = command.envs(project.environment.shell.iter().cloned()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Compose's models in the user's environment and, if wanted, in one where all variables of images differ. In the latter,
+    /// Compose itself finds the files, unless they are named.
+    fn models(&self, project: &Project, with_other: bool) -> Vec<Result<Model, String>> {
+        let files: Vec<PathBuf> = project.first.iter().map(|path| self.site.0.join(path)).collect();
+        let named: &[PathBuf] = if project.is_named { &files } else { &[] };
+        let other = project.environment.other(project.markers);
+        let mut answers = vec![self.composer.config(&self.root(), &files, &project.environment.own())];
+        if with_other {
+            answers.push(self.composer.config(&self.root(), named, &other));
+        }
+        answers.iter().map(Model::of).collect()
+    }
+
+    /// Switches a project there and back.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn judge(&self, project: &Project, rng: &mut Rng) -> Result<Verdict, String> {
+        self.set_up(project);
+        let with_other = !project.is_loose && rng.u32(..3) == 0;
+        let before = self.models(project, with_other);
+        let request = &project.request;
+        let own = match &before[0] {
+            Ok(own) => own,
+            Err(error) => return self.rejected(project, error),
+        };
+        if project.is_loose {
+            return self.loose(project, own);
+        }
+        let expected = Expected::new(project, own, request);
+        if rng.bool() {
+            self.check(project, &expected, request)?;
+        }
+        self.switch(project, &expected, request)?;
+        let after = self.models(project, with_other);
+        if !expected.is_refused() {
+            compare(project, &before, &after, request)?;
+        }
+        let switched = if expected.is_refused() { project } else { &expected.project };
+        let own = after[0].as_ref().map_err(Clone::clone)?;
+        // A second run has nothing to do.
+        let again = Expected::new(switched, own, request);
+        if again.changes && !expected.is_refused() {
+            return Err("the generator expects a second run to change something".to_owned());
+        }
+        if rng.bool() {
+            self.check(switched, &again, request)?;
+        } else {
+            self.switch(switched, &again, request)?;
+        }
+        if expected.changes && !expected.is_refused() && rng.u32(..3) == 0 {
+            let ran = self.run(switched, &["compose-switch", "--undo"]);
+            self.holds(project, "after --undo").map_err(|what| ran.told(&what))?;
+        } else {
+            let back = Request::plain(!request.optimized);
+            self.switch(switched, &Expected::new(switched, own, &back), &back)?;
+        }
+        Ok(match (expected.is_refused(), expected.changes) {
+            (true, _) => Verdict::Unsafe,
+            (_, true) => Verdict::Switched,
+            _ => Verdict::Unchanged,
+        })
+    }
+
+    /// Runs a switch and checks its files, exit code and messages.
+    fn switch(&self, project: &Project, expected: &Expected, request: &Request) -> Result<(), String> {
+        let args = [&request.args()[..], &["--allow-missing"]].concat();
+        let ran = self.run(project, &args);
+        let holds = if expected.is_refused() { project } else { &expected.project };
+        self.holds(holds, "after the switch").map_err(|what| ran.told(&what))?;
+        expected.judge(&ran, expected.fails()).map_err(|what| ran.told(&what))
+    }
+
+    /// Runs `--check`, which must fail if something would change or is left.
+    fn check(&self, project: &Project, expected: &Expected, request: &Request) -> Result<(), String> {
+        let ran = self.run(project, &[&request.args()[..], &["--check"]].concat());
+        self.holds(project, "after --check").map_err(|what| ran.told(&what))?;
+        let fails = expected.fails() || expected.changes;
+        expected.judge(&ran, fails).map_err(|what| ran.told(&format!("--check: {what}")))
+    }
+
+    /// Whether every file is as the project says.
+    fn holds(&self, project: &Project, when: &str) -> Result<(), String> {
+        for (path, file) in &project.files {
+            let (found, wanted) = (self.site.read(path), file.render());
+            if found != wanted {
+                return Err(format!("{when}, {path} is\n{found}\nand should be\n{wanted}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A project that Compose refuses.
+    fn rejected(&self, project: &Project, error: &str) -> Result<Verdict, String> {
+        let ran = self.run(project, &[&project.request.args()[..], &["--allow-missing"]].concat());
+        let told = |what: String| Err(ran.told(&format!("Compose refuses the project: {error}\n{what}")));
+        if let Err(what) = self.holds(project, "after a refusal") {
+            return told(what);
+        }
+        let message = error.trim().lines().last().unwrap_or_default();
+        // The terminal escapes characters that cannot be seen.
+        let mut parts = message.split(|c: char| !c.is_ascii_graphic() && c != ' ');
+        let is_told = ran.stderr.contains("Compose rejects these files; no file was changed")
+            && parts.all(|part| ran.stderr.contains(part));
+        // Our own parser may be first.
+        let is_known =
+            ["invalid YAML", "nested too deeply", ".env"].iter().any(|sign| ran.stderr.contains(sign));
+        match ran.code {
+            Some(1) if is_told || is_known => Ok(Verdict::Rejected),
+            Some(2) if ran.stderr.contains("Compose cannot read it") => Ok(Verdict::Rejected),
+            _ => told("the switch does not say so".to_owned()),
+        }
+    }
+
+    /// A project with a typing error that Compose reads all the same.
+    fn loose(&self, project: &Project, before: &Model) -> Result<Verdict, String> {
+        let ran = self.run(project, &[&project.request.args()[..], &["--allow-missing"]].concat());
+        let told = |what: &str| ran.told(what);
+        let refusals = ["Compose rejects", "invalid YAML", "this is a bug", "more than images", "panicked"];
+        if refusals.iter().any(|sign| ran.stderr.contains(sign)) {
+            return Err(told("an unnecessary refusal"));
+        }
+        let models = self.models(project, false);
+        let after =
+            models[0].as_ref().map_err(|error| told(&format!("Compose refuses the result: {error}")))?;
+        let expected = |old: &str, new: &str| {
+            let bare = old.strip_suffix("-optimized").unwrap_or(old);
+            let switched =
+                if project.request.optimized { format!("{bare}-optimized") } else { bare.to_owned() };
+            let is_left = new == old && ran.code != Some(0);
+            Ok(if is_ours(old) && !is_left { switched } else { old.to_owned() })
+        };
+        before.compare(after, expected).map_err(|what| told(&what))?;
+        for (path, file) in &project.files {
+            let bare = |text: &str| text.replace("-optimized", "");
+            let found = self.site.read(path);
+            if bare(&found) != bare(&file.render()) {
+                return Err(told(&format!("{path} changed beside references:\n{found}")));
+            }
+        }
+        let is_safe = !ran.stderr.contains("which is not as requested");
+        Ok(if is_safe { Verdict::Switched } else { Verdict::Unsafe })
+    }
+}
+
+/// Compares what Compose reads before and after a switch.
+fn compare(
+    project: &Project,
+    before: &[Result<Model, String>],
+    after: &[Result<Model, String>],
+    request: &Request,
+) -> Result<(), String> {
+    let slots = Slots::new(project);
+    for (before, after) in before.iter().zip(after) {
+        // The other values may not suit what else the variables are used for.
+        let Ok(before) = before else { continue };
+        let after = after.as_ref().map_err(|error| format!("Compose refuses the switched files: {error}"))?;
+        before.compare(after, |image, _| slots.expected(image, request))?;
+    }
+    Ok(())
+}
+
+impl Expected {
+    fn new(project: &Project, own: &Model, request: &Request) -> Expected {
+        let hazards = Slots::new(project).hazards(own, request);
+        let mut switched = project.clone();
+        let mut reports = Vec::new();
+        for (path, file) in &mut switched.files {
+            let name = path.trim_start_matches("repo/");
+            reports.extend(file.switch(request).into_iter().map(|report| (name.to_owned(), report)));
+        }
+        let mut pairs = project.files.values().zip(switched.files.values());
+        let changes = pairs.any(|(before, after)| before.render() != after.render());
+        Expected { project: switched, reports, hazards, changes }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.hazards.values().any(|hazard| *hazard == Hazard::Refused)
+    }
+
+    /// Whether the switch must fail, even if nothing has to change.
+    fn fails(&self) -> bool {
+        !self.hazards.is_empty() || !self.reports.is_empty() || self.project.has_unread
+    }
+
+    fn judge(&self, ran: &Ran, fails: bool) -> Result<(), String> {
+        if ran.code != Some(fails.into()) {
+            return Err(format!("the exit code is {:?}", ran.code));
+        }
+        if self.is_refused() && !ran.stderr.contains("which is not as requested; no file was changed") {
+            return Err("the refusal is not explained".to_owned());
+        }
+        for (file, Report { line, text, reason }) in &self.reports {
+            let start = format!("{file}:{line}: `{text}` left unchanged: ");
+            let told = ran.stderr.lines().find(|line| line.contains(&start));
+            if !told.is_some_and(|told| reason.split('|').any(|reason| told.contains(reason))) {
+                return Err(format!("missing: {start}{reason}"));
+            }
+        }
+        let missed =
+            self.hazards.iter().filter(|(_, hazard)| **hazard == Hazard::Missed && !self.is_refused());
+        for (service, _) in missed {
+            if !ran.stderr.contains(&format!("note: service {service}: `")) {
+                return Err(format!("service {service} is not reported"));
+            }
+        }
+        let is_report =
+            |line: &&str| line.contains("` left unchanged: ") && !line.starts_with("note: service ");
+        match ran.stderr.lines().filter(is_report).count() {
+            count if count == self.reports.len() => Ok(()),
+            count => Err(format!("{count} references are reported, not {}", self.reports.len())),
+        }
+    }
+}
+
+impl Ran {
+    fn told(&self, what: &str) -> String {
+        format!("{what}\nexit: {:?}\n{}{}", self.code, self.stdout, self.stderr)
+    }
+}
