@@ -6,10 +6,17 @@ use crate::support::Site;
 
 const APT: &str = "RUN apt-get update && apt-get install -y --no-install-recommends";
 
+/// A command that may need the CA of this network.
+const FETCH: &str = "RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt";
+
 /// Python packages with large trees of modules, in a virtual environment.
-const PYTHON: &str = "python3 python3-venv && python3 -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir scikit-learn flask requests cryptography\n\
-    ENV PATH=/opt/venv/bin:$PATH\n";
+fn python() -> String {
+    format!(
+        "{APT} python3 python3-venv ca-certificates && python3 -m venv /opt/venv\n\
+         {FETCH} PIP_CERT=/etc/ssl/certs/ca-certificates.crt /opt/venv/bin/pip install --no-cache-dir scikit-learn flask \
+         requests cryptography\nENV PATH=/opt/venv/bin:$PATH\n"
+    )
+}
 
 /// Names, Debian releases and Dockerfiles after FROM.
 fn images() -> Vec<(&'static str, &'static str, String)> {
@@ -17,11 +24,14 @@ fn images() -> Vec<(&'static str, &'static str, String)> {
     vec![
         ("bookworm", "bookworm", apt("ca-certificates curl openssl gnupg git openssh-client")),
         ("trixie", "trixie", apt("ca-certificates curl openssl gnupg git openssh-client postgresql-client")),
-        ("python", "trixie", format!("{APT} {PYTHON}CMD [\"python\", \"-c\", \"import sklearn\"]\n")),
+        ("python", "trixie", python() + "CMD [\"python\", \"-c\", \"import sklearn\"]\n"),
         (
             "node",
             "trixie",
-            format!("{APT} nodejs npm && npm install -g express\nCMD [\"node\", \"--version\"]\n"),
+            format!(
+                "{APT} nodejs npm ca-certificates\n{FETCH} npm install --global --cafile /etc/ssl/certs/ca-certificates.crt express\n\
+             CMD [\"node\", \"--version\"]\n"
+            ),
         ),
         ("nginx", "bookworm", format!("{}CMD [\"nginx\", \"-g\", \"daemon off;\"]\n", apt("nginx"))),
         (
@@ -90,7 +100,7 @@ fn ordinary_images_have_no_findings() {
     let _turn = crate::support::turn::take(module_path!());
     let mut images = images();
     let site_packages = "/opt/venv/lib/python3.13/site-packages";
-    let broken = |command: &str| format!("{APT} {PYTHON}RUN {command}\n");
+    let broken = |command: &str| format!("{}RUN {command}\n", python());
     images.extend([
         ("pruned", "trixie", broken(&format!("rm -r {site_packages}/scipy/sparse/csgraph"))),
         ("unrecorded", "trixie", broken(&format!("rm -r {site_packages}/*.dist-info"))),

@@ -17,7 +17,10 @@ const OWN_PREFIXES: [&str; 9] = [
 ];
 
 /// References to images of others.
-const FOREIGN: [&str; 16] = [
+const FOREIGN: [&str; 19] = [
+    "other.example/fx-alpha:#-optimized",
+    "hub.example/someone/fx-alpha:${V:-1}-#",
+    "someone/fx-beta:#",
     "postgres:17-#",
     "fx-alpha-x:#",
     "my-fx-alpha:#",

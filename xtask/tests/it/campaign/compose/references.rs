@@ -171,8 +171,18 @@ impl Reference {
     }
 }
 
-/// Whether an image, variables replaced, is one of ours by name.
+/// Registries of the manifest.
+pub const REGISTRIES: &str =
+    r#"["hub.example", "hub.example:5000/team", "localhost:5000", "docker.io/team"]"#;
+
+/// Registries in which others have images with the names of ours.
+pub const ELSEWHERE: [&str; 3] = ["other.example/", "hub.example/someone/", "someone/"];
+
+/// Whether an image, variables replaced, is one of ours.
 pub fn is_ours(image: &str) -> bool {
+    if ELSEWHERE.iter().any(|registry| image.starts_with(registry)) {
+        return false;
+    }
     let plain = image.split('@').next().unwrap_or_default();
     let last = plain.rsplit('/').next().unwrap_or_default();
     OURS.contains(&last.split(':').next().unwrap_or_default())
