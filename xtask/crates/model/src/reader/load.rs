@@ -12,6 +12,7 @@ use crate::manifest::{
     Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
 };
 use crate::names::Unknown;
+use crate::nesting;
 use crate::placeholders::RUN;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
@@ -37,6 +38,10 @@ pub fn load(repository: &Repository) -> Result<Manifest> {
 /// All faults with their lines.
 pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     let faults = Faults::new(text);
+    if let Some(at) = nesting::too_deep(text) {
+        faults.add(at..at, "nested too deeply");
+        return Err(faults.into_failure(repository.manifest_name()));
+    }
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         faults.add(error.span().unwrap_or(0..0), error.message());
