@@ -1,5 +1,5 @@
-//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks. The parts are tests in
-//! `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full` runs them.
+//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks, or a million broken inputs into the
+//! readers of files. The parts are tests in `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full` runs them.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -40,6 +40,15 @@ enum CampaignPart {
     Daemon,
     /// Break the registry
     Registry,
+    /// Break the files that xtask reads, a million times
+    Fuzz,
+}
+
+impl CampaignPart {
+    /// Whether it runs commands on a real engine, and traces them.
+    fn needs_engine(self) -> bool {
+        !matches!(self, CampaignPart::Fuzz)
+    }
 }
 
 /// Cargo arguments and environment variables of a campaign.
@@ -47,11 +56,13 @@ enum CampaignPart {
 pub struct CampaignRun {
     args: Vec<String>,
     variables: Vec<(&'static str, String)>,
+    needs_engine: bool,
 }
 
 impl CampaignArgs {
     /// What to run; `None` without `--campaign`.
     pub fn cargo(&self) -> Option<CampaignRun> {
+        let needs_engine = self.campaign?.needs_engine();
         let part = self.campaign?.to_possible_value()?.get_name().to_owned();
         let test = if self.planted { "planted::campaign".to_owned() } else { format!("{part}::campaign") };
         let name = format!("campaign::{test}");
@@ -59,7 +70,7 @@ impl CampaignArgs {
             ["test", "--locked", "--package", "xtask", "--test", "it", "--", "--ignored", "--exact", &name];
         let args = args.iter().chain(&["--nocapture"]).map(ToString::to_string).collect();
         let seed = ("XTASK_CAMPAIGN_SEED", self.seed.to_string());
-        Some(CampaignRun { args, variables: vec![seed, ("XTASK_CAMPAIGN_PART", part)] })
+        Some(CampaignRun { args, variables: vec![seed, ("XTASK_CAMPAIGN_PART", part)], needs_engine })
     }
 }
 
@@ -77,7 +88,9 @@ pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<(
         context.terminal.print(format!("{}\n", cmd.quoted()));
         return Ok(());
     }
-    require_engine(context)?;
-    programs::require(&["strace"], context)?;
+    if campaign.needs_engine {
+        require_engine(context)?;
+        programs::require(&["strace"], context)?;
+    }
     pass_on(&cmd, context)
 }

@@ -5,6 +5,7 @@
 mod daemon;
 mod disk;
 mod endings;
+mod fuzz;
 mod kills;
 mod own_engine;
 mod pairs;
