@@ -1,6 +1,6 @@
-//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks, or switches thousands of generated
-//! Compose projects. The parts are tests in `tests/it/campaign`. They take up to an hour each, so neither `ci` nor `ci --full`
-//! runs them.
+//! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks, switches thousands of generated
+//! Compose projects, or feeds a million broken inputs to the readers of files. The parts are tests in `tests/it/campaign`. They
+//! take up to an hour each, so neither `ci` nor `ci --full` runs them.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -44,6 +44,8 @@ enum CampaignPart {
     Registry,
     /// Switch generated Compose projects
     Compose,
+    /// Break the files that xtask reads, a million times
+    Fuzz,
 }
 
 /// Cargo arguments and environment variables of a campaign.
@@ -90,6 +92,7 @@ pub fn run(campaign: &CampaignRun, dry_run: bool, context: &Context) -> Result<(
             let remedy = "install Docker Compose; it needs no engine";
             return Err(Failure::machine("docker compose is not installed", remedy).into());
         }
+        CampaignPart::Fuzz => {}
         CampaignPart::Kills => {
             require_engine(context)?;
             programs::require(&["strace"], context)?;

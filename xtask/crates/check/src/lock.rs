@@ -16,6 +16,7 @@ use host::paths::Repository;
 use model::baseline::Weights;
 use model::bytes::Bytes;
 use model::edition::Edition;
+use model::nesting;
 
 /// What a new lock starts with.
 const HEADER: &str = "\
@@ -97,6 +98,9 @@ impl Lock {
     /// # Errors
     /// A [`Failure`] of class manifest with the first fault of every service and its line.
     pub fn parse(text: &str, file: &'static str) -> Result<Lock, Failure> {
+        if let Some(at) = nesting::too_deep(text) {
+            return Err(invalid(file, &[(line_at(text, Some(at..at)), "nested too deeply".to_owned())]));
+        }
         let document = Document::parse(text.to_owned()).map_err(|error| {
             let line = line_at(text, error.span());
             invalid(file, &[(line, error.message().to_owned())])
@@ -147,8 +151,19 @@ impl Lock {
                 None => remove(&mut document, key),
             }
         }
-        Ok(document.to_string())
+        Ok(in_form_of(self.document.raw(), &document.to_string()))
     }
+}
+
+/// A text with the byte order mark and the line ends of another one. toml_edit drops the mark, and writes line feeds except in
+/// strings that it does not change.
+fn in_form_of(original: &str, text: &str) -> String {
+    let mark = if original.starts_with('\u{feff}') { "\u{feff}" } else { "" };
+    let is_crlf = original.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));
+    format!(
+        "{mark}{}",
+        if is_crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text.to_owned() }
+    )
 }
 
 fn keyed(service: &str, editions: ServiceRows) -> impl Iterator<Item = (LockKey, Weights)> {
@@ -233,7 +248,7 @@ mod tests {
     const TEXT: &str = "# head\nschema = 1\n\n# the door\n[api]\n\
         simple.\"linux/amd64\" = { own = 2_000_000, base = 35_000_000, accepted = \"2026-01-01\", reason = \"first\" } # why not\n\
         # between\n\
-        community.\"linux/amd64\" = {own = 1,  base = 2, accepted = '2026-01-02', reason = \"a \\\"b\\\"\" }\n\n\
+        community.\"linux/amd64\" = {own = 1,  base = 2, accepted = '2026-01-02', reason = \"\"\"a\n\\\"b\\\"\"\"\" }\n\n\
         [gone]\nsimple.\"linux/amd64\" = { own = 3, base = 0, accepted = \"2026-01-02\", reason = \"x\" }\n";
 
     fn lock(text: &str) -> Lock {
@@ -268,6 +283,8 @@ mod tests {
         assert!(committed.starts_with(HEADER));
         for text in [committed, TEXT, HEADER] {
             assert_eq!(edited(text, &[]), text);
+            let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+            assert_eq!(edited(&windows, &[]), windows);
         }
     }
 
@@ -304,6 +321,13 @@ mod tests {
         let text = edited(HEADER, &[("api", Edition::Simple, weights(1_000))]);
         assert!(text.starts_with(HEADER) && text.contains("own = 1_000,"), "{text}");
         assert_eq!(lock(&text).rows.len(), 1);
+    }
+
+    #[test]
+    fn a_broken_lock_does_not_overflow_the_stack() {
+        let broken = format!("schema = 1\na = {}", "{ own = ${ base = 2, accep \"x\" }\n".repeat(10_000));
+        let error = Lock::parse(&broken, FILE).unwrap_err().to_string();
+        assert!(error.contains("xtask/sizes.lock.toml:101: nested too deeply"), "{error}");
     }
 
     #[test]

@@ -236,3 +236,39 @@ fn names_are_refused_if_they_are_too_long_in_total() {
     let error = refusal(endless(block, 10_000_000_000));
     assert!(error.contains("more than 50000000 bytes of names"), "{error}");
 }
+
+/// An archive of one layer, which has one entry.
+fn with_entry(entry: &tar::Header) -> impl Read {
+    let layer = [entry.as_bytes().as_slice(), &[0; 1024]].concat();
+    let size = layer.len() as u64;
+    endless(layer, size)
+}
+
+#[test]
+fn entries_that_would_replace_or_delete_the_root_are_refused() {
+    for (path, expected) in
+        [("./", "the root is not a folder"), ("a/.wh...", "deletes a folder"), (".wh..", "deletes a folder")]
+    {
+        let mut entry = tar::Header::new_gnu();
+        entry.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        entry.set_size(0);
+        entry.set_cksum();
+        let error = refusal(with_entry(&entry));
+        assert!(error.contains(expected), "{path}: {error}");
+    }
+}
+
+#[test]
+fn a_sparse_file_in_the_archive_itself_is_refused() {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("layer.tar").unwrap();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_size(0);
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.set_real_size(1 << 62);
+    gnu.sparse[0].set_offset(1 << 62);
+    gnu.sparse[0].set_length(0);
+    header.set_cksum();
+    let error = refusal(header.as_bytes().as_slice());
+    assert!(error.contains("sparse file, which no engine writes"), "{error}");
+}

@@ -70,6 +70,10 @@ pub fn read(reader: impl Read, visit: &mut dyn FnMut(&str, &mut dyn Read) -> Res
             bail!("{DAMAGED}: a name has {} characters", name.len());
         }
         let kind = entry.header().entry_type();
+        if kind.is_gnu_sparse() {
+            // A few bytes could claim exabytes of zeros.
+            bail!("{DAMAGED}: {name} is a sparse file, which no engine writes");
+        }
         if kind.is_symlink() || kind.is_hard_link() {
             // Engines before 25 link to layers that are already in the archive.
             if let Some(target) = entry.link_name().context(UNREADABLE)? {

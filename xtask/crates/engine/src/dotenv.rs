@@ -125,11 +125,9 @@ fn entries(text: &str) -> (Vec<Entry<'_>>, bool) {
 }
 
 fn entry(text: &str, at: usize) -> Option<Entry<'_>> {
-    let exported = text[at..].strip_prefix("export").map(str::trim_start);
-    let start = match exported {
-        Some(rest) if !text[at + "export".len()..].starts_with(rest) => text.len() - rest.len(),
-        _ => at,
-    };
+    let exported = text[at..].strip_prefix("export").filter(|rest| rest.starts_with(char::is_whitespace));
+    let rest = exported.map(str::trim_start).filter(|rest| !rest.is_empty());
+    let start = rest.map_or(at, |rest| text.len() - rest.len());
     let stop = text[start..].find(['=', ':', '\n']).map_or(text.len(), |length| start + length);
     let name = text[start..stop].trim_end();
     let is_name = |c: char| c.is_alphanumeric() || "_.-[]".contains(c);
@@ -251,6 +249,12 @@ mod tests {
         ] {
             assert_eq!(set(text, name, "v"), expected, "{text:?} {name}");
         }
+    }
+
+    #[test]
+    fn values_that_double_with_every_line_stay_bounded() {
+        let text = format!("A=0123456789abcdef\n{}", "A=$A$A\n".repeat(100));
+        assert!(read(&text)["A"].len() <= 1 << 17);
     }
 
     #[test]

@@ -112,12 +112,8 @@ impl<'t> Stream<'t> {
     /// The events of the next bytes.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
-        for json in self.frames.push(bytes) {
-            match serde_json::from_slice::<Message>(&json) {
-                Ok(message) => self.take(message, &mut events),
-                // Not a progress message, so it is for the user.
-                Err(_) => self.frames.text.push_str(&String::from_utf8_lossy(&json)),
-            }
+        for message in self.frames.push(bytes) {
+            self.take(message, &mut events);
         }
         events
     }
@@ -138,9 +134,11 @@ impl<'t> Stream<'t> {
             let target = step.owner.clone().unwrap_or_default();
             // An undecodable log line is not worth an error.
             step.partial.extend(BASE64.decode(&log.data).unwrap_or_default());
-            while let Some(end) = step.partial.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = step.partial.drain(..=end).collect();
-                said(step, &target, &line, events);
+            let Some(end) = step.partial.iter().rposition(|b| *b == b'\n') else { continue };
+            let rest = step.partial.split_off(end + 1);
+            let lines = std::mem::replace(&mut step.partial, rest);
+            for line in lines.split_inclusive(|b| *b == b'\n') {
+                said(step, &target, line, events);
             }
         }
     }
@@ -207,7 +205,7 @@ fn split_name(name: &str, targets: &BTreeSet<String>) -> (Option<String>, String
     named().map_or_else(|| (only(), name.to_owned()), |(target, step)| (Some(target), step))
 }
 
-/// Splits a byte stream into whole JSON objects and the text around them.
+/// Splits a byte stream into progress messages and the text around them.
 #[derive(Debug, Default)]
 struct Frames {
     json: Vec<u8>,
@@ -219,8 +217,8 @@ struct Frames {
 }
 
 impl Frames {
-    fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut whole = Vec::new();
+    fn push(&mut self, bytes: &[u8]) -> Vec<Message> {
+        let mut messages = Vec::new();
         for &byte in bytes {
             if self.depth == 0 && !(byte == b'{' && self.line.iter().all(u8::is_ascii_whitespace)) {
                 self.line.push(byte);
@@ -241,10 +239,15 @@ impl Frames {
                 _ => {}
             }
             if self.depth == 0 {
-                whole.push(std::mem::take(&mut self.json));
+                let json = std::mem::take(&mut self.json);
+                match serde_json::from_slice(&json) {
+                    Ok(message) => messages.push(message),
+                    // Not a progress message, so it is for the user.
+                    Err(_) => self.text.push_str(&String::from_utf8_lossy(&json)),
+                }
             }
         }
-        whole
+        messages
     }
 }
 
@@ -284,6 +287,8 @@ mod tests {
     }
   ]
 }
+{"logs":"not a message"}
+between
 {"logs":[{"vertex":"sha256:1","stream":1,"data":"b25lCnR3"},{"vertex":"sha256:1","stream":1,"data":"bwo="}]}
 {"vertexes":[{"digest":"sha256:1","name":"[api build 1/2] RUN echo \"}{\"","started":"x","completed":"y","error":"exit code: 1"}]}
 Dockerfile.optimized:14
@@ -330,6 +335,24 @@ ERROR: failed to solve: exit code: 1
             assert_eq!(events, expected, "in pieces of {size}");
             assert_eq!(stream.text(), whole.text());
         }
+    }
+
+    #[test]
+    fn a_log_of_many_empty_lines_is_no_event() {
+        let targets = targets(&["api"]);
+        let mut stream = Stream::of(&targets);
+        let data = BASE64.encode("\n".repeat(1_000_000) + "one\nrest");
+        stream.push(br#"{"vertexes":[{"digest":"d","name":"[api 1/1] RUN x"}]}"#);
+        let events = stream.push(format!(r#"{{"logs":[{{"vertex":"d","data":"{data}"}}]}}"#).as_bytes());
+        assert_eq!(events, [said("one")]);
+    }
+
+    #[test]
+    fn other_json_keeps_its_place_in_the_text() {
+        let targets = targets(&["api"]);
+        let mut stream = Stream::of(&targets);
+        stream.push(b"a\n{\"vertexes\":1}\nb\n{\"vertexes\":[]}\nc");
+        assert_eq!(stream.text(), "a\n{\"vertexes\":1}\nb\n\nc");
     }
 
     #[test]

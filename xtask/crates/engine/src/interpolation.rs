@@ -1,10 +1,27 @@
 //! Variables in a Compose file's values (Compose Specification, "Interpolation").
 
+/// Longest expanded value: no program can get a longer variable (Linux, `MAX_ARG_STRLEN`).
+const MAX_LENGTH: usize = 1 << 17;
+
+/// How deep defaults may be nested.
+const MAX_DEPTH: usize = 100;
+
 /// Replaces variables by their values; unset ones without a default become empty, as in Compose.
 ///
 /// # Errors
-/// The message of a required variable (`${NAME:?message}`) that is not set.
+/// The message of a required variable (`${NAME:?message}`) that is not set; invalid syntax; a value that becomes too long.
 pub fn interpolate(text: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    interpolate_in(text, value_of, 0)
+}
+
+fn interpolate_in(
+    text: &str,
+    value_of: &dyn Fn(&str) -> Option<String>,
+    depth: usize,
+) -> Result<String, String> {
+    if depth > MAX_DEPTH {
+        return Err("variables are nested too deeply".to_owned());
+    }
     let mut out = String::new();
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
@@ -15,12 +32,16 @@ pub fn interpolate(text: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Res
             rest = behind;
         } else if let Some(behind) = rest.strip_prefix('{') {
             let end = closing(behind).ok_or_else(|| format!("unclosed brace: `{text}`"))?;
-            out.push_str(&expand(&behind[..end], value_of)?);
+            out.push_str(&expand(&behind[..end], value_of, depth)?);
             rest = &behind[end + 1..];
         } else {
             let end = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
             out.push_str(&value_of(&rest[..end]).unwrap_or_default());
             rest = &rest[end..];
+        }
+        // Values that refer to each other could double with every line.
+        if out.len() > MAX_LENGTH.max(text.len()) {
+            return Err(format!("a value becomes longer than {MAX_LENGTH} bytes"));
         }
     }
     out.push_str(rest);
@@ -47,7 +68,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// The inside of `${…}`.
-fn expand(inside: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+fn expand(inside: &str, value_of: &dyn Fn(&str) -> Option<String>, depth: usize) -> Result<String, String> {
     let end = inside.find(|c: char| !is_name(c)).unwrap_or(inside.len());
     let (name, operator) = inside.split_at(end);
     let value = value_of(name);
@@ -63,7 +84,7 @@ fn expand(inside: &str, value_of: &dyn Fn(&str) -> Option<String>) -> Result<Str
     match (kind, kept) {
         (None, _) => Ok(value.unwrap_or_default()),
         (Some('-' | '?'), Some(value)) => Ok(value),
-        (Some('-'), None) | (Some('+'), Some(_)) => interpolate(word, value_of),
+        (Some('-'), None) | (Some('+'), Some(_)) => interpolate_in(word, value_of, depth + 1),
         (Some('+'), None) => Ok(String::new()),
         (Some('?'), None) => Err(format!("{name} is not set: {word}")),
         _ => Err(format!("invalid variable: `${{{inside}}}`")),
@@ -100,5 +121,10 @@ mod tests {
         assert_eq!(of("${EMPTY?say it}").as_deref(), Ok(""));
         assert!(of("${SET").is_err());
         assert!(of("${SET%x}").is_err());
+        let nested = |depth: usize| format!("{}x{}", "${NONE:-".repeat(depth), "}".repeat(depth));
+        assert_eq!(of(&nested(100)).as_deref(), Ok("x"));
+        assert!(of(&nested(100_000)).is_err());
+        assert!(of(&"${SET}".repeat(30_000)).is_ok_and(|text| text.len() == 150_000));
+        assert!(of(&"$SET".repeat(40_000)).is_err());
     }
 }

@@ -138,7 +138,7 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
         claim(bytes, &path, budget)?;
         LayerEntryKind::File { bytes, readable: false }
     } else if kind.is_file() || kind.is_contiguous() {
-        match mark(&path) {
+        match mark(&path)? {
             Some(item) => return Ok(Some(item)),
             None => claim(entry.size(), &path, budget)?,
         }
@@ -156,6 +156,9 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
     } else {
         return Ok(None);
     };
+    if path.is_empty() && kind != LayerEntryKind::Folder {
+        bail!("the root is not a folder: no builder writes such an entry, so the image cannot be trusted");
+    }
     Ok(Some(LayerEntry { path, mode, owner, kind }))
 }
 
@@ -172,23 +175,24 @@ fn claim(bytes: u64, path: &str, budget: &mut Budget) -> Result<()> {
 }
 
 /// Whiteouts (OCI image specification, "Whiteouts").
-fn mark(path: &str) -> Option<LayerEntry> {
+fn mark(path: &str) -> Result<Option<LayerEntry>> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let hidden = name.strip_prefix(".wh.")?;
+    let Some(hidden) = name.strip_prefix(".wh.") else { return Ok(None) };
     if hidden == ".wh..opq" {
-        return Some(LayerEntry {
-            path: folder.to_owned(),
-            mode: 0,
-            owner: [0; 2],
-            kind: LayerEntryKind::Opaque,
-        });
+        let path = folder.to_owned();
+        return Ok(Some(LayerEntry { path, mode: 0, owner: [0; 2], kind: LayerEntryKind::Opaque }));
     }
     // Other names of this form are internal to aufs and delete nothing.
     if hidden.is_empty() || hidden.starts_with(".wh.") {
-        return None;
+        return Ok(None);
+    }
+    if matches!(hidden, "." | "..") {
+        bail!(
+            "{path} deletes a folder around it: no builder writes such a path, so the image cannot be trusted"
+        );
     }
     let path = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
-    Some(LayerEntry { path, mode: 0, owner: [0; 2], kind: LayerEntryKind::Whiteout })
+    Ok(Some(LayerEntry { path, mode: 0, owner: [0; 2], kind: LayerEntryKind::Whiteout }))
 }
 
 /// A normalized path from the image's root.

@@ -120,7 +120,10 @@ fn makes_layer(created_by: &str) -> bool {
 }
 
 /// Sizes of the layers in a `docker save` stream, in bounded memory.
-fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
+///
+/// # Errors
+/// When the archive is damaged or hostile, or has no layer of a digest.
+pub fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
     let mut sizes: HashMap<String, Bytes> = HashMap::new();
     let mut budget = Budget::default();
     let index = archive::read(reader, &mut |name, layer| {

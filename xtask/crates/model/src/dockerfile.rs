@@ -1,6 +1,6 @@
 //! Dockerfile parsing: stages, instructions and references to other images (FROM, COPY --from, RUN --mount=from).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// The external images a Dockerfile names, such as `python:3.13-slim`; not `scratch`, and not references with variables.
 pub fn references(text: &str) -> BTreeSet<String> {
@@ -72,7 +72,8 @@ pub struct Instruction {
 /// The base image of the last stage and its instructions in order, including those of earlier stages it is based on.
 /// `arguments` are build arguments for FROM.
 pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec<Instruction>)> {
-    let mut stages: Vec<(Option<String>, String, Vec<Instruction>)> = Vec::new();
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut by_name: HashMap<String, usize> = HashMap::new();
     for (line, instruction) in instructions(text) {
         let (keyword, rest) = instruction.trim().split_once(char::is_whitespace)?;
         let (mut rest, mut from) = (rest.trim_start(), None);
@@ -86,17 +87,34 @@ pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec
             let mut words = rest.split_whitespace();
             let base = expanded(words.next()?, arguments);
             let name = words.next().filter(|word| word.eq_ignore_ascii_case("as")).and_then(|_| words.next());
-            // A stage based on an earlier one continues its instructions.
-            let earlier =
-                stages.iter().rev().find(|(name, ..)| name.as_deref() == Some(&base.to_lowercase()));
-            let (base, before) =
-                earlier.map_or((base, Vec::new()), |(_, base, before)| (base.clone(), before.clone()));
-            stages.push((name.map(str::to_lowercase), base, before));
-        } else if let Some((.., stage)) = stages.last_mut() {
-            stage.push(Instruction { line, keyword, arguments: rest.to_owned(), from });
+            let earlier = by_name.get(&base.to_lowercase()).copied();
+            by_name.extend(name.map(|name| (name.to_lowercase(), stages.len())));
+            stages.push(Stage { base, earlier, instructions: Vec::new() });
+        } else if let Some(stage) = stages.last_mut() {
+            stage.instructions.push(Instruction { line, keyword, arguments: rest.to_owned(), from });
         }
     }
-    stages.pop().map(|(_, base, instructions)| (base, instructions))
+    whole(stages)
+}
+
+/// A stage without the instructions of the earlier one that it is based on.
+struct Stage {
+    base: String,
+    earlier: Option<usize>,
+    instructions: Vec<Instruction>,
+}
+
+/// The last stage with the instructions of those it is based on.
+fn whole(mut stages: Vec<Stage>) -> Option<(String, Vec<Instruction>)> {
+    let mut next = stages.len().checked_sub(1);
+    let (mut base, mut parts) = (None, Vec::new());
+    while let Some(stage) = next.and_then(|index| stages.get_mut(index)) {
+        parts.push(std::mem::take(&mut stage.instructions));
+        next = stage.earlier;
+        base = Some(std::mem::take(&mut stage.base));
+    }
+    parts.reverse();
+    base.map(|base| (base, parts.concat()))
 }
 
 fn expanded(word: &str, arguments: &[(&str, &str)]) -> String {
@@ -174,6 +192,14 @@ mod tests {
             found.iter().map(|one| (one.line, one.keyword.as_str(), one.arguments.as_str())).collect();
         assert_eq!(short, [(2, "RUN", "a    b"), (9, "COPY", "/out /"), (10, "CMD", "x")]);
         assert_eq!(found[1].from.as_deref(), Some("other"));
+    }
+
+    #[test]
+    fn a_long_chain_of_stages_takes_no_more_than_its_instructions() {
+        let text = "FROM a AS a\nRUN x\n".repeat(50_000);
+        let (base, found) = last_stage(&text, &[]).unwrap();
+        assert_eq!((base.as_str(), found.len()), ("a", 50_000));
+        assert!(found.is_sorted_by_key(|one| one.line));
     }
 
     #[test]

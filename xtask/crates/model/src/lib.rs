@@ -16,6 +16,7 @@ pub mod json;
 pub mod load;
 pub mod manifest;
 pub mod names;
+pub mod nesting;
 pub mod opportunity_kind;
 pub mod parity;
 mod parity_rules;

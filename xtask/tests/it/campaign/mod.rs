@@ -6,6 +6,7 @@ mod compose;
 mod daemon;
 mod disk;
 mod endings;
+mod fuzz;
 mod kills;
 mod own_engine;
 mod pairs;

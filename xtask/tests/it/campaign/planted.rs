@@ -4,14 +4,17 @@
 mod compose;
 mod daemon;
 mod disk;
+mod fuzz;
 mod kills;
 mod pairs;
 mod registry;
 mod updates;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use super::{seed, setting};
 use crate::support::containers::root;
@@ -31,10 +34,11 @@ struct Fault {
     to: &'static str,
 }
 
-const PARTS: [(&str, [Fault; OF_EACH_PART]); 7] = [
+const PARTS: [(&str, [Fault; OF_EACH_PART]); 8] = [
     ("compose", compose::FAULTS),
     ("daemon", daemon::FAULTS),
     ("disk", disk::FAULTS),
+    ("fuzz", fuzz::FAULTS),
     ("kills", kills::FAULTS),
     ("pairs", pairs::FAULTS),
     ("registry", registry::FAULTS),
@@ -58,7 +62,7 @@ fn campaign() {
     let copy = Copy::new();
     let mut missed = Vec::new();
     for fault in faults {
-        let (found, said) = find(&part, fault, &copy.plant(fault).program);
+        let (found, said) = find(&part, fault, &copy.plant(&part, fault));
         println!("{part}: {} {}: {}", if found { "found" } else { "MISSED" }, fault.what, said);
         if !found {
             missed.push(fault.what);
@@ -69,10 +73,11 @@ fn campaign() {
 }
 
 /// Runs the cases that the fault should break until one fails. Returns whether one failed, and its line or the last line.
-fn find(part: &str, fault: &Fault, program: &Path) -> (bool, String) {
-    let output = Command::new(std::env::current_exe().unwrap())
+fn find(part: &str, fault: &Fault, planted: &Planted) -> (bool, String) {
+    let tests = planted.tests.clone().unwrap_or_else(|| std::env::current_exe().unwrap());
+    let output = Command::new(tests)
         .args(["--ignored", "--exact", &format!("campaign::{part}::campaign"), "--nocapture"])
-        .env("XTASK_CAMPAIGN_PROGRAM", program)
+        .env("XTASK_CAMPAIGN_PROGRAM", &planted.program)
         .env("XTASK_CAMPAIGN_TO_FIRST", "1")
         .env("XTASK_CAMPAIGN_ONLY", fault.only)
         .output()
@@ -91,29 +96,44 @@ impl Copy {
         let folder = root().join("target/xtask/campaign/planted");
         fs::create_dir_all(&folder).unwrap();
         let script = "rm -rf \"$1/xtask\" && cp -r \"$0/xtask\" \"$1/xtask\" && cp \"$0/Cargo.lock\" \"$1/xtask\" && \
-                      printf '\\n[workspace]\\n' >> \"$1/xtask/Cargo.toml\"";
+                      printf '\\n[workspace]\\n' >> \"$1/xtask/Cargo.toml\" && \
+                      sed -n '/^.profile.dev/,$p' \"$0/Cargo.toml\" >> \"$1/xtask/Cargo.toml\"";
         let copied = Command::new("sh").args(["-c", script]).args([&root(), &folder]).status().unwrap();
         assert!(copied.success());
         Copy(folder)
     }
 
     /// Builds the program with this fault.
-    fn plant(&self, fault: &Fault) -> Planted {
+    fn plant(&self, part: &str, fault: &Fault) -> Planted {
         let file = self.0.join("xtask").join(fault.file);
         let original = fs::read_to_string(&file).unwrap();
         fs::write(&file, original.replace(fault.from, fault.to)).unwrap();
-        let planted = Planted { file, original, program: self.0.join("target/debug/xtask") };
+        let mut planted = Planted { file, original, program: self.0.join("target/debug/xtask"), tests: None };
+        // `fuzz` calls the readers itself.
+        let build: &[&str] = if part == "fuzz" { &["test", "--test", "it", "--no-run"] } else { &["build"] };
         let built = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
-            .args(["build", "--quiet", "--manifest-path"])
+            .args(build)
+            .args(["--quiet", "--message-format", "json-render-diagnostics", "--manifest-path"])
             .arg(self.0.join("xtask/Cargo.toml"))
             .arg("--target-dir")
             .arg(self.0.join("target"))
             .env("RUSTFLAGS", "--cap-lints=allow")
-            .status()
+            .stderr(Stdio::inherit())
+            .output()
             .unwrap();
-        assert!(built.success(), "the planted fault does not compile: {}", fault.what);
+        assert!(built.status.success(), "the planted fault does not compile: {}", fault.what);
+        if part == "fuzz" {
+            planted.tests = Some(tests_of(&built.stdout).expect("cargo names the tests"));
+        }
         planted
     }
+}
+
+/// The test binary in cargo's messages.
+fn tests_of(messages: &[u8]) -> Option<PathBuf> {
+    let messages = serde_json::Deserializer::from_slice(messages).into_iter::<Value>();
+    let mut tests = messages.flatten().filter(|message| message["target"]["name"] == "it");
+    tests.find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
 /// A program with a fault; dropping it restores the source.
@@ -121,6 +141,8 @@ struct Planted {
     file: PathBuf,
     original: String,
     program: PathBuf,
+    /// The tests with the fault, instead of these.
+    tests: Option<PathBuf>,
 }
 
 impl Drop for Planted {

@@ -7,16 +7,16 @@ use toml::de::DeTable;
 
 use crate::dockerfile;
 use crate::edition::Edition;
-use crate::image_ref::Registry;
 use crate::manifest::{
     Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
 };
 use crate::names::Unknown;
+use crate::nesting;
 use crate::placeholders::RUN;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
 use crate::reader::{
-    baselines, benefits, bounds, check_rules, cycles, editions, loads, opportunities, probes,
+    baselines, benefits, bounds, check_rules, cycles, editions, loads, opportunities, probes, registries,
 };
 use host::failure::Failure;
 use host::files;
@@ -37,6 +37,10 @@ pub fn load(repository: &Repository) -> Result<Manifest> {
 /// All faults with their lines.
 pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     let faults = Faults::new(text);
+    if let Some(at) = nesting::too_deep(text) {
+        faults.add(at..at, "nested too deeply");
+        return Err(faults.into_failure(repository.manifest_name()));
+    }
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         faults.add(error.span().unwrap_or(0..0), error.message());
@@ -64,12 +68,7 @@ impl<'a> Reader<'a> {
         root.number("schema", 1..=1);
         let project = root.text("project").map(str::to_owned);
         let version = root.text("version").map(str::to_owned);
-        let registries = root.texts("registries");
-        for text in registries.iter().filter(|text| !is_registry(text)) {
-            let what =
-                format!("invalid registry `{text}`: use HOST[:PORT][/PATH], or a namespace on Docker Hub");
-            root.fault("registries", what);
-        }
+        let registries = registries::read(&mut root);
         let source_date_epoch = root.number("source-date-epoch", 0..=u64::from(u32::MAX));
         let mut seen = Seen::default();
         let upstreams =
@@ -309,11 +308,6 @@ impl<'a> Reader<'a> {
 }
 
 /// Names become build targets and log file names.
-/// Whether a Compose file may name this before an image.
-fn is_registry(text: &str) -> bool {
-    text.parse::<Registry>().is_ok() || format!("docker.io/{text}").parse::<Registry>().is_ok()
-}
-
 fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
     if !probes::is_plain(name) {
         fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));

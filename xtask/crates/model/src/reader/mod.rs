@@ -13,5 +13,6 @@ mod load;
 mod loads;
 mod opportunities;
 mod probes;
+mod registries;
 
 pub use crate::reader::load::{load, parse};

@@ -1,0 +1,9 @@
+FROM a AS b
+RUN 1
+FROM b AS c
+RUN 2
+FROM c AS a
+RUN 3
+FROM a
+RUN 4
+CMD x
