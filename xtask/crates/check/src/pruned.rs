@@ -1,6 +1,6 @@
 //! Finds files that were pruned from an image and are still needed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::commands;
 use crate::linkage::{LinkFault, link_faults};
@@ -32,9 +32,17 @@ fn libraries(
     env: &[String],
     architecture: &str,
 ) -> Vec<PruneFinding> {
+    let debian = Packaged::of(notes);
     let mut found: Vec<PruneFinding> = link_faults(tree, notes, env, architecture)
         .into_iter()
         .map(|fault| match fault {
+            LinkFault::Missing { path, needs } if debian.has(&path) && !debian.has_library(&needs) => {
+                PruneFinding::note(
+                    &path,
+                    format!("/{path} needs {needs}, which no installed package has"),
+                    "install the package with the library if the service needs this file (dpkg: Recommends, Suggests)",
+                )
+            }
             LinkFault::Missing { path, needs } => PruneFinding::new(
                 Some(&path),
                 format!("/{path} needs {needs}, which is not in the image"),
@@ -67,6 +75,29 @@ fn libraries(
         }
     }
     found
+}
+
+/// The files that dpkg has installed.
+struct Packaged<'n>(HashSet<&'n str>);
+
+impl<'n> Packaged<'n> {
+    fn of(notes: &[&'n MetadataFile]) -> Packaged<'n> {
+        let files = notes.iter().filter_map(|note| match &note.metadata {
+            Metadata::DpkgFiles { files, .. } => Some(files.iter().map(String::as_str)),
+            _ => None,
+        });
+        Packaged(files.flatten().collect())
+    }
+
+    /// Whether a package has this file. Packages from before Debian merged `/lib` into `/usr/lib` list it without `usr`.
+    fn has(&self, path: &str) -> bool {
+        self.0.contains(path) || path.strip_prefix("usr/").is_some_and(|path| self.0.contains(path))
+    }
+
+    /// Whether a package has a library of this name, even if the file is missing now.
+    fn has_library(&self, name: &str) -> bool {
+        self.0.iter().any(|path| path.rsplit('/').next() == Some(name))
+    }
 }
 
 /// Python extension modules that the image's interpreter cannot load (PEP 3149).
@@ -120,6 +151,7 @@ fn extensions(tree: &Tree<'_>, architecture: &str) -> Vec<PruneFinding> {
 /// Missing licences of installed packages (Debian Policy, 12.5; PEP 639).
 fn licences(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<PruneFinding> {
     let remedy = "keep the file: distributing the image requires the licence";
+    let debian = Packaged::of(notes);
     let mut found = Vec::new();
     for note in notes {
         match &note.metadata {
@@ -132,7 +164,8 @@ fn licences(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<PruneFinding> {
                     }
                 }
             }
-            Metadata::Dist(package) => {
+            // Debian moves the licences of its Python packages to their `copyright`.
+            Metadata::Dist(package) if !debian.has(&note.path) => {
                 let Some((folder, _)) = note.path.rsplit_once('/') else { continue };
                 for name in &package.licence_files {
                     let places = [format!("{folder}/licenses/{name}"), format!("{folder}/{name}")];
@@ -157,7 +190,7 @@ fn licences(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<PruneFinding> {
 mod tests {
     use super::*;
     use crate::fixtures::{file, link};
-    use contents::facts::{LayerFacts, Package};
+    use contents::facts::{Dynamic, Elf, EntryKind, LayerEntry, LayerFacts, Package};
 
     fn texts(findings: Vec<PruneFinding>) -> Vec<String> {
         findings.into_iter().map(|finding| finding.what).collect()
@@ -185,6 +218,30 @@ mod tests {
     }
 
     #[test]
+    fn a_library_that_was_never_installed_was_not_pruned() {
+        let listed = |files: &[&str]| {
+            let files = files.iter().map(ToString::to_string).collect();
+            Metadata::DpkgFiles { package: "p".into(), files, md5: Vec::new() }
+        };
+        let plugin = "usr/lib/x86_64-linux-gnu/tc/q_atm.so";
+        let notes = |files: &[&str]| {
+            let needs =
+                Dynamic { machine: 62, wide: true, needed: vec!["libatm.so.1".into()], ..Dynamic::default() };
+            let elf = Elf { dynamic: Some(Box::new(needs)), ..Elf::default() };
+            let kind = EntryKind::File { bytes: 1, hash: None, elf: Some(Box::new(elf)) };
+            let entry = LayerEntry { path: plugin.into(), mode: 0o644, owner: [0; 2], kind };
+            let layer = LayerFacts { entries: vec![entry], metadata: Vec::new() };
+            let list = MetadataFile { path: "var/lib/dpkg/info/p.list".into(), metadata: listed(files) };
+            let found = libraries(&Tree::of(&[&layer]), &[&list], &[], "amd64");
+            found.into_iter().map(|finding| finding.is_note).collect::<Vec<_>>()
+        };
+        assert_eq!(notes(&[plugin]), [true]);
+        assert_eq!(notes(&["lib/x86_64-linux-gnu/tc/q_atm.so"]), [true]);
+        assert_eq!(notes(&[plugin, "usr/lib/x86_64-linux-gnu/libatm.so.1"]), [false], "a package has it");
+        assert_eq!(notes(&["usr/bin/other"]), [false], "no package has the plugin");
+    }
+
+    #[test]
     fn a_missing_licence_is_reported_unless_a_link_leads_to_it() {
         let packages = ["libc6", "gcc-14-base", "libgcc-s1"]
             .map(|name| Package { name: name.into(), ..Package::default() });
@@ -203,7 +260,16 @@ mod tests {
             ],
             metadata: vec![
                 note("var/lib/dpkg/status", Metadata::Dpkg(packages.to_vec())),
-                note("s/six.dist-info/METADATA", Metadata::Dist(dist)),
+                note("s/six.dist-info/METADATA", Metadata::Dist(dist.clone())),
+                note("d/six.dist-info/METADATA", Metadata::Dist(dist)),
+                note(
+                    "var/lib/dpkg/info/python3-six.list",
+                    Metadata::DpkgFiles {
+                        package: "python3-six".into(),
+                        files: vec!["d/six.dist-info/METADATA".into()],
+                        md5: Vec::new(),
+                    },
+                ),
             ],
         };
         let notes: Vec<&MetadataFile> = layer.metadata.iter().collect();
