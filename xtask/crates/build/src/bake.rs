@@ -10,9 +10,10 @@ use crate::plan::BuildPlan;
 use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
 use engine::bake::BakeOptions;
+use engine::bake_report::failed_instruction;
 use engine::context::Context;
 use engine::environment::require_builder;
-use engine::events::{Event, Stream, failed_instruction};
+use engine::events::{Event, Stream};
 use engine::signs::is_overload;
 use host::{files, wait};
 

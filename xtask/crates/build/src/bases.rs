@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use engine::bake_report::error_line;
 use engine::context::Context;
 use engine::environment::require_builder;
-use engine::events::error_line;
 use engine::machine::Machine;
 use engine::signs::Cause;
 use engine::{labels, provision};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::plan::BuildPlan;
-use engine::events::{error_line, failed_instruction};
+use engine::bake_report::{error_line, failed_instruction};
 use engine::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use host::files;

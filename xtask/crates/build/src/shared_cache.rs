@@ -4,9 +4,9 @@ use anyhow::Result;
 use host::failure::Failure;
 
 use crate::plan::BuildPlan;
+use engine::bake_report::error_line;
 use engine::context::Context;
 use engine::environment::require_builder;
-use engine::events::error_line;
 use model::image_ref::Registry;
 
 /// A registry that holds build caches.

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bake;
+pub mod bake_report;
 pub mod build_cache;
 pub mod builder;
 pub mod compose;

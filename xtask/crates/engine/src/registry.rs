@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::bake_report::error_line;
 use crate::docker::Docker;
-use crate::events::error_line;
 use crate::images::Image;
 use crate::push::PushError;
 use crate::signs::Cause;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use check::lock::{Acceptance, Lock, LockKey};
+use engine::bake_report::{error_line, failed_instruction};
 use engine::dotenv;
-use engine::events::{Stream, error_line, failed_instruction};
+use engine::events::Stream;
 use fastrand::Rng;
 use host::paths::Repository;
 use model::baseline::Weights;
