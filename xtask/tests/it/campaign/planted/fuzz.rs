@@ -60,11 +60,11 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "self.whole = Vec::with_capacity(bytes as usize);",
     },
     Fault {
-        what: "a layer may end within a file",
+        what: "a whiteout may delete the folder around it",
         only: "layer",
         file: "crates/engine/src/layer_tar.rs",
-        from: "if counted.bytes != bytes {",
-        to: "if counted.bytes > bytes {",
+        from: "if matches!(hidden, \".\" | \"..\") {",
+        to: "if hidden == \".\" {",
     },
     Fault {
         what: "an ELF header is trusted to stay within the file",
