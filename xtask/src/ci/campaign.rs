@@ -1,6 +1,6 @@
 //! `ci --campaign PART`: injects hundreds of faults into real engines, registries and disks, switches thousands of generated
-//! Compose projects, or feeds a million broken inputs to the readers of files. The parts are tests in `tests/it/campaign`. They
-//! take up to an hour each, so neither `ci` nor `ci --full` runs them.
+//! Compose projects, or feeds a million malformed inputs to our parsers. The parts are tests in `tests/it/campaign`. They take up
+//! to an hour each, so neither `ci` nor `ci --full` runs them.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -42,9 +42,9 @@ enum CampaignPart {
     Daemon,
     /// Break the registry
     Registry,
-    /// Switch generated Compose projects
+    /// Run `compose-switch` on generated Compose projects
     Compose,
-    /// Break the files that xtask reads, a million times
+    /// Feed a million malformed files to xtask's parsers
     Fuzz,
 }
 

@@ -193,7 +193,7 @@ fn missing_programs(
     }
 }
 
-/// The registries that variables name in references to our images.
+/// Registries of references to our images, with variables replaced.
 fn named_registries(found: &[PlannedFile], fill: edits::Fill<'_>) -> BTreeSet<String> {
     let plans = found.iter().map(|file| &file.plan);
     let texts = plans.flat_map(|plan| {
@@ -271,7 +271,7 @@ fn report_left(found: &[PlannedFile], unread: &[UnreadFile], context: &Context) 
     {
         let (place, registry, manifest) = (&file.name, registry_of(text), context.repository.manifest_name());
         terminal.warn(format!(
-            "{place}:{line}: `{text}` left unchanged: {registry} is not in `registries` in {manifest}\nhelp: add it there if it has images of this repository"
+            "{place}:{line}: `{text}` left unchanged: {registry} is not one of the `registries` in {manifest}\nhelp: if it has this repository's images, add it there"
         ));
     }
 }

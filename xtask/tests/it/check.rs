@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// In parts: `check` reads this file, too.
+/// Split, because `check` also reads this file.
 pub const KEY: &str = concat!(
     "-----BEGIN PRIVATE",
     " KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAbCd\n-----END PRIVATE KEY-----\n"

@@ -10,7 +10,7 @@ use crate::support::{FakeDocker, Folder, program, told};
 
 const IMAGE: &str = "fx-alpha:latest-simple-optimized";
 
-/// A sound repository under git. Commits in it need no identity, since nothing is committed.
+/// A valid git repository without commits.
 fn tracked_repository(manifest: &str) -> Folder {
     let repository = sound_repository();
     let text = repository.read("xtask/images.toml");
@@ -83,7 +83,7 @@ fn places(name: &str, value: &str) -> [(&'static str, String); 14] {
     ]
 }
 
-/// Writes every variable into every place: the files with their texts and values.
+/// Writes every variable into every place. Returns the files with their contents and values.
 fn planted(repository: &Folder, all: &[(&str, String)]) -> Vec<(String, String, String)> {
     let mut files = Vec::new();
     for (index, (name, value)) in all.iter().enumerate() {
@@ -195,7 +195,7 @@ fn allowed_files_are_notes_and_stale_allowances_are_reported() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    // `secret = "warn"` applies to files as well.
+    // `secret = "warn"` also applies to files.
     repository.write("xtask/images.toml", &format!("{manifest}\n[check]\nsecret = \"warn\"\n"));
     let (code, text) = check(&repository);
     assert!(code == Some(0) && text.contains("POSTGRES_PASSWORD is in a file"), "{text}");
@@ -259,7 +259,7 @@ fn our_own_repository_has_no_secrets_and_needs_no_allowance() {
         .arg(root)
         .env_clear();
     command.env("PATH", docker.folder.0.join("bin")).env("FAKE_DOCKER", &docker.folder.0);
-    // Git's settings say whose checkouts it trusts.
+    // git's configuration lists trusted checkouts.
     command.envs(std::env::var_os("HOME").map(|home| ("HOME", home)));
     let output = command.output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout)

@@ -299,13 +299,13 @@ fn images_of_others_with_our_names_stay() {
     assert_eq!(code, 0, "{text}");
     for (line, registry) in [(4, "other.example/someone-else"), (5, "someone")] {
         assert!(text.contains(&format!("docker-compose.yml:{line}: ")), "{text}");
-        assert!(text.contains(&format!("{registry} is not in `registries`")), "{text}");
+        assert!(text.contains(&format!("{registry} is not one of the `registries`")), "{text}");
     }
     let switched = "services:\n  a: {image: 'r.example/t/fx-alpha:1-optimized'}\n  b: {image: 'r.example/t/fx-beta:1-optimized'}\n";
     assert_eq!(repository.read("docker-compose.yml"), format!("{switched}{others}"));
-    // The registry is in neither the manifest nor the environment: another command cannot know that it is ours.
+    // The registry is in neither the manifest nor the environment, so it is unknown here.
     let (code, text) = run(&repository, "original --check", &[]);
-    assert_eq!((code, text.contains("r.example/t is not in `registries`")), (0, true), "{text}");
+    assert_eq!((code, text.contains("r.example/t is not one of the `registries`")), (0, true), "{text}");
     let (code, text) = run(&repository, "original --allow-missing", &[("SUTRA_REGISTRY", "r.example/t")]);
     assert_eq!(code, 0, "{text}");
     assert!(!repository.read("docker-compose.yml").contains("-optimized"));

@@ -15,7 +15,7 @@ fn is_tag(head: &str, image: &str) -> bool {
         && head.lines().next().is_some_and(|line| line.contains(&format!("{image}/manifests/")))
 }
 
-/// A site's local tags under a registry's name, without the name. An earlier registry may have had the same port.
+/// A site's local tags for a registry, without the registry. Filtered by site: an earlier registry may have used the same port.
 fn local(site: &Site, address: &str) -> Vec<String> {
     let filter = format!("reference={address}/{}-*", site.prefix);
     let names = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);

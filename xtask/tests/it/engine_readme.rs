@@ -99,7 +99,7 @@ fn locked(site: &Site, service: &str) -> (i64, String) {
     (row["own"].as_integer().unwrap(), row["reason"].as_str().unwrap().to_owned())
 }
 
-/// Runs a check, which must report no breach, and no note but that the site has no git.
+/// Runs a check, which must report no breaches, and no note except that the site is not a git repository.
 fn assert_settled(site: &Site, service: &str) {
     let text = done(site, &["check", service]);
     let mut notes = text.lines().filter(|line| line.contains(" · "));

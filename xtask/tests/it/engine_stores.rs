@@ -46,7 +46,7 @@ fn write_layers(repository: &Folder) {
     repository.write("beta/Dockerfile.optimized.dockerignore", "*\n!alpha/hello\n!alpha/tree\n");
 }
 
-/// Builds an index: the image with layers packed by zstd, and an attestation.
+/// Rebuilds an image as an index with zstd layers and an attestation.
 fn pack_with_zstd(engine: &SecondEngine, image: &str) {
     let output = format!("--output=type=image,name={image},compression=zstd,force-compression=true");
     let args = ["buildx", "build", "--provenance=mode=max", "--pull=false", &output, "-"];
@@ -62,7 +62,7 @@ fn pack_with_zstd(engine: &SecondEngine, image: &str) {
     assert!(is_attested(&saved), "the image has no attestation");
 }
 
-/// On the containerd store, every image has a digest under its name, also in registries that have never seen it.
+/// The containerd store lists a digest for every image name, even if it was never pushed.
 fn an_image_that_was_never_pushed_is_not_pinned(repository: &Folder, engine: &SecondEngine, image: &str) {
     let name = image.split(':').next().unwrap();
     let remote = format!("127.0.0.1:1/{name}:1-optimized");

@@ -14,12 +14,12 @@ pub struct Judged {
     pub notes: Vec<Finding>,
 }
 
-/// What was inspected: only its allowances can be unused.
+/// What was inspected. Allowances for anything else are not reported as unused.
 #[derive(Debug, Default)]
 pub struct Scope<'s> {
     /// The services whose images were inspected.
     pub services: BTreeSet<&'s str>,
-    /// Whether the tracked files were.
+    /// Whether tracked files were searched.
     pub files: bool,
 }
 

@@ -25,7 +25,7 @@ pub struct OverrideFinding {
     pub service: String,
     /// `command`, `entrypoint`, `healthcheck` or `volumes`.
     pub key: &'static str,
-    /// Pruned for a missing program, or Volume.
+    /// `Pruned` for a missing program, `Volume` for a volume that cannot be written.
     pub kind: FindingKind,
     /// What is wrong.
     pub what: String,

@@ -39,8 +39,8 @@ fn libraries(
             LinkFault::Missing { path, needs } if debian.has(&path) && !debian.has_library(&needs) => {
                 PruneFinding::note(
                     &path,
-                    format!("/{path} needs {needs}, which no installed package has"),
-                    "install the package with the library if the service needs this file (dpkg: Recommends, Suggests)",
+                    format!("/{path} needs {needs}, which is in none of the installed packages"),
+                    "if the service uses this file, install the package that contains the library (often a Recommends or Suggests)",
                 )
             }
             LinkFault::Missing { path, needs } => PruneFinding::new(
@@ -77,7 +77,7 @@ fn libraries(
     found
 }
 
-/// The files that dpkg has installed.
+/// Files of the installed Debian packages.
 struct Packaged<'n>(HashSet<&'n str>);
 
 impl<'n> Packaged<'n> {
@@ -89,12 +89,12 @@ impl<'n> Packaged<'n> {
         Packaged(files.flatten().collect())
     }
 
-    /// Whether a package has this file. Packages from before Debian merged `/lib` into `/usr/lib` list it without `usr`.
+    /// Whether a package contains this file. Packages built before Debian's /usr merge list it without `usr`.
     fn has(&self, path: &str) -> bool {
         self.0.contains(path) || path.strip_prefix("usr/").is_some_and(|path| self.0.contains(path))
     }
 
-    /// Whether a package has a library of this name, even if the file is missing now.
+    /// Whether a package contains a library with this name, even if the file has been deleted.
     fn has_library(&self, name: &str) -> bool {
         self.0.iter().any(|path| path.rsplit('/').next() == Some(name))
     }
@@ -164,7 +164,7 @@ fn licences(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<PruneFinding> {
                     }
                 }
             }
-            // Debian moves the licences of its Python packages to their `copyright`.
+            // Debian ships the licence in the package's `copyright` file instead.
             Metadata::Dist(package) if !debian.has(&note.path) => {
                 let Some((folder, _)) = note.path.rsplit_once('/') else { continue };
                 for name in &package.licence_files {

@@ -1,4 +1,4 @@
-//! Python modules that a distribution's RECORD lists, that files of the image import, and that the image does not have.
+//! Missing Python modules: listed in a distribution's RECORD and imported by a file in the image, but not there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use crate::prune_finding::PruneFinding;
 use contents::facts::{Metadata, MetadataFile};
 use contents::tree::Tree;
 
-/// Missing modules, and folders of packages without any record of them.
+/// Missing modules, and `site-packages` folders without package records.
 pub(crate) fn findings(tree: &Tree<'_>, notes: &[&MetadataFile]) -> Vec<PruneFinding> {
     let mut found = without_records(tree);
     let missing = missing(tree, notes);
@@ -48,7 +48,7 @@ fn records<'n>(notes: &[&'n MetadataFile]) -> impl Iterator<Item = (&'n str, &'n
     })
 }
 
-/// The recorded modules that the image does not have, by path without an extension; with their RECORD.
+/// Recorded modules that are missing from the image: path without extension → RECORD file.
 fn missing(tree: &Tree<'_>, notes: &[&MetadataFile]) -> BTreeMap<String, String> {
     let (mut missing, mut present) = (BTreeMap::new(), BTreeSet::new());
     for (site, record) in records(notes) {
@@ -56,7 +56,7 @@ fn missing(tree: &Tree<'_>, notes: &[&MetadataFile]) -> BTreeMap<String, String>
         for file in files {
             let Some(module) = module(file) else { continue };
             let path = format!("{site}/{file}");
-            // Byte-code without its source is enough.
+            // Python also imports byte-code without its source.
             if tree.file_at(&path).is_some() || tree.file_at(&format!("{path}c")).is_some() {
                 present.insert(format!("{site}/{module}"));
             } else {
@@ -68,7 +68,7 @@ fn missing(tree: &Tree<'_>, notes: &[&MetadataFile]) -> BTreeMap<String, String>
     missing
 }
 
-/// The module that a recorded file holds, as a path without an extension; a package is its folder.
+/// The module in a recorded file, as a path without extension; for a package, its folder.
 fn module(file: &str) -> Option<&str> {
     let name = file.rsplit('/').next()?;
     let module = match name.strip_suffix(".py") {
@@ -86,7 +86,7 @@ fn module(file: &str) -> Option<&str> {
     module.split('/').all(is_name).then_some(module)
 }
 
-/// Where an imported module may be: beside the importing file for a relative import, else in the folders of packages.
+/// Possible paths of an imported module: relative to the importing file, or in any `site-packages` folder.
 fn places(import: &str, importer: &str, sites: &BTreeSet<&str>) -> Vec<String> {
     let absolute = import.trim_start_matches('.');
     let level = import.len() - absolute.len();
@@ -102,12 +102,12 @@ fn places(import: &str, importer: &str, sites: &BTreeSet<&str>) -> Vec<String> {
     vec![if path.is_empty() { folder.to_owned() } else { format!("{folder}/{path}") }]
 }
 
-/// Whether only tests import a file.
+/// Whether a file is test code.
 fn is_test(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, "tests" | "test" | "testing" | "conftest.py"))
 }
 
-/// Folders of packages without any record: nothing can tell what is in them, and `importlib.metadata` finds nothing.
+/// `site-packages` folders without any package record. Scanners and `importlib.metadata` find nothing there.
 fn without_records(tree: &Tree<'_>) -> Vec<PruneFinding> {
     let (mut packages, mut recorded) = (BTreeMap::new(), BTreeSet::new());
     for path in tree.paths() {
@@ -121,14 +121,14 @@ fn without_records(tree: &Tree<'_>) -> Vec<PruneFinding> {
     }
     let unrecorded = packages.into_iter().filter(|(site, _)| !recorded.contains(site));
     let finding = |(site, package): (&str, &str)| {
-        let what = format!("no package in /{site} has its record (`*.dist-info`), `{package}` for one");
+        let what = format!("no package in /{site} has a `*.dist-info` folder (for example `{package}`)");
         let remedy = "keep the `*.dist-info` folders: scanners and `importlib.metadata` read them";
         PruneFinding { path: Some(site.to_owned()), ..PruneFinding::new(None, what, remedy) }
     };
     unrecorded.map(finding).collect()
 }
 
-/// The folder of packages that a path is in, and the rest of the path.
+/// Splits a path into its `site-packages` folder and the rest.
 fn site_of(path: &str) -> Option<(&str, &str)> {
     let site = |marker: &str| path.find(marker).map(|at| path.split_at(at + marker.len()));
     let (site, rest) = site("/site-packages/").or_else(|| site("/dist-packages/"))?;

@@ -49,7 +49,7 @@ impl KnownValues {
         Scanner::new(&values)
     }
 
-    /// A scanner for files of the repository. A certificate may be committed, and so may a placeholder that is still in `.env`.
+    /// A scanner for files in the repository. It allows certificates, and placeholders that are still in `.env`.
     ///
     /// # Errors
     /// When there are too many values.
@@ -132,7 +132,7 @@ pub fn leaks(inside: &Inside<'_>, scanner: &Scanner) -> Vec<Leak> {
         let leak =
             |what: String| Leak { what: format!("{what} is in {place}"), path: path.to_owned(), layer: None };
         let secrets: Vec<String> = scanner.text(text).iter().map(label).collect();
-        // A token is reported by its issuer, not once more by its variable.
+        // A token is already reported with its issuer.
         let written = assignments::find(text, syntax).into_iter().filter(|_| secrets.is_empty());
         let written: BTreeSet<String> = written.map(|(_, what)| what).collect();
         leaks.extend(secrets.iter().cloned().chain(written).map(leak));

@@ -1,12 +1,12 @@
-//! Finds volumes that a container's user cannot write. The engine fills a new volume from the image's folder, with its owner and
-//! mode; without such a folder the volume belongs to root (moby, `volume/mounts`, "copy on first use").
+//! Finds volumes that a container's user cannot write to. A new volume gets the content, owner and mode of the image's folder at
+//! that path, or belongs to root if there is none (moby, `volume/mounts`).
 
 use contents::facts::EntryKind;
 use contents::tree::Tree;
 use engine::compose::ComposeService;
 use engine::inspect::ContainerConfig;
 
-/// A volume that the user cannot write.
+/// A volume that the user cannot write to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockedVolume {
     /// Its path in the container, absolute.
@@ -17,11 +17,11 @@ pub(crate) struct LockedVolume {
     pub(crate) remedy: String,
 }
 
-/// A numeric user. The names in an image's `/etc/passwd` are not read.
+/// A numeric user. User names are not looked up in the image's `/etc/passwd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct User {
     id: u32,
-    /// `None`: that of `/etc/passwd`, or root's.
+    /// `None` if the image's `/etc/passwd` decides.
     group: Option<u32>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn of_image(tree: &Tree<'_>, config: &ContainerConfig) -> Vec<LockedV
     paths.filter_map(|path| locked(tree, &config.user, path)).collect()
 }
 
-/// The volumes that a Compose service mounts. Folders of the host have an owner that only the host knows.
+/// The volumes that a Compose service mounts, without bind mounts: their owner is unknown here.
 pub(crate) fn of_service(
     tree: &Tree<'_>,
     config: &ContainerConfig,
@@ -61,18 +61,18 @@ fn locked(tree: &Tree<'_>, user: &str, path: &str) -> Option<LockedVolume> {
             format!("belongs to {owner}:{group} with mode {:03o}", folder.mode & 0o777)
         }
         None if matches!(tree.kind(&real), None | Some(EntryKind::Folder)) => {
-            "is not in the image, so it belongs to root".to_owned()
+            "is not in the image, so the volume will belong to root".to_owned()
         }
-        // Something else is there: the engine does not start the container.
+        // Not a folder: the container would not even start.
         None => return None,
     };
     let group = user.group.unwrap_or(user.id);
     Some(LockedVolume {
         path: path.to_owned(),
-        what: format!("user {} cannot write the volume {path}, whose folder {state}", user.id),
+        what: format!("user {} cannot write to volume {path}: its folder {state}", user.id),
         remedy: format!(
             "create the folder in the Dockerfile: `COPY --chown={0}:{group} --from=STAGE /EMPTY-FOLDER {path}`, or \
-             `RUN install -d -o {0} -g {group} {path}`; a volume that exists keeps its owner",
+             `RUN install -d -o {0} -g {group} {path}`; existing volumes keep their owner",
             user.id
         ),
     })
@@ -84,7 +84,7 @@ fn may_write(user: User, [owner, group]: [u32; 2], mode: u32) -> bool {
     if owner == user.id {
         return needs(6);
     }
-    // A user without a group is in one that only the image's /etc/passwd knows.
+    // If the group is unknown, assume it may be the folder's.
     let is_in_group = user.group.is_none_or(|own| own == group);
     (is_in_group && needs(3)) || needs(0)
 }
@@ -99,7 +99,7 @@ mod tests {
         LayerEntry { path: path.into(), mode, owner, kind: EntryKind::Folder }
     }
 
-    /// The volumes that `user` cannot write, among `paths`.
+    /// Those of `paths` that `user` cannot write to.
     fn found(user: &str, paths: &[&str]) -> Vec<String> {
         let entries = vec![
             folder("root", 0o755, [0, 0]),
@@ -156,7 +156,7 @@ mod tests {
         let [volume] = &of_service(&Tree::of(&[&layer]), &config, &service)[..] else { panic!("one volume") };
         assert_eq!(
             volume.what,
-            "user 1000 cannot write the volume /data, whose folder is not in the image, so it belongs to root"
+            "user 1000 cannot write to volume /data: its folder is not in the image, so the volume will belong to root"
         );
         assert!(volume.remedy.contains("--chown=1000:1000") && !volume.remedy.contains("65532"));
     }

@@ -93,7 +93,7 @@ pub fn inspect<T>(
     inspected.collect()
 }
 
-/// The difference between two images, which [`analyze`] has analyzed.
+/// Compares two images, given their results from [`analyze`].
 ///
 /// # Errors
 /// As for [`analyze`].

@@ -1,4 +1,4 @@
-//! Files of the same size that differ between two images, which neither owners nor lines show.
+//! Files that changed without changing size. The tables by owner and by line do not show them.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct ChangedFile {
     pub bytes: Bytes,
     /// `content`, or `owner or mode` if only those differ.
     pub what: String,
-    /// The line that has it in the second image.
+    /// The Dockerfile line that made it in the second image.
     pub place: Option<String>,
 }
 

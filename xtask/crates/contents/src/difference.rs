@@ -24,7 +24,7 @@ pub struct Difference {
     pub owners: Vec<OwnerChange>,
     /// Changed Dockerfile lines, or instructions of no Dockerfile here; the largest change first.
     pub lines: Vec<LineChange>,
-    /// Files of the same size that differ, the largest first.
+    /// Files that changed without changing size, largest first.
     pub files: Vec<ChangedFile>,
     /// A summary in one sentence.
     pub sentence: String,
@@ -123,7 +123,7 @@ pub struct LineChange {
 }
 
 impl Difference {
-    /// Compares two images. `files`: those of the same size that differ.
+    /// Compares two images. `files` changed without changing size.
     pub fn between(before: &Contents, after: &Contents, files: Vec<ChangedFile>) -> Difference {
         let side =
             |of: &Contents| ComparedImage { image: of.image.clone(), id: of.id.clone(), bytes: of.bytes };
@@ -155,16 +155,14 @@ impl Difference {
         let place = most.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
         format!("{whole}; largest change: {} {}{place}.", most.name, signed(most.bytes))
     }
-}
 
-impl Difference {
-    /// What differs between images whose owners have the same sizes.
+    /// What differs between images whose owners have equal sizes.
     fn same_sizes(&self) -> String {
         if self.before.id == self.after.id {
             return "they are the same image".to_owned();
         }
         let Some(first) = self.files.first() else {
-            return "all files are the same, and only times, links, folders or the configuration may differ"
+            return "all files are equal; only times, links, folders or the configuration may differ"
                 .to_owned();
         };
         let place = first.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
@@ -172,7 +170,7 @@ impl Difference {
             1 => "1 file differs".to_owned(),
             count => format!("{count} files differ"),
         };
-        format!("no owner changed in size, but {count}: /{}{place}, {}", first.path, first.what)
+        format!("no owner changed in size, but {count}: {} of /{}{place}", first.what, first.path)
     }
 }
 

@@ -1,7 +1,7 @@
-//! The modules that a Python source file imports whenever it is itself imported: import statements at the top level, outside of
-//! any block (The Python Language Reference, "The import statement", "Lexical analysis").
+//! The unconditional imports of a Python source file: import statements at the top level, outside any block (Python Language
+//! Reference, "The import statement", "Lexical analysis").
 
-/// The largest source file that is read.
+/// The largest source file to read.
 pub const MAX_BYTES: u64 = 1_000_000;
 
 /// Whether a file is Python source.
@@ -9,8 +9,8 @@ pub fn is_source(path: &str) -> bool {
     path.ends_with(".py")
 }
 
-/// The imported modules, as in the source: `a.b`, or `.b` relative to the file's package. For `from a import b`, which may be a
-/// module or something in one, both `a` and `a.b`.
+/// The imported modules as written: `a.b`, or `.b` relative to the file's package. `from a import b` gives both `a` and `a.b`,
+/// because `b` may be a module.
 pub fn of(source: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(source);
     let mut found = Vec::new();
@@ -44,7 +44,7 @@ fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }
 
-/// The logical lines that begin in the first column, without comments; strings are replaced by `"`.
+/// Logical lines that start in the first column, without comments and with each string replaced by `"`.
 fn top_level_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -81,8 +81,7 @@ fn top_level_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// The length of the string that `text` begins with, including its quotes. A backslash keeps the next character from ending it,
-/// in raw strings too.
+/// The length of the string literal at the start of `text`, including quotes. A backslash escapes a quote in raw strings too.
 fn string_length(text: &str) -> usize {
     let quote = &text[..1];
     let triple = quote.repeat(3);
@@ -95,7 +94,7 @@ fn string_length(text: &str) -> usize {
         }
         match rest.as_bytes()[0] {
             b'\\' => at += 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-            // An unterminated string ends with its line.
+            // An unterminated string ends at the end of its line.
             b'\n' if end.len() == 1 => return at,
             _ => at += rest.chars().next().map_or(1, char::len_utf8),
         }

@@ -18,9 +18,9 @@ pub struct Waste {
     pub bytes: Bytes,
     /// Files.
     pub files: u64,
-    /// How many of the bytes a later layer has again, with the same content.
+    /// Bytes of files that a later layer contains again with the same content.
     pub rewritten: Bytes,
-    /// In how many files.
+    /// Number of those files.
     pub rewritten_files: u64,
     /// The largest of them.
     pub largest: Vec<WastedFile>,
@@ -39,7 +39,7 @@ pub struct WastedFile {
     pub by: usize,
     /// How.
     pub how: Hidden,
-    /// Whether that layer has the same content: it changed only owner, mode or time.
+    /// Whether that layer has the same content and changed only owner, mode or time.
     pub rewritten: bool,
 }
 
@@ -65,8 +65,8 @@ impl Waste {
         Waste { bytes, files, rewritten, rewritten_files, largest }
     }
 
-    /// The layers that cost these bytes, each with its share: the one that wrote a file again, else the one that has the hidden
-    /// file. Of [`Waste::largest`] only.
+    /// Wasted bytes by the layer to blame: the one that wrote a file again, otherwise the one with the hidden file. Only counts
+    /// [`Waste::largest`].
     pub fn causes(&self) -> BTreeMap<usize, Bytes> {
         let mut causes: BTreeMap<usize, Bytes> = BTreeMap::new();
         for file in &self.largest {
@@ -78,7 +78,7 @@ impl Waste {
     }
 }
 
-/// The contents of the layers that hide files.
+/// Hashes of the files in layers that overwrite others.
 struct Again<'f>(HashMap<usize, HashMap<&'f str, u128>>);
 
 impl<'f> Again<'f> {

@@ -14,7 +14,7 @@ use crate::zstd::{self, ZstdReader};
 
 /// Limit for one JSON file; a configuration with a long history has some hundred kilobytes.
 const MOST_JSON: u64 = 4_000_000;
-/// Limit for the JSON files of an archive that are kept.
+/// Limit for all JSON files that are kept.
 const MOST_JSON_IN_ALL: u64 = 64_000_000;
 
 /// The layers of an archive, by their names in it.
@@ -22,7 +22,7 @@ const MOST_JSON_IN_ALL: u64 = 64_000_000;
 pub struct Index {
     manifest: Option<Vec<u8>>,
     json: HashMap<String, Vec<u8>>,
-    /// JSON files that were not read, with their sizes in bytes.
+    /// Skipped JSON files and their sizes in bytes.
     too_large: HashMap<String, u64>,
     links: HashMap<String, String>,
     layers: BTreeSet<String>,
@@ -71,8 +71,8 @@ pub fn read(reader: impl Read, visit: &mut dyn FnMut(&str, &mut dyn Read) -> Res
         }
         let kind = entry.header().entry_type();
         if kind.is_gnu_sparse() {
-            // A few bytes could claim exabytes of zeros.
-            bail!("{DAMAGED}: {name} is a sparse file, which no engine writes");
+            // A sparse file of a few bytes could expand to exabytes of zeros.
+            bail!("{DAMAGED}: {name} is a sparse file; engines never write these");
         }
         if kind.is_symlink() || kind.is_hard_link() {
             // Engines before 25 link to layers that are already in the archive.
@@ -137,7 +137,7 @@ fn read_entry<R: Read>(
         drain(&mut whole)?;
     } else if start.starts_with(b"{") || start.starts_with(b"[") {
         if claimed > MOST_JSON || claimed > *room {
-            // Attestations may be of any size; only a configuration must be read.
+            // Attestations can be large and are not needed. A configuration this large is an error later.
             drain(&mut whole)?;
             index.too_large.insert(name.to_owned(), claimed);
         } else {

@@ -242,7 +242,7 @@ impl Frames {
                 let json = std::mem::take(&mut self.json);
                 match serde_json::from_slice(&json) {
                     Ok(message) => messages.push(message),
-                    // Not a progress message, so it is for the user.
+                    // Not a progress message: show it to the user.
                     Err(_) => self.text.push_str(&String::from_utf8_lossy(&json)),
                 }
             }

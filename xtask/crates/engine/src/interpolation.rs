@@ -1,9 +1,9 @@
 //! Variables in a Compose file's values (Compose Specification, "Interpolation").
 
-/// Longest expanded value: no program can get a longer variable (Linux, `MAX_ARG_STRLEN`).
+/// The longest expanded value in bytes. Linux passes no longer variable to a program (`MAX_ARG_STRLEN`).
 const MAX_LENGTH: usize = 1 << 17;
 
-/// How deep defaults may be nested.
+/// The maximum nesting depth of defaults.
 const MAX_DEPTH: usize = 100;
 
 /// Replaces variables by their values; unset ones without a default become empty, as in Compose.
@@ -39,7 +39,7 @@ fn interpolate_in(
             out.push_str(&value_of(&rest[..end]).unwrap_or_default());
             rest = &rest[end..];
         }
-        // Values that refer to each other could double with every line.
+        // Values that refer to each other can double in length with every line.
         if out.len() > MAX_LENGTH.max(text.len()) {
             return Err(format!("a value becomes longer than {MAX_LENGTH} bytes"));
         }

@@ -122,7 +122,7 @@ fn after(last: &str) -> String {
 fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Result<Option<LayerEntry>> {
     let header = entry.header();
     let (mode, kind) = (header.mode().unwrap_or(0) & 0o7777, header.entry_type());
-    // An ID that no kernel has is nobody's.
+    // Linux has no user or group with this ID (`(uid_t) -1`).
     let id = |id: io::Result<u64>| id.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
     let owner = [id(header.uid()), id(header.gid())];
     let sparse = sparse_by_pax(entry)?;

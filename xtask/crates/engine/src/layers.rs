@@ -184,7 +184,7 @@ mod tests {
         let plain = layer(&[("a", 1000), ("b", 34)]);
         let gzip = gzip(&layer(&[("c", 5)]));
         let zstd = compress_to_vec(layer(&[("d", 70_000)]).as_slice(), CompressionLevel::Fastest);
-        // An attestation of any size is not an image's.
+        // An attestation is skipped, whatever its size.
         let sbom = format!("{{\"packages\": \"{}\"}}", "x".repeat(5_000_000));
         let manifest = br#"[{"Config":"blobs/c","Layers":["blobs/1","blobs/2","blobs/3"]}]"#;
         let config = br#"{"rootfs":{"diff_ids":["sha256:1","sha256:2","sha256:3"]}}"#;

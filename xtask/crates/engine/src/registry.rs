@@ -33,7 +33,7 @@ pub struct RemoteManifest {
 #[derive(Debug, PartialEq, Eq)]
 struct Parsed {
     manifest: RemoteManifest,
-    /// The manifest of the only image in an index with attestations.
+    /// Digest of the image manifest, if this is an index of one image and its attestations.
     attested: Option<String>,
 }
 
@@ -53,7 +53,7 @@ struct Descriptor {
 }
 
 impl Descriptor {
-    /// Whether it describes an image rather than being one (BuildKit, `docs/attestations/attestation-storage.md`).
+    /// Whether it is an attestation for an image (BuildKit, `docs/attestations/attestation-storage.md`).
     fn is_attestation(&self) -> bool {
         self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
     }

@@ -16,7 +16,7 @@ use model::image_ref::Tag;
 /// The variable that Compose files use as the tag.
 pub const VERSION: &str = "SUTRA_VERSION";
 
-/// The registry of pushes.
+/// The default registry for pushes.
 pub const REGISTRY: &str = "SUTRA_REGISTRY";
 
 /// The variable that lists the files Compose reads instead of `.env`.

@@ -1,4 +1,4 @@
-//! Unpacks zstd streams of several frames, as zstd:chunked and parallel compressors write them (RFC 8878, section 3).
+//! Decompresses zstd streams with several frames, as written by zstd:chunked and parallel compressors (RFC 8878, section 3).
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
@@ -8,11 +8,11 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// The first bytes of a frame.
 pub(crate) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// The unpacked bytes. Windows of more than 128 MiB are refused, as by zstd itself.
+/// Reads the decompressed bytes. Like zstd itself, refuses windows above 128 MiB.
 pub(crate) struct ZstdReader<R> {
     source: BufReader<R>,
     decoder: FrameDecoder,
-    /// Whether a frame has begun whose checksum was not compared yet.
+    /// Whether a frame has started and its checksum is still to be verified.
     in_frame: bool,
 }
 
@@ -21,7 +21,7 @@ impl<R: Read> ZstdReader<R> {
         ZstdReader { source: BufReader::new(source), decoder: FrameDecoder::new(), in_frame: false }
     }
 
-    /// Begins the next frame; false at the end of the stream.
+    /// Starts the next frame; false at the end of the stream.
     fn next_frame(&mut self) -> io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             match self.decoder.reset(&mut self.source) {

@@ -20,7 +20,7 @@ pub enum FindingKind {
     Secret,
     /// The user the image runs as.
     User,
-    /// A volume that this user cannot write.
+    /// A volume that this user cannot write to.
     Volume,
 }
 
@@ -99,7 +99,7 @@ impl Allowance {
         self.is_in_repository() && self.covers(kind, path, "")
     }
 
-    /// Whether it is about files of the repository: its path is relative, and no place in an image's configuration.
+    /// Whether it is for files in the repository: its path is relative and does not name a place in an image's configuration.
     pub fn is_in_repository(&self) -> bool {
         const PLACES: [&str; 3] = ["history", "command", "healthcheck"];
         let is_in_image = ["/", "env:", "label:"].iter().any(|start| self.path.starts_with(start));

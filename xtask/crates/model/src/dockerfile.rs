@@ -97,14 +97,14 @@ pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec
     whole(stages)
 }
 
-/// A stage without the instructions of the earlier one that it is based on.
+/// A stage without the instructions of its parent stage.
 struct Stage {
     base: String,
     earlier: Option<usize>,
     instructions: Vec<Instruction>,
 }
 
-/// The last stage with the instructions of those it is based on.
+/// The last stage, including the instructions of its parent stages.
 fn whole(mut stages: Vec<Stage>) -> Option<(String, Vec<Instruction>)> {
     let mut next = stages.len().checked_sub(1);
     let (mut base, mut parts) = (None, Vec::new());

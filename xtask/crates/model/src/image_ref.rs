@@ -68,8 +68,8 @@ impl FromStr for Registry {
     }
 }
 
-/// A host and an optional port (github.com/distribution/reference, `reference.go`: `domain`). It never begins with a hyphen, so
-/// docker does not take it for an option.
+/// Whether it is a host with an optional port (github.com/distribution/reference, `reference.go`: `domain`). Such a text never
+/// starts with a hyphen, so docker cannot mistake it for an option.
 fn is_domain(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) if address.parse::<Ipv6Addr>().is_ok() => {
@@ -260,7 +260,7 @@ mod tests {
             "[::1]x",
             "r.example/a/../b",
             "r.example:1:2",
-            // Docker would take these for options.
+            // Docker would parse these as options.
             "-r.example",
             "--config=x.y",
             "-H:5000",

@@ -24,7 +24,7 @@ pub struct Manifest {
     pub version: String,
     /// SOURCE_DATE_EPOCH of builds, in seconds since 1970, for reproducible images.
     pub source_date_epoch: u64,
-    /// Registries with this project's images, as its Compose files name them.
+    /// Registries that hold this project's images, as written in its Compose files.
     pub registries: Vec<String>,
     /// Published images that Dockerfiles are based on.
     pub upstreams: Vec<Upstream>,

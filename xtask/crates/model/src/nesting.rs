@@ -1,13 +1,13 @@
-//! Nesting of TOML. After a syntax error, toml_parser loses count of the depth (1.1.5: an inline table without a key is closed, but
-//! was not opened), so that a broken file could overflow the stack.
+//! Limits the nesting of TOML. After a syntax error, toml_parser 1.1.5 miscounts the depth (it closes an inline table without a
+//! key that it never opened), so a broken file could overflow the stack.
 
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-/// Deeper than in any valid file: toml allows 80 levels.
+/// More than toml accepts in a valid file (80).
 const MAX_DEPTH: usize = 100;
 
-/// The byte at which a text is nested too deeply for the parser.
+/// The first byte where the nesting is too deep for the parser.
 pub fn too_deep(text: &str) -> Option<usize> {
     let mut open = Vec::new();
     for token in Source::new(text).lex() {

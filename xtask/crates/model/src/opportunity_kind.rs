@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum OpportunityKind {
     /// Files hidden by a later layer.
     Waste,
-    /// Files that a later layer writes again with the same content, to change their owner or mode.
+    /// Files that a later layer writes again only to change owner or mode.
     Rewritten,
     /// CUDA in an image that does not use GPUs.
     Cuda,
@@ -70,7 +70,7 @@ impl OpportunityKind {
                 "a later layer replaces or deletes them: they are pulled and never visible"
             }
             OpportunityKind::Rewritten => {
-                "a later layer has them again with the same content: it changed only owner, mode or time"
+                "a later layer contains them again with the same content, only to change owner, mode or time"
             }
             OpportunityKind::Cuda => {
                 "code for NVIDIA GPUs, which nothing in the image's environment requests"

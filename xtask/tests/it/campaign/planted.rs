@@ -109,7 +109,7 @@ impl Copy {
         let original = fs::read_to_string(&file).unwrap();
         fs::write(&file, original.replace(fault.from, fault.to)).unwrap();
         let mut planted = Planted { file, original, program: self.0.join("target/debug/xtask"), tests: None };
-        // `fuzz` calls the readers itself.
+        // `fuzz` calls the parsers in the test process.
         let build: &[&str] = if part == "fuzz" { &["test", "--test", "it", "--no-run"] } else { &["build"] };
         let built = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
             .args(build)
@@ -129,7 +129,7 @@ impl Copy {
     }
 }
 
-/// The test binary in cargo's messages.
+/// The path of the test binary, from cargo's messages.
 fn tests_of(messages: &[u8]) -> Option<PathBuf> {
     let messages = serde_json::Deserializer::from_slice(messages).into_iter::<Value>();
     let mut tests = messages.flatten().filter(|message| message["target"]["name"] == "it");
@@ -141,7 +141,7 @@ struct Planted {
     file: PathBuf,
     original: String,
     program: PathBuf,
-    /// The tests with the fault, instead of these.
+    /// The test binary with the fault, if the part needs its own.
     tests: Option<PathBuf>,
 }
 

@@ -348,7 +348,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        // A push that was killed leaves tags under a registry's name, and a moved tag its predecessor under its digest.
+        // A killed push leaves tags with a registry's name. After a tag moves, the old image keeps its digest reference.
         let filters = ["", "*/", "*/*/"].map(|path| format!("--filter=reference={path}{}-*", self.prefix));
         let output = Command::new("docker")
             .args(["image", "ls", "--digests", "--format"])

@@ -1,10 +1,10 @@
-//! Secrets in the forms in which people commit them, and values that only look like secrets. Every secret is made up, and put
-//! together here: `check` and code hosts read this file, too.
+//! Secrets in the forms in which people commit them, and harmless values that look similar. All are made up, and split in the
+//! source because `check` and code hosts scan this file.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// A value of the environment; searched in every encoding.
+/// A value from the environment, which is found in every encoding.
 pub const KNOWN: &str = "Zebra horse/battery+9";
 
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -42,10 +42,10 @@ fn jwt(claims: &str) -> String {
     format!("{header}.{claims}.{}", random(ALL, 43))
 }
 
-/// A variable that is not named like a secret.
+/// A variable without a secret's name.
 const PLAIN: &str = "SETTING";
 
-/// Every form: a variable and its value, which is a secret by its own form or by the variable's name.
+/// All forms: a variable and its value, which is a secret because of its format or its name.
 pub fn secrets() -> Vec<(&'static str, String)> {
     let password = format!("hunter{}", "2-real");
     let user = format!("app:{password}");
@@ -167,7 +167,7 @@ pub fn secret_files() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Variables and values that are no secrets.
+/// Variables and values that are not secrets.
 pub fn harmless() -> Vec<(&'static str, String)> {
     let hex = |length| random(HEX, length);
     let mut all = vec![

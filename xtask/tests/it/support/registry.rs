@@ -188,8 +188,8 @@ impl Proxy {
     }
 }
 
-/// Closes a connection, but not before the client has read the answer: closing with unread input discards the output too
-/// (RFC 1122, 4.2.2.13), and the client would report a broken connection instead of the answer.
+/// Closes a connection after the client has read the response. Closing with unread input would reset the connection (RFC 1122,
+/// 4.2.2.13), and the client would report that instead of the response.
 fn finish(mut client: &TcpStream) {
     client.shutdown(Shutdown::Write).ok();
     client.set_read_timeout(Some(Duration::from_secs(30))).ok();

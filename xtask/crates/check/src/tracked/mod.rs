@@ -1,10 +1,9 @@
-//! Secrets in the files that git tracks: whoever can clone the repository has them, and builds copy them into images.
+//! Finds secrets in files that git tracks. Everyone who can clone the repository has them, and builds copy them into images.
 //!
-//! Every tracked file up to [`MAX_BYTES`] is searched for what is a secret wherever it occurs: private keys, tokens in their
-//! issuers' formats, files of credentials, values of this environment. No list of folders or file types could be complete, since
-//! a Dockerfile may copy any file. Values that are secrets only by their variable's name are reported in the files that set
-//! variables of containers: Compose files, Dockerfiles, shell scripts, environment files and their examples. In other sources, names such
-//! as `token` and `key` are mostly ordinary variables. Files are read as they are in the working tree: that is what is
+//! Every tracked file up to [`MAX_BYTES`] is searched for private keys, tokens with a known format, credential files and values
+//! from this environment. There is no list of folders or file types, because a Dockerfile may copy any file. Literal values of
+//! variables with a secret's name are reported only in Compose files, Dockerfiles, shell scripts and environment files: in other
+//! sources, `token` and `key` are usually ordinary variables. Files are read from the working tree, because that is what gets
 //! committed next.
 
 #[cfg(test)]
@@ -23,7 +22,7 @@ use engine::context::Context;
 use host::files;
 use model::manifest::Manifest;
 
-/// The largest file that is searched. People write secrets into small files.
+/// The largest file to search. Secrets are committed in small files.
 const MAX_BYTES: u64 = 1_000_000;
 
 /// How to fix any finding.
@@ -33,15 +32,15 @@ const REMEDY: &str = "revoke it, since git's history keeps it, and read it from 
 /// The findings in tracked files.
 #[derive(Debug, Default)]
 pub(crate) struct TrackedFiles {
-    /// Secrets, before a project's rules.
+    /// Secrets, before `[check]` and `[[check.allow]]` apply.
     pub breaches: Vec<Finding>,
     /// What could not be searched.
     pub notes: Vec<Finding>,
-    /// Whether tracked files are known and were searched.
+    /// Whether all tracked files could be searched.
     pub is_complete: bool,
 }
 
-/// Searches the tracked files. Outside git, only a note says so.
+/// Searches the tracked files. Outside a git repository, returns a note instead.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -74,7 +73,7 @@ pub(crate) fn search(manifest: &Manifest, scanner: &Scanner, context: &Context) 
             1 => format!("{first} was not searched for secrets: it is larger than 1MB"),
             count => format!("{count} files larger than 1MB were not searched for secrets, such as {first}"),
         };
-        let remedy = "keep secrets out of large files; nothing to do otherwise";
+        let remedy = "make sure that these files contain no secrets";
         files.notes.push(Finding::new(FindingKind::Secret, Vec::new(), what, remedy));
     }
     Ok(files)
@@ -144,7 +143,7 @@ fn findings(name: &str, content: &[u8], is_dockerfile: bool, scanner: &Scanner) 
         lines.entry(format!("{} is in a file", label(&secret))).or_default().push(line);
     }
     if let Some((text, syntax)) = text.zip(syntax) {
-        // A token is reported by its issuer, not once more by its variable.
+        // A token is already reported with its issuer.
         let written = assignments::find(text, syntax).into_iter();
         for (line, what) in written.filter(|(line, _)| !secret_lines.contains(line)) {
             lines.entry(format!("{what} is in a file")).or_default().push(line);
@@ -164,7 +163,7 @@ fn findings(name: &str, content: &[u8], is_dockerfile: bool, scanner: &Scanner) 
     lines.into_iter().map(finding).collect()
 }
 
-/// The other lines with the same kind of secret. The first lines of a key follow each other.
+/// The other lines with the same kind of secret. Consecutive lines count as one, since a key has several.
 fn also(lines: &[usize]) -> String {
     let mut lines = lines.to_vec();
     lines.sort_unstable();
@@ -187,7 +186,7 @@ fn decoded(content: &[u8]) -> Option<String> {
     String::from_utf16(&units).ok()
 }
 
-/// How a file sets variables of containers; `None` for other files.
+/// The syntax in which a file sets variables of containers; `None` if it does not.
 fn syntax(path: &str, text: &str) -> Option<Syntax> {
     let name = path.rsplit('/').next().unwrap_or_default().to_lowercase();
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
@@ -199,7 +198,7 @@ fn syntax(path: &str, text: &str) -> Option<Syntax> {
         let rest = name.strip_prefix(stem);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) || extension == Some(stem)
     });
-    // Files that a Compose file includes or extends have the same top-level key.
+    // Included and extended files have the same top-level key.
     let is_compose = matches!(extension, Some("yml" | "yaml"))
         && (name.contains("compose") || text.lines().any(|line| line.trim_end() == "services:"));
     let is_script = matches!(extension, Some("sh" | "bash" | "ash" | "dash" | "ksh" | "zsh"))
@@ -219,7 +218,7 @@ fn is_shell(line: &str) -> bool {
     words.into_iter().any(|word| matches!(word, "sh" | "bash" | "ash" | "dash" | "ksh" | "zsh"))
 }
 
-/// Whether a text is an environment file, which a Compose file may give any name (`env_file`).
+/// Whether a text is an environment file. `env_file` in a Compose file may have any name.
 fn has_only_variables(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let is_variable = |line: &str| {

@@ -1,5 +1,5 @@
-//! Secrets that people write into configuration and scripts: a literal value of a variable, option or key with a secret's name,
-//! a password in a URL, the credentials of a request. Too weak a sign for any file; apply it to files that set variables.
+//! Secrets in configuration files and scripts: literal values of variables, options and keys with a secret's name, passwords in
+//! URLs, credentials in requests. Only for files that set variables; in source code this would give false alarms.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,11 +17,11 @@ pub enum Syntax {
     Mixed,
 }
 
-/// The secrets of a text: their lines, from 1, and what they are. Values are never returned.
+/// The secrets in a text: line number, from 1, and description. Never returns values.
 pub fn find(text: &str, syntax: Syntax) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        // Quotes within quotes, and several lines in one.
+        // Unescape nested quotes and line breaks.
         let line = line.replace("\\\"", "\"").replace("\\n", " ");
         let mut whats = in_line(&line, syntax);
         whats.sort();
@@ -49,15 +49,15 @@ fn in_line(line: &str, syntax: Syntax) -> Vec<String> {
     found
 }
 
-/// The longest name; bounds the work on long lines.
+/// The longest name to consider; limits the work on long lines.
 const LONGEST_NAME: usize = 100;
 
-/// A name and what is assigned to it.
+/// A name and its value.
 struct Assignment<'l> {
     name: &'l str,
-    /// The text from the value on.
+    /// The rest of the line, starting with the value.
     rest: &'l str,
-    /// The quote before the name, which ends the value: `"NAME=VALUE"`.
+    /// The quote around the whole assignment: `"NAME=VALUE"`.
     quote: Option<char>,
     /// Whether it is `NAME=VALUE` or a default.
     is_variable: bool,

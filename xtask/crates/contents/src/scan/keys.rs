@@ -9,8 +9,8 @@ pub(super) const PEM: &str = "-----BEGIN ";
 /// How a PuTTY key starts (PuTTY user manual, appendix C).
 pub(super) const PUTTY: &str = "PuTTY-User-Key-File-";
 
-/// How keys start in base64: PEM as a whole, as in Kubernetes; DER of PKCS #1 and PKCS #8 with 2048, 3072 and 4096 bits, of
-/// P-256, P-384 and Ed25519. The fourth character depends on the exact length.
+/// First characters of base64-encoded keys in DER: PKCS #1 and PKCS #8, RSA with 2048, 3072 and 4096 bits, P-256, P-384 and
+/// Ed25519. The fourth character depends on the exact length.
 pub(super) const BASE64: [&str; 26] = [
     PEM_BASE64,
     "MIIEogIBAAKCAQEA",
@@ -69,7 +69,7 @@ pub(super) fn is_pem_key(rest: &[u8]) -> bool {
     header || first.len() >= LEAST_WORD && length >= LEAST
 }
 
-/// Whether the rest of a key follows one of [`BASE64`], on the same line. `before` is the byte before it.
+/// Whether the rest of a key follows one of [`BASE64`] on the same line. `before` is the preceding byte.
 pub(super) fn is_base64_key(start: &str, rest: &[u8], before: Option<u8>) -> bool {
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let length = rest.iter().take(600).take_while(|byte| is_base64(byte)).count();

@@ -3,7 +3,7 @@
 use super::credentials::is_real;
 use super::names::is_distinctive;
 
-/// Words of which placeholders consist, such as `my-secret-token`. A value needs one other word to be a secret.
+/// Words that placeholders are made of. A value with only these words, such as `my-secret-token`, is not a secret.
 const PLAIN: &str = " a access admin an and any api app auth bar baz be build ci client credential credentials database db \
     default demo dev devel development encryption fake foo for from generate generated generic guest here hidden id in \
     insecure is it jwt key keys local localhost long masked me minio mongo must my mysql name no none not null of on only or \
@@ -12,11 +12,11 @@ const PLAIN: &str = " a access admin an and any api app auth bar baz be build ci
     super supersecret test tester testing tests the this to token tokens top unsafe unset use user username value variable \
     very with ";
 
-/// Parts of placeholders and of values from documentation.
+/// Text that occurs only in placeholders and documentation examples.
 const EXAMPLES: [&str; 9] =
     ["...", "***", "deadbeef", "cafebabe", "550e8400-e29b", "insecure", "open sesame", "replace", "not-a-"];
 
-/// The start of values that refer to something else, are public or are encrypted.
+/// Prefixes of references, public keys and encrypted values.
 const HARMLESS: [&str; 15] =
     ["/", "./", "../", "~/", "[", "(", "&", "!", "|", ">", "arn:", "ENC[", "ssh-", "ecdsa-sha2-", "vault:"];
 
@@ -33,7 +33,7 @@ pub(super) fn is_literal(name: &str, value: &str) -> bool {
     if value.contains("://") || FILES.iter().any(ends) {
         return false;
     }
-    // Keys also name things: an entry of a cache, an OpenPGP key by its fingerprint. Keys that are secrets are random.
+    // A key may also be the name of a cache entry or an OpenPGP fingerprint. A secret key looks random.
     let upper = name.to_ascii_uppercase();
     if upper.ends_with("KEY") || upper.ends_with("KEYS") {
         let hex = value.strip_prefix("0x").unwrap_or(value);
@@ -49,7 +49,7 @@ pub(super) fn is_literal(name: &str, value: &str) -> bool {
     is_credential(value)
 }
 
-/// Whether a value may be a secret, whatever its name.
+/// Whether a value may be a secret, regardless of its name.
 pub fn is_credential(value: &str) -> bool {
     let value = default(value);
     let lower = value.to_ascii_lowercase();
@@ -75,14 +75,14 @@ fn default(value: &str) -> &str {
     }
 }
 
-/// Whether something is inserted into it: `$NAME`, `{{name}}`, `<name>`, a command's output. `$$` is a dollar sign.
+/// Whether it contains a placeholder or reference: `$NAME`, `{{name}}`, `<name>`, command substitution. `$$` is a dollar sign.
 fn is_reference(value: &str) -> bool {
     value.replace("$$", "").contains('$')
         || ["{{", "<", "`", "%("].iter().any(|sign| value.contains(sign))
         || value.starts_with('%') && value.ends_with('%')
 }
 
-/// Whether it explains what the value should be. Passphrases are nouns.
+/// Whether it is a sentence that explains the value. Passphrases contain no function words.
 fn is_sentence(lower: &str) -> bool {
     const GRAMMAR: [&str; 16] = [
         "a", "an", "at", "be", "for", "from", "in", "is", "must", "no", "not", "of", "or", "the", "to",
@@ -97,7 +97,7 @@ fn is_plain(lower: &str) -> bool {
     words.peek().is_some() && words.all(|word| PLAIN.contains(&format!(" {word} ")))
 }
 
-/// `0123456789abcdef`, `aaaa-bbbb-cccc`: almost every character equals the one before it or follows it.
+/// Whether most characters repeat or follow the one before, as in `0123456789abcdef` and `aaaa-bbbb-cccc`.
 fn is_sequence(value: &str) -> bool {
     let steps =
         value.as_bytes().windows(2).filter(|pair| matches!(pair[1].wrapping_sub(pair[0]), 0 | 1)).count();

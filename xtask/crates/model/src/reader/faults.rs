@@ -32,7 +32,7 @@ impl<'a> Faults<'a> {
     pub fn into_failure(self, file: &str) -> Failure {
         let mut faults = self.faults.into_inner();
         faults.sort();
-        // One pass over the text: a broken file may have a fault in every byte.
+        // One pass over the text, because a broken file may have a fault at every byte.
         let (mut line, mut counted) = (1, 0);
         for (place, _) in &mut faults {
             line += self.text[counted..*place].matches('\n').count();

@@ -1,9 +1,9 @@
-//! The registries that have this project's images: `registries`.
+//! Reads `registries`, which hold this project's images.
 
 use crate::image_ref::Registry;
 use crate::reader::fields::Fields;
 
-/// Reads them as Compose files name them: `HOST[:PORT][/PATH]`, or a namespace on Docker Hub.
+/// Each is `HOST[:PORT][/PATH]` or a namespace on Docker Hub.
 pub(super) fn read(root: &mut Fields<'_, '_>) -> Vec<String> {
     let registries = root.texts("registries");
     let is_registry = |text: &str| {

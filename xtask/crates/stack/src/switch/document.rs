@@ -49,7 +49,7 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
-        // The parser panics on a tag before a comma, such as `{!,`.
+        // libyaml-safer panics on a tag followed by a comma, as in `{!,`.
         catch_unwind(|| Document::parsed(text))
             .unwrap_or_else(|_| bail!("invalid YAML: a tag before a comma"))
     }

@@ -37,7 +37,7 @@ pub struct SkippedReference {
     pub unpinned: bool,
 }
 
-/// A reference with the name of one of our images, in a registry that is not known to be ours.
+/// A reference with one of our image names in an unknown registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignReference {
     /// From 1.
@@ -55,7 +55,7 @@ pub struct FilePlan {
     pub unchanged: Vec<String>,
     /// References that cannot be edited safely.
     pub skipped: Vec<SkippedReference>,
-    /// References that are probably somebody else's, and stay as they are.
+    /// References that are left alone because they are probably someone else's.
     pub foreign: Vec<ForeignReference>,
     /// Files that this one includes or extends.
     pub referenced_files: Vec<FileReference>,
@@ -69,7 +69,7 @@ pub type DigestOf<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 /// Interpolates variables; the error says which one is missing or invalid.
 pub type Fill<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// Plans the switch of a file's references to our own images; with `digest_of`, they are pinned.
+/// Plans the switch of a file's references to our images. `digest_of` pins them.
 ///
 /// # Errors
 /// Invalid YAML.
@@ -137,12 +137,12 @@ pub fn apply(text: &str, edits: &[ReferenceEdit]) -> String {
     out
 }
 
-/// Whose image a reference names.
+/// Whose image a reference is.
 enum Owner {
     Us,
-    /// Ours, or possibly ours, but a variable holds the name; why that prevents the switch.
+    /// Ours or possibly ours, but the name is in a variable. Contains the reason to skip it.
     Unclear(String),
-    /// Not ours, although it has the name of one of ours.
+    /// Same name as one of our images, but in an unknown registry.
     Foreign,
     Others,
 }

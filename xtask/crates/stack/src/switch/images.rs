@@ -202,7 +202,7 @@ impl Sharing {
     /// (`x-…`): a scalar in one affects only what refers to it.
     fn affects(&self, scalar: NodeId, uses: &Uses) -> bool {
         let mut ancestors = std::iter::successors(Some(scalar), |id| self.parents.get(id).copied());
-        // The mapping may be something else that is merged into a service elsewhere.
+        // The mapping may have another use and be merged into a service elsewhere.
         let is_in_service = self.parents.get(&scalar).is_some_and(|mapping| uses.visited.contains(mapping));
         let is_image = uses.images.contains(&scalar) && is_in_service;
         ancestors.any(|id| self.aliased_elsewhere.contains(&id))

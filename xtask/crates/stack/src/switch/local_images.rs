@@ -43,7 +43,7 @@ pub fn refuse_missing(references: &[&str], variables: &Variables, docker: &Docke
     )
 }
 
-/// The registry digest of a referenced image: from the engine, the record of pushes or the registry.
+/// The registry digest of a referenced image, from the engine, the record of pushes or the registry.
 ///
 /// # Errors
 /// Why there is none, and how to fix that.
@@ -57,7 +57,7 @@ pub fn digest_of(
     let images = docker.inspect(std::slice::from_ref(&name)).map_err(|error| format!("{error:#}"))?;
     let image = images.get(&name);
     let digest = image.and_then(|image| image.digest_at(&name));
-    // The containerd store lists every image's own digest under all its names, also if it was neither pushed nor pulled.
+    // The containerd store lists an image's digest under all its names, even if it was never pushed or pulled.
     let is_own = digest.is_some() && digest == image.map(|image| image.id.as_str());
     if let Some(digest) = digest.filter(|_| !is_own).or_else(|| pushed.digest_of(&name, image)) {
         return Ok(digest.to_owned());
@@ -77,6 +77,6 @@ fn in_registry(image: &Image, name: &str, docker: &Docker) -> Result<String, Str
         Ok(Some(found)) if found.is(image) => Ok(found.digest),
         Ok(Some(_)) => Err(format!("the registry has another image as {name}: {PUSH_IT}")),
         Ok(None) => Err(format!("the registry does not have {name}: {PUSH_IT}")),
-        Err(error) => Err(format!("cannot find out whether {name} was pushed: {error}; {PUSH_IT}")),
+        Err(error) => Err(format!("cannot check whether {name} was pushed: {error}; {PUSH_IT}")),
     }
 }

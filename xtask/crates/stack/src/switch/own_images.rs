@@ -1,4 +1,4 @@
-//! Which image references name this repository's own images: those with a service's image name, in a known registry.
+//! Tells this repository's images from others: they have a service's image name and a known registry.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use model::manifest::Manifest;
 
 use crate::switch::reference::ComposeImage;
 
-/// The names of our images and the registries that have them.
+/// Our image names and registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnImages<'a> {
     names: BTreeSet<&'a str>,
@@ -18,7 +18,7 @@ pub struct OwnImages<'a> {
 }
 
 impl<'a> OwnImages<'a> {
-    /// Images with these names, without a registry or in one of `registries`.
+    /// Images with these names and either no registry or one of `registries`.
     pub fn of(
         names: impl IntoIterator<Item = &'a str>,
         registries: impl IntoIterator<Item = String>,
@@ -28,8 +28,7 @@ impl<'a> OwnImages<'a> {
         OwnImages { names: names.into_iter().collect(), registries }
     }
 
-    /// The services' images: without a registry, in one that the manifest or `SUTRA_REGISTRY` names, or where this checkout
-    /// pushed to.
+    /// The services' images. Known registries come from the manifest, `SUTRA_REGISTRY` and the record of pushes.
     pub fn known(manifest: &'a Manifest, variables: &Variables, pushed: &Digests) -> OwnImages<'a> {
         let names = manifest.services.iter().map(|service| service.image.as_str());
         let declared = manifest.registries.iter().map(String::as_str).chain(variables.get(REGISTRY));
@@ -42,36 +41,36 @@ impl<'a> OwnImages<'a> {
         self.registries.extend(registries.into_iter().map(|registry| normalized(&registry)));
     }
 
-    /// Whether a reference without variables names one of our images.
+    /// Whether a reference without variables is one of our images.
     pub fn owns(&self, reference: &str) -> bool {
         self.names.contains(name_of(reference))
             && self.registries.contains(&normalized(registry_of(reference)))
     }
 
-    /// Whether a reference as written names one of our images. A registry in a variable is the user's choice, so it is ours.
+    /// Whether a reference, as written, is one of our images. A registry in a variable counts as ours: it is configurable.
     pub(super) fn owns_written(&self, image: &ComposeImage<'_>) -> bool {
         let registry = image.registry();
         self.has_name(image) && (registry.contains('$') || self.registries.contains(&normalized(registry)))
     }
 
-    /// Whether one of our images has this name, in whatever registry.
+    /// Whether one of our images has this name, ignoring the registry.
     pub(super) fn has_name(&self, image: &ComposeImage<'_>) -> bool {
         self.names.contains(image.name())
     }
 
-    /// The first of our names that occurs in a text.
+    /// One of our image names that occurs in a text.
     pub(super) fn name_in(&self, text: &str) -> Option<&'a str> {
         self.names.iter().find(|name| text.contains(**name)).copied()
     }
 }
 
-/// What precedes a reference's last component, without the slash.
+/// Registry and path of a reference: everything before the last slash, or nothing.
 pub fn registry_of(reference: &str) -> &str {
     repository_of(reference).rsplit_once('/').map_or("", |(registry, _)| registry)
 }
 
-/// A registry as docker reads it: without a host, it is Docker Hub, whose own images are in `library`
-/// (github.com/distribution/reference, `ParseNormalizedNamed`). Empty for those.
+/// Normalizes a registry like docker (github.com/distribution/reference, `ParseNormalizedNamed`): no host means Docker Hub.
+/// Returns an empty string for Docker Hub's `library`.
 fn normalized(registry: &str) -> String {
     let registry = registry.trim_end_matches('/');
     let (first, rest) = registry.split_once('/').unwrap_or((registry, ""));

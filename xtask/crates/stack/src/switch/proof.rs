@@ -32,7 +32,7 @@ pub struct Switch<'a> {
     pub files: &'a [PlannedFile],
     /// The files that Compose is started with.
     pub first: &'a [PathBuf],
-    /// Our images, with the registries that the files' variables name.
+    /// Our images, including those in registries from variables.
     pub own: &'a OwnImages<'a>,
     /// What references are to become.
     pub request: &'a SwitchRequest,

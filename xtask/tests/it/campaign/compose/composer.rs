@@ -1,6 +1,5 @@
-//! Docker Compose for a site. A `docker` on PATH hands every call to the test, which starts Compose's plugin without the docker
-//! CLI in between, and answers a call from memory if Compose has read the same files in the same environment before. Neither
-//! changes what Compose says; both save most of the time.
+//! Docker Compose for a site. A `docker` on PATH forwards every call to the test, which runs the Compose plugin directly and
+//! caches its output by files, arguments and environment. This does not change the output and saves most of the time.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap};
@@ -16,13 +15,13 @@ use std::thread;
 
 use crate::support::{Folder, docker};
 
-/// Folders of the fixture, which Compose does not read.
+/// Folders of the fixture that Compose does not read.
 pub const FIXTURE: [&str; 4] = ["alpha", "beta", "target", "xtask"];
 
-/// Stands for the site's path in remembered answers.
+/// Placeholder for the site's path in cached output.
 const SITE: &str = "\u{1}site\u{1}";
 
-/// Variables that do not reach Compose's model.
+/// Variables that cannot change Compose's model.
 const IGNORED: [&str; 5] = ["PATH", "PWD", "OLDPWD", "SHLVL", "_"];
 
 /// What one call printed.
@@ -33,9 +32,9 @@ pub struct Answer {
     pub stderr: String,
 }
 
-/// A call of Compose.
+/// A call to Compose.
 struct Call {
-    /// Without `docker compose`.
+    /// Arguments after `docker compose`.
     args: Vec<String>,
     folder: PathBuf,
     environment: BTreeMap<String, String>,
@@ -61,7 +60,7 @@ impl Composer {
         let memory = Arc::new(Memory { plugin, site, answers: Mutex::default() });
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let shim = Folder::new();
-        // A call with a file on stdin is about `.env` alone.
+        // A call with a file on stdin depends on `.env` only.
         let script = format!(
             "#!/bin/bash\ncase \"$* \" in \"compose \"*\" - \"*) shift; exec {} \"$@\" ;; esac\n\
              exec 3<>/dev/tcp/127.0.0.1/{} 4>&1\necho $$ >&3\nread -r code <&3\nexit \"$code\"\n",
@@ -80,12 +79,12 @@ impl Composer {
         Composer { shim, memory }
     }
 
-    /// A search path that has this Compose as `docker`.
+    /// A PATH on which `docker` is this Compose.
     pub fn path(&self) -> String {
         format!("{}:/usr/bin:/bin", self.shim.0.display())
     }
 
-    /// Compose's model of these files, or of those that it finds by itself.
+    /// Compose's model of these files, or of the default ones.
     pub fn config(&self, folder: &Path, files: &[PathBuf], environment: &BTreeMap<String, String>) -> Answer {
         let mut args = vec!["--profile".to_owned(), "*".to_owned()];
         for file in files {
@@ -97,20 +96,20 @@ impl Composer {
         self.memory.answer(Call { args, folder: folder.to_owned(), environment })
     }
 
-    /// Forgets the answers about the last project.
+    /// Clears the cache.
     pub fn forget(&self) {
         self.memory.answers.lock().unwrap().clear();
     }
 }
 
 impl Memory {
-    /// Answers a process that called `docker`.
+    /// Handles a process that called `docker`.
     fn serve(&self, caller: &TcpStream) {
         let mut line = String::new();
         BufReader::new(caller).read_line(&mut line).ok();
         let Ok(process) = line.trim().parse::<u32>() else { return };
         let code = self.serve_process(Path::new(&format!("/proc/{process}"))).unwrap_or_else(|error| {
-            eprintln!("the call of docker by process {process} failed: {error}");
+            eprintln!("the docker call of process {process} failed: {error}");
             125
         });
         let mut caller = caller;
@@ -124,7 +123,7 @@ impl Memory {
             let items = text.split(|byte| *byte == 0).filter(|item| !item.is_empty());
             Ok(items.map(|item| String::from_utf8_lossy(item).into_owned()).collect())
         };
-        // The shell and its script come first.
+        // The first two arguments are the shell and its script.
         let args = list("cmdline")?.split_off(2);
         let variables = list("environ")?.into_iter();
         let pairs = variables.filter_map(|pair| {
@@ -139,7 +138,7 @@ impl Memory {
                           Is the docker daemon running?\n";
             Answer { code: 1, stdout: String::new(), stderr: stderr.to_owned() }
         };
-        // While the script names itself, its standard output is the connection; 4 is the caller's.
+        // The script reports its ID over stdout, which is the connection; the caller's stdout is on 4.
         for (stream, text) in [("fd/4", &answer.stdout), ("fd/2", &answer.stderr)] {
             File::options().write(true).open(process.join(stream))?.write_all(text.as_bytes())?;
         }
@@ -150,7 +149,7 @@ impl Memory {
         let prefix = self.prefix(&call);
         let here = format!("{prefix}{}", self.site);
         let Some(key) = self.key(&call, &prefix) else { return self.ask(call) };
-        // Locked throughout: the switch asks twice at once, often for the same.
+        // Holds the lock while Compose runs: the switch often makes the same call twice at once.
         let mut answers = self.answers.lock().unwrap();
         if let Some(known) = answers.get(&key).cloned() {
             let local = |text: &str| text.replace(SITE, &here);
@@ -160,7 +159,7 @@ impl Memory {
         let common = |text: &str| text.replace(&here, SITE);
         let known =
             Answer { stdout: common(&answer.stdout), stderr: common(&answer.stderr), code: answer.code };
-        // An answer that names other paths holds for this copy alone.
+        // Output with other paths is valid for this copy only.
         let is_local = [&known.stdout, &known.stderr]
             .iter()
             .any(|text| !prefix.is_empty() && text.contains(&prefix) || text.contains(&self.site));
@@ -176,7 +175,7 @@ impl Memory {
             .current_dir(call.folder)
             .env_clear()
             .envs(call.environment)
-            // It ends before collecting garbage pays.
+            // Compose exits before garbage collection pays off.
             .env("GOGC", "off")
             .stdin(Stdio::null())
             .output()
@@ -189,7 +188,7 @@ impl Memory {
         }
     }
 
-    /// What precedes the site's path in the call: that of a copy, or nothing.
+    /// The prefix of the site's path in this call: that of a copy, or none.
     fn prefix(&self, call: &Call) -> String {
         let folder = call.folder.display().to_string();
         let mut paths = call.args.iter().chain([&folder]);
@@ -197,7 +196,7 @@ impl Memory {
         found.unwrap_or_default()
     }
 
-    /// Equal for calls that Compose answers alike; `None` if that cannot be known.
+    /// The cache key; `None` if the output cannot be cached.
     fn key(&self, call: &Call, prefix: &str) -> Option<u64> {
         let here = format!("{prefix}{}", self.site);
         let mut state = DefaultHasher::new();
@@ -211,7 +210,7 @@ impl Memory {
         self.hash_folder(Path::new(&here), &mut state).ok()?.then(|| state.finish())
     }
 
-    /// Hashes the names and texts below a folder; `false` if one of them names the site, and so leads out of a copy.
+    /// Hashes file names and contents below a folder; `false` if one contains the site's path and so leads out of a copy.
     fn hash_folder(&self, folder: &Path, state: &mut DefaultHasher) -> io::Result<bool> {
         let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);

@@ -1,4 +1,4 @@
-//! Variables of a generated project: those of the shell and those of `.env`.
+//! The variables of a generated project, from the shell and from `.env`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use super::references::Kind;
 pub struct Environment {
     pub shell: Vec<(String, String)>,
     pub dotenv: Vec<(String, String)>,
-    /// The value of `P`, which ends tags.
+    /// The value of `P`, used at the end of tags.
     pub ending: Option<Kind>,
-    /// Variables that some reference requires.
+    /// Variables that a reference requires.
     pub required: BTreeSet<String>,
 }
 
@@ -44,7 +44,7 @@ impl Environment {
         environment
     }
 
-    /// Sets a variable in the shell or in `.env`; a value in the shell hides the one in `.env`.
+    /// Sets a variable in the shell or in `.env`. The shell takes precedence.
     pub fn add(&mut self, rng: &mut Rng, name: &str, value: String) {
         match rng.u32(..4) {
             0 => self.shell.push((name.to_owned(), value)),
@@ -78,7 +78,7 @@ impl Environment {
         own
     }
 
-    /// Another environment: all variables of references have other values.
+    /// The environment with other values for all variables in references.
     pub fn other(&self, markers: usize) -> BTreeMap<String, String> {
         let mut other = self.own();
         for (name, value) in
@@ -92,7 +92,7 @@ impl Environment {
         other
     }
 
-    /// The text of `.env`, in any of the spellings that Compose reads alike.
+    /// The text of `.env`, in one of several equivalent spellings.
     pub fn dotenv_text(&self, rng: &mut Rng) -> String {
         let mut text = String::new();
         for (name, value) in &self.dotenv {

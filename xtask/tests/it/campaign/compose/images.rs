@@ -16,7 +16,7 @@ const OWN_PREFIXES: [&str; 9] = [
     "registry-1.example/${TEAM:-t}/",
 ];
 
-/// References to images of others.
+/// References to other people's images.
 const FOREIGN: [&str; 19] = [
     "other.example/fx-alpha:#-optimized",
     "hub.example/someone/fx-alpha:${V:-1}-#",
@@ -129,7 +129,7 @@ impl Generator<'_> {
         (self.rng.u32(..5) == 0).then(|| editions[self.rng.usize(..3)])
     }
 
-    /// A reference whose name is in a variable.
+    /// A reference with its name in a variable.
     fn hidden(&mut self, id: usize, name: &str) -> Reference {
         let text = match self.rng.u32(..5) {
             0 => format!("${{Ik{id}:-{name}:k{id}}}"),

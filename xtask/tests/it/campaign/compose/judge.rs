@@ -1,4 +1,4 @@
-//! Runs `compose-switch` on a project, and compares every file, every image and every message with what they must be.
+//! Runs `compose-switch` on a project and compares every file, image and message with the expected one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,19 +13,19 @@ use super::references::{Hazard, REGISTRIES, Request, is_ours};
 use super::text::Report;
 use crate::support::{Folder, program, repository};
 
-/// What became of a project.
+/// The result for a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Switched,
-    /// Compose reads it, and nothing had to change.
+    /// Nothing had to change.
     Unchanged,
     /// The switch was refused for a documented reason.
     Unsafe,
-    /// Compose refuses it.
+    /// Compose rejects it.
     Rejected,
 }
 
-/// A site whose repository takes one project after another.
+/// A site that is reused for one project after another.
 pub struct Bench {
     site: Folder,
     composer: Composer,
@@ -38,10 +38,10 @@ struct Ran {
     stderr: String,
 }
 
-/// What a run must do.
+/// The expected result of a run.
 struct Expected {
     project: Project,
-    /// By file, relative to the repository.
+    /// By file path, relative to the repository.
     reports: Vec<(String, Report)>,
     /// By service.
     hazards: BTreeMap<String, Hazard>,
@@ -63,7 +63,7 @@ impl Bench {
         self.site.0.join("repo")
     }
 
-    /// Removes the last project, and writes this one.
+    /// Replaces the previous project with this one.
     fn set_up(&self, project: &Project) {
         self.composer.forget();
         let remove =
@@ -97,8 +97,8 @@ impl Bench {
         Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// Compose's models in the user's environment and, if wanted, in one where all variables of images differ. In the latter,
-    /// Compose itself finds the files, unless they are named.
+    /// Compose's models in the user's environment and, optionally, in one where all variables in image references differ. There,
+    /// Compose finds the files itself unless they are given with `--file`.
     fn models(&self, project: &Project, with_other: bool) -> Vec<Result<Model, String>> {
         let files: Vec<PathBuf> = project.first.iter().map(|path| self.site.0.join(path)).collect();
         let named: &[PathBuf] = if project.is_named { &files } else { &[] };
@@ -178,7 +178,7 @@ impl Bench {
         expected.judge(&ran, fails).map_err(|what| ran.told(&format!("--check: {what}")))
     }
 
-    /// Whether every file is as the project says.
+    /// Whether every file is as expected.
     fn holds(&self, project: &Project, when: &str) -> Result<(), String> {
         for (path, file) in &project.files {
             let (found, wanted) = (self.site.read(path), file.render());
@@ -189,19 +189,19 @@ impl Bench {
         Ok(())
     }
 
-    /// A project that Compose refuses.
+    /// Judges a project that Compose rejects.
     fn rejected(&self, project: &Project, error: &str) -> Result<Verdict, String> {
         let ran = self.run(project, &[&project.request.args()[..], &["--allow-missing"]].concat());
-        let told = |what: String| Err(ran.told(&format!("Compose refuses the project: {error}\n{what}")));
+        let told = |what: String| Err(ran.told(&format!("Compose rejects the project: {error}\n{what}")));
         if let Err(what) = self.holds(project, "after a refusal") {
             return told(what);
         }
         let message = error.trim().lines().last().unwrap_or_default();
-        // The terminal escapes characters that cannot be seen.
+        // The terminal escapes invisible characters.
         let mut parts = message.split(|c: char| !c.is_ascii_graphic() && c != ' ');
         let is_told = ran.stderr.contains("Compose rejects these files; no file was changed")
             && parts.all(|part| ran.stderr.contains(part));
-        // Our own parser may be first.
+        // Our own parser may fail first.
         let is_known =
             ["invalid YAML", "nested too deeply", ".env"].iter().any(|sign| ran.stderr.contains(sign));
         match ran.code {
@@ -211,7 +211,7 @@ impl Bench {
         }
     }
 
-    /// A project with a typing error that Compose reads all the same.
+    /// Judges a project with a typo that Compose accepts.
     fn loose(&self, project: &Project, before: &Model) -> Result<Verdict, String> {
         let ran = self.run(project, &[&project.request.args()[..], &["--allow-missing"]].concat());
         let told = |what: &str| ran.told(what);
@@ -221,7 +221,7 @@ impl Bench {
         }
         let models = self.models(project, false);
         let after =
-            models[0].as_ref().map_err(|error| told(&format!("Compose refuses the result: {error}")))?;
+            models[0].as_ref().map_err(|error| told(&format!("Compose rejects the result: {error}")))?;
         let expected = |old: &str, new: &str| {
             let bare = old.strip_suffix("-optimized").unwrap_or(old);
             let switched =
@@ -234,7 +234,7 @@ impl Bench {
             let bare = |text: &str| text.replace("-optimized", "");
             let found = self.site.read(path);
             if bare(&found) != bare(&file.render()) {
-                return Err(told(&format!("{path} changed beside references:\n{found}")));
+                return Err(told(&format!("{path} changed outside references:\n{found}")));
             }
         }
         let is_safe = !ran.stderr.contains("which is not as requested");
@@ -253,7 +253,7 @@ fn compare(
     for (before, after) in before.iter().zip(after) {
         // The other values may not suit what else the variables are used for.
         let Ok(before) = before else { continue };
-        let after = after.as_ref().map_err(|error| format!("Compose refuses the switched files: {error}"))?;
+        let after = after.as_ref().map_err(|error| format!("Compose rejects the switched files: {error}"))?;
         before.compare(after, |image, _| slots.expected(image, request))?;
     }
     Ok(())
@@ -277,7 +277,7 @@ impl Expected {
         self.hazards.values().any(|hazard| *hazard == Hazard::Refused)
     }
 
-    /// Whether the switch must fail, even if nothing has to change.
+    /// Whether the switch must fail even though nothing has to change.
     fn fails(&self) -> bool {
         !self.hazards.is_empty() || !self.reports.is_empty() || self.project.has_unread
     }
@@ -306,8 +306,8 @@ impl Expected {
         let is_report = |line: &&str| {
             line.contains("` left unchanged: ")
                 && !line.starts_with("note: service ")
-                // Somebody else's image.
-                && !line.contains(" is not in `registries` in ")
+                // Someone else's image.
+                && !line.contains(" is not one of the `registries` in ")
         };
         match ran.stderr.lines().filter(is_report).count() {
             count if count == self.reports.len() => Ok(()),

@@ -1,10 +1,10 @@
-//! Where the files of a project are, and how they include and extend each other.
+//! The layout of a project: its files, and how they include and extend each other.
 
 use super::project::{Generator, Theme};
 use super::references::Kind;
 use super::text::Source;
 
-/// The names of files in Compose's order.
+/// Default file names, in Compose's order of preference.
 const MAIN: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 const OVERRIDES: [&str; 4] = [
     "compose.override.yml",
@@ -14,7 +14,7 @@ const OVERRIDES: [&str; 4] = [
 ];
 
 impl Generator<'_> {
-    /// Generates the files. Returns those that Compose starts with, and whether they are named with `--file`.
+    /// Generates the files. Returns the ones given to Compose, and whether with `--file`.
     pub fn layout(&mut self) -> (Vec<String>, bool) {
         let named = self.chance(Theme::Files, 12);
         let listed = !named && self.chance(Theme::Files, 8);
@@ -36,7 +36,7 @@ impl Generator<'_> {
                 others = 1;
                 let overriding = self.rng.usize(..OVERRIDES.len());
                 first.push(format!("{folder}/{}", OVERRIDES[overriding]));
-                // Compose reads the first of each alone.
+                // Compose reads only the first of each.
                 if overriding + 1 < OVERRIDES.len() && self.rng.u32(..4) == 0 {
                     self.decoy(&format!("{folder}/{}", OVERRIDES[overriding + 1]));
                 }
@@ -75,7 +75,7 @@ impl Generator<'_> {
         }
     }
 
-    /// A file that nothing reads.
+    /// An unused file.
     fn decoy(&mut self, path: &str) {
         let mut file = Source { is_read: false, ..Source::new("services:\n") };
         self.base = None;
@@ -183,7 +183,7 @@ impl Generator<'_> {
         let up = if folder == "repo" { ".." } else { "../.." };
         file.put(&format!("  - {up}/outside{number}.yml\n"), []);
         let mut other = Source { is_read: false, ..Source::new("services:\n") };
-        // The switch does not know what that file requires, nor how it hides names.
+        // The switch does not read that file, so it must not require variables or hide names.
         let slot = loop {
             let slot = self.slot(true, false);
             let is_plain = matches!(slot.reference.kind, Kind::Ours | Kind::Foreign);

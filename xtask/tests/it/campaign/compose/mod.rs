@@ -1,5 +1,5 @@
-//! Generated Compose projects. Compose itself judges `compose-switch`: what it reads before and after a switch may differ in the
-//! intended images alone. The generator knows these, and every byte of the switched files, by construction.
+//! Runs `compose-switch` on generated Compose projects. Compose is the oracle: its models before and after a switch may differ
+//! only in the intended images. The generator knows these images and every byte of the switched files.
 
 mod composer;
 mod environment;
@@ -21,10 +21,10 @@ use self::judge::{Bench, Verdict};
 use self::project::{Project, Theme};
 use super::{Case, run, seed, setting};
 
-/// Projects of one case.
+/// Projects per case.
 const BATCH: u64 = 50;
 
-/// Each theme with its number of batches: 20,000 projects.
+/// Batches per theme; 20,000 projects in all.
 const THEMES: [(&str, Theme, u64); 5] = [
     ("files", Theme::Files, 120),
     ("texts", Theme::Texts, 100),
@@ -33,7 +33,7 @@ const THEMES: [(&str, Theme, u64); 5] = [
     ("typos", Theme::Typos, 50),
 ];
 
-/// Findings after which a batch stops.
+/// A batch stops after this many findings.
 const ENOUGH: usize = 3;
 
 #[test]
@@ -51,7 +51,7 @@ fn campaign() {
     run("compose", cases);
 }
 
-/// Judges the projects of one batch, on all benches at once.
+/// Judges the projects of one batch, in parallel on all benches.
 fn batch(benches: &[Bench; 2], theme: Theme, first: u64) -> Result<(), String> {
     let (left, findings, verdicts) = (Mutex::new(first..first + BATCH), Mutex::default(), Mutex::default());
     let one = |bench: &Bench| {
@@ -79,7 +79,7 @@ fn batch(benches: &[Bench; 2], theme: Theme, first: u64) -> Result<(), String> {
     balanced(theme, &verdicts.into_inner().unwrap())
 }
 
-/// Fails if the generator made too few projects that prove something.
+/// Fails if too few of the generated projects test anything.
 fn balanced(theme: Theme, verdicts: &[Verdict]) -> Result<(), String> {
     let of = |verdict: Verdict| verdicts.iter().filter(|found| **found == verdict).count();
     let [switched, unchanged, refused, rejected] =
@@ -95,7 +95,7 @@ fn balanced(theme: Theme, verdicts: &[Verdict]) -> Result<(), String> {
     if enough * 2 >= verdicts.len() { Ok(()) } else { Err(format!("too few useful projects: {enough}")) }
 }
 
-/// A project, for whoever repeats it.
+/// Describes a project so that it can be reproduced.
 fn told(project: &Project) -> String {
     let mut text = format!("request: {:?}, shell: {:?}\n", project.request, project.environment.shell);
     for (path, file) in &project.files {

@@ -1,4 +1,4 @@
-//! What Compose reads from a project.
+//! Compose's model of a project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ impl Model {
         Ok(Model { images, rest })
     }
 
-    /// Compares with the model after a switch, given what each image must become; it may depend on what it became.
+    /// Compares with the model after a switch. `expected` gets an image before and after it.
     pub fn compare(
         &self,
         after: &Model,
@@ -60,7 +60,7 @@ impl Model {
 pub struct Slots<'p> {
     by_id: BTreeMap<usize, &'p Slot>,
     unmarked: Option<&'p Slot>,
-    /// Those in files that the switch reads.
+    /// Slots in files that the switch reads.
     read: BTreeSet<usize>,
 }
 
@@ -73,7 +73,7 @@ impl<'p> Slots<'p> {
         Slots { unmarked, read: read.map(|slot| slot.id).collect(), by_id }
     }
 
-    /// `None` for an image that no slot holds.
+    /// `None` if the image is in no slot.
     pub fn of(&self, image: &str) -> Option<&'p Slot> {
         markers(image).find_map(|id| self.by_id.get(&id).copied()).or(self.unmarked)
     }
@@ -92,14 +92,14 @@ impl<'p> Slots<'p> {
         if self.read.contains(&slot.id) { slot.outcome(request) } else { Outcome::Same }
     }
 
-    /// What happens because services run their images, by service.
+    /// Hazards by service.
     pub fn hazards(&self, model: &Model, request: &Request) -> BTreeMap<String, Hazard> {
         let hazard = |image: &str| {
             let slot = self.of(image)?;
             match slot.outcome(request) {
                 Outcome::Left(_) if self.read.contains(&slot.id) => None,
                 Outcome::Same => slot.reference.hazard(request),
-                // The text is as requested, or in a file that is not read.
+                // Already as requested, or in a file that the switch does not read.
                 _ if !self.read.contains(&slot.id) => is_ours(image).then_some(Hazard::Missed),
                 _ => slot.reference.hazard(request),
             }
@@ -112,7 +112,7 @@ impl<'p> Slots<'p> {
     }
 }
 
-/// The numbers after each `k` of a text.
+/// The numbers after each `k` in a text.
 fn markers(text: &str) -> impl Iterator<Item = usize> {
     text.split('k').skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());

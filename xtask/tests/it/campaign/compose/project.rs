@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::references::Request;
 use super::text::{Piece, Slot, Source};
 
-/// What a batch of projects is mostly about.
+/// The focus of a batch of projects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
     /// Includes, extended files, overrides and where Compose finds files.
@@ -17,9 +17,9 @@ pub enum Theme {
     Texts,
     /// Variables, and the options of the switch.
     Variables,
-    /// Projects that Compose refuses.
+    /// Projects that Compose rejects.
     Refusals,
-    /// Files with typing errors, most of which Compose refuses.
+    /// Files with typos. Compose rejects most of them.
     Typos,
 }
 
@@ -27,21 +27,21 @@ pub enum Theme {
 #[derive(Debug, Clone)]
 pub struct Project {
     pub files: BTreeMap<String, Source>,
-    /// The files that Compose starts with, in its order.
+    /// The files given to Compose, in order.
     pub first: Vec<String>,
-    /// Whether they are named with `--file`.
+    /// Whether they are given with `--file`.
     pub is_named: bool,
     pub environment: Environment,
     pub request: Request,
-    /// Whether the switch must report a file that it cannot read.
+    /// Whether the switch must report an unreadable file.
     pub has_unread: bool,
-    /// Whether the expected edits are unknown, because of a typing error.
+    /// Whether a typo makes the expected edits unknown.
     pub is_loose: bool,
     /// One more than the highest ID of a slot.
     pub markers: usize,
 }
 
-/// The state while a project is generated.
+/// Generates one project.
 pub struct Generator<'r> {
     pub rng: &'r mut Rng,
     pub theme: Theme,
@@ -57,10 +57,10 @@ pub struct Generator<'r> {
     services: usize,
 }
 
-/// Services that make Compose refuse a project.
+/// Services that make Compose reject a project.
 const REFUSED: [&str; 14] = [
     "  bad: {image: x, wrong: 1}\n",
-    "  bad: {image: x, depends_on: [nobody]}\n",
+    "  bad: {image: x, depends_on: [missing]}\n",
     "  bad: {image: x}\n  bad: {image: y}\n",
     "  bad: {command: x}\n",
     "  bad: {image: *nowhere}\n",
@@ -80,7 +80,7 @@ impl Generator<'_> {
         from[self.rng.usize(..from.len())]
     }
 
-    /// True in so many of 100 projects, three times as often if the batch is about it.
+    /// True for `percent` of projects; three times as often in batches with this theme.
     pub fn chance(&mut self, theme: Theme, percent: u32) -> bool {
         let times = if self.theme == theme { 3 } else { 1 };
         self.rng.u32(..100) < percent * times
@@ -124,7 +124,7 @@ impl Project {
         Project { files, first, is_named, environment, request, has_unread, is_loose, markers: slots + 1 }
     }
 
-    /// The slots by ID, with the one that has no marker.
+    /// The slots by ID, and the one without a marker.
     pub fn slots(&self) -> BTreeMap<usize, &Slot> {
         self.files.values().flat_map(Source::slots).map(|slot| (slot.id, slot)).collect()
     }
@@ -169,7 +169,7 @@ impl Generator<'_> {
             file.put("# fx-alpha:1 — image: fx-beta:1\n\n", []);
         }
         if let Some(base) = self.base.take() {
-            // Of two merged mappings, the first one's image counts.
+            // Of two merged mappings, the first one's image takes precedence.
             let more = Slot { is_image: false, ..self.slot(false, false) };
             file.put("x-base: &base\n  image: @@\nx-more: &more\n  tty: true\n  image: @@\n", [base, more]);
         }
@@ -191,7 +191,7 @@ impl Generator<'_> {
         (file, names)
     }
 
-    /// Types something wrong in a file, whose references are then unknown.
+    /// Puts a typo into a file. Its references are then unknown.
     fn mistype(&mut self, name: &str) {
         let Some(file) = self.files.get(name) else { return };
         let mut text: Vec<char> = file.render().chars().collect();
@@ -212,7 +212,7 @@ impl Generator<'_> {
         self.files.insert(name.to_owned(), Source::new(text));
     }
 
-    /// Varies line ends, indentation and document markers of every file.
+    /// Varies line endings, indentation and document markers of every file.
     fn spell(&mut self) {
         let names: Vec<String> = self.files.keys().cloned().collect();
         for name in names.iter().filter(|name| !name.ends_with(".env")) {
@@ -246,7 +246,7 @@ impl Generator<'_> {
     }
 }
 
-/// Changes an indentation of two to another.
+/// Changes the indentation from two spaces to another width.
 fn indent(text: &str, width: usize) -> String {
     let mut lines = text.split('\n');
     let mut indented = lines.next().unwrap_or_default().to_owned();

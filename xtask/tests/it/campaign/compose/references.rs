@@ -1,4 +1,4 @@
-//! Image references, and what a switch must make of each.
+//! Image references and their expected result after a switch.
 
 /// The names of our images in the manifest.
 pub const OURS: [&str; 2] = ["fx-alpha", "fx-beta"];
@@ -28,15 +28,15 @@ impl Request {
     }
 }
 
-/// How a reference's text relates to its image.
+/// Kinds of references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Ours,
-    /// Another image.
+    /// Someone else's image.
     Foreign,
     /// A variable holds the name of one of our images.
     Hidden,
-    /// `$$` is no part of a reference.
+    /// Contains `$$`, which is invalid in a reference.
     Malformed,
     /// The tag ends with a variable whose value ends with a variant.
     VariantInValue,
@@ -48,7 +48,7 @@ pub enum Kind {
     EditionInDefault,
 }
 
-/// What a switch makes of a reference's text.
+/// The result of a switch for one reference.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     Same,
@@ -57,7 +57,7 @@ pub enum Outcome {
     Left(&'static str),
 }
 
-/// What happens because a service runs this image.
+/// What goes wrong because a service runs this image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hazard {
     /// The service is reported.
@@ -129,7 +129,7 @@ impl Reference {
         let prefix = request.registry.map_or_else(|| self.prefix.clone(), |registry| format!("{registry}/"));
         let base = request.tag.map(str::to_owned).or_else(|| self.base.clone());
         let has_tag = base.is_some();
-        // A requested tag replaces a default that may have held an edition.
+        // A requested tag replaces the default, which may contain an edition.
         let edition = request.edition.or(self.edition).filter(|_| has_tag);
         let optimized = request.optimized && has_tag;
         Reference { kind, prefix, base, edition, optimized, ..self.clone() }
@@ -140,11 +140,11 @@ impl Reference {
         match self.kind {
             Kind::VariantInValue if keeps_tag && request.optimized => Some(Hazard::Refused),
             Kind::VariantInValue if keeps_tag => {
-                // A switch of registry or edition edits the text, so that the value's variant shows.
+                // Changing registry or edition edits the text, which exposes the variant in the value.
                 let same = matches!(self.outcome(request), Outcome::Same);
                 Some(if same { Hazard::Missed } else { Hazard::Refused })
             }
-            // The value's edition would stay before a requested edition, or disappear with the value.
+            // The edition in the value would stay in front of a requested one, or disappear with the value.
             Kind::EditionInValue if keeps_tag == request.edition.is_some() => Some(Hazard::Refused),
             Kind::EditionInDefault if !keeps_tag && request.edition.is_none() => Some(Hazard::Refused),
             _ => None,
@@ -175,7 +175,7 @@ impl Reference {
 pub const REGISTRIES: &str =
     r#"["hub.example", "hub.example:5000/team", "localhost:5000", "docker.io/team"]"#;
 
-/// Registries in which others have images with the names of ours.
+/// Registries of other people with images that have our names.
 pub const ELSEWHERE: [&str; 3] = ["other.example/", "hub.example/someone/", "someone/"];
 
 /// Whether an image, variables replaced, is one of ours.

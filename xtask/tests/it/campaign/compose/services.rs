@@ -1,10 +1,10 @@
-//! Services in all the ways in which YAML and Compose can spell them.
+//! Services in every spelling that YAML and Compose allow.
 
 use super::project::Generator;
 use super::references::Kind;
 use super::text::{Slot, Source, Spelling};
 
-/// Lines of a service that look like images and are none.
+/// Lines that look like images but are not.
 const NOISE: [&str; 16] = [
     "    environment: {IMAGE: fx-alpha:1, N: \"fx-beta:${V:-2}\"}\n",
     "    environment:\n      - IMAGE=fx-alpha:1\n      - image=hub.example/fx-beta:2-optimized\n",
@@ -24,7 +24,7 @@ const NOISE: [&str; 16] = [
     "    entrypoint: [\"sh\", \"-c\", \"# {image: fx-alpha:1}\"]\n",
 ];
 
-/// Keys with which a block service may name its image; `@@` is the image, `%` the service's number.
+/// Spellings of the image key in block style; `@@` is the image, `%` the service's number.
 const KEYS: [&str; 14] = [
     "    image: @@\n",
     "    image: @@\n",
@@ -73,7 +73,7 @@ const FLOWS: [&str; 7] = [
     "  s%: {image: &i% @@}\n  t%: {image: *i%, tty: true}\n",
 ];
 
-/// Forms whose image is also the value of something else.
+/// Forms in which the image is also used as another value.
 const SHARED: [&str; 4] = [
     "  s%:\n    image: &i% @@\n    environment:\n      IMAGE: *i%\n",
     "  s%:\n    environment: {X: &e% @@}\n    image: *e%\n",
@@ -105,7 +105,7 @@ impl Generator<'_> {
                 let key = self.pick(&KEYS);
                 let key = numbered(&format!("{first}{key}{second}"));
                 let text = numbered(form).replace("{}", &key);
-                // What follows a block scalar on its line would become part of it.
+                // Anything after a block scalar on its line would become part of it.
                 let may_be_odd = !text.contains("@@ ");
                 let slots: Vec<Slot> =
                     (0..text.matches("@@").count()).map(|_| self.slot(false, may_be_odd)).collect();
@@ -115,7 +115,7 @@ impl Generator<'_> {
         format!("s{number}")
     }
 
-    /// A service of the extension `x-base`.
+    /// A service that merges the extension `x-base`.
     fn with_base(&mut self, file: &mut Source, number: usize) {
         let forms = ["<<: *base", "<<: [*base]", "<<: [*base, *more]", "<<: *base\n    image: @@"];
         let form = self.pick(&forms);
@@ -128,7 +128,7 @@ impl Generator<'_> {
         file.put(&format!("  s{number}:\n    {form}\n{noise}"), slots);
     }
 
-    /// Up to a few lines that name no image, with distinct keys.
+    /// A few lines without an image, with distinct keys.
     fn noise(&mut self, most: usize) -> String {
         let mut text = String::new();
         for _ in 0..self.rng.usize(..=most) {
@@ -159,7 +159,7 @@ impl Generator<'_> {
     }
 }
 
-/// The text with escapes or over several lines.
+/// The text with escapes or split over several lines.
 fn odd(rng: &mut fastrand::Rng, text: &str) -> String {
     let (start, end) = text.split_at(text.len() - 1);
     match rng.u32(..5) {

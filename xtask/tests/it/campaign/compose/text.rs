@@ -1,4 +1,4 @@
-//! Files whose image references are known by construction.
+//! Files made of text and known image references.
 
 use super::references::{Outcome, Reference, Request};
 
@@ -9,7 +9,7 @@ pub struct Slot {
     pub id: usize,
     pub reference: Reference,
     pub spelling: Spelling,
-    /// Whether something other than an image uses it too, by an alias.
+    /// Whether an alias also uses it for something other than an image.
     pub is_shared: bool,
     /// Whether Compose reads it as the image of a service.
     pub is_image: bool,
@@ -20,7 +20,7 @@ pub struct Slot {
 pub enum Spelling {
     Plain,
     Quoted(char),
-    /// With escapes or over several lines, as this text.
+    /// As this text: with escapes or split over several lines.
     Odd(String),
 }
 
@@ -58,7 +58,7 @@ impl Slot {
         }
     }
 
-    /// What the switch makes of it.
+    /// The result of the switch.
     pub fn outcome(&self, request: &Request) -> Outcome {
         if !self.is_image {
             return Outcome::Same;
@@ -78,7 +78,7 @@ impl Source {
         Source { pieces: vec![Piece::Text(text.into())], is_read: true }
     }
 
-    /// Adds a piece; texts that follow each other become one, so that a text starts a line only at the start of the file.
+    /// Adds a piece and joins it with a preceding text, so that only the first text starts at the beginning of a line.
     pub fn push(&mut self, piece: Piece) {
         match (self.pieces.last_mut(), piece) {
             (Some(Piece::Text(last)), Piece::Text(text)) => last.push_str(&text),
@@ -106,7 +106,7 @@ impl Source {
         self.pieces.iter().map(piece).collect()
     }
 
-    /// Changes everything but references: line ends, indentation, characters.
+    /// Changes everything except references: line endings, indentation, characters.
     pub fn map_text(&mut self, change: impl Fn(&str) -> String) {
         for piece in &mut self.pieces {
             match piece {

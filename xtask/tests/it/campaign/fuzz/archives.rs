@@ -15,7 +15,7 @@ use fastrand::Rng;
 use host::interrupt::Interrupt;
 use serde_json::json;
 
-/// Hands over bytes in pieces of any length, as a pipe does.
+/// Reads in pieces of random length, like a pipe.
 struct Pieces<'b> {
     rest: &'b [u8],
     rng: Rng,
@@ -32,7 +32,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// The bytes of an image add up, and `analyze` and the comparison of sizes agree on each layer.
+/// Checks that an image's bytes add up, and that `analyze` and `compare` agree on each layer's size.
 pub fn archive(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     static SCANNER: OnceLock<Scanner> = OnceLock::new();
     let scanner = SCANNER.get_or_init(|| {
@@ -57,7 +57,7 @@ pub fn archive(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     if found == expected { Ok(!found.is_empty()) } else { Err(format!("{found:?}\n{expected:?}")) }
 }
 
-/// Paths stay within the root, files have the bytes that they claim, and the pieces do not matter.
+/// Checks that paths stay within the root, that files have their declared size, and that chunk boundaries do not matter.
 pub fn layer(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     let whole = entries(&mut { bytes });
     let pieces = entries(&mut Pieces { rest: bytes, rng: rng.fork() });
@@ -89,7 +89,7 @@ fn entries(stream: &mut dyn Read) -> anyhow::Result<Vec<(LayerEntry, u64)>> {
     Ok(found)
 }
 
-/// The chunks in which a file is read do not matter. Of a large file, only parts are kept.
+/// Checks that chunk boundaries do not matter. Of a large file, only parts are kept.
 pub fn elf(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     let size = if rng.u8(..4) == 0 { MAX_WHOLE_ELF + 1 } else { bytes.len() as u64 };
     let Some(parts) = elf::parts(bytes, size) else { return Ok(false) };

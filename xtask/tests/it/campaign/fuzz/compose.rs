@@ -1,4 +1,4 @@
-//! Compose files: a switch changes image references and nothing else, and a second switch changes nothing.
+//! Compose files: a switch changes only image references, and a second switch changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,7 +57,7 @@ fn switch(text: &str, request: &SwitchRequest, pinned: bool) -> anyhow::Result<F
     plan(text, &own, request, pinned.then_some(&digest_of), &fill)
 }
 
-/// Whether two files are the same tree but for these scalars.
+/// Whether two files are the same tree except for these scalars.
 fn same_but_for(before: &str, after: &str, changes: &BTreeMap<&str, &str>) -> Result<(), String> {
     let parse =
         |text: &str| Document::parse(text.trim_start_matches('\u{feff}')).map_err(|error| error.to_string());

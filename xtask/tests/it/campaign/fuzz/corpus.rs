@@ -1,4 +1,4 @@
-//! The files that inputs are made from: `tests/fuzz/FORMAT/`.
+//! The corpora in `tests/fuzz/FORMAT/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub fn of(format: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// The repository that manifests are read in: they name its Dockerfiles.
+/// The repository for reading manifests; it has the Dockerfiles that they name.
 pub fn repository() -> PathBuf {
     folder().join("manifest/repository")
 }

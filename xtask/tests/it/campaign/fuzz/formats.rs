@@ -1,4 +1,4 @@
-//! The formats: how their inputs are made and what must hold for each.
+//! The formats, with a generator of inputs and a property for each.
 
 use fastrand::Rng;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -8,15 +8,15 @@ use super::{archives, compose, tar_mutator, text};
 
 /// One format that xtask reads.
 pub struct Format {
-    /// Also the folder of its corpus.
+    /// The name, which is also the folder of its corpus.
     pub name: &'static str,
     shape: Shape,
     vocabulary: Vocabulary,
-    /// Reads an input. Returns whether it was accepted; `Err` says which property does not hold.
+    /// Reads an input. Returns whether it was accepted, or the violated property.
     pub check: fn(&[u8], &mut Rng) -> Result<bool, String>,
 }
 
-/// What the mutator knows of a format's structure.
+/// The structure that the mutator knows.
 enum Shape {
     Bytes,
     Elf,
@@ -39,7 +39,7 @@ impl Format {
     }
 }
 
-/// Changes an ELF file: mostly integers in its headers, which are at its start and, for sections, at its end.
+/// Mutates an ELF file, mostly integers in its headers. These are at the start and, for sections, at the end.
 fn elf(bytes: &mut Vec<u8>, mutator: &mut Mutator<'_>) {
     if mutator.rng.u8(..4) == 0 {
         return mutator.change(bytes);

@@ -1,8 +1,8 @@
-//! Fuzzing: a million inputs per seed, made from the files in `tests/fuzz`, go through every reader of foreign formats. No input
-//! may cause a panic, a hang, or unbounded memory, and each format has properties of its own.
+//! Fuzzing of our parsers: a million inputs per seed, derived from the files in `tests/fuzz`. No input may cause a panic, a hang
+//! or unbounded memory use; each format also has its own property.
 //!
-//! Inputs run in child processes with limited memory. A child notes each input before it runs, so that even an abort leads to its
-//! input. An input depends only on the seed, the format and its number.
+//! Inputs run in child processes with limited memory. A child records each input before running it, so that even an abort can be
+//! traced. An input depends only on seed, format and number.
 
 mod archives;
 mod compose;
@@ -62,7 +62,7 @@ fn run(format: &'static Format, inputs: Range<u64>) -> Result<(), String> {
     if !findings.is_empty() {
         return Err(findings.join("\n"));
     }
-    // Inputs that all fail at the first byte would test nothing else.
+    // If every input failed at once, nothing else would be tested.
     let least = (inputs.end - inputs.start) / 50;
     if accepted < least {
         Err(format!("only {accepted} inputs were accepted, fewer than {least}"))
@@ -97,7 +97,7 @@ fn inputs_depend_only_on_seed_format_and_number() {
     }
 }
 
-/// Where inputs with findings and the children's notes are saved.
+/// The folder for failing inputs and the children's records.
 fn folder() -> std::path::PathBuf {
     let folder = super::root().join("target/xtask/campaign/fuzz");
     fs::create_dir_all(&folder).unwrap();

@@ -1,25 +1,24 @@
-//! Makes inputs from the files of a corpus: bytes, numbers, tokens, chunks and lines change; some inputs are large or deeply
-//! nested.
+//! Derives inputs from a corpus by changing bytes, numbers, tokens, chunks and lines. Some inputs are large or deeply nested.
 
 use fastrand::Rng;
 
-/// What inputs of a format are made of.
+/// Parts of a format's inputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary {
-    /// Words that mean something in the format.
+    /// Words with a meaning in the format.
     pub tokens: &'static [&'static str],
-    /// What opens and closes a nested structure.
+    /// Openers and closers of nested structures.
     pub nests: &'static [(&'static str, &'static str)],
 }
 
-/// One input in so many is large.
+/// One in this many inputs is large.
 const LARGE: u64 = 500;
-/// Bytes of large inputs, at most.
+/// The maximum size of large inputs in bytes.
 const MOST_LARGE: usize = 1 << 20;
-/// Bytes of other inputs, at most.
+/// The maximum size of other inputs in bytes.
 const MOST: usize = 1 << 16;
 
-/// Limits of number types, and what parsers stumble over.
+/// Limits of number types and other values that break parsers.
 const NUMBERS: [&str; 20] = [
     "0",
     "-1",
@@ -79,7 +78,7 @@ impl<'c> Mutator<'c> {
         &self.files[self.rng.usize(..self.files.len())]
     }
 
-    /// How many changes to make: usually few, so that most of the file stays valid.
+    /// The number of changes; usually small, so that most of the file stays valid.
     pub fn changes(&mut self) -> u32 {
         1 + self.rng.u64(..).trailing_zeros().min(8)
     }
@@ -118,12 +117,12 @@ impl<'c> Mutator<'c> {
         }
     }
 
-    /// A place in the bytes; their end, too.
+    /// A random offset, including the end.
     fn place(&mut self, bytes: &[u8]) -> usize {
         self.rng.usize(..=bytes.len())
     }
 
-    /// A part of the bytes, usually short.
+    /// A random range, usually short.
     fn part(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
         let start = self.place(bytes);
         let most = if self.rng.bool() { 16 } else { bytes.len() };
@@ -144,7 +143,7 @@ impl<'c> Mutator<'c> {
         }
     }
 
-    /// Inserts a token, or writes it over what is there.
+    /// Inserts a token or overwrites bytes with it.
     fn token(&mut self, bytes: &mut Vec<u8>) {
         let token = self.vocabulary.tokens[self.rng.usize(..self.vocabulary.tokens.len())];
         let at = self.place(bytes);
@@ -164,7 +163,7 @@ impl<'c> Mutator<'c> {
         bytes.splice(at..at, copy);
     }
 
-    /// Inserts a part of another file, or continues with one.
+    /// Inserts part of another file, or replaces the rest with it.
     fn splice(&mut self, bytes: &mut Vec<u8>) {
         let other = self.file();
         let part = self.part(other);
@@ -186,7 +185,7 @@ impl<'c> Mutator<'c> {
         bytes.splice(part, nested);
     }
 
-    /// Nests as deep as the size allows, closed or not.
+    /// Nests as deeply as the size allows, with or without closers.
     fn nest(&mut self, bytes: &mut Vec<u8>) {
         let (open, close) = self.vocabulary.nests[self.rng.usize(..self.vocabulary.nests.len())];
         let room = self.rng.usize(..=self.most.saturating_sub(bytes.len()));
@@ -225,7 +224,7 @@ impl<'c> Mutator<'c> {
         self.integer_at(bytes, at);
     }
 
-    /// Overwrites 1 to 8 bytes at a place.
+    /// Overwrites 1 to 8 bytes at an offset.
     pub fn integer_at(&mut self, bytes: &mut [u8], at: usize) {
         let width = 1 << self.rng.u8(..4);
         let Some(place) = bytes.get_mut(at..at + width) else { return };
@@ -237,7 +236,7 @@ impl<'c> Mutator<'c> {
         }
     }
 
-    /// The line around a place, with its end.
+    /// The line at an offset, including its line ending.
     fn line_at(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
         let at = self.place(bytes);
         let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -245,7 +244,7 @@ impl<'c> Mutator<'c> {
         start..end
     }
 
-    /// Repeats, removes, moves or re-ends a line.
+    /// Repeats, removes or moves a line, or changes its line ending.
     fn line(&mut self, bytes: &mut Vec<u8>) {
         let line = self.line_at(bytes);
         let copy = bytes[line.clone()].to_vec();

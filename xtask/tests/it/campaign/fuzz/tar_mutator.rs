@@ -1,5 +1,5 @@
-//! Changes tar archives as archives: headers keep a valid checksum, and the content of entries changes too, inside nested and
-//! packed archives.
+//! Mutates tar archives and keeps header checksums valid. Also mutates the content of entries, including nested and compressed
+//! archives.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,9 +11,9 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::mutator::Mutator;
 
-/// Size of a header, and of the unit that content is padded to (POSIX pax, "ustar Interchange Format").
+/// Size of a header, and of the blocks that content is padded to (POSIX pax, "ustar Interchange Format").
 const BLOCK: usize = 512;
-/// Where a header's fields are: name, mode, uid, gid, size, time, type, link name, magic, user, group, device, prefix; and GNU's
+/// Ranges of header fields: name, mode, uid, gid, size, time, type, link name, magic, user, group, device, prefix; and GNU's
 /// sparse map and real size.
 const FIELDS: [(usize, usize); 13] = [
     (0, 100),
@@ -154,7 +154,7 @@ fn seal(header: &mut [u8]) {
     header[CHECKSUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// Changes the content of an entry; its size in the header follows, mostly.
+/// Changes the content of an entry and, in most cases, updates the size in its header.
 fn content(entry: &mut Entry, mutator: &mut Mutator<'_>) {
     if let Some(packing) = Packing::of(&entry.content) {
         packed(packing, &mut entry.content, mutator);
@@ -187,7 +187,7 @@ impl Packing {
 
     fn unpack(self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut unpacked = Vec::new();
-        // The corpus is small, and so is what its files expand to.
+        // The corpus files are small, also when decompressed.
         let read = match self {
             Packing::Gzip => MultiGzDecoder::new(bytes).take(1 << 20).read_to_end(&mut unpacked).ok(),
             Packing::Zstd => StreamingDecoder::new(bytes)
@@ -209,7 +209,7 @@ impl Packing {
     }
 }
 
-/// Changes packed bytes, or what is in them; sometimes into two parts, which are read as one (RFC 1952, 2.2; RFC 8878, 3).
+/// Mutates compressed bytes or their content, sometimes split into two members or frames (RFC 1952, 2.2; RFC 8878, 3).
 fn packed(packing: Packing, bytes: &mut Vec<u8>, mutator: &mut Mutator<'_>) {
     if mutator.rng.u8(..3) == 0 {
         return mutator.change(bytes);
@@ -223,7 +223,7 @@ fn packed(packing: Packing, bytes: &mut Vec<u8>, mutator: &mut Mutator<'_>) {
     }
 }
 
-/// The entries of an intact archive; of a damaged one, those before the damage.
+/// The entries of an archive, up to the first damage.
 fn entries(bytes: &[u8]) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut at = 0;

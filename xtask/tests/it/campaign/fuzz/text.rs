@@ -18,7 +18,7 @@ use model::reader;
 
 use super::corpus;
 
-/// A manifest is read, or every fault names a line of it.
+/// Checks that a manifest is accepted or that every fault names an existing line.
 pub fn manifest(bytes: &[u8], _: &mut Rng) -> Result<bool, String> {
     static REPOSITORY: OnceLock<Repository> = OnceLock::new();
     let repository = REPOSITORY.get_or_init(|| {
@@ -31,7 +31,7 @@ pub fn manifest(bytes: &[u8], _: &mut Rng) -> Result<bool, String> {
     }
 }
 
-/// Whether a report lists at least one line, and only lines that the text has.
+/// Whether a report names at least one line, and only existing ones.
 fn lines_exist(report: &str, file: &str, text: &str) -> Result<bool, String> {
     let start = format!("  {file}:");
     let lines = report.lines().filter_map(|line| line.strip_prefix(&start)?.split_once(':')?.0.parse().ok());
@@ -44,7 +44,7 @@ fn lines_exist(report: &str, file: &str, text: &str) -> Result<bool, String> {
     }
 }
 
-/// A lock stays as it is without changes; a row that is set is read back, one that is removed is not, and the others stay.
+/// Checks that a lock without edits stays unchanged, that edited rows can be read back, and that other rows stay.
 pub fn lock(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     const FILE: &str = "xtask/sizes.lock.toml";
     let text = &*String::from_utf8_lossy(bytes);
@@ -76,14 +76,14 @@ pub fn lock(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     if found.rows == expected { Ok(true) } else { Err(format!("{key:?} set to {weights:?}:\n{text}")) }
 }
 
-/// The lines of a text: scattered rows of an edition are listed together, and mixed line ends become alike.
+/// The lines of a text, sorted and without line endings: an edit may group rows and unify line endings.
 fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines.sort_unstable();
     lines
 }
 
-/// A value that is set is read back, and nothing else changes.
+/// Checks that a value can be set and read back, and that nothing else changes.
 pub fn env(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     const VALUES: [&str; 10] =
         ["", "v", "x$y", "it's", "a\\", "a\\'b\"$c", "two\nlines", "${A:-b}", " # ", "\u{e9}\r"];
@@ -92,7 +92,7 @@ pub fn env(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     let before = dotenv::variables(text, &environment);
     let names = dotenv::names(text);
     let (name, is_plain) = (names.get(rng.usize(..=names.len())), dotenv::is_plain(text));
-    // Nothing is read after a syntax error, and only a plain file is known to have none.
+    // Reading stops at a syntax error. Only a simple file certainly has none.
     let Some(name) = name.copied().or(is_plain.then_some("NEW")) else { return Ok(false) };
     let value = VALUES[rng.usize(..VALUES.len())];
     let set = dotenv::set(text, name, value);
@@ -111,7 +111,7 @@ pub fn env(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Instructions are in the order of the file, and on lines that it has.
+/// Checks that instructions are in file order and on existing lines.
 pub fn dockerfile(bytes: &[u8], _: &mut Rng) -> Result<bool, String> {
     let text = &*String::from_utf8_lossy(bytes);
     let references = dockerfile::references(text);
@@ -135,7 +135,7 @@ pub fn dockerfile(bytes: &[u8], _: &mut Rng) -> Result<bool, String> {
     Ok(!(references.is_empty() && stages.is_empty()) && last.is_some())
 }
 
-/// The pieces in which a stream arrives do not matter.
+/// Checks that chunk boundaries in a stream do not matter.
 pub fn events(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     let targets = BTreeSet::from(["api".to_owned(), "web".to_owned()]);
     let mut whole = Stream::of(&targets);

@@ -1,4 +1,4 @@
-//! One child process with limited memory, and the parent that watches it.
+//! A child process with limited memory, and its watchdog.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -17,16 +17,16 @@ use crate::campaign::seed;
 /// Address space of a child, in KiB. Readers keep up to 64 MB of JSON, plus what is parsed from it.
 const MEMORY: &str = "1000000";
 
-/// No input takes a tenth of this, even on a busy machine.
+/// Time limit for one input, far above any normal one.
 const HANG: Duration = Duration::from_secs(20);
 
-/// How often the parent looks at a child.
+/// Polling interval of the watchdog.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Tells a child its format, first input, number of inputs, and note file.
+/// Environment variable with a child's format, first input, number of inputs and record file.
 const TASK: &str = "XTASK_CAMPAIGN_FUZZ";
 
-/// A panic in this crate is caught by the Compose reader, its only user.
+/// The Compose reader catches panics in this crate.
 const CONTAINED: &str = "libyaml-safer";
 
 /// Runs inputs in a child process. Returns how many were accepted; `Err` describes the first finding.
@@ -60,7 +60,7 @@ fn start(format: &Format, inputs: &Range<u64>, note: &Path, log: &Path) -> Child
         .args(["--ignored", "--exact", &test, "--nocapture"])
         .env(TASK, task)
         .env("XTASK_CAMPAIGN_SEED", seed().to_string())
-        // Otherwise each thread reserves address space of its own.
+        // Otherwise each thread reserves its own arena of address space.
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null())
         .stderr(log.try_clone().unwrap())
@@ -95,7 +95,7 @@ fn current(note: &Path) -> u64 {
     u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
 }
 
-/// A finding: its input, and where the whole input is saved.
+/// Describes a finding: the start of its input, and the path of the whole input.
 fn report(format: &Format, number: u64, what: &str) -> String {
     let input = format.input(&corpus::of(format.name), seed(), number);
     let path = folder().join(format!("{}-{}-{number}.input", format.name, seed()));
@@ -152,7 +152,7 @@ fn inputs() {
     println!("\naccepted {accepted}");
 }
 
-/// Runs one input. A panic is a finding even if the reader catches it, unless it is known to.
+/// Runs one input. A panic is a finding even if the reader catches it, except in [`CONTAINED`].
 fn one(format: &Format, input: &[u8], number: u64) -> Result<bool, String> {
     let mut rng = fastrand::Rng::with_seed(number);
     let result = catch_unwind(AssertUnwindSafe(|| (format.check)(input, &mut rng)));
