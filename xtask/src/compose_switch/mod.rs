@@ -109,22 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     report_left(&found, &unread, context);
     let mut own_now = own.clone();
     own_now.extend(named_registries(&found, &fill));
-    let missing = || {
-        require_engine(context)?;
-        let edits = found.iter().flat_map(|file| &file.plan.edits);
-        let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
-        refuse_missing(&references, &variables, &context.docker)
-    };
-    if needs_images && !args.pin {
-        missing()?;
-    } else if args.dry_run && !args.allow_missing && !args.pin {
-        missing().unwrap_or_else(|error| {
-            context.terminal.warn(format!("without --dry-run, this would fail: {error:#}"));
-        });
-    }
-    if args.pin && !args.allow_missing {
-        refuse_unpinned(&found)?;
-    }
+    require_images(args, &found, &variables, context)?;
     let (files, first, own, request, variables) = (&found, &first, &own_now, &request, &variables);
     let switch = Switch { files, first, own, request, digest_of: pin, variables };
     let proof = prove(&switch, &manifest, context)?;
@@ -137,6 +122,49 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         );
         return Err(Failure::new(FailureClass::Failed, what, REMEDY).into());
     }
+    apply(&found, writes, context)?;
+    programs.iter().for_each(|text| context.terminal.warn(text));
+    conclude(&found, unread.len(), proof.missed.len(), args.check, context)?;
+    match programs.len() {
+        0 => Ok(()),
+        1 => bail!("1 program is missing from its image\nhelp: {REMEDY}"),
+        count => bail!("{count} programs are missing from their images\nhelp: {REMEDY}"),
+    }
+}
+
+/// Refuses a switch to images that do not exist or, with `--pin`, have no digest.
+fn require_images(
+    args: &Args,
+    found: &[PlannedFile],
+    variables: &Variables,
+    context: &Context,
+) -> Result<()> {
+    if args.allow_missing {
+        return Ok(());
+    }
+    if args.pin {
+        return refuse_unpinned(found);
+    }
+    if args.check && !args.dry_run {
+        return Ok(());
+    }
+    let missing = || {
+        require_engine(context)?;
+        let edits = found.iter().flat_map(|file| &file.plan.edits);
+        let references: Vec<&str> = edits.map(|edit| edit.after.as_str()).collect();
+        refuse_missing(&references, variables, &context.docker)
+    };
+    match missing() {
+        Err(error) if args.dry_run => {
+            context.terminal.warn(format!("without --dry-run, this would fail: {error:#}"));
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Writes the changes, or prints them as a diff.
+fn apply(found: &[PlannedFile], writes: bool, context: &Context) -> Result<()> {
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if !writes {
         context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
@@ -149,13 +177,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             }
         }
     }
-    programs.iter().for_each(|text| context.terminal.warn(text));
-    conclude(&found, unread.len(), proof.missed.len(), args.check, context)?;
-    match programs.len() {
-        0 => Ok(()),
-        1 => bail!("1 program is missing from its image\nhelp: {REMEDY}"),
-        count => bail!("{count} programs are missing from their images\nhelp: {REMEDY}"),
-    }
+    Ok(())
 }
 
 /// Proves the switch, and reports what it leaves behind.

@@ -1,9 +1,8 @@
-//! `analyze` and `why` on images that the tests make: such as nobody here built, in every form in which engines save them.
+//! `analyze` on images made by the tests, in every archive format that engines write.
 
 use crate::support::images::{APT, GCC, LIBX, LOCAL, RECORD, debian, layered, metadata, python};
 use crate::support::saved::{LayerTar, Layout, Saved};
 use crate::support::{FakeDocker, repository};
-use contents::difference::Difference;
 use contents::owner::OwnerKind;
 use contents::record::Contents;
 use contents::tree::Hidden;
@@ -217,71 +216,6 @@ fn the_second_run_asks_for_no_archive_and_a_damaged_cache_is_made_anew() {
     assert_eq!(saves(), 2, "it was not mended");
     std::fs::remove_dir_all(&cache).unwrap();
     assert_eq!(run(), first);
-}
-
-#[test]
-fn why_explains_growth_to_the_byte_in_both_directions() {
-    let (small, large) = (python(5000), python(9000));
-    let docker = FakeDocker::new().holds(&small, Layout::Oci).holds(&large, Layout::Oci);
-    // Both are saved at once, and share layers in the archive.
-    let mut both = small.files(Layout::Oci);
-    both.pop();
-    let mut manifest: Vec<serde_json::Value> = Vec::new();
-    for image in [&small, &large] {
-        let files = image.files(Layout::Oci);
-        let one: Vec<serde_json::Value> = serde_json::from_slice(&files.last().unwrap().1).unwrap();
-        manifest.extend(one);
-        both.extend(
-            files[..files.len() - 1]
-                .iter()
-                .filter(|(name, _)| !both.iter().any(|(other, _)| other == name))
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
-    }
-    both.push(("manifest.json".into(), serde_json::to_vec(&manifest).unwrap()));
-    let docker = docker.on_bytes("save sha256:* sha256:*", &crate::support::saved::archive(&both));
-    let repository = repository("fx");
-    let why = |first: &str, second: &str| -> Difference {
-        let output = docker.run(&repository, &["why", first, second, "--format", "json"]);
-        assert_eq!(output.status.code(), Some(0), "{}", crate::support::told(&output, &repository));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    let (there, back) = (why(small.name, large.name), why(large.name, small.name));
-    for (difference, bytes) in [(&there, 4000), (&back, -4000)] {
-        assert_eq!(difference.bytes, bytes);
-        assert_eq!(difference.owners.iter().map(|owner| owner.bytes).sum::<i64>(), bytes);
-        assert_eq!(difference.lines.iter().map(|line| line.bytes).sum::<i64>(), bytes);
-    }
-    assert_eq!(docker.calls().iter().filter(|call| call.starts_with("save")).count(), 1);
-    snapshot!("why_table", docker.run(&repository, &["why", small.name, large.name]), repository);
-    snapshot!(
-        "why_markdown",
-        docker.run(&repository, &["why", large.name, small.name, "--format", "markdown"]),
-        repository
-    );
-}
-
-#[test]
-fn large_images_are_saved_one_after_another() {
-    let (one, other) = (python(5000), python(9000));
-    let large = |image: &Saved| {
-        let mut inspected = image.inspect();
-        inspected["Size"] = json!(6_000_000_000_u64);
-        json!([inspected]).to_string()
-    };
-    let docker = FakeDocker::new()
-        .on(&format!("image inspect -- {}", one.name), 0, &large(&one), "")
-        .on(&format!("image inspect -- {}", other.name), 0, &large(&other), "")
-        .holds(&one, Layout::Oci)
-        .holds(&other, Layout::Oci);
-    let repository = repository("fx");
-    let output = docker.run(&repository, &["why", one.name, other.name, "--format", "json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", crate::support::told(&output, &repository));
-    let difference: Difference = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(difference.bytes, 4000);
-    let saves: Vec<String> = docker.calls().into_iter().filter(|call| call.starts_with("save")).collect();
-    assert_eq!(saves, [format!("save {}", one.id()), format!("save {}", other.id())]);
 }
 
 #[test]

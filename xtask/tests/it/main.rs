@@ -59,6 +59,7 @@ mod signals;
 mod smoke_hostile;
 mod smoke_test;
 mod throwaway;
+mod why;
 mod workflows;
 
 #[test]
