@@ -95,7 +95,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         variables = Variables::of_project(&folder_of(file)?, context)?;
     }
     let pushed = Digests::read(&context.repository)?;
-    let mut own = OwnImages::known(&manifest, &variables, &pushed);
+    let mut own = OwnImages::known(&manifest, &variables, &context.repository)?;
     own.extend(request.registry.iter().map(Registry::to_string));
     let fill = |text: &str| variables.fill(text);
     let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
@@ -122,7 +122,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         );
         return Err(Failure::new(FailureClass::Failed, what, REMEDY).into());
     }
-    apply(&found, writes, context)?;
+    apply(&found, writes, request.registry.as_ref(), context)?;
     programs.iter().for_each(|text| context.terminal.warn(text));
     conclude(&found, unread.len(), proof.missed.len(), args.check, context)?;
     match programs.len() {
@@ -164,12 +164,12 @@ fn require_images(
 }
 
 /// Writes the changes, or prints them as a diff.
-fn apply(found: &[PlannedFile], writes: bool, context: &Context) -> Result<()> {
+fn apply(found: &[PlannedFile], writes: bool, registry: Option<&Registry>, context: &Context) -> Result<()> {
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if !writes {
         context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
     } else if !changed.is_empty() {
-        last_switch::write(&context.repository, &changed)?;
+        last_switch::write(&context.repository, &changed, registry)?;
         for file in changed {
             for edit in &file.plan.edits {
                 let place = format!("{}:{}", file.name, edit.line);

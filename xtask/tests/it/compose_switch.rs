@@ -94,6 +94,26 @@ fn undo_restores_tag_registry_and_edition() {
 }
 
 #[test]
+fn references_of_an_earlier_switch_are_recognized() {
+    let repository = with(COMPOSE);
+    done(&repository, "optimized --allow-missing --registry new.example/x");
+    done(&repository, "original --allow-missing");
+    assert!(
+        repository.read("docker-compose.yml").contains("new.example/x/fx-alpha:${SUTRA_VERSION:-latest}\"")
+    );
+    done(&repository, "--undo");
+    assert!(
+        repository
+            .read("docker-compose.yml")
+            .contains("new.example/x/fx-alpha:${SUTRA_VERSION:-latest}-optimized")
+    );
+    done(&repository, "original --allow-missing");
+    assert!(
+        repository.read("docker-compose.yml").contains("new.example/x/fx-alpha:${SUTRA_VERSION:-latest}\"")
+    );
+}
+
+#[test]
 fn undo_restores_the_files_of_a_half_finished_switch() {
     let repository = with(COMPOSE);
     let overriding = "services: {one: {image: 'fx-beta:1'}}\n";

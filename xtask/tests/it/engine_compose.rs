@@ -109,7 +109,7 @@ fn a_variable_that_contains_an_edition_is_reported() {
     let repository = with(compose);
     let (code, text) =
         run(&repository, "optimized --edition simple --allow-missing", &[("V", "1-community")]);
-    let what = "a would run fx-alpha:1-community-simple-optimized instead of fx-alpha:1-community, which is not as requested";
+    let what = "docker-compose.yml:1: `fx-alpha:$V` left unchanged: a variable's value contains an edition";
     assert_eq!((code, text.contains(what)), (1, true), "{text}");
     assert_eq!(repository.read("docker-compose.yml"), compose);
 }

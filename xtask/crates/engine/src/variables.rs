@@ -81,6 +81,11 @@ impl Variables {
         values.into_iter().flatten().find(|value| !value.is_empty())
     }
 
+    /// The value that Compose uses: the environment takes precedence, even if it is empty there.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).or_else(|| self.file.get(name)).map(String::as_str)
+    }
+
     /// Whether the variable is empty in the environment, which hides its value in `.env` from Compose.
     pub fn is_emptied(&self, name: &str) -> bool {
         self.environment.get(name).is_some_and(String::is_empty)
@@ -98,9 +103,9 @@ impl Variables {
     /// When a required variable is not set, or the text is invalid.
     pub fn fill(&self, text: &str) -> Result<String, String> {
         interpolate(text, &|name| {
-            let value = self.environment.get(name).or_else(|| self.file.get(name))?;
-            let bare = || value.parse::<Tag>().map_or_else(|_| value.clone(), |tag| tag.to_string());
-            Some(if name == VERSION { bare() } else { value.clone() })
+            let value = self.value(name)?;
+            let tag = if name == VERSION { value.parse::<Tag>().ok() } else { None };
+            Some(tag.map_or_else(|| value.to_owned(), |tag| tag.to_string()))
         })
     }
 

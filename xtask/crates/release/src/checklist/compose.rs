@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
-use build::push::digests::Digests;
 use engine::compose::default_files;
 use engine::variables::Variables;
 use model::variant::Variant;
@@ -17,7 +16,7 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let repository = &checks.context.repository;
     let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
     let variables = Variables::read(checks.context)?;
-    let own = OwnImages::known(checks.manifest, &variables, &Digests::read(repository)?);
+    let own = OwnImages::known(checks.manifest, &variables, repository)?;
     let fill = |text: &str| variables.fill(text);
     let first = default_files(repository, &variables);
     let (found, unread) =

@@ -92,7 +92,7 @@ pub fn plan(
     for image in images(&document) {
         wanted.push(image.value.clone());
         let result = match owner(&image.value, own, fill) {
-            Owner::Us => edit(&image, request, digest_of),
+            Owner::Us => edit(&image, request, digest_of, fill),
             Owner::Unclear(reason) => Err(reason.into()),
             Owner::Foreign => {
                 plan.foreign.push(ForeignReference { line: image.line, text: image.value });
@@ -184,12 +184,16 @@ fn edit(
     image: &ImageText,
     request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
+    fill: Fill<'_>,
 ) -> Result<Option<(Range<usize>, String)>, Skip> {
     let parsed = ComposeImage::parse(&image.value).ok_or(MALFORMED)?;
+    let plain = parsed.unpinned(request)?;
+    if !is_right_when_filled(&image.value, &plain, request, fill) {
+        return Err("a variable's value contains an edition or a variant: remove it there".into());
+    }
     let after = match digest_of {
         None => parsed.switched(request)?,
         Some(digest_of) => {
-            let plain = parsed.unpinned(request)?;
             let digest = digest_of(&plain).map_err(|reason| Skip { reason, unpinned: true })?;
             format!("{plain}@{digest}")
         }
@@ -204,6 +208,13 @@ fn edit(
         Some(bytes) => Ok(Some((bytes.clone(), after))),
         None => Err("uses escapes or spans several lines: write it plainly on one line".into()),
     }
+}
+
+/// Whether the new reference is the requested one after interpolation, too. References that cannot be interpolated count as right.
+fn is_right_when_filled(before: &str, after: &str, request: &SwitchRequest, fill: Fill<'_>) -> bool {
+    let (Ok(before), Ok(after)) = (fill(before), fill(after)) else { return true };
+    let wanted = ComposeImage::parse(&before).and_then(|image| image.unpinned(request).ok());
+    wanted.is_none_or(|wanted| wanted == after)
 }
 
 #[cfg(test)]
@@ -241,6 +252,30 @@ mod tests {
         for other in ["${OTHER}:1", "${HUB:-h}/sutra-api-docs:${V:-1}", "my-sutra-api:${V:-1}", "${X}"] {
             assert_eq!(reason(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_value_that_contains_an_edition_or_a_variant_is_left() {
+        let own = OwnImages::of(["sutra-api"], []);
+        let is_left = |value: &str, variant, edition: Option<&str>, tag: Option<&str>| {
+            let edition = edition.map(|edition| edition.parse().unwrap());
+            let tag = tag.map(|tag| tag.parse().unwrap());
+            let request = SwitchRequest { variant, edition, tag, registry: None };
+            let fill = |text: &str| Ok(text.replace("$V", value));
+            let text = "services: {a: {image: \"sutra-api:$V\"}}";
+            let skipped = plan(text, &own, &request, None, &fill).unwrap().skipped;
+            skipped.iter().any(|skip| skip.reason.contains("a variable's value"))
+        };
+        let (optimized, original) = (Variant::Optimized, Variant::Original);
+        assert!(!is_left("1", optimized, Some("simple"), None));
+        assert!(!is_left("1-community", optimized, None, None));
+        assert!(is_left("1-community", optimized, Some("simple"), None));
+        assert!(is_left("1-community", optimized, None, Some("2")));
+        assert!(!is_left("1-community", optimized, Some("simple"), Some("2")));
+        assert!(
+            is_left("1-optimized", optimized, None, None) && is_left("1-optimized", original, None, None)
+        );
+        assert!(!is_left("1-optimized", original, None, Some("2")));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Result;
 use build::push::digests::Digests;
 use engine::variables::{REGISTRY, Variables};
+use host::paths::Repository;
 use model::image_ref::{name_of, repository_of};
 use model::manifest::Manifest;
 
+use crate::switch::last_switch;
 use crate::switch::reference::ComposeImage;
 
 /// Our image names and registries.
@@ -28,12 +31,20 @@ impl<'a> OwnImages<'a> {
         OwnImages { names: names.into_iter().collect(), registries }
     }
 
-    /// The services' images. Known registries come from the manifest, `SUTRA_REGISTRY` and the record of pushes.
-    pub fn known(manifest: &'a Manifest, variables: &Variables, pushed: &Digests) -> OwnImages<'a> {
+    /// The services' images. Known registries come from the manifest, `SUTRA_REGISTRY`, and this checkout's pushes and switches.
+    ///
+    /// # Errors
+    /// When the record of pushes or of the last switch cannot be read.
+    pub fn known(
+        manifest: &'a Manifest,
+        variables: &Variables,
+        repository: &Repository,
+    ) -> Result<OwnImages<'a>> {
         let names = manifest.services.iter().map(|service| service.image.as_str());
         let declared = manifest.registries.iter().map(String::as_str).chain(variables.get(REGISTRY));
-        let registries = declared.chain(pushed.references().map(registry_of));
-        OwnImages::of(names, registries.map(str::to_owned))
+        let pushed = Digests::read(repository)?;
+        let registries = declared.chain(pushed.references().map(registry_of)).map(str::to_owned);
+        Ok(OwnImages::of(names, registries.chain(last_switch::registries(repository)?)))
     }
 
     /// Adds registries, `HOST[:PORT][/PATH]`.

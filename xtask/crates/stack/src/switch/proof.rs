@@ -115,10 +115,10 @@ impl Switch<'_> {
     /// The user's variables, as `deploy` passes them: `latest-optimized` means the tag `latest`. Required ones that are not set
     /// get a value, because Compose rejects the files without.
     fn own_environment(&self) -> BTreeMap<String, String> {
-        let tag = self.variables.get(VERSION).and_then(|text| text.parse::<Tag>().ok());
+        let tag = self.variables.value(VERSION).and_then(|text| text.parse::<Tag>().ok());
         let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));
         let required = self.files.iter().flat_map(|file| required(&file.text));
-        let unset = required.filter(|name| self.variables.get(name).is_none());
+        let unset = required.filter(|name| self.variables.value(name).is_none_or(str::is_empty));
         unset.map(|name| (name.to_owned(), OTHER.to_owned())).chain(tag).collect()
     }
 
@@ -240,7 +240,7 @@ impl Switch<'_> {
 
     fn fill(&self, text: &str, environment: &BTreeMap<String, String>) -> String {
         let value = |name: &str| {
-            let value = environment.get(name).map(String::as_str).or_else(|| self.variables.get(name));
+            let value = environment.get(name).map(String::as_str).or_else(|| self.variables.value(name));
             value.map(str::to_owned)
         };
         interpolate(text, &value).unwrap_or_default()

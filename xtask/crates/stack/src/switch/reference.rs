@@ -92,12 +92,13 @@ impl<'a> ComposeImage<'a> {
         if base.is_empty() {
             return Err(MALFORMED);
         }
-        if request.tag.is_none() && base.ends_with('}') {
+        if base.ends_with('}') {
             let inside = base.trim_end_matches('}');
-            if inside.ends_with(OPTIMIZED_SUFFIX) {
+            if request.tag.is_none() && inside.ends_with(OPTIMIZED_SUFFIX) {
                 return Err(VARIANT_IN_VARIABLE);
             }
-            if request.edition.is_some() && parts(inside).1.is_some() {
+            // A new edition would follow the old one; a new tag would replace it.
+            if request.tag.is_none() == request.edition.is_some() && parts(inside).1.is_some() {
                 return Err(EDITION_IN_VARIABLE);
             }
         }
@@ -245,6 +246,13 @@ mod tests {
         }
         let community = SwitchRequest { edition: Some(Edition::Community), ..to(Variant::Optimized) };
         assert_eq!(switched("sutra-api:${V:-1-simple}", &community), Err(EDITION_IN_VARIABLE));
+        let tagged = SwitchRequest { tag: Some("2".parse().unwrap()), ..to(Variant::Optimized) };
+        assert_eq!(switched("sutra-api:${V:-1-simple}", &tagged), Err(EDITION_IN_VARIABLE));
+        let both = SwitchRequest { tag: tagged.tag, ..community };
+        assert_eq!(
+            switched("sutra-api:${V:-1-simple}", &both).as_deref(),
+            Ok("sutra-api:2-community-optimized")
+        );
         assert_eq!(
             switched("sutra-api:1-optimized@sha256:11", &optimized).as_deref(),
             Ok("sutra-api:1-optimized@sha256:11")

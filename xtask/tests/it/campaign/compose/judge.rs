@@ -1,6 +1,6 @@
 //! Runs `compose-switch` on a project and compares every file, image and message with the expected one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use fastrand::Rng;
 use super::composer::{Composer, FIXTURE};
 use super::model::{Model, Slots};
 use super::project::Project;
-use super::references::{Hazard, REGISTRIES, Request, is_ours};
+use super::references::{REGISTRIES, Request, is_ours};
 use super::text::Report;
 use crate::support::{Folder, program, repository};
 
@@ -19,8 +19,6 @@ pub enum Verdict {
     Switched,
     /// Nothing had to change.
     Unchanged,
-    /// The switch was refused for a documented reason.
-    Unsafe,
     /// Compose rejects it.
     Rejected,
 }
@@ -43,8 +41,8 @@ struct Expected {
     project: Project,
     /// By file path, relative to the repository.
     reports: Vec<(String, Report)>,
-    /// By service.
-    hazards: BTreeMap<String, Hazard>,
+    /// See [`Slots::missed`].
+    missed: BTreeSet<String>,
     changes: bool,
 }
 
@@ -132,14 +130,12 @@ impl Bench {
         }
         self.switch(project, &expected, request)?;
         let after = self.models(project, with_other);
-        if !expected.is_refused() {
-            compare(project, &before, &after, request)?;
-        }
-        let switched = if expected.is_refused() { project } else { &expected.project };
+        compare(project, &before, &after, request)?;
+        let switched = &expected.project;
         let own = after[0].as_ref().map_err(Clone::clone)?;
         // A second run has nothing to do.
         let again = Expected::new(switched, own, request);
-        if again.changes && !expected.is_refused() {
+        if again.changes {
             return Err("the generator expects a second run to change something".to_owned());
         }
         if rng.bool() {
@@ -147,26 +143,21 @@ impl Bench {
         } else {
             self.switch(switched, &again, request)?;
         }
-        if expected.changes && !expected.is_refused() && rng.u32(..3) == 0 {
+        if expected.changes && rng.u32(..3) == 0 {
             let ran = self.run(switched, &["compose-switch", "--undo"]);
             self.holds(project, "after --undo").map_err(|what| ran.told(&what))?;
         } else {
             let back = Request::plain(!request.optimized);
             self.switch(switched, &Expected::new(switched, own, &back), &back)?;
         }
-        Ok(match (expected.is_refused(), expected.changes) {
-            (true, _) => Verdict::Unsafe,
-            (_, true) => Verdict::Switched,
-            _ => Verdict::Unchanged,
-        })
+        Ok(if expected.changes { Verdict::Switched } else { Verdict::Unchanged })
     }
 
     /// Runs a switch and checks its files, exit code and messages.
     fn switch(&self, project: &Project, expected: &Expected, request: &Request) -> Result<(), String> {
         let args = [&request.args()[..], &["--allow-missing"]].concat();
         let ran = self.run(project, &args);
-        let holds = if expected.is_refused() { project } else { &expected.project };
-        self.holds(holds, "after the switch").map_err(|what| ran.told(&what))?;
+        self.holds(&expected.project, "after the switch").map_err(|what| ran.told(&what))?;
         expected.judge(&ran, expected.fails()).map_err(|what| ran.told(&what))
     }
 
@@ -215,7 +206,14 @@ impl Bench {
     fn loose(&self, project: &Project, before: &Model) -> Result<Verdict, String> {
         let ran = self.run(project, &[&project.request.args()[..], &["--allow-missing"]].concat());
         let told = |what: &str| ran.told(what);
-        let refusals = ["Compose rejects", "invalid YAML", "this is a bug", "more than images", "panicked"];
+        let refusals = [
+            "Compose rejects",
+            "invalid YAML",
+            "this is a bug",
+            "more than images",
+            "is not as requested",
+            "panicked",
+        ];
         if refusals.iter().any(|sign| ran.stderr.contains(sign)) {
             return Err(told("an unnecessary refusal"));
         }
@@ -237,8 +235,7 @@ impl Bench {
                 return Err(told(&format!("{path} changed outside references:\n{found}")));
             }
         }
-        let is_safe = !ran.stderr.contains("which is not as requested");
-        Ok(if is_safe { Verdict::Switched } else { Verdict::Unsafe })
+        Ok(Verdict::Switched)
     }
 }
 
@@ -261,7 +258,7 @@ fn compare(
 
 impl Expected {
     fn new(project: &Project, own: &Model, request: &Request) -> Expected {
-        let hazards = Slots::new(project).hazards(own, request);
+        let missed = Slots::new(project).missed(own, request);
         let mut switched = project.clone();
         let mut reports = Vec::new();
         for (path, file) in &mut switched.files {
@@ -270,24 +267,17 @@ impl Expected {
         }
         let mut pairs = project.files.values().zip(switched.files.values());
         let changes = pairs.any(|(before, after)| before.render() != after.render());
-        Expected { project: switched, reports, hazards, changes }
-    }
-
-    fn is_refused(&self) -> bool {
-        self.hazards.values().any(|hazard| *hazard == Hazard::Refused)
+        Expected { project: switched, reports, missed, changes }
     }
 
     /// Whether the switch must fail even though nothing has to change.
     fn fails(&self) -> bool {
-        !self.hazards.is_empty() || !self.reports.is_empty() || self.project.has_unread
+        !self.missed.is_empty() || !self.reports.is_empty() || self.project.has_unread
     }
 
     fn judge(&self, ran: &Ran, fails: bool) -> Result<(), String> {
         if ran.code != Some(fails.into()) {
             return Err(format!("the exit code is {:?}", ran.code));
-        }
-        if self.is_refused() && !ran.stderr.contains("which is not as requested; no file was changed") {
-            return Err("the refusal is not explained".to_owned());
         }
         for (file, Report { line, text, reason }) in &self.reports {
             let start = format!("{file}:{line}: `{text}` left unchanged: ");
@@ -296,9 +286,7 @@ impl Expected {
                 return Err(format!("missing: {start}{reason}"));
             }
         }
-        let missed =
-            self.hazards.iter().filter(|(_, hazard)| **hazard == Hazard::Missed && !self.is_refused());
-        for (service, _) in missed {
+        for service in &self.missed {
             if !ran.stderr.contains(&format!("note: service {service}: `")) {
                 return Err(format!("service {service} is not reported"));
             }

@@ -1,7 +1,7 @@
 //! The layout of a project: its files, and how they include and extend each other.
 
 use super::project::{Generator, Theme};
-use super::references::Kind;
+use super::references::{Kind, Reference};
 use super::text::Source;
 
 /// Default file names, in Compose's order of preference.
@@ -183,10 +183,11 @@ impl Generator<'_> {
         let up = if folder == "repo" { ".." } else { "../.." };
         file.put(&format!("  - {up}/outside{number}.yml\n"), []);
         let mut other = Source { is_read: false, ..Source::new("services:\n") };
-        // The switch does not read that file, so it must not require variables or hide names.
+        // The switch does not read that file, so it must not require variables, or hide names or registries.
         let slot = loop {
             let slot = self.slot(true, false);
-            let is_plain = matches!(slot.reference.kind, Kind::Ours | Kind::Foreign);
+            let Reference { kind, prefix, .. } = &slot.reference;
+            let is_plain = matches!(kind, Kind::Ours | Kind::Foreign) && !prefix.contains('$');
             if is_plain && !slot.reference.text().contains('?') {
                 break slot;
             }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::composer::Answer;
 use super::project::Project;
-use super::references::{Hazard, Outcome, Request, is_ours};
+use super::references::{Outcome, Request, is_ours};
 use super::text::{Slot, Source};
 
 /// Compose's model: the services' images, and everything else without extensions.
@@ -92,23 +92,17 @@ impl<'p> Slots<'p> {
         if self.read.contains(&slot.id) { slot.outcome(request) } else { Outcome::Same }
     }
 
-    /// Hazards by service.
-    pub fn hazards(&self, model: &Model, request: &Request) -> BTreeMap<String, Hazard> {
-        let hazard = |image: &str| {
-            let slot = self.of(image)?;
-            match slot.outcome(request) {
-                Outcome::Left(_) if self.read.contains(&slot.id) => None,
-                Outcome::Same => slot.reference.hazard(request),
-                // Already as requested, or in a file that the switch does not read.
-                _ if !self.read.contains(&slot.id) => is_ours(image).then_some(Hazard::Missed),
-                _ => slot.reference.hazard(request),
-            }
+    /// Services that must run another image but whose reference is in a file that the switch does not read.
+    pub fn missed(&self, model: &Model, request: &Request) -> BTreeSet<String> {
+        let is_missed = |image: &str| {
+            self.of(image).is_some_and(|slot| {
+                let is_as_requested = matches!(slot.outcome(request), Outcome::Same);
+                !self.read.contains(&slot.id) && !is_as_requested && is_ours(image)
+            })
         };
-        let found = model
-            .images
-            .iter()
-            .filter_map(|(service, image)| Some((service.clone(), hazard(image.as_deref()?)?)));
-        found.collect()
+        let images = model.images.iter();
+        let missed = images.filter(|(_, image)| image.as_deref().is_some_and(is_missed));
+        missed.map(|(service, _)| service.clone()).collect()
     }
 }
 

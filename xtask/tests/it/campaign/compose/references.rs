@@ -28,6 +28,8 @@ impl Request {
     }
 }
 
+const IN_VALUE: &str = "a variable's value contains an edition or a variant";
+
 /// Kinds of references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -55,15 +57,6 @@ pub enum Outcome {
     New(Reference),
     /// Reported with its line and a reason that contains this.
     Left(&'static str),
-}
-
-/// What goes wrong because a service runs this image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hazard {
-    /// The service is reported.
-    Missed,
-    /// The whole switch is refused.
-    Refused,
 }
 
 #[derive(Debug, Clone)]
@@ -105,8 +98,13 @@ impl Reference {
             Kind::VariantInDefault if keeps_tag => {
                 return Outcome::Left("the variant is inside a variable's default");
             }
-            Kind::EditionInDefault if keeps_tag && request.edition.is_some() => {
+            // The edition would stay in front of a requested one, or disappear with the tag.
+            Kind::EditionInDefault if keeps_tag == request.edition.is_some() => {
                 return Outcome::Left("the edition is inside a variable's default");
+            }
+            Kind::VariantInValue if keeps_tag => return Outcome::Left(IN_VALUE),
+            Kind::EditionInValue if keeps_tag == request.edition.is_some() => {
+                return Outcome::Left(IN_VALUE);
             }
             _ => {}
         }
@@ -133,22 +131,6 @@ impl Reference {
         let edition = request.edition.or(self.edition).filter(|_| has_tag);
         let optimized = request.optimized && has_tag;
         Reference { kind, prefix, base, edition, optimized, ..self.clone() }
-    }
-
-    pub fn hazard(&self, request: &Request) -> Option<Hazard> {
-        let keeps_tag = request.tag.is_none();
-        match self.kind {
-            Kind::VariantInValue if keeps_tag && request.optimized => Some(Hazard::Refused),
-            Kind::VariantInValue if keeps_tag => {
-                // Changing registry or edition edits the text, which exposes the variant in the value.
-                let same = matches!(self.outcome(request), Outcome::Same);
-                Some(if same { Hazard::Missed } else { Hazard::Refused })
-            }
-            // The edition in the value would stay in front of a requested one, or disappear with the value.
-            Kind::EditionInValue if keeps_tag == request.edition.is_some() => Some(Hazard::Refused),
-            Kind::EditionInDefault if !keeps_tag && request.edition.is_none() => Some(Hazard::Refused),
-            _ => None,
-        }
     }
 
     /// The image that a service must run after the switch, given what it ran before, variables replaced.
