@@ -303,7 +303,8 @@ fn images_of_others_with_our_names_stay() {
     }
     let switched = "services:\n  a: {image: 'r.example/t/fx-alpha:1-optimized'}\n  b: {image: 'r.example/t/fx-beta:1-optimized'}\n";
     assert_eq!(repository.read("docker-compose.yml"), format!("{switched}{others}"));
-    // The registry is in neither the manifest nor the environment, so it is unknown here.
+    // Another checkout does not know the registry.
+    fs::remove_file(repository.0.join("target/xtask/compose-switch.json")).unwrap();
     let (code, text) = run(&repository, "original --check", &[]);
     assert_eq!((code, text.contains("r.example/t is not one of the `registries`")), (0, true), "{text}");
     let (code, text) = run(&repository, "original --allow-missing", &[("SUTRA_REGISTRY", "r.example/t")]);

@@ -18,6 +18,7 @@ mod cli;
 mod comment;
 mod compose_files;
 mod compose_switch;
+mod compose_undo;
 mod deploy;
 mod engine;
 mod engine_analyze;

@@ -40,7 +40,10 @@ impl Mirror {
                 }
             }
         }
-        mirror.write(files)?;
+        for (path, text) in files {
+            let path = mirror.at(path);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         Ok(mirror)
     }
 
@@ -52,18 +55,6 @@ impl Mirror {
     /// A text that names paths in the copy, with the paths that they stand for.
     pub(super) fn original(&self, text: &str) -> String {
         text.replace(&self.folder.path().display().to_string(), "")
-    }
-
-    /// Replaces files by these texts.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub(super) fn write(&self, files: &[(&Path, &str)]) -> Result<()> {
-        for (path, text) in files {
-            let path = self.at(path);
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -72,6 +73,14 @@ struct Model {
 /// Compose's answer: its model, or its error.
 type Answer = Result<Model, String>;
 
+/// Compose's answers in one environment.
+struct Answers {
+    environment: BTreeMap<String, String>,
+    before: Answer,
+    /// `None` if the switch changes nothing.
+    after: Option<Answer>,
+}
+
 impl Switch<'_> {
     /// Compares what Compose reads before and after the switch: with the user's variables, and with those in image references
     /// changed. Returns `None` if Compose is not installed.
@@ -80,36 +89,25 @@ impl Switch<'_> {
     /// When Compose rejects the files before or after the switch, or reads a change other than the intended ones.
     pub fn prove(&self, context: &Context) -> Result<Option<Proof>> {
         let root = files::real_path(context.repository.root())?;
-        let texts: Vec<(&Path, &str)> =
-            self.files.iter().map(|file| (file.path.as_path(), file.text.as_str())).collect();
-        let switched: Vec<String> = self.files.iter().map(PlannedFile::switched).collect();
-        let after = texts.iter().zip(&switched).map(|((path, _), text)| (*path, text.as_str()));
-        let after: Vec<(&Path, &str)> = after.collect();
-        let folders: Vec<PathBuf> = self.first.iter().map(|path| folder_of(path)).collect::<Result<_>>()?;
-        let mut mirror = Mirror::new(&texts, &folders, &root)?;
-        let environments = [self.own_environment(), self.changed_environment()];
-        let mut before = self.read(&mirror, &root, &environments, context)?;
-        if before[0].is_err() && context.docker.has_compose() {
+        let (mut own, mut other) = self.read(&root, context)?;
+        if own.before.is_err() && context.docker.has_compose() {
             // A file outside of the repository may be missing in the copy.
-            mirror = Mirror::new(&texts, &folders, Path::new("/"))?;
-            before = self.read(&mirror, &root, &environments, context)?;
+            (own, other) = self.read(Path::new("/"), context)?;
         }
-        if before.iter().all(Result::is_err) && !context.docker.has_compose() {
-            return Ok(None);
-        }
-        mirror.write(&after)?;
-        let after = self.read(&mirror, &root, &environments, context)?;
-        let ([before, other_before], [after, other_after]) = (before, after);
-        let before = before.map_err(|error| refused("these files", &error))?;
-        let after = after.map_err(|error| refused("the switched files", &error))?;
-        let [own, other] = &environments;
-        let missed = self.compare(&before, &after, own, true)?;
+        let before = match own.before {
+            Ok(before) => before,
+            Err(_) if !context.docker.has_compose() => return Ok(None),
+            Err(error) => return Err(refused("these files", &error).into()),
+        };
+        let after = own.after.transpose().map_err(|error| refused("the switched files", &error))?;
+        let after = after.as_ref().unwrap_or(&before);
+        let missed = self.compare(&before, after, &own.environment, true)?;
         // The other values may not suit what else the variables are used for.
-        if let Ok(before) = other_before {
-            let after = other_after.map_err(|error| refused("the switched files", &error))?;
-            self.compare(&before, &after, other, false)?;
+        if let Some(Answers { environment, before: Ok(before), after: Some(after) }) = other {
+            let after = after.map_err(|error| refused("the switched files", &error))?;
+            self.compare(&before, &after, &environment, false)?;
         }
-        Ok(Some(Proof { missed, services: after.services }))
+        Ok(Some(Proof { missed, services: after.services.clone() }))
     }
 
     /// The user's variables, as `deploy` passes them: `latest-optimized` means the tag `latest`. Required ones that are not set
@@ -123,8 +121,8 @@ impl Switch<'_> {
     }
 
     /// The same, but every variable in a reference to one of our images has another value.
-    fn changed_environment(&self) -> BTreeMap<String, String> {
-        let names = RefCell::new(self.own_environment());
+    fn changed_environment(&self, own: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let names = RefCell::new(own.clone());
         let note = |name: &str| {
             names.borrow_mut().insert(name.to_owned(), OTHER.to_owned());
             Some(OTHER.to_owned())
@@ -140,46 +138,31 @@ impl Switch<'_> {
         names.into_inner()
     }
 
-    /// What Compose reads in each environment.
-    fn read(
-        &self,
-        mirror: &Mirror,
-        root: &Path,
-        environments: &[BTreeMap<String, String>; 2],
-        context: &Context,
-    ) -> Result<[Answer; 2]> {
-        let mirrored = |path: &PathBuf| -> Result<PathBuf> {
-            Ok(mirror.at(&folder_of(path)?.join(path.file_name().unwrap_or_default())))
+    /// What Compose reads with the user's variables, and with the changed ones if there are any. The copies leave out what is outside of `top`.
+    fn read(&self, top: &Path, context: &Context) -> Result<(Answers, Option<Answers>)> {
+        let switched: Vec<String> = self.files.iter().map(PlannedFile::switched).collect();
+        let before: Vec<(&Path, &str)> =
+            self.files.iter().map(|file| (file.path.as_path(), file.text.as_str())).collect();
+        let after: Vec<(&Path, &str)> = self
+            .files
+            .iter()
+            .zip(&switched)
+            .map(|(file, text)| (file.path.as_path(), text.as_str()))
+            .collect();
+        let folders: Vec<PathBuf> = self.first.iter().map(|path| folder_of(path)).collect::<Result<_>>()?;
+        let (first, is_changed) = (self.first, after != before);
+        let before = Mirror::new(&before, &folders, top)?;
+        let after = is_changed.then(|| Mirror::new(&after, &folders, top)).transpose()?;
+        let ask_both = |environment: BTreeMap<String, String>| -> Result<Answers> {
+            let ask = |mirror| ask(first, mirror, &environment, context);
+            let (before, after) = both(|| ask(&before), || after.as_ref().map(ask));
+            Ok(Answers { before: before?, after: after.transpose()?, environment })
         };
-        let first: Vec<PathBuf> = self.first.iter().map(mirrored).collect::<Result<_>>()?;
-        let root = mirror.at(root);
-        let ask = |environment: &BTreeMap<String, String>| -> Result<Answer> {
-            let mut cmd = context.docker.cmd(["compose", "--profile", "*"]);
-            for file in &first {
-                cmd = cmd.arg("--file").arg(file.display().to_string());
-            }
-            for (name, value) in environment {
-                cmd = cmd.env(name, value);
-            }
-            let output = match cmd.args(["config", "--format", "json"]).dir(&root).capture() {
-                Ok(output) => output,
-                Err(error) => {
-                    context.docker.runner.interrupt.check()?;
-                    return Ok(Err(error.to_string()));
-                }
-            };
-            if !output.success() {
-                return Ok(Err(mirror.original(&tail(&output.stderr, 3))));
-            }
-            Ok(Ok(model(&output.stdout, &root).context("unexpected output of `docker compose config`")?))
-        };
-        let [own, changed] = environments;
-        let (own, changed) = thread::scope(|scope| {
-            let changed = scope.spawn(|| ask(changed));
-            (ask(own), changed.join())
-        });
-        let changed = changed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok([own?, changed?])
+        let own = self.own_environment();
+        let changed = self.changed_environment(&own);
+        let changed = (is_changed && changed != own).then_some(changed);
+        let (own, changed) = both(|| ask_both(own), || changed.map(ask_both));
+        Ok((own?, changed.transpose()?))
     }
 
     /// Compares two models, read in this environment. `is_own`: with the user's variables, for which digests are known.
@@ -274,6 +257,44 @@ fn required(text: &str) -> impl Iterator<Item = &str> {
         let (name, operator) = rest.split_at(end);
         operator.trim_start_matches(':').starts_with('?').then_some(name)
     })
+}
+
+/// Runs both at once.
+fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send) -> (A, B) {
+    thread::scope(|scope| {
+        let second = scope.spawn(second);
+        (first(), second.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+/// What Compose reads from these files in a copy of them.
+fn ask(
+    first: &[PathBuf],
+    mirror: &Mirror,
+    environment: &BTreeMap<String, String>,
+    context: &Context,
+) -> Result<Answer> {
+    let root = files::real_path(context.repository.root())?;
+    let mut cmd = context.docker.cmd(["compose", "--profile", "*"]);
+    for path in first {
+        let path = mirror.at(&folder_of(path)?.join(path.file_name().unwrap_or_default()));
+        cmd = cmd.arg("--file").arg(path.display().to_string());
+    }
+    for (name, value) in environment {
+        cmd = cmd.env(name, value);
+    }
+    let output = match cmd.args(["config", "--format", "json"]).dir(mirror.at(&root)).capture() {
+        Ok(output) => output,
+        Err(error) => {
+            context.docker.runner.interrupt.check()?;
+            return Ok(Err(error.to_string()));
+        }
+    };
+    if !output.success() {
+        return Ok(Err(mirror.original(&tail(&output.stderr, 3))));
+    }
+    let text = mirror.original(&output.stdout);
+    Ok(Ok(model(&text, &root).context("unexpected output of `docker compose config`")?))
 }
 
 /// Reads Compose's output. Compose ignores extensions, whose anchors may hold an image.

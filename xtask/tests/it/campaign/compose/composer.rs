@@ -22,7 +22,7 @@ pub const FIXTURE: [&str; 4] = ["alpha", "beta", "target", "xtask"];
 const SITE: &str = "\u{1}site\u{1}";
 
 /// Variables that cannot change Compose's model.
-const IGNORED: [&str; 5] = ["PATH", "PWD", "OLDPWD", "SHLVL", "_"];
+const IGNORED: [&str; 6] = ["PATH", "PWD", "OLDPWD", "SHLVL", "TMPDIR", "_"];
 
 /// What one call printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,7 @@ struct Call {
     args: Vec<String>,
     folder: PathBuf,
     environment: BTreeMap<String, String>,
+    stdin: Option<Vec<u8>>,
 }
 
 /// Compose for one site.
@@ -48,6 +49,8 @@ pub struct Composer {
 
 struct Memory {
     plugin: PathBuf,
+    /// Has the stdin of a call in a file named after its process.
+    shim: PathBuf,
     site: String,
     answers: Mutex<HashMap<u64, Answer>>,
 }
@@ -57,14 +60,14 @@ impl Composer {
         let template = "{{range .ClientInfo.Plugins}}{{if eq .Name \"compose\"}}{{.Path}}{{end}}{{end}}";
         let plugin = PathBuf::from(docker(&["info", "--format", template]));
         let site = site.display().to_string();
-        let memory = Arc::new(Memory { plugin, site, answers: Mutex::default() });
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let shim = Folder::new();
-        // A call with a file on stdin depends on `.env` only.
+        let memory = Arc::new(Memory { plugin, shim: shim.0.clone(), site, answers: Mutex::default() });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        // The server cannot open a caller's stdin, which may be a socket.
         let script = format!(
-            "#!/bin/bash\ncase \"$* \" in \"compose \"*\" - \"*) shift; exec {} \"$@\" ;; esac\n\
-             exec 3<>/dev/tcp/127.0.0.1/{} 4>&1\necho $$ >&3\nread -r code <&3\nexit \"$code\"\n",
-            memory.plugin.display(),
+            "#!/bin/bash\ncase \"$* \" in *\" - \"*) cat > {0}/$$ ;; esac\n\
+             exec 3<>/dev/tcp/127.0.0.1/{1} 4>&1\necho $$ >&3\nread -r code <&3\nexit \"$code\"\n",
+            shim.0.display(),
             listener.local_addr().unwrap().port()
         );
         shim.write("docker", &script);
@@ -93,7 +96,7 @@ impl Composer {
         args.extend(["config", "--format", "json"].map(str::to_owned));
         let mut environment = environment.clone();
         environment.insert("LC_ALL".to_owned(), "C.UTF-8".to_owned());
-        self.memory.answer(Call { args, folder: folder.to_owned(), environment })
+        self.memory.answer(Call { args, folder: folder.to_owned(), environment, stdin: None })
     }
 
     /// Clears the cache.
@@ -132,7 +135,10 @@ impl Memory {
         let answer = if args.first().is_some_and(|first| first == "compose") {
             let folder = fs::read_link(process.join("cwd"))?;
             let environment = pairs.collect();
-            self.answer(Call { args: args[1..].to_vec(), folder, environment })
+            let has_stdin = args.iter().any(|arg| arg == "-");
+            let stdin = self.shim.join(process.file_name().unwrap_or_default());
+            let stdin = has_stdin.then(|| fs::read(stdin)).transpose()?;
+            self.answer(Call { args: args[1..].to_vec(), folder, environment, stdin })
         } else {
             let stderr = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. \
                           Is the docker daemon running?\n";
@@ -170,16 +176,23 @@ impl Memory {
     }
 
     fn ask(&self, call: Call) -> Answer {
-        let output = Command::new(&self.plugin)
+        let mut running = Command::new(&self.plugin)
             .args(call.args)
             .current_dir(call.folder)
             .env_clear()
             .envs(call.environment)
             // Compose exits before garbage collection pays off.
             .env("GOGC", "off")
-            .stdin(Stdio::null())
-            .output()
+            // Compose asks the engine first, and goes on without it.
+            .env("DOCKER_HOST", "unix:///nonexistent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        // Compose may not read it to its end.
+        running.stdin.take().unwrap().write_all(&call.stdin.unwrap_or_default()).ok();
+        let output = running.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Answer {
             code: output.status.code().unwrap_or(137),
@@ -206,7 +219,7 @@ impl Memory {
         call.folder.display().to_string().replace(&here, SITE).hash(&mut state);
         let environment: Vec<_> =
             call.environment.iter().filter(|(name, _)| !IGNORED.contains(&name.as_str())).collect();
-        environment.hash(&mut state);
+        (environment, &call.stdin).hash(&mut state);
         self.hash_folder(Path::new(&here), &mut state).ok()?.then(|| state.finish())
     }
 

@@ -89,7 +89,7 @@ impl Bench {
             }
         }
         command.arg("--root").arg(self.root()).current_dir(self.root()).env_clear();
-        command.env("PATH", self.composer.path());
+        command.env("PATH", self.composer.path()).env("TMPDIR", std::env::temp_dir());
         let output = command.envs(project.environment.shell.iter().cloned()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
@@ -143,12 +143,16 @@ impl Bench {
         } else {
             self.switch(switched, &again, request)?;
         }
-        if expected.changes && rng.u32(..3) == 0 {
-            let ran = self.run(switched, &["compose-switch", "--undo"]);
-            self.holds(project, "after --undo").map_err(|what| ran.told(&what))?;
-        } else {
-            let back = Request::plain(!request.optimized);
-            self.switch(switched, &Expected::new(switched, own, &back), &back)?;
+        match rng.u32(..3) {
+            0 if expected.changes => {
+                let ran = self.run(switched, &["compose-switch", "--undo"]);
+                self.holds(project, "after --undo").map_err(|what| ran.told(&what))?;
+            }
+            1 => {
+                let back = Request::plain(!request.optimized);
+                self.switch(switched, &Expected::new(switched, own, &back), &back)?;
+            }
+            _ => {}
         }
         Ok(if expected.changes { Verdict::Switched } else { Verdict::Unchanged })
     }
