@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::args;
+use crate::locked_volumes;
 use engine::compose::{ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -303,7 +304,15 @@ impl Deployment<'_> {
             again: &advice.again,
             help: &advice.help,
         };
-        change.execute()
+        change.execute().inspect_err(|_| self.report_locked_volumes(project))
+    }
+
+    /// Reports volumes that services which are not healthy cannot write to.
+    fn report_locked_volumes(&self, project: &Project) {
+        let (Ok(mut config), Ok(health)) = (project.started(), health::look(project)) else { return };
+        let is_fine = |name: &str| health.iter().any(|found| found.service == name && found.is_fine());
+        config.services.retain(|name, _| !is_fine(name));
+        locked_volumes::report(&config.services, &self.manifest, self.context);
     }
 
     /// The command line of an action.

@@ -14,7 +14,7 @@ use host::terminal::{Color, Terminal, Verbosity};
 
 use crate::support::load::Load;
 use crate::support::tiny::Tiny;
-use crate::support::{docker, signal};
+use crate::support::{docker, program, signal};
 
 const TWO: &str =
     "  alpha:\n    image: IMAGE-alpha\n  beta:\n    image: IMAGE-beta\n    depends_on: [alpha]\n";
@@ -277,4 +277,27 @@ fn values_of_dot_env_are_those_of_the_container() {
     }
     assert_eq!((variables["TAG"].as_str(), variables["LINES"].as_str()), ("1.2-rc", "one\n1.2\ttwo"));
     assert_eq!(tiny.folder.read(".env"), dot_env);
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn a_volume_that_the_user_cannot_write_to_is_named() {
+    let _turn = crate::support::turn::take(module_path!());
+    let tiny = Tiny::new("locked");
+    for service in ["alpha", "beta"] {
+        tiny.image(service, "open F, '>', '/data/x' or die qq(cannot write: $!\\n); sleep 1 while 1");
+        docker(&["tag", &tiny.tag(service), &format!("{}-{service}:latest-simple-optimized", tiny.name)]);
+    }
+    let mount = "volumes: [\"data:/data\"]";
+    tiny.compose(&format!(
+        "  alpha:\n    user: \"65532\"\n    {mount}\n    image: IMAGE-alpha\n  beta:\n    {mount}\n    image: IMAGE-beta\n\
+         volumes: {{data: {{}}}}\n"
+    ));
+    let (code, text) = tiny.deploy(&["install"]);
+    let cause = "service alpha: user 65532 cannot write to volume /data: its folder is not in the image";
+    assert!(code == Some(1) && text.contains(cause) && !text.contains("service beta: user"), "{text}");
+    let mut test = program();
+    test.args(["test", "--timeout", "20", "--root"]).arg(&tiny.folder.0);
+    let (code, text) = tiny.told(&test.output().unwrap());
+    assert!(code == Some(1) && text.contains(cause) && !text.contains("service beta: user"), "{text}");
 }
