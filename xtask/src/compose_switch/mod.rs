@@ -91,7 +91,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let request = request(variant, args)?;
     let mut variables = Variables::read(context)?;
     let first = first_files(args, &variables, context)?;
-    if let Some(file) = args.file.first() {
+    let is_named = !args.file.is_empty() || std::env::var_os("COMPOSE_FILE").is_some();
+    if let Some(file) = first.first().filter(|file| is_named && file.is_file()) {
         variables = Variables::of_project(&folder_of(file)?, context)?;
     }
     let pushed = Digests::read(&context.repository)?;

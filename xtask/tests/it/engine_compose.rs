@@ -156,6 +156,17 @@ fn digests_are_those_of_the_tag_in_the_project_directorys_dot_env() {
 
 #[test]
 #[ignore = "needs Compose: cargo xtask ci"]
+fn the_dot_env_beside_the_files_of_compose_file_is_read() {
+    let repository = with("services: {}\n");
+    repository.write("deploy/stack.yml", "services: {a: {image: 'fx-alpha:$V'}}\n");
+    repository.write("deploy/.env", "V=1-optimized\n");
+    let (code, text) = run(&repository, "original --check", &[("COMPOSE_FILE", "deploy/stack.yml")]);
+    let left = "deploy/stack.yml:1: `fx-alpha:$V` left unchanged: a variable's value contains";
+    assert_eq!((code, text.contains(left)), (1, true), "{text}");
+}
+
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
 fn files_may_be_named_from_any_folder_and_through_links() {
     let repository = with("services: {}\n");
     let compose = "services: {a: {image: 'fx-alpha:${V:-latest}'}}\n";

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::nesting;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// The lock file's name, at the root of the context.
 pub const LOCK: &str = "Cargo.lock";
@@ -35,9 +37,14 @@ struct Package {
     name: String,
 }
 
+/// `None` if the file is invalid. One with too deep nesting could overflow the parser's stack.
+fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+    nesting::too_deep(text).is_none().then(|| toml::from_str(text).ok())?
+}
+
 /// The name of the package that a manifest declares, if any.
 pub fn package(manifest: &str) -> Option<String> {
-    toml::from_str::<Manifest>(manifest).ok()?.package.map(|package| package.name)
+    parse::<Manifest>(manifest)?.package.map(|package| package.name)
 }
 
 #[derive(Deserialize)]
@@ -59,7 +66,7 @@ struct Locked {
 /// The lock file's entries for these packages and all their dependencies, one per line. `None` if the file cannot be parsed
 /// or lacks a package; then the whole file counts.
 pub fn closure(lock: &str, roots: &BTreeSet<String>) -> Option<String> {
-    let lock: Lock = toml::from_str(lock).ok()?;
+    let lock: Lock = parse(lock)?;
     let mut by_name: BTreeMap<&str, Vec<&Locked>> = BTreeMap::new();
     lock.package.iter().for_each(|locked| by_name.entry(&locked.name).or_default().push(locked));
     let mut open: Vec<&str> = roots.iter().map(String::as_str).collect();

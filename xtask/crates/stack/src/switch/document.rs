@@ -1,9 +1,11 @@
 //! A YAML document as a tree whose nodes know their position in the text.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::ops::Range;
-use std::panic::catch_unwind;
+use std::panic::{self, UnwindSafe};
+use std::sync::Once;
 
 use anyhow::{Result, anyhow, bail};
 use libyaml_safer::{Error, Event, EventData, Mark, Parser, ScalarStyle};
@@ -43,6 +45,24 @@ pub struct Document {
     roots: Vec<NodeId>,
 }
 
+/// Runs a parser that may panic on invalid input; `None` if it does. That panic is not printed.
+fn without_panic<T>(parse: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
+    static HOOK: Once = Once::new();
+    thread_local!(static IS_PARSING: Cell<bool> = const { Cell::new(false) });
+    HOOK.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !IS_PARSING.get() {
+                print(info)
+            }
+        }));
+    });
+    IS_PARSING.set(true);
+    let result = panic::catch_unwind(parse);
+    IS_PARSING.set(false);
+    result.ok()
+}
+
 impl Document {
     /// Parses a file.
     ///
@@ -50,8 +70,8 @@ impl Document {
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
         // libyaml-safer panics on a tag followed by a comma, as in `{!,`.
-        catch_unwind(|| Document::parsed(text))
-            .unwrap_or_else(|_| bail!("invalid YAML: a tag before a comma"))
+        without_panic(|| Document::parsed(text))
+            .unwrap_or_else(|| bail!("invalid YAML: a tag before a comma"))
     }
 
     fn parsed(text: &str) -> Result<Document> {

@@ -185,7 +185,7 @@ impl Switch<'_> {
                 if !self.is_intended(old, new, environment, is_own) {
                     return Err(unintended(service, old, new).into());
                 }
-            } else if is_own && self.is_missed(old) {
+            } else if is_own && self.is_missed(old, environment) {
                 missed.push(MissedService { service: service.clone(), image: old.clone() });
             }
         }
@@ -230,12 +230,12 @@ impl Switch<'_> {
     }
 
     /// Whether an unchanged image should have changed, and no message says why it did not.
-    fn is_missed(&self, image: &str) -> bool {
+    fn is_missed(&self, image: &str, environment: &BTreeMap<String, String>) -> bool {
         let Some(parsed) = ComposeImage::parse(image).filter(|_| self.own.owns(image)) else {
             return false;
         };
         let is_reported = |skipped: &SkippedReference| {
-            skipped.text == image || self.variables.fill(&skipped.text).as_deref() == Ok(image)
+            skipped.text == image || self.fill(&skipped.text, environment) == image
         };
         let mut plans = self.files.iter().map(|file| &file.plan);
         let is_as_requested = match parsed.switched(self.request) {
@@ -243,7 +243,7 @@ impl Switch<'_> {
             // A variable that is not set may leave an empty tag.
             Err(_) => {
                 let mut unchanged = plans.clone().flat_map(|plan| &plan.unchanged);
-                unchanged.any(|text| self.variables.fill(text).as_deref() == Ok(image))
+                unchanged.any(|text| self.fill(text, environment) == image)
             }
         };
         !is_as_requested && !plans.any(|plan| plan.skipped.iter().any(is_reported))

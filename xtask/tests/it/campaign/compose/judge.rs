@@ -191,11 +191,13 @@ impl Bench {
         if let Err(what) = self.holds(project, "after a refusal") {
             return told(what);
         }
-        let message = error.trim().lines().last().unwrap_or_default();
+        // Compose may name another service with the same fault.
+        let message = without_services(error.trim().lines().last().unwrap_or_default());
+        let found = without_services(&ran.stderr);
         // The terminal escapes invisible characters.
         let mut parts = message.split(|c: char| !c.is_ascii_graphic() && c != ' ');
-        let is_told = ran.stderr.contains("Compose rejects these files; no file was changed")
-            && parts.all(|part| ran.stderr.contains(part));
+        let is_told = found.contains("Compose rejects these files; no file was changed")
+            && parts.all(|part| found.contains(part));
         // Our own parser may fail first.
         let is_known =
             ["invalid YAML", "nested too deeply", ".env"].iter().any(|sign| ran.stderr.contains(sign));
@@ -241,6 +243,14 @@ impl Bench {
         }
         Ok(Verdict::Switched)
     }
+}
+
+/// A message without the names in `services.NAME`.
+fn without_services(text: &str) -> String {
+    let mut parts = text.split("services.");
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_alphanumeric()));
+    [first].into_iter().chain(rest).collect()
 }
 
 /// Compares what Compose reads before and after a switch.

@@ -53,7 +53,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "services that are left are not reported",
         only: FILES,
         file: "crates/stack/src/switch/proof.rs",
-        from: "} else if is_own && self.is_missed(old) {",
+        from: "} else if is_own && self.is_missed(old, environment) {",
         to: "} else if is_own && false {",
     },
     Fault {
