@@ -45,13 +45,46 @@ fn jwt(claims: &str) -> String {
 /// A variable without a secret's name.
 const PLAIN: &str = "SETTING";
 
+/// Prefixes of tokens, and how many characters follow.
+const TOKENS: [(&str, usize); 27] = [
+    ("ghp_", 36),
+    ("gho_", 36),
+    ("ghu_", 36),
+    ("ghs_", 36),
+    ("github_pat_", 82),
+    ("glpat-", 20),
+    ("xoxb-", 50),
+    ("xapp-", 60),
+    ("sk_live_", 24),
+    ("rk_live_", 24),
+    ("whsec_", 32),
+    ("sk-proj-", 60),
+    ("sk-", 48),
+    ("sk-ant-api03-", 93),
+    ("AIza", 35),
+    ("npm_", 36),
+    ("pypi-AgEIcHlwaS5vcmc", 120),
+    ("hf_", 34),
+    ("dop_v1_", 64),
+    ("dckr_pat_", 27),
+    ("hvs.", 90),
+    ("glsa_", 41),
+    ("shpat_", 32),
+    ("rubygems_", 48),
+    ("tskey-auth-", 30),
+    ("gsk_", 52),
+    ("dapi", 32),
+];
+
 /// All forms: a variable and its value, which is a secret because of its format or its name.
 pub fn secrets() -> Vec<(&'static str, String)> {
-    let password = format!("hunter{}", "2-real");
-    let user = format!("app:{password}");
+    let tokens = TOKENS.map(|(prefix, length)| (PLAIN, token(prefix, length)));
+    [private_keys(), credentials(), tokens.to_vec()].concat()
+}
+
+fn private_keys() -> Vec<(&'static str, String)> {
     let private = |label: &str| pem(&format!("{label}PRIVATE KEY"));
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let mut forms = vec![
+    vec![
         (PLAIN, private("")),
         (PLAIN, private("").replace('\n', "\\n")),
         (PLAIN, private("").replace('\n', " ")),
@@ -74,6 +107,14 @@ pub fn secrets() -> Vec<(&'static str, String)> {
         ),
         (PLAIN, format!("AccountName=x;AccountKey={}==", &base64(66)[..86])),
         (PLAIN, format!("Endpoint=sb://x/;SharedAccessKey={}=", &base64(33)[..43])),
+    ]
+}
+
+fn credentials() -> Vec<(&'static str, String)> {
+    let password = format!("hunter{}", "2-real");
+    let user = format!("app:{password}");
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    vec![
         (PLAIN, format!("https://hooks.slack.com/services/T{}", random(ALL, 44))),
         (PLAIN, format!("SG.{}.{}", random(ALL, 22), random(ALL, 43))),
         (PLAIN, jwt(r#"{"sub":"svc","iss":"us"}"#)),
@@ -98,39 +139,7 @@ pub fn secrets() -> Vec<(&'static str, String)> {
         ("TWILIO_AUTH_TOKEN", random(HEX, 32)),
         ("SECRET_KEY_BASE", random(HEX, 64)),
         ("apiKey", random(ALL, 24)),
-    ];
-    for (prefix, length) in [
-        ("ghp_", 36),
-        ("gho_", 36),
-        ("ghu_", 36),
-        ("ghs_", 36),
-        ("github_pat_", 82),
-        ("glpat-", 20),
-        ("xoxb-", 50),
-        ("xapp-", 60),
-        ("sk_live_", 24),
-        ("rk_live_", 24),
-        ("whsec_", 32),
-        ("sk-proj-", 60),
-        ("sk-", 48),
-        ("sk-ant-api03-", 93),
-        ("AIza", 35),
-        ("npm_", 36),
-        ("pypi-AgEIcHlwaS5vcmc", 120),
-        ("hf_", 34),
-        ("dop_v1_", 64),
-        ("dckr_pat_", 27),
-        ("hvs.", 90),
-        ("glsa_", 41),
-        ("shpat_", 32),
-        ("rubygems_", 48),
-        ("tskey-auth-", 30),
-        ("gsk_", 52),
-        ("dapi", 32),
-    ] {
-        forms.push((PLAIN, token(prefix, length)));
-    }
-    forms
+    ]
 }
 
 /// Files that are secrets as a whole, or by their names.
