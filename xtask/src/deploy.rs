@@ -143,16 +143,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         _ => String::new(),
     };
     require_engine(context)?;
-    let deployment = Deployment { manifest, variables, profiles: &args.profiles, context };
-    match &args.action {
-        Action::Install(args) => deployment.start("install", &[], args, &version),
-        Action::Update { services, start } => deployment.start("update", services, start, &version),
-        Action::Restart(args) => deployment.restart(args),
-        Action::Rollback(args) => deployment.rollback(args),
-        Action::Logs { services, follow, tail } => deployment.logs(services, *follow, *tail),
-        Action::Down { volumes } => deployment.down(*volumes),
-        Action::Status => status(&deployment.project(), context),
-    }
+    let mut deployment = Deployment { manifest, variables, profiles: &args.profiles, context };
+    let result = deployment.run(&args.action, &version);
+    result.inspect_err(|error| locked_volumes::warn(error, &deployment.manifest, context))
 }
 
 /// The value of `SUTRA_VERSION`: tag and edition. The Compose file appends the variant.
@@ -175,6 +168,18 @@ fn version(args: &StartArgs, variables: &Variables) -> Result<String> {
 }
 
 impl Deployment<'_> {
+    fn run(&mut self, action: &Action, version: &str) -> Result<()> {
+        match action {
+            Action::Install(args) => self.start("install", &[], args, version),
+            Action::Update { services, start } => self.start("update", services, start, version),
+            Action::Restart(args) => self.restart(args),
+            Action::Rollback(args) => self.rollback(args),
+            Action::Logs { services, follow, tail } => self.logs(services, *follow, *tail),
+            Action::Down { volumes } => self.down(*volumes),
+            Action::Status => status(&self.project(), self.context),
+        }
+    }
+
     fn project(&self) -> Project {
         deploy::project(&self.variables, &self.manifest, self.context).profiles(self.profiles)
     }
@@ -188,7 +193,7 @@ impl Deployment<'_> {
         names::in_compose(names, &self.manifest, &self.project())
     }
 
-    fn start(mut self, action: &str, names: &[String], args: &StartArgs, version: &str) -> Result<()> {
+    fn start(&mut self, action: &str, names: &[String], args: &StartArgs, version: &str) -> Result<()> {
         let only = self.named(names)?;
         let project = self.project().variable(VERSION, version).only(only.clone());
         let configured = project.services()?;
@@ -304,15 +309,7 @@ impl Deployment<'_> {
             again: &advice.again,
             help: &advice.help,
         };
-        change.execute().inspect_err(|_| self.report_locked_volumes(project))
-    }
-
-    /// Reports volumes that services which are not healthy cannot write to.
-    fn report_locked_volumes(&self, project: &Project) {
-        let (Ok(mut config), Ok(health)) = (project.started(), health::look(project)) else { return };
-        let is_fine = |name: &str| health.iter().any(|found| found.service == name && found.is_fine());
-        config.services.retain(|name, _| !is_fine(name));
-        locked_volumes::report(&config.services, &self.manifest, self.context);
+        change.execute()
     }
 
     /// The command line of an action.

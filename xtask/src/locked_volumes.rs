@@ -1,20 +1,16 @@
 //! A common cause of services that do not become healthy: a volume that their user cannot write to.
 
-use std::collections::BTreeMap;
-
 use check::overrides;
-use engine::compose::ComposeService;
 use engine::context::Context;
 use model::check_rules::FindingKind;
 use model::manifest::Manifest;
+use stack::deploy::not_healthy::NotHealthy;
 
-/// Reports such volumes of services that failed to start. Their own error is printed anyway, so it does not matter here if their
-/// images cannot be read.
-pub(crate) fn report(services: &BTreeMap<String, ComposeService>, manifest: &Manifest, context: &Context) {
-    if context.docker.runner.interrupt.check().is_err() {
-        return;
-    }
-    for found in overrides::findings(services, manifest, context).unwrap_or_default() {
+/// If services did not become healthy, warns about volumes that they cannot write to. Errors are ignored: the caller reports why
+/// the services failed.
+pub(crate) fn warn(error: &anyhow::Error, manifest: &Manifest, context: &Context) {
+    let Some(not_healthy) = error.downcast_ref::<NotHealthy>() else { return };
+    for found in overrides::findings(&not_healthy.failed(), manifest, context).unwrap_or_default() {
         if found.kind == FindingKind::Volume {
             let (service, what, remedy) = (found.service, found.what, found.remedy);
             context.terminal.warn(format!("service {service}: {what}\nhelp: {remedy}"));

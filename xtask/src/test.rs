@@ -8,11 +8,9 @@ use clap::ValueEnum;
 use crate::args::{self, VariantChoice};
 use crate::locked_volumes;
 use crate::smoke_test::Output;
-use engine::compose::Project;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
-use model::manifest::Manifest;
 use model::reader;
 use stack::throwaway::test_run::{self, Originals, TestRequest};
 
@@ -90,21 +88,6 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     require_engine(context)?;
     let report = test_run::run(&manifest, &request, context)
-        .inspect_err(|_| report_locked_volumes(&manifest, &request, context))?;
+        .inspect_err(|error| locked_volumes::warn(error, &manifest, context))?;
     args.output.print(&report, &report.sections(), &context.terminal)
-}
-
-/// Reports volumes that the tested services cannot write to.
-fn report_locked_volumes(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) {
-    let project = Project::new(&context.docker, context.repository.root());
-    let Ok(Some(config)) = project.readable_config() else { return };
-    for variant in request.started_variants() {
-        let images = request.images(variant);
-        let tested = request.services.iter().filter_map(|service| {
-            let mut tested = config.services.get(&service.compose)?.clone();
-            tested.image = images.of(service);
-            Some((service.compose.clone(), tested))
-        });
-        locked_volumes::report(&tested.collect(), manifest, context);
-    }
 }

@@ -12,7 +12,7 @@ use similar::TextDiff;
 use crate::args;
 use build::push::digests::Digests;
 use check::overrides::REMEDY;
-use engine::compose::{default_files, folder_of};
+use engine::compose::ComposeInput;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
@@ -28,7 +28,7 @@ use stack::switch::local_images::{digest_of, refuse_missing};
 use stack::switch::own_images::{OwnImages, registry_of};
 use stack::switch::proof::{MissedService, Proof, Switch};
 use stack::switch::reference::SwitchRequest;
-use stack::switch::{edits, last_switch};
+use stack::switch::{edits, last_switch, registries};
 
 /// Switch the image references in Compose files between the variants
 #[derive(Debug, clap::Args)]
@@ -89,32 +89,27 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let Some(variant) = args.variant else { return undo(context) };
     let manifest = reader::load(&context.repository)?;
     let request = request(variant, args)?;
-    let mut variables = Variables::read(context)?;
-    let first = first_files(args, &variables, context)?;
-    let is_named = !args.file.is_empty() || std::env::var_os("COMPOSE_FILE").is_some();
-    if let Some(file) = first.first().filter(|file| is_named && file.is_file()) {
-        variables = Variables::of_project(&folder_of(file)?, context)?;
-    }
+    let input = input(args, context)?;
+    let variables = &input.variables;
     let pushed = Digests::read(&context.repository)?;
-    let mut own = OwnImages::known(&manifest, &variables, &context.repository)?;
+    let mut own = OwnImages::known(&manifest, &input.root, &pushed, &context.repository)?;
     own.extend(request.registry.iter().map(Registry::to_string));
     let fill = |text: &str| variables.fill(text);
-    let pin = |reference: &str| digest_of(reference, &variables, &context.docker, &pushed);
+    let pin = |reference: &str| digest_of(reference, variables, &context.docker, &pushed);
     let needs_images = args.pin || !(args.allow_missing || args.check || args.dry_run);
     if needs_images {
         require_engine(context)?;
     }
     let pin = args.pin.then_some(&pin as edits::DigestOf<'_>);
     let plan = |text: &str| edits::plan(text, &own, &request, pin, &fill);
-    let (found, unread) = files::collect(&context.repository, &first, &plan, &fill)?;
+    let (found, unread) = files::collect(&context.repository, &input.files, &plan, &fill)?;
     report_left(&found, &unread, context);
     let mut own_now = own.clone();
     own_now.extend(named_registries(&found, &fill));
-    require_images(args, &found, &variables, context)?;
-    let (files, first, own, request, variables) = (&found, &first, &own_now, &request, &variables);
-    let switch = Switch { files, first, own, request, digest_of: pin, variables };
+    require_images(args, &found, variables, context)?;
+    let switch = Switch { files: &found, input: &input, own: &own_now, request: &request, digest_of: pin };
     let proof = prove(&switch, &manifest, context)?;
-    let programs = missing_programs(&proof, &found, own, &manifest, needs_images, context)?;
+    let programs = missing_programs(&proof, &found, &own_now, &manifest, needs_images, context)?;
     let writes = !(args.dry_run || args.check);
     if writes && !programs.is_empty() {
         let what = format!(
@@ -170,7 +165,10 @@ fn apply(found: &[PlannedFile], writes: bool, registry: Option<&Registry>, conte
     if !writes {
         context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
     } else if !changed.is_empty() {
-        last_switch::write(&context.repository, &changed, registry)?;
+        if let Some(registry) = registry {
+            registries::add(registry, &context.repository)?;
+        }
+        last_switch::write(&context.repository, &changed)?;
         for file in changed {
             for edit in &file.plan.edits {
                 let place = format!("{}:{}", file.name, edit.line);
@@ -242,19 +240,16 @@ fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
     })
 }
 
-fn first_files(args: &Args, variables: &Variables, context: &Context) -> Result<Vec<PathBuf>> {
-    let first = match args.file.as_slice() {
-        [] => default_files(&context.repository, variables),
-        files => files.to_vec(),
-    };
+fn input(args: &Args, context: &Context) -> Result<ComposeInput> {
     if let Some(missing) = args.file.iter().find(|path| !path.is_file()) {
         return Err(Failure::usage(format!("--file {}: no such file", missing.display())).into());
     }
-    if first.is_empty() {
+    let input = ComposeInput::read(&args.file, context)?;
+    if input.files.is_empty() {
         let root = context.repository.root().display();
         return Err(Failure::usage(format!("no Compose file in {root}: name one with --file")).into());
     }
-    Ok(first)
+    Ok(input)
 }
 
 fn refuse_unpinned(found: &[PlannedFile]) -> Result<()> {

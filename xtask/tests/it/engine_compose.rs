@@ -156,13 +156,52 @@ fn digests_are_those_of_the_tag_in_the_project_directorys_dot_env() {
 
 #[test]
 #[ignore = "needs Compose: cargo xtask ci"]
-fn the_dot_env_beside_the_files_of_compose_file_is_read() {
+fn the_variables_of_files_in_compose_file_are_those_that_compose_uses() {
     let repository = with("services: {}\n");
-    repository.write("deploy/stack.yml", "services: {a: {image: 'fx-alpha:$V'}}\n");
-    repository.write("deploy/.env", "V=1-optimized\n");
-    let (code, text) = run(&repository, "original --check", &[("COMPOSE_FILE", "deploy/stack.yml")]);
-    let left = "deploy/stack.yml:1: `fx-alpha:$V` left unchanged: a variable's value contains";
-    assert_eq!((code, text.contains(left)), (1, true), "{text}");
+    let compose =
+        "services: {a: {image: '$HUB/fx-alpha:$V', build: .}, b: {image: 'r.example/t/fx-beta:1'}}\n";
+    let listed = "COMPOSE_FILE=deploy/stack.yml\n";
+    for (root, beside, variables, value) in [
+        (
+            "V=0\n",
+            "V=1-optimized\nHUB=h\n",
+            &[("COMPOSE_FILE", "deploy/stack.yml")][..],
+            "h/fx-alpha:1-optimized",
+        ),
+        (&format!("{listed}V=1-optimized\n"), "V=0\nHUB=h\n", &[], "h/fx-alpha:1-optimized"),
+    ] {
+        // The registry is a setting of xtask.
+        repository.write(".env", &format!("{root}SUTRA_REGISTRY=r.example/t\n"));
+        repository.write("deploy/.env", beside);
+        repository.write("deploy/stack.yml", compose);
+        let (code, text) = run(&repository, "original --check", variables);
+        let left = "deploy/stack.yml:1: `$HUB/fx-alpha:$V` left unchanged: a variable's value contains";
+        assert_eq!((code, text.contains(left), text.contains(value)), (1, true, true), "{text}");
+        assert!(text.contains("error: 1 reference left unchanged"), "{text}");
+        // Both values as Compose reads them: otherwise the proof would refuse the switch.
+        let plain = [root, beside].map(|text| text.replace("1-optimized", "1"));
+        repository.write(".env", &format!("{}SUTRA_REGISTRY=r.example/t\n", plain[0]));
+        repository.write("deploy/.env", &plain[1]);
+        let (code, text) = run(&repository, "optimized --allow-missing", variables);
+        let expected = compose.replace("$V", "$V-optimized").replace("fx-beta:1", "fx-beta:1-optimized");
+        assert_eq!((code, repository.read("deploy/stack.yml")), (0, expected), "{text}");
+    }
+}
+
+/// Compose prints `$` twice, and some paths with symlinks resolved.
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn the_temporary_folder_may_have_any_name() {
+    let outer = Folder::new();
+    fs::create_dir(outer.0.join("a$b&c")).unwrap();
+    symlink(outer.0.join("a$b&c"), outer.0.join("link")).unwrap();
+    for folder in ["a$b&c", "link"] {
+        let compose = "services: {a: {image: 'fx-alpha:1', build: ., volumes: ['.:/x'], develop: {watch: [{action: rebuild, path: .}]}}}\n";
+        let repository = with(compose);
+        let folder = outer.0.join(folder).display().to_string();
+        let (code, text) = run(&repository, "optimized --allow-missing", &[("TMPDIR", &folder)]);
+        assert_eq!(code, 0, "{text}");
+    }
 }
 
 #[test]
@@ -315,7 +354,7 @@ fn images_of_others_with_our_names_stay() {
     let switched = "services:\n  a: {image: 'r.example/t/fx-alpha:1-optimized'}\n  b: {image: 'r.example/t/fx-beta:1-optimized'}\n";
     assert_eq!(repository.read("docker-compose.yml"), format!("{switched}{others}"));
     // Another checkout does not know the registry.
-    fs::remove_file(repository.0.join("target/xtask/compose-switch.json")).unwrap();
+    fs::remove_file(repository.0.join("target/xtask/compose-registries.json")).unwrap();
     let (code, text) = run(&repository, "original --check", &[]);
     assert_eq!((code, text.contains("r.example/t is not one of the `registries`")), (0, true), "{text}");
     let (code, text) = run(&repository, "original --allow-missing", &[("SUTRA_REGISTRY", "r.example/t")]);

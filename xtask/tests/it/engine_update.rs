@@ -284,17 +284,18 @@ fn values_of_dot_env_are_those_of_the_container() {
 fn a_volume_that_the_user_cannot_write_to_is_named() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = Tiny::new("locked");
-    for service in ["alpha", "beta"] {
-        tiny.image(service, "open F, '>', '/data/x' or die qq(cannot write: $!\\n); sleep 1 while 1");
+    let writes = "open F, '>', '/data/x' or die qq(cannot write: $!\\n); sleep 1 while 1";
+    // Both have the volume, but beta does not write to it.
+    for (service, program) in [("alpha", writes), ("beta", "sleep 1 while 1")] {
+        tiny.image(service, program);
         docker(&["tag", &tiny.tag(service), &format!("{}-{service}:latest-simple-optimized", tiny.name)]);
     }
-    let mount = "volumes: [\"data:/data\"]";
-    tiny.compose(&format!(
-        "  alpha:\n    user: \"65532\"\n    {mount}\n    image: IMAGE-alpha\n  beta:\n    {mount}\n    image: IMAGE-beta\n\
-         volumes: {{data: {{}}}}\n"
-    ));
-    let (code, text) = tiny.deploy(&["install"]);
+    let service = |name: &str| {
+        format!("  {name}:\n    user: \"65532\"\n    volumes: [\"data:/data\"]\n    image: IMAGE-{name}\n")
+    };
+    tiny.compose(&format!("{}{}volumes: {{data: {{}}}}\n", service("beta"), service("alpha")));
     let cause = "service alpha: user 65532 cannot write to volume /data: its folder is not in the image";
+    let (code, text) = tiny.deploy(&["install"]);
     assert!(code == Some(1) && text.contains(cause) && !text.contains("service beta: user"), "{text}");
     let mut test = program();
     test.args(["test", "--timeout", "20", "--root"]).arg(&tiny.folder.0);

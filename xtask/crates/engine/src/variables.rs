@@ -71,8 +71,20 @@ impl Variables {
 
     /// All variables as Compose sees them: the environment takes precedence, even with an empty value.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        let of_file = self.file.iter().filter(|(name, _)| !self.environment.contains_key(*name));
-        of_file.chain(&self.environment).map(|(name, value)| (name.as_str(), value.as_str()))
+        let of_environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.of_file().chain(of_environment)
+    }
+
+    /// These variables, and those of another `.env` that are not among them.
+    #[must_use]
+    pub fn or(self, other: Variables) -> Variables {
+        Variables { file: other.file.into_iter().chain(self.file).collect(), ..self }
+    }
+
+    /// The variables of `.env` that the environment does not hide.
+    pub fn of_file(&self) -> impl Iterator<Item = (&str, &str)> {
+        let visible = self.file.iter().filter(|(name, _)| !self.environment.contains_key(*name));
+        visible.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value in the environment, else in `.env`. Empty values count as unset.
@@ -82,7 +94,7 @@ impl Variables {
     }
 
     /// The value that Compose uses: the environment takes precedence, even if it is empty there.
-    pub fn value(&self, name: &str) -> Option<&str> {
+    pub fn compose_value(&self, name: &str) -> Option<&str> {
         self.environment.get(name).or_else(|| self.file.get(name)).map(String::as_str)
     }
 
@@ -103,7 +115,7 @@ impl Variables {
     /// When a required variable is not set, or the text is invalid.
     pub fn fill(&self, text: &str) -> Result<String, String> {
         interpolate(text, &|name| {
-            let value = self.value(name)?;
+            let value = self.compose_value(name)?;
             let tag = if name == VERSION { value.parse::<Tag>().ok() } else { None };
             Some(tag.map_or_else(|| value.to_owned(), |tag| tag.to_string()))
         })

@@ -118,9 +118,14 @@ impl Repository {
         self.state("logs")
     }
 
-    /// Switches of Compose files, for undo.
+    /// The last switch of Compose files, for undo.
     pub fn compose_journal(&self) -> PathBuf {
         self.state("compose-switch.json")
+    }
+
+    /// The registries that switches have written to Compose files.
+    pub fn switched_registries(&self) -> PathBuf {
+        self.state("compose-registries.json")
     }
 
     /// Held while Compose files change.

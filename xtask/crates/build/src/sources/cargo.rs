@@ -37,9 +37,12 @@ struct Package {
     name: String,
 }
 
-/// `None` if the file is invalid. One with too deep nesting could overflow the parser's stack.
+/// `None` if the file is invalid or nested so deeply that the parser's stack could overflow.
 fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
-    nesting::too_deep(text).is_none().then(|| toml::from_str(text).ok())?
+    if nesting::too_deep(text).is_some() {
+        return None;
+    }
+    toml::from_str(text).ok()
 }
 
 /// The name of the package that a manifest declares, if any.

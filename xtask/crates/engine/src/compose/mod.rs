@@ -2,6 +2,7 @@
 
 mod config;
 mod files;
+mod input;
 mod project;
 mod ps;
 
@@ -10,5 +11,6 @@ pub use crate::compose::config::{
     ComposeResource, ComposeService, Lifetime, lifetime, with_dependencies,
 };
 pub use crate::compose::files::{MAIN_FILES, default_files, folder_of};
+pub use crate::compose::input::ComposeInput;
 pub use crate::compose::project::Project;
 pub use crate::compose::ps::ComposeContainer;

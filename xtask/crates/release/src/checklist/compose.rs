@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
-use engine::compose::default_files;
-use engine::variables::Variables;
+use build::push::digests::Digests;
+use engine::compose::ComposeInput;
 use model::variant::Variant;
 use stack::switch::files::UnreadFile;
 use stack::switch::own_images::OwnImages;
@@ -15,12 +15,16 @@ use stack::switch::{edits, files};
 pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let repository = &checks.context.repository;
     let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
-    let variables = Variables::read(checks.context)?;
-    let own = OwnImages::known(checks.manifest, &variables, repository)?;
-    let fill = |text: &str| variables.fill(text);
-    let first = default_files(repository, &variables);
-    let (found, unread) =
-        files::collect(repository, &first, &|text| edits::plan(text, &own, &request, None, &fill), &fill)?;
+    let input = ComposeInput::read(&[], checks.context)?;
+    let pushed = Digests::read(repository)?;
+    let own = OwnImages::known(checks.manifest, &input.root, &pushed, repository)?;
+    let fill = |text: &str| input.variables.fill(text);
+    let (found, unread) = files::collect(
+        repository,
+        &input.files,
+        &|text| edits::plan(text, &own, &request, None, &fill),
+        &fill,
+    )?;
     let (mut faults, mut evidence, mut unchanged) = (Vec::new(), Vec::new(), 0);
     for file in &found {
         let place = |line: usize| format!("{}:{line}", file.name);

@@ -1,7 +1,9 @@
 //! The error of a failed deployment: what is running, what is not, and how to continue.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use engine::compose::ComposeService;
 use host::failure::Failure;
 
 use crate::deploy::health::ServiceHealth;
@@ -11,6 +13,8 @@ use crate::deploy::health::ServiceHealth;
 pub struct NotHealthy {
     /// All services that the change covers.
     pub(super) services: Vec<ServiceHealth>,
+    /// Their configuration, by name.
+    pub(super) configured: BTreeMap<String, ComposeService>,
     /// Services that failed or missed the deadline, with their last log lines.
     pub(super) logs: Vec<(String, String)>,
     pub(super) is_interrupted: bool,
@@ -25,6 +29,13 @@ impl NotHealthy {
     /// Whether another process uses a port to publish.
     pub fn port_is_taken(&self) -> bool {
         self.port_is_taken
+    }
+
+    /// The configuration of the services that are not fine.
+    pub fn failed(&self) -> BTreeMap<String, ComposeService> {
+        let failed = self.services.iter().filter(|service| !service.is_fine());
+        let configured = |health: &ServiceHealth| self.configured.get_key_value(&health.service);
+        failed.filter_map(configured).map(|(name, service)| (name.clone(), service.clone())).collect()
     }
 
     /// Turns a port conflict into a machine failure; returns any other error unchanged.
@@ -103,6 +114,7 @@ mod tests {
                 service("page", Healthy, &[]),
                 service("web", Starting, &[]),
             ],
+            configured: BTreeMap::new(),
             logs: vec![("db".into(), "no disk\nbye\n".into())],
             is_interrupted: false,
             reason: String::new(),

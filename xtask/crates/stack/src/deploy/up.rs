@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::deploy::health::{ServiceCondition, ServiceHealth};
 use crate::deploy::not_healthy::NotHealthy;
 use crate::deploy::watch::{Watch, WatchEnd};
-use engine::compose::{ComposeConfig, Project};
+use engine::compose::{ComposeConfig, ComposeService, Project};
 use engine::signs::{Cause, client_error};
 use host::failure::{Failure, FailureClass};
 use host::files::Lock;
@@ -101,6 +101,7 @@ impl StackChange<'_> {
 
     /// Runs Compose, and again if that can help.
     fn once(&self, config: ComposeConfig, started: Instant) -> Result<Vec<ServiceHealth>> {
+        let configured = config.services.clone();
         let mut watch = Watch::new(self, config, self.deadline.saturating_sub(started.elapsed()))?;
         // From here on, the stack may change.
         self.interrupt.check()?;
@@ -115,7 +116,7 @@ impl StackChange<'_> {
             let output = compose.output();
             match next(&project, &services, &output) {
                 Some(next) if end == WatchEnd::ComposeFailed && round < ROUNDS => project = next,
-                _ => return Err(self.error(services, end, &output)),
+                _ => return Err(self.error(services, configured, end, &output)),
             }
             round += 1;
         }
@@ -129,7 +130,13 @@ impl StackChange<'_> {
         }?)
     }
 
-    fn error(&self, services: Vec<ServiceHealth>, end: WatchEnd, output: &str) -> anyhow::Error {
+    fn error(
+        &self,
+        services: Vec<ServiceHealth>,
+        configured: BTreeMap<String, ComposeService>,
+        end: WatchEnd,
+        output: &str,
+    ) -> anyhow::Error {
         let is_interrupted = end == WatchEnd::Interrupted;
         if is_interrupted && self.again.is_empty() {
             return Failure::interrupted().into();
@@ -153,7 +160,7 @@ impl StackChange<'_> {
         let port_is_taken = own_lines(output).any(|line| Cause::of_step(line, "") == Cause::PortInUse);
         let help =
             if is_interrupted { format!("to continue: `{}`", self.again) } else { self.help.to_owned() };
-        let error = NotHealthy { services, logs, is_interrupted, reason, port_is_taken, help };
+        let error = NotHealthy { services, configured, logs, is_interrupted, reason, port_is_taken, help };
         match client_error(output) {
             _ if is_interrupted => Failure::new(FailureClass::Unfinished, error.to_string(), "").into(),
             class if class.is_environment() => {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::ops::Range;
-use std::panic::{self, UnwindSafe};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use anyhow::{Result, anyhow, bail};
@@ -12,6 +12,9 @@ use libyaml_safer::{Error, Event, EventData, Mark, Parser, ScalarStyle};
 
 /// Maximum depth of nested collections, as in Compose's parser (go-yaml, `max_flow_level` and `max_indents`).
 const MAX_DEPTH: usize = 10_000;
+
+/// How libyaml-safer 0.3 panics on a tag followed by a comma, as in `{!,`.
+const TAG_BEFORE_COMMA: &str = "TODO: What is expected here?";
 
 /// Index of a node in its [`Document`].
 pub type NodeId = usize;
@@ -45,8 +48,8 @@ pub struct Document {
     roots: Vec<NodeId>,
 }
 
-/// Runs a parser that may panic on invalid input; `None` if it does. That panic is not printed.
-fn without_panic<T>(parse: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
+/// Runs a parser that may panic on invalid input, without printing the panic; its message is the error.
+fn without_panic<T>(parse: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     thread_local!(static IS_PARSING: Cell<bool> = const { Cell::new(false) });
     HOOK.call_once(|| {
@@ -58,9 +61,12 @@ fn without_panic<T>(parse: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
         }));
     });
     IS_PARSING.set(true);
-    let result = panic::catch_unwind(parse);
+    let result = panic::catch_unwind(AssertUnwindSafe(parse));
     IS_PARSING.set(false);
-    result.ok()
+    result.map_err(|panic| match panic.downcast::<&str>() {
+        Ok(text) => (*text).to_owned(),
+        Err(panic) => panic.downcast::<String>().map(|text| *text).unwrap_or_default(),
+    })
 }
 
 impl Document {
@@ -69,19 +75,20 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
-        // libyaml-safer panics on a tag followed by a comma, as in `{!,`.
-        without_panic(|| Document::parsed(text))
-            .unwrap_or_else(|| bail!("invalid YAML: a tag before a comma"))
-    }
-
-    fn parsed(text: &str) -> Result<Document> {
         let mut builder = Builder { text, ..Builder::default() };
         // The parser reads up to two characters ahead, even at the end.
         let mut input = text.as_bytes().chain(&b"\n\n"[..]);
         let mut parser = Parser::new();
         parser.set_input(&mut input);
+        let mut line = 1;
         loop {
-            let event = parser.parse().map_err(|error| invalid(&error))?;
+            let event = without_panic(|| parser.parse())
+                .map_err(|panic| match panic.as_str() {
+                    TAG_BEFORE_COMMA => anyhow!("line {line} or later: invalid YAML: a tag before a comma"),
+                    panic => anyhow!("line {line} or later: the YAML parser failed: {panic}"),
+                })?
+                .map_err(|error| invalid(&error))?;
+            line = event.end_mark.line + 1;
             if matches!(event.data, EventData::StreamEnd) {
                 break;
             }

@@ -188,8 +188,13 @@ fn edit(
 ) -> Result<Option<(Range<usize>, String)>, Skip> {
     let parsed = ComposeImage::parse(&image.value).ok_or(MALFORMED)?;
     let plain = parsed.unpinned(request)?;
-    if !is_right_when_filled(&image.value, &plain, request, fill) {
-        return Err("a variable's value contains an edition or a variant: remove it there".into());
+    if let Some(filled) = ends_in_variable(&image.value, &plain, request, fill) {
+        let help = match (&request.tag, request.edition) {
+            (None, Some(_)) | (Some(_), None) => "remove it there, or give both --tag and --edition",
+            _ => "remove it there",
+        };
+        let what = format!("a variable's value contains an edition, a variant or a digest (`{filled}`)");
+        return Err(format!("{what}: {help}").into());
     }
     let after = match digest_of {
         None => parsed.switched(request)?,
@@ -210,11 +215,14 @@ fn edit(
     }
 }
 
-/// Whether the new reference is the requested one after interpolation, too. References that cannot be interpolated count as right.
-fn is_right_when_filled(before: &str, after: &str, request: &SwitchRequest, fill: Fill<'_>) -> bool {
-    let (Ok(before), Ok(after)) = (fill(before), fill(after)) else { return true };
-    let wanted = ComposeImage::parse(&before).and_then(|image| image.unpinned(request).ok());
-    wanted.is_none_or(|wanted| wanted == after)
+/// The current reference with its variables replaced, if the new one would not be as requested because of a variable's value.
+/// References that cannot be interpolated are accepted here; the proof checks them.
+fn ends_in_variable(before: &str, after: &str, request: &SwitchRequest, fill: Fill<'_>) -> Option<String> {
+    let (before, after) = (fill(before).ok()?, fill(after).ok()?);
+    let wanted = ComposeImage::parse(&before)?.unpinned(request).ok()?;
+    // A digest in a value may stay as long as the rest is as requested, like one in the file.
+    let plain = after.split_once('@').map_or(after.as_str(), |(plain, _)| plain);
+    (wanted != plain).then_some(before)
 }
 
 #[cfg(test)]
@@ -276,6 +284,9 @@ mod tests {
             is_left("1-optimized", optimized, None, None) && is_left("1-optimized", original, None, None)
         );
         assert!(!is_left("1-optimized", original, None, Some("2")));
+        assert!(
+            is_left("1@sha256:11", optimized, None, None) && !is_left("1@sha256:11", original, None, None)
+        );
     }
 
     #[test]

@@ -1,7 +1,4 @@
-//! Writing a switch, and undoing it: exactly one is remembered, as the bytes of every file before and after. So are the
-//! registries of all switches, because later ones must recognize the references that they wrote.
-
-use std::collections::BTreeSet;
+//! Writing a switch, and undoing it: exactly one is remembered, as the bytes of every file before and after.
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -10,14 +7,11 @@ use crate::switch::files::PlannedFile;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
-use model::image_ref::Registry;
 
 /// The last switch as it is stored.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct LastSwitch {
     files: Vec<SwitchedFile>,
-    #[serde(default)]
-    registries: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,19 +22,11 @@ struct SwitchedFile {
     after: String,
 }
 
-/// The registries that switches of this checkout have written.
-///
-/// # Errors
-/// When the record cannot be read or is damaged.
-pub fn registries(repository: &Repository) -> Result<BTreeSet<String>> {
-    Ok(LastSwitch::read(repository)?.registries)
-}
-
 /// Writes the edited files. The switch is stored first, so that it can be undone after a kill at any moment.
 ///
 /// # Errors
 /// A file that changed since it was read, or cannot be written.
-pub fn write(repository: &Repository, planned: &[&PlannedFile], registry: Option<&Registry>) -> Result<()> {
+pub fn write(repository: &Repository, planned: &[&PlannedFile]) -> Result<()> {
     for file in planned {
         if files::read(&file.path)? != file.text {
             let what = format!("{} changed while it was being switched; no file was written", file.name);
@@ -52,10 +38,9 @@ pub fn write(repository: &Repository, planned: &[&PlannedFile], registry: Option
         before: file.text.clone(),
         after: file.switched(),
     };
-    let mut registries = registries(repository)?;
-    registries.extend(registry.map(Registry::to_string));
-    let last = LastSwitch { files: planned.iter().map(switched).collect(), registries };
-    last.write(repository)?;
+    let last = LastSwitch { files: planned.iter().map(switched).collect() };
+    // Compose files may hold secrets, so the copy is readable by its owner alone.
+    files::write_private(&repository.compose_journal(), serde_json::to_string(&last)?.as_bytes())?;
     for (file, switched) in planned.iter().zip(&last.files) {
         files::replace(&file.path, switched.after.as_bytes()).context(
             "some files may already be switched: `cargo xtask compose-switch --undo` restores them",
@@ -64,17 +49,19 @@ pub fn write(repository: &Repository, planned: &[&PlannedFile], registry: Option
     Ok(())
 }
 
-/// Restores the files of the last switch and forgets them. Returns the names of the restored files.
+/// Restores the files of the last switch and forgets it. Returns the names of the restored files.
 ///
 /// # Errors
 /// A file that differs from what the switch wrote; no file is restored then.
 pub fn undo(repository: &Repository) -> Result<Vec<String>> {
-    let LastSwitch { files: switched, registries } = LastSwitch::read(repository)?;
-    if switched.is_empty() {
-        return Ok(Vec::new());
-    }
+    let path = repository.compose_journal();
+    let Some(text) = files::read_if_there(&path)? else { return Ok(Vec::new()) };
+    let last: LastSwitch = serde_json::from_str(&text).map_err(|error| {
+        let what = format!("{} is damaged: {error}", path.display());
+        Failure::new(FailureClass::Failed, what, "remove it; the last switch cannot be undone")
+    })?;
     let mut restore = Vec::new();
-    for file in &switched {
+    for file in &last.files {
         let target = repository.root().join(&file.name);
         let now = files::read_if_there(&target)?;
         if now.as_deref() == Some(file.after.as_str()) {
@@ -88,23 +75,6 @@ pub fn undo(repository: &Repository) -> Result<Vec<String>> {
     for (target, file) in &restore {
         files::replace(target, file.before.as_bytes()).context("run --undo again")?;
     }
-    let names = restore.into_iter().map(|(_, file)| file.name.clone()).collect();
-    LastSwitch { files: Vec::new(), registries }.write(repository)?;
-    Ok(names)
-}
-
-impl LastSwitch {
-    fn read(repository: &Repository) -> Result<LastSwitch> {
-        let path = repository.compose_journal();
-        let Some(text) = files::read_if_there(&path)? else { return Ok(LastSwitch::default()) };
-        serde_json::from_str(&text).map_err(|error| {
-            let what = format!("{} is damaged: {error}", path.display());
-            Failure::new(FailureClass::Failed, what, "remove it; the last switch cannot be undone").into()
-        })
-    }
-
-    /// Compose files may hold secrets, so only the owner can read the record.
-    fn write(&self, repository: &Repository) -> Result<()> {
-        files::write_private(&repository.compose_journal(), serde_json::to_string(self)?.as_bytes())
-    }
+    files::remove(&path)?;
+    Ok(restore.into_iter().map(|(_, file)| file.name.clone()).collect())
 }

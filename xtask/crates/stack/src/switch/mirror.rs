@@ -6,7 +6,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tempfile::TempDir;
+
+use host::files;
 
 /// The copy; removed on drop.
 pub(super) struct Mirror {
@@ -20,7 +23,9 @@ impl Mirror {
     /// # Errors
     /// When the copy cannot be written.
     pub(super) fn new(files: &[(&Path, &str)], named: &[PathBuf], top: &Path) -> Result<Mirror> {
-        let folder = tempfile::Builder::new().prefix("xtask-compose-").tempdir();
+        // Compose prints some paths with symlinks resolved.
+        let top_folder = files::real_path(&std::env::temp_dir())?;
+        let folder = tempfile::Builder::new().prefix("xtask-compose-").tempdir_in(top_folder);
         let mirror = Mirror { folder: folder.context("cannot create a temporary folder")? };
         let parents = files.iter().flat_map(|(path, _)| path.ancestors().skip(1));
         let folders: BTreeSet<&Path> =
@@ -54,7 +59,22 @@ impl Mirror {
 
     /// A text that names paths in the copy, with the paths that they stand for.
     pub(super) fn original(&self, text: &str) -> String {
-        text.replace(&self.folder.path().display().to_string(), "")
+        let folder = self.folder.path().display().to_string();
+        // In Compose's output, dollar signs are doubled.
+        text.replace(&folder.replace('$', "$$"), "").replace(&folder, "")
+    }
+
+    /// The same for all strings of a value.
+    pub(super) fn original_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.original(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.original_value(item)).collect(),
+            Value::Object(fields) => {
+                let fields = fields.into_iter();
+                fields.map(|(key, value)| (self.original(&key), self.original_value(value))).collect()
+            }
+            other => other,
+        }
     }
 }
 

@@ -10,3 +10,4 @@ mod mirror;
 pub mod own_images;
 pub mod proof;
 pub mod reference;
+pub mod registries;

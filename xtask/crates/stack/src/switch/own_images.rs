@@ -9,8 +9,8 @@ use host::paths::Repository;
 use model::image_ref::{name_of, repository_of};
 use model::manifest::Manifest;
 
-use crate::switch::last_switch;
 use crate::switch::reference::ComposeImage;
+use crate::switch::registries;
 
 /// Our image names and registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +34,17 @@ impl<'a> OwnImages<'a> {
     /// The services' images. Known registries come from the manifest, `SUTRA_REGISTRY`, and this checkout's pushes and switches.
     ///
     /// # Errors
-    /// When the record of pushes or of the last switch cannot be read.
+    /// When the record of switched registries cannot be read.
     pub fn known(
         manifest: &'a Manifest,
         variables: &Variables,
+        pushed: &Digests,
         repository: &Repository,
     ) -> Result<OwnImages<'a>> {
         let names = manifest.services.iter().map(|service| service.image.as_str());
         let declared = manifest.registries.iter().map(String::as_str).chain(variables.get(REGISTRY));
-        let pushed = Digests::read(repository)?;
-        let registries = declared.chain(pushed.references().map(registry_of)).map(str::to_owned);
-        Ok(OwnImages::of(names, registries.chain(last_switch::registries(repository)?)))
+        let known = declared.chain(pushed.references().map(registry_of)).map(str::to_owned);
+        Ok(OwnImages::of(names, known.chain(registries::read(repository)?)))
     }
 
     /// Adds registries, `HOST[:PORT][/PATH]`.

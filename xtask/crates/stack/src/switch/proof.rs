@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context as _, Result};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::switch::edits::{DigestOf, SkippedReference};
@@ -14,10 +15,10 @@ use crate::switch::files::PlannedFile;
 use crate::switch::mirror::Mirror;
 use crate::switch::own_images::OwnImages;
 use crate::switch::reference::{ComposeImage, SwitchRequest};
-use engine::compose::{ComposeConfig, ComposeService, folder_of};
+use engine::compose::{ComposeConfig, ComposeInput, ComposeService, folder_of};
 use engine::context::Context;
 use engine::interpolation::interpolate;
-use engine::variables::{VERSION, Variables};
+use engine::variables::VERSION;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::process::tail;
@@ -31,16 +32,14 @@ const OTHER: &str = "8";
 pub struct Switch<'a> {
     /// All files that were read.
     pub files: &'a [PlannedFile],
-    /// The files that Compose is started with.
-    pub first: &'a [PathBuf],
+    /// The files that Compose starts with, and their variables.
+    pub input: &'a ComposeInput,
     /// Our images, including those in registries from variables.
     pub own: &'a OwnImages<'a>,
     /// What references are to become.
     pub request: &'a SwitchRequest,
     /// The digests to pin to.
     pub digest_of: Option<DigestOf<'a>>,
-    /// The variables as Compose sees them.
-    pub variables: &'a Variables,
 }
 
 /// A service that runs one of our images, but not as requested, and whose reference was not found in any file.
@@ -89,10 +88,10 @@ impl Switch<'_> {
     /// When Compose rejects the files before or after the switch, or reads a change other than the intended ones.
     pub fn prove(&self, context: &Context) -> Result<Option<Proof>> {
         let root = files::real_path(context.repository.root())?;
-        let (mut own, mut other) = self.read(&root, context)?;
+        let (mut own, mut changed) = self.read(&root, context)?;
         if own.before.is_err() && context.docker.has_compose() {
             // A file outside of the repository may be missing in the copy.
-            (own, other) = self.read(Path::new("/"), context)?;
+            (own, changed) = self.read(Path::new("/"), context)?;
         }
         let before = match own.before {
             Ok(before) => before,
@@ -102,8 +101,8 @@ impl Switch<'_> {
         let after = own.after.transpose().map_err(|error| refused("the switched files", &error))?;
         let after = after.as_ref().unwrap_or(&before);
         let missed = self.compare(&before, after, &own.environment, true)?;
-        // The other values may not suit what else the variables are used for.
-        if let Some(Answers { environment, before: Ok(before), after: Some(after) }) = other {
+        // The changed values may not suit what else the variables are used for.
+        if let Some(Answers { environment, before: Ok(before), after: Some(after) }) = changed {
             let after = after.map_err(|error| refused("the switched files", &error))?;
             self.compare(&before, &after, &environment, false)?;
         }
@@ -113,11 +112,13 @@ impl Switch<'_> {
     /// The user's variables, as `deploy` passes them: `latest-optimized` means the tag `latest`. Required ones that are not set
     /// get a value, because Compose rejects the files without.
     fn own_environment(&self) -> BTreeMap<String, String> {
-        let tag = self.variables.value(VERSION).and_then(|text| text.parse::<Tag>().ok());
+        let variables = &self.input.variables;
+        let tag = variables.compose_value(VERSION).and_then(|text| text.parse::<Tag>().ok());
         let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));
         let required = self.files.iter().flat_map(|file| required(&file.text));
-        let unset = required.filter(|name| self.variables.value(name).is_none_or(str::is_empty));
-        unset.map(|name| (name.to_owned(), OTHER.to_owned())).chain(tag).collect()
+        let unset = required.filter(|name| variables.compose_value(name).is_none_or(str::is_empty));
+        let unset = unset.map(|name| (name.to_owned(), OTHER.to_owned()));
+        self.input.hidden.clone().into_iter().chain(unset).chain(tag).collect()
     }
 
     /// The same, but every variable in a reference to one of our images has another value.
@@ -138,7 +139,8 @@ impl Switch<'_> {
         names.into_inner()
     }
 
-    /// What Compose reads with the user's variables, and with the changed ones if there are any. The copies leave out what is outside of `top`.
+    /// Compose's answers with the user's variables, and with changed ones. The second is `None` if the switch changes nothing or no
+    /// reference has a variable. The copies leave out what is outside of `top`.
     fn read(&self, top: &Path, context: &Context) -> Result<(Answers, Option<Answers>)> {
         let switched: Vec<String> = self.files.iter().map(PlannedFile::switched).collect();
         let before: Vec<(&Path, &str)> =
@@ -149,8 +151,9 @@ impl Switch<'_> {
             .zip(&switched)
             .map(|(file, text)| (file.path.as_path(), text.as_str()))
             .collect();
-        let folders: Vec<PathBuf> = self.first.iter().map(|path| folder_of(path)).collect::<Result<_>>()?;
-        let (first, is_changed) = (self.first, after != before);
+        let folders: Vec<PathBuf> =
+            self.input.files.iter().map(|path| folder_of(path)).collect::<Result<_>>()?;
+        let (first, is_changed) = (&self.input.files, after != before);
         let before = Mirror::new(&before, &folders, top)?;
         let after = is_changed.then(|| Mirror::new(&after, &folders, top)).transpose()?;
         let ask_both = |environment: BTreeMap<String, String>| -> Result<Answers> {
@@ -223,7 +226,8 @@ impl Switch<'_> {
 
     fn fill(&self, text: &str, environment: &BTreeMap<String, String>) -> String {
         let value = |name: &str| {
-            let value = environment.get(name).map(String::as_str).or_else(|| self.variables.value(name));
+            let value = environment.get(name).map(String::as_str);
+            let value = value.or_else(|| self.input.variables.compose_value(name));
             value.map(str::to_owned)
         };
         interpolate(text, &value).unwrap_or_default()
@@ -293,19 +297,18 @@ fn ask(
     if !output.success() {
         return Ok(Err(mirror.original(&tail(&output.stderr, 3))));
     }
-    let text = mirror.original(&output.stdout);
-    Ok(Ok(model(&text, &root).context("unexpected output of `docker compose config`")?))
+    let all = serde_json::from_str(&output.stdout).map(|all| mirror.original_value(all));
+    Ok(Ok(all.and_then(|all| model(all, &root)).context("unexpected output of `docker compose config`")?))
 }
 
 /// Reads Compose's output. Compose ignores extensions, whose anchors may hold an image.
-fn model(text: &str, root: &Path) -> Result<Model> {
-    let mut services = serde_json::from_str::<ComposeConfig>(text)?.services;
+fn model(mut rest: Value, root: &Path) -> serde_json::Result<Model> {
+    let mut services = ComposeConfig::deserialize(&rest)?.services;
     for build in services.values_mut().filter_map(|service| service.build.as_mut()) {
         if let Ok(relative) = build.context.strip_prefix(root) {
             build.context = relative.to_owned();
         }
     }
-    let mut rest: Value = serde_json::from_str(text)?;
     let mut images = BTreeMap::new();
     if let Some(all) = rest.as_object_mut() {
         all.retain(|key, _| !key.starts_with("x-"));

@@ -34,8 +34,7 @@ const NO_TAG: &str = "no tag: add one, such as :${SUTRA_VERSION:-latest}";
 const PINNED: &str = "pinned to one variant by its digest: add --pin to update the digest, or remove it";
 const VARIANT_IN_VARIABLE: &str =
     "the variant is inside a variable's default: move -optimized after the closing brace";
-const EDITION_IN_VARIABLE: &str =
-    "the edition is inside a variable's default: move it after the closing brace";
+const EDITION_IN_VARIABLE: &str = "the edition is inside a variable's default: move it after the closing brace, or give both --tag and --edition";
 pub(super) const MALFORMED: &str = "not an image reference";
 
 impl<'a> ComposeImage<'a> {
@@ -97,8 +96,9 @@ impl<'a> ComposeImage<'a> {
             if request.tag.is_none() && inside.ends_with(OPTIMIZED_SUFFIX) {
                 return Err(VARIANT_IN_VARIABLE);
             }
-            // A new edition would follow the old one; a new tag would replace it.
-            if request.tag.is_none() == request.edition.is_some() && parts(inside).1.is_some() {
+            // With a new edition alone, the tag would have two editions; with a new tag alone, it would lose its edition.
+            let is_split = matches!((&request.tag, request.edition), (None, Some(_)) | (Some(_), None));
+            if is_split && parts(inside).1.is_some() {
                 return Err(EDITION_IN_VARIABLE);
             }
         }

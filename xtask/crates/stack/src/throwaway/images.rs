@@ -21,7 +21,7 @@ pub struct StackImages {
 
 impl StackImages {
     /// The image of a service.
-    pub fn of(&self, service: &Service) -> String {
+    pub(super) fn of(&self, service: &Service) -> String {
         ImageRef::of(&service.image, &self.tag, self.edition, self.variant).to_string()
     }
 

@@ -52,22 +52,6 @@ pub struct TestRequest<'m> {
     pub deadline: Duration,
 }
 
-impl TestRequest<'_> {
-    /// The variants that are started.
-    pub fn started_variants(&self) -> Vec<Variant> {
-        match self.parity {
-            Some(Originals::Live { .. }) => Variant::ALL.to_vec(),
-            Some(Originals::Recorded) => vec![Variant::Optimized],
-            None => self.variants.clone(),
-        }
-    }
-
-    /// The images of a variant.
-    pub fn images(&self, variant: Variant) -> StackImages {
-        StackImages { edition: self.edition, variant, tag: self.tag.clone() }
-    }
-}
-
 /// Runs all requested tests. With all services, the result is stored as a record.
 ///
 /// # Errors
@@ -81,9 +65,14 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
     if request.stack_tests {
         builds::stack_tests(manifest, BasesMode::Auto, context)?;
     }
+    let variants = match request.parity {
+        Some(Originals::Live { .. }) => Variant::ALL.to_vec(),
+        Some(Originals::Recorded) => vec![Variant::Optimized],
+        None => request.variants.clone(),
+    };
     let mut tested = Vec::new();
-    for variant in request.started_variants() {
-        let images = request.images(variant);
+    for variant in variants {
+        let images = StackImages { edition: request.edition, variant, tag: request.tag.clone() };
         let services = &request.services;
         let stack = tested::test(manifest, services, &images, request.deadline, socket.as_ref(), context)?;
         tested.push((variant, stack));

@@ -100,8 +100,12 @@ impl Bench {
     fn models(&self, project: &Project, with_other: bool) -> Vec<Result<Model, String>> {
         let files: Vec<PathBuf> = project.first.iter().map(|path| self.site.0.join(path)).collect();
         let named: &[PathBuf] = if project.is_named { &files } else { &[] };
+        // With the same options as the switch, so that Compose runs once. Files elsewhere that COMPOSE_FILE names have another
+        // `.env` if they are given with `--file`.
+        let is_elsewhere = !project.is_named && project.first[0].starts_with("repo/deploy/");
+        let own_files = if is_elsewhere { named } else { &files };
         let other = project.environment.other(project.markers);
-        let mut answers = vec![self.composer.config(&self.root(), &files, &project.environment.own())];
+        let mut answers = vec![self.composer.config(&self.root(), own_files, &project.environment.own())];
         if with_other {
             answers.push(self.composer.config(&self.root(), named, &other));
         }

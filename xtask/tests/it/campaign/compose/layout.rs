@@ -1,5 +1,6 @@
 //! The layout of a project: its files, and how they include and extend each other.
 
+use super::environment::Environment;
 use super::project::{Generator, Theme};
 use super::references::{Kind, Reference};
 use super::text::Source;
@@ -18,7 +19,7 @@ impl Generator<'_> {
     pub fn layout(&mut self) -> (Vec<String>, bool) {
         let named = self.chance(Theme::Files, 12);
         let listed = !named && self.chance(Theme::Files, 8);
-        let folder = if named && self.rng.bool() { "repo/deploy" } else { "repo" };
+        let folder = if (named || listed) && self.rng.bool() { "repo/deploy" } else { "repo" };
         let count = self.rng.usize(1..=5);
         let (main, names) = self.main(folder, count);
         let mut first = Vec::new();
@@ -50,29 +51,34 @@ impl Generator<'_> {
             let file = self.overriding(&names);
             self.files.insert(path.clone(), file);
         }
-        if listed {
-            self.list(&first);
+        let is_in_dotenv = listed && self.list(&first);
+        // Compose reads the `.env` beside the first file, after the one that lists the files.
+        let (dotenv, other) = if is_in_dotenv { ("repo", folder) } else { (folder, "repo") };
+        if listed && dotenv != other {
+            let hidden = self.environment.dotenv.iter().filter(|(name, _)| !name.starts_with("COMPOSE_"));
+            let hidden: String = hidden.map(|(name, _)| format!("{name}=hidden\n")).collect();
+            self.files.insert(format!("{other}/.env"), Source::new(hidden));
         }
         let text = self.environment.dotenv_text(self.rng);
         if !text.is_empty() {
-            self.files.insert(format!("{folder}/.env"), Source::new(text));
+            self.files.insert(format!("{dotenv}/.env"), Source::new(text));
         }
         (first, named)
     }
 
-    /// Lists the files in COMPOSE_FILE.
-    fn list(&mut self, first: &[String]) {
+    /// Lists the files in COMPOSE_FILE. Returns whether in `.env`.
+    fn list(&mut self, first: &[String]) -> bool {
         let separator = self.pick(&[":", ";", ","]);
         let names: Vec<&str> = first.iter().filter_map(|path| path.strip_prefix("repo/")).collect();
         let names = names.join(separator);
+        let is_in_dotenv = self.rng.bool();
+        let Environment { shell, dotenv, .. } = &mut self.environment;
+        let place = if is_in_dotenv { dotenv } else { shell };
         if separator != ":" {
-            self.environment.add(self.rng, "COMPOSE_PATH_SEPARATOR", separator.to_owned());
+            place.push(("COMPOSE_PATH_SEPARATOR".to_owned(), separator.to_owned()));
         }
-        if self.rng.bool() {
-            self.environment.shell.push(("COMPOSE_FILE".to_owned(), names));
-        } else {
-            self.environment.dotenv.push(("COMPOSE_FILE".to_owned(), names));
-        }
+        place.push(("COMPOSE_FILE".to_owned(), names));
+        is_in_dotenv
     }
 
     /// An unused file.

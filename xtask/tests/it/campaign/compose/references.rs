@@ -28,7 +28,7 @@ impl Request {
     }
 }
 
-const IN_VALUE: &str = "a variable's value contains an edition or a variant";
+const IN_VALUE: &str = "a variable's value contains an edition, a variant or a digest";
 
 /// Kinds of references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

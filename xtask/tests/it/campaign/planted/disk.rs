@@ -21,7 +21,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "files are switched before the switch is recorded",
         only: "compose-switch: 4 pages left on the checkout",
         file: "crates/stack/src/switch/last_switch.rs",
-        from: "    last.write(repository)?;
+        from: "    files::write_private(&repository.compose_journal(), serde_json::to_string(&last)?.as_bytes())?;
     for (file, switched) in planned.iter().zip(&last.files) {
         files::replace(&file.path, switched.after.as_bytes()).context(
             \"some files may already be switched: `cargo xtask compose-switch --undo` restores them\",
@@ -31,7 +31,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         to: "    for (file, switched) in planned.iter().zip(&last.files) {
         files::replace(&file.path, switched.after.as_bytes())?;
     }
-    last.write(repository)",
+    files::write_private(&repository.compose_journal(), serde_json::to_string(&last)?.as_bytes())",
     },
     Fault {
         what: "a stack that is being created is not removed when its files cannot be written",
