@@ -1,4 +1,4 @@
-//! `compose-switch --undo`, and what is remembered of a switch.
+//! `compose-switch --undo`, and the records of a switch.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -170,7 +170,7 @@ fn the_variables_of_files_in_compose_file_are_those_that_compose_uses() {
         ),
         (&format!("{listed}V=1-optimized\n"), "V=0\nHUB=h\n", &[], "h/fx-alpha:1-optimized"),
     ] {
-        // The registry is a setting of xtask.
+        // xtask reads SUTRA_REGISTRY from the root's `.env`.
         repository.write(".env", &format!("{root}SUTRA_REGISTRY=r.example/t\n"));
         repository.write("deploy/.env", beside);
         repository.write("deploy/stack.yml", compose);
@@ -178,7 +178,7 @@ fn the_variables_of_files_in_compose_file_are_those_that_compose_uses() {
         let left = "deploy/stack.yml:1: `$HUB/fx-alpha:$V` left unchanged: a variable's value contains";
         assert_eq!((code, text.contains(left), text.contains(value)), (1, true, true), "{text}");
         assert!(text.contains("error: 1 reference left unchanged"), "{text}");
-        // Both values as Compose reads them: otherwise the proof would refuse the switch.
+        // The proof must use the same values, or it would refuse the switch.
         let plain = [root, beside].map(|text| text.replace("1-optimized", "1"));
         repository.write(".env", &format!("{}SUTRA_REGISTRY=r.example/t\n", plain[0]));
         repository.write("deploy/.env", &plain[1]);

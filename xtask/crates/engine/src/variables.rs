@@ -75,7 +75,7 @@ impl Variables {
         self.of_file().chain(of_environment)
     }
 
-    /// These variables, and those of another `.env` that are not among them.
+    /// Adds the variables of another `.env`. Those that are already there take precedence.
     #[must_use]
     pub fn or(self, other: Variables) -> Variables {
         Variables { file: other.file.into_iter().chain(self.file).collect(), ..self }

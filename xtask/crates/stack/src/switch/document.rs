@@ -16,6 +16,9 @@ const MAX_DEPTH: usize = 10_000;
 /// How libyaml-safer 0.3 panics on a tag followed by a comma, as in `{!,`.
 const TAG_BEFORE_COMMA: &str = "TODO: What is expected here?";
 
+/// libyaml's error for a colon at the end of a plain scalar in a flow collection.
+const UNEXPECTED_COLON: &str = "found unexpected ':'";
+
 /// Index of a node in its [`Document`].
 pub type NodeId = usize;
 
@@ -75,9 +78,18 @@ impl Document {
     /// # Errors
     /// Invalid YAML, with its line.
     pub fn parse(text: &str) -> Result<Document> {
-        let mut builder = Builder { text, ..Builder::default() };
+        Document::parsed(text, text).or_else(|error| {
+            let is_colon = error.to_string().contains(UNEXPECTED_COLON);
+            let again = is_colon.then(|| Document::parsed(text, &without_last_colons(text)));
+            again.and_then(Result::ok).ok_or(error)
+        })
+    }
+
+    /// Parses `input`, which has the same length as `text` and differs only within scalars.
+    fn parsed(text: &str, input: &str) -> Result<Document> {
+        let mut builder = Builder { text, input, ..Builder::default() };
         // The parser reads up to two characters ahead, even at the end.
-        let mut input = text.as_bytes().chain(&b"\n\n"[..]);
+        let mut input = input.as_bytes().chain(&b"\n\n"[..]);
         let mut parser = Parser::new();
         parser.set_input(&mut input);
         let mut line = 1;
@@ -154,6 +166,21 @@ impl Document {
     }
 }
 
+/// Replaces colons that Compose's parser (go-yaml) takes for the last character of a plain scalar, as in `{a: b:, c: d}`. libyaml
+/// refuses them.
+fn without_last_colons(text: &str) -> String {
+    let mut last = ' ';
+    let mut chars = text.chars().peekable();
+    let mut out = String::with_capacity(text.len());
+    while let Some(next) = chars.next() {
+        let is_in_scalar = !last.is_whitespace() && !['"', '\'', ']', '}'].contains(&last);
+        let is_last = next == ':' && is_in_scalar && matches!(chars.peek(), Some(',' | ']' | '}'));
+        out.push(if is_last { '_' } else { next });
+        last = next;
+    }
+    out
+}
+
 fn invalid(error: &Error) -> anyhow::Error {
     let line = error.problem_mark().map_or(0, |mark| mark.line) + 1;
     let context = error.context().map(|context| format!(" {context}")).unwrap_or_default();
@@ -164,6 +191,8 @@ fn invalid(error: &Error) -> anyhow::Error {
 #[derive(Default)]
 struct Builder<'t> {
     text: &'t str,
+    /// What the parser reads.
+    input: &'t str,
     document: Document,
     /// Mappings and sequences whose end has not been parsed yet, with their children so far.
     open: Vec<(NodeId, Vec<NodeId>)>,
@@ -176,6 +205,7 @@ impl Builder<'_> {
         match event.data {
             EventData::Scalar { anchor, value, style, .. } => {
                 let bytes = self.bytes_of(&value, style, start);
+                let value = bytes.clone().map_or(value, |bytes| self.text[bytes].to_owned());
                 let id = self.add(NodeKind::Scalar { value, bytes }, start, anchor);
                 self.place(id);
             }
@@ -234,7 +264,7 @@ impl Builder<'_> {
             ScalarStyle::DoubleQuoted => (start + 1, Some('"')),
             _ => return None,
         };
-        let rest = self.text.get(start..)?.strip_prefix(value)?;
+        let rest = self.input.get(start..)?.strip_prefix(value)?;
         let closed = quote.is_none_or(|quote| rest.starts_with(quote));
         closed.then(|| start..start + value.len())
     }
@@ -273,6 +303,16 @@ mod tests {
         let inexact: Vec<&str> =
             found.iter().filter(|(_, bytes)| bytes.is_none()).map(|(value, _)| value.as_str()).collect();
         assert_eq!(inexact, ["tab\t", "it's", "block\n"]);
+    }
+
+    #[test]
+    fn a_colon_may_end_a_plain_scalar_in_a_flow_collection() {
+        // As Compose 2.26 reads it.
+        let found = spans("a: {b: c:, d: [e:, \"f:,\"], \"g\":[], h:, \"i\\t:,\": x:}");
+        let values: Vec<&str> = found.iter().map(|(value, _)| value.as_str()).collect();
+        assert_eq!(values[..8], ["a", "b", "c:", "d", "e:", "f:,", "g", "h:"]);
+        assert!(found.iter().filter_map(|(_, bytes)| *bytes).all(|bytes| values.contains(&bytes)));
+        assert!(Document::parse("a: {b: c:, d: ]").is_err());
     }
 
     #[test]

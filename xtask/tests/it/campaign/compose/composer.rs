@@ -49,7 +49,7 @@ pub struct Composer {
 
 struct Memory {
     plugin: PathBuf,
-    /// Has the stdin of a call in a file named after its process.
+    /// A folder with the stdin of each call, in a file named after its process ID.
     shim: PathBuf,
     site: String,
     answers: Mutex<HashMap<u64, Answer>>,

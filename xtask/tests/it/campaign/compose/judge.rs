@@ -234,7 +234,9 @@ impl Bench {
             let bare = old.strip_suffix("-optimized").unwrap_or(old);
             let switched =
                 if project.request.optimized { format!("{bare}-optimized") } else { bare.to_owned() };
-            let is_left = new == old && ran.code != Some(0);
+            // A typo in a registry makes it someone else's.
+            let is_left = ran.code != Some(0) || ran.stderr.contains(" is not one of the `registries` in ");
+            let is_left = is_left && new == old;
             Ok(if is_ours(old) && !is_left { switched } else { old.to_owned() })
         };
         before.compare(after, expected).map_err(|what| told(&what))?;

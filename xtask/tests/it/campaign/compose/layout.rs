@@ -52,7 +52,7 @@ impl Generator<'_> {
             self.files.insert(path.clone(), file);
         }
         let is_in_dotenv = listed && self.list(&first);
-        // Compose reads the `.env` beside the first file, after the one that lists the files.
+        // The `.env` beside the first file matters less than the one that lists the files.
         let (dotenv, other) = if is_in_dotenv { ("repo", folder) } else { (folder, "repo") };
         if listed && dotenv != other {
             let hidden = self.environment.dotenv.iter().filter(|(name, _)| !name.starts_with("COMPOSE_"));
@@ -66,7 +66,7 @@ impl Generator<'_> {
         (first, named)
     }
 
-    /// Lists the files in COMPOSE_FILE. Returns whether in `.env`.
+    /// Lists the files in COMPOSE_FILE; true if that is in `.env`.
     fn list(&mut self, first: &[String]) -> bool {
         let separator = self.pick(&[":", ";", ","]);
         let names: Vec<&str> = first.iter().filter_map(|path| path.strip_prefix("repo/")).collect();
