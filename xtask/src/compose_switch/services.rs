@@ -1,13 +1,14 @@
 //! Checks that services fit the images they would run: the programs they start, and how Compose would build them.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
 use check::overrides;
 use engine::compose::ComposeService;
 use engine::context::Context;
+use host::files::lexical;
 use model::check_rules::FindingKind;
 use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
@@ -50,12 +51,12 @@ pub(super) fn wrong_builds(
             continue;
         };
         let Some(ours) = service_of(&service.image, own, manifest) else { continue };
-        let dockerfile = normal(&build.context.join(&build.dockerfile));
+        let dockerfile = lexical(&build.context.join(&build.dockerfile));
         let wanted = match variant {
             Variant::Optimized => &ours.optimized,
             Variant::Original => &ours.original,
         };
-        if dockerfile != normal(Path::new(wanted)) {
+        if dockerfile != lexical(Path::new(wanted)) {
             found.push(format!(
                 "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `cargo xtask build-images` builds {wanted}",
                 place(files, name, "build"),
@@ -65,19 +66,6 @@ pub(super) fn wrong_builds(
         }
     }
     found
-}
-
-/// The path without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(normal.pop()),
-            part => normal.push(part),
-        }
-    }
-    normal
 }
 
 fn service_of<'m>(image: &str, own: &OwnImages<'_>, manifest: &'m Manifest) -> Option<&'m Service> {

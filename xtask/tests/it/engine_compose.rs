@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::compose_switch::{COMPOSE, with};
 use crate::support::{Folder, docker, program, told};
 
-fn run(repository: &Folder, args: &str, environment: &[(&str, &str)]) -> (i32, String) {
+pub fn run(repository: &Folder, args: &str, environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = program();
     command.arg("compose-switch").args(args.split(' ')).arg("--root").arg(&repository.0);
     for name in ["SUTRA_EDITION", "SUTRA_VERSION", "SUTRA_REGISTRY", "COMPOSE_FILE", "COMPOSE_PROFILES"] {

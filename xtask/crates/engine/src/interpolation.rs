@@ -55,10 +55,10 @@ fn is_name(c: char) -> bool {
 /// The index of the brace that closes the one before `text`.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
-    let bytes = text.as_bytes();
-    for (i, &byte) in bytes.iter().enumerate() {
+    for (i, byte) in text.bytes().enumerate() {
         match byte {
-            b'{' if i > 0 && bytes[i - 1] == b'$' => depth += 1,
+            // Compose counts every brace (compose-go, `template.getFirstBraceClosingIndex`).
+            b'{' => depth += 1,
             b'}' if depth == 0 => return Some(i),
             b'}' => depth -= 1,
             _ => {}

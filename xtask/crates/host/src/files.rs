@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
@@ -16,6 +16,19 @@ use crate::failure::{Failure, FailureClass, is_disk_full};
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The path without `.` and `..`, symlinks not resolved.
+pub fn lexical(path: &Path) -> PathBuf {
+    let mut lexical = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(lexical.pop()),
+            part => lexical.push(part),
+        }
+    }
+    lexical
 }
 
 /// Reads a text file; `None` when it does not exist.

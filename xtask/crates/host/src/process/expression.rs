@@ -1,6 +1,7 @@
 //! Converts commands to duct expressions.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 
@@ -22,8 +23,11 @@ impl Cmd {
     /// Leaves stdin to the caller. duct applies the innermost redirection last, so that stdin set here would win.
     pub(super) fn without_stdin(&self) -> duct::Expression {
         let mut expression = duct::cmd(&self.program, self.args.iter().map(OsStr::new));
-        for (name, value) in &self.env {
-            expression = expression.env(name, value);
+        if !self.env.is_empty() {
+            // One expression per variable would overflow the stack if there are hundreds.
+            let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+            all.extend(self.env.iter().map(|(name, value)| (name.into(), value.into())));
+            expression = expression.full_env(all);
         }
         if let Some(dir) = &self.dir {
             expression = expression.dir(dir);

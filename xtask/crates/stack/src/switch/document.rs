@@ -223,8 +223,11 @@ impl Builder<'_> {
                 self.open.push((id, Vec::new()));
             }
             EventData::MappingEnd | EventData::SequenceEnd => self.close(),
-            EventData::DocumentEnd { .. } => self.anchors.clear(),
-            EventData::StreamStart { .. } | EventData::StreamEnd | EventData::DocumentStart { .. } => {}
+            // In Compose, anchors are valid in later documents, too.
+            EventData::StreamStart { .. }
+            | EventData::StreamEnd
+            | EventData::DocumentStart { .. }
+            | EventData::DocumentEnd { .. } => {}
         }
     }
 

@@ -9,6 +9,9 @@ use crate::switch::images::{FileReference, ImageText, ServiceKey, images, refere
 use crate::switch::own_images::OwnImages;
 use crate::switch::reference::{ComposeImage, MALFORMED, SwitchRequest};
 
+/// The longest tag (OCI Distribution Specification, "Pulling manifests").
+const MAX_TAG: usize = 128;
+
 /// The replacement of one image reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceEdit {
@@ -149,16 +152,22 @@ enum Owner {
 
 fn owner(text: &str, own: &OwnImages<'_>, fill: Fill<'_>) -> Owner {
     let Some(image) = ComposeImage::parse(text) else { return Owner::Others };
+    let unclear = || {
+        let reason = |name| format!("may be {name}, depending on a variable: write the name in full");
+        own.name_in(text).map_or(Owner::Others, |name| Owner::Unclear(reason(name)))
+    };
     if own.has_name(&image) {
-        return if own.owns_written(&image) { Owner::Us } else { Owner::Foreign };
+        return match fill(image.variable()) {
+            Ok(value) if !(value.is_empty() || value.ends_with('/')) => Owner::Others,
+            Ok(_) if own.owns_written(&image) => Owner::Us,
+            Ok(_) => Owner::Foreign,
+            Err(_) => unclear(),
+        };
     }
     if !image.name().contains('$') {
         return Owner::Others;
     }
-    let Ok(filled) = fill(text) else {
-        let reason = |name| format!("may be {name}, depending on a variable: write the name in full");
-        return own.name_in(text).map_or(Owner::Others, |name| Owner::Unclear(reason(name)));
-    };
+    let Ok(filled) = fill(text) else { return unclear() };
     match ComposeImage::parse(&filled) {
         Some(image) if own.owns(&filled) => {
             Owner::Unclear(format!("is {}, named by a variable: write the name in full", image.name()))
@@ -196,6 +205,9 @@ fn edit(
         let what = format!("a variable's value contains an edition, a variant or a digest (`{filled}`)");
         return Err(format!("{what}: {help}").into());
     }
+    if ComposeImage::parse(&plain).and_then(|image| image.tag()).is_some_and(|tag| tag.len() > MAX_TAG) {
+        return Err(format!("the tag would be longer than {MAX_TAG} characters").into());
+    }
     let after = match digest_of {
         None => parsed.switched(request)?,
         Some(digest_of) => {
@@ -218,8 +230,12 @@ fn edit(
 /// The current reference with its variables replaced, if the new one would not be as requested because of a variable's value.
 /// References that cannot be interpolated are accepted here; the proof checks them.
 fn ends_in_variable(before: &str, after: &str, request: &SwitchRequest, fill: Fill<'_>) -> Option<String> {
+    let has_variable = after.contains('$');
     let (before, after) = (fill(before).ok()?, fill(after).ok()?);
     let wanted = ComposeImage::parse(&before)?.unpinned(request).ok()?;
+    if has_variable && ComposeImage::parse(&after)?.has_second_ending() {
+        return Some(before);
+    }
     // A digest in a value may stay as long as the rest is as requested, like one in the file.
     let plain = after.split_once('@').map_or(after.as_str(), |(plain, _)| plain);
     (wanted != plain).then_some(before)
@@ -263,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_before_the_name_may_hold_a_registry() {
+        let own = OwnImages::of(["sutra-api"], []);
+        let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
+        for (value, edits) in [("", 1), ("hub.example/", 1), ("my-", 0), ("hub.example", 0)] {
+            let fill = |text: &str| Ok(text.replace("${HUB:-}", value));
+            let text = "services: {a: {image: \"${HUB:-}sutra-api:1\"}}";
+            let plan = plan(text, &own, &request, None, &fill).unwrap();
+            assert_eq!((plan.edits.len(), plan.skipped.len()), (edits, 0), "{value}");
+        }
+    }
+
+    #[test]
     fn a_value_that_contains_an_edition_or_a_variant_is_left() {
         let own = OwnImages::of(["sutra-api"], []);
         let is_left = |value: &str, variant, edition: Option<&str>, tag: Option<&str>| {
@@ -284,6 +312,7 @@ mod tests {
             is_left("1-optimized", optimized, None, None) && is_left("1-optimized", original, None, None)
         );
         assert!(!is_left("1-optimized", original, None, Some("2")));
+        assert!(is_left("1-optimized-optimized", original, None, None));
         assert!(
             is_left("1@sha256:11", optimized, None, None) && !is_left("1@sha256:11", original, None, None)
         );

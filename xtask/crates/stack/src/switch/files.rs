@@ -18,6 +18,8 @@ pub struct PlannedFile {
     pub name: String,
     /// The file itself, symlinks resolved.
     pub path: PathBuf,
+    /// The paths that lead to it, symlinks not resolved.
+    pub written: BTreeSet<PathBuf>,
     /// Its current content.
     pub text: String,
     /// What to change.
@@ -57,11 +59,11 @@ pub fn collect(
     let (mut planned, mut unread): (Vec<PlannedFile>, Vec<UnreadFile>) = (Vec::new(), Vec::new());
     // Compose's project directory.
     let base = first.first().map_or_else(|| Ok(root.clone()), |path| folder_of(path))?;
-    let mut queue: Vec<(PathBuf, PathBuf)> =
-        first.iter().rev().map(|path| (path.clone(), base.clone())).collect();
-    while let Some((path, base)) = queue.pop() {
-        let path = files::real_path(&path)?;
-        if !seen.insert((path.clone(), base.clone())) {
+    let mut queue: Vec<(PathBuf, PathBuf, bool)> =
+        first.iter().rev().map(|path| (path.clone(), base.clone(), false)).collect();
+    while let Some((written, base, is_extended)) = queue.pop() {
+        let path = files::real_path(&written)?;
+        if !seen.insert((path.clone(), base.clone(), is_extended)) {
             continue;
         }
         let Ok(relative) = path.strip_prefix(&root) else {
@@ -77,13 +79,16 @@ pub fn collect(
             None => {
                 let text = files::read(&path)?;
                 let plan = plan_of(&text).with_context(|| name.clone())?;
-                planned.push(PlannedFile { name: name.clone(), path, text, plan });
+                let written = BTreeSet::new();
+                planned.push(PlannedFile { name: name.clone(), path, written, text, plan });
                 planned.len() - 1
             }
         };
-        for other in &planned[index].plan.referenced_files {
+        planned[index].written.insert(written);
+        let referenced = planned[index].plan.referenced_files.iter();
+        for other in referenced.filter(|other| other.is_extended || !is_extended) {
             match resolve(other, &base, &root, fill) {
-                Ok(found) => queue.push(found),
+                Ok((path, base)) => queue.push((path, base, other.is_extended)),
                 Err(reason) => {
                     let file = UnreadFile { by: name.clone(), name: other.path.clone(), reason };
                     if !unread.contains(&file) {
@@ -111,13 +116,13 @@ fn resolve(
         return Err("it is not in this repository");
     }
     let base_of_file = match &reference.base {
-        BaseFolder::Is(folder) => base.join(fill(folder)?),
-        BaseFolder::Of(file) => match main_file(base.join(fill(file)?)) {
+        BaseFolder::Is(folder) => files::lexical(&base.join(fill(folder)?)),
+        BaseFolder::Of(file) => match main_file(files::lexical(&base.join(fill(file)?))) {
             path if path.is_dir() => path,
             path => path.parent().unwrap_or(Path::new("")).to_owned(),
         },
     };
-    let path = main_file(base.join(&name));
+    let path = main_file(files::lexical(&base.join(&name)));
     match files::real_path(&path) {
         Err(_) => Err("it does not exist"),
         Ok(real) if !real.starts_with(root) => Err("it is not in this repository"),

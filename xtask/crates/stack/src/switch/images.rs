@@ -48,6 +48,8 @@ pub struct FileReference {
     /// The folder that paths inside that file are relative to, written relative to the same base: `project_directory`, or else
     /// the folder of the first included file.
     pub base: BaseFolder,
+    /// Whether it is extended, not included. Compose ignores what such a file includes.
+    pub is_extended: bool,
 }
 
 /// See [`FileReference::base`].
@@ -65,21 +67,24 @@ pub(super) fn referenced_files(document: &Document) -> Vec<FileReference> {
     let mut found = BTreeSet::new();
     let text = |id: NodeId| document.scalar(id).map(str::to_owned);
     for &root in document.roots() {
-        for &item in document.get(root, "include").map_or(&[][..], |include| document.items(include)) {
-            let path = document.get(item, "path").unwrap_or(item);
+        let include = uses.lookup(document, root, "include");
+        for &item in include.map_or(&[][..], |include| document.items(include)) {
+            let path = uses.lookup(document, item, "path").unwrap_or(item);
             let paths: Vec<String> = text(path).into_iter().collect();
             let paths: Vec<String> =
                 paths.into_iter().chain(document.items(path).iter().filter_map(|&path| text(path))).collect();
             let Some(first) = paths.first().cloned() else { continue };
-            let folder = document.get(item, "project_directory").and_then(text);
+            let folder = uses.lookup(document, item, "project_directory").and_then(text);
             let base = folder.map_or(BaseFolder::Of(first), BaseFolder::Is);
-            found.extend(paths.into_iter().map(|path| FileReference { path, base: base.clone() }));
+            let file = |path| FileReference { path, base: base.clone(), is_extended: false };
+            found.extend(paths.into_iter().map(file));
         }
     }
     for service in services(document, &mut uses) {
         let extends = uses.lookup(document, service, "extends");
-        if let Some(path) = extends.and_then(|extends| document.get(extends, "file")).and_then(text) {
-            found.insert(FileReference { base: BaseFolder::Of(path.clone()), path });
+        let path = extends.and_then(|extends| uses.lookup(document, extends, "file")).and_then(text);
+        if let Some(path) = path {
+            found.insert(FileReference { base: BaseFolder::Of(path.clone()), path, is_extended: true });
         }
     }
     found.into_iter().collect()
@@ -101,7 +106,7 @@ pub(super) fn service_keys(document: &Document) -> Vec<ServiceKey> {
     let mut uses = Uses::default();
     let mut found = Vec::new();
     for &root in document.roots() {
-        let Some(table) = document.get(root, "services") else { continue };
+        let Some(table) = uses.lookup(document, root, "services") else { continue };
         for (name, service) in uses.named_values(document, table) {
             for key in ["build", "command", "entrypoint", "healthcheck"] {
                 let value = uses.lookup(document, service, key);
@@ -115,8 +120,13 @@ pub(super) fn service_keys(document: &Document) -> Vec<ServiceKey> {
 
 /// The services of all documents, including those merged in.
 fn services(document: &Document, uses: &mut Uses) -> Vec<NodeId> {
-    let tables = document.roots().iter().filter_map(|&root| document.get(root, "services"));
-    tables.flat_map(|table| uses.named_values(document, table)).map(|(_, value)| value).collect()
+    let mut found = Vec::new();
+    for &root in document.roots() {
+        if let Some(table) = uses.lookup(document, root, "services") {
+            found.extend(uses.named_values(document, table).into_iter().map(|(_, value)| value));
+        }
+    }
+    found
 }
 
 /// Nodes visited on the way to images.
@@ -176,20 +186,15 @@ struct Sharing {
 
 impl Sharing {
     fn of(document: &Document, uses: &Uses) -> Sharing {
-        let aliases = document.nodes().filter_map(|(id, node)| match node.kind {
-            NodeKind::Alias(target) if !uses.visited.contains(&id) => Some(target),
-            _ => None,
-        });
-        let aliased_elsewhere = aliases.collect();
+        let aliased_elsewhere = aliased_elsewhere(document, uses);
         let mut parents = BTreeMap::new();
         for (id, _) in document.nodes() {
             parents.extend(children(document, id).into_iter().map(|child| (child, id)));
         }
         let with_extensions = document.roots().iter().chain(&uses.visited);
         let entries = with_extensions.flat_map(|&id| document.entries(id));
-        let is_extension = |key| document.scalar(key).is_some_and(|key| key.starts_with("x-"));
         let mut queue: Vec<NodeId> =
-            entries.filter(|(key, _)| is_extension(*key)).map(|(_, value)| *value).collect();
+            entries.filter(|(key, _)| is_extension(document, *key)).map(|(_, value)| *value).collect();
         let mut in_extension = BTreeSet::new();
         while let Some(id) = queue.pop() {
             in_extension.insert(id);
@@ -208,6 +213,38 @@ impl Sharing {
         ancestors.any(|id| self.aliased_elsewhere.contains(&id))
             || !(is_image || self.in_extension.contains(&scalar))
     }
+}
+
+fn is_extension(document: &Document, key: NodeId) -> bool {
+    document.scalar(key).is_some_and(|key| key.starts_with("x-"))
+}
+
+/// What aliases refer to, except for those on the way to images and those that only extensions contain.
+fn aliased_elsewhere(document: &Document, uses: &Uses) -> BTreeSet<NodeId> {
+    let visited = uses.visited.iter().chain(document.roots());
+    let with_extensions: BTreeSet<NodeId> = visited.map(|&id| document.resolved(id)).collect();
+    let (mut found, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    let mut queue = document.roots().to_vec();
+    while let Some(id) = queue.pop() {
+        if !reached.insert(id) {
+            continue;
+        }
+        match &document.node(id).kind {
+            NodeKind::Alias(target) => {
+                if !uses.visited.contains(&id) {
+                    found.insert(*target);
+                }
+                queue.push(*target);
+            }
+            NodeKind::Mapping(entries) => {
+                let is_read = |key| !(with_extensions.contains(&id) && is_extension(document, key));
+                let read = entries.iter().filter(|(key, _)| is_read(*key));
+                queue.extend(read.flat_map(|&(key, value)| [key, value]));
+            }
+            _ => queue.extend(children(document, id)),
+        }
+    }
+    found
 }
 
 /// Keys, values or items directly below a node; aliases are not followed.
@@ -265,6 +302,20 @@ mod tests {
         let extension = labels.replace("labels", "x-b").replace("    build: .\n", "");
         assert_eq!(found(&extension), [one("a:1", false)]);
         assert_eq!(found("services:\n  a:\n    <<: {image: a:1}\n"), [one("a:1", false)]);
+    }
+
+    #[test]
+    fn aliases_in_unused_extensions_do_not_count() {
+        for text in [
+            "x-c: &c {image: a:1}\nx-unused: {<<: *c}\nservices: {a: *c}\n",
+            "x-i: {a: &a a:1, all: [*a]}\nservices: {a: {image: *a}}\n",
+            "services: {a: {image: &i a:1, x-note: *i}}\n",
+            "x-c: &c {image: a:1}\n---\nservices: {a: *c}\n",
+        ] {
+            assert_eq!(found(text), [one("a:1", false)], "{text}");
+        }
+        let used = "x-c: &c {image: a:1}\nx-d: &d {k: *c}\nservices: {a: *c, b: {environment: *d}}\n";
+        assert_eq!(found(used), [one("a:1", true)]);
     }
 
     #[test]

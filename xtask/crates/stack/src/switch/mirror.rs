@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -25,7 +25,9 @@ impl Mirror {
     pub(super) fn new(files: &[(&Path, &str)], named: &[PathBuf], top: &Path) -> Result<Mirror> {
         // Compose prints some paths with symlinks resolved.
         let top_folder = files::real_path(&std::env::temp_dir())?;
-        let folder = tempfile::Builder::new().prefix("xtask-compose-").tempdir_in(top_folder);
+        let private = fs::Permissions::from_mode(0o700);
+        let folder =
+            tempfile::Builder::new().prefix("xtask-compose-").permissions(private).tempdir_in(top_folder);
         let mirror = Mirror { folder: folder.context("cannot create a temporary folder")? };
         let parents = files.iter().flat_map(|(path, _)| path.ancestors().skip(1));
         let folders: BTreeSet<&Path> =
@@ -41,7 +43,7 @@ impl Mirror {
             // A folder may be searchable without being readable.
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 if !is_copied(&entry.path()) {
-                    link(&entry.path(), &to.join(entry.file_name()), &mirror)?;
+                    link(&entry.path(), &to.join(entry.file_name()), top, &mirror)?;
                 }
             }
         }
@@ -78,12 +80,13 @@ impl Mirror {
     }
 }
 
-/// Copies a symlink, so that it leads into the copy; links to everything else.
-fn link(from: &Path, to: &Path, mirror: &Mirror) -> Result<()> {
+/// Copies a symlink whose target is below `top`, so that it leads into the copy; links to everything else.
+fn link(from: &Path, to: &Path, top: &Path, mirror: &Mirror) -> Result<()> {
+    let is_copied = fs::canonicalize(from).is_ok_and(|real| real.starts_with(top));
     let target = match fs::read_link(from) {
-        Ok(target) if target.is_absolute() => mirror.at(&target),
-        Ok(target) => target,
-        Err(_) => from.to_owned(),
+        Ok(target) if is_copied && target.is_absolute() => mirror.at(&target),
+        Ok(target) if is_copied => target,
+        _ => from.to_owned(),
     };
     symlink(target, to).with_context(|| format!("cannot create {}", to.display()))
 }

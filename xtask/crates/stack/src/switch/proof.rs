@@ -28,6 +28,9 @@ use model::image_ref::Tag;
 /// a name, a tag, a port and a number.
 const OTHER: &str = "8";
 
+/// Compose options that select all services.
+const ALL_PROFILES: &[&str] = &["--profile", "*"];
+
 /// A switch to prove.
 pub struct Switch<'a> {
     /// All files that were read.
@@ -88,10 +91,12 @@ impl Switch<'_> {
     /// When Compose rejects the files before or after the switch, or reads a change other than the intended ones.
     pub fn prove(&self, context: &Context) -> Result<Option<Proof>> {
         let root = files::real_path(context.repository.root())?;
-        let (mut own, mut changed) = self.read(&root, context)?;
-        if own.before.is_err() && context.docker.has_compose() {
-            // A file outside of the repository may be missing in the copy.
-            (own, changed) = self.read(Path::new("/"), context)?;
+        let (mut own, mut changed) = self.read(&root, ALL_PROFILES, context)?;
+        // A file outside of the repository may be missing in the copy, and a profile may need other files.
+        for profiles in [ALL_PROFILES, &[]] {
+            if own.before.is_err() && context.docker.has_compose() {
+                (own, changed) = self.read(Path::new("/"), profiles, context)?;
+            }
         }
         let before = match own.before {
             Ok(before) => before,
@@ -116,8 +121,11 @@ impl Switch<'_> {
         let tag = variables.compose_value(VERSION).and_then(|text| text.parse::<Tag>().ok());
         let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));
         let required = self.files.iter().flat_map(|file| required(&file.text));
-        let unset = required.filter(|name| variables.compose_value(name).is_none_or(str::is_empty));
-        let unset = unset.map(|name| (name.to_owned(), OTHER.to_owned()));
+        let unset = required.filter(|(name, may_be_empty)| {
+            let value = variables.compose_value(name);
+            value.is_none_or(|value| value.is_empty() && !may_be_empty)
+        });
+        let unset = unset.map(|(name, _)| (name.to_owned(), OTHER.to_owned()));
         self.input.hidden.clone().into_iter().chain(unset).chain(tag).collect()
     }
 
@@ -128,20 +136,22 @@ impl Switch<'_> {
             names.borrow_mut().insert(name.to_owned(), OTHER.to_owned());
             Some(OTHER.to_owned())
         };
+        let mut registries = BTreeMap::new();
         for plan in self.files.iter().map(|file| &file.plan) {
             let edits = plan.edits.iter().map(|edit| &edit.before);
             let skipped = plan.skipped.iter().map(|skipped| &skipped.text);
             for text in edits.chain(skipped).chain(&plan.unchanged) {
                 // Invalid references are reported elsewhere.
                 interpolate(text, &note).ok();
+                registries.extend(registry_variables(text));
             }
         }
-        names.into_inner()
+        names.into_inner().into_iter().chain(registries).collect()
     }
 
     /// Compose's answers with the user's variables, and with changed ones. The second is `None` if the switch changes nothing or no
     /// reference has a variable. The copies leave out what is outside of `top`.
-    fn read(&self, top: &Path, context: &Context) -> Result<(Answers, Option<Answers>)> {
+    fn read(&self, top: &Path, profiles: &[&str], context: &Context) -> Result<(Answers, Option<Answers>)> {
         let switched: Vec<String> = self.files.iter().map(PlannedFile::switched).collect();
         let before: Vec<(&Path, &str)> =
             self.files.iter().map(|file| (file.path.as_path(), file.text.as_str())).collect();
@@ -151,13 +161,17 @@ impl Switch<'_> {
             .zip(&switched)
             .map(|(file, text)| (file.path.as_path(), text.as_str()))
             .collect();
-        let folders: Vec<PathBuf> =
-            self.input.files.iter().map(|path| folder_of(path)).collect::<Result<_>>()?;
+        let folders: Result<Vec<PathBuf>> = self.input.files.iter().map(|path| folder_of(path)).collect();
+        let written =
+            self.files.iter().flat_map(|file| &file.written).flat_map(|path| path.ancestors().skip(1));
+        let is_real = |folder: &&Path| files::real_path(folder).is_ok_and(|real| real == **folder);
+        let written = written.filter(is_real).map(Path::to_owned);
+        let folders: Vec<PathBuf> = folders?.into_iter().chain(written).collect();
         let (first, is_changed) = (&self.input.files, after != before);
         let before = Mirror::new(&before, &folders, top)?;
         let after = is_changed.then(|| Mirror::new(&after, &folders, top)).transpose()?;
         let ask_both = |environment: BTreeMap<String, String>| -> Result<Answers> {
-            let ask = |mirror| ask(first, mirror, &environment, context);
+            let ask = |mirror| ask(first, mirror, profiles, &environment, context);
             let (before, after) = both(|| ask(&before), || after.as_ref().map(ask));
             Ok(Answers { before: before?, after: after.transpose()?, environment })
         };
@@ -205,6 +219,15 @@ impl Switch<'_> {
         let Some(image) = ComposeImage::parse(old).filter(|image| self.own.has_name(image)) else {
             return false;
         };
+        let fill = |text: &str| self.fill(text, environment);
+        let is_edited = || {
+            let mut edits = self.files.iter().flat_map(|file| &file.plan.edits);
+            edits.any(|edit| fill(&edit.before) == old && fill(&edit.after) == new)
+        };
+        // Other values may be no valid references.
+        if !is_own && is_edited() {
+            return true;
+        }
         let (plain, digest) =
             new.split_once('@').map_or((new, None), |(plain, digest)| (plain, Some(digest)));
         let digest_is_right = match self.digest_of {
@@ -215,11 +238,7 @@ impl Switch<'_> {
         let is_switched = match image.unpinned(self.request) {
             Ok(wanted) => wanted == plain,
             // A variable that is not set may leave an empty tag.
-            Err(_) => {
-                let fill = |text: &str| self.fill(text, environment);
-                let mut edits = self.files.iter().flat_map(|file| &file.plan.edits);
-                edits.any(|edit| fill(&edit.before) == old && fill(&edit.after) == new)
-            }
+            Err(_) => is_edited(),
         };
         digest_is_right && is_switched
     }
@@ -254,13 +273,29 @@ impl Switch<'_> {
     }
 }
 
-/// The names of the variables that a text requires: `${NAME:?message}`, `${NAME?message}`.
-fn required(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${").skip(1).filter_map(|rest| {
+/// The names of the variables that a text requires, and whether they may be empty: `${NAME:?message}`, `${NAME?message}`.
+fn required(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(|line| line.split("${").skip(1)).filter_map(|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
         let (name, operator) = rest.split_at(end);
-        operator.trim_start_matches(':').starts_with('?').then_some(name)
+        let may_be_empty = !operator.starts_with(':');
+        operator.trim_start_matches(':').starts_with('?').then_some((name, may_be_empty))
     })
+}
+
+/// Values for the variables directly before the name in a reference, such that they hold a registry.
+fn registry_variables(reference: &str) -> BTreeMap<String, String> {
+    let names = RefCell::new(BTreeMap::new());
+    let note = |name: &str| {
+        names.borrow_mut().insert(name.to_owned(), format!("{OTHER}/"));
+        Some(OTHER.to_owned())
+    };
+    let variable = ComposeImage::parse(reference).map_or("", |image| image.variable());
+    match interpolate(variable, &note) {
+        Ok(value) if !value.is_empty() && !value.ends_with('/') => names.into_inner(),
+        _ => BTreeMap::new(),
+    }
 }
 
 /// Runs both at once.
@@ -275,11 +310,12 @@ fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send
 fn ask(
     first: &[PathBuf],
     mirror: &Mirror,
+    profiles: &[&str],
     environment: &BTreeMap<String, String>,
     context: &Context,
 ) -> Result<Answer> {
     let root = files::real_path(context.repository.root())?;
-    let mut cmd = context.docker.cmd(["compose", "--profile", "*"]);
+    let mut cmd = context.docker.cmd(["compose"]).args(profiles.iter().copied());
     for path in first {
         let path = mirror.at(&folder_of(path)?.join(path.file_name().unwrap_or_default()));
         cmd = cmd.arg("--file").arg(path.display().to_string());

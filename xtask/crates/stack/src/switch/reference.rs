@@ -12,6 +12,8 @@ use model::variant::{OPTIMIZED_SUFFIX, Variant};
 pub(super) struct ComposeImage<'a> {
     text: &'a str,
     name: Range<usize>,
+    /// A variable directly before the name, as in `${REGISTRY:-}sutra-api`.
+    variable: Range<usize>,
     tag: Option<Range<usize>>,
     digest: Option<Range<usize>>,
 }
@@ -47,9 +49,13 @@ impl<'a> ComposeImage<'a> {
         let name_start = at(b'/').take_while(|&i| i < end).last().map_or(0, |slash| slash + 1);
         // A colon before the last slash belongs to a registry's port.
         let colon = at(b':').find(|&i| i >= name_start && i < end);
-        let name = name_start..colon.unwrap_or(end);
+        let last = name_start..colon.unwrap_or(end);
+        let is_plain = |from: &usize| !text[*from..last.end].contains('$');
+        let plain = outside.iter().copied().find(|i| last.contains(i)).filter(is_plain);
+        let name = plain.unwrap_or(last.start)..last.end;
         (!name.is_empty()).then(|| ComposeImage {
             text,
+            variable: last.start..name.start,
             name,
             tag: colon.map(|colon| colon + 1..end),
             digest: digest.map(|at| at + 1..text.len()),
@@ -59,6 +65,24 @@ impl<'a> ComposeImage<'a> {
     /// The image's name without registry, tag and digest.
     pub(super) fn name(&self) -> &'a str {
         &self.text[self.name.clone()]
+    }
+
+    /// The tag, without its colon.
+    pub(super) fn tag(&self) -> Option<&'a str> {
+        self.tag.clone().map(|tag| &self.text[tag])
+    }
+
+    /// The variable directly before the name; empty if there is none. It may hold a registry with a slash at its end.
+    pub(super) fn variable(&self) -> &'a str {
+        &self.text[self.variable.clone()]
+    }
+
+    /// Whether the tag has an edition or a variant before the last ones.
+    pub(super) fn has_second_ending(&self) -> bool {
+        self.tag().is_some_and(|tag| {
+            let (base, _) = parts(tag);
+            parts(base).0 != base
+        })
     }
 
     /// The registry and path before the name, without a slash at the end.
@@ -161,6 +185,8 @@ fn outside_of_variables(text: &str) -> Option<Vec<usize>> {
                 i += 2;
                 continue;
             }
+            // Compose counts every brace inside of a variable.
+            b'{' if depth > 0 => depth += 1,
             b'}' if depth > 0 => depth -= 1,
             _ if depth == 0 => outside.push(i),
             _ => {}
@@ -264,6 +290,9 @@ mod tests {
         let name = |text| ComposeImage::parse(text).map(|image| image.name().to_owned());
         assert_eq!(name("hub.example:5000/a/b:c"), Some("b".into()));
         assert_eq!(name("${IMAGE}"), Some("${IMAGE}".into()));
+        assert_eq!(name("${HUB:+$HUB/}api:1"), Some("api".into()));
+        assert_eq!(name("h/${A}${B:-}api:${V}"), Some("api".into()));
+        assert_eq!(name("${A}-${B}:1"), Some("${A}-${B}".into()));
         assert_eq!(name(""), None);
     }
 }
