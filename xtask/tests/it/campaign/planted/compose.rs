@@ -67,8 +67,8 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "required variables get no value",
         only: VARIABLES,
         file: "crates/stack/src/switch/proof.rs",
-        from: "operator.trim_start_matches(':').starts_with('?').then_some(name)",
-        to: "operator.trim_start_matches(':').starts_with('?').then_some(name).filter(|_| false)",
+        from: "operator.trim_start_matches(':').starts_with('?').then_some((name, may_be_empty))",
+        to: "operator.trim_start_matches(':').starts_with('?').then_some((name, may_be_empty)).filter(|_| false)",
     },
     Fault {
         what: "--undo restores the switched files",
