@@ -165,10 +165,10 @@ fn apply(found: &[PlannedFile], writes: bool, registry: Option<&Registry>, conte
     if !writes {
         context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
     } else if !changed.is_empty() {
+        last_switch::write(&context.repository, &changed)?;
         if let Some(registry) = registry {
             registries::add(registry, &context.repository)?;
         }
-        last_switch::write(&context.repository, &changed)?;
         for file in changed {
             for edit in &file.plan.edits {
                 let place = format!("{}:{}", file.name, edit.line);
@@ -186,6 +186,10 @@ fn prove(switch: &Switch<'_>, manifest: &Manifest, context: &Context) -> Result<
         terminal.warn("not verified: docker compose is not installed");
         return Ok(Proof::default());
     };
+    if let Some(error) = &proof.unread_profiles {
+        terminal
+            .warn(format!("services of inactive profiles are not verified; Compose rejects them: {error}"));
+    }
     for MissedService { service, image } in &proof.missed {
         let reason = "its reference is in none of the files that were read";
         terminal.warn(format!("service {service}: `{image}` left unchanged: {reason}"));

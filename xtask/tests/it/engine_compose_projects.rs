@@ -7,7 +7,7 @@ use crate::compose_switch::with;
 use crate::engine_compose::run;
 use crate::support::Folder;
 
-/// A project: its files, and those that must change. An empty text is a folder; `-> PATH` is a symlink.
+/// The files of a project, by path. `-> PATH` is a symlink.
 type Files<'a> = &'a [(&'a str, &'a str)];
 
 fn project(files: Files<'_>) -> Folder {
@@ -27,6 +27,7 @@ fn project(files: Files<'_>) -> Folder {
 
 /// Switches to optimized images and checks every file. Returns what was printed.
 fn switch(files: Files<'_>, code: i32, changed: Files<'_>) -> String {
+    assert!(changed.iter().all(|(name, _)| files.iter().any(|(known, _)| known == name)), "{changed:?}");
     let repository = project(files);
     let (found, text) = run(&repository, "optimized --allow-missing", &[]);
     assert_eq!(found, code, "{files:?}: {text}");
@@ -66,6 +67,8 @@ fn the_copy_that_compose_reads_has_the_same_links() {
     switch(&[include, ("sub/c.yml", "-> ../real/c.yml"), ("real/c.yml", part)], 0, &[("real/c.yml", &after)]);
     let include = (MAIN, "include: [a/link/c.yml]\n");
     switch(&[include, ("a/link", "-> ../sub"), ("sub/c.yml", part)], 0, &[("sub/c.yml", &after)]);
+    let links = [("a/link", "-> ../mid"), ("mid/c.yml", "-> ../real/c.yml")];
+    switch(&[include, links[0], links[1], ("real/c.yml", part)], 0, &[("real/c.yml", &after)]);
 }
 
 #[test]
@@ -120,6 +123,18 @@ fn projects_that_compose_accepts_are_not_refused() {
             "1}-optimized",
         ),
         ("services: {a: {image: 'fx-alpha:1${DIGEST:+@$DIGEST}'}}\n", "", "T}'", "T}-optimized'"),
+        (
+            &format!("services: {{a: {{image: 'fx-alpha:${{V:?{}}}'}}}}\n", "long ".repeat(30)),
+            "V=1\n",
+            "long }",
+            "long }-optimized",
+        ),
+        (
+            "services:\n  a:\n    image: fx-alpha:1\n    command: |\n      # ${X:?set it}\n",
+            "",
+            "alpha:1",
+            "alpha:1-optimized",
+        ),
         ("services: {a: {image: 'fx-alpha:${V:?set {V} please}'}}\n", "V=1\n", "e}", "e}-optimized"),
         (
             "x-c: &c {image: 'fx-alpha:1'}\nx-unused: {<<: *c}\nservices: {a: *c}\n",
@@ -151,6 +166,7 @@ fn tags_that_become_wrong_are_left() {
     let long = "a".repeat(120);
     for (image, env, reason) in [
         (format!("fx-alpha:{long}"), "", "longer than 128 characters"),
+        ("fx-alpha:$V".to_owned(), &format!("V={long}\n"), "longer than 128 characters"),
         ("fx-alpha:${V:-1}-optimized".to_owned(), "V=2-optimized\n", "a variable's value contains"),
     ] {
         let main = format!("services: {{a: {{image: '{image}'}}}}\n");

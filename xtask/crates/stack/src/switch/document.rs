@@ -85,7 +85,8 @@ impl Document {
         })
     }
 
-    /// Parses `input`, which has the same length as `text` and differs only within scalars.
+    /// Parses `input`, which has the same length as `text` and differs only within scalars and comments. Scalars with escapes or
+    /// several lines keep what `input` has.
     fn parsed(text: &str, input: &str) -> Result<Document> {
         let mut builder = Builder { text, input, ..Builder::default() };
         // The parser reads up to two characters ahead, even at the end.
@@ -124,6 +125,14 @@ impl Document {
     /// All nodes with their indices, in the order of the text.
     pub(super) fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate()
+    }
+
+    /// All scalars with a variable.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            NodeKind::Scalar { value, .. } if value.contains("${") => Some(value.as_str()),
+            _ => None,
+        })
     }
 
     /// The node an alias points to, or the node itself.
@@ -313,8 +322,8 @@ mod tests {
         // As Compose 2.26 reads it.
         let found = spans("a: {b: c:, d: [e:, \"f:,\"], \"g\":[], h:, \"i\\t:,\": x:}");
         let values: Vec<&str> = found.iter().map(|(value, _)| value.as_str()).collect();
-        assert_eq!(values[..8], ["a", "b", "c:", "d", "e:", "f:,", "g", "h:"]);
-        assert!(found.iter().filter_map(|(_, bytes)| *bytes).all(|bytes| values.contains(&bytes)));
+        // A value with escapes is not restored.
+        assert_eq!(values, ["a", "b", "c:", "d", "e:", "f:,", "g", "h:", "", "i\t_,", "x:"]);
         assert!(Document::parse("a: {b: c:, d: ]").is_err());
     }
 

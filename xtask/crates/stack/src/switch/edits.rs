@@ -60,6 +60,8 @@ pub struct FilePlan {
     pub skipped: Vec<SkippedReference>,
     /// References that are left alone because they are probably someone else's.
     pub foreign: Vec<ForeignReference>,
+    /// Values with a variable that is required.
+    pub requiring: Vec<String>,
     /// Files that this one includes or extends.
     pub referenced_files: Vec<FileReference>,
     /// Where services set keys that concern their images' contents.
@@ -89,6 +91,7 @@ pub fn plan(
     let mut plan = FilePlan {
         referenced_files: referenced_files(&document),
         service_keys: service_keys(&document),
+        requiring: document.values().filter(|value| value.contains('?')).map(str::to_owned).collect(),
         ..FilePlan::default()
     };
     let mut wanted = Vec::new();
@@ -157,11 +160,12 @@ fn owner(text: &str, own: &OwnImages<'_>, fill: Fill<'_>) -> Owner {
         own.name_in(text).map_or(Owner::Others, |name| Owner::Unclear(reason(name)))
     };
     if own.has_name(&image) {
-        return match fill(image.variable()) {
-            Ok(value) if !(value.is_empty() || value.ends_with('/')) => Owner::Others,
-            Ok(_) if own.owns_written(&image) => Owner::Us,
-            Ok(_) => Owner::Foreign,
-            Err(_) => unclear(),
+        let Ok(value) = fill(image.variable()) else { return unclear() };
+        return match value.as_str() {
+            "" if own.owns_written(&image) => Owner::Us,
+            value if value.ends_with('/') && own.owns_written(&image) => Owner::Us,
+            value if value.is_empty() || value.ends_with('/') => Owner::Foreign,
+            _ => Owner::Others,
         };
     }
     if !image.name().contains('$') {
@@ -197,16 +201,13 @@ fn edit(
 ) -> Result<Option<(Range<usize>, String)>, Skip> {
     let parsed = ComposeImage::parse(&image.value).ok_or(MALFORMED)?;
     let plain = parsed.unpinned(request)?;
-    if let Some(filled) = ends_in_variable(&image.value, &plain, request, fill) {
+    if let Some(filled) = wrong_when_filled(&image.value, &plain, request, fill) {
         let help = match (&request.tag, request.edition) {
             (None, Some(_)) | (Some(_), None) => "remove it there, or give both --tag and --edition",
             _ => "remove it there",
         };
         let what = format!("a variable's value contains an edition, a variant or a digest (`{filled}`)");
         return Err(format!("{what}: {help}").into());
-    }
-    if ComposeImage::parse(&plain).and_then(|image| image.tag()).is_some_and(|tag| tag.len() > MAX_TAG) {
-        return Err(format!("the tag would be longer than {MAX_TAG} characters").into());
     }
     let after = match digest_of {
         None => parsed.switched(request)?,
@@ -217,6 +218,10 @@ fn edit(
     };
     if after == image.value {
         return Ok(None);
+    }
+    let filled = fill(&plain).unwrap_or_default();
+    if ComposeImage::parse(&filled).and_then(|image| image.tag()).is_some_and(|tag| tag.len() > MAX_TAG) {
+        return Err(format!("the tag would be longer than {MAX_TAG} characters").into());
     }
     if image.shared {
         return Err("its anchor is also used for something other than images: write the image out".into());
@@ -229,8 +234,8 @@ fn edit(
 
 /// The current reference with its variables replaced, if the new one would not be as requested because of a variable's value.
 /// References that cannot be interpolated are accepted here; the proof checks them.
-fn ends_in_variable(before: &str, after: &str, request: &SwitchRequest, fill: Fill<'_>) -> Option<String> {
-    let has_variable = after.contains('$');
+fn wrong_when_filled(before: &str, after: &str, request: &SwitchRequest, fill: Fill<'_>) -> Option<String> {
+    let has_variable = ComposeImage::parse(after)?.tag().is_some_and(|tag| tag.contains('$'));
     let (before, after) = (fill(before).ok()?, fill(after).ok()?);
     let wanted = ComposeImage::parse(&before)?.unpinned(request).ok()?;
     if has_variable && ComposeImage::parse(&after)?.has_second_ending() {
@@ -288,6 +293,9 @@ mod tests {
             let plan = plan(text, &own, &request, None, &fill).unwrap();
             assert_eq!((plan.edits.len(), plan.skipped.len()), (edits, 0), "{value}");
         }
+        let fill = |text: &str| Ok(text.replace("${HUB:-}", ""));
+        let text = "services: {a: {image: \"other.example/${HUB:-}sutra-api:1\"}}";
+        assert_eq!(plan(text, &own, &request, None, &fill).unwrap().foreign.len(), 1);
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub fn collect(
         first.iter().rev().map(|path| (path.clone(), base.clone(), false)).collect();
     while let Some((written, base, is_extended)) = queue.pop() {
         let path = files::real_path(&written)?;
+        if let Some(known) = planned.iter_mut().find(|file| file.path == path) {
+            known.written.insert(written.clone());
+        }
         if !seen.insert((path.clone(), base.clone(), is_extended)) {
             continue;
         }

@@ -197,8 +197,9 @@ impl Sharing {
             entries.filter(|(key, _)| is_extension(document, *key)).map(|(_, value)| *value).collect();
         let mut in_extension = BTreeSet::new();
         while let Some(id) = queue.pop() {
-            in_extension.insert(id);
-            queue.extend(children(document, id));
+            if in_extension.insert(id) {
+                queue.extend(children(document, id));
+            }
         }
         Sharing { aliased_elsewhere, in_extension, parents }
     }

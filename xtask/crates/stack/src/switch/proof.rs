@@ -1,7 +1,7 @@
 //! Verifies a switch by its effect: Compose reads a copy of the files before and after it, and only the intended images may differ.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -61,6 +61,8 @@ pub struct Proof {
     pub missed: Vec<MissedService>,
     /// All services. The contexts of their builds are relative to the repository.
     pub services: BTreeMap<String, ComposeService>,
+    /// Compose's error if it cannot read services of inactive profiles, which are then not verified.
+    pub unread_profiles: Option<String>,
 }
 
 /// What Compose reads from a set of files.
@@ -92,10 +94,12 @@ impl Switch<'_> {
     pub fn prove(&self, context: &Context) -> Result<Option<Proof>> {
         let root = files::real_path(context.repository.root())?;
         let (mut own, mut changed) = self.read(&root, ALL_PROFILES, context)?;
-        // A file outside of the repository may be missing in the copy, and a profile may need other files.
+        let mut unread_profiles = None;
+        // A file outside of the repository may be missing in the copy, and services of other profiles may need other files.
         for profiles in [ALL_PROFILES, &[]] {
-            if own.before.is_err() && context.docker.has_compose() {
+            if let Some(error) = own.before.as_ref().err().cloned().filter(|_| context.docker.has_compose()) {
                 (own, changed) = self.read(Path::new("/"), profiles, context)?;
+                unread_profiles = profiles.is_empty().then_some(error);
             }
         }
         let before = match own.before {
@@ -111,7 +115,7 @@ impl Switch<'_> {
             let after = after.map_err(|error| refused("the switched files", &error))?;
             self.compare(&before, &after, &environment, false)?;
         }
-        Ok(Some(Proof { missed, services: after.services.clone() }))
+        Ok(Some(Proof { missed, services: after.services.clone(), unread_profiles }))
     }
 
     /// The user's variables, as `deploy` passes them: `latest-optimized` means the tag `latest`. Required ones that are not set
@@ -120,13 +124,17 @@ impl Switch<'_> {
         let variables = &self.input.variables;
         let tag = variables.compose_value(VERSION).and_then(|text| text.parse::<Tag>().ok());
         let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));
-        let required = self.files.iter().flat_map(|file| required(&file.text));
+        let values = self.files.iter().flat_map(|file| &file.plan.requiring);
+        let required = values.flat_map(|value| required(value));
         let unset = required.filter(|(name, may_be_empty)| {
             let value = variables.compose_value(name);
             value.is_none_or(|value| value.is_empty() && !may_be_empty)
         });
         let unset = unset.map(|(name, _)| (name.to_owned(), OTHER.to_owned()));
-        self.input.hidden.clone().into_iter().chain(unset).chain(tag).collect()
+        let hidden = self.input.hidden.clone().into_iter();
+        // These would configure the docker client.
+        let hidden = hidden.filter(|(name, _)| !name.starts_with("DOCKER_"));
+        hidden.chain(unset).chain(tag).collect()
     }
 
     /// The same, but every variable in a reference to one of our images has another value.
@@ -164,8 +172,7 @@ impl Switch<'_> {
         let folders: Result<Vec<PathBuf>> = self.input.files.iter().map(|path| folder_of(path)).collect();
         let written =
             self.files.iter().flat_map(|file| &file.written).flat_map(|path| path.ancestors().skip(1));
-        let is_real = |folder: &&Path| files::real_path(folder).is_ok_and(|real| real == **folder);
-        let written = written.filter(is_real).map(Path::to_owned);
+        let written = written.filter_map(|folder| files::real_path(folder).ok());
         let folders: Vec<PathBuf> = folders?.into_iter().chain(written).collect();
         let (first, is_changed) = (&self.input.files, after != before);
         let before = Mirror::new(&before, &folders, top)?;
@@ -196,10 +203,14 @@ impl Switch<'_> {
             let help = "this is a bug; please report it with the Compose files";
             return Err(Failure::new(FailureClass::Failed, what, help).into());
         }
+        let edits = self.files.iter().flat_map(|file| &file.plan.edits);
+        let fill = |text: &str| self.fill(text, environment);
+        let edited: BTreeSet<(String, String)> =
+            edits.map(|edit| (fill(&edit.before), fill(&edit.after))).collect();
         let mut missed = Vec::new();
         for ((service, old), new) in before.images.iter().zip(after.images.values()) {
             if old != new {
-                if !self.is_intended(old, new, environment, is_own) {
+                if !self.is_intended(old, new, &edited, is_own) {
                     return Err(unintended(service, old, new).into());
                 }
             } else if is_own && self.is_missed(old, environment) {
@@ -209,22 +220,12 @@ impl Switch<'_> {
         Ok(missed)
     }
 
-    fn is_intended(
-        &self,
-        old: &str,
-        new: &str,
-        environment: &BTreeMap<String, String>,
-        is_own: bool,
-    ) -> bool {
+    fn is_intended(&self, old: &str, new: &str, edited: &BTreeSet<(String, String)>, is_own: bool) -> bool {
         let Some(image) = ComposeImage::parse(old).filter(|image| self.own.has_name(image)) else {
             return false;
         };
-        let fill = |text: &str| self.fill(text, environment);
-        let is_edited = || {
-            let mut edits = self.files.iter().flat_map(|file| &file.plan.edits);
-            edits.any(|edit| fill(&edit.before) == old && fill(&edit.after) == new)
-        };
-        // Other values may be no valid references.
+        let is_edited = || edited.contains(&(old.to_owned(), new.to_owned()));
+        // With other values, a reference may be invalid.
         if !is_own && is_edited() {
             return true;
         }
@@ -273,10 +274,9 @@ impl Switch<'_> {
     }
 }
 
-/// The names of the variables that a text requires, and whether they may be empty: `${NAME:?message}`, `${NAME?message}`.
-fn required(text: &str) -> impl Iterator<Item = (&str, bool)> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.flat_map(|line| line.split("${").skip(1)).filter_map(|rest| {
+/// The names of the variables that a value requires, and whether they may be empty: `${NAME:?message}`, `${NAME?message}`.
+fn required(value: &str) -> impl Iterator<Item = (&str, bool)> {
+    value.split("${").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
         let (name, operator) = rest.split_at(end);
         let may_be_empty = !operator.starts_with(':');

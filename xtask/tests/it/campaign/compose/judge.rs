@@ -195,13 +195,14 @@ impl Bench {
         if let Err(what) = self.holds(project, "after a refusal") {
             return told(what);
         }
-        // Compose may name another service with the same fault.
+        // Of several faults, Compose names any one.
+        let is_unknown_key = |text: &str| text.contains("Additional property");
         let message = without_services(error.trim().lines().last().unwrap_or_default());
         let found = without_services(&ran.stderr);
         // The terminal escapes invisible characters.
         let mut parts = message.split(|c: char| !c.is_ascii_graphic() && c != ' ');
         let is_told = found.contains("Compose rejects these files; no file was changed")
-            && parts.all(|part| found.contains(part));
+            && (parts.all(|part| found.contains(part)) || is_unknown_key(&message) && is_unknown_key(&found));
         // Our own parser may fail first.
         let is_known =
             ["invalid YAML", "nested too deeply", ".env"].iter().any(|sign| ran.stderr.contains(sign));
