@@ -169,6 +169,13 @@ fn the_variables_of_files_in_compose_file_are_those_that_compose_uses() {
             "h/fx-alpha:1-optimized",
         ),
         (&format!("{listed}V=1-optimized\n"), "V=0\nHUB=h\n", &[], "h/fx-alpha:1-optimized"),
+        // The second file may refer to the first one, which does not configure the docker client.
+        (
+            &format!("{listed}N=1-optimized\nDOCKER_CONTEXT=gone\n"),
+            "V=${N}\nHUB=h\n",
+            &[],
+            "h/fx-alpha:1-optimized",
+        ),
     ] {
         // xtask reads SUTRA_REGISTRY from the root's `.env`.
         repository.write(".env", &format!("{root}SUTRA_REGISTRY=r.example/t\n"));

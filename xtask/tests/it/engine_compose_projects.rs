@@ -153,11 +153,10 @@ fn projects_that_compose_accepts_are_not_refused() {
 #[test]
 #[ignore = "needs Compose: cargo xtask ci"]
 fn hundreds_of_variables_are_passed() {
-    let variables: String = (0..600).map(|i| format!("V{i}=1\n")).collect();
-    let env = format!("COMPOSE_FILE=deploy/c.yml\n{variables}");
-    let main = "services: {a: {image: 'fx-alpha:$V599'}}\n";
-    let after = main.replace("$V599", "$V599-optimized");
-    switch(&[("deploy/c.yml", main), (".env", &env)], 0, &[("deploy/c.yml", &after)]);
+    let services: String =
+        (0..600).map(|i| format!("  s{i}: {{image: 'fx-alpha:${{V{i}:-1}}'}}\n")).collect();
+    let main = format!("services:\n{services}");
+    switch(&[(MAIN, &main)], 0, &[(MAIN, &main.replace("1}'", "1}-optimized'"))]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Values of variables in Compose files: from the environment, then from `.env`, as in Compose.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
@@ -46,6 +46,19 @@ impl Variables {
     /// # Errors
     /// As [`Variables::read`].
     pub fn of_project(folder: &Path, context: &Context) -> Result<Variables> {
+        Variables::of(&[folder.join(".env")], &[], folder, context)
+    }
+
+    /// From these files instead of `.env`: later ones take precedence, and may refer to variables of earlier ones.
+    ///
+    /// # Errors
+    /// As [`Variables::read`].
+    pub fn of_files(files: &[PathBuf], folder: &Path, context: &Context) -> Result<Variables> {
+        Variables::of(files, files, folder, context)
+    }
+
+    /// `options`: the files to pass to Compose with `--env-file`.
+    fn of(files: &[PathBuf], options: &[PathBuf], folder: &Path, context: &Context) -> Result<Variables> {
         // Compose files are UTF-8.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -53,7 +66,7 @@ impl Variables {
         let named = environment.get(ENV_FILES).filter(|names| !names.is_empty());
         let paths = match named {
             Some(names) => names.split(',').map(|name| context.repository.root().join(name)).collect(),
-            None => vec![folder.join(".env")],
+            None => files.to_vec(),
         };
         let (mut file, mut names, mut is_plain) = (BTreeMap::new(), BTreeSet::new(), true);
         for path in paths {
@@ -64,27 +77,16 @@ impl Variables {
         }
         if !is_plain {
             names.retain(|name| dotenv::is_identifier(name) && !environment.contains_key(name));
-            file.extend(resolved(&names.into_iter().collect::<Vec<_>>(), folder, context)?);
+            let names: Vec<String> = names.into_iter().collect();
+            file.extend(resolved(&names, options, folder, context)?);
         }
         Ok(Variables { file, environment })
     }
 
     /// All variables as Compose sees them: the environment takes precedence, even with an empty value.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        let of_environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.of_file().chain(of_environment)
-    }
-
-    /// Adds the variables of another `.env`. Those that are already there take precedence.
-    #[must_use]
-    pub fn or(self, other: Variables) -> Variables {
-        Variables { file: other.file.into_iter().chain(self.file).collect(), ..self }
-    }
-
-    /// The variables of `.env` that the environment does not hide.
-    pub fn of_file(&self) -> impl Iterator<Item = (&str, &str)> {
-        let visible = self.file.iter().filter(|(name, _)| !self.environment.contains_key(*name));
-        visible.map(|(name, value)| (name.as_str(), value.as_str()))
+        let of_file = self.file.iter().filter(|(name, _)| !self.environment.contains_key(*name));
+        of_file.chain(&self.environment).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value in the environment, else in `.env`. Empty values count as unset.
@@ -139,14 +141,22 @@ impl Variables {
 }
 
 /// Lets Compose evaluate these variables in a generated Compose file. Empty if Compose is missing.
-fn resolved(names: &[String], folder: &Path, context: &Context) -> Result<BTreeMap<String, String>> {
+fn resolved(
+    names: &[String],
+    env_files: &[PathBuf],
+    folder: &Path,
+    context: &Context,
+) -> Result<BTreeMap<String, String>> {
     let fields =
         names.iter().enumerate().map(|(i, name)| (format!("V{i}"), Value::from(format!("${{{name}}}"))));
     let fields: Map<String, Value> = fields.collect();
     let file =
         json!({ "name": "variables", "services": { "all": { "image": "none", "environment": fields } } });
     let project = folder.display().to_string();
-    let cmd = context.docker.cmd(["compose", "--project-directory", &project, "--file", "-"]);
+    let mut cmd = context.docker.cmd(["compose", "--project-directory", &project, "--file", "-"]);
+    for file in env_files {
+        cmd = cmd.arg("--env-file").arg(file.display().to_string());
+    }
     let cmd = cmd.args(["config", "--format", "json"]).dir(context.repository.root()).stdin(file.to_string());
     let output = match cmd.capture() {
         Ok(output) if output.success() => output,

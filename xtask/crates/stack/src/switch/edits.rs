@@ -161,12 +161,16 @@ fn owner(text: &str, own: &OwnImages<'_>, fill: Fill<'_>) -> Owner {
     };
     if own.has_name(&image) {
         let Ok(value) = fill(image.variable()) else { return unclear() };
-        return match value.as_str() {
-            "" if own.owns_written(&image) => Owner::Us,
-            value if value.ends_with('/') && own.owns_written(&image) => Owner::Us,
-            value if value.is_empty() || value.ends_with('/') => Owner::Foreign,
-            _ => Owner::Others,
+        if !(value.is_empty() || value.ends_with('/')) {
+            return Owner::Others;
+        }
+        // After a registry that is written out, the variable holds at most a part of its path.
+        let is_ours = match image.before_variable() {
+            "" => own.owns_written(&image),
+            before if before.contains('$') => true,
+            before => own.owns(&format!("{before}{value}{}", image.name())),
         };
+        return if is_ours { Owner::Us } else { Owner::Foreign };
     }
     if !image.name().contains('$') {
         return Owner::Others;
@@ -296,6 +300,9 @@ mod tests {
         let fill = |text: &str| Ok(text.replace("${HUB:-}", ""));
         let text = "services: {a: {image: \"other.example/${HUB:-}sutra-api:1\"}}";
         assert_eq!(plan(text, &own, &request, None, &fill).unwrap().foreign.len(), 1);
+        let own = OwnImages::of(["sutra-api"], ["other.example/team".to_owned()]);
+        let fill = |text: &str| Ok(text.replace("${HUB:-}", "team/"));
+        assert_eq!(plan(text, &own, &request, None, &fill).unwrap().edits.len(), 1);
     }
 
     #[test]

@@ -82,12 +82,10 @@ pub fn collect(
             None => {
                 let text = files::read(&path)?;
                 let plan = plan_of(&text).with_context(|| name.clone())?;
-                let written = BTreeSet::new();
-                planned.push(PlannedFile { name: name.clone(), path, written, text, plan });
+                planned.push(PlannedFile { name: name.clone(), path, written: [written].into(), text, plan });
                 planned.len() - 1
             }
         };
-        planned[index].written.insert(written);
         let referenced = planned[index].plan.referenced_files.iter();
         for other in referenced.filter(|other| other.is_extended || !is_extended) {
             match resolve(other, &base, &root, fill) {

@@ -60,11 +60,7 @@ impl<'a> OwnImages<'a> {
 
     /// Whether a reference, as written, is one of our images. A registry in a variable counts as ours: it is configurable.
     pub(super) fn owns_written(&self, image: &ComposeImage<'_>) -> bool {
-        // A variable before the name may be empty, and then the text before it decides.
-        let registry = match image.registry().strip_suffix(image.variable()) {
-            Some(before) if !before.is_empty() => before,
-            _ => image.registry(),
-        };
+        let registry = image.registry();
         self.has_name(image) && (registry.contains('$') || self.registries.contains(&normalized(registry)))
     }
 

@@ -130,11 +130,7 @@ impl Switch<'_> {
             let value = variables.compose_value(name);
             value.is_none_or(|value| value.is_empty() && !may_be_empty)
         });
-        let unset = unset.map(|(name, _)| (name.to_owned(), OTHER.to_owned()));
-        let hidden = self.input.hidden.clone().into_iter();
-        // These would configure the docker client.
-        let hidden = hidden.filter(|(name, _)| !name.starts_with("DOCKER_"));
-        hidden.chain(unset).chain(tag).collect()
+        unset.map(|(name, _)| (name.to_owned(), OTHER.to_owned())).chain(tag).collect()
     }
 
     /// The same, but every variable in a reference to one of our images has another value.
@@ -174,11 +170,11 @@ impl Switch<'_> {
             self.files.iter().flat_map(|file| &file.written).flat_map(|path| path.ancestors().skip(1));
         let written = written.filter_map(|folder| files::real_path(folder).ok());
         let folders: Vec<PathBuf> = folders?.into_iter().chain(written).collect();
-        let (first, is_changed) = (&self.input.files, after != before);
+        let (input, is_changed) = (self.input, after != before);
         let before = Mirror::new(&before, &folders, top)?;
         let after = is_changed.then(|| Mirror::new(&after, &folders, top)).transpose()?;
         let ask_both = |environment: BTreeMap<String, String>| -> Result<Answers> {
-            let ask = |mirror| ask(first, mirror, profiles, &environment, context);
+            let ask = |mirror| ask(input, mirror, profiles, &environment, context);
             let (before, after) = both(|| ask(&before), || after.as_ref().map(ask));
             Ok(Answers { before: before?, after: after.transpose()?, environment })
         };
@@ -306,9 +302,9 @@ fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send
     })
 }
 
-/// What Compose reads from these files in a copy of them.
+/// What Compose reads from a copy of its input.
 fn ask(
-    first: &[PathBuf],
+    input: &ComposeInput,
     mirror: &Mirror,
     profiles: &[&str],
     environment: &BTreeMap<String, String>,
@@ -316,7 +312,10 @@ fn ask(
 ) -> Result<Answer> {
     let root = files::real_path(context.repository.root())?;
     let mut cmd = context.docker.cmd(["compose"]).args(profiles.iter().copied());
-    for path in first {
+    for file in &input.env_files {
+        cmd = cmd.arg("--env-file").arg(file.display().to_string());
+    }
+    for path in &input.files {
         let path = mirror.at(&folder_of(path)?.join(path.file_name().unwrap_or_default()));
         cmd = cmd.arg("--file").arg(path.display().to_string());
     }

@@ -77,6 +77,11 @@ impl<'a> ComposeImage<'a> {
         &self.text[self.variable.clone()]
     }
 
+    /// The text before [`ComposeImage::variable`]; empty if there is no variable.
+    pub(super) fn before_variable(&self) -> &'a str {
+        if self.variable.is_empty() { "" } else { &self.text[..self.variable.start] }
+    }
+
     /// Whether the tag has an edition or a variant before the last ones.
     pub(super) fn has_second_ending(&self) -> bool {
         self.tag().is_some_and(|tag| {

@@ -37,7 +37,7 @@ const THEMES: [(&str, Theme, u64); 5] = [
 const ENOUGH: usize = 3;
 
 #[test]
-#[ignore = "takes most of an hour: cargo xtask ci --campaign compose"]
+#[ignore = "takes more than one run of an hour: cargo xtask ci --campaign compose"]
 fn campaign() {
     let benches = [Bench::new(), Bench::new()];
     let mut cases = Vec::new();
