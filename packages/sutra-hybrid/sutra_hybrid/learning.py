@@ -19,6 +19,7 @@ async def learn(texts: Sequence[str], embedding: Embedding, storage: Storage) ->
     ids = await asyncio.to_thread(lambda: [identify(text) for text in texts])
     # Of texts with the same id, the last one wins, as in separate calls.
     distinct = dict(zip(ids, texts, strict=True))
-    vectors = await embedding.embed(list(distinct.values()))
-    await storage.keep((name, text, vector) for (name, text), vector in zip(distinct.items(), vectors, strict=True))
+    model, vectors = await embedding.embed(list(distinct.values()))
+    pairs = zip(distinct.items(), vectors, strict=True)
+    await storage.keep(model, ((name, text, vector) for (name, text), vector in pairs))
     return LearnReply(learned=len(distinct), ids=ids)

@@ -55,8 +55,8 @@ class Recall:
         return candidates
 
     async def _near(self, question: str, depth: int) -> list[Hit]:
-        [vector] = await self._embedding.embed([question])
-        return await self._storage.search_vector(vector, depth)
+        model, [vector] = await self._embedding.embed([question])
+        return await self._storage.search_vector(vector, depth, model)
 
     async def _correct_spelling(
         self, question: str, by_text: list[Hit], nearest: list[Hit], depth: int

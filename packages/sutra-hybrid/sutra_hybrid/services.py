@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
@@ -14,11 +14,16 @@ from sutra_hybrid.requests import Citation
 
 type Vector = list[float]
 
-# The batch size of calls to embedding and storage. 32 texts is the smallest limit of embedding's editions. 150,000
-# characters, even if all are escaped to six bytes, stay below a million bytes, embedding's smallest body limit; with 32
-# vectors of 4096 numbers they stay far below storage's eight million.
+# The batch size of calls to embedding. 32 texts is the smallest limit of its editions. 150,000 characters, even if all
+# are escaped to six bytes, stay below a million bytes, its smallest body limit.
 BATCH_TEXTS = 32
 BATCH_CHARACTERS = 150_000
+# The batch size of calls to storage: its smallest limits are 1000 concepts and eight million bytes.
+BATCH_CONCEPTS = 1000
+BATCH_BYTES = 7_000_000
+# The most bytes that a character and a number of a vector take in JSON.
+CHARACTER_BYTES = 6
+NUMBER_BYTES = 26
 # The number of connections that Dependency keeps open.
 CALLS_AT_ONCE = 8
 
@@ -31,7 +36,15 @@ class Hit(BaseModel):
     score: FiniteFloat
 
 
+class Vectors(NamedTuple):
+    """Vectors, and the name of the model that made them."""
+
+    model: str
+    vectors: list[Vector]
+
+
 class _Embeddings(BaseModel):
+    model: str
     embeddings: list[Annotated[list[FiniteFloat], Field(min_length=1)]]
 
 
@@ -61,20 +74,23 @@ class Embedding:
     def __init__(self, dependency: Dependency) -> None:
         self._dependency = dependency
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """Compute a vector per text, in order. Raises ServiceError as Dependency does."""
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Compute a vector per text, in order; at least one text. Raises ServiceError as Dependency does."""
         vectors: list[Vector] = []
-        for batch in _batches(texts, len):
-            reply = await self._dependency.call("POST", "/embed", {"texts": batch})
-            made = _parse(self._dependency, _Embeddings, reply).embeddings
-            if len(made) != len(batch):
-                raise _failed(self._dependency, f"returned {len(made)} vectors for {len(batch)} texts")
-            vectors += made
-        if len({len(vector) for vector in vectors}) > 1:
-            raise _failed(self._dependency, "returned vectors of different dimensions")
+        models: set[str] = set()
+        for batch in _batches(texts, BATCH_TEXTS, len, BATCH_CHARACTERS):
+            reply = _parse(
+                self._dependency, _Embeddings, await self._dependency.call("POST", "/embed", {"texts": batch})
+            )
+            if len(reply.embeddings) != len(batch):
+                raise _failed(self._dependency, f"returned {len(reply.embeddings)} vectors for {len(batch)} texts")
+            vectors += reply.embeddings
+            models.add(reply.model)
+        if len(models) > 1 or len({len(vector) for vector in vectors}) > 1:
+            raise _failed(self._dependency, "returned vectors of different models or dimensions")
         if not all(map(any, vectors)):
             raise _failed(self._dependency, "returned a vector that is all zero")
-        return vectors
+        return Vectors(models.pop(), vectors)
 
 
 class Storage:
@@ -83,13 +99,20 @@ class Storage:
     def __init__(self, dependency: Dependency) -> None:
         self._dependency = dependency
 
-    async def keep(self, concepts: Iterable[tuple[str, str, Vector]]) -> None:
-        """Store concepts (id, text, vector); returns once all are durable. Raises ServiceError as Dependency does.
+    async def keep(self, model: str, concepts: Iterable[tuple[str, str, Vector]]) -> None:
+        """Store concepts (id, text, vector of this model); returns once all are durable.
 
-        Concepts stored before a failure remain. The call can be repeated safely.
+        Raises ServiceError as Dependency does; 502 if the store has vectors of another model. Concepts stored before a
+        failure remain. The call can be repeated safely.
         """
-        for batch in _batches(concepts, lambda concept: len(concept[1])):
-            body = {"concepts": [{"id": name, "text": text, "vector": vector} for name, text, vector in batch]}
+
+        def size(concept: tuple[str, str, Vector]) -> int:
+            name, text, vector = concept
+            return CHARACTER_BYTES * (len(name) + len(text)) + NUMBER_BYTES * len(vector)
+
+        for batch in _batches(concepts, BATCH_CONCEPTS, size, BATCH_BYTES):
+            kept = [{"id": name, "text": text, "vector": vector} for name, text, vector in batch]
+            body = {"model": model, "concepts": kept}
             reply = await self._dependency.call("POST", "/v1/concepts", body)
             if _parse(self._dependency, _Kept, reply).ids != [name for name, _, _ in batch]:
                 raise _failed(self._dependency, "did not confirm all concepts")
@@ -98,9 +121,10 @@ class Storage:
         """Full text search, ranked by BM25."""
         return await self._search({"text": text, "limit": limit})
 
-    async def search_vector(self, vector: Vector, limit: int) -> list[Hit]:
-        """Vector search, ranked by cosine."""
-        return await self._search({"vector": vector, "limit": limit})
+    async def search_vector(self, vector: Vector, limit: int, model: str | None = None) -> list[Hit]:
+        """Vector search, ranked by cosine. `model` is not needed if the vector is from the store."""
+        body = {"vector": vector, "limit": limit}
+        return await self._search(body if model is None else {**body, "model": model})
 
     async def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
         """Fetch the vectors of concepts, one call each; omits deleted concepts and those without a vector."""
@@ -150,16 +174,19 @@ class Nlg:
         return answer
 
 
-def _batches[Item](items: Iterable[Item], characters_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+def _batches[Item](
+    items: Iterable[Item], most: int, size_of: Callable[[Item], int], most_size: int
+) -> Iterator[list[Item]]:
+    """Groups of at most `most` items, and of at most `most_size` unless a single item is larger."""
     batch: list[Item] = []
-    characters = 0
+    size = 0
     for item in items:
-        more = characters_of(item)
-        if batch and (len(batch) == BATCH_TEXTS or characters + more > BATCH_CHARACTERS):
+        more = size_of(item)
+        if batch and (len(batch) == most or size + more > most_size):
             yield batch
-            batch, characters = [], 0
+            batch, size = [], 0
         batch.append(item)
-        characters += more
+        size += more
     if batch:
         yield batch
 

@@ -47,8 +47,10 @@ def batches_of(backends: Backends) -> list[int]:
     return [len(body["concepts"]) for name, body in backends.storage.requests if name == "POST /v1/concepts"]
 
 
-def test_batches_are_limited_in_characters(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_limited_in_size(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "BATCH_CHARACTERS", 10)
+    # A vector of 64 numbers takes 1664 bytes, an id and four characters 216.
+    monkeypatch.setattr(services, "BATCH_BYTES", 2 * (1664 + 216))
     texts = ["aaaa", "bbbb", "cccc", "d" * 20, "e"]
     with backends.hybrid() as client:
         answer = client.post("/learn", json={"texts": texts})
@@ -61,7 +63,7 @@ def test_batches_are_limited_in_characters(backends: Backends, monkeypatch: pyte
 
 
 def test_a_partly_failed_request_can_be_repeated(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "BATCH_TEXTS", 2)
+    monkeypatch.setattr(services, "BATCH_CONCEPTS", 2)
     keep = backends.storage.replies["POST /v1/concepts"]
     assert callable(keep)
     full = (507, {"error": {"code": "disk_full", "message": "no space"}})
@@ -129,9 +131,10 @@ def test_a_body_that_is_not_json_is_rejected(backends: Backends, path: str) -> N
         ({"embeddings": "no"}, "unexpected answer"),
         ({"embeddings": [[1.0], []]}, "unexpected answer"),
         ({"embeddings": [[1.0], [float("nan")]]}, "unexpected answer"),
-        ({"embeddings": [[1.0]]}, "1 vectors for 2 texts"),
-        ({"embeddings": [[1.0], [1.0, 2.0]]}, "different dimensions"),
-        ({"embeddings": [[1.0], [0.0]]}, "all zero"),
+        ({"embeddings": [[1.0], [1.0]]}, "unexpected answer"),
+        ({"model": "m", "embeddings": [[1.0]]}, "1 vectors for 2 texts"),
+        ({"model": "m", "embeddings": [[1.0], [1.0, 2.0]]}, "different models or dimensions"),
+        ({"model": "m", "embeddings": [[1.0], [0.0]]}, "all zero"),
     ],
 )
 def test_an_invalid_answer_of_embedding(backends: Backends, content: Any, words: str) -> None:
@@ -141,6 +144,35 @@ def test_an_invalid_answer_of_embedding(backends: Backends, content: Any, words:
     assert code(answer) == (502, "embedding_failed")
     assert words in answer.json()["error"]["message"]
     assert backends.storage.requests == []
+
+
+def test_an_embedding_service_that_changes_its_model_is_an_error(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "BATCH_TEXTS", 1)
+    models = iter("mn")
+    backends.embedding.replies["POST /embed"] = lambda body: (200, {"embeddings": [[1.0]], "model": next(models)})
+    with backends.hybrid() as client:
+        answer = client.post("/learn", json={"texts": ["a", "b"]})
+    assert code(answer) == (502, "embedding_failed")
+    assert backends.storage.requests == []
+
+
+def test_storage_is_told_the_model(backends: Backends) -> None:
+    with backends.hybrid() as client:
+        client.post("/learn", json={"texts": ["a"]})
+        client.post("/query", json={"question": "a"})
+    bodies = [body for name, body in backends.storage.requests if name.startswith("POST ") and "text" not in body]
+    assert [body["model"] for body in bodies] == ["fake", "fake"]
+
+
+def test_a_store_of_another_model_is_an_error(backends: Backends) -> None:
+    refusal = (409, {"error": {"code": "other_model", "message": "the vectors of this store are of another model"}})
+    backends.storage.replies["POST /v1/concepts"] = refusal
+    with backends.hybrid() as client:
+        answer = client.post("/learn", json={"texts": ["a"]})
+    assert code(answer) == (502, "storage_failed")
+    assert "409 other_model: the vectors of this store are of another model" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("content", [{}, {"ids": []}, {"ids": ["other"]}, b""])

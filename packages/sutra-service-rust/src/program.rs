@@ -51,6 +51,6 @@ fn check(settings: &Settings) -> ExitCode {
 fn report(service: &'static str, error: &StartError) -> ExitCode {
     // If the settings are invalid, logging has not started yet.
     logging::start(service, log::LevelFilter::Info);
-    log::error!("{}", error.message());
+    log::error!("{error}");
     error.exit_code()
 }

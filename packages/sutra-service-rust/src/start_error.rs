@@ -14,16 +14,18 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(crate) fn message(&self) -> &str {
-        let (Self::Configuration(message) | Self::Environment(message)) = self;
-        message
-    }
-
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Configuration(_) => 2,
             Self::Environment(_) => 1,
         })
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Configuration(message) | Self::Environment(message)) = self;
+        formatter.write_str(message)
     }
 }
 

@@ -1,19 +1,24 @@
 //! The HTTP API. Validates requests and runs blocking work on blocking threads.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::response::Response;
 use axum::routing::{get, post};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sutra_service::{ApiError, Json};
 
-use crate::concept::{Batch, Concept, check_id};
-use crate::limits::Limits;
+use crate::concept::{Batch, Concept, check_id, check_model};
+use crate::limits::{Limits, MAX_PAGE, MAX_RESULTS};
 use crate::records::{Operation, OperationOutcome};
 use crate::search::{SearchRequest, SearchResponse};
 use crate::store::Store;
+use crate::transfer::{self, Imported};
 
 struct Shared {
     store: Arc<Store>,
@@ -26,24 +31,112 @@ type App = State<Arc<Shared>>;
 pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
     let body = DefaultBodyLimit::max(limits.body_bytes);
     Router::new()
-        .route("/v1/concepts", post(put_concepts))
+        .route("/v1/concepts", post(put_concepts).get(list_concepts))
         .route("/v1/concepts/{id}", get(get_concept).delete(delete_concept))
         .route("/v1/search", post(search))
+        .route("/v1/reembed", post(reembed))
         .route("/v1/stats", get(stats))
         .layer(body)
+        // Read and stored as it arrives.
+        .route("/v1/import", post(import).layer(DefaultBodyLimit::disable()))
+        .route("/v1/export", get(export))
         .with_state(Arc::new(Shared { store, limits }))
 }
 
 async fn put_concepts(State(app): App, Json(batch): Json<Batch>) -> Result<Json<Value>, ApiError> {
-    let concepts = batch.validate(&app.limits).map_err(ApiError::invalid)?;
+    let (model, concepts) = batch.validate(&app.limits).map_err(ApiError::invalid)?;
     let ids: Vec<String> = concepts.iter().map(|concept| concept.id.clone()).collect();
-    match app.store.apply(Operation::Put(concepts)).await? {
+    match app.store.apply(Operation::Put { model, concepts }).await? {
         OperationOutcome::Put { created, updated } => {
             Ok(Json(json!({"ids": ids, "created": created, "updated": updated})))
         }
-        OperationOutcome::Refused(reason) => Err(ApiError::invalid(reason)),
-        OperationOutcome::Delete(_) => Err(ApiError::internal("the writer returned a deletion for a batch")),
+        _ => Err(ApiError::internal("the writer returned something else for a batch")),
     }
+}
+
+/// The query of `GET /v1/concepts`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A page of concepts, without vectors, ordered by id.
+async fn list_concepts(
+    State(app): App,
+    query: Result<Query<List>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(List { cursor, limit }) = query.map_err(|error| ApiError::invalid(error.body_text()))?;
+    let limit = limit.unwrap_or(MAX_RESULTS);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}")));
+    }
+    let invalid = || ApiError::invalid("cursor is invalid; use the value of \"next\" of the page before");
+    let after = cursor.map(|cursor| from_cursor(&cursor).ok_or_else(invalid)).transpose()?;
+    let mut page = blocking(move || app.store.page(after.as_deref(), limit + 1)).await?;
+    let is_last = page.len() <= limit;
+    page.truncate(limit);
+    let next = page.last().filter(|_| !is_last).map(|concept| to_cursor(&concept.id));
+    page.iter_mut().for_each(|concept| concept.vector = None);
+    Ok(Json(json!({"concepts": page, "next": next})))
+}
+
+/// Opaque to clients, and safe in a URL.
+fn to_cursor(id: &str) -> String {
+    id.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_cursor(cursor: &str) -> Option<String> {
+    let (pairs, []) = cursor.as_bytes().as_chunks::<2>() else { return None };
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    String::from_utf8(pairs.iter().map(byte).collect::<Option<_>>()?).ok().filter(|id| check_id(id).is_ok())
+}
+
+async fn export(State(app): App) -> Result<Response, ApiError> {
+    blocking(move || transfer::export(app.store.view()?)).await
+}
+
+/// The query of `POST /v1/import`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportOptions {
+    /// Lines that are stored already.
+    #[serde(default)]
+    skip: u64,
+}
+
+async fn import(
+    State(app): App,
+    query: Result<Query<ImportOptions>, QueryRejection>,
+    body: Body,
+) -> Result<Json<Imported>, ApiError> {
+    let Query(ImportOptions { skip }) = query.map_err(|error| ApiError::invalid(error.body_text()))?;
+    transfer::import(&app.store, &app.limits, skip, body).await.map(Json)
+}
+
+/// The request body of `POST /v1/reembed`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reembed {
+    model: String,
+    dimension: Option<NonZeroU16>,
+}
+
+/// Removes all vectors, and expects those of another model. The texts stay.
+async fn reembed(
+    State(app): App,
+    Json(Reembed { model, dimension }): Json<Reembed>,
+) -> Result<Json<Value>, ApiError> {
+    check_model(&model).map_err(|problem| ApiError::invalid(format!("model {problem}")))?;
+    let max = app.limits.dimension;
+    let dimension = dimension.map(|dimension| u64::from(dimension.get()));
+    if dimension.is_some_and(|dimension| dimension > max as u64) {
+        return Err(ApiError::invalid(format!("dimension is larger than {max} (MAX_DIMENSION)")));
+    }
+    app.store.apply(Operation::Reembed { model: model.clone(), dimension }).await?;
+    Ok(Json(json!({"model": model, "dimension": dimension})))
 }
 
 async fn get_concept(
@@ -63,7 +156,7 @@ async fn delete_concept(
     match app.store.apply(Operation::Delete(id.clone())).await? {
         OperationOutcome::Delete(true) => Ok(Json(json!({"id": id, "deleted": true}))),
         OperationOutcome::Delete(false) => Err(not_found(&id)),
-        _ => Err(ApiError::internal("the writer returned a batch for a deletion")),
+        _ => Err(ApiError::internal("the writer returned something else for a deletion")),
     }
 }
 
@@ -77,13 +170,17 @@ async fn search(
 }
 
 async fn stats(State(app): App) -> Result<Json<Value>, ApiError> {
-    let (stats, bytes_on_disk) = blocking(move || app.store.stats()).await?;
+    let (stats, size) = blocking(move || app.store.stats()).await?;
     Ok(Json(json!({
         "concepts": stats.concepts,
         "vectors": stats.vectors,
         "dimension": stats.dimension,
+        "model": stats.model,
         "sequence": stats.sequence,
-        "bytes_on_disk": bytes_on_disk,
+        "bytes_on_disk": size.bytes_on_disk,
+        "vector_bytes": size.vector_bytes,
+        "vector_bytes_limit": size.vector_bytes_limit,
+        "bytes_per_vector": (size.vector_bytes as u64).checked_div(stats.vectors),
     })))
 }
 

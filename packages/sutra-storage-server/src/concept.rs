@@ -29,12 +29,14 @@ pub(crate) struct Concept {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Batch {
+    model: Option<String>,
     concepts: Vec<NewConcept>,
 }
 
+/// A concept as clients send it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewConcept {
+pub(crate) struct NewConcept {
     id: Option<String>,
     text: String,
     vector: Option<Vec<f32>>,
@@ -44,7 +46,10 @@ struct NewConcept {
 impl Batch {
     /// Validates every item. A concept without an id gets a random one (UUID version 4). The error has the path of the
     /// first invalid item, the problem and the limit.
-    pub(crate) fn validate(self, limits: &Limits) -> Result<Vec<Concept>, String> {
+    pub(crate) fn validate(self, limits: &Limits) -> Result<(Option<String>, Vec<Concept>), String> {
+        if let Some(model) = &self.model {
+            check_model(model).map_err(|problem| format!("model {problem}"))?;
+        }
         let count = self.concepts.len();
         if count == 0 {
             return Err("concepts is empty; send at least one concept".into());
@@ -61,12 +66,13 @@ impl Batch {
             })
             .collect::<Result<_, _>>()?;
         reject_duplicates(&concepts)?;
-        Ok(concepts)
+        Ok((self.model, concepts))
     }
 }
 
 impl NewConcept {
-    fn validate(self, limits: &Limits) -> Result<Concept, String> {
+    /// The concept. The error has the field, the problem and the limit.
+    pub(crate) fn validate(self, limits: &Limits) -> Result<Concept, String> {
         let id = self.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         check_id(&id).map_err(|problem| format!("id {problem}"))?;
         check_text(&self.text, limits).map_err(|problem| format!("text {problem}"))?;
@@ -86,12 +92,30 @@ impl NewConcept {
     }
 }
 
+impl Concept {
+    /// Size of its parts in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let metadata = self.metadata.as_ref().and_then(|metadata| serde_json::to_vec(metadata).ok());
+        let vector = self.vector.as_ref().map_or(0, |vector| size_of_val(vector.as_slice()));
+        self.id.len() + self.text.len() + vector + metadata.map_or(0, |bytes| bytes.len())
+    }
+}
+
 /// Checks that an id is not empty, not too long and printable.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
-    match id.len() {
-        0 => Err("is empty; omit it to get a generated id".into()),
+    check_name(id).map_err(|problem| problem.replace("is empty", "is empty; omit it to get a generated id"))
+}
+
+/// Checks that a model's name is not empty, not too long and printable.
+pub(crate) fn check_model(model: &str) -> Result<(), String> {
+    check_name(model)
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    match name.len() {
+        0 => Err("is empty".into()),
         bytes if bytes > MAX_ID_BYTES => Err(format!("has {bytes} bytes; the maximum is {MAX_ID_BYTES}")),
-        _ if id.chars().any(char::is_control) => Err("contains a control character; remove it".into()),
+        _ if name.chars().any(char::is_control) => Err("contains a control character; remove it".into()),
         _ => Ok(()),
     }
 }
@@ -145,7 +169,8 @@ mod tests {
     use super::*;
 
     fn validate(json: &str) -> Result<Vec<Concept>, String> {
-        serde_json::from_str::<Batch>(json).map_err(|error| error.to_string())?.validate(&Limits::small())
+        let batch = serde_json::from_str::<Batch>(json).map_err(|error| error.to_string())?;
+        batch.validate(&Limits::small()).map(|(_, concepts)| concepts)
     }
 
     #[test]

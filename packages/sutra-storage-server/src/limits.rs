@@ -6,7 +6,10 @@ use sutra_service::{SettingsError, variable};
 /// Maximum number of search results; part of the API, not a setting.
 pub(crate) const MAX_RESULTS: usize = 100;
 
-/// Maximum length of an id, in bytes.
+/// Maximum number of concepts in a page of the list.
+pub(crate) const MAX_PAGE: usize = 1000;
+
+/// Maximum length of an id or of a model's name, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// The limits of an edition; environment variables override them.

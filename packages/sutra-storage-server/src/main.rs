@@ -1,19 +1,25 @@
 //! The storage service: a durable concept store with full-text and vector search.
 //!
 //! `records` (redb) is the source of truth. The full-text `index` (tantivy, on disk) and the `vectors` (in memory,
-//! contiguous) are derived from it. One `writer` thread changes all three in that order; readers use snapshots and never
+//! in 8 bits) are derived from it. One `writer` thread changes all three in that order; readers use snapshots and never
 //! wait for it. Records and index both store the sequence number of each change, so `store` can tell at startup which
 //! changes the index lacks.
 
 mod api;
+mod best;
 mod concept;
 mod fusion;
 mod index;
 mod limits;
+mod memory;
+mod quantized;
 mod records;
+mod refusal;
 mod search;
 mod store;
+mod transfer;
 mod vectors;
+mod view;
 mod writer;
 
 use std::process::ExitCode;
@@ -42,7 +48,7 @@ fn start(settings: &Settings) -> Result<Application, StartError> {
         let fields = HealthFields::from_iter([("limits".to_owned(), limits.fields())]);
         move || match store.failure() {
             None => Health::Ready(fields.clone()),
-            Some(reason) => Health::Failed(reason.to_owned()),
+            Some(reason) => Health::Failed(reason),
         }
     };
     Ok(Application::new(api::routes(store, limits)).health(health))

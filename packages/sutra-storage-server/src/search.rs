@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::concept::{Metadata, check_text, check_vector};
+use crate::concept::{Metadata, check_model, check_text, check_vector};
 use crate::limits::{Limits, MAX_RESULTS};
 
 /// Default number of results.
@@ -16,6 +16,7 @@ const DEFAULT_RESULTS: usize = 10;
 pub(crate) struct SearchRequest {
     text: Option<String>,
     vector: Option<Vec<f32>>,
+    model: Option<String>,
     limit: Option<usize>,
 }
 
@@ -26,6 +27,8 @@ pub(crate) struct Search {
     pub text: Option<String>,
     /// Query vector.
     pub vector: Option<Vec<f32>>,
+    /// The model that made the vector, if the client names it.
+    pub model: Option<String>,
     /// Maximum number of results.
     pub limit: usize,
 }
@@ -76,7 +79,10 @@ impl SearchRequest {
         if let Some(vector) = &self.vector {
             check_vector(vector, limits).map_err(|problem| format!("vector {problem}"))?;
         }
-        Ok(Search { text: self.text, vector: self.vector, limit })
+        if let Some(model) = &self.model {
+            check_model(model).map_err(|problem| format!("model {problem}"))?;
+        }
+        Ok(Search { text: self.text, vector: self.vector, model: self.model, limit })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::DatabaseError;
 use sutra_service::{ApiError, SettingsError, StartError, variable};
@@ -11,10 +11,13 @@ use sutra_service::{ApiError, SettingsError, StartError, variable};
 use crate::concept::Concept;
 use crate::fusion::fuse;
 use crate::index::{self, TextEditor, TextIndex};
-use crate::records::{Operation, OperationOutcome, Records, StoreStats};
+use crate::memory::vector_limit;
+use crate::records::{Operation, OperationOutcome, Records};
+use crate::refusal;
 use crate::search::{Hit, Scores, Search};
-use crate::vectors::{Editor as VectorEditor, Vectors};
-use crate::writer::{Failure, Writer, WriterState, stopped};
+use crate::vectors::Vectors;
+use crate::view::{StoreStats, View};
+use crate::writer::{Failure, Writer, WriterState};
 
 /// Minimum number of results taken from each ranking for fusion.
 const FUSION_DEPTH: usize = 100;
@@ -26,6 +29,8 @@ pub(crate) struct StoreConfig {
     pub folder: PathBuf,
     /// `DIMENSION`: numbers per vector; by default, the first vector sets it.
     pub dimension: Option<u64>,
+    /// `MAX_MEMORY_BYTES`, less what everything else needs: memory for vectors.
+    pub vector_limit: usize,
 }
 
 impl StoreConfig {
@@ -35,6 +40,7 @@ impl StoreConfig {
         Ok(Self {
             folder: variable("DATA_DIR", "a folder")?.unwrap_or_else(|| "/data".into()),
             dimension: dimension.map(|dimension| u64::from(dimension.get())),
+            vector_limit: vector_limit()?,
         })
     }
 
@@ -47,13 +53,24 @@ impl StoreConfig {
     }
 }
 
+/// How much room a store takes, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoreSize {
+    /// All files.
+    pub bytes_on_disk: u64,
+    /// Vectors in memory.
+    pub vector_bytes: usize,
+    /// The most that vectors may take in memory.
+    pub vector_bytes_limit: usize,
+}
+
 /// An open store.
 pub(crate) struct Store {
     config: StoreConfig,
     // Before `records`, so that it is dropped first: the thread must end before the file is closed.
     writer: Writer,
     records: Arc<Records>,
-    text: TextIndex,
+    text: Arc<RwLock<TextIndex>>,
     vectors: Arc<Vectors>,
     failure: Failure,
 }
@@ -67,18 +84,20 @@ impl Store {
         prepared.map_err(StartError::Configuration)?;
 
         let (text, editor) = open_index(config, &records)?;
-        let indexed = records.stats().map_err(damaged)?.sequence;
-        let (vectors, mut vector_editor) = (Arc::new(Vectors::default()), VectorEditor::default());
         let view = records.view().map_err(damaged)?;
-        view.each_vector(|id, vector| vector_editor.put(id, vector)).map_err(damaged)?;
-        vector_editor.publish(&vectors);
+        let indexed = view.stats().map_err(damaged)?.sequence;
+        let vectors = Arc::new(Vectors::default());
+        vectors.load(&view).map_err(damaged)?;
+        drop(view);
 
-        let failure = Failure::new(OnceLock::new());
+        let failure = Failure::default();
+        let text = Arc::new(RwLock::new(text));
         let state = WriterState {
+            config: config.clone(),
             records: records.clone(),
-            text: editor,
-            vectors: vector_editor,
-            published: vectors.clone(),
+            editor: Some(editor),
+            text: text.clone(),
+            vectors: vectors.clone(),
             indexed,
             failure: failure.clone(),
         };
@@ -88,27 +107,42 @@ impl Store {
     }
 
     /// Why writing has stopped, if it has.
-    pub(crate) fn failure(&self) -> Option<&str> {
-        self.failure.get().map(String::as_str)
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Applies a change. Returns once it is on disk and searchable.
     pub(crate) async fn apply(&self, operation: Operation) -> Result<OperationOutcome, ApiError> {
-        match self.failure() {
-            Some(reason) => Err(stopped(reason)),
-            None => self.writer.apply(operation).await,
+        match self.writer.apply(operation).await? {
+            OperationOutcome::Refused(refusal) => Err(refusal),
+            outcome => Ok(outcome),
         }
+    }
+
+    /// A snapshot, for reading more than one concept.
+    pub(crate) fn view(&self) -> Result<View, ApiError> {
+        self.records.view().map_err(unreadable)
     }
 
     /// A concept; `None` if the id is unknown. Blocks.
     pub(crate) fn concept(&self, id: &str) -> Result<Option<Concept>, ApiError> {
-        self.records.view().and_then(|view| view.concept(id)).map_err(ApiError::internal)
+        self.view()?.concept(id).map_err(unreadable)
     }
 
-    /// Statistics, and the total size of all files in bytes. Blocks.
-    pub(crate) fn stats(&self) -> Result<(StoreStats, u64), ApiError> {
-        let stats = self.records.stats().map_err(ApiError::internal)?;
-        Ok((stats, folder_bytes(&self.config.folder)))
+    /// At most `limit` concepts with ids after `after`, ordered by id. Blocks.
+    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Concept>, ApiError> {
+        self.view()?.page(after, limit).map_err(unreadable)
+    }
+
+    /// Statistics. Blocks.
+    pub(crate) fn stats(&self) -> Result<(StoreStats, StoreSize), ApiError> {
+        let stats = self.view()?.stats().map_err(unreadable)?;
+        let size = StoreSize {
+            bytes_on_disk: folder_bytes(&self.config.folder),
+            vector_bytes: self.vectors.bytes_with(std::iter::empty(), 0).0,
+            vector_bytes_limit: self.config.vector_limit,
+        };
+        Ok((stats, size))
     }
 
     /// Runs a search. Blocks.
@@ -116,11 +150,14 @@ impl Store {
         let both = search.text.is_some() && search.vector.is_some();
         let depth = if both { search.limit.max(FUSION_DEPTH) } else { search.limit };
         let by_vector = match &search.vector {
-            Some(vector) => self.nearest(vector, depth)?,
+            Some(vector) => self.nearest(vector, search.model.as_deref(), depth)?,
             None => Vec::new(),
         };
         let by_text = match &search.text {
-            Some(text) => self.text.best(text, depth).map_err(ApiError::internal)?,
+            Some(text) => {
+                let index = self.text.read().unwrap_or_else(PoisonError::into_inner);
+                index.best(text, depth).map_err(ApiError::internal)?
+            }
             None => Vec::new(),
         };
         let ids = |found: &[(String, f32)]| found.iter().map(|(id, _)| id.clone()).collect();
@@ -132,15 +169,26 @@ impl Store {
         self.hits(ranking, search.limit, &by_text.into_iter().collect(), &by_vector.into_iter().collect())
     }
 
-    fn nearest(&self, vector: &[f32], depth: usize) -> Result<Vec<(String, f32)>, ApiError> {
-        let dimension = self.records.stats().map_err(ApiError::internal)?.dimension;
-        match dimension {
-            Some(dimension) if dimension != vector.len() as u64 => Err(ApiError::invalid(format!(
+    fn nearest(
+        &self,
+        vector: &[f32],
+        model: Option<&str>,
+        depth: usize,
+    ) -> Result<Vec<(String, f32)>, ApiError> {
+        let stats = self.view()?.stats().map_err(unreadable)?;
+        if let Some(refusal) = refusal::of_model(model, stats.model.as_deref()) {
+            return Err(refusal);
+        }
+        if let Some(dimension) = stats.dimension.filter(|&dimension| dimension != vector.len() as u64) {
+            return Err(ApiError::invalid(format!(
                 "vector has {} numbers; the dimension of this store is {dimension}",
                 vector.len()
-            ))),
-            _ => Ok(self.vectors.nearest(vector, depth)),
+            )));
         }
+        let candidates = self.vectors.candidates(vector, depth);
+        let mut nearest = self.view()?.similarities(vector, candidates).map_err(unreadable)?;
+        nearest.truncate(depth);
+        Ok(nearest)
     }
 
     /// Loads the concepts of a ranking, without those deleted in the meantime.
@@ -151,13 +199,13 @@ impl Store {
         by_text: &Scores,
         by_vector: &Scores,
     ) -> Result<Vec<Hit>, ApiError> {
-        let view = self.records.view().map_err(ApiError::internal)?;
+        let view = self.view()?;
         let mut hits = Vec::with_capacity(limit);
         for (id, score) in ranking {
             if hits.len() == limit {
                 break;
             }
-            let Some(concept) = view.concept(&id).map_err(ApiError::internal)? else {
+            let Some(concept) = view.concept(&id).map_err(unreadable)? else {
                 continue;
             };
             hits.push(Hit {
@@ -191,7 +239,12 @@ fn open_records(config: &StoreConfig) -> Result<Records, StartError> {
     }
     // redb may panic on a file that is not a redb database.
     match catch_unwind(AssertUnwindSafe(|| Records::open(&path))) {
-        Ok(Ok(records)) => Ok(records),
+        Ok(Ok(records)) => {
+            // A new file survives a power failure only once its folder is on disk.
+            let synced = fs::File::open(&config.folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| damaged(config, &error))?;
+            Ok(records)
+        }
         Ok(Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch)) => {
             Err(StartError::Environment(format!(
                 "DATA_DIR {folder} is in use by another process; stop that process or choose another folder"
@@ -212,7 +265,10 @@ fn damaged(config: &StoreConfig, error: &dyn std::fmt::Display) -> StartError {
 }
 
 /// Opens the index and syncs it with the records. An index that cannot be used is rebuilt from the records.
-fn open_index(config: &StoreConfig, records: &Records) -> Result<(TextIndex, TextEditor), StartError> {
+pub(crate) fn open_index(
+    config: &StoreConfig,
+    records: &Records,
+) -> Result<(TextIndex, TextEditor), StartError> {
     let folder = config.index();
     let attempt = || {
         catch_unwind(AssertUnwindSafe(|| open_synced(&folder, records)))
@@ -228,15 +284,25 @@ fn open_index(config: &StoreConfig, records: &Records) -> Result<(TextIndex, Tex
     })
 }
 
+/// The error when the store cannot be read. After an I/O error it is opened again, so a retry may succeed.
+fn unreadable(error: redb::Error) -> ApiError {
+    match error {
+        redb::Error::PreviousIo => {
+            ApiError::unavailable("the store is being opened again after a disk error; retry in a second")
+        }
+        error => ApiError::internal(error),
+    }
+}
+
 type AnyError = Box<dyn std::error::Error>;
 
 fn open_synced(folder: &Path, records: &Records) -> Result<(TextIndex, TextEditor), AnyError> {
     let (text, mut editor, indexed) = index::open(folder, records.identity()?)?;
-    let sequence = records.stats()?.sequence;
+    let view = records.view()?;
+    let sequence = view.stats()?.sequence;
     if indexed == Some(sequence) {
         return Ok((text, editor));
     }
-    let view = records.view()?;
     let missed = match indexed {
         Some(indexed) if indexed < sequence => view.changed_since(indexed)?,
         _ => None,

@@ -1,22 +1,37 @@
 //! The thread that makes all changes. It applies queued requests as one group, so that many small requests share one disk
 //! sync.
 
-use std::sync::{Arc, OnceLock};
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sutra_service::ApiError;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-use crate::concept::Concept;
-use crate::index::TextEditor;
-use crate::records::{Operation, OperationOutcome, Records};
-use crate::vectors::{Editor as VectorEditor, Vectors};
+use crate::index::{TextEditor, TextIndex};
+use crate::records::{AppliedGroup, Operation, OperationOutcome, Records};
+use crate::refusal;
+use crate::store::{StoreConfig, open_index};
+use crate::vectors::{VectorChange, Vectors};
 
 /// Maximum number of queued requests. Bounds memory, because their bodies are held.
 const QUEUE: usize = 16;
 
-/// Why writing has stopped; set at most once.
-pub(crate) type Failure = Arc<OnceLock<String>>;
+/// Time between two attempts to go on after an error.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Free disk space that is never used, in bytes: records and index need some to write even a deletion.
+const DISK_RESERVE: u64 = 8 << 20;
+
+/// Disk space that a change may need for each of its bytes: old and new pages, the index and its merges.
+const DISK_FACTOR: u64 = 4;
+
+/// Why writing has stopped; `None` while it works.
+pub(crate) type Failure = Arc<RwLock<Option<String>>>;
 
 struct Job {
     operation: Operation,
@@ -32,28 +47,34 @@ pub(crate) struct Writer {
 
 /// Everything the thread changes.
 pub(crate) struct WriterState {
+    pub config: StoreConfig,
     pub records: Arc<Records>,
-    pub text: TextEditor,
-    pub vectors: VectorEditor,
-    pub published: Arc<Vectors>,
+    /// `None` while the index cannot be opened again after an error.
+    pub editor: Option<TextEditor>,
+    pub text: Arc<RwLock<TextIndex>>,
+    pub vectors: Arc<Vectors>,
     /// The sequence number of the last indexed change.
     pub indexed: u64,
     pub failure: Failure,
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread; needs a Tokio runtime.
     pub(crate) fn start(mut state: WriterState) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        let runtime = Handle::current();
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            while let Some(first) = queue.blocking_recv() {
-                let mut group = vec![first];
-                while group.len() < QUEUE
-                    && let Ok(next) = queue.try_recv()
-                {
-                    group.push(next);
+            loop {
+                state.recover();
+                let next = match state.has_failed() {
+                    true => runtime.block_on(async { timeout(RETRY, queue.recv()).await }),
+                    false => Ok(queue.blocking_recv()),
+                };
+                match next {
+                    Ok(Some(first)) => state.process(group(first, &mut queue)),
+                    Ok(None) => break,
+                    Err(_) => {}
                 }
-                state.process(group);
             }
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
@@ -79,12 +100,23 @@ impl Drop for Writer {
     }
 }
 
+/// The job and those that wait behind it.
+fn group(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut group = vec![first];
+    while group.len() < QUEUE
+        && let Ok(next) = queue.try_recv()
+    {
+        group.push(next);
+    }
+    group
+}
+
 impl WriterState {
     fn process(&mut self, group: Vec<Job>) {
         let (operations, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|job| (job.operation, job.reply)).unzip();
         // After a panic, callers must still get an answer, and the next group must not use a half-updated index.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.apply(&operations)))
+        let result = catch_unwind(AssertUnwindSafe(|| self.admit(operations)))
             .unwrap_or_else(|_| Err("internal panic".to_owned()));
         match result {
             Ok(outcomes) => {
@@ -94,52 +126,140 @@ impl WriterState {
                 }
             }
             Err(reason) => {
-                let reason = self.failure.get_or_init(|| reason);
-                log::error!("writing has stopped: {reason}");
-                for reply in replies {
-                    let _ = reply.send(Err(stopped(reason)));
+                if !self.has_failed() {
+                    log::error!("writing has stopped: {reason}");
                 }
+                for reply in replies {
+                    let _ = reply.send(Err(stopped(&reason)));
+                }
+                self.set_failure(Some(reason));
             }
         }
     }
 
-    /// Changes the records first, then index and vectors. After an error the thread must stop writing: the records may be
-    /// ahead of the index until the next start.
-    fn apply(&mut self, operations: &[Operation]) -> Result<Vec<OperationOutcome>, String> {
-        if let Some(reason) = self.failure.get() {
-            return Err(reason.clone());
+    /// Applies the operations that fit into memory and onto the disk, and refuses the others.
+    fn admit(&mut self, operations: Vec<Operation>) -> Result<Vec<OperationOutcome>, String> {
+        if let Some(reason) = self.failure.read().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Err(reason);
         }
-        let applied = self
-            .records
-            .apply(operations, self.indexed)
-            .map_err(|error| format!("cannot write to the store: {error}"))?;
-        if applied.changes.is_empty() {
+        let mut refused = Vec::new();
+        let (mut admitted, mut bytes) = (Vec::new(), 0);
+        for operation in operations {
+            let refusal = self.refusal(&operation, &admitted, &mut bytes);
+            if refusal.is_none() {
+                admitted.push(operation);
+            }
+            refused.push(refusal);
+        }
+        let mut outcomes = self.apply(&admitted)?.into_iter();
+        let outcome = |refusal: Option<_>| refusal.map(OperationOutcome::Refused).or_else(|| outcomes.next());
+        Ok(refused.into_iter().filter_map(outcome).collect())
+    }
+
+    /// Why there is no room for an operation. `bytes` sums up the sizes of those that are admitted.
+    fn refusal(&self, operation: &Operation, admitted: &[Operation], bytes: &mut u64) -> Option<ApiError> {
+        let Operation::Put { concepts, .. } = operation else { return None };
+        let size: usize = concepts.iter().map(|concept| concept.size()).sum();
+        let needed = DISK_RESERVE + (*bytes + size as u64) * DISK_FACTOR;
+        // If the system cannot tell, writing will.
+        let available = fs4::available_space(&self.config.folder).unwrap_or(u64::MAX);
+        if available < needed {
+            return Some(refusal::disk_is_full(needed, available));
+        }
+        let before = admitted.iter().filter_map(|operation| match operation {
+            Operation::Put { concepts, .. } => Some(concepts),
+            _ => None,
+        });
+        let with_vector = || {
+            let all = before.clone().chain([concepts]).flatten();
+            all.filter_map(|concept| Some((concept.id.as_str(), concept.vector.as_ref()?.len())))
+        };
+        let dimension = with_vector().map(|(_, dimension)| dimension).max().unwrap_or_default();
+        let (now, then) = self.vectors.bytes_with(with_vector().map(|(id, _)| id), dimension);
+        if then > now && then > self.config.vector_limit {
+            return Some(refusal::memory_is_full(then, self.config.vector_limit));
+        }
+        *bytes += size as u64;
+        None
+    }
+
+    /// Changes the records first, then index and vectors. After an error, the records may be ahead of the others until
+    /// [`WriterState::recover`].
+    fn apply(&mut self, operations: &[Operation]) -> Result<Vec<OperationOutcome>, String> {
+        let failed =
+            |what: &'static str| move |error: &dyn Display| format!("cannot write to the {what}: {error}");
+        let applied =
+            self.records.apply(operations, self.indexed).map_err(|error| failed("store")(&error))?;
+        if applied.sequence == self.indexed {
             return Ok(applied.outcomes);
         }
+        let editor = self.editor.as_mut().ok_or("the index is not open")?;
         for (id, concept) in &applied.changes {
-            self.text
+            editor
                 .replace(id, concept.map(|concept| concept.text.as_str()))
-                .map_err(|error| format!("cannot write to the index: {error}"))?;
-            self.change_vector(id, *concept);
+                .map_err(|error| failed("index")(&error))?;
         }
-        self.text.commit(applied.sequence).map_err(|error| format!("cannot write to the index: {error}"))?;
+        editor.commit(applied.sequence).map_err(|error| failed("index")(&error))?;
+        self.change_vectors(&applied).map_err(|error| failed("vectors")(&error))?;
         self.indexed = applied.sequence;
-        self.vectors.publish(&self.published);
         Ok(applied.outcomes)
     }
 
-    fn change_vector(&mut self, id: &str, concept: Option<&Concept>) {
-        match concept.and_then(|concept| concept.vector.as_deref()) {
-            Some(vector) => self.vectors.put(id, vector),
-            None => self.vectors.remove(id),
+    fn change_vectors(&self, applied: &AppliedGroup<'_>) -> Result<(), redb::Error> {
+        if applied.reset_vectors {
+            return self.vectors.load(&self.records.view()?);
         }
+        let changes = applied.changes.iter().map(|(id, concept)| {
+            VectorChange::new(id, concept.and_then(|concept| concept.vector.as_deref()))
+        });
+        self.vectors.change(changes.collect());
+        Ok(())
+    }
+
+    /// After an error, opens everything again. If that works, writing goes on.
+    fn recover(&mut self) {
+        if !self.has_failed() {
+            return;
+        }
+        let reopened = catch_unwind(AssertUnwindSafe(|| self.reopen()));
+        match reopened.unwrap_or_else(|_| Err("internal panic".to_owned())) {
+            Ok(()) => {
+                log::info!("writing goes on");
+                self.set_failure(None);
+            }
+            Err(reason) => log::debug!("cannot open the store again: {reason}"),
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), String> {
+        // The index allows one writer.
+        self.editor = None;
+        self.records.reopen().map_err(|error| error.to_string())?;
+        let (text, editor) = open_index(&self.config, &self.records).map_err(|error| error.to_string())?;
+        let view = self.records.view().map_err(|error| error.to_string())?;
+        let sequence = view.stats().map_err(|error| error.to_string())?.sequence;
+        if sequence != self.indexed {
+            self.vectors.load(&view).map_err(|error| error.to_string())?;
+        }
+        *self.text.write().unwrap_or_else(PoisonError::into_inner) = text;
+        self.editor = Some(editor);
+        self.indexed = sequence;
+        Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn set_failure(&self, reason: Option<String>) {
+        *self.failure.write().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 }
 
-/// The error for changes after writing has stopped.
-pub(crate) fn stopped(reason: &str) -> ApiError {
+/// The error for a change when writing has stopped.
+fn stopped(reason: &str) -> ApiError {
     ApiError::unavailable(format!(
-        "writing has stopped: {reason}; this change may or may not be stored; free disk space or repair the disk, restart \
-         the service and send the change again with the same ids"
+        "writing has stopped: {reason}; this change may or may not be stored; the service tries to go on every second; free \
+         disk space or repair the disk, and send the change again with the same ids"
     ))
 }
