@@ -75,12 +75,10 @@ async fn list_concepts(
     }
     let invalid = || ApiError::invalid("cursor is invalid; use the value of \"next\" of the page before");
     let after = cursor.map(|cursor| from_cursor(&cursor).ok_or_else(invalid)).transpose()?;
-    let mut page = blocking(move || app.store.page(after.as_deref(), limit + 1)).await?;
-    let is_last = page.len() <= limit;
-    page.truncate(limit);
-    let next = page.last().filter(|_| !is_last).map(|concept| to_cursor(&concept.id));
-    page.iter_mut().for_each(|concept| concept.vector = None);
-    Ok(Json(json!({"concepts": page, "next": next})))
+    let mut page = blocking(move || app.store.page(after.as_deref(), limit)).await?;
+    let next = page.concepts.last().filter(|_| page.has_more).map(|concept| to_cursor(&concept.id));
+    page.concepts.iter_mut().for_each(|concept| concept.vector = None);
+    Ok(Json(json!({"concepts": page.concepts, "next": next})))
 }
 
 /// Opaque to clients, and safe in a URL.

@@ -15,8 +15,8 @@ use crate::memory::vector_limit;
 use crate::records::{Operation, OperationOutcome, Records};
 use crate::refusal;
 use crate::search::{Hit, Scores, Search};
-use crate::vectors::Vectors;
-use crate::view::{StoreStats, View};
+use crate::vectors::{Vectors, least_bytes};
+use crate::view::{Page, StoreStats, View};
 use crate::writer::{Failure, Writer, WriterState};
 
 /// Minimum number of results taken from each ranking for fusion.
@@ -85,7 +85,9 @@ impl Store {
 
         let (text, editor) = open_index(config, &records)?;
         let view = records.view().map_err(damaged)?;
-        let indexed = view.stats().map_err(damaged)?.sequence;
+        let stats = view.stats().map_err(damaged)?;
+        check_memory(config, &stats)?;
+        let indexed = stats.sequence;
         let vectors = Arc::new(Vectors::default());
         vectors.load(&view).map_err(damaged)?;
         drop(view);
@@ -129,8 +131,8 @@ impl Store {
         self.view()?.concept(id).map_err(unreadable)
     }
 
-    /// At most `limit` concepts with ids after `after`, ordered by id. Blocks.
-    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Concept>, ApiError> {
+    /// See [`View::page`]. Blocks.
+    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, ApiError> {
         self.view()?.page(after, limit).map_err(unreadable)
     }
 
@@ -219,6 +221,19 @@ impl Store {
         }
         Ok(hits)
     }
+}
+
+/// Checks that the vectors fit into memory, because the system would kill the service again and again.
+fn check_memory(config: &StoreConfig, stats: &StoreStats) -> Result<(), StartError> {
+    let (count, dimension) = (stats.vectors, stats.dimension.unwrap_or_default());
+    let (needed, limit) = (least_bytes(count, dimension), config.vector_limit);
+    if needed <= limit as u64 {
+        return Ok(());
+    }
+    Err(StartError::Configuration(format!(
+        "the store has {count} vectors of {dimension} numbers, which need at least {needed} bytes of memory, and the limit for \
+         vectors is {limit}; give the service more memory (MAX_MEMORY_BYTES, or the container's limit)"
+    )))
 }
 
 fn open_records(config: &StoreConfig) -> Result<Records, StartError> {

@@ -89,7 +89,7 @@ async fn send_all(
 
 /// The next concepts as lines, and the last one's id; `None` at the end.
 fn page(view: &View, after: Option<&str>) -> Result<Option<(String, Vec<u8>)>, String> {
-    let concepts = view.page(after, PAGE).map_err(|error| error.to_string())?;
+    let concepts = view.page(after, PAGE).map_err(|error| error.to_string())?.concepts;
     let mut bytes = Vec::new();
     for concept in &concepts {
         bytes.extend(line(concept).map_err(|error| error.to_string())?);

@@ -134,6 +134,11 @@ impl Vectors {
     }
 }
 
+/// Memory in bytes that so many vectors need, apart from their ids.
+pub(crate) fn least_bytes(count: u64, dimension: u64) -> u64 {
+    count.saturating_mul(dimension.saturating_add((size_of::<f32>() + size_of::<Box<str>>()) as u64))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // Nothing is left half-changed by a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,7 @@
 //! Reading the store.
 
+use std::ops::Bound;
+
 use redb::{Error, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _};
 use serde::Serialize;
 
@@ -8,6 +10,9 @@ use crate::quantized::cosine;
 use crate::records::{
     Body, CHANGES, CONCEPTS, DIMENSION, MODEL, NAMES, NUMBERS, SEQUENCE, VECTORS, name, number, parse,
 };
+
+/// The size at which a page ends.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// Statistics of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +27,14 @@ pub(crate) struct StoreStats {
     pub model: Option<String>,
     /// Number of change groups since the store was created.
     pub sequence: u64,
+}
+
+/// Some of the concepts.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub concepts: Vec<Concept>,
+    /// Whether others follow.
+    pub has_more: bool,
 }
 
 /// A snapshot of the store, which later writes do not affect.
@@ -56,18 +69,22 @@ impl View {
         Ok(Some(Concept { id: id.to_owned(), text, vector, metadata }))
     }
 
-    /// At most `limit` concepts with ids after `after`, ordered by id.
-    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Vec<Concept>, Error> {
-        use std::ops::Bound::{Excluded, Unbounded};
+    /// At most `limit` concepts with ids after `after`, ordered by id: fewer if they are large, but at least one.
+    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, Error> {
         let (concepts, vectors) =
             (self.transaction.open_table(CONCEPTS)?, self.transaction.open_table(VECTORS)?);
-        let start = after.map_or(Unbounded, Excluded);
-        let mut page = Vec::new();
-        for row in concepts.range::<&str>((start, Unbounded))?.take(limit) {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut page, mut bytes) = (Page::default(), 0);
+        for row in concepts.range::<&str>((start, Bound::Unbounded))? {
             let (id, body) = row?;
+            if page.concepts.len() == limit || bytes > PAGE_BYTES {
+                page.has_more = true;
+                break;
+            }
             let Body { text, metadata } = parse(body.value())?;
             let vector = vectors.get(id.value())?.map(|bytes| decode_vector(bytes.value()));
-            page.push(Concept { id: id.value().to_owned(), text, vector, metadata });
+            bytes += body.value().len() + vector.as_ref().map_or(0, |vector| size_of_val(vector.as_slice()));
+            page.concepts.push(Concept { id: id.value().to_owned(), text, vector, metadata });
         }
         Ok(page)
     }

@@ -95,6 +95,18 @@ fn vectors_of_another_model_are_refused_until_all_are_replaced() {
     }
 }
 
+#[test]
+fn a_store_that_no_longer_fits_into_memory_does_not_start() {
+    let folder = folder();
+    let server = start(folder.path(), &[]);
+    assert_eq!(put(&server, None, 0..100, &[1.0; 384]).0, 200);
+    server.kill();
+    let output = program(folder.path(), &[("MAX_MEMORY_BYTES", "100000")]).output().expect("run");
+    let log = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{log}");
+    assert!(log.contains("100 vectors of 384 numbers") && log.contains("MAX_MEMORY_BYTES"), "{log}");
+}
+
 /// Limits the size of files that the program writes; `None` lifts the limit.
 fn limit_files(server: &Server, bytes: Option<u64>) {
     let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());

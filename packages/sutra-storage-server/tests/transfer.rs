@@ -61,6 +61,20 @@ fn pages_list_every_concept_once_in_order() {
 }
 
 #[test]
+fn large_concepts_make_short_pages() {
+    let folder = folder();
+    let server = start(folder.path(), &[]);
+    let large: Vec<_> =
+        (100..200).map(|n| json!({"id": n.to_string(), "text": "x".repeat(30_000)})).collect();
+    assert_eq!(server.post("/v1/concepts", &json!({"concepts": large})).0, 200);
+    let body = server.get("/v1/concepts?limit=1000").1;
+    let count = body["concepts"].as_array().map_or(0, Vec::len);
+    assert!((30..50).contains(&count), "{count}");
+    assert!(body["next"].is_string());
+    assert_eq!(server.lines("/v1/export").len(), 101);
+}
+
+#[test]
 fn invalid_pages_are_refused() {
     let folder = folder();
     let server = filled(folder.path(), 1);

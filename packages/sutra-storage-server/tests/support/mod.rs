@@ -21,7 +21,12 @@ pub struct Server {
 
 /// The program with a clean environment.
 pub fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sutra-storage-server"));
+    #[expect(
+        clippy::option_env_unwrap,
+        reason = "examples, which use this module too, have no such variable"
+    )]
+    let program = option_env!("CARGO_BIN_EXE_sutra-storage-server").expect("the program");
+    let mut command = Command::new(program);
     command
         .env_clear()
         .env("DATA_DIR", folder)

@@ -1,9 +1,9 @@
 //! Fills a store, then prints how fast and how exactly it searches, what it holds in memory, and how long a restart takes.
 //!
-//!     cargo bench -p sutra-storage-server --bench scale -- 1000000 [EMBEDDINGS]
+//!     cargo build --profile image -p sutra-storage-server
+//!     cargo run --release -p sutra-storage-server --example scale -- target/image/sutra-storage-server 1000000 [EMBEDDINGS]
 //!
 //! The vectors are random, or those of a file of 32-bit floats (little endian, 384 a vector) with noise added.
-//! `PROGRAM` in the environment measures another build, such as that of the image.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
 
@@ -26,11 +26,12 @@ const LIMIT: usize = 10;
 const NOISE: f32 = 0.3;
 
 fn main() {
-    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    let mut args = std::env::args().skip(1);
+    let program = args.next().expect("the program");
     let count: usize = args.next().map_or(100_000, |count| count.parse().expect("a number of concepts"));
     let source = Source::new(args.next());
     let folder = tempfile::tempdir().expect("a folder");
-    let server = start(folder.path());
+    let server = start(&program, folder.path());
 
     let started = Instant::now();
     for first in (0..count).step_by(BATCH) {
@@ -57,20 +58,15 @@ fn main() {
 
     server.kill();
     let started = Instant::now();
-    let server = start(folder.path());
+    let server = start(&program, folder.path());
     println!("restart after a kill: {:.1} s", started.elapsed().as_secs_f64());
     memory("after the restart", &server);
 }
 
-fn start(folder: &std::path::Path) -> Server {
-    match std::env::var_os("PROGRAM") {
-        Some(program) => {
-            let mut command = std::process::Command::new(program);
-            command.env("DATA_DIR", folder).envs([("HOST", "127.0.0.1"), ("PORT", "0")]);
-            support::run(&mut command)
-        }
-        None => support::start(folder, &[]),
-    }
+fn start(program: &str, folder: &std::path::Path) -> Server {
+    let mut command = std::process::Command::new(program);
+    command.env("DATA_DIR", folder).envs([("HOST", "127.0.0.1"), ("PORT", "0")]);
+    support::run(&mut command)
 }
 
 fn id(n: usize) -> String {
