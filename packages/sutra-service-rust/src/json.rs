@@ -1,5 +1,6 @@
 //! JSON request and response bodies.
 
+use axum::RequestExt as _;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -7,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bodies;
 use crate::error::ApiError;
 
 /// A JSON request or response body, like [`axum::Json`] but with errors as [`ApiError`]. A request body that does not
@@ -18,7 +20,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::from_request(request, state).await {
+        let bodies = bodies::of(&request);
+        let (parts, body) = request.with_limited_body().into_parts();
+        let body = bodies::read(&bodies, body).await?;
+        match axum::Json::from_request(Request::from_parts(parts, body.into()), state).await {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(rejection) => Err(rejection.into()),
         }
@@ -44,11 +49,6 @@ impl From<JsonRejection> for ApiError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "unsupported media type; send JSON with the header Content-Type: application/json",
-            ),
-            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "the request body is too large; send smaller batches",
             ),
             other => Self::new(other.status(), "unreadable_body", other.body_text()),
         }

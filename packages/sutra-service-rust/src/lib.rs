@@ -4,10 +4,13 @@
 //! environment, `/health`, JSON errors, JSON logs and graceful shutdown.
 
 mod application;
+mod bodies;
+mod connections;
 mod error;
 mod fallback;
 mod health;
 mod healthcheck;
+mod hosts;
 mod json;
 mod logging;
 mod program;

@@ -1,20 +1,23 @@
 //! The routes common to all services: `/health`, a 503 until the service has started, error handling, the access log.
 
+use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use tower_service::Service as _;
 
 use crate::application::Application;
+use crate::bodies::HELD;
 use crate::error::ApiError;
 use crate::fallback::wrong_method;
 use crate::health;
+use crate::hosts::{AllowedHosts, check_host};
 use crate::settings::Settings;
 
 /// The state shared by all requests.
@@ -31,6 +34,7 @@ pub(crate) fn routes(service: Arc<ServiceState>) -> Router {
         .route("/health", get(get_health))
         .fallback(any(call_application))
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(AllowedHosts::new(&service.settings.allowed_hosts), check_host))
         .layer(from_fn(log_and_catch_panics))
         .with_state(service)
 }
@@ -40,13 +44,16 @@ async fn get_health(State(service): State<Arc<ServiceState>>) -> Response {
     health::response(&service.settings, health, &service.stopping)
 }
 
-async fn call_application(State(service): State<Arc<ServiceState>>, request: Request) -> Response {
+async fn call_application(State(service): State<Arc<ServiceState>>, mut request: Request) -> Response {
     match service.application.get() {
-        // A router is always ready and never fails.
-        Some(application) => match application.router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        },
+        Some(application) => {
+            request.extensions_mut().insert(application.bodies.clone());
+            // A router is always ready and never fails.
+            match application.router.clone().call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
         None => ApiError::unavailable("the service is starting; retry once GET /health returns 200")
             .into_response(),
     }
@@ -57,7 +64,7 @@ async fn call_application(State(service): State<Arc<ServiceState>>, request: Req
 async fn log_and_catch_panics(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = match tokio::spawn(next.run(request)).await {
+    let response = match tokio::spawn(HELD.scope(RefCell::default(), next.run(request))).await {
         Ok(response) => response,
         Err(error) => ApiError::internal(format!("{method} {path}: {error}")).into_response(),
     };
@@ -105,6 +112,7 @@ mod tests {
         let request = Request::builder()
             .method(method)
             .uri(path)
+            .header("host", "localhost")
             .header("content-type", "application/json")
             .body(Body::from(body.to_owned()))
             .expect("request");
@@ -170,7 +178,8 @@ mod tests {
             assert_eq!((actual, &body["error"]["code"]), (status, &code.into()), "{method} {path}");
             assert!(message.contains(expected), "{method} {path}: {message}");
         }
-        let bare = Request::post("/count").body(Body::from("{}")).expect("request");
+        let bare =
+            Request::post("/count").header("host", "localhost").body(Body::from("{}")).expect("request");
         let (status, body) = response(&service, bare).await;
         assert_eq!((status, &body["error"]["code"]), (415, &"unsupported_media_type".into()));
     }

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::application::Application;
+use crate::connections;
 use crate::routes::{ServiceState, routes};
 use crate::settings::Settings;
 use crate::start_error::StartError;
@@ -51,8 +52,7 @@ async fn serve_until_stopped(
 
     let mut serving = {
         let stop = stop.clone();
-        let server = axum::serve(listener, routes(service.clone()));
-        tokio::spawn(server.with_graceful_shutdown(async move { stop.notified().await }).into_future())
+        tokio::spawn(connections::serve(listener, routes(service.clone()), stop))
     };
     let mut starting = tokio::task::spawn_blocking({
         let service = service.clone();

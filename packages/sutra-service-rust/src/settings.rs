@@ -24,6 +24,9 @@ pub struct Settings {
     pub host: String,
     /// `PORT`: port to listen on; 0 picks a free port.
     pub port: u16,
+    /// `ALLOWED_HOSTS`: names, separated by commas, that the service answers to besides addresses, `localhost` and names
+    /// without a dot; `.example.com` for all names below that one, `*` for any.
+    pub allowed_hosts: String,
     /// `LOG_LEVEL`: error, warn, info (default), debug or trace.
     pub log_level: log::LevelFilter,
     /// `SUTRA_EDITION`; default `simple`.
@@ -47,6 +50,7 @@ impl Settings {
             service,
             host: variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned()),
             port: variable("PORT", "a port from 0 to 65535")?.unwrap_or(default_port),
+            allowed_hosts: variable("ALLOWED_HOSTS", "names separated by commas")?.unwrap_or_default(),
             log_level: variable("LOG_LEVEL", "error, warn, info, debug or trace")?
                 .unwrap_or(log::LevelFilter::Info),
             edition,

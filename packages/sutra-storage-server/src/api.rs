@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sutra_service::{ApiError, Json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::concept::{Batch, Concept, check_id, check_model};
 use crate::limits::{Limits, MAX_PAGE, MAX_RESULTS};
@@ -23,9 +24,25 @@ use crate::transfer::{self, Imported};
 struct Shared {
     store: Arc<Store>,
     limits: Limits,
+    /// Exports and imports that may still start.
+    transfers: Arc<Semaphore>,
 }
 
+/// Exports and imports at once: each holds some memory, and an export the disk space of what is replaced meanwhile.
+const TRANSFERS: usize = 2;
+
 type App = State<Arc<Shared>>;
+
+impl Shared {
+    fn transfer(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let busy = |_| {
+            ApiError::unavailable(format!(
+                "{TRANSFERS} exports or imports are running; retry when one has ended"
+            ))
+        };
+        self.transfers.clone().try_acquire_owned().map_err(busy)
+    }
+}
 
 /// All routes except `/health`.
 pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
@@ -40,7 +57,7 @@ pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
         // Read and stored as it arrives.
         .route("/v1/import", post(import).layer(DefaultBodyLimit::disable()))
         .route("/v1/export", get(export))
-        .with_state(Arc::new(Shared { store, limits }))
+        .with_state(Arc::new(Shared { store, limits, transfers: Arc::new(Semaphore::new(TRANSFERS)) }))
 }
 
 async fn put_concepts(State(app): App, Json(batch): Json<Batch>) -> Result<Json<Value>, ApiError> {
@@ -93,7 +110,8 @@ fn from_cursor(cursor: &str) -> Option<String> {
 }
 
 async fn export(State(app): App) -> Result<Response, ApiError> {
-    blocking(move || transfer::export(app.store.view()?)).await
+    let permit = app.transfer()?;
+    blocking(move || transfer::export(app.store.view()?, permit)).await
 }
 
 /// The query of `POST /v1/import`.
@@ -111,6 +129,7 @@ async fn import(
     body: Body,
 ) -> Result<Json<Imported>, ApiError> {
     let Query(ImportOptions { skip }) = query.map_err(|error| ApiError::invalid(error.body_text()))?;
+    let _permit = app.transfer()?;
     transfer::import(&app.store, &app.limits, skip, body).await.map(Json)
 }
 

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use sutra_service::{Application, Health, HealthFields, Settings, StartError, run};
 
 use crate::limits::Limits;
+use crate::memory::Memory;
 use crate::store::{Store, StoreConfig};
 
 /// The service's name in `images.toml`.
@@ -42,7 +43,9 @@ fn main() -> ExitCode {
 
 fn start(settings: &Settings) -> Result<Application, StartError> {
     let limits = Limits::from_environment(&settings.edition)?;
-    let store = Arc::new(Store::open(&StoreConfig::from_environment()?)?);
+    let memory = Memory::from_environment()?;
+    let body_memory = memory.bodies;
+    let store = Arc::new(Store::open(&StoreConfig::from_environment(memory.vectors)?)?);
     let health = {
         let store = store.clone();
         let fields = HealthFields::from_iter([("limits".to_owned(), limits.fields())]);
@@ -51,5 +54,6 @@ fn start(settings: &Settings) -> Result<Application, StartError> {
             Some(reason) => Health::Failed(reason),
         }
     };
-    Ok(Application::new(api::routes(store, limits)).health(health))
+    let body_memory = body_memory.max(limits.body_bytes);
+    Ok(Application::new(api::routes(store, limits)).health(health).body_memory(body_memory))
 }

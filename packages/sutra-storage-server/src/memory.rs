@@ -1,27 +1,41 @@
-//! How much memory the vectors may take.
+//! How much memory vectors and bodies may take.
 
 use std::fs;
 use std::num::NonZeroUsize;
 
 use sutra_service::{SettingsError, variable};
 
-/// Left for everything else, in bytes: the program, requests, and the writers of the index and the records.
+/// Left for everything but vectors and bodies, in bytes: the program, and the writers of the index and the records.
 const RESERVE: usize = 96 << 20;
+
+/// The most that is worth giving to bodies, in bytes.
+const BODIES: usize = 64 << 20;
 
 /// Where Linux tells a container its limit, with cgroup 2 and 1.
 const CGROUP_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
-/// The limit for vectors in bytes, from `MAX_MEMORY_BYTES`: memory for the whole service. By default, the container's
-/// limit, or else the machine's memory. The error names the invalid variable.
-pub(crate) fn vector_limit() -> Result<usize, SettingsError> {
-    let configured = variable::<NonZeroUsize>("MAX_MEMORY_BYTES", "a whole number greater than 0")?;
-    let all = configured.map(usize::from).or_else(available);
-    Ok(all.map_or(usize::MAX, share))
+/// How the memory is shared out, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// For vectors.
+    pub vectors: usize,
+    /// For bodies of requests, and what is made of them.
+    pub bodies: usize,
 }
 
-/// At least a quarter, so that a small container can store something.
-fn share(all: usize) -> usize {
-    all.saturating_sub(RESERVE).max(all / 4)
+impl Memory {
+    /// Shares out `MAX_MEMORY_BYTES`. By default, that is the container's limit, or else the machine's memory. The error
+    /// names the invalid variable.
+    pub(crate) fn from_environment() -> Result<Self, SettingsError> {
+        let configured = variable::<NonZeroUsize>("MAX_MEMORY_BYTES", "a whole number greater than 0")?;
+        Ok(Self::share(configured.map(usize::from).or_else(available).unwrap_or(usize::MAX)))
+    }
+
+    /// Vectors get at least a quarter, so that a small container can store something.
+    fn share(all: usize) -> Self {
+        let bodies = (all / 8).min(BODIES);
+        Self { vectors: all.saturating_sub(RESERVE + bodies).max(all / 4), bodies }
+    }
 }
 
 fn available() -> Option<usize> {
@@ -44,9 +58,9 @@ mod tests {
 
     #[test]
     fn most_of_the_memory_is_for_vectors() {
-        assert_eq!(share(1 << 30), 928 << 20);
-        assert_eq!(share(128 << 20), 32 << 20);
-        assert_eq!(share(100), 25);
+        assert_eq!(Memory::share(1 << 30), Memory { vectors: 864 << 20, bodies: 64 << 20 });
+        assert_eq!(Memory::share(128 << 20), Memory { vectors: 32 << 20, bodies: 16 << 20 });
+        assert_eq!(Memory::share(100), Memory { vectors: 25, bodies: 12 });
     }
 
     #[test]

@@ -11,7 +11,6 @@ use sutra_service::{ApiError, SettingsError, StartError, variable};
 use crate::concept::Concept;
 use crate::fusion::fuse;
 use crate::index::{self, TextEditor, TextIndex};
-use crate::memory::vector_limit;
 use crate::records::{Operation, OperationOutcome, Records};
 use crate::refusal;
 use crate::search::{Hit, Scores, Search};
@@ -29,18 +28,18 @@ pub(crate) struct StoreConfig {
     pub folder: PathBuf,
     /// `DIMENSION`: numbers per vector; by default, the first vector sets it.
     pub dimension: Option<u64>,
-    /// `MAX_MEMORY_BYTES`, less what everything else needs: memory for vectors.
+    /// Memory for vectors, in bytes.
     pub vector_limit: usize,
 }
 
 impl StoreConfig {
     /// Reads the environment. The error names the invalid variable.
-    pub(crate) fn from_environment() -> Result<Self, SettingsError> {
+    pub(crate) fn from_environment(vector_limit: usize) -> Result<Self, SettingsError> {
         let dimension = variable::<std::num::NonZeroU16>("DIMENSION", "a whole number from 1 to 65535")?;
         Ok(Self {
             folder: variable("DATA_DIR", "a folder")?.unwrap_or_else(|| "/data".into()),
             dimension: dimension.map(|dimension| u64::from(dimension.get())),
-            vector_limit: vector_limit()?,
+            vector_limit,
         })
     }
 

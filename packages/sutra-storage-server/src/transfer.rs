@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use http_body_util::channel::{Channel, Sender};
 use serde::{Deserialize, Serialize};
 use sutra_service::ApiError;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::concept::{Concept, NewConcept, check_model};
 use crate::limits::Limits;
@@ -21,8 +22,7 @@ use crate::view::View;
 /// Concepts that are read at once.
 const PAGE: usize = 64;
 
-/// How long a client of an export may take for one page. The export keeps its snapshot, and so the space of everything that
-/// was replaced since.
+/// How long a client may take for one page of an export, or pause in an import.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Imported bytes that are stored at once.
@@ -43,8 +43,8 @@ struct Contents {
     concepts: u64,
 }
 
-/// All concepts as they are now, ordered by id.
-pub(crate) fn export(view: View) -> Result<Response, ApiError> {
+/// All concepts as they are now, ordered by id. Keeps the permit until the last has been sent.
+pub(crate) fn export(view: View, permit: OwnedSemaphorePermit) -> Result<Response, ApiError> {
     let stats = view.stats().map_err(ApiError::internal)?;
     let contents = Contents { model: stats.model, dimension: stats.dimension, concepts: stats.concepts };
     let first = line(&Header { store: contents }).map_err(ApiError::internal)?;
@@ -53,6 +53,7 @@ pub(crate) fn export(view: View) -> Result<Response, ApiError> {
         if let Err(problem) = send_all(view, first, sender).await {
             log::warn!("an export ended early: {problem}");
         }
+        drop(permit);
     });
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(body)).into_response())
 }
@@ -121,7 +122,10 @@ pub(crate) async fn import(
 ) -> Result<Imported, ApiError> {
     let mut import = Import { skip, ..Import::new(store, limits) };
     let mut rest: Vec<u8> = Vec::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = tokio::time::timeout(PATIENCE, body.frame()).await;
+        let paused = || import.problem(format!("no data received for {} s", PATIENCE.as_secs()));
+        let Some(frame) = frame.map_err(|_| paused())? else { break };
         let frame = frame.map_err(|error| import.problem(format!("the body ended early: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         let searched = rest.len();
