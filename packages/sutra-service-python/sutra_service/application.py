@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from sutra_service import errors
 from sutra_service.body import BodyLimit, JsonRoute
+from sutra_service.hosts import HostCheck
 from sutra_service.readiness import OK, Readiness
 from sutra_service.settings import Settings
 
@@ -70,6 +71,7 @@ def create_app(
     app.router.route_class = JsonRoute
     app.state.readiness = readiness
     app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
     errors.install(app)
 
     @app.get("/health", tags=["operation"])

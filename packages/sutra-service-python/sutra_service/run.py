@@ -73,6 +73,7 @@ def _serve(read: "Read", create: "Create") -> int:
     import uvicorn  # noqa: PLC0415
 
     from sutra_service import logs  # noqa: PLC0415
+    from sutra_service.connections import BoundedConnection  # noqa: PLC0415
     from sutra_service.settings import Environment, SettingError  # noqa: PLC0415
 
     environment = Environment(os.environ)
@@ -89,7 +90,7 @@ def _serve(read: "Read", create: "Create") -> int:
             host=settings.host,
             port=settings.port,
             loop="asyncio",
-            http="h11",
+            http=BoundedConnection,
             ws="none",
             lifespan="on",
             log_config=None,

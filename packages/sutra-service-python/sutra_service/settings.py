@@ -64,6 +64,7 @@ class Settings:
     host: str
     port: int
     log_level: str
+    allowed_hosts: str = ""
 
     @classmethod
     def read(cls, environment: Environment, service: str, port: int) -> "Settings":
@@ -78,4 +79,5 @@ class Settings:
             host=environment.text("HOST", "0.0.0.0"),  # noqa: S104 - Docker's port mapping decides who can connect
             port=environment.integer("PORT", port, 0, 65535),
             log_level=environment.choice("LOG_LEVEL", LOG_LEVELS, "info"),
+            allowed_hosts=environment.text("ALLOWED_HOSTS"),
         )
