@@ -84,7 +84,7 @@ def test_the_attributes_of_the_cookie(stack: Stack) -> None:
     ("base_url", "setting"), [("https://control.example.org", "auto"), ("http://control:9000", "always")]
 )
 def test_a_secure_cookie(stack: Stack, base_url: str, setting: str) -> None:
-    client = stack.client(SUTRA_CONTROL_SECURE_COOKIE=setting)
+    client = stack.client(SUTRA_CONTROL_SECURE_COOKIE=setting, ALLOWED_HOSTS="control.example.org")
     client.base_url = base_url
     answer = client.post("/api/session", json={"name": "anna", "password": PASSWORD})
     assert "; Secure" in answer.headers["Set-Cookie"]
