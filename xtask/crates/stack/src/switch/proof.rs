@@ -332,7 +332,8 @@ fn ask(
     if !output.success() {
         return Ok(Err(mirror.original(&tail(&output.stderr, 3))));
     }
-    let all = serde_json::from_str(&output.stdout).map(|all| mirror.original_value(all));
+    // Compose escapes each `$` of its output, so that it can be read again.
+    let all = serde_json::from_str(&output.stdout.replace("$$", "$")).map(|all| mirror.original_value(all));
     Ok(Ok(all.and_then(|all| model(all, &root)).context("unexpected output of `docker compose config`")?))
 }
 

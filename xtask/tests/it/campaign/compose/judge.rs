@@ -13,6 +13,9 @@ use super::references::{REGISTRIES, Request, is_ours};
 use super::text::Report;
 use crate::support::{Folder, program, repository};
 
+/// How often Compose is asked for other errors of a project that it rejects.
+const ASKED_AGAIN: usize = 30;
+
 /// The result for a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -118,16 +121,16 @@ impl Bench {
     /// What is wrong.
     pub fn judge(&self, project: &Project, rng: &mut Rng) -> Result<Verdict, String> {
         self.set_up(project);
-        let with_other = !project.is_loose && rng.u32(..3) == 0;
+        if project.is_loose {
+            return self.mistyped(project.clone());
+        }
+        let with_other = rng.u32(..3) == 0;
         let before = self.models(project, with_other);
         let request = &project.request;
         let own = match &before[0] {
             Ok(own) => own,
             Err(error) => return self.rejected(project, error),
         };
-        if project.is_loose {
-            return self.loose(project, own);
-        }
         let expected = Expected::new(project, own, request);
         if rng.bool() {
             self.check(project, &expected, request)?;
@@ -195,21 +198,47 @@ impl Bench {
         if let Err(what) = self.holds(project, "after a refusal") {
             return told(what);
         }
-        // Of several faults, Compose names any one.
-        let is_unknown_key = |text: &str| text.contains("Additional property");
-        let message = without_services(error.trim().lines().last().unwrap_or_default());
-        let found = without_services(&ran.stderr);
-        // The terminal escapes invisible characters.
-        let mut parts = message.split(|c: char| !c.is_ascii_graphic() && c != ' ');
-        let is_told = found.contains("Compose rejects these files; no file was changed")
-            && (parts.all(|part| found.contains(part)) || is_unknown_key(&message) && is_unknown_key(&found));
         // Our own parser may fail first.
         let is_known =
             ["invalid YAML", "nested too deeply", ".env"].iter().any(|sign| ran.stderr.contains(sign));
+        let is_told = || ran.stderr.contains("Compose rejects these files; no file was changed");
         match ran.code {
-            Some(1) if is_told || is_known => Ok(Verdict::Rejected),
+            Some(1) if is_known || is_told() && self.is_one_of(project, error, &ran) => Ok(Verdict::Rejected),
             Some(2) if ran.stderr.contains("Compose cannot read it") => Ok(Verdict::Rejected),
             _ => told("the switch does not say so".to_owned()),
+        }
+    }
+
+    /// Whether the program told this error, or another one that Compose gives: of several faults, it names any one.
+    fn is_one_of(&self, project: &Project, error: &str, ran: &Ran) -> bool {
+        let found = without_services(&ran.stderr);
+        let is_told = |error: &str| {
+            let message = without_services(error.trim().lines().last().unwrap_or_default());
+            // The terminal escapes invisible characters.
+            let mut parts = message.split(|c: char| !c.is_ascii_graphic() && c != ' ');
+            parts.all(|part| found.contains(part))
+        };
+        let mut others = (0..ASKED_AGAIN).filter_map(|_| {
+            self.composer.forget();
+            self.models(project, false).swap_remove(0).err()
+        });
+        is_told(error) || others.any(|other| is_told(&other))
+    }
+
+    /// Judges a project with a typo. As in the switch, variables that it requires get a value.
+    fn mistyped(&self, mut project: Project) -> Result<Verdict, String> {
+        loop {
+            let error = match &self.models(&project, false)[0] {
+                Ok(model) => return self.loose(&project, model),
+                Err(error) => error.clone(),
+            };
+            let missing = error.split_once("required variable ").and_then(|(_, rest)| rest.split_once(' '));
+            let missing = missing.filter(|(_, rest)| rest.starts_with("is missing a value"));
+            let is_new =
+                missing.is_some_and(|(name, _)| project.environment.required.insert(name.to_owned()));
+            if !is_new {
+                return self.rejected(&project, &error);
+            }
         }
     }
 
@@ -232,9 +261,14 @@ impl Bench {
         let after =
             models[0].as_ref().map_err(|error| told(&format!("Compose rejects the result: {error}")))?;
         let expected = |old: &str, new: &str| {
-            let bare = old.strip_suffix("-optimized").unwrap_or(old);
-            let switched =
-                if project.request.optimized { format!("{bare}-optimized") } else { bare.to_owned() };
+            let plain = old.split('@').next().unwrap_or_default();
+            let bare = plain.strip_suffix("-optimized").unwrap_or(plain);
+            let switched = match project.request.optimized {
+                true if plain.ends_with("-optimized") => old.to_owned(),
+                true => format!("{bare}-optimized"),
+                false if bare == plain => old.to_owned(),
+                false => bare.to_owned(),
+            };
             // A typo in a registry makes it someone else's.
             let is_left = ran.code != Some(0) || ran.stderr.contains(" is not one of the `registries` in ");
             let is_left = is_left && new == old;
