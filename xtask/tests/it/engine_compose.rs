@@ -53,6 +53,18 @@ fn anchors_merges_profiles_and_variables_are_switched_and_verified() {
     }
 }
 
+/// In its output, Compose escapes each `$` again.
+#[test]
+#[ignore = "needs Compose: cargo xtask ci"]
+fn an_escaped_dollar_sign_is_not_in_the_way() {
+    let compose = "services:\n  a: {image: 'localhost:5$$00/fx-alpha:1'}\n  b: {image: 'fx-beta:1', command: echo $$HOME}\n";
+    let repository = with(compose);
+    let (code, text) = run(&repository, "optimized --allow-missing", &[]);
+    let switched = repository.read("docker-compose.yml");
+    assert!(switched.contains("fx-beta:1-optimized"), "{code} {text}");
+    assert_eq!(switched.replace("-optimized", ""), compose);
+}
+
 #[test]
 #[ignore = "needs Compose: cargo xtask ci"]
 fn files_that_compose_rejects_are_not_changed() {
