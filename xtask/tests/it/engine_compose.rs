@@ -32,11 +32,6 @@ fn anchors_merges_profiles_and_variables_are_switched_and_verified() {
             vec![("V", "7")],
         ),
         ("services:\n  a:\n    image: fx-alpha:1\n    command: [\n      \"start\"\n    ]\n", vec![]),
-        // Compose escapes each `$` again in its output.
-        (
-            "services:\n  a: {image: 'fx-alpha:$$1'}\n  b: {image: 'fx-beta:1', command: echo $$HOME}\n",
-            vec![],
-        ),
     ] {
         let repository = with(compose);
         let (code, text) = run(&repository, "optimized --allow-missing", &environment);
