@@ -12,7 +12,6 @@ mod fusion;
 mod index;
 mod limits;
 mod memory;
-mod quantized;
 mod records;
 mod refusal;
 mod search;

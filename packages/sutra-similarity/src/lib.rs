@@ -1,5 +1,7 @@
 //! Vectors in 8 bits: a quarter of the memory, and of the time to scan them. Their similarities are approximate to about
 //! 0.001, enough to choose candidates that are then compared exactly.
+//!
+//! A crate of its own, because it alone is compiled for speed in images.
 
 use multiversion::multiversion;
 
@@ -8,7 +10,7 @@ const MAX_CODE: f32 = 127.0;
 
 /// A query, prepared for many comparisons.
 #[derive(Debug)]
-pub(crate) struct Query {
+pub struct Query {
     numbers: Vec<i16>,
     /// What a sum of products is multiplied with, besides the row's scale.
     scale: f32,
@@ -16,7 +18,7 @@ pub(crate) struct Query {
 
 impl Query {
     /// `vector` must not be all zero.
-    pub(crate) fn new(vector: &[f32]) -> Self {
+    pub fn new(vector: &[f32]) -> Self {
         // Sums of products of `vector.len()` numbers must fit into 32 bits.
         #[expect(clippy::cast_precision_loss, reason = "a few thousand numbers")]
         let sum_limit = i32::MAX as f32 / (MAX_CODE * vector.len() as f32);
@@ -28,12 +30,12 @@ impl Query {
     }
 
     /// Numbers per vector.
-    pub(crate) fn dimension(&self) -> usize {
+    pub fn dimension(&self) -> usize {
         self.numbers.len()
     }
 
     /// Appends the approximate cosine similarity of each row. `codes` are the rows' codes one after another.
-    pub(crate) fn similarities(&self, codes: &[i8], scales: &[f32], similarities: &mut Vec<f32>) {
+    pub fn similarities(&self, codes: &[i8], scales: &[f32], similarities: &mut Vec<f32>) {
         let mut sums = Vec::with_capacity(scales.len());
         dot_products(&self.numbers, codes, &mut sums);
         #[expect(clippy::cast_precision_loss, reason = "approximate anyway")]
@@ -42,7 +44,7 @@ impl Query {
 }
 
 /// Appends the codes of a vector that is not all zero, and returns the row's scale.
-pub(crate) fn quantize(vector: &[f32], codes: &mut Vec<i8>) -> f32 {
+pub fn quantize(vector: &[f32], codes: &mut Vec<i8>) -> f32 {
     let (numbers, scale) = scaled(vector, MAX_CODE);
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_CODE")]
     codes.extend(numbers.map(|number| number as i8));
@@ -63,7 +65,7 @@ fn scaled(vector: &[f32], largest: f32) -> (impl Iterator<Item = f32> + '_, f32)
 }
 
 /// The exact cosine similarity.
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let product: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
     #[expect(clippy::cast_possible_truncation, reason = "between -1 and 1")]
     let cosine = (product / (length(a) * length(b))) as f32;
