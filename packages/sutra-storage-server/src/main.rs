@@ -12,6 +12,7 @@ mod fusion;
 mod index;
 mod limits;
 mod memory;
+mod quantized;
 mod records;
 mod refusal;
 mod search;

@@ -10,8 +10,8 @@ use std::thread::available_parallelism;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::best::Best;
+use crate::quantized::{Query, quantize};
 use crate::view::View;
-use sutra_similarity::{Query, quantize};
 
 /// Rows that are allocated at once.
 const CHUNK_ROWS: usize = 4096;
@@ -307,8 +307,8 @@ fn scan<'a>(chunks: &'a [Chunk], searches: &[Arc<Waiting>]) -> Vec<Best<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantized::cosine;
     use std::collections::BTreeMap;
-    use sutra_similarity::cosine;
 
     fn put(vectors: &Vectors, id: &str, vector: &[f32]) {
         vectors.change(vec![VectorChange::new(id, Some(vector))]);

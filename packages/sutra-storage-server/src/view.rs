@@ -6,10 +6,10 @@ use redb::{Error, ReadTransaction, ReadableTable as _, ReadableTableMetadata as 
 use serde::Serialize;
 
 use crate::concept::Concept;
+use crate::quantized::cosine;
 use crate::records::{
     Body, CHANGES, CONCEPTS, DIMENSION, MODEL, NAMES, NUMBERS, SEQUENCE, VECTORS, name, number, parse,
 };
-use sutra_similarity::cosine;
 
 /// The size at which a page ends.
 const PAGE_BYTES: usize = 1 << 20;

@@ -1,16 +1,15 @@
 //! Vectors in 8 bits: a quarter of the memory, and of the time to scan them. Their similarities are approximate to about
 //! 0.001, enough to choose candidates that are then compared exactly.
-//!
-//! A crate of its own, because it alone is compiled for speed in images.
 
-use multiversion::multiversion;
+#[cfg(target_arch = "x86_64")]
+use pulp::{NullaryFnOnce, x86::V3};
 
 /// The largest code, so that codes are symmetric.
 const MAX_CODE: f32 = 127.0;
 
 /// A query, prepared for many comparisons.
 #[derive(Debug)]
-pub struct Query {
+pub(crate) struct Query {
     numbers: Vec<i16>,
     /// What a sum of products is multiplied with, besides the row's scale.
     scale: f32,
@@ -18,7 +17,7 @@ pub struct Query {
 
 impl Query {
     /// `vector` must not be all zero.
-    pub fn new(vector: &[f32]) -> Self {
+    pub(crate) fn new(vector: &[f32]) -> Self {
         // Sums of products of `vector.len()` numbers must fit into 32 bits.
         #[expect(clippy::cast_precision_loss, reason = "a few thousand numbers")]
         let sum_limit = i32::MAX as f32 / (MAX_CODE * vector.len() as f32);
@@ -30,12 +29,12 @@ impl Query {
     }
 
     /// Numbers per vector.
-    pub fn dimension(&self) -> usize {
+    pub(crate) fn dimension(&self) -> usize {
         self.numbers.len()
     }
 
     /// Appends the approximate cosine similarity of each row. `codes` are the rows' codes one after another.
-    pub fn similarities(&self, codes: &[i8], scales: &[f32], similarities: &mut Vec<f32>) {
+    pub(crate) fn similarities(&self, codes: &[i8], scales: &[f32], similarities: &mut Vec<f32>) {
         let mut sums = Vec::with_capacity(scales.len());
         dot_products(&self.numbers, codes, &mut sums);
         #[expect(clippy::cast_precision_loss, reason = "approximate anyway")]
@@ -44,7 +43,7 @@ impl Query {
 }
 
 /// Appends the codes of a vector that is not all zero, and returns the row's scale.
-pub fn quantize(vector: &[f32], codes: &mut Vec<i8>) -> f32 {
+pub(crate) fn quantize(vector: &[f32], codes: &mut Vec<i8>) -> f32 {
     let (numbers, scale) = scaled(vector, MAX_CODE);
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_CODE")]
     codes.extend(numbers.map(|number| number as i8));
@@ -65,7 +64,7 @@ fn scaled(vector: &[f32], largest: f32) -> (impl Iterator<Item = f32> + '_, f32)
 }
 
 /// The exact cosine similarity.
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let product: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
     #[expect(clippy::cast_possible_truncation, reason = "between -1 and 1")]
     let cosine = (product / (length(a) * length(b))) as f32;
@@ -76,22 +75,54 @@ fn length(vector: &[f32]) -> f64 {
     vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt()
 }
 
-/// The dot product of `query` with each row, in many parallel sums, which the compiler keeps in vector registers. Compiled
-/// for several instruction sets; the first call chooses.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+/// Appends the dot product of `query` with each row. The image is compiled for size, so the compiler uses no vector
+/// instructions of its own accord.
 fn dot_products(query: &[i16], codes: &[i8], sums: &mut Vec<i32>) {
-    const LANES: usize = 32;
-    let (query, query_rest) = query.as_chunks::<LANES>();
-    for row in codes.chunks_exact(query.len() * LANES + query_rest.len()) {
-        let (row, row_rest) = row.as_chunks::<LANES>();
-        let mut lanes = [0_i32; LANES];
-        for (numbers, codes) in query.iter().zip(row) {
-            for lane in 0..LANES {
-                lanes[lane] += i32::from(numbers[lane]) * i32::from(codes[lane]);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = V3::try_new() {
+        v3.vectorize(WithAvx2 { v3, query, codes, sums });
+        return;
+    }
+    sums.extend(codes.chunks_exact(query.len()).map(|row| dot(query, row)));
+}
+
+fn dot(query: &[i16], row: &[i8]) -> i32 {
+    query.iter().zip(row).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+}
+
+/// The same on processors of level x86-64-v3, which have AVX2: 32 products at a time.
+#[cfg(target_arch = "x86_64")]
+struct WithAvx2<'a> {
+    v3: V3,
+    query: &'a [i16],
+    codes: &'a [i8],
+    sums: &'a mut Vec<i32>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl NullaryFnOnce for WithAvx2<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { v3, query, codes, sums } = self;
+        let (pairs, rest) = query.as_chunks::<32>();
+        for row in codes.chunks_exact(query.len()) {
+            let (row_pairs, row_rest) = row.as_chunks::<32>();
+            let (mut low, mut high) = (v3.splat_i32x8(0), v3.splat_i32x8(0));
+            for (numbers, codes) in pairs.iter().zip(row_pairs) {
+                let numbers: [[i16; 16]; 2] = pulp::cast(*numbers);
+                let codes: [[i8; 16]; 2] = pulp::cast(*codes);
+                let codes = codes.map(|codes| v3.convert_i8x16_to_i16x16(pulp::cast(codes)));
+                let products = |half: usize| {
+                    v3.multiply_wrapping_add_adjacent_i16x16(codes[half], pulp::cast(numbers[half]))
+                };
+                low = v3.wrapping_add_i32x8(low, products(0));
+                high = v3.wrapping_add_i32x8(high, products(1));
             }
+            let lanes: [i32; 8] = pulp::cast(v3.wrapping_add_i32x8(low, high));
+            sums.push(lanes.iter().sum::<i32>() + dot(rest, row_rest));
         }
-        let rest = query_rest.iter().zip(row_rest).map(|(&a, &b)| i32::from(a) * i32::from(b));
-        sums.push(lanes.iter().sum::<i32>() + rest.sum::<i32>());
     }
 }
 
@@ -122,6 +153,18 @@ mod tests {
             let (query, vector) = (random(dimension, &mut state), random(dimension, &mut state));
             let (approximate, exact) = (similarity(&query, &vector), cosine(&query, &vector));
             assert!((approximate - exact).abs() < 0.005, "{dimension}: {approximate} {exact}");
+        }
+    }
+
+    #[test]
+    fn vector_instructions_compute_the_same() {
+        let mut state = 1;
+        for dimension in [1, 31, 32, 33, 64, 100, 384] {
+            let (query, vector) = (random(dimension, &mut state), random(dimension, &mut state));
+            let (query, mut codes, mut sums) = (Query::new(&query), Vec::new(), Vec::new());
+            quantize(&vector, &mut codes);
+            dot_products(&query.numbers, &codes, &mut sums);
+            assert_eq!(sums, [dot(&query.numbers, &codes)], "{dimension}");
         }
     }
 
