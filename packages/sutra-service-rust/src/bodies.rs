@@ -76,7 +76,7 @@ impl Bodies {
 }
 
 impl Share {
-    /// Counts more bytes of this body. Returns false if there is no room.
+    /// Adds to the size of this body. Returns false if the limit does not allow it.
     fn add(&self, bytes: usize) -> bool {
         let mut state = self.bodies.lock();
         while state.used + bytes > self.bodies.limit {
@@ -97,7 +97,7 @@ impl Share {
         true
     }
 
-    /// The body has arrived, and is no longer given up for others.
+    /// Marks the body as complete, so that it is not dropped for others. `None` if it already was.
     fn finish(mut self) -> Option<Self> {
         let mut state = self.bodies.lock();
         let place = state.arriving.iter().position(|arriving| arriving.number == self.number)?;

@@ -15,6 +15,7 @@ mod memory;
 mod quantized;
 mod records;
 mod refusal;
+mod rows;
 mod search;
 mod store;
 mod transfer;

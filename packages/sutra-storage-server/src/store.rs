@@ -13,8 +13,9 @@ use crate::fusion::fuse;
 use crate::index::{self, TextEditor, TextIndex};
 use crate::records::{Operation, OperationOutcome, Records};
 use crate::refusal;
+use crate::rows::least_bytes;
 use crate::search::{Hit, Scores, Search};
-use crate::vectors::{Vectors, least_bytes};
+use crate::vectors::Vectors;
 use crate::view::{Page, StoreStats, View};
 use crate::writer::{Failure, Writer, WriterState};
 

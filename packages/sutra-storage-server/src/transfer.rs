@@ -147,7 +147,7 @@ pub(crate) async fn import(
     import.finish().await
 }
 
-/// The complete lines, of which the part before `searched` holds no end.
+/// The complete lines. There is no line end before `searched`.
 fn lines(bytes: &[u8], searched: usize) -> Vec<Range<usize>> {
     let mut start = 0;
     let ends = bytes[searched..].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -212,7 +212,7 @@ impl<'a> Import<'a> {
             return Ok(());
         }
         let concept =
-            serde_json::from_slice::<NewConcept>(line).map_err(|error| format!("is no concept: {error}"));
+            serde_json::from_slice::<NewConcept>(line).map_err(|error| format!("is not a concept: {error}"));
         let concept = concept.and_then(|new| {
             new.validate(self.limits).map_err(|problem| format!("has a concept whose {problem}"))
         });

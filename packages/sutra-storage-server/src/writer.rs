@@ -156,7 +156,7 @@ impl WriterState {
         Ok(refused.into_iter().filter_map(outcome).collect())
     }
 
-    /// Why there is no room for an operation. `bytes` sums up the sizes of those that are admitted.
+    /// The refusal if an operation does not fit. `bytes` is the total size of the operations admitted so far.
     fn refusal(&self, operation: &Operation, admitted: &[Operation], bytes: &mut u64) -> Option<ApiError> {
         let Operation::Put { concepts, .. } = operation else { return None };
         let size: usize = concepts.iter().map(|concept| concept.size()).sum();

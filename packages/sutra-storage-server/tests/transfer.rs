@@ -142,7 +142,8 @@ fn a_bad_line_is_named_and_the_import_goes_on_after_it() {
     lines[3] = "{\"id\":\"0003\"}".to_owned();
     let (status, body) = import(&server, "/v1/import", &lines);
     assert_eq!(status, 400);
-    for expected in ["line 4 is no concept: missing field `text`", "the first 3 lines are stored", "?skip=3"]
+    for expected in
+        ["line 4 is not a concept: missing field `text`", "the first 3 lines are stored", "?skip=3"]
     {
         assert!(message(&body).contains(expected), "{body}");
     }
@@ -180,7 +181,7 @@ fn lines_are_checked_like_concepts() {
     let folder = folder();
     let server = start(folder.path(), &[("MAX_BODY_BYTES", "2000")]);
     for (line, expected) in [
-        ("{", "line 1 is no concept: EOF"),
+        ("{", "line 1 is not a concept: EOF"),
         ("{\"text\":\" \"}", "line 1 has a concept whose text is empty"),
         ("{\"text\":\"a\",\"colour\":1}", "unknown field `colour`"),
         ("{\"store\":{\"model\":\"\",\"dimension\":1,\"concepts\":0}}", "a model that is empty"),
