@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use sutra_service::{ApiError, Json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::concept::{Batch, Concept, check_id, check_model};
-use crate::limits::{Limits, MAX_PAGE, MAX_RESULTS};
-use crate::records::{Operation, OperationOutcome};
+use crate::concept::{Batch, Concept, check_id, check_ids, check_model};
+use crate::limits::Limits;
+use crate::listing::List;
+use crate::records::{DELETED_AT_ONCE, Operation, OperationOutcome};
 use crate::search::{SearchRequest, SearchResponse};
 use crate::store::Store;
 use crate::transfer::{self, Imported};
@@ -48,8 +49,10 @@ impl Shared {
 pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
     let body = DefaultBodyLimit::max(limits.body_bytes);
     Router::new()
-        .route("/v1/concepts", post(put_concepts).get(list_concepts))
+        .route("/v1/concepts", post(put_concepts).get(list_concepts).delete(delete_source))
+        .route("/v1/concepts/delete", post(delete_concepts))
         .route("/v1/concepts/{id}", get(get_concept).delete(delete_concept))
+        .route("/v1/sources", get(list_sources))
         .route("/v1/search", post(search))
         .route("/v1/reembed", post(reembed))
         .route("/v1/stats", get(stats))
@@ -71,42 +74,64 @@ async fn put_concepts(State(app): App, Json(batch): Json<Batch>) -> Result<Json<
     }
 }
 
-/// The query of `GET /v1/concepts`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct List {
-    /// `next` of the page before.
-    cursor: Option<String>,
-    limit: Option<usize>,
-}
-
-/// A page of concepts, without vectors, ordered by id.
 async fn list_concepts(
     State(app): App,
     query: Result<Query<List>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Query(List { cursor, limit }) = query.map_err(|error| ApiError::invalid(error.body_text()))?;
-    let limit = limit.unwrap_or(MAX_RESULTS);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}")));
+    let listing = valid(query)?.validate()?;
+    blocking(move || listing.concepts(&app.store)).await.map(Json)
+}
+
+async fn list_sources(
+    State(app): App,
+    query: Result<Query<List>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let listing = valid(query)?.validate()?;
+    blocking(move || listing.sources(&app.store)).await.map(Json)
+}
+
+/// The query of `DELETE /v1/concepts`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSource {
+    source: String,
+}
+
+/// Removes all concepts of a source. If the service stops in between, some are left.
+async fn delete_source(
+    State(app): App,
+    query: Result<Query<OfSource>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let OfSource { source } = valid(query)?;
+    let mut deleted = 0;
+    loop {
+        let count = delete(&app.store, Operation::DeleteSource(source.clone())).await?;
+        deleted += count;
+        if count < DELETED_AT_ONCE {
+            return Ok(Json(json!({"deleted": deleted})));
+        }
     }
-    let invalid = || ApiError::invalid("cursor is invalid; use the value of \"next\" of the page before");
-    let after = cursor.map(|cursor| from_cursor(&cursor).ok_or_else(invalid)).transpose()?;
-    let mut page = blocking(move || app.store.page(after.as_deref(), limit)).await?;
-    let next = page.concepts.last().filter(|_| page.has_more).map(|concept| to_cursor(&concept.id));
-    page.concepts.iter_mut().for_each(|concept| concept.vector = None);
-    Ok(Json(json!({"concepts": page.concepts, "next": next})))
 }
 
-/// Opaque to clients, and safe in a URL.
-fn to_cursor(id: &str) -> String {
-    id.bytes().map(|byte| format!("{byte:02x}")).collect()
+/// The request body of `POST /v1/concepts/delete`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ids {
+    ids: Vec<String>,
 }
 
-fn from_cursor(cursor: &str) -> Option<String> {
-    let (pairs, []) = cursor.as_bytes().as_chunks::<2>() else { return None };
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    String::from_utf8(pairs.iter().map(byte).collect::<Option<_>>()?).ok().filter(|id| check_id(id).is_ok())
+/// Removes the concepts with these ids; unknown ones are not counted.
+async fn delete_concepts(State(app): App, Json(Ids { ids }): Json<Ids>) -> Result<Json<Value>, ApiError> {
+    check_ids(&ids, &app.limits).map_err(ApiError::invalid)?;
+    let deleted = delete(&app.store, Operation::Delete(ids)).await?;
+    Ok(Json(json!({"deleted": deleted})))
+}
+
+async fn delete(store: &Store, operation: Operation) -> Result<usize, ApiError> {
+    match store.apply(operation).await? {
+        OperationOutcome::Delete(count) => Ok(count),
+        _ => Err(ApiError::internal("the writer returned something else for a deletion")),
+    }
 }
 
 async fn export(State(app): App) -> Result<Response, ApiError> {
@@ -128,7 +153,7 @@ async fn import(
     query: Result<Query<ImportOptions>, QueryRejection>,
     body: Body,
 ) -> Result<Json<Imported>, ApiError> {
-    let Query(ImportOptions { skip }) = query.map_err(|error| ApiError::invalid(error.body_text()))?;
+    let ImportOptions { skip } = valid(query)?;
     let _permit = app.transfer()?;
     transfer::import(&app.store, &app.limits, skip, body).await.map(Json)
 }
@@ -170,10 +195,9 @@ async fn delete_concept(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let id = validated_id(id)?;
-    match app.store.apply(Operation::Delete(id.clone())).await? {
-        OperationOutcome::Delete(true) => Ok(Json(json!({"id": id, "deleted": true}))),
-        OperationOutcome::Delete(false) => Err(not_found(&id)),
-        _ => Err(ApiError::internal("the writer returned something else for a deletion")),
+    match delete(&app.store, Operation::Delete(vec![id.clone()])).await? {
+        0 => Err(not_found(&id)),
+        _ => Ok(Json(json!({"id": id, "deleted": true}))),
     }
 }
 
@@ -199,6 +223,10 @@ async fn stats(State(app): App) -> Result<Json<Value>, ApiError> {
         "vector_bytes_limit": size.vector_bytes_limit,
         "bytes_per_vector": (size.vector_bytes as u64).checked_div(stats.vectors),
     })))
+}
+
+fn valid<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
+    query.map(|Query(query)| query).map_err(|error| ApiError::invalid(error.body_text()))
 }
 
 fn validated_id(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {

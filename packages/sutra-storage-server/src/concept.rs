@@ -101,6 +101,20 @@ impl Concept {
     }
 }
 
+/// Checks the ids of a request. The error has the path of the first invalid one, the problem and the limit.
+pub(crate) fn check_ids(ids: &[String], limits: &Limits) -> Result<(), String> {
+    if ids.is_empty() {
+        return Err("ids is empty; send at least one id".into());
+    }
+    if ids.len() > limits.batch {
+        return Err(format!("ids has {} items; the maximum is {} (MAX_BATCH)", ids.len(), limits.batch));
+    }
+    for (index, id) in ids.iter().enumerate() {
+        check_id(id).map_err(|problem| format!("ids[{index}] {problem}"))?;
+    }
+    Ok(())
+}
+
 /// Checks that an id is not empty, not too long and printable.
 pub(crate) fn check_id(id: &str) -> Result<(), String> {
     check_name(id).map_err(|problem| problem.replace("is empty", "is empty; omit it to get a generated id"))

@@ -7,16 +7,22 @@
 
 mod api;
 mod best;
+mod codes;
 mod concept;
+mod derived;
+mod edit;
 mod fusion;
 mod index;
 mod limits;
+mod listing;
 mod memory;
+mod parallel;
 mod quantized;
 mod records;
 mod refusal;
 mod rows;
 mod search;
+mod sources;
 mod store;
 mod transfer;
 mod vectors;

@@ -2,19 +2,21 @@
 //!
 //! Tables: `concepts` (id → text and metadata as JSON), `vectors` (id → 32-bit floats, little endian), `changes`
 //! (sequence number → changed ids, kept until they are indexed), `numbers` (format, identity, dimension, sequence number),
-//! `names` (the model of the vectors).
+//! `names` (the model of the vectors). Derived from these: the tables of [`crate::codes`] and [`crate::sources`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, DatabaseError, Error, ReadableDatabase as _, Table, TableDefinition};
+use redb::{Database, DatabaseError, Error, ReadableDatabase as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 use sutra_service::ApiError;
 
 use crate::concept::{Concept, Metadata};
-use crate::refusal;
+use crate::vectors::{VectorChange, Vectors};
 use crate::view::View;
+use crate::{derived, edit};
 
 pub(crate) const CONCEPTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("concepts");
 pub(crate) const VECTORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("vectors");
@@ -25,11 +27,18 @@ pub(crate) const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("
 pub(crate) const SEQUENCE: &str = "sequence";
 pub(crate) const DIMENSION: &str = "dimension";
 pub(crate) const MODEL: &str = "model";
+/// Number of rows in the table `codes`.
+pub(crate) const CODE_ROWS: &str = "code_rows";
+/// The sequence number of the change that the derived tables contain. Older versions of this service change only the others.
+pub(crate) const DERIVED: &str = "derived";
 const IDENTITY: &str = "identity";
 const FORMAT: &str = "format";
 
 /// The format version; incremented when older versions cannot read the store.
 const FORMAT_VERSION: u64 = 1;
+
+/// Concepts that are removed in one change, so that it does not hold memory and other changes for long.
+pub(crate) const DELETED_AT_ONCE: usize = 1000;
 
 /// Memory for cached pages. Small, because vectors are held elsewhere and the kernel caches the file.
 const CACHE_BYTES: usize = 4 << 20;
@@ -44,8 +53,10 @@ pub(crate) enum Operation {
         /// The concepts.
         concepts: Vec<Concept>,
     },
-    /// Remove the concept with this id.
-    Delete(String),
+    /// Remove the concepts with these ids.
+    Delete(Vec<String>),
+    /// Remove concepts of this source, at most [`DELETED_AT_ONCE`].
+    DeleteSource(String),
     /// Remove all vectors and expect those of another model.
     Reembed {
         /// The model.
@@ -65,8 +76,8 @@ pub(crate) enum OperationOutcome {
         /// Number of replaced concepts.
         updated: usize,
     },
-    /// The concept is gone; false if it did not exist.
-    Delete(bool),
+    /// This many concepts are gone.
+    Delete(usize),
     /// All vectors are gone.
     Reembed,
     /// Nothing changed, for this reason.
@@ -79,8 +90,10 @@ pub(crate) struct AppliedGroup<'a> {
     /// One per operation, in order.
     pub outcomes: Vec<OperationOutcome>,
     /// The final state of every changed id; `None` if removed.
-    pub changes: BTreeMap<&'a str, Option<&'a Concept>>,
-    /// Whether vectors were removed other than those in `changes`.
+    pub changes: BTreeMap<Cow<'a, str>, Option<&'a Concept>>,
+    /// The vectors that changed.
+    pub vectors: Vec<VectorChange>,
+    /// Whether all vectors were removed before that.
     pub reset_vectors: bool,
     /// The sequence number of the group; the previous one if nothing changed.
     pub sequence: u64,
@@ -129,13 +142,15 @@ impl Records {
         })
     }
 
-    /// Applies all operations in one transaction and syncs it to disk. Log entries up to `indexed` are removed.
+    /// Applies all operations in one transaction and syncs it to disk. Log entries up to `indexed` are removed. `vectors`
+    /// are those before the change.
     pub(crate) fn apply<'a>(
         &self,
         operations: &'a [Operation],
         indexed: u64,
+        vectors: &Vectors,
     ) -> Result<AppliedGroup<'a>, Error> {
-        self.with(|database| apply(database, operations, indexed))
+        self.with(|database| edit::apply(database, operations, indexed, vectors))
     }
 
     /// A snapshot that later writes do not affect.
@@ -184,137 +199,8 @@ fn prepare(database: &Database, dimension: Option<u64>) -> Result<Result<(), Str
         }
     }
     transaction.commit()?;
+    derived::update(database)?;
     Ok(Ok(()))
-}
-
-fn apply<'a>(
-    database: &Database,
-    operations: &'a [Operation],
-    indexed: u64,
-) -> Result<AppliedGroup<'a>, Error> {
-    let mut transaction = database.begin_write()?;
-    // Otherwise, the first start after a crash reads the whole file.
-    transaction.set_quick_repair(true);
-    let mut edit = Edit {
-        concepts: transaction.open_table(CONCEPTS)?,
-        vectors: transaction.open_table(VECTORS)?,
-        numbers: transaction.open_table(NUMBERS)?,
-        names: transaction.open_table(NAMES)?,
-        changes: BTreeMap::new(),
-        reset_vectors: false,
-    };
-    let outcomes = operations.iter().map(|operation| edit.apply(operation)).collect::<Result<_, _>>()?;
-    let (changes, reset_vectors) = (std::mem::take(&mut edit.changes), edit.reset_vectors);
-    let mut sequence = number(&edit.numbers, SEQUENCE)?.unwrap_or_default();
-    if changes.is_empty() && !reset_vectors {
-        drop(edit);
-        transaction.abort()?;
-        return Ok(AppliedGroup { outcomes, changes, reset_vectors, sequence });
-    }
-    sequence += 1;
-    edit.numbers.insert(SEQUENCE, sequence)?;
-    drop(edit);
-    {
-        let mut log = transaction.open_table(CHANGES)?;
-        log.retain(|logged, _| logged > indexed)?;
-        let ids: Vec<&str> = changes.keys().copied().collect();
-        log.insert(sequence, json(&ids)?.as_slice())?;
-    }
-    transaction.commit()?;
-    Ok(AppliedGroup { outcomes, changes, reset_vectors, sequence })
-}
-
-struct Edit<'txn, 'a> {
-    concepts: Table<'txn, &'static str, &'static [u8]>,
-    vectors: Table<'txn, &'static str, &'static [u8]>,
-    numbers: Table<'txn, &'static str, u64>,
-    names: Table<'txn, &'static str, &'static str>,
-    changes: BTreeMap<&'a str, Option<&'a Concept>>,
-    reset_vectors: bool,
-}
-
-impl<'a> Edit<'_, 'a> {
-    fn apply(&mut self, operation: &'a Operation) -> Result<OperationOutcome, Error> {
-        match operation {
-            Operation::Put { model, concepts } => self.put(model.as_deref(), concepts),
-            Operation::Delete(id) => {
-                let existed = self.concepts.remove(id.as_str())?.is_some();
-                if existed {
-                    self.vectors.remove(id.as_str())?;
-                    self.changes.insert(id, None);
-                }
-                Ok(OperationOutcome::Delete(existed))
-            }
-            Operation::Reembed { model, dimension } => {
-                self.vectors.retain(|_, _| false)?;
-                self.names.insert(MODEL, model.as_str())?;
-                match dimension {
-                    Some(dimension) => self.numbers.insert(DIMENSION, dimension)?.map(drop),
-                    None => self.numbers.remove(DIMENSION)?.map(drop),
-                };
-                self.reset_vectors = true;
-                Ok(OperationOutcome::Reembed)
-            }
-        }
-    }
-
-    fn put(&mut self, model: Option<&str>, concepts: &'a [Concept]) -> Result<OperationOutcome, Error> {
-        let has_vectors = concepts.iter().any(|concept| concept.vector.is_some());
-        let model = model.filter(|_| has_vectors);
-        let stored = name(&self.names, MODEL)?;
-        if let Some(refused) = refusal::of_model(model, stored.as_deref()) {
-            return Ok(OperationOutcome::Refused(refused));
-        }
-        if let Err(reason) = self.check_dimension(concepts)? {
-            return Ok(OperationOutcome::Refused(ApiError::invalid(reason)));
-        }
-        if let (Some(model), None) = (model, stored) {
-            self.names.insert(MODEL, model)?;
-        }
-        let mut created = 0;
-        for concept in concepts {
-            let body = json(&Body { text: concept.text.clone(), metadata: concept.metadata.clone() })?;
-            let before = self.concepts.insert(concept.id.as_str(), body.as_slice())?;
-            created += usize::from(before.is_none());
-            drop(before);
-            match &concept.vector {
-                Some(vector) => {
-                    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-                    self.vectors.insert(concept.id.as_str(), bytes.as_slice())?;
-                }
-                None => {
-                    self.vectors.remove(concept.id.as_str())?;
-                }
-            }
-            self.changes.insert(&concept.id, Some(concept));
-        }
-        Ok(OperationOutcome::Put { created, updated: concepts.len() - created })
-    }
-
-    /// Checks that all vectors of the batch have the store's dimension. The first vector sets it.
-    fn check_dimension(&mut self, concepts: &[Concept]) -> Result<Result<(), String>, Error> {
-        let stored = number(&self.numbers, DIMENSION)?;
-        let mut dimension = stored;
-        for (index, concept) in concepts.iter().enumerate() {
-            let Some(count) = concept.vector.as_ref().map(|vector| vector.len() as u64) else {
-                continue;
-            };
-            match dimension {
-                Some(dimension) if dimension != count => {
-                    let owner =
-                        if stored.is_some() { "this store" } else { "the first vector of this batch" };
-                    return Ok(Err(format!(
-                        "concepts[{index}].vector has {count} numbers; the dimension of {owner} is {dimension}"
-                    )));
-                }
-                _ => dimension = Some(count),
-            }
-        }
-        if let (None, Some(first)) = (stored, dimension) {
-            self.numbers.insert(DIMENSION, first)?;
-        }
-        Ok(Ok(()))
-    }
 }
 
 /// A number of the store.
@@ -333,8 +219,13 @@ pub(crate) fn name(
     Ok(table.get(name)?.map(|value| value.value().to_owned()))
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::Io(error.into()))
+}
+
+/// The vector of a row.
+pub(crate) fn decode_vector(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 /// Reads a row.

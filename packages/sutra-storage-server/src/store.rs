@@ -12,12 +12,12 @@ use crate::concept::Concept;
 use crate::fusion::fuse;
 use crate::index::{self, TextEditor, TextIndex};
 use crate::records::{Operation, OperationOutcome, Records};
-use crate::refusal;
 use crate::rows::least_bytes;
 use crate::search::{Hit, Scores, Search};
 use crate::vectors::Vectors;
 use crate::view::{Page, StoreStats, View};
 use crate::writer::{Failure, Writer, WriterState};
+use crate::{parallel, refusal};
 
 /// Minimum number of results taken from each ranking for fusion.
 const FUSION_DEPTH: usize = 100;
@@ -131,9 +131,24 @@ impl Store {
         self.view()?.concept(id).map_err(unreadable)
     }
 
-    /// See [`View::page`]. Blocks.
-    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, ApiError> {
-        self.view()?.page(after, limit).map_err(unreadable)
+    /// See [`View::page`] and [`View::page_of`]. Blocks.
+    pub(crate) fn page(
+        &self,
+        source: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, ApiError> {
+        let view = self.view()?;
+        match source {
+            Some(source) => view.page_of(source, after, limit),
+            None => view.page(after, limit),
+        }
+        .map_err(unreadable)
+    }
+
+    /// See [`View::sources`]. Blocks.
+    pub(crate) fn sources(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, u64)>, ApiError> {
+        self.view()?.sources(after, limit).map_err(unreadable)
     }
 
     /// Statistics. Blocks.
@@ -168,7 +183,7 @@ impl Store {
             (Some(_), None) => by_text.clone(),
             _ => by_vector.clone(),
         };
-        self.hits(ranking, search.limit, &by_text.into_iter().collect(), &by_vector.into_iter().collect())
+        self.hits(&ranking, search.limit, &by_text.into_iter().collect(), &by_vector.into_iter().collect())
     }
 
     fn nearest(
@@ -188,7 +203,12 @@ impl Store {
             )));
         }
         let candidates = self.vectors.candidates(vector, depth);
-        let mut nearest = self.view()?.similarities(vector, candidates).map_err(unreadable)?;
+        let view = self.view()?;
+        let similarity = |id: &String| view.similarity(vector, id);
+        let similarities = parallel::map(&candidates, similarity).map_err(unreadable)?;
+        let found = candidates.into_iter().zip(similarities);
+        let mut nearest: Vec<_> = found.filter_map(|(id, found)| Some((id, found?))).collect();
+        nearest.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         nearest.truncate(depth);
         Ok(nearest)
     }
@@ -196,28 +216,22 @@ impl Store {
     /// Loads the concepts of a ranking, without those deleted in the meantime.
     fn hits(
         &self,
-        ranking: Vec<(String, f32)>,
+        ranking: &[(String, f32)],
         limit: usize,
         by_text: &Scores,
         by_vector: &Scores,
     ) -> Result<Vec<Hit>, ApiError> {
         let view = self.view()?;
         let mut hits = Vec::with_capacity(limit);
-        for (id, score) in ranking {
-            if hits.len() == limit {
-                break;
-            }
-            let Some(concept) = view.concept(&id).map_err(unreadable)? else {
-                continue;
-            };
-            hits.push(Hit {
-                text_score: by_text.get(&id).copied(),
-                vector_score: by_vector.get(&id).copied(),
-                id,
-                text: concept.text,
-                metadata: concept.metadata,
-                score,
-            });
+        let mut rest = ranking;
+        while hits.len() < limit && !rest.is_empty() {
+            let next = rest.split_off(..rest.len().min(limit - hits.len())).unwrap_or_default();
+            let concepts = parallel::map(next, |(id, _)| view.without_vector(id)).map_err(unreadable)?;
+            hits.extend(concepts.into_iter().zip(next).filter_map(|(concept, (id, score))| {
+                let Concept { id: _, text, metadata, .. } = concept?;
+                let (text_score, vector_score) = (by_text.get(id).copied(), by_vector.get(id).copied());
+                Some(Hit { id: id.clone(), text, metadata, score: *score, text_score, vector_score })
+            }));
         }
         Ok(hits)
     }
@@ -226,7 +240,8 @@ impl Store {
 /// Checks that the vectors fit into memory, because the system would kill the service again and again.
 fn check_memory(config: &StoreConfig, stats: &StoreStats) -> Result<(), StartError> {
     let (count, dimension) = (stats.vectors, stats.dimension.unwrap_or_default());
-    let (needed, limit) = (least_bytes(count, dimension), config.vector_limit);
+    let row = usize::try_from(dimension).unwrap_or(usize::MAX);
+    let (needed, limit) = (least_bytes(count, row), config.vector_limit);
     if needed <= limit as u64 {
         return Ok(());
     }

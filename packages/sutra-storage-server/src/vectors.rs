@@ -12,6 +12,12 @@ use crate::view::View;
 /// Maximum number of searches that share one pass.
 const SHARED_SEARCHES: usize = 16;
 
+/// Candidates besides those that are wanted: their errors may put this many before them. Those of a few numbers do not
+/// cancel out.
+fn spare(dimension: usize) -> usize {
+    10 + 2000 / dimension
+}
+
 /// The vectors.
 #[derive(Debug, Default)]
 pub(crate) struct Vectors {
@@ -31,20 +37,15 @@ struct Waiting {
 /// The new state of an id.
 #[derive(Debug)]
 pub(crate) struct VectorChange {
-    id: Box<str>,
+    pub id: String,
     /// Codes and scale; `None` to remove the vector.
-    row: Option<(Vec<i8>, f32)>,
+    pub row: Option<(Vec<u8>, f32)>,
 }
 
 impl VectorChange {
     /// A change that stores `vector`, or removes it if it is `None`.
     pub(crate) fn new(id: &str, vector: Option<&[f32]>) -> Self {
-        let row = vector.map(|vector| {
-            let mut codes = Vec::with_capacity(vector.len());
-            let scale = quantize(vector, &mut codes);
-            (codes, scale)
-        });
-        Self { id: id.into(), row }
+        Self { id: id.to_owned(), row: vector.map(quantize) }
     }
 }
 
@@ -52,8 +53,11 @@ impl Vectors {
     /// The ids whose vectors are nearest to `query`, which must have the dimension of the stored vectors; unordered. With
     /// some tolerance for the error of 8 bits, the `limit` nearest ones are among them. Blocks.
     pub(crate) fn candidates(&self, query: &[f32], limit: usize) -> Vec<String> {
-        let waiting =
-            Arc::new(Waiting { query: Query::new(query), limit: 2 * limit + 20, answer: OnceLock::new() });
+        let waiting = Arc::new(Waiting {
+            query: Query::new(query),
+            limit: limit + spare(query.len()),
+            answer: OnceLock::new(),
+        });
         lock(&self.waiting).push(waiting.clone());
         let running = lock(&self.running);
         if waiting.answer.get().is_none() {
@@ -78,26 +82,35 @@ impl Vectors {
     }
 
     /// Applies changes; searches see all of them or none.
-    pub(crate) fn change(&self, changes: Vec<VectorChange>) {
+    pub(crate) fn change(&self, changes: &[VectorChange]) {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            match change.row {
-                Some((codes, scale)) => rows.put(change.id, &codes, scale),
-                None => rows.remove(&change.id),
+        for VectorChange { id, row } in changes {
+            match row {
+                Some((codes, scale)) => rows.put(id, codes, *scale),
+                None => rows.remove(id),
             }
         }
+    }
+
+    /// Removes all.
+    pub(crate) fn clear(&self) {
+        *self.rows.write().unwrap_or_else(PoisonError::into_inner) = Rows::default();
     }
 
     /// Replaces all vectors by those of the store.
     pub(crate) fn load(&self, view: &View) -> Result<(), redb::Error> {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        // First, because there may be no room for both.
         *rows = Rows::default();
-        let mut codes = Vec::new();
-        view.each_vector(|id, vector| {
-            codes.clear();
-            let scale = quantize(vector, &mut codes);
-            rows.put(id.into(), &codes, scale);
+        view.each_code(|id, row| match row {
+            Some((codes, scale)) => rows.put(id, codes, scale),
+            None => rows.remove(id),
         })
+    }
+
+    /// Whether the id has this vector.
+    pub(crate) fn has(&self, id: &str, codes: &[u8], scale: f32) -> bool {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner).has(id, codes, scale)
     }
 
     /// Memory in bytes: in use, and in use once these ids with vectors of `dimension` numbers are stored too.
@@ -131,7 +144,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn put(vectors: &Vectors, id: &str, vector: &[f32]) {
-        vectors.change(vec![VectorChange::new(id, Some(vector))]);
+        vectors.change(&[VectorChange::new(id, Some(vector))]);
     }
 
     fn sorted(mut ids: Vec<String>) -> Vec<String> {
@@ -141,14 +154,30 @@ mod tests {
 
     #[test]
     fn the_nearest_are_among_the_candidates() {
-        let vectors = Vectors::default();
-        for number in 0..200_u8 {
-            put(&vectors, &format!("{number:03}"), &[f32::from(number), 100.0]);
-        }
-        let found = vectors.candidates(&[199.0, 100.0], 3);
-        assert_eq!(found.len(), 26);
-        for id in ["199", "198", "197"] {
-            assert!(found.iter().any(|found| found == id), "{id}");
+        let mut state = 1_u32;
+        let mut random = |dimension| -> Vec<f32> {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                f32::from((state >> 16) as u16) - 32767.5
+            };
+            (0..dimension).map(|_| next()).collect()
+        };
+        for dimension in [2, 10, 63, 64, 100, 384] {
+            let vectors = Vectors::default();
+            let plain: Vec<(String, Vec<f32>)> =
+                (0..5_000).map(|n| (n.to_string(), random(dimension))).collect();
+            plain.iter().for_each(|(id, vector)| put(&vectors, id, vector));
+            for _ in 0..10 {
+                let query = random(dimension);
+                let mut exact: Vec<_> =
+                    plain.iter().map(|(id, vector)| (cosine(&query, vector), id)).collect();
+                exact.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+                let found = vectors.candidates(&query, 10);
+                assert!(found.len() < 1_100, "{} candidates", found.len());
+                for (_, id) in &exact[..10] {
+                    assert!(found.contains(id), "{id} of {dimension} numbers");
+                }
+            }
         }
     }
 
@@ -156,10 +185,10 @@ mod tests {
     fn of_equal_vectors_those_with_the_lowest_ids_are_candidates() {
         let vectors = Vectors::default();
         for number in (0..100).rev() {
-            put(&vectors, &format!("{number:02}"), &[1.0]);
+            put(&vectors, &format!("{number:02}"), &[1.0; 100]);
         }
-        let expected: Vec<String> = (0..22).map(|number| format!("{number:02}")).collect();
-        assert_eq!(sorted(vectors.candidates(&[2.0], 1)), expected);
+        let expected: Vec<String> = (0..31).map(|number| format!("{number:02}")).collect();
+        assert_eq!(sorted(vectors.candidates(&[2.0; 100], 1)), expected);
     }
 
     /// Compares with a plain map, across the borders of chunks.
@@ -178,7 +207,7 @@ mod tests {
                 put(&vectors, &id, &vector);
                 plain.insert(id, vector);
             } else {
-                vectors.change(vec![VectorChange::new(&id, None)]);
+                vectors.change(&[VectorChange::new(&id, None)]);
                 plain.remove(&id);
             }
             if step % 10_000 == 0 || step == 59_999 {
@@ -228,7 +257,7 @@ mod tests {
         assert_eq!(vectors.bytes_with(["1", "2"].into_iter(), 8), (full, full));
         let (_, with_more) = vectors.bytes_with(["a", "b"].into_iter(), 8);
         assert!(with_more > full);
-        (0..10_000).for_each(|number| vectors.change(vec![VectorChange::new(&number.to_string(), None)]));
+        (0..10_000).for_each(|number| vectors.change(&[VectorChange::new(&number.to_string(), None)]));
         assert_eq!(bytes(), empty);
     }
 }

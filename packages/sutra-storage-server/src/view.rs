@@ -5,11 +5,14 @@ use std::ops::Bound;
 use redb::{Error, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _};
 use serde::Serialize;
 
+use crate::codes::{self, CODES};
 use crate::concept::Concept;
 use crate::quantized::cosine;
 use crate::records::{
-    Body, CHANGES, CONCEPTS, DIMENSION, MODEL, NAMES, NUMBERS, SEQUENCE, VECTORS, name, number, parse,
+    Body, CHANGES, CONCEPTS, DIMENSION, MODEL, NAMES, NUMBERS, SEQUENCE, VECTORS, decode_vector, name,
+    number, parse,
 };
+use crate::sources::{COUNTS, SOURCES, members};
 
 /// The size at which a page ends.
 const PAGE_BYTES: usize = 1 << 20;
@@ -69,39 +72,48 @@ impl View {
         Ok(Some(Concept { id: id.to_owned(), text, vector, metadata }))
     }
 
-    /// At most `limit` concepts with ids after `after`, ordered by id: fewer if they are large, but at least one.
-    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, Error> {
-        let (concepts, vectors) =
-            (self.transaction.open_table(CONCEPTS)?, self.transaction.open_table(VECTORS)?);
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let (mut page, mut bytes) = (Page::default(), 0);
-        for row in concepts.range::<&str>((start, Bound::Unbounded))? {
-            let (id, body) = row?;
-            if page.concepts.len() == limit || bytes > PAGE_BYTES {
-                page.has_more = true;
-                break;
-            }
-            let Body { text, metadata } = parse(body.value())?;
-            let vector = vectors.get(id.value())?.map(|bytes| decode_vector(bytes.value()));
-            bytes += body.value().len() + vector.as_ref().map_or(0, |vector| size_of_val(vector.as_slice()));
-            page.concepts.push(Concept { id: id.value().to_owned(), text, vector, metadata });
-        }
-        Ok(page)
+    /// The concept without its vector; `None` if the id is unknown.
+    pub(crate) fn without_vector(&self, id: &str) -> Result<Option<Concept>, Error> {
+        let body = self.transaction.open_table(CONCEPTS)?.get(id)?;
+        body.map(|body| concept(id, body.value())).transpose()
     }
 
-    /// The cosine similarities of the vectors of these ids, highest first; equal ones are ordered by id. Ids without a
-    /// vector of the query's dimension are left out.
-    pub(crate) fn similarities(&self, query: &[f32], ids: Vec<String>) -> Result<Vec<(String, f32)>, Error> {
+    /// At most `limit` concepts with ids after `after`, ordered by id: fewer if they are large, but at least one.
+    pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, Error> {
+        let concepts = self.transaction.open_table(CONCEPTS)?;
         let vectors = self.transaction.open_table(VECTORS)?;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            let vector = vectors.get(id.as_str())?.map(|bytes| decode_vector(bytes.value()));
-            if let Some(vector) = vector.filter(|vector| vector.len() == query.len()) {
-                found.push((id, cosine(query, &vector)));
-            }
-        }
-        found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        Ok(found)
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = concepts.range::<&str>((start, Bound::Unbounded))?;
+        let with_vector = rows.map(|row| {
+            let (id, body) = row?;
+            let mut concept = concept(id.value(), body.value())?;
+            concept.vector = vectors.get(id.value())?.map(|bytes| decode_vector(bytes.value()));
+            Ok(concept)
+        });
+        page(with_vector, limit)
+    }
+
+    /// The same for the concepts of a source, without vectors.
+    pub(crate) fn page_of(&self, source: &str, after: Option<&str>, limit: usize) -> Result<Page, Error> {
+        let ids = members(&self.transaction.open_table(SOURCES)?, source, after, limit + 1)?;
+        page(ids.iter().filter_map(|id| self.without_vector(id).transpose()), limit)
+    }
+
+    /// At most `limit` sources after `after` with the number of their concepts, in order.
+    pub(crate) fn sources(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, u64)>, Error> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let counts = self.transaction.open_table(COUNTS)?;
+        let rows = counts.range::<&str>((start, Bound::Unbounded))?.take(limit);
+        rows.map(|row| row.map(|(source, count)| (source.value().to_owned(), count.value())))
+            .map(|row| Ok(row?))
+            .collect()
+    }
+
+    /// The cosine similarity of the vector with this id; `None` if there is none of the query's dimension.
+    pub(crate) fn similarity(&self, query: &[f32], id: &str) -> Result<Option<f32>, Error> {
+        let bytes = self.transaction.open_table(VECTORS)?.get(id)?;
+        let vector = bytes.map(|bytes| decode_vector(bytes.value()));
+        Ok(vector.filter(|vector| vector.len() == query.len()).map(|vector| cosine(query, &vector)))
     }
 
     /// Calls `visit` with the id and text of every concept, ordered by id.
@@ -118,13 +130,9 @@ impl View {
         Ok(())
     }
 
-    /// Calls `visit` with every id that has a vector.
-    pub(crate) fn each_vector(&self, mut visit: impl FnMut(&str, &[f32])) -> Result<(), Error> {
-        for row in self.transaction.open_table(VECTORS)?.iter()? {
-            let (id, bytes) = row?;
-            visit(id.value(), &decode_vector(bytes.value()));
-        }
-        Ok(())
+    /// Calls `visit` with the vectors in 8 bits: codes and scale, or `None` if a vector seen before was removed.
+    pub(crate) fn each_code(&self, visit: impl FnMut(&str, Option<(&[u8], f32)>)) -> Result<(), Error> {
+        codes::each(&self.transaction.open_table(CODES)?, visit)
     }
 
     /// The ids that changed after `sequence`; `None` if the log no longer goes back that far.
@@ -143,6 +151,22 @@ impl View {
     }
 }
 
-fn decode_vector(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+fn concept(id: &str, body: &[u8]) -> Result<Concept, Error> {
+    let Body { text, metadata } = parse(body)?;
+    Ok(Concept { id: id.to_owned(), text, vector: None, metadata })
+}
+
+/// The first concepts: at most `limit`, and about [`PAGE_BYTES`].
+fn page(concepts: impl Iterator<Item = Result<Concept, Error>>, limit: usize) -> Result<Page, Error> {
+    let (mut page, mut bytes) = (Page::default(), 0);
+    for concept in concepts {
+        let concept = concept?;
+        if page.concepts.len() == limit || bytes > PAGE_BYTES {
+            page.has_more = true;
+            break;
+        }
+        bytes += concept.size();
+        page.concepts.push(concept);
+    }
+    Ok(page)
 }

@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::index::{TextEditor, TextIndex};
-use crate::records::{AppliedGroup, Operation, OperationOutcome, Records};
+use crate::records::{Operation, OperationOutcome, Records};
 use crate::refusal;
 use crate::store::{StoreConfig, open_index};
-use crate::vectors::{VectorChange, Vectors};
+use crate::vectors::Vectors;
 
 /// Maximum number of queued requests. Bounds memory, because their bodies are held.
 const QUEUE: usize = 16;
@@ -188,8 +188,10 @@ impl WriterState {
     fn apply(&mut self, operations: &[Operation]) -> Result<Vec<OperationOutcome>, String> {
         let failed =
             |what: &'static str| move |error: &dyn Display| format!("cannot write to the {what}: {error}");
-        let applied =
-            self.records.apply(operations, self.indexed).map_err(|error| failed("store")(&error))?;
+        let applied = self
+            .records
+            .apply(operations, self.indexed, &self.vectors)
+            .map_err(|error| failed("store")(&error))?;
         if applied.sequence == self.indexed {
             return Ok(applied.outcomes);
         }
@@ -200,20 +202,12 @@ impl WriterState {
                 .map_err(|error| failed("index")(&error))?;
         }
         editor.commit(applied.sequence).map_err(|error| failed("index")(&error))?;
-        self.change_vectors(&applied).map_err(|error| failed("vectors")(&error))?;
+        if applied.reset_vectors {
+            self.vectors.clear();
+        }
+        self.vectors.change(&applied.vectors);
         self.indexed = applied.sequence;
         Ok(applied.outcomes)
-    }
-
-    fn change_vectors(&self, applied: &AppliedGroup<'_>) -> Result<(), redb::Error> {
-        if applied.reset_vectors {
-            return self.vectors.load(&self.records.view()?);
-        }
-        let changes = applied.changes.iter().map(|(id, concept)| {
-            VectorChange::new(id, concept.and_then(|concept| concept.vector.as_deref()))
-        });
-        self.vectors.change(changes.collect());
-        Ok(())
     }
 
     /// After an error, opens everything again. If that works, writing goes on.
