@@ -165,7 +165,7 @@ mod tests {
         for dimension in [2, 10, 63, 64, 100, 384] {
             let vectors = Vectors::default();
             let plain: Vec<(String, Vec<f32>)> =
-                (0..5_000).map(|n| (n.to_string(), random(dimension))).collect();
+                (0..1_500).map(|n| (n.to_string(), random(dimension))).collect();
             plain.iter().for_each(|(id, vector)| put(&vectors, id, vector));
             for _ in 0..10 {
                 let query = random(dimension);
