@@ -1,9 +1,10 @@
 //! Fills a store, then prints how fast and how exactly it searches, what it holds in memory, and how long a restart takes.
 //!
 //!     cargo build --profile image -p sutra-storage-server
-//!     cargo run --release -p sutra-storage-server --example scale -- target/image/sutra-storage-server 1000000 [EMBEDDINGS]
+//!     cargo run --release -p sutra-storage-server --example scale -- target/image/sutra-storage-server FOLDER 1000000 [EMBEDDINGS]
 //!
-//! The vectors are random, or those of a file of 32-bit floats (little endian, 384 a vector) with noise added.
+//! A store that is in FOLDER already is searched as it is. The vectors are random, or those of a file of 32-bit floats
+//! (little endian, 384 a vector) with noise added.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
 
@@ -28,11 +29,27 @@ const NOISE: f32 = 0.3;
 fn main() {
     let mut args = std::env::args().skip(1);
     let program = args.next().expect("the program");
+    let folder = args.next().map(std::path::PathBuf::from).expect("a folder");
     let count: usize = args.next().map_or(100_000, |count| count.parse().expect("a number of concepts"));
     let source = Source::new(args.next());
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = start(&program, folder.path());
+    let is_filled = folder.join("concepts.redb").exists();
+    std::fs::create_dir_all(&folder).expect("make the folder");
+    let server = start(&program, &folder);
+    if !is_filled {
+        fill(&server, count, &source);
+    }
+    println!("stats: {}", server.get("/v1/stats").1);
+    memory("before searches", &server);
+    search(&server, count, &source);
 
+    server.kill();
+    let started = Instant::now();
+    let server = start(&program, &folder);
+    println!("restart after a kill: {:.1} s", started.elapsed().as_secs_f64());
+    memory("after the restart", &server);
+}
+
+fn fill(server: &Server, count: usize, source: &Source) {
     let started = Instant::now();
     for first in (0..count).step_by(BATCH) {
         let concepts: Vec<_> = (first..count.min(first + BATCH))
@@ -42,9 +59,9 @@ fn main() {
         assert_eq!(status, 200, "{body}");
     }
     println!("stored {count} in {:.1} s", started.elapsed().as_secs_f64());
-    println!("stats: {}", server.get("/v1/stats").1);
-    memory("after loading", &server);
+}
 
+fn search(server: &Server, count: usize, source: &Source) {
     let query = |n: usize| source.vector(count + n);
     let by_vector = |n: usize| drop(server.search(&json!({"vector": query(n), "limit": LIMIT})));
     let by_text = |n: usize| drop(server.search(&json!({"text": text(n * 7919 % count), "limit": LIMIT})));
@@ -52,15 +69,9 @@ fn main() {
         latencies("vector", clients, &by_vector);
         latencies("text", clients, &by_text);
     }
-    memory("after searches", &server);
-    recall(count, &source, &server);
-    memory("after recall", &server);
-
-    server.kill();
-    let started = Instant::now();
-    let server = start(&program, folder.path());
-    println!("restart after a kill: {:.1} s", started.elapsed().as_secs_f64());
-    memory("after the restart", &server);
+    memory("after searches", server);
+    recall(count, source, server);
+    memory("after recall", server);
 }
 
 fn start(program: &str, folder: &std::path::Path) -> Server {

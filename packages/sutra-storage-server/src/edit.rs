@@ -40,7 +40,8 @@ pub(crate) fn apply<'a>(
 struct Edit<'txn, 'a> {
     transaction: &'txn WriteTransaction,
     concepts: Table<'txn, &'static str, &'static [u8]>,
-    vectors: Table<'txn, &'static str, &'static [u8]>,
+    /// Opened when it is needed, because an open table cannot be deleted.
+    vectors: Option<Table<'txn, &'static str, &'static [u8]>>,
     numbers: Table<'txn, &'static str, u64>,
     names: Table<'txn, &'static str, &'static str>,
     sources: Sources<'txn>,
@@ -56,7 +57,7 @@ impl<'txn, 'a> Edit<'txn, 'a> {
         Ok(Self {
             transaction,
             concepts: transaction.open_table(CONCEPTS)?,
-            vectors: transaction.open_table(VECTORS)?,
+            vectors: None,
             numbers: transaction.open_table(NUMBERS)?,
             names: transaction.open_table(NAMES)?,
             sources: Sources {
@@ -67,6 +68,14 @@ impl<'txn, 'a> Edit<'txn, 'a> {
             vector_changes: BTreeMap::new(),
             reset_vectors: false,
         })
+    }
+
+    fn vectors(&mut self) -> Result<&mut Table<'txn, &'static str, &'static [u8]>, Error> {
+        let table = match self.vectors.take() {
+            Some(table) => table,
+            None => self.transaction.open_table(VECTORS)?,
+        };
+        Ok(self.vectors.insert(table))
     }
 
     fn is_changed(&self) -> bool {
@@ -93,9 +102,10 @@ impl<'txn, 'a> Edit<'txn, 'a> {
                 true => 0,
                 false => number(&self.numbers, CODE_ROWS)?.unwrap_or_default(),
             };
+            let live = self.vectors()?.len()?;
             let current = |id: &str, codes: &[u8], scale| vectors.has(id, codes, scale);
             let mut table = self.transaction.open_table(CODES)?;
-            let rows = codes::append(&mut table, &vector_changes, (rows, self.vectors.len()?), current)?;
+            let rows = codes::append(&mut table, &vector_changes, (rows, live), current)?;
             self.numbers.insert(CODE_ROWS, rows)?;
             let mut log = self.transaction.open_table(CHANGES)?;
             log.retain(|logged, _| logged > indexed)?;
@@ -166,7 +176,7 @@ impl<'txn, 'a> Edit<'txn, 'a> {
         match &concept.vector {
             Some(vector) => {
                 let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-                self.vectors.insert(id, bytes.as_slice())?;
+                self.vectors()?.insert(id, bytes.as_slice())?;
                 self.vector_changes.insert(id.to_owned(), Some(vector));
             }
             None => self.remove_vector(id)?,
@@ -186,15 +196,16 @@ impl<'txn, 'a> Edit<'txn, 'a> {
     }
 
     fn remove_vector(&mut self, id: &str) -> Result<(), Error> {
-        if self.vectors.remove(id)?.is_some() {
+        if self.vectors()?.remove(id)?.is_some() {
             self.vector_changes.insert(id.to_owned(), None);
         }
         Ok(())
     }
 
     fn remove_vectors(&mut self) -> Result<(), Error> {
-        self.vectors.retain(|_, _| false)?;
-        self.transaction.open_table(CODES)?.retain(|_, _| false)?;
+        self.vectors = None;
+        self.transaction.delete_table(VECTORS)?;
+        self.transaction.delete_table(CODES)?;
         self.vector_changes.clear();
         self.reset_vectors = true;
         Ok(())
