@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from logging import getLogger
 from typing import Any
@@ -13,6 +14,8 @@ import httpcore
 # httpcore connects with this. anyio imports it lazily, which would be too late for `tls.postponed`.
 from anyio import connect_tcp  # noqa: F401
 
+from sutra_service import request_ids
+from sutra_service.dependency_metrics import DependencyMetrics
 from sutra_service.errors import ServiceError
 
 logger = getLogger(__name__)
@@ -48,9 +51,14 @@ class Dependency:
         self._variable = variable
         self._deadline_s = deadline_s
         self._clock = clock
+        self._metrics: DependencyMetrics | None = None
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
+
+    def measure(self, metrics: DependencyMetrics) -> None:
+        """Count and time calls from now on, but not probes."""
+        self._metrics = metrics
 
     async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
         """Send a request and return the JSON answer.
@@ -60,17 +68,18 @@ class Dependency:
         unchanged: the service's 400, 404, 413 and 422 are then raised as they are. Otherwise the error is this
         service's own, and they become 502 too.
         """
-        status, content = await self.exchange(method, path, body)
-        try:
-            answer = json.loads(content)
-        # RecursionError: brackets nested thousands of levels deep.
-        except (ValueError, RecursionError):
+        with self._measured():
+            status, content = await self._exchange(method, path, body)
+            try:
+                answer = json.loads(content)
+            # RecursionError: brackets nested thousands of levels deep.
+            except (ValueError, RecursionError):
+                if status < HTTPStatus.MULTIPLE_CHOICES:
+                    raise self._failed(f"answered {status} with a body that is not JSON", status) from None
+                answer = None
             if status < HTTPStatus.MULTIPLE_CHOICES:
-                raise self._failed(f"answered {status} with a body that is not JSON", status) from None
-            answer = None
-        if status < HTTPStatus.MULTIPLE_CHOICES:
-            return answer
-        raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
+                return answer
+            raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
 
     def refresh(self) -> str:
         """Return the last known state, and start a probe in the background if one is due."""
@@ -90,7 +99,7 @@ class Dependency:
 
     async def _look(self) -> None:
         try:
-            status, _ = await self.exchange("GET", "/health", deadline_s=PROBE_DEADLINE_S)
+            status, _ = await self._exchange("GET", "/health", deadline_s=PROBE_DEADLINE_S)
         except ServiceError as error:
             logger.debug("probe of %s: %s", self.name, error.detail)
         else:
@@ -109,8 +118,31 @@ class Dependency:
 
         Raises ServiceError, as `call` does, if the answer is incomplete or exceeds `max_bytes`.
         """
+        with self._measured():
+            return await self._exchange(method, path, body, deadline_s=deadline_s, max_bytes=max_bytes)
+
+    def _measured(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._metrics is None else self._metrics.measured(self.name)
+
+    def _count(self, error: ServiceError) -> None:
+        """Count an error that is raised instead of a call's own."""
+        if self._metrics is not None:
+            self._metrics.count(self.name, error)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        deadline_s: float | None = None,
+        max_bytes: int = MAX_REPLY_BYTES,
+    ) -> tuple[int, bytes]:
         deadline_s = deadline_s or self._deadline_s
         headers = [("Accept", "application/json")]
+        request_id = request_ids.current.get()
+        if request_id:
+            headers.append((request_ids.HEADER, request_id))
         content = None
         if body is not None:
             content = json.dumps(body, ensure_ascii=False).encode()
