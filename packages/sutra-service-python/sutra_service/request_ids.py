@@ -1,10 +1,9 @@
 """Request ids: one for each request, in the answer, in every line logged meanwhile, and in calls to other services."""
 
+import os
 import re
-import uuid
 from contextvars import ContextVar
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-Id"
@@ -25,14 +24,14 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _given(scope) or uuid.uuid4().hex
+        request_id = _given(scope) or os.urandom(16).hex()
         # Not reset afterwards: the server logs an exception only once this has returned. Each request is a task of its
         # own, with its own context.
         current.set(request_id)
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", request_id.encode())]}
             await send(message)
 
         await self._app(scope, receive, marked)
