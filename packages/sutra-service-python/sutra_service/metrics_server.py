@@ -65,12 +65,15 @@ class Server(uvicorn.Server):
             ws="none",
             lifespan="off",
             log_config=None,
-            access_log=False,
+            server_header=False,
         )
         config.load()
 
         def connection() -> BoundedConnection:
-            return BoundedConnection(config=config, server_state=self.server_state, app_state={})
+            made = BoundedConnection(config=config, server_state=self.server_state, app_state={})
+            # A line for each scrape would tell nothing. The option of Config would silence the other port too.
+            made.access_log = False
+            return made
 
         try:
             listener = await asyncio.get_running_loop().create_server(connection, host, port)
