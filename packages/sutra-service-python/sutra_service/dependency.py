@@ -56,10 +56,6 @@ class Dependency:
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
 
-    def measure(self, metrics: DependencyMetrics) -> None:
-        """Count and time calls from now on, but not probes."""
-        self._metrics = metrics
-
     async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
         """Send a request and return the JSON answer.
 
@@ -68,18 +64,21 @@ class Dependency:
         unchanged: the service's 400, 404, 413 and 422 are then raised as they are. Otherwise the error is this
         service's own, and they become 502 too.
         """
-        with self._measured():
-            status, content = await self._exchange(method, path, body)
-            try:
-                answer = json.loads(content)
-            # RecursionError: brackets nested thousands of levels deep.
-            except (ValueError, RecursionError):
-                if status < HTTPStatus.MULTIPLE_CHOICES:
-                    raise self._failed(f"answered {status} with a body that is not JSON", status) from None
-                answer = None
+        status, content = await self.exchange(method, path, body)
+        try:
+            answer = json.loads(content)
+        # RecursionError: brackets nested thousands of levels deep.
+        except (ValueError, RecursionError):
             if status < HTTPStatus.MULTIPLE_CHOICES:
-                return answer
-            raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
+                raise self._failed(f"answered {status} with a body that is not JSON", status) from None
+            answer = None
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return answer
+        raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
+
+    def measure(self, metrics: DependencyMetrics) -> None:
+        """Count and time calls from now on, but not probes."""
+        self._metrics = metrics
 
     def refresh(self) -> str:
         """Return the last known state, and start a probe in the background if one is due."""
@@ -99,7 +98,7 @@ class Dependency:
 
     async def _look(self) -> None:
         try:
-            status, _ = await self._exchange("GET", "/health", deadline_s=PROBE_DEADLINE_S)
+            status, _ = await self.exchange("GET", "/health", deadline_s=PROBE_DEADLINE_S)
         except ServiceError as error:
             logger.debug("probe of %s: %s", self.name, error.detail)
         else:
@@ -118,31 +117,8 @@ class Dependency:
 
         Raises ServiceError, as `call` does, if the answer is incomplete or exceeds `max_bytes`.
         """
-        with self._measured():
-            return await self._exchange(method, path, body, deadline_s=deadline_s, max_bytes=max_bytes)
-
-    def _measured(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._metrics is None else self._metrics.measured(self.name)
-
-    def _count(self, error: ServiceError) -> None:
-        """Count an error that is raised instead of a call's own."""
-        if self._metrics is not None:
-            self._metrics.count(self.name, error)
-
-    async def _exchange(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        deadline_s: float | None = None,
-        max_bytes: int = MAX_REPLY_BYTES,
-    ) -> tuple[int, bytes]:
         deadline_s = deadline_s or self._deadline_s
         headers = [("Accept", "application/json")]
-        request_id = request_ids.current.get()
-        if request_id:
-            headers.append((request_ids.HEADER, request_id))
         content = None
         if body is not None:
             content = json.dumps(body, ensure_ascii=False).encode()
@@ -153,11 +129,11 @@ class Dependency:
         except (TimeoutError, httpcore.TimeoutException):
             self.state = "timeout"
             message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or check its log"
-            raise ServiceError(504, f"{self.name}_timeout", message) from None
+            raise self._counted(ServiceError(504, f"{self.name}_timeout", message)) from None
         except (httpcore.ConnectError, OSError) as error:
             self.state = "unreachable"
             message = f"cannot reach {self.name} at {self._url}: {error}; start it or correct {self._variable}"
-            raise ServiceError(503, f"{self.name}_unreachable", message, RETRY) from None
+            raise self._counted(ServiceError(503, f"{self.name}_unreachable", message, RETRY)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
         self.state = STATES.get(result[0], "failed" if result[0] >= HTTPStatus.INTERNAL_SERVER_ERROR else "ok")
@@ -173,13 +149,18 @@ class Dependency:
                 max_keepalive_connections=8,
                 keepalive_expiry=KEEP_ALIVE_S,
             )
-        async with self._pool.stream(method, self._url + path, headers=headers, content=content) as response:
-            received = bytearray()
-            async for chunk in response.aiter_stream():
-                received += chunk
-                if len(received) > max_bytes:
-                    raise self._failed(f"sent more than {max_bytes} bytes")
-            return response.status, bytes(received)
+        request_id = request_ids.current.get()
+        if request_id:
+            headers = [*headers, (request_ids.HEADER, request_id)]
+        stream = self._pool.stream(method, self._url + path, headers=headers, content=content)
+        with self._timed():
+            async with stream as response:
+                received = bytearray()
+                async for chunk in response.aiter_stream():
+                    received += chunk
+                    if len(received) > max_bytes:
+                        raise self._failed(f"sent more than {max_bytes} bytes")
+                return response.status, bytes(received)
 
     def _refusal(self, status: int, code: str, message: str, *, forward_client_errors: bool) -> ServiceError:
         """The error for an answer that is not a success."""
@@ -187,10 +168,10 @@ class Dependency:
             return ServiceError(status, code, message, upstream_status=status)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             text = f"{self.name} is not ready: {message}; try again"
-            return ServiceError(503, f"{self.name}_not_ready", text, RETRY, upstream_status=status)
+            return self._counted(ServiceError(503, f"{self.name}_not_ready", text, RETRY, upstream_status=status))
         if status == HTTPStatus.GATEWAY_TIMEOUT:
             text = f"{self.name} at {self._url} timed out waiting for another service: {message}; try again"
-            return ServiceError(504, f"{self.name}_timeout", text, upstream_status=status)
+            return self._counted(ServiceError(504, f"{self.name}_timeout", text, upstream_status=status))
         return self._failed(f"answered {f'{status} {code}'.rstrip()}: {message}", status)
 
     def _failed(self, what: str, status: int | None = None) -> ServiceError:
@@ -198,7 +179,19 @@ class Dependency:
         message = f"{self.name} at {self._url} {what}; check its log"
         if status in CLIENT_ERRORS:
             message += f", and that {self._variable} is its address"
-        return ServiceError(502, f"{self.name}_failed", message, upstream_status=status)
+        return self._counted(ServiceError(502, f"{self.name}_failed", message, upstream_status=status))
+
+    def _counted(self, error: ServiceError) -> ServiceError:
+        """Count an error that is about to be raised; but not one that is passed on, because the caller is at fault."""
+        if self._metrics is not None and not self._is_probing():
+            self._metrics.failed(self.name, error.code)
+        return error
+
+    def _is_probing(self) -> bool:
+        return asyncio.current_task() is self._probe
+
+    def _timed(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._metrics is None or self._is_probing() else self._metrics.timed(self.name)
 
 
 RETRY = {"Retry-After": "5"}
