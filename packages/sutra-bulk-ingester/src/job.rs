@@ -24,6 +24,9 @@ pub(crate) enum JobState {
     Cancelled,
 }
 
+/// The states as clients see them, see [`Job::state_name`].
+pub(crate) const STATE_NAMES: [&str; 6] = ["queued", "running", "waiting", "done", "failed", "cancelled"];
+
 impl JobState {
     /// Whether the state is final.
     pub(crate) fn has_ended(self) -> bool {
@@ -126,6 +129,18 @@ impl Job {
         }
     }
 
+    /// The state as clients see it: a running job with a hold is `waiting`.
+    pub(crate) fn state_name(&self, hold: Option<&Hold>) -> &'static str {
+        match self.state {
+            JobState::Queued => "queued",
+            JobState::Running if hold.is_some() => "waiting",
+            JobState::Running => "running",
+            JobState::Done => "done",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+
     /// The job as JSON, without its bad lines. A running job with a hold is `waiting`, with the reason.
     pub(crate) fn summary(&self, hold: Option<&Hold>) -> Map<String, Value> {
         let hold = hold.filter(|_| self.state == JobState::Running);
@@ -133,10 +148,9 @@ impl Job {
             Format::JsonL => ("jsonl", None),
             Format::Csv { column } => ("csv", Some(column)),
         };
-        let state = if hold.is_some() { json!("waiting") } else { json!(self.state) };
         let fields = [
             ("id", json!(self.id)),
-            ("state", state),
+            ("state", json!(self.state_name(hold))),
             ("reason", json!(hold.map(|hold| &hold.reason).or(self.reason.as_ref()))),
             ("tries", json!(hold.map_or(0, |hold| hold.tries))),
             ("format", json!(format)),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::batch::Batch;
-use crate::job::{Hold, Job, JobState};
+use crate::job::{Hold, Job, JobState, STATE_NAMES};
 use crate::limits::Limits;
 use crate::random;
 use crate::records::Format;
@@ -29,6 +29,13 @@ pub(crate) struct Jobs {
     updates: watch::Sender<u64>,
 }
 
+/// Lines processed since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lines {
+    pub learned: u64,
+    pub bad: u64,
+}
+
 #[derive(Default)]
 struct Inner {
     /// By id, which sorts by age.
@@ -39,6 +46,7 @@ struct Inner {
     last_number: u64,
     /// Why records cannot be written, if so.
     write_error: Option<String>,
+    lines: Lines,
 }
 
 struct Entry {
@@ -188,14 +196,37 @@ impl Jobs {
 
     /// Saves the progress after a batch. Blocks until it is on disk; false if the job has ended in the meantime.
     pub(crate) fn advance(&self, id: &str, batch: &Batch, taught: &TeachResult) -> io::Result<bool> {
-        self.change(id, |job| {
+        let mut bad = batch.bad.clone();
+        bad.count += taught.bad.count;
+        bad.listed.extend(taught.bad.listed.iter().cloned());
+        let lines = Lines { learned: taught.count, bad: bad.count };
+        let is_saved = self.change(id, |job| {
             job.progress.position = batch.end;
-            job.progress.taught += taught.count;
-            let mut bad = batch.bad.clone();
-            bad.count += taught.bad.count;
-            bad.listed.extend(taught.bad.listed.iter().cloned());
+            job.progress.taught += lines.learned;
             job.progress.bad.extend(bad);
-        })
+        })?;
+        if is_saved {
+            let mut inner = self.inner();
+            inner.lines.learned += lines.learned;
+            inner.lines.bad += lines.bad;
+        }
+        Ok(is_saved)
+    }
+
+    /// Lines processed since the start.
+    pub(crate) fn lines(&self) -> Lines {
+        self.inner().lines
+    }
+
+    /// The number of jobs in each state.
+    pub(crate) fn count(&self) -> [(&'static str, u64); STATE_NAMES.len()] {
+        let inner = self.inner();
+        let mut counts = STATE_NAMES.map(|name| (name, 0));
+        for Entry { job, hold, .. } in inner.entries.values() {
+            let name = job.state_name(hold.as_ref());
+            counts.iter_mut().filter(|(state, _)| *state == name).for_each(|(_, count)| *count += 1);
+        }
+        counts
     }
 
     /// Ends a job and removes its upload. Blocks; false if it had already ended.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sutra_service::{ApiError, Health, HealthFields, StartError};
+use sutra_service::{ApiError, Calls, Health, HealthFields, Samples, StartError};
 
 use crate::data_dir::DataDir;
 use crate::hybrid::Hybrid;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, Lines};
 use crate::presence::Presence;
 use crate::settings::Configuration;
 use crate::worker::Worker;
@@ -16,6 +16,8 @@ use crate::worker::Worker;
 pub(crate) struct Service {
     /// The settings.
     pub configuration: Configuration,
+    /// The calls to hybrid.
+    pub calls: Calls,
     data_dir: Arc<DataDir>,
     presence: Arc<Presence>,
     worker: Worker,
@@ -30,10 +32,11 @@ impl Service {
         // An error is logged and reported by `/health`.
         let _ = data_dir.open();
         let presence = Arc::new(Presence::default());
-        let hybrid = Hybrid::new(hybrid.clone(), *hybrid_timeout, presence.clone());
+        let calls = Calls::to("hybrid");
+        let hybrid = Hybrid::new(hybrid.clone(), *hybrid_timeout, presence.clone(), calls.clone());
         let worker = Worker::start(data_dir.clone(), hybrid, *backoff, limits.clone())
             .map_err(|error| StartError::Environment(format!("cannot start the worker thread: {error}")))?;
-        Ok(Self { configuration, data_dir, presence, worker })
+        Ok(Self { configuration, calls, data_dir, presence, worker })
     }
 
     /// The health of the service. Hybrid is only a field in it.
@@ -50,6 +53,15 @@ impl Service {
                 ("limits".to_owned(), self.configuration.limits.fields()),
             ])),
         }
+    }
+
+    /// The numbers of the jobs for Prometheus; none while the data folder cannot be used.
+    pub(crate) fn metrics(&self, samples: &mut Samples<'_>) {
+        let Ok(jobs) = self.data_dir.jobs() else { return };
+        let (states, Lines { learned, bad }) = (jobs.count(), jobs.lines());
+        samples.gauges("sutra_ingester_jobs", "Jobs by state.", "state", &states);
+        let lines = [("learned", learned), ("bad", bad)];
+        samples.counters("sutra_ingester_lines", "Lines of jobs since the start.", "result", &lines);
     }
 
     /// The jobs; an error while the data folder cannot be used.

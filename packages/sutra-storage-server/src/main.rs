@@ -12,6 +12,7 @@ mod fusion;
 mod index;
 mod limits;
 mod memory;
+mod metrics;
 mod quantized;
 mod records;
 mod refusal;
@@ -56,5 +57,9 @@ fn start(settings: &Settings) -> Result<Application, StartError> {
         }
     };
     let body_memory = body_memory.max(limits.body_bytes);
-    Ok(Application::new(api::routes(store, limits)).health(health).body_memory(body_memory))
+    let measured = store.clone();
+    Ok(Application::new(api::routes(store, limits))
+        .health(health)
+        .metrics(move |samples| metrics::read(&measured, samples))
+        .body_memory(body_memory))
 }
