@@ -16,7 +16,8 @@ use sutra_service::{ApiError, Json, in_request};
 use tokio::sync::watch;
 
 use crate::excerpt::excerpt;
-use crate::jobs::{CancelResult, JobView, Jobs, Reservation};
+use crate::job::{CancelResult, JobView};
+use crate::jobs::{Jobs, Reservation};
 use crate::limits::{Limits, MAX_LISTED_JOBS};
 use crate::records::{Format, Records, Unreadable};
 use crate::service::Service;

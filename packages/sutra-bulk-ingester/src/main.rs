@@ -18,6 +18,7 @@ mod input;
 mod job;
 mod jobs;
 mod limits;
+mod lines;
 mod presence;
 mod random;
 mod records;

@@ -7,7 +7,8 @@ use sutra_service::{ApiError, Calls, Health, HealthFields, Samples, StartError};
 
 use crate::data_dir::DataDir;
 use crate::hybrid::Hybrid;
-use crate::jobs::{Jobs, Lines};
+use crate::job::STATE_NAMES;
+use crate::jobs::Jobs;
 use crate::presence::Presence;
 use crate::settings::Configuration;
 use crate::worker::Worker;
@@ -58,9 +59,10 @@ impl Service {
     /// The numbers of the jobs for Prometheus; none while the data folder cannot be used.
     pub(crate) fn metrics(&self, samples: &mut Samples<'_>) {
         let Ok(jobs) = self.data_dir.jobs() else { return };
-        let (states, Lines { learned, bad }) = (jobs.count(), jobs.lines());
-        samples.gauges("sutra_ingester_jobs", "Jobs by state.", "state", &states);
-        let lines = [("learned", learned), ("bad", bad)];
+        let states = jobs.states();
+        let count = |name| (name, states.iter().filter(|state| **state == name).count() as u64);
+        samples.gauges("sutra_ingester_jobs", "Jobs by state.", "state", &STATE_NAMES.map(count));
+        let lines = jobs.lines.counts();
         samples.counters("sutra_ingester_lines", "Lines of jobs since the start.", "result", &lines);
     }
 
