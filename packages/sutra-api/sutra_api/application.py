@@ -57,6 +57,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         max_body_bytes=limits.max_body_bytes,
         dependencies=(hybrid, storage),
         health_fields={"limits": limits.fields()},
+        tells_via=True,
     )
     app.include_router(_routes(settings.edition, limits, hybrid, storage))
     app.add_middleware(
@@ -71,6 +72,9 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
             environment.integer("SUTRA_API_FAILURES_PER_MINUTE", 10, 1, 1_000_000),
             environment.integer("SUTRA_API_FAILURES_BURST", 10, 1, 1_000_000),
             clock,
+        ),
+        refused=app.state.metrics.counter(
+            "sutra_api_refused_total", "Requests without a valid key, and beyond a rate limit.", ("reason",)
         ),
     )
     return app

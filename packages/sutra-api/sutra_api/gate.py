@@ -1,27 +1,32 @@
 """Checks API keys and rate limits for `/api/`, before the body is read."""
 
+from http import HTTPStatus
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from sutra_service.errors import ServiceError, reply
+from sutra_service.metrics import Counter
 from sutra_service.rate import RateLimit
 
 from sutra_api.keys import Keys
 
 PREFIX = "/api"
+REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Gate:
     """Middleware that lets requests to `/api/` pass only with a valid key and within its rate limit.
 
     `calls` counts by key. `failures` counts invalid keys by client address, against guessing. A valid
-    key always passes that check, because clients behind a proxy share an address.
+    key always passes that check, because clients behind a proxy share an address. `refused` counts both by reason.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, calls: RateLimit, failures: RateLimit) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, calls: RateLimit, failures: RateLimit, refused: Counter) -> None:
         self._app = app
         self._keys = keys
         self._calls = calls
         self._failures = failures
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -29,6 +34,8 @@ class Gate:
             try:
                 self._admit(Headers(scope=scope), (scope.get("client") or ("unknown", 0))[0])
             except ServiceError as error:
+                if error.status_code in REFUSALS:
+                    self._refused.add(error.code)
                 await reply(error.status_code, error.code, error.detail, error.headers)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -12,11 +12,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutra_service::{ApiError, Json};
+use sutra_service::{ApiError, Json, in_request};
 use tokio::sync::watch;
 
 use crate::excerpt::excerpt;
-use crate::jobs::{CancelResult, JobView, Jobs, Reservation};
+use crate::job::{CancelResult, JobView};
+use crate::jobs::{Jobs, Reservation};
 use crate::limits::{Limits, MAX_LISTED_JOBS};
 use crate::records::{Format, Records, Unreadable};
 use crate::service::Service;
@@ -67,13 +68,15 @@ async fn post_job(
     };
     let incoming = {
         let jobs = jobs.clone();
-        tokio::task::spawn_blocking(move || jobs.incoming()).await?.map_err(disk_error)?
+        tokio::task::spawn_blocking(in_request(move || jobs.incoming())).await?.map_err(disk_error)?
     };
     let incoming =
         upload::receive(incoming, body, limits.upload_bytes, app.configuration.upload_idle).await?;
     let (jobs, limits) = (jobs.clone(), limits.clone());
-    let view =
-        tokio::task::spawn_blocking(move || accept(&jobs, &incoming, format, &limits, reservation)).await??;
+    let view = tokio::task::spawn_blocking(in_request(move || {
+        accept(&jobs, &incoming, format, &limits, reservation)
+    }))
+    .await??;
     let id = view.get("id").and_then(Value::as_str).unwrap_or_default();
     log::info!(job = id; "job accepted");
     let location = format!("/v1/jobs/{id}");
@@ -126,7 +129,7 @@ async fn cancel_job(
     let id = decoded_id(id)?;
     let jobs = app.jobs()?.clone();
     let missing = not_found(&id);
-    let cancelled = tokio::task::spawn_blocking(move || jobs.cancel(&id)).await?;
+    let cancelled = tokio::task::spawn_blocking(in_request(move || jobs.cancel(&id))).await?;
     match cancelled.map_err(|error| ApiError::unavailable(format!("cannot write to DATA_DIR: {error}")))? {
         CancelResult::Cancelled(view) => Ok(Json(view)),
         CancelResult::Ended(state) => Err(ApiError::new(

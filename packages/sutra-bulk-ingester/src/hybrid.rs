@@ -3,16 +3,19 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use sutra_service::{Calls, REQUEST_ID};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -53,12 +56,24 @@ pub(crate) struct Hybrid {
     address: Address,
     timeout: Duration,
     presence: Arc<Presence>,
+    calls: Calls,
+    job: Option<Arc<JobCalls>>,
+}
+
+/// A job, and the number of calls for it since the start: their ids are `JOBID-1`, `JOBID-2` and so on.
+#[derive(Debug)]
+struct JobCalls {
+    id: String,
+    count: AtomicU64,
 }
 
 impl Learner for Hybrid {
     async fn learn(&self, body: String) -> LearnResult {
+        let began = Instant::now();
         let request = self.send(Method::POST, "/learn", Bytes::from(body));
-        match timeout(self.timeout, request).await {
+        let outcome = timeout(self.timeout, request).await;
+        self.calls.record(began.elapsed(), failure(&outcome));
+        match outcome {
             Err(_) => {
                 self.presence.record(false);
                 let seconds = self.timeout.as_secs();
@@ -84,8 +99,14 @@ impl Learner for Hybrid {
 
 impl Hybrid {
     /// A client that reports the outcome of its calls to `presence`.
-    pub(crate) fn new(address: Address, timeout: Duration, presence: Arc<Presence>) -> Self {
-        Self { address, timeout, presence }
+    pub(crate) fn new(address: Address, timeout: Duration, presence: Arc<Presence>, calls: Calls) -> Self {
+        Self { address, timeout, presence, calls, job: None }
+    }
+
+    /// The same client, for the calls of a job.
+    pub(crate) fn for_job(&self, id: &str) -> Self {
+        let job = JobCalls { id: id.to_owned(), count: AtomicU64::new(0) };
+        Self { job: Some(Arc::new(job)), ..self.clone() }
     }
 
     /// Checks hybrid's health whenever `presence` asks for it; never returns.
@@ -116,7 +137,7 @@ impl Hybrid {
         let _ = stream.set_nodelay(true);
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{prefix}{path}"))
             .header(HOST, authority)
@@ -125,6 +146,10 @@ impl Hybrid {
             .header(CONNECTION, "close")
             .body(Full::new(body))
             .map_err(|error| error.to_string())?;
+        // A job's id is safe in a header.
+        if let Some(id) = self.job.as_ref().and_then(|job| HeaderValue::from_str(&job.next_id()).ok()) {
+            request.headers_mut().insert(REQUEST_ID, id);
+        }
         let response = async {
             let (head, body) =
                 sender.send_request(request).await.map_err(|error| broken(&error))?.into_parts();
@@ -144,6 +169,26 @@ impl Hybrid {
         }
         // Read what had arrived before the connection closed.
         response.await
+    }
+}
+
+impl JobCalls {
+    fn next_id(&self) -> String {
+        format!("{}-{}", self.id, self.count.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// The code of a failed call, for the metrics. A rejected text is not a failure of hybrid.
+fn failure<T, U>(outcome: &Result<Result<(StatusCode, T, U), String>, Elapsed>) -> Option<&'static str> {
+    match outcome {
+        Err(_) => Some("hybrid_timeout"),
+        Ok(Err(_)) => Some("hybrid_unreachable"),
+        Ok(Ok((status, ..))) => match status.as_u16() {
+            200..300 | 400 | 413 | 422 => None,
+            503 => Some("hybrid_not_ready"),
+            504 => Some("hybrid_timeout"),
+            _ => Some("hybrid_failed"),
+        },
     }
 }
 

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::batch::Batch;
 use crate::excerpt::excerpt;
 use crate::input::Position;
 use crate::limits::MAX_LISTED_BAD_LINES;
 use crate::records::Format;
+use crate::teacher::TeachResult;
 
 /// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub(crate) enum JobState {
     /// Cancelled by a client.
     Cancelled,
 }
+
+/// The states as clients see them, see [`Job::state_name`].
+pub(crate) const STATE_NAMES: [&str; 6] = ["queued", "running", "waiting", "done", "failed", "cancelled"];
 
 impl JobState {
     /// Whether the state is final.
@@ -101,6 +106,20 @@ pub(crate) struct Job {
     pub reason: Option<String>,
 }
 
+/// A job as JSON for clients.
+pub(crate) type JobView = Map<String, Value>;
+
+/// The result of cancelling a job.
+#[derive(Debug)]
+pub(crate) enum CancelResult {
+    /// Cancelled, now or earlier.
+    Cancelled(JobView),
+    /// The job had already ended in this state.
+    Ended(JobState),
+    /// Unknown id.
+    Unknown,
+}
+
 /// Why a running job is waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
@@ -108,6 +127,18 @@ pub(crate) struct Hold {
     pub reason: String,
     /// Number of consecutive failed attempts.
     pub tries: u32,
+}
+
+impl Progress {
+    /// Adds a batch.
+    pub(crate) fn advance(&mut self, batch: &Batch, taught: &TeachResult) {
+        self.position = batch.end;
+        self.taught += taught.count;
+        let mut bad = batch.bad.clone();
+        bad.count += taught.bad.count;
+        bad.listed.extend(taught.bad.listed.iter().cloned());
+        self.bad.extend(bad);
+    }
 }
 
 impl Job {
@@ -126,17 +157,28 @@ impl Job {
         }
     }
 
+    /// The state as clients see it: a running job with a hold is `waiting`.
+    pub(crate) fn state_name(&self, hold: Option<&Hold>) -> &'static str {
+        match self.state {
+            JobState::Queued => "queued",
+            JobState::Running if hold.is_some() => "waiting",
+            JobState::Running => "running",
+            JobState::Done => "done",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+
     /// The job as JSON, without its bad lines. A running job with a hold is `waiting`, with the reason.
-    pub(crate) fn summary(&self, hold: Option<&Hold>) -> Map<String, Value> {
+    pub(crate) fn summary(&self, hold: Option<&Hold>) -> JobView {
         let hold = hold.filter(|_| self.state == JobState::Running);
         let (format, column) = match &self.format {
             Format::JsonL => ("jsonl", None),
             Format::Csv { column } => ("csv", Some(column)),
         };
-        let state = if hold.is_some() { json!("waiting") } else { json!(self.state) };
         let fields = [
             ("id", json!(self.id)),
-            ("state", state),
+            ("state", json!(self.state_name(hold))),
             ("reason", json!(hold.map(|hold| &hold.reason).or(self.reason.as_ref()))),
             ("tries", json!(hold.map_or(0, |hold| hold.tries))),
             ("format", json!(format)),
@@ -154,7 +196,7 @@ impl Job {
     }
 
     /// The job as JSON, with its bad lines.
-    pub(crate) fn details(&self, hold: Option<&Hold>) -> Map<String, Value> {
+    pub(crate) fn details(&self, hold: Option<&Hold>) -> JobView {
         let mut fields = self.summary(hold);
         fields.insert("bad_lines".to_owned(), json!(self.progress.bad.listed));
         fields

@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::batch::Batch;
-use crate::job::{Hold, Job, JobState};
+use crate::job::{CancelResult, Hold, Job, JobState, JobView};
 use crate::limits::Limits;
+use crate::lines::Lines;
 use crate::random;
 use crate::records::Format;
 use crate::spool::{Incoming, LoadedJob, Spool};
 use crate::teacher::TeachResult;
-
-/// A job as JSON for clients.
-pub(crate) type JobView = Map<String, Value>;
 
 /// The jobs of a data folder.
 pub(crate) struct Jobs {
@@ -27,6 +24,7 @@ pub(crate) struct Jobs {
     saving: Mutex<()>,
     /// Notifies the worker of new and cancelled jobs.
     updates: watch::Sender<u64>,
+    pub lines: Lines,
 }
 
 #[derive(Default)]
@@ -46,17 +44,6 @@ struct Entry {
     hold: Option<Hold>,
     /// The folder is left unchanged.
     is_damaged: bool,
-}
-
-/// The result of cancelling a job.
-#[derive(Debug)]
-pub(crate) enum CancelResult {
-    /// Cancelled, now or earlier.
-    Cancelled(JobView),
-    /// The job had already ended in this state.
-    Ended(JobState),
-    /// Unknown id.
-    Unknown,
 }
 
 /// A reserved place in the queue; released when dropped.
@@ -95,6 +82,7 @@ impl Jobs {
             inner: Mutex::new(inner),
             saving: Mutex::new(()),
             updates: watch::Sender::new(0),
+            lines: Lines::default(),
         };
         jobs.delete_oldest();
         Ok(jobs)
@@ -153,6 +141,11 @@ impl Jobs {
         inner.entries.values().rev().take(limit).map(|entry| entry.job.summary(entry.hold.as_ref())).collect()
     }
 
+    /// The state of each job, as clients see it.
+    pub(crate) fn states(&self) -> Vec<&'static str> {
+        self.inner().entries.values().map(|entry| entry.job.state_name(entry.hold.as_ref())).collect()
+    }
+
     /// Cancels a job that has not ended. Blocks.
     pub(crate) fn cancel(&self, id: &str) -> io::Result<CancelResult> {
         let cancelled = self.end(id, JobState::Cancelled, None)?;
@@ -188,14 +181,11 @@ impl Jobs {
 
     /// Saves the progress after a batch. Blocks until it is on disk; false if the job has ended in the meantime.
     pub(crate) fn advance(&self, id: &str, batch: &Batch, taught: &TeachResult) -> io::Result<bool> {
-        self.change(id, |job| {
-            job.progress.position = batch.end;
-            job.progress.taught += taught.count;
-            let mut bad = batch.bad.clone();
-            bad.count += taught.bad.count;
-            bad.listed.extend(taught.bad.listed.iter().cloned());
-            job.progress.bad.extend(bad);
-        })
+        let is_saved = self.change(id, |job| job.progress.advance(batch, taught))?;
+        if is_saved {
+            self.lines.add(batch, taught);
+        }
+        Ok(is_saved)
     }
 
     /// Ends a job and removes its upload. Blocks; false if it had already ended.

@@ -18,6 +18,7 @@ mod input;
 mod job;
 mod jobs;
 mod limits;
+mod lines;
 mod presence;
 mod random;
 mod records;
@@ -49,5 +50,9 @@ fn main() -> ExitCode {
 fn start(settings: &Settings) -> Result<Application, StartError> {
     let service = Arc::new(Service::start(Configuration::from_environment(&settings.edition)?)?);
     let health = service.clone();
-    Ok(Application::new(api::routes(service)).health(move || health.health()))
+    let (calls, measured) = (service.calls.clone(), service.clone());
+    Ok(Application::new(api::routes(service))
+        .health(move || health.health())
+        .metrics(move |samples| measured.metrics(samples))
+        .calls(&calls))
 }

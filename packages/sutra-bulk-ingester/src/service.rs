@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sutra_service::{ApiError, Health, HealthFields, StartError};
+use sutra_service::{ApiError, Calls, Health, HealthFields, Samples, StartError};
 
 use crate::data_dir::DataDir;
 use crate::hybrid::Hybrid;
+use crate::job::STATE_NAMES;
 use crate::jobs::Jobs;
 use crate::presence::Presence;
 use crate::settings::Configuration;
@@ -16,6 +17,8 @@ use crate::worker::Worker;
 pub(crate) struct Service {
     /// The settings.
     pub configuration: Configuration,
+    /// The calls to hybrid.
+    pub calls: Calls,
     data_dir: Arc<DataDir>,
     presence: Arc<Presence>,
     worker: Worker,
@@ -30,10 +33,11 @@ impl Service {
         // An error is logged and reported by `/health`.
         let _ = data_dir.open();
         let presence = Arc::new(Presence::default());
-        let hybrid = Hybrid::new(hybrid.clone(), *hybrid_timeout, presence.clone());
+        let calls = Calls::to("hybrid");
+        let hybrid = Hybrid::new(hybrid.clone(), *hybrid_timeout, presence.clone(), calls.clone());
         let worker = Worker::start(data_dir.clone(), hybrid, *backoff, limits.clone())
             .map_err(|error| StartError::Environment(format!("cannot start the worker thread: {error}")))?;
-        Ok(Self { configuration, data_dir, presence, worker })
+        Ok(Self { configuration, calls, data_dir, presence, worker })
     }
 
     /// The health of the service. Hybrid is only a field in it.
@@ -50,6 +54,16 @@ impl Service {
                 ("limits".to_owned(), self.configuration.limits.fields()),
             ])),
         }
+    }
+
+    /// The numbers of the jobs for Prometheus; none while the data folder cannot be used.
+    pub(crate) fn metrics(&self, samples: &mut Samples<'_>) {
+        let Ok(jobs) = self.data_dir.jobs() else { return };
+        let states = jobs.states();
+        let count = |name| (name, states.iter().filter(|state| **state == name).count() as u64);
+        samples.gauges("sutra_ingester_jobs", "Jobs by state.", "state", &STATE_NAMES.map(count));
+        let lines = jobs.lines.counts();
+        samples.counters("sutra_ingester_lines", "Lines of jobs since the start.", "result", &lines);
     }
 
     /// The jobs; an error while the data folder cannot be used.

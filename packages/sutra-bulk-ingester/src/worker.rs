@@ -142,7 +142,7 @@ impl WorkerState {
 
     /// Teaches all batches. An error is the reason why the job failed.
     async fn teach_all(&self, jobs: &Jobs, id: &str, mut batches: Batches<File>) -> Result<(), String> {
-        let mut teacher = Teacher::new(self.hybrid.clone(), self.backoff);
+        let mut teacher = Teacher::new(self.hybrid.for_job(id), self.backoff);
         let hold = |hold| set_hold(jobs, id, hold);
         loop {
             let batch: Batch = batches

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import PASSWORD
+from scrape import port_in, scrape
 
 
 @contextmanager
@@ -77,3 +78,15 @@ def test_an_invalid_setting_is_reported_before_anything_starts(page: Path) -> No
     assert process.returncode == 2
     assert "SUTRA_CONTROL_USERS" in errors
     assert "Traceback" not in errors
+
+
+def test_metrics(page: Path, entry: str) -> None:
+    with service(SUTRA_CONTROL_PAGE=str(page), SUTRA_CONTROL_USERS=entry, METRICS_PORT="0") as process:
+        assert process.stdout is not None
+        messages = (json.loads(line)["message"] for line in process.stdout)
+        port = port_in(next(message for message in messages if message.startswith("metrics at port")))
+        with urllib.request.urlopen(url_of(process)) as answer:
+            assert answer.headers["X-Request-Id"]
+        found = scrape(port)
+    assert found['sutra_http_requests_total{method="GET",route="/",status="200"}'] == 1
+    assert found['sutra_build_info{service="control",version="0.0.0",edition="simple"}'] == 1

@@ -13,6 +13,7 @@ from sutra_service import processors
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.errors import ErrorReply, ServiceError
+from sutra_service.metrics import Counter
 from sutra_service.readiness import StartError
 from sutra_service.settings import Environment, Settings
 
@@ -71,11 +72,13 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
         start=start,
         health_fields={"limits": limits.fields(), "model": path.name},
     )
-    app.include_router(_routes(app, settings.edition, limits, queue))
+    app.state.metrics.gauge("sutra_embedding_waiting", "Requests in the queue, with the one computed.", queue.waiting)
+    embedded = app.state.metrics.counter("sutra_embedding_texts_total", "Texts that were embedded.")
+    app.include_router(_routes(app, settings.edition, limits, queue, embedded))
     return app
 
 
-def _routes(app: FastAPI, edition: str, limits: Limits, queue: WorkQueue) -> APIRouter:
+def _routes(app: FastAPI, edition: str, limits: Limits, queue: WorkQueue, embedded: Counter) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, tags=["sutra"])
     documented: dict[int | str, dict[str, Any]] = {503: {"model": ErrorReply}}
 
@@ -87,6 +90,7 @@ def _routes(app: FastAPI, edition: str, limits: Limits, queue: WorkQueue) -> API
         _check_limits(texts, "body.texts" if request.texts else "body.text", limits, edition)
         encoder: Encoder = app.state.encoder
         vectors = await queue.embed(encoder, texts)
+        embedded.add(by=len(texts))
         # Serialized here, because FastAPI would validate every number.
         return Response(answer(encoder, vectors), media_type="application/json")
 

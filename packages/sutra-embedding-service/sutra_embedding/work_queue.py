@@ -29,6 +29,10 @@ class WorkQueue:
         # A thread, so that the event loop stays free for /health.
         self._worker = ThreadPoolExecutor(1, "model")
 
+    def waiting(self) -> int:
+        """The number of requests that are being computed or wait for it."""
+        return self._taken
+
     async def embed(self, encoder: Encoder, texts: list[str]) -> Vectors:
         """Compute the vectors of texts. Raises ServiceError 503 overloaded."""
         if self._taken >= self._places:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import tiny
+from scrape import port_in, scrape
 
 # The service with a model that blocks on texts starting with `held` until its folder contains a file `go`.
 HELD = """
@@ -39,11 +40,11 @@ run(main.load)
 
 
 @contextmanager
-def service(folder: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
+def service(folder: Path, *command: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": "0"}
     process = subprocess.Popen(
         [sys.executable, *(command or ("-m", "sutra_embedding"))],
-        env={**environment, "PATH": os.environ["PATH"], "MODEL_DIR": str(folder)},
+        env={**environment, "PATH": os.environ["PATH"], "MODEL_DIR": str(folder), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -141,3 +142,21 @@ def test_health_answers_during_computation_and_shutdown_waits_for_it(tmp_path: P
         _, errors = process.communicate(timeout=10)
     assert len(answers[0]["embeddings"]) == 32
     assert (process.returncode, errors) == (0, "")
+
+
+def test_metrics(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "m")
+    with service(folder, "-c", HELD, METRICS_PORT="0") as process:
+        messages = lines_until(process, "running on", "ready")
+        url, port = address(messages), port_in(next(line for line in messages if line.startswith("metrics at port")))
+        ask(url, ["a", "b", "c"])
+        asking = threading.Thread(target=ask, args=(url, ["held " * 300] * 2))
+        asking.start()
+        lines_until(process, "at work")
+        assert scrape(port)["sutra_embedding_waiting"] == 1
+        (folder / "go").touch()
+        asking.join()
+        found = scrape(port)
+    assert found["sutra_embedding_waiting"] == 0
+    assert found["sutra_embedding_texts_total"] == 5
+    assert found['sutra_http_requests_total{method="POST",route="/embed",status="200"}'] == 2

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.errors import ErrorReply, ServiceError, not_in_edition
+from sutra_service.metrics import Counter
 from sutra_service.settings import Environment, Settings
 
 from sutra_hybrid.asking import Asking
@@ -74,13 +75,14 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         dependencies=(to_embedding, to_storage, to_nlg),
         health_fields={"limits": limits.fields()},
     )
-    app.include_router(_learning(settings.edition, limits, embedding, storage))
+    learned = app.state.metrics.counter("sutra_hybrid_texts_learned_total", "Texts that were learned.")
+    app.include_router(_learning(settings.edition, limits, embedding, storage, learned))
     app.include_router(_asking(settings.edition, limits, asking, lambda: limited(question_s, clock)))
     app.include_router(_about(settings.edition))
     return app
 
 
-def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Storage) -> APIRouter:
+def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Storage, learned: Counter) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["sutra"])
 
     @router.post("/learn")
@@ -94,7 +96,9 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
         if place is not None:
             message = f"body.texts[{place}]: more than {MAX_MARKS} combining marks in a row; remove the excess marks"
             raise ServiceError(422, "invalid_request", message)
-        return await learn(request.texts, embedding, storage)
+        reply = await learn(request.texts, embedding, storage)
+        learned.add(by=reply.learned)
+        return reply
 
     return router
 

@@ -61,4 +61,4 @@ class TimedDependency(Dependency):
             f"the time limit of {budget.seconds} s per question ended before {self.name} answered; try again, "
             "lower `limit`, or raise SUTRA_HYBRID_QUESTION_SECONDS and the caller's deadline"
         )
-        return ServiceError(504, f"{self.name}_timeout", message)
+        return self._counted(ServiceError(504, f"{self.name}_timeout", message))

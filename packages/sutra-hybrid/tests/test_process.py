@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 
 import pytest
 from backends import Backends
+from scrape import port_in, scrape
 
 
 @contextmanager
@@ -72,3 +74,41 @@ def test_an_edition_whose_libraries_are_missing_does_not_start() -> None:
     assert process.returncode == 2
     assert "SUTRA_EDITION='community'" in errors
     assert "Traceback" not in errors
+
+
+def test_metrics_and_request_ids(backends: Backends) -> None:
+    urls = {"EMBEDDING_URL": backends.embedding.url, "STORAGE_URL": backends.storage.url}
+    with service(METRICS_PORT="0", **urls) as process:
+        port = port_in(wait_for(process, "metrics at port"))
+        url = wait_for(process, "running on").split()[3]
+        for texts in (["a", "b"], ["c", "c"]):
+            headers = {"Content-Type": "application/json", "X-Request-Id": "7-1"}
+            request = urllib.request.Request(f"{url}/learn", json.dumps({"texts": texts}).encode(), headers)
+            with urllib.request.urlopen(request) as answer:
+                assert (answer.status, answer.headers["X-Request-Id"]) == (200, "7-1")
+        found = scrape(port)
+    calls = [*zip(backends.embedding.requests, backends.embedding.request_ids, strict=True)]
+    calls += [*zip(backends.storage.requests, backends.storage.request_ids, strict=True)]
+    assert {name: given for (name, _), given in calls if name.startswith("POST")} == {
+        "POST /embed": "7-1",
+        "POST /v1/concepts": "7-1",
+    }
+    assert found["sutra_hybrid_texts_learned_total"] == 3
+    assert found['sutra_http_requests_total{method="POST",route="/learn",status="200"}'] == 2
+    assert found['sutra_dependency_seconds_count{dependency="storage"}'] == 2
+
+
+def test_a_question_beyond_its_time_counts_as_an_error_of_the_slow_service(backends: Backends) -> None:
+    urls = {"EMBEDDING_URL": backends.embedding.url, "STORAGE_URL": backends.storage.url, "NLG_URL": backends.nlg.url}
+    backends.embedding.gate.clear()
+    with service(METRICS_PORT="0", SUTRA_HYBRID_QUESTION_SECONDS="1", **urls) as process:
+        port = port_in(wait_for(process, "metrics at port"))
+        url = wait_for(process, "running on").split()[3]
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/query", b'{"question": "a?"}', headers)
+        with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request):
+            pass
+        caught.value.close()
+        found = scrape(port)
+    assert caught.value.code == 504
+    assert found['sutra_dependency_errors_total{dependency="embedding",code="embedding_timeout"}'] == 1

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import suppress
 
+from scrape import port_in, scrape
 from support.service import running
 
 BODY = {"question": "Is the tower red?", "facts": [{"id": "a", "text": "The tower is red.", "score": 1}]}
@@ -87,3 +88,13 @@ def test_an_endless_answer_times_out() -> None:
             status, answer = service.call("/generate", BODY)
             assert (status, answer["error"]["code"]) == (504, "timeout")
         assert service.call("/health")[0] == 200
+
+
+def test_metrics() -> None:
+    with running(METRICS_PORT="0") as service:
+        port = port_in(service.wait_for("metrics at port")["message"])
+        service.wait_for("running on")
+        assert service.call("/generate", BODY)[0] == 200
+        found = scrape(port)
+    assert found['sutra_http_requests_total{method="POST",route="/generate",status="200"}'] == 1
+    assert found['sutra_build_info{service="nlg",version="0.0.0",edition="simple"}'] == 1

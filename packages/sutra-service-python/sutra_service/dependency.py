@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from logging import getLogger
 from typing import Any
@@ -13,6 +14,8 @@ import httpcore
 # httpcore connects with this. anyio imports it lazily, which would be too late for `tls.postponed`.
 from anyio import connect_tcp  # noqa: F401
 
+from sutra_service import request_ids
+from sutra_service.dependency_metrics import DependencyMetrics
 from sutra_service.errors import ServiceError
 
 logger = getLogger(__name__)
@@ -48,6 +51,7 @@ class Dependency:
         self._variable = variable
         self._deadline_s = deadline_s
         self._clock = clock
+        self._metrics: DependencyMetrics | None = None
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
@@ -71,6 +75,10 @@ class Dependency:
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
         raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
+
+    def measure(self, metrics: DependencyMetrics) -> None:
+        """Count and time calls from now on, but not probes."""
+        self._metrics = metrics
 
     def refresh(self) -> str:
         """Return the last known state, and start a probe in the background if one is due."""
@@ -121,11 +129,11 @@ class Dependency:
         except (TimeoutError, httpcore.TimeoutException):
             self.state = "timeout"
             message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or check its log"
-            raise ServiceError(504, f"{self.name}_timeout", message) from None
+            raise self._counted(ServiceError(504, f"{self.name}_timeout", message)) from None
         except (httpcore.ConnectError, OSError) as error:
             self.state = "unreachable"
             message = f"cannot reach {self.name} at {self._url}: {error}; start it or correct {self._variable}"
-            raise ServiceError(503, f"{self.name}_unreachable", message, RETRY) from None
+            raise self._counted(ServiceError(503, f"{self.name}_unreachable", message, RETRY)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
         self.state = STATES.get(result[0], "failed" if result[0] >= HTTPStatus.INTERNAL_SERVER_ERROR else "ok")
@@ -141,13 +149,18 @@ class Dependency:
                 max_keepalive_connections=8,
                 keepalive_expiry=KEEP_ALIVE_S,
             )
-        async with self._pool.stream(method, self._url + path, headers=headers, content=content) as response:
-            received = bytearray()
-            async for chunk in response.aiter_stream():
-                received += chunk
-                if len(received) > max_bytes:
-                    raise self._failed(f"sent more than {max_bytes} bytes")
-            return response.status, bytes(received)
+        request_id = request_ids.current.get()
+        if request_id:
+            headers = [*headers, (request_ids.HEADER, request_id)]
+        stream = self._pool.stream(method, self._url + path, headers=headers, content=content)
+        with self._timed():
+            async with stream as response:
+                received = bytearray()
+                async for chunk in response.aiter_stream():
+                    received += chunk
+                    if len(received) > max_bytes:
+                        raise self._failed(f"sent more than {max_bytes} bytes")
+                return response.status, bytes(received)
 
     def _refusal(self, status: int, code: str, message: str, *, forward_client_errors: bool) -> ServiceError:
         """The error for an answer that is not a success."""
@@ -155,10 +168,10 @@ class Dependency:
             return ServiceError(status, code, message, upstream_status=status)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             text = f"{self.name} is not ready: {message}; try again"
-            return ServiceError(503, f"{self.name}_not_ready", text, RETRY, upstream_status=status)
+            return self._counted(ServiceError(503, f"{self.name}_not_ready", text, RETRY, upstream_status=status))
         if status == HTTPStatus.GATEWAY_TIMEOUT:
             text = f"{self.name} at {self._url} timed out waiting for another service: {message}; try again"
-            return ServiceError(504, f"{self.name}_timeout", text, upstream_status=status)
+            return self._counted(ServiceError(504, f"{self.name}_timeout", text, upstream_status=status))
         return self._failed(f"answered {f'{status} {code}'.rstrip()}: {message}", status)
 
     def _failed(self, what: str, status: int | None = None) -> ServiceError:
@@ -166,7 +179,19 @@ class Dependency:
         message = f"{self.name} at {self._url} {what}; check its log"
         if status in CLIENT_ERRORS:
             message += f", and that {self._variable} is its address"
-        return ServiceError(502, f"{self.name}_failed", message, upstream_status=status)
+        return self._counted(ServiceError(502, f"{self.name}_failed", message, upstream_status=status))
+
+    def _counted(self, error: ServiceError) -> ServiceError:
+        """Count an error that is about to be raised; but not one that is passed on, because the caller is at fault."""
+        if self._metrics is not None and not self._is_probing():
+            self._metrics.failed(self.name, error.code)
+        return error
+
+    def _is_probing(self) -> bool:
+        return asyncio.current_task() is self._probe
+
+    def _timed(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._metrics is None or self._is_probing() else self._metrics.timed(self.name)
 
 
 RETRY = {"Retry-After": "5"}

@@ -6,13 +6,15 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from sutra_service import request_ids
+
 # The arguments of a uvicorn.access record; the path includes the query.
 ACCESS_FIELDS = ("client", "method", "path", "http_version", "status")
 PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as `ts`, `level`, `service`, `message`, then the `extra` fields."""
+    """Formats a record as `ts`, `level`, `service`, `message`, then `request_id` and the `extra` fields, if any."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -32,6 +34,9 @@ class JsonFormatter(logging.Formatter):
         else:
             line["message"] = record.getMessage()
             line["logger"] = record.name
+        request_id = request_ids.current.get()
+        if request_id:
+            line["request_id"] = request_id
         line.update({name: value for name, value in vars(record).items() if name not in PLAIN_ATTRIBUTES})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

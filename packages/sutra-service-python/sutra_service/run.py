@@ -74,6 +74,7 @@ def _serve(read: "Read", create: "Create") -> int:
 
     from sutra_service import logs  # noqa: PLC0415
     from sutra_service.connections import BoundedConnection  # noqa: PLC0415
+    from sutra_service.metrics_server import Server  # noqa: PLC0415
     from sutra_service.settings import Environment, SettingError  # noqa: PLC0415
 
     environment = Environment(os.environ)
@@ -84,7 +85,7 @@ def _serve(read: "Read", create: "Create") -> int:
     except SettingError as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 2
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.host,
@@ -96,7 +97,9 @@ def _serve(read: "Read", create: "Create") -> int:
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
-        )
+        ),
+        settings,
+        app.state.metrics,
     )
 
     def stop() -> None:

@@ -65,6 +65,7 @@ class Settings:
     port: int
     log_level: str
     allowed_hosts: str = ""
+    metrics_port: int | None = None
 
     @classmethod
     def read(cls, environment: Environment, service: str, port: int) -> "Settings":
@@ -72,12 +73,23 @@ class Settings:
 
         Raises SettingError for an invalid value.
         """
+        port = environment.integer("PORT", port, 0, 65535)
         return cls(
             service=service,
             version=environment.text("SUTRA_SERVICE_VERSION", "0.0.0"),
             edition=environment.choice("SUTRA_EDITION", EDITIONS, "simple"),
             host=environment.text("HOST", "0.0.0.0"),  # noqa: S104 - Docker's port mapping decides who can connect
-            port=environment.integer("PORT", port, 0, 65535),
+            port=port,
             log_level=environment.choice("LOG_LEVEL", LOG_LEVELS, "info"),
             allowed_hosts=environment.text("ALLOWED_HOSTS"),
+            metrics_port=_metrics_port(environment, port),
         )
+
+
+def _metrics_port(environment: Environment, port: int) -> int | None:
+    if not environment.text("METRICS_PORT"):
+        return None
+    metrics_port = environment.integer("METRICS_PORT", 0, 0, 65535)
+    if metrics_port == port != 0:
+        raise SettingError(f"invalid value: METRICS_PORT={metrics_port} is the port of the service; use another")
+    return metrics_port

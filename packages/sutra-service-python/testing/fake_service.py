@@ -10,7 +10,8 @@ from typing import Any
 
 
 class FakeService:
-    """Answers with `replies["METHOD /path"]` = (status, content) and records every request in `requests`.
+    """Answers with `replies["METHOD /path"]` = (status, content) and records every request in `requests`,
+    and its X-Request-Id in `request_ids`.
 
     Sends bytes as they are, anything else as JSON. A reply may be a function from the request's body to
     the pair. Answers wait while `gate` is clear.
@@ -21,6 +22,7 @@ class FakeService:
             "GET /health": (200, {"status": "ok"})
         }
         self.requests: list[tuple[str, Any]] = []
+        self.request_ids: list[str | None] = []
         self.arrived = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
@@ -34,6 +36,7 @@ class FakeService:
                 body = json.loads(self.rfile.read(length)) if length else None
                 name = f"{self.command} {self.path}"
                 fake.requests.append((name, body))
+                fake.request_ids.append(self.headers.get("X-Request-Id"))
                 fake.arrived.set()
                 fake.gate.wait()
                 reply = fake.replies.get(name, (404, {}))

@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
+use prometheus_client::registry::Registry;
 
 use crate::bodies::Bodies;
+use crate::calls::Calls;
 use crate::fallback::with_fallbacks;
 use crate::health::{Health, HealthFields};
+use crate::request_metrics::with_route_names;
+use crate::samples::{Readings, Samples};
 
 /// Default memory for bodies, in bytes.
 const BODY_MEMORY: usize = 64 << 20;
@@ -16,6 +20,7 @@ const BODY_MEMORY: usize = 64 << 20;
 pub struct Application {
     pub(crate) router: Router,
     pub(crate) bodies: Arc<Bodies>,
+    pub(crate) metrics: Registry,
     health: Box<dyn Fn() -> Health + Send + Sync>,
 }
 
@@ -24,7 +29,8 @@ impl Application {
     pub fn new(router: Router) -> Self {
         let bodies = Arc::new(Bodies::new(BODY_MEMORY));
         let health = Box::new(|| Health::Ready(HealthFields::default()));
-        Self { router: with_fallbacks(router), bodies, health }
+        let router = with_route_names(with_fallbacks(router));
+        Self { router, bodies, metrics: Registry::default(), health }
     }
 
     /// How many bytes of JSON bodies may be in memory at once; 64 MiB by default. At least the largest body.
@@ -38,6 +44,20 @@ impl Application {
     #[must_use]
     pub fn health(mut self, health: impl Fn() -> Health + Send + Sync + 'static) -> Self {
         self.health = Box::new(health);
+        self
+    }
+
+    /// Calls `read` whenever the metrics are asked for, on a thread that may block.
+    #[must_use]
+    pub fn metrics(mut self, read: impl Fn(&mut Samples<'_>) + Send + Sync + 'static) -> Self {
+        self.metrics.register_collector(Box::new(Readings(read)));
+        self
+    }
+
+    /// Shows the calls to another service in the metrics.
+    #[must_use]
+    pub fn calls(mut self, calls: &Calls) -> Self {
+        calls.register(&mut self.metrics);
         self
     }
 

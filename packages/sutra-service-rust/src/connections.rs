@@ -30,8 +30,9 @@ const HEADER_TIME: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Serves connections until `stop` is notified, then ends those that are idle, and returns once the others have ended.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Arc<Notify>) {
-    let (open, graceful) = (Arc::new(Open::default()), GracefulShutdown::new());
+/// Those of several ports count together if they have the same `open`.
+pub(crate) async fn serve(listener: TcpListener, router: Router, open: Arc<Open>, stop: Arc<Notify>) {
+    let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &open) => accepted,
@@ -108,7 +109,7 @@ async fn answer(
 
 /// The open connections, oldest first.
 #[derive(Debug, Default)]
-struct Open {
+pub(crate) struct Open {
     connections: Mutex<Vec<Arc<Connection>>>,
     /// Whenever a connection has ended, or has nothing to do.
     changed: Arc<Notify>,
@@ -138,10 +139,16 @@ impl Open {
 
     /// Waits until there are fewer than [`MAX_CONNECTIONS`]; ends one if it can.
     async fn make_room(&self) {
+        let mut has_waited = false;
         while self.all().len() >= MAX_CONNECTIONS {
             if !self.end_one() {
                 self.changed.notified().await;
+                has_waited = true;
             }
+        }
+        if has_waited {
+            // The other port may wait too, and only one of them is woken.
+            self.changed.notify_one();
         }
     }
 

@@ -1,10 +1,11 @@
 //! Shared by all Rust services of Sutra.
 //!
 //! A service opens what it needs and returns its routes as an [`Application`]; [`run`] does the rest: settings from the
-//! environment, `/health`, JSON errors, JSON logs and graceful shutdown.
+//! environment, `/health`, JSON errors, JSON logs, request ids, metrics and graceful shutdown.
 
 mod application;
 mod bodies;
+mod calls;
 mod connections;
 mod error;
 mod fallback;
@@ -13,19 +14,27 @@ mod healthcheck;
 mod hosts;
 mod json;
 mod logging;
+mod metrics;
+mod process_metrics;
 mod program;
+mod request_id;
+mod request_metrics;
 mod routes;
+mod samples;
 mod server;
 mod settings;
 mod start_error;
 mod timestamp;
 
 pub use application::Application;
+pub use calls::Calls;
 pub use error::ApiError;
 pub use health::{Health, HealthFields};
 pub use healthcheck::healthcheck;
 pub use json::Json;
 pub use program::run;
+pub use request_id::{REQUEST_ID, in_request};
+pub use samples::Samples;
 pub use settings::{Settings, SettingsError, variable};
 pub use start_error::StartError;
 pub use timestamp::now as timestamp;

@@ -7,7 +7,7 @@ use log::kv::{self, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, Value as Json};
 
-use crate::timestamp;
+use crate::{request_id, timestamp};
 
 struct JsonLogger {
     service: &'static str,
@@ -55,6 +55,9 @@ fn line(service: &str, record: &Record<'_>) -> String {
     // Only the visitor can fail, and `Fields` never does.
     let _ = record.key_values().visit(&mut fields);
     let mut object = fields.0;
+    if let Some(id) = request_id::current() {
+        object.insert("request_id".to_owned(), (*id).into());
+    }
     for (name, value) in [
         ("ts", timestamp::now()),
         ("level", record.level().as_str().to_ascii_lowercase()),

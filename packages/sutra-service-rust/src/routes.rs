@@ -1,4 +1,5 @@
-//! The routes common to all services: `/health`, a 503 until the service has started, error handling, the access log.
+//! The routes common to all services: `/health`, a 503 until the service has started, error handling, the access log,
+//! and `/metrics` on a port of its own.
 
 use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
@@ -7,6 +8,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
@@ -15,9 +17,12 @@ use tower_service::Service as _;
 use crate::application::Application;
 use crate::bodies::HELD;
 use crate::error::ApiError;
-use crate::fallback::wrong_method;
+use crate::fallback::{with_fallbacks, wrong_method};
 use crate::health;
 use crate::hosts::{AllowedHosts, check_host};
+use crate::metrics::{self, Metrics};
+use crate::request_id::{carried, identify};
+use crate::request_metrics::measure;
 use crate::settings::Settings;
 
 /// The state shared by all requests.
@@ -26,6 +31,7 @@ pub(crate) struct ServiceState {
     /// Set once the service has started.
     pub application: OnceLock<Application>,
     pub stopping: AtomicBool,
+    pub metrics: Metrics,
 }
 
 /// `/health` and the application's routes.
@@ -36,7 +42,23 @@ pub(crate) fn routes(service: Arc<ServiceState>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(AllowedHosts::new(&service.settings.allowed_hosts), check_host))
         .layer(from_fn(log_and_catch_panics))
+        .layer(from_fn_with_state(service.metrics.requests.clone(), measure))
+        .layer(from_fn(identify))
         .with_state(service)
+}
+
+/// `/metrics`, for a port of its own, which is not published with the service's.
+pub(crate) fn metrics_routes(service: Arc<ServiceState>) -> Router {
+    with_fallbacks(Router::new().route("/metrics", get(get_metrics).with_state(service.clone())))
+        .layer(from_fn_with_state(AllowedHosts::new(&service.settings.allowed_hosts), check_host))
+        .layer(from_fn(identify))
+}
+
+async fn get_metrics(State(service): State<Arc<ServiceState>>) -> Result<Response, ApiError> {
+    let read =
+        move || service.metrics.text(service.application.get().map(|application| &application.metrics));
+    let text = tokio::task::spawn_blocking(read).await?;
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
 async fn get_health(State(service): State<Arc<ServiceState>>) -> Response {
@@ -64,7 +86,7 @@ async fn call_application(State(service): State<Arc<ServiceState>>, mut request:
 async fn log_and_catch_panics(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = match tokio::spawn(HELD.scope(RefCell::default(), next.run(request))).await {
+    let response = match tokio::spawn(carried(HELD.scope(RefCell::default(), next.run(request)))).await {
         Ok(response) => response,
         Err(error) => ApiError::internal(format!("{method} {path}: {error}")).into_response(),
     };
@@ -93,9 +115,10 @@ mod tests {
     fn service(started: bool) -> Arc<ServiceState> {
         let settings = Settings::from_environment("test", 1).expect("settings");
         let service = Arc::new(ServiceState {
-            settings,
             application: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            metrics: Metrics::new(&settings),
+            settings,
         });
         if started {
             let router = Router::new()

@@ -1,5 +1,6 @@
 //! The HTTP server: startup, signals and graceful shutdown.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::application::Application;
-use crate::connections;
-use crate::routes::{ServiceState, routes};
+use crate::connections::{self, Open};
+use crate::metrics::Metrics;
+use crate::routes::{ServiceState, metrics_routes, routes};
 use crate::settings::Settings;
 use crate::start_error::StartError;
 
@@ -34,8 +36,12 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .map_err(|error| StartError::Environment(format!("cannot start the async runtime: {error}")))?;
-    let service =
-        Arc::new(ServiceState { settings, application: OnceLock::new(), stopping: AtomicBool::new(false) });
+    let service = Arc::new(ServiceState {
+        metrics: Metrics::new(&settings),
+        settings,
+        application: OnceLock::new(),
+        stopping: AtomicBool::new(false),
+    });
     let result = runtime.block_on(serve_until_stopped(service, start));
     runtime.shutdown_timeout(BLOCKING_GRACE);
     result
@@ -46,14 +52,17 @@ async fn serve_until_stopped(
     start: impl FnOnce(&Settings) -> Result<Application, StartError> + Send + 'static,
 ) -> Result<(), StartError> {
     // First, so that a signal during startup is not lost.
-    let stop = Arc::new(Notify::new());
     let mut signals = Signals::new()?;
+    let (stop, stop_metrics, open) =
+        (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Open::default()));
+    let metrics_listener = listen_for_metrics(&service.settings).await?;
     let listener = listen(&service.settings).await?;
-
-    let mut serving = {
-        let stop = stop.clone();
-        tokio::spawn(connections::serve(listener, routes(service.clone()), stop))
-    };
+    let routes = routes(service.clone());
+    let mut serving = tokio::spawn(connections::serve(listener, routes, open.clone(), stop.clone()));
+    let serving_metrics = metrics_listener.map(|listener| {
+        let routes = metrics_routes(service.clone());
+        tokio::spawn(connections::serve(listener, routes, open, stop_metrics.clone()))
+    });
     let mut starting = tokio::task::spawn_blocking({
         let service = service.clone();
         move || start(&service.settings)
@@ -82,7 +91,14 @@ async fn serve_until_stopped(
     service.stopping.store(true, Ordering::Relaxed);
     log::info!(signal = name; "stopping");
     stop.notify_one();
-    if tokio::time::timeout(REQUEST_GRACE, &mut serving).await.is_err() {
+    stop_metrics.notify_one();
+    let both = async {
+        let _ = (&mut serving).await;
+        if let Some(serving) = serving_metrics {
+            let _ = serving.await;
+        }
+    };
+    if tokio::time::timeout(REQUEST_GRACE, both).await.is_err() {
         log::warn!("aborting requests still running after {} s", REQUEST_GRACE.as_secs());
         serving.abort();
     }
@@ -91,15 +107,27 @@ async fn serve_until_stopped(
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
-    let (host, port) = (settings.host.as_str(), settings.port);
-    let failed = |error: std::io::Error| {
-        StartError::Environment(format!("cannot listen on {host} port {port}: {error}; change HOST or PORT"))
-    };
-    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?.to_string();
+    let (listener, address) = bind(&settings.host, settings.port, "HOST or PORT").await?;
+    let address = address.to_string();
     let (edition, version) = (settings.edition.as_str(), settings.version.as_str());
     log::info!(address = address.as_str(), edition, version; "listening");
     Ok(listener)
+}
+
+async fn listen_for_metrics(settings: &Settings) -> Result<Option<TcpListener>, StartError> {
+    let Some(port) = settings.metrics_port else { return Ok(None) };
+    let (listener, address) = bind(&settings.host, port, "METRICS_PORT").await?;
+    log::info!("metrics at port {}", address.port());
+    Ok(Some(listener))
+}
+
+async fn bind(host: &str, port: u16, remedy: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error: std::io::Error| {
+        StartError::Environment(format!("cannot listen on {host} port {port}: {error}; change {remedy}"))
+    };
+    let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 struct Signals {

@@ -15,6 +15,8 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
+const PORTS: &str = "a port from 0 to 65535";
+
 /// Settings common to all services.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -24,6 +26,8 @@ pub struct Settings {
     pub host: String,
     /// `PORT`: port to listen on; 0 picks a free port.
     pub port: u16,
+    /// `METRICS_PORT`: port of the metrics, which are off by default.
+    pub metrics_port: Option<u16>,
     /// `ALLOWED_HOSTS`: names, separated by commas, that the service answers to besides addresses, `localhost` and names
     /// without a dot; `.example.com` for all names below that one, `*` for any.
     pub allowed_hosts: String,
@@ -46,10 +50,16 @@ impl Settings {
         if !["simple", "community", "enterprise"].contains(&edition.as_str()) {
             return Err(invalid("SUTRA_EDITION", &edition, "simple, community or enterprise"));
         }
+        let port = variable("PORT", PORTS)?.unwrap_or(default_port);
+        let metrics_port = variable("METRICS_PORT", PORTS)?;
+        if port != 0 && metrics_port == Some(port) {
+            return Err(invalid("METRICS_PORT", &port.to_string(), "another port than the service's"));
+        }
         Ok(Self {
             service,
             host: variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned()),
-            port: variable("PORT", "a port from 0 to 65535")?.unwrap_or(default_port),
+            port,
+            metrics_port,
             allowed_hosts: variable("ALLOWED_HOSTS", "names separated by commas")?.unwrap_or_default(),
             log_level: variable("LOG_LEVEL", "error, warn, info, debug or trace")?
                 .unwrap_or(log::LevelFilter::Info),

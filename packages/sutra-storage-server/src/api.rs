@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutra_service::{ApiError, Json};
+use sutra_service::{ApiError, Json, in_request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::concept::{Batch, Concept, check_id, check_ids, check_model};
@@ -242,5 +242,5 @@ fn not_found(id: &str) -> ApiError {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await?
+    tokio::task::spawn_blocking(in_request(work)).await?
 }

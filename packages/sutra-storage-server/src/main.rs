@@ -16,6 +16,7 @@ mod index;
 mod limits;
 mod listing;
 mod memory;
+mod metrics;
 mod parallel;
 mod quantized;
 mod records;
@@ -62,5 +63,9 @@ fn start(settings: &Settings) -> Result<Application, StartError> {
         }
     };
     let body_memory = body_memory.max(limits.body_bytes);
-    Ok(Application::new(api::routes(store, limits)).health(health).body_memory(body_memory))
+    let measured = store.clone();
+    Ok(Application::new(api::routes(store, limits))
+        .health(health)
+        .metrics(move |samples| metrics::read(&measured, samples))
+        .body_memory(body_memory))
 }

@@ -32,6 +32,8 @@ struct Shared {
     learned: Mutex<BTreeMap<String, u32>>,
     /// Number of texts in each call, successful or not.
     calls: Mutex<Vec<usize>>,
+    /// The `X-Request-Id` of each call.
+    request_ids: Mutex<Vec<String>>,
     /// Number of paused calls, and how many more calls may pass; `None` if not paused.
     gate: Mutex<(usize, Option<usize>)>,
     gate_changed: Condvar,
@@ -69,6 +71,7 @@ impl Hybrid {
             behaviour: Mutex::new(Box::new(behaviour)),
             learned: Mutex::default(),
             calls: Mutex::default(),
+            request_ids: Mutex::default(),
             gate: Mutex::default(),
             gate_changed: Condvar::new(),
             active_calls: AtomicUsize::new(0),
@@ -142,6 +145,11 @@ impl Hybrid {
     pub fn calls(&self) -> Vec<usize> {
         self.shared.calls.lock().expect("calls").clone()
     }
+
+    /// The `X-Request-Id` of each call so far.
+    pub fn request_ids(&self) -> Vec<String> {
+        self.shared.request_ids.lock().expect("ids").clone()
+    }
 }
 
 impl Drop for Hybrid {
@@ -160,12 +168,16 @@ impl Shared {
     fn serve(&self, stream: TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let (mut first, mut length, mut line) = (String::new(), 0, String::new());
+        let mut request_id = String::new();
         reader.read_line(&mut first).ok()?;
         while !matches!(line.as_str(), "\r\n") {
             line.clear();
             reader.read_line(&mut line).ok().filter(|&count| count > 0)?;
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("x-request-id:") {
+                value.trim().clone_into(&mut request_id);
             }
         }
         let mut body = vec![0; length];
@@ -178,6 +190,7 @@ impl Shared {
         let body: Value = serde_json::from_slice(&body).expect("JSON");
         let texts: Vec<String> = serde_json::from_value(body["texts"].clone()).expect("texts");
         self.calls.lock().expect("calls").push(texts.len());
+        self.request_ids.lock().expect("ids").push(request_id);
         self.pass_gate();
         if self.stopping.load(Ordering::SeqCst) {
             return None;
