@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any
+from unicodedata import category
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 MAX_BATCH, MAX_TEXT_BYTES, MAX_METADATA_BYTES, MAX_BODY_BYTES = 1000, 40_000, 16_384, 8 << 20
@@ -80,10 +81,11 @@ class FakeStorage:
         return {"ids": ids, "created": len(ids) - updated, "updated": updated}
 
     def _list(self, limit: str = "100", cursor: str | None = None, source: str | None = None) -> Any:
+        after = _from_cursor(cursor)
         found = [
             concept
             for name, concept in sorted(self.concepts.items(), key=lambda entry: entry[0].encode())
-            if name > _from_cursor(cursor) and source in (None, _source(concept))
+            if name > after and source in (None, _source(concept))
         ]
         page = found[: min(_number(limit, MAX_PAGE), self.page_concepts)]
         shown = [{name: value for name, value in concept.items() if name != "vector"} for concept in page]
@@ -91,15 +93,18 @@ class FakeStorage:
 
     def _sources(self, limit: str = "100", cursor: str | None = None) -> Any:
         names = sorted({_source(concept) for concept in self.concepts.values()} - {None}, key=str)
-        names = [name for name in names if name > _from_cursor(cursor)]
+        after = _from_cursor(cursor)
+        names = [name for name in names if name > after]
         page = names[: _number(limit, MAX_PAGE)]
         counts = [_source(concept) for concept in self.concepts.values()]
         reply = {"sources": [{"source": name, "concepts": counts.count(name)} for name in page]}
         return reply | ({"next": _to_cursor(page[-1])} if len(names) > len(page) else {})
 
     def _get(self, name: str) -> Any:
-        if not 1 <= len(name.encode()) <= MAX_ID_BYTES or not name.isprintable():
-            raise RefusalError(400, "invalid_request", "the id in the path is empty, too long or not printable")
+        if not 1 <= len(name.encode()) <= MAX_ID_BYTES or any(category(letter) == "Cc" for letter in name):
+            raise RefusalError(
+                400, "invalid_request", "the id in the path is empty, too long or has control characters"
+            )
         if name not in self.concepts:
             raise RefusalError(404, "not_found", f"unknown concept: {name}")
         return self.concepts[name]
