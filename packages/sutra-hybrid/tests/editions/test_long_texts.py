@@ -1,4 +1,4 @@
-"""Community and enterprise: passages of a text count as one in diverse ranking, topics, spreading and typo tolerance."""
+"""Community and enterprise: passages of a text are one in diverse ranking, topics, spreading and typo tolerance."""
 
 import math
 from typing import Any
