@@ -1,4 +1,4 @@
-"""The application: POST /embed."""
+"""The application: POST /embed and POST /passages."""
 
 import asyncio
 from logging import getLogger
@@ -21,7 +21,7 @@ from sutra_embedding.encoder import Encoder, Vectors
 from sutra_embedding.engines import ENGINES, load
 from sutra_embedding.errors import ModelError
 from sutra_embedding.limits import LIMITS, Limits
-from sutra_embedding.requests import EmbedReply, EmbedRequest
+from sutra_embedding.requests import EmbedReply, EmbedRequest, PassagesReply, PassagesRequest
 from sutra_embedding.work_queue import WorkQueue
 
 SERVICE = "embedding"
@@ -54,9 +54,12 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
         environment.integer("SUTRA_EMBEDDING_DEADLINE_SECONDS", 9, 1, 600),
     )
 
+    health_fields: dict[str, Any] = {"limits": limits.fields(), "model": path.name}
+
     async def start() -> None:
         try:
             app.state.encoder = await asyncio.to_thread(load, path, engine, threads)
+            health_fields["max_tokens"] = app.state.encoder.max_tokens
         except ModelError as error:
             raise StartError(str(error)) from None
         except Exception as error:
@@ -70,7 +73,7 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
         title="Sutra embedding",
         max_body_bytes=limits.max_body_bytes,
         start=start,
-        health_fields={"limits": limits.fields(), "model": path.name},
+        health_fields=health_fields,
     )
     app.state.metrics.gauge("sutra_embedding_waiting", "Requests in the queue, with the one computed.", queue.waiting)
     embedded = app.state.metrics.counter("sutra_embedding_texts_total", "Texts that were embedded.")
@@ -94,6 +97,17 @@ def _routes(app: FastAPI, edition: str, limits: Limits, queue: WorkQueue, embedd
         # Serialized here, because FastAPI would validate every number.
         return Response(answer(encoder, vectors), media_type="application/json")
 
+    @router.post("/passages", response_model=PassagesReply, responses=documented)
+    async def passages(request: PassagesRequest) -> Response:
+        """Cut texts into overlapping passages that the model reads completely."""
+        app.state.readiness.require()
+        # Of any length: only a part of a text is tokenized at a time.
+        _check_number(request.texts, "body.texts", limits, edition)
+        encoder: Encoder = app.state.encoder
+        found = await queue.cut(encoder, request.texts)
+        places = [[passage._asdict() for passage in passages] for passages in found]
+        return Response(to_json({"passages": places, "max_tokens": encoder.max_tokens}), media_type="application/json")
+
     return router
 
 
@@ -103,9 +117,13 @@ def answer(encoder: Encoder, vectors: Vectors) -> bytes:
     return to_json({"embeddings": rounded, "dimension": encoder.dimension, "model": encoder.name})
 
 
-def _check_limits(texts: list[str], field: str, limits: Limits, edition: str) -> None:
+def _check_number(texts: list[str], field: str, limits: Limits, edition: str) -> None:
     if len(texts) > limits.max_texts:
         raise _over_limit(field, f"{len(texts)} texts", limits.max_texts, edition)
+
+
+def _check_limits(texts: list[str], field: str, limits: Limits, edition: str) -> None:
+    _check_number(texts, field, limits, edition)
     for index, text in enumerate(texts):
         if len(text) > limits.max_text_characters:
             place = f"{field}[{index}]" if field.endswith("s") else field

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sutra_embedding.batches import batches
+from sutra_embedding.passages import Measured
 
 # Embedded once before the service is ready: proves that the model works and initializes everything that is lazy.
 WARM_UP_TEXT = "ready"
@@ -29,13 +30,20 @@ class Batch:
 
 
 class Encoder(Protocol):
-    """A loaded model. `dimension` is the length of its vectors."""
+    """A loaded model.
+
+    `dimension` is the length of its vectors; `max_tokens` is what it reads of a text, special tokens included.
+    """
 
     name: str
     dimension: int
+    max_tokens: int
 
     def tokenize(self, texts: list[str]) -> list[Tokenized]:
         """Tokenize texts."""
+
+    def measure(self, text: str) -> Measured:
+        """Find out how much of a text the model reads."""
 
     def run(self, batch: Batch) -> Vectors:
         """Compute the vectors of a batch, in the order of its texts."""

@@ -23,7 +23,9 @@ class OnnxEncoder:
     def __init__(self, folder: ModelFolder, threads: int) -> None:
         self.name = folder.name
         self.dimension = folder.bert.hidden
-        self.tokenize = Tokens(folder).of
+        self.max_tokens = folder.max_tokens
+        tokens = Tokens(folder)
+        self.tokenize, self.measure = tokens.of, tokens.measure
         self.session = _session(folder, threads)
         (trial,) = split(self.tokenize([WARM_UP_TEXT]))
         if not np.isfinite(self.run(trial)).all():

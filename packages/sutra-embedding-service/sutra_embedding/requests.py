@@ -21,6 +21,28 @@ class EmbedRequest(BaseModel):
         return self
 
 
+class PassagesRequest(BaseModel):
+    """Texts to cut into passages. A text may be empty."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    texts: Annotated[list[str], Field(min_length=1)]
+
+
+class PassageReply(BaseModel):
+    """A part of a text: offsets in code points, the end excluded."""
+
+    start: int
+    end: int
+
+
+class PassagesReply(BaseModel):
+    """The passages of each text, in the same order; none if a text is blank. `max_tokens` is what the model reads."""
+
+    passages: list[list[PassageReply]]
+    max_tokens: int
+
+
 class EmbedReply(BaseModel):
     """One vector per text, in the same order."""
 

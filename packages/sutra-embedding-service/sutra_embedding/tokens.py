@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from sutra_embedding.encoder import Tokenized
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import TOKENIZER, ModelFolder
+from sutra_embedding.passages import Measured
 
 
 class Tokens:
@@ -28,6 +29,18 @@ class Tokens:
         # Truncated tokens also take time and memory here; batches.portions() limits the amount of text.
         encodings = self._tokenizer.encode_batch_fast(texts)
         return [Tokenized(text, encoding.ids) for text, encoding in zip(texts, encodings, strict=True)]
+
+    def measure(self, text: str) -> Measured:
+        """Find out how much of a text the model reads."""
+        encoding = self._tokenizer.encode(text)
+        further = encoding.overflowing
+        return Measured(_starts(encoding), _starts(further[0])[0] if further else None)
+
+
+def _starts(encoding: Encoding) -> list[int]:
+    """Where the tokens start in the text, in code points, without the special tokens."""
+    places = zip(encoding.offsets, encoding.special_tokens_mask, strict=True)
+    return [start for (start, _), special in places if not special]
 
 
 def _load(path: Path) -> Tokenizer:

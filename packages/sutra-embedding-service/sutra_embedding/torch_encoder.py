@@ -21,7 +21,9 @@ class TorchEncoder:
         self.dimension = folder.bert.hidden
         # Validate first: the library only warns about missing tensors and fills them with random numbers.
         weights(folder)
-        self.tokenize = Tokens(folder).of
+        self.max_tokens = folder.max_tokens
+        tokens = Tokens(folder)
+        self.tokenize, self.measure = tokens.of, tokens.measure
         torch.set_num_threads(threads)
         try:
             self._model = SentenceTransformer(str(folder.path), device="cpu", local_files_only=True)

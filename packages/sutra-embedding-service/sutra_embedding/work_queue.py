@@ -1,17 +1,23 @@
 """The queue in front of the model, which computes one batch at a time with all threads."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from itertools import islice
 
 import numpy as np
 from sutra_service.errors import ServiceError
 
 from sutra_embedding.batches import portions
 from sutra_embedding.encoder import Batch, Encoder, Tokenized, Vectors, split
+from sutra_embedding.passages import Passage, cut_all
 
 RETRY = {"Retry-After": "1"}
 # A text of this many characters takes a few milliseconds; switching threads would add a sixth.
 SHORT = 256
+# Passages that are cut at a time: about 30 ms, and a quarter of a second at most.
+PASSAGES = 16
 
 
 class WorkQueue:
@@ -35,16 +41,33 @@ class WorkQueue:
 
     async def embed(self, encoder: Encoder, texts: list[str]) -> Vectors:
         """Compute the vectors of texts. Raises ServiceError 503 overloaded."""
-        if self._taken >= self._places:
-            raise self._overloaded(f"{self._taken} requests are waiting")
         if not self._taken and len(texts) == 1 and len(texts[0]) <= self._short:
             return _begin(encoder, [], texts)[1]
+        async with self._place("embedded"):
+            return await self._compute(encoder, texts)
+
+    async def cut(self, encoder: Encoder, texts: list[str]) -> list[list[Passage]]:
+        """Cut texts into passages. Raises ServiceError 503 overloaded."""
+        loop = asyncio.get_running_loop()
+        found: list[list[Passage]] = [[] for _ in texts]
+        passages = cut_all(texts, encoder.measure)
+        async with self._place("cut"):
+            while some := await loop.run_in_executor(self._worker, _take, passages):
+                for index, passage in some:
+                    found[index].append(passage)
+        return found
+
+    @asynccontextmanager
+    async def _place(self, what: str) -> AsyncIterator[None]:
+        """Take a place in the queue until the deadline. Raises ServiceError 503 overloaded."""
+        if self._taken >= self._places:
+            raise self._overloaded(f"{self._taken} requests are waiting")
         self._taken += 1
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await self._compute(encoder, texts)
+                yield
         except TimeoutError:
-            raise self._overloaded(f"the texts were not embedded within {self._deadline_s:g} s") from None
+            raise self._overloaded(f"the texts were not {what} within {self._deadline_s:g} s") from None
         finally:
             self._taken -= 1
 
@@ -71,3 +94,7 @@ def _begin(encoder: Encoder, tokenized: list[Tokenized], last: list[str]) -> tup
     # In one step, because most requests have one portion and one batch.
     batches = split(tokenized + encoder.tokenize(last))
     return batches, encoder.run(batches[0])
+
+
+def _take(passages: Iterator[tuple[int, Passage]]) -> list[tuple[int, Passage]]:
+    return list(islice(passages, PASSAGES))

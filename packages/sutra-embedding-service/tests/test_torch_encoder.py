@@ -33,6 +33,7 @@ def test_batches_are_the_same_as_with_onnx(tmp_path: Path, monkeypatch: pytest.M
     encoder = load(folder, "torch", 1)
     found = split(encoder.tokenize(texts))
     assert found == expected
+    assert (encoder.max_tokens, encoder.measure("red " * 11)) == (12, load(folder, "onnx", 1).measure("red " * 11))
     assert [len(batch.indexes) for batch in found] == [170, 32]
     del asked[:]
     assert [encoder.run(batch).shape for batch in found] == [(170, 64), (32, 64)]

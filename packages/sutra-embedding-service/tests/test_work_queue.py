@@ -8,7 +8,8 @@ from sutra_service.errors import ServiceError
 
 from sutra_embedding.batches import MAX_CHARACTERS, MAX_TOKENS
 from sutra_embedding.encoder import Batch, Tokenized
-from sutra_embedding.work_queue import WorkQueue
+from sutra_embedding.passages import Measured, Passage
+from sutra_embedding.work_queue import PASSAGES, WorkQueue
 
 
 class FakeEncoder:
@@ -16,6 +17,7 @@ class FakeEncoder:
 
     name = "fake"
     dimension = 1
+    max_tokens = 5
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -30,6 +32,13 @@ class FakeEncoder:
         self.gate.wait(5)
         self.turns.append(f"tokenize {len(texts)}")
         return [Tokenized(text, [0] * (MAX_TOKENS + len(text))) for text in texts]
+
+    def measure(self, text: str) -> Measured:
+        """Five letters are the maximum."""
+        self.gate.wait(5)
+        self.turns.append("measure")
+        self.threads.append(threading.current_thread())
+        return Measured(list(range(min(5, len(text)))), 5 if len(text) > 5 else None)
 
     def run(self, batch: Batch) -> Any:
         self.running += 1
@@ -144,3 +153,38 @@ def test_a_single_short_text_is_computed_immediately() -> None:
 
     asyncio.run(scene())
     assert [thread is threading.main_thread() for thread in encoder.threads] == [True, *[False] * 5]
+
+
+def test_texts_are_cut_in_turns_with_other_requests() -> None:
+    encoder = FakeEncoder()
+    queue = WorkQueue(2, 5, short=0)
+
+    async def both() -> None:
+        encoder.gate.clear()
+        long = asyncio.create_task(queue.cut(encoder, ["a" * 5 * PASSAGES, "", "bb", "c" * 11]))
+        await asyncio.sleep(0.02)
+        short = asyncio.create_task(queue.embed(encoder, ["short"]))
+        await asyncio.sleep(0.02)
+        with pytest.raises(ServiceError, match="2 requests are waiting"):
+            await queue.cut(encoder, ["a"])
+        encoder.gate.set()
+        passages, _ = await asyncio.gather(long, short)
+        assert [len(found) for found in passages] == [PASSAGES, 0, 1, 3]
+        assert passages[2:] == [[Passage(0, 2)], [Passage(0, 5), Passage(5, 10), Passage(10, 11)]]
+
+    asyncio.run(both())
+    turn = encoder.turns.index("run short")
+    assert 0 < turn < len(encoder.turns) - 4
+    assert threading.main_thread() not in encoder.threads
+
+
+def test_cutting_past_the_deadline_is_given_up() -> None:
+    encoder = FakeEncoder()
+
+    async def scene() -> None:
+        encoder.gate.clear()
+        with pytest.raises(ServiceError, match=r"the texts were not cut within 0[.]05 s"):
+            await WorkQueue(4, 0.05).cut(encoder, ["abc"])
+        encoder.gate.set()
+
+    asyncio.run(scene())

@@ -1,12 +1,12 @@
-"""The application: routes to learn, query, list topics and list capabilities."""
+"""The application: routes to learn, query, list topics, list and delete texts, and list capabilities."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Query
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
 from sutra_service.errors import ErrorReply, ServiceError, not_in_edition
@@ -16,12 +16,18 @@ from sutra_service.settings import Environment, Settings
 from sutra_hybrid.asking import Asking
 from sutra_hybrid.budget import TimedDependency, limited
 from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, editions_with
+from sutra_hybrid.catalogue import Catalogue
+from sutra_hybrid.embedding import Embedding
 from sutra_hybrid.identity import MAX_MARKS, find_excess_marks
 from sutra_hybrid.learning import learn
-from sutra_hybrid.limits import LIMITS, Limits
+from sutra_hybrid.limits import FACT_CHARACTERS, LIMITS, Limits
+from sutra_hybrid.nlg import Nlg
 from sutra_hybrid.recall import Recall
 from sutra_hybrid.requests import (
     CapabilitiesReply,
+    ConceptsReply,
+    DeletedReply,
+    LearnedText,
     LearnReply,
     LearnRequest,
     PingReply,
@@ -30,7 +36,7 @@ from sutra_hybrid.requests import (
     TopicsReply,
     TopicsRequest,
 )
-from sutra_hybrid.services import Embedding, Nlg, Storage
+from sutra_hybrid.storage import Sources, Storage
 
 SERVICE = "hybrid"
 PORT = 8001
@@ -64,7 +70,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     to_storage = dependency("storage", "STORAGE_URL", "http://storage-server:50051", deadline_s)
     to_nlg = dependency("nlg", "NLG_URL", "http://nlg-service:8003", nlg_deadline_s)
     embedding, storage = Embedding(to_embedding), Storage(to_storage)
-    nlg = Nlg(to_nlg, limits.max_text_characters)
+    nlg = Nlg(to_nlg, FACT_CHARACTERS[settings.edition])
     recall = Recall(embedding, storage, min_cosine, capabilities)
     asking = Asking(recall, storage, nlg, capabilities, limits.max_question_characters)
 
@@ -78,6 +84,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     learned = app.state.metrics.counter("sutra_hybrid_texts_learned_total", "Texts that were learned.")
     app.include_router(_learning(settings.edition, limits, embedding, storage, learned))
     app.include_router(_asking(settings.edition, limits, asking, lambda: limited(question_s, clock)))
+    app.include_router(_catalogue(Catalogue(storage)))
     app.include_router(_about(settings.edition))
     return app
 
@@ -90,9 +97,9 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
         """Learn texts. Answers once they are stored durably. Safe to repeat."""
         if len(request.texts) > limits.max_texts:
             raise _over_limit("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
-        for index, text in enumerate(request.texts):
-            _check_length(f"body.texts[{index}]", text, limits.max_text_characters, edition)
-        place = await asyncio.to_thread(find_excess_marks, request.texts)
+        for index, item in enumerate(request.texts):
+            _check_length(f"body.texts[{index}]", item.text, limits.max_text_characters, edition)
+        place = await asyncio.to_thread(find_excess_marks, [item.text for item in request.texts])
         if place is not None:
             message = f"body.texts[{place}]: more than {MAX_MARKS} combining marks in a row; remove the excess marks"
             raise ServiceError(422, "invalid_request", message)
@@ -126,12 +133,49 @@ def _asking(
 
         return router
 
-    @router.post("/topics")
+    @router.post("/topics", response_model_exclude_none=True)
     async def topics(request: TopicsRequest) -> TopicsReply:
         """List the topics of the learned texts that match a question."""
         _check_length("body.question", request.question, limits.max_question_characters, edition)
         with time_limit():
             return TopicsReply(topics=await asking.topics(request.question, request.limit, request.topics))
+
+    return router
+
+
+def _catalogue(catalogue: Catalogue) -> APIRouter:
+    router = APIRouter(responses=DOCUMENTED_ERRORS, tags=["sutra"])
+    missing: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply}}
+
+    @router.get("/concepts", response_model_exclude_none=True)
+    async def list_concepts(
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: str | None = None,
+        source: Annotated[str | None, Query(min_length=1)] = None,
+    ) -> ConceptsReply:
+        """List the learned texts, all or those of a source. Go on with `next` as `cursor` until there is none."""
+        return await catalogue.list(limit, cursor, source)
+
+    @router.delete("/concepts")
+    async def delete_source(source: Annotated[str, Query(min_length=1)]) -> DeletedReply:
+        """Delete all texts of a source. Answers with the number of concepts: one for each passage."""
+        return DeletedReply(deleted=await catalogue.delete_source(source))
+
+    # A path, because other clients of storage may use ids with a slash.
+    @router.get("/concepts/{text_id:path}", response_model_exclude_none=True, responses=missing)
+    async def get_concept(text_id: str) -> LearnedText:
+        """Show a text as a whole."""
+        return await catalogue.get(text_id)
+
+    @router.delete("/concepts/{text_id:path}", responses=missing)
+    async def delete_concept(text_id: str) -> DeletedReply:
+        """Delete a text."""
+        return DeletedReply(deleted=await catalogue.delete(text_id))
+
+    @router.get("/sources", response_model_exclude_none=True)
+    async def list_sources(limit: Annotated[int, Query(ge=1, le=1000)] = 100, cursor: str | None = None) -> Sources:
+        """List the sources of texts, with their numbers of concepts."""
+        return await catalogue.sources(limit, cursor)
 
     return router
 

@@ -5,9 +5,10 @@ from collections.abc import Collection
 
 from sutra_hybrid.capabilities import DIVERSE_RANKING
 from sutra_hybrid.diversity import diversify
+from sutra_hybrid.nlg import Fact, Nlg
 from sutra_hybrid.recall import Candidates, Recall
 from sutra_hybrid.requests import QueryReply, Scores, Topic, TopicConcept
-from sutra_hybrid.services import Hit, Nlg, Storage
+from sutra_hybrid.storage import Storage
 from sutra_hybrid.topics import find_topics
 
 # Diverse ranking considers three times as many concepts as requested, but at most thirty more: each one
@@ -18,7 +19,7 @@ NOTHING_KNOWN = "Nothing was learned about this yet."
 
 
 class Asking:
-    """Answers questions from the concepts that recall finds. nlg accepts up to `question_characters` characters."""
+    """Answers questions from the texts that recall finds. nlg accepts up to `question_characters` characters."""
 
     def __init__(
         self, recall: Recall, storage: Storage, nlg: Nlg, capabilities: Collection[str], question_characters: int
@@ -30,7 +31,7 @@ class Asking:
         self._question_characters = question_characters
 
     async def answer(self, question: str, limit: int) -> QueryReply:
-        """Answer a question from at most `limit` concepts, without nlg if nothing was found.
+        """Answer a question from at most `limit` texts, without nlg if nothing was found.
 
         Raises ServiceError as Dependency does.
         """
@@ -38,7 +39,7 @@ class Asking:
         chosen = await self._choose(candidates, limit)
         if not chosen:
             return QueryReply(answer=NOTHING_KNOWN, citations=[], mode="grounded", scores={})
-        facts = [Hit(id=name, text=candidates.texts[name], score=candidates.fused[name]) for name in chosen]
+        facts = [self._fact(candidates, name) for name in chosen]
         answer = await self._nlg.answer(question, facts)
         corrected = candidates.corrected or ""
         if corrected and not answer.citations and len(corrected) <= self._question_characters:
@@ -53,27 +54,37 @@ class Asking:
         )
 
     async def topics(self, question: str, limit: int, count: int | None) -> list[Topic]:
-        """The topics of at most `limit` concepts that match a question. Raises ServiceError as Dependency does."""
+        """The topics of at most `limit` texts that match a question. Raises ServiceError as Dependency does."""
         candidates = await self._recall.find(question, limit)
         ids = list(candidates.fused)[:limit]
         if not ids:
             return []
-        clusters = await asyncio.to_thread(find_topics, [candidates.texts[name] for name in ids], count)
+        facts = [self._fact(candidates, name) for name in ids]
+        clusters = await asyncio.to_thread(find_topics, [fact.text for fact in facts], count)
         return [
             Topic(
                 terms=cluster.terms,
-                concepts=[_topic_concept(candidates, ids[member]) for member in cluster.members],
+                concepts=[TopicConcept(**facts[member].model_dump()) for member in cluster.members],
             )
             for cluster in clusters
         ]
 
+    def _fact(self, candidates: Candidates, name: str) -> Fact:
+        found = candidates.found[name]
+        source, title, _ = found.about
+        text = found.text(self._nlg.fact_characters)
+        return Fact(id=name, text=text, score=candidates.fused[name], source=source, title=title)
+
     async def _choose(self, candidates: Candidates, limit: int) -> list[str]:
-        """Select the concepts for the answer, best first."""
+        """Select the texts for the answer, best first."""
         ordered = list(candidates.fused)
         if DIVERSE_RANKING not in self._capabilities or len(ordered) < 2:  # noqa: PLR2004 - nothing to diversify
             return ordered[:limit]
         pool = ordered[: min(POOL_FACTOR * limit, limit + POOL_EXTRA)]
-        vectors = await self._storage.vectors(pool)
+        # One passage stands for its text.
+        best = {name: candidates.found[name].best.id for name in pool}
+        found = await self._storage.vectors(list(best.values()))
+        vectors = {name: found[concept] for name, concept in best.items() if concept in found}
         scores = {name: candidates.fused[name] for name in pool}
         return await asyncio.to_thread(diversify, scores, vectors, limit)
 
@@ -85,7 +96,3 @@ def _scores(candidates: Candidates, name: str) -> Scores:
         vector=candidates.by_vector.get(name),
         spread=candidates.by_spreading.get(name),
     )
-
-
-def _topic_concept(candidates: Candidates, name: str) -> TopicConcept:
-    return TopicConcept(id=name, text=candidates.texts[name], score=candidates.fused[name])

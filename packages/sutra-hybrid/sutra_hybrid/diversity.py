@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from sutra_hybrid.embedding import Vector
 from sutra_hybrid.libraries import load
-from sutra_hybrid.services import Vector
 
 # The weight of relevance; the rest is the weight of novelty.
 RELEVANCE_SHARE = 0.7

@@ -1,13 +1,15 @@
-"""Explores the concept graph around search results. The graph is not stored; its edges come from vector search."""
+"""Explores the graph of texts around search results. The graph is not stored; its edges come from vector search."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sutra_hybrid.services import CALLS_AT_ONCE, Hit, Storage
+from sutra_hybrid.found import text_id
+from sutra_hybrid.passages import place_of
+from sutra_hybrid.storage import CALLS_AT_ONCE, Hit, Storage
 
-# The number of concepts expanded in each of the two steps, and the number of neighbours of each: at most
-# 14 fetches and 14 searches in total.
+# The number of texts expanded in each of the two steps, and the number of neighbours of each: at most 14 fetches and 14
+# searches in total.
 EXPANDED = (6, 8)
 NEIGHBOURS = 8
 # The minimum cosine of neighbours.
@@ -16,40 +18,52 @@ MIN_COSINE = 0.35
 
 @dataclass
 class Graph:
-    """Concepts by id, and the cosines between neighbours."""
+    """Texts by id, each with its passage nearest to another text, and the cosines between neighbours."""
 
     hits: dict[str, Hit] = field(default_factory=dict)
     edges: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
-async def explore(seeds: Sequence[str], storage: Storage) -> Graph:
-    """Find the neighbours of the first six seeds, and the neighbours of the nearest eight. Raises ServiceError."""
+async def explore(seeds: Mapping[str, Hit], storage: Storage) -> Graph:
+    """Find the neighbours of the first six texts, and the neighbours of the nearest eight. Raises ServiceError.
+
+    A seed is the passage that stands for its text.
+    """
     graph = Graph()
     expanded: set[str] = set()
-    front = list(seeds[: EXPANDED[0]])
+    front = dict(list(seeds.items())[: EXPANDED[0]])
     for step, _ in enumerate(EXPANDED):
         expanded.update(front)
-        vectors = await storage.vectors(front)
-        await _expand(graph, vectors, storage)
+        await _expand(graph, front, storage)
         if step + 1 < len(EXPANDED):
-            front = _nearest(graph, expanded)[: EXPANDED[step + 1]]
+            front = {name: graph.hits[name] for name in _nearest(graph, expanded)[: EXPANDED[step + 1]]}
     return graph
 
 
-async def _expand(graph: Graph, vectors: Mapping[str, list[float]], storage: Storage) -> None:
+async def _expand(graph: Graph, front: Mapping[str, Hit], storage: Storage) -> None:
+    vectors = await storage.vectors([hit.id for hit in front.values()])
+    known = {name: hit for name, hit in front.items() if hit.id in vectors}
     free = asyncio.Semaphore(CALLS_AT_ONCE)
 
-    async def near(vector: list[float]) -> list[Hit]:
+    async def near(hit: Hit) -> list[Hit]:
+        # Each passage finds itself, and perhaps others of its text.
+        own = min(place_of(hit.id, hit.metadata).of, NEIGHBOURS)
         async with free:
-            # One more, because each concept finds itself.
-            return await storage.search_vector(vector, NEIGHBOURS + 1)
+            return await storage.search_vector(vectors[hit.id], NEIGHBOURS + own)
 
-    found = await asyncio.gather(*map(near, vectors.values()))
-    for name, hits in zip(vectors, found, strict=True):
-        for hit in hits:
-            if hit.id != name and hit.score >= MIN_COSINE:
-                graph.hits.setdefault(hit.id, hit)
-                graph.edges[name, hit.id] = hit.score
+    found = await asyncio.gather(*map(near, known.values()))
+    for name, hits in zip(known, found, strict=True):
+        _connect(graph, name, hits)
+
+
+def _connect(graph: Graph, name: str, hits: list[Hit]) -> None:
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        if hit.score >= MIN_COSINE and text_id(hit) != name:
+            best.setdefault(text_id(hit), hit)
+    for other, hit in list(best.items())[:NEIGHBOURS]:
+        graph.hits.setdefault(other, hit)
+        graph.edges[name, other] = hit.score
 
 
 def _nearest(graph: Graph, expanded: set[str]) -> list[str]:

@@ -1,25 +1,121 @@
 """Stores texts as concepts."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import NamedTuple
 
+from sutra_hybrid.embedding import Embedding, Span
 from sutra_hybrid.identity import identify
-from sutra_hybrid.requests import LearnReply
-from sutra_hybrid.services import Embedding, Storage
+from sutra_hybrid.passages import MAX_PASSAGES, About, Place, passage_id, stored_metadata
+from sutra_hybrid.requests import LearnReply, LearnText
+from sutra_hybrid.storage import BATCH_CONCEPTS, Encoded, Storage, encode
+
+# Storage commits each request to disk, which costs about as much as a few hundred concepts. Larger groups would leave
+# more to store after the last text is embedded.
+GROUP = 250
 
 
-async def learn(texts: Sequence[str], embedding: Embedding, storage: Storage) -> LearnReply:
-    """Store texts as concepts; returns once storage has them on disk.
+class _Concept(NamedTuple):
+    place: Place
+    text: str
+    about: About
 
-    All texts are embedded before the first is stored, so nothing is stored if embedding fails. If storage
-    fails between two batches, the earlier ones remain; the call can be repeated safely, because equal texts
-    have equal ids. Raises ServiceError as Dependency does.
+
+async def learn(texts: Sequence[LearnText], embedding: Embedding, storage: Storage) -> LearnReply:
+    """Store texts as concepts, and long ones as one for each passage; returns once storage has them on disk.
+
+    Texts are stored while the next ones are embedded. What is stored before a failure remains; the call can be repeated
+    safely, because equal texts have equal ids. Raises ServiceError as Dependency does.
     """
     # In a thread, because megabytes of text would block other requests.
-    ids = await asyncio.to_thread(lambda: [identify(text) for text in texts])
+    ids = await asyncio.to_thread(lambda: [identify(text.text) for text in texts])
     # Of texts with the same id, the last one wins, as in separate calls.
     distinct = dict(zip(ids, texts, strict=True))
-    model, vectors = await embedding.embed(list(distinct.values()))
-    pairs = zip(distinct.items(), vectors, strict=True)
-    await storage.keep(model, ((name, text, vector) for (name, text), vector in pairs))
+    spans = dict(zip(distinct, await embedding.cut([text.text for text in distinct.values()]), strict=True))
+    concepts = [concept for name, text in distinct.items() for concept in _concepts(name, text, spans[name])]
+    if await _store(concepts, embedding, storage):
+        await _delete_further({name: len(passages) for name, passages in spans.items()}, storage)
     return LearnReply(learned=len(distinct), ids=ids)
+
+
+def _concepts(name: str, text: LearnText, spans: Sequence[Span]) -> Iterator[_Concept]:
+    about = About(text.source, text.title, text.metadata)
+    if len(spans) == 1:
+        yield _Concept(Place(name), text.text, about)
+        return
+    for number, span in enumerate(spans, 1):
+        yield _Concept(Place(name, number, len(spans), span.start), text.text[span.start : span.end], about)
+
+
+async def _store(concepts: Sequence[_Concept], embedding: Embedding, storage: Storage) -> int:
+    """Embed and store concepts; returns how many of them replace one."""
+    storing = _Storing(storage)
+    left = iter(concepts)
+    try:
+        async with aclosing(embedding.embed_all([concept.text for concept in concepts])) as batches:
+            async for model, vectors in batches:
+                # The vectors come first, so that no concept is taken in vain.
+                await storing.add(model, [_encoded(concept, vector) for vector, concept in zip(vectors, left)])  # noqa: B905
+    except BaseException:
+        await storing.give_up()
+        raise
+    return await storing.finish()
+
+
+def _encoded(concept: _Concept, vector: list[float]) -> Encoded:
+    place = concept.place
+    name = passage_id(place.text_id, place.number)
+    return encode(name, concept.text, stored_metadata(concept.about, place), vector)
+
+
+class _Storing:
+    """Stores concepts in groups, one at a time, in the background."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._model = ""
+        self._waiting: list[Encoded] = []
+        self._running: asyncio.Task[int] | None = None
+        self._updated = 0
+
+    async def add(self, model: str, concepts: Sequence[Encoded]) -> None:
+        """Add concepts. Waits for storage if it is slower. Raises its error."""
+        self._model = model
+        self._waiting += concepts
+        busy = self._running is not None and not self._running.done()
+        if len(self._waiting) >= (BATCH_CONCEPTS if busy else GROUP):
+            await self._next()
+
+    async def finish(self) -> int:
+        """Store the rest; returns how many concepts replaced one."""
+        await self._next()
+        await self._next()
+        return self._updated
+
+    async def give_up(self) -> None:
+        """Let a running request end, because storage completes it anyway, and ignore its error: another is raised."""
+        if self._running is not None:
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _next(self) -> None:
+        if self._running is not None:
+            running, self._running = self._running, None
+            self._updated += await running
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._running = asyncio.create_task(self._storage.keep(self._model, waiting))
+
+
+async def _delete_further(counts: Mapping[str, int], storage: Storage) -> None:
+    """Delete passages beyond a text's number of passages.
+
+    The text had more of them if another model read less of it, or if it had more white space: that does not change its
+    id. They follow each other, so the search ends at the first numbers that no text has.
+    """
+    first, size = 1, 1
+    while first < MAX_PASSAGES:
+        further = [passage_id(name, count + n) for name, count in counts.items() for n in range(first, first + size)]
+        if not await storage.delete(further):
+            return
+        first, size = first + size, 2 * size

@@ -9,9 +9,6 @@ class Limits:
 
     max_texts: int
     max_text_characters: int
-    # The limit of sutra-storage-server in this edition, in UTF-8. Four bytes per character, so that storage never
-    # rejects a text that was accepted and embedded.
-    max_text_bytes: int
     max_question_characters: int
     max_results: int
     # Larger than sutra-api's: it serializes bodies again, which may add a space per text.
@@ -23,7 +20,10 @@ class Limits:
 
 
 LIMITS = {
-    "simple": Limits(32, 10_000, 40_000, 2_000, 10, 2_000_000),
-    "community": Limits(64, 20_000, 80_000, 4_000, 25, 8_000_000),
-    "enterprise": Limits(128, 50_000, 200_000, 8_000, 50, 20_000_000),
+    "simple": Limits(1_000, 100_000, 2_000, 10, 2_000_000),
+    "community": Limits(1_000, 200_000, 4_000, 25, 8_000_000),
+    "enterprise": Limits(1_000, 500_000, 8_000, 50, 20_000_000),
 }
+
+# The maximum length of a fact, from sutra-nlg-service.
+FACT_CHARACTERS = {"simple": 10_000, "community": 20_000, "enterprise": 50_000}

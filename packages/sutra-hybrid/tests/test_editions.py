@@ -37,15 +37,18 @@ def test_each_edition_extends_the_previous_one() -> None:
     assert simple < community < enterprise
 
 
-def test_a_larger_edition_has_higher_limits(backends: Backends, installed: None) -> None:
-    texts = [f"text {number}" for number in range(128)]
-    with backends.hybrid(SUTRA_EDITION="enterprise") as client:
+@pytest.mark.parametrize("edition", list(LIMITS))
+def test_the_limits_of_an_edition(backends: Backends, installed: None, edition: str) -> None:
+    texts = [f"text {number}" for number in range(1_000)]
+    with backends.hybrid(SUTRA_EDITION=edition) as client:
         answer = client.post("/learn", json={"texts": texts})
-        assert answer.json()["learned"] == len(backends.concepts) == 128
+        assert answer.json()["learned"] == len(backends.concepts) == 1_000
         assert code(client.post("/learn", json={"texts": [*texts, "more"]})) == (422, "beyond_limit")
-    # In batches that every edition of embedding accepts.
-    batches = [len(body["texts"]) for name, body in backends.embedding.requests if name == "POST /embed"]
-    assert batches == [32, 32, 32, 32]
+        long = "a" * (LIMITS[edition].max_text_characters + 1)
+        assert code(client.post("/learn", json={"texts": [long]})) == (422, "beyond_limit")
+    assert (
+        LIMITS[edition].max_text_characters == {"simple": 100_000, "community": 200_000, "enterprise": 500_000}[edition]
+    )
 
 
 def test_simple_names_the_editions_with_topics(backends: Backends) -> None:

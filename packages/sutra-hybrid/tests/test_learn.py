@@ -6,7 +6,7 @@ import fake_service
 import pytest
 from backends import Backends, code, vector_of_words
 
-from sutra_hybrid import capabilities, learning, services
+from sutra_hybrid import capabilities, embedding, learning, storage
 from sutra_hybrid.identity import identify
 from sutra_hybrid.limits import LIMITS
 
@@ -48,22 +48,22 @@ def batches_of(backends: Backends) -> list[int]:
 
 
 def test_batches_are_limited_in_size(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "BATCH_CHARACTERS", 10)
-    # A vector of 64 numbers takes 1664 bytes, an id and four characters 216.
-    monkeypatch.setattr(services, "BATCH_BYTES", 2 * (1664 + 216))
+    monkeypatch.setattr(embedding, "EMBED_CHARACTERS", 10)
+    # A concept with a vector of 64 numbers takes about 340 bytes.
+    monkeypatch.setattr(storage, "BATCH_BYTES", 900)
     texts = ["aaaa", "bbbb", "cccc", "d" * 20, "e"]
     with backends.hybrid() as client:
         answer = client.post("/learn", json={"texts": texts})
     assert answer.json()["learned"] == len(backends.concepts) == 5
     assert [len(body["texts"]) for name, body in backends.embedding.requests if name == "POST /embed"] == [2, 1, 1, 1]
-    assert batches_of(backends) == [2, 1, 1, 1]
+    assert batches_of(backends) == [2, 2, 1]
     assert {concept["text"]: concept["vector"] for concept in backends.concepts.values()} == {
         text: vector_of_words(text) for text in texts
     }
 
 
 def test_a_partly_failed_request_can_be_repeated(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "BATCH_CONCEPTS", 2)
+    monkeypatch.setattr(storage, "BATCH_CONCEPTS", 2)
     keep = backends.storage.replies["POST /v1/concepts"]
     assert callable(keep)
     full = (507, {"error": {"code": "disk_full", "message": "no space"}})
@@ -85,6 +85,10 @@ def test_nothing_is_stored_if_embedding_fails(backends: Backends) -> None:
     assert backends.storage.requests == []
 
 
+def nested(levels: int) -> Any:
+    return {"a": nested(levels - 1)} if levels > 1 else {}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
@@ -97,8 +101,25 @@ def test_nothing_is_stored_if_embedding_fails(backends: Backends) -> None:
         ({"texts": ["a", "b" + "\u0315" * 16 + "\u0300" * 15]}, 422, "body.texts[1]: more than 30 combining marks"),
         ({"texts": ["a"], "extra": 1}, 422, "body.extra"),
         ({"texts": ["\ud800"]}, 422, "lone surrogate"),
-        ({"texts": ["a"] * 33}, 422, "33 texts, but edition simple allows at most 32"),
-        ({"texts": ["a", "b" * 10_001]}, 422, "body.texts[1]: 10001 characters"),
+        ({"texts": ["a"] * 1001}, 422, "1001 texts, but edition simple allows at most 1000"),
+        ({"texts": ["a", "b" * 100_001]}, 422, "body.texts[1]: 100001 characters"),
+        ({"texts": ["a", {"text": "b" * 100_001}]}, 422, "body.texts[1]: 100001 characters"),
+        ({"texts": ["a", None]}, 422, 'body.texts[1]: must be a string, or an object with "text"'),
+        ({"texts": ["a", {"source": "s"}]}, 422, "body.texts[1].text"),
+        ({"texts": ["a", {"text": " "}]}, 422, "body.texts[1].text"),
+        ({"texts": ["a", {"text": "b", "url": "c"}]}, 422, "body.texts[1].url"),
+        ({"texts": [{"text": "b", "source": ""}]}, 422, "body.texts[0].source"),
+        ({"texts": [{"text": "b", "source": " "}]}, 422, "body.texts[0].source: must not be blank"),
+        ({"texts": [{"text": "b", "source": "s" * 501}]}, 422, "body.texts[0].source"),
+        ({"texts": [{"text": "b", "title": "t" * 301}]}, 422, "body.texts[0].title"),
+        ({"texts": [{"text": "b", "title": 1}]}, 422, "body.texts[0].title"),
+        ({"texts": [{"text": "b", "metadata": []}]}, 422, "body.texts[0].metadata"),
+        ({"texts": [{"text": "b", "metadata": {"a": "b" * 4_090}}]}, 422, "at most 4096 bytes as JSON"),
+        ({"texts": [{"text": "b", "metadata": {"a": float("nan")}}]}, 422, "must not contain NaN"),
+        ({"texts": [{"text": "b", "metadata": {"a": [float("inf")]}}]}, 422, "must not contain NaN or infinity"),
+        ({"texts": [{"text": "b", "metadata": {"a": 2**63}}]}, 422, "whole numbers of more than 64 bits"),
+        ({"texts": [{"text": "b", "metadata": nested(65)}]}, 422, "nested at most 64 levels deep"),
+        ({"texts": [{"text": "b", "metadata": {"a": "\ud800"}}]}, 422, "lone surrogate"),
         ({"texts": ["a" * 2_000_001]}, 413, "2000000 bytes"),
         ([], 422, "body"),
     ],
@@ -133,7 +154,7 @@ def test_a_body_that_is_not_json_is_rejected(backends: Backends, path: str) -> N
         ({"embeddings": [[1.0], [float("nan")]]}, "unexpected answer"),
         ({"embeddings": [[1.0], [1.0]]}, "unexpected answer"),
         ({"model": "m", "embeddings": [[1.0]]}, "1 vectors for 2 texts"),
-        ({"model": "m", "embeddings": [[1.0], [1.0, 2.0]]}, "different models or dimensions"),
+        ({"model": "m", "embeddings": [[1.0], [1.0, 2.0]]}, "different dimensions"),
         ({"model": "m", "embeddings": [[1.0], [0.0]]}, "all zero"),
     ],
 )
@@ -149,7 +170,7 @@ def test_an_invalid_answer_of_embedding(backends: Backends, content: Any, words:
 def test_an_embedding_service_that_changes_its_model_is_an_error(
     backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "BATCH_TEXTS", 1)
+    backends.encoder.max_texts = 1
     models = iter("mn")
     backends.embedding.replies["POST /embed"] = lambda body: (200, {"embeddings": [[1.0]], "model": next(models)})
     with backends.hybrid() as client:
@@ -210,4 +231,3 @@ def test_a_text_of_maximum_length_is_learned(backends: Backends, monkeypatch: py
     with backends.hybrid(SUTRA_EDITION=edition) as client:
         assert client.post("/learn", json={"texts": [text]}).status_code == 200
         assert code(client.post("/learn", json={"texts": ["a", text + "b"]})) == (422, "beyond_limit")
-        assert client.get("/health").json()["limits"]["max_text_bytes"] == len(text.encode())

@@ -57,7 +57,7 @@ class Dependency:
         self._probe_due = float("-inf")
 
     async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
-        """Send a request and return the JSON answer.
+        """Send a request and return the JSON answer. A body of bytes is JSON already.
 
         Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout, 502 NAME_failed. If the service
         answered, `upstream_status` is its status. Set `forward_client_errors` if the request comes from the caller
@@ -121,7 +121,7 @@ class Dependency:
         headers = [("Accept", "application/json")]
         content = None
         if body is not None:
-            content = json.dumps(body, ensure_ascii=False).encode()
+            content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
             headers.append(("Content-Type", "application/json"))
         try:
             async with asyncio.timeout(deadline_s):

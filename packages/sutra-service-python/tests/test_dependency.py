@@ -38,6 +38,12 @@ def test_a_successful_call(fake: fake_service.FakeService) -> None:
     assert fake.requests == [("POST /learn", {"texts": ["ä"]})]
 
 
+def test_a_body_that_is_json_already(fake: fake_service.FakeService) -> None:
+    fake.replies["POST /learn"] = (200, {"learned": 1})
+    use(fake.url, lambda hybrid: hybrid.call("POST", "/learn", b'{"texts": []}'))
+    assert fake.requests == [("POST /learn", {"texts": []})]
+
+
 def test_a_fake_reply_can_depend_on_the_request(fake: fake_service.FakeService) -> None:
     fake.replies["POST /learn"] = lambda body: (200, {"learned": len(body["texts"])})
     outcome = use(fake.url, lambda hybrid: hybrid.call("POST", "/learn", {"texts": ["a", "b"]}))
