@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::excerpt::excerpt;
+use crate::limits::HybridLimits;
 use crate::presence::Presence;
 
 /// Timeout for connecting.
@@ -39,12 +40,14 @@ pub(crate) enum LearnResult {
     Failed(String),
     /// Temporarily unavailable, with the `Retry-After` of the response.
     Unavailable(String, Option<Duration>),
+    /// No response in time, for this reason: hybrid hangs, or there are too many texts.
+    TimedOut(String),
 }
 
 /// Learns texts; implemented by [`Hybrid`] and by test doubles.
 pub(crate) trait Learner {
     /// Sends `body` to `POST /learn`.
-    async fn learn(&self, body: String) -> LearnResult;
+    async fn learn(&self, body: Bytes) -> LearnResult;
 }
 
 /// A client for hybrid.
@@ -56,16 +59,15 @@ pub(crate) struct Hybrid {
 }
 
 impl Learner for Hybrid {
-    async fn learn(&self, body: String) -> LearnResult {
-        let request = self.send(Method::POST, "/learn", Bytes::from(body));
+    async fn learn(&self, body: Bytes) -> LearnResult {
+        let request = self.send(Method::POST, "/learn", body);
         match timeout(self.timeout, request).await {
             Err(_) => {
                 self.presence.record(false);
                 let seconds = self.timeout.as_secs();
-                LearnResult::Unavailable(
-                    format!("hybrid did not respond within {seconds} s (HYBRID_TIMEOUT_SECONDS)"),
-                    None,
-                )
+                LearnResult::TimedOut(format!(
+                    "hybrid did not respond within {seconds} s (HYBRID_TIMEOUT_SECONDS)"
+                ))
             }
             Ok(Err(reason)) => {
                 self.presence.record(false);
@@ -95,6 +97,17 @@ impl Hybrid {
             let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
             self.presence.record(matches!(health, Ok(Ok((StatusCode::OK, _, _)))));
         }
+    }
+
+    /// Hybrid's limits of a request; `None` if it does not respond, or shows none.
+    pub(crate) async fn limits(&self) -> Option<HybridLimits> {
+        #[derive(Deserialize)]
+        struct Health {
+            limits: HybridLimits,
+        }
+        let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
+        let (_, _, body) = health.ok()?.ok()?;
+        Some(serde_json::from_slice::<Health>(&body).ok()?.limits)
     }
 
     async fn send(

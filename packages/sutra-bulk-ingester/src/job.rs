@@ -87,6 +87,9 @@ pub(crate) struct Job {
     pub state: JobState,
     /// Format of the upload.
     pub format: Format,
+    /// The source of texts without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Size of the upload.
     pub bytes: u64,
     /// Progress so far.
@@ -101,6 +104,20 @@ pub(crate) struct Job {
     pub reason: Option<String>,
 }
 
+/// A job as JSON for clients.
+pub(crate) type JobView = Map<String, Value>;
+
+/// The result of cancelling a job.
+#[derive(Debug)]
+pub(crate) enum CancelResult {
+    /// Cancelled, now or earlier.
+    Cancelled(JobView),
+    /// The job had already ended in this state.
+    Ended(JobState),
+    /// Unknown id.
+    Unknown,
+}
+
 /// Why a running job is waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
@@ -112,11 +129,12 @@ pub(crate) struct Hold {
 
 impl Job {
     /// A newly accepted job.
-    pub(crate) fn new(id: String, format: Format, bytes: u64) -> Self {
+    pub(crate) fn new(id: String, format: Format, source: Option<String>, bytes: u64) -> Self {
         Self {
             id,
             state: JobState::Queued,
             format,
+            source,
             bytes,
             progress: Progress::default(),
             created_at: sutra_service::timestamp(),
@@ -127,7 +145,7 @@ impl Job {
     }
 
     /// The job as JSON, without its bad lines. A running job with a hold is `waiting`, with the reason.
-    pub(crate) fn summary(&self, hold: Option<&Hold>) -> Map<String, Value> {
+    pub(crate) fn summary(&self, hold: Option<&Hold>) -> JobView {
         let hold = hold.filter(|_| self.state == JobState::Running);
         let (format, column) = match &self.format {
             Format::JsonL => ("jsonl", None),
@@ -141,6 +159,7 @@ impl Job {
             ("tries", json!(hold.map_or(0, |hold| hold.tries))),
             ("format", json!(format)),
             ("column", json!(column)),
+            ("source", json!(self.source)),
             ("bytes_total", json!(self.bytes)),
             ("bytes_done", json!(self.progress.position.bytes)),
             ("lines_read", json!(self.progress.position.lines)),
@@ -154,7 +173,7 @@ impl Job {
     }
 
     /// The job as JSON, with its bad lines.
-    pub(crate) fn details(&self, hold: Option<&Hold>) -> Map<String, Value> {
+    pub(crate) fn details(&self, hold: Option<&Hold>) -> JobView {
         let mut fields = self.summary(hold);
         fields.insert("bad_lines".to_owned(), json!(self.progress.bad.listed));
         fields
@@ -168,10 +187,13 @@ mod tests {
     #[test]
     fn a_job_round_trips_through_json() {
         for format in [Format::JsonL, Format::Csv { column: "text".into() }] {
-            let mut job = Job::new("1".into(), format, 7);
+            let mut job = Job::new("1".into(), format, Some("h b.md".into()), 7);
             job.progress.bad.add(3, "x".repeat(1000));
             let text = serde_json::to_string(&job).expect("JSON");
             assert_eq!(serde_json::from_str::<Job>(&text).expect("a job"), job);
+            // Records of earlier versions have no source.
+            let earlier = text.replace("\"source\":\"h b.md\",", "");
+            assert_eq!(serde_json::from_str::<Job>(&earlier).expect("a job"), Job { source: None, ..job });
         }
     }
 
@@ -195,7 +217,7 @@ mod tests {
 
     #[test]
     fn only_a_running_job_can_be_waiting() {
-        let mut job = Job::new("1".into(), Format::JsonL, 7);
+        let mut job = Job::new("1".into(), Format::JsonL, None, 7);
         let hold = Hold { reason: "hybrid".into(), tries: 2 };
         assert_eq!(job.summary(Some(&hold))["state"], "queued");
         job.state = JobState::Running;
