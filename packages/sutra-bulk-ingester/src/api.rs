@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -50,12 +50,15 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
 
 async fn post_job(
     State(app): App,
+    RawQuery(raw): RawQuery,
     query: Result<Query<UploadQuery>, QueryRejection>,
     headers: HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<Response, ApiError> {
-    let mut body = body;
-    let answer = receive_job(&app, query, &headers, &mut body).await;
+    let answer = match upload::is_utf_8(&raw.unwrap_or_default()) {
+        true => receive_job(&app, query, &headers, &mut body).await,
+        false => Err(invalid("the query is not percent-encoded UTF-8")),
+    };
     if !matches!(&answer, Ok(answer) if answer.status() == StatusCode::ACCEPTED) {
         // Without this, the client would get a reset connection instead of the answer if it is still sending.
         tokio::spawn(upload::discard(body));

@@ -47,6 +47,18 @@ pub(crate) enum FormatName {
     Csv,
 }
 
+/// Whether a query is percent-encoded UTF-8. The parser would replace other bytes.
+pub(crate) fn is_utf_8(query: &str) -> bool {
+    let (mut bytes, mut rest) = (Vec::new(), query.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|digits| str::from_utf8(digits).ok());
+        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(decoded.unwrap_or(first));
+        rest = if decoded.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).is_ok()
+}
+
 /// The format of an upload, from its headers and query.
 pub(crate) fn format(headers: &HeaderMap, query: &UploadQuery) -> Result<Format, ApiError> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
@@ -231,6 +243,21 @@ mod tests {
         ] {
             let headers = if kind.is_empty() { headers(&[]) } else { headers(&[("content-type", kind)]) };
             assert_eq!(format(&headers, &query(text)), Ok(expected), "{kind} {text}");
+        }
+    }
+
+    #[test]
+    fn a_query_must_be_utf_8() {
+        for (query, expected) in [
+            ("", true),
+            ("source=a%20b%2F%c3%BC&column=+", true),
+            ("a=%", true),
+            ("a=%zz%4", true),
+            ("a=%ff", false),
+            ("a=%C3", false),
+            ("a=%ed%a0%80", false),
+        ] {
+            assert_eq!(is_utf_8(query), expected, "{query}");
         }
     }
 

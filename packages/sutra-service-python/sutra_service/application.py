@@ -1,7 +1,7 @@
 """The FastAPI application that every service builds on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +32,15 @@ def create_app(
     *,
     title: str,
     max_body_bytes: int,
+    streamed: Collection[tuple[str, str]] = (),
     start: Callable[[], Awaitable[None]] = _nothing,
     stop: Callable[[], Awaitable[None]] = _nothing,
     dependencies: "Sequence[Dependency]" = (),
     health_fields: Mapping[str, Any] | None = None,
 ) -> FastAPI:
     """Create an application with `/health`, uniform errors and a body size limit.
+
+    Requests in `streamed`, pairs of method and path, pass on their bodies and have no such limit.
 
     `start` runs in the background once the port is open; until it returns, `/health` answers 503.
     It should run blocking work with `asyncio.to_thread`. If it raises StartError, the service keeps
@@ -70,7 +73,7 @@ def create_app(
     )
     app.router.route_class = JsonRoute
     app.state.readiness = readiness
-    app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(BodyLimit, limit=max_body_bytes, streamed=streamed)
     app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
     errors.install(app)
 

@@ -44,7 +44,7 @@ class FakeService:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = _answer  # noqa: N815 - names required by http.server
+            do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - names required by http.server
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
