@@ -16,8 +16,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 MAX_METADATA_BYTES = 4096
-# As in the bulk ingester.
-MAX_METADATA_DEPTH = 32
+# As in hybrid. Storage keeps whole numbers of 64 bits.
+MAX_METADATA_DEPTH = 64
+MAX_INTEGER = 2**63
+NUMBER_OUT_OF_RANGE = "has a number out of range; send it as a string"
 
 
 def _not_blank(text: str) -> str:
@@ -37,13 +39,16 @@ def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
             raise PydanticCustomError(
                 "too_deep", "must not have more than {depth} objects and lists inside each other", {"depth": depth - 1}
             )
-        parts = (part.values() if isinstance(part, dict) else part for part in level)
-        level = [inner for part in parts for inner in part if isinstance(inner, dict | list)]
+        lists = (part.values() if isinstance(part, dict) else part for part in level)
+        parts = [part for inner in lists for part in inner]
+        if any(isinstance(part, int) and not -MAX_INTEGER <= part < MAX_INTEGER for part in parts):
+            raise PydanticCustomError("too_long", NUMBER_OUT_OF_RANGE)
+        level = [part for part in parts if isinstance(part, dict | list)]
     try:
         size = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
     except ValueError:
         # Python also reads NaN, and 1e400 as infinity.
-        raise PydanticCustomError("not_finite", "has a number out of range; send it as a string") from None
+        raise PydanticCustomError("not_finite", NUMBER_OUT_OF_RANGE) from None
     if size > MAX_METADATA_BYTES:
         raise PydanticCustomError(
             "too_large",

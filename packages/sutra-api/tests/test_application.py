@@ -60,6 +60,14 @@ def test_learn(api: Api) -> None:
     assert api.hybrid.requests == [("POST /learn", {"texts": ["a", "b"]})]
 
 
+def test_metadata_at_its_limits(api: Api) -> None:
+    metadata = [{"a": "ä" * 2044}, {"a": nested(62)}, {"a": -(2**63), "b": 2**63 - 1}]
+    texts = [{"text": "a", "metadata": value} for value in metadata]
+    with api.client() as client:
+        assert client.post("/api/learn", json={"texts": texts}).status_code == 200
+    assert api.hybrid.requests == [("POST /learn", {"texts": texts})]
+
+
 def test_query(api: Api) -> None:
     with api.client() as client:
         answer = client.post("/api/query", json={"question": "why?"})
@@ -99,7 +107,8 @@ def test_stats_and_health_show_the_editions_limits(api: Api, edition: str) -> No
         ("learn", {"texts": [{"text": "a", "title": "t" * 301}]}, 422, "body.texts[0].title"),
         ("learn", {"texts": [{"text": "a", "metadata": [1]}]}, 422, "body.texts[0].metadata"),
         ("learn", {"texts": [{"text": "a", "metadata": {"a": "x" * 4089}}]}, 422, "metadata: has 4097 bytes"),
-        ("learn", {"texts": [{"text": "a", "metadata": {"a": nested(32)}}]}, 422, "more than 32 objects and lists"),
+        ("learn", {"texts": [{"text": "a", "metadata": {"a": nested(63)}}]}, 422, "more than 64 objects and lists"),
+        ("learn", {"texts": [{"text": "a", "metadata": {"a": [2**63]}}]}, 422, "metadata: has a number out of range"),
         ("topics", {"question": "a", "topics": 11}, 422, "body.topics"),
         ("topics", {"question": "a" * 2_001}, 422, "body.question"),
         ("learn", {"texts": ["a" * 1_000_000]}, 413, "1000000 bytes"),

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 /// Maximum size of metadata as JSON, in bytes.
 const MAX_BYTES: usize = 4096;
 
-/// Maximum number of objects and arrays inside each other, the metadata itself included.
-const MAX_DEPTH: usize = 32;
+/// Maximum number of objects and arrays inside each other, the metadata itself included; as in hybrid.
+const MAX_DEPTH: usize = 64;
 
 /// An object or array that is not closed yet.
 enum Open {
@@ -93,10 +93,11 @@ fn string(token: &str, open: Option<&mut Open>) -> Result<String, String> {
     Ok(shortest)
 }
 
-/// A number as it was written, if other services can read it at all.
+/// A number as it was written, if other services can keep it: a whole one has at most 64 bits, others are finite.
 fn number(token: &str) -> Result<&str, String> {
+    let is_whole = !token.contains(['.', 'e', 'E']);
     match token.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(token),
+        Ok(value) if value.is_finite() && (!is_whole || token.parse::<i64>().is_ok()) => Ok(token),
         _ => Err(format!("number out of range: {}; send it as a string", crate::excerpt::excerpt(token))),
     }
 }
@@ -115,6 +116,7 @@ mod tests {
             ),
             ("{\"n\":12345678901234567890123456789.10}", "{\"n\":12345678901234567890123456789.10}"),
             ("{\"\\u00fc {[,:\\\\\\\"\":\"a \\/ \\ud83d\\ude00\"}", "{\"ü {[,:\\\\\\\"\":\"a / 😀\"}"),
+            ("{\"a\":-9223372036854775808}", "{\"a\":-9223372036854775808}"),
             ("{\"a\":{\"a\":[{\"a\":1},{\"a\":2}]}}", "{\"a\":{\"a\":[{\"a\":1},{\"a\":2}]}}"),
             ("{\"a\":\"a\",\"b\":\"a\"}", "{\"a\":\"a\",\"b\":\"a\"}"),
         ] {
@@ -135,10 +137,12 @@ mod tests {
             ("\"a\"", "expected a JSON object"),
             ("{\"a\":1,\"\\u0061\":2}", "duplicate name: \"a\""),
             ("{\"x\":[{\"a\":1,\"b\":{},\"a\":2}]}", "duplicate name: \"a\""),
+            ("{\"a\":9223372036854775808}", "number out of range: 9223372036854775808"),
+            ("{\"a\":-12345678901234567890}", "number out of range"),
             ("{\"a\":[1,-1e400]}", "number out of range: -1e400"),
             ("{\"a\":\"\\ud83d\"}", "half of a surrogate pair in \"\\ud83d\""),
-            (&nested(MAX_DEPTH + 1), "more than 32 objects"),
-            (&nested(100_000), "more than 32 objects"),
+            (&nested(MAX_DEPTH + 1), "more than 64 objects"),
+            (&nested(100_000), "more than 64 objects"),
             (&long(MAX_BYTES + 1), "more than 4096 bytes"),
         ] {
             let problem = compact(json).expect_err(expected);
