@@ -180,7 +180,8 @@ fn interpret(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> LearnResul
     let reason = format!("hybrid returned {}{}", status.as_u16(), error_text(body));
     match status.as_u16() {
         400 | 413 | 422 => LearnResult::Rejected(reason),
-        429 | 502 | 503 | 504 => {
+        // 507: storage is full, which is not about these texts.
+        429 | 502 | 503 | 504 | 507 => {
             let retry_after =
                 headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
             LearnResult::Unavailable(reason, retry_after.map(Duration::from_secs))
@@ -240,10 +241,10 @@ mod tests {
             let expected = format!("hybrid returned {status} too_long: texts[0] is too long");
             assert_eq!(interpret(status, &none, error), LearnResult::Rejected(expected));
         }
-        for status in [500, 501, 507] {
+        for status in [500, 501, 508] {
             assert!(matches!(interpret(status, &none, b"oops"), LearnResult::Failed(_)), "{status}");
         }
-        for status in [301, 401, 403, 404, 405, 408, 429, 502, 503, 504] {
+        for status in [301, 401, 403, 404, 405, 408, 429, 502, 503, 504, 507] {
             assert!(matches!(interpret(status, &none, b""), LearnResult::Unavailable(_, None)), "{status}");
         }
     }
