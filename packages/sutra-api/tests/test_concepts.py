@@ -62,6 +62,13 @@ def test_a_number_that_cannot_be_kept_is_rejected(client: TestClient, number: st
     assert "body.texts[0].metadata: has a number out of range" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(("depth", "status"), [(900, 422), (200_000, 400)])
+def test_deep_nesting_is_rejected(client: TestClient, depth: int, status: int) -> None:
+    body = f'{{"texts": [{{"text": "a", "metadata": {{"a": {"[" * depth}{"]" * depth}}}}}]}}'
+    answer = client.post("/api/learn", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
+
+
 def test_all_pages_of_a_source(client: TestClient) -> None:
     source = "a b/ü?&#%.md"
     texts = [{"text": f"text {n}", "source": source if n % 2 else "other"} for n in range(20)]
