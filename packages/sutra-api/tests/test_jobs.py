@@ -13,7 +13,7 @@ from typing import Any
 import fake_service
 import fakes
 import pytest
-from running import service, wait_for
+from test_process import service, wait_for
 
 from sutra_api import keys
 

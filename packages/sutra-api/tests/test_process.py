@@ -1,15 +1,45 @@
 """Tests of the service as a container runs it: one process, its output and signals."""
 
+import json
 import signal
+import subprocess
+import sys
 import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import fake_service
-from running import service, wait_for
 
 from sutra_api import keys
 
 KEY = "key of anna"
+
+
+@contextmanager
+def service(**variables: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sutra_api"],
+        env={**environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        message = json.loads(line)["message"]
+        if words in message:
+            return str(message)
+    raise AssertionError(f"the service ended without logging: {words}")
 
 
 def test_a_running_request_is_answered_before_shutdown() -> None:
