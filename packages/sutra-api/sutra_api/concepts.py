@@ -29,12 +29,13 @@ def add_routes(router: APIRouter, checks: Checks, hybrid: Forwarder, learn_s: fl
         """Delete all texts of a source."""
         return await hybrid.send("DELETE", with_query("/concepts", query), deadline_s=learn_s)
 
-    @router.get("/concepts/{id}")
+    # Paths, because other clients of storage may use ids with a slash.
+    @router.get("/concepts/{id:path}")
     async def get_concept(id: str) -> dict[str, Any]:  # noqa: A002 - the name in the path
         """Return a learned text, all of it."""
         return await hybrid.send("GET", under("/concepts", id), may_be_missing=True)
 
-    @router.delete("/concepts/{id}")
+    @router.delete("/concepts/{id:path}")
     async def delete_concept(id: str) -> dict[str, Any]:  # noqa: A002
         """Delete a learned text."""
         return await hybrid.send("DELETE", under("/concepts", id), may_be_missing=True)

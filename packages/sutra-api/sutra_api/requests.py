@@ -62,7 +62,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Af
 Source = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_not_blank)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_not_blank)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
-Cursor = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+# A cursor may hold a source.
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=8000)]
 
 TEXT: TypeAdapter[str] = TypeAdapter(Text, config=ConfigDict(strict=True))
 

@@ -94,12 +94,15 @@ def test_all_pages_of_a_source(client: TestClient) -> None:
 
 
 def test_texts_are_deleted(client: TestClient, hybrid: tuple[fakes.FakeHybrid, str]) -> None:
-    texts = ["100 % one? #2 ü", {"text": "two", "source": "s t"}, {"text": "three", "source": "s t"}]
+    texts = ["a/b 100 % one? #2 ü", {"text": "two", "source": "s t"}, {"text": "three", "source": "s t"}]
     client.post("/api/learn", json={"texts": texts})
-    assert client.get("/api/concepts/100%20%25%20one%3F%20%232%20%C3%BC").json()["text"] == "100 % one? #2 ü"
-    assert client.delete("/api/concepts/100%20%25%20one%3F%20%232%20%C3%BC").json() == {"deleted": 1}
+    assert (
+        client.get("/api/concepts/a%2Fb%20100%20%25%20one%3F%20%232%20%C3%BC").json()["text"] == "a/b 100 % one? #2 ü"
+    )
+    assert client.delete("/api/concepts/a%2Fb%20100%20%25%20one%3F%20%232%20%C3%BC").json() == {"deleted": 1}
     assert code(client.delete("/api/concepts/one")) == (404, "not_found")
-    assert code(client.get("/api/concepts/..")) == (404, "not_found")
+    for path in ("/api/concepts/..", "/api/concepts/"):
+        assert code(client.get(path)) == code(client.delete(path)) == (404, "not_found")
     assert client.delete("/api/concepts?source=s%20t").json() == {"deleted": 2}
     assert client.delete("/api/concepts?source=s%20t").json() == {"deleted": 0}
     assert hybrid[0].texts == {}
