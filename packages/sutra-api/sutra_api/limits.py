@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one request. Use the bulk ingester for larger amounts."""
+    """The limits of one request. Upload a file to `/api/jobs` for larger amounts."""
 
     max_texts: int
     max_text_characters: int
     max_question_characters: int
     max_citations: int
+    # Does not apply to files.
     max_body_bytes: int
 
     def fields(self) -> dict[str, int]:
@@ -19,7 +20,7 @@ class Limits:
 
 
 LIMITS = {
-    "simple": Limits(32, 10_000, 2_000, 10, 1_000_000),
-    "community": Limits(64, 20_000, 4_000, 25, 4_000_000),
-    "enterprise": Limits(128, 50_000, 8_000, 50, 16_000_000),
+    "simple": Limits(100, 100_000, 2_000, 10, 1_000_000),
+    "community": Limits(250, 200_000, 4_000, 25, 4_000_000),
+    "enterprise": Limits(1000, 500_000, 8_000, 50, 16_000_000),
 }

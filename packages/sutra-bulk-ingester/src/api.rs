@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -22,7 +22,8 @@ use crate::limits::{Limits, MAX_LISTED_JOBS};
 use crate::records::{Format, Records, Unreadable};
 use crate::service::Service;
 use crate::spool::Incoming;
-use crate::upload::{self, disk_error, invalid};
+use crate::text;
+use crate::upload::{self, UploadQuery, disk_error, invalid};
 
 /// Default number of jobs in a list.
 const DEFAULT_JOBS: usize = 20;
@@ -34,14 +35,9 @@ type App = State<Arc<Service>>;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct UploadQuery {
-    column: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ListQuery {
     limit: Option<usize>,
+    cursor: Option<String>,
 }
 
 /// All routes except `/health`.
@@ -54,14 +50,33 @@ pub(crate) fn routes(service: Arc<Service>) -> Router {
 
 async fn post_job(
     State(app): App,
+    RawQuery(raw): RawQuery,
     query: Result<Query<UploadQuery>, QueryRejection>,
     headers: HeaderMap,
-    body: Body,
+    mut body: Body,
+) -> Result<Response, ApiError> {
+    let answer = match upload::is_utf_8(&raw.unwrap_or_default()) {
+        true => receive_job(&app, query, &headers, &mut body).await,
+        false => Err(invalid("the query is not percent-encoded UTF-8")),
+    };
+    if !matches!(&answer, Ok(answer) if answer.status() == StatusCode::ACCEPTED) {
+        // Without this, the client would get a reset connection instead of the answer if it is still sending.
+        tokio::spawn(upload::discard(body));
+    }
+    answer
+}
+
+async fn receive_job(
+    app: &Arc<Service>,
+    query: Result<Query<UploadQuery>, QueryRejection>,
+    headers: &HeaderMap,
+    body: &mut Body,
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
-    let format = upload::format(&headers, query.column)?;
+    let format = upload::format(headers, &query)?;
+    let source = query.source.map(|source| text::source(&source)).transpose().map_err(invalid)?;
     let limits = &app.configuration.limits;
-    upload::check_length(&headers, limits.upload_bytes)?;
+    upload::check_length(headers, limits.upload_bytes)?;
     let jobs = app.jobs()?;
     let Some(reservation) = jobs.reserve() else {
         return Ok(([(RETRY_AFTER, RETRY_SECONDS)], queue_full(limits)).into_response());
@@ -73,10 +88,8 @@ async fn post_job(
     let incoming =
         upload::receive(incoming, body, limits.upload_bytes, app.configuration.upload_idle).await?;
     let (jobs, limits) = (jobs.clone(), limits.clone());
-    let view = tokio::task::spawn_blocking(in_request(move || {
-        accept(&jobs, &incoming, format, &limits, reservation)
-    }))
-    .await??;
+    let accept = in_request(move || accept(&jobs, &incoming, format, source, &limits, reservation));
+    let view = tokio::task::spawn_blocking(accept).await??;
     let id = view.get("id").and_then(Value::as_str).unwrap_or_default();
     log::info!(job = id; "job accepted");
     let location = format!("/v1/jobs/{id}");
@@ -88,6 +101,7 @@ fn accept(
     jobs: &Jobs,
     incoming: &Incoming,
     format: Format,
+    source: Option<String>,
     limits: &Limits,
     reservation: Reservation,
 ) -> Result<JobView, ApiError> {
@@ -99,7 +113,7 @@ fn accept(
     }
     // Synced before accepting, because accepting blocks the writes of all other records.
     incoming.sync().map_err(disk_error)?;
-    jobs.accept(incoming, format, reservation).map_err(disk_error)
+    jobs.accept(incoming, format, source, reservation).map_err(disk_error)
 }
 
 async fn list_jobs(
@@ -111,7 +125,24 @@ async fn list_jobs(
     if !(1..=MAX_LISTED_JOBS).contains(&limit) {
         return Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_LISTED_JOBS}")));
     }
-    Ok(Json(json!({"jobs": app.jobs()?.list(limit)})))
+    let cursor = query.cursor.as_deref();
+    if let Some(cursor) = cursor
+        && !app.jobs()?.is_cursor(cursor)
+    {
+        let cursor = excerpt(cursor);
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_cursor",
+            format!("invalid cursor: {cursor:?}; use `next` of the previous page, or omit it"),
+        ));
+    }
+    let (jobs, has_more) = app.jobs()?.list(limit, cursor);
+    let next = if has_more { jobs.last().and_then(|job| job.get("id")).cloned() } else { None };
+    let mut page = json!({"jobs": jobs});
+    if let Some(next) = next {
+        page["next"] = next;
+    }
+    Ok(Json(page))
 }
 
 async fn get_job(

@@ -15,7 +15,7 @@ const MAX_RECORDS: usize = 10_000;
 pub(crate) struct Line {
     /// Counted from 1.
     pub number: u64,
-    /// The text as a JSON string.
+    /// The text as hybrid takes it, as JSON.
     pub json: String,
 }
 
@@ -38,14 +38,22 @@ pub(crate) struct Batch {
 pub(crate) struct Batches<R> {
     records: Records<R>,
     limits: Limits,
+    /// The source of texts without one.
+    source: Option<String>,
     /// A text that did not fit into the previous batch, and the position after it.
     next: Option<(Line, Position)>,
 }
 
 impl<R: Read + Seek> Batches<R> {
-    /// Groups `records` into batches within `limits`.
-    pub(crate) fn new(records: Records<R>, limits: Limits) -> Self {
-        Self { records, limits, next: None }
+    /// Groups `records` into batches within `limits`. `source` is that of texts without one.
+    pub(crate) fn new(records: Records<R>, limits: Limits, source: Option<String>) -> Self {
+        Self { records, limits, source, next: None }
+    }
+
+    /// Changes the limits of further batches.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.records.text_characters = limits.text_characters;
+        self.limits = limits;
     }
 
     /// The next batch. Must not be called after the last batch.
@@ -73,8 +81,7 @@ impl<R: Read + Seek> Batches<R> {
                     batch.bad.add(record.line, reason);
                 }
                 Content::Text(text) => {
-                    let json = serde_json::Value::String(text).to_string();
-                    let line = Line { number: record.line, json };
+                    let line = Line { number: record.line, json: text.to_json(self.source.as_deref()) };
                     bytes += line.json.len() + 1;
                     if bytes > self.limits.batch_bytes && !batch.lines.is_empty() {
                         self.next = Some((line, self.records.position()));
@@ -101,7 +108,7 @@ mod tests {
         let mut records =
             Records::open(inner, &Format::JsonL, limits, watch::channel(false).1).expect("open");
         records.seek_forward(from).expect("seek");
-        Batches::new(records, limits.clone())
+        Batches::new(records, limits.clone(), None)
     }
 
     fn split(text: &str, limits: &Limits) -> Vec<Vec<String>> {
@@ -137,6 +144,19 @@ mod tests {
         );
         assert_eq!(split("\"a\"\n\"b\"\n\"c\"\n", &limits), [vec!["\"a\"", "\"b\"", "\"c\""], vec![]]);
         assert_eq!(split("", &limits), [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn limits_may_change_between_batches() {
+        let limits = Limits { batch_texts: 2, ..Limits::of("simple") };
+        let mut reader = batches("\"a\"\n\"b\"\n\"c\"\n\"dd\"\n\"e\"\n", &limits, Position::default());
+        reader.source = Some("s".to_owned());
+        let json = |batch: &Batch| batch.lines.iter().map(|line| line.json.clone()).collect::<Vec<_>>();
+        let line = |text: &str| format!("{{\"text\":\"{text}\",\"source\":\"s\"}}");
+        assert_eq!(json(&reader.next().expect("a batch")), [line("a"), line("b")]);
+        reader.set_limits(Limits { batch_texts: 9, text_characters: 1, ..limits });
+        let batch = reader.next().expect("a batch");
+        assert_eq!((json(&batch), batch.bad.listed[0].line), (vec![line("c"), line("e")], 4));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::input::Input;
 pub(crate) struct Row {
     /// Number of fields.
     pub count: usize,
-    /// The requested fields that the row has.
-    pub fields: Vec<Vec<u8>>,
+    /// The requested fields that the row has, with their indexes.
+    pub fields: Vec<(usize, Vec<u8>)>,
     /// Whether the row is empty.
     pub blank: bool,
     /// Why the row is invalid; if set, the fields are empty.
@@ -41,11 +41,19 @@ enum State {
     Return,
 }
 
-/// Reads a row; returns all of its fields, or only the one with index `wanted`. `None` at the end of the input. Skips the
-/// contents of a row with more than `max` bytes.
+impl Row {
+    /// Takes a field; `None` if the row does not have it, or it was not requested.
+    pub(crate) fn take(&mut self, index: usize) -> Option<Vec<u8>> {
+        let place = self.fields.iter().position(|(found, _)| *found == index)?;
+        Some(self.fields.swap_remove(place).1)
+    }
+}
+
+/// Reads a row; returns all of its fields, or only those with the indexes `wanted`. `None` at the end of the input. Skips
+/// the contents of a row with more than `max` bytes.
 pub(crate) fn row<R: Read + Seek>(
     input: &mut Input<R>,
-    wanted: Option<usize>,
+    wanted: Option<&[usize]>,
     max: usize,
 ) -> io::Result<Option<Row>> {
     let mut parser = Parser::new(wanted, max);
@@ -71,17 +79,17 @@ pub(crate) fn row<R: Read + Seek>(
     }
 }
 
-struct Parser {
+struct Parser<'a> {
     state: State,
     row: Row,
     field: Vec<u8>,
-    wanted: Option<usize>,
+    wanted: Option<&'a [usize]>,
     bytes: usize,
     max: usize,
 }
 
-impl Parser {
-    fn new(wanted: Option<usize>, max: usize) -> Self {
+impl<'a> Parser<'a> {
+    fn new(wanted: Option<&'a [usize]>, max: usize) -> Self {
         Self { state: State::Start, row: Row::default(), field: Vec::new(), wanted, bytes: 0, max }
     }
 
@@ -157,8 +165,8 @@ impl Parser {
 
     fn finish_field(&mut self) {
         let field = std::mem::take(&mut self.field);
-        if self.row.fault.is_none() && self.wanted.is_none_or(|wanted| wanted == self.row.count) {
-            self.row.fields.push(field);
+        if self.row.fault.is_none() && self.wanted.is_none_or(|wanted| wanted.contains(&self.row.count)) {
+            self.row.fields.push((self.row.count, field));
         }
         self.row.count += 1;
         self.state = State::Start;
@@ -188,7 +196,7 @@ mod tests {
     }
 
     fn fields(bytes: &str) -> Vec<Vec<String>> {
-        let text = |field: &Vec<u8>| String::from_utf8(field.clone()).expect("UTF-8");
+        let text = |(_, field): &(usize, Vec<u8>)| String::from_utf8(field.clone()).expect("UTF-8");
         rows(bytes.as_bytes(), 100)
             .iter()
             .map(|row| {
@@ -240,7 +248,7 @@ mod tests {
             let rows = rows(bytes.as_bytes(), 10);
             assert_eq!((rows[0].fault, rows.len() - 1), (Some(fault), good), "{bytes:?}");
             assert!(rows[0].fields.is_empty(), "{bytes:?}");
-            assert!(rows[1..].iter().all(|row| row.fields == [b"d"]), "{bytes:?}");
+            assert!(rows[1..].iter().all(|row| row.fields == [(0, b"d".to_vec())]), "{bytes:?}");
         }
         for fits in ["1234567890\r\nd", "1234567890", "1234567890\r", "\"2345678\"\r\n"] {
             assert_eq!(rows(fits.as_bytes(), 10)[0].fault, None, "{fits:?}");
@@ -248,11 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_requested_field_is_returned() {
-        let mut input = input(b"a,b,c\nd\n");
-        let first = row(&mut input, Some(1), 9).expect("read").expect("a row");
-        assert_eq!((first.count, first.fields), (3, vec![b"b".to_vec()]));
-        let second = row(&mut input, Some(1), 9).expect("read").expect("a row");
+    fn only_the_requested_fields_are_returned() {
+        let mut input = input(b"a,b,c,d\ne\n");
+        let mut first = row(&mut input, Some(&[3, 1]), 9).expect("read").expect("a row");
+        assert_eq!((first.count, first.fields.len()), (4, 2));
+        let taken: Vec<_> = [3, 1, 0, 1].map(|index| first.take(index)).into();
+        assert_eq!(taken, [Some(b"d".to_vec()), Some(b"b".to_vec()), None, None]);
+        let second = row(&mut input, Some(&[3, 1]), 9).expect("read").expect("a row");
         assert_eq!((second.count, second.fields.len()), (1, 0));
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::excerpt::excerpt;
+use crate::limits::HybridLimits;
 use crate::presence::Presence;
 
 /// Timeout for connecting.
@@ -42,12 +43,14 @@ pub(crate) enum LearnResult {
     Failed(String),
     /// Temporarily unavailable, with the `Retry-After` of the response.
     Unavailable(String, Option<Duration>),
+    /// No response in time, for this reason: hybrid hangs, or there are too many texts.
+    TimedOut(String),
 }
 
 /// Learns texts; implemented by [`Hybrid`] and by test doubles.
 pub(crate) trait Learner {
     /// Sends `body` to `POST /learn`.
-    async fn learn(&self, body: String) -> LearnResult;
+    async fn learn(&self, body: Bytes) -> LearnResult;
 }
 
 /// A client for hybrid.
@@ -68,19 +71,18 @@ struct JobCalls {
 }
 
 impl Learner for Hybrid {
-    async fn learn(&self, body: String) -> LearnResult {
+    async fn learn(&self, body: Bytes) -> LearnResult {
         let began = Instant::now();
-        let request = self.send(Method::POST, "/learn", Bytes::from(body));
+        let request = self.send(Method::POST, "/learn", body);
         let outcome = timeout(self.timeout, request).await;
         self.calls.record(began.elapsed(), failure(&outcome));
         match outcome {
             Err(_) => {
                 self.presence.record(false);
                 let seconds = self.timeout.as_secs();
-                LearnResult::Unavailable(
-                    format!("hybrid did not respond within {seconds} s (HYBRID_TIMEOUT_SECONDS)"),
-                    None,
-                )
+                LearnResult::TimedOut(format!(
+                    "hybrid did not respond within {seconds} s (HYBRID_TIMEOUT_SECONDS)"
+                ))
             }
             Ok(Err(reason)) => {
                 self.presence.record(false);
@@ -116,6 +118,17 @@ impl Hybrid {
             let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
             self.presence.record(matches!(health, Ok(Ok((StatusCode::OK, _, _)))));
         }
+    }
+
+    /// Hybrid's limits of a request; `None` if it does not respond, or shows none.
+    pub(crate) async fn limits(&self) -> Option<HybridLimits> {
+        #[derive(Deserialize)]
+        struct Health {
+            limits: HybridLimits,
+        }
+        let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
+        let (_, _, body) = health.ok()?.ok()?;
+        Some(serde_json::from_slice::<Health>(&body).ok()?.limits)
     }
 
     async fn send(
@@ -212,7 +225,8 @@ fn interpret(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> LearnResul
     let reason = format!("hybrid returned {}{}", status.as_u16(), error_text(body));
     match status.as_u16() {
         400 | 413 | 422 => LearnResult::Rejected(reason),
-        429 | 502 | 503 | 504 => {
+        // 507: storage is full, which is not about these texts.
+        429 | 502 | 503 | 504 | 507 => {
             let retry_after =
                 headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
             LearnResult::Unavailable(reason, retry_after.map(Duration::from_secs))
@@ -272,10 +286,10 @@ mod tests {
             let expected = format!("hybrid returned {status} too_long: texts[0] is too long");
             assert_eq!(interpret(status, &none, error), LearnResult::Rejected(expected));
         }
-        for status in [500, 501, 507] {
+        for status in [500, 501, 508] {
             assert!(matches!(interpret(status, &none, b"oops"), LearnResult::Failed(_)), "{status}");
         }
-        for status in [301, 401, 403, 404, 405, 408, 429, 502, 503, 504] {
+        for status in [301, 401, 403, 404, 405, 408, 429, 502, 503, 504, 507] {
             assert!(matches!(interpret(status, &none, b""), LearnResult::Unavailable(_, None)), "{status}");
         }
     }

@@ -92,6 +92,9 @@ pub(crate) struct Job {
     pub state: JobState,
     /// Format of the upload.
     pub format: Format,
+    /// The source of texts without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Size of the upload.
     pub bytes: u64,
     /// Progress so far.
@@ -143,11 +146,12 @@ impl Progress {
 
 impl Job {
     /// A newly accepted job.
-    pub(crate) fn new(id: String, format: Format, bytes: u64) -> Self {
+    pub(crate) fn new(id: String, format: Format, source: Option<String>, bytes: u64) -> Self {
         Self {
             id,
             state: JobState::Queued,
             format,
+            source,
             bytes,
             progress: Progress::default(),
             created_at: sutra_service::timestamp(),
@@ -183,6 +187,7 @@ impl Job {
             ("tries", json!(hold.map_or(0, |hold| hold.tries))),
             ("format", json!(format)),
             ("column", json!(column)),
+            ("source", json!(self.source)),
             ("bytes_total", json!(self.bytes)),
             ("bytes_done", json!(self.progress.position.bytes)),
             ("lines_read", json!(self.progress.position.lines)),
@@ -210,10 +215,13 @@ mod tests {
     #[test]
     fn a_job_round_trips_through_json() {
         for format in [Format::JsonL, Format::Csv { column: "text".into() }] {
-            let mut job = Job::new("1".into(), format, 7);
+            let mut job = Job::new("1".into(), format, Some("h b.md".into()), 7);
             job.progress.bad.add(3, "x".repeat(1000));
             let text = serde_json::to_string(&job).expect("JSON");
             assert_eq!(serde_json::from_str::<Job>(&text).expect("a job"), job);
+            // Records of earlier versions have no source.
+            let earlier = text.replace("\"source\":\"h b.md\",", "");
+            assert_eq!(serde_json::from_str::<Job>(&earlier).expect("a job"), Job { source: None, ..job });
         }
     }
 
@@ -237,7 +245,7 @@ mod tests {
 
     #[test]
     fn only_a_running_job_can_be_waiting() {
-        let mut job = Job::new("1".into(), Format::JsonL, 7);
+        let mut job = Job::new("1".into(), Format::JsonL, None, 7);
         let hold = Hold { reason: "hybrid".into(), tries: 2 };
         assert_eq!(job.summary(Some(&hold))["state"], "queued");
         job.state = JobState::Running;

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::batch::Batch;
+use crate::id;
 use crate::job::{CancelResult, Hold, Job, JobState, JobView};
 use crate::limits::Limits;
 use crate::lines::Lines;
-use crate::random;
 use crate::records::Format;
 use crate::spool::{Incoming, LoadedJob, Spool};
 use crate::teacher::TeachResult;
@@ -64,12 +65,11 @@ impl Jobs {
                 LoadedJob::Valid(job) => (job, false),
                 LoadedJob::Damaged { id, reason } => {
                     log::error!(job = id.as_str(); "{reason}");
-                    let job = Job::new(id, Format::JsonL, 0);
+                    let job = Job::new(id, Format::JsonL, None, 0);
                     (Job { state: JobState::Failed, reason: Some(reason), ..job }, true)
                 }
             };
-            let number = job.id.split('-').next().and_then(|number| number.parse().ok());
-            inner.last_number = inner.last_number.max(number.unwrap_or_default());
+            inner.last_number = inner.last_number.max(id::number(&job.id).unwrap_or_default());
             if job.state.has_ended() && !is_damaged {
                 // A crash may have prevented the removal.
                 spool.remove_input(&job.id);
@@ -109,6 +109,7 @@ impl Jobs {
         &self,
         incoming: &Incoming,
         format: Format,
+        source: Option<String>,
         reservation: Reservation,
     ) -> io::Result<JobView> {
         let _saving = self.saving();
@@ -117,9 +118,7 @@ impl Jobs {
             inner.last_number += 1;
             inner.last_number
         };
-        // The number gives the order. The random part keeps ids unique after all jobs were deleted.
-        let id = format!("{number:010}-{:08x}", random::bits() >> 32);
-        let job = Job::new(id, format, incoming.bytes);
+        let job = Job::new(id::new(number), format, source, incoming.bytes);
         self.spool.accept(incoming, &job)?;
         let view = job.details(None);
         let mut inner = self.inner();
@@ -135,10 +134,20 @@ impl Jobs {
         self.inner().entries.get(id).map(|entry| entry.job.details(entry.hold.as_ref()))
     }
 
-    /// The newest jobs, newest first.
-    pub(crate) fn list(&self, limit: usize) -> Vec<JobView> {
+    /// Up to `limit` jobs, newest first, older than the job `before` if there is one, which need not exist any more. Also
+    /// returns whether there are more.
+    pub(crate) fn list(&self, limit: usize, before: Option<&str>) -> (Vec<JobView>, bool) {
         let inner = self.inner();
-        inner.entries.values().rev().take(limit).map(|entry| entry.job.summary(entry.hold.as_ref())).collect()
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut entries = inner.entries.range::<str, _>((Bound::Unbounded, end)).rev();
+        let jobs = entries.by_ref().take(limit);
+        let jobs = jobs.map(|(_, entry)| entry.job.summary(entry.hold.as_ref())).collect();
+        (jobs, entries.next().is_some())
+    }
+
+    /// Whether this is the id of a job, or may be that of one that was deleted.
+    pub(crate) fn is_cursor(&self, id: &str) -> bool {
+        id::number(id).is_some() || self.inner().entries.contains_key(id)
     }
 
     /// The state of each job, as clients see it.
@@ -288,7 +297,7 @@ mod tests {
         let reservation = jobs.reserve().expect("a free place");
         let mut incoming = jobs.incoming().expect("a free place");
         incoming.write(b"\"a\"\n").expect("write");
-        let view = jobs.accept(&incoming, Format::JsonL, reservation).expect("accept");
+        let view = jobs.accept(&incoming, Format::JsonL, None, reservation).expect("accept");
         view["id"].as_str().expect("an id").to_owned()
     }
 
@@ -315,9 +324,13 @@ mod tests {
         assert_eq!(jobs.next().map(|job| job.id), Some(first.clone()));
         jobs.start(&second);
         assert_eq!(jobs.next().map(|job| job.id), Some(second.clone()));
-        let listed: Vec<_> = jobs.list(9).iter().map(|view| view["id"].clone()).collect();
-        assert_eq!(listed, [second, first]);
-        assert_eq!(jobs.list(1).len(), 1);
+        let list = |limit, before| {
+            let (jobs, has_more) = jobs.list(limit, before);
+            (jobs.iter().map(|view| view["id"].clone()).collect::<Vec<_>>(), has_more)
+        };
+        assert_eq!(list(9, None), (vec![second.clone().into(), first.clone().into()], false));
+        assert_eq!(list(1, None), (vec![second.clone().into()], true));
+        assert_eq!(list(1, Some(&second)), (vec![first.into()], false));
     }
 
     #[test]

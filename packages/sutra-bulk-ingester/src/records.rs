@@ -10,6 +10,7 @@ use crate::csv::{self, Fault, Row};
 use crate::excerpt::excerpt;
 use crate::input::{Input, Position};
 use crate::limits::Limits;
+use crate::text::{self, Text};
 
 /// Maximum size of a CSV header.
 const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -40,7 +41,7 @@ pub(crate) struct Record {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A valid text.
-    Text(String),
+    Text(Text),
     /// A blank line; not an error.
     Blank,
     /// Invalid, for this reason.
@@ -78,13 +79,23 @@ pub(crate) struct Records<R> {
     input: Input<R>,
     parser: Parser,
     line_bytes: usize,
-    text_characters: usize,
+    /// Maximum length of a text, in characters.
+    pub text_characters: usize,
     line: Vec<u8>,
 }
 
 enum Parser {
     JsonL,
-    Csv { index: usize, count: usize },
+    Csv(Columns),
+}
+
+/// Where the fields of a row are.
+#[derive(Debug)]
+struct Columns {
+    count: usize,
+    text: usize,
+    source: Option<usize>,
+    title: Option<usize>,
 }
 
 impl<R: Read + Seek> Records<R> {
@@ -98,10 +109,7 @@ impl<R: Read + Seek> Records<R> {
         let mut input = Input::open(inner, stop)?;
         let parser = match format {
             Format::JsonL => Parser::JsonL,
-            Format::Csv { column } => {
-                let (index, count) = header(&mut input, column)?;
-                Parser::Csv { index, count }
-            }
+            Format::Csv { column } => Parser::Csv(header(&mut input, column)?),
         };
         let (line_bytes, text_characters) = (limits.line_bytes, limits.text_characters);
         Ok(Self { input, parser, line_bytes, text_characters, line: Vec::new() })
@@ -120,82 +128,88 @@ impl<R: Read + Seek> Records<R> {
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         let line = self.input.position.lines + 1;
-        let content = match self.parser {
+        let content = match &self.parser {
             Parser::JsonL => match self.input.line(&mut self.line, self.line_bytes)? {
                 None => return Ok(None),
-                Some(true) => from_json(&self.line),
+                Some(true) if self.line.iter().all(u8::is_ascii_whitespace) => Content::Blank,
+                Some(true) => self.content_of(Text::from_json(&self.line)),
                 Some(false) => Content::Bad(self.too_long()),
             },
-            Parser::Csv { index, count } => match csv::row(&mut self.input, Some(index), self.line_bytes)? {
-                None => return Ok(None),
-                Some(row) => self.content_of(row, count),
-            },
-        };
-        let content = match content {
-            Content::Text(text) => self.validate(text),
-            other => other,
+            Parser::Csv(columns) => {
+                let wanted: Vec<usize> =
+                    [Some(columns.text), columns.source, columns.title].into_iter().flatten().collect();
+                match csv::row(&mut self.input, Some(&wanted), self.line_bytes)? {
+                    None => return Ok(None),
+                    Some(row) if row.blank => Content::Blank,
+                    Some(Row { fault: Some(Fault::Unclosed), .. }) => Content::Truncated(
+                        "a quote opened here is never closed; nothing from this line on was taught"
+                            .to_owned(),
+                    ),
+                    Some(row) => self.content_of(self.text_of(row, columns)),
+                }
+            }
         };
         Ok(Some(Record { line, content }))
     }
 
-    fn content_of(&self, row: Row, count: usize) -> Content {
-        if row.blank {
-            return Content::Blank;
-        }
+    fn text_of(&self, mut row: Row, columns: &Columns) -> Result<Text, String> {
         match row.fault {
             None => {}
-            Some(Fault::Unclosed) => {
-                return Content::Truncated(
-                    "a quote opened here is never closed; nothing from this line on was taught".to_owned(),
-                );
-            }
-            Some(Fault::TooLong) => return Content::Bad(self.too_long()),
-            Some(Fault::StrayQuote) => {
-                return Content::Bad(
-                    "quote inside an unquoted field; quote the field and double the quote".to_owned(),
-                );
-            }
+            Some(Fault::TooLong) => return Err(self.too_long()),
             Some(Fault::AfterQuote) => {
-                return Content::Bad(
-                    "text after a closing quote; double quotes inside a quoted field".to_owned(),
-                );
+                return Err("text after a closing quote; double quotes inside a quoted field".to_owned());
+            }
+            Some(Fault::StrayQuote | Fault::Unclosed) => {
+                return Err("quote inside an unquoted field; quote the field and double the quote".to_owned());
             }
         }
-        if row.count != count {
-            let found = row.count;
+        if row.count != columns.count {
+            let (found, expected) = (row.count, columns.count);
             let noun = if found == 1 { "field" } else { "fields" };
-            return Content::Bad(format!(
-                "{found} {noun} but the header has {count}; quote fields that contain commas"
+            return Err(format!(
+                "{found} {noun} but the header has {expected}; quote fields that contain commas"
             ));
         }
-        match row.fields.into_iter().next().map(String::from_utf8) {
-            Some(Ok(text)) => Content::Text(text),
-            _ => Content::Bad("the text is not UTF-8".to_owned()),
-        }
+        let mut field = |name: &str, index: Option<usize>| {
+            let bytes = index.and_then(|index| row.take(index)).unwrap_or_default();
+            String::from_utf8(bytes).map_err(|_| format!("the {name} is not UTF-8"))
+        };
+        let text = field("text", Some(columns.text))?;
+        let (source, title) = (field("source", columns.source)?, field("title", columns.title)?);
+        // An empty field means that there is none.
+        let given = |field: &String| !field.trim().is_empty();
+        let source = Some(source).filter(given).map(|source| text::source(&source)).transpose()?;
+        let title = Some(title).filter(given).map(|title| text::title(&title)).transpose()?;
+        Ok(Text { text, source, title, metadata: None })
     }
 
     fn too_long(&self) -> String {
         format!("longer than the maximum of {} bytes (MAX_LINE_BYTES)", self.line_bytes)
     }
 
-    fn validate(&self, text: String) -> Content {
-        if text.trim().is_empty() {
+    /// A text or its problem as content.
+    fn content_of(&self, text: Result<Text, String>) -> Content {
+        let text = match text {
+            Ok(text) => text,
+            Err(problem) => return Content::Bad(problem),
+        };
+        if text.text.trim().is_empty() {
             return Content::Bad("the text is empty".to_owned());
         }
         let max = self.text_characters;
         // A text has at most as many characters as bytes.
-        let count = if text.len() > max { text.chars().count() } else { 0 };
+        let count = if text.text.len() > max { text.text.chars().count() } else { 0 };
         if count > max {
             return Content::Bad(format!(
-                "the text has {count} characters; the maximum is {max} (MAX_TEXT_CHARACTERS)"
+                "the text has {count} characters; the maximum is {max} (MAX_TEXT_CHARACTERS, or hybrid's own limit)"
             ));
         }
         Content::Text(text)
     }
 }
 
-/// The index of the column in the header, and the number of columns.
-fn header<R: Read + Seek>(input: &mut Input<R>, column: &str) -> Result<(usize, usize), Unreadable> {
+/// Finds the columns in the header: the one with the texts, and `source` and `title` if there are such.
+fn header<R: Read + Seek>(input: &mut Input<R>, column: &str) -> Result<Columns, Unreadable> {
     let invalid = |problem: String| Err(Unreadable::Header(problem));
     let Some(row) = csv::row(input, None, MAX_HEADER_BYTES)? else {
         return invalid("missing header; the first line must name the columns".to_owned());
@@ -211,37 +225,23 @@ fn header<R: Read + Seek>(input: &mut Input<R>, column: &str) -> Result<(usize, 
             return invalid("misplaced or unclosed quote in the header".to_owned());
         }
     }
-    let names: Vec<_> = row.fields.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    let mut indexes = (0..names.len()).filter(|&index| names[index] == column);
-    match (indexes.next(), indexes.next()) {
-        (Some(index), None) => Ok((index, names.len())),
-        (Some(_), Some(_)) => invalid(format!("duplicate column in the header: {column:?}")),
-        (None, _) => invalid(format!(
-            "column {column:?} not found in the header; set ?column= to the column with the texts: {}",
-            excerpt(&names.join(", "))
-        )),
-    }
-}
-
-fn from_json(line: &[u8]) -> Content {
-    #[derive(Deserialize)]
-    struct Object {
-        text: String,
-    }
-    let parsed = match line.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => return Content::Blank,
-        Some(b'"') => serde_json::from_slice(line),
-        // Extra fields are allowed, because exports have them.
-        Some(b'{') => serde_json::from_slice(line).map(|object: Object| object.text),
-        Some(_) => {
-            return Content::Bad("expected a JSON object with a \"text\" or a JSON string".to_owned());
+    let names: Vec<_> = row.fields.iter().map(|(_, name)| String::from_utf8_lossy(name)).collect();
+    let find = |column: &str| {
+        let mut indexes = (0..names.len()).filter(|&index| names[index] == column);
+        match (indexes.next(), indexes.next()) {
+            (index, None) => Ok(index),
+            _ => Err(Unreadable::Header(format!("duplicate column in the header: {column:?}"))),
         }
     };
-    match parsed {
-        Ok(text) => Content::Text(text),
-        // The parser sees one line at a time, so its line number is always 1.
-        Err(error) => Content::Bad(excerpt(&error.to_string().replace(" at line 1 column ", " at column "))),
-    }
+    let Some(text) = find(column)? else {
+        return invalid(format!(
+            "column {column:?} not found in the header; set ?column= to the column with the texts: {}",
+            excerpt(&names.join(", "))
+        ));
+    };
+    // A column with the texts is not also something else.
+    let other = |name: &str| find(name).map(|index| index.filter(|&index| index != text));
+    Ok(Columns { count: names.len(), text, source: other("source")?, title: other("title")? })
 }
 
 #[cfg(test)]
@@ -257,7 +257,8 @@ mod tests {
         let mut found = Vec::new();
         while let Some(Record { line, content }) = records.next().expect("read") {
             found.push(match content {
-                Content::Text(text) => (line, text),
+                Content::Text(Text { text, source: None, title: None, metadata: None }) => (line, text),
+                Content::Text(text) => (line, text.to_json(None)),
                 Content::Blank => continue,
                 Content::Bad(reason) => (line, format!("bad: {reason}")),
                 Content::Truncated(reason) => (line, format!("truncated: {reason}")),
@@ -350,6 +351,20 @@ mod tests {
             ],
         );
         check(b"\"the \"\"text\"\"\",x\n\"a\",\n", &csv("the \"text\""), &[(2, "a")]);
+        let body = format!("title,x,text,source\nT,,a,h b.md\n ,,b,\n,,c,{}\n,,d,\u{ff}\n", "s".repeat(501));
+        let body: Vec<u8> = body.chars().map(|char| u8::try_from(char).expect("Latin-1")).collect();
+        check(
+            &body,
+            &csv("text"),
+            &[
+                (2, "{\"text\":\"a\",\"source\":\"h b.md\",\"title\":\"T\"}"),
+                (3, "b"),
+                (4, "maximum of 60 bytes"),
+                (5, "bad: the source is not UTF-8"),
+            ],
+        );
+        // A column with the texts is not a source as well.
+        check(b"source,title\na,\n", &csv("source"), &[(2, "a")]);
         check(b"text", &csv("text"), &[]);
     }
 
@@ -362,6 +377,7 @@ mod tests {
             ("id;text\n", "set ?column= to the column with the texts: id;text"),
             ("Text\n", "with the texts: Text"),
             ("text,id,text\n", "duplicate column"),
+            ("text,source,source\n", "duplicate column in the header: \"source\""),
             ("te\"xt,id\n", "quote"),
             ("\"text\n", "quote"),
             (&long, "more than 65536 bytes"),

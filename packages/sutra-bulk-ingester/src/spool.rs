@@ -254,7 +254,7 @@ mod tests {
     fn accept(spool: &Spool, id: &str, bytes: &[u8]) -> Job {
         let mut incoming = spool.incoming().expect("an upload");
         incoming.write(bytes).expect("write");
-        let job = Job::new(id.into(), Format::JsonL, bytes.len() as u64);
+        let job = Job::new(id.into(), Format::JsonL, None, bytes.len() as u64);
         spool.accept(&incoming, &job).expect("accept");
         job
     }

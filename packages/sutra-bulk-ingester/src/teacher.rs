@@ -1,5 +1,7 @@
 //! Teaches a batch: retries while hybrid is unavailable and finds the lines that it rejects.
 
+use hyper::body::Bytes;
+
 use crate::backoff::Backoff;
 use crate::batch::Line;
 use crate::hybrid::{LearnResult, Learner};
@@ -17,6 +19,8 @@ pub(crate) struct Teacher<L> {
     control: Option<String>,
     /// Number of consecutive failed attempts.
     failures: u32,
+    /// Maximum number of texts per call: halved when hybrid does not respond in time, then slowly raised again.
+    most: usize,
 }
 
 /// The result of teaching a batch.
@@ -34,12 +38,14 @@ enum Verdict {
     Rejected(String),
     /// Every attempt failed.
     Failed(String),
+    /// There was no response in time to several texts.
+    TimedOut,
 }
 
 impl<L: Learner> Teacher<L> {
     /// A teacher for a new job.
     pub(crate) fn new(learner: L, backoff: Backoff) -> Self {
-        Self { learner, backoff, control: None, failures: 0 }
+        Self { learner, backoff, control: None, failures: 0, most: usize::MAX }
     }
 
     /// Teaches all valid lines and retries without limit; drop the future to stop. Calls `hold` with the reason for
@@ -59,22 +65,27 @@ impl<L: Learner> Teacher<L> {
         if lines.is_empty() {
             return Ok(taught);
         }
-        let first = self.learn(texts(lines), MAX_ATTEMPTS, hold).await;
-        if !matches!(first, Verdict::Learned) {
-            self.check_hybrid(hold).await?;
-        }
+        let mut is_first = true;
         let mut suspects = Vec::new();
-        let mut parts = vec![(lines, Some(first))];
-        while let Some((part, verdict)) = parts.pop() {
-            let verdict = match verdict {
-                Some(verdict) => verdict,
-                None => {
-                    let attempts = if part.len() == 1 { MAX_ATTEMPTS } else { 1 };
-                    self.learn(texts(part), attempts, hold).await
-                }
-            };
+        let mut parts = vec![lines];
+        while let Some(part) = parts.pop() {
+            if part.len() > self.most {
+                let (left, right) = part.split_at(self.most);
+                parts.extend([right, left]);
+                continue;
+            }
+            let attempts = if is_first || part.len() == 1 { MAX_ATTEMPTS } else { 1 };
+            let verdict = self.learn(part, attempts, hold).await;
+            if matches!(verdict, Verdict::TimedOut) {
+                parts.push(part);
+                continue;
+            }
+            let is_unclear = !matches!(verdict, Verdict::Learned);
+            if std::mem::take(&mut is_first) && is_unclear && part.len() > 1 {
+                self.check_hybrid(hold).await?;
+            }
             // After each line, because hybrid may fail at any point of the search.
-            if part.len() == 1 && !matches!(verdict, Verdict::Learned) {
+            if is_unclear && part.len() == 1 {
                 self.check_hybrid(hold).await?;
             }
             match (verdict, part) {
@@ -86,7 +97,7 @@ impl<L: Learner> Teacher<L> {
                 (Verdict::Failed(reason), [line]) => suspects.push((line.number, reason)),
                 _ => {
                     let (left, right) = part.split_at(part.len() / 2);
-                    parts.extend([(right, None), (left, None)]);
+                    parts.extend([right, left]);
                 }
             }
         }
@@ -98,11 +109,11 @@ impl<L: Learner> Teacher<L> {
         let Some(control) = self.control.clone() else {
             return Ok(());
         };
-        match self.learn(control, MAX_ATTEMPTS, hold).await {
-            Verdict::Learned => Ok(()),
+        match self.learn(&[Line { number: 0, json: control }], MAX_ATTEMPTS, hold).await {
             Verdict::Rejected(reason) | Verdict::Failed(reason) => {
                 Err(format!("{reason}, also for a previously learned text"))
             }
+            Verdict::Learned | Verdict::TimedOut => Ok(()),
         }
     }
 
@@ -124,8 +135,9 @@ impl<L: Learner> Teacher<L> {
     }
 
     /// Sends texts until there is a verdict: without limit while hybrid is unavailable, up to `attempts` times if it fails.
-    async fn learn(&mut self, texts: String, attempts: u32, hold: &impl Fn(Option<Hold>)) -> Verdict {
-        let body = format!("{{\"texts\":[{texts}]}}");
+    /// Several texts without a response in time are not sent again, but fewer of them.
+    async fn learn(&mut self, lines: &[Line], attempts: u32, hold: &impl Fn(Option<Hold>)) -> Verdict {
+        let body = body(lines);
         let mut failed = 0;
         loop {
             let result = self.learner.learn(body.clone()).await;
@@ -134,7 +146,10 @@ impl<L: Learner> Teacher<L> {
                 hold(None);
             }
             match result {
-                LearnResult::Learned => return Verdict::Learned,
+                LearnResult::Learned => {
+                    self.most = self.most.saturating_add(self.most / 8 + 1);
+                    return Verdict::Learned;
+                }
                 LearnResult::Rejected(reason) => return Verdict::Rejected(reason),
                 LearnResult::Failed(reason) => {
                     failed += 1;
@@ -144,6 +159,13 @@ impl<L: Learner> Teacher<L> {
                     self.pause(reason, None, hold).await;
                 }
                 LearnResult::Unavailable(reason, retry_after) => self.pause(reason, retry_after, hold).await,
+                LearnResult::TimedOut(reason) => {
+                    self.pause(reason, None, hold).await;
+                    if lines.len() > 1 {
+                        self.most = lines.len() / 2;
+                        return Verdict::TimedOut;
+                    }
+                }
             }
         }
     }
@@ -160,9 +182,19 @@ impl<L: Learner> Teacher<L> {
     }
 }
 
-fn texts(lines: &[Line]) -> String {
-    let texts: Vec<_> = lines.iter().map(|line| line.json.as_str()).collect();
-    texts.join(",")
+/// The body of a call.
+fn body(lines: &[Line]) -> Bytes {
+    let texts: usize = lines.iter().map(|line| line.json.len() + 1).sum();
+    let mut body = String::with_capacity(texts + 12);
+    body.push_str("{\"texts\":[");
+    for (index, line) in lines.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        body.push_str(&line.json);
+    }
+    body.push_str("]}");
+    body.into()
 }
 
 #[cfg(test)]
@@ -180,8 +212,8 @@ mod tests {
     }
 
     impl<F: Fn(usize, &[String]) -> LearnResult> Learner for &FakeHybrid<F> {
-        async fn learn(&self, body: String) -> LearnResult {
-            let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        async fn learn(&self, body: Bytes) -> LearnResult {
+            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
             let texts: Vec<String> = serde_json::from_value(body["texts"].clone()).expect("texts");
             let number = self.calls.replace_with(|calls| *calls + 1);
             assert!(number < 1000, "too many calls");
@@ -303,5 +335,28 @@ mod tests {
         assert_eq!((taught.count, taught.bad.count), (32, 0));
         let nothing = Teacher::new(&hybrid, backoff()).teach(&[], &|_| {}).await;
         assert_eq!(nothing, TeachResult::default());
+    }
+
+    #[tokio::test]
+    async fn fewer_texts_are_sent_while_hybrid_is_too_slow() {
+        let sizes = RefCell::new(Vec::new());
+        // Responds in time to at most five texts.
+        let hybrid = fake(|_, texts| {
+            sizes.borrow_mut().push(texts.len());
+            if texts.len() > 5 { LearnResult::TimedOut("slow".into()) } else { LearnResult::Learned }
+        });
+        let mut teacher = Teacher::new(&hybrid, backoff());
+        let taught = teacher.teach(&lines(0..32), &|_| {}).await;
+        assert_eq!(taught, TeachResult { count: 32, bad: BadLines::default() });
+        assert_eq!(hybrid.learned.borrow().len(), 32);
+        assert_eq!(sizes.borrow()[..4], [32, 16, 8, 4]);
+        assert!(sizes.borrow().len() < 16, "{:?}", sizes.borrow());
+        // One text is sent until there is a response.
+        let hybrid = fake(|call, _| match call {
+            0..5 => LearnResult::TimedOut("slow".into()),
+            _ => LearnResult::Learned,
+        });
+        let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..2), &|_| {}).await;
+        assert_eq!((taught.count, *hybrid.calls.borrow()), (2, 7));
     }
 }

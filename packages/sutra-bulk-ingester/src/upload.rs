@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
+use serde::Deserialize;
 use sutra_service::ApiError;
 
 use crate::records::Format;
@@ -15,22 +16,55 @@ use crate::spool::Incoming;
 /// Size of a write.
 const CHUNK: usize = 256 << 10;
 
+/// How much of a rejected upload is read at most, so that its client gets the answer.
+const DISCARD_BYTES: usize = 64 << 20;
+
+/// How long a rejected upload is read at most.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
 /// Default name of the CSV column with the texts.
 const DEFAULT_COLUMN: &str = "text";
 
+/// The query of an upload.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadQuery {
+    /// The format, for clients that cannot choose the Content-Type.
+    pub format: Option<FormatName>,
+    /// The CSV column with the texts.
+    pub column: Option<String>,
+    /// The source of texts without one.
+    pub source: Option<String>,
+}
+
+/// The name of a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FormatName {
+    /// JSON lines.
+    JsonL,
+    /// CSV.
+    Csv,
+}
+
+/// Whether a query is percent-encoded UTF-8. The parser would replace other bytes.
+pub(crate) fn is_utf_8(query: &str) -> bool {
+    let (mut bytes, mut rest) = (Vec::new(), query.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|digits| str::from_utf8(digits).ok());
+        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(decoded.unwrap_or(first));
+        rest = if decoded.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).is_ok()
+}
+
 /// The format of an upload, from its headers and query.
-pub(crate) fn format(headers: &HeaderMap, column: Option<String>) -> Result<Format, ApiError> {
-    let unsupported = |problem: String| {
-        Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            format!("{problem}; send JSON lines as application/x-ndjson or CSV as text/csv, in UTF-8"),
-        ))
-    };
+pub(crate) fn format(headers: &HeaderMap, query: &UploadQuery) -> Result<Format, ApiError> {
     if let Some(encoding) = headers.get(CONTENT_ENCODING)
         && encoding != "identity"
     {
-        return unsupported(format!("unsupported Content-Encoding: {encoding:?}"));
+        return Err(unsupported(format!("unsupported Content-Encoding: {encoding:?}")));
     }
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -40,21 +74,30 @@ pub(crate) fn format(headers: &HeaderMap, column: Option<String>) -> Result<Form
     if let Some(charset) = charset
         && !["utf-8", "utf8", "us-ascii"].contains(&charset.as_str())
     {
-        return unsupported(format!("unsupported charset: {charset:?}"));
+        return Err(unsupported(format!("unsupported charset: {charset:?}")));
     }
-    match (essence.as_str(), column) {
-        ("application/x-ndjson" | "application/jsonl" | "application/ndjson", None) => Ok(Format::JsonL),
-        ("application/x-ndjson" | "application/jsonl" | "application/ndjson", Some(_)) => {
-            Err(invalid("column is for CSV only; omit it (JSON lines have the field \"text\")"))
-        }
-        ("text/csv", Some(column)) if column.is_empty() => {
+    let declared = match essence.as_str() {
+        "application/x-ndjson" | "application/jsonl" | "application/ndjson" => Some(FormatName::JsonL),
+        "text/csv" => Some(FormatName::Csv),
+        // What browsers and tools send for a file that they do not know.
+        "" | "application/octet-stream" | "text/plain" if query.format.is_some() => query.format,
+        "" => return Err(unsupported("missing header: Content-Type".to_owned())),
+        _ => return Err(unsupported(format!("unsupported Content-Type: {essence:?}"))),
+    };
+    if query.format.is_some() && query.format != declared {
+        return Err(invalid(format!(
+            "the query's format differs from the Content-Type {essence:?}; omit one"
+        )));
+    }
+    match (declared, query.column.as_deref()) {
+        (Some(FormatName::Csv), Some("")) => {
             Err(invalid("column is empty; name the column with the texts, or omit it"))
         }
-        ("text/csv", column) => {
-            Ok(Format::Csv { column: column.unwrap_or_else(|| DEFAULT_COLUMN.to_owned()) })
+        (Some(FormatName::Csv), column) => {
+            Ok(Format::Csv { column: column.unwrap_or(DEFAULT_COLUMN).to_owned() })
         }
-        ("", _) => unsupported("missing header: Content-Type".to_owned()),
-        _ => unsupported(format!("unsupported Content-Type: {essence:?}")),
+        (_, Some(_)) => Err(invalid("column is for CSV only; omit it (JSON lines have the field \"text\")")),
+        (_, None) => Ok(Format::JsonL),
     }
 }
 
@@ -67,7 +110,7 @@ pub(crate) fn check_length(headers: &HeaderMap, max: u64) -> Result<(), ApiError
 /// Streams a body to disk, with at most a few chunks in memory.
 pub(crate) async fn receive(
     mut incoming: Incoming,
-    mut body: Body,
+    body: &mut Body,
     max: u64,
     idle: Duration,
 ) -> Result<Incoming, ApiError> {
@@ -98,6 +141,19 @@ pub(crate) async fn receive(
     Ok(incoming)
 }
 
+/// Reads the rest of a rejected upload, within limits, and drops it.
+pub(crate) async fn discard(mut body: Body) {
+    let mut bytes = 0;
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await
+            && bytes < DISCARD_BYTES
+        {
+            bytes += frame.data_ref().map_or(0, |data| data.len());
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
+}
+
 async fn write(mut incoming: Incoming, mut chunk: Vec<u8>) -> Result<(Incoming, Vec<u8>), ApiError> {
     tokio::task::spawn_blocking(move || {
         incoming.write(&chunk).map_err(disk_error)?;
@@ -126,6 +182,14 @@ pub(crate) fn disk_error(error: io::Error) -> ApiError {
 /// 422 `invalid_request`.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message)
+}
+
+fn unsupported(problem: String) -> ApiError {
+    ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        format!("{problem}; send JSON lines as application/x-ndjson or CSV as text/csv, in UTF-8"),
+    )
 }
 
 fn too_large(max: u64) -> ApiError {
@@ -160,31 +224,57 @@ mod tests {
             .collect()
     }
 
+    fn query(text: &str) -> UploadQuery {
+        let uri = format!("/?{text}").parse().expect("a URI");
+        axum::extract::Query::try_from_uri(&uri).expect("a query").0
+    }
+
     #[test]
-    fn the_content_type_selects_the_format() {
+    fn the_content_type_or_the_query_selects_the_format() {
         let csv = |column: &str| Format::Csv { column: column.to_owned() };
-        for (kind, column, expected) in [
-            ("application/x-ndjson", None, Format::JsonL),
-            ("Application/JSONL; charset=UTF-8", None, Format::JsonL),
-            ("text/csv", None, csv("text")),
-            ("text/csv; header=present; charset=\"utf-8\"", Some("body"), csv("body")),
+        for (kind, text, expected) in [
+            ("application/x-ndjson", "", Format::JsonL),
+            ("Application/JSONL; charset=UTF-8", "format=jsonl", Format::JsonL),
+            ("text/csv", "", csv("text")),
+            ("text/csv; header=present; charset=\"utf-8\"", "column=body", csv("body")),
+            ("", "format=jsonl", Format::JsonL),
+            ("application/octet-stream", "format=csv&column=a%20b", csv("a b")),
+            ("text/plain;charset=utf-8", "format=csv", csv("text")),
         ] {
-            let found = format(&headers(&[("content-type", kind)]), column.map(str::to_owned));
-            assert_eq!(found, Ok(expected), "{kind}");
+            let headers = if kind.is_empty() { headers(&[]) } else { headers(&[("content-type", kind)]) };
+            assert_eq!(format(&headers, &query(text)), Ok(expected), "{kind} {text}");
+        }
+    }
+
+    #[test]
+    fn a_query_must_be_utf_8() {
+        for (query, expected) in [
+            ("", true),
+            ("source=a%20b%2F%c3%BC&column=+", true),
+            ("a=%", true),
+            ("a=%zz%4", true),
+            ("a=%ff", false),
+            ("a=%C3", false),
+            ("a=%ed%a0%80", false),
+        ] {
+            assert_eq!(is_utf_8(query), expected, "{query}");
         }
     }
 
     #[test]
     fn unsupported_uploads_are_rejected_before_reading_the_body() {
-        for (pairs, column, status, expected) in [
-            (&[][..], None, 415, "missing header: Content-Type"),
-            (&[("content-type", "application/json")], None, 415, "application/json"),
-            (&[("content-type", "text/csv; charset=latin1")], None, 415, "latin1"),
-            (&[("content-type", "text/csv"), ("content-encoding", "gzip")], None, 415, "Content-Encoding"),
-            (&[("content-type", "application/jsonl")], Some("a"), 422, "column is for CSV"),
-            (&[("content-type", "text/csv")], Some(""), 422, "column is empty"),
+        for (pairs, text, status, expected) in [
+            (&[][..], "", 415, "missing header: Content-Type"),
+            (&[("content-type", "application/json")], "", 415, "application/json"),
+            (&[("content-type", "application/octet-stream")], "", 415, "application/octet-stream"),
+            (&[("content-type", "multipart/form-data")], "format=csv", 415, "multipart/form-data"),
+            (&[("content-type", "text/csv")], "format=jsonl", 422, "differs from the Content-Type"),
+            (&[("content-type", "text/csv; charset=latin1")], "", 415, "latin1"),
+            (&[("content-type", "text/csv"), ("content-encoding", "gzip")], "", 415, "Content-Encoding"),
+            (&[("content-type", "application/jsonl")], "column=a", 422, "column is for CSV"),
+            (&[("content-type", "text/csv")], "column=", 422, "column is empty"),
         ] {
-            let error = format(&headers(pairs), column.map(str::to_owned)).expect_err(expected);
+            let error = format(&headers(pairs), &query(text)).expect_err(expected);
             assert_eq!(error.status, status, "{pairs:?}");
             assert!(error.message.contains(expected), "{}", error.message);
         }

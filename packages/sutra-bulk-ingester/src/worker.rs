@@ -137,7 +137,7 @@ impl WorkerState {
         let mut records = Records::open(file, &job.format, &self.limits, self.stopped.clone())
             .map_err(|error| format!("{error}; upload it again"))?;
         records.seek_forward(job.progress.position).map_err(unreadable)?;
-        Ok(Batches::new(records, self.limits.clone()))
+        Ok(Batches::new(records, self.limits.clone(), job.source.clone()))
     }
 
     /// Teaches all batches. An error is the reason why the job failed.
@@ -145,6 +145,10 @@ impl WorkerState {
         let mut teacher = Teacher::new(self.hybrid.for_job(id), self.backoff);
         let hold = |hold| set_hold(jobs, id, hold);
         loop {
+            // Before each batch, because hybrid may be replaced by another edition. If it does not answer, the last ones hold.
+            if let Some(hybrid) = self.hybrid.limits().await {
+                batches.set_limits(self.limits.within(&hybrid));
+            }
             let batch: Batch = batches
                 .next()
                 .map_err(|error| format!("cannot read the upload: {error}; upload it again"))?;

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use support::hybrid::{Hybrid, Reply};
+use support::hybrid::{Hybrid, Limits, Reply};
 use support::{CSV, JSONL, bad_lines, chunked, folder, jsonl, read_response, start, wait};
 
 #[test]
@@ -61,20 +61,99 @@ fn csv_rows_are_taught_from_the_selected_column() {
 }
 
 #[test]
+fn what_is_known_about_texts_is_taught_as_it_was_written() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    let body = concat!(
+        "{\"text\":\"one\",\"source\":\"own.md\",\"title\":\"Ü\",",
+        "\"metadata\":{\"n\": 12345678901234567890.10, \"z\":[{}],\"a\":\"\\ud83d\\ude00\"}}\n",
+        "{\"text\":\"two\",\"source\":null}\n\"three\"\n",
+        "{\"text\":\"four\",\"metadata\":{\"a\":1,\"a\":2}}\n",
+        "{\"text\":\"five\",\"source\":5}\n{\"text\":\"six\",\"title\":\"\"}\n",
+    );
+    let id = server.upload_to("/v1/jobs?source=a%20b%2F%C3%BC%26%231.md", JSONL, body);
+    let job = server.wait_for(&id, "done");
+    assert_eq!(
+        hybrid.sent("one"),
+        "{\"text\":\"one\",\"source\":\"own.md\",\"title\":\"Ü\",\"metadata\":{\"n\":12345678901234567890.10,\"z\":[{}],\"a\":\"😀\"}}"
+    );
+    for text in ["two", "three"] {
+        assert_eq!(hybrid.sent(text), format!("{{\"text\":\"{text}\",\"source\":\"a b/ü&#1.md\"}}"));
+    }
+    let reasons: Vec<_> =
+        job["bad_lines"].as_array().expect("a list").iter().map(|bad| &bad["reason"]).collect();
+    assert_eq!(
+        reasons,
+        ["metadata: duplicate name: \"a\"", "source: expected a string, not 5", "title: empty; leave it out"]
+    );
+    assert_eq!((&job["source"], &job["taught"]), (&json!("a b/ü&#1.md"), &json!(3)));
+
+    let rows = "title,text,source\n,seven,\n\"T, \"\"t\"\"\",eight,own.csv\n";
+    let id = server.upload_to("/v1/jobs?format=csv&source=s", "application/octet-stream", rows);
+    assert_eq!(server.wait_for(&id, "done")["taught"], 2);
+    assert_eq!(hybrid.sent("seven"), "{\"text\":\"seven\",\"source\":\"s\"}");
+    assert_eq!(
+        hybrid.sent("eight"),
+        "{\"text\":\"eight\",\"source\":\"own.csv\",\"title\":\"T, \\\"t\\\"\"}"
+    );
+}
+
+#[test]
 fn batches_stay_within_the_limits_of_hybrid() {
     let (folder, hybrid) = (folder(), Hybrid::start());
-    let texts = || (0..70).map(|number| format!("text {number}"));
+    let texts = |count: usize| (0..count).map(|number| format!("text {number}"));
     let server = start(folder.path(), &hybrid.url(), &[]);
-    assert_eq!(server.teach(JSONL, &jsonl(texts()))["taught"], 70);
+    assert_eq!(server.teach(JSONL, &jsonl(texts(70)))["taught"], 70);
     assert_eq!(hybrid.calls(), [32, 32, 6]);
+    // Its limits are read again; this service's own limit is 1,000.
+    hybrid.set_limits(Limits { texts: 2000, characters: 8, bytes: 2_000_000 });
+    let job = server.teach(JSONL, &jsonl(texts(1200)));
+    assert_eq!((bad_lines(&job)[0], &job["taught"], &job["bad"]), (1001, &json!(1000), &json!(200)));
+    assert_eq!(hybrid.calls()[3..], [1000]);
+    hybrid.set_limits(Limits { texts: 2000, characters: 8, bytes: 1000 });
+    server.teach(JSONL, &jsonl(texts(200)));
+    let calls = hybrid.calls()[4..].to_vec();
+    assert!(calls.iter().sum::<usize>() == 200 && calls.len() < 4, "{calls:?}");
     drop(server);
 
     let environment =
         [("SUTRA_EDITION", "enterprise"), ("MAX_BATCH_BYTES", "100"), ("MAX_TEXT_CHARACTERS", "10")];
+    hybrid.set_limits(Limits { texts: 2000, characters: 500, bytes: 2_000_000 });
     let server = start(folder.path(), &hybrid.url(), &environment);
+    let before = hybrid.calls().len();
     let job = server.teach(JSONL, &jsonl((0..20).map(|number| "ä".repeat(5 + number % 7))));
     assert_eq!((bad_lines(&job), &job["taught"]), (vec![7, 14], &json!(18)));
-    assert!(hybrid.calls()[3..].iter().all(|&texts| (1..=8).contains(&texts)), "{:?}", hybrid.calls());
+    assert!(hybrid.calls()[before..].iter().all(|&texts| (1..=8).contains(&texts)), "{:?}", hybrid.calls());
+}
+
+#[test]
+fn all_jobs_can_be_listed() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    let environment = [("MAX_QUEUED_JOBS", "300"), ("MAX_ENDED_JOBS", "150")];
+    let server = start(folder.path(), &hybrid.url(), &environment);
+    let mut ids: Vec<String> =
+        (0..250).map(|number| server.upload(JSONL, &format!("\"{number}\"\nbad\n"))).collect();
+    server.wait_for(&ids[249], "done");
+    ids.drain(..100);
+    let page = |query: &str| {
+        let (status, body) = server.get(&format!("/v1/jobs?{query}"));
+        assert_eq!(status, 200, "{body}");
+        let jobs = body["jobs"].as_array().expect("jobs").clone();
+        assert!(jobs.iter().all(|job| (&job["bad"], &job["taught"]) == (&json!(1), &json!(1))));
+        let ids = jobs.iter().map(|job| job["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>();
+        (ids, body["next"].as_str().map(str::to_owned))
+    };
+    let (mut listed, mut next) = page("limit=100");
+    while let Some(cursor) = next {
+        let (more, further) = page(&format!("limit=40&cursor={cursor}"));
+        listed.extend(more);
+        next = further;
+    }
+    ids.reverse();
+    assert_eq!(listed, ids);
+    // The job of a cursor may be gone.
+    assert_eq!(page("limit=2&cursor=0000000102-00000000").0.len(), 1);
+    assert_eq!(page("cursor=0000000001-00000000"), (vec![], None));
 }
 
 #[test]
@@ -82,6 +161,7 @@ fn all_errors_have_the_same_format_and_create_no_job() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[("MAX_UPLOAD_BYTES", "100")]);
     let long = "x".repeat(101);
+    let long_source = format!("/v1/jobs?source={}", "s".repeat(501));
     for (method, path, kind, body, status, code, expected) in [
         ("POST", "/v1/jobs", JSONL, "", 422, "invalid_request", "empty"),
         ("POST", "/v1/jobs", CSV, "", 422, "invalid_request", "empty"),
@@ -97,6 +177,21 @@ fn all_errors_have_the_same_format_and_create_no_job() {
         ("GET", "/v1/jobs?limit=0", "", "", 422, "invalid_request", "between 1 and 100"),
         ("GET", "/v1/jobs?limit=101", "", "", 422, "invalid_request", "between 1 and 100"),
         ("GET", "/v1/jobs?limit=all", "", "", 422, "invalid_request", "limit"),
+        ("GET", "/v1/jobs?cursor=next", "", "", 400, "invalid_cursor", "next"),
+        ("GET", "/v1/jobs?cursor=", "", "", 400, "invalid_cursor", "omit it"),
+        ("POST", "/v1/jobs?source=", JSONL, "\"a\"\n", 422, "invalid_request", "source: empty"),
+        ("POST", &long_source, JSONL, "\"a\"\n", 422, "invalid_request", "source: 501 characters"),
+        ("POST", "/v1/jobs?source=%ff", JSONL, "\"a\"\n", 422, "invalid_request", "query"),
+        (
+            "POST",
+            "/v1/jobs?source=a&source=b",
+            JSONL,
+            "\"a\"\n",
+            422,
+            "invalid_request",
+            "duplicate field `source`",
+        ),
+        ("POST", "/v1/jobs?format=xml", JSONL, "\"a\"\n", 422, "invalid_request", "unknown variant `xml`"),
         ("GET", "/v1/jobs?page=1", "", "", 422, "invalid_request", "unknown field `page`"),
         ("GET", "/v1/jobs/none", "", "", 404, "not_found", "none"),
         ("DELETE", "/v1/jobs/none", "", "", 404, "not_found", "none"),
@@ -252,6 +347,12 @@ fn jobs_can_be_cancelled_in_any_active_state() {
         "{waiting}"
     );
     assert_eq!(server.send("DELETE", &format!("/v1/jobs/{last}"), "", b"").0, 200);
+    // A retry may be under way.
+    let is_stopped = |message: &&String| message.as_str() == "job cancelled";
+    wait("the end of the job", || {
+        server.messages.lock().expect("messages").iter().filter(is_stopped).count() == 2
+    });
+    hybrid.wait_until_idle();
 
     hybrid.set_behaviour(|_| Reply::Learn);
     let done = server.teach(JSONL, "\"done\"\n");
@@ -269,9 +370,9 @@ fn jobs_can_be_cancelled_in_any_active_state() {
 fn health_reports_limits_and_the_state_of_hybrid() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     for (edition, upload, line, queued, texts, bytes, characters) in [
-        ("simple", 268_435_456_u64, 1_048_576, 16, 32, 900_000, 10_000),
-        ("community", 1_073_741_824, 2_097_152, 64, 64, 2_000_000, 20_000),
-        ("enterprise", 4_294_967_296, 4_194_304, 256, 128, 4_000_000, 50_000),
+        ("simple", 268_435_456_u64, 1_048_576, 16, 1000, 900_000, 100_000),
+        ("community", 1_073_741_824, 2_097_152, 64, 1000, 2_000_000, 200_000),
+        ("enterprise", 4_294_967_296, 4_194_304, 256, 1000, 4_000_000, 500_000),
     ] {
         let server = start(folder.path(), &hybrid.url(), &[("SUTRA_EDITION", edition)]);
         let (status, first) = server.get("/health");

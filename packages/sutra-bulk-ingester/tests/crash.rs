@@ -24,7 +24,8 @@ fn repeated_kills_lose_no_line() {
         _ => format!("\"text {number}\""),
     };
     let rows: Vec<String> = (0..lines).map(text).collect();
-    let id = server.upload(CSV, &format!("text\r\n{}\r\n", rows.join("\r\n")));
+    let id =
+        server.upload_to("/v1/jobs?source=h%20b.csv", CSV, &format!("text\r\n{}\r\n", rows.join("\r\n")));
     let kills = 6;
     for kill in 0..kills {
         // Alternately kill it before a batch arrives at hybrid, and after that but before the response.
@@ -50,8 +51,10 @@ fn repeated_kills_lose_no_line() {
     let job = server.wait_for(&id, "done");
     assert_eq!((&job["taught"], &job["bad"]), (&json!(lines - 10), &json!(10)));
     assert_eq!(bad_lines(&job)[..3], [9, 60, 111]);
+    assert_eq!(job["source"], "h b.csv");
     let learned = hybrid.learned();
     assert_eq!(learned.len(), lines - 10);
+    assert!(learned.keys().all(|text| hybrid.sent(text).contains("\"source\":\"h b.csv\"")));
     assert!(
         (0..lines)
             .filter(|number| ![7, 8].contains(&(number % 50)))

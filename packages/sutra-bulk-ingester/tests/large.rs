@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write as _};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use support::hybrid::Hybrid;
+use support::hybrid::{Hybrid, Limits};
 use support::{CSV, JSONL, Server, bad_lines, folder, read_response, start};
 
 /// Maximum peak memory of an unoptimized build, in bytes: about a tenth of the upload.
@@ -45,6 +45,28 @@ fn an_upload_of_200_mb() {
     let learned = hybrid.learned();
     assert_eq!((learned.len(), learned.values().max()), (lines, Some(&1)));
     assert!(server.memory("VmHWM") < MAX_MEMORY, "after the job: {}", server.memory("VmHWM"));
+}
+
+#[test]
+fn an_upload_of_100_000_lines_with_everything_known_about_them() {
+    let (folder, hybrid) = (folder(), Hybrid::start());
+    hybrid.set_limits(Limits { texts: 1000, characters: 100_000, bytes: 2_000_000 });
+    let server = start(folder.path(), &hybrid.url(), &[]);
+    let (lines, note) = (100_000, "n".repeat(200));
+    let line = |number: usize| {
+        format!(
+            "{{\"text\":\"{number:010} {note}\",\"source\":\"{number:010}.md\",\"title\":\"T\",\"metadata\":{{\"note\":\"{note}\"}}}}\n"
+        )
+    };
+    let job = stream(&server, JSONL, lines * line(0).len(), |writer| {
+        for number in 0..lines {
+            writer.write_all(line(number).as_bytes()).expect("write");
+        }
+    });
+    let job = server.wait_for(job["id"].as_str().expect("an id"), "done");
+    assert_eq!((&job["taught"], &job["bad"]), (&json!(lines), &json!(0)));
+    assert_eq!(hybrid.calls(), [1000; 100]);
+    assert!(server.memory("VmHWM") < MAX_MEMORY, "{}", server.memory("VmHWM"));
 }
 
 #[test]

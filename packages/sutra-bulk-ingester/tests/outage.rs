@@ -44,8 +44,19 @@ fn every_kind_of_outage_is_retried() {
     assert_eq!((&job["taught"], &job["bad"], &job["tries"]), (&json!(100), &json!(0), &json!(0)));
     let learned = hybrid.learned();
     assert_eq!((learned.len(), learned.values().max()), (100, Some(&1)));
-    // Four batches and eleven failed calls.
-    assert_eq!(hybrid.calls().len(), 15);
+    // Eleven failed calls and nine others: after the one without a response, there are fewer texts per call.
+    assert_eq!(hybrid.calls().len(), 20);
+}
+
+#[test]
+fn hybrid_gets_fewer_texts_if_it_is_too_slow_for_many() {
+    let folder = folder();
+    let hybrid = Hybrid::with(|texts| if texts.len() > 10 { Reply::NoResponse } else { Reply::Learn });
+    let server = start(folder.path(), &hybrid.url(), &[("HYBRID_TIMEOUT_SECONDS", "1")]);
+    let job = server.teach(JSONL, &jsonl((0..32).map(|number| format!("text {number}"))));
+    assert_eq!((&job["taught"], &job["bad"]), (&json!(32), &json!(0)));
+    assert_eq!(hybrid.calls()[..3], [32, 16, 8]);
+    assert_eq!(hybrid.learned().values().max(), Some(&1));
 }
 
 #[test]

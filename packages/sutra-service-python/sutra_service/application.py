@@ -1,7 +1,7 @@
 """The FastAPI application that every service builds on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ def create_app(
     *,
     title: str,
     max_body_bytes: int,
+    streamed: Collection[tuple[str, str]] = (),
     start: Callable[[], Awaitable[None]] = _nothing,
     stop: Callable[[], Awaitable[None]] = _nothing,
     dependencies: "Sequence[Dependency]" = (),
@@ -58,6 +59,8 @@ def create_app(
     tells_via: bool = False,
 ) -> FastAPI:
     """Create an application with `/health`, uniform errors, a body size limit, request ids and metrics.
+
+    Requests in `streamed`, pairs of method and path, pass on their bodies and have no such limit.
 
     `start` runs in the background once the port is open; until it returns, `/health` answers 503.
     It should run blocking work with `asyncio.to_thread`. If it raises StartError, the service keeps
@@ -99,7 +102,7 @@ def create_app(
     )
     app.router.route_class = JsonRoute
     app.state.readiness = readiness
-    app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(BodyLimit, limit=max_body_bytes, streamed=streamed)
     app.add_middleware(HostCheck, allowed=settings.allowed_hosts)
     errors.install(app)
 

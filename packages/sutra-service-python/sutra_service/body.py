@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -16,20 +16,30 @@ from sutra_service.errors import ServiceError, reply
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+# Set in the scope of a request whose body is passed on as it arrives, so that it does not count as held.
+STREAMED = "sutra_service.streamed"
+
+
 class BodyLimit:
     """Middleware that answers 413 to bodies larger than `limit` bytes.
 
     Checks Content-Length before reading anything, and counts the bytes of bodies without one as
-    they arrive, so that memory use stays within the limit.
+    they arrive, so that memory use stays within the limit. Requests in `streamed`, pairs of method and
+    path, have no limit: their bodies must not be held.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, streamed: Collection[tuple[str, str]] = ()) -> None:
         self._app = app
         self._limit = limit
+        self._streamed = frozenset(streamed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if (scope["method"], scope["path"]) in self._streamed:
+            scope[STREAMED] = True
             await self._app(scope, receive, send)
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")

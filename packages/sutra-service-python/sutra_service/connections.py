@@ -4,6 +4,8 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sutra_service.body import STREAMED
+
 # About 10 MB of memory, and fewer than the files that a process may usually open.
 MAX_CONNECTIONS = 512
 # How long a client may take to send the header of a request, and pause within a body.
@@ -22,8 +24,10 @@ class BoundedConnection(H11Protocol):
 
     _timer: asyncio.TimerHandle | None = None
     _heard = 0.0
-    # Bytes of the current request's body.
+    # Bytes of the current request's body that are held.
     _body = 0
+    # Whether this service stopped reading at the last data, and the client is not to blame for a pause.
+    _held_up = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, and make room for it."""
@@ -45,8 +49,9 @@ class BoundedConnection(H11Protocol):
         was_receiving = self._is_receiving()
         super().data_received(data)
         if self._is_receiving() or was_receiving:
-            self._body += len(data)
+            self._body = len(self.cycle.body) if self._is_streamed() else self._body + len(data)
             self._make_room()
+        self._held_up = self.flow.read_paused
         if self._is_receiving():
             self._disarm()
             self._arm(PAUSE_S)
@@ -64,8 +69,15 @@ class BoundedConnection(H11Protocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _is_streamed(self) -> bool:
+        return STREAMED in self.cycle.scope
+
     def _is_receiving(self) -> bool:
         return self._is_answering() and self.cycle.more_body
+
+    def _is_waiting(self) -> bool:
+        """Whether it holds a part of a body and waits for the rest. A streamed one is soon passed on."""
+        return self._is_receiving() and self._body > 0 and not self._is_streamed()
 
     def _arm(self, seconds: float) -> None:
         self._timer = self.loop.call_later(seconds, self._time_out)
@@ -77,15 +89,15 @@ class BoundedConnection(H11Protocol):
 
     def _time_out(self) -> None:
         self._timer = None
-        if self._is_receiving() and self.flow.read_paused:
-            # It is this service that does not read.
+        if self._is_receiving() and self._held_up:
+            self._held_up = self.flow.read_paused
             self._arm(PAUSE_S)
         else:
             self.transport.abort()
 
     def _make_room(self) -> None:
         while sum(other._body for other in self._all()) > BODY_BYTES:
-            waiting = [other for other in self._all() if other is not self and other._is_receiving() and other._body]
+            waiting = [other for other in self._all() if other is not self and other._is_waiting()]
             if not waiting:
                 self._end()
                 return

@@ -3,18 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterable, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
 from logging import getLogger
 from typing import Any
 
+import h11
 import httpcore
 
 # httpcore connects with this. anyio imports it lazily, which would be too late for `tls.postponed`.
 from anyio import connect_tcp  # noqa: F401
 
-from sutra_service import request_ids
+from sutra_service import request_ids, streaming
 from sutra_service.dependency_metrics import DependencyMetrics
 from sutra_service.errors import ServiceError
 
@@ -56,15 +57,49 @@ class Dependency:
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
 
-    async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        forward_client_errors: bool = False,
+        also_forward: Collection[int] = (),
+        deadline_s: float | None = None,
+    ) -> Any:
         """Send a request and return the JSON answer. A body of bytes is JSON already.
 
         Raises ServiceError: 503 NAME_unreachable or NAME_not_ready, 504 NAME_timeout, 502 NAME_failed. If the service
         answered, `upstream_status` is its status. Set `forward_client_errors` if the request comes from the caller
-        unchanged: the service's 400, 404, 413 and 422 are then raised as they are. Otherwise the error is this
-        service's own, and they become 502 too.
+        unchanged: the service's 400, 404, 413 and 422 are then raised as they are, and the statuses in `also_forward`.
+        Otherwise the error is this service's own, and they become 502 too.
         """
-        status, content = await self.exchange(method, path, body)
+        status, content = await self.exchange(method, path, body, deadline_s=deadline_s)
+        return self._read(status, content, (*(CLIENT_ERRORS if forward_client_errors else ()), *also_forward))
+
+    async def upload(
+        self, path: str, headers: Mapping[str, str], chunks: AsyncIterable[bytes], forward: Collection[int]
+    ) -> Any:
+        """POST a body that is never held whole, and return the JSON answer.
+
+        The deadline limits each wait for the service, not those for `chunks`. An exception of `chunks` ends the
+        request in a way that shows the service that the body is incomplete. The service's errors with a status in
+        `forward` are raised as they are, with `Retry-After`; others as `call` does.
+        """
+        all_headers = _identified([("Accept", "application/json"), *headers.items()])
+        tls = _system_trust() if self._url.startswith("https:") else None
+        with self._named_errors(self._deadline_s):
+            status, answered, content = await streaming.post(
+                self._url + path, all_headers, chunks, self._deadline_s, tls
+            )
+        self._note(status)
+        wait = {"Retry-After": answered["retry-after"]} if "retry-after" in answered else None
+        return self._read(status, content, forward, wait)
+
+    def _read(
+        self, status: int, content: bytes, forward: Collection[int], headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """Return the JSON of an answer, or raise its error."""
         try:
             answer = json.loads(content)
         # RecursionError: brackets nested thousands of levels deep.
@@ -74,7 +109,10 @@ class Dependency:
             answer = None
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        raise self._refusal(status, *_error_of(answer), forward_client_errors=forward_client_errors)
+        code, message = _error_of(answer)
+        if status in forward and code:
+            raise ServiceError(status, code, message, headers, upstream_status=status)
+        raise self._refusal(status, code, message)
 
     def measure(self, metrics: DependencyMetrics) -> None:
         """Count and time calls from now on, but not probes."""
@@ -123,21 +161,33 @@ class Dependency:
         if body is not None:
             content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
             headers.append(("Content-Type", "application/json"))
-        try:
+        with self._named_errors(deadline_s):
             async with asyncio.timeout(deadline_s):
                 result = await self._send(method, path, headers, content, max_bytes)
+        self._note(result[0])
+        return result
+
+    @contextmanager
+    def _named_errors(self, deadline_s: float) -> Iterator[None]:
+        """Turn errors of the connection into a ServiceError that names the service."""
+        try:
+            yield
         except (TimeoutError, httpcore.TimeoutException):
             self.state = "timeout"
             message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or check its log"
             raise self._counted(ServiceError(504, f"{self.name}_timeout", message)) from None
+        except (ConnectionResetError, BrokenPipeError, h11.ProtocolError) as error:
+            raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
         except (httpcore.ConnectError, OSError) as error:
             self.state = "unreachable"
             message = f"cannot reach {self.name} at {self._url}: {error}; start it or correct {self._variable}"
             raise self._counted(ServiceError(503, f"{self.name}_unreachable", message, RETRY)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
-        self.state = STATES.get(result[0], "failed" if result[0] >= HTTPStatus.INTERNAL_SERVER_ERROR else "ok")
-        return result
+
+    def _note(self, status: int) -> None:
+        """Remember the state that an answer shows."""
+        self.state = STATES.get(status, "failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "ok")
 
     async def _send(
         self, method: str, path: str, headers: list[tuple[str, str]], content: bytes | None, max_bytes: int
@@ -149,10 +199,7 @@ class Dependency:
                 max_keepalive_connections=8,
                 keepalive_expiry=KEEP_ALIVE_S,
             )
-        request_id = request_ids.current.get()
-        if request_id:
-            headers = [*headers, (request_ids.HEADER, request_id)]
-        stream = self._pool.stream(method, self._url + path, headers=headers, content=content)
+        stream = self._pool.stream(method, self._url + path, headers=_identified(headers), content=content)
         with self._timed():
             async with stream as response:
                 received = bytearray()
@@ -162,10 +209,8 @@ class Dependency:
                         raise self._failed(f"sent more than {max_bytes} bytes")
                 return response.status, bytes(received)
 
-    def _refusal(self, status: int, code: str, message: str, *, forward_client_errors: bool) -> ServiceError:
-        """The error for an answer that is not a success."""
-        if forward_client_errors and status in CLIENT_ERRORS and code:
-            return ServiceError(status, code, message, upstream_status=status)
+    def _refusal(self, status: int, code: str, message: str) -> ServiceError:
+        """The error for an answer that is neither a success nor forwarded."""
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             text = f"{self.name} is not ready: {message}; try again"
             return self._counted(ServiceError(503, f"{self.name}_not_ready", text, RETRY, upstream_status=status))
@@ -197,6 +242,12 @@ class Dependency:
 RETRY = {"Retry-After": "5"}
 # The state for each status. Any other status below 500 means `ok`: the request was wrong, not the service.
 STATES = {HTTPStatus.SERVICE_UNAVAILABLE: "not_ready", HTTPStatus.GATEWAY_TIMEOUT: "timeout"}
+
+
+def _identified(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The headers, with the id of the current request."""
+    request_id = request_ids.current.get()
+    return [*headers, (request_ids.HEADER, request_id)] if request_id else headers
 
 
 def _error_of(answer: Any) -> tuple[str, str]:

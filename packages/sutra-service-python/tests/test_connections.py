@@ -10,18 +10,34 @@ from pathlib import Path
 from test_run import GUARD_S, service
 
 SERVICE = """
+import asyncio
 from contextlib import suppress
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 import sutra_service.application, sutra_service.connections as connections
 
 connections.MAX_CONNECTIONS = 20
-connections.BODY_BYTES = 300_000
+# More than the buffers of a streamed body.
+connections.BODY_BYTES = 600_000
 connections.HEADER_S = connections.PAUSE_S = {patience}
 inner = create_app
 
 def create_app(*args, **options):
-    app = inner(*args, **{{**options, "max_body_bytes": 200_000}})
+    app = inner(*args, **{{**options, "max_body_bytes": 200_000, "streamed": [("POST", "/stream")]}})
+    reads = asyncio.Event()
+
+    @app.post("/read")
+    async def read():
+        reads.set()
+
+    @app.post("/stream")
+    async def stream(request: Request):
+        await reads.wait()
+        size = 0
+        with suppress(ClientDisconnect):
+            async for chunk in request.stream():
+                size += len(chunk)
+        return size
 
     @app.post("/count")
     async def count(request: Request):
@@ -52,8 +68,8 @@ class Client:
         return answer.decode()
 
 
-def post(size: int, body: str) -> str:
-    return f"POST /count HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n{body}"
+def post(size: int, body: str, path: str = "/count") -> str:
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n{body}"
 
 
 def port_of(process: subprocess.Popen[str]) -> int:
@@ -112,3 +128,26 @@ def test_half_open_connections_are_bounded() -> None:
         assert connect().send(post(3, "abc")).answer().endswith("3")
         sockets = [file for file in Path(f"/proc/{process}/fd").iterdir() if "socket" in str(file.readlink())]
         assert len(sockets) < 40
+
+
+def test_a_streamed_body_takes_no_room_and_has_no_limit() -> None:
+    with running(NEVER) as (connect, _):
+        connect().send(post(0, "", "/read")).answer()
+        part = "x" * 100_000
+        unfinished = [connect().send(post(len(part) + 1, part)) for _ in range(2)]
+        streamed = connect().send(post(10 * len(part), "", "/stream"))
+        for _ in range(10):
+            streamed.send(part)
+        assert streamed.answer().endswith("1000000")
+        assert [client.send("x").answer()[-6:] for client in unfinished] == ["100001", "100001"]
+
+
+def test_a_streamed_body_may_wait_for_the_service_but_not_for_its_client() -> None:
+    with running(0.2) as (connect, _):
+        part = "x" * 150_000
+        streamed = connect().send(post(2 * len(part), part, "/stream"))
+        for _ in range(3):
+            assert connect().send(post(10, "abc")).answer() == ""
+        connect().send(post(0, "", "/read")).answer()
+        assert streamed.send(part).answer().endswith("300000")
+        assert connect().send(post(10, "abc", "/stream")).answer() == ""

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import fake_service
@@ -84,6 +84,69 @@ def test_client_errors_are_forwarded_on_request(fake: fake_service.FakeService, 
     error, state = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", forward_client_errors=True))
     assert (error.status_code, error.code, error.detail) == (status, "its_code", "in its words")
     assert (error.upstream_status, state) == (status, "ok")
+
+
+def test_further_errors_are_forwarded_if_they_are_named(fake: fake_service.FakeService) -> None:
+    fake.replies["GET /x"] = (403, {"error": {"code": "not_in_edition", "message": "m"}})
+    error, _ = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", also_forward=(403,)))
+    assert (error.status_code, error.code) == (403, "not_in_edition")
+    error, _ = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", forward_client_errors=True))
+    assert (error.status_code, error.code) == (502, "hybrid_failed")
+
+
+def test_a_call_may_have_a_deadline_of_its_own(fake: fake_service.FakeService) -> None:
+    fake.gate.clear()
+    error, _ = use(fake.url, lambda hybrid: hybrid.call("GET", "/x", deadline_s=0.05))
+    assert error.code == "hybrid_timeout"
+    assert "within 0.05 s" in error.detail
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+def upload(parts: AsyncIterator[bytes], length: int = 9) -> Callable[[Dependency], Awaitable[Any]]:
+    return lambda hybrid: hybrid.upload("/x?a=%20", {"Content-Length": str(length)}, parts, (429,))
+
+
+def test_an_upload(fake: fake_service.FakeService) -> None:
+    fake.replies["POST /x?a=%20"] = lambda body: (202, {"got": body})
+    assert use(fake.url, upload(chunks(b'{"a":', b"", b"[1]}"))) == ({"got": {"a": [1]}}, "ok")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected", "code"),
+    [
+        (429, {"error": {"code": "queue_full", "message": "m"}}, 429, "queue_full"),
+        (422, {"error": {"code": "invalid", "message": "m"}}, 502, "hybrid_failed"),
+        (429, b"<html>", 502, "hybrid_failed"),
+        (503, {"error": {"code": "starting", "message": "m"}}, 503, "hybrid_not_ready"),
+        (200, b"<html>", 502, "hybrid_failed"),
+        (200, b" " * 2_000_000, 502, "hybrid_failed"),
+    ],
+)
+def test_errors_of_an_upload(
+    fake: fake_service.FakeService, status: int, content: Any, expected: int, code: str
+) -> None:
+    fake.replies["POST /x?a=%20"] = (status, content)
+    error, _ = use(fake.url, upload(chunks(b'{"a":[1]}')))
+    assert (error.status_code, error.code) == (expected, code)
+
+
+def test_an_upload_that_fails() -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"1"
+        raise KeyError
+
+    with fake_service.running() as fake:
+        with pytest.raises(KeyError):
+            use(fake.url, upload(broken()))
+        fake.gate.clear()
+        error, state = use(fake.url, upload(chunks(b'{"a":[1]}')), deadline_s=0.05)
+        assert (error.code, state) == ("hybrid_timeout", "timeout")
+    error, state = use(fake_service.closed_url(), upload(chunks(b"1"), 1))
+    assert (error.code, state) == ("hybrid_unreachable", "unreachable")
 
 
 @pytest.mark.parametrize(

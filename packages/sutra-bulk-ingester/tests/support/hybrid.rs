@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// How to handle a call.
@@ -30,6 +31,10 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     /// How often each text was learned, by its first characters.
     learned: Mutex<BTreeMap<String, u32>>,
+    /// What was sent for each text, by the text.
+    sent: Mutex<BTreeMap<String, String>>,
+    /// Limits of a request.
+    limits: Mutex<Limits>,
     /// Number of texts in each call, successful or not.
     calls: Mutex<Vec<usize>>,
     /// The `X-Request-Id` of each call.
@@ -39,6 +44,14 @@ struct Shared {
     gate_changed: Condvar,
     active_calls: AtomicUsize,
     stopping: AtomicBool,
+}
+
+/// The limits of a request. `/health` shows them, and larger requests are refused, as hybrid does.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub texts: usize,
+    pub characters: usize,
+    pub bytes: usize,
 }
 
 /// A running fake hybrid; stopped when dropped.
@@ -70,6 +83,8 @@ impl Hybrid {
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Box::new(behaviour)),
             learned: Mutex::default(),
+            sent: Mutex::default(),
+            limits: Mutex::new(Limits { texts: 32, characters: 10_000, bytes: 2_000_000 }),
             calls: Mutex::default(),
             request_ids: Mutex::default(),
             gate: Mutex::default(),
@@ -104,6 +119,16 @@ impl Hybrid {
     /// Replaces the behaviour.
     pub fn set_behaviour(&self, behaviour: impl FnMut(&[String]) -> Reply + Send + 'static) {
         *self.shared.behaviour.lock().expect("behaviour") = Box::new(behaviour);
+    }
+
+    /// Changes the limits; the default is 32 texts, 10,000 characters and 2 MB.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.shared.limits.lock().expect("limits") = limits;
+    }
+
+    /// The JSON that was sent for a text.
+    pub fn sent(&self, text: &str) -> String {
+        self.shared.sent.lock().expect("sent").get(text).cloned().unwrap_or_default()
     }
 
     /// Pauses new calls before they are handled.
@@ -184,16 +209,22 @@ impl Shared {
         reader.read_exact(&mut body).ok()?;
         let mut stream = reader.into_inner();
         if first.starts_with("GET /health ") {
-            return respond(&mut stream, 200, "", &json!({"status": "ok"}).to_string());
+            let Limits { texts, characters, bytes } = *self.limits.lock().expect("limits");
+            let limits =
+                json!({"max_texts": texts, "max_text_characters": characters, "max_body_bytes": bytes});
+            return respond(&mut stream, 200, "", &json!({"status": "ok", "limits": limits}).to_string());
         }
         assert!(first.starts_with("POST /learn "), "{first}");
-        let body: Value = serde_json::from_slice(&body).expect("JSON");
-        let texts: Vec<String> = serde_json::from_value(body["texts"].clone()).expect("texts");
+        let texts = self.texts(&body);
         self.calls.lock().expect("calls").push(texts.len());
         self.request_ids.lock().expect("ids").push(request_id);
         self.pass_gate();
         if self.stopping.load(Ordering::SeqCst) {
             return None;
+        }
+        if let Some((status, problem)) = self.beyond_limit(&texts, length) {
+            let error = json!({"error": {"code": "beyond_limit", "message": problem}});
+            return respond(&mut stream, status, "", &error.to_string());
         }
         let reply = (self.behaviour.lock().expect("behaviour"))(&texts);
         match reply {
@@ -212,6 +243,34 @@ impl Shared {
                 None
             }
         }
+    }
+
+    /// The texts of a body, each a string or an object.
+    fn texts(&self, body: &[u8]) -> Vec<String> {
+        let body: BTreeMap<String, Vec<Box<RawValue>>> = serde_json::from_slice(body).expect("JSON");
+        let mut sent = self.sent.lock().expect("sent");
+        let mut text_of = |raw: &RawValue| {
+            let text = match serde_json::from_str(raw.get()).expect("JSON") {
+                Value::String(text) => text,
+                other => other["text"].as_str().expect("a text").to_owned(),
+            };
+            sent.insert(text.clone(), raw.get().to_owned());
+            text
+        };
+        body["texts"].iter().map(|raw| text_of(raw)).collect()
+    }
+
+    /// The status and the problem of a request that is too large.
+    fn beyond_limit(&self, texts: &[String], bytes: usize) -> Option<(u16, String)> {
+        let limits = *self.limits.lock().expect("limits");
+        if bytes > limits.bytes {
+            return Some((413, format!("{bytes} bytes")));
+        }
+        if texts.len() > limits.texts {
+            return Some((422, format!("{} texts", texts.len())));
+        }
+        let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or_default();
+        (longest > limits.characters).then(|| (422, format!("{longest} characters")))
     }
 
     fn pass_gate(&self) {

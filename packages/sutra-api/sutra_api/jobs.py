@@ -1,0 +1,76 @@
+"""Routes that upload files of texts to the bulk ingester, and follow its jobs."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from sutra_service.dependency import Dependency
+from sutra_service.errors import ErrorReply, ServiceError
+
+from sutra_api.forwarding import Forwarder, expect_object, under, with_query
+from sutra_api.requests import JobsQuery, UploadQuery
+
+# Uploads are passed on as they arrive.
+STREAMED = (("POST", "/api/jobs"),)
+PASSED_ON_HEADERS = ("content-type", "content-encoding", "content-length")
+# The ingester's errors that are about the upload, or tell the client to wait.
+PASSED_ON_ERRORS = (400, 408, 413, 415, 422, 429, 507)
+# How much of a rejected upload is read, and for how long, so that its client reads the error instead of a reset.
+DISCARD_BYTES = 64 * 1024 * 1024
+DISCARD_S = 5.0
+
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+UPLOAD_DOCUMENTATION = {
+    "requestBody": {"required": True, "content": {"application/x-ndjson": BINARY, "text/csv": BINARY}}
+}
+
+
+def add_routes(router: APIRouter, ingester: Dependency) -> None:
+    """Add the routes."""
+    to_ingester = Forwarder(ingester, "INGESTER_URL")
+
+    @router.post(
+        "/jobs",
+        status_code=202,
+        openapi_extra=UPLOAD_DOCUMENTATION,
+        responses={status: {"model": ErrorReply} for status in (408, 507)},
+    )
+    async def upload(request: Request, query: Annotated[UploadQuery, Query()]) -> JSONResponse:
+        """Upload a file of texts, JSON lines or CSV. Answers with its job once the file is stored durably."""
+        headers = {name: request.headers[name] for name in PASSED_ON_HEADERS if name in request.headers}
+        try:
+            path = with_query("/v1/jobs", query)
+            answer = await ingester.upload(path, headers, request.stream(), PASSED_ON_ERRORS)
+        except ClientDisconnect:
+            # The client never sees this answer.
+            raise ServiceError(400, "incomplete_body", "connection closed before the end of the body") from None
+        except ServiceError:
+            await _discard(request)
+            raise
+        job = expect_object(ingester, answer)
+        location = under("/api/jobs", str(job.get("id", "")))
+        return JSONResponse(job, 202, {"Location": location})
+
+    @router.get("/jobs")
+    async def list_jobs(query: Annotated[JobsQuery, Query()]) -> dict[str, Any]:
+        """List the jobs, newest first, without their bad lines. `next` is the cursor of the next page."""
+        return await to_ingester.send("GET", with_query("/v1/jobs", query))
+
+    @router.get("/jobs/{id}")
+    async def get_job(id: str) -> dict[str, Any]:  # noqa: A002 - the name in the path
+        """Return a job: its state, progress and bad lines."""
+        return await to_ingester.send("GET", under("/v1/jobs", id), may_be_missing=True)
+
+
+async def _discard(request: Request) -> None:
+    size = 0
+    # RuntimeError: all of it has been read.
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(DISCARD_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > DISCARD_BYTES:
+                    break
