@@ -88,7 +88,7 @@ class Histogram(_Metric):
 
     def __init__(self, name: str, about: str, labels: Sequence[str] = (), bounds: Sequence[float] = SECONDS) -> None:
         super().__init__(name, about, labels)
-        self._bounds = tuple(map(float, bounds))
+        self._bounds = tuple(bounds)
         # The observations by bound, the last without one, and their sum.
         self._values: dict[Labels, list[float]] = {}
 
@@ -109,8 +109,8 @@ class Histogram(_Metric):
             named, seen = self._named(labels), 0.0
             for bound, count in zip((*self._bounds, math.inf), counts, strict=True):
                 seen += count
-                # Written as the Rust services write it, so that both can be added.
-                yield "_bucket", {**named, "le": "+Inf" if bound == math.inf else repr(bound)}, seen
+                # Whole numbers without a point, as the Rust services write them, so that both can be added up.
+                yield "_bucket", {**named, "le": _number(bound)}, seen
             yield "_sum", named, total
             yield "_count", named, seen
 

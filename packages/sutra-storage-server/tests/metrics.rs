@@ -81,7 +81,8 @@ fn the_numbers_of_the_store_and_its_requests() {
         (r#"sutra_http_requests_total{method="GET",route="other",status="404"}"#, 1.0),
         (r#"sutra_http_requests_total{method="GET",route="/health",status="200"}"#, 1.0),
         (r#"sutra_http_request_seconds_count{route="/v1/concepts/{id}"}"#, 4.0),
-        (r#"sutra_http_request_seconds_bucket{le="+Inf",route="/v1/concepts/{id}"}"#, 4.0),
+        (r#"sutra_http_request_seconds_bucket{route="/health",le="30"}"#, 1.0),
+        (r#"sutra_http_request_seconds_bucket{route="/v1/concepts/{id}",le="+Inf"}"#, 4.0),
         ("sutra_http_requests_in_progress", 0.0),
         (r#"sutra_build_info{service="storage",version="1.2.3",edition="community"}"#, 1.0),
     ] {
