@@ -98,7 +98,7 @@ function Correction({ corrected, onAsk }: { corrected: string; onAsk(question: s
   return (
     <div className="correction">
       <p>
-        Did you mean “<strong>{corrected}</strong>”? Sutra also read your question as that.
+        Did you mean “<strong>{corrected}</strong>”? Sutra also read your question that way.
       </p>
       <button type="button" className="small" onClick={() => onAsk(corrected)}>
         Ask that instead

@@ -11,7 +11,6 @@ export function Passages({ text }: { text: string }) {
         <p key={index}>
           {index > 0 && <span className="gap">… </span>}
           {passage}
-          {index < passages.length - 1 && <span className="gap"> …</span>}
         </p>
       ))}
     </blockquote>

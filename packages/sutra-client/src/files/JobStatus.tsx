@@ -40,12 +40,12 @@ function State({ job }: { job: Job }) {
     case "waiting":
       return (
         <Progress
-          label={job.state === "running" ? "Teaching…" : "Waiting; it continues by itself"}
+          label={job.state === "running" ? "Teaching…" : "Waiting…"}
           done={job.bytesDone}
           total={job.bytesTotal}
         >
           {countOf(job.taught, "text")} learned so far. The service continues even if you close this page.
-          {job.state === "waiting" && job.reason && ` It waits because: ${job.reason}`}
+          {job.state === "waiting" && job.reason && ` It waits because: ${job.reason}.`}
         </Progress>
       );
     case "done":

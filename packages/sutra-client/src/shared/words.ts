@@ -1,5 +1,6 @@
 const NUMBER = new Intl.NumberFormat("en");
-const UNITS = ["bytes", "kB", "MB", "GB"];
+const ROUNDED = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const UNITS = ["kB", "MB", "GB"];
 
 /** A count with its noun, such as `1 text` or `1,250 texts`. */
 export function countOf(count: number, noun: string): string {
@@ -8,9 +9,9 @@ export function countOf(count: number, noun: string): string {
 
 /** A size in bytes for people. */
 export function sizeOf(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  const rounded = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format(bytes / 1000 ** power);
-  return `${rounded} ${UNITS[power]}`;
+  if (bytes < 1_000) return countOf(bytes, "byte");
+  const power = Math.min(UNITS.length, Math.floor(Math.log10(bytes) / 3));
+  return `${ROUNDED.format(bytes / 1_000 ** power)} ${UNITS[power - 1]}`;
 }
 
 /** The beginning of `text` on one line, at most `most` characters. */
