@@ -131,9 +131,11 @@ export class Knowledge {
     return { body: { topics: [...topics].map(([term, concepts]) => ({ terms: [term], concepts })) } };
   }
 
+  /** The texts with words of the question, those with most of them first. */
   #matching(question: string): Kept[] {
     const words = question.toLowerCase().match(/\w{3,}/g) ?? [];
-    return [...this.texts.values()].filter(({ text }) => words.some((word) => text.toLowerCase().includes(word)));
+    const shared = ({ text }: Kept) => words.filter((word) => text.toLowerCase().includes(word)).length;
+    return [...this.texts.values()].filter(shared).sort((one, other) => shared(other) - shared(one));
   }
 
   #list({ source, ...query }: Record<string, string>): FakeResponse {
