@@ -1,7 +1,10 @@
 import { ApiError, TIMED_OUT, UNREACHABLE, UNREADABLE } from "./error";
 
-/** Timeout of a request in milliseconds. A language model on a slow machine may take this long. */
-const TIMEOUT = 120_000;
+/**
+ * Timeout of a request in milliseconds: longer than those of nginx and of the api service, whose errors say more. Teaching
+ * and a language model on a slow machine may take minutes.
+ */
+const TIMEOUT = 140_000;
 
 /** What every call needs. */
 export interface Call {
@@ -16,8 +19,6 @@ interface Options {
   json?: string | undefined;
   /** Sent as it is, with a media type; the timeout does not apply, because an upload may take any time. */
   file?: { content: Blob; type: string } | undefined;
-  /** In milliseconds. */
-  timeout?: number;
 }
 
 /**
@@ -25,8 +26,8 @@ interface Options {
  * @throws {ApiError} if the request fails; an `AbortError` if the signal of the call is aborted.
  */
 export async function request(path: string, { key, signal }: Call, options: Options = {}): Promise<unknown> {
-  const { json, file, timeout = TIMEOUT } = options;
-  const deadline = file ? new AbortController().signal : AbortSignal.timeout(timeout);
+  const { json, file } = options;
+  const deadline = file ? new AbortController().signal : AbortSignal.timeout(TIMEOUT);
   const type = json === undefined ? file?.type : "application/json";
   const body = json ?? file?.content;
   const init: RequestInit = {
@@ -42,7 +43,7 @@ export async function request(path: string, { key, signal }: Call, options: Opti
     text = await response.text();
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    if (deadline.aborted) throw new ApiError(0, TIMED_OUT, `The service did not respond within ${timeout / 1000} s.`);
+    if (deadline.aborted) throw new ApiError(0, TIMED_OUT, `The service did not respond within ${TIMEOUT / 1000} s.`);
     throw new ApiError(0, UNREACHABLE, "Cannot reach the service from this browser.");
   }
   const parsed = parse(text);

@@ -1,9 +1,6 @@
 import { asList, asObject, type Call, request, texts, unexpectedResponse } from "./request";
 import type { Answer, Citation, Learned, Limits, Topic } from "./types";
 
-/** Timeout of teaching in milliseconds: a little longer than the deadline of the api service, which has the better error. */
-const TEACH_TIMEOUT = 140_000;
-
 /** The health of the api service. */
 export interface Health {
   /** `partly`: up, but a dependency is not. */
@@ -31,7 +28,7 @@ export async function ask(question: string, limit: number, call: Call): Promise<
  * @throws {ApiError} like {@link ask}.
  */
 export async function teach(body: string, call: Call): Promise<Learned> {
-  const { learned, ids } = asObject(await request("/api/learn", call, { json: body, timeout: TEACH_TIMEOUT }));
+  const { learned, ids } = asObject(await request("/api/learn", call, { json: body }));
   if (typeof learned !== "number" || !Array.isArray(ids)) throw unexpectedResponse();
   return { learned, ids: ids.map(String) };
 }
