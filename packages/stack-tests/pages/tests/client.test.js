@@ -1,62 +1,16 @@
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { audit } from "../support/audit.js";
+import { ask, CLIENT, elements, enter, teach, uniqueFact, uniqueName } from "../support/client.js";
 import { without } from "../support/engine.js";
-import { API_KEY, URLS } from "../support/environment.js";
+import { API_KEY } from "../support/environment.js";
 import { tabTo } from "../support/keyboard.js";
 import { story } from "../support/visitor.js";
 
-const CLIENT = URLS.get("client");
 /** Names of Compose services. */
 const HYBRID = "sutra-hybrid";
 const API = "sutra-api";
 /** Limits of the first visit: transferred bytes and number of files. */
 const FIRST_VISIT = { bytes: 100_000, files: 4 };
-
-/** A unique text, and a question that only this text answers. */
-function uniqueFact() {
-  const name = `Lighthouse ${randomUUID().slice(0, 8)}`;
-  return { text: `${name} has shone since 1874 and is painted in red and white.`, question: `What colour is ${name}?` };
-}
-
-const elements = (page) => ({
-  key: page.getByRole("textbox", { name: "API key" }),
-  useKey: page.getByRole("button", { name: "Use this key" }),
-  alert: page.getByRole("alert"),
-  teach: page.getByRole("link", { name: "Teach" }),
-  ask: page.getByRole("link", { name: "Ask" }),
-  text: page.getByRole("textbox", { name: "What Sutra should know" }),
-  send: page.getByRole("button", { name: "Teach", exact: true }),
-  question: page.getByRole("textbox", { name: "Your question" }),
-  askNow: page.getByRole("button", { name: "Ask", exact: true }),
-  answer: page.getByRole("article"),
-  mark: page.getByRole("article").getByRole("button", { name: "Citation 1" }),
-  cited: page.getByRole("article").getByRole("listitem").first(),
-});
-
-async function enter(page) {
-  const { key, useKey, question } = elements(page);
-  await page.goto(CLIENT);
-  await key.fill(API_KEY);
-  await useKey.click();
-  await key.waitFor({ state: "hidden" });
-  await question.waitFor();
-}
-
-async function teach(visitor, text) {
-  const { teach, text: field, send, ask } = elements(visitor.page);
-  await teach.click();
-  await field.fill(text);
-  await send.click();
-  await visitor.sees("Sutra has learned 1 text.");
-  await ask.click();
-}
-
-async function ask(page, question) {
-  const { question: field, askNow } = elements(page);
-  await field.fill(question);
-  await askNow.click();
-}
 
 story("client: the first visit asks for the key and rejects a wrong one", async (visitor) => {
   const { page } = visitor;
@@ -128,6 +82,60 @@ story("client: an answer cites the taught text", async (visitor) => {
     await visitor.seesThat(cited.getByRole("blockquote"), "the cited text");
     assert.equal(await cited.getByRole("blockquote").innerText(), text, "the citation must be the taught text");
     await audit(page, "an answer with its citation");
+  });
+});
+
+story("client: a citation shows the title and links to the source", async (visitor) => {
+  const { page } = visitor;
+  const { teach, text: field, textTitle, textSource, send, mark, cited } = elements(page);
+  const { text, question } = uniqueFact();
+  const source = `https://example.org/${uniqueName()}?page=7`;
+  await visitor.step("teaches a text with a title and a source", async () => {
+    await enter(page);
+    await teach.click();
+    await field.fill(text);
+    await textTitle.fill("Lights of the coast");
+    await textSource.fill(source);
+    await send.click();
+    await visitor.sees("Sutra has learned 1 text.");
+  });
+  await visitor.step("reads the citation", async () => {
+    await elements(page).ask.click();
+    await ask(page, question);
+    await visitor.sees("Lights of the coast", cited);
+    await mark.click();
+    const link = cited.getByRole("link", { name: source });
+    await visitor.seesThat(link, "a link to the source");
+    assert.equal(await link.getAttribute("href"), source);
+    assert.match(await link.getAttribute("rel"), /noopener/);
+    await audit(page, "a citation with title and source");
+  });
+});
+
+story("client: returns to an earlier answer, and forgets it with the key", async (visitor) => {
+  const { page } = visitor;
+  const { answer } = elements(page);
+  const { text, question } = uniqueFact();
+  await visitor.step("asks two questions", async () => {
+    await enter(page);
+    await teach(visitor, text);
+    for (const asked of [question, "What is this about?"]) {
+      await ask(page, asked);
+      await visitor.seesThat(page.getByRole("heading", { name: asked }), "the question above the answer");
+    }
+  });
+  await visitor.step("returns to the first answer", async () => {
+    const heading = page.getByRole("heading", { name: question });
+    await page.getByRole("button", { name: question }).click();
+    await visitor.sees("red and white", answer);
+    assert.ok(await heading.evaluate((title) => title === document.activeElement), "the question must have the focus");
+    await audit(page, "the history");
+  });
+  await visitor.step("forgets the key", async () => {
+    await page.getByRole("button", { name: "Forget key" }).click();
+    await visitor.seesThat(elements(page).key, "the field for the key");
+    assert.equal(await page.getByText(question).count(), 0, "the history is gone");
+    assert.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0, "nothing is stored");
   });
 });
 

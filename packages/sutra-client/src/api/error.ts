@@ -24,8 +24,18 @@ export class ApiError extends Error {
 
   /** Whether the API key was rejected. */
   get isKeyError(): boolean {
-    return this.status === 401 || this.status === 403;
+    return this.status === 401 || (this.status === 403 && !this.isEditionError);
   }
+
+  /** Whether this edition cannot do what was asked. */
+  get isEditionError(): boolean {
+    return this.code === "not_in_edition";
+  }
+}
+
+/** Whether the service could not be reached or failed, so that its health may have changed. */
+export function isServiceFailure({ status }: ApiError): boolean {
+  return status === 0 || status >= 500;
 }
 
 // Codes of failed dependencies, such as `hybrid_unreachable`.
@@ -50,6 +60,7 @@ export function headline(error: ApiError): string {
 /** How to fix `error`. */
 export function remedy(error: ApiError): string {
   if (error.isKeyError) return "Check your API key, or ask the administrator of this service for one.";
+  if (error.isEditionError) return "Ask the administrator of this service for an edition that has it.";
   switch (error.status) {
     case 0:
       return "Check your connection, then try again. Your input is kept.";
@@ -60,7 +71,9 @@ export function remedy(error: ApiError): string {
     case 405:
       return "This page and the service may have different versions. Reload the page.";
     case 413:
-      return "Split the text into smaller parts.";
+      return "Split the text or file into smaller parts.";
+    case 415:
+      return "Save the file in a supported format as UTF-8, then choose it again.";
     case 429:
       return error.retryAfter === undefined
         ? "Wait a moment, then try again."
@@ -69,6 +82,8 @@ export function remedy(error: ApiError): string {
     case 503:
     case 504:
       return "Your input is kept. Try again shortly.";
+    case 507:
+      return "Delete texts that are no longer needed, or contact the administrator of this service.";
     default:
       return "Try again. If the problem persists, contact the administrator of this service.";
   }

@@ -1,8 +1,5 @@
-import { ApiError, TIMED_OUT, UNREACHABLE, UNREADABLE } from "./error";
-import type { Answer, Citation, Learned } from "./types";
-
-/** Timeout of a request in milliseconds. A language model on a slow machine may take this long. */
-const TIMEOUT = 120_000;
+import { asList, asObject, type Call, request, texts, unexpectedResponse } from "./request";
+import type { Answer, Citation, Learned, Limits, Topic } from "./types";
 
 /** The health of the api service. */
 export interface Health {
@@ -12,31 +9,62 @@ export interface Health {
   unavailable: string[];
 }
 
-interface Call {
-  key: string;
-  signal?: AbortSignal | undefined;
-}
-
 /**
  * Asks a question. The answer has at most `limit` citations.
  * @throws {ApiError} if the request fails; an `AbortError` if `signal` is aborted.
  */
 export async function ask(question: string, limit: number, call: Call): Promise<Answer> {
-  const body = await request("/api/query", call, { question, limit });
-  const { answer, citations, mode } = asObject(body);
-  if (typeof answer !== "string" || !Array.isArray(citations)) throw unexpectedResponse();
-  const result: Answer = { answer, citations: citations.map(asCitation) };
-  return typeof mode === "string" ? { ...result, mode } : result;
+  const reply = asObject(await request("/api/query", call, { json: JSON.stringify({ question, limit }) }));
+  if (typeof reply.answer !== "string") throw unexpectedResponse();
+  return {
+    answer: reply.answer,
+    citations: asList(reply.citations, asCitation),
+    ...texts(reply, "mode", "corrected"),
+  };
 }
 
 /**
- * Teaches `texts`, each as a separate fact.
+ * Teaches the texts in `body`, which is JSON within the limits of the service.
  * @throws {ApiError} like {@link ask}.
  */
-export async function teach(texts: string[], call: Call): Promise<Learned> {
-  const { learned, ids } = asObject(await request("/api/learn", call, { texts }));
+export async function teach(body: string, call: Call): Promise<Learned> {
+  const { learned, ids } = asObject(await request("/api/learn", call, { json: body }));
   if (typeof learned !== "number" || !Array.isArray(ids)) throw unexpectedResponse();
   return { learned, ids: ids.map(String) };
+}
+
+/**
+ * The limits of one request to teach.
+ * @throws {ApiError} like {@link ask}.
+ */
+export async function readLimits(call: Call): Promise<Limits> {
+  const { max_texts, max_text_characters, max_body_bytes } = asObject(
+    asObject(await request("/api/stats", call)).limits,
+  );
+  if (!isPositive(max_texts) || !isPositive(max_text_characters) || !isPositive(max_body_bytes)) {
+    throw unexpectedResponse();
+  }
+  return { max_texts, max_text_characters, max_body_bytes };
+}
+
+/**
+ * Topics of the texts that match `question`, largest first.
+ * @throws {ApiError} like {@link ask}.
+ */
+export async function findTopics(question: string, call: Call): Promise<Topic[]> {
+  const { topics } = asObject(await request("/api/topics", call, { json: JSON.stringify({ question }) }));
+  return asList(topics, (topic) => {
+    const { terms, concepts } = asObject(topic);
+    return { terms: asList(terms, String), texts: asList(concepts, asFoundText) };
+  });
+}
+
+/**
+ * What this edition can do.
+ * @throws {ApiError} like {@link ask}.
+ */
+export async function readCapabilities(call: Call): Promise<string[]> {
+  return asList(asObject(await request("/api/capabilities", call)).capabilities, String);
 }
 
 /**
@@ -62,58 +90,19 @@ export async function health(signal: AbortSignal): Promise<Health> {
   }
 }
 
-async function request(path: string, { key, signal }: Call, body?: object): Promise<unknown> {
-  const deadline = AbortSignal.timeout(TIMEOUT);
-  const init: RequestInit = {
-    method: body ? "POST" : "GET",
-    headers: { Authorization: `Bearer ${key}`, ...(body && { "Content-Type": "application/json" }) },
-    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-  };
-  if (body) init.body = JSON.stringify(body);
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(path, init);
-    text = await response.text();
-  } catch (cause) {
-    if (signal?.aborted) throw cause;
-    if (deadline.aborted) throw new ApiError(0, TIMED_OUT, `The service did not respond within ${TIMEOUT / 1000} s.`);
-    throw new ApiError(0, UNREACHABLE, "Cannot reach the service from this browser.");
-  }
-  const parsed = parse(text);
-  if (!response.ok) throw errorOf(response, parsed);
-  if (parsed === undefined) throw unexpectedResponse();
-  return parsed;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function errorOf(response: Response, body: unknown): ApiError {
-  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const retryAfter = Number.isNaN(seconds) ? undefined : seconds;
-  const { code, message } = asObject(asObject(body).error);
-  if (typeof code === "string" && typeof message === "string") {
-    return new ApiError(response.status, code, message, retryAfter);
-  }
-  return new ApiError(response.status, UNREADABLE, `The service returned status ${response.status}.`, retryAfter);
-}
-
-function asObject(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
 function asCitation(value: unknown, index: number): Citation {
-  const { id, text, score, number } = asObject(value);
-  if (typeof text !== "string" || typeof score !== "number") throw unexpectedResponse();
-  return { id: String(id), text, score, number: typeof number === "number" ? number : index + 1 };
+  const fields = asObject(value);
+  const { score, number } = fields;
+  if (typeof score !== "number") throw unexpectedResponse();
+  return { ...asFoundText(value), score, number: typeof number === "number" ? number : index + 1 };
 }
 
-function unexpectedResponse(): ApiError {
-  return new ApiError(200, UNREADABLE, "The service returned an unexpected response.");
+function asFoundText(value: unknown) {
+  const fields = asObject(value);
+  if (typeof fields.text !== "string") throw unexpectedResponse();
+  return { id: String(fields.id), text: fields.text, ...texts(fields, "source", "title") };
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === "number" && value > 0;
 }

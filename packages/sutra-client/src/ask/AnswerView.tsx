@@ -1,16 +1,20 @@
-import { useId, useRef, useState } from "react";
+import { type Ref, useId, useRef, useState } from "react";
 import type { Answer, Citation } from "../api/types";
 import { CitationCard } from "./CitationCard";
 import { pieces } from "./marks";
 import "./answer.css";
 
 interface Props {
+  /** The heading, so that callers can focus it. */
+  title: Ref<HTMLHeadingElement>;
   question: string;
   answer: Answer;
+  /** Asks another question. */
+  onAsk(question: string): void;
 }
 
 /** An answer with its citation marks and its sources. */
-export function AnswerView({ question, answer }: Props) {
+export function AnswerView({ title, question, answer, onAsk }: Props) {
   const id = useId();
   const [open, setOpen] = useState<ReadonlySet<number>>(new Set());
   const lastMark = useRef<HTMLElement>(null);
@@ -36,9 +40,10 @@ export function AnswerView({ question, answer }: Props) {
 
   return (
     <article className="card answer" aria-labelledby={`${id}-title`}>
-      <h2 id={`${id}-title`} className="asked">
+      <h2 ref={title} id={`${id}-title`} className="asked" tabIndex={-1}>
         {question}
       </h2>
+      {answer.corrected && <Correction corrected={answer.corrected} onAsk={onAsk} />}
       <div aria-live="polite" aria-atomic="true">
         <p className="answer-text">
           {pieces(answer).map((piece, index) =>
@@ -85,5 +90,19 @@ export function AnswerView({ question, answer }: Props) {
       )}
       {answer.mode && <p className="hint">Mode: {answer.mode}</p>}
     </article>
+  );
+}
+
+/** Shows how the question was read, and offers to ask it so. */
+function Correction({ corrected, onAsk }: { corrected: string; onAsk(question: string): void }) {
+  return (
+    <div className="correction">
+      <p>
+        Did you mean “<strong>{corrected}</strong>”? Sutra also read your question that way.
+      </p>
+      <button type="button" className="small" onClick={() => onAsk(corrected)}>
+        Ask that instead
+      </button>
+    </div>
   );
 }

@@ -1,44 +1,68 @@
-import { type FormEvent, type KeyboardEvent, type RefObject, useId, useRef, useState } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { ask } from "../api/sutra";
 import type { Answer } from "../api/types";
 import { ErrorNotice } from "../shared/ErrorNotice";
+import type { PageProps } from "../shared/page";
 import { useRequest } from "../shared/useRequest";
+import { countOf } from "../shared/words";
 import { AnswerView } from "./AnswerView";
+import { HistoryList } from "./HistoryList";
+import { type Entry, loadHistory, nextId, saveHistory, withEntry } from "./history";
 
 const LIMITS = [3, 5, 10];
 
-interface Props {
-  title: RefObject<HTMLHeadingElement | null>;
-  apiKey: string;
-  /** Called when a request needs a key or was rejected because of it. */
-  onNeedKey(): void;
-  /** Called when a request has ended; `failed` if the service could not be reached or failed. */
-  onSettled(failed: boolean): void;
-}
-
-interface AnsweredQuestion {
-  question: string;
-  answer: Answer;
-}
-
-/** The form for questions, with the answer. */
-export function AskPage({ title, apiKey, onNeedKey, onSettled }: Props) {
+/** The form for questions, with the answer and the history of the visit. */
+export function AskPage({ title, apiKey, onNeedKey, onSettled }: PageProps) {
   const id = useId();
   const form = useRef<HTMLFormElement>(null);
+  const answerTitle = useRef<HTMLHeadingElement>(null);
   const [question, setQuestion] = useState("");
   const [limit, setLimit] = useState(5);
-  const { request, run, cancel } = useRequest<AnsweredQuestion>(onSettled);
+  const [history, setHistory] = useState(loadHistory);
+  const [shown, setShown] = useState<number>();
+  const { request, run, cancel } = useRequest<Answer>(onSettled);
   const waiting = request.state === "waiting";
+  const entry = history.find((one) => one.id === shown);
 
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const trimmed = question.trim();
-    if (trimmed === "") return;
+  useEffect(() => saveHistory(history), [history]);
+
+  async function askNow(asked: string) {
+    if (asked === "") return;
     if (apiKey === "") {
       onNeedKey();
       return;
     }
-    run(async (signal) => ({ question: trimmed, answer: await ask(trimmed, limit, { key: apiKey, signal }) }));
+    setShown(undefined);
+    const id = nextId(history);
+    const answer = await run((signal) => ask(asked, limit, { key: apiKey, signal }));
+    if (!answer) return;
+    setHistory((current) => withEntry(current, { id, question: asked, answer }));
+    setShown(id);
+  }
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    askNow(question.trim());
+  }
+
+  function askCorrected(corrected: string) {
+    setQuestion(corrected);
+    askNow(corrected);
+  }
+
+  function show({ id }: Entry) {
+    // The error of a later question goes; a running one goes on.
+    if (!waiting) cancel();
+    // The heading exists only after rendering.
+    flushSync(() => setShown(id));
+    answerTitle.current?.focus({ preventScroll: true });
+    answerTitle.current?.scrollIntoView?.({ block: "nearest" });
+  }
+
+  function clear() {
+    setHistory([]);
+    title.current?.focus();
   }
 
   function sendOnEnter(event: KeyboardEvent) {
@@ -88,14 +112,21 @@ export function AskPage({ title, apiKey, onNeedKey, onSettled }: Props) {
       </form>
       <p role="status" className={waiting ? "working" : "visually-hidden"}>
         {waiting && "Searching…"}
-        {request.state === "done" && `Answer with ${countOf(request.value.answer)}.`}
+        {request.state === "done" && `Answer with ${countOf(request.value.citations.length, "citation")}.`}
       </p>
       {request.state === "failed" && <ErrorNotice error={request.error} onChangeKey={onNeedKey} />}
-      {request.state === "done" && <AnswerView {...request.value} />}
+      {entry && (
+        <AnswerView
+          key={entry.id}
+          title={answerTitle}
+          question={entry.question}
+          answer={entry.answer}
+          onAsk={askCorrected}
+        />
+      )}
+      {history.length > (entry ? 1 : 0) && (
+        <HistoryList history={history} shown={entry?.id} onShow={show} onClear={clear} />
+      )}
     </>
   );
-}
-
-function countOf({ citations }: Answer): string {
-  return citations.length === 1 ? "1 citation" : `${citations.length} citations`;
 }

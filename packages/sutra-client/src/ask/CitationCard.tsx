@@ -1,5 +1,7 @@
 import { type Ref, useId } from "react";
 import type { Citation } from "../api/types";
+import { SourceName } from "../shared/SourceName";
+import { Passages } from "./Passages";
 
 const SCORE = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
@@ -15,9 +17,10 @@ interface Props {
   summary: Ref<HTMLButtonElement>;
 }
 
-/** A source: an excerpt and its score; expands to the full text. */
+/** A source: an excerpt, where it comes from and its score; expands to the full text. */
 export function CitationCard({ citation, share, open, onToggle, onBack, summary }: Props) {
   const id = useId();
+  const origin = [citation.title, citation.source].filter(Boolean).join(" · ");
   return (
     <li className="citation">
       <button
@@ -31,7 +34,10 @@ export function CitationCard({ citation, share, open, onToggle, onBack, summary 
         }}
       >
         <span className="number">{citation.number}</span>
-        <span className={open ? "excerpt open" : "excerpt"}>{open ? "Cited text" : citation.text}</span>
+        <span className="excerpt">
+          <span className={open ? "line soft" : "line"}>{open ? "Cited text" : citation.text}</span>
+          {!open && origin && <span className="line hint">{origin}</span>}
+        </span>
         <span className="score">
           <span>score {SCORE.format(citation.score)}</span>
           <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
@@ -41,7 +47,13 @@ export function CitationCard({ citation, share, open, onToggle, onBack, summary 
         </span>
       </button>
       <div id={id} hidden={!open}>
-        <blockquote>{citation.text}</blockquote>
+        {citation.title && <p className="cited-title">{citation.title}</p>}
+        <Passages text={citation.text} />
+        {citation.source && (
+          <p className="hint">
+            Source: <SourceName source={citation.source} />
+          </p>
+        )}
         <p className="hint">
           Text <code>{citation.id}</code>
         </p>

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react";
-import { ApiError, UNREADABLE } from "../api/error";
+import { ApiError, isServiceFailure, UNREADABLE } from "../api/error";
 
 /** The state of a request. */
 export type RequestState<T> =
@@ -50,8 +50,4 @@ export function useRequest<T>(onSettled: (failed: boolean) => void) {
   }, []);
 
   return { request, run, cancel };
-}
-
-function isServiceFailure({ status }: ApiError): boolean {
-  return status === 0 || status >= 500;
 }

@@ -1,7 +1,9 @@
 import { useCallback, useSyncExternalStore } from "react";
 
+const ROUTES = ["/", "/topics", "/teach", "/texts"] as const;
+
 /** The routes of the page. */
-export type Route = "/" | "/teach";
+export type Route = (typeof ROUTES)[number];
 
 /** The current route and a function to navigate; unknown paths are the first route. */
 export function useRoute(): [Route, (to: Route) => void] {
@@ -16,7 +18,8 @@ export function useRoute(): [Route, (to: Route) => void] {
 }
 
 function current(): Route {
-  return window.location.pathname.replace(/\/+$/, "") === "/teach" ? "/teach" : "/";
+  const path = window.location.pathname.replace(/\/+$/, "");
+  return ROUTES.find((route) => route === path) ?? "/";
 }
 
 function subscribe(changed: () => void): () => void {
