@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,13 @@ class Stack:
         assert sign_in(client) == 200
         return client
 
+    @contextmanager
+    def operator(self, **variables: str) -> Iterator[TestClient]:
+        """A client that has signed in, to a service that runs: it watches and can call others."""
+        with self.client(**variables) as client:
+            assert sign_in(client) == 200
+            yield client
+
 
 def sign_in(client: TestClient, name: str = "anna", password: str = PASSWORD) -> int:
     return client.post("/api/session", json={"name": name, "password": password}).status_code
@@ -84,3 +91,9 @@ def stack(entry: str, page: Path) -> Iterator[Stack]:
         # No metrics unless a test wants them.
         variables["SUTRA_METRICS_PORT"] = "0"
         yield Stack(fakes, {**variables, "SUTRA_CONTROL_USERS": entry, "SUTRA_CONTROL_PAGE": str(page)})
+
+
+@pytest.fixture
+def operator(stack: Stack) -> Iterator[TestClient]:
+    with stack.operator() as client:
+        yield client
