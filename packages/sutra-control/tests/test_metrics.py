@@ -1,5 +1,6 @@
 """Metrics from the services' own port to the status."""
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,7 @@ def measured(stack: Stack) -> Iterator[Measured]:
 QUERY = 'method="POST",route="/query",status="200"'
 FAILED = 'method="POST",route="/query",status="503"'
 REFUSED = 'method="POST",route="/query",status="422"'
+MEMORY = {"process_resident_memory_bytes": 9}
 HEALTH = 'method="GET",route="/health",status="200"'
 
 
@@ -238,3 +240,16 @@ def test_metrics_that_recover_are_shown_again(measured: Measured) -> None:
 )
 def test_quantiles(share: float, later: dict[float, float], expected: Quantile | None) -> None:
     assert quantile(share, {}, later) == expected
+
+
+def test_the_export_has_the_figures(measured: Measured) -> None:
+    with measured.stack.client(**measured.variables, SUTRA_EDITION="enterprise") as client:
+        sign_in(client)
+        for count in (0, 4):
+            measured.services.metrics["nlg"] = text({QUERY: count}, {"1": count, "+Inf": count}, **MEMORY)
+            measured.stack.now += 10
+            measured.figures(client, "nlg")
+        rows = {row["service"]: row for row in csv.DictReader(client.get("/api/export?format=csv").text.splitlines())}
+    columns = ("requests", "errors", "measured_s", "p50_ms", "p95_ms", "memory_bytes")
+    assert [rows["nlg"][column] for column in columns] == ["4", "0", "10.0", "500.0", "950.0", "9"]
+    assert [rows["api"][column] for column in columns] == [""] * 6
