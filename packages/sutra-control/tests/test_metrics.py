@@ -245,6 +245,7 @@ def test_quantiles(share: float, later: dict[float, float], expected: Quantile |
 def test_the_export_has_the_figures(measured: Measured) -> None:
     with measured.stack.client(**measured.variables, SUTRA_EDITION="enterprise") as client:
         sign_in(client)
+        measured.figures(client, "nlg")
         for count in (0, 4):
             measured.services.metrics["nlg"] = text({QUERY: count}, {"1": count, "+Inf": count}, **MEMORY)
             measured.stack.now += 10
