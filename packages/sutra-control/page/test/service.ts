@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import type { Service, Status } from "../src/api/types";
+import type { Metrics, Service, Status } from "../src/api/types";
 
 /** A request of the page. */
 export interface SentRequest {
@@ -41,6 +41,19 @@ export function refusal(status: number, code: string, message: string) {
 /** The error of a browser without a connection. */
 export const connectionError = new TypeError("Failed to fetch");
 
+/** Metrics before anything is known. */
+export const unmeasured: Metrics = {
+  reason: "",
+  source: null,
+  seconds: null,
+  requests: null,
+  errors: null,
+  p50: null,
+  p95: null,
+  cpu_percent: null,
+  gauges: null,
+};
+
 const NAMES = ["client", "api", "hybrid", "embedding", "storage", "nlg", "bulk-ingester", "control"];
 
 /** A service that is up, with overrides. */
@@ -57,6 +70,7 @@ export function service(name: string, overrides: Partial<Service> = {}): Service
     dependencies: {},
     limits: {},
     availability: { up: 60, of: 60 },
+    metrics: { ...unmeasured, reason: "/metrics answered 404" },
     ...overrides,
   };
 }

@@ -22,6 +22,9 @@ export function ConceptsCard({ concepts }: Pick<Status, "concepts">) {
           </dl>
         </>
       )}
+      <p className="hint">
+        <a href="#/concepts">Browse and delete what was taught</a>
+      </p>
     </section>
   );
 }

@@ -2,6 +2,7 @@ import { useId } from "react";
 import type { History, Image, Service } from "../api/types";
 import { bytes, count, duration, words } from "../shared/format";
 import { Sparkline } from "../timeline/Sparkline";
+import { figures } from "./figures";
 import { Pill } from "./Pill";
 import { stateOf } from "./states";
 
@@ -13,10 +14,11 @@ interface Props {
   history: History | undefined;
 }
 
-/** A service: state, response time, dependencies and limits. */
+/** A service: state, response time, metrics, dependencies and limits. */
 export function ServiceCard({ service, image, history }: Props) {
   const id = useId();
   const { label, tone } = stateOf(service.state);
+  const measured = figures(service.metrics);
   const points = history?.services[service.name];
   return (
     <article className={`card service ${tone}-edge`} aria-labelledby={id}>
@@ -31,7 +33,11 @@ export function ServiceCard({ service, image, history }: Props) {
         <Fact name="Version" value={service.version ?? "unknown"} />
         <Fact name="Edition" value={service.edition ?? "unknown"} />
         {image && <Fact name="Image" value={bytes(image.bytes)} />}
+        {measured.map(({ name, value }) => (
+          <Fact key={name} name={name} value={value} />
+        ))}
       </dl>
+      {service.metrics.reason && <p className="hint">No metrics</p>}
       {history && points && <Sparkline points={points} seconds={history.samples * history.sample_every_s} />}
       <Dependencies states={service.dependencies} />
       <details>
@@ -40,6 +46,7 @@ export function ServiceCard({ service, image, history }: Props) {
         </summary>
         <dl className="facts wide">
           <Fact name="URL" value={service.url} />
+          {service.metrics.reason && <Fact name="Metrics" value={service.metrics.reason} />}
           {Object.entries(service.limits).map(([name, limit]) => (
             <Fact key={name} name={words(name)} value={count(limit)} />
           ))}
