@@ -52,12 +52,12 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
         </p>
         <div className="actions push">
           <button type="button" className="small" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-            {isOpen ? "Hide" : "Show whole text"}
-            <span className="visually-hidden">: {name}</span>
+            {isOpen ? "Hide whole text" : "Show whole text"}
+            <span className="visually-hidden"> of {name}</span>
           </button>
           {!asking && (
             <button ref={button} type="button" className="small" onClick={() => setAsking(true)}>
-              Delete<span className="visually-hidden">: {name}</span>
+              Delete<span className="visually-hidden"> {name}</span>
             </button>
           )}
         </div>

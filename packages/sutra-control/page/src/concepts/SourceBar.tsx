@@ -1,4 +1,4 @@
-import { useEffect, useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { Confirm } from "../shared/Confirm";
 import { count, sentence } from "../shared/format";
 import type { Sources } from "./useSources";
@@ -15,6 +15,7 @@ interface Props {
 /** Selects a source, and deletes everything of it. */
 export function SourceBar({ sources: { sources, isComplete, error }, selected, onSelect, onDelete }: Props) {
   const id = useId();
+  const button = useRef<HTMLButtonElement>(null);
   const [asking, setAsking] = useState(false);
   const [busy, setBusy] = useState(false);
   const known = sources.find(({ source }) => source === selected);
@@ -43,7 +44,7 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
           ))}
         </select>
         {selected && !asking && (
-          <button type="button" className="push" onClick={() => setAsking(true)}>
+          <button ref={button} type="button" className="push" onClick={() => setAsking(true)}>
             Delete this source
           </button>
         )}
@@ -58,7 +59,11 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
           keep="Keep it"
           busy={busy}
           onConfirm={confirm}
-          onCancel={() => setAsking(false)}
+          onCancel={() => {
+            setAsking(false);
+            // The button is back after the next rendering.
+            setTimeout(() => button.current?.focus());
+          }}
         >
           {known
             ? `${count(known.concepts)} ${known.concepts === 1 ? "concept goes" : "concepts go"}`

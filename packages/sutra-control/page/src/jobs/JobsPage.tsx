@@ -68,5 +68,5 @@ export function JobsPage({ onSignedOut }: { onSignedOut(): void }) {
 
 function summary(shown: number, more: boolean): string {
   const jobs = `${count(shown)} ${shown === 1 ? "job" : "jobs"}`;
-  return more ? `The newest ${jobs}, newest first.` : `All ${jobs}, newest first.`;
+  return more ? `The newest ${jobs}.` : `All ${jobs}, newest first.`;
 }

@@ -60,11 +60,11 @@ function Row({ job }: { job: Job }) {
         <Pill tone={jobTone(state)}>{state}</Pill>
         {job.reason && <p className="hint">{job.reason}</p>}
       </td>
-      <td>{progress(job)}</td>
+      <td className="short">{progress(job)}</td>
       <td className="number">{numberOf(job.lines_read)}</td>
       <td className="number">{numberOf(job.taught)}</td>
       <td className={job.bad ? "number some-bad" : "number"}>{numberOf(job.bad)}</td>
-      <td>{job.created_at ? localTime(job.created_at) : NO_VALUE}</td>
+      <td className="short">{job.created_at ? localTime(job.created_at) : NO_VALUE}</td>
     </tr>
   );
 }

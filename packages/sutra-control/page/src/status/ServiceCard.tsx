@@ -1,8 +1,8 @@
 import { useId } from "react";
-import type { History, Image, Service } from "../api/types";
+import type { History, Image, Metrics, Service } from "../api/types";
 import { bytes, count, duration, words } from "../shared/format";
 import { Sparkline } from "../timeline/Sparkline";
-import { figures } from "./figures";
+import { coverage, figures } from "./figures";
 import { Pill } from "./Pill";
 import { stateOf } from "./states";
 
@@ -18,7 +18,6 @@ interface Props {
 export function ServiceCard({ service, image, history }: Props) {
   const id = useId();
   const { label, tone } = stateOf(service.state);
-  const measured = figures(service.metrics);
   const points = history?.services[service.name];
   return (
     <article className={`card service ${tone}-edge`} aria-labelledby={id}>
@@ -33,11 +32,8 @@ export function ServiceCard({ service, image, history }: Props) {
         <Fact name="Version" value={service.version ?? "unknown"} />
         <Fact name="Edition" value={service.edition ?? "unknown"} />
         {image && <Fact name="Image" value={bytes(image.bytes)} />}
-        {measured.map(({ name, value }) => (
-          <Fact key={name} name={name} value={value} />
-        ))}
       </dl>
-      {service.metrics.reason && <p className="hint">No metrics</p>}
+      <Measured metrics={service.metrics} />
       {history && points && <Sparkline points={points} seconds={history.samples * history.sample_every_s} />}
       <Dependencies states={service.dependencies} />
       <details>
@@ -62,6 +58,22 @@ function Fact({ name, value }: { name: string; value: string }) {
     <div>
       <dt>{name}</dt>
       <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Measured({ metrics }: { metrics: Metrics }) {
+  const found = figures(metrics);
+  return (
+    <div className="metrics">
+      <p className="hint">{coverage(metrics)}</p>
+      {found.length > 0 && (
+        <dl className="facts">
+          {found.map(({ name, value }) => (
+            <Fact key={name} name={name} value={value} />
+          ))}
+        </dl>
+      )}
     </div>
   );
 }

@@ -9,31 +9,30 @@ export interface Figure {
 
 /** The numbers of a service's metrics. */
 export function figures(metrics: Metrics): Figure[] {
-  if (metrics.reason) return [];
   const { memory_bytes: memory, vector_bytes: used, vector_bytes_limit: limit, ...others } = metrics.gauges ?? {};
-  const found = rates(metrics);
-  if (metrics.p50 && metrics.p95) {
-    found.push({ name: "Latency p50, p95", value: `${latency(metrics.p50)}, ${latency(metrics.p95)}` });
+  const { requests, errors, p50, p95, cpu_percent: cpu } = metrics;
+  const found: Figure[] = [];
+  if (requests !== null) found.push({ name: "Requests", value: count(requests) });
+  if (requests !== null && errors !== null) {
+    found.push({ name: "Errors (5xx)", value: requests === 0 ? "–" : share(errors, requests) });
   }
-  if (metrics.cpu_percent !== null) found.push({ name: "CPU", value: `${metrics.cpu_percent} % of a core` });
+  if (p50 !== null) found.push({ name: "Latency p50", value: latency(p50) });
+  if (p95 !== null) found.push({ name: "Latency p95", value: latency(p95) });
+  if (cpu !== null) found.push({ name: "CPU (of a core)", value: `${cpu} %` });
   if (memory !== undefined) found.push({ name: "Memory", value: bytes(memory) });
   for (const [name, value] of Object.entries(others)) found.push({ name: sentence(words(name)), value: count(value) });
   if (used !== undefined) {
-    found.push({
-      name: "Vector memory",
-      value: limit === undefined ? bytes(used) : `${bytes(used)} of ${bytes(limit)}`,
-    });
+    const value = limit === undefined ? bytes(used) : `${bytes(used)} of ${bytes(limit)}`;
+    found.push({ name: "Vector memory", value });
   }
   return found;
 }
 
-function rates({ requests, errors, seconds, source }: Metrics): Figure[] {
-  const by = source === null ? "" : `, counted by ${source}`;
-  if (requests === null || errors === null || seconds === null) return [{ name: "Requests", value: `measuring${by}` }];
-  return [
-    { name: "Requests", value: `${count(requests)} in ${span(seconds)}${by}` },
-    { name: "Errors (5xx)", value: requests === 0 ? "–" : share(errors, requests) },
-  ];
+/** What the figures cover: the last minute or so, and who counted. */
+export function coverage({ reason, seconds, source }: Metrics): string {
+  if (reason) return "No metrics";
+  const time = seconds === null ? "Metrics: measuring" : `Metrics, last ${span(seconds)}`;
+  return source === null ? time : `${time}, counted by ${source}`;
 }
 
 function share(errors: number, requests: number): string {
