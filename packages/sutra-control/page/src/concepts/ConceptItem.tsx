@@ -42,8 +42,7 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
             "No source"
           ) : onSource ? (
             <button type="button" className="link" onClick={() => onSource(concept.source ?? "")}>
-              <span className="visually-hidden">Show only texts of </span>
-              {concept.source}
+              <span className="visually-hidden">Show only texts of</span> {concept.source}
             </button>
           ) : (
             concept.source
@@ -52,12 +51,11 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
         </p>
         <div className="actions push">
           <button type="button" className="small" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-            {isOpen ? "Hide whole text" : "Show whole text"}
-            <span className="visually-hidden"> of {name}</span>
+            {isOpen ? "Hide whole text" : "Show whole text"} <span className="visually-hidden">of {name}</span>
           </button>
           {!asking && (
             <button ref={button} type="button" className="small" onClick={() => setAsking(true)}>
-              Delete<span className="visually-hidden"> {name}</span>
+              Delete <span className="visually-hidden">{name}</span>
             </button>
           )}
         </div>

@@ -49,8 +49,7 @@ export function BadLines({ id, total, onSignedOut }: Props) {
         aria-controls={region}
         onClick={() => setOpen(!isOpen)}
       >
-        {isOpen ? "Hide" : "Show"} {name}
-        <span className="visually-hidden"> of job {id}</span>
+        {isOpen ? "Hide" : "Show"} {name} <span className="visually-hidden">of job {id}</span>
       </button>
       <div id={region} hidden={!isOpen}>
         {error && (

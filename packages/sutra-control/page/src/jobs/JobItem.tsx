@@ -39,7 +39,7 @@ export function JobItem({ job, onCancel, onSignedOut }: Props) {
         <Pill tone={jobTone(state)}>{state}</Pill>
         {canCancel && !asking && (
           <button ref={button} type="button" className="small push" onClick={() => setAsking(true)}>
-            Cancel<span className="visually-hidden"> job {job.id}</span>
+            Cancel <span className="visually-hidden">job {job.id}</span>
           </button>
         )}
       </div>
