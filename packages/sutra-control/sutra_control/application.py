@@ -1,7 +1,7 @@
 """The application: the page, the sign-in and the status routes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,22 +10,26 @@ from sutra_service.application import create_app
 from sutra_service.rate import RateLimit
 from sutra_service.settings import Environment, SettingError, Settings
 
-from sutra_control import page
+from sutra_control import meter, page
+from sutra_control.content_routes import concept_routes, job_routes
 from sutra_control.gate import Gate
 from sutra_control.headers import SecurityHeaders
 from sutra_control.history import History
 from sutra_control.images import VARIABLE as IMAGES_VARIABLE
 from sutra_control.images import ImagesRecord
 from sutra_control.limits import LIMITS
-from sutra_control.routes import open_routes, session_routes, status_routes
-from sutra_control.services import PORT, SERVICE, read_services
+from sutra_control.neighbour import Neighbours
+from sutra_control.passwords import Passwords
+from sutra_control.routes import open_routes, status_routes
+from sutra_control.services import PORT, SERVICE, Service, read_services
+from sutra_control.session_routes import password_routes, session_routes
 from sutra_control.sessions import Sessions
 from sutra_control.signin import NAMES_OF_AN_ADDRESS, SignIn
 from sutra_control.status import Status
 from sutra_control.users import Users
 from sutra_control.watch import Watch, Watched
 
-# Enough for a name and a password: only signing in has a body.
+# Enough for two passwords: nothing larger is sent.
 MAX_BODY_BYTES = 16_000
 DEFAULT_PAGE = "/usr/share/sutra-control/page"
 
@@ -41,21 +45,16 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     `clock` returns monotonic seconds; sessions and rate limits use it.
     """
     limits = LIMITS[settings.edition]
-    watch = _watch(settings, environment, clock)
+    services = read_services(environment, settings.port)
+    watch = _watch(settings, environment, services, clock)
+    neighbours = Neighbours.of(services)
     sessions = Sessions(
         limits.max_sessions,
         environment.integer("SUTRA_CONTROL_IDLE_MINUTES", 30, 1, 24 * 60) * 60,
         environment.integer("SUTRA_CONTROL_SESSION_HOURS", 12, 1, 7 * 24) * 3600,
         clock,
     )
-    per_minute = environment.integer("SUTRA_CONTROL_FAILURES_PER_MINUTE", 5, 1, 1_000_000)
-    burst = environment.integer("SUTRA_CONTROL_FAILURES_BURST", 5, 1, 1_000_000)
-    sign_in = SignIn(
-        Users.read(environment),
-        sessions,
-        RateLimit(per_minute, burst, clock),
-        RateLimit(per_minute * NAMES_OF_AN_ADDRESS, burst * NAMES_OF_AN_ADDRESS, clock),
-    )
+    sign_in = _sign_in(environment, sessions, clock)
     secure = environment.choice("SUTRA_CONTROL_SECURE_COOKIE", ("auto", "always"), "auto") == "always"
     status = Status(settings, watch, ImagesRecord(environment.text(IMAGES_VARIABLE)))
     files = page.read_page(Path(environment.text(page.VARIABLE, DEFAULT_PAGE)))
@@ -66,6 +65,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     async def stop() -> None:
         await watch.stop()
         await own.close()
+        await neighbours.close()
         sign_in.close()
 
     app = create_app(
@@ -79,7 +79,10 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     )
     app.include_router(open_routes(settings.edition))
     app.include_router(session_routes(sign_in, sessions, secure=secure))
+    app.include_router(password_routes(sign_in, sessions, secure=secure))
     app.include_router(status_routes(settings.edition, status, watch))
+    app.include_router(job_routes(neighbours.ingester))
+    app.include_router(concept_routes(neighbours.hybrid))
     app.routes.extend(page.routes(files))
     app.add_middleware(Gate, sessions=sessions, origins=_origins(environment), can_sign_in=lambda: sign_in.is_possible)
     # Not app.add_middleware: the handler of unexpected errors runs outside of such middleware.
@@ -87,12 +90,27 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     return app
 
 
-def _watch(settings: Settings, environment: Environment, clock: Callable[[], float]) -> Watch:
+def _sign_in(environment: Environment, sessions: Sessions, clock: Callable[[], float]) -> SignIn:
+    per_minute = environment.integer("SUTRA_CONTROL_FAILURES_PER_MINUTE", 5, 1, 1_000_000)
+    burst = environment.integer("SUTRA_CONTROL_FAILURES_BURST", 5, 1, 1_000_000)
+    users = Users.read(environment)
+    return SignIn(
+        users,
+        Passwords.read(environment, users),
+        sessions,
+        RateLimit(per_minute, burst, clock),
+        RateLimit(per_minute * NAMES_OF_AN_ADDRESS, burst * NAMES_OF_AN_ADDRESS, clock),
+    )
+
+
+def _watch(
+    settings: Settings, environment: Environment, services: Sequence[Service], clock: Callable[[], float]
+) -> Watch:
     limits = LIMITS[settings.edition]
     deadline_s = environment.integer("SUTRA_CONTROL_DEADLINE_SECONDS", 2, 1, 30)
-    services = read_services(environment, settings.port)
+    metrics_port = environment.integer(meter.VARIABLE, meter.PORT, 0, 65535)
     return Watch(
-        [Watched(service, deadline_s) for service in services],
+        [Watched(service, deadline_s, metrics_port) for service in services],
         History([service.name for service in services], limits.history_samples),
         limits.max_jobs,
         environment.integer("SUTRA_CONTROL_EVERY_SECONDS", 10, 2, 3600),

@@ -6,9 +6,11 @@ from typing import Any
 from sutra_service.dependency import Dependency
 from sutra_service.errors import ServiceError
 
+from sutra_control import jobs
+from sutra_control.neighbour import unexpected
+
 MAX_TEXT = 300
 MAX_FIELDS = 24
-UNEXPECTED_ANSWER = "returned an unexpected answer; deploy both services at the same version"
 
 
 @dataclass(frozen=True)
@@ -42,38 +44,17 @@ async def read_concepts(storage: Dependency) -> Concepts:
         answer = await storage.call("GET", "/v1/stats")
     except ServiceError as error:
         return Concepts(error.detail, {})
-    if not isinstance(answer, dict) or not _is_number(answer.get("concepts")):
-        return Concepts(f"{storage.name} {UNEXPECTED_ANSWER}", {})
-    numbers = {name[:MAX_TEXT]: value for name, value in answer.items() if _is_number(value)}
+    if not isinstance(answer, dict) or not jobs.is_number(answer.get("concepts")):
+        return Concepts(unexpected(storage).detail, {})
+    numbers = {name[:MAX_TEXT]: value for name, value in answer.items() if jobs.is_number(value)}
     return Concepts("", dict(list(numbers.items())[:MAX_FIELDS]))
 
 
-async def read_jobs(ingester: Dependency, most: int) -> Jobs:
+async def read_latest_jobs(ingester: Dependency, most: int) -> Jobs:
     """Read the `most` latest jobs of the ingester. Never raises if it fails."""
     try:
-        answer = await ingester.call("GET", "/v1/jobs")
+        # One more than shown tells whether there are more.
+        page = await jobs.read_page(ingester, min(most + 1, jobs.MAX_LISTED))
     except ServiceError as error:
         return Jobs(error.detail, [])
-    found = answer.get("jobs") if isinstance(answer, dict) else None
-    if not isinstance(found, list) or not all(_is_job(job) for job in found):
-        return Jobs(f"{ingester.name} {UNEXPECTED_ANSWER}", [])
-    return Jobs("", [_plain(job) for job in found[:most]], more=len(found) > most)
-
-
-def _is_job(job: Any) -> bool:
-    return isinstance(job, dict) and isinstance(job.get("id"), str)
-
-
-def _plain(job: dict[str, Any]) -> dict[str, Any]:
-    """The text and number fields of a job, whatever their names."""
-    plain = {}
-    for name, value in job.items():
-        if isinstance(value, str):
-            plain[name[:MAX_TEXT]] = value[:MAX_TEXT]
-        elif _is_number(value):
-            plain[name[:MAX_TEXT]] = value
-    return dict(list(plain.items())[:MAX_FIELDS])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return Jobs("", page.jobs[:most], more=page.more or len(page.jobs) > most)

@@ -15,6 +15,12 @@ COLUMNS = (
     "samples",
     "image",
     "image_bytes",
+    "requests",
+    "errors",
+    "measured_s",
+    "p50_ms",
+    "p95_ms",
+    "memory_bytes",
     "checked_at",
 )
 # Spreadsheets treat a cell that starts with one of these as a formula.
@@ -42,10 +48,17 @@ def as_csv(status: dict[str, Any]) -> str:
                 service["availability"]["of"],
                 image.get("image"),
                 image.get("bytes"),
+                *_figures(service["metrics"]),
                 status["checked_at"],
             )
         )
     return text.getvalue()
+
+
+def _figures(metrics: dict[str, Any]) -> tuple[Any, ...]:
+    p50, p95, gauges = metrics["p50"] or {}, metrics["p95"] or {}, metrics["gauges"] or {}
+    measured = metrics["requests"], metrics["errors"], metrics["seconds"]
+    return (*measured, p50.get("ms"), p95.get("ms"), gauges.get("memory_bytes"))
 
 
 def _cell(value: Any) -> Any:

@@ -1,26 +1,21 @@
-"""The routes. The gate checks who may use them."""
+"""The routes of the status. The gate checks who may use them."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import JSONResponse
-from sutra_service.body import JsonRoute
 from sutra_service.errors import ErrorReply, not_in_edition
 
 from sutra_control.export import as_csv
-from sutra_control.gate import COOKIE, SESSION_PATH
 from sutra_control.limits import CAPABILITIES, EXPORT, LIMITS, TIMELINE
-from sutra_control.requests import Format, SessionReply, SignInReply, SignInRequest
-from sutra_control.sessions import Sessions
-from sutra_control.signin import NO_OPERATORS, SignIn
+from sutra_control.requests import Format
 from sutra_control.status import Status
 from sutra_control.watch import Watch
 
 # Enough for a sparkline.
 MAX_POINTS = 60
 REFUSED: dict[int | str, dict[str, Any]] = {401: {"model": ErrorReply}, 403: {"model": ErrorReply}}
-NOT_NOW: dict[int | str, dict[str, Any]] = {429: {"model": ErrorReply}, 503: {"model": ErrorReply}}
 
 
 def open_routes(edition: str) -> APIRouter:
@@ -31,45 +26,6 @@ def open_routes(edition: str) -> APIRouter:
     async def capabilities() -> dict[str, Any]:
         """List the capabilities of this edition."""
         return {"edition": edition, "capabilities": list(CAPABILITIES[edition])}
-
-    return router
-
-
-def session_routes(sign_in: SignIn, sessions: Sessions, *, secure: bool) -> APIRouter:
-    """Routes to sign in and out. `secure` sets the cookie's Secure attribute even if the request uses http."""
-    router = APIRouter(route_class=JsonRoute, tags=["session"], responses=REFUSED)
-
-    @router.post(SESSION_PATH, responses=NOT_NOW)
-    async def begin(given: SignInRequest, request: Request, response: Response) -> SignInReply:
-        """Sign in. The response sets the session cookie."""
-        address = request.client.host if request.client else "unknown"
-        token = await sign_in.enter(given.name, given.password, address)
-        # A browser has only one session.
-        sessions.end(request.cookies.get(COOKIE, ""))
-        response.set_cookie(
-            COOKIE,
-            token,
-            max_age=sessions.whole_s,
-            path="/",
-            secure=secure or request.url.scheme == "https",
-            httponly=True,
-            samesite="strict",
-        )
-        return SignInReply(operator=given.name)
-
-    @router.get(SESSION_PATH)
-    async def show(request: Request) -> SessionReply:
-        """Return the signed-in operator, or null, so that a newly opened page can ask without an error."""
-        session = request.state.session
-        if session is not None:
-            return SessionReply(operator=session.operator)
-        return SessionReply(operator=None, reason="" if sign_in.is_possible else NO_OPERATORS)
-
-    @router.delete(SESSION_PATH, status_code=204)
-    async def end(request: Request, response: Response) -> None:
-        """Sign out."""
-        sessions.end(request.cookies.get(COOKIE, ""))
-        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
 
     return router
 

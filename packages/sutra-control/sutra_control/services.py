@@ -7,6 +7,9 @@ from sutra_service.settings import Environment
 SERVICE = "control"
 PORT = 9000
 STORAGE = "storage"
+API = "api"
+CLIENT = "client"
+HYBRID = "hybrid"
 INGESTER = "bulk-ingester"
 
 
@@ -22,9 +25,9 @@ class Service:
 
 # In the order in which a question passes through the services.
 DEFAULTS = (
-    Service("client", "web page for users", "CLIENT_URL", "http://sutra-client:8080"),
-    Service("api", "public API with keys", "API_URL", "http://sutra-api:8000"),
-    Service("hybrid", "learns texts and answers questions", "HYBRID_URL", "http://sutra-hybrid:8001"),
+    Service(CLIENT, "web page for users", "CLIENT_URL", "http://sutra-client:8080"),
+    Service(API, "public API with keys", "API_URL", "http://sutra-api:8000"),
+    Service(HYBRID, "learns texts and answers questions", "HYBRID_URL", "http://sutra-hybrid:8001"),
     Service("embedding", "computes text embeddings", "EMBEDDING_URL", "http://embedding-single:8888"),
     Service(STORAGE, "stores and searches concepts", "STORAGE_URL", "http://storage-server:50051"),
     Service("nlg", "generates answers", "NLG_URL", "http://nlg-service:8003"),

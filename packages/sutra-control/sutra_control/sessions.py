@@ -67,6 +67,13 @@ class Sessions:
         """End the session of `token`, if there is one."""
         self._sessions.pop(_key(token), None)
 
+    def end_all_of(self, operator: str) -> int:
+        """End all sessions of `operator`. Returns their number."""
+        keys = [key for key, session in self._sessions.items() if session.operator == operator]
+        for key in keys:
+            del self._sessions[key]
+        return len(keys)
+
     def _is_over(self, session: Session, now: float) -> bool:
         return now - session.seen >= self._idle_s or now - session.began >= self.whole_s
 

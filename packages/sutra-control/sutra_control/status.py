@@ -47,6 +47,7 @@ class Status:
                     "url": service.url,
                     **sweep.reports[service.name].fields(),
                     "availability": {"up": up, "of": of},
+                    "metrics": sweep.figures[service.name].fields(),
                 }
             )
         return services

@@ -68,9 +68,7 @@ class Users:
 
     def __init__(self, hashes: dict[str, PasswordHash]) -> None:
         self._hashes = hashes
-        # One hash for each set of parameters in use, usually just one. Every check computes all of them, so that its
-        # time does not reveal which names exist.
-        self._each_work = list({known.work: known for known in hashes.values()}.values())
+        self._each_work = _each_work(hashes)
 
     def __bool__(self) -> bool:
         """Whether there is any operator."""
@@ -94,6 +92,15 @@ class Users:
         _add(hashes, environment.text(VARIABLE), VARIABLE)
         return cls(hashes)
 
+    def entries(self) -> dict[str, str]:
+        """The hash of each operator, as written after the name in SUTRA_CONTROL_USERS."""
+        return {name: known.entry() for name, known in self._hashes.items()}
+
+    def replace(self, name: str, known: PasswordHash) -> None:
+        """Give operator `name` another password."""
+        hashes = {**self._hashes, name: known}
+        self._hashes, self._each_work = hashes, _each_work(hashes)
+
     def verify(self, name: str, password: str) -> bool:
         """Whether `password` is correct for operator `name`. Takes the same time for unknown names."""
         known = self._hashes.get(name)
@@ -104,6 +111,14 @@ class Users:
             else:
                 other.verify(password)
         return valid
+
+
+def _each_work(hashes: dict[str, PasswordHash]) -> list[PasswordHash]:
+    """One hash for each set of parameters in use, usually just one.
+
+    Every check computes all of them, so that its time does not reveal which names exist.
+    """
+    return list({known.work: known for known in hashes.values()}.values())
 
 
 def _scrypt(password: str, cost: int, block: int, parallel: int, salt: bytes) -> bytes:
@@ -136,13 +151,14 @@ def _add(hashes: dict[str, PasswordHash], content: str, source: str) -> None:
             if not entry.strip():
                 continue
             where = f"{source}, line {number}"
-            name, known = _parse(entry.strip(), where)
+            name, known = parse_entry(entry.strip(), where)
             if name in hashes:
                 raise SettingError(f"{where}: duplicate name: {name}; give each operator a different name")
             hashes[name] = known
 
 
-def _parse(entry: str, where: str) -> tuple[str, PasswordHash]:
+def parse_entry(entry: str, where: str) -> tuple[str, PasswordHash]:
+    """The name and hash of `NAME:scrypt$…`. Raises SettingError, which says `where` but not what it is."""
     match = ENTRY.fullmatch(entry)
     # Never print the entry: it may be a plain password, put here by mistake.
     if match is None:

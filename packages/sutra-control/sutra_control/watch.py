@@ -11,10 +11,11 @@ from logging import getLogger
 from sutra_service.dependency import Dependency
 from sutra_service.errors import ServiceError
 
-from sutra_control.contents import Concepts, Jobs, read_concepts, read_jobs
+from sutra_control.contents import Concepts, Jobs, read_concepts, read_latest_jobs
 from sutra_control.health import MAX_HEALTH_BYTES, HealthReport, read_health
 from sutra_control.history import History
-from sutra_control.services import INGESTER, STORAGE, Service
+from sutra_control.meter import Figures, Meter
+from sutra_control.services import API, CLIENT, INGESTER, STORAGE, Service
 
 logger = getLogger(__name__)
 
@@ -28,9 +29,17 @@ LOOKUP_THREADS = 32
 class Watched(Dependency):
     """A watched service. Its state comes from the latest sweep, so `/health` starts no probes."""
 
-    def __init__(self, service: Service, deadline_s: float) -> None:
+    def __init__(self, service: Service, deadline_s: float, metrics_port: int) -> None:
         super().__init__(service.name, service.url, service.variable, deadline_s)
         self.service = service
+        # The client has no metrics of its own: api counts its requests.
+        self.meter = None if service.name == CLIENT else Meter(service, metrics_port, deadline_s)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await super().close()
+        if self.meter is not None:
+            await self.meter.close()
 
     def refresh(self) -> str:
         """The state in the latest sweep."""
@@ -56,6 +65,7 @@ class Sweep:
     reports: Mapping[str, HealthReport]
     concepts: Concepts
     jobs: Jobs
+    figures: Mapping[str, Figures]
 
 
 class Watch:
@@ -118,16 +128,26 @@ class Watch:
 
     async def _sweep(self) -> Sweep:
         storage, ingester = self._by_name[STORAGE], self._by_name[INGESTER]
-        concepts, jobs, *reports = await asyncio.gather(
-            read_concepts(storage), read_jobs(ingester, self._max_jobs), *(each.check() for each in self.watched)
+        concepts, jobs, figures, *reports = await asyncio.gather(
+            read_concepts(storage),
+            read_latest_jobs(ingester, self._max_jobs),
+            self._read_meters(),
+            *(each.check() for each in self.watched),
         )
         seen = {each.name: report for each, report in zip(self.watched, reports, strict=True)}
         for name, report in seen.items():
             self._by_name[name].state = report.state
             self._log_change(name, report)
-        self._last = Sweep(datetime.now(UTC), seen, concepts, jobs)
+        self._last = Sweep(datetime.now(UTC), seen, concepts, jobs, figures)
         self._last_at = self._clock()
         return self._last
+
+    async def _read_meters(self) -> dict[str, Figures]:
+        meters = {each.name: each.meter for each in self.watched if each.meter is not None}
+        now = self._clock()
+        await asyncio.gather(*(meter.scrape(now) for meter in meters.values()))
+        figures = {name: meter.figures() for name, meter in meters.items()}
+        return {**figures, CLIENT: meters[API].figures_of_client(API)}
 
     def _log_change(self, name: str, report: HealthReport) -> None:
         before = self._last.reports[name].state if self._last else None

@@ -2,11 +2,13 @@
 
 import gzip
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fake_service
+import neighbours
 import pytest
 from starlette.testclient import TestClient
 from sutra_service.settings import Environment
@@ -16,6 +18,8 @@ from sutra_control.services import DEFAULTS
 from sutra_control.users import PasswordHash
 
 PASSWORD = "a password of anna"
+# Those whose parameters matter here.
+OWN_FAKES = {"hybrid": neighbours.FakeHybrid, "bulk-ingester": neighbours.FakeIngester}
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +32,8 @@ def entry() -> str:
 class Stack:
     """The dashboard's environment, with a clock that tests can advance."""
 
-    fakes: dict[str, fake_service.FakeService]
+    # FakeService, or one of OWN_FAKES.
+    fakes: dict[str, Any]
     variables: dict[str, str]
     now: float = 0.0
 
@@ -42,6 +47,13 @@ class Stack:
         client = self.client(**variables)
         assert sign_in(client) == 200
         return client
+
+    @contextmanager
+    def operator(self, **variables: str) -> Iterator[TestClient]:
+        """A client that has signed in, to a service that runs: it watches and can call others."""
+        with self.client(**variables) as client:
+            assert sign_in(client) == 200
+            yield client
 
 
 def sign_in(client: TestClient, name: str = "anna", password: str = PASSWORD) -> int:
@@ -67,10 +79,21 @@ def page(tmp_path: Path) -> Path:
 def stack(entry: str, page: Path) -> Iterator[Stack]:
     with ExitStack() as services:
         names = {service.name: service.variable for service in DEFAULTS} | {"control": "CONTROL_URL"}
-        fakes = {name: services.enter_context(fake_service.running()) for name in names}
+        fakes: dict[str, Any] = {
+            name: services.enter_context(fake_service.running()) for name in names if name not in OWN_FAKES
+        }
         for name, fake in fakes.items():
             fake.replies["GET /health"] = (200, health(name))
+        for name, make in OWN_FAKES.items():
+            fakes[name] = services.enter_context(neighbours.running(make()))
         fakes["storage"].replies["GET /v1/stats"] = (200, {"concepts": 3, "dimension": None, "bytes_on_disk": 4096})
-        fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": []})
         variables = {variable: fakes[name].url for name, variable in names.items()}
+        # No metrics unless a test wants them.
+        variables["SUTRA_METRICS_PORT"] = "0"
         yield Stack(fakes, {**variables, "SUTRA_CONTROL_USERS": entry, "SUTRA_CONTROL_PAGE": str(page)})
+
+
+@pytest.fixture
+def operator(stack: Stack) -> Iterator[TestClient]:
+    with stack.operator() as client:
+        yield client

@@ -1,3 +1,4 @@
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,6 +22,16 @@ PROTECTED = [
     ("GET", "/api/nowhere"),
     ("POST", "/api/status"),
     ("GET", "/openapi.json"),
+    ("GET", "/api/jobs"),
+    ("GET", "/api/jobs/7"),
+    ("DELETE", "/api/jobs/7"),
+    ("GET", "/api/concepts"),
+    ("DELETE", "/api/concepts?source=guide.md"),
+    ("GET", "/api/concepts/7"),
+    ("DELETE", "/api/concepts/7"),
+    ("GET", "/api/sources"),
+    ("GET", "/api/password"),
+    ("POST", "/api/password"),
 ]
 
 
@@ -224,6 +235,49 @@ def test_cross_origin_requests_are_rejected(stack: Stack, headers: dict[str, str
         signed_in = stack.signed_in_client()
         assert code(signed_in.delete("/api/session", headers=headers)) == (403, "foreign_origin")
         assert who(signed_in) == "anna"
+
+
+UNSAFE = [
+    ("DELETE", "/api/jobs/7", "DELETE /v1/jobs/7", "bulk-ingester"),
+    ("DELETE", "/api/concepts/7", "DELETE /concepts/7", "hybrid"),
+    ("DELETE", "/api/concepts?source=guide.md", "DELETE /concepts?source=guide.md", "hybrid"),
+    ("POST", "/api/password", "", ""),
+]
+
+
+def test_every_unsafe_route_is_tested(stack: Stack) -> None:
+    paths = stack.signed_in_client().get("/openapi.json").json()["paths"]
+    unsafe = {
+        (method.upper(), path) for path, methods in paths.items() for method in methods if method not in ("get", "head")
+    }
+    tested = {(method, path.partition("?")[0].replace("/7", "/{id}")) for method, path, _, _ in UNSAFE}
+    tested |= {("POST", "/api/session"), ("DELETE", "/api/session")}
+    assert {(method, re.sub(r"\{\w+\}", "{id}", path)) for method, path in unsafe} == tested
+
+
+@pytest.mark.parametrize(("method", "path", "forwarded", "to"), UNSAFE)
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_no_other_site_changes_anything(
+    stack: Stack, headers: dict[str, str], method: str, path: str, forwarded: str, to: str
+) -> None:
+    def deleted() -> list[str]:
+        return [request for request, _ in stack.fakes[to].requests if request.startswith("DELETE")]
+
+    body = {"current": PASSWORD, "new": "seven green umbrellas"} if method == "POST" else None
+    with stack.operator() as client:
+        answer = client.request(method, path, headers=headers, json=body)
+        assert code(answer) == (403, "foreign_origin")
+        if to:
+            assert deleted() == []
+            client.request(method, path, headers={"Origin": "http://control:9000"})
+            assert deleted() == [forwarded]
+        assert sign_in(client) == 200
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+def test_no_answer_is_cached(stack: Stack, method: str, path: str) -> None:
+    with stack.operator() as client:
+        assert client.request(method, path).headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_all_services_up(stack: Stack) -> None:
         200,
         health("hybrid", dependencies={"nlg": "ok"}, limits={"max_texts": 32}),
     )
-    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [{**JOB, "reason": None}]})
+    stack.fakes["bulk-ingester"].jobs = [{**JOB, "reason": None}]
     with stack.client() as client:
         sign_in(client)
         found = status(client)
@@ -158,7 +158,7 @@ def test_health_lists_the_other_services_but_does_not_depend_on_them(stack: Stac
 
 @pytest.mark.parametrize("edition", list(LIMITS))
 def test_editions(stack: Stack, edition: str) -> None:
-    stack.fakes["bulk-ingester"].replies["GET /v1/jobs"] = (200, {"jobs": [{"id": str(n)} for n in range(200)]})
+    stack.fakes["bulk-ingester"].jobs = [{"id": str(number)} for number in range(200)]
     with stack.client(SUTRA_EDITION=edition) as client:
         shown = client.get("/capabilities").json()
         limits = client.get("/health").json()["limits"]

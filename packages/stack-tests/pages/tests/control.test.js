@@ -1,38 +1,16 @@
 import assert from "node:assert/strict";
 import { audit } from "../support/audit.js";
+import { CONTROL, elements, fact, signIn } from "../support/control.js";
 import { without } from "../support/engine.js";
 import { OPERATOR, PASSWORD, URLS } from "../support/environment.js";
 import { tabTo } from "../support/keyboard.js";
 import { until } from "../support/until.js";
 import { story } from "../support/visitor.js";
 
-const CONTROL = URLS.get("control");
 /** Names of Compose services. */
 const STORAGE = "storage-server";
 const CONTROL_SERVICE = "sutra-control";
 const ALL_UP = "All 8 services are up.";
-
-const elements = (page) => ({
-  name: page.getByRole("textbox", { name: "Name" }),
-  password: page.getByRole("textbox", { name: "Password" }),
-  enter: page.getByRole("button", { name: "Sign in" }),
-  leave: page.getByRole("button", { name: "Sign out" }),
-  alert: page.getByRole("alert"),
-  cards: page.getByRole("article"),
-  storage: page.getByRole("article", { name: "storage", exact: true }),
-  concepts: page.getByRole("region", { name: "Concepts" }),
-});
-
-async function signIn(page, password = PASSWORD) {
-  const { name, password: field, enter } = elements(page);
-  await page.goto(CONTROL);
-  await name.fill(OPERATOR);
-  await field.fill(password);
-  await enter.click();
-}
-
-/** The value of a fact on a card, such as the version. */
-const fact = (card, name) => card.getByRole("term").filter({ hasText: name }).locator("xpath=following-sibling::dd");
 
 story("control: rejects a wrong password", async (visitor) => {
   const { page } = visitor;
@@ -76,6 +54,15 @@ story("control: shows all eight services with version and edition", async (visit
     }
     assert.equal(URLS.size, 8, "expected the URLs of eight services");
     assert.deepEqual(shown, reported);
+  });
+  await visitor.step("reads the figures of storage", async () => {
+    const { storage } = elements(page);
+    // The second scrape brings the requests of the time since the first.
+    await visitor.sees(/^Metrics, last \d/, storage);
+    assert.match(await fact(storage, /^Requests$/).innerText(), /^\d/);
+    assert.match(await fact(storage, /^Memory$/).innerText(), /^[\d.]+ MB$/);
+    assert.match(await fact(storage, /^Vector memory$/).innerText(), /^[\d.]+ [kMG]?B( of |$)/);
+    await visitor.sees(/^Metrics, .*counted by api$/, page.getByRole("article", { name: "client", exact: true }));
   });
   await visitor.step("opens address and limits of hybrid", async () => {
     await page.getByText("Address and limits of hybrid").click();

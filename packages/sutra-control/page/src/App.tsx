@@ -1,16 +1,22 @@
 import { useState } from "react";
 import { signOut } from "./api/control";
 import { asApiError } from "./api/error";
+import { ConceptsPage } from "./concepts/ConceptsPage";
+import { Header } from "./Header";
+import { JobsPage } from "./jobs/JobsPage";
+import { PasswordPage } from "./password/PasswordPage";
 import { SignInForm } from "./session/SignInForm";
 import { useSession } from "./session/useSession";
+import { useRoute } from "./shared/useRoute";
 import { Dashboard } from "./status/Dashboard";
 
 const SESSION_ENDED = "Your session has ended. Sign in again.";
 
-/** The whole page: sign-in or dashboard. */
+/** The whole page: sign-in, or the view that the URL names. */
 export function App() {
   const { session, enter, leave } = useSession();
   const [error, setError] = useState("");
+  const route = useRoute();
 
   async function endSession() {
     try {
@@ -26,23 +32,10 @@ export function App() {
     leave("");
   }
 
+  const onSignedOut = () => leave(SESSION_ENDED);
   return (
     <>
-      <header>
-        <span className="brand">
-          Sutra <span className="soft">control</span>
-        </span>
-        {session.state === "in" && (
-          <div className="who">
-            <span className="hint">
-              Signed in as <strong>{session.operator}</strong>
-            </span>
-            <button type="button" onClick={endSession}>
-              Sign out
-            </button>
-          </div>
-        )}
-      </header>
+      <Header operator={session.state === "in" ? session.operator : undefined} route={route} onSignOut={endSession} />
       <main>
         {error && (
           <p className="notice bad" role="alert">
@@ -56,7 +49,12 @@ export function App() {
           </p>
         )}
         {session.state === "out" && <SignInForm notice={session.notice} onEnter={enter} />}
-        {session.state === "in" && <Dashboard onSignedOut={() => leave(SESSION_ENDED)} />}
+        {session.state === "in" && route === "#/" && <Dashboard onSignedOut={onSignedOut} />}
+        {session.state === "in" && route === "#/jobs" && <JobsPage onSignedOut={onSignedOut} />}
+        {session.state === "in" && route === "#/concepts" && <ConceptsPage onSignedOut={onSignedOut} />}
+        {session.state === "in" && route === "#/password" && (
+          <PasswordPage operator={session.operator} onSignedOut={onSignedOut} />
+        )}
       </main>
     </>
   );

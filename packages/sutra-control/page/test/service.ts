@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import type { Service, Status } from "../src/api/types";
+import type { Metrics, Service, Status } from "../src/api/types";
 
 /** A request of the page. */
 export interface SentRequest {
@@ -10,7 +10,10 @@ export interface SentRequest {
 
 export type Reply = { status?: number; body?: unknown } | Error | Promise<never>;
 
-/** Replaces `fetch` with a fake service. Replies are values or functions of the request, by method and path. */
+/**
+ * Replaces `fetch` with a fake service. Replies are values or functions of the request, by method and path; a path without
+ * a query is for all queries.
+ */
 export function serve(replies: Record<string, Reply | ((request: SentRequest) => Reply)>): SentRequest[] {
   const seen: SentRequest[] = [];
   const all: typeof replies = { "GET /api/session": { body: { operator: "anna" } }, ...replies };
@@ -22,7 +25,7 @@ export function serve(replies: Record<string, Reply | ((request: SentRequest) =>
       body: typeof init.body === "string" ? JSON.parse(init.body) : undefined,
     };
     seen.push(request);
-    const found = all[`${method} ${path}`];
+    const found = all[`${method} ${path}`] ?? all[`${method} ${path.split("?")[0]}`];
     if (found === undefined) throw new Error(`no reply for ${method} ${path}`);
     const reply = await (typeof found === "function" ? found(request) : found);
     if (reply instanceof Error) throw reply;
@@ -41,6 +44,19 @@ export function refusal(status: number, code: string, message: string) {
 /** The error of a browser without a connection. */
 export const connectionError = new TypeError("Failed to fetch");
 
+/** Metrics before anything is known. */
+export const unmeasured: Metrics = {
+  reason: "",
+  source: null,
+  seconds: null,
+  requests: null,
+  errors: null,
+  p50: null,
+  p95: null,
+  cpu_percent: null,
+  gauges: null,
+};
+
 const NAMES = ["client", "api", "hybrid", "embedding", "storage", "nlg", "bulk-ingester", "control"];
 
 /** A service that is up, with overrides. */
@@ -57,6 +73,7 @@ export function service(name: string, overrides: Partial<Service> = {}): Service
     dependencies: {},
     limits: {},
     availability: { up: 60, of: 60 },
+    metrics: { ...unmeasured, reason: "/metrics answered 404" },
     ...overrides,
   };
 }
@@ -88,3 +105,23 @@ export const down: Partial<Service> = {
   edition: null,
   availability: { up: 58, of: 60 },
 };
+
+/**
+ * A list that honours `limit` and `cursor`: `name` is the field of the entries, `key` what identifies one. A cursor that it
+ * has not given is refused.
+ */
+export function paged<T extends object>(name: string, entries: () => T[], key: keyof T, pageSize: number) {
+  return ({ path }: SentRequest): Reply => {
+    const query = new URL(path, "http://control").searchParams;
+    const limit = Number(query.get("limit") ?? pageSize);
+    const cursor = query.get("cursor");
+    const source = query.get("source");
+    const all = entries().filter((entry) => source === null || (entry as { source?: string }).source === source);
+    const before = cursor === null ? -1 : all.findIndex((entry) => `after ${String(entry[key])}` === cursor);
+    if (cursor !== null && before < 0) return refusal(400, "invalid_cursor", `invalid cursor: ${cursor}`);
+    const shown = all.slice(before + 1, before + 1 + limit);
+    const last = shown.at(-1);
+    const hasMore = before + 1 + shown.length < all.length;
+    return { body: { [name]: shown, next: hasMore && last ? `after ${String(last[key])}` : null, more: hasMore } };
+  };
+}

@@ -5,4 +5,7 @@ import { afterEach } from "vitest";
 // Build machines may be slow; passing tests do not wait longer.
 configure({ asyncUtilTimeout: 10_000 });
 
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  window.history.replaceState(null, "", "/");
+});

@@ -1,7 +1,7 @@
 import { act, fireEvent, render, screen, within } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
-import { connectionError, down, type Reply, refusal, type SentRequest, serve, status } from "./service";
+import { connectionError, down, type Reply, refusal, type SentRequest, serve, status, unmeasured } from "./service";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -125,7 +125,8 @@ describe("other cards", () => {
     expect(screen.getByRole("row", { name: /^j-3 waiting cannot reach hybrid 99 % of 2 kB – – 3/ })).toBeVisible();
     expect(screen.getByRole("row", { name: "j-2 done 100 % of 0 B 1,200 900 0 –" })).toBeVisible();
     expect(screen.getByRole("row", { name: "j-1 unknown – – – – –" })).toBeVisible();
-    expect(screen.getByText(/shows the newest 3/)).toBeVisible();
+    expect(screen.getByRole("heading", { name: "Newest 3 ingest jobs" })).toBeVisible();
+    expect(screen.getByRole("link", { name: /All jobs/ })).toHaveAttribute("href", "#/jobs");
     expect(screen.getByText("198 MB")).toBeVisible();
     expect(within(screen.getByRole("article", { name: "nlg" })).getByText("98.8 MB")).toBeVisible();
   });
@@ -153,6 +154,71 @@ describe("other cards", () => {
   });
 });
 
+describe("metrics", () => {
+  const facts = (name: string) =>
+    Object.fromEntries(
+      within(screen.getByRole("article", { name }))
+        .getAllByRole("term")
+        .map((term) => [term.textContent, term.nextElementSibling?.textContent]),
+    );
+
+  it("show requests, errors, latencies, CPU and memory", async () => {
+    const hybrid = {
+      metrics: {
+        ...unmeasured,
+        seconds: 60.2,
+        requests: 1234,
+        errors: 37,
+        p50: { ms: 8.25, above: false },
+        p95: { ms: 10_000, above: true },
+        cpu_percent: 12.5,
+        gauges: { memory_bytes: 61_000_000 },
+      },
+    };
+    await show({ body: status({ hybrid }) });
+    expect(facts("hybrid")).toMatchObject({
+      Requests: "1,234",
+      "Errors (5xx)": "3 %",
+      "Latency p50": "8.3 ms",
+      "Latency p95": "> 10.0 s",
+      "CPU (of a core)": "12.5 %",
+      Memory: "61 MB",
+    });
+    expect(screen.getByText("Metrics, last 1 min")).toBeVisible();
+  });
+
+  it.each([
+    [0, 0, "–"],
+    [10, 0, "0 %"],
+    [100_000, 1, "< 0.1 %"],
+    [3, 1, "33.3 %"],
+  ])("of %d requests with %d errors show the share %s", async (requests, errors, share) => {
+    await show({ body: status({ api: { metrics: { ...unmeasured, seconds: 10, requests, errors } } }) });
+    expect(facts("api")).toMatchObject({ "Errors (5xx)": share });
+  });
+
+  it("show storage's vectors and their limit", async () => {
+    const gauges = { vectors: 1_000_000, vector_bytes: 396_000_000, vector_bytes_limit: 640_000_000 };
+    await show({ body: status({ storage: { metrics: { ...unmeasured, gauges } } }) });
+    expect(facts("storage")).toMatchObject({ Vectors: "1,000,000", "Vector memory": "396 MB of 640 MB" });
+    expect(screen.getByText("Metrics: measuring")).toBeVisible();
+  });
+
+  it("say who counted the client's requests", async () => {
+    const metrics = { ...unmeasured, source: "api", seconds: 60, requests: 5, errors: 0 };
+    await show({ body: status({ client: { metrics } }) });
+    expect(screen.getByText("Metrics, last 1 min, counted by api")).toBeVisible();
+    expect(facts("client")).not.toHaveProperty("Memory");
+  });
+
+  it("that are missing are no error, and the reason is among the details", async () => {
+    await show({ body: status() });
+    expect(screen.getAllByText("No metrics")).toHaveLength(8);
+    expect(screen.getByText("All 8 services are up.")).toBeVisible();
+    expect(facts("nlg")).toMatchObject({ Metrics: "/metrics answered 404" });
+  });
+});
+
 describe("editions", () => {
   const points = [
     [4, 1],
@@ -164,7 +230,7 @@ describe("editions", () => {
   it("simple has neither response times nor export", async () => {
     const seen = await show({ body: status() });
     expect(screen.queryByRole("img")).not.toBeInTheDocument();
-    expect(screen.queryByRole("link")).not.toBeInTheDocument();
+    expect(screen.queryByRole("link", { name: /CSV|JSON/ })).not.toBeInTheDocument();
     expect(seen.some(({ path }) => path.startsWith("/api/history"))).toBe(false);
   });
 

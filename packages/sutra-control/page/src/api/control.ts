@@ -1,8 +1,5 @@
-import { ApiError, TIMED_OUT, UNREACHABLE, UNREADABLE } from "./error";
-import type { History, Status, Who } from "./types";
-
-/** Timeout of a request in milliseconds. The service checks the others within 2 s; hashing a password takes a moment. */
-const TIMEOUT = 15_000;
+import { asObject, request, unexpectedResponse } from "./request";
+import type { History, PasswordRules, Status, Who } from "./types";
 
 /**
  * Returns the signed-in operator. If sign-in is impossible, `reason` has the cause.
@@ -43,60 +40,26 @@ export async function readHistory(samples: number, signal?: AbortSignal): Promis
   return body as unknown as History;
 }
 
-interface Options {
-  body?: object | undefined;
-  signal?: AbortSignal | undefined;
+/** @throws {ApiError} like {@link readStatus}. */
+export async function readPasswordRules(signal?: AbortSignal): Promise<PasswordRules> {
+  const body = asObject(await request("GET", "/api/password", { signal }));
+  if (typeof body.reason !== "string" || typeof body.min_characters !== "number") throw unexpectedResponse();
+  return body as unknown as PasswordRules;
 }
 
-async function request(method: string, path: string, { body, signal }: Options): Promise<unknown> {
-  const deadline = AbortSignal.timeout(TIMEOUT);
-  const init: RequestInit = {
-    method,
-    cache: "no-store",
-    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
-  };
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(path, init);
-    text = await response.text();
-  } catch (cause) {
-    if (signal?.aborted) throw cause;
-    if (deadline.aborted) throw new ApiError(0, TIMED_OUT, `Control did not respond within ${TIMEOUT / 1000} s.`);
-    throw new ApiError(0, UNREACHABLE, "Cannot reach control from this browser.");
-  }
-  if (response.status === 204) return undefined;
-  const parsed = parse(text);
-  if (!response.ok) throw errorOf(response.status, parsed);
-  if (parsed === undefined) throw unexpectedResponse();
-  return parsed;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function errorOf(status: number, body: unknown): ApiError {
-  const { code, message } = asObject(asObject(body).error);
-  if (typeof code === "string" && typeof message === "string") return new ApiError(status, code, message);
-  return new ApiError(status, UNREADABLE, `Control returned status ${status}.`);
+/**
+ * Changes one's own password and returns the number of sessions that have ended elsewhere.
+ * @throws {ApiError} if the current password is wrong, the new one too weak, or passwords cannot be stored.
+ */
+export async function changePassword(current: string, next: string): Promise<number> {
+  const body = asObject(await request("POST", "/api/password", { body: { current, new: next } }));
+  if (typeof body.ended_sessions !== "number") throw unexpectedResponse();
+  // One of them was that of this browser, which has got a new one.
+  return Math.max(0, body.ended_sessions - 1);
 }
 
 function operatorOf(body: unknown): string {
   const { operator } = asObject(body);
   if (typeof operator !== "string") throw unexpectedResponse();
   return operator;
-}
-
-function asObject(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function unexpectedResponse(): ApiError {
-  return new ApiError(200, UNREADABLE, "Control returned an unexpected response. Reload the page.");
 }

@@ -28,6 +28,32 @@ export interface Service {
   limits: Record<string, number>;
   /** Number of ok samples, of all samples kept. */
   availability: { up: number; of: number };
+  metrics: Metrics;
+}
+
+/** A response time; `above`: it is longer than `ms`, the last bound of the histogram. */
+export interface Quantile {
+  ms: number;
+  above: boolean;
+}
+
+/** What the metrics of a service say; null if unknown. */
+export interface Metrics {
+  /** Why there are none; otherwise empty. */
+  reason: string;
+  /** The service that counted the requests, if it is another one. */
+  source: string | null;
+  /** The time that requests, errors, response times and CPU use cover. */
+  seconds: number | null;
+  requests: number | null;
+  /** Requests answered with a 5xx status. */
+  errors: number | null;
+  p50: Quantile | null;
+  p95: Quantile | null;
+  /** Percentage of one core. */
+  cpu_percent: number | null;
+  /** Current values, such as `memory_bytes`. */
+  gauges: Record<string, number> | null;
 }
 
 /** An ingest job; fields are optional because they come from the ingester. */
@@ -43,7 +69,57 @@ export interface Job {
   taught?: number;
   /** Number of bad lines. */
   bad?: number;
+  /** jsonl or csv. */
+  format?: string;
   created_at?: string;
+  ended_at?: string;
+}
+
+/** Jobs, newest first. */
+export interface JobsPage {
+  jobs: Job[];
+  /** Cursor of the next page. */
+  next: string | null;
+  /** There are older jobs, or, without a cursor, there may be. */
+  more: boolean;
+}
+
+/** A line that was not taught. */
+export interface BadLine {
+  line: number;
+  reason: string;
+}
+
+/** A taught text. */
+export interface Concept {
+  id: string;
+  /** In a list, of a long text only the first passage. */
+  text: string;
+  source?: string;
+  title?: string;
+  metadata?: Record<string, unknown>;
+  /** Number of passages, if there are several. */
+  passages?: number;
+}
+
+/** Texts and the cursor of the next page. */
+export interface ConceptsPage {
+  concepts: Concept[];
+  next: string | null;
+}
+
+/** A source and the number of its concepts. */
+export interface Source {
+  source: string;
+  concepts: number;
+}
+
+/** What a new password needs. */
+export interface PasswordRules {
+  /** Why passwords cannot be changed; usually empty. */
+  reason: string;
+  min_characters: number;
+  min_different: number;
 }
 
 /** An image in the record written by `deploy`. */

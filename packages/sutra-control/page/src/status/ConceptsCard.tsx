@@ -1,6 +1,9 @@
 import type { Status } from "../api/types";
 import { bytes, count, words } from "../shared/format";
 
+/** Names of sizes: `bytes_on_disk`, `vector_bytes_limit`. */
+const IS_BYTES = /(^|_)bytes(_|$)/;
+
 /** Statistics of the storage service. */
 export function ConceptsCard({ concepts }: Pick<Status, "concepts">) {
   const { concepts: total, ...others } = concepts.numbers;
@@ -16,12 +19,15 @@ export function ConceptsCard({ concepts }: Pick<Status, "concepts">) {
             {Object.entries(others).map(([name, value]) => (
               <div key={name}>
                 <dt>{words(name)}</dt>
-                <dd>{name.startsWith("bytes") ? bytes(value) : count(value)}</dd>
+                <dd>{IS_BYTES.test(name) ? bytes(value) : count(value)}</dd>
               </div>
             ))}
           </dl>
         </>
       )}
+      <p className="hint">
+        <a href="#/concepts">Browse and delete what was taught</a>
+      </p>
     </section>
   );
 }

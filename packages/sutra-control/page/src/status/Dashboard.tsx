@@ -1,5 +1,6 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { localTime } from "../shared/format";
+import { Title } from "../shared/Title";
 import { SpanPicker } from "../timeline/SpanPicker";
 import { ConceptsCard } from "./ConceptsCard";
 import { ImagesCard } from "./ImagesCard";
@@ -13,12 +14,7 @@ import "./dashboard.css";
 export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
   const [samples, setSamples] = useState(60);
   const { status, history, error } = useStatus(samples, onSignedOut);
-  const title = useRef<HTMLHeadingElement>(null);
   const down = status?.down.length ?? 0;
-
-  useEffect(() => {
-    title.current?.focus();
-  }, []);
 
   useEffect(() => {
     // A background tab stops polling, so its title shows the last known state.
@@ -30,9 +26,7 @@ export function Dashboard({ onSignedOut }: { onSignedOut(): void }) {
 
   return (
     <>
-      <h1 ref={title} tabIndex={-1}>
-        Services
-      </h1>
+      <Title>Services</Title>
       <Summary status={status} error={error} />
       {!status && !error && <p className="working">Checking services…</p>}
       {status && (

@@ -1,16 +1,15 @@
 import type { Job, Status } from "../api/types";
-import { bytes, count, localTime } from "../shared/format";
+import { NO_VALUE, numberOf, progress } from "../jobs/progress";
+import { localTime } from "../shared/format";
 import { ScrollRegion } from "../shared/ScrollRegion";
 import { Pill } from "./Pill";
 import { jobTone } from "./states";
-
-const NO_VALUE = "–";
 
 /** The newest ingest jobs. */
 export function JobsCard({ jobs: { jobs, reason, more } }: Pick<Status, "jobs">) {
   return (
     <section className="card jobs" aria-labelledby="jobs">
-      <h2 id="jobs">Ingest jobs</h2>
+      <h2 id="jobs">{jobs.length > 0 && more ? `Newest ${jobs.length} ingest jobs` : "Ingest jobs"}</h2>
       {reason && <p className="notice wait">Unavailable: {reason}</p>}
       {!reason && jobs.length === 0 && <p className="hint">No ingest jobs yet.</p>}
       {jobs.length > 0 && (
@@ -41,7 +40,11 @@ export function JobsCard({ jobs: { jobs, reason, more } }: Pick<Status, "jobs">)
           </table>
         </ScrollRegion>
       )}
-      {more && <p className="hint">More jobs exist; this edition shows the newest {jobs.length}.</p>}
+      {jobs.length > 0 && (
+        <p className="hint">
+          <a href="#/jobs">All jobs, with their bad lines</a>
+        </p>
+      )}
     </section>
   );
 }
@@ -57,22 +60,11 @@ function Row({ job }: { job: Job }) {
         <Pill tone={jobTone(state)}>{state}</Pill>
         {job.reason && <p className="hint">{job.reason}</p>}
       </td>
-      <td>{progress(job)}</td>
+      <td className="short">{progress(job)}</td>
       <td className="number">{numberOf(job.lines_read)}</td>
       <td className="number">{numberOf(job.taught)}</td>
       <td className={job.bad ? "number some-bad" : "number"}>{numberOf(job.bad)}</td>
-      <td>{job.created_at ? localTime(job.created_at) : NO_VALUE}</td>
+      <td className="short">{job.created_at ? localTime(job.created_at) : NO_VALUE}</td>
     </tr>
   );
-}
-
-function progress({ bytes_done: done, bytes_total: total }: Job): string {
-  if (total === undefined) return NO_VALUE;
-  // Rounded down, so that 100 % means complete.
-  const share = total === 0 ? 100 : Math.floor(((done ?? 0) / total) * 100);
-  return `${share} % of ${bytes(total)}`;
-}
-
-function numberOf(value: number | undefined): string {
-  return value === undefined ? NO_VALUE : count(value);
 }

@@ -1,7 +1,8 @@
 import { useId } from "react";
-import type { History, Image, Service } from "../api/types";
+import type { History, Image, Metrics, Service } from "../api/types";
 import { bytes, count, duration, words } from "../shared/format";
 import { Sparkline } from "../timeline/Sparkline";
+import { coverage, figures } from "./figures";
 import { Pill } from "./Pill";
 import { stateOf } from "./states";
 
@@ -13,7 +14,7 @@ interface Props {
   history: History | undefined;
 }
 
-/** A service: state, response time, dependencies and limits. */
+/** A service: state, response time, metrics, dependencies and limits. */
 export function ServiceCard({ service, image, history }: Props) {
   const id = useId();
   const { label, tone } = stateOf(service.state);
@@ -32,6 +33,7 @@ export function ServiceCard({ service, image, history }: Props) {
         <Fact name="Edition" value={service.edition ?? "unknown"} />
         {image && <Fact name="Image" value={bytes(image.bytes)} />}
       </dl>
+      <Measured metrics={service.metrics} />
       {history && points && <Sparkline points={points} seconds={history.samples * history.sample_every_s} />}
       <Dependencies states={service.dependencies} />
       <details>
@@ -40,6 +42,7 @@ export function ServiceCard({ service, image, history }: Props) {
         </summary>
         <dl className="facts wide">
           <Fact name="URL" value={service.url} />
+          {service.metrics.reason && <Fact name="Metrics" value={service.metrics.reason} />}
           {Object.entries(service.limits).map(([name, limit]) => (
             <Fact key={name} name={words(name)} value={count(limit)} />
           ))}
@@ -55,6 +58,22 @@ function Fact({ name, value }: { name: string; value: string }) {
     <div>
       <dt>{name}</dt>
       <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Measured({ metrics }: { metrics: Metrics }) {
+  const found = figures(metrics);
+  return (
+    <div className="metrics">
+      <p className="hint">{coverage(metrics)}</p>
+      {found.length > 0 && (
+        <dl className="facts">
+          {found.map(({ name, value }) => (
+            <Fact key={name} name={name} value={value} />
+          ))}
+        </dl>
+      )}
     </div>
   );
 }

@@ -1,0 +1,77 @@
+import { useEffect, useId, useRef, useState } from "react";
+import { Confirm } from "../shared/Confirm";
+import { count, sentence } from "../shared/format";
+import type { Sources } from "./useSources";
+
+interface Props {
+  sources: Sources;
+  /** The source that is shown; empty for all. */
+  selected: string;
+  onSelect(source: string): void;
+  /** Deletes the selected source; resolves when that has ended, well or not. */
+  onDelete(): Promise<void>;
+}
+
+/** Selects a source, and deletes everything of it. */
+export function SourceBar({ sources: { sources, isComplete, error }, selected, onSelect, onDelete }: Props) {
+  const id = useId();
+  const button = useRef<HTMLButtonElement>(null);
+  const [asking, setAsking] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const known = sources.find(({ source }) => source === selected);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a question about another source is withdrawn.
+  useEffect(() => setAsking(false), [selected]);
+
+  async function confirm() {
+    setBusy(true);
+    await onDelete();
+    setBusy(false);
+    setAsking(false);
+  }
+
+  return (
+    <div className="card source-bar">
+      <div className="actions">
+        <label htmlFor={id}>Source</label>
+        <select id={id} value={selected} onChange={(event) => onSelect(event.target.value)}>
+          <option value="">All, and texts without a source</option>
+          {selected && !known && <option value={selected}>{selected}</option>}
+          {sources.map(({ source, concepts }) => (
+            <option key={source} value={source}>
+              {source} ({count(concepts)})
+            </option>
+          ))}
+        </select>
+        {selected && !asking && (
+          <button ref={button} type="button" className="push" onClick={() => setAsking(true)}>
+            Delete this source
+          </button>
+        )}
+      </div>
+      {error && <p className="hint">The list of sources is unavailable: {sentence(error.message)}</p>}
+      {!isComplete && <p className="hint">Only the first {count(sources.length)} sources are listed.</p>}
+      {selected && asking && (
+        <Confirm
+          question={`Delete everything of ${selected}?`}
+          action="Delete the source"
+          acting="Deleting…"
+          keep="Keep it"
+          busy={busy}
+          onConfirm={confirm}
+          onCancel={() => {
+            setAsking(false);
+            // The button is back after the next rendering.
+            setTimeout(() => button.current?.focus());
+          }}
+        >
+          {known
+            ? `${count(known.concepts)} ${known.concepts === 1 ? "concept goes" : "concepts go"}`
+            : "All its concepts go"}
+          , with their texts, titles and metadata, also those that are not shown below. Answers no longer cite them.
+          This cannot be undone.
+        </Confirm>
+      )}
+    </div>
+  );
+}
