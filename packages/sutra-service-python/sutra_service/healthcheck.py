@@ -1,7 +1,8 @@
 """The container's health check: `python -m sutra_service.healthcheck PORT`.
 
-Exits with 0 if the service answers `/health` with 200, else with 1. It asks the address and port that the service listens on:
-HOST and PORT. It runs every few seconds, so it uses a plain socket: importing an HTTP client would take longer than the request.
+Exits with 0 if the service answers `/health` with 200, else with 1. It asks the address and port that the service
+listens on, HOST and PORT. It runs every few seconds, so it uses a plain socket: importing an HTTP client would take
+longer than the request.
 """
 
 import os

@@ -91,11 +91,8 @@ mod tests {
 
     #[test]
     fn a_wildcard_address_is_checked_on_loopback() {
-        for (host, expected) in [
-            ("0.0.0.0", "127.0.0.1:80"),
-            ("::", "[::1]:80"),
-            ("10.0.0.7", "10.0.0.7:80"),
-        ] {
+        for (host, expected) in [("0.0.0.0", "127.0.0.1:80"), ("::", "[::1]:80"), ("10.0.0.7", "10.0.0.7:80")]
+        {
             assert_eq!(local_address(host, 80).expect(host).to_string(), expected);
         }
     }

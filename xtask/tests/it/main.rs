@@ -56,6 +56,7 @@ mod push_and_clean;
 mod push_compare;
 mod release_check;
 mod report;
+mod settings;
 mod shims;
 mod signals;
 mod smoke_hostile;
