@@ -15,7 +15,7 @@ use super::table::ContainerRow;
 use crate::support::containers::{docker, image, said};
 
 /// How long a container may take to become what its row says.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -60,9 +60,8 @@ impl Container {
             "--read-only",
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
-            // The image's own check, only more often.
-            "--health-interval=1s",
-            "--health-start-period=60s",
+            // A busy machine may need long.
+            "--health-start-period=120s",
         ]
         .map(str::to_owned)
         .into();
@@ -110,14 +109,19 @@ impl Container {
         text.lines().nth(1).and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
     }
 
+    /// Whether it no longer runs.
+    pub fn has_ended(&self) -> bool {
+        said(&["inspect", "--format", "{{.State.Running}}", &self.id]) == "false"
+    }
+
     /// Waits until docker's own health check says yes. The error has its log.
     pub fn wait_until_healthy(&self) -> Result<(), String> {
         self.wait_for("running healthy", "{{.State.Status}} {{.State.Health.Status}}", "running starting")
     }
 
-    /// Waits until it has ended. The error has its log.
-    pub fn wait_until_refused(&self) -> Result<(), String> {
-        self.wait_for("exited 2", "{{.State.Status}} {{.State.ExitCode}}", "running 0")
+    /// Waits until it has ended with this exit code. The error has its log.
+    pub fn wait_until_refused(&self, code: i32) -> Result<(), String> {
+        self.wait_for(&format!("exited {code}"), "{{.State.Status}} {{.State.ExitCode}}", "running 0")
     }
 
     fn wait_for(&self, expected: &str, format: &str, meanwhile: &str) -> Result<(), String> {

@@ -49,7 +49,7 @@ pub struct ContainerRow {
     pub check: Vec<CheckRow>,
 }
 
-/// A container that ends, with exit code 2.
+/// A container that ends.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
@@ -57,6 +57,9 @@ pub struct Refusal {
     pub of: BTreeSet<String>,
     /// Part of its log.
     pub says: String,
+    /// Its exit code: 2 for an invalid value.
+    #[serde(default = "two")]
+    pub code: i32,
 }
 
 /// The value of a variable.
@@ -203,6 +206,10 @@ pub fn path_of(service: &str) -> PathBuf {
 
 fn yes() -> bool {
     true
+}
+
+fn two() -> i32 {
+    2
 }
 
 fn one() -> usize {
