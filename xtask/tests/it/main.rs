@@ -20,6 +20,7 @@ mod compose_files;
 mod compose_switch;
 mod compose_undo;
 mod deploy;
+mod editions;
 mod engine;
 mod engine_analyze;
 mod engine_builds;

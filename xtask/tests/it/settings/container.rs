@@ -52,8 +52,8 @@ impl Container {
         network: &Network,
         alias: &str,
     ) -> Container {
-        let default = service.port.to_string();
-        let port = row.set.get("PORT").map_or(default.as_str(), |port| port.of(variant)).to_owned();
+        let port = row.published.clone().or_else(|| Some(row.set.get("PORT")?.of(variant).to_owned()));
+        let port = port.unwrap_or_else(|| service.port.to_string());
         let mut args: Vec<String> = [
             "run",
             "--detach",

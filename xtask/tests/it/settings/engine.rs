@@ -18,9 +18,6 @@ use super::http::Request;
 use super::table::{CheckRow, ContainerRow, SetTo, Table, path_of};
 use crate::support::containers::{root, said, the_manifest, variants_of};
 
-/// How long what a check calls eventual may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// These tests take turns: two variants at once would only take longer.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -127,7 +124,7 @@ impl CheckRow {
         loop {
             let fault = self.fault_now(container, address, captured)?;
             let goes_on = self.eventually || (fault.is_early && !self.stalls);
-            if !goes_on || started.elapsed() > PATIENCE || container.has_ended() {
+            if !goes_on || started.elapsed() > self.patience || container.has_ended() {
                 return Some(fault.what);
             }
             sleep(Duration::from_millis(200));
@@ -315,11 +312,15 @@ mod full {
             let table = Table::load(&root(), &service.name);
             let mut idle = Vec::new();
             for row in &table.container {
-                let is_idle = |name: &String| !row.fails_without(name, service, &neighbours.network);
-                let names = row.checked().into_iter().filter(is_idle);
-                idle.extend(
-                    names.map(|name| format!("{}: {name} of container `{}`", service.name, row.name)),
-                );
+                let place = format!("{}, container `{}`", service.name, row.name);
+                let row = row.under_test();
+                let unchanged = row.faults_in(service, &neighbours.network);
+                idle.extend(unchanged.into_iter().map(|fault| format!("{place}: {fault}")));
+                for name in row.checked() {
+                    if row.without(&name).faults_in(service, &neighbours.network).is_empty() {
+                        idle.push(format!("{place}: the checks of {name} also hold without it"));
+                    }
+                }
             }
             idle
         });
@@ -327,20 +328,28 @@ mod full {
     }
 
     impl ContainerRow {
-        fn fails_without(&self, name: &str, service: &Service, network: &Network) -> bool {
-            let mut row = self.clone();
-            row.set.remove(name);
-            row.check.retain(|check| check.of.is_empty() || check.of.contains(name));
-            // The published port stays that of the row.
-            if name == "PORT" {
-                row.options.push(format!("--publish=127.0.0.1::{}", port(self)));
-            }
-            let container = Container::start(service, Variant::Optimized, &row, network, "under-test");
-            !row.faults_of(&container, false).is_empty()
+        fn faults_in(&self, service: &Service, network: &Network) -> Vec<String> {
+            let container = Container::start(service, Variant::Optimized, self, network, "under-test");
+            self.faults_of(&container, false)
         }
-    }
 
-    fn port(row: &ContainerRow) -> String {
-        row.set.get("PORT").map(|port: &SetTo| port.of(Variant::Optimized).to_owned()).unwrap_or_default()
+        /// The row for a container that is not another's neighbour.
+        fn under_test(&self) -> ContainerRow {
+            let mut row = self.clone();
+            if row.set.get("HOST").is_some_and(|host| host.of(Variant::Optimized).starts_with("other-")) {
+                row.set.insert("HOST".to_owned(), SetTo::Both("under-test".to_owned()));
+            }
+            row
+        }
+
+        /// The row without a variable, and without the checks of others.
+        fn without(&self, name: &str) -> ContainerRow {
+            let mut row = self.clone();
+            let removed = row.set.remove(name).filter(|_| name == "PORT");
+            row.published = removed.map(|port| port.of(Variant::Optimized).to_owned());
+            row.check.retain(|check| check.of.is_empty() || check.of.contains(name));
+            row.check.iter_mut().for_each(|check| check.patience = Duration::from_secs(15));
+            row
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::variant::Variant;
 use serde::Deserialize;
@@ -27,6 +28,9 @@ pub struct ContainerRow {
     pub name: String,
     /// Its environment.
     pub set: BTreeMap<String, SetTo>,
+    /// The published port, if it is not the one that `set` says.
+    #[serde(skip)]
+    pub published: Option<String>,
     /// Text files that are mounted, by path.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
@@ -106,6 +110,9 @@ pub struct CheckRow {
     /// Repeat until it holds.
     #[serde(default)]
     pub eventually: bool,
+    /// For how long.
+    #[serde(skip, default = "patience")]
+    pub patience: Duration,
     /// Conditions on `{"status", "headers", "body"}`.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -206,6 +213,11 @@ pub fn path_of(service: &str) -> PathBuf {
 
 fn yes() -> bool {
     true
+}
+
+/// Enough for a busy machine.
+fn patience() -> Duration {
+    Duration::from_secs(60)
 }
 
 fn two() -> i32 {
