@@ -116,22 +116,23 @@ impl Container {
 
     /// Waits until docker's own health check says yes. The error has its log.
     pub fn wait_until_healthy(&self) -> Result<(), String> {
-        self.wait_for("running healthy", "{{.State.Status}} {{.State.Health.Status}}", "running starting")
+        self.wait_for("running 0 healthy")
     }
 
     /// Waits until it has ended with this exit code. The error has its log.
     pub fn wait_until_refused(&self, code: i32) -> Result<(), String> {
-        self.wait_for(&format!("exited {code}"), "{{.State.Status}} {{.State.ExitCode}}", "running 0")
+        self.wait_for(&format!("exited {code} "))
     }
 
-    fn wait_for(&self, expected: &str, format: &str, meanwhile: &str) -> Result<(), String> {
+    fn wait_for(&self, expected: &str) -> Result<(), String> {
+        const STATE: &str = "{{.State.Status}} {{.State.ExitCode}} {{.State.Health.Status}}";
         let started = Instant::now();
         loop {
-            let state = said(&["inspect", "--format", format, &self.id]);
-            if state == expected {
+            let state = said(&["inspect", "--format", STATE, &self.id]);
+            if state.starts_with(expected) {
                 return Ok(());
             }
-            if state != meanwhile || started.elapsed() > PATIENCE {
+            if state != "running 0 starting" || started.elapsed() > PATIENCE {
                 let checks = said(&["inspect", "--format", "{{json .State.Health}}", &self.id]);
                 return Err(format!("it is {state:?}, expected {expected:?}: {checks}\n{}", self.log()));
             }
