@@ -1,5 +1,6 @@
 //! Containers with settings, under the constraints of production, in a network of their own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -65,7 +66,8 @@ impl Container {
         ]
         .map(str::to_owned)
         .into();
-        args.push(format!("--publish=127.0.0.1::{port}"));
+        let ports = row.check.iter().filter_map(|check| check.port.as_ref()).chain([&port]);
+        args.extend(ports.collect::<BTreeSet<_>>().iter().map(|port| format!("--publish=127.0.0.1::{port}")));
         args.push(format!("--network={}", network.0));
         args.push(format!("--network-alias={alias}"));
         args.push(format!("--hostname={alias}"));
@@ -91,9 +93,9 @@ impl Container {
         Container { id, port, files }
     }
 
-    /// The published address. Empty if it has ended.
-    pub fn address(&self) -> String {
-        let output = docker(&["port", &self.id, &format!("{}/tcp", self.port)]);
+    /// The published address of a port, or of the service's. Empty if it has ended.
+    pub fn address(&self, port: Option<&String>) -> String {
+        let output = docker(&["port", &self.id, &format!("{}/tcp", port.unwrap_or(&self.port))]);
         String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
     }
 

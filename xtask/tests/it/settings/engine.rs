@@ -81,25 +81,24 @@ impl ContainerRow {
             });
             return fault.into_iter().map(|fault| format!("{:?}: {fault}", refusal.of)).collect();
         }
-        let address = container.address();
         // Docker's check takes a second; where nothing can differ from other containers, one request does.
         let ready = match (self.healthy, is_first || !self.reachable) {
             (false, _) => None,
             (true, true) => container.wait_until_healthy().err(),
-            (true, false) => CheckRow::ready().fault(container, &address, &mut BTreeMap::new()),
+            (true, false) => CheckRow::ready().fault(container, &mut BTreeMap::new()),
         };
         if let Some(fault) = ready {
             return vec![fault];
         }
         if !self.reachable {
             let request = CheckRow::ready().request(&BTreeMap::new());
-            if let Ok(answer) = request.send(&address) {
+            if let Ok(answer) = request.send(&container.address(None)) {
                 return vec![format!("it can be reached from outside: {answer}")];
             }
         }
         let mut captured = BTreeMap::new();
         let faults = self.check.iter().filter_map(|check| {
-            let fault = check.fault(container, &address, &mut captured)?;
+            let fault = check.fault(container, &mut captured)?;
             let request = check.request.as_deref().unwrap_or("its log or threads");
             Some(format!("{:?}: {request}: {fault}", check.of))
         });
@@ -114,15 +113,11 @@ impl CheckRow {
     }
 
     /// What is wrong, if anything.
-    fn fault(
-        &self,
-        container: &Container,
-        address: &str,
-        captured: &mut BTreeMap<String, String>,
-    ) -> Option<String> {
+    fn fault(&self, container: &Container, captured: &mut BTreeMap<String, String>) -> Option<String> {
+        let address = container.address(self.port.as_ref());
         let started = Instant::now();
         loop {
-            let fault = self.fault_now(container, address, captured)?;
+            let fault = self.fault_now(container, &address, captured)?;
             let goes_on = self.eventually || (fault.is_early && !self.stalls);
             if !goes_on || started.elapsed() > self.patience || container.has_ended() {
                 return Some(fault.what);

@@ -95,6 +95,8 @@ pub struct CheckRow {
     pub of: BTreeSet<String>,
     /// A request such as `GET /health`.
     pub request: Option<String>,
+    /// Another port than that of the service; it is published for this.
+    pub port: Option<String>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     pub json: Option<Value>,
