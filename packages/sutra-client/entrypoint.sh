@@ -1,8 +1,20 @@
 #!/bin/sh
-# Fills the nginx configuration from the environment and starts nginx.
+# Fills the nginx configuration from the environment and starts nginx. `entrypoint.sh healthcheck` requests /health instead.
 set -eu
 
-: "${RESOLVER:=$(awk '$1 == "nameserver" { print ($2 ~ /:/ ? "[" $2 "]" : $2); exit }' /etc/resolv.conf)}"
+# nginx and URLs need brackets around an IPv6 address.
+case ${HOST:=} in
+  \[*) ;;
+  *:*:*) HOST="[$HOST]" ;;
+esac
+export HOST
+
+if [ "${1:-}" = healthcheck ]; then
+  exec curl --noproxy '*' --fail --silent --show-error --globoff --output /dev/null "http://$HOST:$PORT/health"
+fi
+
+# nginx does not support zones (`fe80::1%eth0`).
+: "${RESOLVER:=$(awk '$1 == "nameserver" && $2 !~ /%/ { print ($2 ~ /:/ ? "[" $2 "]" : $2); exit }' /etc/resolv.conf)}"
 if [ -z "$RESOLVER" ]; then
   echo "entrypoint: no nameserver in /etc/resolv.conf; set RESOLVER to the address of a name server" >&2
   exit 2

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 EDITIONS = ("simple", "community", "enterprise")
-LOG_LEVELS = ("debug", "info", "warning", "error")
+# `warn` and `warning` are the same in every service.
+LOG_LEVELS = ("debug", "info", "warn", "warning", "error")
 
 
 class SettingError(ValueError):

@@ -1,7 +1,7 @@
 //! The health check for images without curl.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 /// Timeout for the whole check.
@@ -12,7 +12,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// Anything but status 200 within 3 seconds. The error is one line.
 pub fn healthcheck(host: &str, port: u16) -> Result<(), String> {
-    let address = local_address(host, port);
+    let address = local_address(host, port)
+        .map_err(|error| format!("health check failed: cannot resolve {host:?}: {error}; correct HOST"))?;
     let status = status_line(address, Instant::now() + TIMEOUT).map_err(|error| {
         format!("health check of {address} failed: {error} (timeout {} s)", TIMEOUT.as_secs())
     })?;
@@ -23,14 +24,17 @@ pub fn healthcheck(host: &str, port: u16) -> Result<(), String> {
     }
 }
 
-/// The address of a listener on `host`, seen from the same machine: loopback for a wildcard address.
-fn local_address(host: &str, port: u16) -> SocketAddr {
-    let ip = match host.parse() {
-        Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Ipv6Addr::LOCALHOST.into(),
-        Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) | Err(_) => Ipv4Addr::LOCALHOST.into(),
-        Ok(ip) => ip,
-    };
-    SocketAddr::new(ip, port)
+/// The address of a listener on `host`, an address or a name, seen from the same machine: loopback for a wildcard address.
+fn local_address(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+    let resolved = (host, port).to_socket_addrs()?.next();
+    let mut address = resolved.ok_or(std::io::ErrorKind::NotFound)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address)
 }
 
 /// Sends the request and reads the status line of the response.
@@ -87,13 +91,16 @@ mod tests {
 
     #[test]
     fn a_wildcard_address_is_checked_on_loopback() {
-        for (host, expected) in [
-            ("0.0.0.0", "127.0.0.1:80"),
-            ("::", "[::1]:80"),
-            ("10.0.0.7", "10.0.0.7:80"),
-            ("localhost", "127.0.0.1:80"),
-        ] {
-            assert_eq!(local_address(host, 80).to_string(), expected);
+        for (host, expected) in [("0.0.0.0", "127.0.0.1:80"), ("::", "[::1]:80"), ("10.0.0.7", "10.0.0.7:80")]
+        {
+            assert_eq!(local_address(host, 80).expect(host).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_name_is_resolved() {
+        assert!(local_address("localhost", 80).expect("an address").ip().is_loopback());
+        let reason = healthcheck("no-such-host.invalid", 80).expect_err("no address");
+        assert!(reason.contains("no-such-host.invalid") && reason.contains("correct HOST"), "{reason}");
     }
 }

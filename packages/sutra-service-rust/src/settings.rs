@@ -31,7 +31,7 @@ pub struct Settings {
     /// `ALLOWED_HOSTS`: names, separated by commas, that the service answers to besides addresses, `localhost` and names
     /// without a dot; `.example.com` for all names below that one, `*` for any.
     pub allowed_hosts: String,
-    /// `LOG_LEVEL`: error, warn, info (default), debug or trace.
+    /// `LOG_LEVEL`: error, warn (or warning), info (default), debug or trace.
     pub log_level: log::LevelFilter,
     /// `SUTRA_EDITION`; default `simple`.
     pub edition: String,
@@ -61,12 +61,20 @@ impl Settings {
             port,
             metrics_port,
             allowed_hosts: variable("ALLOWED_HOSTS", "names separated by commas")?.unwrap_or_default(),
-            log_level: variable("LOG_LEVEL", "error, warn, info, debug or trace")?
-                .unwrap_or(log::LevelFilter::Info),
+            log_level: log_level()?,
             edition,
             version: variable("SUTRA_SERVICE_VERSION", "a version")?.unwrap_or_else(|| "0.0.0".to_owned()),
         })
     }
+}
+
+/// `warn` and `warning` are the same in every service.
+fn log_level() -> Result<log::LevelFilter, SettingsError> {
+    let expected = "error, warn, info, debug or trace";
+    if variable::<String>("LOG_LEVEL", expected)?.is_some_and(|level| level.eq_ignore_ascii_case("warning")) {
+        return Ok(log::LevelFilter::Warn);
+    }
+    Ok(variable("LOG_LEVEL", expected)?.unwrap_or(log::LevelFilter::Info))
 }
 
 /// Reads an environment variable; `None` if it is unset or empty. `expected` completes "set it to ...".

@@ -13,7 +13,7 @@ usage: nginx-entry serve --template FILE --out FILE -- COMMAND [ARGUMENT...]
 pub(crate) enum Command {
     /// Fill the template, then run the command in place of this process.
     Serve(Serve),
-    /// Send one request to this URL.
+    /// Send one request to this URL, which may have placeholders.
     Healthcheck(String),
     /// Print the usage.
     Help,

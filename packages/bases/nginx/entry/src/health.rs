@@ -1,7 +1,7 @@
 //! `healthcheck`: one HTTP GET, which must return status 200.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 /// Timeout for the whole check.
@@ -42,13 +42,19 @@ fn split(url: &str) -> Result<(&str, &str), String> {
     Ok((authority, path))
 }
 
-/// IP addresses and localhost only: DNS would link the C library's resolver into a program that only calls its own host.
+/// The address to connect to: loopback for a wildcard address. Names are resolved, because nginx may listen on one.
 fn address(authority: &str) -> Result<SocketAddr, String> {
-    let numeric = authority.replacen("localhost", "127.0.0.1", 1);
-    numeric
-        .parse()
-        .or_else(|_| format!("{numeric}:80").parse())
-        .map_err(|_| format!("invalid address: {authority:?}; use an IP address or localhost"))
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let full = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+    let resolved = full.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    let mut address =
+        resolved.ok_or_else(|| format!("cannot resolve {authority:?}; correct HOST and PORT"))?;
+    if address.ip().is_unspecified() {
+        let ip =
+            if address.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(ip);
+    }
+    Ok(address)
 }
 
 fn read_status_line(stream: &mut TcpStream, deadline: Instant) -> Result<Vec<u8>, String> {
@@ -113,18 +119,21 @@ mod tests {
     }
 
     #[test]
-    fn the_port_defaults_to_80_and_names_are_rejected() {
+    fn the_port_defaults_to_80_and_wildcards_mean_loopback() {
         for (authority, expected) in [
             ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("localhost:81", "127.0.0.1:81"),
             ("10.0.0.1", "10.0.0.1:80"),
             ("[::1]", "[::1]:80"),
             ("[::1]:8080", "[::1]:8080"),
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080"),
         ] {
             assert_eq!(address(authority).map(|address| address.to_string()).as_deref(), Ok(expected));
         }
-        for authority in ["nginx:8080", "127.0.0.1:port", "127.0.0.1:99999"] {
-            assert!(address(authority).is_err(), "{authority}");
+        assert_eq!(address("localhost:81").map(|address| address.port()), Ok(81));
+        for authority in ["no-such-host.invalid:8080", "127.0.0.1:port", "127.0.0.1:99999", ":8080"] {
+            let reason = address(authority).expect_err(authority);
+            assert!(reason.contains("HOST and PORT"), "{reason}");
         }
     }
 

@@ -6,11 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use crate::cli::Serve;
+use crate::environment::look_up;
 use crate::failure::Failure;
-use crate::resolver::first_nameserver;
 use crate::template;
-
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Fills the template and replaces this process with the command. Returns only on failure.
 pub(crate) fn run(request: &Serve) -> Result<(), Failure> {
@@ -26,19 +24,6 @@ pub(crate) fn run(request: &Serve) -> Result<(), Failure> {
         ))
     })?;
     Err(exec(&request.command))
-}
-
-/// An environment variable; `RESOLVER` falls back to the container's name server.
-fn look_up(name: &str) -> Result<Option<String>, String> {
-    match std::env::var_os(name).map(OsString::into_string) {
-        Some(Err(_)) => Err(format!("the value of {name} is not UTF-8")),
-        Some(Ok(value)) if !value.is_empty() => Ok(Some(value)),
-        _ if name == "RESOLVER" => {
-            // If the file is missing, the default in the template applies.
-            Ok(fs::read_to_string(RESOLV_CONF).ok().as_deref().and_then(first_nameserver))
-        }
-        _ => Ok(None),
-    }
 }
 
 fn exec(command: &[OsString]) -> Failure {

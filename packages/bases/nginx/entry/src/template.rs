@@ -77,12 +77,13 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Includes `$`, which nginx would expand as a variable, and `\`, which would escape the next character.
+/// Allows what addresses, URLs and words need, and nothing that nginx would expand, escape or end a directive at. The
+/// original image's entrypoint.sh allows the same.
 fn reject_unsafe(name: &str, value: &str) -> Result<(), String> {
-    let breaks_out = |c: char| matches!(c, ';' | '{' | '}' | '"' | '\'' | '`' | '\\' | '$' | '#');
-    match value.chars().find(|&c| breaks_out(c) || c.is_whitespace() || c.is_control()) {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || ":/.,_@%~?=&+!*()[]-".contains(c);
+    match value.chars().find(|&c| !is_allowed(c)) {
         Some(found) => Err(format!(
-            "the value of {name} contains {found:?}, which could break out of an nginx directive; remove it"
+            "the value of {name} contains {found:?}, which is not allowed in the nginx configuration; remove it"
         )),
         None => Ok(()),
     }
@@ -123,9 +124,10 @@ mod tests {
 
     #[test]
     fn a_value_cannot_break_out_of_its_directive() {
-        for value in
-            ["a;b", "a{", "}", "\"", "'", "a\nb", "a b", "a\tb", "$host", "\\", "\u{0}", "a#b", "\u{a0}"]
-        {
+        for value in [
+            "a;b", "a{", "}", "\"", "'", "a\nb", "a b", "a\tb", "$host", "\\", "\u{0}", "a#b", "\u{a0}",
+            "\u{fc}", "|",
+        ] {
             let error = fill_with("x ${V};", &[("V", value)]).expect_err(value);
             assert!(error.message.contains("value of V"), "{error}");
         }

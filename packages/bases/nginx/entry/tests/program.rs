@@ -144,6 +144,38 @@ fn only_a_200_is_healthy() {
 }
 
 #[test]
+fn the_url_is_filled_from_the_environment() {
+    let (url, server) = respond_once("HTTP/1.1 200 OK\r\n\r\n");
+    let port = url.trim_start_matches("http://127.0.0.1:").trim_end_matches("/health");
+    let check = |environment: &[(&str, &str)]| {
+        program()
+            .envs(environment.iter().copied())
+            .args(["healthcheck", "http://${HOST}:${PORT}/health"])
+            .output()
+            .expect("run nginx-entry")
+    };
+    let output = check(&[("HOST", "0.0.0.0"), ("PORT", port)]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    assert!(server.join().expect("server").starts_with("GET /health HTTP/1.1"));
+
+    // Docker reserves exit code 2 of a health check.
+    for (environment, expected) in
+        [(&[("PORT", port)][..], "variable HOST"), (&[("HOST", "a b"), ("PORT", port)], "HOST contains ' '")]
+    {
+        let output = check(environment);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(expected) && message.lines().count() == 1, "{message}");
+    }
+}
+
+#[test]
+fn an_ipv6_host_gets_brackets() {
+    let output = serve("ipv6", "listen ${HOST}:${PORT};", &[("HOST", "::"), ("PORT", "80")]);
+    assert_eq!(text(&output.stdout), "listen [::]:80;");
+}
+
+#[test]
 fn a_server_that_never_responds_times_out() {
     // The kernel accepts the connection, but nothing reads from it.
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
