@@ -10,6 +10,7 @@ pub mod environment;
 mod failure;
 pub mod fleet;
 pub mod image_sizes;
+pub mod newest;
 pub mod plan;
 pub mod planner;
 mod progress;

@@ -19,4 +19,5 @@ pub mod report;
 mod secrets;
 mod tracked;
 mod volumes;
+pub mod vulnerabilities;
 mod wrappers;

@@ -98,6 +98,11 @@ impl Repository {
         self.state("newest").join(question)
     }
 
+    /// Downloaded databases of known vulnerabilities; safe to delete.
+    pub fn advisories(&self) -> PathBuf {
+        self.state("advisories")
+    }
+
     /// Accepted sizes of images; committed.
     pub fn sizes_lock(&self) -> PathBuf {
         self.root.join(SIZES_LOCK)
