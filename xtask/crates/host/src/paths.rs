@@ -253,6 +253,11 @@ impl Repository {
         self.state("bootstrap").join(suite)
     }
 
+    /// When Debian packages were last refreshed on request.
+    pub fn package_refresh(&self) -> PathBuf {
+        self.state("packages-as-of")
+    }
+
     /// The bake definition of the last run.
     pub fn bake_definition(&self) -> PathBuf {
         self.state("bake.json")

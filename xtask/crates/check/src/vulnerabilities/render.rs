@@ -14,7 +14,7 @@ impl Render for VulnerabilityReport {
         let image = |image: &ImageVulnerabilities| {
             let table = if image.vulnerabilities.is_empty() { String::new() } else { table(image).text() };
             let notes: String = image.unnamed.iter().map(|note| format!("not covered: {note}\n")).collect();
-            format!("{}\n{table}{notes}\n", heading(image))
+            format!("{}\n{table}{notes}\n", heading(image, self))
         };
         self.images.iter().map(image).collect::<String>() + &sources(self).text()
     }
@@ -25,21 +25,24 @@ impl Render for VulnerabilityReport {
             let table = if is_empty { String::new() } else { table(image).markdown() + "\n" };
             let notes: String = image.unnamed.iter().map(|note| format!("- not covered: {note}\n")).collect();
             let notes = if notes.is_empty() { notes } else { notes + "\n" };
-            format!("**{}**\n\n{table}{notes}", heading(image))
+            format!("**{}**\n\n{table}{notes}", heading(image, self))
         };
         self.images.iter().map(image).collect::<String>() + &sources(self).markdown()
     }
 }
 
-fn heading(image: &ImageVulnerabilities) -> String {
-    let found = match image.vulnerabilities.len() {
-        0 => "no known vulnerabilities".to_owned(),
-        1 => "1 known vulnerability".to_owned(),
-        many => format!("{many} known vulnerabilities"),
+fn heading(image: &ImageVulnerabilities, report: &VulnerabilityReport) -> String {
+    let gaps = report.gaps_of(image);
+    let found = match (image.vulnerabilities.len(), gaps.is_empty()) {
+        (0, true) => "no known vulnerabilities".to_owned(),
+        (0, false) => "nothing found".to_owned(),
+        (1, _) => "1 known vulnerability".to_owned(),
+        (many, _) => format!("{many} known vulnerabilities"),
     };
+    let missing = if gaps.is_empty() { String::new() } else { format!("; incomplete: {}", gaps.join(", ")) };
     match image.components.len() {
         0 => format!("{}: nothing that a source knows", image.image),
-        of => format!("{}: {found} in {} ({})", image.image, count(of, "component"), image.counts()),
+        of => format!("{}: {found} in {} ({}){missing}", image.image, count(of, "component"), image.counts()),
     }
 }
 

@@ -69,6 +69,14 @@ impl VulnerabilityReport {
         self.sources.iter().filter(|source| source.is_gap()).collect()
     }
 
+    /// The names of sources that leave gaps for an image.
+    pub fn gaps_of(&self, image: &ImageVulnerabilities) -> Vec<&'static str> {
+        let ecosystem = |gap: &SourceReport| gap.source.ecosystem();
+        let concerns =
+            |gap: &&SourceReport| image.components.iter().any(|one| one.ecosystem == ecosystem(gap));
+        self.gaps().into_iter().filter(concerns).map(|gap| gap.source.name()).collect()
+    }
+
     /// The images that name nothing that a source could know.
     pub fn unknown_images(&self) -> Vec<&str> {
         let unknown = self.images.iter().filter(|image| image.components.is_empty());
