@@ -1,5 +1,7 @@
 //! Debian's fixes on a real engine: a repository of packages that changes between builds, and the archive itself.
 
+use std::path::Path;
+
 use crate::support::{Site, docker};
 
 /// A site whose service `alpha` publishes a package to a repository, and whose service `beta` installs it.
@@ -53,6 +55,34 @@ impl Updates {
         let id = docker(&["image", "inspect", "--format", "{{.Id}}", &image]);
         (id, version.unwrap_or_default().trim().to_owned())
     }
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn the_archive_names_the_cves_that_newer_packages_fix() {
+    let site = Site::new("archive");
+    let newest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/bases/newest/Dockerfile");
+    site.folder.write("packages/bases/newest/Dockerfile", &std::fs::read_to_string(newest).unwrap());
+    let entry = "Package: libssl3t64\nSource: openssl\nVersion: 3.5.0-1\nArchitecture: amd64\n";
+    let release = "ID=debian\nVERSION_ID=13\nVERSION_CODENAME=trixie\n";
+    site.folder.write("alpha/root/usr/lib/os-release", release);
+    site.folder.write("alpha/root/var/lib/dpkg/status.d/libssl3t64", entry);
+    site.folder.write("alpha/Dockerfile.optimized", "FROM scratch\nCOPY alpha/root /\nCMD [\"x\"]\n");
+    site.folder.write("alpha/Dockerfile.optimized.dockerignore", "*\n!alpha/root\n");
+    let output = site.run(&["build-images", "alpha"]);
+    assert!(output.status.success(), "{}", site.told(&output));
+    // The tracker would find the same CVEs first.
+    let tracker = ["--source", "debian-tracker=/nonexistent"];
+    let output = site.run(&[&["vulnerabilities", "alpha", "--format", "json"], &tracker[..]].concat());
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["sources"][1]["state"], "answered", "{text}");
+    let found = report["images"][0]["vulnerabilities"].as_array().unwrap();
+    // Fixed in 3.5.1-1+deb13u1 (DSA-6015-1).
+    let known = found.iter().find(|one| one["id"] == "CVE-2025-9230").unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(known["source"], "debian-archive");
+    assert!(known["fixed_in"][0].as_str().unwrap().starts_with("3.5."), "{known}");
 }
 
 /// The repository: a cache of the builder, so that it can change although no input of a build does.

@@ -113,6 +113,7 @@ fn reason(owner: &Owner) -> Option<String> {
         OwnerKind::Dpkg => "its version is unknown",
         OwnerKind::Rust if owner.parts.is_empty() => "it lists no crates (cargo-auditable)",
         OwnerKind::Runtime | OwnerKind::Program => "it belongs to no package",
+        OwnerKind::Static => "pages do not list the packages that are bundled into them",
         _ => return None,
     };
     Some(format!("{}: {why}", owner.label()))

@@ -83,9 +83,9 @@ fn parse(text: &str) -> Result<Archive> {
 
 impl Archive {
     fn about(&self, components: &[&Component]) -> (Vec<Advisory>, SourceState) {
-        let of_release = |component: &&&Component| component.release.as_deref() == Some(&self.release);
+        let is_ours = |component: &&Component| component.release.as_deref() == Some(&self.release);
         let (ours, others): (Vec<&Component>, Vec<&Component>) =
-            components.iter().partition(|component| of_release(&component));
+            components.iter().copied().partition(is_ours);
         let found = ours.iter().flat_map(|component| self.advisories(component)).collect();
         let asked: usize = components.iter().map(|component| component.binaries.len()).sum();
         let state = match (others.first(), self.answered == asked) {

@@ -142,8 +142,11 @@ fn ask(
             Ok((debian_tracker::find(bytes, components)?, None))
         })?,
         SourceName::Rustsec if Path::new(location).is_dir() => {
-            let of = || rustsec::Database::of_folder(Path::new(location))?.find(components);
-            answered(of().map(|found| (found, None)), &fetcher)?
+            let database = rustsec::Database::of_folder(Path::new(location));
+            answered(
+                database.and_then(|database| Ok((database.find(components)?, database.changed))),
+                &fetcher,
+            )?
         }
         SourceName::Rustsec => database(location, "rustsec.tar.gz", &fetcher, &|bytes| {
             let database = rustsec::Database::of_archive(bytes)?;
@@ -170,8 +173,8 @@ fn database(
             Some(bytes) => parse(&bytes),
             None => bail!("no such file"),
         });
-        let changed = |_| std::fs::metadata(location).ok()?.modified().ok();
-        let said = said.map(|(found, at)| (found, at.or_else(|| changed(()))));
+        let changed = || std::fs::metadata(location).ok()?.modified().ok();
+        let said = said.map(|(found, at)| (found, at.or_else(changed)));
         return answered(said, fetcher);
     }
     let downloaded = match fetcher.database(location, name)? {

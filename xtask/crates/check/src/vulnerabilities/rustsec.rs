@@ -101,7 +101,9 @@ impl Database {
 
     fn checked(self) -> Result<Database> {
         ensure!(!self.texts.is_empty(), "no advisories (crates/NAME/RUSTSEC-….md) in it");
-        Ok(self)
+        // Files of a checkout have the time of the checkout. There are new advisories every week.
+        let newest = || self.texts.values().flatten().filter_map(|text| date(text)).max();
+        Ok(Database { changed: self.changed.or_else(newest), ..self })
     }
 
     /// The advisories about components.
@@ -117,6 +119,12 @@ impl Database {
         }
         Ok(found)
     }
+}
+
+/// The date of an advisory.
+fn date(text: &str) -> Option<SystemTime> {
+    let line = text.lines().find_map(|line| line.strip_prefix("date = \""))?;
+    humantime::parse_rfc3339(&format!("{}T00:00:00Z", line.split('"').next()?)).ok()
 }
 
 /// The crate of `NAME/RUSTSEC-….md`.
@@ -242,6 +250,20 @@ mod tests {
             assert!(advisory(&tokio("1.0.0"), text).is_err(), "{text}");
         }
         assert!(Database::of_archive(b"<html>").is_err());
+    }
+
+    #[test]
+    fn a_checkout_is_as_old_as_its_newest_advisory() {
+        let folder = tempfile::tempdir().unwrap();
+        for (number, date) in [("0072", "2021-07-07"), ("0124", "2021-11-16")] {
+            let file = folder.path().join(format!("crates/tokio/RUSTSEC-2021-{number}.md"));
+            let text = TOKIO.replace("\naliases", &format!("\ndate = \"{date}\"\naliases"));
+            files::write_atomically(&file, text.as_bytes()).unwrap();
+        }
+        let database = Database::of_folder(folder.path()).unwrap();
+        assert_eq!(database.changed, Some(humantime::parse_rfc3339("2021-11-16T00:00:00Z").unwrap()));
+        assert_eq!(database.find(&[&tokio("1.8.0")]).unwrap().len(), 2);
+        assert!(Database::of_folder(&folder.path().join("crates")).is_err());
     }
 
     #[test]
