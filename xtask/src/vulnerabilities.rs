@@ -140,6 +140,12 @@ fn locations(given: &[String]) -> Result<BTreeMap<SourceName, String>> {
             let forms = if source.takes_files() { "a URL or a path" } else { "a URL" };
             bail!(Failure::usage(format!("--source {name}: `{location}` is not {forms}")));
         }
+        let host = location.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        if host.contains('@') {
+            bail!(Failure::usage(format!(
+                "--source {name}: put the password into ~/.netrc, not into the URL"
+            )));
+        }
         if found.insert(source, location.trim_end_matches('/').to_owned()).is_some() {
             bail!(Failure::usage(format!("--source {name} is given twice")));
         }

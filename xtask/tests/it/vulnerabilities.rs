@@ -172,7 +172,8 @@ fn an_earlier_download_serves_while_its_source_does_not_answer() {
     let machine = Machine::new(&image()).that_answers();
     machine.report(&[]);
     let machine = machine.answers(TRACKER, 503, "").answers(RUSTSEC, 503, "");
-    let kept = machine.repository.0.join("target/xtask/advisories/debian-tracker.json");
+    let kept = "target/xtask/advisories/https---security-tracker.debian.org-tracker-data-json";
+    let kept = machine.repository.0.join(kept);
     let tracker = |machine: &Machine| machine.report(&[]).1["sources"][0].clone();
     assert_eq!(tracker(&machine)["state"], "answered", "a download of today is used");
     for (days, gap) in [(3, false), (9, true)] {
@@ -184,6 +185,20 @@ fn an_earlier_download_serves_while_its_source_does_not_answer() {
         let text = told(&machine.run(&["--fail-on", "never"]), &machine.repository);
         assert_eq!(text.contains("no current answer from debian-tracker"), gap, "{text}");
     }
+}
+
+#[test]
+fn a_page_of_a_proxy_is_no_answer_and_is_not_kept() {
+    let machine = Machine::new(&image()).answers(TRACKER, 200, "<html>Sign in</html>");
+    for _ in 0..2 {
+        let source = &machine.report(&[]).1["sources"][0];
+        assert_eq!(source["state"], "unavailable");
+        assert!(source["why"].as_str().unwrap().starts_with("not the data of Debian's security tracker"));
+    }
+    let asked = machine.docker.folder.read("urls");
+    assert_eq!(asked.lines().filter(|url| *url == TRACKER).count(), 2, "it was kept");
+    let machine = machine.that_answers();
+    assert_eq!(machine.report(&[]).1["sources"][0]["state"], "answered");
 }
 
 #[test]
@@ -234,6 +249,7 @@ fn wrong_sources_are_wrong_usage() {
         ("debian-archive=https://x", "unknown source `debian-archive`"),
         ("pypi=/tmp/x", "--source pypi: `/tmp/x` is not a URL"),
         ("rustsec", "--source rustsec: `` is not a URL or a path"),
+        ("pypi=https://me:password@index.example/pypi", "--source pypi: put the password into ~/.netrc"),
         ("rustsec=ftp://x", "--source rustsec: `ftp://x` is not a URL or a path"),
     ] {
         let machine = Machine::new(&image());

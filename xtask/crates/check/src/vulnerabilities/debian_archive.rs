@@ -1,7 +1,7 @@
 //! Debian's archive: which packages have a newer version, and the CVEs in the changelog since the version in the image. A
 //! build asks, so that apt verifies the archive's signatures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
@@ -30,8 +30,9 @@ pub(super) fn ask(
     if !context.repository.file(dockerfile).is_some_and(|file| file.is_file()) {
         return Ok((Vec::new(), SourceState::Unavailable { why: format!("{dockerfile} is missing") }));
     }
-    match newest::ask(manifest, STAGE, &questions(components), context).and_then(|text| parse(&text)) {
-        Ok(archive) => Ok(archive.about(components)),
+    let questions = questions(components);
+    match newest::ask(manifest, STAGE, &questions, context).and_then(|text| parse(&text)) {
+        Ok(archive) => Ok(archive.about(components, questions.len())),
         Err(error) if class_of(&error) == FailureClass::Interrupted => Err(error),
         Err(error) => {
             let text = error.root_cause().to_string();
@@ -41,14 +42,15 @@ pub(super) fn ask(
     }
 }
 
-/// `NAME=VERSION=SOURCE_VERSION` of each binary package.
+/// `NAME=VERSION=SOURCE_VERSION` of each binary package, once.
 fn questions(components: &[&Component]) -> Vec<String> {
     let of = |component: &&Component| {
         let source = component.version.clone();
         let question = move |(name, version): &(String, String)| format!("{name}={version}={source}");
         component.binaries.iter().map(question).collect::<Vec<_>>()
     };
-    components.iter().flat_map(of).collect()
+    let all: BTreeSet<String> = components.iter().flat_map(of).collect();
+    all.into_iter().collect()
 }
 
 /// What the archive says.
@@ -82,12 +84,11 @@ fn parse(text: &str) -> Result<Archive> {
 }
 
 impl Archive {
-    fn about(&self, components: &[&Component]) -> (Vec<Advisory>, SourceState) {
+    fn about(&self, components: &[&Component], asked: usize) -> (Vec<Advisory>, SourceState) {
         let is_ours = |component: &&Component| component.release.as_deref() == Some(&self.release);
         let (ours, others): (Vec<&Component>, Vec<&Component>) =
             components.iter().copied().partition(is_ours);
         let found = ours.iter().flat_map(|component| self.advisories(component)).collect();
-        let asked: usize = components.iter().map(|component| component.binaries.len()).sum();
         let state = match (others.first(), self.answered == asked) {
             (Some(other), _) => SourceState::Partial {
                 unanswered: others.len(),
@@ -144,14 +145,14 @@ mod tests {
     #[test]
     fn every_binary_package_is_asked_about() {
         let expected = ["libpython3.13=3.13.5-2=3.13.5-2", "python3.13=3.13.5-2+b1=3.13.5-2"];
-        assert_eq!(questions(&[&python("trixie")]), expected);
+        assert_eq!(questions(&[&python("trixie"), &python("trixie")]), expected);
     }
 
     #[test]
     fn fixes_of_all_binary_packages_count_once() {
         let text = "release trixie\nnewer libpython3.13 3.13.5-2 3.13.5-2+deb13u1 CVE-2025-1,CVE-2025-2\n\
                     newer python3.13 3.13.5-2+b1 3.13.5-2+deb13u1 CVE-2025-2,-\n";
-        let (found, state) = parse(text).unwrap().about(&[&python("trixie")]);
+        let (found, state) = parse(text).unwrap().about(&[&python("trixie")], 2);
         let rows: Vec<_> = found.iter().map(|one| (one.id.as_str(), one.fixed_in[0].as_str())).collect();
         assert_eq!(rows, [("CVE-2025-1", "3.13.5-2+deb13u1"), ("CVE-2025-2", "3.13.5-2+deb13u1")]);
         assert_eq!(state, SourceState::Answered { age_days: Some(0) });
@@ -160,9 +161,9 @@ mod tests {
     #[test]
     fn another_release_and_missing_lines_are_gaps() {
         let archive = parse("release trixie\ncurrent libpython3.13 3.13.5-2 3.13.5-2 -\n").unwrap();
-        let (_, state) = archive.about(&[&python("trixie")]);
+        let (_, state) = archive.about(&[&python("trixie")], 2);
         assert_eq!(state, SourceState::Unavailable { why: "incomplete answer: 1 of 2 packages".into() });
-        let (found, state) = archive.about(&[&python("bookworm")]);
+        let (found, state) = archive.about(&[&python("bookworm")], 2);
         assert!(found.is_empty() && matches!(state, SourceState::Partial { unanswered: 1, .. }), "{state:?}");
         assert!(parse("E: no network").is_err());
     }

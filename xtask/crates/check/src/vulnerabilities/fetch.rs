@@ -1,7 +1,7 @@
 //! Downloads with curl, which uses this machine's proxies, private CAs and `.netrc` as every other program does. Whole
 //! databases are kept, so that they can be used when their source does not answer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -16,15 +16,12 @@ const FRESH: Duration = Duration::from_hours(24);
 /// Longest time for one download.
 const SECONDS: &str = "300";
 
-/// A downloaded database.
-#[derive(Debug)]
-pub(super) struct Database {
+/// An earlier download.
+pub(super) struct Kept {
     /// Its content.
     pub(super) bytes: Vec<u8>,
     /// When it was downloaded.
     pub(super) at: SystemTime,
-    /// Why the source could not be asked for a newer one.
-    pub(super) unavailable: Option<String>,
 }
 
 /// What one URL answered.
@@ -45,31 +42,42 @@ pub(super) struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// A database by URL; an earlier download if it is from today, or if the source does not answer.
+    /// An earlier download of a URL.
     ///
     /// # Errors
-    /// `Ok(Err(why))` if there is neither. [`anyhow::Error`] if this machine is at fault, or the user interrupts.
-    pub(super) fn database(&self, url: &str, name: &str) -> Result<Result<Database, String>> {
-        let kept = self.folder.join(name);
-        let copy = |unavailable: Option<String>| -> Result<Option<Database>> {
-            let Some(bytes) = files::read_bytes_if_there(&kept)? else { return Ok(None) };
-            Ok(Some(Database { bytes, at: modified(&kept).unwrap_or(self.now), unavailable }))
-        };
-        let is_fresh =
-            modified(&kept).is_some_and(|at| self.now.duration_since(at).is_ok_and(|age| age < FRESH));
-        if is_fresh && let Some(database) = copy(None)? {
-            return Ok(Ok(database));
-        }
+    /// When it cannot be read.
+    pub(super) fn kept(&self, url: &str) -> Result<Option<Kept>> {
+        let path = self.path(url);
+        let Some(bytes) = files::read_bytes_if_there(&path)? else { return Ok(None) };
+        let at = std::fs::metadata(&path).and_then(|file| file.modified()).unwrap_or(self.now);
+        Ok(Some(Kept { bytes, at }))
+    }
+
+    /// Whether a download is recent enough to be used without asking for a newer one.
+    pub(super) fn is_fresh(&self, at: SystemTime) -> bool {
+        self.now.duration_since(at).is_ok_and(|age| age < FRESH)
+    }
+
+    /// Keeps a download.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep(&self, url: &str, bytes: &[u8]) -> Result<()> {
+        files::write_atomically(&self.path(url), bytes)
+    }
+
+    fn path(&self, url: &str) -> PathBuf {
+        self.folder.join(url.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-"))
+    }
+
+    /// Downloads one URL.
+    ///
+    /// # Errors
+    /// As for [`Fetcher::all`].
+    pub(super) fn get(&self, url: &str) -> Result<Answer> {
         self.context.terminal.say(format!("Downloading {url} …"));
-        let why = match self.all(&[url.to_owned()])?.pop() {
-            Some(Answer::Found(bytes)) => {
-                files::write_atomically(&kept, &bytes)?;
-                return Ok(Ok(Database { bytes, at: self.now, unavailable: None }));
-            }
-            Some(Answer::Status(why) | Answer::Failed(why)) => why,
-            None => "no answer".to_owned(),
-        };
-        Ok(copy(Some(why.clone()))?.ok_or(why))
+        let answers = self.all(&[url.to_owned()])?;
+        Ok(answers.into_iter().next().unwrap_or(Answer::Failed("no answer".to_owned())))
     }
 
     /// Downloads all of some URLs, several at once.
@@ -97,7 +105,10 @@ impl Fetcher<'_> {
             "--silent",
             "--location",
             "--compressed",
+            "--netrc-optional",
             "--parallel",
+            "--parallel-max",
+            "8",
             "--connect-timeout",
             "20",
             "--max-time",
@@ -108,7 +119,7 @@ impl Fetcher<'_> {
     }
 
     fn request(&self, curl: Cmd, urls: &[String]) -> Result<Vec<Answer>> {
-        let folder = self.folder.join("partial");
+        let folder = self.folder.join(format!("partial-{}", std::process::id()));
         files::remove_dir(&folder)?;
         files::create_dir(&folder)?;
         let file = |index: usize| folder.join(index.to_string());
@@ -154,10 +165,6 @@ fn lower(error: &str) -> String {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => "no answer".to_owned(),
     }
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).ok()?.modified().ok()
 }
 
 /// Whole days since a time.

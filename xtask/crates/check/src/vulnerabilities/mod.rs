@@ -24,7 +24,7 @@ use anyhow::{Result, bail};
 
 use crate::vulnerabilities::advisory::{Advisory, merged};
 use crate::vulnerabilities::component::{Component, Inventory, inventory};
-use crate::vulnerabilities::fetch::{Fetcher, days_since};
+use crate::vulnerabilities::fetch::{Answer, Fetcher, days_since};
 use crate::vulnerabilities::report::{ImageVulnerabilities, VulnerabilityReport};
 use crate::vulnerabilities::severity::FailOn;
 use crate::vulnerabilities::source::{SourceName, SourceReport, SourceState};
@@ -138,9 +138,9 @@ fn ask(
         SourceName::DebianArchive => debian_archive::ask(manifest, components, context)?,
         SourceName::Pypi => pypi::ask(location, components, &fetcher)?,
         SourceName::Npm => npm::ask(location, components, &fetcher)?,
-        SourceName::DebianTracker => database(location, "debian-tracker.json", &fetcher, &|bytes| {
-            Ok((debian_tracker::find(bytes, components)?, None))
-        })?,
+        SourceName::DebianTracker => {
+            database(location, &fetcher, &|bytes| Ok((debian_tracker::find(bytes, components)?, None)))?
+        }
         SourceName::Rustsec if Path::new(location).is_dir() => {
             let database = rustsec::Database::of_folder(Path::new(location));
             answered(
@@ -148,7 +148,7 @@ fn ask(
                 &fetcher,
             )?
         }
-        SourceName::Rustsec => database(location, "rustsec.tar.gz", &fetcher, &|bytes| {
+        SourceName::Rustsec => database(location, &fetcher, &|bytes| {
             let database = rustsec::Database::of_archive(bytes)?;
             Ok((database.find(components)?, database.changed))
         })?,
@@ -163,7 +163,6 @@ type Said = (Vec<Advisory>, Option<SystemTime>);
 /// Reads a whole database: a file, or a download.
 fn database(
     location: &str,
-    name: &str,
     fetcher: &Fetcher<'_>,
     parse: &dyn Fn(&[u8]) -> Result<Said>,
 ) -> Result<(Vec<Advisory>, SourceState)> {
@@ -174,21 +173,30 @@ fn database(
             None => bail!("no such file"),
         });
         let changed = || std::fs::metadata(location).ok()?.modified().ok();
-        let said = said.map(|(found, at)| (found, at.or_else(changed)));
-        return answered(said, fetcher);
+        return answered(said.map(|(found, at)| (found, at.or_else(changed))), fetcher);
     }
-    let downloaded = match fetcher.database(location, name)? {
-        Ok(downloaded) => downloaded,
-        Err(why) => return Ok((Vec::new(), SourceState::Unavailable { why })),
+    // What cannot be parsed, such as a proxy's page, neither counts nor replaces an earlier download.
+    let kept = fetcher.kept(location)?.and_then(|kept| {
+        let (found, changed) = parse(&kept.bytes).ok()?;
+        Some((kept.at, (found, changed.or(Some(kept.at)))))
+    });
+    let kept = match kept {
+        Some((at, said)) if fetcher.is_fresh(at) => return answered(Ok(said), fetcher),
+        kept => kept.map(|(_, said)| said),
     };
-    let said = parse(&downloaded.bytes);
-    let (found, state) = answered(said.map(|(found, at)| (found, at.or(Some(downloaded.at)))), fetcher)?;
-    match (state, downloaded.unavailable) {
-        (SourceState::Answered { age_days }, Some(why)) => {
-            Ok((found, SourceState::Copy { age_days: age_days.unwrap_or_default(), why }))
-        }
-        (state, _) => Ok((found, state)),
-    }
+    let why = match fetcher.get(location)? {
+        Answer::Status(why) | Answer::Failed(why) => why,
+        Answer::Found(bytes) => match parse(&bytes) {
+            Ok((found, changed)) => {
+                fetcher.keep(location, &bytes)?;
+                return answered(Ok((found, changed.or(Some(fetcher.now)))), fetcher);
+            }
+            Err(error) => format!("{error:#}"),
+        },
+    };
+    let Some((found, changed)) = kept else { return Ok((Vec::new(), SourceState::Unavailable { why })) };
+    let age_days = changed.map(|at| days_since(at, fetcher.now)).unwrap_or_default();
+    Ok((found, SourceState::Copy { age_days, why }))
 }
 
 fn answered(said: Result<Said>, fetcher: &Fetcher<'_>) -> Result<(Vec<Advisory>, SourceState)> {

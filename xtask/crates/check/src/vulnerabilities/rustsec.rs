@@ -14,6 +14,7 @@ use crate::vulnerabilities::component::Component;
 use crate::vulnerabilities::severity::Severity;
 use crate::vulnerabilities::source::SourceName;
 use host::files;
+use model::nesting;
 
 /// The database's files by crate.
 #[derive(Debug, Default)]
@@ -137,6 +138,7 @@ fn crate_of(path: &str) -> Option<&str> {
 fn advisory(component: &Component, text: &str) -> Result<Option<Advisory>> {
     let parts = text.strip_prefix("```toml").and_then(|rest| rest.split_once("\n```"));
     let (header, body) = parts.with_context(|| format!("no TOML in an advisory about {}", component.name))?;
+    ensure!(nesting::too_deep(header).is_none(), "an advisory about {} is nested too deeply", component.name);
     let header: Header = toml::from_str(header)
         .with_context(|| format!("invalid TOML in an advisory about {}", component.name))?;
     let Header { advisory: about, versions } = header;
