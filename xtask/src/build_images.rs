@@ -8,6 +8,7 @@ use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
 use build::comparison::measure::compare;
 use build::environment::BuildEnvironment;
+use build::package_date::PackageDateChoice;
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
@@ -15,7 +16,7 @@ use build::shared_cache;
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
 use engine::context::Context;
-use host::failure;
+use host::failure::{self, Failure};
 use host::render::Render as _;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
@@ -50,6 +51,12 @@ pub struct Args {
     /// Pull newer base images
     #[arg(long)]
     pull: bool,
+    /// Get the newest Debian packages and base images now; otherwise builds get them once a week
+    #[arg(long)]
+    refresh: bool,
+    /// Get Debian packages unless a build did so for this date [default: Monday of this week]
+    #[arg(long, value_name = "DATE", conflicts_with = "refresh")]
+    packages_as_of: Option<String>,
     /// Take over the tag lock of a killed run on another machine; complete or revert its moves
     #[arg(long)]
     break_lock: bool,
@@ -79,6 +86,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images --changed-since origin/main
   # Share the build cache with other machines
   cargo xtask build-images --cache-registry hub.example/t --write-cache
+  # Get today's fixes of Debian
+  cargo xtask build-images --edition all --refresh
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team";
 
@@ -91,11 +100,12 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
-        bake: BakeOptions { pull: args.pull, builder: args.builder.clone() },
+        bake: BakeOptions { pull: args.pull || args.refresh, builder: args.builder.clone() },
         no_cache: args.no_cache,
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         break_lock: args.break_lock,
+        packages: packages(args)?,
         cache: args.cache.resolve()?,
     };
     if request.services.is_empty() {
@@ -128,6 +138,17 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Err(failure.into())
 }
 
+fn packages(args: &Args) -> Result<PackageDateChoice> {
+    Ok(match &args.packages_as_of {
+        Some(text) => {
+            let date = text.parse().map_err(|error| Failure::usage(format!("--packages-as-of: {error}")))?;
+            PackageDateChoice::Given(date)
+        }
+        None if args.refresh => PackageDateChoice::Refresh,
+        None => PackageDateChoice::Period,
+    })
+}
+
 /// The registry for `--push`, checked before anything is built.
 fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
     // An invalid registry is an error even without --push.
@@ -156,7 +177,7 @@ fn dry_run(
                 .map_or(BaseSource::Upstream, |choice| choice.source)
         }
     };
-    let environment = BuildEnvironment::detect(&upstreams, source, context)?;
+    let environment = BuildEnvironment::detect(&upstreams, source, &options.packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);

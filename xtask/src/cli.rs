@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, measure,
-    push, release_check, report, smoke_test, test, why,
+    push, release_check, report, smoke_test, test, vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;
@@ -92,6 +92,8 @@ enum Command {
     Push(push::Args),
     Clean(clean::Args),
     Check(check::Args),
+    #[command(visible_alias = "audit")]
+    Vulnerabilities(vulnerabilities::Args),
     Report(report::Args),
     ReleaseCheck(release_check::Args),
     Ci(ci::Args),
@@ -206,6 +208,7 @@ fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
         Command::Push(args) => push::run(args, &context),
         Command::Clean(args) => clean::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Vulnerabilities(args) => vulnerabilities::run(args, &context),
         Command::Report(args) => report::run(args, &context),
         Command::ReleaseCheck(args) => release_check::run(args, &context),
         Command::Ci(args) => ci::run(args, &context),

@@ -21,6 +21,7 @@ mod release_check;
 mod report;
 mod smoke_test;
 mod test;
+mod vulnerabilities;
 mod why;
 
 fn main() -> std::process::ExitCode {

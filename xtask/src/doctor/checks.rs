@@ -8,6 +8,7 @@ use serde::Serialize;
 use build::bake::{BuildOptions, bake};
 use build::bases::{self, BaseSource, BasesMode};
 use build::environment::BuildEnvironment;
+use build::package_date::PackageDateChoice;
 use build::planner::Planner;
 use engine::context::Context;
 use engine::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE, Store};
@@ -209,7 +210,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     };
     let mut checks = vec![Check::new("bases", State::Info, format!("{from} ({})", choice.reason), None)];
     if choice.source == BaseSource::StandIn
-        && let Err(error) = bases::bootstrap(manifest, context)
+        && let Err(error) = bases::bootstrap(manifest, std::time::UNIX_EPOCH, context)
     {
         checks.push(Check::new(
             "networked RUN",
@@ -219,7 +220,8 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         ));
         return Ok(checks);
     }
-    let environment = BuildEnvironment::detect(&upstreams, choice.source, context)?;
+    let environment =
+        BuildEnvironment::detect(&upstreams, choice.source, &PackageDateChoice::Period, context)?;
     files::create_dir(&context.repository.logs())?;
     let Some(probe) = Planner::new(manifest, &environment, &context.repository).network_probe() else {
         checks.push(Check::new("networked RUN", State::Unknown, "no declared base can try it", None));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::failure::{BuildFailure, FailedStep, combined};
+use crate::package_date::PackageDateChoice;
 use crate::plan::BuildPlan;
 use crate::progress::Progress;
 use crate::shared_cache::RegistryCache;
@@ -30,6 +31,8 @@ pub struct BuildOptions {
     pub jobs: Option<usize>,
     /// Take over a lock even if its holder may still be running on another machine.
     pub break_lock: bool,
+    /// Since when Debian packages are wanted.
+    pub packages: PackageDateChoice,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,
 }

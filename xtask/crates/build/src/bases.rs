@@ -14,7 +14,7 @@ use engine::environment::require_builder;
 use engine::machine::Machine;
 use engine::signs::Cause;
 use engine::{labels, provision};
-use host::failure::{Failure, FailureClass};
+use host::failure::{Failure, FailureClass, class_of};
 use host::files;
 use host::paths::Repository;
 use host::process::{Runner, find};
@@ -182,25 +182,39 @@ fn brief(error: &str) -> String {
     parts[parts.len().saturating_sub(2)..].join(": ")
 }
 
-/// Bootstraps the root file systems that stand-ins start from, which no build can make.
+/// Bootstraps the root file systems that stand-ins start from, which no build can make, where there is none since a time. Without
+/// mmdebstrap or a network, an older one is used.
 ///
 /// # Errors
-/// When mmdebstrap fails, or is missing and may not be installed.
-pub fn bootstrap(manifest: &Manifest, context: &Context) -> Result<()> {
+/// When there is none, and mmdebstrap fails, or is missing and may not be installed.
+pub fn bootstrap(manifest: &Manifest, since: SystemTime, context: &Context) -> Result<()> {
     let suites = manifest.upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
         StandIn::Bootstrap { suite } => Some(suite),
         StandIn::Dockerfile { .. } => None,
     });
     for suite in suites {
         let dir = context.repository.bootstrap(suite);
-        if dir.join(ROOT_FS).is_file() {
+        let made = std::fs::metadata(dir.join(ROOT_FS)).and_then(|file| file.modified()).ok();
+        if made.is_some_and(|at| at >= since) {
+            continue;
+        }
+        if find("mmdebstrap").is_none() && made.is_some() {
+            context
+                .terminal
+                .warn(format!("the stand-in for Debian {suite} is old: no mmdebstrap to renew it"));
             continue;
         }
         if find("mmdebstrap").is_none() {
             install_bootstrapper(context)?;
         }
         context.terminal.say(format!("Bootstrapping the stand-in for Debian {suite} (half a minute) …"));
-        mmdebstrap(&context.docker.runner, suite, &dir, manifest.source_date_epoch)?;
+        let result = mmdebstrap(&context.docker.runner, suite, &dir, manifest.source_date_epoch);
+        match result {
+            Err(error) if made.is_some() && class_of(&error) != FailureClass::Interrupted => {
+                context.terminal.warn(format!("using the old stand-in for Debian {suite}: {error:#}"));
+            }
+            result => result?,
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::bake::{BakeOutcome, BuildOptions, bake};
 use crate::bases::BasesMode;
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
+use crate::package_date::{self, PackageDateChoice};
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
@@ -48,7 +49,11 @@ pub fn images(
     let _lock = Lock::take(&context.repository.lock())?;
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     publisher.recover()?;
-    let environment = environment(manifest, &request.dockerfiles(), mode, builder, context)?;
+    let dockerfiles = request.dockerfiles();
+    let environment = environment(manifest, &dockerfiles, mode, builder, &options.packages, context)?;
+    if options.packages == PackageDateChoice::Refresh {
+        package_date::remember_refresh(&environment.packages, &context.repository)?;
+    }
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
@@ -107,7 +112,8 @@ pub fn service_tests(
 ) -> Result<usize> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let environment = environment(manifest, &request.dockerfiles(), mode, None, context)?;
+    let environment =
+        environment(manifest, &request.dockerfiles(), mode, None, &PackageDateChoice::Period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {
@@ -129,7 +135,7 @@ pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> R
     let dockerfiles: Vec<&str> = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str()).collect();
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let environment = environment(manifest, &dockerfiles, mode, None, context)?;
+    let environment = environment(manifest, &dockerfiles, mode, None, &PackageDateChoice::Period, context)?;
     let plan = Planner::new(manifest, &environment, &context.repository).stack_tests();
     if plan.requested().is_empty() {
         return Ok(());
@@ -144,7 +150,14 @@ pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> R
 pub fn query(manifest: &Manifest, query: &BuildQuery<'_>, context: &Context) -> Result<()> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let environment = environment(manifest, &[query.dockerfile], BasesMode::Auto, None, context)?;
+    let environment = environment(
+        manifest,
+        &[query.dockerfile],
+        BasesMode::Auto,
+        None,
+        &PackageDateChoice::Period,
+        context,
+    )?;
     let plan = Planner::new(manifest, &environment, &context.repository).query(query);
     bake(&plan, &BuildOptions::default(), context)?.check(false).map(drop)
 }
@@ -154,8 +167,9 @@ fn environment(
     dockerfiles: &[&str],
     mode: BasesMode,
     builder: Option<&str>,
+    packages: &PackageDateChoice,
     context: &Context,
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
-    BuildEnvironment::prepare(manifest, &upstreams, mode, builder, context)
+    BuildEnvironment::prepare(manifest, &upstreams, mode, builder, packages, context)
 }

@@ -1,10 +1,12 @@
 //! What every build plan depends on besides the manifest: trust settings, the source of bases, the commit.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use anyhow::Result;
 
 use crate::bases::{self, BaseSource, BasesMode};
+use crate::package_date::{self, PackageDate, PackageDateChoice};
 use crate::publish::run_tags;
 use engine::context::Context;
 use engine::trust::Trust;
@@ -23,6 +25,8 @@ pub struct BuildEnvironment {
     pub revision: String,
     /// A name unique to this run.
     pub run: String,
+    /// Since when Debian packages are wanted.
+    pub packages: PackageDate,
 }
 
 impl BuildEnvironment {
@@ -35,20 +39,27 @@ impl BuildEnvironment {
         upstreams: &[&Upstream],
         mode: BasesMode,
         builder: Option<&str>,
+        packages: &PackageDateChoice,
         context: &Context,
     ) -> Result<BuildEnvironment> {
         let choice = bases::choose(mode, upstreams, builder, context)?;
+        let environment = BuildEnvironment::detect(upstreams, choice.source, packages, context)?;
         if choice.source == BaseSource::StandIn {
-            bases::bootstrap(manifest, context)?;
+            bases::bootstrap(manifest, environment.packages.time(), context)?;
         }
-        BuildEnvironment::detect(upstreams, choice.source, context)
+        Ok(environment)
     }
 
     /// Detects the environment for a known source of bases. Changes nothing on the machine.
     ///
     /// # Errors
     /// When the toolchain that a stand-in copies is missing.
-    pub fn detect(upstreams: &[&Upstream], bases: BaseSource, context: &Context) -> Result<BuildEnvironment> {
+    pub fn detect(
+        upstreams: &[&Upstream],
+        bases: BaseSource,
+        packages: &PackageDateChoice,
+        context: &Context,
+    ) -> Result<BuildEnvironment> {
         let host_contexts = match bases {
             BaseSource::Upstream => BTreeMap::new(),
             BaseSource::StandIn => bases::host_contexts(upstreams, &context.docker.runner)?,
@@ -59,6 +70,7 @@ impl BuildEnvironment {
             host_contexts,
             revision: context.git().revision(),
             run: run_tags::of_this_process(),
+            packages: package_date::choose(packages, SystemTime::now(), &context.repository)?,
         })
     }
 }

@@ -10,6 +10,8 @@ pub mod environment;
 mod failure;
 pub mod fleet;
 pub mod image_sizes;
+pub mod newest;
+pub mod package_date;
 pub mod plan;
 pub mod planner;
 mod progress;

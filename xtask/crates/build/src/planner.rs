@@ -5,13 +5,16 @@ use std::path::Path;
 
 use crate::bases::{BaseSource, ROOT_FS, context_key};
 use crate::environment::BuildEnvironment;
+use crate::package_date;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::{BuildRequest, ServiceImage, TaggedImage};
 use crate::sources;
 use crate::upstreams::references;
 use engine::bake::{Definition, Group, Target};
 use engine::labels;
+use host::files;
 use host::paths::Repository;
+use model::build_args::usage;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service, StackTest, StandIn, Upstream};
@@ -181,14 +184,23 @@ impl<'a> Planner<'a> {
                 contexts.insert(reference, format!("target:{name}"));
             }
         }
+        let mut args: BTreeMap<String, String> = self.environment.trust.args();
+        if self.declares_package_date(dockerfile) {
+            args.insert(package_date::ARGUMENT.into(), self.environment.packages.as_str().into());
+        }
         Target {
             context: self.repository.root().display().to_string(),
             dockerfile: Some(dockerfile.to_owned()),
             contexts,
-            args: self.environment.trust.args(),
+            args,
             secret: self.environment.trust.secrets(),
             ..Target::default()
         }
+    }
+
+    fn declares_package_date(&self, dockerfile: &str) -> bool {
+        let text = self.repository.file(dockerfile).and_then(|file| files::read(&file).ok());
+        text.is_some_and(|text| usage(&text, package_date::ARGUMENT).is_declared())
     }
 
     /// The target that builds a reference, added on first use; `None` if it comes from a registry.

@@ -1,5 +1,6 @@
 //! Checks images: sizes against limits and baselines, editions against their declaration, files pruned too far, secrets, the
-//! user an image runs as and the volumes that it cannot write. All faults are collected and reported at once.
+//! user an image runs as and the volumes that it cannot write. All faults are collected and reported at once. `vulnerabilities` asks
+//! outside sources about what is in images.
 
 mod allowances;
 mod baselines;
@@ -19,4 +20,5 @@ pub mod report;
 mod secrets;
 mod tracked;
 mod volumes;
+pub mod vulnerabilities;
 mod wrappers;

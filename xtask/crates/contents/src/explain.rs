@@ -7,12 +7,12 @@ use anyhow::{Result, ensure};
 
 use crate::attribution::attribute;
 use crate::duplicates::Duplicates;
-use crate::facts::{EntryKind, LayerFacts};
+use crate::facts::{EntryKind, LayerFacts, Metadata};
 use crate::file_bytes::FileBytes;
 use crate::hints::Hints;
 use crate::opportunity_rules;
 use crate::owner::Owner;
-use crate::record::{Contents, Layer, Surface};
+use crate::record::{Contents, Layer, OsRelease, Surface};
 use crate::tree::Tree;
 use crate::waste::Waste;
 use engine::images::Image;
@@ -47,6 +47,7 @@ pub fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Result<
         id: image.id.clone(),
         platform: format!("{}/{}", image.os, image.architecture),
         bytes: layers.iter().map(|layer| layer.bytes).sum(),
+        os: os_release(&tree),
         layers,
         owners,
         waste,
@@ -57,6 +58,15 @@ pub fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Result<
     };
     ensure!(contents.adds_up(), "the bytes of {reference} do not add up; this is a bug: please report it");
     Ok(contents)
+}
+
+fn os_release(tree: &Tree<'_>) -> Option<OsRelease> {
+    tree.metadata().into_iter().find_map(|file| match &file.metadata {
+        Metadata::Os { id, version, codename, .. } => {
+            Some(OsRelease { id: id.clone(), version: version.clone(), codename: codename.clone() })
+        }
+        _ => None,
+    })
 }
 
 fn layers(image: &Image, facts: &[&LayerFacts], tree: &Tree<'_>) -> Vec<Layer> {

@@ -144,7 +144,18 @@ pub enum Metadata {
         version: String,
         /// `Debian GNU/Linux 13 (trixie)`.
         name: String,
+        /// `trixie`.
+        codename: Option<String>,
     },
+}
+
+/// The source package of a Debian package. Debian's security tracker lists these.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourcePackage {
+    /// Name.
+    pub name: String,
+    /// Version, which differs from the binary package's after a rebuild without changes.
+    pub version: String,
 }
 
 /// An installed package.
@@ -156,6 +167,8 @@ pub struct Package {
     pub version: String,
     /// Debian: the processor architecture.
     pub architecture: Option<String>,
+    /// Debian: the source package that it was built from.
+    pub source: Option<SourcePackage>,
     /// The licence that its metadata declares: an SPDX expression or a name.
     pub licence: Option<String>,
     /// Python: its licence files (`License-File`, PEP 639).

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::facts::{Metadata, Package};
+use crate::facts::{Metadata, Package, SourcePackage};
 
 /// The largest metadata file that is read: PyTorch's RECORD has about two megabytes.
 pub const MAX_BYTES: u64 = 16_000_000;
@@ -121,10 +121,21 @@ fn packages(text: &str) -> Vec<Package> {
         // Paragraphs of status.d have no status. Removed packages that left their configuration keep a paragraph.
         if status.is_empty() || status.ends_with(" installed") || status.contains("triggers-") {
             let architecture = field("Architecture");
-            found.push(Package { name, version, architecture, ..Package::default() });
+            let source = Some(source(field("Source").as_deref(), &name, &version));
+            found.push(Package { name, version, architecture, source, ..Package::default() });
         }
     }
     found
+}
+
+/// The source package: `Source: NAME` or `Source: NAME (VERSION)`, which is left out where name or version are the binary
+/// package's (deb-control(5)). A binary rebuild's version ends with `+bN`.
+fn source(field: Option<&str>, name: &str, version: &str) -> SourcePackage {
+    let (source, stated) = match field.and_then(|field| field.split_once(' ')) {
+        Some((source, stated)) => (source, Some(stated.trim().trim_matches(['(', ')']))),
+        None => (field.unwrap_or(name), None),
+    };
+    SourcePackage { name: source.to_owned(), version: stated.unwrap_or(version).to_owned() }
 }
 
 fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
@@ -204,7 +215,8 @@ fn release(text: &str) -> Option<Metadata> {
     };
     let id = value("ID")?;
     let name = value("PRETTY_NAME").unwrap_or_else(|| id.clone());
-    Some(Metadata::Os { version: value("VERSION_ID").unwrap_or_default(), name, id })
+    let (version, codename) = (value("VERSION_ID").unwrap_or_default(), value("VERSION_CODENAME"));
+    Some(Metadata::Os { id, version, name, codename })
 }
 
 #[cfg(test)]
@@ -232,6 +244,19 @@ mod tests {
                       Package: b\nStatus: deinstall ok config-files\nVersion: 2\n\nPackage: c\nVersion: 3\n";
         let names: Vec<String> = packages(status).into_iter().map(|package| package.name).collect();
         assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn the_source_package_may_have_another_name_and_version() {
+        for (lines, name, version) in [
+            ("", "a", "1:2-3"),
+            ("Source: b\n", "b", "1:2-3"),
+            ("Source: gcc-14 (14.2.0-19)\n", "gcc-14", "14.2.0-19"),
+        ] {
+            let found = packages(&format!("Package: a\n{lines}Version: 1:2-3\n"));
+            let expected = SourcePackage { name: name.into(), version: version.into() };
+            assert_eq!(found[0].source, Some(expected), "{lines}");
+        }
     }
 
     #[test]

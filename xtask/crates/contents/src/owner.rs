@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::LinkedCrate;
+use crate::attribution::dpkg::UNLISTED;
+use crate::facts::{LinkedCrate, SourcePackage};
 use crate::file_bytes::FileBytes;
 use model::bytes::Bytes;
 
@@ -72,6 +73,8 @@ pub struct Owner {
     pub licence: Option<String>,
     /// Its package URL (purl-spec), if its kind has one.
     pub purl: Option<String>,
+    /// The source package of a Debian package.
+    pub source: Option<SourcePackage>,
     /// Bytes that a container sees.
     pub bytes: Bytes,
     /// Regular files, each hard link counted once.
@@ -94,6 +97,11 @@ pub struct LayerShare {
 }
 
 impl Owner {
+    /// Whether it stands for the files of packages that list none, and not for a package.
+    pub fn is_rest_of_packages(&self) -> bool {
+        self.kind == OwnerKind::Dpkg && self.name == UNLISTED
+    }
+
     /// The layer that holds most of its bytes.
     pub fn main_layer(&self) -> Option<usize> {
         // The first of equals, so that equal images give equal reports.

@@ -7,7 +7,14 @@ pub fn deb(package: &Package, release: Option<(&str, &str)>) -> String {
     let (id, _) = release.unwrap_or(("debian", ""));
     let architecture = package.architecture.as_ref().map(|name| format!("arch={}", encoded(name)));
     let distro = release.map(|(id, version)| format!("distro={}", encoded(&format!("{id}-{version}"))));
-    let qualifiers: Vec<String> = architecture.into_iter().chain(distro).collect();
+    // The source package, if it is another one, as scanners write it.
+    let upstream = package.source.as_ref().and_then(|source| {
+        let version =
+            if source.version == package.version { String::new() } else { format!("@{}", source.version) };
+        let differs = source.name != package.name || !version.is_empty();
+        differs.then(|| format!("upstream={}", encoded(&format!("{}{version}", source.name))))
+    });
+    let qualifiers: Vec<String> = architecture.into_iter().chain(distro).chain(upstream).collect();
     let separator = if qualifiers.is_empty() { "" } else { "?" };
     let url = versioned(&format!("deb/{}", encoded(id)), &package.name, &package.version);
     format!("{url}{separator}{}", qualifiers.join("&"))

@@ -21,6 +21,8 @@ pub struct Contents {
     pub id: String,
     /// `linux/amd64`.
     pub platform: String,
+    /// Its operating system; `None` without `os-release`.
+    pub os: Option<OsRelease>,
     /// Unpacked bytes: the sum of `layers`, and also of `owners` and `waste`.
     pub bytes: Bytes,
     /// Layers, base first.
@@ -37,6 +39,17 @@ pub struct Contents {
     pub largest: Vec<FileBytes>,
     /// The attack surface.
     pub surface: Surface,
+}
+
+/// The operating system of an image (os-release(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OsRelease {
+    /// `debian`.
+    pub id: String,
+    /// `13`.
+    pub version: String,
+    /// `trixie`.
+    pub codename: Option<String>,
 }
 
 /// One layer.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::attribution::dpkg::UNLISTED;
 use crate::facts::LinkedCrate;
 use crate::owner::{Owner, OwnerKind};
 use crate::purl::{cargo, encoded};
@@ -17,7 +16,7 @@ pub fn cyclonedx(contents: &Contents, project: &str) -> Value {
     let mut components: BTreeMap<String, Value> = BTreeMap::new();
     for owner in &contents.owners {
         // Neither is a component: unowned files, and files of packages that are components themselves.
-        if owner.kind == OwnerKind::Unowned || owner.name == UNLISTED {
+        if owner.kind == OwnerKind::Unowned || owner.is_rest_of_packages() {
             continue;
         }
         components.insert(reference(owner), component(owner, project));

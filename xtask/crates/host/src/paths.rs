@@ -98,6 +98,11 @@ impl Repository {
         self.state("newest").join(question)
     }
 
+    /// Downloaded databases of known vulnerabilities; safe to delete.
+    pub fn advisories(&self) -> PathBuf {
+        self.state("advisories")
+    }
+
     /// Accepted sizes of images; committed.
     pub fn sizes_lock(&self) -> PathBuf {
         self.root.join(SIZES_LOCK)
@@ -246,6 +251,11 @@ impl Repository {
     /// The build context of a bootstrapped stand-in.
     pub fn bootstrap(&self, suite: &str) -> PathBuf {
         self.state("bootstrap").join(suite)
+    }
+
+    /// When Debian packages were last refreshed on request.
+    pub fn package_refresh(&self) -> PathBuf {
+        self.state("packages-as-of")
     }
 
     /// The bake definition of the last run.

@@ -12,6 +12,11 @@ pub struct ArgUsage {
 }
 
 impl ArgUsage {
+    /// Whether any ARG instruction declares it.
+    pub fn is_declared(&self) -> bool {
+        self.is_used() || !self.unused.is_empty()
+    }
+
     /// Whether any scope uses the argument.
     pub fn is_used(&self) -> bool {
         !self.used.is_empty()

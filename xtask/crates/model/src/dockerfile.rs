@@ -124,7 +124,7 @@ fn expanded(word: &str, arguments: &[(&str, &str)]) -> String {
 }
 
 /// Instructions with their first line; continuation lines are joined, comments and heredoc bodies dropped.
-pub(super) fn instructions(text: &str) -> Vec<(usize, String)> {
+pub fn instructions(text: &str) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     let mut current = String::new();
     let mut first = 0;

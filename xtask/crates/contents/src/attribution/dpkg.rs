@@ -52,6 +52,7 @@ pub fn claim(tree: &Tree<'_>, metadata: &[&MetadataFile], claims: &mut Claims<'_
         let owner = claims.owner_mut(owner);
         owner.version = Some(package.version.clone());
         owner.purl = Some(purl::deb(package, release));
+        owner.source.clone_from(&package.source);
     }
     let mut folders = HashMap::new();
     for file in metadata {

@@ -15,7 +15,7 @@ use host::failure::{Failure, FailureClass};
 use model::manifest::Upstream;
 
 const REBUILD: &str =
-    "cargo xtask build-images --edition all --no-cache --pull, then cargo xtask check --edition all";
+    "cargo xtask build-images --edition all --refresh, then cargo xtask check --edition all";
 
 pub(super) fn bases(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let mut answer = ItemAnswer::now(checks.missing_images(&checks.request.editions)?, Vec::new());

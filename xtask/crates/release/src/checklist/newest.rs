@@ -1,11 +1,9 @@
-//! The newest versions of packages. A build asks the registries: builds reach them wherever images are built.
+//! The newest versions of packages.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::checklist::context::CheckContext;
-use build::builds;
-use build::planner::BuildQuery;
-use host::files;
+use build::newest;
 
 /// A registry, named after the Dockerfile stage that asks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,24 +49,11 @@ pub(super) fn ask<'p>(
     registry: PackageRegistry,
     packages: impl Iterator<Item = (&'p str, &'p str)>,
 ) -> Result<Vec<PackageVersion>> {
-    let repository = &checks.context.repository;
     let packages: Vec<String> = packages.map(|(name, version)| format!("{name}={version}")).collect();
     if packages.is_empty() {
         return Ok(Vec::new());
     }
-    let folder = repository.newest(registry.stage());
-    files::create_dir(&folder)?;
-    let answer = folder.join("answer");
-    files::remove(&answer)?;
-    let query = BuildQuery {
-        dockerfile: repository.newest_dockerfile(),
-        stage: registry.stage(),
-        args: vec![("PACKAGES", packages.join(" "))],
-        output: &folder,
-    };
-    builds::query(checks.manifest, &query, checks.context)
-        .with_context(|| format!("cannot find the newest versions ({})", registry.stage()))?;
-    let found = parse(&files::read(&answer)?)?;
+    let found = parse(&newest::ask(checks.manifest, registry.stage(), &packages, checks.context)?)?;
     if found.len() != packages.len() {
         bail!("incomplete answer from {}: {} of {} packages", registry.stage(), found.len(), packages.len());
     }
