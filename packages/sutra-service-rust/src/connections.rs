@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tower_service::Service as _;
 
 /// Maximum number of connections: about 10 MB of memory, and fewer than the files that a process may usually open.
@@ -25,6 +26,9 @@ pub(crate) const MAX_CONNECTIONS: usize = 512;
 
 /// How long a client may take to send the header of a request.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// How long to wait with another connection if there are too many open files, unless one ends.
+const RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// Size of a connection's buffers, and of the largest header of a request.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -73,7 +77,8 @@ async fn accept(listener: &TcpListener, open: &Open) -> TcpStream {
             Err(error) if is_shortage(&error) => {
                 log::warn!("cannot accept a connection: {error}");
                 if !open.end_one() {
-                    open.changed.notified().await;
+                    // The end of a connection wakes only one port, and files may be given back without one.
+                    let _ = timeout(RETRY_TIME, open.changed.notified()).await;
                 }
             }
             // The client is gone already.
