@@ -25,6 +25,7 @@ export default defineConfig({
     environment: "jsdom",
     include: ["test/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
+    testTimeout: 60_000,
     restoreMocks: true,
     unstubGlobals: true,
   },

@@ -1,6 +1,9 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach } from "vitest";
+
+// A busy machine may need seconds for what takes milliseconds; nothing is waited for longer than needed.
+configure({ asyncUtilTimeout: 30_000 });
 
 beforeEach(() => {
   sessionStorage.clear();
