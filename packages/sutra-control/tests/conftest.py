@@ -88,6 +88,8 @@ def stack(entry: str, page: Path) -> Iterator[Stack]:
             fakes[name] = services.enter_context(neighbours.running(make()))
         fakes["storage"].replies["GET /v1/stats"] = (200, {"concepts": 3, "dimension": None, "bytes_on_disk": 4096})
         variables = {variable: fakes[name].url for name, variable in names.items()}
+        # A slow machine is no outage. Tests of deadlines set their own.
+        variables["SUTRA_CONTROL_DEADLINE_SECONDS"] = "30"
         # No metrics unless a test wants them.
         variables["SUTRA_METRICS_PORT"] = "0"
         yield Stack(fakes, {**variables, "SUTRA_CONTROL_USERS": entry, "SUTRA_CONTROL_PAGE": str(page)})

@@ -117,7 +117,7 @@ def test_slow_host_name_lookups_do_not_delay_others(stack: Stack, monkeypatch: p
     variables = dict.fromkeys((service.variable for service in DEFAULTS), "http://gone.invalid:1")
     own = stack.variables["CONTROL_URL"].replace("127.0.0.1", "localhost")
     try:
-        with stack.client(**variables, CONTROL_URL=own) as client:
+        with stack.client(**variables, CONTROL_URL=own, SUTRA_CONTROL_DEADLINE_SECONDS="2") as client:
             sign_in(client)
             found = status(client)
             released.set()
