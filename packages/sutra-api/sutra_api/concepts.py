@@ -17,7 +17,7 @@ def add_routes(router: APIRouter, checks: Checks, hybrid: Forwarder, learn_s: fl
         """Learn texts. Answers once they are stored durably. Safe to repeat."""
         checks.texts([text.text for text in request.texts])
         body = {"texts": [text.forwarded() for text in request.texts]}
-        return await hybrid.send("POST", "/learn", body, deadline_s=learn_s)
+        return await hybrid.send("POST", "/learn", body, also_forward=(507,), deadline_s=learn_s)
 
     @router.get("/concepts")
     async def list_concepts(query: Annotated[ConceptsQuery, Query()]) -> dict[str, Any]:

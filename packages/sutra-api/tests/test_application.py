@@ -53,6 +53,14 @@ def code(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
+def test_a_full_store_is_told_to_the_caller(api: Api) -> None:
+    refusal = {"error": {"code": "full", "message": "the disk is full; enlarge the volume"}}
+    api.hybrid.replies["POST /learn"] = (507, refusal)
+    with api.client() as client:
+        answer = client.post("/api/learn", json={"texts": ["a"]})
+    assert (answer.status_code, answer.json()) == (507, refusal)
+
+
 def test_learn(api: Api) -> None:
     with api.client() as client:
         answer = client.post("/api/learn", json={"texts": [" a ", "b"]})

@@ -15,10 +15,10 @@ from sutra_service.body import JsonRoute
 from sutra_service.errors import ErrorReply, ServiceError
 from sutra_service.metrics import Counter
 from sutra_service.readiness import StartError
-from sutra_service.settings import Environment, Settings
+from sutra_service.settings import Environment, SettingError, Settings
 
 from sutra_embedding.encoder import Encoder, Vectors
-from sutra_embedding.engines import ENGINES, load
+from sutra_embedding.engines import ENGINES, PRECISIONS, load
 from sutra_embedding.errors import ModelError
 from sutra_embedding.limits import LIMITS, Limits
 from sutra_embedding.requests import EmbedReply, EmbedRequest, PassagesReply, PassagesRequest
@@ -48,6 +48,7 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
     limits = LIMITS[settings.edition]
     path = Path(environment.text("MODEL_DIR", DEFAULT_MODEL))
     engine = environment.choice("SUTRA_EMBEDDING_ENGINE", ENGINES, "onnx")
+    precision = _precision(environment, engine, settings.edition)
     threads = environment.integer("SUTRA_EMBEDDING_THREADS", processors.usable(), 1, 256)
     queue = WorkQueue(
         environment.integer("SUTRA_EMBEDDING_PLACES", 64, 1, 10_000),
@@ -58,7 +59,7 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
 
     async def start() -> None:
         try:
-            app.state.encoder = await asyncio.to_thread(load, path, engine, threads)
+            app.state.encoder = await asyncio.to_thread(load, path, engine, threads, precision)
             health_fields["max_tokens"] = app.state.encoder.max_tokens
         except ModelError as error:
             raise StartError(str(error)) from None
@@ -79,6 +80,16 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
     embedded = app.state.metrics.counter("sutra_embedding_texts_total", "Texts that were embedded.")
     app.include_router(_routes(app, settings.edition, limits, queue, embedded))
     return app
+
+
+def _precision(environment: Environment, engine: str, edition: str) -> str:
+    precision = environment.choice("SUTRA_EMBEDDING_PRECISION", PRECISIONS, "float32")
+    if precision != "float32" and (edition != "enterprise" or engine != "onnx"):
+        raise SettingError(
+            f"SUTRA_EMBEDDING_PRECISION={precision} needs edition enterprise and engine onnx, but these are {edition} "
+            f"and {engine}; remove it, or use the optimized image of edition enterprise"
+        )
+    return precision
 
 
 def _routes(app: FastAPI, edition: str, limits: Limits, queue: WorkQueue, embedded: Counter) -> APIRouter:

@@ -29,7 +29,7 @@ KEPT = (
 def convert(source: Path, target: Path) -> None:
     """Convert the folder `source` to `target`. Raises ModelError if it cannot be used."""
     folder = inspect_folder(source)
-    model = graph.build(folder, *weights(folder), compact=True)
+    model = graph.build(folder, *weights(folder), "float16")
     target.mkdir(parents=True, exist_ok=True)
     for file in [source / name for name in KEPT] + sorted(source.glob("*/config.json")):
         if file.is_file():

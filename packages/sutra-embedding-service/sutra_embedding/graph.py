@@ -5,6 +5,8 @@ find them at every start. Weights may be stored in a smaller type: the graph con
 which ONNX Runtime does once, on loading. Word embeddings are the exception, because they are half of
 a small model: the graph converts only the rows that a text needs, on each run, and only these rows
 are read into memory.
+
+With 8 bits, matrices stay in 8 bits in memory too: ONNX Runtime multiplies them block by block.
 """
 
 from collections.abc import Callable
@@ -19,7 +21,8 @@ from sutra_embedding.onnx_file import CONTRIB, Graph, Model
 from sutra_embedding.safetensors import SafeTensors
 
 type Floats = NDArray[np.float32]
-type Store = Callable[[Graph, Floats], str]
+# Adds the product of a value and a matrix of shape (outputs, inputs), as PyTorch stores it.
+type Multiply = Callable[[Graph, str, Floats], str]
 
 IDS, MASK, OUTPUT = "input_ids", "attention_mask", "embeddings"
 PRODUCER = "sutra-embedding"
@@ -31,18 +34,27 @@ FLOAT32, INT32 = 1, 6
 # cosine.
 BLOCK = 32
 LEVELS = 127
+INT8 = "int8"
+# ONNX Runtime multiplies in float32. At level 4 it would quantize the other factor too: not faster for MiniLM, and the
+# lowest cosine to sentence-transformers would be 0.998 instead of 0.9995.
+ACCURACY_LEVEL = 1
 # The same as in PyTorch's normalize().
 MIN_NORM = 1e-12
 
 
-def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, *, compact: bool) -> Model:
-    """Build the model. `compact` stores matrices as float16 and word embeddings in 8 bits, as external data; otherwise
-    everything is float32 and in the model itself.
+def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, precision: str) -> Model:
+    """Build the model with matrices of a precision (see MULTIPLY).
 
-    Raises ModelError if it exceeds the size limit of an ONNX file.
+    float32: everything is in the model itself. float16: word embeddings are in 8 bits, and large constants are external
+    data, for a file. int8: word embeddings are in 8 bits, and everything is in the model.
+
+    Raises ModelError if it exceeds the size limit of an ONNX file, or if the matrices cannot be divided into blocks.
     """
+    sizes = (folder.bert.hidden, folder.bert.intermediate)
+    if precision == INT8 and any(size % BLOCK for size in sizes):
+        raise ModelError(f"{folder.path}: 8 bits need sizes that are multiples of {BLOCK}, not {sizes}; use float32")
     try:
-        return _Encoder(folder, tensors, prefix, as_float16 if compact else as_float32).model()
+        return _Encoder(folder, tensors, prefix, precision).model()
     except ValueError as error:
         raise ModelError(f"{folder.path}: {error}; use a smaller model") from None
 
@@ -53,14 +65,37 @@ def properties(folder: ModelFolder) -> dict[str, str]:
     return {name: str(value) for name, value in (facts | {"max_tokens": folder.max_tokens, "form": FORMAT}).items()}
 
 
-def as_float32(graph: Graph, matrix: Floats) -> str:
-    """Store a matrix as float32."""
-    return graph.constant(matrix)
+def as_float32(graph: Graph, value: str, matrix: Floats) -> str:
+    """Multiply by a matrix that is stored as float32."""
+    return graph.node("MatMul", value, graph.constant(np.ascontiguousarray(matrix.T)))
 
 
-def as_float16(graph: Graph, matrix: Floats) -> str:
-    """Store a matrix as float16; returns the name of its float32 conversion."""
-    return graph.node("Cast", graph.constant(matrix.astype(np.float16)), to=FLOAT32)
+def as_float16(graph: Graph, value: str, matrix: Floats) -> str:
+    """Multiply by a matrix that is stored as float16 and computed with as float32."""
+    stored = graph.constant(np.ascontiguousarray(matrix.T).astype(np.float16))
+    return graph.node("MatMul", value, graph.node("Cast", stored, to=FLOAT32))
+
+
+def as_int8(graph: Graph, value: str, matrix: Floats) -> str:
+    """Multiply by a matrix of integers with a float32 scale per block."""
+    rows, columns = matrix.shape
+    levels, scales = quantized(matrix.reshape(rows, columns // BLOCK, BLOCK), axis=2)
+    return graph.node(
+        "MatMulNBits",
+        value,
+        # The operator subtracts 128.
+        graph.constant((levels.astype(np.int16) + LEVELS + 1).astype(np.uint8)),
+        graph.constant(scales.astype(np.float32).reshape(-1)),
+        domain=CONTRIB,
+        K=columns,
+        N=rows,
+        bits=8,
+        block_size=BLOCK,
+        accuracy_level=ACCURACY_LEVEL,
+    )
+
+
+MULTIPLY: dict[str, Multiply] = {"float32": as_float32, "float16": as_float16, INT8: as_int8}
 
 
 def quantized(values: Floats, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
@@ -74,13 +109,13 @@ def quantized(values: Floats, axis: int) -> tuple[NDArray[np.int8], NDArray[np.f
 class _Encoder:
     """Builds the graph, from the word embeddings to the output."""
 
-    def __init__(self, folder: ModelFolder, tensors: SafeTensors, prefix: str, store: Store) -> None:
+    def __init__(self, folder: ModelFolder, tensors: SafeTensors, prefix: str, precision: str) -> None:
         self._folder = folder
         self._bert = folder.bert
         self._tensors = tensors
         self._prefix = prefix
-        self._store = store
-        self._graph = Graph(external_data=store is as_float16)
+        self._precision = precision
+        self._graph = Graph(external_data=precision == "float16")
         self._ids = self._graph.input(IDS, "int64", ("texts", "tokens"))
         self._mask = self._graph.input(MASK, "int64", ("texts", "tokens"))
 
@@ -121,7 +156,7 @@ class _Encoder:
         graph = self._graph
         table = self._read("embeddings.word_embeddings.weight")
         rows, width = table.shape
-        if self._store is as_float32 or width % BLOCK:
+        if self._precision == "float32" or width % BLOCK:
             return graph.node("Gather", graph.constant(table), self._ids)
         levels, scales = quantized(table.reshape(rows, width // BLOCK, BLOCK), axis=2)
         taken = graph.node("Cast", graph.node("Gather", graph.constant(levels), self._ids), to=FLOAT32)
@@ -134,29 +169,30 @@ class _Encoder:
         return self._graph.node("LayerNormalization", value, weight, bias, axis=-1, epsilon=self._bert.epsilon)
 
     def _layer(self, state: str, mask: str, name: str) -> str:
-        graph = self._graph
-        own = f"{name}.attention.self"
-        projections = ("query", "key", "value")
-        weight = np.concatenate([self._read(f"{own}.{part}.weight").T for part in projections], axis=1)
-        bias = np.concatenate([self._read(f"{own}.{part}.bias") for part in projections])
-        attended = graph.node(
-            "Attention",
-            state,
-            self._store(graph, weight),
-            graph.constant(bias),
-            mask,
-            domain=CONTRIB,
-            num_heads=self._bert.heads,
-        )
+        attended = self._attend(state, mask, f"{name}.attention.self")
         state = self._add_and_norm(attended, state, f"{name}.attention.output")
-        inner = graph.node("MatMul", state, self._matrix(f"{name}.intermediate.dense"))
-        active = graph.node("BiasGelu", inner, self._constant(f"{name}.intermediate.dense.bias"), domain=CONTRIB)
+        inner = self._multiply(state, f"{name}.intermediate.dense")
+        active = self._graph.node("BiasGelu", inner, self._constant(f"{name}.intermediate.dense.bias"), domain=CONTRIB)
         return self._add_and_norm(active, state, f"{name}.output")
+
+    def _attend(self, state: str, mask: str, name: str) -> str:
+        graph, heads = self._graph, self._bert.heads
+        projections = [f"{name}.{part}" for part in ("query", "key", "value")]
+        bias = graph.constant(np.concatenate([self._read(f"{part}.bias") for part in projections]))
+        if self._precision == INT8:
+            products = [self._multiply(state, part) for part in projections]
+            return graph.node("MultiHeadAttention", *products, bias, mask, domain=CONTRIB, num_heads=heads)
+        weight = np.concatenate([self._read(f"{part}.weight").T for part in projections], axis=1)
+        if self._precision == "float16":
+            stored = graph.node("Cast", graph.constant(weight.astype(np.float16)), to=FLOAT32)
+        else:
+            stored = graph.constant(weight)
+        return graph.node("Attention", state, stored, bias, mask, domain=CONTRIB, num_heads=heads)
 
     def _add_and_norm(self, value: str, state: str, name: str) -> str:
         return self._graph.node(
             "SkipLayerNormalization",
-            self._graph.node("MatMul", value, self._matrix(f"{name}.dense")),
+            self._multiply(value, f"{name}.dense"),
             state,
             self._constant(f"{name}.LayerNorm.weight"),
             self._constant(f"{name}.LayerNorm.bias"),
@@ -165,9 +201,8 @@ class _Encoder:
             epsilon=self._bert.epsilon,
         )
 
-    def _matrix(self, name: str) -> str:
-        # PyTorch stores the transposed matrix.
-        return self._store(self._graph, np.ascontiguousarray(self._read(f"{name}.weight").T))
+    def _multiply(self, value: str, name: str) -> str:
+        return MULTIPLY[self._precision](self._graph, value, self._read(f"{name}.weight"))
 
     def _first(self, state: str) -> str:
         return self._graph.node("Gather", state, self._graph.constant(np.array(0)), axis=1)

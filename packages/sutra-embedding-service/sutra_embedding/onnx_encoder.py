@@ -20,13 +20,13 @@ class OnnxEncoder:
     `session` is public for the benchmark. Raises ModelError if the model cannot be loaded or does not work.
     """
 
-    def __init__(self, folder: ModelFolder, threads: int) -> None:
+    def __init__(self, folder: ModelFolder, threads: int, precision: str = "float32") -> None:
         self.name = folder.name
         self.dimension = folder.bert.hidden
         self.max_tokens = folder.max_tokens
         tokens = Tokens(folder)
         self.tokenize, self.measure = tokens.of, tokens.measure
-        self.session = _session(folder, threads)
+        self.session = _session(folder, threads, precision)
         (trial,) = split(self.tokenize([WARM_UP_TEXT]))
         if not np.isfinite(self.run(trial)).all():
             raise ModelError(
@@ -46,8 +46,10 @@ class OnnxEncoder:
         return self.session.run([graph.OUTPUT], {graph.IDS: padded, graph.MASK: mask})[0]
 
 
-def _session(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:
+def _session(folder: ModelFolder, threads: int, precision: str) -> onnxruntime.InferenceSession:
     converted = folder.path / CONVERTED
+    if folder.converted and precision != "float32":
+        raise ModelError(f"{folder.path} is converted already; set MODEL_DIR to the folder that it was made of")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Batches run one at a time and vary in shape. Memory is not cached: an idle service would keep as much as the
@@ -56,7 +58,7 @@ def _session(folder: ModelFolder, threads: int) -> onnxruntime.InferenceSession:
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
     options.log_severity_level = ERRORS_ONLY
-    source = str(converted) if folder.converted else graph.build(folder, *weights(folder), compact=False).proto
+    source = str(converted) if folder.converted else graph.build(folder, *weights(folder), precision).proto
     try:
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     # ONNX Runtime's error types have no other common base class.

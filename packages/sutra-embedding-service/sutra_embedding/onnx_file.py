@@ -19,7 +19,7 @@ type Shape = Sequence[int | str]
 IR_VERSION = 10
 OPSET = 20
 CONTRIB = "com.microsoft"
-ELEMENT_TYPES = {"float32": 1, "int8": 3, "int64": 7, "float16": 10}
+ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int64": 7, "float16": 10}
 ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7
 # Protobuf's limit on the size of a message.
 MAX_BYTES = 2**31 - 1

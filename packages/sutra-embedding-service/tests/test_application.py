@@ -178,3 +178,20 @@ def test_an_invalid_setting_is_reported(folder: Path) -> None:
             service(folder, **{variable: "0"})
     with pytest.raises(SettingError, match="onnx, torch"):
         service(folder, SUTRA_EMBEDDING_ENGINE="tensorflow")
+
+
+def test_8_bits_are_for_enterprise_and_onnx(folder: Path) -> None:
+    variables = {"SUTRA_EMBEDDING_PRECISION": "int8"}
+    with service(folder, SUTRA_EDITION="enterprise", **variables) as client:
+        wait(client, "ok")
+        eight = client.post("/embed", json={"text": "red"}).json()["embeddings"]
+    with service(folder, SUTRA_EDITION="enterprise") as client:
+        wait(client, "ok")
+        exact = client.post("/embed", json={"text": "red"}).json()["embeddings"]
+    assert eight != exact
+    assert eight[0] == pytest.approx(exact[0], abs=0.03)
+    for other in ({"SUTRA_EDITION": "community"}, {"SUTRA_EDITION": "enterprise", "SUTRA_EMBEDDING_ENGINE": "torch"}):
+        with pytest.raises(SettingError, match="needs edition enterprise and engine onnx"):
+            service(folder, **other, **variables)
+    with pytest.raises(SettingError, match="float32, int8"):
+        service(folder, SUTRA_EMBEDDING_PRECISION="int4")

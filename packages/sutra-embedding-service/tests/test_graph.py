@@ -62,11 +62,46 @@ def test_a_converted_folder(tmp_path: Path) -> None:
     assert embed(tmp_path / "small/m") == pytest.approx(expected(tiny.tensors()), abs=1e-2)
 
 
-@pytest.mark.parametrize("compact", [True, False])
-def test_the_file_is_valid_onnx(tmp_path: Path, compact: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def embed_in_8_bits(path: Path) -> Any:
+    encoder = load(path, "onnx", 1, "int8")
+    (batch,) = split(encoder.tokenize(list(TEXTS)))
+    vectors = np.empty((len(TEXTS), encoder.dimension))
+    vectors[batch.indexes] = encoder.run(batch)
+    return vectors
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_8_bits_in_memory(tmp_path: Path, pooling: str) -> None:
+    tiny.write(tmp_path / "m", **{"1_Pooling/config": FIRST if pooling == "cls" else tiny.POOLING})
+    exact, found = expected(tiny.tensors(), pooling), embed_in_8_bits(tmp_path / "m")
+    assert found == pytest.approx(exact, abs=0.03)
+    assert (found * exact).sum(1).min() > 0.995
+    assert np.abs(found - exact).max() > 1e-4
+
+
+def test_sizes_that_cannot_be_divided_into_blocks_are_rejected(tmp_path: Path) -> None:
+    weights = {
+        name: values[:80] if values.shape[0] == 96 else values[..., :80] if values.shape[-1] == 96 else values
+        for name, values in tiny.tensors().items()
+    }
+    tiny.write(tmp_path / "m", weights, config=tiny.CONFIG | {"intermediate_size": 80})
+    with pytest.raises(graph.ModelError, match=r"multiples of 32, not \(64, 80\); use float32"):
+        load(tmp_path / "m", "onnx", 1, "int8")
+    assert load(tmp_path / "m", "onnx", 1).dimension == 64
+
+
+def test_a_converted_folder_has_its_own_precision(tmp_path: Path) -> None:
+    convert.convert(tiny.write(tmp_path / "m"), tmp_path / "c")
+    with pytest.raises(graph.ModelError, match="is converted already; set MODEL_DIR to the folder that it was made of"):
+        load(tmp_path / "c", "onnx", 1, "int8")
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_the_file_is_valid_onnx(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compact = precision == "float16"
     monkeypatch.setattr("sutra_embedding.onnx_file.EXTERNAL_BYTES", 512)
     found = folder.inspect_folder(tiny.write(tmp_path / "m"))
-    model = graph.build(found, *folder.weights(found), compact=compact)
+    model = graph.build(found, *folder.weights(found), precision)
     assert bool(model.data) is bool(model.data_name) is compact
     if compact:
         (tmp_path / model.data_name).write_bytes(model.data)
@@ -76,8 +111,10 @@ def test_the_file_is_valid_onnx(tmp_path: Path, compact: bool, monkeypatch: pyte
     assert [value.name for value in read.graph.input] == ["input_ids", "attention_mask"]
     assert {entry.key: entry.value for entry in read.metadata_props}["max_tokens"] == "12"
     stored = {tensor.data_type for tensor in read.graph.initializer}
-    assert (onnx.TensorProto.FLOAT16 in stored) is compact
-    assert (onnx.TensorProto.INT8 in stored) is compact
+    # Also the scales of word embeddings in 8 bits.
+    assert (onnx.TensorProto.FLOAT16 in stored) is (precision != "float32")
+    assert (onnx.TensorProto.INT8 in stored) is (precision != "float32")
+    assert (onnx.TensorProto.UINT8 in stored) is (precision == "int8")
     external = [tensor for tensor in read.graph.initializer if tensor.external_data]
     assert bool(external) is compact
     for tensor in external:

@@ -1,5 +1,6 @@
 """Compares the ONNX engine with sentence-transformers: see make_reference.py."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,3 +58,9 @@ def test_similarities_between_sentences_match_the_reference(engine: tuple[Encode
     # Compare every pair, not only each sentence with itself.
     assert np.abs(mine @ mine.T - theirs @ theirs.T).max() < 0.02
     assert (theirs @ theirs.T).min() < 0.1
+
+
+def test_8_bits_in_memory(original_folder: Path) -> None:
+    encoder = load(original_folder, "onnx", 2, "int8")
+    cosines = {name: cosine(embed(encoder, [text])[0], vector(name)) for name, text in SENTENCES.items()}
+    assert min(cosines.values()) >= 0.999, cosines

@@ -41,18 +41,18 @@ def limited(seconds: int, clock: Callable[[], float]) -> Iterator[None]:
 class TimedDependency(Dependency):
     """A dependency whose calls also end when the budget of the question is used up."""
 
-    async def call(self, method: str, path: str, body: Any = None, *, forward_client_errors: bool = False) -> Any:
+    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """Like Dependency.call, but also raises 504 NAME_timeout when the budget is used up."""
         budget = _budget.get()
         if budget is None:
-            return await super().call(method, path, body, forward_client_errors=forward_client_errors)
+            return await super().call(method, path, body, **options)
         left = budget.left()
         # Do not start without time left: a service may process a request even if it is cancelled at once.
         if left <= 0:
             raise self._too_late(budget)
         try:
             async with asyncio.timeout(left):
-                return await super().call(method, path, body, forward_client_errors=forward_client_errors)
+                return await super().call(method, path, body, **options)
         except TimeoutError:
             raise self._too_late(budget) from None
 

@@ -97,14 +97,15 @@ class Storage:
     async def keep(self, model: str, concepts: Iterable[Encoded]) -> int:
         """Store concepts with vectors of `model`; returns how many replace one, once all are durable.
 
-        502 if the store has vectors of another model. Concepts stored before a failure remain. The call can be repeated
-        safely.
+        502 if the store has vectors of another model, 507 if it is full. Concepts stored before a failure remain. The call
+        can be repeated safely.
         """
         updated = 0
         for batch in group(concepts, BATCH_CONCEPTS, lambda concept: len(concept.json) + 1, BATCH_BYTES):
             joined = b",".join(concept.json for concept in batch)
             body = b'{"model":%b,"concepts":[%b]}' % (to_json(model), joined)
-            reply = parse(self._dependency, _Kept, await self._dependency.call("POST", "/v1/concepts", body))
+            answer = await self._dependency.call("POST", "/v1/concepts", body, also_forward=(507,))
+            reply = parse(self._dependency, _Kept, answer)
             if reply.ids != [concept.id for concept in batch]:
                 raise failed(self._dependency, "did not confirm all concepts")
             updated += reply.updated
