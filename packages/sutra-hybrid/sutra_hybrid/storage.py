@@ -97,8 +97,8 @@ class Storage:
     async def keep(self, model: str, concepts: Iterable[Encoded]) -> int:
         """Store concepts with vectors of `model`; returns how many replace one, once all are durable.
 
-        502 if the store has vectors of another model, 507 if it is full. Concepts stored before a failure remain. The call
-        can be repeated safely.
+        502 if the store has vectors of another model, 507 if it is full. Concepts stored before a failure remain. The
+        call can be repeated safely.
         """
         updated = 0
         for batch in group(concepts, BATCH_CONCEPTS, lambda concept: len(concept.json) + 1, BATCH_BYTES):
