@@ -16,7 +16,7 @@ use super::table::ContainerRow;
 use crate::support::containers::{docker, image, said};
 
 /// How long a container may take to become what its row says.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -62,7 +62,7 @@ impl Container {
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
             // A busy machine may need long.
-            "--health-start-period=120s",
+            "--health-start-period=300s",
         ]
         .map(str::to_owned)
         .into();

@@ -68,7 +68,7 @@ impl ContainerRow {
     fn faults_of(&self, container: &Container, is_first: bool) -> Vec<String> {
         let started = Instant::now();
         let faults = self.faults_within(container, is_first);
-        println!("{:>5.1} s  {}", started.elapsed().as_secs_f32(), self.name);
+        println!("{:>5.1} s  container `{}`", started.elapsed().as_secs_f32(), self.name);
         faults
     }
 
@@ -85,7 +85,7 @@ impl ContainerRow {
         let ready = match (self.healthy, is_first || !self.reachable) {
             (false, _) => None,
             (true, true) => container.wait_until_healthy().err(),
-            (true, false) => CheckRow::ready().fault(container, &mut BTreeMap::new()),
+            (true, false) => CheckRow::ready().fault(container, self.patience, &mut BTreeMap::new()),
         };
         if let Some(fault) = ready {
             return vec![fault];
@@ -98,7 +98,7 @@ impl ContainerRow {
         }
         let mut captured = BTreeMap::new();
         let faults = self.check.iter().filter_map(|check| {
-            let fault = check.fault(container, &mut captured)?;
+            let fault = check.fault(container, self.patience, &mut captured)?;
             let request = check.request.as_deref().unwrap_or("its log or threads");
             Some(format!("{:?}: {request}: {fault}", check.of))
         });
@@ -113,13 +113,18 @@ impl CheckRow {
     }
 
     /// What is wrong, if anything.
-    fn fault(&self, container: &Container, captured: &mut BTreeMap<String, String>) -> Option<String> {
+    fn fault(
+        &self,
+        container: &Container,
+        patience: Duration,
+        captured: &mut BTreeMap<String, String>,
+    ) -> Option<String> {
         let address = container.address(self.port.as_ref());
         let started = Instant::now();
         loop {
             let fault = self.fault_now(container, &address, captured)?;
             let goes_on = self.eventually || (fault.is_early && !self.stalls);
-            if !goes_on || started.elapsed() > self.patience || container.has_ended() {
+            if !goes_on || started.elapsed() > patience || container.has_ended() {
                 return Some(fault.what);
             }
             sleep(Duration::from_millis(200));
@@ -343,7 +348,7 @@ mod full {
             let removed = row.set.remove(name).filter(|_| name == "PORT");
             row.published = removed.map(|port| port.of(Variant::Optimized).to_owned());
             row.check.retain(|check| check.of.is_empty() || check.of.contains(name));
-            row.check.iter_mut().for_each(|check| check.patience = Duration::from_secs(15));
+            row.patience = Duration::from_secs(15);
             row
         }
     }

@@ -31,6 +31,9 @@ pub struct ContainerRow {
     /// The published port, if it is not the one that `set` says.
     #[serde(skip)]
     pub published: Option<String>,
+    /// How long what is eventual may take.
+    #[serde(skip, default = "patience")]
+    pub patience: Duration,
     /// Text files that are mounted, by path.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
@@ -112,9 +115,6 @@ pub struct CheckRow {
     /// Repeat until it holds.
     #[serde(default)]
     pub eventually: bool,
-    /// For how long.
-    #[serde(skip, default = "patience")]
-    pub patience: Duration,
     /// Conditions on `{"status", "headers", "body"}`.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -219,7 +219,7 @@ fn yes() -> bool {
 
 /// Enough for a busy machine.
 fn patience() -> Duration {
-    Duration::from_secs(60)
+    Duration::from_secs(120)
 }
 
 fn two() -> i32 {
