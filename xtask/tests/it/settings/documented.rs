@@ -9,7 +9,7 @@ const ACCESSORS: [&str; 10] =
     ["variable", "positive", "size", "whole", "seconds", "text", "choice", "integer", "url", "get"];
 
 /// Names in the code that nobody sets to configure a service.
-const NOT_SETTINGS: [&str; 7] = [
+const NOT_SETTINGS: [&str; 9] = [
     // The build sets it.
     "SUTRA_SERVICE_VERSION",
     // The service sets them, for its libraries.
@@ -20,6 +20,9 @@ const NOT_SETTINGS: [&str; 7] = [
     // Constants of Python's ssl.
     "CERT_NONE",
     "PROTOCOL_TLS_SERVER",
+    // Arguments of sysconf.
+    "SC_CLK_TCK",
+    "SC_PAGE_SIZE",
 ];
 
 /// The variables in the first columns of the tables headed `variable`.
