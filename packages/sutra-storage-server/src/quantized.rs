@@ -189,21 +189,21 @@ impl NullaryFnOnce for WithAvx2<'_> {
             for (query, row) in query.chunks(GROUPS_IN_16_BITS).zip(row.chunks(GROUPS_IN_16_BITS)) {
                 let mut short = v3.splat_i16x16(0);
                 for (numbers, bytes) in query.iter().zip(row) {
-                    let numbers: [[i8; 32]; 2] = pulp::cast(*numbers);
-                    let shifted = v3.shr_const_u16x16::<4>(pulp::cast(*bytes));
-                    let halves =
-                        [v3.and_u8x32(pulp::cast(*bytes), mask), v3.and_u8x32(pulp::cast(shifted), mask)];
-                    for (numbers, halves) in numbers.iter().zip(halves) {
-                        // The first operand is unsigned.
-                        let products = v3
-                            .multiply_saturating_add_adjacent_i8x32(pulp::cast(halves), pulp::cast(*numbers));
-                        short = v3.wrapping_add_i16x16(short, products);
-                    }
+                    let [first, second]: [[i8; 32]; 2] = pulp::cast(*numbers);
+                    let shifted = pulp::cast(v3.shr_const_u16x16::<4>(pulp::cast(*bytes)));
+                    let (lower, upper) =
+                        (v3.and_u8x32(pulp::cast(*bytes), mask), v3.and_u8x32(shifted, mask));
+                    // The first operand is unsigned. Without a loop over both: compiled for size, it would stay one.
+                    let lower =
+                        v3.multiply_saturating_add_adjacent_i8x32(pulp::cast(lower), pulp::cast(first));
+                    let upper =
+                        v3.multiply_saturating_add_adjacent_i8x32(pulp::cast(upper), pulp::cast(second));
+                    short = v3.wrapping_add_i16x16(short, v3.wrapping_add_i16x16(lower, upper));
                 }
                 sum = v3.wrapping_add_i32x8(sum, v3.multiply_wrapping_add_adjacent_i16x16(short, ones));
             }
-            let lanes: [i32; 8] = pulp::cast(sum);
-            sums.push(lanes.iter().sum());
+            let [a, b, c, d, e, f, g, h]: [i32; 8] = pulp::cast(sum);
+            sums.push(a + b + c + d + e + f + g + h);
         }
     }
 }
