@@ -12,6 +12,7 @@ from sutra_service.settings import Environment, SettingError
 
 from sutra_embedding import application
 from sutra_embedding.limits import LIMITS
+from sutra_embedding.work_queue import WorkQueue
 
 
 def service(folder: Path, **variables: str) -> TestClient:
@@ -166,7 +167,12 @@ def test_the_service_keeps_running_after_any_loading_error(
 
 def test_the_default_deadline_is_shorter_than_hybrids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queues: list[tuple[int, ...]] = []
-    monkeypatch.setattr(application, "WorkQueue", lambda *arguments: queues.append(arguments))
+
+    def record(*arguments: int) -> WorkQueue:
+        queues.append(arguments)
+        return WorkQueue(*arguments)
+
+    monkeypatch.setattr(application, "WorkQueue", record)
     service(folder)
     service(folder, SUTRA_EMBEDDING_PLACES="5", SUTRA_EMBEDDING_DEADLINE_SECONDS="600")
     assert queues == [(64, 9), (5, 600)]
