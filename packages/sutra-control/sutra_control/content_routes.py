@@ -17,8 +17,9 @@ ANSWERS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorReply} for st
 MAX_CONCEPTS = 200
 MAX_SOURCE_CHARACTERS = 500
 
-Id = Annotated[str, Path(min_length=1, max_length=200)]
-Cursor = Annotated[str, Query(max_length=2000)]
+Id = Annotated[str, Path(min_length=1, max_length=256)]
+# That of a source has twice as many bytes.
+Cursor = Annotated[str, Query(max_length=8000)]
 # No default: without a source, everything would go.
 Source = Annotated[str, Query(min_length=1, max_length=MAX_SOURCE_CHARACTERS)]
 
@@ -63,12 +64,12 @@ def concept_routes(hybrid: Dependency) -> APIRouter:
         """List texts, of one source or of all. `next` is the cursor of the next page, or null."""
         return await concepts.read_page(hybrid, limit, cursor, source)
 
-    @router.get("/concepts/{concept_id}")
+    @router.get("/concepts/{concept_id:path}")
     async def show(concept_id: Id) -> dict[str, Any]:
         """Return a whole text."""
         return await concepts.read_one(hybrid, concept_id)
 
-    @router.delete("/concepts/{concept_id}")
+    @router.delete("/concepts/{concept_id:path}")
     async def delete(concept_id: Id, request: Request) -> DeletedReply:
         """Delete a text with all its passages."""
         deleted = await concepts.delete_one(hybrid, concept_id)

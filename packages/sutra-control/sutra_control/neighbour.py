@@ -10,7 +10,7 @@ from sutra_service.errors import ServiceError
 from sutra_control.services import HYBRID, INGESTER, Service
 
 # Deleting all concepts of a large source takes a while.
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 @dataclass(frozen=True)

@@ -134,11 +134,19 @@ class Passwords:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            _sync_folder(self._folder)
+        except OSError:
+            # The file has the new password already, so it must count.
+            logger.exception("cannot sync %s; after a power failure, the earlier password may be valid", self._folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _fingerprint(entry: str) -> str:

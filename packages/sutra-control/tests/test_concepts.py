@@ -1,5 +1,6 @@
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import fake_service
 import neighbours
@@ -49,6 +50,19 @@ def test_texts_of_a_source(
     stack: Stack, operator: TestClient, hybrid: neighbours.FakeHybrid, source: str, found: str
 ) -> None:
     assert ids(operator.get("/api/concepts", params={"source": source})) == list(found)
+
+
+def test_ids_of_other_clients(operator: TestClient, hybrid: neighbours.FakeHybrid) -> None:
+    for name in ("docs/a", "docs/a/b?c#d e", "é" * 128):
+        hybrid.texts = [{"id": name, "text": "A text."}]
+        path = f"/api/concepts/{quote(name, safe='')}"
+        assert operator.get(path).json()["text"] == "A text."
+        assert operator.delete(path).json() == {"deleted": 1}
+
+
+def test_a_cursor_of_a_long_source_is_passed_on(operator: TestClient, hybrid: neighbours.FakeHybrid) -> None:
+    answer = operator.get("/api/sources", params={"cursor": "k" + "e9" * 2000})
+    assert answer.json()["error"]["code"] != "invalid_request"
 
 
 def test_a_whole_text(stack: Stack, operator: TestClient, hybrid: neighbours.FakeHybrid) -> None:

@@ -191,6 +191,20 @@ def test_a_password_that_cannot_be_stored_does_not_change(
     assert [file.name for file in data.iterdir()] == ["passwords.json"]
 
 
+def test_a_password_counts_although_the_folder_cannot_be_synced(
+    stack: Stack, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(passwords, "_sync_folder", broken)
+    client = stack.signed_in_client(SUTRA_CONTROL_DATA=str(data))
+    assert change(client).status_code == 200
+    assert sign_in(client, password=NEW) == 200
+    assert sign_in(client) == 401
+    assert sign_in(stack.client(SUTRA_CONTROL_DATA=str(data)), password=NEW) == 200
+
+
 def test_a_reset_in_the_environment_wins_for_good(stack: Stack, data: Path, entry: str, reset_entry: str) -> None:
     assert change(stack.signed_in_client(SUTRA_CONTROL_DATA=str(data))).status_code == 200
     reset = stack.client(SUTRA_CONTROL_DATA=str(data), SUTRA_CONTROL_USERS=reset_entry)

@@ -4,10 +4,9 @@ from sutra_service.errors import ServiceError
 
 from sutra_hybrid.passages import Place, about, join, passage_id, place_of
 from sutra_hybrid.requests import ConceptsReply, LearnedText
-from sutra_hybrid.storage import Page, Sources, Storage, Stored
+from sutra_hybrid.storage import MAX_PAGE, Page, Sources, Storage, Stored
 
-# The most concepts that storage lists at once, and the most calls for one list.
-MAX_PAGE = 1000
+# The most calls for one list.
 MAX_CALLS = 20
 
 
@@ -42,17 +41,17 @@ class Catalogue:
         first, place = await self._first(text_id)
         if place.of == 1:
             return _shown(first, place)
-        others = await self._storage.concepts([passage_id(text_id, number) for number in range(2, place.of + 1)])
+        others = await self._storage.passages(text_id)
         passages = [(place_of(concept.id, concept.metadata), concept.text) for concept in (first, *others.values())]
-        whole = join(passage for passage in passages if passage[0].text_id == text_id)
+        whole = join(passage for passage in passages if passage[0].text_id == text_id and passage[0].of == place.of)
         return _shown(first, place).model_copy(update={"text": whole})
 
     async def delete(self, text_id: str) -> int:
         """Delete a text with all its passages. Raises 404 not_found."""
-        _, place = await self._first(text_id)
-        # The first passage goes last: until then the text can be found and deleted again.
-        ids = [passage_id(text_id, number) for number in range(place.of, 0, -1)]
-        if not await self._storage.delete(ids):
+        await self._first(text_id)
+        # Also those that learning could not delete. The first one goes last: until then the text can be deleted again.
+        others = [passage_id(text_id, number) for number in await self._storage.passages(text_id)]
+        if not await self._storage.delete([*others, text_id]):
             raise _not_found(text_id)
         return 1
 

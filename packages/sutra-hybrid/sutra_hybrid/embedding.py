@@ -96,7 +96,7 @@ class Embedding:
                 yield found
 
     async def cut(self, texts: Sequence[str]) -> list[list[Span]]:
-        """The passages of texts; a single one that is the whole text if the model reads it completely."""
+        """The passages of texts; a single one if the model reads the whole text, without blanks around it."""
         limits = self._limits or await self._read_limits()
         whole = [[Span(start=0, end=len(text))] for text in texts]
         long = [index for index, text in enumerate(texts) if not _is_short(text, limits.tokens - SPECIAL_TOKENS)]
@@ -105,8 +105,7 @@ class Embedding:
             async for passages in batches:
                 found += passages
         for index, passages in zip(long, found, strict=True):
-            if len(passages) > 1:
-                whole[index] = passages
+            whole[index] = passages
         return whole
 
     async def _cut(self, texts: list[str]) -> list[list[Span]]:

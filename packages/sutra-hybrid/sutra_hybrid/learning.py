@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from sutra_hybrid.embedding import Embedding, Span
 from sutra_hybrid.identity import identify
-from sutra_hybrid.passages import MAX_PASSAGES, About, Place, passage_id, stored_metadata
+from sutra_hybrid.passages import About, Place, passage_id, stored_metadata
 from sutra_hybrid.requests import LearnReply, LearnText
-from sutra_hybrid.storage import BATCH_CONCEPTS, Encoded, Storage, encode
+from sutra_hybrid.storage import BATCH_CONCEPTS, CALLS_AT_ONCE, Encoded, Storage, encode
 
 # Storage commits each request to disk, which costs about as much as a few hundred concepts. Larger groups would leave
 # more to store after the last text is embedded.
@@ -42,7 +42,7 @@ async def learn(texts: Sequence[LearnText], embedding: Embedding, storage: Stora
 def _concepts(name: str, text: LearnText, spans: Sequence[Span]) -> Iterator[_Concept]:
     about = About(text.source, text.title, text.metadata)
     if len(spans) == 1:
-        yield _Concept(Place(name), text.text, about)
+        yield _Concept(Place(name), text.text[spans[0].start : spans[0].end], about)
         return
     for number, span in enumerate(spans, 1):
         yield _Concept(Place(name, number, len(spans), span.start), text.text[span.start : span.end], about)
@@ -111,11 +111,13 @@ async def _delete_further(counts: Mapping[str, int], storage: Storage) -> None:
     """Delete passages beyond a text's number of passages.
 
     The text had more of them if another model read less of it, or if it had more white space: that does not change its
-    id. They follow each other, so the search ends at the first numbers that no text has.
+    id.
     """
-    first, size = 1, 1
-    while first < MAX_PASSAGES:
-        further = [passage_id(name, count + n) for name, count in counts.items() for n in range(first, first + size)]
-        if not await storage.delete(further):
-            return
-        first, size = first + size, 2 * size
+    free = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def further(name: str, count: int) -> list[str]:
+        async with free:
+            return [passage_id(name, number) for number in await storage.passages(name) if number > count]
+
+    found = await asyncio.gather(*(further(name, count) for name, count in counts.items()))
+    await storage.delete([name for names in found for name in names])

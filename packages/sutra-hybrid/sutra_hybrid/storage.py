@@ -12,6 +12,7 @@ from sutra_service.dependency import Dependency
 from sutra_service.errors import ServiceError
 
 from sutra_hybrid.embedding import Vector
+from sutra_hybrid.passages import place_of
 from sutra_hybrid.replies import failed, group, parse
 
 # The batch size of calls to storage: its smallest limits are 1000 concepts and eight MiB.
@@ -19,6 +20,10 @@ BATCH_CONCEPTS = 1000
 BATCH_BYTES = 7_000_000
 # Its maximum number of search results.
 MAX_RESULTS = 100
+# The most concepts that storage lists at once.
+MAX_PAGE = 1000
+# For all concepts of a source. Less than the 120 s that sutra-api and sutra-control wait.
+DELETE_SECONDS = 110
 # The number of connections that Dependency keeps open.
 CALLS_AT_ONCE = 8
 
@@ -147,6 +152,21 @@ class Storage:
             raise
         return parse(self._dependency, Stored, reply)
 
+    async def passages(self, text_id: str) -> dict[int, Stored]:
+        """The passages of a text but the first, by number."""
+        found: dict[int, Stored] = {}
+        cursor = None
+        while True:
+            reply = await self._list("/v1/concepts", limit=MAX_PAGE, cursor=cursor, prefix=f"{text_id}-")
+            page = parse(self._dependency, Page, reply)
+            for concept in page.concepts:
+                place = place_of(concept.id, concept.metadata)
+                if place.text_id == text_id:
+                    found[place.number] = concept
+            cursor = page.next
+            if cursor is None:
+                return found
+
     async def page(self, limit: int, cursor: str | None, source: str | None) -> Page:
         """A page of concepts, without vectors. Errors of the cursor or the source are the caller's."""
         return parse(
@@ -161,14 +181,14 @@ class Storage:
         """Delete concepts, in order; returns how many there were."""
         deleted = 0
         for batch in group(ids, BATCH_CONCEPTS, len, BATCH_BYTES):
-            reply = await self._dependency.call("POST", "/v1/concepts/delete", {"ids": batch})
+            reply = await self._dependency.call("POST", "/v1/delete", {"ids": batch})
             deleted += parse(self._dependency, _Deleted, reply).deleted
         return deleted
 
     async def delete_source(self, source: str) -> int:
         """Delete the concepts of a source; returns how many there were."""
         path = f"/v1/concepts?{urlencode({'source': source})}"
-        reply = await self._dependency.call("DELETE", path, forward_client_errors=True)
+        reply = await self._dependency.call("DELETE", path, forward_client_errors=True, deadline_s=DELETE_SECONDS)
         return parse(self._dependency, _Deleted, reply).deleted
 
     async def _list(self, path: str, **query: str | int | None) -> Any:

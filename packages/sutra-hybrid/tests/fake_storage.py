@@ -41,7 +41,7 @@ class FakeStorage:
             "POST /v1/concepts": self._put,
             "GET /v1/concepts": self._list,
             "DELETE /v1/concepts": self._delete_source,
-            "POST /v1/concepts/delete": self._delete,
+            "POST /v1/delete": self._delete,
             "POST /v1/search": self._search,
             "GET /v1/sources": self._sources,
         }
@@ -80,12 +80,14 @@ class FakeStorage:
         self.concepts |= {concept["id"]: concept for concept in concepts}
         return {"ids": ids, "created": len(ids) - updated, "updated": updated}
 
-    def _list(self, limit: str = "100", cursor: str | None = None, source: str | None = None) -> Any:
+    def _list(self, limit: str = "100", cursor: str | None = None, source: str | None = None, prefix: str = "") -> Any:
+        if source is not None and prefix:
+            raise RefusalError(400, "invalid_request", "source and prefix are both given")
         after = _from_cursor(cursor)
         found = [
             concept
             for name, concept in sorted(self.concepts.items(), key=lambda entry: entry[0].encode())
-            if name > after and source in (None, _source(concept))
+            if name > after and name.startswith(prefix) and source in (None, _source(concept))
         ]
         page = found[: min(_number(limit, MAX_PAGE), self.page_concepts)]
         shown = [{name: value for name, value in concept.items() if name != "vector"} for concept in page]

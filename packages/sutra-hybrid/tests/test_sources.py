@@ -101,9 +101,42 @@ def test_nothing_is_deleted_while_everything_is_new(backends: Backends) -> None:
     small_model(backends)
     with backends.hybrid() as client:
         client.post("/learn", json={"texts": ["a", LONG]})
-        assert backends.sizes("storage", "POST /v1/concepts/delete", "ids") == []
+        assert not any("prefix=" in name for name, _ in backends.storage.requests)
         client.post("/learn", json={"texts": ["a"]})
-    assert backends.sizes("storage", "POST /v1/concepts/delete", "ids") == [1]
+    assert sum("prefix=" in name for name, _ in backends.storage.requests) == 1
+    assert backends.sizes("storage", "POST /v1/delete", "ids") == []
+
+
+def test_further_passages_go_even_if_their_deletion_failed_before(backends: Backends) -> None:
+    small_model(backends)
+    with backends.hybrid() as client:
+        client.post("/learn", json={"texts": [LONG]})
+        backends.encoder.max_tokens *= 3
+        delete = backends.storage.replies["POST /v1/delete"]
+        backends.storage.replies["POST /v1/delete"] = (500, {"error": {"code": "internal_error", "message": "m"}})
+        assert code(client.post("/learn", json={"texts": [LONG]})) == (502, "storage_failed")
+        backends.storage.replies["POST /v1/delete"] = delete
+        before = len(backends.concepts)
+        assert client.post("/learn", json={"texts": [LONG]}).status_code == 200
+        assert len(backends.concepts) == client.get(f"/concepts/{identify(LONG)}").json()["passages"] < before
+
+
+def test_a_deleted_text_leaves_no_passages_of_an_earlier_model(backends: Backends) -> None:
+    small_model(backends)
+    with backends.hybrid() as client:
+        client.post("/learn", json={"texts": [LONG]})
+        first = backends.concepts[identify(LONG)]
+        first["metadata"]["passage"]["of"] = 2
+        assert client.delete(f"/concepts/{identify(LONG)}").status_code == 200
+    assert backends.concepts == {}
+
+
+def test_blanks_around_a_text_are_not_embedded(backends: Backends) -> None:
+    small_model(backends)
+    # Python takes U+001C for a blank, and pydantic does not.
+    with backends.hybrid() as client:
+        [name] = client.post("/learn", json={"texts": ["a" + "\x1c" * 12_000]}).json()["ids"]
+    assert backends.concepts[name]["text"] == "a"
 
 
 def test_batches_are_as_large_as_embedding_allows(backends: Backends) -> None:

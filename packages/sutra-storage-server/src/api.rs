@@ -50,7 +50,7 @@ pub(crate) fn routes(store: Arc<Store>, limits: Limits) -> Router {
     let body = DefaultBodyLimit::max(limits.body_bytes);
     Router::new()
         .route("/v1/concepts", post(put_concepts).get(list_concepts).delete(delete_source))
-        .route("/v1/concepts/delete", post(delete_concepts))
+        .route("/v1/delete", post(delete_concepts))
         .route("/v1/concepts/{id}", get(get_concept).delete(delete_concept))
         .route("/v1/sources", get(list_sources))
         .route("/v1/search", post(search))
@@ -97,23 +97,26 @@ struct OfSource {
     source: String,
 }
 
-/// Removes all concepts of a source. If the service stops in between, some are left.
+/// Removes all concepts of a source, also if the client does not wait. If the service stops in between, some are left.
 async fn delete_source(
     State(app): App,
     query: Result<Query<OfSource>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let OfSource { source } = valid(query)?;
-    let mut deleted = 0;
-    loop {
-        let count = delete(&app.store, Operation::DeleteSource(source.clone())).await?;
-        deleted += count;
-        if count < DELETED_AT_ONCE {
-            return Ok(Json(json!({"deleted": deleted})));
+    let all = async move {
+        let mut deleted = 0;
+        loop {
+            let count = delete(&app.store, Operation::DeleteSource(source.clone())).await?;
+            deleted += count;
+            if count < DELETED_AT_ONCE {
+                return Ok(Json(json!({"deleted": deleted})));
+            }
         }
-    }
+    };
+    tokio::spawn(all).await?
 }
 
-/// The request body of `POST /v1/concepts/delete`.
+/// The request body of `POST /v1/delete`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ids {

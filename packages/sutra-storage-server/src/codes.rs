@@ -60,16 +60,15 @@ pub(crate) fn append(
     Ok(rows + changes.len() as u64)
 }
 
-/// Calls `visit` with all rows, oldest first.
-pub(crate) fn each(
+/// Calls `visit` with all rows, newest first.
+pub(crate) fn newest_first(
     table: &impl ReadableTable<u64, &'static [u8]>,
     mut visit: impl FnMut(&str, Option<(&[u8], f32)>),
 ) -> Result<(), Error> {
-    for entry in table.iter()? {
-        for row in read(entry?.1.value()) {
-            let (id, codes) = row?;
-            visit(id, codes);
-        }
+    for entry in table.iter()?.rev() {
+        let (_, entry) = entry?;
+        let rows: Vec<_> = read(entry.value()).collect::<Result<_, _>>()?;
+        rows.into_iter().rev().for_each(|(id, codes)| visit(id, codes));
     }
     Ok(())
 }
@@ -115,7 +114,7 @@ fn next<'a>(entry: &mut &'a [u8]) -> Option<Row<'a>> {
 mod tests {
     use super::*;
     use redb::{Database, ReadableDatabase as _, backends::InMemoryBackend};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn change(id: u32, code: Option<u8>) -> VectorChange {
         VectorChange { id: id.to_string(), row: code.map(|code| (vec![code; 4], 1.0)) }
@@ -150,15 +149,14 @@ mod tests {
             }
             assert!(rows <= 2 * live + SPARE_ROWS + 1_000, "{rows} rows, {live} live");
         }
-        let (mut found, mut count) = (BTreeMap::new(), 0);
+        let (mut found, mut seen, mut count) = (BTreeMap::new(), BTreeSet::new(), 0);
         let table = database.begin_read().expect("begin").open_table(CODES).expect("a table");
-        each(&table, |id, row| {
+        newest_first(&table, |id, row| {
             let id: u32 = id.parse().expect("a number");
             count += 1;
-            match row {
-                Some((codes, _)) => found.insert(id, codes[0]),
-                None => found.remove(&id),
-            };
+            if let (true, Some((codes, _))) = (seen.insert(id), row) {
+                found.insert(id, codes[0]);
+            }
         })
         .expect("read");
         assert_eq!((found, count), (plain, rows));

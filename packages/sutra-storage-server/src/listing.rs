@@ -17,13 +17,25 @@ pub(crate) struct List {
     limit: Option<usize>,
     /// Only concepts of this source.
     source: Option<String>,
+    /// Only concepts whose ids begin so.
+    prefix: Option<String>,
 }
 
 /// A validated query.
 pub(crate) struct Listing {
     after: Option<String>,
     limit: usize,
-    source: Option<String>,
+    which: Which,
+}
+
+/// Which concepts are listed.
+pub(crate) enum Which {
+    /// All.
+    All,
+    /// Those of a source.
+    Source(String),
+    /// Those whose ids begin so.
+    Prefix(String),
 }
 
 impl List {
@@ -34,14 +46,22 @@ impl List {
             return Err(ApiError::invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}")));
         }
         let after = self.cursor.map(|cursor| from_cursor(&cursor).ok_or_else(invalid_cursor)).transpose()?;
-        Ok(Listing { after, limit, source: self.source })
+        let which = match (self.source, self.prefix) {
+            (None, None) => Which::All,
+            (Some(source), None) => Which::Source(source),
+            (None, Some(prefix)) => Which::Prefix(prefix),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::invalid("source and prefix are both given; send one of them"));
+            }
+        };
+        Ok(Listing { after, limit, which })
     }
 }
 
 impl Listing {
     /// A page of concepts, without vectors, ordered by id. Blocks.
     pub(crate) fn concepts(&self, store: &Store) -> Result<Value, ApiError> {
-        let mut page = store.page(self.source.as_deref(), self.after.as_deref(), self.limit)?;
+        let mut page = store.page(&self.which, self.after.as_deref(), self.limit)?;
         let next = page.concepts.last().filter(|_| page.has_more).map(|concept| to_cursor(&concept.id));
         page.concepts.iter_mut().for_each(|concept| concept.vector = None);
         Ok(json!({"concepts": page.concepts, "next": next}))
@@ -49,10 +69,8 @@ impl Listing {
 
     /// A page of sources with the number of their concepts, in order. Blocks.
     pub(crate) fn sources(&self, store: &Store) -> Result<Value, ApiError> {
-        if self.source.is_some() {
-            return Err(ApiError::invalid(
-                "source is not a parameter of this list; use GET /v1/concepts?source=",
-            ));
+        if !matches!(self.which, Which::All) {
+            return Err(ApiError::invalid("this list has no source or prefix; use GET /v1/concepts"));
         }
         let mut sources = store.sources(self.after.as_deref(), self.limit + 1)?;
         let has_more = sources.len() > self.limit;

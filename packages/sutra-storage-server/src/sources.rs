@@ -1,4 +1,4 @@
-//! Where concepts come from: the field `source` of their metadata, if it is a string.
+//! Where concepts come from: the field `source` of their metadata, if it is a string that is not too long.
 //!
 //! Tables: `sources` ((source, id) → nothing), `source_counts` (source → number of concepts).
 
@@ -12,9 +12,12 @@ use crate::concept::Metadata;
 pub(crate) const SOURCES: TableDefinition<'_, (&str, &str), ()> = TableDefinition::new("sources");
 pub(crate) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("source_counts");
 
+/// Maximum length of a source, in bytes: it is in cursors, and these are in URLs. A longer one does not count.
+const MAX_SOURCE_BYTES: usize = 2000;
+
 /// The source of a concept with this metadata.
 pub(crate) fn source(metadata: Option<&Metadata>) -> Option<&str> {
-    metadata?.get("source").and_then(Value::as_str)
+    metadata?.get("source").and_then(Value::as_str).filter(|source| source.len() <= MAX_SOURCE_BYTES)
 }
 
 /// The tables while they are changed.

@@ -11,6 +11,7 @@ use sutra_service::{ApiError, SettingsError, StartError, variable};
 use crate::concept::Concept;
 use crate::fusion::fuse;
 use crate::index::{self, TextEditor, TextIndex};
+use crate::listing::Which;
 use crate::records::{Operation, OperationOutcome, Records};
 use crate::rows::least_bytes;
 use crate::search::{Hit, Scores, Search};
@@ -131,17 +132,13 @@ impl Store {
         self.view()?.concept(id).map_err(unreadable)
     }
 
-    /// See [`View::page`] and [`View::page_of`]. Blocks.
-    pub(crate) fn page(
-        &self,
-        source: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, ApiError> {
+    /// A page of concepts. Blocks.
+    pub(crate) fn page(&self, which: &Which, after: Option<&str>, limit: usize) -> Result<Page, ApiError> {
         let view = self.view()?;
-        match source {
-            Some(source) => view.page_of(source, after, limit),
-            None => view.page(after, limit),
+        match which {
+            Which::All => view.page(after, limit),
+            Which::Source(source) => view.page_of(source, after, limit),
+            Which::Prefix(prefix) => view.page_with(prefix, after, limit),
         }
         .map_err(unreadable)
     }

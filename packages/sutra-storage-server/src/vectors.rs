@@ -3,6 +3,7 @@
 //! A search finds candidates; the caller compares them exactly. Searches that arrive while one is running are answered
 //! together by the next one, which reads the memory once for all of them.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::quantized::{Query, quantize};
@@ -102,9 +103,12 @@ impl Vectors {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         // First, because there may be no room for both.
         *rows = Rows::default();
+        // Newest first, so that there are never more rows than vectors.
+        let mut removed = HashSet::new();
         view.each_code(|id, row| match row {
+            _ if rows.place(id).is_some() || removed.contains(id) => {}
             Some((codes, scale)) => rows.put(id, codes, scale),
-            None => rows.remove(id),
+            None => drop(removed.insert(id.to_owned())),
         })
     }
 

@@ -99,6 +99,23 @@ impl View {
         page(ids.iter().filter_map(|id| self.without_vector(id).transpose()), limit)
     }
 
+    /// The same for the concepts whose ids begin with `prefix`.
+    pub(crate) fn page_with(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, Error> {
+        let concepts = self.transaction.open_table(CONCEPTS)?;
+        let start = match after.filter(|after| *after >= prefix) {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(prefix),
+        };
+        let rows = concepts.range::<&str>((start, Bound::Unbounded))?;
+        let with_prefix =
+            rows.take_while(|row| !matches!(row, Ok((id, _)) if !id.value().starts_with(prefix)));
+        page(
+            with_prefix
+                .map(|row| row.map_err(Error::from).and_then(|(id, body)| concept(id.value(), body.value()))),
+            limit,
+        )
+    }
+
     /// At most `limit` sources after `after` with the number of their concepts, in order.
     pub(crate) fn sources(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, u64)>, Error> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -130,9 +147,10 @@ impl View {
         Ok(())
     }
 
-    /// Calls `visit` with the vectors in 8 bits: codes and scale, or `None` if a vector seen before was removed.
+    /// Calls `visit` with the vectors in 8 bits, the newest first: codes and scale, or `None` if the vector was removed.
+    /// Later calls with the same id are out of date.
     pub(crate) fn each_code(&self, visit: impl FnMut(&str, Option<(&[u8], f32)>)) -> Result<(), Error> {
-        codes::each(&self.transaction.open_table(CODES)?, visit)
+        codes::newest_first(&self.transaction.open_table(CODES)?, visit)
     }
 
     /// The ids that changed after `sequence`; `None` if the log no longer goes back that far.

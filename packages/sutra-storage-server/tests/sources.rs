@@ -76,6 +76,35 @@ fn concepts_are_listed_and_counted_by_source() {
 }
 
 #[test]
+fn concepts_are_listed_by_the_beginning_of_their_ids() {
+    let folder = folder();
+    let server = start(folder.path(), &[]);
+    let none = || json!({});
+    put(&server, &[("a", none()), ("a-1", none()), ("a-10", none()), ("a-2", none()), ("b", none()), ("delete", none())]);
+    let with = |prefix: &str| {
+        let found = all(&server, &format!("/v1/concepts?prefix={prefix}"), "concepts", 2);
+        found.iter().map(|concept| concept["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(with("a-"), ["a-1", "a-10", "a-2"]);
+    assert_eq!(with("a-1"), ["a-1", "a-10"]);
+    assert_eq!(with("c"), [""; 0]);
+    assert_eq!(with("").len(), 6);
+    // No id is a route.
+    assert_eq!(server.get("/v1/concepts/delete").0, 200);
+    let (status, body) = server.get("/v1/concepts?prefix=a&source=b");
+    assert_eq!(status, 400, "{body}");
+    assert_eq!(server.get("/v1/sources?prefix=a").0, 400);
+}
+
+#[test]
+fn sources_that_are_too_long_for_a_cursor_do_not_count() {
+    let folder = folder();
+    let server = start(folder.path(), &[]);
+    put(&server, &[("1", of(&"x".repeat(2000))), ("2", of(&"x".repeat(2001)))]);
+    assert_eq!(sources(&server), [json!({"source": "x".repeat(2000), "concepts": 1})]);
+}
+
+#[test]
 fn a_source_is_deleted_as_a_whole() {
     let folder = folder();
     let server = start(folder.path(), &[]);
@@ -106,7 +135,7 @@ fn concepts_are_deleted_by_their_ids() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     put(&server, &[("1", of("a")), ("2", of("a")), ("3", of("a"))]);
-    let delete = |ids: Value| server.post("/v1/concepts/delete", &json!({"ids": ids}));
+    let delete = |ids: Value| server.post("/v1/delete", &json!({"ids": ids}));
     assert_eq!(delete(json!(["3", "1", "unknown", "3"])), (200, json!({"deleted": 2})));
     assert_eq!(ids(&server, "a"), ["2"]);
     assert_eq!(server.search(&json!({"vector": [1, 2]})), ["2"]);
