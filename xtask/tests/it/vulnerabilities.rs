@@ -185,6 +185,15 @@ fn what_is_not_rated_fails_for_every_severity() {
 }
 
 #[test]
+fn a_range_of_npm_that_ends_with_its_last_version_has_a_fix() {
+    let left = json!({"left": [{"id": 1, "url": "https://github.com/advisories/GHSA-left", "title": "Pads too far",
+        "severity": "critical", "vulnerable_versions": "<=1.2.3"}]});
+    let (code, report) = Machine::new(&image()).answers(NPM, 200, left.to_string()).report(&["--allow-gaps"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(report["images"][0]["vulnerabilities"][0]["fixed_in"], json!(["after 1.2.3"]));
+}
+
+#[test]
 fn an_earlier_download_serves_while_its_source_does_not_answer() {
     let machine = Machine::new(&image()).that_answers();
     machine.report(&[]);
