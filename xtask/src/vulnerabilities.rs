@@ -30,7 +30,7 @@ pub struct Args {
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Fail if a fix exists for a vulnerability of this severity or more
+    /// Fail if a fix exists for a vulnerability of this severity or more, or of an unknown one
     #[arg(long, value_enum, value_name = "SEVERITY", default_value = "low")]
     fail_on: FailOnChoice,
     /// Ask a source elsewhere: a mirror's URL, or a file or folder for debian-tracker and rustsec
@@ -45,7 +45,6 @@ pub struct Args {
 enum FailOnChoice {
     /// Everything but remarks
     Low,
-    /// Medium, or not rated
     Medium,
     High,
     Critical,
@@ -69,7 +68,7 @@ const HELP: &str = "Examples:
   cargo xtask vulnerabilities
   # Report all editions of two services, for a scheduled job
   cargo xtask vulnerabilities api client --edition all --format markdown
-  # Fail only if a severe vulnerability has a fix
+  # Fail only if a vulnerability has a fix and is severe, or not rated
   cargo xtask vulnerabilities --fail-on high
   # Use a checkout of RustSec's database
   cargo xtask vulnerabilities --source rustsec=../advisory-db

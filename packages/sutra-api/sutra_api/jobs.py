@@ -41,6 +41,9 @@ def add_routes(router: APIRouter, ingester: Dependency) -> None:
     async def upload(request: Request, query: Annotated[UploadQuery, Query()]) -> JSONResponse:
         """Upload a file of texts, JSON lines or CSV. Answers with its job once the file is stored durably."""
         headers = {name: request.headers[name] for name in PASSED_ON_HEADERS if name in request.headers}
+        if "transfer-encoding" in request.headers:
+            # The length of such a body is not what Content-Length says.
+            headers.pop("content-length", None)
         try:
             path = with_query("/v1/jobs", query)
             answer = await ingester.upload(path, headers, request.stream(), PASSED_ON_ERRORS)

@@ -126,6 +126,15 @@ def test_a_large_upload_is_passed_on_but_not_held(api: Api, is_chunked: bool) ->
     assert api.memory() - before < 20_000_000
 
 
+def test_a_content_length_beside_a_transfer_encoding_is_not_passed_on(api: Api) -> None:
+    body = b'"a"\n"b"\n'
+    for length in (3, 1_000):
+        lengths = f"Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"
+        sent = b"".join(chunked(iter([body])))
+        status, _, job = answer(api.send("POST", "/api/jobs", sent, f"Content-Type: {JSONL}\r\n{lengths}"))
+        assert (status, job.get("bytes"), job.get("lines")) == (202, len(body), 2)
+
+
 def test_the_bytes_arrive_unchanged(api: Api) -> None:
     seen = hashlib.sha256()
     receive = fakes.Handler.blocks

@@ -3,8 +3,8 @@
 //! An upload is written to the `spool` and becomes a job once it is completely on disk. `jobs` holds all jobs; a `worker`
 //! thread processes them in order of arrival. It reads `records` (JSON lines or CSV rows) into a `batch` and sends it to
 //! `hybrid` through the `teacher`, which retries and finds the lines that hybrid rejects. Then it saves the progress.
-//! After a restart it continues from there. At most one batch is taught twice, which changes nothing, because hybrid
-//! identifies concepts by a hash of their text.
+//! After a restart it continues from there. At most one batch is taught twice. Hybrid identifies concepts by a hash of their
+//! text, so no text is stored twice, but its source, title and metadata are replaced, and a text deleted since is back.
 
 mod address;
 mod api;

@@ -228,20 +228,24 @@ fn header<R: Read + Seek>(input: &mut Input<R>, column: &str) -> Result<Columns,
     let names: Vec<_> = row.fields.iter().map(|(_, name)| String::from_utf8_lossy(name)).collect();
     let find = |column: &str| {
         let mut indexes = (0..names.len()).filter(|&index| names[index] == column);
-        match (indexes.next(), indexes.next()) {
-            (index, None) => Ok(index),
-            _ => Err(Unreadable::Header(format!("duplicate column in the header: {column:?}"))),
+        (indexes.next(), indexes.next())
+    };
+    let text = match find(column) {
+        (Some(index), None) => index,
+        (None, _) => {
+            return invalid(format!(
+                "column {column:?} not found in the header; set ?column= to the column with the texts: {}",
+                excerpt(&names.join(", "))
+            ));
         }
+        _ => return invalid(format!("duplicate column in the header: {column:?}")),
     };
-    let Some(text) = find(column)? else {
-        return invalid(format!(
-            "column {column:?} not found in the header; set ?column= to the column with the texts: {}",
-            excerpt(&names.join(", "))
-        ));
+    // A column with the texts is not also something else, and of two columns neither is meant.
+    let other = |name: &str| match find(name) {
+        (index, None) => index.filter(|&index| index != text),
+        _ => None,
     };
-    // A column with the texts is not also something else.
-    let other = |name: &str| find(name).map(|index| index.filter(|&index| index != text));
-    Ok(Columns { count: names.len(), text, source: other("source")?, title: other("title")? })
+    Ok(Columns { count: names.len(), text, source: other("source"), title: other("title") })
 }
 
 #[cfg(test)]
@@ -365,6 +369,14 @@ mod tests {
         );
         // A column with the texts is not a source as well.
         check(b"source,title\na,\n", &csv("source"), &[(2, "a")]);
+        // Of two columns neither is.
+        let body = b"source,text,title,title,source\ns,a,t,u,v\n";
+        check(body, &csv("text"), &[(2, "a")]);
+        check(
+            b"title,text,source,source\nt,a,s,u\n",
+            &csv("text"),
+            &[(2, "{\"text\":\"a\",\"title\":\"t\"}")],
+        );
         check(b"text", &csv("text"), &[]);
     }
 
@@ -377,7 +389,6 @@ mod tests {
             ("id;text\n", "set ?column= to the column with the texts: id;text"),
             ("Text\n", "with the texts: Text"),
             ("text,id,text\n", "duplicate column"),
-            ("text,source,source\n", "duplicate column in the header: \"source\""),
             ("te\"xt,id\n", "quote"),
             ("\"text\n", "quote"),
             (&long, "more than 65536 bytes"),

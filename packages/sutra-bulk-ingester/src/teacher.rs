@@ -15,7 +15,8 @@ pub(crate) struct Teacher<L> {
     learner: L,
     backoff: Backoff,
     /// A text that hybrid has learned, as JSON. Before a line counts as bad, hybrid must learn this text again (which
-    /// changes nothing). If it does not, hybrid is at fault, not the line.
+    /// replaces its source, title and metadata, and brings it back if it was deleted since). If it does not, hybrid is at
+    /// fault, not the line.
     control: Option<String>,
     /// Number of consecutive failed attempts.
     failures: u32,

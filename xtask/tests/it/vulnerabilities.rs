@@ -36,7 +36,12 @@ done
 
 const TRACKER: &str = "https://security-tracker.debian.org/tracker/data/json";
 const RUSTSEC: &str = "https://github.com/RustSec/advisory-db/archive/refs/heads/main.tar.gz";
+const JINJA: &str = "https://pypi.org/pypi/jinja2/3.1.4/json";
 const NPM: &str = "https://registry.npmjs.org/-/npm/v1/security/advisories/bulk";
+
+/// What Debian's tracker says if it knows nothing with a fix.
+const TRACKER_UNFIXED: &str =
+    r#"{"openssl": {"CVE-2025-0": {"releases": {"trixie": {"status": "open", "urgency": "unimportant"}}}}}"#;
 
 /// An image with something from every registry.
 fn image() -> Saved {
@@ -88,7 +93,7 @@ impl Machine {
             "severity": "critical", "vulnerable_versions": "<1.3.0"}]});
         self.answers(TRACKER, 200, tracker.to_string())
             .answers(RUSTSEC, 200, advisory_db())
-            .answers("https://pypi.org/pypi/jinja2/3.1.4/json", 200, jinja.to_string())
+            .answers(JINJA, 200, jinja.to_string())
             .answers(NPM, 200, left.to_string())
     }
 
@@ -160,11 +165,32 @@ fn only_the_chosen_severities_fail() {
     for (choice, code) in [("critical", 1), ("high", 1), ("medium", 1), ("never", 3)] {
         assert_eq!(machine.report(&["--fail-on", choice]).0, Some(code), "{choice}");
     }
-    // Without the one of npm, `critical` has nothing to fail for; the archive was not asked.
-    let machine = machine.answers(NPM, 200, "{}");
-    assert_eq!(machine.report(&["--fail-on", "critical"]).0, Some(3));
-    assert_eq!(machine.report(&["--fail-on", "critical", "--allow-gaps"]).0, Some(0));
-    assert_eq!(machine.report(&["--fail-on", "medium", "--allow-gaps"]).0, Some(1));
+    // Without the one of npm and what is not rated, `critical` has nothing to fail for; the archive was not asked.
+    let none = json!({"info": {"version": "3.1.4"}, "vulnerabilities": []}).to_string();
+    let rated =
+        Machine::new(&image()).that_answers().answers(TRACKER, 200, TRACKER_UNFIXED).answers(NPM, 200, "{}");
+    let rated = rated.answers(JINJA, 200, none);
+    assert_eq!(rated.report(&["--fail-on", "critical"]).0, Some(3));
+    assert_eq!(rated.report(&["--fail-on", "critical", "--allow-gaps"]).0, Some(0));
+    assert_eq!(rated.report(&["--fail-on", "medium", "--allow-gaps"]).0, Some(1));
+}
+
+#[test]
+fn what_is_not_rated_fails_for_every_severity() {
+    let machine = Machine::new(&image()).that_answers();
+    let machine = machine.answers(TRACKER, 200, TRACKER_UNFIXED).answers(NPM, 200, "{}");
+    for (choice, code) in [("low", 1), ("high", 1), ("critical", 1), ("never", 0)] {
+        assert_eq!(machine.report(&["--fail-on", choice, "--allow-gaps"]).0, Some(code), "{choice}");
+    }
+}
+
+#[test]
+fn a_range_of_npm_that_ends_with_its_last_version_has_a_fix() {
+    let left = json!({"left": [{"id": 1, "url": "https://github.com/advisories/GHSA-left", "title": "Pads too far",
+        "severity": "critical", "vulnerable_versions": "<=1.2.3"}]});
+    let (code, report) = Machine::new(&image()).answers(NPM, 200, left.to_string()).report(&["--allow-gaps"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(report["images"][0]["vulnerabilities"][0]["fixed_in"], json!(["after 1.2.3"]));
 }
 
 #[test]
@@ -223,7 +249,7 @@ fn copies_on_this_machine_can_take_a_sources_place() {
 #[test]
 fn an_index_that_serves_only_newest_versions_answers_about_these() {
     let newest = |version: &str| json!({"info": {"version": version}, "vulnerabilities": []}).to_string();
-    let machine = Machine::new(&image()).answers("https://pypi.org/pypi/jinja2/3.1.4/json", 404, "").answers(
+    let machine = Machine::new(&image()).answers(JINJA, 404, "").answers(
         "https://pypi.org/pypi/jinja2/json",
         200,
         newest("3.1.6"),

@@ -19,7 +19,7 @@ pub struct Advisory {
     pub aliases: Vec<String>,
     /// How severe it is.
     pub severity: Severity,
-    /// The versions that fix it; empty if there is none.
+    /// The versions that fix it, or `after` the last that has it; empty if there is none.
     pub fixed_in: Vec<String>,
     /// One line.
     pub summary: String,

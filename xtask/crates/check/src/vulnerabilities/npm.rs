@@ -74,11 +74,12 @@ fn advisories(component: &Component, entries: &BTreeMap<String, Vec<Entry>>) -> 
         .collect()
 }
 
-/// The version that ends a range such as `>=1.0.0 <1.2.3`.
+/// The version that ends a range such as `>=1.0.0 <1.2.3`; of one such as `<=1.2.3`, that it is a later one.
 fn fix(vulnerable: &str) -> Option<String> {
     let (_, end) = vulnerable.rsplit_once('<')?;
-    let is_version = end.starts_with(|first: char| first.is_ascii_digit()) && !end.contains(' ');
-    is_version.then(|| end.to_owned())
+    let (words, version) = end.strip_prefix('=').map_or(("", end), |last| ("after ", last));
+    let is_version = version.starts_with(|first: char| first.is_ascii_digit()) && !version.contains(' ');
+    is_version.then(|| format!("{words}{version}"))
 }
 
 #[cfg(test)]
@@ -105,7 +106,10 @@ mod tests {
             ("<4.17.21", Some("4.17.21")),
             (">=1.0.0 <1.2.3", Some("1.2.3")),
             ("<1.0.0 || >=2.0.0 <2.0.4", Some("2.0.4")),
-            ("<=4.0.0", None),
+            ("<=4.0.0", Some("after 4.0.0")),
+            (">=1.0.0 <=1.2.3", Some("after 1.2.3")),
+            ("<=1.0.0 || =2.0.0", None),
+            (">=1.0.0", None),
             ("*", None),
             ("<1.0.0 || =2.0.0", None),
         ] {

@@ -10,7 +10,7 @@ pub enum Severity {
     Info,
     /// Low.
     Low,
-    /// The source does not rate it. It counts as medium.
+    /// The source does not rate it. It may be as severe as any.
     Unknown,
     /// Medium.
     Medium,
@@ -60,7 +60,7 @@ impl Severity {
 pub enum FailOn {
     /// Never.
     Never,
-    /// This or more.
+    /// This or more, or not rated.
     Least(Severity),
 }
 
@@ -69,9 +69,8 @@ impl FailOn {
     pub fn covers(self, severity: Severity) -> bool {
         match self {
             FailOn::Never => false,
-            // What is not rated may be medium.
-            FailOn::Least(Severity::Medium) => severity >= Severity::Unknown,
-            FailOn::Least(least) => severity >= least,
+            // What is not rated may be critical.
+            FailOn::Least(least) => severity >= least || severity == Severity::Unknown,
         }
     }
 }
@@ -94,11 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_rated_counts_as_medium() {
-        assert!(FailOn::Least(Severity::Medium).covers(Severity::Unknown));
-        assert!(!FailOn::Least(Severity::High).covers(Severity::Unknown));
-        assert!(FailOn::Least(Severity::Low).covers(Severity::Unknown));
-        assert!(!FailOn::Least(Severity::Low).covers(Severity::Info));
+    fn what_is_not_rated_may_be_as_severe_as_any() {
+        for least in [Severity::Low, Severity::Medium, Severity::High, Severity::Critical] {
+            assert!(FailOn::Least(least).covers(Severity::Unknown), "{least:?}");
+            assert!(FailOn::Least(least).covers(least), "{least:?}");
+            assert!(!FailOn::Least(least).covers(Severity::Info), "{least:?}");
+        }
+        assert!(!FailOn::Least(Severity::High).covers(Severity::Medium));
         assert!(!FailOn::Never.covers(Severity::Critical));
+        assert!(!FailOn::Never.covers(Severity::Unknown));
     }
 }
