@@ -12,6 +12,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const CONNECTION: Duration = Duration::from_secs(3);
 /// For probes declared as `eventually`.
 const EVENTUALLY: Duration = Duration::from_secs(30);
+/// For a service that asks to come back later (429): the probes of a few runs are more than a rate limit lets pass.
+const RATE_LIMITED: Duration = Duration::from_secs(30);
 /// For answers that are unlikely to come.
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -40,9 +42,12 @@ impl RetryPolicy {
         if self.silent.contains(service) { SHORT } else { ANSWER }
     }
 
-    /// How long after the first request to retry. A connection that breaks after the service has answered before is a
-    /// fault, which a retry would hide.
-    pub(super) fn retry_for(&self, probe: &Probe, result: Result<(), &NoAnswer>) -> Duration {
+    /// How long after the first request to retry, by the status or the error. A connection that breaks after the service
+    /// has answered before is a fault, which a retry would hide.
+    pub(super) fn retry_for(&self, probe: &Probe, result: Result<u16, &NoAnswer>) -> Duration {
+        if result.is_ok_and(|status| status == 429) {
+            return RATE_LIMITED;
+        }
         let unhealthy = self.incomplete || !self.silent.is_empty();
         let eventually = match probe.eventually {
             true if unhealthy => SHORT,
@@ -77,8 +82,14 @@ mod tests {
         assert_eq!(policy.retry_for(&probe(false), Err(&no_answer(false))), Duration::ZERO);
         policy.record("alpha", Ok(()));
         assert_eq!(policy.retry_for(&probe(false), Err(&no_answer(true))), Duration::ZERO);
-        assert_eq!(policy.retry_for(&probe(false), Ok(())), Duration::ZERO);
-        assert_eq!(policy.retry_for(&probe(true), Ok(())), EVENTUALLY);
+        assert_eq!(policy.retry_for(&probe(false), Ok(200)), Duration::ZERO);
+        assert_eq!(policy.retry_for(&probe(true), Ok(200)), EVENTUALLY);
+    }
+
+    #[test]
+    fn a_rate_limit_is_waited_for() {
+        let policy = RetryPolicy::new(&Endpoints::new());
+        assert_eq!(policy.retry_for(&probe(false), Ok(429)), RATE_LIMITED);
     }
 
     #[test]
@@ -87,8 +98,8 @@ mod tests {
         assert_eq!(policy.answer_timeout("alpha"), ANSWER);
         policy.record("alpha", Err(&no_answer(false)));
         assert_eq!((policy.answer_timeout("alpha"), policy.answer_timeout("beta")), (SHORT, ANSWER));
-        assert_eq!(policy.retry_for(&probe(true), Ok(())), SHORT);
+        assert_eq!(policy.retry_for(&probe(true), Ok(200)), SHORT);
         let endpoints = Endpoints::from([("beta".to_owned(), Err("it has ended".to_owned()))]);
-        assert_eq!(RetryPolicy::new(&endpoints).retry_for(&probe(true), Ok(())), SHORT);
+        assert_eq!(RetryPolicy::new(&endpoints).retry_for(&probe(true), Ok(200)), SHORT);
     }
 }

@@ -108,7 +108,8 @@ impl<'a> ProbeRun<'a> {
                         }
                         Err(error) => vec![error.what.clone()],
                     };
-                    let retry_for = self.policy.retry_for(probe, result.as_ref().map(drop));
+                    let status = result.as_ref().map(|answer| answer.status);
+                    let retry_for = self.policy.retry_for(probe, status);
                     self.policy.record(&probe.service, result.as_ref().map(drop));
                     if wrong.is_empty() {
                         answer = result.ok();
