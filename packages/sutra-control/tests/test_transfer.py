@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,9 +39,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.fake.requests.append(self.path)
         if self.fake.refusal:
-            self._answer(
-                self.fake.refusal[0], {"error": dict(zip(("code", "message"), self.fake.refusal[1:], strict=True))}
-            )
+            self._refuse(self.fake.refusal)
             return
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
@@ -63,8 +61,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.fake.requests.append(self.path)
         self.fake.headers = dict(self.headers)
+        lines = self._lines()
         try:
-            for line in self._lines():
+            for line in lines:
                 self.fake.size += len(line)
                 self.fake.received = (self.fake.received + line)[-100_000:]
                 self.fake.began.set()
@@ -75,12 +74,19 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.fake.refusal:
-            self._answer(
-                self.fake.refusal[0], {"error": dict(zip(("code", "message"), self.fake.refusal[1:], strict=True))}
-            )
+            self._refuse(self.fake.refusal)
+            # The rest is read for a while, so that the client can read the answer.
             self.close_connection = True
+            self.connection.settimeout(5)
+            with suppress(OSError, EOFError):
+                for _ in zip(range(1000), lines, strict=False):
+                    pass
         else:
             self._answer(200, self.fake.imported)
+
+    def _refuse(self, refusal: tuple[int, str, str]) -> None:
+        status, code, message = refusal
+        self._answer(status, {"error": {"code": code, "message": message}})
 
     def _answer(self, status: int, content: Any) -> None:
         data = json.dumps(content).encode()
