@@ -80,7 +80,17 @@ fn concepts_are_listed_by_the_beginning_of_their_ids() {
     let folder = folder();
     let server = start(folder.path(), &[]);
     let none = || json!({});
-    put(&server, &[("a", none()), ("a-1", none()), ("a-10", none()), ("a-2", none()), ("b", none()), ("delete", none())]);
+    put(
+        &server,
+        &[
+            ("a", none()),
+            ("a-1", none()),
+            ("a-10", none()),
+            ("a-2", none()),
+            ("b", none()),
+            ("delete", none()),
+        ],
+    );
     let with = |prefix: &str| {
         let found = all(&server, &format!("/v1/concepts?prefix={prefix}"), "concepts", 2);
         found.iter().map(|concept| concept["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
