@@ -1,12 +1,11 @@
 """Routes that upload files of texts to the bulk ingester, and follow its jobs."""
 
-import asyncio
-from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
+from sutra_service.body import discard
 from sutra_service.dependency import Dependency
 from sutra_service.errors import ErrorReply, ServiceError
 
@@ -18,9 +17,6 @@ STREAMED = (("POST", "/api/jobs"),)
 PASSED_ON_HEADERS = ("content-type", "content-encoding", "content-length")
 # The ingester's errors that are about the upload, or tell the client to wait.
 PASSED_ON_ERRORS = (400, 408, 413, 415, 422, 429, 507)
-# How much of a rejected upload is read, and for how long, so that its client reads the error instead of a reset.
-DISCARD_BYTES = 64 * 1024 * 1024
-DISCARD_S = 5.0
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD_DOCUMENTATION = {
@@ -51,7 +47,7 @@ def add_routes(router: APIRouter, ingester: Dependency) -> None:
             # The client never sees this answer.
             raise ServiceError(400, "incomplete_body", "connection closed before the end of the body") from None
         except ServiceError:
-            await _discard(request)
+            await discard(request)
             raise
         job = expect_object(ingester, answer)
         location = under("/api/jobs", str(job.get("id", "")))
@@ -66,14 +62,3 @@ def add_routes(router: APIRouter, ingester: Dependency) -> None:
     async def get_job(id: str) -> dict[str, Any]:  # noqa: A002 - the name in the path
         """Return a job: its state, progress and bad lines."""
         return await to_ingester.send("GET", under("/v1/jobs", id), may_be_missing=True)
-
-
-async def _discard(request: Request) -> None:
-    size = 0
-    # RuntimeError: all of it has been read.
-    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(DISCARD_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > DISCARD_BYTES:
-                    break

@@ -26,6 +26,7 @@ from sutra_control.session_routes import password_routes, session_routes
 from sutra_control.sessions import Sessions
 from sutra_control.signin import NAMES_OF_AN_ADDRESS, SignIn
 from sutra_control.status import Status
+from sutra_control.transfer import STREAMED, transfer_routes
 from sutra_control.users import Users
 from sutra_control.watch import Watch, Watched
 
@@ -72,6 +73,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         settings,
         title="Sutra control",
         max_body_bytes=MAX_BODY_BYTES,
+        streamed=STREAMED,
         start=watch.start,
         stop=stop,
         dependencies=others,
@@ -83,6 +85,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     app.include_router(status_routes(settings.edition, status, watch))
     app.include_router(job_routes(neighbours.ingester))
     app.include_router(concept_routes(neighbours.hybrid))
+    app.include_router(transfer_routes(neighbours.storage))
     app.routes.extend(page.routes(files))
     app.add_middleware(Gate, sessions=sessions, origins=_origins(environment), can_sign_in=lambda: sign_in.is_possible)
     # Not app.add_middleware: the handler of unexpected errors runs outside of such middleware.

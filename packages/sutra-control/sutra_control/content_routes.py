@@ -44,7 +44,7 @@ def job_routes(ingester: Dependency) -> APIRouter:
     async def cancel(job_id: Id, request: Request) -> dict[str, Any]:
         """Cancel an ingest job. What it has taught stays."""
         job = await jobs.cancel_job(ingester, job_id)
-        logger.info("cancelled an ingest job", extra={"operator": _operator(request), "job": job_id})
+        logger.info("cancelled an ingest job", extra={"operator": operator_of(request), "job": job_id})
         return job
 
     return router
@@ -73,14 +73,14 @@ def concept_routes(hybrid: Dependency) -> APIRouter:
     async def delete(concept_id: Id, request: Request) -> DeletedReply:
         """Delete a text with all its passages."""
         deleted = await concepts.delete_one(hybrid, concept_id)
-        logger.info("deleted a text", extra={"operator": _operator(request), "concept": concept_id})
+        logger.info("deleted a text", extra={"operator": operator_of(request), "concept": concept_id})
         return DeletedReply(deleted=deleted)
 
     @router.delete("/concepts")
     async def delete_source(source: Source, request: Request) -> DeletedReply:
         """Delete everything of a source."""
         deleted = await concepts.delete_source(hybrid, source)
-        logger.info("deleted a source", extra={"operator": _operator(request), "source": source, "deleted": deleted})
+        logger.info("deleted a source", extra={"operator": operator_of(request), "source": source, "deleted": deleted})
         return DeletedReply(deleted=deleted)
 
     @router.get("/sources")
@@ -91,5 +91,6 @@ def concept_routes(hybrid: Dependency) -> APIRouter:
     return router
 
 
-def _operator(request: Request) -> str:
+def operator_of(request: Request) -> str:
+    """The name of the signed-in operator."""
     return str(request.state.session.operator)

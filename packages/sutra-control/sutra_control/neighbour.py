@@ -7,7 +7,7 @@ from typing import Any
 from sutra_service.dependency import Dependency
 from sutra_service.errors import ServiceError
 
-from sutra_control.services import HYBRID, INGESTER, Service
+from sutra_control.services import HYBRID, INGESTER, STORAGE, Service
 
 # Deleting all concepts of a large source takes a while.
 DEADLINE_S = 120.0
@@ -19,6 +19,7 @@ class Neighbours:
 
     hybrid: Dependency
     ingester: Dependency
+    storage: Dependency
 
     @classmethod
     def of(cls, services: Iterable[Service]) -> "Neighbours":
@@ -26,12 +27,13 @@ class Neighbours:
         found = {
             service.name: Dependency(service.name, service.url, service.variable, DEADLINE_S) for service in services
         }
-        return cls(found[HYBRID], found[INGESTER])
+        return cls(found[HYBRID], found[INGESTER], found[STORAGE])
 
     async def close(self) -> None:
         """Close the connections."""
         await self.hybrid.close()
         await self.ingester.close()
+        await self.storage.close()
 
 
 async def ask(service: Dependency, method: str, path: str) -> dict[str, Any]:

@@ -45,6 +45,14 @@ class DeletedReply(BaseModel):
     deleted: int
 
 
+class ImportReply(BaseModel):
+    """The number of lines of an import, those skipped included, and of concepts that it created and replaced."""
+
+    lines: int
+    created: int
+    updated: int
+
+
 class SignInReply(BaseModel):
     """The operator who has signed in."""
 

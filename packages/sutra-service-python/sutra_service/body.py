@@ -1,8 +1,10 @@
 """Checks on request bodies: size, content type and encoding."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -14,10 +16,16 @@ from sutra_service.errors import ServiceError, reply
 
 # A quick filter: without such an escape there can be no lone surrogate.
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+# How much of a rejected streamed body is read, and for how long, so that its client reads the error instead of a reset.
+DISCARD_BYTES = 64 * 1024 * 1024
+DISCARD_S = 5.0
 
 
 # Set in the scope of a request whose body is passed on as it arrives, so that it does not count as held.
 STREAMED = "sutra_service.streamed"
+# In the state of each request: a function that resets its connection, so that its client does not take an unfinished
+# answer for a whole one.
+RESET = "sutra_service.reset"
 
 
 class BodyLimit:
@@ -93,6 +101,18 @@ class JsonRoute(APIRoute):
             return await handler(request)
 
         return checked
+
+
+async def discard(request: Request) -> None:
+    """Read what is left of a rejected streamed body, within limits."""
+    size = 0
+    # RuntimeError: all of it has been read.
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(DISCARD_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > DISCARD_BYTES:
+                    break
 
 
 def require_utf_8(body: bytes) -> None:

@@ -1,10 +1,12 @@
 """Connections: a bounded number of them, and of bytes of request bodies, and none that holds up others."""
 
 import asyncio
+import socket
+import struct
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sutra_service.body import STREAMED
+from sutra_service.body import RESET, STREAMED
 
 # About 10 MB of memory, and fewer than the files that a process may usually open.
 MAX_CONNECTIONS = 512
@@ -34,6 +36,7 @@ class BoundedConnection(H11Protocol):
         self._heard = self.loop.time()
         if len(self.connections) >= MAX_CONNECTIONS and not self._end_another():
             transport.abort()
+        self.app_state = {**self.app_state, RESET: self._reset}
         super().connection_made(transport)
         self._arm(HEADER_S)
 
@@ -112,6 +115,11 @@ class BoundedConnection(H11Protocol):
             return False
         min(others, key=rank)._end()
         return True
+
+    def _reset(self) -> None:
+        """Close the connection with a TCP reset: a plain close may look like the end of the answer."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._end()
 
     def _end(self) -> None:
         # Counted no longer, though the event loop closes it later.

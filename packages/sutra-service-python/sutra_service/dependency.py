@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterable, Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from http import HTTPStatus
 from logging import getLogger
 from typing import Any
@@ -95,6 +95,33 @@ class Dependency:
         self._note(status)
         wait = {"Retry-After": answered["retry-after"]} if "retry-after" in answered else None
         return self._read(status, content, forward, wait)
+
+    @asynccontextmanager
+    async def download(self, path: str, forward: Collection[int]) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """GET an answer that is never held whole: yields an iterator over its bytes.
+
+        The deadline limits each wait for the service, not the whole. Raises the service's errors before it yields, as
+        `upload` does. The iterator raises ServiceError if the answer is incomplete.
+        """
+        async with AsyncExitStack() as closing:
+            with self._named_errors(self._deadline_s):
+                waits = dict.fromkeys(("connect", "read", "write", "pool"), self._deadline_s)
+                stream = self._connections().stream(
+                    "GET", self._url + path, headers=_identified([]), extensions={"timeout": waits}
+                )
+                response = await closing.enter_async_context(stream)
+                is_error = response.status >= HTTPStatus.MULTIPLE_CHOICES
+                content = await self._whole(response, MAX_REPLY_BYTES) if is_error else b""
+            self._note(response.status)
+            if is_error:
+                wait = next((value.decode("latin-1") for name, value in response.headers if name.lower() == WAIT), None)
+                self._read(response.status, content, forward, {"Retry-After": wait} if wait else None)
+            yield self._pieces(response)
+
+    async def _pieces(self, response: httpcore.Response) -> AsyncIterator[bytes]:
+        with self._named_errors(self._deadline_s):
+            async for chunk in response.aiter_stream():
+                yield chunk
 
     def _read(
         self, status: int, content: bytes, forward: Collection[int], headers: Mapping[str, str] | None = None
@@ -192,6 +219,20 @@ class Dependency:
     async def _send(
         self, method: str, path: str, headers: list[tuple[str, str]], content: bytes | None, max_bytes: int
     ) -> tuple[int, bytes]:
+        stream = self._connections().stream(method, self._url + path, headers=_identified(headers), content=content)
+        with self._timed():
+            async with stream as response:
+                return response.status, await self._whole(response, max_bytes)
+
+    async def _whole(self, response: httpcore.Response, max_bytes: int) -> bytes:
+        received = bytearray()
+        async for chunk in response.aiter_stream():
+            received += chunk
+            if len(received) > max_bytes:
+                raise self._failed(f"sent more than {max_bytes} bytes")
+        return bytes(received)
+
+    def _connections(self) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
             self._pool = httpcore.AsyncConnectionPool(
                 ssl_context=_system_trust() if self._url.startswith("https:") else None,
@@ -199,15 +240,7 @@ class Dependency:
                 max_keepalive_connections=8,
                 keepalive_expiry=KEEP_ALIVE_S,
             )
-        stream = self._pool.stream(method, self._url + path, headers=_identified(headers), content=content)
-        with self._timed():
-            async with stream as response:
-                received = bytearray()
-                async for chunk in response.aiter_stream():
-                    received += chunk
-                    if len(received) > max_bytes:
-                        raise self._failed(f"sent more than {max_bytes} bytes")
-                return response.status, bytes(received)
+        return self._pool
 
     def _refusal(self, status: int, code: str, message: str) -> ServiceError:
         """The error for an answer that is neither a success nor forwarded."""
@@ -240,6 +273,7 @@ class Dependency:
 
 
 RETRY = {"Retry-After": "5"}
+WAIT = b"retry-after"
 # The state for each status. Any other status below 500 means `ok`: the request was wrong, not the service.
 STATES = {HTTPStatus.SERVICE_UNAVAILABLE: "not_ready", HTTPStatus.GATEWAY_TIMEOUT: "timeout"}
 

@@ -134,6 +134,61 @@ def test_errors_of_an_upload(
     assert (error.status_code, error.code) == (expected, code)
 
 
+async def downloaded(dependency: Dependency) -> bytes:
+    async with dependency.download("/x", (409,)) as pieces:
+        return b"".join([piece async for piece in pieces])
+
+
+def test_a_download(fake: fake_service.FakeService) -> None:
+    fake.replies["GET /x"] = (200, b"abc" * 100_000)
+    assert use(fake.url, downloaded) == (b"abc" * 100_000, "ok")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected", "code"),
+    [
+        (409, {"error": {"code": "conflict", "message": "m"}}, 409, "conflict"),
+        (422, {"error": {"code": "invalid", "message": "m"}}, 502, "hybrid_failed"),
+        (503, {"error": {"code": "starting", "message": "m"}}, 503, "hybrid_not_ready"),
+        (302, b"", 502, "hybrid_failed"),
+    ],
+)
+def test_errors_of_a_download(
+    fake: fake_service.FakeService, status: int, content: Any, expected: int, code: str
+) -> None:
+    fake.replies["GET /x"] = (status, content)
+    error, _ = use(fake.url, downloaded)
+    assert (error.status_code, error.code) == (expected, code)
+
+
+def test_a_download_that_breaks_off() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        writer.close()
+
+    async def inside() -> tuple[bytes, str]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            dependency = Dependency("hybrid", f"http://127.0.0.1:{port}", "HYBRID_URL", 30)
+            async with dependency.download("/x", ()) as pieces:
+                first = await anext(pieces)
+                with pytest.raises(ServiceError, match="incomplete") as raised:
+                    await anext(pieces)
+            await dependency.close()
+            return first, raised.value.code
+
+    assert asyncio.run(inside()) == (b"abc", "hybrid_failed")
+
+
+def test_a_download_in_vain(fake: fake_service.FakeService) -> None:
+    fake.gate.clear()
+    error, state = use(fake.url, downloaded, deadline_s=0.05)
+    assert (error.code, state) == ("hybrid_timeout", "timeout")
+    error, state = use(fake_service.closed_url(), downloaded)
+    assert (error.code, state) == ("hybrid_unreachable", "unreachable")
+
+
 def test_an_upload_that_fails() -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"1"

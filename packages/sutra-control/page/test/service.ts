@@ -6,6 +6,8 @@ export interface SentRequest {
   path: string;
   method: string;
   body: unknown;
+  /** A body that is a file. */
+  file?: Blob;
 }
 
 export type Reply = { status?: number; body?: unknown } | Error | Promise<never>;
@@ -23,6 +25,7 @@ export function serve(replies: Record<string, Reply | ((request: SentRequest) =>
       path,
       method,
       body: typeof init.body === "string" ? JSON.parse(init.body) : undefined,
+      ...(init.body instanceof Blob && { file: init.body }),
     };
     seen.push(request);
     const found = all[`${method} ${path}`] ?? all[`${method} ${path.split("?")[0]}`];

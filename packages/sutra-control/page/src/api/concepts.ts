@@ -1,5 +1,7 @@
+import { whoAmI } from "./control";
+import { ApiError } from "./error";
 import { asObject, LONG_TIMEOUT, request, unexpectedResponse } from "./request";
-import type { Concept, ConceptsPage, Source } from "./types";
+import type { Concept, ConceptsPage, Imported, Source } from "./types";
 
 /** Sources in one response. */
 const SOURCES_PER_PAGE = 200;
@@ -56,6 +58,23 @@ export async function deleteSource(source: string): Promise<number> {
   const { deleted } = asObject(await request("DELETE", path, { timeout: LONG_TIMEOUT }));
   if (typeof deleted !== "number") throw unexpectedResponse();
   return deleted;
+}
+
+/** The address of an export of everything that was taught. */
+export const EXPORT_PATH = "/api/export/concepts";
+
+/**
+ * Imports an export.
+ * @throws {ApiError} like {@link readConcepts}. What was stored before an error stays.
+ */
+export async function importConcepts(file: File): Promise<Imported> {
+  // Without a session, control closes the connection instead of reading the file, and browsers do not show its answer.
+  const { operator } = await whoAmI();
+  if (operator === null) throw new ApiError(401, "unauthorized", "Not signed in.");
+  const body = asObject(await request("POST", "/api/import/concepts", { body: file, timeout: null }));
+  const isComplete = [body.lines, body.created, body.updated].every((value) => typeof value === "number");
+  if (!isComplete) throw unexpectedResponse();
+  return body as unknown as Imported;
 }
 
 function pathOf(id: string): string {

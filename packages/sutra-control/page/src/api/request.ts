@@ -6,10 +6,11 @@ const TIMEOUT = 15_000;
 export const LONG_TIMEOUT = 70_000;
 
 interface Options {
+  /** Sent as JSON; a file is sent as it is. */
   body?: object | undefined;
   signal?: AbortSignal | undefined;
-  /** Milliseconds. */
-  timeout?: number;
+  /** Milliseconds; null for none. */
+  timeout?: number | null;
 }
 
 /**
@@ -21,12 +22,12 @@ export async function request(
   path: string,
   { body, signal, timeout = TIMEOUT }: Options = {},
 ): Promise<unknown> {
-  const deadline = AbortSignal.timeout(timeout);
+  const deadline = timeout === null ? new AbortController().signal : AbortSignal.timeout(timeout);
   const init: RequestInit = {
     method,
     cache: "no-store",
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+    ...(body && content(body)),
   };
   let response: Response;
   let text: string;
@@ -35,7 +36,8 @@ export async function request(
     text = await response.text();
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    if (deadline.aborted) throw new ApiError(0, TIMED_OUT, `Control did not respond within ${timeout / 1000} s.`);
+    if (deadline.aborted)
+      throw new ApiError(0, TIMED_OUT, `Control did not respond within ${(timeout ?? 0) / 1000} s.`);
     throw new ApiError(0, UNREACHABLE, "Cannot reach control from this browser.");
   }
   if (response.status === 204) return undefined;
@@ -43,6 +45,11 @@ export async function request(
   if (!response.ok) throw errorOf(response.status, parsed);
   if (parsed === undefined) throw unexpectedResponse();
   return parsed;
+}
+
+function content(body: object): RequestInit {
+  if (body instanceof Blob) return { headers: { "Content-Type": "application/x-ndjson" }, body };
+  return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
 function parse(text: string): unknown {

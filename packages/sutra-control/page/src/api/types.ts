@@ -114,6 +114,13 @@ export interface Source {
   concepts: number;
 }
 
+/** What an import has done. */
+export interface Imported {
+  lines: number;
+  created: number;
+  updated: number;
+}
+
 /** What a new password needs. */
 export interface PasswordRules {
   /** Why passwords cannot be changed; usually empty. */

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { deleteConcept, deleteSource } from "../api/concepts";
+import { deleteConcept, deleteSource, importConcepts } from "../api/concepts";
 import { type ApiError, asApiError } from "../api/error";
 import type { Concept } from "../api/types";
 import { count, sentence } from "../shared/format";
@@ -8,11 +8,12 @@ import { Title } from "../shared/Title";
 import { ConceptItem } from "./ConceptItem";
 import { nameOf } from "./names";
 import { SourceBar } from "./SourceBar";
+import { TransferBar } from "./TransferBar";
 import { useConcepts } from "./useConcepts";
 import { useSources } from "./useSources";
 import "./concepts.css";
 
-/** Everything that was taught: browse by source, read and delete. */
+/** Everything that was taught: browse by source, read, delete, export and import. */
 export function ConceptsPage({ onSignedOut }: { onSignedOut(): void }) {
   const [source, setSource] = useState("");
   const [message, setMessage] = useState<{ done?: string; error?: ApiError }>({});
@@ -47,6 +48,13 @@ export function ConceptsPage({ onSignedOut }: { onSignedOut(): void }) {
       return `Deleted ${count(deleted)} ${deleted === 1 ? "concept" : "concepts"} of ${source}.`;
     });
 
+  const importFile = (file: File) =>
+    act(async () => {
+      const { lines, created, updated } = await importConcepts(file);
+      refresh();
+      return `${count(lines)} ${lines === 1 ? "line" : "lines"}: created ${count(created)}, updated ${count(updated)}.`;
+    });
+
   function show(chosen: string) {
     setMessage({});
     setSource(chosen);
@@ -59,6 +67,7 @@ export function ConceptsPage({ onSignedOut }: { onSignedOut(): void }) {
         What was taught. A long text is stored as several concepts, its passages, and shown as one.
       </p>
       <SourceBar sources={sources} selected={source} onSelect={show} onDelete={removeSource} />
+      <TransferBar onImport={importFile} />
       <Message {...message} />
       <div className="concepts-list">
         {concepts?.map((concept) => (
