@@ -73,7 +73,8 @@ const HELP: &str = "Examples:
   # Use a checkout of RustSec's database
   cargo xtask vulnerabilities --source rustsec=../advisory-db
 
-Sources: debian-tracker, debian-archive (apt, in a build), rustsec, pypi, npm.
+Sources: debian-tracker, debian-archive (apt, in a build), rustsec, pypi (pip's
+index), npm (npm's registry).
 
 Exit codes: 1 if a fix exists, or an image names nothing that a source knows;
 3 if a source did not answer, so that vulnerabilities may be missing.";
@@ -128,7 +129,7 @@ fn locations(given: &[String]) -> Result<BTreeMap<SourceName, String>> {
     let mut found = BTreeMap::new();
     for text in given {
         let (name, location) = text.split_once('=').unwrap_or((text, ""));
-        let known = || SourceName::ALL.into_iter().filter(|source| source.default_location().is_some());
+        let known = || SourceName::ALL.into_iter().filter(|source| source.can_be_elsewhere());
         let Some(source) = known().find(|source| source.name() == name) else {
             let names: Vec<&str> = known().map(SourceName::name).collect();
             bail!(Failure::usage(format!("--source: unknown source `{name}`; known: {}", names.join(", "))));

@@ -36,8 +36,12 @@ done
 
 const TRACKER: &str = "https://security-tracker.debian.org/tracker/data/json";
 const RUSTSEC: &str = "https://github.com/RustSec/advisory-db/archive/refs/heads/main.tar.gz";
-const JINJA: &str = "https://pypi.org/pypi/jinja2/3.1.4/json";
-const NPM: &str = "https://registry.npmjs.org/-/npm/v1/security/advisories/bulk";
+/// The index and the registry that pip and npm are configured with.
+const PIP: &str = "#!/bin/sh\necho '  -i, --index-url <url>  Base URL of the Python Package Index (default https://python.example/simple).'\n";
+const NPM_CLI: &str = "#!/bin/sh\necho https://npm.example/\n";
+const JINJA: &str = "https://python.example/pypi/jinja2/3.1.4/json";
+const JINJA_NEWEST: &str = "https://python.example/pypi/jinja2/json";
+const NPM: &str = "https://npm.example/-/npm/v1/security/advisories/bulk";
 
 /// What Debian's tracker says if it knows nothing with a fix.
 const TRACKER_UNFIXED: &str =
@@ -68,8 +72,10 @@ struct Machine {
 impl Machine {
     fn new(image: &Saved) -> Machine {
         let docker = FakeDocker::new().alive().holds(image, Layout::Oci);
-        docker.folder.write("bin/curl", CURL);
-        fs::set_permissions(docker.folder.0.join("bin/curl"), fs::Permissions::from_mode(0o755)).unwrap();
+        for (program, script) in [("bin/curl", CURL), ("bin/python3", PIP), ("bin/npm", NPM_CLI)] {
+            docker.folder.write(program, script);
+            fs::set_permissions(docker.folder.0.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+        }
         Machine { docker, repository: repository("fx") }
     }
 
@@ -249,14 +255,10 @@ fn copies_on_this_machine_can_take_a_sources_place() {
 #[test]
 fn an_index_that_serves_only_newest_versions_answers_about_these() {
     let newest = |version: &str| json!({"info": {"version": version}, "vulnerabilities": []}).to_string();
-    let machine = Machine::new(&image()).answers(JINJA, 404, "").answers(
-        "https://pypi.org/pypi/jinja2/json",
-        200,
-        newest("3.1.6"),
-    );
+    let machine = Machine::new(&image()).answers(JINJA, 404, "").answers(JINJA_NEWEST, 200, newest("3.1.6"));
     let (_, report) = machine.report(&[]);
     assert_eq!(report["sources"][3]["why"], "the index answers about 3.1.6 only");
-    let machine = machine.answers("https://pypi.org/pypi/jinja2/json", 200, newest("3.1.4"));
+    let machine = machine.answers(JINJA_NEWEST, 200, newest("3.1.4"));
     assert_eq!(machine.report(&[]).1["sources"][3]["state"], "answered");
 }
 
@@ -298,6 +300,13 @@ fn a_missing_image_and_a_missing_curl_are_reported() {
         text.contains("exit: 1") && text.contains("not in the engine: fx-alpha:9.9-simple-optimized"),
         "{text}"
     );
+    for program in ["python3", "npm"] {
+        fs::remove_file(machine.docker.folder.0.join("bin").join(program)).unwrap();
+    }
+    let (_, report) = machine.report(&[]);
+    let why = |source: usize| report["sources"][source]["why"].as_str().unwrap();
+    assert_eq!(why(3), "pip is not installed, so its registry is unknown; name it with --source pypi=URL");
+    assert_eq!(why(4), "npm is not installed, so its registry is unknown; name it with --source npm=URL");
     fs::remove_file(machine.docker.folder.0.join("bin/curl")).unwrap();
     let (code, report) = machine.report(&[]);
     assert_eq!((code, report["sources"][0]["why"].as_str()), (Some(3), Some("curl is not installed")));

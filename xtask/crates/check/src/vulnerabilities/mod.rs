@@ -9,6 +9,7 @@ mod debian_version;
 mod fetch;
 mod npm;
 mod pypi;
+mod registries;
 mod render;
 pub mod report;
 mod rustsec;
@@ -130,8 +131,28 @@ fn ask(
     request: &VulnerabilityRequest<'_>,
     context: &Context,
 ) -> Result<(Vec<Advisory>, SourceReport)> {
-    let given = request.locations.get(&source).map(String::as_str);
-    let location = given.or(source.default_location()).unwrap_or("apt, in a build");
+    let by_default = || Ok(source.default_location().to_owned());
+    let location = match (request.locations.get(&source), source) {
+        (Some(given), _) => Ok(given.clone()),
+        _ if components.is_empty() => by_default(),
+        (None, SourceName::Pypi) => registries::python(&context.docker.runner),
+        (None, SourceName::Npm) => registries::npm(&context.docker.runner),
+        (None, _) => by_default(),
+    };
+    let report = |location: &str, state| SourceReport {
+        source,
+        location: location.to_owned(),
+        components: components.len(),
+        state,
+    };
+    let location = match &location {
+        Ok(location) => location.as_str(),
+        Err(why) => {
+            context.docker.runner.interrupt.check()?;
+            let state = SourceState::Unavailable { why: why.clone() };
+            return Ok((Vec::new(), report(source.default_location(), state)));
+        }
+    };
     let fetcher = Fetcher { context, folder: context.repository.advisories(), now: SystemTime::now() };
     let (found, state) = match source {
         _ if components.is_empty() => (Vec::new(), SourceState::NotNeeded),
@@ -153,8 +174,7 @@ fn ask(
             Ok((database.find(components)?, database.changed))
         })?,
     };
-    let location = location.to_owned();
-    Ok((found, SourceReport { source, location, components: components.len(), state }))
+    Ok((found, report(location, state)))
 }
 
 /// What a database says, and when it was last changed.

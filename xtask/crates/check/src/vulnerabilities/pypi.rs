@@ -1,5 +1,5 @@
-//! PyPI's advisories, one distribution at a time, in the JSON API that pip-audit reads
-//! (docs.pypi.org/api/json, "Known vulnerabilities").
+//! PyPI's advisories, one distribution at a time, in the JSON API that pip-audit reads (Warehouse's documentation, "JSON
+//! API", "Known vulnerabilities").
 
 use anyhow::Result;
 use serde::Deserialize;

@@ -51,17 +51,20 @@ impl SourceName {
         }
     }
 
-    /// Where it is by default; `None` if builds ask it.
-    pub fn default_location(self) -> Option<&'static str> {
+    /// Where it is by default, in words if this machine's tools decide.
+    pub fn default_location(self) -> &'static str {
         match self {
-            SourceName::DebianTracker => Some("https://security-tracker.debian.org/tracker/data/json"),
-            SourceName::DebianArchive => None,
-            SourceName::Rustsec => {
-                Some("https://github.com/RustSec/advisory-db/archive/refs/heads/main.tar.gz")
-            }
-            SourceName::Pypi => Some("https://pypi.org/pypi"),
-            SourceName::Npm => Some("https://registry.npmjs.org/-/npm/v1/security/advisories/bulk"),
+            SourceName::DebianTracker => "https://security-tracker.debian.org/tracker/data/json",
+            SourceName::DebianArchive => "apt, in a build",
+            SourceName::Rustsec => "https://github.com/RustSec/advisory-db/archive/refs/heads/main.tar.gz",
+            SourceName::Pypi => "pip's index",
+            SourceName::Npm => "npm's registry",
         }
+    }
+
+    /// Whether it can be asked elsewhere. Builds ask the archive, through their own apt.
+    pub fn can_be_elsewhere(self) -> bool {
+        self != SourceName::DebianArchive
     }
 
     /// Whether a file or folder of this machine can take its place.
