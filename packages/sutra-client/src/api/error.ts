@@ -83,7 +83,7 @@ export function remedy(error: ApiError): string {
     case 504:
       return "Your input is kept. Try again shortly.";
     case 507:
-      return "Delete texts that are no longer needed, or contact the administrator of this service.";
+      return "Delete some texts, or ask your administrator for more space.";
     default:
       return "Try again. If the problem persists, contact the administrator of this service.";
   }

@@ -15,7 +15,7 @@ const CUTS = [/\n\s*\n/g, /\n/g, /[.!?…。]["'”’)]*\s+/g, /\s+/g];
 
 const ENCODER = new TextEncoder();
 
-/** The size of a body without texts; each text adds itself and a comma, of which the first has none. */
+/** Bytes of a body with no texts. Each text adds its own size, plus a comma for all but the first. */
 const EMPTY = bytesOf(OPEN + CLOSE) - 1;
 
 /** The texts without duplicates, those that are too long for `limits` cut into several. */
