@@ -21,7 +21,7 @@ use check::guard::{self, CheckRequest};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::programs;
-use host::process::Cmd;
+use host::process::{Cmd, Forwarded, tail};
 use host::terminal::Style;
 use model::bytes::Bytes;
 use model::edition::Edition;
@@ -34,6 +34,9 @@ use steps::{Action, EDITION, Step, steps};
 
 /// How long a stack may take to become healthy: CI machines are slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
+
+/// How many lines of a failed command are shown again at the end.
+const LAST_LINES: usize = 30;
 
 /// Run every check that must pass before a merge
 #[derive(Debug, clap::Args)]
@@ -78,19 +81,20 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     require_engine(context)?;
     let terminal = &context.terminal;
     let mut summary = Vec::new();
-    let mut classes = Vec::new();
+    let mut errors = Vec::new();
     for step in &steps {
         terminal.group(step.name);
         let started = Instant::now();
         let result = one(step, &manifest, context);
         terminal.end_group();
-        context.docker.runner.interrupt.check()?;
-        if let Err(error) = &result {
-            let report = context.docker.runner.secrets.mask(&failure::report(error));
-            terminal.error(format!("{}: {report}", step.name));
-            classes.push(class_of(error));
-        }
         summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
+        if let Err(error) = result {
+            terminal.error(format!("{} failed", step.name));
+            errors.push((step.name, error));
+        }
+        if context.docker.runner.interrupt.is_set() {
+            break;
+        }
     }
     for (name, passed, seconds) in &summary {
         let mark = if *passed {
@@ -100,9 +104,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         };
         terminal.say(format!("{mark}  {seconds:>5} s  {name}"));
     }
-    let failed: Vec<&str> = summary.iter().filter(|(_, passed, _)| !passed).map(|(name, ..)| *name).collect();
+    // Again at the end, where people look first.
+    for (name, error) in &errors {
+        terminal.error(format!("{name}: {}", context.docker.runner.secrets.mask(&failure::report(error))));
+    }
+    context.docker.runner.interrupt.check()?;
+    let failed: Vec<&str> = errors.iter().map(|(name, _)| *name).collect();
     let what = format!("failed: {}", failed.join(", "));
-    match class_of_all(&classes) {
+    match class_of_all(&errors.iter().map(|(_, error)| class_of(error)).collect::<Vec<_>>()) {
         None => Ok(()),
         Some(class) if class.is_environment() => Err(Failure::new(class, what, class.remedy()).into()),
         Some(class) => Err(Failure::new(class, what, "").into()),
@@ -184,12 +193,12 @@ fn program(program: String, args: &[&str], context: &Context) -> Result<()> {
 fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
     let color = if context.terminal.is_stderr_colored() { "always" } else { "never" };
     let cmd = cmd.clone().env("CARGO_TERM_COLOR", color);
-    let code = cmd.forward(&context.terminal)?;
+    let Forwarded { code, end } = cmd.forward(&context.terminal)?;
     if code == Some(0) {
         return Ok(());
     }
     let what = format!("`{}` failed", cmd.quoted());
-    // We do not have the output, so check for a full disk.
+    // The output does not always say so.
     let class = if let Some(folder) = full_disk(context)? {
         return Err(
             Failure::new(FailureClass::Disk, format!("{what}: the disk of {folder} is full"), "").into()
@@ -199,6 +208,8 @@ fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
     } else {
         FailureClass::Failed
     };
+    let end = tail(&end, LAST_LINES);
+    let what = if end.is_empty() { what } else { format!("{what}; its last lines:\n{end}") };
     Err(Failure::new(class, what, "").into())
 }
 

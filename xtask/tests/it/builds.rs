@@ -142,6 +142,25 @@ fn bakes_run_beside_their_definition_where_no_env_file_is() {
 }
 
 #[test]
+fn ci_repeats_at_its_end_why_a_step_failed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let repository = on_stand_ins();
+    let docker = engine().on("*", 1, "", "Error response from daemon: something else");
+    let script = "#!/bin/sh\n[ \"$1\" = fmt ] || exit 0\nexec >&2\ni=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; done\necho 'test wrong ... FAILED'\nexit 101\n";
+    docker.folder.write("bin/fake-cargo", script);
+    let cargo = docker.folder.0.join("bin/fake-cargo");
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut ci = crate::support::xtask(&docker.folder.0.join("bin"), &repository, &["ci"]);
+    let output = ci.env("FAKE_DOCKER", &docker.folder.0).env("CARGO", &cargo).output().unwrap();
+    let text = told(&output, &repository);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (_, end) = text.split_once("  check every image\n").unwrap();
+    assert!(end.contains("error: format: `"), "{text}");
+    assert!(end.contains("2999\n3000\ntest wrong ... FAILED\n") && !end.contains("2000\n"), "{text}");
+    assert!(end.contains("error: optimized images: ") && end.contains("something else"), "{text}");
+}
+
+#[test]
 fn a_program_failing_on_a_full_disk_is_an_environment_failure() {
     use std::os::unix::fs::PermissionsExt as _;
     let runs = |free: u64| {

@@ -16,6 +16,6 @@ pub use crate::process::background::Background;
 pub use crate::process::command::{Cmd, Runner};
 pub use crate::process::error::ProcessError;
 pub use crate::process::quote::tail;
-pub use crate::process::run::{Output, find};
+pub use crate::process::run::{Forwarded, Output, find};
 pub use crate::process::running::is_running;
 pub use crate::process::started::Started;

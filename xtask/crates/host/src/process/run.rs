@@ -32,6 +32,18 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// How a command ended whose output was forwarded.
+#[derive(Debug, Clone)]
+pub struct Forwarded {
+    /// The exit code; `None` for a child that a signal ended.
+    pub code: Option<i32>,
+    /// The end of stdout and stderr, at most [`FORWARDED_END`] bytes, in the order of arrival.
+    pub end: String,
+}
+
+/// How much of forwarded output is kept, in bytes: enough for the names of failed tests.
+const FORWARDED_END: usize = 8 * 1024;
+
 impl Output {
     /// Whether the exit code was 0.
     pub fn success(&self) -> bool {
@@ -74,17 +86,22 @@ impl Cmd {
         Err(self.exit_error(output.code, text))
     }
 
-    /// Forwards the output to stdout and stderr, and keeps running if they are closed. Returns the exit code, or `None` if
-    /// a signal killed the command.
+    /// Forwards the output to stdout and stderr, and keeps running if they are closed.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn forward(&self, terminal: &Terminal) -> Result<Option<i32>, ProcessError> {
-        let status = self.pump(OnInterrupt::EndGently, |pipe, chunk, _| match pipe {
-            STDOUT => terminal.print(chunk),
-            _ => terminal.pass_on(chunk),
+    pub fn forward(&self, terminal: &Terminal) -> Result<Forwarded, ProcessError> {
+        let mut end = Vec::new();
+        let status = self.pump(OnInterrupt::EndGently, |pipe, chunk, _| {
+            end.extend_from_slice(chunk);
+            end.drain(..end.len().saturating_sub(FORWARDED_END));
+            match pipe {
+                STDOUT => terminal.print(chunk),
+                _ => terminal.pass_on(chunk),
+            }
         });
-        Ok(status.map_err(|error| self.start_error(&error))?.code())
+        let code = status.map_err(|error| self.start_error(&error))?.code();
+        Ok(Forwarded { code, end: String::from_utf8_lossy(&end).into_owned() })
     }
 
     /// Hands over stdout and stderr, as one stream, while the command runs. Ends it when the user interrupts.
