@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::lock::{Lock, LockKey};
 use crate::report::{CheckRow, Finding, FindingKind, Place, Subject};
 use model::baseline::{Drift, Weights};
-use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
 
@@ -46,11 +45,19 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
     };
     let Some(accepted) = lock.rows.get(&key) else {
         let what = format!("no baseline for {}", measured.platform);
-        let remedy =
-            format!("cargo xtask check SERVICE --edition EDITION --tag {tag} --accept --reason \"…\"");
+        let edition = if row.edition.is_none() { "" } else { " --edition EDITION" };
+        let remedy = format!("cargo xtask check SERVICE{edition} --tag {tag} --accept --reason \"…\"");
         // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
-        verdict.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
+        let found = Finding { place: Some(place), ..finding(what, remedy) };
+        // Sizes accepted on one platform say nothing about another, where nobody may have built yet.
+        let is_of_image = |other: &LockKey| other.service == key.service && other.edition == key.edition;
+        let has_other = lock.rows.keys().any(is_of_image);
+        if has_other {
+            verdict.notes.push(found)
+        } else {
+            verdict.breaches.push(found)
+        }
         verdict.accepted.insert(key, Some(measured.weights));
         return;
     };
@@ -58,8 +65,9 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
     let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
     (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
     let accept = format!(
-        "cargo xtask check {} --edition {} --tag {tag} --accept --reason \"…\"",
-        row.service, row.edition
+        "cargo xtask check {}{} --tag {tag} --accept --reason \"…\"",
+        row.service,
+        row.edition.option()
     );
     // Layers count as a base's by their Dockerfile lines as they are now, not as they were when the image was built.
     let moved = if (own, base) == (Drift::Grown, Drift::Shrunk) {
@@ -96,8 +104,8 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
 }
 
 fn is_declared(key: &LockKey, manifest: &Manifest) -> bool {
-    manifest.services.iter().any(|service| service.name == key.service)
-        && key.edition.parse::<Edition>().is_ok()
+    let edition = manifest.edition(&key.edition);
+    edition.is_ok_and(|edition| manifest.services_in(edition).any(|service| service.name == key.service))
 }
 
 #[cfg(test)]
@@ -107,11 +115,13 @@ mod tests {
     use crate::report::MeasuredImage;
     use build::comparison::Verdict;
     use model::bytes::Bytes;
+    use model::edition::Edition;
     use model::manifest::Service;
 
     fn manifest() -> Manifest {
         let service = Service { name: "api".into(), ..Service::default() };
-        Manifest { services: vec![service], ..Manifest::default() }
+        let editions = vec![Edition::named("simple")];
+        Manifest { services: vec![service], editions, ..Manifest::default() }
     }
 
     fn tag() -> Tag {
@@ -121,7 +131,7 @@ mod tests {
     fn row(own: u64, base: u64) -> CheckRow {
         CheckRow {
             service: "api".into(),
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             image: "sutra-api:1-simple-optimized".into(),
             measured: Some(MeasuredImage {
                 id: "sha256:1".into(),
@@ -175,6 +185,15 @@ mod tests {
     }
 
     #[test]
+    fn another_platform_without_a_baseline_is_a_note_that_can_be_accepted() {
+        let lock = lock(&ROW.replace("amd64", "arm64"));
+        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &tag());
+        assert!(judged.breaches.is_empty(), "{:?}", judged.breaches);
+        assert!(judged.notes[0].what.starts_with("no baseline for linux/amd64"), "{:?}", judged.notes);
+        assert_eq!(judged.accepted.len(), 1);
+    }
+
+    #[test]
     fn missing_and_undeclared_baselines_are_breaches_that_can_be_accepted() {
         let lock = lock("tiny.\"linux/amd64\" = { own = 1, base = 1, accepted = \"d\", reason = \"r\" }\n");
         let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &tag());
@@ -182,7 +201,7 @@ mod tests {
         assert!(whats[0].starts_with("no baseline for linux/amd64"), "{whats:?}");
         assert!(whats[1].starts_with("baseline of an undeclared"), "{whats:?}");
         let acceptance = Acceptance { reason: "now".into(), day: "2026-01-01".into() };
-        let text = lock.edited(&judged.accepted, &acceptance).unwrap();
+        let text = lock.edited(&judged.accepted, &acceptance, &manifest().editions).unwrap();
         let again = Lock::parse(&text, "sizes.lock.toml").unwrap();
         let mut rows = [row(5, 6)];
         assert!(judge(&mut rows, &again, &manifest(), &tag()).breaches.is_empty());

@@ -26,4 +26,5 @@ pub mod quantity;
 pub mod reader;
 pub mod recorded;
 pub mod response;
+mod service;
 pub mod variant;
