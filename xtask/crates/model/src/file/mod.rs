@@ -1,8 +1,12 @@
 //! The manifest as it stands in the file: pure data, with the names, types and defaults of its keys. The doc comments become
 //! `docs/manifest.md` and the descriptions in the JSON Schema.
 
+#[cfg(test)]
+mod docs;
 mod named;
 mod probe;
+#[cfg(test)]
+mod schema_check;
 mod service;
 
 use std::collections::BTreeMap;
@@ -11,7 +15,7 @@ use serde::Deserialize;
 
 pub use self::named::Named;
 pub use self::probe::{Capture, Check, Parity, Probe, Request, Tolerance};
-pub use self::service::{Addition, Limit, Run, Secret, Service, Size, SizeText};
+pub use self::service::{Addition, Limit, Run, Secret, Service, Size, SizeTable, SizeText};
 use crate::opportunity_kind::OpportunityKind;
 
 /// What Docker cannot tell about the images of a repository. Only `schema` is required.
@@ -28,11 +32,11 @@ use crate::opportunity_kind::OpportunityKind;
 /// registries = ["registry.example.com/voting"]
 /// ```
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["schema"])))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Manifest {
     /// The version of this format: 2. Schema 1 is still read, with a note on how to migrate.
-    #[cfg_attr(test, schemars(required, range(min = 1, max = 2)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 2)))]
     pub schema: Option<u64>,
     /// The project's name, which prefixes labels and run tags: lower-case letters, digits and `-`. Default: the folder's name.
     pub project: Option<String>,
@@ -98,7 +102,7 @@ pub struct Manifest {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Defaults {
-    /// The Dockerfile of a service. Default: `{name}/Dockerfile`.
+    /// The Dockerfile of a service that has no `context`. Default: none; Compose or bake defines the build.
     pub dockerfile: Option<String>,
     /// The Dockerfile of a base. Default: `bases/{name}/Dockerfile`.
     pub base: Option<String>,
@@ -143,29 +147,28 @@ pub struct Baselines {
 pub struct Opportunities {
     /// Smaller opportunities are ignored. Default: 500kB.
     pub least: Option<SizeText>,
-    /// Allowed opportunities.
+    /// Allowed opportunities. Default: none.
     pub known: Vec<KnownOpportunity>,
 }
 
 /// An allowed opportunity.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["kind", "services", "bytes", "reason"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KnownOpportunity {
     /// The kind, as `analyze --format json` names it.
-    pub kind: OpportunityKind,
+    pub kind: Option<OpportunityKind>,
     /// The services whose images have it.
     pub services: Vec<String>,
     /// The editions whose images have it. Default: all.
-    #[serde(default)]
     pub editions: Vec<String>,
     /// Its size in each image.
-    pub bytes: SizeText,
+    pub bytes: Option<SizeText>,
     /// Why the files stay.
     pub reason: String,
 }
 
-/// Rules of `check` that the project relaxes. Each is `"error"` (the default) or `"warn"`, which makes a note of a finding.
+/// Rules of `check` that the project relaxes. `"warn"` makes a note of a finding.
 ///
 /// ```toml
 /// [check]
@@ -185,17 +188,17 @@ pub struct KnownOpportunity {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Checks {
-    /// Declared differences between editions.
+    /// Declared differences between editions. Default: `"error"`.
     pub edition: Severity,
-    /// Needed files that were pruned.
+    /// Needed files that were pruned. Default: `"error"`.
     pub pruned: Severity,
-    /// Secrets in images and in tracked files.
+    /// Secrets in images and in tracked files. Default: `"error"`.
     pub secret: Severity,
-    /// The user the image runs as.
+    /// The user the image runs as. Default: `"error"`.
     pub user: Severity,
-    /// Volumes that this user cannot write to.
+    /// Volumes that this user cannot write to. Default: `"error"`.
     pub volume: Severity,
-    /// Allowed findings.
+    /// Allowed findings. Default: none.
     pub allow: Vec<Allowance>,
 }
 
@@ -229,16 +232,15 @@ pub enum Relaxable {
 }
 
 /// An allowed finding.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["kind", "path", "reason"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Allowance {
     /// The kind, a key of `[check]`.
-    pub kind: Relaxable,
+    pub kind: Option<Relaxable>,
     /// The place in the image, or a path relative to the repository. A path that ends with `/` covers everything below it.
     pub path: String,
     /// The services whose images may have it. Default: all.
-    #[serde(default)]
     pub services: Vec<String>,
     /// Why it is allowed.
     pub reason: String,
@@ -252,9 +254,9 @@ pub struct Allowance {
 /// guide = [50, 60]
 /// goal = 85
 /// ```
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["name"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Benefit {
     /// The figure in words.
     pub name: String,
@@ -287,14 +289,13 @@ pub enum Promise {
 /// reference = "rust:1-slim"
 /// stand-in = { dockerfile = "stand-ins/rust/Dockerfile", contexts = { toolchain = "rust-toolchain" } }
 /// ```
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["reference"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Upstream {
     /// The reference in Dockerfiles.
     pub reference: String,
     /// The replacement. Default: the Dockerfile that `[defaults]` names.
-    #[serde(default)]
     pub stand_in: StandIn,
 }
 
@@ -334,9 +335,9 @@ pub struct Base {
 /// [stack-test.pages]
 /// dockerfile = "tests/pages/Dockerfile"
 /// ```
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["dockerfile"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StackTest {
     /// The Dockerfile, relative to the repository.
     pub dockerfile: String,

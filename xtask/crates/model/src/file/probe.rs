@@ -52,9 +52,9 @@ use serde_json::Value;
 /// environment = { VOTE_RATE_LIMIT = "0" }
 /// restart = true
 /// ```
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["name", "request"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Probe {
     /// The name, unique among the probes of a service, scenario or load.
     pub name: String,
@@ -66,18 +66,14 @@ pub struct Probe {
     #[cfg_attr(test, schemars(range(min = 100, max = 599)))]
     pub status: Option<u16>,
     /// Conditions on the body; all must hold. Default: none.
-    #[serde(default)]
     pub expect: Vec<Check>,
     /// A value for later probes. Default: none.
     pub capture: Option<Capture>,
     /// Repeat the request until the response is as expected. Default: false.
-    #[serde(default)]
     pub eventually: bool,
     /// The typical request, which `measure` times. Default: false.
-    #[serde(default)]
     pub typical: bool,
     /// Where the responses of the original and the optimized image may differ. Default: nowhere.
-    #[serde(default)]
     pub parity: Parity,
     /// Loads only: requests that count. Default: 1.
     pub count: Option<u64>,
@@ -97,9 +93,9 @@ pub struct Probe {
 }
 
 /// An HTTP request: one of `get`, `post` and `delete`, with a body as `json`, as `text` with its `type`, or none.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Request {
     /// The path of a GET request.
     pub get: Option<String>,
@@ -108,7 +104,6 @@ pub struct Request {
     /// The path of a DELETE request.
     pub delete: Option<String>,
     /// Headers. Default: none but the body's.
-    #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// A JSON body.
     pub json: Option<Value>,
@@ -119,9 +114,9 @@ pub struct Request {
 }
 
 /// A condition on the body: one of `is`, `contains`, `length` and `min`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Check {
     /// A JSON pointer. Default: the body as text.
     pub at: Option<String>,
@@ -136,9 +131,9 @@ pub struct Check {
 }
 
 /// A value for later probes: from `at` or `cookie`.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["as"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Capture {
     /// A JSON pointer into the body.
     pub at: Option<String>,
@@ -164,9 +159,9 @@ pub struct Parity {
 }
 
 /// An allowed difference between numbers.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["at", "by"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tolerance {
     /// The places.
     pub at: Vec<String>,

@@ -11,8 +11,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use super::{Named, Probe};
 use crate::bytes::Bytes;
 
-/// A service and its image. An empty table is enough where Compose or bake defines the build; otherwise the Dockerfile is found by
-/// its name.
+/// A service and its image. An empty table is enough where Compose or bake defines a build of this name.
 ///
 /// ```toml
 /// [service.vote]
@@ -44,10 +43,11 @@ use crate::bytes::Bytes;
 pub struct Service {
     /// The build context, relative to the repository. Default: `.`, the repository.
     pub context: Option<String>,
-    /// The Dockerfile, relative to the repository. Default: the one that `[defaults]` names; with `context`, the `Dockerfile` in it.
+    /// The Dockerfile, relative to the repository. Default: with `context`, the `Dockerfile` in it; else the one that `[defaults]`
+    /// names; else the build comes from Compose or bake.
     #[serde(alias = "original")]
     pub dockerfile: Option<String>,
-    /// The stage to build. Default: the last one.
+    /// The stage to build; of the optimized Dockerfile it is always the last. Default: the last one.
     pub target: Option<String>,
     /// Build arguments. Default: none.
     pub args: BTreeMap<String, String>,
@@ -72,7 +72,7 @@ pub struct Service {
     pub only: Vec<String>,
     /// The reference of an image that is pulled and not built, yet measured, checked and pinned. Default: it is built.
     pub pulled: Option<String>,
-    /// The stage of the Dockerfile that runs the service's tests. Default: `test`, if there is such a stage.
+    /// The stage of the optimized Dockerfile that runs the service's tests. Default: `test`, if there is such a stage.
     pub test_stage: Option<String>,
     /// The original takes so much time and disk that only `ci --full` builds it. Default: false.
     pub large_original: bool,
@@ -106,8 +106,14 @@ pub struct Service {
 
 /// Size limits: a size, which is the target, or a table.
 #[derive(Debug, Default, Clone, Copy)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "kebab-case", deny_unknown_fields))]
-pub struct Size {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Size(pub SizeTable);
+
+/// Size limits. A lone size, such as `"80MB"`, is the target.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("type" = ["object", "string"])))]
+#[serde(default, deny_unknown_fields)]
+pub struct SizeTable {
     /// The size that a guide gives for the original. Default: none.
     pub original: Option<SizeText>,
     /// The most that `check` accepts. Default: no limit.
@@ -118,13 +124,6 @@ pub struct Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        struct Table {
-            original: Option<SizeText>,
-            target: Option<SizeText>,
-            goal: Option<SizeText>,
-        }
         struct TextOrTable;
         impl<'de> Visitor<'de> for TextOrTable {
             type Value = Size;
@@ -135,12 +134,11 @@ impl<'de> Deserialize<'de> for Size {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
                 let target = SizeText::try_from(text.to_owned()).map_err(E::custom)?;
-                Ok(Size { target: Some(target), ..Size::default() })
+                Ok(Size(SizeTable { target: Some(target), ..SizeTable::default() }))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Size, A::Error> {
-                let Table { original, target, goal } = Table::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Size { original, target, goal })
+                SizeTable::deserialize(MapAccessDeserializer::new(map)).map(Size)
             }
         }
         deserializer.deserialize_any(TextOrTable)
@@ -224,9 +222,9 @@ pub struct Run {
 /// plain = "VOTE_KEY"
 /// command = ["python", "-m", "vote.keys", "new"]
 /// ```
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["variable", "plain", "command"])))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Secret {
     /// The variable that the service reads, which does not hold the plain secret.
     pub variable: String,

@@ -40,6 +40,7 @@ impl<'a> Images<'a> {
         let one = |(name, entry): (&str, &file::Upstream)| {
             let place = table.key(name);
             refuse_odd_name(name, &place);
+            place.require(&["reference"]);
             self.claim("upstream", name, &place.key("reference"));
             let stand_in = self.stand_in(name, &entry.stand_in, &place)?;
             Some(Upstream { name: name.to_owned(), reference: entry.reference.clone(), stand_in })
@@ -96,6 +97,10 @@ impl<'a> Images<'a> {
         let one = |(name, entry): (&str, &file::StackTest)| {
             let place = table.key(name);
             refuse_odd_name(name, &place);
+            if entry.dockerfile.is_empty() {
+                place.require(&["dockerfile"]);
+                return None;
+            }
             let dockerfile = self.dockerfile(&entry.dockerfile, &place.key("dockerfile"), &[])?;
             Some(StackTest { name: name.to_owned(), dockerfile })
         };
@@ -106,7 +111,7 @@ impl<'a> Images<'a> {
     fn claim(&self, table: &str, name: &str, place: &Place<'_>) -> Option<String> {
         let (position, (reference, ..)) =
             self.declared.iter().enumerate().find(|(_, (_, kind, of))| *kind == table && *of == name)?;
-        if let Some(owner) = self.owner(reference, position) {
+        if let Some(owner) = self.owner(reference, position).filter(|_| !reference.is_empty()) {
             place.fault(format!("`{reference}` is already the image of `{owner}`: choose another"));
         }
         Some(reference.clone())

@@ -35,6 +35,24 @@ pub fn load(repository: &Repository) -> Result<Manifest> {
     Ok(parse(&text, repository)?)
 }
 
+/// How to migrate the repository's manifest, if its schema is an older one.
+pub fn migration_note(repository: &Repository) -> Option<String> {
+    let text = files::read(&repository.manifest()).ok()?;
+    if nesting::too_deep(&text).is_some() {
+        return None;
+    }
+    let file = DeTable::parse(&text).ok()?;
+    let schema = file.get_ref().get("schema")?.get_ref().as_integer()?.as_str() == "1";
+    schema.then(|| {
+        format!(
+            "{} has schema 1, which is still read; to migrate, set `schema = 2`, rename each service's `original` to \
+             `dockerfile`, and add `editions = {:?}` and `env-prefix = \"SUTRA_\"`",
+            repository.manifest_name(),
+            Edition::ALL.map(Edition::name)
+        )
+    })
+}
+
 /// Parses a manifest; the files it names must exist in the repository.
 ///
 /// # Errors

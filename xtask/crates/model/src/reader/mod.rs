@@ -9,4 +9,7 @@ mod rules;
 mod services;
 mod values;
 
-pub use crate::reader::load::{load, parse};
+pub use crate::reader::load::{load, migration_note, parse};
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,11 @@ impl<'a> Place<'a> {
         self.key(key).value.is_some()
     }
 
+    /// How many of these keys this table has.
+    pub fn count(&self, keys: &[&str]) -> usize {
+        keys.iter().filter(|key| self.has(key)).count()
+    }
+
     /// An element of this array.
     pub fn element(&self, element: &'a Spanned<DeValue<'a>>) -> Place<'a> {
         Place { value: Some(element.get_ref()), span: element.span(), ..self.clone() }
@@ -105,10 +110,11 @@ impl<'a> Place<'a> {
         Place { span: self.key(key).span, ..self.clone() }.fault(text);
     }
 
-    /// Reports a missing key of this table.
-    pub fn lacks(&self, key: &str) {
-        let name = if self.name.is_empty() { "the manifest" } else { &self.name };
-        self.faults.add(self.span.start, format!("{name} has no `{key}`: add it"));
+    /// Reports keys that this table must have and has not.
+    pub fn require(&self, keys: &[&str]) {
+        for key in keys.iter().filter(|key| !self.has(key)) {
+            self.faults.add(self.span.start, format!("{} has no `{key}`: add it", self.name));
+        }
     }
 }
 

@@ -119,8 +119,7 @@ fn step(
         Some(service) => {
             place.key("service").fault(Unknown::new("service", service, services.iter().copied()))
         }
-        None if place.has("service") => {}
-        None => place.lacks("service"),
+        None => place.require(&["service"]),
     }
     probe(file, place, file.service.as_deref()?, available, names)
 }
@@ -132,7 +131,8 @@ fn probe(
     available: &mut BTreeSet<String>,
     names: &mut BTreeSet<String>,
 ) -> Option<Probe> {
-    if !names.insert(file.name.clone()) {
+    place.require(&["name", "request"]);
+    if !names.insert(file.name.clone()) && !file.name.is_empty() {
         let text = format!("another probe is named `{}`: choose another name", file.name);
         place.key("name").fault(text);
     }
@@ -167,55 +167,44 @@ fn probe(
 }
 
 fn request(file: &file::Request, place: &Place<'_>) -> Option<HttpRequest> {
-    let methods = [
-        (Method::Get, "get", &file.get),
-        (Method::Post, "post", &file.post),
-        (Method::Delete, "delete", &file.delete),
-    ];
-    let named: Vec<_> =
-        methods.into_iter().filter_map(|(method, key, path)| Some((method, key, path.as_ref()?))).collect();
-    let [(method, key, path)] = named.as_slice() else {
+    if place.value().is_some() && place.count(&["get", "post", "delete"]) != 1 {
         place.fault("must have exactly one of `get`, `post` and `delete`, with the path");
-        return None;
-    };
+    }
+    let get = file.get.as_ref().map(|path| (Method::Get, "get", path));
+    let post = || Some((Method::Post, "post", file.post.as_ref()?));
+    let delete = || Some((Method::Delete, "delete", file.delete.as_ref()?));
+    let (method, key, path) = get.or_else(post).or_else(delete)?;
     if !path.starts_with('/') {
         place.key(key).fault(format!("invalid path `{path}`: start it with `/`"));
     }
-    let body = match (&file.json, &file.text, &file.r#type) {
-        (None, None, None) => Body::Empty,
-        (Some(value), None, None) => Body::Json(value.clone()),
-        (None, Some(text), Some(content_type)) => {
-            Body::Text { content_type: content_type.clone(), text: text.clone() }
-        }
+    let body = match (place.has("json"), place.has("text"), place.has("type")) {
+        (false, false, false) => Body::Empty,
+        (true, false, false) => Body::Json(file.json.clone()?),
+        (false, true, true) => Body::Text { content_type: file.r#type.clone()?, text: file.text.clone()? },
         _ => {
             place.fault("must have a body as `json`, or as `text` with its `type`, or none");
             return None;
         }
     };
-    Some(HttpRequest { method: *method, path: (*path).clone(), headers: file.headers.clone(), body })
+    Some(HttpRequest { method, path: path.clone(), headers: file.headers.clone(), body })
 }
 
 fn check(file: &file::Check, place: &Place<'_>) -> Option<BodyCheck> {
-    let at = file.at.as_ref().map(|at| pointer(at, &place.key("at")));
-    let length = file.length.and_then(|length| usize::try_from(length).ok());
-    let tests = [
-        file.is.clone().map(BodyTest::Is),
-        file.contains.clone().map(BodyTest::Contains),
-        length.map(BodyTest::Length),
-        file.min.map(BodyTest::Min),
-    ];
-    let mut tests: Vec<BodyTest> = tests.into_iter().flatten().collect();
-    if tests.len() != 1 {
+    if place.count(&["is", "contains", "length", "min"]) != 1 {
         place.fault("must have exactly one of `is`, `contains`, `length` and `min`");
         return None;
     }
-    let test = tests.pop()?;
+    let at = file.at.as_ref().map(|at| pointer(at, &place.key("at")));
+    let length = file.length.and_then(|length| usize::try_from(length).ok());
+    let is = file.is.clone().map(BodyTest::Is);
+    let contains = || file.contains.clone().map(BodyTest::Contains);
+    let test = is.or_else(contains).or(length.map(BodyTest::Length)).or(file.min.map(BodyTest::Min))?;
     if let BodyTest::Contains(Value::String(text)) = &test
         && text.is_empty()
     {
         place.key("contains").fault("must not be empty: every text contains the empty string");
     }
-    if let (None, BodyTest::Contains(value) | BodyTest::Is(value)) = (&at, &test)
+    if let (false, BodyTest::Contains(value) | BodyTest::Is(value)) = (place.has("at"), &test)
         && !value.is_string()
     {
         place.fault("without `at`, the body is text: compare it with a string");
@@ -224,14 +213,13 @@ fn check(file: &file::Check, place: &Place<'_>) -> Option<BodyCheck> {
 }
 
 fn capture(file: &file::Capture, place: &Place<'_>) -> Option<Capture> {
-    let from = match (&file.at, &file.cookie) {
-        (Some(at), None) => CaptureSource::At(pointer(at, &place.key("at"))),
-        (None, Some(cookie)) => CaptureSource::Cookie(cookie.clone()),
-        _ => {
-            place.fault("must have exactly one of `at` (a place in the response) and `cookie`");
-            return None;
-        }
-    };
+    place.require(&["as"]);
+    if place.count(&["at", "cookie"]) != 1 {
+        place.fault("must have exactly one of `at` (a place in the response) and `cookie`");
+        return None;
+    }
+    let at = file.at.as_ref().map(|at| CaptureSource::At(pointer(at, &place.key("at"))));
+    let from = at.or_else(|| file.cookie.clone().map(CaptureSource::Cookie))?;
     let (name, plain) = (&file.r#as, |c: char| c.is_ascii_alphanumeric() || c == '_');
     if name == RUN || !name.chars().all(plain) {
         place.key("as").fault(format!(
@@ -250,8 +238,8 @@ fn pointer(at: &str, place: &Place<'_>) -> String {
 
 fn parity(file: &file::Parity, place: &Place<'_>) -> ParityRules {
     let tolerance = file.tolerance.as_ref().map(|file| Tolerance { at: file.at.clone(), by: file.by });
-    if tolerance.as_ref().is_some_and(|tolerance| tolerance.at.is_empty()) {
-        place.key("tolerance").fault("must name the places of numbers: at = [\"/PLACE\"]");
+    if file.tolerance.is_some() {
+        place.key("tolerance").require(&["at", "by"]);
     }
     let rules = ParityRules {
         ignore: file.ignore.clone(),

@@ -38,6 +38,7 @@ pub(super) fn step_limit(file: &file::Baselines, place: &Place<'_>) -> StepLimit
 pub(super) fn benefits(file: &Named<file::Benefit>, table: &Place<'_>) -> Vec<Benefit> {
     let one = |(key, file): (&str, &file::Benefit)| {
         let place = table.key(key);
+        place.require(&["name"]);
         let guide = file.guide.map(|guide| match guide {
             Promise::Exactly(percent) => (percent, percent),
             Promise::Range(from, to) => (from, to),
@@ -66,23 +67,24 @@ pub(super) fn allowlist(
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
     let entry = |(position, file): (usize, &file::KnownOpportunity)| {
         let place = place.key("known").at(position);
-        if file.services.is_empty() {
-            place.fault("has no services: add services = [\"NAME\"]");
+        place.require(&["kind", "services", "bytes", "reason"]);
+        if file.services.is_empty() && place.has("services") {
+            place.key("services").fault("must name a service");
         }
         refuse_unknown("service", &file.services, services, &place.key("services"));
         refuse_unknown("edition", &file.editions, &names, &place.key("editions"));
         let is_listed = |edition: &&Edition| file.editions.iter().any(|name| name == edition.name());
-        AllowedOpportunity {
-            kind: file.kind,
+        Some(AllowedOpportunity {
+            kind: file.kind?,
             services: file.services.clone(),
             editions: editions.iter().filter(is_listed).copied().collect(),
-            bytes: file.bytes.0,
+            bytes: file.bytes?.0,
             reason: file.reason.clone(),
-        }
+        })
     };
     Allowlist {
         min_size: file.least.map_or(Allowlist::default().min_size, |SizeText(bytes)| bytes),
-        entries: file.known.iter().enumerate().map(entry).collect(),
+        entries: file.known.iter().enumerate().filter_map(entry).collect(),
     }
 }
 
@@ -98,20 +100,21 @@ pub(super) fn check(file: &file::Checks, place: &Place<'_>, services: &[&str]) -
     let warnings = severities.iter().filter(|(_, severity)| *severity == Severity::Warn);
     let allowance = |(position, file): (usize, &file::Allowance)| {
         let place = place.key("allow").at(position);
+        place.require(&["kind", "path", "reason"]);
         if file.path == "/" {
             place.key("path").fault("`/` would allow everything: name a file or a folder");
         }
         refuse_unknown("service", &file.services, services, &place.key("services"));
-        Allowance {
-            kind: kind(file.kind),
+        Some(Allowance {
+            kind: kind(file.kind?),
             path: file.path.clone(),
             services: file.services.clone(),
             reason: file.reason.clone(),
-        }
+        })
     };
     CheckRules {
         warnings: warnings.map(|(relaxed, _)| kind(*relaxed)).collect(),
-        allowances: file.allow.iter().enumerate().map(allowance).collect(),
+        allowances: file.allow.iter().enumerate().filter_map(allowance).collect(),
     }
 }
 

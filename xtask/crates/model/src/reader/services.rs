@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use crate::additions::{Addition, Additions};
 use crate::dockerfile;
 use crate::edition::Edition;
-use crate::file::{self, Limit, SizeText};
+use crate::file::{self, Limit, Size, SizeText};
 use crate::manifest::{RunNeeds, Secret, Service, Sizes};
 use crate::names::Unknown;
 use crate::placeholders::RUN;
@@ -56,6 +56,9 @@ impl Services<'_> {
             file.secret.iter().map(|file| secret(file, &place.key("secret"))).collect();
         let mut available = BTreeSet::from([RUN.to_owned()]);
         available.extend(secrets.iter().map(|secret| secret.plain.clone()));
+        let probes = probes::of_service(&file.probe, &place.key("probe"), name, &mut available);
+        let (sizes, editions) = (self.sizes(file, place), self.additions(file, place));
+        let run = run_needs(&file.run, &place.key("run"));
         Some(Service {
             name: name.to_owned(),
             image,
@@ -65,11 +68,11 @@ impl Services<'_> {
             optimized: optimized?,
             test_stage,
             large_original: file.large_original,
-            sizes: self.sizes(file, place),
-            editions: self.additions(file, place),
-            run: run_needs(&file.run, &place.key("run")),
+            sizes,
+            editions,
+            run,
             secrets,
-            probes: probes::of_service(&file.probe, &place.key("probe"), name, &mut available),
+            probes,
         })
     }
 
@@ -228,7 +231,7 @@ fn claim(claims: &mut Claims, what: &'static str, value: &str, owner: &str, plac
     }
 }
 
-fn size_limits(file: &file::Size, place: &Place<'_>) -> Sizes {
+fn size_limits(Size(file): &Size, place: &Place<'_>) -> Sizes {
     let bytes = |size: Option<SizeText>| size.map(|SizeText(bytes)| bytes);
     let sizes =
         Sizes { guide_original: bytes(file.original), target: bytes(file.target), goal: bytes(file.goal) };
@@ -242,7 +245,8 @@ fn size_limits(file: &file::Size, place: &Place<'_>) -> Sizes {
 }
 
 fn secret(file: &file::Secret, place: &Place<'_>) -> Secret {
-    if file.command.is_empty() {
+    place.require(&["variable", "plain", "command"]);
+    if file.command.is_empty() && place.has("command") {
         let text = "must name the command in the service's image that generates the secret";
         place.key("command").fault(text);
     }

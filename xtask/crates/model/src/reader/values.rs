@@ -30,8 +30,8 @@ pub(super) fn read<'a, T: Deserialize<'a>>(root: &Place<'a>) -> Option<T> {
                 root.fault("there may be more faults: fix these first");
                 return None;
             }
-            Err(error) => {
-                report(root, error);
+            Err(Unread::Unfit(text)) => {
+                root.fault(text);
                 return None;
             }
         }
@@ -43,20 +43,8 @@ pub(super) fn read<'a, T: Deserialize<'a>>(root: &Place<'a>) -> Option<T> {
 enum Unread {
     /// It does not fit.
     Unfit(String),
-    /// A required key is missing.
-    Missing(&'static str),
     /// An inner value did not fit and was reported.
     Reported,
-}
-
-fn report(place: &Place<'_>, error: Unread) {
-    match error {
-        Unread::Unfit(text) => place.fault(text),
-        // The key may be there, with a value that was reported.
-        Unread::Missing(key) if place.has(key) => {}
-        Unread::Missing(key) => place.lacks(key),
-        Unread::Reported => {}
-    }
 }
 
 impl fmt::Display for Unread {
@@ -88,10 +76,6 @@ impl de::Error for Unread {
     fn unknown_field(given: &str, known: &'static [&'static str]) -> Self {
         Unread::Unfit(Unknown::new("key", given, known.iter().copied()).to_string())
     }
-
-    fn missing_field(key: &'static str) -> Self {
-        Unread::Missing(key)
-    }
 }
 
 /// What serde's own types expect.
@@ -118,8 +102,8 @@ struct Value<'a, 'p> {
 }
 
 impl<'a, 'p> Value<'a, 'p> {
-    fn leave_out(&self, value: &'a DeValue<'a>) {
-        self.left_out.borrow_mut().insert(value);
+    fn leave_out(&self, value: Option<&'a DeValue<'a>>) {
+        self.left_out.borrow_mut().extend(value.map(std::ptr::from_ref));
     }
 
     /// Reads an inner value, or reports it.
@@ -131,9 +115,9 @@ impl<'a, 'p> Value<'a, 'p> {
     ) -> Result<S::Value, Unread> {
         let value = Value { place, left_out: self.left_out, is_field };
         seed.deserialize(value.clone()).map_err(|error| {
-            if !matches!(error, Unread::Reported) {
-                report(&value.place, error);
-                value.place.value().into_iter().for_each(|found| self.leave_out(found));
+            if let Unread::Unfit(text) = error {
+                value.place.fault(text);
+                self.leave_out(value.place.value());
             }
             Unread::Reported
         })
@@ -155,7 +139,7 @@ impl<'a, 'p> Value<'a, 'p> {
             } else {
                 let unknown = Unknown::new("key", key, fields.iter().copied());
                 self.place.fault_at_key(key, unknown);
-                self.leave_out(value.get_ref());
+                self.leave_out(Some(value.get_ref()));
             }
         }
         Ok(Entries { table: self.clone(), keys: keys.into_iter(), next: None, is_struct: !fields.is_empty() })
@@ -226,6 +210,8 @@ impl<'a> Deserializer<'a> for Value<'a, '_> {
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Unread> {
         match self.place.value() {
             Some(DeValue::Array(_)) => self.deserialize_any(visitor),
+            Some(DeValue::String(text)) => Err(Unread::Unfit(format!("must be an array: [\"{text}\"]"))),
+            Some(DeValue::Table(_)) => Err(Unread::Unfit("must be an array of tables: [[NAME]]".to_owned())),
             _ => Err(Unread::Unfit("must be an array".to_owned())),
         }
     }
