@@ -268,7 +268,7 @@ fn limits_that_disable_the_guard_are_manifest_errors() {
         (
             "[upstream",
             upstream("[[check.allow]]\nkind = \"baseline\"\npath = \"/\"\nreason = \"r\""),
-            "unknown kind `baseline`",
+            "unknown value `baseline`",
         ),
     ] {
         let told = faults(from, &to);
