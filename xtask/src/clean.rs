@@ -56,7 +56,7 @@ const EXAMPLES: &str = "Examples:
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let request = args.request.resolve(args::services(&manifest, &args.services)?)?;
+    let request = args.request.resolve(&manifest, args::services(&manifest, &args.services)?)?;
     require_engine(context)?;
     let cache = args.cache || args.cache_only;
     if cache {

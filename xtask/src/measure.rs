@@ -28,7 +28,7 @@ pub struct Args {
     /// Samples of each variant, which take turns [default: 3; with --load: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: Option<u32>,
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
@@ -169,8 +169,8 @@ impl Args {
         };
         Ok(MeasureRequest {
             services,
-            edition: args::edition(self.edition.as_deref())?,
-            tag: args::tag(self.tag.as_deref())?,
+            edition: args::edition(manifest, self.edition.as_deref())?,
+            tag: args::tag(manifest, self.tag.as_deref())?,
             runs: self.runs.unwrap_or(if loads.is_some() { 1 } else { 3 }),
             parts,
             whole: self.stack.is_some(),

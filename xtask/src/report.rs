@@ -58,8 +58,8 @@ enum FormatChoice {
 /// A wrong command line, an unreadable record or lock, an unwritable file.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
-    let editions: Vec<Edition> = args::editions(Some(&args.edition))?;
-    let tag = args::tag(args.tag.as_deref())?;
+    let editions: Vec<Edition> = args::editions_by_default_all(&manifest, &args.edition)?;
+    let tag = args::tag(&manifest, args.tag.as_deref())?;
     let report = report::gather(&manifest, &editions, &tag, context)?;
     let text = match args.format {
         FormatChoice::Html => release::report::render::html(&report),

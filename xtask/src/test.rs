@@ -20,7 +20,7 @@ use stack::throwaway::test_run::{self, Originals, TestRequest};
 pub struct Args {
     /// Services to test; their dependencies are started too [default: all, with scenarios]
     services: Vec<String>,
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Images to test [default: optimized]; set by --parity
@@ -79,8 +79,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     let request = TestRequest {
         services,
-        edition: args::edition(args.edition.as_deref())?,
-        tag: args::tag(args.tag.as_deref())?,
+        edition: args::edition(&manifest, args.edition.as_deref())?,
+        tag: args::tag(&manifest, args.tag.as_deref())?,
         variants: args.variant.unwrap_or(VariantChoice::Optimized).resolve(),
         parity,
         stack_tests: args.stack_tests,

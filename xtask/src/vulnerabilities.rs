@@ -21,7 +21,7 @@ use model::reader;
 pub struct Args {
     #[command(flatten)]
     services: ServicesArgs,
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    /// An edition, or all [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Tag of the images [default: $SUTRA_VERSION, else latest]
@@ -87,8 +87,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let request = VulnerabilityRequest {
         services: args.services.resolve(&manifest, context)?,
-        editions: args::editions(args.edition.as_deref())?,
-        tag: args::tag(args.tag.as_deref())?,
+        editions: args::editions(&manifest, args.edition.as_deref())?,
+        tag: args::tag(&manifest, args.tag.as_deref())?,
         locations: locations(&args.source)?,
         fail_on: args.fail_on.resolve(),
     };

@@ -1,7 +1,7 @@
 //! Subcommand: `cargo xtask why`.
 
 use anyhow::Result;
-use host::failure::Failure;
+use host::failure::{Failure, FailureClass};
 
 use crate::args::Format;
 use crate::image_args::{self, ServiceImageArgs};
@@ -46,6 +46,8 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let is_service = |name: &str| manifest.services.iter().any(|service| service.name == name);
+    let has_twin =
+        |name: &str| manifest.services.iter().any(|service| service.name == name && service.has_twin());
     let has_service = is_service(&args.first) || args.second.as_deref().is_some_and(is_service);
     let find = |name: &str, variant| {
         // Options are for the service: a reference beside it is complete in itself.
@@ -55,6 +57,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let images = match &args.second {
         Some(second) => [find(&args.first, None)?, find(second, None)?],
+        None if has_service && !has_twin(&args.first) => {
+            let what = format!("`{0}` has one build and no original to compare its image with", args.first);
+            let remedy = format!(
+                "name another image, such as an earlier tag: cargo xtask why IMAGE:TAG {}",
+                args.first
+            );
+            return Err(Failure::new(FailureClass::Usage, what, remedy).into());
+        }
         None if has_service => {
             [find(&args.first, Some(Variant::Original))?, find(&args.first, Some(Variant::Optimized))?]
         }

@@ -27,4 +27,5 @@ pub mod quantity;
 pub mod reader;
 pub mod recorded;
 pub mod response;
+mod service;
 pub mod variant;

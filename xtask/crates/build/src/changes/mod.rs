@@ -54,7 +54,10 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
     };
     let names = manifest.services.iter().map(|service| &service.name);
     let changed = |name: &String| {
-        let what = difference(then.get(name), now.get(name)?);
+        let what = match now.get(name) {
+            Some(now) => difference(then.get(name), now),
+            None => vec!["its build, which is in a Compose or bake file".to_owned()],
+        };
         (!what.is_empty()).then(|| Change { service: name.clone(), what })
     };
     Ok(Changes { commit, services: names.filter_map(changed).collect() })

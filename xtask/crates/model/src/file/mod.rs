@@ -37,13 +37,13 @@ use crate::opportunity_kind::OpportunityKind;
 pub struct Manifest {
     /// The version of this format: 2. Schema 1 is still read, with a note on how to migrate.
     #[cfg_attr(test, schemars(range(min = 1, max = 2)))]
-    pub schema: Option<u64>,
+    pub schema: Option<u32>,
     /// The project's name, which prefixes labels and run tags: lower-case letters, digits and `-`. Default: the folder's name.
     pub project: Option<String>,
-    /// The version in the labels of images whose tag is `latest`. Default: `0.0.0`.
+    /// The version of images whose tag is `latest`, as a label and as the build argument `VERSION`. Default: none of the two.
     pub version: Option<String>,
-    /// SOURCE_DATE_EPOCH of all builds, in seconds since 1970, so that equal sources give equal images. Default: 315532800, the
-    /// first second of 1980 and the earliest that a zip file can hold.
+    /// The build argument `SOURCE_DATE_EPOCH` of all builds, in seconds since 1970, so that equal sources give equal images.
+    /// Default: none.
     pub source_date_epoch: Option<u64>,
     /// What the names of the tool's environment variables start with: `IMAGES_TAG`. Default: `IMAGES_`.
     pub env_prefix: Option<String>,
@@ -90,10 +90,12 @@ pub struct Manifest {
     pub bound: Named<BTreeMap<String, String>>,
 }
 
-/// Values for every entry that names none. In paths, `{name}` stands for the entry's name and `{image}` for its image.
+/// Values for every entry that names none. `{name}` stands for the entry's name, `{project}` for the project's, and in `dockerfile`
+/// `{image}` for the service's image.
 ///
 /// ```toml
 /// [defaults]
+/// image = "{project}-{name}"
 /// dockerfile = "packages/{image}/Dockerfile"
 /// base = "packages/bases/{name}/Dockerfile"
 /// stand-in = "packages/stand-ins/{name}/Dockerfile"
@@ -102,6 +104,8 @@ pub struct Manifest {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Defaults {
+    /// The repository of a service's image. Default: `{name}`.
+    pub image: Option<String>,
     /// The Dockerfile of a service that has no `context`. Default: none; Compose or bake defines the build.
     pub dockerfile: Option<String>,
     /// The Dockerfile of a base. Default: `bases/{name}/Dockerfile`.

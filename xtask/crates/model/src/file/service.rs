@@ -58,21 +58,22 @@ pub struct Service {
     /// The Dockerfile of the optimized image, with the same context. The service then has two images: the original, and the
     /// optimized one with the tag suffix `-optimized`. Default: the Dockerfile's name with `.optimized`, if there is such a file.
     pub optimized: Option<String>,
-    /// The image's repository without tag. Default: `PROJECT-NAME`.
+    /// The image's repository without tag. Default: the one that `[defaults]` names; else that of Compose; else the service's
+    /// name; for `pulled`, that of the reference.
     pub image: Option<String>,
     /// A template for tags, where several services share one repository; `{tag}` stands for the tag. Default: `{tag}`.
     pub tag: Option<String>,
-    /// The service in the Compose file. Default: the service's own name.
+    /// The service in the Compose file. Default: the one whose build it has.
     pub compose: Option<String>,
-    /// The port it listens on. Default: the Dockerfile's EXPOSE, if it names one port.
+    /// The port it listens on. Default: the Dockerfile's EXPOSE, if it names one port; else that of Compose.
     pub port: Option<NonZeroU16>,
     /// The path that answers 200 once the service is ready. Default: the health check of the image or of Compose.
     pub health: Option<String>,
     /// The editions it exists in. Default: all.
-    pub only: Vec<String>,
+    pub only: Option<Vec<String>>,
     /// The reference of an image that is pulled and not built, yet measured, checked and pinned. Default: it is built.
     pub pulled: Option<String>,
-    /// The stage of the optimized Dockerfile that runs the service's tests. Default: `test`, if there is such a stage.
+    /// The stage of its Dockerfile, of the optimized one if there are two, that runs the service's tests. Default: `test`, if there is such a stage.
     pub test_stage: Option<String>,
     /// The original takes so much time and disk that only `ci --full` builds it. Default: false.
     pub large_original: bool,

@@ -26,7 +26,7 @@ pub(super) struct Images<'a> {
 }
 
 impl<'a> Images<'a> {
-    pub fn new(file: &'a file::Manifest, project: &str, schema: u64, repository: &'a Repository) -> Self {
+    pub fn new(file: &'a file::Manifest, project: &str, schema: u32, repository: &'a Repository) -> Self {
         let upstreams = file.upstream.iter().map(|(name, entry)| (entry.reference.clone(), "upstream", name));
         let bases = file.base.iter().map(|(name, entry)| {
             let image = entry.image.clone().unwrap_or_else(|| format!("{project}-base-{name}"));
@@ -145,6 +145,18 @@ impl<'a> Images<'a> {
             },
         }
         None
+    }
+
+    /// Whether a build context is a folder of the repository; reports one that is not.
+    pub fn is_folder(&self, path: &str, place: &Place<'_>) -> bool {
+        match self.repository.file(path) {
+            None => place.fault(format!("`{path}` is outside of the repository: name a folder in it")),
+            Some(folder) if !folder.is_dir() => {
+                place.fault(format!("no folder `{path}`: create it or correct the path"));
+            }
+            Some(_) => return true,
+        }
+        false
     }
 
     /// Whether there is such a file in the repository.

@@ -21,10 +21,11 @@ use crate::reader::services::Services;
 use crate::reader::{cycles, probes, rules, values};
 
 /// The newest schema.
-const SCHEMA: u64 = 2;
+const SCHEMA: u32 = 2;
 
-/// 1980-01-01, the earliest time that a zip file can hold, and with it a Python wheel or a jar.
-const DEFAULT_EPOCH: u64 = 315_532_800;
+/// What a manifest of schema 1 has without declaring it.
+const EDITIONS_OF_SCHEMA_1: [&str; 3] = ["simple", "community", "enterprise"];
+const PREFIX_OF_SCHEMA_1: &str = "SUTRA_";
 
 /// Reads the repository's manifest.
 ///
@@ -46,9 +47,10 @@ pub fn migration_note(repository: &Repository) -> Option<String> {
     schema.then(|| {
         format!(
             "{} has schema 1, which is still read; to migrate, set `schema = 2`, rename each service's `original` to \
-             `dockerfile`, and add `editions = {:?}` and `env-prefix = \"SUTRA_\"`",
+             `dockerfile`, and add `editions = {:?}` and `env-prefix = {:?}`",
             repository.manifest_name(),
-            Edition::ALL.map(Edition::name)
+            EDITIONS_OF_SCHEMA_1,
+            PREFIX_OF_SCHEMA_1
         )
     })
 }
@@ -59,9 +61,22 @@ pub fn migration_note(repository: &Repository) -> Option<String> {
 /// All faults with their lines.
 pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     let faults = Faults::new(text);
+    match read(text, repository, &faults) {
+        Some(manifest) if faults.is_empty() => Ok(manifest),
+        _ => Err(faults.into_failure(repository.manifest_name())),
+    }
+}
+
+/// What is valid in a manifest, such as that of an old commit, which today's rules may refuse. `None` if nothing is.
+pub fn parse_leniently(text: &str, repository: &Repository) -> Option<Manifest> {
+    read(text, repository, &Faults::new(text))
+}
+
+/// What is valid in a manifest; the rest is reported.
+fn read(text: &str, repository: &Repository, faults: &Faults<'_>) -> Option<Manifest> {
     if let Some(at) = nesting::too_deep(text) {
         faults.add(at, "nested too deeply");
-        return Err(faults.into_failure(repository.manifest_name()));
+        return None;
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -69,15 +84,11 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     }
     if !errors.is_empty() {
         // Otherwise, keys in the broken part would be reported as missing.
-        return Err(faults.into_failure(repository.manifest_name()));
+        return None;
     }
     let root = DeValue::Table(root.into_inner());
-    let place = Place::root(&root, &faults);
-    let manifest = values::read(&place).map(|file| manifest(&file, &place, repository));
-    match manifest {
-        Some(manifest) if faults.is_empty() => Ok(manifest),
-        _ => Err(faults.into_failure(repository.manifest_name())),
-    }
+    let place = Place::root(&root, faults);
+    values::read(&place).map(|file| manifest(&file, &place, repository))
 }
 
 fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) -> Manifest {
@@ -89,7 +100,8 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
     cycles::refuse(root, &upstreams, &bases, |path| images::references(repository, path));
     let reader = Services { file, schema, project: &project, editions: &editions, images: &images };
     let services = reader.all(root);
-    if file.service.0.is_empty() && !root.has("service") {
+    // Since schema 2, every build of a Compose or bake file is a service.
+    if schema == 1 && !root.has("service") {
         root.fault("declare at least one [service.NAME]");
     }
     let names: Vec<&str> = file.service.names().collect();
@@ -101,7 +113,11 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
     let (stack_tests, bounds) =
         (images.stack_tests(root), rules::bounds(&file.bound, &root.key("bound"), &names, &loads));
     Manifest {
-        version: file.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
+        schema,
+        version: file.version.clone().unwrap_or_default(),
+        env_prefix: env_prefix(file, schema, root),
+        compose: file.compose.clone(),
+        bake: file.bake.clone(),
         source_date_epoch: epoch(file, root),
         registries: registries(file, root),
         step_limit: rules::step_limit(&file.baselines, &root.key("baselines")),
@@ -109,6 +125,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         allowlist: rules::allowlist(&file.opportunities, &root.key("opportunities"), &names, &editions),
         check: rules::check(&file.check, &root.key("check"), &names),
         project,
+        editions,
         upstreams,
         bases,
         services,
@@ -119,7 +136,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
     }
 }
 
-fn schema(file: &file::Manifest, root: &Place<'_>) -> u64 {
+fn schema(file: &file::Manifest, root: &Place<'_>) -> u32 {
     match file.schema {
         Some(known @ 1..=SCHEMA) => return known,
         Some(_) => root.key("schema").fault(format!("must be {SCHEMA}")),
@@ -145,7 +162,7 @@ fn project(file: &file::Manifest, root: &Place<'_>, repository: &Repository) -> 
 }
 
 fn epoch(file: &file::Manifest, root: &Place<'_>) -> u64 {
-    let epoch = file.source_date_epoch.unwrap_or(DEFAULT_EPOCH);
+    let epoch = file.source_date_epoch.unwrap_or_default();
     if epoch > u64::from(u32::MAX) {
         root.key("source-date-epoch").fault(format!("must be a whole number from 0 to {}", u32::MAX));
     }
@@ -183,12 +200,38 @@ pub(super) fn refuse_unknown(what: &'static str, names: &[String], known: &[&str
     }
 }
 
-/// The editions, smallest first. Schema 1 has these three.
-fn editions(file: &file::Manifest, schema: u64, root: &Place<'_>) -> Vec<Edition> {
-    let names: Vec<&str> = file.editions.iter().map(String::as_str).collect();
-    let known = Edition::ALL.map(Edition::name);
-    if names != known && !(schema == 1 && names.is_empty()) {
-        root.key("editions").fault(format!("must be {known:?}"));
+/// The editions, smallest first; [`Edition::NONE`] alone if there are none.
+fn editions(file: &file::Manifest, schema: u32, root: &Place<'_>) -> Vec<Edition> {
+    let place = root.key("editions");
+    for (position, name) in file.editions.iter().enumerate() {
+        if !Edition::is_valid(name) || name == "all" {
+            place.fault(format!(
+                "invalid edition `{name}`: use at most 17 lower-case letters, digits and `-`, and not `all`"
+            ));
+        }
+        if file.editions[..position].contains(name) {
+            place.fault(format!("`{name}` is listed twice: remove one"));
+        }
     }
-    Edition::ALL.to_vec()
+    match file.editions.iter().map(|name| Edition::named(name)).collect::<Vec<_>>() {
+        declared if !declared.is_empty() => declared,
+        _ if schema == 1 && !root.has("editions") => EDITIONS_OF_SCHEMA_1.map(Edition::named).into(),
+        _ => vec![Edition::NONE],
+    }
+}
+
+/// What the names of environment variables start with.
+fn env_prefix(file: &file::Manifest, schema: u32, root: &Place<'_>) -> String {
+    let default = if schema == 1 { PREFIX_OF_SCHEMA_1 } else { "IMAGES_" };
+    let prefix = file.env_prefix.as_deref().unwrap_or(default);
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if !prefix.starts_with(|c: char| c.is_ascii_uppercase())
+        || !prefix.ends_with('_')
+        || !prefix.chars().all(plain)
+    {
+        let text =
+            format!("invalid prefix `{prefix}`: use upper-case letters, digits and `_`, with `_` at the end");
+        root.key("env-prefix").fault(text);
+    }
+    prefix.to_owned()
 }

@@ -1,5 +1,6 @@
 //! Reads the manifest: [`crate::file`] as serde reads it, then checked and converted into [`crate::manifest`]; or all faults at once.
 
+mod builds;
 mod cycles;
 mod images;
 mod load;
@@ -9,7 +10,7 @@ mod rules;
 mod services;
 mod values;
 
-pub use crate::reader::load::{load, migration_note, parse};
+pub use crate::reader::load::{load, migration_note, parse, parse_leniently};
 
 #[cfg(test)]
 mod tests;

@@ -1,27 +1,25 @@
 //! Services, `[service.NAME]`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 
 use crate::additions::{Addition, Additions};
-use crate::dockerfile;
 use crate::edition::Edition;
 use crate::file::{self, Limit, Size, SizeText};
-use crate::manifest::{RunNeeds, Secret, Service, Sizes};
+use crate::image_ref::{self, MAX_GIVEN_TAG, MAX_TAG};
+use crate::manifest::{RunNeeds, Secret, Service, Sizes, TAG};
 use crate::names::Unknown;
 use crate::placeholders::RUN;
+use crate::reader::builds::Builds;
 use crate::reader::images::Images;
-use crate::reader::load::{is_plain, refuse_odd_name};
+use crate::reader::load::refuse_odd_name;
 use crate::reader::place::Place;
 use crate::reader::probes;
-
-/// The stage that runs tests, unless the manifest names another.
-const TEST_STAGE: &str = "test";
+use crate::variant::OPTIMIZED_SUFFIX;
 
 /// Reads services.
 pub(super) struct Services<'a> {
     pub file: &'a file::Manifest,
-    pub schema: u64,
+    pub schema: u32,
     pub project: &'a str,
     pub editions: &'a [Edition],
     pub images: &'a Images<'a>,
@@ -34,121 +32,122 @@ impl Services<'_> {
     pub fn all(&self, root: &Place<'_>) -> Vec<Service> {
         let (table, mut claims) = (root.key("service"), Claims::new());
         let services = self.file.service.iter();
-        services.filter_map(|(name, file)| self.service(name, file, &table.key(name), &mut claims)).collect()
+        services.map(|(name, file)| self.service(name, file, &table.key(name), &mut claims)).collect()
     }
 
-    fn service(
-        &self,
-        name: &str,
-        file: &file::Service,
-        place: &Place<'_>,
-        claims: &mut Claims,
-    ) -> Option<Service> {
+    fn service(&self, name: &str, file: &file::Service, place: &Place<'_>, claims: &mut Claims) -> Service {
         refuse_odd_name(name, place);
         let image = self.image(name, file, place, claims);
-        let compose = file.compose.clone().unwrap_or_else(|| name.to_owned());
-        claim(claims, "compose name", &compose, name, &place.key("compose"));
-        let original = self.original(name, file, &image, place);
-        let optimized = self.optimized(file, original.as_deref(), place);
-        let test_stage = self.test_stage(file, optimized.as_deref(), place);
-        let port = self.port(file, original.as_deref(), place);
+        if let Some(compose) = &file.compose {
+            claim(claims, "compose name", compose, name, &place.key("compose"));
+        }
+        let default = self.file.defaults.dockerfile.as_ref();
+        let default = default.map(|path| self.filled(path, name).replace("{image}", &image));
+        let builds = Builds { file, place: place.clone(), images: self.images, is_first: self.schema == 1 };
+        let (original, optimized) = builds.all(default);
+        let shipped = optimized.as_ref().or(original.as_ref());
+        let (port, test_stage) = (builds.port([shipped, original.as_ref()]), builds.test_stage(shipped));
         let secrets: Vec<Secret> =
             file.secret.iter().map(|file| secret(file, &place.key("secret"))).collect();
         let mut available = BTreeSet::from([RUN.to_owned()]);
         available.extend(secrets.iter().map(|secret| secret.plain.clone()));
+        if let Some(health) = file.health.as_ref().filter(|health| !health.starts_with('/')) {
+            place.key("health").fault(format!("invalid path `{health}`: start it with `/`"));
+        }
         let probes = probes::of_service(&file.probe, &place.key("probe"), name, &mut available);
-        let (sizes, editions) = (self.sizes(file, place), self.additions(file, place));
-        let run = run_needs(&file.run, &place.key("run"));
-        Some(Service {
+        // Compose may know the port of a service that it has.
+        if port.is_none() && original.is_some() && file.compose.is_none() && !probes.is_empty() {
+            place.fault("a probe needs the service's `port`: add it");
+        }
+        Service {
             name: name.to_owned(),
             image,
-            compose,
-            port: port?,
-            original: original?,
-            optimized: optimized?,
+            tag: file.tag.clone(),
+            compose: file.compose.clone(),
+            port,
+            health: file.health.clone(),
+            editions_in: self.only(file, &place.key("only")),
+            pulled: file.pulled.clone(),
+            original,
+            optimized,
             test_stage,
             large_original: file.large_original,
-            sizes,
-            editions,
-            run,
+            sizes: self.sizes(file, place),
+            editions: self.additions(file, place),
+            run: run_needs(&file.run, &place.key("run")),
             secrets,
             probes,
-        })
+        }
     }
 
-    /// The repository of the image, which no other image may have.
+    fn filled(&self, template: &str, name: &str) -> String {
+        template.replace("{name}", name).replace("{project}", self.project)
+    }
+
+    /// The repository of the image. Images of the same repository need different templates for their tags.
     fn image(&self, name: &str, file: &file::Service, place: &Place<'_>, claims: &mut Claims) -> String {
-        let place = place.key("image");
-        let image = file.image.clone().unwrap_or_else(|| format!("{}-{name}", self.project));
-        if !is_plain(&image) {
-            place.fault(format!("invalid image name `{image}`: use lower-case letters, digits and `-`"));
-        }
-        match self.images.owner_of(&image) {
-            Some(owner) => {
-                place.fault(format!("`{image}` is already the image of `{owner}`: choose another"))
+        let here = place.key("image");
+        if let Some(pulled) = &file.pulled {
+            if !image_ref::is_reference(pulled) {
+                let text = format!("invalid reference `{pulled}`: use NAME[:TAG][@DIGEST], such as redis:7");
+                place.key("pulled").fault(text);
             }
-            None => claim(claims, "image", &image, name, &place),
+            return image_ref::repository_of(pulled).to_owned();
         }
+        self.refuse_odd_tag(file, &place.key("tag"));
+        let template = self.file.defaults.image.as_deref().unwrap_or("{name}");
+        let image = file.image.clone().unwrap_or_else(|| self.filled(template, name));
+        if !image_ref::is_repository(&image) {
+            here.fault(format!(
+                "invalid image name `{image}`: use lower-case letters and digits, separated by `.`, `_`, `__`, `-` or `/`"
+            ));
+        }
+        if let Some(owner) = self.images.owner_of(&image) {
+            here.fault(format!("`{image}` is already the image of `{owner}`: choose another"));
+        }
+        let tag = file.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+        claim(claims, "image", &format!("{image}{tag}"), name, &here);
         image
     }
 
-    /// The Dockerfile of the only or the original build.
-    fn original(&self, name: &str, file: &file::Service, image: &str, place: &Place<'_>) -> Option<String> {
-        let key = if place.has("original") { "original" } else { "dockerfile" };
-        if key == "original" && self.schema > 1 {
-            place.key(key).fault("schema 2 names it `dockerfile`: rename the key");
+    /// With edition and variant, every tag must fit.
+    fn refuse_odd_tag(&self, file: &file::Service, place: &Place<'_>) {
+        let Some(tag) = &file.tag else { return };
+        let longest = self.editions.iter().map(|edition| edition.suffix().len()).max().unwrap_or_default();
+        let room = MAX_TAG - MAX_GIVEN_TAG - OPTIMIZED_SUFFIX.len() - longest;
+        if tag.matches(TAG).count() != 1 || !image_ref::is_tag(&tag.replace(TAG, "x")) {
+            place.fault(format!("invalid template `{tag}`: use {TAG} once, such as \"{TAG}-ad\""));
+        } else if tag.len() - TAG.len() > room {
+            place.fault(format!("`{tag}` adds more than {room} characters: use a shorter template"));
         }
-        let default = || match &file.context {
-            Some(context) => Some(format!("{}/Dockerfile", context.trim_end_matches('/'))),
-            None => {
-                let path = self.file.defaults.dockerfile.as_ref()?;
-                Some(path.replace("{name}", name).replace("{image}", image))
-            }
-        };
-        let path = file.dockerfile.clone().or_else(default);
-        if path.is_none() {
-            place.fault("has no Dockerfile: add dockerfile = \"PATH\"");
-        }
-        self.images.dockerfile(&path?, &place.key(key), &[])
     }
 
-    /// The Dockerfile of the optimized build.
-    fn optimized(&self, file: &file::Service, original: Option<&str>, place: &Place<'_>) -> Option<String> {
-        let beside = || original.map(|path| format!("{path}.optimized")).filter(|path| self.images.has(path));
-        let path = file.optimized.clone().or_else(beside)?;
-        self.images.dockerfile(&path, &place.key("optimized"), &[])
-    }
-
-    fn test_stage(&self, file: &file::Service, optimized: Option<&str>, place: &Place<'_>) -> Option<String> {
-        let text = self.images.text(optimized?, place)?;
-        let has = |stage: &str| dockerfile::stages(&text).contains(&stage.to_lowercase());
-        let Some(stage) = &file.test_stage else {
-            return (self.schema > 1 && has(TEST_STAGE)).then(|| TEST_STAGE.to_owned());
-        };
-        if !has(stage) {
-            let text =
-                format!("{} has no stage `{stage}`: add `FROM … AS {stage}` or correct the name", optimized?);
-            place.key("test-stage").fault(text);
+    /// The editions that a service exists in.
+    fn only(&self, file: &file::Service, place: &Place<'_>) -> Vec<Edition> {
+        let Some(names) = &file.only else { return self.editions.to_vec() };
+        if names.is_empty() {
+            place.fault("names no edition: name one, or remove the key");
         }
-        Some(stage.clone())
-    }
-
-    fn port(&self, file: &file::Service, original: Option<&str>, place: &Place<'_>) -> Option<u16> {
-        let exposed = || dockerfile::exposed_port(&self.images.text(original?, place)?);
-        file.port.map(NonZeroU16::get).or_else(exposed)
+        let found: Vec<Edition> = names.iter().filter_map(|name| self.edition(name, place)).collect();
+        self.editions.iter().copied().filter(|edition| found.contains(edition)).collect()
     }
 
     /// An edition by its name.
     fn edition(&self, name: &str, place: &Place<'_>) -> Option<Edition> {
-        let edition = self.editions.iter().copied().find(|edition| edition.name() == name);
+        let declared = || self.editions.iter().copied().filter(|edition| !edition.is_none());
+        let edition = declared().find(|edition| edition.name() == name);
         if edition.is_none() {
-            place.fault(Unknown::new("edition", name, self.editions.iter().map(|edition| edition.name())));
+            place.fault(Unknown::new("edition", name, declared().map(Edition::name)));
         }
         edition
     }
 
     fn sizes(&self, file: &file::Service, place: &Place<'_>) -> BTreeMap<Edition, Sizes> {
         let (table, mut sizes) = (place.key("sizes"), BTreeMap::new());
+        if self.editions == [Edition::NONE] && place.has("sizes") {
+            table.fault("the manifest declares no editions: use `size`");
+            return sizes;
+        }
         if let Some(size) = &file.size {
             let limits = size_limits(size, &place.key("size"));
             sizes.extend(self.editions.iter().map(|edition| (*edition, limits)));
@@ -164,6 +163,10 @@ impl Services<'_> {
     fn additions(&self, file: &file::Service, place: &Place<'_>) -> Additions {
         let table = place.key("editions");
         let mut found = BTreeMap::new();
+        if self.editions == [Edition::NONE] && place.has("editions") {
+            table.fault("the manifest declares no editions: add `editions` at its top");
+            return Additions::default();
+        }
         for (name, addition) in file.editions.iter() {
             let addition = Addition {
                 packages: addition.packages.iter().cloned().collect(),
@@ -179,7 +182,7 @@ impl Services<'_> {
         }
         self.add_limits(&file.limits, &place.key("limits"), &mut found);
         self.refuse_contradictions(&table, &found);
-        Additions::new(found)
+        Additions::new(self.editions, found)
     }
 
     /// Adds the limits that are written by name.

@@ -9,6 +9,7 @@ use crate::benefit::Figure;
 use crate::edition::Edition;
 use crate::manifest::Manifest;
 use crate::quantity::Quantity;
+use crate::variant::Variant;
 
 const HEAD: &str = "schema = 2\neditions = [\"simple\", \"community\", \"enterprise\"]\n";
 
@@ -29,9 +30,13 @@ fn repository(files: &[(&str, &str)]) -> (TempDir, Repository) {
     (folder, repository)
 }
 
-fn read_in(files: &[(&str, &str)], text: &str) -> Result<Manifest, String> {
+fn parse_in(files: &[(&str, &str)], text: &str) -> Result<Manifest, String> {
     let (_folder, repository) = repository(files);
-    parse(&format!("{HEAD}{text}"), &repository).map_err(|failure| failure.to_string())
+    parse(text, &repository).map_err(|failure| failure.to_string())
+}
+
+fn read_in(files: &[(&str, &str)], text: &str) -> Result<Manifest, String> {
+    parse_in(files, &format!("{HEAD}{text}"))
 }
 
 const VOTE: &[(&str, &str)] = &[
@@ -44,22 +49,33 @@ fn read(text: &str) -> Result<Manifest, String> {
     read_in(VOTE, &format!("[service.vote]\ncontext = \"vote\"\n{text}"))
 }
 
+/// The lines of a report, without the file's name.
+fn faults_of(read: Result<Manifest, String>) -> Vec<String> {
+    let report = read.map(|_| ()).unwrap_err();
+    report.lines().skip(1).map(|line| line.split_once("toml:").unwrap().1.to_owned()).collect()
+}
+
 #[track_caller]
 fn faults(text: &str, expected: &[&str]) {
-    let report = read(text).map(|_| ()).unwrap_err();
-    let found: Vec<&str> = report.lines().skip(1).map(|line| line.split_once("toml:").unwrap().1).collect();
-    assert_eq!(found, expected, "{text}");
+    assert_eq!(faults_of(read(text)), expected, "{text}");
 }
 
 #[test]
 fn a_service_needs_no_more_than_its_name() {
     let manifest = read("").unwrap();
     let service = &manifest.services[0];
-    assert_eq!((manifest.project.as_str(), manifest.version.as_str()), ("voting-app", "0.0.0"));
-    assert_eq!(manifest.source_date_epoch, 315_532_800);
-    assert_eq!((service.image.as_str(), service.compose.as_str()), ("voting-app-vote", "vote"));
-    assert_eq!((service.original.as_str(), service.port), ("vote/Dockerfile", 8080));
-    assert_eq!(service.optimized, "vote/Dockerfile.optimized");
+    assert_eq!((manifest.project.as_str(), manifest.version.as_str()), ("voting-app", ""));
+    assert_eq!((manifest.source_date_epoch, manifest.env_prefix.as_str()), (0, "IMAGES_"));
+    assert_eq!(
+        (service.image.as_str(), service.compose.as_deref(), service.port),
+        ("vote", None, Some(8080))
+    );
+    let paths = Variant::ALL.map(|variant| service.dockerfile(variant).unwrap());
+    assert_eq!(paths, ["vote/Dockerfile", "vote/Dockerfile.optimized"]);
+    assert_eq!(
+        Variant::ALL.map(|variant| service.build(variant).unwrap().context.as_str()),
+        ["vote", "vote"]
+    );
     assert_eq!(service.test_stage.as_deref(), Some("test"));
 }
 
@@ -75,15 +91,75 @@ fn defaults_are_for_entries_that_name_nothing() {
         ],
     ]
     .concat();
-    let text = "project = \"app\"\n[defaults]\ndockerfile = \"images/{image}/Dockerfile\"\nbase = \"images/base/{name}/Dockerfile\"\n\
+    let text = "project = \"app\"\n[defaults]\nimage = \"{project}-{name}\"\ndockerfile = \"images/{image}/Dockerfile\"\nbase = \"images/base/{name}/Dockerfile\"\n\
                 stand-in = \"images/instead/{name}/Dockerfile\"\n[base.x]\n[upstream.y]\nreference = \"y:1\"\n\
                 [service.vote]\n[service.other]\ncontext = \"vote\"\n";
     let manifest = read_in(files, text).unwrap();
-    let dockerfiles: Vec<&str> = manifest.services.iter().map(|service| service.original.as_str()).collect();
+    let dockerfiles: Vec<&str> =
+        manifest.services.iter().filter_map(|service| service.dockerfile(Variant::Original)).collect();
     assert_eq!(dockerfiles, ["images/app-vote/Dockerfile", "vote/Dockerfile"]);
     assert_eq!(manifest.bases[0].reference, "app-base-x");
     assert_eq!(manifest.bases[0].dockerfile, "images/base/x/Dockerfile");
     assert!(format!("{:?}", manifest.upstreams[0].stand_in).contains("images/instead/y/Dockerfile"));
+}
+
+#[test]
+fn a_build_in_compose_or_bake_is_left_to_them() {
+    let manifest =
+        parse_in(VOTE, "schema = 2\n[service.vote]\noptimized = \"vote/Dockerfile.optimized\"\n").unwrap();
+    let service = &manifest.services[0];
+    assert_eq!(
+        (service.original.is_none(), service.port, manifest.editions.as_slice()),
+        (true, None, &[Edition::NONE][..])
+    );
+    assert_eq!(service.dockerfile(Variant::Optimized), Some("vote/Dockerfile.optimized"));
+    assert!(parse_in(VOTE, "schema = 2\n").unwrap().services.is_empty());
+}
+
+#[test]
+fn builds_and_names_that_cannot_be_are_reported() {
+    let text = "schema = 2\nenv-prefix = \"x\"\neditions = [\"a\", \"a\", \"All\", \"all\"]\n\
+                [service.a]\nargs = { A = \"\" }\n[service.b]\npulled = \"redis:\"\ntarget = \"x\"\n\
+                [service.c]\ncontext = \"gone\"\ntag = \"{tag}\"\nimage = \"A\"\n\
+                [service.d]\ncontext = \"..\"\nimage = \"x/y\"\ntag = \"{tag}-a\"\nhealth = \"up\"\n\
+                [service.e]\nimage = \"x/y\"\ntag = \"{tag}-a\"\nonly = []\n[service.f]\nonly = [\"b\"]\ntag = \"v\"\n";
+    assert_eq!(
+        faults_of(parse_in(VOTE, text)),
+        [
+            "2: env-prefix: invalid prefix `x`: use upper-case letters, digits and `_`, with `_` at the end",
+            "3: editions: `a` is listed twice: remove one",
+            "3: editions: invalid edition `All`: use at most 17 lower-case letters, digits and `-`, and not `all`",
+            "3: editions: invalid edition `all`: use at most 17 lower-case letters, digits and `-`, and not `all`",
+            "5: service.a.args: the build comes from Compose or bake: set it there, or add the service's `dockerfile`",
+            "7: service.b.pulled: invalid reference `redis:`: use NAME[:TAG][@DIGEST], such as redis:7",
+            "8: service.b.target: a pulled image is not built: remove this or `pulled`",
+            "10: service.c.context: no folder `gone`: create it or correct the path",
+            "12: service.c.image: invalid image name `A`: use lower-case letters and digits, separated by `.`, `_`, `__`, `-` or `/`",
+            "14: service.d.context: `..` is outside of the repository: name a folder in it",
+            "17: service.d.health: invalid path `up`: start it with `/`",
+            "19: service.e.image: `x/y:{tag}-a` is already the image of `d`: choose another",
+            "21: service.e.only: names no edition: name one, or remove the key",
+            "23: service.f.only: unknown edition `b` (known: a, a, All, all)",
+            "24: service.f.tag: invalid template `v`: use {tag} once, such as \"{tag}-ad\"",
+        ]
+    );
+}
+
+#[test]
+fn without_editions_nothing_differs_by_edition() {
+    let text = "schema = 2\n[service.vote]\ncontext = \"vote\"\nsizes.small = \"1MB\"\neditions.small = {}\n";
+    assert_eq!(
+        faults_of(parse_in(VOTE, text)),
+        [
+            "4: service.vote.sizes: the manifest declares no editions: use `size`",
+            "5: service.vote.editions: the manifest declares no editions: add `editions` at its top",
+        ]
+    );
+    let text = "schema = 2\n[service.vote]\ncontext = \"vote\"\nsize = \"1MB\"\nlimits.texts = 3\n";
+    let manifest = parse_in(VOTE, text).unwrap();
+    let service = &manifest.services[0];
+    assert_eq!(service.sizes(Edition::NONE).target.unwrap().0, 1_000_000);
+    assert_eq!(service.editions.limits(Edition::NONE).into_iter().collect::<Vec<_>>(), [("texts", 3)]);
 }
 
 #[test]
@@ -100,7 +176,7 @@ fn limits_and_sizes_are_written_by_edition_or_for_all() {
 }
 
 fn edition(name: &str) -> Edition {
-    name.parse().unwrap()
+    Edition::named(name)
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) fn maps(part: &EditionReport) -> Markup {
         @if !unknown.is_empty() {
             p .stale role="note" {
                 b { "Not analyzed" } ": " (unknown.join(", ")) ". "
-                code { "cargo xtask check --edition " (part.edition) }
+                code { "cargo xtask check" (part.edition.option()) }
             }
         }
     }

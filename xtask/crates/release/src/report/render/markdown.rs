@@ -20,7 +20,7 @@ impl Render for ReportPage {
     fn markdown(&self) -> String {
         let mut out = format!("## {} images, tag {}\n", self.project, self.tag);
         if self.editions.is_empty() {
-            out.push_str("\nNo records yet: run `cargo xtask build-images --edition all`, then `cargo xtask check --edition all`.\n");
+            out.push_str("\nNo records yet: run `cargo xtask build-images`, then `cargo xtask check`.\n");
         }
         out.push_str(&benefits(self));
         let parts: String = self.editions.iter().map(part).collect();
@@ -64,7 +64,10 @@ fn benefits(report: &ReportPage) -> String {
 }
 
 fn part(part: &EditionReport) -> String {
-    let mut out = format!("\n### Edition {}\n", part.edition);
+    let mut out = match part.edition.is_none() {
+        true => String::new(),
+        false => format!("\n### Edition {}\n", part.edition),
+    };
     let notices = [
         notice::markdown("Sizes", &part.sizes),
         notice::markdown("Baselines", &part.check),
