@@ -19,6 +19,7 @@ use host::paths::Repository;
 use host::process::Runner;
 use host::secrets::Secrets;
 use host::terminal::{Color, Terminal, Verbosity};
+use model::reader;
 
 /// Build, compare, check and ship the images of this repository.
 #[derive(Debug, Parser)]
@@ -194,6 +195,9 @@ fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
         terminal: terminal.clone(),
         with_engine: cli.with_engine,
     };
+    if let Some(note) = reader::migration_note(&context.repository) {
+        terminal.warn(note);
+    }
     match &cli.command {
         Command::BuildImages(args) => build_images::run(args, &context),
         Command::Compare(args) => compare::run(args, &context),

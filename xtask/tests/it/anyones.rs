@@ -105,7 +105,7 @@ fn images_of_one_build_are_guarded_by_the_lock() {
 
 #[test]
 fn a_target_is_the_projects_own() {
-    let manifest = format!("{VOTE}sizes = {{ target = \"2MB\", goal = \"1MB\" }}\n");
+    let manifest = format!("{VOTE}size = {{ target = \"2MB\", goal = \"1MB\" }}\n");
     let repository = repository(&manifest, &["vote"]);
     let docker = holding(&[image("team/vote:latest", 3_000_000, &labels("team/vote"))]);
     let text = text(&docker.run(&repository, &["check"]));

@@ -259,12 +259,16 @@ fn limits_that_disable_the_guard_are_manifest_errors() {
             "alpha/Dockerfile.link".into(),
             "is a link to a file outside of the repository",
         ),
-        ("[upstream", upstream("[check]\nuser = \"off\""), "check.user: must be \"warn\" or \"error\""),
+        (
+            "[upstream",
+            upstream("[check]\nuser = \"off\""),
+            "check.user: unknown value `off` (known: error, warn)",
+        ),
         ("[upstream", upstream("[check]\nsize = \"warn\""), "check: unknown key `size`"),
         (
             "[upstream",
             upstream("[[check.allow]]\nkind = \"baseline\"\npath = \"/\"\nreason = \"r\""),
-            "unknown kind `baseline`",
+            "unknown value `baseline`",
         ),
     ] {
         let told = faults(from, &to);

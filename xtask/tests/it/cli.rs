@@ -91,6 +91,26 @@ fn outside_of_any_repository() {
 }
 
 #[test]
+fn schema_1_is_read_with_one_note() {
+    let repository = repository("fx");
+    let (docker, manifest) = (FakeDocker::new(), repository.read("xtask/images.toml"));
+    let now = docker.run(&repository, &["completions", "bash"]);
+    let (head, tail) = manifest.split_once("editions = ").unwrap();
+    let (_, tail) = tail.split_once("env-prefix = \"SUTRA_\"\n").unwrap();
+    let old =
+        format!("{head}{tail}").replace("schema = 2", "schema = 1").replace("\ndockerfile", "\noriginal");
+    repository.write("xtask/images.toml", &old);
+    let before = docker.run(&repository, &["completions", "bash"]);
+    let stderr = String::from_utf8(before.stderr).unwrap();
+    assert_eq!((before.status.code(), before.stdout), (Some(0), now.stdout), "{stderr}");
+    assert!(now.stderr.is_empty());
+    assert_eq!(stderr.matches("note: xtask/images.toml has schema 1").count(), 1, "{stderr}");
+    for fix in ["`schema = 2`", "`original`", "`dockerfile`", "`editions = [", "`env-prefix = \"SUTRA_\"`"] {
+        assert!(stderr.contains(fix), "{fix} is not in {stderr}");
+    }
+}
+
+#[test]
 fn every_fault_of_a_manifest() {
     let repository = repository("fx");
     repository.write("beta/Dockerfile", "FROM alpine:3\n");
@@ -100,6 +120,7 @@ fn every_fault_of_a_manifest() {
 project = "fixture"
 version = 3
 source-date-epoch = 1767225600
+editions = ["simple", "community", "enterprise"]
 colour = "blue"
 
 [upstream.debian]
@@ -110,7 +131,7 @@ stand-in = { bootstrap = "trixie" }
 image = "fx-same"
 compose = "alpha"
 port = 70000
-original = "../outside/Dockerfile"
+dockerfile = "../outside/Dockerfile"
 optimized = "alpha/Dockerfile.gone"
 imagee = "x"
 
@@ -122,7 +143,7 @@ simple = { target = "much", goal = "1.5.2MB" }
 image = "fx-same"
 compose = "beta"
 port = 1002
-original = "beta/Dockerfile"
+dockerfile = "beta/Dockerfile"
 optimized = "beta/Dockerfile.optimized"
 run = { tmpfs = ["tmp"] }
 

@@ -54,7 +54,9 @@ fn images() -> Vec<(&'static str, &'static str, String)> {
 fn site(images: &[(&str, &str, String)]) -> Site {
     let site = Site::new("ordinary");
     let mut manifest =
-        "schema = 1\nproject = \"fixture\"\nversion = \"0.1.0\"\nsource-date-epoch = 1767225600\n".to_owned();
+        "schema = 2\nproject = \"fixture\"\nversion = \"0.1.0\"\nsource-date-epoch = 1767225600\n\
+         editions = [\"simple\", \"community\", \"enterprise\"]\nenv-prefix = \"SUTRA_\"\n"
+            .to_owned();
     for suite in ["bookworm", "trixie"] {
         manifest += &format!(
             "[upstream.{suite}]\nreference = \"debian:{suite}-slim\"\nstand-in = {{ bootstrap = \"{suite}\" }}\n"
@@ -62,7 +64,7 @@ fn site(images: &[(&str, &str, String)]) -> Site {
     }
     for (at, (name, suite, text)) in images.iter().enumerate() {
         manifest += &format!(
-            "[service.{name}]\nimage = \"{}-{name}\"\ncompose = \"{name}\"\nport = {}\noriginal = \"{name}/Dockerfile\"\n\
+            "[service.{name}]\nimage = \"{}-{name}\"\ncompose = \"{name}\"\nport = {}\ndockerfile = \"{name}/Dockerfile\"\n\
              optimized = \"{name}/Dockerfile.optimized\"\n[service.{name}.sizes]\n\
              simple = {{ original = \"9GB\", target = \"9GB\", goal = \"9GB\" }}\n",
             site.prefix,

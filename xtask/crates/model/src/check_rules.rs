@@ -76,15 +76,6 @@ impl FindingKind {
             FindingKind::Volume => "volume",
         }
     }
-
-    /// The kinds that a project may relax. Sizes have baselines and targets instead.
-    pub const RELAXABLE: [FindingKind; 5] = [
-        FindingKind::Edition,
-        FindingKind::Pruned,
-        FindingKind::Secret,
-        FindingKind::User,
-        FindingKind::Volume,
-    ];
 }
 
 impl Allowance {

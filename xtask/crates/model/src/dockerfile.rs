@@ -97,6 +97,15 @@ pub fn last_stage(text: &str, arguments: &[(&str, &str)]) -> Option<(String, Vec
     whole(stages)
 }
 
+/// The TCP port that the last stage exposes, if it is just one.
+pub fn exposed_port(text: &str) -> Option<u16> {
+    let (_, instructions) = last_stage(text, &[])?;
+    let exposed = instructions.iter().filter(|instruction| instruction.keyword == "EXPOSE");
+    let mut ports = exposed.flat_map(|instruction| instruction.arguments.split_whitespace());
+    let port = ports.next()?;
+    ports.next().is_none().then(|| port.strip_suffix("/tcp").unwrap_or(port).parse().ok())?
+}
+
 /// A stage without the instructions of its parent stage.
 struct Stage {
     base: String,
@@ -168,6 +177,21 @@ fn heredoc_ends(instruction: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_only_exposed_port_of_the_last_stage() {
+        for (text, port) in [
+            ("FROM a AS b\nEXPOSE 1\nFROM c\nEXPOSE 8080/tcp\n", Some(8080)),
+            ("FROM a AS b\nEXPOSE 8080\nFROM b\nCMD [\"x\"]\n", Some(8080)),
+            ("FROM a\nEXPOSE 80 443\n", None),
+            ("FROM a\nEXPOSE 80\nEXPOSE 443\n", None),
+            ("FROM a\nEXPOSE 53/udp\n", None),
+            ("FROM a\nEXPOSE $PORT\n", None),
+            ("FROM a\n", None),
+        ] {
+            assert_eq!(exposed_port(text), port, "{text}");
+        }
+    }
 
     fn of(text: &str) -> Vec<String> {
         references(text).into_iter().collect()

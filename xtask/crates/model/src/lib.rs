@@ -11,6 +11,7 @@ pub mod check_rules;
 pub mod dockerfile;
 pub mod edition;
 pub mod expectation;
+pub mod file;
 pub mod image_ref;
 pub mod json;
 pub mod load;

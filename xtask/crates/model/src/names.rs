@@ -47,7 +47,7 @@ impl fmt::Display for Unknown {
         if !nearest.is_empty() {
             write!(f, "; did you mean `{}`?", nearest.join("` or `"))?;
         }
-        write!(f, " (known: {})", self.known.join(", "))
+        if self.known.is_empty() { Ok(()) } else { write!(f, " (known: {})", self.known.join(", ")) }
     }
 }
 

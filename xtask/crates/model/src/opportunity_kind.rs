@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Kinds of removable files. A file belongs to the first kind that matches, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OpportunityKind {
     /// Files hidden by a later layer.

@@ -26,10 +26,12 @@ while (my $guest = $door->accept) {
 }
 "#;
 
-const MANIFEST: &str = r#"schema = 1
+const MANIFEST: &str = r#"schema = 2
 project = "fixture"
 version = "0.1.0"
 source-date-epoch = 1767225600
+editions = ["simple", "community", "enterprise"]
+env-prefix = "SUTRA_"
 [upstream.debian]
 reference = "debian:trixie-slim"
 stand-in = { bootstrap = "trixie" }
@@ -40,7 +42,7 @@ const SERVICE: &str = r#"
 image = "PREFIX-NAME"
 compose = "NAME"
 port = PORT
-original = "NAME/Dockerfile"
+dockerfile = "NAME/Dockerfile"
 optimized = "NAME/Dockerfile.optimized"
 [service.NAME.sizes]
 simple = { original = "150MB", target = "120MB", goal = "110MB" }

@@ -69,14 +69,15 @@ pub fn repository(prefix: &str) -> Folder {
     let service = |name: &str, port: u16| {
         format!(
             "[service.{name}]\nimage = \"{prefix}-{name}\"\ncompose = \"{name}\"\nport = {port}\n\
-             original = \"{name}/Dockerfile\"\noptimized = \"{name}/Dockerfile.optimized\"\n\
+             dockerfile = \"{name}/Dockerfile\"\noptimized = \"{name}/Dockerfile.optimized\"\n\
              [service.{name}.sizes]\nsimple = {{ original = \"100MB\", target = \"50MB\", goal = \"10MB\" }}\n"
         )
     };
     folder.write(
         "xtask/images.toml",
         &format!(
-            "schema = 1\nproject = \"fixture\"\nversion = \"0.1.0\"\nsource-date-epoch = 1767225600\n\
+            "schema = 2\nproject = \"fixture\"\nversion = \"0.1.0\"\nsource-date-epoch = 1767225600\n\
+             editions = [\"simple\", \"community\", \"enterprise\"]\nenv-prefix = \"SUTRA_\"\n\
              [upstream.debian]\nreference = \"debian:trixie-slim\"\nstand-in = {{ bootstrap = \"trixie\" }}\n\
              {}{}",
             service("alpha", 1001),

@@ -61,7 +61,10 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
     let files = if manifest.schema == 1 { Vec::new() } else { context.git().changed_since(&commit)? };
     let changed = |service: &Service| {
         let name = &service.name;
-        let mut what = difference(then.get(name), now.get(name)?);
+        let mut what = match now.get(name) {
+            Some(now) => difference(then.get(name), now),
+            None => vec!["its build, which is in a Compose or bake file".to_owned()],
+        };
         what.extend(in_contexts(service, &files, &context.repository));
         (!what.is_empty()).then(|| Change { service: name.clone(), what })
     };

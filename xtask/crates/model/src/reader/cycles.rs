@@ -2,21 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::de::DeTable;
-
 use crate::manifest::{Base, StandIn, Upstream};
-use crate::reader::faults::Faults;
+use crate::reader::place::Place;
 
 /// The images referenced by each image's Dockerfile.
 type Sources<'a> = BTreeMap<&'a str, BTreeSet<String>>;
 
 /// Adds a fault for each cycle, at the entry of one of its images. `references` returns the images referenced by a Dockerfile.
 pub(super) fn refuse(
-    tables: &DeTable<'_>,
+    root: &Place<'_>,
     upstreams: &[Upstream],
     bases: &[Base],
     references: impl Fn(&str) -> BTreeSet<String>,
-    faults: &Faults<'_>,
 ) {
     let stand_ins = upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
         StandIn::Dockerfile { path, .. } => {
@@ -32,15 +29,10 @@ pub(super) fn refuse(
         let Some((_, (table, name, _))) = entries.first() else { continue };
         let steps: Vec<String> =
             entries.iter().map(|(image, (.., path))| format!("{image} ({path})")).collect();
-        let entry =
-            tables.get(*table).and_then(|table| table.get_ref().as_table()?.get_key_value(name.as_str()));
-        faults.add(
-            entry.map_or(0..0, |(key, _)| key.span()),
-            format!(
-                "{table}.{name}: the image depends on itself: {}; change a FROM or --from in these Dockerfiles",
-                steps.join(" → ")
-            ),
-        );
+        root.key(table).key(name).fault(format!(
+            "the image depends on itself: {}; change a FROM or --from in these Dockerfiles",
+            steps.join(" → ")
+        ));
     }
 }
 

@@ -1,24 +1,31 @@
-//! Reads a file into a [`Manifest`], or reports all faults in it.
+//! The whole manifest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
-use toml::de::DeTable;
-
-use crate::dockerfile;
-use crate::manifest::{Base, HostContext, Manifest, StackTest, StandIn, Upstream};
-use crate::names::Unknown;
-use crate::nesting;
-use crate::placeholders::RUN;
-use crate::reader::faults::Faults;
-use crate::reader::fields::Fields;
-use crate::reader::service::ServiceContext;
-use crate::reader::{
-    baselines, benefits, bounds, check_rules, cycles, editions, loads, opportunities, probes, registries,
-};
 use host::failure::Failure;
 use host::files;
 use host::paths::Repository;
+use toml::de::{DeTable, DeValue};
+
+use crate::edition::Edition;
+use crate::file;
+use crate::image_ref::Registry;
+use crate::manifest::{Manifest, Secret};
+use crate::names::Unknown;
+use crate::nesting;
+use crate::placeholders::RUN;
+use crate::reader::images::{self, Images};
+use crate::reader::place::{Faults, Place};
+use crate::reader::services::Services;
+use crate::reader::{cycles, probes, rules, values};
+
+/// The newest schema.
+const SCHEMA: u32 = 2;
+
+/// What a manifest of schema 1 has without declaring it.
+const EDITIONS_OF_SCHEMA_1: [&str; 3] = ["simple", "community", "enterprise"];
+const PREFIX_OF_SCHEMA_1: &str = "SUTRA_";
 
 /// Reads the repository's manifest.
 ///
@@ -29,275 +36,202 @@ pub fn load(repository: &Repository) -> Result<Manifest> {
     Ok(parse(&text, repository)?)
 }
 
+/// How to migrate the repository's manifest, if its schema is an older one.
+pub fn migration_note(repository: &Repository) -> Option<String> {
+    let text = files::read(&repository.manifest()).ok()?;
+    if nesting::too_deep(&text).is_some() {
+        return None;
+    }
+    let file = DeTable::parse(&text).ok()?;
+    let schema = file.get_ref().get("schema")?.get_ref().as_integer()?.as_str() == "1";
+    schema.then(|| {
+        format!(
+            "{} has schema 1, which is still read; to migrate, set `schema = 2`, rename each service's `original` to \
+             `dockerfile`, and add `editions = {:?}` and `env-prefix = {:?}`",
+            repository.manifest_name(),
+            EDITIONS_OF_SCHEMA_1,
+            PREFIX_OF_SCHEMA_1
+        )
+    })
+}
+
 /// Parses a manifest; the files it names must exist in the repository.
 ///
 /// # Errors
 /// All faults with their lines.
 pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     let faults = Faults::new(text);
-    if let Some(at) = nesting::too_deep(text) {
-        faults.add(at..at, "nested too deeply");
-        return Err(faults.into_failure(repository.manifest_name()));
-    }
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        faults.add(error.span().unwrap_or(0..0), error.message());
-    }
-    if !errors.is_empty() {
-        // Otherwise, fields in the broken part would be reported as missing.
-        return Err(faults.into_failure(repository.manifest_name()));
-    }
-    let schema = root.get_ref().get("schema").and_then(|schema| schema.get_ref().as_integer());
-    let is_first = schema.is_none_or(|schema| schema.as_str() != "2");
-    let manifest = Reader { faults: &faults, repository, is_first }.manifest(root.get_ref());
-    match manifest {
+    match read(text, repository, &faults) {
         Some(manifest) if faults.is_empty() => Ok(manifest),
         _ => Err(faults.into_failure(repository.manifest_name())),
     }
 }
 
-pub(super) struct Reader<'a> {
-    faults: &'a Faults<'a>,
-    pub(super) repository: &'a Repository,
-    /// Whether the manifest has schema 1, in which most fields are required.
-    pub(super) is_first: bool,
+/// What is valid in a manifest, such as that of an old commit, which today's rules may refuse. `None` if nothing is.
+pub fn parse_leniently(text: &str, repository: &Repository) -> Option<Manifest> {
+    read(text, repository, &Faults::new(text))
 }
 
-impl<'a> Reader<'a> {
-    fn manifest(&self, tables: &'a DeTable<'_>) -> Option<Manifest> {
-        let known = &declared(tables);
-        let mut root = Fields::new(self.faults, "", tables, 0..0);
-        root.number("schema", 1..=2);
-        let is_first = self.is_first;
-        let project = match is_first || root.has("project") {
-            true => root.text("project").map(str::to_owned),
-            false => Some(self.folder_name()),
-        };
-        let version = match is_first || root.has("version") {
-            true => root.text("version").map(str::to_owned),
-            false => Some(String::new()),
-        };
-        let editions = editions::declared(&mut root, self.is_first);
-        let registries = registries::read(&mut root);
-        let source_date_epoch = match is_first || root.has("source-date-epoch") {
-            true => root.number("source-date-epoch", 0..=u64::from(u32::MAX)),
-            false => Some(0),
-        };
-        let mut seen = Seen::default();
-        let upstreams =
-            named(root.table("upstream"), |name, fields| self.upstream(name, fields, known, &mut seen));
-        let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
-        cycles::refuse(tables, &upstreams, &bases, |path| self.references(path), self.faults);
-        let services = named(root.table("service"), |name, fields| {
-            self.service(name, fields, &ServiceContext { known, editions: &editions }, &mut seen)
-        });
-        let mut available = BTreeSet::from([RUN.to_owned()]);
-        available
-            .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
-        let scenarios = probes::scenarios(root.table("scenario"), &services, &available);
-        let loads = loads::read(root.table("load"), &services, &available);
-        let bounds = bounds::read(root.table("bound"), &services, &loads);
-        if services.is_empty() && !root.has_faults() {
-            root.fault("service", "declare at least one [service.NAME]");
-        }
-        let step_limit = baselines::read(&mut root);
-        let benefits = named(root.table("benefit"), benefits::read);
-        let allowlist = opportunities::read(&mut root, &services, &editions);
-        let check = check_rules::read(&mut root, &services);
-        let stack_tests =
-            named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
-        root.finish();
-        Some(Manifest {
-            project: project?,
-            version: version?,
-            registries,
-            schema: if is_first { 1 } else { 2 },
-            source_date_epoch: source_date_epoch?,
-            env_prefix: if is_first { "SUTRA_" } else { "IMAGES_" }.to_owned(),
-            editions,
-            compose: None,
-            bake: Vec::new(),
-            upstreams,
-            bases,
-            services,
-            scenarios,
-            stack_tests,
-            step_limit,
-            benefits,
-            loads,
-            bounds,
-            allowlist,
-            check,
-        })
+/// What is valid in a manifest; the rest is reported.
+fn read(text: &str, repository: &Repository, faults: &Faults<'_>) -> Option<Manifest> {
+    if let Some(at) = nesting::too_deep(text) {
+        faults.add(at, "nested too deeply");
+        return None;
     }
-
-    /// The project's name by default: the folder's, with `-` for what a name cannot have.
-    fn folder_name(&self) -> String {
-        let name = self.repository.root().file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let plain: String = name
-            .chars()
-            .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
-            .collect();
-        let plain = plain.trim_matches('-');
-        if plain.is_empty() { "project".to_owned() } else { plain.to_owned() }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        faults.add(error.span().map_or(0, |span| span.start), error.message());
     }
-
-    fn upstream(
-        &self,
-        name: &str,
-        mut fields: Fields<'a, '_>,
-        known: &[&str],
-        seen: &mut Seen,
-    ) -> Option<Upstream> {
-        refuse_odd_name(name, &fields);
-        let reference = fields.text("reference").map(str::to_owned);
-        seen.claim("image", reference.as_deref(), name, &fields, "reference");
-        let stand_in = match fields.table("stand-in") {
-            Some(mut table) => {
-                let stand_in = self.stand_in(&mut table, known);
-                table.finish();
-                stand_in
-            }
-            None => {
-                fields.fault("stand-in", "missing: add the replacement if no registry is reachable, { bootstrap = \"SUITE\" } or { dockerfile = \"PATH\" }");
-                None
-            }
-        };
-        fields.finish();
-        Some(Upstream { name: name.to_owned(), reference: reference?, stand_in: stand_in? })
+    if !errors.is_empty() {
+        // Otherwise, keys in the broken part would be reported as missing.
+        return None;
     }
+    let root = DeValue::Table(root.into_inner());
+    let place = Place::root(&root, faults);
+    values::read(&place).map(|file| manifest(&file, &place, repository))
+}
 
-    fn stand_in(&self, table: &mut Fields<'a, '_>, known: &[&str]) -> Option<StandIn> {
-        let suite = table.optional_text("bootstrap").map(str::to_owned);
-        // The suite becomes a folder's name and an argument of mmdebstrap.
-        if let Some(suite) = suite.as_deref().filter(|suite| !probes::is_plain(suite)) {
-            table.fault(
-                "bootstrap",
-                format!("invalid suite `{suite}`: name a Debian suite, such as `trixie`"),
-            );
-        }
-        let contexts = table.table("contexts").map(Fields::named_texts).unwrap_or_default();
-        let contexts: BTreeMap<String, HostContext> = contexts
-            .into_iter()
-            .filter_map(|(key, value)| match value.as_str() {
-                "rust-toolchain" => Some((key, HostContext::RustToolchain)),
-                other => {
-                    table.fault("contexts", Unknown::new("context", other, ["rust-toolchain"]));
-                    None
-                }
-            })
-            .collect();
-        match suite {
-            Some(suite) => Some(StandIn::Bootstrap { suite }),
-            None => {
-                let known: Vec<&str> =
-                    known.iter().copied().chain(contexts.keys().map(String::as_str)).collect();
-                Some(StandIn::Dockerfile { path: self.dockerfile(table, "dockerfile", &known)?, contexts })
-            }
-        }
+fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) -> Manifest {
+    let schema = schema(file, root);
+    let project = project(file, root, repository);
+    let editions = editions(file, schema, root);
+    let images = Images::new(file, &project, schema, repository);
+    let (upstreams, bases) = (images.upstreams(root), images.bases(root));
+    cycles::refuse(root, &upstreams, &bases, |path| images::references(repository, path));
+    let reader = Services { file, schema, project: &project, editions: &editions, images: &images };
+    let services = reader.all(root);
+    // Since schema 2, every build of a Compose or bake file is a service.
+    if schema == 1 && !root.has("service") {
+        root.fault("declare at least one [service.NAME]");
     }
-
-    fn base(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str], seen: &mut Seen) -> Option<Base> {
-        refuse_odd_name(name, &fields);
-        let reference = fields.text("image").map(str::to_owned);
-        seen.claim("image", reference.as_deref(), name, &fields, "image");
-        let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
-        fields.finish();
-        Some(Base { name: name.to_owned(), reference: reference?, dockerfile: dockerfile? })
-    }
-
-    fn references(&self, path: &str) -> BTreeSet<String> {
-        let text = self.repository.file(path).and_then(|file| files::read(&file).ok()).unwrap_or_default();
-        dockerfile::references(&text)
-    }
-
-    fn stack_test(&self, name: &str, mut fields: Fields<'a, '_>, known: &[&str]) -> Option<StackTest> {
-        let dockerfile = self.dockerfile(&mut fields, "dockerfile", known);
-        refuse_odd_name(name, &fields);
-        fields.finish();
-        Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
-    }
-
-    /// A file that must exist in the repository.
-    pub(super) fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
-        let path = fields.text(key)?;
-        match self.repository.file(path) {
-            None => fields.fault(key, format!("`{path}` is outside of the repository: name a file in it")),
-            Some(file) if !file.is_file() => {
-                fields.fault(key, format!("no file `{path}`: create it or correct the path"))
-            }
-            Some(file) if self.repository.is_link_outside(&file) => fields.fault(
-                key,
-                format!("`{path}` is a link to a file outside of the repository: name a file in it"),
-            ),
-            Some(_) => return Some(path.to_owned()),
-        }
-        None
-    }
-
-    /// A Dockerfile. With schema 1, it is based on declared images only: an undeclared one would have no stand-in.
-    pub(super) fn dockerfile(
-        &self,
-        fields: &mut Fields<'a, '_>,
-        key: &'static str,
-        bases: &[&str],
-    ) -> Option<String> {
-        let path = self.file(fields, key)?;
-        let text = files::read(&self.repository.file(&path)?).ok()?;
-        for reference in dockerfile::references(&text) {
-            if self.is_first && !bases.contains(&reference.as_str()) {
-                let unknown = Unknown::new("image", &reference, bases.iter().copied());
-                fields.fault(key, format!("{path}: {unknown}; declare it as [upstream.NAME] or [base.NAME]"));
-            }
-        }
-        Some(path)
+    let names: Vec<&str> = file.service.names().collect();
+    let secrets: Vec<&Secret> = services.iter().flat_map(|service| &service.secrets).collect();
+    let mut available = BTreeSet::from([RUN.to_owned()]);
+    available.extend(secrets.iter().map(|secret| secret.plain.clone()));
+    let scenarios = probes::scenarios(&file.scenario, &root.key("scenario"), &names, &available);
+    let loads = probes::loads(&file.load, &root.key("load"), &names, &available);
+    let (stack_tests, bounds) =
+        (images.stack_tests(root), rules::bounds(&file.bound, &root.key("bound"), &names, &loads));
+    Manifest {
+        schema,
+        version: file.version.clone().unwrap_or_default(),
+        env_prefix: env_prefix(file, schema, root),
+        compose: file.compose.clone(),
+        bake: file.bake.clone(),
+        source_date_epoch: epoch(file, root),
+        registries: registries(file, root),
+        step_limit: rules::step_limit(&file.baselines, &root.key("baselines")),
+        benefits: rules::benefits(&file.benefit, &root.key("benefit")),
+        allowlist: rules::allowlist(&file.opportunities, &root.key("opportunities"), &names, &editions),
+        check: rules::check(&file.check, &root.key("check"), &names),
+        project,
+        editions,
+        upstreams,
+        bases,
+        services,
+        scenarios,
+        stack_tests,
+        loads,
+        bounds,
     }
 }
 
-/// Names become build targets and log file names.
-pub(super) fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
-    if !probes::is_plain(name) {
-        fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
+fn schema(file: &file::Manifest, root: &Place<'_>) -> u32 {
+    match file.schema {
+        Some(known @ 1..=SCHEMA) => return known,
+        Some(_) => root.key("schema").fault(format!("must be {SCHEMA}")),
+        None if root.has("schema") => {}
+        None => root.fault(format!("the manifest has no `schema`: add schema = {SCHEMA}")),
     }
+    SCHEMA
 }
 
-/// Values that must be unique, with their owners.
-#[derive(Default)]
-pub(super) struct Seen(BTreeMap<(&'static str, String), String>);
-
-impl Seen {
-    pub(super) fn claim(
-        &mut self,
-        what: &'static str,
-        value: Option<&str>,
-        owner: &str,
-        fields: &Fields<'_, '_>,
-        key: &str,
-    ) {
-        let Some(value) = value else { return };
-        if let Some(other) = self.0.insert((what, value.to_owned()), owner.to_owned()) {
-            fields.fault(key, format!("`{value}` is already the {what} of `{other}`: choose another"));
+/// The project's name, by default the folder's.
+fn project(file: &file::Manifest, root: &Place<'_>, repository: &Repository) -> String {
+    if let Some(project) = &file.project {
+        if !is_plain(project) {
+            let text = format!("invalid name `{project}`: use lower-case letters, digits and `-`");
+            root.key("project").fault(text);
         }
+        return project.clone();
     }
+    let folder = repository.root().file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let plain = folder.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let plain = plain.trim_matches('-');
+    if plain.is_empty() { "project".to_owned() } else { plain.to_owned() }
 }
 
-/// All declared images, collected before Dockerfiles are read.
-fn declared<'a>(root: &'a DeTable<'_>) -> Vec<&'a str> {
-    let of = |table: &str, key: &'static str| {
-        let entries = root
-            .get(table)
-            .and_then(|table| table.get_ref().as_table())
-            .into_iter()
-            .flat_map(|table| table.iter());
-        entries.filter_map(move |(_, entry)| entry.get_ref().as_table()?.get(key)?.get_ref().as_str())
+fn epoch(file: &file::Manifest, root: &Place<'_>) -> u64 {
+    let epoch = file.source_date_epoch.unwrap_or_default();
+    if epoch > u64::from(u32::MAX) {
+        root.key("source-date-epoch").fault(format!("must be a whole number from 0 to {}", u32::MAX));
+    }
+    epoch
+}
+
+fn registries(file: &file::Manifest, root: &Place<'_>) -> Vec<String> {
+    let is_registry = |text: &str| {
+        text.parse::<Registry>().is_ok() || format!("docker.io/{text}").parse::<Registry>().is_ok()
     };
-    of("upstream", "reference").chain(of("base", "image")).collect()
+    for text in file.registries.iter().filter(|text| !is_registry(text)) {
+        let text = format!("invalid registry `{text}`: use HOST[:PORT][/PATH], or a namespace on Docker Hub");
+        root.key("registries").fault(text);
+    }
+    file.registries.clone()
 }
 
-fn named<'a, 'i, T>(
-    table: Option<Fields<'a, 'i>>,
-    mut read: impl FnMut(&str, Fields<'a, 'i>) -> Option<T>,
-) -> Vec<T> {
-    let tables = table.map(Fields::named_tables).unwrap_or_default();
-    tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
+/// Whether a name is valid in file names and tags.
+pub(super) fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Refuses a name that cannot become a build target or a file's name.
+pub(super) fn refuse_odd_name(name: &str, place: &Place<'_>) {
+    if !is_plain(name) {
+        place.fault(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
+    }
+}
+
+/// Refuses names that are not known; `what` is their kind.
+pub(super) fn refuse_unknown(what: &'static str, names: &[String], known: &[&str], place: &Place<'_>) {
+    for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
+        place.fault(Unknown::new(what, name, known.iter().copied()));
+    }
+}
+
+/// The editions, smallest first; [`Edition::NONE`] alone if there are none.
+fn editions(file: &file::Manifest, schema: u32, root: &Place<'_>) -> Vec<Edition> {
+    let place = root.key("editions");
+    for (position, name) in file.editions.iter().enumerate() {
+        if !Edition::is_valid(name) || name == "all" {
+            place.fault(format!(
+                "invalid edition `{name}`: use at most 17 lower-case letters, digits and `-`, and not `all`"
+            ));
+        }
+        if file.editions[..position].contains(name) {
+            place.fault(format!("`{name}` is listed twice: remove one"));
+        }
+    }
+    match file.editions.iter().map(|name| Edition::named(name)).collect::<Vec<_>>() {
+        declared if !declared.is_empty() => declared,
+        _ if schema == 1 && !root.has("editions") => EDITIONS_OF_SCHEMA_1.map(Edition::named).into(),
+        _ => vec![Edition::NONE],
+    }
+}
+
+/// What the names of environment variables start with.
+fn env_prefix(file: &file::Manifest, schema: u32, root: &Place<'_>) -> String {
+    let default = if schema == 1 { PREFIX_OF_SCHEMA_1 } else { "IMAGES_" };
+    let prefix = file.env_prefix.as_deref().unwrap_or(default);
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if !prefix.starts_with(|c: char| c.is_ascii_uppercase())
+        || !prefix.ends_with('_')
+        || !prefix.chars().all(plain)
+    {
+        let text =
+            format!("invalid prefix `{prefix}`: use upper-case letters, digits and `_`, with `_` at the end");
+        root.key("env-prefix").fault(text);
+    }
+    prefix.to_owned()
 }

@@ -1,19 +1,16 @@
-//! Reads `xtask/images.toml`: a validated manifest, or all of its faults at once.
+//! Reads the manifest: [`crate::file`] as serde reads it, then checked and converted into [`crate::manifest`]; or all faults at once.
 
-mod baselines;
-mod benefits;
-mod bounds;
-mod check_rules;
+mod builds;
 mod cycles;
-mod editions;
-mod faults;
-mod fields;
-mod json;
+mod images;
 mod load;
-mod loads;
-mod opportunities;
+mod place;
 mod probes;
-mod registries;
-mod service;
+mod rules;
+mod services;
+mod values;
 
-pub use crate::reader::load::{load, parse};
+pub use crate::reader::load::{load, migration_note, parse, parse_leniently};
+
+#[cfg(test)]
+mod tests;

@@ -1,232 +1,254 @@
-//! Probes of a service, `[[service.NAME.probe]]`, and scenarios through several services, `[[scenario.NAME]]`.
+//! Probes of a service, `[[service.NAME.probe]]`, and the steps of scenarios and loads.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::expectation::{BodyCheck, BodyTest, Expectation};
-use crate::manifest::Service;
+use crate::file::{self, Named};
+use crate::load::{GENERATED, Load, LoadStep};
 use crate::names::Unknown;
 use crate::parity::{ParityRules, Tolerance};
 use crate::placeholders::RUN;
 use crate::probe::{Body, Capture, CaptureSource, HttpRequest, Method, Probe, Scenario};
-use crate::reader::fields::Fields;
+use crate::reader::load::is_plain;
+use crate::reader::place::Place;
+
+/// The largest number in a load.
+const MOST: u64 = 10_000_000;
+
+/// Keys that only the steps of loads have.
+const OF_LOADS: [&str; 7] = ["count", "warm-up", "clients", "items", "dimension", "restart", "environment"];
 
 /// The probes of a service. `available` are the allowed placeholders; captures are added.
 pub(super) fn of_service(
-    fields: &mut Fields<'_, '_>,
+    file: &[file::Probe],
+    list: &Place<'_>,
     service: &str,
     available: &mut BTreeSet<String>,
 ) -> Vec<Probe> {
     let mut names = BTreeSet::new();
-    let tables = fields.tables("probe").into_iter();
-    tables.filter_map(|table| probe(table, Some(service), available, &mut names)).collect()
+    let one = |(position, file): (usize, &file::Probe)| {
+        let place = list.at(position);
+        refuse_keys_of_loads(&place);
+        if place.has("service") {
+            place.key("service").fault("the probe is the service's own: remove the key");
+        }
+        probe(file, &place, service, available, &mut names)
+    };
+    file.iter().enumerate().filter_map(one).collect()
 }
 
 /// The scenarios. Each can use the `available` placeholders and its own captures.
 pub(super) fn scenarios(
-    table: Option<Fields<'_, '_>>,
-    services: &[Service],
+    file: &Named<Vec<file::Probe>>,
+    table: &Place<'_>,
+    services: &[&str],
     available: &BTreeSet<String>,
 ) -> Vec<Scenario> {
-    let lists = table.map(Fields::named_lists_of_tables).unwrap_or_default();
-    let one = |(name, tables): (String, Vec<Fields<'_, '_>>)| {
-        let (mut available, mut names) = (available.clone(), BTreeSet::new());
-        let clash = services.iter().any(|service| service.name == name);
-        if let Some(first) = tables.first()
-            && (clash || !is_plain(&name))
-        {
-            first.fault_here(format!(
+    let one = |(name, steps): (&str, &Vec<file::Probe>)| {
+        let list = table.key(name);
+        if services.contains(&name) || !is_plain(name) {
+            list.at(0).fault(format!(
                 "invalid scenario name `{name}`: use lower-case letters, digits and `-`, and not a service's name"
             ));
         }
-        let mut steps = Vec::new();
-        for table in tables {
-            let known = || services.iter().map(|service| service.name.as_str());
-            if let Some(step) = probe_of_any(table, known, &mut available, &mut names) {
-                steps.push(step);
-            }
-        }
-        Scenario { name, steps }
+        let (mut available, mut names) = (available.clone(), BTreeSet::new());
+        let step = |(position, file)| {
+            let place = list.at(position);
+            refuse_keys_of_loads(&place);
+            step(file, &place, services, &mut available, &mut names)
+        };
+        Scenario { name: name.to_owned(), steps: steps.iter().enumerate().filter_map(step).collect() }
     };
-    lists.into_iter().map(one).collect()
+    file.iter().map(one).collect()
 }
 
-/// Whether a name is valid in file names and tags.
-pub(super) fn is_plain(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+/// The loads. Each can also use generated values.
+pub(super) fn loads(
+    file: &Named<Vec<file::Probe>>,
+    table: &Place<'_>,
+    services: &[&str],
+    available: &BTreeSet<String>,
+) -> Vec<Load> {
+    let one = |(name, steps): (&str, &Vec<file::Probe>)| {
+        let (list, mut names) = (table.key(name), BTreeSet::new());
+        let mut available = available.clone();
+        available.extend(GENERATED.map(str::to_owned));
+        let step = |(position, file): (usize, &file::Probe)| {
+            let place = list.at(position);
+            let number = |key, value: Option<u64>, least| {
+                let number = value.unwrap_or(least);
+                if !(least..=MOST).contains(&number) {
+                    place.key(key).fault(format!("must be a whole number from {least} to {MOST}"));
+                }
+                number
+            };
+            Some(LoadStep {
+                count: number("count", file.count, 1),
+                warm_up: number("warm-up", file.warm_up, 0),
+                clients: number("clients", file.clients, 1),
+                items: number("items", file.items, 1),
+                dimension: number("dimension", file.dimension, 1),
+                restart: file.restart.unwrap_or_default(),
+                environment: file.environment.clone().unwrap_or_default(),
+                probe: step(file, &place, services, &mut available, &mut names)?,
+            })
+        };
+        Load { name: name.to_owned(), steps: steps.iter().enumerate().filter_map(step).collect() }
+    };
+    file.iter().map(one).collect()
+}
+
+fn refuse_keys_of_loads(place: &Place<'_>) {
+    for key in OF_LOADS.iter().filter(|key| place.has(key)) {
+        place.key(key).fault("only a step of a load has it: remove the key");
+    }
 }
 
 /// Reads a probe that names the service it asks.
-pub(super) fn probe_of_any<'k, K: Iterator<Item = &'k str>>(
-    mut table: Fields<'_, '_>,
-    known: impl Fn() -> K,
+fn step(
+    file: &file::Probe,
+    place: &Place<'_>,
+    services: &[&str],
     available: &mut BTreeSet<String>,
     names: &mut BTreeSet<String>,
 ) -> Option<Probe> {
-    let service = table.text("service").map(str::to_owned);
-    if let Some(service) = &service
-        && !known().any(|name| name == service)
-    {
-        table.fault("service", Unknown::new("service", service, known()));
+    match &file.service {
+        Some(service) if services.contains(&service.as_str()) => {}
+        Some(service) => {
+            place.key("service").fault(Unknown::new("service", service, services.iter().copied()))
+        }
+        None => place.require(&["service"]),
     }
-    probe(table, service.as_deref(), available, names)
+    probe(file, place, file.service.as_deref()?, available, names)
 }
 
 fn probe(
-    mut table: Fields<'_, '_>,
-    service: Option<&str>,
+    file: &file::Probe,
+    place: &Place<'_>,
+    service: &str,
     available: &mut BTreeSet<String>,
     names: &mut BTreeSet<String>,
 ) -> Option<Probe> {
-    let name = table.text("name").map(str::to_owned);
-    if let Some(name) = &name
-        && !names.insert(name.clone())
-    {
-        table.fault("name", format!("another probe is named `{name}`: choose another name"));
+    place.require(&["name", "request"]);
+    if !names.insert(file.name.clone()) && !file.name.is_empty() {
+        let text = format!("another probe is named `{}`: choose another name", file.name);
+        place.key("name").fault(text);
     }
-    if !table.has("request") {
-        table.fault_here("has no `request`: add one, such as { get = \"/health\" }");
+    let status = file.status.unwrap_or(200);
+    if !(100..=599).contains(&status) {
+        place.key("status").fault("must be a whole number from 100 to 599");
     }
-    let request = table.table("request").and_then(request);
-    let status = table.optional_number("status", 100..=599).unwrap_or(200);
-    let checks = table.tables("expect").into_iter().filter_map(check).collect();
-    let capture = table.table("capture").and_then(capture);
-    let eventually = table.flag("eventually");
-    let typical = table.flag("typical");
-    let parity = table.table("parity").map(rules).unwrap_or_default();
+    let expect = place.key("expect");
+    let checks = file.expect.iter().enumerate();
+    let checks = checks.filter_map(|(position, file)| check(file, &expect.at(position))).collect();
     let probe = Probe {
-        name: name?,
-        service: service?.to_owned(),
-        request: request?,
-        expect: Expectation { status: u16::try_from(status).unwrap_or(200), checks },
-        capture,
-        eventually,
-        typical,
-        parity,
+        name: file.name.clone(),
+        service: service.to_owned(),
+        request: request(&file.request, &place.key("request"))?,
+        expect: Expectation { status, checks },
+        capture: file.capture.as_ref().and_then(|file| capture(file, &place.key("capture"))),
+        eventually: file.eventually,
+        typical: file.typical,
+        parity: parity(&file.parity, &place.key("parity")),
     };
     // It is repeated many times, without other probes.
     let alone = |need: &String| need == RUN || need.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     if probe.typical && (probe.eventually || !probe.needs().iter().all(alone)) {
-        table.fault("typical", "a typical request must not be `eventually` and must not use captures");
+        place.key("typical").fault("a typical request must not be `eventually` and must not use captures");
     }
     for need in probe.needs().iter().filter(|need| !available.contains(*need)) {
         let unknown = Unknown::new("placeholder", need, available.iter().map(String::as_str));
-        table.fault_here(format!("{unknown}; add an earlier `capture`"));
+        place.fault(format!("{unknown}; add an earlier `capture`"));
     }
     available.extend(probe.capture.as_ref().map(|capture| capture.name.clone()));
-    table.finish();
     Some(probe)
 }
 
-fn request(mut table: Fields<'_, '_>) -> Option<HttpRequest> {
-    let named: Vec<(Method, &'static str)> =
-        [(Method::Get, "get"), (Method::Post, "post"), (Method::Delete, "delete")]
-            .into_iter()
-            .filter(|(_, key)| table.has(key))
-            .collect();
-    let [(method, key)] = named.as_slice() else {
-        table.fault_here("must have exactly one of `get`, `post` and `delete`, with the path");
-        return None;
-    };
-    let path = table.text(key).map(str::to_owned);
-    if let Some(path) = path.as_deref().filter(|path| !path.starts_with('/')) {
-        table.fault(key, format!("invalid path `{path}`: start it with `/`"));
+fn request(file: &file::Request, place: &Place<'_>) -> Option<HttpRequest> {
+    if place.value().is_some() && place.count(&["get", "post", "delete"]) != 1 {
+        place.fault("must have exactly one of `get`, `post` and `delete`, with the path");
     }
-    let headers = table.table("headers").map(Fields::named_texts).unwrap_or_default().into_iter().collect();
-    let json = table.optional_json("json");
-    let text = table.optional_text("text").map(str::to_owned);
-    let content_type = table.optional_text("type").map(str::to_owned);
-    let body = match (json, text, content_type) {
-        (None, None, None) => Body::Empty,
-        (Some(value), None, None) => Body::Json(value),
-        (None, Some(text), Some(content_type)) => Body::Text { content_type, text },
+    let get = file.get.as_ref().map(|path| (Method::Get, "get", path));
+    let post = || Some((Method::Post, "post", file.post.as_ref()?));
+    let delete = || Some((Method::Delete, "delete", file.delete.as_ref()?));
+    let (method, key, path) = get.or_else(post).or_else(delete)?;
+    if !path.starts_with('/') {
+        place.key(key).fault(format!("invalid path `{path}`: start it with `/`"));
+    }
+    let body = match (place.has("json"), place.has("text"), place.has("type")) {
+        (false, false, false) => Body::Empty,
+        (true, false, false) => Body::Json(file.json.clone()?),
+        (false, true, true) => Body::Text { content_type: file.r#type.clone()?, text: file.text.clone()? },
         _ => {
-            table.fault_here("must have a body as `json`, or as `text` with its `type`, or none");
+            place.fault("must have a body as `json`, or as `text` with its `type`, or none");
             return None;
         }
     };
-    table.finish();
-    Some(HttpRequest { method: *method, path: path?, headers, body })
+    Some(HttpRequest { method, path: path.clone(), headers: file.headers.clone(), body })
 }
 
-fn check(mut table: Fields<'_, '_>) -> Option<BodyCheck> {
-    let at = pointer(&mut table, "at");
-    let mut tests: Vec<BodyTest> = Vec::new();
-    tests.extend(table.optional_json("is").map(BodyTest::Is));
-    tests.extend(table.optional_json("contains").map(BodyTest::Contains));
-    let length = table.optional_number("length", 0..=u64::from(u32::MAX));
-    tests.extend(length.and_then(|length| usize::try_from(length).ok()).map(BodyTest::Length));
-    tests.extend(table.optional_real("min").map(BodyTest::Min));
-    if tests.len() != 1 {
-        table.fault_here("must have exactly one of `is`, `contains`, `length` and `min`");
+fn check(file: &file::Check, place: &Place<'_>) -> Option<BodyCheck> {
+    if place.count(&["is", "contains", "length", "min"]) != 1 {
+        place.fault("must have exactly one of `is`, `contains`, `length` and `min`");
         return None;
     }
-    if let Some(BodyTest::Contains(Value::String(text))) = tests.first()
+    let at = file.at.as_ref().map(|at| pointer(at, &place.key("at")));
+    let length = file.length.and_then(|length| usize::try_from(length).ok());
+    let is = file.is.clone().map(BodyTest::Is);
+    let contains = || file.contains.clone().map(BodyTest::Contains);
+    let test = is.or_else(contains).or(length.map(BodyTest::Length)).or(file.min.map(BodyTest::Min))?;
+    if let BodyTest::Contains(Value::String(text)) = &test
         && text.is_empty()
     {
-        table.fault("contains", "must not be empty: every text contains the empty string");
+        place.key("contains").fault("must not be empty: every text contains the empty string");
     }
-    if let (None, Some(BodyTest::Contains(value) | BodyTest::Is(value))) = (&at, tests.first())
-        && !matches!(value, Value::String(_))
+    if let (false, BodyTest::Contains(value) | BodyTest::Is(value)) = (place.has("at"), &test)
+        && !value.is_string()
     {
-        table.fault_here("without `at`, the body is text: compare it with a string");
+        place.fault("without `at`, the body is text: compare it with a string");
     }
-    table.finish();
-    Some(BodyCheck { at, test: tests.pop()? })
+    Some(BodyCheck { at, test })
 }
 
-fn capture(mut table: Fields<'_, '_>) -> Option<Capture> {
-    let at = pointer(&mut table, "at").map(CaptureSource::At);
-    let cookie = table.optional_text("cookie").map(|name| CaptureSource::Cookie(name.to_owned()));
-    let from = match (at, cookie) {
-        (Some(from), None) | (None, Some(from)) => Some(from),
-        _ => {
-            table.fault_here("must have exactly one of `at` (a place in the response) and `cookie`");
-            None
-        }
-    };
-    let name = table.text("as").map(str::to_owned);
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if let Some(name) = name.as_deref().filter(|name| !name.chars().all(plain) || *name == RUN) {
-        table.fault(
-            "as",
-            format!("invalid placeholder name `{name}`: use letters, digits and `_`, and not `{RUN}`"),
-        );
+fn capture(file: &file::Capture, place: &Place<'_>) -> Option<Capture> {
+    place.require(&["as"]);
+    if place.count(&["at", "cookie"]) != 1 {
+        place.fault("must have exactly one of `at` (a place in the response) and `cookie`");
+        return None;
     }
-    table.finish();
-    Some(Capture { from: from?, name: name? })
-}
-
-fn pointer(table: &mut Fields<'_, '_>, key: &'static str) -> Option<String> {
-    let at = table.optional_text(key)?;
-    if !at.starts_with('/') {
-        table.fault(key, format!("invalid JSON pointer `{at}`: start it with `/`"));
-    }
-    Some(at.to_owned())
-}
-
-fn rules(mut table: Fields<'_, '_>) -> ParityRules {
-    let tolerance = table.table("tolerance").and_then(|mut tolerance| {
-        let (at, by) = (tolerance.texts("at"), tolerance.optional_real("by"));
-        if at.is_empty() || by.is_none() {
-            tolerance.fault_here("must have `at` (the places of numbers) and `by` (the largest difference)");
-        }
-        tolerance.finish();
-        Some(Tolerance { at, by: by? })
-    });
-    let rules = ParityRules {
-        ignore: table.texts("ignore"),
-        cosine: table.texts("cosine"),
-        tolerance,
-        tokens: table.texts("tokens"),
-    };
-    for place in rules.places().filter(|place| !place.is_empty() && !place.starts_with('/')) {
-        table.fault_here(format!(
-            "invalid JSON pointer `{place}`: start it with `/`; `*` stands for any part"
+    let at = file.at.as_ref().map(|at| CaptureSource::At(pointer(at, &place.key("at"))));
+    let from = at.or_else(|| file.cookie.clone().map(CaptureSource::Cookie))?;
+    let (name, plain) = (&file.r#as, |c: char| c.is_ascii_alphanumeric() || c == '_');
+    if name == RUN || !name.chars().all(plain) {
+        place.key("as").fault(format!(
+            "invalid placeholder name `{name}`: use letters, digits and `_`, and not `{RUN}`"
         ));
     }
-    table.finish();
+    Some(Capture { from, name: name.clone() })
+}
+
+fn pointer(at: &str, place: &Place<'_>) -> String {
+    if !at.starts_with('/') {
+        place.fault(format!("invalid JSON pointer `{at}`: start it with `/`"));
+    }
+    at.to_owned()
+}
+
+fn parity(file: &file::Parity, place: &Place<'_>) -> ParityRules {
+    let tolerance = file.tolerance.as_ref().map(|file| Tolerance { at: file.at.clone(), by: file.by });
+    if file.tolerance.is_some() {
+        place.key("tolerance").require(&["at", "by"]);
+    }
+    let rules = ParityRules {
+        ignore: file.ignore.clone(),
+        cosine: file.cosine.clone(),
+        tolerance,
+        tokens: file.tokens.clone(),
+    };
+    for at in rules.places().filter(|at| !at.is_empty() && !at.starts_with('/')) {
+        place.fault(format!("invalid JSON pointer `{at}`: start it with `/`; `*` stands for any part"));
+    }
     rules
 }
