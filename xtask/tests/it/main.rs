@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod action;
 mod analyze;
 mod analyze_hostile;
 mod build_cache;
