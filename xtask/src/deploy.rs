@@ -358,11 +358,12 @@ fn refuse_missing(
     if needed.is_empty() {
         return Ok(missing().next().is_some());
     }
-    if variables.get("SUTRA_PULL_POLICY").is_some_and(|policy| policy != "never") {
+    let pull_policy = variables.own_name("PULL_POLICY");
+    if variables.get(&pull_policy).is_some_and(|policy| policy != "never") {
         return Ok(false);
     }
     bail!(
-        "images not found: {}\nhelp: build them with `{PROGRAM} build-images`; if the Compose file names a registry, set SUTRA_PULL_POLICY=missing",
+        "images not found: {}\nhelp: build them with `{PROGRAM} build-images`; if the Compose file names a registry, set {pull_policy}=missing",
         needed.into_iter().collect::<Vec<_>>().join(", ")
     )
 }
