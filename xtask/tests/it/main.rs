@@ -66,6 +66,7 @@ mod shims;
 mod signals;
 mod smoke_hostile;
 mod smoke_test;
+mod static_binary;
 mod throwaway;
 mod vulnerabilities;
 mod why;
