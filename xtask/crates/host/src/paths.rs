@@ -155,11 +155,6 @@ impl Repository {
         self.state("compose-switch.lock")
     }
 
-    /// The Compose file, for throwaway stacks.
-    pub fn compose_file(&self) -> PathBuf {
-        self.root.join("docker-compose.yml")
-    }
-
     /// Data about the deployment for services; the Compose file mounts it.
     pub fn deployed(&self) -> PathBuf {
         self.state("deployed")

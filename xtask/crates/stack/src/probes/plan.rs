@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use engine::variables::Variables;
+use host::failure::{Failure, FailureClass};
 use model::manifest::{Manifest, Service};
 use model::placeholders::{RUN, Values};
 use model::probe::Probe;
@@ -39,6 +40,19 @@ impl<'m> ProbePlan<'m> {
             .filter(|(_, probes)| !probes.is_empty())
             .map(|(name, probes)| ProbeGroup { name: name.clone(), probes: probes.iter().collect() });
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
+    }
+
+    /// Fails if there is nothing to send: silence is no success.
+    ///
+    /// # Errors
+    /// The services without probes.
+    pub fn refuse_empty(&self) -> Result<(), Failure> {
+        if !self.groups.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
+        let what = format!("nothing to probe: no probe is declared for {}", names.join(", "));
+        Err(Failure::new(FailureClass::Failed, what, "declare [[service.NAME.probe]] in the manifest"))
     }
 }
 
