@@ -59,9 +59,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let project = deploy::project(&variables, &manifest, context);
     let values = values(&manifest, &variables, &unique_word());
     let plan = ProbePlan::new(&manifest, &services);
-    plan.refuse_empty()?;
     let (report, _) = run::run(&plan, &project, &values, Duration::from_secs(args.timeout), context)?;
     let printed = args.output.print(&report, &[report.section()], &context.terminal);
+    let printed = printed.and_then(|()| Ok(plan.refuse_silence(&report)?));
     // A failed probe is reported before a record that cannot be written.
     printed.and(files::write_atomically(&context.repository.smoke_record(), report.json()?.as_bytes()))
 }

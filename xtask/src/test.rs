@@ -95,5 +95,6 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if request.stack_tests {
         return Ok(());
     }
-    Ok(ProbePlan::new(&manifest, &request.services).refuse_empty()?)
+    let plan = ProbePlan::new(&manifest, &request.services);
+    report.stacks.iter().try_for_each(|stack| Ok(plan.refuse_silence(&stack.report)?))
 }

@@ -177,15 +177,25 @@ fn a_stack_has_the_files_that_compose_itself_would_use() {
 }
 
 #[test]
-fn probing_nothing_is_no_success() {
+fn without_probes_the_health_check_answers_and_silence_is_no_success() {
     let repository = home();
-    let running = r#"{"Service":"alpha","ID":"a1","State":"running","Publishers":[]}"#;
-    let docker = FakeDocker::new().alive().on("compose * ps --all *", 0, running, "");
-    let output = docker.run(&repository, &["smoke", "alpha"]);
-    let text = told(&output, &repository);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains("nothing to probe: no probe is declared for alpha\nhelp: declare [[service."),
-        "{text}"
-    );
+    for (health, code, said) in [
+        ("", 1, "nothing was probed: alpha (no probe, no health check)\nhelp: declare [[service."),
+        ("healthy", 0, "alpha    health check  passed"),
+        ("unhealthy", 1, "the container is unhealthy (running)"),
+    ] {
+        let running = format!(
+            r#"{{"Service":"alpha","ID":"a1","State":"running","Health":"{health}","Publishers":[]}}"#
+        );
+        let inspected = r#"[{"Id":"a1","Image":"sha256:a","Config":{},"HostConfig":{},"State":{}}]"#;
+        let docker = FakeDocker::new()
+            .alive()
+            .on("compose * ps --all *", 0, &running, "")
+            .on("compose * config *", 0, PLAIN, "")
+            .on("container inspect *", 0, inspected, "");
+        let output = docker.run(&repository, &["smoke", "alpha"]);
+        let text = told(&output, &repository);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(said), "{said}: {text}");
+    }
 }

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::probes::health;
+use crate::probes::report::ProbeReport;
 use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
 use model::manifest::{Manifest, Service};
@@ -42,17 +44,18 @@ impl<'m> ProbePlan<'m> {
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
     }
 
-    /// Fails if there is nothing to send: silence is no success.
+    /// Fails if no service was asked anything: silence is no success.
     ///
     /// # Errors
-    /// The services without probes.
-    pub fn refuse_empty(&self) -> Result<(), Failure> {
-        if !self.groups.is_empty() {
+    /// The services with neither probe nor health check.
+    pub fn refuse_silence(&self, report: &ProbeReport) -> Result<(), Failure> {
+        if !self.groups.is_empty() || report.outcomes.iter().any(|outcome| outcome.probe == health::NAME) {
             return Ok(());
         }
         let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
-        let what = format!("nothing to probe: no probe is declared for {}", names.join(", "));
-        Err(Failure::new(FailureClass::Failed, what, "declare [[service.NAME.probe]] in the manifest"))
+        let what = format!("nothing was probed: {} (no probe, no health check)", names.join(", "));
+        let remedy = "declare [[service.NAME.probe]] in the manifest, or HEALTHCHECK in the Dockerfile";
+        Err(Failure::new(FailureClass::Failed, what, remedy))
     }
 }
 
