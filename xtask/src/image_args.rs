@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use host::failure::Failure;
+use host::program::PROGRAM;
 
 use crate::args;
 use contents::image::ImageToAnalyze;
@@ -92,7 +93,7 @@ pub fn find(
         None => {
             let option = if service.has_twin() { format!(" --variant {variant}") } else { String::new() };
             bail!(
-                "image {reference} is not in the engine\nhelp: cargo xtask build-images {name}{}{option} --tag {tag}",
+                "image {reference} is not in the engine\nhelp: {PROGRAM} build-images {name}{}{option} --tag {tag}",
                 edition.option()
             )
         }

@@ -19,7 +19,7 @@ use model::manifest::{Manifest, Service};
 use model::names::Unknown;
 use model::reader;
 
-/// Measure original and optimized images: pull, start, memory, CPU and requests; or loads, or xtask itself
+/// Measure original and optimized images: pull, start, memory, CPU and requests; or loads, or this program itself
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -43,7 +43,7 @@ pub struct Args {
     /// Run loads of images.toml on optimized images instead [default: all loads]
     #[arg(long, num_args = 0.., value_name = "NAME", conflicts_with_all = ["services", "stack", "only"])]
     load: Option<Vec<String>>,
-    /// Measure xtask instead: its overhead over plain docker commands, and its compile time
+    /// Measure this program instead: its overhead over plain docker commands, and its compile time
     #[arg(long = "self", conflicts_with_all = ["load", "stack", "only"])]
     self_cost: bool,
     /// Fail if a measured figure exceeds its bound in images.toml
@@ -72,7 +72,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask measure storage --runs 10 --only start
   # Run one load and check its bounds
   cargo xtask measure --load ask --check
-  # Compare builds with and without xtask
+  # Compare builds with and without this program
   cargo xtask measure client --self
 
 Pulls need root for a second engine, and Debian's docker-registry, which

@@ -61,6 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let plan = ProbePlan::new(&manifest, &services);
     let (report, _) = run::run(&plan, &project, &values, Duration::from_secs(args.timeout), context)?;
     let printed = args.output.print(&report, &[report.section()], &context.terminal);
+    let printed = printed.and_then(|()| Ok(plan.refuse_silence(&report)?));
     // A failed probe is reported before a record that cannot be written.
     printed.and(files::write_atomically(&context.repository.smoke_record(), report.json()?.as_bytes()))
 }

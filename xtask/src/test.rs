@@ -12,6 +12,7 @@ use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
 use model::reader;
+use stack::probes::plan::ProbePlan;
 use stack::throwaway::test_run::{self, Originals, TestRequest};
 
 /// Test images in a throwaway stack
@@ -89,5 +90,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     require_engine(context)?;
     let report = test_run::run(&manifest, &request, context)
         .inspect_err(|error| locked_volumes::warn(error, &manifest, context))?;
-    args.output.print(&report, &report.sections(), &context.terminal)
+    args.output.print(&report, &report.sections(), &context.terminal)?;
+    // Containers that start and stay confined say nothing about what they answer.
+    if request.stack_tests {
+        return Ok(());
+    }
+    let plan = ProbePlan::new(&manifest, &request.services);
+    report.stacks.iter().try_for_each(|stack| Ok(plan.refuse_silence(&stack.report)?))
 }

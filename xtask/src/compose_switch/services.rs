@@ -1,5 +1,6 @@
 //! Checks that services fit the images they would run: the programs they start, and how Compose would build them.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -55,7 +56,7 @@ pub(super) fn wrong_builds(
         let Some(wanted) = ours.dockerfile(variant).filter(|_| ours.has_twin()) else { continue };
         if dockerfile != lexical(Path::new(wanted)) {
             found.push(format!(
-                "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `cargo xtask build-images` builds {wanted}",
+                "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `{PROGRAM} build-images` builds {wanted}",
                 place(files, name, "build"),
                 dockerfile.display(),
                 service.image

@@ -50,8 +50,12 @@ impl Linters {
                  FROM scratch\nCOPY --from=lint /lint/scripts /scripts\n"
             ),
         );
-        let make_room = crate::support::workflows::folder().join("../make-room.sh");
-        site.folder.write("beta/lint/scripts/make-room.sh", &fs::read_to_string(make_room).unwrap());
+        for script in ["make-room.sh", "action/fetch.sh"] {
+            let text =
+                fs::read_to_string(crate::support::workflows::folder().join("..").join(script)).unwrap();
+            let name = script.rsplit('/').next().unwrap();
+            site.folder.write(&format!("beta/lint/scripts/{name}"), &text);
+        }
         for (name, text) in texts() {
             site.folder.write(&format!("beta/lint/workflows/{name}"), &text);
             for (number, step) in Workflow::parse(&text).steps().into_iter().enumerate() {

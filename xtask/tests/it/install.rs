@@ -33,6 +33,9 @@ fn a_copied_xtask_installs_in_a_clean_folder() {
         .output()
         .unwrap();
     assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
-    let help = Command::new(clean.0.join("installed/bin/xtask")).arg("--help").output().unwrap();
-    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("build-images"));
+    for (program, usage) in [("xtask", "Usage: cargo xtask "), ("images", "Usage: images ")] {
+        let help = Command::new(clean.0.join("installed/bin").join(program)).arg("--help").output().unwrap();
+        let text = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(help.status.success() && text.contains("build-images") && text.contains(usage), "{text}");
+    }
 }

@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod action;
 mod analyze;
 mod analyze_hostile;
 mod anyones;
@@ -56,6 +57,7 @@ mod measure;
 mod output_files;
 mod outputs;
 mod package_dates;
+mod program;
 mod push_and_clean;
 mod push_compare;
 mod release_check;
@@ -65,6 +67,7 @@ mod shims;
 mod signals;
 mod smoke_hostile;
 mod smoke_test;
+mod static_binary;
 mod throwaway;
 mod vulnerabilities;
 mod why;

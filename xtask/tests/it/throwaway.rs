@@ -15,6 +15,13 @@ fn stack(configuration: &str) -> FakeDocker {
         .on("volume ls *", 0, "", "")
 }
 
+/// A repository whose Compose file has a name of its own.
+fn home() -> Folder {
+    let folder = repository("p");
+    folder.write("compose.yaml", "services: {}\n");
+    folder
+}
+
 const PLAIN: &str = r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized"}}}"#;
 
 fn ups(docker: &FakeDocker) -> usize {
@@ -28,7 +35,7 @@ fn alpha(docker: &FakeDocker, repository: &Folder) -> (Option<i32>, String) {
 
 #[test]
 fn a_taken_port_is_retried_once() {
-    let repository = repository("p");
+    let repository = home();
     let taken = "Error response from daemon: Bind for 127.0.0.1:20001 failed: port is already allocated\n";
     let docker = stack(PLAIN).on("compose * up --detach *", 1, "", taken);
     let (code, text) = alpha(&docker, &repository);
@@ -45,7 +52,7 @@ fn a_taken_port_is_retried_once() {
 
 #[test]
 fn a_failed_stack_shows_its_logs_without_its_secrets() {
-    let repository = repository("p");
+    let repository = home();
     let manifest = repository.read("xtask/images.toml");
     let secret = "\n[service.alpha.secret]\nvariable = \"ALPHA_KEYS\"\nplain = \"ALPHA_KEY\"\ncommand = [\"make-key\"]\n";
     repository.write("xtask/images.toml", &format!("{manifest}{secret}"));
@@ -71,7 +78,7 @@ fn a_failed_stack_shows_its_logs_without_its_secrets() {
 
 #[test]
 fn logs_are_printed_without_secrets_and_control_characters() {
-    let repository = repository("p");
+    let repository = home();
     let manifest = repository.read("xtask/images.toml");
     let secret = "\n[service.alpha.secret]\nvariable = \"ALPHA_KEYS\"\nplain = \"ALPHA_KEY\"\ncommand = [\"make-key\"]\n";
     repository.write("xtask/images.toml", &format!("{manifest}{secret}"));
@@ -89,7 +96,7 @@ fn logs_are_printed_without_secrets_and_control_characters() {
 
 #[test]
 fn shared_resources_are_refused_before_anything_is_started() {
-    let repository = repository("p");
+    let repository = home();
     let docker = stack(
         r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized",
             "volumes":[{"type":"bind","source":"/srv/data","target":"/data"}]},
@@ -110,7 +117,7 @@ fn shared_resources_are_refused_before_anything_is_started() {
 
 #[test]
 fn stack_tests_need_a_local_engine_socket() {
-    let repository = repository("p");
+    let repository = home();
     for (host, words) in [
         ("tcp://192.0.2.1:2375\n", "the engine at tcp://192.0.2.1:2375 is not a socket on this machine"),
         ("unix:///no/such/socket\n", "cannot access the engine's socket /no/such/socket"),
@@ -137,4 +144,58 @@ fn invalid_arguments_are_reported_without_an_engine() {
     let (bogus, text) = code("bogus");
     assert_eq!(bogus, Some(2), "{text}");
     assert_eq!(code("simple").0, Some(3));
+}
+
+#[test]
+fn a_stack_has_the_files_that_compose_itself_would_use() {
+    let repository = home();
+    let docker = stack(PLAIN).on("compose * up --detach *", 1, "", "Error response from daemon: no\n");
+    alpha(&docker, &repository);
+    let files = |docker: &FakeDocker| {
+        let calls = docker.calls();
+        let up = calls.iter().find(|call| call.contains(" up --detach")).unwrap().clone();
+        let files = up.split(" --file ").skip(1).map(|rest| rest.split(' ').next().unwrap_or_default());
+        files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(files(&docker), ["compose.yaml", "override.yml"]);
+
+    repository.write("compose.override.yaml", "services: {}\n");
+    let docker = stack(PLAIN).on("compose * up --detach *", 1, "", "Error response from daemon: no\n");
+    alpha(&docker, &repository);
+    assert_eq!(files(&docker), ["compose.yaml", "compose.override.yaml", "override.yml"]);
+
+    for name in ["compose.yaml", "compose.override.yaml"] {
+        std::fs::remove_file(repository.0.join(name)).unwrap();
+    }
+    let docker = stack(PLAIN);
+    let (code, text) = alpha(&docker, &repository);
+    assert_eq!((code, ups(&docker)), (Some(1), 0), "{text}");
+    assert!(
+        text.contains("no Compose file in [ROOT]\nhelp: add compose.yaml, or set COMPOSE_FILE"),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_probes_the_health_check_answers_and_silence_is_no_success() {
+    let repository = home();
+    for (health, code, said) in [
+        ("", 1, "nothing was probed: alpha (no probe, no health check)\nhelp: declare [[service."),
+        ("healthy", 0, "alpha    health check  passed"),
+        ("unhealthy", 1, "the container is unhealthy (running)"),
+    ] {
+        let running = format!(
+            r#"{{"Service":"alpha","ID":"a1","State":"running","Health":"{health}","Publishers":[]}}"#
+        );
+        let inspected = r#"[{"Id":"a1","Image":"sha256:a","Config":{},"HostConfig":{},"State":{}}]"#;
+        let docker = FakeDocker::new()
+            .alive()
+            .on("compose * ps --all *", 0, &running, "")
+            .on("compose * config *", 0, PLAIN, "")
+            .on("container inspect *", 0, inspected, "");
+        let output = docker.run(&repository, &["smoke", "alpha"]);
+        let text = told(&output, &repository);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(said), "{said}: {text}");
+    }
 }

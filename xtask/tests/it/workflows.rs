@@ -1,6 +1,8 @@
 //! The workflows under `.github`: that they are well-formed, what they may do, and that a report goes to its own pull request.
 
-use crate::support::workflows::{Workflow, texts};
+use std::fs;
+
+use crate::support::workflows::{Workflow, folder, texts};
 
 #[test]
 fn every_workflow_is_bounded_and_trusts_no_stranger() {
@@ -9,6 +11,30 @@ fn every_workflow_is_bounded_and_trusts_no_stranger() {
         found.extend(Workflow::parse(&text).faults().into_iter().map(|fault| format!("{name}: {fault}")));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_action_keeps_expressions_out_of_its_scripts_and_names_scripts_that_exist() {
+    let root = folder().join("../..");
+    let text = fs::read_to_string(root.join("action.yml")).unwrap();
+    assert_eq!(Workflow::faults_of_action(&text), Vec::<String>::new());
+    let bad = text.replace("fetch.sh\"", "fetch.sh\" ${{ inputs.version }}");
+    assert_eq!(Workflow::faults_of_action(&bad).len(), 1, "an expression would be seen");
+    let scripts: Vec<&str> =
+        text.split("$GITHUB_ACTION_PATH/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(scripts.len(), 2);
+    scripts.iter().for_each(|script| assert!(root.join(script).is_file(), "{script} is missing"));
+}
+
+#[test]
+fn a_release_publishes_what_the_action_fetches() {
+    let release = texts().into_iter().find(|(name, _)| name == "release.yml").unwrap().1;
+    let fetch = fs::read_to_string(folder().join("../action/fetch.sh")).unwrap();
+    assert!(release.contains("images-linux-${{ matrix.arch }}") && release.contains("> SHA256SUMS"));
+    for arch in ["amd64", "arm64"] {
+        assert!(release.contains(arch) && fetch.contains(&format!("file=images-linux-{arch} ;;")), "{arch}");
+    }
+    assert!(fetch.contains("download SHA256SUMS"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Editions: Dockerfiles use their build arguments, and images differ as the manifest declares. What only a running service
 //! shows (`/capabilities`, limits in `/health`) is covered by the contract tests; here the images must at least differ.
 
+use host::program::PROGRAM;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
@@ -153,7 +154,7 @@ pub fn undeclared(
 /// A note that an edition could not be compared because the smallest is not built.
 pub fn not_compared(service: &Service, edition: Edition, smallest: Edition, tag: &Tag) -> Finding {
     let what = format!("packages were not compared: the {smallest} edition is not built");
-    let remedy = format!("cargo xtask build-images NAME --edition {smallest} --tag {tag}, then check again");
+    let remedy = format!("{PROGRAM} build-images NAME --edition {smallest} --tag {tag}, then check again");
     finding(service, edition, what, &remedy)
 }
 

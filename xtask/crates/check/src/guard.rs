@@ -1,5 +1,6 @@
 //! `cargo xtask check`: inspects images, compares them with the lock and keeps a record of every edition.
 
+use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -323,7 +324,7 @@ fn limits(
     let Some(measured) = &row.measured else {
         let remedy = match &service.pulled {
             Some(reference) => format!("docker pull {reference}"),
-            None => format!("cargo xtask build-images {name}{edition} --tag {tag}"),
+            None => format!("{PROGRAM} build-images {name}{edition} --tag {tag}"),
         };
         survey.breaches.push(finding(FindingKind::Missing, format!("no image {}", row.image), remedy));
         return;
@@ -332,7 +333,7 @@ fn limits(
     let above = |owner: &str, label: &str, limit: Option<Bytes>| {
         let limit = limit.unwrap_or_default();
         let what = format!("{bytes}, {} above {owner} {label} of {limit}", bytes - limit);
-        let remedy = format!("`cargo xtask analyze {name}{edition} --tag {tag}` lists what could be removed");
+        let remedy = format!("`{PROGRAM} analyze {name}{edition} --tag {tag}` lists what could be removed");
         finding(FindingKind::Target, what, remedy)
     };
     match row.verdict {

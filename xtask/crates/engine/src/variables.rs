@@ -12,6 +12,8 @@ use crate::interpolation::interpolate;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use model::image_ref::Tag;
+use model::manifest::DEFAULT_ENV_PREFIX;
+use model::reader;
 
 /// The variable that Compose files use as the tag.
 pub const VERSION: &str = "SUTRA_VERSION";
@@ -29,6 +31,8 @@ pub struct Variables {
     file: BTreeMap<String, String>,
     /// From the environment, including empty ones.
     environment: BTreeMap<String, String>,
+    /// What the names of this program's variables start with.
+    prefix: String,
 }
 
 impl Variables {
@@ -80,7 +84,15 @@ impl Variables {
             let names: Vec<String> = names.into_iter().collect();
             file.extend(resolved(&names, options, folder, context)?);
         }
-        Ok(Variables { file, environment })
+        // An invalid manifest fails every command that needs one.
+        let manifest = reader::load(&context.repository);
+        let prefix = manifest.map_or_else(|_| DEFAULT_ENV_PREFIX.to_owned(), |manifest| manifest.env_prefix);
+        Ok(Variables { file, environment, prefix })
+    }
+
+    /// The name of one of this program's variables, such as `IMAGES_VERSION`: the manifest has the prefix.
+    pub fn own_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     /// All variables as Compose sees them: the environment takes precedence, even with an empty value.
@@ -111,19 +123,20 @@ impl Variables {
         if is_in_environment { "the environment" } else { ".env" }
     }
 
-    /// A text with its variables replaced. `SUTRA_VERSION=latest-optimized` means the tag `latest`.
+    /// A text with its variables replaced. `IMAGES_VERSION=latest-optimized` means the tag `latest`.
     ///
     /// # Errors
     /// When a required variable is not set, or the text is invalid.
     pub fn fill(&self, text: &str) -> Result<String, String> {
+        let version = self.own_name("VERSION");
         interpolate(text, &|name| {
             let value = self.compose_value(name)?;
-            let tag = if name == VERSION { value.parse::<Tag>().ok() } else { None };
+            let tag = if name == version { value.parse::<Tag>().ok() } else { None };
             Some(tag.map_or_else(|| value.to_owned(), |tag| tag.to_string()))
         })
     }
 
-    /// A reference with its variables replaced, as by [`Variables::fill`]. `SUTRA_VERSION=latest-optimized` means the tag `latest`.
+    /// A reference with its variables replaced, as by [`Variables::fill`].
     ///
     /// # Errors
     /// When a required variable is not set, or the result is invalid.
@@ -228,7 +241,8 @@ mod tests {
         };
         let variables = Variables {
             file: map(&[("A", "file"), ("B", "file"), ("C", "file"), ("D", "")]),
-            environment: map(&[("A", ""), ("B", "shell")]),
+            environment: map(&[("A", ""), ("B", "shell"), ("ACME_VERSION", "1.0-optimized")]),
+            prefix: "ACME_".to_owned(),
         };
         let got = ["A", "B", "C", "D", "E"].map(|name| variables.get(name));
         assert_eq!(got, [Some("file"), Some("shell"), Some("file"), None, None]);
@@ -236,6 +250,8 @@ mod tests {
         assert_eq!(["A", "B", "C"].map(|name| variables.source(name)), [".env", "the environment", ".env"]);
         // As Compose does.
         assert_eq!(variables.resolve("x:${A:-none}$B").as_deref(), Ok("x:noneshell"));
-        assert_eq!(variables.all().count(), 4);
+        assert_eq!(variables.all().count(), 5);
+        // The Compose file appends the suffix.
+        assert_eq!(variables.resolve("x:${ACME_VERSION}-optimized").as_deref(), Ok("x:1.0-optimized"));
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn measure(
     let mut stack = ThrowawayStack::prepare(manifest, &services, images, context)?;
     for step in load.steps.iter().filter(|step| !step.environment.is_empty()) {
         if let Some(service) = services.iter().find(|service| service.name == step.probe.service) {
-            stack.set_environment(service, &step.environment, context)?;
+            stack.set_environment(service, &step.environment)?;
         }
     }
     stack.up(deadline, &context.docker.runner.interrupt)?;

@@ -1,5 +1,6 @@
 //! The images to measure, by ID, so that a tag that moves meanwhile has no effect.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
@@ -78,7 +79,7 @@ impl MeasuredImages {
             return Ok(());
         }
         let names = missing.join(" ");
-        let remedy = format!("cargo xtask build-images {names}{} --tag {tag}", edition.option());
+        let remedy = format!("{PROGRAM} build-images {names}{} --tag {tag}", edition.option());
         let optimized = if services.iter().any(|service| service.has_twin()) { "optimized " } else { "" };
         bail!(Failure::new(FailureClass::Failed, format!("{optimized}images are not built: {names}"), remedy))
     }

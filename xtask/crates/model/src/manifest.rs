@@ -13,6 +13,12 @@ use crate::names::Unknown;
 use crate::probe::Scenario;
 pub use crate::service::{Build, RunNeeds, Secret, Service, Sizes, TAG};
 
+/// What the names of environment variables start with by default.
+pub const DEFAULT_ENV_PREFIX: &str = "IMAGES_";
+
+/// What they start with in a manifest of schema 1, which only Sutra has.
+pub const SUTRA_ENV_PREFIX: &str = "SUTRA_";
+
 /// The manifest. Services, bases and upstreams keep the file's order.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {

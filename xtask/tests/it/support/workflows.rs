@@ -89,6 +89,13 @@ impl Workflow {
         found
     }
 
+    /// What is wrong with the steps of a composite action, a sentence each. `text` is an action.yml.
+    pub fn faults_of_action(text: &str) -> Vec<String> {
+        // Its steps, as those of a job.
+        let runs = text.split_once("\nruns:\n").map_or("", |(_, runs)| runs);
+        Workflow::parse(&format!("jobs:\n action:\n{runs}")).steps().iter().flat_map(step_faults).collect()
+    }
+
     /// What the workflow and its jobs are allowed, `SCOPE: LEVEL` each.
     fn permissions(&self) -> Vec<(String, String)> {
         let nodes = self.jobs().into_iter().map(|(_, job)| job).chain([self.root]);

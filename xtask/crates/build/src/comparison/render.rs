@@ -2,6 +2,7 @@
 
 use crate::comparison::{Comparison, ComparisonRow, Original, Verdict};
 use host::plural::count;
+use host::program::PROGRAM;
 use host::render::Render;
 use host::table::{Align, Table};
 use model::bytes::Bytes;
@@ -161,7 +162,7 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     }
     if any(|row| row.verdict == Verdict::Missing) {
         notes.push(format!(
-            "Build missing images with `cargo xtask build-images{} --tag {}`.",
+            "Build missing images with `{PROGRAM} build-images{} --tag {}`.",
             comparison.edition.option(),
             comparison.tag
         ));
@@ -170,7 +171,7 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
         row.original == Original::None && row.optimized.is_some() && row.accepted.is_none()
     };
     if any(is_new) {
-        notes.push("– No accepted size: `cargo xtask check --accept --reason \"…\"` records one.".to_owned());
+        notes.push(format!("– No accepted size: `{PROGRAM} check --accept --reason \"…\"` records one."));
     }
     notes
 }

@@ -1,5 +1,6 @@
 //! What a push will do, as data: which image is pushed under which tags.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use crate::request::{ServiceImage, TaggedImage};
@@ -88,7 +89,7 @@ fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag:
     let one_variant = missing.iter().all(|(image, _)| image.variant == first.variant);
     let edition = if one_edition { first.edition.option() } else { " --edition all".to_owned() };
     let variant = if one_variant { first.variant.name() } else { "both" };
-    format!("cargo xtask build-images {}{edition} --variant {variant} --tag {tag}", services.join(" "))
+    format!("{PROGRAM} build-images {}{edition} --variant {variant} --tag {tag}", services.join(" "))
 }
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(
             missing.to_string(),
             "nothing was pushed, because these images are missing: fx-a:1-optimized, fx-b:1-simple-optimized\n\
-             help: cargo xtask build-images a b --edition simple --variant optimized --tag 1"
+             help: {PROGRAM} build-images a b --edition simple --variant optimized --tag 1"
         );
     }
 

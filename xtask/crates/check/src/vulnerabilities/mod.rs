@@ -16,6 +16,7 @@ mod rustsec;
 pub mod severity;
 pub mod source;
 
+use host::program::PROGRAM;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -116,7 +117,7 @@ fn images<'m>(
         let (missing, tag) = (missing.join(", "), &request.tag);
         let is_plain = request.editions.iter().all(|edition| edition.is_none());
         let editions = if is_plain { "" } else { " --edition all" };
-        bail!("not in the engine: {missing}\nhelp: cargo xtask build-images{editions} --tag {tag}");
+        bail!("not in the engine: {missing}\nhelp: {PROGRAM} build-images{editions} --tag {tag}");
     }
     let images = wanted.into_iter().zip(references);
     Ok(images

@@ -3,6 +3,7 @@
 
 pub mod tree;
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -59,7 +60,7 @@ impl RecordKind {
             RecordKind::Test => "test",
             RecordKind::Parity => "test --parity=recorded",
         };
-        format!("cargo xtask {command}{} --tag {tag}", edition.option())
+        format!("{PROGRAM} {command}{} --tag {tag}", edition.option())
     }
 
     /// The variants of a service that it covers.

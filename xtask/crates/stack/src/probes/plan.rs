@@ -4,7 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::probes::health;
+use crate::probes::report::ProbeReport;
 use engine::variables::Variables;
+use host::failure::{Failure, FailureClass};
 use model::manifest::{Manifest, Service};
 use model::placeholders::{RUN, Values};
 use model::probe::Probe;
@@ -39,6 +42,20 @@ impl<'m> ProbePlan<'m> {
             .filter(|(_, probes)| !probes.is_empty())
             .map(|(name, probes)| ProbeGroup { name: name.clone(), probes: probes.iter().collect() });
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
+    }
+
+    /// Fails if no service was asked anything: silence is no success.
+    ///
+    /// # Errors
+    /// The services with neither probe nor health check.
+    pub fn refuse_silence(&self, report: &ProbeReport) -> Result<(), Failure> {
+        if !self.groups.is_empty() || report.outcomes.iter().any(|outcome| outcome.probe == health::NAME) {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
+        let what = format!("nothing was probed: {} (no probe, no health check)", names.join(", "));
+        let remedy = "declare [[service.NAME.probe]] in the manifest, or HEALTHCHECK in the Dockerfile";
+        Err(Failure::new(FailureClass::Failed, what, remedy))
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::deploy::containers;
 use crate::http::{Client, NoAnswer, NoAnswerKind, tls};
 use crate::probes::endpoints::{self, Endpoints};
+use crate::probes::health;
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict, SCHEMA};
 use crate::probes::retry::RetryPolicy;
@@ -65,12 +66,13 @@ pub fn run<'m>(
             results.push(result);
         }
     }
+    let health = health::outcomes(plan, project, secrets)?;
     let running = containers(project, plan.manifest, &context.docker)?;
     let report = ProbeReport {
         schema: SCHEMA,
         project: project.name()?,
         images: running.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect(),
-        outcomes: results.iter().map(|result| result.outcome.clone()).collect(),
+        outcomes: results.iter().map(|result| result.outcome.clone()).chain(health).collect(),
     };
     Ok((report, results))
 }

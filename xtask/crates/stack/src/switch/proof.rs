@@ -18,7 +18,6 @@ use crate::switch::reference::{ComposeImage, SwitchRequest};
 use engine::compose::{ComposeConfig, ComposeInput, ComposeService, folder_of};
 use engine::context::Context;
 use engine::interpolation::interpolate;
-use engine::variables::VERSION;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::process::tail;
@@ -122,8 +121,9 @@ impl Switch<'_> {
     /// get a value, because Compose rejects the files without.
     fn own_environment(&self) -> BTreeMap<String, String> {
         let variables = &self.input.variables;
-        let tag = variables.compose_value(VERSION).and_then(|text| text.parse::<Tag>().ok());
-        let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));
+        let version = variables.own_name("VERSION");
+        let tag = variables.compose_value(&version).and_then(|text| text.parse::<Tag>().ok());
+        let tag = tag.map(|tag| (version, tag.to_string()));
         let values = self.files.iter().flat_map(|file| &file.plan.requiring);
         let required = values.flat_map(|value| required(value));
         let unset = required.filter(|(name, may_be_empty)| {

@@ -1,6 +1,7 @@
 //! The images of a throwaway stack.
 
 use anyhow::{Result, bail};
+use host::program::PROGRAM;
 
 use engine::docker::Docker;
 use model::edition::Edition;
@@ -41,7 +42,7 @@ impl StackImages {
         let variant =
             if manifest.has_twins() { format!(" --variant {}", self.variant) } else { String::new() };
         bail!(
-            "images not found: {}\nhelp: cargo xtask build-images {}{}{variant} --tag {}",
+            "images not found: {}\nhelp: {PROGRAM} build-images {}{}{variant} --tag {}",
             references.join(", "),
             names.join(" "),
             self.edition.option(),

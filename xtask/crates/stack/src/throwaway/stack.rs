@@ -1,6 +1,7 @@
 //! One throwaway stack, from its creation to its removal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,9 +15,11 @@ use crate::throwaway::folder::StackFolder;
 use crate::throwaway::images::StackImages;
 use crate::throwaway::overrides::Overrides;
 use crate::throwaway::removal;
-use engine::compose::{ComposeConfig, Project};
+use engine::compose::{ComposeConfig, MAIN_FILES, Project, default_files};
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::variables::Variables;
+use host::failure::{Failure, FailureClass};
 use host::interrupt::Interrupt;
 use host::terminal::Terminal;
 use host::{files, ports};
@@ -35,6 +38,8 @@ pub struct ThrowawayStack {
     /// By the service's name in the manifest: its port on loopback.
     pub ports: BTreeMap<String, u16>,
     configuration: ComposeConfig,
+    /// The repository's own Compose files.
+    files: Vec<PathBuf>,
     /// Additional variables, by the service's name in the Compose file.
     environments: BTreeMap<String, BTreeMap<String, String>>,
     /// Locked until everything is removed: tells other runs that this stack is in use.
@@ -83,7 +88,8 @@ impl ThrowawayStack {
         context.docker.runner.interrupt.check()?;
         let name = format!("{}{}", removal::prefix(manifest), unique_word());
         let folder = StackFolder::create(&name, &context.repository)?;
-        let project = base_project(manifest, context)
+        let files = compose_files(context)?;
+        let project = base_project(manifest, files.clone(), context)
             .named(&name)
             .only(services.iter().filter_map(|service| service.compose.clone()).collect());
         let configuration = project.config()?;
@@ -93,6 +99,7 @@ impl ThrowawayStack {
             values: Values::from([(RUN.to_owned(), Value::from(WORD))]),
             ports: BTreeMap::new(),
             configuration,
+            files,
             environments: BTreeMap::new(),
             folder,
             is_removed: false,
@@ -141,9 +148,14 @@ impl ThrowawayStack {
         let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
         let file = self.folder.path().join("override.yml");
         files::write_atomically(&file, overrides.file(&self.configuration, &ports)?.as_bytes())?;
-        self.project = self.project.clone().files(vec![context.repository.compose_file(), file]);
+        self.project = self.project.clone().files(self.own_files_and([file]));
         self.ports = manifest.services.iter().map(|service| service.name.clone()).zip(ports).collect();
         Ok(())
+    }
+
+    /// The repository's Compose files, then generated ones, which take precedence.
+    fn own_files_and<const N: usize>(&self, generated: [PathBuf; N]) -> Vec<PathBuf> {
+        self.files.iter().cloned().chain(generated).collect()
     }
 
     /// Sets environment variables of one service; call it before the stack is started.
@@ -154,7 +166,6 @@ impl ThrowawayStack {
         &mut self,
         service: &Service,
         environment: &BTreeMap<String, String>,
-        context: &Context,
     ) -> Result<()> {
         let name = service.compose.clone().unwrap_or_default();
         self.environments.insert(name, environment.clone());
@@ -166,7 +177,7 @@ impl ThrowawayStack {
         let file = self.folder.path().join("environment.yml");
         files::write_atomically(&file, text.as_bytes())?;
         let isolation = self.folder.path().join("override.yml");
-        self.project = self.project.clone().files(vec![context.repository.compose_file(), isolation, file]);
+        self.project = self.project.clone().files(self.own_files_and([isolation, file]));
         Ok(())
     }
 
@@ -211,10 +222,20 @@ impl Drop for ThrowawayStack {
     }
 }
 
-/// The repository's Compose file, with placeholders for all secrets: services that are not started keep them.
-fn base_project(manifest: &Manifest, context: &Context) -> Project {
-    let project = Project::new(&context.docker, context.repository.root())
-        .files(vec![context.repository.compose_file()]);
+/// The Compose files of the repository: those that Compose itself would use.
+fn compose_files(context: &Context) -> Result<Vec<PathBuf>> {
+    let files = default_files(&context.repository, &Variables::read(context)?);
+    if files.is_empty() {
+        let root = context.repository.root().display();
+        let remedy = format!("add {}, or set COMPOSE_FILE", MAIN_FILES[0]);
+        return Err(Failure::new(FailureClass::Failed, format!("no Compose file in {root}"), remedy).into());
+    }
+    Ok(files)
+}
+
+/// The repository's stack, with placeholders for all secrets: services that are not started keep them.
+fn base_project(manifest: &Manifest, files: Vec<PathBuf>, context: &Context) -> Project {
+    let project = Project::new(&context.docker, context.repository.root()).files(files);
     with_placeholders(project, manifest.services.iter().flat_map(|service| &service.secrets))
 }
 
@@ -226,7 +247,7 @@ pub fn dependency_closures(
     manifest: &Manifest,
     context: &Context,
 ) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let closures = base_project(manifest, context).closures()?;
+    let closures = base_project(manifest, compose_files(context)?, context).closures()?;
     let of = |service: &Service| {
         let closure = service.compose.as_ref().and_then(|name| closures.get(name));
         let is_member = |other: &&Service| {

@@ -1,5 +1,6 @@
 //! The HTML page: one self-contained file.
 
+use host::program::PROGRAM;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use build::comparison::Comparison;
@@ -105,8 +106,8 @@ fn editions(report: &ReportPage) -> Markup {
     html! {
         @if report.editions.is_empty() {
             p .stale role="note" {
-                b { "No records yet" } ": run " code { "cargo xtask build-images" } ", then "
-                code { "cargo xtask check" } "."
+                b { "No records yet" } ": run " code { (PROGRAM) " build-images" } ", then "
+                code { (PROGRAM) " check" } "."
             }
         }
         @if report.editions.len() > 1 {

@@ -1,0 +1,137 @@
+"""Builds and checks the images that a pull request changes, and reports their sizes: as a job summary and as one comment, which every
+run updates. Fails if the build or the check fails."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+
+MARKER = "<!-- sizes of changed images -->"
+AUTHOR = "github-actions[bot]"
+BEFORE = "before-this-change"  # tag of the base commit's images
+MOST_OWNERS = "10"  # rows per image
+LARGEST_REPORT = 60_000  # characters; a comment holds 65,536
+
+
+def images(*arguments, root=None, capture=False):
+    """Runs the program. Returns whether it succeeded, and its standard output if captured."""
+    command = ["images", *arguments] + (["--root", root] if root else [])
+    print("::group::" + " ".join(command), flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE if capture else None, text=True)
+    print("::endgroup::", flush=True)
+    if done.returncode > 1:
+        # Wrong usage, a bad manifest, no engine: nothing was checked, and the program has printed why.
+        sys.exit(done.returncode)
+    return done.returncode == 0, done.stdout or ""
+
+
+def rows(report):
+    """The built images of a JSON report by service and edition."""
+    found = json.loads(report)["images"] if report else []
+    return {(row["service"], row["edition"]): row["image"] for row in found if row["measured"] is not None}
+
+
+def declared(tree):
+    """The services that the manifest of a tree declares."""
+    for name in ("xtask/images.toml", "images.toml"):
+        path = os.path.join(tree, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                return set(tomllib.load(file).get("service", {}))
+    return set()
+
+
+def owners(now, base, edition):
+    """Markdown about each changed image: its growth by owner since the base commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = os.path.join(folder, "base")
+        added = subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, base])
+        if added.returncode != 0:
+            return f"No growth by owner: `{base}` is not in this checkout.\n"
+        try:
+            return growth(now, tree, ["--tag", BEFORE, *edition])
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree])
+
+
+def growth(now, tree, options):
+    """The same, with the base commit in a folder."""
+    before = {}
+    known = sorted({service for service, _ in now} & declared(tree))
+    if known:
+        images("build-images", "--keep-going", *known, *options, root=tree)
+        before = rows(images("check", *known, *options, "--format", "json", root=tree, capture=True)[1])
+    parts = []
+    for key, image in now.items():
+        if key in before:
+            arguments = ["why", before[key], image, "--format", "markdown", "--top", MOST_OWNERS]
+            parts.append(images(*arguments, capture=True)[1])
+        else:
+            parts.append(f"### {image}: nothing to compare with\n")
+    if known:
+        images("clean", *known, *options, root=tree)
+    return "\n".join(part for part in parts if part)
+
+
+def call(url, method="GET", body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method)
+    request.add_header("Authorization", f"Bearer {os.environ['TOKEN']}")
+    request.add_header("Accept", "application/vnd.github+json")
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def post(report):
+    """Posts the report, or updates the earlier one."""
+    with open(os.environ["GITHUB_EVENT_PATH"], encoding="utf-8") as file:
+        pull = json.load(file).get("pull_request")
+    if pull is None:
+        print("No comment: this is not a pull request.")
+        return
+    repository = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}"
+    body = {"body": f"{MARKER}\n{report}"}
+    try:
+        page, comment = 1, None
+        while comment is None:
+            found = call(f"{repository}/issues/{int(pull['number'])}/comments?per_page=100&page={page}")
+            own = [one for one in found if one["user"]["login"] == AUTHOR and one["body"].startswith(MARKER)]
+            comment = own[0]["id"] if own else None
+            if len(found) < 100:
+                break
+            page += 1
+        if comment is None:
+            call(f"{repository}/issues/{int(pull['number'])}/comments", "POST", body)
+        else:
+            call(f"{repository}/issues/comments/{int(comment)}", "PATCH", body)
+    except urllib.error.HTTPError as error:
+        # The token of a pull request from a fork may not write. The summary has the report.
+        print(f"::warning::No comment: HTTP status {error.code}; the job needs `pull-requests: write`")
+
+
+def main():
+    base = os.environ["BASE"]
+    edition = ["--edition", os.environ["EDITION"]] if os.environ.get("EDITION") else []
+    changed = [*edition, "--changed-since", base]
+    built, _ = images("build-images", "--keep-going", *changed)
+    passed, report = images("check", *changed, "--format", "markdown", capture=True)
+    if os.environ.get("OWNERS") == "true":
+        now = rows(images("check", *changed, "--format", "json", capture=True)[1])
+        if now:
+            report += "\n" + owners(now, base, edition)
+    # An invisible word joiner after each @ prevents mentions.
+    report = report.replace("@", "@\u2060")[:LARGEST_REPORT]
+    with open(os.environ["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as file:
+        file.write(report)
+    if os.environ.get("COMMENT") == "true":
+        post(report)
+    sys.exit(0 if built and passed else 1)
+
+
+main()
