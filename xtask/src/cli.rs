@@ -245,25 +245,39 @@ fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -
     if let Some(note) = reader::migration_note(&context.repository) {
         terminal.warn(note);
     }
-    match &cli.command {
-        Command::BuildImages(args) => build_images::run(args, &context),
-        Command::Compare(args) => compare::run(args, &context),
-        Command::Analyze(args) => analyze::run(args, &context),
-        Command::Why(args) => why::run(args, &context),
-        Command::ComposeSwitch(args) => compose_switch::run(args, &context),
-        Command::Deploy(args) => deploy::run(args, &context),
-        Command::Doctor(args) => doctor::run(args, &context),
-        Command::Measure(args) => measure::run(args, &context),
-        Command::SmokeTest(args) => smoke_test::run(args, &context),
-        Command::Test(args) => test::run(args, &context),
-        Command::Push(args) => push::run(args, &context),
-        Command::Clean(args) => clean::run(args, &context),
-        Command::Check(args) => check::run(args, &context),
-        Command::Vulnerabilities(args) => vulnerabilities::run(args, &context),
-        Command::Report(args) => report::run(args, &context),
-        Command::ReleaseCheck(args) => release_check::run(args, &context),
-        Command::Ci(args) => ci::run(args, &context),
-        Command::Completions(args) => completions::run(args, Cli::command(), &context),
+    cli.command.run(command::<C>, &context)
+}
+
+impl Run for Command {
+    fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
+        match self {
+            Command::BuildImages(args) => build_images::run(args, context),
+            Command::Compare(args) => compare::run(args, context),
+            Command::Analyze(args) => analyze::run(args, context),
+            Command::Why(args) => why::run(args, context),
+            Command::ComposeSwitch(args) => compose_switch::run(args, context),
+            Command::Deploy(args) => deploy::run(args, context),
+            Command::Doctor(args) => doctor::run(args, context),
+            Command::Measure(args) => measure::run(args, context),
+            Command::SmokeTest(args) => smoke_test::run(args, context),
+            Command::Test(args) => test::run(args, context),
+            Command::Push(args) => push::run(args, context),
+            Command::Clean(args) => clean::run(args, context),
+            Command::Check(args) => check::run(args, context),
+            Command::Vulnerabilities(args) => vulnerabilities::run(args, context),
+            Command::Report(args) => report::run(args, context),
+            Command::ReleaseCheck(args) => release_check::run(args, context),
+            Command::Completions(args) => completions::run(args, command(), context),
+        }
+    }
+}
+
+impl Run for XtaskCommand {
+    fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
+        match self {
+            XtaskCommand::Common(common) => common.run(command, context),
+            XtaskCommand::Ci(args) => ci::run(args, context),
+        }
     }
 }
 
