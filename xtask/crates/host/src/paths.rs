@@ -1,5 +1,6 @@
 //! Paths in the repository. No other module joins paths to the root.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, bail};
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    has_manifest: bool,
 }
 
 /// The file that marks the root, relative to it.
@@ -34,16 +36,29 @@ impl Repository {
             if !root.join(MANIFEST).is_file() {
                 bail!("no {MANIFEST} in {}", root.display());
             }
-            return Ok(Repository { root });
+            return Ok(Repository { root, has_manifest: true });
         }
         let here = std::env::current_dir().context("cannot find the current folder")?;
         match here.ancestors().find(|dir| dir.join(MANIFEST).is_file()) {
-            Some(root) => Ok(Repository { root: root.to_owned() }),
+            Some(root) => Ok(Repository { root: root.to_owned(), has_manifest: true }),
             None => bail!(
-                "no {MANIFEST} in {} or above\nhelp: run this inside the repository, or use --root DIR",
+                "no {MANIFEST} in {} or above\nhelp: run this inside the repository, use --root DIR, or write a manifest with `init`",
                 here.display()
             ),
         }
+    }
+
+    /// No checkout: for commands that need no manifest. What cannot go without state gets an empty temporary folder, which is not
+    /// created before something is written to it.
+    pub fn outside() -> Repository {
+        // Nobody can guess the name, so nobody else can have made the folder.
+        let id = RandomState::new().hash_one(std::process::id());
+        Repository { root: std::env::temp_dir().join(format!("images-{id:016x}")), has_manifest: false }
+    }
+
+    /// Whether there is a manifest; only [`Repository::outside`] has none.
+    pub fn has_manifest(&self) -> bool {
+        self.has_manifest
     }
 
     /// The root; the context of every build.
@@ -268,9 +283,9 @@ impl Repository {
         self.state("layers.json")
     }
 
-    /// Cache of layer contents; safe to delete.
-    pub fn contents_cache(&self) -> PathBuf {
-        self.state("contents")
+    /// Cache of layer contents; safe to delete. `None` without a manifest.
+    pub fn contents_cache(&self) -> Option<PathBuf> {
+        self.has_manifest.then(|| self.state("contents"))
     }
 
     /// The log of an engine that xtask started.
@@ -290,7 +305,7 @@ mod tests {
 
     #[test]
     fn paths_outside_of_the_repository_are_rejected() {
-        let repository = Repository { root: PathBuf::from("/r") };
+        let repository = Repository { root: PathBuf::from("/r"), has_manifest: true };
         assert_eq!(repository.file("packages/x/Dockerfile"), Some(PathBuf::from("/r/packages/x/Dockerfile")));
         for outside in ["", "/etc/passwd", "../x", "packages/../../x"] {
             assert_eq!(repository.file(outside), None, "{outside}");
