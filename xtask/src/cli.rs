@@ -100,6 +100,12 @@ enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    fn works_without_manifest(&self) -> bool {
+        matches!(self, Command::Analyze(_) | Command::Why(_) | Command::Doctor(_) | Command::Completions(_))
+    }
+}
+
 /// The exit code of a failed run (DESIGN: "Commands").
 pub fn exit_code(class: FailureClass) -> u8 {
     match class {
@@ -186,10 +192,13 @@ fn printed(terminal: &Terminal) -> ExitCode {
 }
 
 fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
-    let repository =
-        Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let repository = match Repository::locate(cli.root.as_deref()) {
+        Err(_) if cli.root.is_none() && cli.command.works_without_manifest() => Repository::outside(),
+        located => located.map_err(|error| Failure::usage(format!("{error:#}")))?,
+    };
+    let watch = repository.has_manifest().then(|| TagWatch::new(&repository, terminal));
     let context = Context {
-        docker: Docker { watch: Some(TagWatch::new(&repository, terminal)), ..Docker::new(runner) },
+        docker: Docker { watch, ..Docker::new(runner) },
         repository,
         terminal: terminal.clone(),
         with_engine: cli.with_engine,

@@ -1,15 +1,16 @@
-//! Resolves command-line arguments to images in the engine: a service's image, or any reference.
+//! Resolves command-line arguments to images: a service's image in the engine, else an image from anywhere.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use host::failure::Failure;
 
-use crate::args;
-use contents::image::ImageToAnalyze;
+use crate::{args, image_sources};
+use contents::image::{ImageSource, ImageToAnalyze};
 use engine::context::Context;
 use engine::environment::require_engine;
+use engine::oci::Platform;
 use model::image_ref::ImageRef;
-use model::manifest::Manifest;
+use model::manifest::{Manifest, Service};
 use model::names::Unknown;
 use model::variant::Variant;
 
@@ -43,13 +44,42 @@ impl OneVariant {
     }
 }
 
-/// Finds an image in the engine by a service's name or a reference.
+/// Finds an image by a service's name, or anywhere.
 ///
 /// # Errors
 /// Unknown names, options that do not apply, a missing image, no engine.
 pub fn find(
-    manifest: &Manifest,
+    manifest: Option<&Manifest>,
     name: &str,
+    variant: Option<Variant>,
+    args: &ServiceImageArgs,
+    platform: Option<&Platform>,
+    context: &Context,
+) -> Result<ImageSource> {
+    let services = manifest.map(|manifest| manifest.services.as_slice()).unwrap_or_default();
+    if let Some(service) = services.iter().find(|service| service.name == name) {
+        let image = of_service(service, variant, args, context)?;
+        return Ok(ImageSource::Engine(Box::new(image)));
+    }
+    let unknown = || Unknown::new("service", name, services.iter().map(|service| &service.name));
+    if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
+        let what = if manifest.is_some() {
+            unknown().to_string()
+        } else {
+            format!("`{name}` is not a service: there is no manifest here")
+        };
+        bail!(Failure::usage(format!(
+            "{what}; options that select a service's image do not apply to other images"
+        )));
+    }
+    // What looks like a reference or a path was not meant to be a service.
+    let is_word = !name.contains([':', '/', '@', '.']);
+    let not_a_service = manifest.filter(|_| is_word).map(|_| unknown().to_string());
+    image_sources::resolve(name, platform, not_a_service, context)
+}
+
+fn of_service(
+    service: &Service,
     variant: Option<Variant>,
     args: &ServiceImageArgs,
     context: &Context,
@@ -57,39 +87,20 @@ pub fn find(
     if context.with_engine {
         require_engine(context)?;
     }
-    let names = || manifest.services.iter().map(|service| &service.name);
-    let Some(service) = manifest.services.iter().find(|service| service.name == name) else {
-        if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
-            let unknown = Unknown::new("service", name, names());
-            bail!(Failure::usage(format!(
-                "{unknown}; options that select a service's image do not apply to image references"
-            )));
-        }
-        return match inspect(name, context)? {
-            Some(image) => Ok(image),
-            None if name.contains([':', '/', '@']) => {
-                bail!("image `{name}` is not in the engine\nhelp: docker pull {name}")
-            }
-            None => bail!(Failure::from(Unknown::new("service or image", name, names()))),
-        };
-    };
     let (edition, tag) = (args::edition(args.edition.as_deref())?, args::tag(args.tag.as_deref())?);
     let variant = variant.unwrap_or(Variant::Optimized);
     let reference = ImageRef::of(&service.image, &tag, edition, variant).to_string();
-    match inspect(&reference, context)? {
-        Some(image) => Ok(image),
-        None => bail!(
-            "image {reference} is not in the engine\nhelp: cargo xtask build-images {name} --edition {edition} \
-             --variant {variant} --tag {tag}"
-        ),
-    }
-}
-
-fn inspect(reference: &str, context: &Context) -> Result<Option<ImageToAnalyze>> {
-    let found = context.docker.look(reference).or_else(|error| {
+    let found = context.docker.look(&reference).or_else(|error| {
         // Checking the engine first would slow down every run, so it is checked only to explain a failure.
         require_engine(context)?;
         Err(error)
     })?;
-    Ok(found.map(|image| ImageToAnalyze { reference: reference.to_owned(), image }))
+    match found {
+        Some(image) => Ok(ImageToAnalyze { reference, image }),
+        None => bail!(
+            "image {reference} is not in the engine\nhelp: cargo xtask build-images {} --edition {edition} \
+             --variant {variant} --tag {tag}",
+            service.name
+        ),
+    }
 }

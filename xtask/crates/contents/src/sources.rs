@@ -27,7 +27,11 @@ type Layers = BTreeMap<String, ReadLayer>;
 ///
 /// # Errors
 /// When docker or a registry fails, an image is damaged or hostile, or the user interrupts.
-pub fn analyze_source(source: &ImageSource, manifest: Option<&Manifest>, context: &Context) -> Result<Contents> {
+pub fn analyze_source(
+    source: &ImageSource,
+    manifest: Option<&Manifest>,
+    context: &Context,
+) -> Result<Contents> {
     match source {
         ImageSource::Engine(image) => {
             let mut contents = analyze(std::slice::from_ref(image), manifest, context)?;
@@ -98,12 +102,13 @@ fn read(
     let line = lines.add("read", 0);
     let is_cached = |digest: &str| {
         layers.contains_key(digest)
-            || cache.keeps() && cache.load::<crate::facts::LayerFacts>(digest, "").is_ok_and(|layer| layer.is_some())
+            || cache.keeps()
+                && cache.load::<crate::facts::LayerFacts>(digest, "").is_ok_and(|layer| layer.is_some())
     };
     let skip = |digest: &str| known.is_some() || is_cached(digest);
     let interrupt = &context.docker.runner.interrupt;
-    let (found, new) =
-        reading::read_stored(stored, &skip, ReadOptions::default(), interrupt).map_err(|error| damaged(error, stored))?;
+    let (found, new) = reading::read_stored(stored, &skip, ReadOptions::default(), interrupt)
+        .map_err(|error| damaged(error, stored))?;
     line.finish("done");
     let image = ImageToAnalyze { reference: stored.reference().to_owned(), image: found.image };
     let contents = match known {

@@ -110,7 +110,11 @@ pub fn read(
         bail!("{DAMAGED}: manifest.json has {bytes} bytes, more than any real image's");
     }
     if index.manifest.is_none() && (verify == Verify::Nothing || !index.json.contains_key(INDEX)) {
-        let missing = if verify == Verify::Nothing { "no manifest.json" } else { "neither manifest.json nor index.json" };
+        let missing = if verify == Verify::Nothing {
+            "no manifest.json"
+        } else {
+            "neither manifest.json nor index.json"
+        };
         bail!("{DAMAGED}: it has {missing}, so it is truncated or not an image");
     }
     Ok(index)
@@ -119,7 +123,8 @@ pub fn read(
 const DAMAGED: &str = "damaged image archive";
 const UNREADABLE: &str = "cannot read the image archive";
 const INDEX: &str = "index.json";
-const BLOBS: &str = "blobs/sha256/";
+/// Where archives and layouts keep blobs.
+pub(crate) const BLOBS: &str = "blobs/sha256/";
 
 fn read_entry<R: Read>(
     name: &str,
@@ -238,7 +243,10 @@ impl Index {
         }
         let called = |(manifest, (id, _)): &(&SavedManifest, (String, ImageConfig))| {
             let own = manifest.repo_tags.iter().flatten();
-            choice.name.as_ref().is_none_or(|name| id == name || own.clone().any(|own| oci::is_same_name(own, name)))
+            choice
+                .name
+                .as_ref()
+                .is_none_or(|name| id == name || own.clone().any(|own| oci::is_same_name(own, name)))
         };
         let names: Vec<&str> = manifests
             .iter()
@@ -285,7 +293,10 @@ impl Index {
         for layer in layers {
             let name = format!("{BLOBS}{}", oci::hex(&layer.digest)?);
             if !self.layers.contains_key(&name) && layer.is_foreign() {
-                bail!("foreign layer {}: its content is elsewhere by design, so the image cannot be read", layer.digest);
+                bail!(
+                    "foreign layer {}: its content is elsewhere by design, so the image cannot be read",
+                    layer.digest
+                );
             }
             names.push(name);
         }
@@ -323,7 +334,9 @@ impl Index {
             bail!("{DAMAGED}: an image has {} layers, but the archive lists {}", diff_ids.len(), names.len());
         }
         let layers = diff_ids.iter().zip(names);
-        layers.map(|(diff_id, name)| Ok(SavedLayer { name: self.find(name)?, diff_id: diff_id.clone() })).collect()
+        layers
+            .map(|(diff_id, name)| Ok(SavedLayer { name: self.find(name)?, diff_id: diff_id.clone() }))
+            .collect()
     }
 
     /// The name that `visit` got for a layer.

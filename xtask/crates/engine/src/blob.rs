@@ -199,7 +199,9 @@ mod tests {
     #[test]
     fn a_stream_is_unpacked_by_its_first_bytes() {
         let plain = tar(10);
-        for packed in [plain.clone(), gzip(&plain), compress_to_vec(plain.as_slice(), CompressionLevel::Fastest)] {
+        for packed in
+            [plain.clone(), gzip(&plain), compress_to_vec(plain.as_slice(), CompressionLevel::Fastest)]
+        {
             let mut read = Vec::new();
             unpacked(Box::new(packed.as_slice())).unwrap().read_to_end(&mut read).unwrap();
             assert_eq!(read, plain);

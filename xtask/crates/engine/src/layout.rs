@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::blob;
-use crate::stored_image::ManifestImage;
 use crate::oci::{self, Choice, Descriptor, Document, ImageConfig, MOST_JSON};
+use crate::stored_image::ManifestImage;
 
 /// A folder with `index.json` and blobs.
 #[derive(Debug, Clone)]

@@ -151,14 +151,18 @@ impl FromStr for Platform {
         };
         let words: Vec<&str> = text.split('/').collect();
         match words.as_slice() {
-            [os, architecture, variant @ ..] if variant.len() < 2 && words.iter().all(|word| is_word(word)) => {
+            [os, architecture, variant @ ..]
+                if variant.len() < 2 && words.iter().all(|word| is_word(word)) =>
+            {
                 Ok(Platform {
                     os: (*os).to_owned(),
                     architecture: (*architecture).to_owned(),
                     variant: variant.first().map(|text| (*text).to_owned()),
                 })
             }
-            _ => Err(Failure::usage(format!("invalid platform `{text}`: use OS/ARCHITECTURE, such as linux/arm64"))),
+            _ => Err(Failure::usage(format!(
+                "invalid platform `{text}`: use OS/ARCHITECTURE, such as linux/arm64"
+            ))),
         }
     }
 }
@@ -271,7 +275,9 @@ impl ImageConfig {
 /// For anything else: digests become file names and URLs.
 pub(crate) fn hex(digest: &str) -> Result<&str> {
     match digest.strip_prefix("sha256:") {
-        Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) => {
+        Some(hex)
+            if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) =>
+        {
             Ok(hex)
         }
         _ => bail!("unsupported digest `{digest}`: only SHA-256 is supported"),
@@ -321,7 +327,8 @@ pub(crate) fn several(place: &str, names: &[&str]) -> Failure {
 
 /// No image has the name.
 pub(crate) fn none_called(name: &str, place: &str, names: &[&str]) -> Failure {
-    let known = if names.is_empty() { "it names none".to_owned() } else { format!("it has {}", listed(names)) };
+    let known =
+        if names.is_empty() { "it names none".to_owned() } else { format!("it has {}", listed(names)) };
     Failure::usage(format!("no image `{name}` in {place}: {known}"))
 }
 
@@ -383,8 +390,10 @@ fn of_platform(images: &[Descriptor], wanted: Option<&Platform>, place: &str) ->
     match fitting.as_slice() {
         [one] => Ok((*one).clone()),
         [] => {
-            let mut platforms: Vec<String> =
-                images.iter().map(|one| one.platform.as_ref().map_or("unknown".to_owned(), ToString::to_string)).collect();
+            let mut platforms: Vec<String> = images
+                .iter()
+                .map(|one| one.platform.as_ref().map_or("unknown".to_owned(), ToString::to_string))
+                .collect();
             platforms.sort();
             platforms.dedup();
             let known: Vec<&str> = platforms.iter().map(String::as_str).collect();
@@ -456,27 +465,28 @@ mod tests {
 
     #[test]
     fn several_names_need_a_choice() {
-        let named = |digest: &str, key: &str, name: &str| json!({"digest": digest, "annotations": {key: name}});
+        let named =
+            |digest: &str, key: &str, name: &str| json!({"digest": digest, "annotations": {key: name}});
         let list = index(json!([
             named("one", "io.containerd.image.name", "docker.io/library/one:1"),
             named("two", "org.opencontainers.image.ref.name", "2.0"),
         ]));
         let error = chosen(&list, None, None).unwrap_err();
-        assert_eq!(
-            error,
-            "x.tar has 2 images: 2.0, docker.io/library/one:1\nhelp: choose one: `x.tar:2.0`"
-        );
+        assert_eq!(error, "x.tar has 2 images: 2.0, docker.io/library/one:1\nhelp: choose one: `x.tar:2.0`");
         assert_eq!(chosen(&list, Some("one:1"), None).as_deref(), Ok("one"));
         assert_eq!(chosen(&list, Some("2.0"), None).as_deref(), Ok("two"));
         assert_eq!(chosen(&list, Some("two"), None).as_deref(), Ok("two"), "by digest");
-        assert!(chosen(&list, Some("three"), None).unwrap_err().contains("no image `three` in x.tar: it has 2.0"));
+        assert!(
+            chosen(&list, Some("three"), None).unwrap_err().contains("no image `three` in x.tar: it has 2.0")
+        );
     }
 
     #[test]
     fn indexes_inside_of_indexes_end() {
         let nested = json!({"digest": "sha256:n", "mediaType": "application/vnd.oci.image.index.v1+json"});
         let list = index(json!([nested]));
-        let inner = json!({"schemaVersion": 2, "manifests": [of("inner", "linux", "amd64", None)]}).to_string();
+        let inner =
+            json!({"schemaVersion": 2, "manifests": [of("inner", "linux", "amd64", None)]}).to_string();
         let found = choose(&list, &Choice::default(), "x", &mut |_| Ok(inner.clone().into_bytes())).unwrap();
         assert_eq!(found.manifest.digest, "inner");
         let cycle = json!({"schemaVersion": 2, "manifests": [nested]}).to_string();
@@ -487,7 +497,9 @@ mod tests {
     #[test]
     fn only_sha_256_digests_name_blobs() {
         assert!(hex(&format!("sha256:{}", "a1".repeat(32))).is_ok());
-        for wrong in ["sha256:../../etc/passwd", "sha512:00", "", "sha256:", &format!("sha256:{}", "A".repeat(64))] {
+        for wrong in
+            ["sha256:../../etc/passwd", "sha512:00", "", "sha256:", &format!("sha256:{}", "A".repeat(64))]
+        {
             assert!(hex(wrong).is_err(), "{wrong}");
         }
     }

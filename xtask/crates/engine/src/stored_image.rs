@@ -106,8 +106,8 @@ impl StoredImage {
         }
     }
 
-    /// Reads the image. Calls `visit` with each layer's name and plain tar, but for those whose name `skip` knows: names are
-    /// digests of unpacked layers, or of archives any names. What is visited is only verified when this returns.
+    /// Reads the image. Calls `visit` with each layer's name and plain tar, except where `skip` knows the digest of the unpacked
+    /// layer. What was visited is verified when this returns, not before.
     ///
     /// # Errors
     /// When the image is damaged, truncated, of another platform or has a wrong digest; when an archive has no such image or
@@ -118,14 +118,17 @@ impl StoredImage {
         visit: &mut dyn FnMut(&str, &mut dyn Read) -> Result<()>,
     ) -> Result<ReadImage> {
         let read = match &self.place {
-            Place::Archive(path) => read_archive(path.as_deref(), &self.choice, visit)?,
+            Place::Archive(path) => read_archive(path.as_deref(), &self.choice, skip, visit)?,
             Place::Layout(layout, image) => read_manifest(image, &|one| layout.blob(one), skip, visit)?,
             Place::Registry(client, image) => read_manifest(image, &|one| client.blob(one), skip, visit)?,
         };
         match &self.choice.platform {
-            Some(wanted) if read.image.os != wanted.os() || read.image.architecture != wanted.architecture() => {
+            Some(wanted)
+                if read.image.os != wanted.os() || read.image.architecture != wanted.architecture() =>
+            {
                 let own = format!("{}/{}", read.image.os, read.image.architecture);
-                Err(Failure::usage(format!("{} is an image for {own}, not for {wanted}", self.reference)).into())
+                Err(Failure::usage(format!("{} is an image for {own}, not for {wanted}", self.reference))
+                    .into())
             }
             _ => Ok(read),
         }
@@ -156,13 +159,20 @@ fn place_of(path: Option<&Path>) -> String {
 fn read_archive(
     path: Option<&Path>,
     choice: &Choice,
+    skip: &dyn Fn(&str) -> bool,
     visit: &mut dyn FnMut(&str, &mut dyn Read) -> Result<()>,
 ) -> Result<ReadImage> {
     let stream: Box<dyn Read> = match path {
         None => Box::new(io::stdin().lock()),
         Some(path) => Box::new(File::open(path).with_context(|| format!("cannot read {}", path.display()))?),
     };
-    let index = archive::read(blob::unpacked(stream)?, Verify::Digests, visit)?;
+    let index = archive::read(blob::unpacked(stream)?, Verify::Digests, &mut |name, layer| {
+        // An unpacked blob is named by its own digest, which is also the layer's.
+        match name.strip_prefix(archive::BLOBS).is_some_and(|hex| skip(&format!("sha256:{hex}"))) {
+            true => Ok(()),
+            false => visit(name, layer),
+        }
+    })?;
     let image = index.image(choice, &place_of(path))?;
     Ok(ReadImage {
         image: described(image.id, &image.config, image.names),
@@ -202,7 +212,9 @@ fn read_blob(
     visit: &mut dyn FnMut(&str, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
     let reader = open(layer).map_err(|error| match layer.is_foreign() {
-        true => error.context("it is foreign: its content is elsewhere by design, so the image cannot be read"),
+        true => {
+            error.context("it is foreign: its content is elsewhere by design, so the image cannot be read")
+        }
         false => error,
     })?;
     // One byte more than stated is enough to notice.

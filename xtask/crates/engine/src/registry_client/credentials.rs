@@ -130,9 +130,10 @@ mod tests {
 
     #[test]
     fn a_registrys_own_helper_comes_before_the_general_one() {
-        let config: Config =
-            serde_json::from_str(r#"{"credsStore":"desktop","credHelpers":{"hub.example":"ecr","bad.example":"../x"}}"#)
-                .unwrap();
+        let config: Config = serde_json::from_str(
+            r#"{"credsStore":"desktop","credHelpers":{"hub.example":"ecr","bad.example":"../x"}}"#,
+        )
+        .unwrap();
         let helper = |key: &str| helper(&config, &[key.to_owned()]).map(str::to_owned);
         assert_eq!(helper("hub.example").as_deref(), Some("ecr"));
         assert_eq!(helper("other.example").as_deref(), Some("desktop"));

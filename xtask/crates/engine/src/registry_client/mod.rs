@@ -15,8 +15,8 @@ use host::process::Runner;
 pub use self::reference::RemoteReference;
 use self::transport::{Request, Response, explained, send};
 use crate::blob;
-use crate::stored_image::ManifestImage;
 use crate::oci::{self, Choice, Descriptor, Document, ImageConfig, MOST_JSON};
+use crate::stored_image::ManifestImage;
 
 /// What we can read, best first.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
@@ -153,9 +153,11 @@ impl RegistryClient {
         let login = format!("sign in with `docker login {host}` if the image is private");
         match status {
             404 => Failure::new(FailureClass::Failed, format!("not found: {what}"), ""),
-            401 | 403 if has_account => {
-                Failure::new(FailureClass::Failed, format!("not found, or not visible to this account ({status})"), login)
-            }
+            401 | 403 if has_account => Failure::new(
+                FailureClass::Failed,
+                format!("not found, or not visible to this account ({status})"),
+                login,
+            ),
             401 | 403 => Failure::new(FailureClass::Failed, format!("access denied ({status})"), login),
             429 => {
                 let class = FailureClass::RateLimit;
@@ -165,7 +167,9 @@ impl RegistryClient {
                 let remedy = "check the registry, or try again later";
                 Failure::new(FailureClass::Network, format!("the registry failed ({status})"), remedy)
             }
-            _ => Failure::new(FailureClass::Failed, format!("unexpected HTTP status {status} for {what}"), ""),
+            _ => {
+                Failure::new(FailureClass::Failed, format!("unexpected HTTP status {status} for {what}"), "")
+            }
         }
     }
 }

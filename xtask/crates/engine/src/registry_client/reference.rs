@@ -37,12 +37,15 @@ impl FromStr for RemoteReference {
         let host = if host == "index.docker.io" { HUB } else { host };
         let path = if host == HUB && !path.contains('/') { format!("library/{path}") } else { path };
         if path.len() > 255 || !path.split('/').all(is_path_component) {
-            return Err(invalid("a repository has lowercase letters and digits, separated by `.`, `_`, `-` or `/`"));
+            return Err(invalid(
+                "a repository has lowercase letters and digits, separated by `.`, `_`, `-` or `/`",
+            ));
         }
         let rest = &text[name.len()..];
         let (tag, digest) = rest.split_once('@').map_or((rest, None), |(tag, digest)| (tag, Some(digest)));
         let tag = tag.strip_prefix(':');
-        let is_tag = |tag: &str| tag.len() <= 128 && tag.chars().take(100).collect::<String>().parse::<Tag>().is_ok();
+        let is_tag =
+            |tag: &str| tag.len() <= 128 && tag.chars().take(100).collect::<String>().parse::<Tag>().is_ok();
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(invalid("a tag has at most 128 letters, digits, `_`, `.` and `-`"));
         }
@@ -72,7 +75,12 @@ impl RemoteReference {
             return ["https://index.docker.io/v1/", "index.docker.io", HUB].map(str::to_owned).into();
         }
         let host = &self.host;
-        vec![host.clone(), format!("https://{host}"), format!("https://{host}/v1/"), format!("https://{host}/v2/")]
+        vec![
+            host.clone(),
+            format!("https://{host}"),
+            format!("https://{host}/v1/"),
+            format!("https://{host}/v2/"),
+        ]
     }
 
     /// Whether the host is this machine, where docker allows plain HTTP.
@@ -113,7 +121,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<RemoteReference>().unwrap().to_string(), full, "{text}");
         }
-        for wrong in ["", "Nginx", "a//b", "x:", "x:a/b:c", "x@sha256:1", "../x", "x:.a", "h.example/..", "a b"] {
+        for wrong in
+            ["", "Nginx", "a//b", "x:", "x:a/b:c", "x@sha256:1", "../x", "x:.a", "h.example/..", "a b"]
+        {
             assert!(wrong.parse::<RemoteReference>().is_err(), "{wrong}");
         }
     }
@@ -122,6 +132,10 @@ mod tests {
     fn plain_http_is_for_this_machine_alone() {
         let is_loopback = |text: &str| text.parse::<RemoteReference>().unwrap().is_loopback();
         assert!(["localhost:5000/x", "127.0.0.1:5000/x", "[::1]:5000/x"].into_iter().all(is_loopback));
-        assert!(!["hub.example/x", "nginx", "localhost.example/x", "10.0.0.1:5000/x"].into_iter().any(is_loopback));
+        assert!(
+            !["hub.example/x", "nginx", "localhost.example/x", "10.0.0.1:5000/x"]
+                .into_iter()
+                .any(is_loopback)
+        );
     }
 }

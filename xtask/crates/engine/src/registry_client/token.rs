@@ -49,7 +49,8 @@ pub(super) fn answer(
         runner.secrets.add(&token);
         return Ok(format!("Bearer {token}"));
     }
-    let is_basic = |challenge: &String| challenge.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    let is_basic =
+        |challenge: &String| challenge.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"));
     match account {
         Some(Account::Password { name, password }) if challenges.iter().any(is_basic) => {
             Ok(basic(&name, &password, runner))

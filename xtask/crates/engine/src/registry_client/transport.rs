@@ -105,13 +105,14 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
     for (name, value) in &request.form {
         option("data-urlencode", &format!("{name}={value}"));
     }
-    let reader = curl.args(["--url", &request.url]).stdin(config).reader().map_err(|error| match error.class {
-        FailureClass::Machine => Error::from(Failure::machine(
-            "curl is not installed",
-            "install it (Debian: `apt-get install curl`): images of registries are read with it",
-        )),
-        _ => error.into(),
-    })?;
+    let reader =
+        curl.args(["--url", &request.url]).stdin(config).reader().map_err(|error| match error.class {
+            FailureClass::Machine => Error::from(Failure::machine(
+                "curl is not installed",
+                "install it (Debian: `apt-get install curl`): images of registries are read with it",
+            )),
+            _ => error.into(),
+        })?;
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let (status, headers) = head(&mut reader)?;
     Ok(Response { status, headers, body: Box::new(reader) })
@@ -136,9 +137,10 @@ fn head(reader: &mut BufReader<impl Read>) -> Result<Head> {
             match status {
                 None => status = Some(status_of(line)?),
                 Some(_) if line.is_empty() => break,
-                Some(_) => headers.extend(line.split_once(':').map(|(name, value)| {
-                    (name.trim().to_ascii_lowercase(), value.trim().to_owned())
-                })),
+                Some(_) => headers.extend(
+                    line.split_once(':')
+                        .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned())),
+                ),
             }
         }
         let status = status.unwrap_or_default();
@@ -194,7 +196,8 @@ pub(super) fn explained(error: Error) -> Error {
     match tail.as_deref().and_then(|tail| tail.rsplit_once("curl: (")?.1.split_once(") ")) {
         Some((_, message)) => {
             let message = message.lines().next().unwrap_or_default().trim();
-            let remedy = if class == FailureClass::Network { "check this machine's network and proxy" } else { "" };
+            let remedy =
+                if class == FailureClass::Network { "check this machine's network and proxy" } else { "" };
             let remedy = if class == FailureClass::Certificate { class.remedy() } else { remedy };
             Failure::new(class, message, remedy).into()
         }
