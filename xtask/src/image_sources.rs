@@ -219,11 +219,8 @@ fn in_registry(
         }
     };
     let name = remote.to_string();
-    match StoredImage::registry(reference, remote, choice.clone(), &context.docker.runner) {
+    match StoredImage::registry(reference, remote, choice.clone(), &context.docker.runner)? {
         Ok(stored) => Ok(Some(ImageSource::Stored(Box::new(stored)))),
-        Err(error) if matches!(class_of(&error), FailureClass::Usage | FailureClass::Interrupted) => {
-            Err(error)
-        }
         Err(error) => {
             context.docker.runner.interrupt.check()?;
             tried.add(&format!("registry {name}"), error);

@@ -64,6 +64,8 @@ mod shims;
 mod signals;
 mod smoke_hostile;
 mod smoke_test;
+mod sources;
+mod sources_hostile;
 mod throwaway;
 mod vulnerabilities;
 mod why;

@@ -66,6 +66,11 @@ impl Cache {
         self.folder.is_some()
     }
 
+    /// What to say of the next run while something is read.
+    pub fn note(&self) -> &'static str {
+        if self.keeps() { " (cached for the next run)" } else { "" }
+    }
+
     /// The entry of a digest. `variant` is what it depends on besides, such as the scanner's fingerprint.
     ///
     /// # Errors

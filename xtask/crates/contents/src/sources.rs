@@ -94,10 +94,10 @@ fn read(
     manifest: Option<&Manifest>,
     context: &Context,
 ) -> Result<(ImageToAnalyze, Contents)> {
-    let kept = if cache.keeps() { " (cached for the next run)" } else { "" };
-    if known.is_none() {
-        context.terminal.say(format!("reading {stored}{kept}"));
-    }
+    context.terminal.say(match known {
+        Some(_) => format!("{stored}: known from an earlier run"),
+        None => format!("reading {stored}{}", cache.note()),
+    });
     let lines = context.terminal.lines();
     let line = lines.add("read", 0);
     let is_cached = |digest: &str| {

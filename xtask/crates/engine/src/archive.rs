@@ -293,10 +293,7 @@ impl Index {
         for layer in layers {
             let name = format!("{BLOBS}{}", oci::hex(&layer.digest)?);
             if !self.layers.contains_key(&name) && layer.is_foreign() {
-                bail!(
-                    "foreign layer {}: its content is elsewhere by design, so the image cannot be read",
-                    layer.digest
-                );
+                return Err(oci::foreign(layer));
             }
             names.push(name);
         }
@@ -313,7 +310,7 @@ impl Index {
     fn config(&self, name: &str) -> Result<(String, ImageConfig)> {
         let bytes = self.kept(name, "configuration")?;
         let id = blob::sha256(bytes);
-        let config = serde_json::from_slice(bytes).with_context(|| format!("{DAMAGED}: {name}"))?;
+        let config = ImageConfig::parse(bytes, name).context(DAMAGED)?;
         Ok((id, config))
     }
 

@@ -6,15 +6,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use host::failure::Failure;
+use anyhow::{Context as _, Error, Result, bail};
+use host::failure::{Failure, FailureClass, class_of};
 use host::process::Runner;
 
 use crate::archive::{self, SavedLayer, Verify};
 use crate::blob::{self, Packing};
 use crate::images::{Image, RootFs};
 use crate::layout::Layout;
-use crate::oci::{Choice, Descriptor, HistoryLine, ImageConfig};
+use crate::oci::{self, Choice, Descriptor, HistoryLine, ImageConfig};
 use crate::registry_client::{RegistryClient, RemoteReference};
 
 /// An image outside of the engine.
@@ -67,25 +67,31 @@ impl StoredImage {
     pub fn layout(reference: &str, folder: &Path, choice: Choice) -> Result<StoredImage> {
         let place = place_of(Some(folder));
         let layout = Layout::new(folder);
-        let image = layout.image(&choice, &place).with_context(|| format!("cannot read {place}"))?;
+        let image = layout.image(&choice, &place).map_err(|error| unreadable(error, &layout.to_string()))?;
         let place = Place::Layout(layout, Box::new(image));
         Ok(StoredImage { reference: reference.to_owned(), choice, place })
     }
 
-    /// An image in a registry. Asks for its manifest and configuration.
+    /// An image in a registry. Asks for its manifest and configuration. The inner error says why the registry does not have the
+    /// image or does not show it.
     ///
     /// # Errors
-    /// When the registry does not have or show it, or does not answer; when no image fits the platform.
+    /// When no image fits the platform, a digest is wrong or the connection breaks.
     pub fn registry(
         reference: &str,
         remote: RemoteReference,
         choice: Choice,
         runner: &Runner,
-    ) -> Result<StoredImage> {
+    ) -> Result<Result<StoredImage>> {
+        let name = remote.to_string();
         let client = RegistryClient::new(remote, runner);
-        let image = client.image(&choice)?;
+        let root = match client.root() {
+            Ok(root) => root,
+            Err(error) => return Ok(Err(error)),
+        };
+        let image = client.image(&root, &choice).map_err(|error| unreadable(error, &name))?;
         let place = Place::Registry(client, Box::new(image));
-        Ok(StoredImage { reference: reference.to_owned(), choice, place })
+        Ok(Ok(StoredImage { reference: reference.to_owned(), choice, place }))
     }
 
     /// Whether a folder is an OCI layout.
@@ -152,6 +158,14 @@ impl fmt::Display for StoredImage {
     }
 }
 
+/// A choice that was not made needs no more words.
+fn unreadable(error: Error, what: &str) -> Error {
+    match class_of(&error) {
+        FailureClass::Usage => error,
+        _ => error.context(format!("cannot read {what}")),
+    }
+}
+
 fn place_of(path: Option<&Path>) -> String {
     path.map_or("-".to_owned(), |path| path.display().to_string())
 }
@@ -211,12 +225,7 @@ fn read_blob(
     open: &dyn Fn(&Descriptor) -> Result<Box<dyn Read>>,
     visit: &mut dyn FnMut(&str, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
-    let reader = open(layer).map_err(|error| match layer.is_foreign() {
-        true => {
-            error.context("it is foreign: its content is elsewhere by design, so the image cannot be read")
-        }
-        false => error,
-    })?;
+    let reader = open(layer).map_err(|error| if layer.is_foreign() { oci::foreign(layer) } else { error })?;
     // One byte more than stated is enough to notice.
     let most = layer.size.map_or(u64::MAX, |size| size.saturating_add(1));
     let mut reader = reader.take(most);

@@ -45,15 +45,21 @@ impl RegistryClient {
         }
     }
 
-    /// Finds the image: manifest and configuration, not its layers.
+    /// The manifest or index that the reference names.
     ///
     /// # Errors
-    /// [`Failure`] when the registry does not answer, does not have the image or does not show it; when no image fits the
-    /// platform; when a digest is wrong.
-    pub(crate) fn image(&self, choice: &Choice) -> Result<ManifestImage> {
+    /// [`Failure`] when the registry does not answer, does not have it or does not show it.
+    pub(crate) fn root(&self) -> Result<Vec<u8>> {
+        self.manifest(&self.reference.version)
+    }
+
+    /// The image of a manifest or index, without its layers.
+    ///
+    /// # Errors
+    /// When no image fits, a digest is wrong, or the registry does not have all of it.
+    pub(crate) fn image(&self, root: &[u8], choice: &Choice) -> Result<ManifestImage> {
         let place = self.reference.to_string();
-        let root = self.manifest(&self.reference.version)?;
-        let document = Document::parse(&root, &place)?;
+        let document = Document::parse(root, &format!("manifest of {place}"))?;
         let manifest = match &document.manifests {
             Some(index) => {
                 let mut nested = |one: &Descriptor| self.verified_manifest(one);
@@ -152,7 +158,10 @@ impl RegistryClient {
         let has_account = self.authorization.borrow().is_some();
         let login = format!("sign in with `docker login {host}` if the image is private");
         match status {
-            404 => Failure::new(FailureClass::Failed, format!("not found: {what}"), ""),
+            404 if oci::hex(what).is_ok() => {
+                Failure::new(FailureClass::Failed, format!("the registry does not have {what}"), "")
+            }
+            404 => Failure::new(FailureClass::Failed, "not found", ""),
             401 | 403 if has_account => Failure::new(
                 FailureClass::Failed,
                 format!("not found, or not visible to this account ({status})"),

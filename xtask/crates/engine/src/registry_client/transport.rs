@@ -109,7 +109,7 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
         curl.args(["--url", &request.url]).stdin(config).reader().map_err(|error| match error.class {
             FailureClass::Machine => Error::from(Failure::machine(
                 "curl is not installed",
-                "install it (Debian: `apt-get install curl`): images of registries are read with it",
+                "install it (Debian: `apt-get install curl`): registries are read with it",
             )),
             _ => error.into(),
         })?;
