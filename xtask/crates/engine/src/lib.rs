@@ -28,6 +28,7 @@ pub mod programs;
 pub mod provenance;
 pub mod provision;
 pub mod push;
+mod read_ahead;
 pub mod records;
 pub mod registry;
 pub mod registry_client;
