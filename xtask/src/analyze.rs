@@ -4,28 +4,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::args::Format;
+use crate::args::{self, Format};
 use crate::image_args::{self, OneVariant, ServiceImageArgs};
-use contents::analysis::analyze;
+use crate::image_sources::PlatformArgs;
 use contents::contents_view::ContentsView;
 use contents::record::Contents;
 use contents::sbom;
+use contents::sources::analyze_source;
 use engine::context::Context;
 use host::render;
-use model::reader;
 
 /// Explain every byte of an image: layers, owners, waste, opportunities
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A service, or any image in the engine
-    #[arg(value_name = "SERVICE|IMAGE")]
+    /// A service, any image of the engine or a registry, an archive of `docker save` (`-` reads it from stdin), or an OCI layout
+    #[arg(value_name = "SERVICE|IMAGE|PATH")]
     image: String,
     /// Variant of a service's image [default: optimized]
     #[arg(long, value_enum)]
     variant: Option<OneVariant>,
     #[command(flatten)]
     service: ServiceImageArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -42,28 +44,33 @@ const EXAMPLES: &str = "Examples:
   cargo xtask analyze api
   # Analyze the original, with longer tables
   cargo xtask analyze api --variant original --top 50
-  # Analyze any image in the engine
+  # Analyze any image: of the engine, else of its registry
   cargo xtask analyze debian:trixie-slim
+  # Analyze the image for another platform in its registry
+  cargo xtask analyze registry:debian:trixie-slim --platform linux/arm64
+  # Analyze an archive of `docker save`, or an OCI layout
+  cargo xtask analyze debian.tar
   # Write a bill of materials (CycloneDX) too
   cargo xtask analyze api --sbom api.cdx.json";
 
 /// Analyzes an image and prints its record.
 ///
 /// # Errors
-/// Invalid arguments, a missing or damaged image, no engine.
+/// Invalid arguments, a missing or damaged image, no engine or registry that answers.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
-    let variant = args.variant.map(OneVariant::resolve);
-    let image = image_args::find(&manifest, &args.image, variant, &args.service, context)?;
-    for contents in analyze(&[image], &manifest, context)? {
-        if let Some(file) = &args.sbom {
-            write_sbom(&contents, &manifest.project, file, context)?;
-            if context.terminal.is_stdout(file) {
-                continue;
-            }
+    let manifest = args::manifest_if_any(context)?;
+    let manifest = manifest.as_ref();
+    let (variant, platform) = (args.variant.map(OneVariant::resolve), args.platform.resolve()?);
+    let source = image_args::find(manifest, &args.image, variant, &args.service, platform.as_ref(), context)?;
+    let contents = analyze_source(&source, manifest, context)?;
+    if let Some(file) = &args.sbom {
+        let project = manifest.map_or("images", |manifest| &manifest.project);
+        write_sbom(&contents, project, file, context)?;
+        if context.terminal.is_stdout(file) {
+            return Ok(());
         }
-        context.terminal.print(args.format.of(&ContentsView { contents: &contents, top: args.top })?);
     }
+    context.terminal.print(args.format.of(&ContentsView { contents: &contents, top: args.top })?);
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
+use model::reader;
 use model::variant::Variant;
 
 /// Which variants.
@@ -298,6 +299,14 @@ fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Optio
         (None, Some(text)) => Ok(Some(parse(&text, name)?)),
         (None, None) => Ok(None),
     }
+}
+
+/// The manifest; `None` outside of repositories, for commands that need none.
+///
+/// # Errors
+/// When it is invalid.
+pub fn manifest_if_any(context: &Context) -> Result<Option<Manifest>> {
+    context.repository.has_manifest().then(|| reader::load(&context.repository)).transpose()
 }
 
 /// The named services, or all if none is named.

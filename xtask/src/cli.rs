@@ -117,6 +117,9 @@ enum XtaskCommand {
 trait Run {
     /// `command` is the whole command line, for completions.
     fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()>;
+
+    /// Whether it fails where there is no manifest.
+    fn needs_manifest(&self) -> bool;
 }
 
 /// The exit code of a failed run (DESIGN: "Commands").
@@ -234,10 +237,15 @@ fn printed(terminal: &Terminal) -> ExitCode {
 }
 
 fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -> Result<()> {
-    let repository =
-        Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let root = cli.root.as_deref();
+    let located = match Repository::locate(root) {
+        Err(_) if !cli.command.needs_manifest() => Repository::locate_or_here(root),
+        located => located,
+    };
+    let repository = located.map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let watch = repository.has_manifest().then(|| TagWatch::new(&repository, terminal));
     let context = Context {
-        docker: Docker { watch: Some(TagWatch::new(&repository, terminal)), ..Docker::new(runner) },
+        docker: Docker { watch, ..Docker::new(runner) },
         repository,
         terminal: terminal.clone(),
         with_engine: cli.with_engine,
@@ -249,6 +257,10 @@ fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -
 }
 
 impl Run for Command {
+    fn needs_manifest(&self) -> bool {
+        !matches!(self, Command::Analyze(_) | Command::Why(_) | Command::Doctor(_) | Command::Completions(_))
+    }
+
     fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
         match self {
             Command::BuildImages(args) => build_images::run(args, context),
@@ -273,6 +285,13 @@ impl Run for Command {
 }
 
 impl Run for XtaskCommand {
+    fn needs_manifest(&self) -> bool {
+        match self {
+            XtaskCommand::Common(common) => common.needs_manifest(),
+            XtaskCommand::Ci(_) => true,
+        }
+    }
+
     fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
         match self {
             XtaskCommand::Common(common) => common.run(command, context),

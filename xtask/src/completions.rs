@@ -5,10 +5,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Command, ValueEnum};
 use clap_complete::{Shell, generate};
 
+use crate::args;
 use engine::context::Context;
 use host::program::{CARGO_XTASK, PROGRAM};
 use model::manifest::Manifest;
-use model::reader;
 
 /// Print a shell script that completes commands, options and services
 #[derive(Debug, clap::Args)]
@@ -76,11 +76,13 @@ impl ShellChoice {
 ///
 /// # Errors
 /// An invalid manifest.
-pub fn run(args: &Args, command: Command, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
-    let mut command = with_services(command, &manifest);
-    let mut script = args.shell.function().into_bytes();
-    generate(args.shell.generator(), &mut command, name(), &mut script);
+pub fn run(options: &Args, command: Command, context: &Context) -> Result<()> {
+    let mut command = match args::manifest_if_any(context)? {
+        Some(manifest) => with_services(command, &manifest),
+        None => command,
+    };
+    let mut script = options.shell.function().into_bytes();
+    generate(options.shell.generator(), &mut command, name(), &mut script);
     context.terminal.print(script);
     Ok(())
 }

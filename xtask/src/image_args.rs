@@ -1,22 +1,23 @@
-//! Resolves command-line arguments to images in the engine: a service's image, or any reference.
+//! Resolves command-line arguments to images: a service's image in the engine, else an image from anywhere.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use host::failure::Failure;
 use host::program::PROGRAM;
 
-use crate::args;
-use contents::image::ImageToAnalyze;
+use crate::{args, image_sources};
+use contents::image::{ImageSource, ImageToAnalyze};
 use engine::context::Context;
 use engine::environment::require_engine;
-use model::manifest::Manifest;
+use engine::oci::Platform;
+use model::manifest::{Manifest, Service};
 use model::names::Unknown;
 use model::variant::Variant;
 
 /// Which image of a service; invalid for a reference, which is complete in itself.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServiceImageArgs {
-    /// An edition [default: $SUTRA_EDITION, else the first]
+    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
     #[arg(long)]
     pub edition: Option<String>,
     /// Tag of the image [default: $SUTRA_VERSION, else latest]
@@ -43,13 +44,43 @@ impl OneVariant {
     }
 }
 
-/// Finds an image in the engine by a service's name or a reference.
+/// Finds an image by a service's name, or anywhere.
 ///
 /// # Errors
 /// Unknown names, options that do not apply, a missing image, no engine.
 pub fn find(
-    manifest: &Manifest,
+    manifest: Option<&Manifest>,
     name: &str,
+    variant: Option<Variant>,
+    args: &ServiceImageArgs,
+    platform: Option<&Platform>,
+    context: &Context,
+) -> Result<ImageSource> {
+    let services = manifest.map(|manifest| manifest.services.as_slice()).unwrap_or_default();
+    if let Some((manifest, service)) = manifest.zip(services.iter().find(|service| service.name == name)) {
+        let image = of_service(manifest, service, variant, args, context)?;
+        return Ok(ImageSource::Engine(Box::new(image)));
+    }
+    let unknown = || Unknown::new("service", name, services.iter().map(|service| &service.name));
+    if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
+        let what = if manifest.is_some() {
+            unknown().to_string()
+        } else {
+            format!("`{name}` is not a service: there is no manifest here")
+        };
+        bail!(Failure::usage(format!(
+            "{what}; options that select a service's image do not apply to other images"
+        )));
+    }
+    // What looks like a reference or a path was not meant to be a service.
+    let is_word = !name.contains([':', '/', '@', '.']);
+    let not_a_service = manifest.filter(|_| is_word).map(|_| unknown().to_string());
+    image_sources::resolve(name, platform, not_a_service, context)
+}
+
+fn of_service(
+    manifest: &Manifest,
+    service: &Service,
     variant: Option<Variant>,
     args: &ServiceImageArgs,
     context: &Context,
@@ -57,22 +88,7 @@ pub fn find(
     if context.with_engine {
         require_engine(context)?;
     }
-    let names = || manifest.services.iter().map(|service| &service.name);
-    let Some(service) = manifest.services.iter().find(|service| service.name == name) else {
-        if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
-            let unknown = Unknown::new("service", name, names());
-            bail!(Failure::usage(format!(
-                "{unknown}; options that select a service's image do not apply to image references"
-            )));
-        }
-        return match inspect(name, context)? {
-            Some(image) => Ok(image),
-            None if name.contains([':', '/', '@']) => {
-                bail!("image `{name}` is not in the engine\nhelp: docker pull {name}")
-            }
-            None => bail!(Failure::from(Unknown::new("service or image", name, names()))),
-        };
-    };
+    let name = &service.name;
     let (edition, tag) =
         (args::edition(manifest, args.edition.as_deref())?, args::tag(manifest, args.tag.as_deref())?);
     let variant = variant.unwrap_or(service.shipped());
@@ -85,8 +101,13 @@ pub fn find(
         bail!(Failure::usage(format!("`{name}` is not in edition {edition}, only in {}", names.join(", "))));
     }
     let reference = service.reference(&tag, edition, variant).to_string();
-    match inspect(&reference, context)? {
-        Some(image) => Ok(image),
+    let found = context.docker.look(&reference).or_else(|error| {
+        // Checking the engine first would slow down every run, so it is checked only to explain a failure.
+        require_engine(context)?;
+        Err(error)
+    })?;
+    match found {
+        Some(image) => Ok(ImageToAnalyze { reference, image }),
         None if service.pulled.is_some() => {
             bail!("image {reference} is not in the engine\nhelp: docker pull {reference}")
         }
@@ -98,13 +119,4 @@ pub fn find(
             )
         }
     }
-}
-
-fn inspect(reference: &str, context: &Context) -> Result<Option<ImageToAnalyze>> {
-    let found = context.docker.look(reference).or_else(|error| {
-        // Checking the engine first would slow down every run, so it is checked only to explain a failure.
-        require_engine(context)?;
-        Err(error)
-    })?;
-    Ok(found.map(|image| ImageToAnalyze { reference: reference.to_owned(), image }))
 }

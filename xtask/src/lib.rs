@@ -15,6 +15,7 @@ mod deploy;
 mod doctor;
 mod help;
 mod image_args;
+mod image_sources;
 mod locked_volumes;
 mod measure;
 mod push;

@@ -4,26 +4,28 @@ use anyhow::Result;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 
-use crate::args::Format;
+use crate::args::{self, Format};
 use crate::image_args::{self, ServiceImageArgs};
-use contents::analysis::{analyze, difference};
+use crate::image_sources::PlatformArgs;
 use contents::difference_view::DifferenceView;
+use contents::sources::compare;
 use engine::context::Context;
-use model::reader;
 use model::variant::Variant;
 
 /// Explain the size difference between two images
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A service, or any image in the engine
-    #[arg(value_name = "SERVICE|IMAGE")]
+    /// A service, any image of the engine or a registry, an archive of `docker save` (`-` reads it from stdin), or an OCI layout
+    #[arg(value_name = "SERVICE|IMAGE|PATH")]
     first: String,
     /// Second image [default for a service: compare its original with its optimized image]
-    #[arg(value_name = "SERVICE|IMAGE")]
+    #[arg(value_name = "SERVICE|IMAGE|PATH")]
     second: Option<String>,
     #[command(flatten)]
     service: ServiceImageArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -37,26 +39,35 @@ const EXAMPLES: &str = "Examples:
   cargo xtask why embedding
   # See what an edition adds
   cargo xtask why hybrid:latest-simple hybrid:latest-enterprise
+  # Compare an archive with an image in its registry
+  cargo xtask why nginx.tar registry:nginx:1.26
   # For a pull request
   cargo xtask why api --format markdown";
 
 /// Compares two images and prints their difference.
 ///
 /// # Errors
-/// Invalid arguments, a missing or damaged image, no engine.
+/// Invalid arguments, a missing or damaged image, no engine or registry that answers.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
-    let is_service = |name: &str| manifest.services.iter().any(|service| service.name == name);
-    let has_twin =
-        |name: &str| manifest.services.iter().any(|service| service.name == name && service.has_twin());
+    let manifest = args::manifest_if_any(context)?;
+    let (manifest, platform) = (manifest.as_ref(), args.platform.resolve()?);
+    let services = manifest.map(|manifest| manifest.services.as_slice()).unwrap_or_default();
+    let is_service = |name: &str| services.iter().any(|service| service.name == name);
+    let has_twin = |name: &str| services.iter().any(|service| service.name == name && service.has_twin());
     let has_service = is_service(&args.first) || args.second.as_deref().is_some_and(is_service);
+    let is_stdin = |name: &str| name == "-" || name.starts_with("-:");
+    if is_stdin(&args.first) && args.second.as_deref().is_some_and(is_stdin) {
+        return Err(
+            Failure::usage("standard input has one archive: `-` can only be one of the two images").into()
+        );
+    }
     let find = |name: &str, variant| {
         // Options are for the service: a reference beside it is complete in itself.
         let applies = is_service(name) || !has_service;
         let service = if applies { args.service.clone() } else { ServiceImageArgs::default() };
-        image_args::find(&manifest, name, variant, &service, context)
+        image_args::find(manifest, name, variant, &service, platform.as_ref(), context)
     };
-    let images = match &args.second {
+    let [first, second] = match &args.second {
         Some(second) => [find(&args.first, None)?, find(second, None)?],
         None if has_service && !has_twin(&args.first) => {
             let what = format!("`{0}` has one build and no original to compare its image with", args.first);
@@ -72,9 +83,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             return Err(Failure::usage(what).into());
         }
     };
-    let contents = analyze(&images, &manifest, context)?;
-    let [before, after] = contents.as_slice() else { return Ok(()) };
-    let difference = difference(&images, [before, after], context)?;
+    let difference = compare([&first, &second], manifest, context)?;
     context.terminal.print(args.format.of(&DifferenceView { difference: &difference, top: args.top })?);
     Ok(())
 }

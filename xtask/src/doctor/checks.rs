@@ -65,21 +65,23 @@ impl Check {
     }
 }
 
-/// Runs every check.
+/// Runs every check. Without a manifest there are no bases to look for.
 ///
 /// # Errors
 /// When a check itself cannot run.
-pub fn examine(manifest: &Manifest, context: &Context) -> Result<Vec<Check>> {
+pub fn examine(manifest: Option<&Manifest>, context: &Context) -> Result<Vec<Check>> {
     let facts = context.docker.facts()?;
     let mut checks = versions(&facts);
     checks.push(daemon(&facts));
     checks.push(buildkit(&facts, context)?);
     checks.push(disk(&facts, context)?);
     let builds = facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
-    // A broken network must not hide the other results.
-    checks.extend(network(manifest, builds, context).unwrap_or_else(|error| {
-        vec![Check::new("networked RUN", State::Missing, "cannot run", Some(format!("{error:#}")))]
-    }));
+    if let Some(manifest) = manifest {
+        // A broken network must not hide the other results.
+        checks.extend(network(manifest, builds, context).unwrap_or_else(|error| {
+            vec![Check::new("networked RUN", State::Missing, "cannot run", Some(format!("{error:#}")))]
+        }));
+    }
     checks.extend(trust(&Trust::detect()));
     Ok(checks)
 }

@@ -6,12 +6,11 @@ use anyhow::Result;
 use host::failure::Failure;
 use host::render;
 
-use crate::args::Format;
+use crate::args::{self, Format};
 use checks::{Check, State, examine};
 use engine::context::Context;
 use engine::environment::provide;
 use host::terminal::{Style, Terminal};
-use model::reader;
 
 /// Check this machine's build prerequisites
 #[derive(Debug, clap::Args)]
@@ -34,13 +33,13 @@ const EXAMPLES: &str = "Examples:
 ///
 /// # Errors
 /// [`Failure`] of the machine when something is missing.
-pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+pub fn run(options: &Args, context: &Context) -> Result<()> {
+    let manifest = args::manifest_if_any(context)?;
     if context.with_engine {
         provide(&context.docker.facts()?, context)?;
     }
-    let checks = examine(&manifest, context)?;
-    match args.format {
+    let checks = examine(manifest.as_ref(), context)?;
+    match options.format {
         Format::Json => {
             context.terminal.print(render::json(&serde_json::json!({"schema": 1, "checks": checks}))?)
         }

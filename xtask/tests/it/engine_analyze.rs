@@ -3,12 +3,14 @@
 use std::process::Command;
 
 use crate::support::containers::{image, root, said, the_manifest};
-use crate::support::{Site, docker};
+use crate::support::registry::Registry;
+use crate::support::{Folder, Site, docker, program};
 use contents::difference::Difference;
 use contents::record::Contents;
 use model::edition::Edition;
 use model::manifest::Service;
 use model::variant::Variant;
+use serde_json::Value;
 
 fn xtask(args: &[&str]) -> Vec<u8> {
     let output =
@@ -99,6 +101,53 @@ fn layers_that_hide_each_other_add_up_to_what_docker_counts() {
     assert_eq!(lines, [2, 4, 6]);
     assert_eq!(read(), contents);
     assert!(docker(&["image", "ls", "--quiet", &reference]).len() > 5);
+}
+
+/// The record, without the name that was given.
+fn record(folder: &Folder, image: &str) -> Value {
+    let output =
+        program().args(["analyze", image, "--format", "json"]).current_dir(&folder.0).output().unwrap();
+    assert!(output.status.success(), "{image}: {}", String::from_utf8_lossy(&output.stderr));
+    let mut json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    json["image"] = Value::Null;
+    json
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn an_image_has_the_same_record_in_engine_archive_layout_and_registry() {
+    let _turn = crate::support::turn::take(module_path!());
+    let registry = Registry::start("sources");
+    let site = Site::new("sources");
+    let dockerfile = "FROM debian:trixie-slim\n\
+        WORKDIR /srv\n\
+        RUN head -c 300000 /dev/urandom > /a && ln /a /b && rm /usr/share/common-licenses/GPL-3\n\
+        ENV A=b\n\
+        RUN rm /a && mkdir c\n";
+    site.folder.write("alpha/Dockerfile", dockerfile);
+    assert!(site.run(&["build-images", "alpha", "--variant", "original"]).status.success());
+    let reference = format!("{}-alpha:latest-simple", site.prefix);
+    let folder = Folder::new();
+    let mut expected = record(&folder, &reference);
+
+    let path = |name: &str| folder.0.join(name).display().to_string();
+    docker(&["save", "--output", &path("saved.tar"), &reference]);
+    let saved = record(&folder, "saved.tar");
+    // The containerd store has other IDs, of indexes, and counts other sizes in its history.
+    if docker(&["info", "--format", "{{json .DriverStatus}}"]).contains("containerd") {
+        expected["id"] = saved["id"].clone();
+    }
+    assert_eq!(saved, expected, "archive");
+    std::fs::create_dir(folder.0.join("layout")).unwrap();
+    let unpacked =
+        Command::new("tar").args(["-xf", &path("saved.tar"), "-C", &path("layout")]).status().unwrap();
+    assert!(unpacked.success());
+    assert_eq!(record(&folder, "layout"), expected, "layout");
+    let remote = format!("{}/{reference}", registry.address());
+    docker(&["tag", &reference, &remote]);
+    docker(&["push", "--quiet", &remote]);
+    docker(&["image", "rm", &remote]);
+    assert_eq!(record(&folder, &remote), expected, "registry");
 }
 
 mod full {

@@ -67,6 +67,8 @@ mod shims;
 mod signals;
 mod smoke_hostile;
 mod smoke_test;
+mod sources;
+mod sources_hostile;
 mod static_binary;
 mod throwaway;
 mod vulnerabilities;

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::cache::Cache;
-use crate::changed_files::changed_files;
-use crate::difference::Difference;
 use crate::explain::explain;
 use crate::facts::{LayerFacts, MetadataFile};
 use crate::image::ImageToAnalyze;
@@ -42,7 +40,12 @@ pub struct Inside<'f> {
 ///
 /// # Errors
 /// When docker fails, an image is damaged or hostile, or the user interrupts.
-pub fn analyze(images: &[ImageToAnalyze], manifest: &Manifest, context: &Context) -> Result<Vec<Contents>> {
+pub fn analyze<'m>(
+    images: &[ImageToAnalyze],
+    manifest: impl Into<Option<&'m Manifest>>,
+    context: &Context,
+) -> Result<Vec<Contents>> {
+    let manifest = manifest.into();
     let cache = Cache::of(&context.repository);
     let cached = images.iter().map(|image| cache.load::<Contents>(&image.image.id, ""));
     let cached: Vec<_> = cached.collect::<Result<_>>()?;
@@ -80,7 +83,7 @@ pub fn inspect<T>(
             None => explained(image, &facts, &cache, context)?,
         };
         let history = clean_history(&image.image.id, &cache, scanner, context)?;
-        let contents = with_origins(contents, image, &history, manifest, context)?;
+        let contents = with_origins(contents, image, &history, Some(manifest), context)?;
         let tree = Tree::of(&facts);
         let secrets_of =
             |digest| layers.get(digest).and_then(|layer| layer.secrets.as_deref()).unwrap_or_default();
@@ -91,22 +94,6 @@ pub fn inspect<T>(
         Ok(each(&Inside { image, contents, tree, metadata, secrets, history }))
     });
     inspected.collect()
-}
-
-/// Compares two images, given their results from [`analyze`].
-///
-/// # Errors
-/// As for [`analyze`].
-pub fn difference(
-    images: &[ImageToAnalyze; 2],
-    contents: [&Contents; 2],
-    context: &Context,
-) -> Result<Difference> {
-    let cache = Cache::of(&context.repository);
-    let layers = layers::of_images(&images.each_ref(), &cache, ReadOptions::default(), context)?;
-    let [before, after] = [facts(&images[0], &layers)?, facts(&images[1], &layers)?];
-    let files = changed_files(&Tree::of(&before), &Tree::of(&after), contents[1]);
-    Ok(Difference::between(contents[0], contents[1], files))
 }
 
 /// The cached record of an image by its ID, without the origins of its layers.
@@ -128,17 +115,20 @@ pub fn packed_sizes(images: &[ImageToAnalyze], context: &Context) -> Result<BTre
     Ok(layers.into_iter().filter_map(|(digest, layer)| Some((digest, Bytes(layer.packed?)))).collect())
 }
 
-fn facts<'f>(image: &ImageToAnalyze, layers: &'f BTreeMap<String, ReadLayer>) -> Result<Vec<&'f LayerFacts>> {
+pub(crate) fn facts<'f>(
+    image: &ImageToAnalyze,
+    layers: &'f BTreeMap<String, ReadLayer>,
+) -> Result<Vec<&'f LayerFacts>> {
     let ImageToAnalyze { reference, image } = image;
     let facts = |digest: &String| match layers.get(digest) {
         Some(layer) => Ok(&layer.facts),
-        None => bail!("`docker save` left out layer {digest} of {reference}"),
+        None => bail!("layer {digest} of {reference} was not read"),
     };
     image.layers().iter().map(facts).collect()
 }
 
 /// Explains an image and stores its record.
-fn explained(
+pub(crate) fn explained(
     image: &ImageToAnalyze,
     facts: &[&LayerFacts],
     cache: &Cache,
@@ -164,11 +154,11 @@ fn clean_history(id: &str, cache: &Cache, scanner: &Scanner, context: &Context) 
 }
 
 /// A record with the origins of its layers.
-fn with_origins(
+pub(crate) fn with_origins(
     mut contents: Contents,
     image: &ImageToAnalyze,
     history: &[HistoryEntry],
-    manifest: &Manifest,
+    manifest: Option<&Manifest>,
     context: &Context,
 ) -> Result<Contents> {
     // The same image may have been cached under another reference.

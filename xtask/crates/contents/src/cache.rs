@@ -22,7 +22,8 @@ const FORMAT: u32 = 5;
 /// The cache of a checkout.
 #[derive(Debug)]
 pub struct Cache {
-    folder: PathBuf,
+    /// `None` outside of checkouts: nothing is kept.
+    folder: Option<PathBuf>,
 }
 
 /// A type that the cache stores.
@@ -60,12 +61,22 @@ impl Cache {
         Cache { folder: repository.contents_cache() }
     }
 
+    /// Whether anything is kept.
+    pub fn keeps(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// What to say of the next run while something is read.
+    pub fn note(&self) -> &'static str {
+        if self.keeps() { " (cached for the next run)" } else { "" }
+    }
+
     /// The entry of a digest. `variant` is what it depends on besides, such as the scanner's fingerprint.
     ///
     /// # Errors
     /// An invalid digest.
     pub fn load<T: Cached>(&self, digest: &str, variant: &str) -> Result<Option<T>> {
-        let path = self.path(T::FOLDER, digest)?;
+        let Some(path) = self.path(T::FOLDER, digest)? else { return Ok(None) };
         // A cache that cannot be read is an empty one.
         Ok(files::read_bytes_if_there(&path).ok().flatten().and_then(|bytes| unseal(&bytes, variant)))
     }
@@ -75,14 +86,17 @@ impl Cache {
     /// # Errors
     /// An invalid digest, or a file that cannot be written.
     pub fn store<T: Cached>(&self, digest: &str, variant: &str, value: &T) -> Result<()> {
-        files::write_atomically(&self.path(T::FOLDER, digest)?, &seal(value, variant)?)
+        match self.path(T::FOLDER, digest)? {
+            Some(path) => files::write_atomically(&path, &seal(value, variant)?),
+            None => Ok(()),
+        }
     }
 
     /// Digests come from archives that anyone may have made, so they are validated before they name a file.
-    fn path(&self, kind: &str, digest: &str) -> Result<PathBuf> {
+    fn path(&self, kind: &str, digest: &str) -> Result<Option<PathBuf>> {
         match digest.strip_prefix("sha256:") {
             Some(hex) if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                Ok(self.folder.join(kind).join(hex))
+                Ok(self.folder.as_ref().map(|folder| folder.join(kind).join(hex)))
             }
             _ => bail!("invalid digest of a layer or an image: `{digest}`"),
         }
@@ -151,7 +165,7 @@ mod tests {
 
     #[test]
     fn only_digests_name_files() {
-        let cache = Cache { folder: PathBuf::from("/c") };
+        let cache = Cache { folder: Some(PathBuf::from("/c")) };
         assert!(cache.path("layers", &format!("sha256:{}", "a".repeat(64))).is_ok());
         for hostile in ["sha256:../../x", "../x", "", &format!("sha256:{}/", "a".repeat(63))] {
             assert!(cache.path("layers", hostile).is_err(), "{hostile}");

@@ -1,6 +1,7 @@
 //! An image to analyze.
 
 use engine::images::Image;
+use engine::stored_image::StoredImage;
 
 /// An image to analyze.
 #[derive(Debug, Clone)]
@@ -9,4 +10,12 @@ pub struct ImageToAnalyze {
     pub reference: String,
     /// The image that it names.
     pub image: Image,
+}
+
+/// An image to analyze, wherever it is.
+pub enum ImageSource {
+    /// In the engine.
+    Engine(Box<ImageToAnalyze>),
+    /// In an archive, an image layout or a registry.
+    Stored(Box<StoredImage>),
 }

@@ -43,7 +43,7 @@ pub fn of_images(
         if batch.is_empty() {
             continue;
         }
-        for (digest, layer) in read(&batch, &known, options, context)? {
+        for (digest, layer) in read(&batch, &known, cache, options, context)? {
             if digests.contains(&digest) && !known.contains_key(&digest) {
                 warn_if_not_stored(store(&digest, &layer, cache, options), context);
                 known.insert(digest, layer);
@@ -106,6 +106,7 @@ fn batches<'a>(images: &[&'a ImageToAnalyze]) -> Vec<Vec<&'a ImageToAnalyze>> {
 fn read(
     batch: &[&ImageToAnalyze],
     known: &BTreeMap<String, ReadLayer>,
+    cache: &Cache,
     options: ReadOptions<'_>,
     context: &Context,
 ) -> Result<HashMap<String, ReadLayer>> {
@@ -115,7 +116,7 @@ fn read(
         1..=3 => names.join(" and "),
         count => format!("{count} images"),
     };
-    context.terminal.say(format!("{action} {what} (cached for the next run)"));
+    context.terminal.say(format!("{action} {what}{}", cache.note()));
     let lines = context.terminal.lines();
     let line = lines.add("docker save", 0);
     // An unpacked blob is named by its own digest, which is also the layer's.

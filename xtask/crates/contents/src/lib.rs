@@ -33,5 +33,6 @@ pub mod reading;
 pub mod record;
 pub mod sbom;
 pub mod scan;
+pub mod sources;
 pub mod tree;
 pub mod waste;

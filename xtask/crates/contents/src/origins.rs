@@ -17,7 +17,7 @@ use model::variant::Variant;
 /// Most Dockerfiles that start from each other; more is a cycle.
 const MAX_DEPTH: usize = 8;
 
-/// Fills in the instructions and origins of layers.
+/// Fills in the instructions of layers and, where there is a manifest, their origins.
 ///
 /// # Errors
 /// When a Dockerfile that the manifest names cannot be read.
@@ -25,13 +25,14 @@ pub fn find(
     contents: &mut Contents,
     image: &Image,
     history: &[HistoryEntry],
-    manifest: &Manifest,
+    manifest: Option<&Manifest>,
     repository: &Repository,
 ) -> Result<()> {
     let sizes: Vec<Bytes> = contents.layers.iter().map(|layer| layer.bytes).collect();
     for (layer, line) in contents.layers.iter_mut().zip(makers(&sizes, history)) {
         layer.instruction = line.map(|line| instruction(&line.created_by));
     }
+    let Some(manifest) = manifest else { return Ok(()) };
     let Some((file, name)) = dockerfile(image, manifest) else { return Ok(()) };
     let stand_ins = image.is_on_stand_ins(&manifest.project);
     let edition = image.label(&labels::edition(&manifest.project)).unwrap_or_default();

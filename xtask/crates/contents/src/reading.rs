@@ -12,8 +12,9 @@ use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFil
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner, Sums};
 use crate::{elf, metadata, python_imports};
-use engine::archive;
+use engine::archive::{self, SavedLayer, Verify};
 use engine::layer_tar::{self, Budget, LayerEntryKind};
+use engine::stored_image::{ReadImage, StoredImage};
 use host::interrupt::Interrupt;
 
 /// Most bytes of all metadata files of an archive that are read.
@@ -42,7 +43,7 @@ pub struct ReadLayer {
     pub packed: Option<u64>,
 }
 
-/// Reads the layers of an archive by digest. `skip` gets the name of a layer in the archive.
+/// Reads the layers of an engine's archive by digest. `skip` gets the name of a layer in the archive.
 ///
 /// # Errors
 /// When the archive is damaged or hostile, or the user interrupts.
@@ -52,32 +53,36 @@ pub fn read(
     options: ReadOptions<'_>,
     interrupt: &Interrupt,
 ) -> Result<HashMap<String, ReadLayer>> {
-    let mut reader = Reader {
-        budget: Budget::default(),
-        metadata_budget: MAX_METADATA,
-        buffer: vec![0; 1 << 17],
-        excerpt: Excerpt::default(),
-        scanner: options.scanner,
-        secrets: Vec::new(),
-        whole: Vec::new(),
-    };
-    let mut layers = HashMap::new();
-    let index = archive::read(archive, &mut |name, layer| {
-        if skip(name) {
-            return Ok(());
-        }
-        let mut layer = Packing::of(layer, options.packed);
-        let facts = reader.layer(&mut layer, interrupt)?;
-        let secrets = options.scanner.map(|_| std::mem::take(&mut reader.secrets));
-        layers.insert(name.to_owned(), ReadLayer { facts, secrets, packed: layer.finish()? });
-        Ok(())
+    let mut reader = Reader::new(options, interrupt);
+    let index = archive::read(archive, Verify::Nothing, &mut |name, layer| match skip(name) {
+        true => Ok(()),
+        false => reader.add(name, layer),
     })?;
-    // Images of one archive share layers.
-    let by_digest = index.layers()?.into_iter();
-    Ok(by_digest.filter_map(|named| Some((named.diff_id, layers.remove(&named.name)?))).collect())
+    Ok(reader.by_digest(index.layers()?))
+}
+
+/// Reads an image outside of the engine, and its layers by digest. `skip` gets the digest of a layer where it is known before
+/// the layer is read, else a name.
+///
+/// # Errors
+/// When the image is damaged or hostile or has a wrong digest, or the user interrupts.
+pub fn read_stored(
+    stored: &StoredImage,
+    skip: &dyn Fn(&str) -> bool,
+    options: ReadOptions<'_>,
+    interrupt: &Interrupt,
+) -> Result<(ReadImage, HashMap<String, ReadLayer>)> {
+    let mut reader = Reader::new(options, interrupt);
+    let read = stored.read(skip, &mut |name, layer| reader.add(name, layer))?;
+    let layers = reader.by_digest(read.layers.clone());
+    Ok((read, layers))
 }
 
 struct Reader<'s> {
+    /// What was read, by name.
+    layers: HashMap<String, ReadLayer>,
+    packed: bool,
+    interrupt: &'s Interrupt,
     budget: Budget,
     metadata_budget: u64,
     buffer: Vec<u8>,
@@ -89,12 +94,41 @@ struct Reader<'s> {
     whole: Vec<u8>,
 }
 
-impl Reader<'_> {
-    fn layer(&mut self, stream: &mut dyn Read, interrupt: &Interrupt) -> Result<LayerFacts> {
+impl<'s> Reader<'s> {
+    fn new(options: ReadOptions<'s>, interrupt: &'s Interrupt) -> Reader<'s> {
+        Reader {
+            layers: HashMap::new(),
+            packed: options.packed,
+            interrupt,
+            budget: Budget::default(),
+            metadata_budget: MAX_METADATA,
+            buffer: vec![0; 1 << 17],
+            excerpt: Excerpt::default(),
+            scanner: options.scanner,
+            secrets: Vec::new(),
+            whole: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: &str, layer: &mut dyn Read) -> Result<()> {
+        let mut layer = Packing::of(layer, self.packed);
+        let facts = self.layer(&mut layer)?;
+        let secrets = self.scanner.map(|_| std::mem::take(&mut self.secrets));
+        self.layers.insert(name.to_owned(), ReadLayer { facts, secrets, packed: layer.finish()? });
+        Ok(())
+    }
+
+    /// Images of one archive share layers.
+    fn by_digest(mut self, layers: Vec<SavedLayer>) -> HashMap<String, ReadLayer> {
+        let named = layers.into_iter();
+        named.filter_map(|named| Some((named.diff_id, self.layers.remove(&named.name)?))).collect()
+    }
+
+    fn layer(&mut self, stream: &mut dyn Read) -> Result<LayerFacts> {
         let mut facts = LayerFacts::default();
         let mut budget = self.budget.clone();
         layer_tar::read(stream, &mut budget, &mut |item, content| {
-            if interrupt.is_set() {
+            if self.interrupt.is_set() {
                 bail!(Failure::interrupted());
             }
             let layer_tar::LayerEntry { path, mode, owner, kind } = item;

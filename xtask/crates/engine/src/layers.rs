@@ -7,7 +7,7 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::archive;
+use crate::archive::{self, Verify};
 use crate::docker::Docker;
 use crate::images::{HistoryEntry, Image};
 use crate::layer_tar::{self, Budget, LayerEntryKind};
@@ -126,7 +126,7 @@ fn makes_layer(created_by: &str) -> bool {
 pub fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> {
     let mut sizes: HashMap<String, Bytes> = HashMap::new();
     let mut budget = Budget::default();
-    let index = archive::read(reader, &mut |name, layer| {
+    let index = archive::read(reader, Verify::Nothing, &mut |name, layer| {
         let mut sum = 0;
         layer_tar::read(layer, &mut budget, &mut |item, _| {
             if let LayerEntryKind::File { bytes, .. } = item.kind {

@@ -6,15 +6,13 @@
 //! It does not use the engine's `insecure-registries`, `/etc/docker/certs.d` or network. If it fails, the engine's own BuildKit
 //! resolves the tag, which yields only the digest.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
-
 use crate::bake_report::error_line;
+use crate::blob;
 use crate::docker::Docker;
 use crate::images::Image;
+use crate::oci::Document;
 use crate::push::PushError;
 use crate::signs::Cause;
 use host::process::{Cmd, tail};
@@ -37,49 +35,24 @@ struct Parsed {
     attested: Option<String>,
 }
 
-/// The fields we need of an OCI image manifest or index; Docker's schema 2 has the same ones.
-#[derive(Deserialize)]
-struct Manifest {
-    config: Option<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
-impl Descriptor {
-    /// Whether it is an attestation for an image (BuildKit, `docs/attestations/attestation-storage.md`).
-    fn is_attestation(&self) -> bool {
-        self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
-    }
-}
-
-impl Manifest {
-    fn attested(&self) -> Option<String> {
-        let (attestations, images): (Vec<_>, Vec<_>) =
-            self.manifests.iter().partition(|manifest| manifest.is_attestation());
-        match images[..] {
-            [image] if !attestations.is_empty() => Some(image.digest.clone()),
-            _ => None,
-        }
+/// The image of an index that has one image and its attestations.
+fn attested(document: &Document) -> Option<String> {
+    let manifests = document.manifests.iter().flatten();
+    let (attestations, images): (Vec<_>, Vec<_>) = manifests.partition(|manifest| manifest.is_attestation());
+    match images[..] {
+        [image] if !attestations.is_empty() => Some(image.digest.clone()),
+        _ => None,
     }
 }
 
 impl Parsed {
     /// Parses the manifest's bytes exactly as the registry stores them.
     fn new(raw: &str) -> Option<Parsed> {
-        let manifest: Manifest = serde_json::from_str(raw).ok()?;
-        let hash = Sha256::digest(raw.as_bytes());
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let manifest: Document = serde_json::from_str(raw).ok()?;
         Some(Parsed {
-            attested: manifest.attested(),
+            attested: attested(&manifest),
             manifest: RemoteManifest {
-                digest: format!("sha256:{hex}"),
+                digest: blob::sha256(raw.as_bytes()),
                 config: manifest.config.map(|config| config.digest),
             },
         })

@@ -10,6 +10,7 @@ use anyhow::Result;
 use crate::docker::Docker;
 use crate::facts::Store;
 use crate::images::Image;
+use crate::read_ahead::read_ahead;
 use crate::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use model::bytes::Bytes;
@@ -26,8 +27,8 @@ impl Docker {
         if free.as_ref().is_some_and(|(free, _)| *free < largest) {
             return Err(no_room(largest, free, None).into());
         }
-        let mut reader = self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?;
-        read(&mut reader).map_err(|error| match Cause::of_step(&format!("{error:#}"), "") {
+        let reader = self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?;
+        read_ahead(reader, read).map_err(|error| match Cause::of_step(&format!("{error:#}"), "") {
             Cause::Disk => {
                 let message = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
                 let needs = images.iter().map(|image| Bytes(image.size)).sum();

@@ -281,9 +281,9 @@ impl Repository {
         self.state("layers.json")
     }
 
-    /// Cache of layer contents; safe to delete.
-    pub fn contents_cache(&self) -> PathBuf {
-        self.state("contents")
+    /// Cache of layer contents; safe to delete. `None` without a manifest.
+    pub fn contents_cache(&self) -> Option<PathBuf> {
+        self.has_manifest().then(|| self.state("contents"))
     }
 
     /// The log of an engine that xtask started.

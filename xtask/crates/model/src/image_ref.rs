@@ -127,8 +127,8 @@ fn is_domain(text: &str) -> bool {
     host.split('.').all(is_label) && port.is_some_and(is_port)
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, as in the OCI distribution specification ("Pulling manifests").
-fn is_path_component(text: &str) -> bool {
+/// Whether it matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, as in the OCI distribution specification ("Pulling manifests").
+pub fn is_path_component(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let edges = [text.chars().next(), text.chars().next_back()];
     let mut separators = text.split(is_plain).filter(|separator| !separator.is_empty());

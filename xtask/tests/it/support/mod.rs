@@ -7,6 +7,8 @@ pub mod elf;
 pub mod fixture;
 pub mod images;
 pub mod load;
+pub mod oci;
+pub mod outside;
 pub mod pair;
 pub mod planted;
 pub mod registry;

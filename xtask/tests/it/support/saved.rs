@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// A layer in the making: a tar.
 pub struct LayerTar(tar::Builder<Vec<u8>>);
@@ -128,12 +129,12 @@ pub struct Saved {
     /// What made each layer.
     pub instructions: Vec<&'static str>,
     pub config: Value,
+    pub architecture: &'static str,
 }
 
-/// Something of the length of a digest that differs where contents do.
+/// SHA-256, in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    let sum = xxhash_rust::xxh3::xxh3_128(bytes);
-    format!("{sum:032x}{:032x}", !sum)
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -154,7 +155,7 @@ pub fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
 impl Saved {
     pub fn new(name: &'static str, layers: Vec<(&'static str, LayerTar)>) -> Saved {
         let (instructions, layers) = layers.into_iter().map(|(line, tar)| (line, tar.done())).unzip();
-        Saved { name, layers, instructions, config: json!({}) }
+        Saved { name, layers, instructions, config: json!({}), architecture: "amd64" }
     }
 
     pub fn config(mut self, config: Value) -> Saved {
@@ -170,10 +171,13 @@ impl Saved {
         format!("sha256:{}", digest(self.saved_config().as_slice()))
     }
 
-    fn saved_config(&self) -> Vec<u8> {
-        json!({"config": self.config, "rootfs": {"type": "layers", "diff_ids": self.diff_ids()}})
-            .to_string()
-            .into_bytes()
+    pub fn saved_config(&self) -> Vec<u8> {
+        let history: Vec<Value> =
+            self.instructions.iter().map(|instruction| json!({"created_by": instruction})).collect();
+        json!({"os": "linux", "architecture": self.architecture, "config": self.config, "history": history,
+            "rootfs": {"type": "layers", "diff_ids": self.diff_ids()}})
+        .to_string()
+        .into_bytes()
     }
 
     /// The files of the archive, `manifest.json` last.
@@ -207,7 +211,7 @@ impl Saved {
 
     /// What `docker image inspect` says.
     pub fn inspect(&self) -> Value {
-        json!({"Id": self.id(), "RepoTags": [self.name], "Size": 0, "Os": "linux", "Architecture": "amd64",
+        json!({"Id": self.id(), "RepoTags": [self.name], "Size": 0, "Os": "linux", "Architecture": self.architecture,
             "RootFS": {"Type": "layers", "Layers": self.diff_ids()}, "Config": self.config})
     }
 

@@ -18,6 +18,9 @@ use crate::terminal::Terminal;
 
 const BUFFER: usize = 64 * 1024;
 
+/// The most that Linux allows everyone (`/proc/sys/fs/pipe-max-size`).
+const LARGE_PIPE: usize = 1 << 20;
+
 /// Index of standard output in a command's pipes.
 const STDOUT: usize = 0;
 
@@ -161,9 +164,13 @@ impl Cmd {
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn reader(&self) -> Result<impl Read + use<>, ProcessError> {
+    pub fn reader(&self) -> Result<impl Read + Send + use<>, ProcessError> {
         let started = self.start_with_pipes(OnInterrupt::End).map_err(|e| self.start_error(&e))?;
         let (child, pipes) = started;
+        // Fewer switches between the two processes. The kernel may allow less, which only takes longer.
+        if let Some(stdout) = &pipes[STDOUT] {
+            rustix::pipe::fcntl_setpipe_size(stdout, LARGE_PIPE).ok();
+        }
         Ok(Stream::new(self.clone(), child, pipes))
     }
 

@@ -1,0 +1,96 @@
+//! Reads a stream ahead in a thread, so that its writer need not wait while what it wrote is analyzed.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 18;
+/// How many chunks wait at most; 32 MiB.
+const CHUNKS: usize = 128;
+
+/// What a thread has read.
+struct Ahead {
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    chunk: Vec<u8>,
+    /// How much of the chunk was handed over.
+    at: usize,
+}
+
+/// Hands over `reader`, read ahead, to `read`. If that ends early, the rest is not read.
+pub(crate) fn read_ahead<T>(reader: impl Read + Send, read: impl FnOnce(&mut dyn Read) -> T) -> T {
+    std::thread::scope(|scope| {
+        let (sender, chunks) = sync_channel(CHUNKS);
+        scope.spawn(move || fetch(reader, &sender));
+        read(&mut Ahead { chunks, chunk: Vec::new(), at: 0 })
+    })
+}
+
+/// Ends with the stream, with its first error, or when nobody wants more.
+fn fetch(mut reader: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+        let is_last = read.is_err() || chunk.len() < CHUNK;
+        // What came before an error is read before it.
+        if !chunk.is_empty() && sender.send(Ok(chunk)).is_err() {
+            return;
+        }
+        if let Err(error) = read {
+            sender.send(Err(error)).ok();
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.chunk.len() && !buffer.is_empty() {
+            match self.chunks.recv() {
+                Ok(chunk) => (self.chunk, self.at) = (chunk?, 0),
+                Err(_) => return Ok(0),
+            }
+        }
+        let rest = &self.chunk[self.at..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bytes_arrive_in_order_and_an_error_after_them() {
+        let bytes: Vec<u8> = (0..2_000_003_u32).map(|n| (n % 251) as u8).collect();
+        let whole = read_ahead(bytes.as_slice(), |reader| {
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).map(|_| read)
+        });
+        assert_eq!(whole.unwrap(), bytes);
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("it broke"))
+            }
+        }
+        let (read, error) = read_ahead(bytes.as_slice().chain(Broken), |reader| {
+            let mut read = Vec::new();
+            (reader.read_to_end(&mut read).unwrap_err().to_string(), read)
+        });
+        assert_eq!((read.as_str(), error), ("it broke", bytes));
+    }
+
+    #[test]
+    fn an_endless_stream_ends_with_its_reader() {
+        let read = read_ahead(io::repeat(7), |reader| {
+            let mut some = [0; 10];
+            reader.read_exact(&mut some).map(|()| some)
+        });
+        assert_eq!(read.unwrap(), [7; 10]);
+    }
+}
