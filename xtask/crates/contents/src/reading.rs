@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use anyhow::{Result, bail};
+use memchr::memmem;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::code::build_info;
 use crate::excerpt::{Excerpt, Parts};
-use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
+use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, MAX_WHOLE_ELF, Metadata, MetadataFile};
+use crate::packages::{self, PackageFile};
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner, Sums};
 use crate::{elf, metadata, python_imports};
@@ -18,6 +21,10 @@ use host::interrupt::Interrupt;
 
 /// Most bytes of all metadata files of an archive that are read.
 const MAX_METADATA: u64 = 50_000_000;
+
+/// Most bytes of all databases and manifests of package managers of an archive that are read, and most that are unpacked from
+/// Java archives.
+const MAX_PACKAGES: u64 = 4_000_000_000;
 
 /// Larger files get no checksums: a file is kept in memory until it is scanned.
 const MAX_SUMMED: u64 = 32_000_000;
@@ -55,6 +62,8 @@ pub fn read(
     let mut reader = Reader {
         budget: Budget::default(),
         metadata_budget: MAX_METADATA,
+        packages_budget: MAX_PACKAGES,
+        unpacked_budget: MAX_PACKAGES,
         buffer: vec![0; 1 << 17],
         excerpt: Excerpt::default(),
         scanner: options.scanner,
@@ -80,6 +89,8 @@ pub fn read(
 struct Reader<'s> {
     budget: Budget,
     metadata_budget: u64,
+    packages_budget: u64,
+    unpacked_budget: u64,
     buffer: Vec<u8>,
     excerpt: Excerpt,
     scanner: Option<&'s Scanner>,
@@ -131,6 +142,7 @@ impl Reader<'_> {
         metadata: &mut Vec<MetadataFile>,
     ) -> Result<(u128, Option<Elf>)> {
         let is_metadata = metadata::is_read(path) && bytes <= metadata::MAX_BYTES.min(self.metadata_budget);
+        let packages = PackageFile::at(path).filter(|_| bytes <= self.packages_budget);
         let mut hash = Xxh3::new();
         let mut scan = self.scanner.map(|scanner| scanner.start(path, bytes));
         let is_source = python_imports::is_source(path) && bytes <= python_imports::MAX_BYTES;
@@ -154,10 +166,23 @@ impl Reader<'_> {
             if at == 0 {
                 let parts = elf::parts(chunk, bytes);
                 is_elf = parts.is_some();
-                if let Some(parts) = parts.or_else(|| is_metadata.then_some([0..bytes, 0..0, 0..0])) {
+                let whole = [0..bytes, 0..0, 0..0, 0..0, 0..0];
+                let kept = parts
+                    .or_else(|| is_metadata.then_some(whole))
+                    .or_else(|| packages.map(|kind| kind.parts(bytes)));
+                if let Some(parts) = kept {
                     self.excerpt.start(parts);
                 }
                 script = metadata::script(&chunk[..n.min(metadata::MAX_SHEBANG)]);
+            }
+            // In a file that is not kept whole, Go's build information may be anywhere.
+            if is_elf
+                && bytes > MAX_WHOLE_ELF
+                && let Some(place) = memmem::rfind(chunk, build_info::MAGIC)
+                && place % 16 == 0
+            {
+                let place = at + place as u64;
+                self.excerpt.also(elf::BUILD_INFO, place..place + build_info::MAX_TEXT as u64);
             }
             self.excerpt.feed(chunk, at);
             at += n as u64;
@@ -166,6 +191,12 @@ impl Reader<'_> {
         if is_metadata {
             self.metadata_budget -= bytes;
             metadata::read(path, self.excerpt.bytes()).map(&mut add);
+        }
+        if let Some(kind) = packages.filter(|_| !is_elf && !is_metadata) {
+            self.packages_budget -= bytes;
+            packages::read(kind, path, bytes, &self.excerpt, &mut self.unpacked_budget)
+                .into_iter()
+                .for_each(&mut add);
         }
         if is_source {
             let imports = python_imports::of(&self.whole);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use contents::facts;
 use contents::owner::{Owner, OwnerKind};
 use contents::record::Contents;
 
@@ -69,7 +70,7 @@ pub fn inventory(contents: &Contents) -> Inventory {
     let mut debian: BTreeMap<(String, String), Vec<(String, String)>> = BTreeMap::new();
     let (mut components, mut unnamed) = (BTreeSet::new(), Vec::new());
     for owner in &contents.owners {
-        for part in &owner.parts {
+        for part in owner.parts.iter().filter(|part| part.ecosystem == facts::Ecosystem::Cargo) {
             components.insert(named(Ecosystem::Crates, &part.name, &part.version));
         }
         match (owner.kind, &owner.version) {
@@ -112,6 +113,14 @@ fn reason(owner: &Owner) -> Option<String> {
         OwnerKind::Dpkg if owner.is_rest_of_packages() => return None,
         OwnerKind::Dpkg => "its version is unknown",
         OwnerKind::Rust if owner.parts.is_empty() => "it lists no crates (cargo-auditable)",
+        OwnerKind::Apk
+        | OwnerKind::Rpm
+        | OwnerKind::Conda
+        | OwnerKind::Gem
+        | OwnerKind::Composer
+        | OwnerKind::Maven
+        | OwnerKind::Nuget
+        | OwnerKind::Go => "no source of advisories is asked about packages of its kind",
         OwnerKind::Runtime | OwnerKind::Program => "it belongs to no package",
         OwnerKind::Static => "pages do not list the packages that are bundled into them",
         _ => return None,
