@@ -228,6 +228,9 @@ mod tests {
 
     use super::*;
 
+    /// A function table of Go 1.20.
+    const GO_TABLE: &[u8] = include_bytes!("../../../tests/fuzz/go-table/go-1.20.bin");
+
     /// An ELF file with everything that is read; `text` is the size of its code.
     fn file(wide: bool, little: bool, text: usize) -> Vec<u8> {
         let number = |value: u64, width: usize| -> Vec<u8> {
@@ -253,10 +256,13 @@ mod tests {
             (".debug_info", 1, 0, vec![4; 700]),
             (".dep-v0", 1, 0, zlib.finish().unwrap()),
             (".comment", 1, 0, b"rustc version 1.91.0".to_vec()),
+            (".go.buildinfo", 1, 2, [build_info::MAGIC, &[8, 2], &[0; 16], b"\x06go1.19\0"].concat()),
+            (".gopclntab", 1, 2, GO_TABLE.to_vec()),
             (".shstrtab", 3, 0, vec![]),
         ];
         let names: String = sections.iter().map(|(name, ..)| format!("{name}\0")).collect();
-        sections[10].3 = names.clone().into_bytes();
+        let last = sections.len() - 1;
+        sections[last].3 = names.clone().into_bytes();
         let (mut body, mut table, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (name, kind, flags, content)) in sections.iter().enumerate() {
             let name_at = names.find(&format!("{name}\0")).unwrap() as u64;
@@ -281,7 +287,7 @@ mod tests {
         let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 2 - u8::from(little), 1];
         let mut out = [ident.as_slice(), &[0; 9], &number(3, 2), &number(62, 2), &number(1, 4)].concat();
         out.extend([words(&[0, header as u64, end as u64]), number(0, 4)].concat());
-        let sizes = [header, segment, 3, section, sections.len(), 10];
+        let sizes = [header, segment, 3, section, sections.len(), last];
         out.extend(sizes.iter().flat_map(|size| number(*size as u64, 2)));
         [out, segments.concat(), body, table].concat()
     }
@@ -308,6 +314,8 @@ mod tests {
             assert_eq!(elf.strippable, 48 + 30 + 700, "wide {wide}, little {little}");
             assert_eq!(elf.crates, [LinkedCrate { name: "serde".into(), version: "1.0".into() }]);
             assert!(elf.rust);
+            assert_eq!(elf.go.map(|go| go.version).as_deref(), Some("1.19"));
+            assert_eq!(elf.code[0].name, "golang.org/x/text/unicode/norm");
             let dynamic = Dynamic {
                 machine: 62,
                 wide,
@@ -337,6 +345,20 @@ mod tests {
         let without_names = read_parts(&file, [0..64, end, 0..0, none.clone(), none.clone()]).unwrap();
         assert_eq!((without_names.strippable, without_names.dynamic), (48 + 30 + 700, None));
         assert_eq!(read_parts(&file, [0..64, 0..0, dynamic, none.clone(), none]), None);
+    }
+
+    /// Cargo does not strip tests, so this program has symbols.
+    #[test]
+    fn a_rust_program_with_symbols_lists_its_crates() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        for size in [program.len() as u64, MAX_WHOLE_ELF + program.len() as u64] {
+            let elf = read_parts(&program, parts(&program, size).unwrap()).unwrap();
+            let sum: u64 = elf.code.iter().map(|inside| inside.bytes).sum();
+            assert!(elf.rust && sum > 0 && sum < program.len() as u64, "{sum} of {}", program.len());
+            for name in ["contents", "serde_json", "alloc"] {
+                assert!(elf.code.iter().any(|inside| inside.name == name), "no {name}: {:?}", elf.code);
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub const SYSTEM: [Ecosystem; 3] = [Ecosystem::Apk, Ecosystem::Rpm, Ecosystem::C
 pub const LANGUAGE: [Ecosystem; 5] =
     [Ecosystem::Gem, Ecosystem::Composer, Ecosystem::Nuget, Ecosystem::Project, Ecosystem::Maven];
 
+/// The package managers that own a database, even if they are not in the image themselves.
+const MANAGERS: [(Ecosystem, &str); 2] = [(Ecosystem::Apk, "apk-tools"), (Ecosystem::Rpm, "rpm")];
+
 /// Paths that no package lists: installation, or a program of the package, writes them.
 const GENERATED: [(OwnerKind, &str, &str); 15] = [
     (OwnerKind::Apk, "lib/apk/", "apk-tools"),
@@ -52,6 +55,7 @@ pub fn claim(
         if claims.lister(&file.path).is_some() || is_shared_framework(&file.path) {
             continue;
         }
+        let kinds: BTreeSet<Ecosystem> = all.iter().map(|found| found.ecosystem).collect();
         for found in all.iter().filter(|found| ecosystems.contains(&found.ecosystem)) {
             let owner = describe(found, release, claims);
             owners.insert(owner);
@@ -63,6 +67,13 @@ pub fn claim(
                 claims.list(real, owner);
             }
             found.folders.iter().for_each(|folder| owned.add(folder, owner));
+        }
+        let manager = MANAGERS
+            .iter()
+            .find(|(ecosystem, _)| kinds.contains(ecosystem) && ecosystems.contains(ecosystem));
+        if let (Some((ecosystem, name)), Some(at)) = (manager, tree.file_at(&file.path)) {
+            let owner = claims.owner(OwnerKind::from(*ecosystem), name);
+            claims.claim(at, owner);
         }
     }
     if !owned.is_empty() {

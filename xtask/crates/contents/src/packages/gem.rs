@@ -27,6 +27,7 @@ pub fn read(path: &str, bytes: &[u8]) -> Result<Installed, Refused> {
         found.folders = ["gems", "extensions/*/*", "doc"].map(below).to_vec();
         found.files.push(below("cache") + ".gem");
         found.files.push(below("build_info") + ".info");
+        found.files.extend(strings(&text, "executables").map(|name| joined(home, &format!("bin/{name}"))));
     }
     Ok(found)
 }
@@ -38,15 +39,20 @@ fn stub(text: &str) -> Option<(String, String, Option<String>)> {
     Some((words.next()?, words.next()?, words.next()))
 }
 
-/// The first string of `s.FIELD = …`: `"x"`, `"x".freeze`, `["x".freeze]`, `Gem::Version.new("x")`.
+/// The first string of `s.FIELD = …`.
 fn assigned(text: &str, field: &str) -> Option<String> {
+    strings(text, field).next().map(str::to_owned)
+}
+
+/// The strings of `s.FIELD = …`: `"x"`, `"x".freeze`, `["x".freeze, "y".freeze]`, `Gem::Version.new("x")`.
+fn strings<'t>(text: &'t str, field: &str) -> impl Iterator<Item = &'t str> {
     let value = text.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim().rsplit_once('.')?.1 == field).then_some(value)
-    })?;
-    let quote = value.find(['"', '\''])?;
-    let (mark, rest) = (value.as_bytes()[quote] as char, &value[quote + 1..]);
-    rest.split(mark).next().map(str::to_owned).filter(|text| !text.is_empty())
+    });
+    // Of a line that is split at quotes, every second piece is a string.
+    let pieces = value.unwrap_or_default().split(['"', '\'']);
+    pieces.skip(1).step_by(2).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -56,10 +62,12 @@ mod tests {
     #[test]
     fn a_gem_owns_the_folders_of_its_name_and_version() {
         let spec = b"# -*- encoding: utf-8 -*-\n# stub: json 2.6.1 x86_64-linux lib\n# stub: ext/json/extconf.rb\n\n\
-            Gem::Specification.new do |s|\n  s.name = \"json\".freeze\n  s.licenses = [\"Ruby\".freeze]\nend\n";
+            Gem::Specification.new do |s|\n  s.name = \"json\".freeze\n  s.licenses = [\"Ruby\".freeze]\n  \
+            s.executables = [\"a\".freeze, \"b\".freeze]\nend\n";
         let found = read("usr/local/bundle/specifications/json-2.6.1-x86_64-linux.gemspec", spec).unwrap();
         assert_eq!((found.package.name.as_str(), found.package.version.as_str()), ("json", "2.6.1"));
         assert_eq!(found.package.licence.as_deref(), Some("Ruby"));
+        assert_eq!(found.files[3..], ["usr/local/bundle/bin/a", "usr/local/bundle/bin/b"]);
         assert_eq!(found.qualifiers, [("platform".to_owned(), "x86_64-linux".to_owned())]);
         assert_eq!(found.folders[0], "usr/local/bundle/gems/json-2.6.1-x86_64-linux");
         assert_eq!(found.folders[1], "usr/local/bundle/extensions/*/*/json-2.6.1-x86_64-linux");
