@@ -225,7 +225,7 @@ pub struct Installed {
     pub qualifiers: Vec<(String, String)>,
     /// Its files, from the image's root.
     pub files: Vec<String>,
-    /// Folders that belong to it, from the image's root. `*` stands for one folder of any name.
+    /// Folders that belong to it, from the image's root. `/*/*/` stands for two folders of any name in front of the last.
     pub folders: Vec<String>,
     /// The packages inside of its file.
     pub parts: Vec<Part>,

@@ -40,6 +40,23 @@ impl Default for PathBudget {
 }
 
 impl PathBudget {
+    /// The budget of all databases of an archive.
+    pub fn of_archive() -> PathBudget {
+        PathBudget { paths: 5 * MAX_PATHS, bytes: 5 * MAX_BYTES }
+    }
+
+    /// The budget of one database, as far as this one goes.
+    pub fn one(&self) -> PathBudget {
+        PathBudget { paths: self.paths.min(MAX_PATHS), bytes: self.bytes.min(MAX_BYTES) }
+    }
+
+    /// Takes away what a database used of its budget.
+    pub fn spend(&mut self, left: &PathBudget) {
+        let had = self.one();
+        self.paths -= had.paths - left.paths;
+        self.bytes -= had.bytes - left.bytes;
+    }
+
     /// The path, if there is room for it.
     pub fn joined(&mut self, folder: &str, path: &str) -> Option<String> {
         let length = folder.len() + path.len() + 1;
@@ -75,5 +92,13 @@ mod tests {
         assert!((12_000..13_000).contains(&listed), "{listed} paths");
         assert!(budget.is_spent());
         assert_eq!(PathBudget::default().joined(&"f".repeat(5000), "x"), None);
+        let mut all = PathBudget::of_archive();
+        for _ in 0..5 {
+            assert!(!all.is_spent());
+            let mut one = all.one();
+            (0..20_000).for_each(|_| drop(one.joined(&folder, "x")));
+            all.spend(&one);
+        }
+        assert!(all.is_spent(), "{all:?}");
     }
 }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::code::build_info;
 use crate::excerpt::{Excerpt, Parts};
 use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, MAX_WHOLE_ELF, Metadata, MetadataFile};
-use crate::packages::{self, PackageFile};
+use crate::packages::{self, PackageFile, Room};
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner, Sums};
 use crate::{elf, metadata, python_imports};
@@ -22,8 +22,7 @@ use host::interrupt::Interrupt;
 /// Most bytes of all metadata files of an archive that are read.
 const MAX_METADATA: u64 = 50_000_000;
 
-/// Most bytes of all databases and manifests of package managers of an archive that are read, and most that are unpacked from
-/// Java archives.
+/// Most bytes of all databases and manifests of package managers of an archive that are read.
 const MAX_PACKAGES: u64 = 4_000_000_000;
 
 /// Larger files get no checksums: a file is kept in memory until it is scanned.
@@ -63,7 +62,7 @@ pub fn read(
         budget: Budget::default(),
         metadata_budget: MAX_METADATA,
         packages_budget: MAX_PACKAGES,
-        unpacked_budget: MAX_PACKAGES,
+        room: Room::default(),
         buffer: vec![0; 1 << 17],
         excerpt: Excerpt::default(),
         scanner: options.scanner,
@@ -90,7 +89,7 @@ struct Reader<'s> {
     budget: Budget,
     metadata_budget: u64,
     packages_budget: u64,
-    unpacked_budget: u64,
+    room: Room,
     buffer: Vec<u8>,
     excerpt: Excerpt,
     scanner: Option<&'s Scanner>,
@@ -194,9 +193,7 @@ impl Reader<'_> {
         }
         if let Some(kind) = packages.filter(|_| !is_elf && !is_metadata) {
             self.packages_budget -= bytes;
-            packages::read(kind, path, bytes, &self.excerpt, &mut self.unpacked_budget)
-                .into_iter()
-                .for_each(&mut add);
+            packages::read(kind, path, bytes, &self.excerpt, &mut self.room).into_iter().for_each(&mut add);
         }
         if is_source {
             let imports = python_imports::of(&self.whole);
@@ -209,7 +206,13 @@ impl Reader<'_> {
             let found = |secret| FoundSecret { path: path.to_owned(), secret, sums: sums.clone() };
             self.secrets.extend(secrets.into_iter().map(found));
         }
-        Ok((hash.digest128(), is_elf.then(|| elf::read(&self.excerpt)).flatten()))
+        let mut elf = is_elf.then(|| elf::read(&self.excerpt)).flatten();
+        if let Some(elf) = &mut elf
+            && !self.room.names(elf.code.len() + elf.go.as_ref().map_or(0, |go| go.modules.len()))
+        {
+            (elf.code, elf.go) = (Vec::new(), None);
+        }
+        Ok((hash.digest128(), elf))
     }
 }
 

@@ -91,6 +91,7 @@ pub fn inventory(contents: &Contents) -> Inventory {
             _ => unnamed.extend(reason(owner)),
         }
     }
+    unnamed.extend(without_source(contents));
     let release = contents.os.as_ref().filter(|os| os.id == "debian").and_then(|os| os.codename.clone());
     if !debian.is_empty() && release.is_none() {
         unnamed.push("Debian packages: no os-release names Debian's release".to_owned());
@@ -107,20 +108,32 @@ fn named(ecosystem: Ecosystem, name: &str, version: &str) -> Component {
     Component { ecosystem, release: None, name, version, binaries: Vec::new() }
 }
 
+/// How many owners are of a kind that no source is asked about.
+fn without_source(contents: &Contents) -> Vec<String> {
+    const KINDS: [OwnerKind; 8] = [
+        OwnerKind::Apk,
+        OwnerKind::Rpm,
+        OwnerKind::Conda,
+        OwnerKind::Gem,
+        OwnerKind::Composer,
+        OwnerKind::Maven,
+        OwnerKind::Nuget,
+        OwnerKind::Go,
+    ];
+    let line = |kind: &OwnerKind| {
+        let count = contents.owners.iter().filter(|owner| owner.kind == *kind).count();
+        let owners = if count == 1 { "owner" } else { "owners" };
+        (count > 0).then(|| format!("{count} {owners} of the kind {kind}: no source is asked about these"))
+    };
+    KINDS.iter().filter_map(line).collect()
+}
+
 /// Why no source can be asked about an owner; `None` if there is nothing to ask.
 fn reason(owner: &Owner) -> Option<String> {
     let why = match owner.kind {
         OwnerKind::Dpkg if owner.is_rest_of_packages() => return None,
         OwnerKind::Dpkg => "its version is unknown",
         OwnerKind::Rust if owner.parts.is_empty() => "it lists no crates (cargo-auditable)",
-        OwnerKind::Apk
-        | OwnerKind::Rpm
-        | OwnerKind::Conda
-        | OwnerKind::Gem
-        | OwnerKind::Composer
-        | OwnerKind::Maven
-        | OwnerKind::Nuget
-        | OwnerKind::Go => "no source of advisories is asked about packages of its kind",
         OwnerKind::Runtime | OwnerKind::Program => "it belongs to no package",
         OwnerKind::Static => "pages do not list the packages that are bundled into them",
         _ => return None,

@@ -130,19 +130,18 @@ pub fn generated(claims: &mut Claims<'_, '_>) {
 #[derive(Debug, Default)]
 struct Folders {
     exact: HashMap<String, usize>,
-    /// Those with folders of any name in them, by their last part: their other parts, and their owner.
-    wild: HashMap<String, Vec<(Vec<String>, usize)>>,
+    /// Those behind two folders of any name: what stands before these, and behind.
+    wild: HashMap<(String, String), usize>,
 }
 
 impl Folders {
     fn add(&mut self, folder: &str, owner: usize) {
-        if !folder.contains('*') {
-            self.exact.entry(folder.to_owned()).or_insert(owner);
-            return;
-        }
-        let mut parts: Vec<String> = folder.split('/').map(str::to_owned).collect();
-        let last = parts.pop().unwrap_or_default();
-        self.wild.entry(last).or_default().push((parts, owner));
+        match folder.split_once("/*/*/") {
+            Some((before, behind)) => {
+                self.wild.entry((before.to_owned(), behind.to_owned())).or_insert(owner)
+            }
+            None => self.exact.entry(folder.to_owned()).or_insert(owner),
+        };
     }
 
     fn is_empty(&self) -> bool {
@@ -150,19 +149,18 @@ impl Folders {
     }
 
     fn owner(&self, path: &str) -> Option<usize> {
-        folders_above(path).find_map(|folder| {
-            self.exact.get(folder).copied().or_else(|| {
-                let (above, last) = folder.rsplit_once('/')?;
-                let all = self.wild.get(last)?;
-                all.iter().find(|(parts, _)| matches(parts, above)).map(|(_, owner)| *owner)
-            })
-        })
+        folders_above(path)
+            .find_map(|folder| self.exact.get(folder).or_else(|| self.behind_two(folder)).copied())
     }
-}
 
-fn matches(parts: &[String], folder: &str) -> bool {
-    let names = folder.split('/');
-    names.clone().count() == parts.len() && names.zip(parts).all(|(name, part)| part == "*" || part == name)
+    fn behind_two(&self, folder: &str) -> Option<&usize> {
+        if self.wild.is_empty() {
+            return None;
+        }
+        let (above, last) = folder.rsplit_once('/')?;
+        let before = above.rsplit_once('/')?.0.rsplit_once('/')?.0;
+        self.wild.get(&(before.to_owned(), last.to_owned()))
+    }
 }
 
 #[cfg(test)]

@@ -68,7 +68,8 @@ fn add_up(table: &[u8]) -> Option<Vec<InsideBytes>> {
         None => (table, table.get(8 + layout.width..)?),
     };
     let field = if layout.is_relative { 4 } else { layout.width };
-    let mut sums = Sums::default();
+    // Names may share their bytes.
+    let (mut sums, mut room) = (Sums::default(), table.len().saturating_mul(4));
     for index in 0..count {
         let at = index * 2 * field;
         let (Some(start), Some(function), Some(end)) = (
@@ -84,6 +85,8 @@ fn add_up(table: &[u8]) -> Option<Vec<InsideBytes>> {
             let name = layout.number(base, function.checked_add(field)?, 4)?;
             text(names.get(usize::try_from(name).ok()?..)?)
         });
+        let Some(rest) = room.checked_sub(name.map_or(0, str::len)) else { break };
+        room = rest;
         if let (Some(package), Some(bytes)) = (name.map(package), end.checked_sub(start)) {
             sums.add(package, bytes);
         }
@@ -113,7 +116,7 @@ mod tests {
 
     /// A table of a few functions; `end` is the address behind the last.
     fn table(magic: u32, functions: &[(&str, u32)], end: u32) -> Vec<u8> {
-        let is_relative = magic >= 0xffff_fff0 && magic < 0xffff_fffa;
+        let is_relative = (0xffff_fff0..0xffff_fffa).contains(&magic);
         let field = if is_relative { 4 } else { 8 };
         let number = |value: usize, width: usize| (value as u64).to_le_bytes()[..width].to_vec();
         let mut names = Vec::new();

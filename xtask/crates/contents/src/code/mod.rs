@@ -22,20 +22,24 @@ pub const REST: &str = "others";
 
 /// Bytes by name.
 #[derive(Debug, Default)]
-pub struct Sums<'n>(HashMap<&'n str, u64>);
+pub struct Sums(HashMap<String, u64>);
 
-impl<'n> Sums<'n> {
+impl Sums {
     /// Adds to a name.
-    pub fn add(&mut self, name: &'n str, bytes: u64) {
-        let is_kept = name.len() <= MAX_NAME && (self.0.len() < MAX_COUNTED || self.0.contains_key(name));
-        let sum = self.0.entry(if is_kept { name } else { REST }).or_default();
+    pub fn add(&mut self, name: &str, bytes: u64) {
+        if let Some(sum) = self.0.get_mut(name) {
+            *sum = sum.saturating_add(bytes);
+            return;
+        }
+        let is_kept = name.len() <= MAX_NAME && self.0.len() < MAX_COUNTED;
+        let sum = self.0.entry(if is_kept { name } else { REST }.to_owned()).or_default();
         *sum = sum.saturating_add(bytes);
     }
 
     /// Largest first.
     pub fn finish(self) -> Vec<InsideBytes> {
         let all = self.0.into_iter().filter(|(_, bytes)| *bytes > 0);
-        sorted(all.map(|(name, bytes)| InsideBytes { name: name.to_owned(), bytes }).collect())
+        sorted(all.map(|(name, bytes)| InsideBytes { name, bytes }).collect())
     }
 }
 

@@ -10,6 +10,9 @@ use crate::facts::InsideBytes;
 /// How much of a demangled name is written: a crate's name stands near its start.
 const MAX_WRITTEN: usize = 300;
 
+/// Most bytes of names that are demangled: symbols may share their names.
+const MAX_DEMANGLED: usize = 100_000_000;
+
 /// A function in the symbol table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function<'f> {
@@ -26,10 +29,12 @@ pub fn crates(mut functions: Vec<Function<'_>>) -> Vec<InsideBytes> {
     functions.sort();
     // Equal functions were merged into one, which has all their names.
     functions.dedup_by_key(|function| function.address);
-    let names: Vec<String> = functions.iter().map(|function| name(function.name)).collect();
-    let mut sums = Sums::default();
-    for (function, name) in functions.iter().zip(&names) {
-        sums.add(crate_of(name).unwrap_or(REST), function.size);
+    let (mut sums, mut room) = (Sums::default(), MAX_DEMANGLED);
+    for function in functions {
+        let rest = room.checked_sub(function.name.len());
+        room = rest.unwrap_or_default();
+        let name = rest.map(|_| name(function.name)).unwrap_or_default();
+        sums.add(crate_of(&name).unwrap_or(REST), function.size);
     }
     sums.finish()
 }

@@ -63,7 +63,8 @@ pub fn read(path: &str, bytes: &[u8], budget: &mut PathBudget) -> Result<Vec<Ins
         let mut package = Installed::new(ecosystem, name, version);
         package.files = published(&files).filter_map(|file| budget.joined(place, &file)).collect();
         if kind == "project" {
-            package.files.extend(of_project(path, name));
+            let own = of_project(path, name);
+            package.files.extend(own.iter().filter_map(|file| budget.joined(place, file)));
         }
         found.push(package);
     }
@@ -80,14 +81,11 @@ fn published(files: &Files) -> impl Iterator<Item = String> {
     beside.chain(translated).chain(files.runtime_targets.keys().cloned())
 }
 
-/// What a build writes for a project; the application's list is among it.
+/// What a build writes for a project, beside its list.
 fn of_project(path: &str, name: &str) -> Vec<String> {
     let stem = path.trim_end_matches(".deps.json");
     let is_main = stem.rsplit('/').next() == Some(name);
-    let at = |ending: &str| {
-        let folder = folder(path);
-        format!("{folder}{}{name}{ending}", if folder.is_empty() { "" } else { "/" })
-    };
+    let at = |ending: &str| format!("{name}{ending}");
     let mut files: Vec<String> = [".dll", ".pdb", ".xml"].map(at).to_vec();
     if is_main {
         files.extend([".deps.json", ".runtimeconfig.json", "", ".staticwebassets.endpoints.json"].map(at));

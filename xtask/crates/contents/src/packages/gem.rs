@@ -3,10 +3,10 @@
 
 use crate::facts::{Ecosystem, Installed};
 use crate::packages::Refused;
-use crate::paths::{folder, joined};
+use crate::paths::{PathBudget, folder, joined};
 
 /// The gem of one specification.
-pub fn read(path: &str, bytes: &[u8]) -> Result<Installed, Refused> {
+pub fn read(path: &str, bytes: &[u8], budget: &mut PathBudget) -> Result<Installed, Refused> {
     let text = String::from_utf8_lossy(bytes);
     let stem = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".gemspec");
     let (name, version, platform) = stub(&text)
@@ -27,7 +27,8 @@ pub fn read(path: &str, bytes: &[u8]) -> Result<Installed, Refused> {
         found.folders = ["gems", "extensions/*/*", "doc"].map(below).to_vec();
         found.files.push(below("cache") + ".gem");
         found.files.push(below("build_info") + ".info");
-        found.files.extend(strings(&text, "executables").map(|name| joined(home, &format!("bin/{name}"))));
+        let programs = strings(&text, "executables");
+        found.files.extend(programs.filter_map(|name| budget.joined(home, &format!("bin/{name}"))));
     }
     Ok(found)
 }
@@ -64,7 +65,12 @@ mod tests {
         let spec = b"# -*- encoding: utf-8 -*-\n# stub: json 2.6.1 x86_64-linux lib\n# stub: ext/json/extconf.rb\n\n\
             Gem::Specification.new do |s|\n  s.name = \"json\".freeze\n  s.licenses = [\"Ruby\".freeze]\n  \
             s.executables = [\"a\".freeze, \"b\".freeze]\nend\n";
-        let found = read("usr/local/bundle/specifications/json-2.6.1-x86_64-linux.gemspec", spec).unwrap();
+        let found = read(
+            "usr/local/bundle/specifications/json-2.6.1-x86_64-linux.gemspec",
+            spec,
+            &mut PathBudget::default(),
+        )
+        .unwrap();
         assert_eq!((found.package.name.as_str(), found.package.version.as_str()), ("json", "2.6.1"));
         assert_eq!(found.package.licence.as_deref(), Some("Ruby"));
         assert_eq!(found.files[3..], ["usr/local/bundle/bin/a", "usr/local/bundle/bin/b"]);
@@ -77,11 +83,12 @@ mod tests {
     #[test]
     fn names_come_from_fields_or_else_from_the_file() {
         let spec = b"Gem::Specification.new do |spec|\n  spec.name = 'a-b'\n  spec.version = Gem::Version.new('3.0')\nend";
-        let found = read("g/specifications/default/a-b-3.0.gemspec", spec).unwrap();
+        let found =
+            read("g/specifications/default/a-b-3.0.gemspec", spec, &mut PathBudget::default()).unwrap();
         assert_eq!((found.package.name.as_str(), found.package.version.as_str()), ("a-b", "3.0"));
         assert!(found.folders.is_empty(), "a default gem is a part of Ruby");
-        let bare = read("g/specifications/c-d-1.2.gemspec", b"\xff").unwrap();
+        let bare = read("g/specifications/c-d-1.2.gemspec", b"\xff", &mut PathBudget::default()).unwrap();
         assert_eq!((bare.package.name.as_str(), bare.package.version.as_str()), ("c-d", "1.2"));
-        assert!(read("g/specifications/x.gemspec", b"").is_err());
+        assert!(read("g/specifications/x.gemspec", b"", &mut PathBudget::default()).is_err());
     }
 }

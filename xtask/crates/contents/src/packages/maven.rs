@@ -11,6 +11,8 @@ use crate::packages::zip::{Entry, Source, content, entries};
 const ENDINGS: [&str; 4] = [".jar", ".war", ".ear", ".hpi"];
 /// `pom.properties` has three lines.
 const MAX_PROPERTIES: u64 = 64_000;
+/// A manifest may have a checksum for each file.
+const MAX_MANIFEST: u64 = 4_000_000;
 /// The largest nested archive.
 const MAX_NESTED: u64 = 64_000_000;
 /// An ear has wars, which have jars, which may have jars.
@@ -29,6 +31,8 @@ pub fn is_archive(name: &str) -> bool {
 #[derive(Debug, Default)]
 struct Found {
     artifacts: Vec<Part>,
+    /// The version in its manifest.
+    version: Option<String>,
     nested: Vec<(Part, u64)>,
 }
 
@@ -36,7 +40,7 @@ struct Found {
 pub fn read(path: &str, source: Source<'_>, unpacked: &mut u64) -> Result<Vec<Installed>, Refused> {
     let mut room = MAX_PARTS;
     let found = look(&source, 0, unpacked, &mut room)?;
-    let (main, mut parts) = split(path, found.artifacts);
+    let (main, mut parts) = split(path, found.artifacts, found.version);
     let mut inside: Vec<InsideBytes> = Vec::new();
     for (part, bytes) in found.nested {
         let label = if part.version.is_empty() {
@@ -68,6 +72,9 @@ fn look(source: &Source<'_>, depth: usize, unpacked: &mut u64, room: &mut usize)
             let part = artifact(source, &entry, unpacked)?;
             *room -= usize::from(part.is_some());
             found.artifacts.extend(part);
+        } else if entry.name == "META-INF/MANIFEST.MF" {
+            let text = content(source, &entry, MAX_MANIFEST, unpacked)?.unwrap_or_default();
+            found.version = version(&String::from_utf8_lossy(&text));
         } else if is_archive(&entry.name) && depth < MAX_DEPTH {
             *room -= 1;
             nested(source, &entry, depth, unpacked, room, &mut found)?;
@@ -76,15 +83,21 @@ fn look(source: &Source<'_>, depth: usize, unpacked: &mut u64, room: &mut usize)
     Ok(found)
 }
 
+/// The version in the main section of a manifest (JAR File Specification): Gradle records no artifacts.
+fn version(manifest: &str) -> Option<String> {
+    let main = || manifest.lines().take_while(|line| !line.is_empty());
+    let field = |name: &str| main().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let value = field("Implementation-Version").or_else(|| field("Bundle-Version"))?.trim();
+    ((1..MAX_NAME).contains(&value.len()) && !value.contains(' ')).then(|| value.to_owned())
+}
+
 /// `META-INF/maven/GROUP/ARTIFACT/pom.properties`, below `WEB-INF/classes` and the like as well.
 fn is_properties(name: &str) -> bool {
     name.ends_with("/pom.properties") && name.contains("META-INF/maven/")
 }
 
 fn artifact(source: &Source<'_>, entry: &Entry, unpacked: &mut u64) -> Result<Option<Part>, Refused> {
-    let most = MAX_PROPERTIES.min(*unpacked);
-    let text = content(source, entry, most)?.unwrap_or_default();
-    *unpacked -= (text.len() as u64).min(*unpacked);
+    let text = content(source, entry, MAX_PROPERTIES, unpacked)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let value = |key: &str| {
         let line =
@@ -109,8 +122,7 @@ fn nested(
     room: &mut usize,
     found: &mut Found,
 ) -> Result<(), Refused> {
-    let bytes = content(source, entry, MAX_NESTED.min(*unpacked))?.unwrap_or_default();
-    *unpacked -= (bytes.len() as u64).min(*unpacked);
+    let bytes = content(source, entry, MAX_NESTED, unpacked)?.unwrap_or_default();
     // What is no archive, despite its name, is a file.
     let within = if bytes.is_empty() {
         Found::default()
@@ -121,15 +133,15 @@ fn nested(
             Err(why) => return Err(why),
         }
     };
-    let (main, others) = split(&entry.name, within.artifacts);
+    let (main, others) = split(&entry.name, within.artifacts, within.version);
     found.nested.push((main, entry.packed));
     found.nested.extend(others.into_iter().map(|part| (part, 0)));
     found.nested.extend(within.nested.into_iter().map(|(part, _)| (part, 0)));
     Ok(())
 }
 
-/// The artifact that an archive is, by the name of its file, and the others in it.
-fn split(path: &str, mut artifacts: Vec<Part>) -> (Part, Vec<Part>) {
+/// The artifact that an archive is, by the name of its file, and the others in it. `version` is its manifest's.
+fn split(path: &str, mut artifacts: Vec<Part>, version: Option<String>) -> (Part, Vec<Part>) {
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = ENDINGS.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
     let named = |part: &Part| {
@@ -147,8 +159,9 @@ fn split(path: &str, mut artifacts: Vec<Part>) -> (Part, Vec<Part>) {
     let main = match at {
         Some(at) => artifacts.remove(at),
         None => {
-            let (name, version) = by_file(stem);
-            part(name.to_owned(), version)
+            let (name, named) = by_file(stem);
+            let version = version.filter(|_| named.is_empty()).unwrap_or_else(|| named.to_owned());
+            part(name.to_owned(), &version)
         }
     };
     (main, artifacts)
@@ -224,6 +237,19 @@ mod tests {
         assert_eq!(found("x/guava-32.jar", &jar(&all)).package.name, "com.google.guava:guava");
         let other = found("x/tool-all-1.2.jar", &jar(&all));
         assert_eq!((other.package.name.as_str(), other.parts.len()), ("tool-all", 3));
+    }
+
+    #[test]
+    fn an_archive_without_artifacts_has_the_version_of_its_manifest() {
+        let text =
+            "Manifest-Version: 1.0\r\nImplementation-Version: 6.1.2\r\n\r\nName: a\r\nBundle-Version: 9\r\n";
+        let bytes = jar(&[("META-INF/MANIFEST.MF".into(), text.into())]);
+        let found = |path| found(path, &bytes).package;
+        assert_eq!(
+            (found("spring-core.jar").name.as_str(), found("x/spring-core.jar").version.as_str()),
+            ("spring-core", "6.1.2")
+        );
+        assert_eq!(found("spring-core-6.1.1.jar").version, "6.1.1");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod rpm;
 mod zip;
 
 use crate::excerpt::{Excerpt, Parts};
-use crate::facts::{Installed, Metadata};
+use crate::facts::Metadata;
 use crate::packages::zip::Source;
 use crate::paths::PathBudget;
 
@@ -24,6 +24,39 @@ const MAX_MANIFEST: u64 = 16_000_000;
 const MAX_WHOLE_ARCHIVE: u64 = 64_000_000;
 /// The end of a larger Java archive, where its central directory is.
 const MAX_END: u64 = 16_000_000;
+
+/// Most bytes that are unpacked from Java archives.
+const MAX_UNPACKED: u64 = 4_000_000_000;
+/// Most packages, parts and names inside of files.
+const MAX_NAMES: usize = 2_000_000;
+
+/// What may still be kept of all databases, archives and programs that are read together.
+#[derive(Debug)]
+pub struct Room {
+    unpacked: u64,
+    names: usize,
+    paths: PathBudget,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room::of(MAX_UNPACKED)
+    }
+}
+
+impl Room {
+    /// With this many bytes to unpack.
+    pub fn of(unpacked: u64) -> Room {
+        Room { unpacked, names: MAX_NAMES, paths: PathBudget::of_archive() }
+    }
+
+    /// Whether there is room for so many names, which is then used.
+    pub fn names(&mut self, count: usize) -> bool {
+        let rest = self.names.checked_sub(count);
+        self.names = rest.unwrap_or(self.names);
+        rest.is_some()
+    }
+}
 
 /// A kind of file that says which packages are installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,32 +122,34 @@ impl PackageFile {
     }
 }
 
-/// What a file says, from what was kept of it. `unpacked` is the number of bytes that may still be unpacked.
-pub fn read(kind: PackageFile, path: &str, size: u64, file: &Excerpt, unpacked: &mut u64) -> Vec<Metadata> {
+/// What a file says, from what was kept of it.
+pub fn read(kind: PackageFile, path: &str, size: u64, file: &Excerpt, room: &mut Room) -> Vec<Metadata> {
     let bytes = file.bytes();
     if kind != PackageFile::Archive && bytes.len() as u64 != size {
         return vec![Metadata::Note(format!("not read: it has more than {} bytes", kind.most()))];
     }
-    let mut budget = PathBudget::default();
+    let mut budget = room.paths.one();
     let found = match kind {
         PackageFile::Apk => Ok(apk::read(bytes, &mut budget)),
         PackageFile::Rpm => rpm::read(bytes, &mut budget),
         PackageFile::Conda => conda::read(path, bytes, &mut budget).map(|found| vec![found]),
-        PackageFile::Gem => gem::read(path, bytes).map(|found| vec![found]),
+        PackageFile::Gem => gem::read(path, bytes, &mut budget).map(|found| vec![found]),
         PackageFile::Composer => composer::read(path, bytes, &mut budget),
         PackageFile::Dotnet => dotnet::read(path, bytes, &mut budget),
-        PackageFile::Archive => maven::read(path, Source::of(file, size), unpacked),
+        PackageFile::Archive => maven::read(path, Source::of(file, size), &mut room.unpacked),
     };
-    let cut = budget.is_spent().then(|| "it lists too many paths; the rest is left out".to_owned());
-    match found {
-        Ok(found) => with_note(found, cut),
-        Err(why) => vec![Metadata::Note(format!("not read: {why}"))],
+    let is_cut = budget.is_spent();
+    room.paths.spend(&budget);
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => return vec![Metadata::Note(format!("not read: {why}"))],
+    };
+    if !room.names(found.iter().map(|one| 1 + one.parts.len() + one.inside.len()).sum()) {
+        return vec![Metadata::Note("not read: the image has too many packages".to_owned())];
     }
-}
-
-fn with_note(found: Vec<Installed>, note: Option<String>) -> Vec<Metadata> {
+    let note = is_cut.then(|| Metadata::Note("it lists too many paths; the rest is left out".to_owned()));
     let found = (!found.is_empty()).then_some(Metadata::Installed(found));
-    found.into_iter().chain(note.map(Metadata::Note)).collect()
+    found.into_iter().chain(note).collect()
 }
 
 /// Why a file was not read.

@@ -98,10 +98,9 @@ fn entry(bytes: &[u8], shift: u64) -> Option<(Entry, u64)> {
     let [name, extra, comment] = [28, 30, 32].map(|at| u16_at(bytes, at).map(usize::from));
     let (name, extra, comment) = (name?, extra?, comment?);
     let text = bytes.get(46..46 + name)?;
-    let (mut packed, unpacked, mut at) =
-        (u32_at(bytes, 20)?, u32_at(bytes, 24)?, u64::from(u32_at(bytes, 42)?));
-    let mut wide = u64::from(packed);
-    if packed == u32::MAX || unpacked == u32::MAX || at == u64::from(u32::MAX) {
+    let (short, unpacked, mut at) = (u32_at(bytes, 20)?, u32_at(bytes, 24)?, u64::from(u32_at(bytes, 42)?));
+    let mut packed = u64::from(short);
+    if short == u32::MAX || unpacked == u32::MAX || at == u64::from(u32::MAX) {
         // ZIP64: 64-bit numbers for those that do not fit, in this order (APPNOTE, 4.5.3).
         let mut field = zip64(bytes.get(46 + name..46 + name + extra)?)?;
         let mut next = || {
@@ -112,17 +111,15 @@ fn entry(bytes: &[u8], shift: u64) -> Option<(Entry, u64)> {
         if unpacked == u32::MAX {
             next()?;
         }
-        if packed == u32::MAX {
-            wide = next()?;
-            packed = 0;
+        if short == u32::MAX {
+            packed = next()?;
         }
         if at == u64::from(u32::MAX) {
             at = next()?;
         }
     }
-    let _ = packed;
     let (name_text, method) = (String::from_utf8_lossy(text).into_owned(), u16_at(bytes, 10)?);
-    let entry = Entry { name: name_text, packed: wide, method, at: at.checked_add(shift)? };
+    let entry = Entry { name: name_text, packed, method, at: at.checked_add(shift)? };
     Some((entry, (46 + name + extra + comment) as u64))
 }
 
@@ -140,8 +137,14 @@ fn zip64(mut extra: &[u8]) -> Option<&[u8]> {
 /// The content of an entry; `None` if it was not kept, is damaged, or is packed in another way than Java's tools do.
 ///
 /// # Errors
-/// If it has more than `most` bytes.
-pub fn content(source: &Source<'_>, entry: &Entry, most: u64) -> Result<Option<Vec<u8>>, Refused> {
+/// If it has more than `most` bytes, or more than may be `unpacked`.
+pub fn content(
+    source: &Source<'_>,
+    entry: &Entry,
+    most: u64,
+    unpacked: &mut u64,
+) -> Result<Option<Vec<u8>>, Refused> {
+    let most = most.min(*unpacked);
     let Some(packed) = packed(source, entry) else { return Ok(None) };
     let mut content = Vec::new();
     let read = match entry.method {
@@ -149,6 +152,7 @@ pub fn content(source: &Source<'_>, entry: &Entry, most: u64) -> Result<Option<V
         8 => DeflateDecoder::new(packed).take(most + 1).read_to_end(&mut content),
         _ => return Ok(None),
     };
+    *unpacked = unpacked.saturating_sub(content.len() as u64);
     if content.len() as u64 > most {
         return Err(format!("{} in it unpacks to more than {most} bytes", entry.name));
     }
@@ -224,9 +228,12 @@ pub mod tests {
                 found.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
                 ["a/short", "b/long"]
             );
-            assert_eq!(content(&source, &found[0], 100).unwrap().as_deref(), Some(b"x".as_slice()));
-            assert_eq!(content(&source, &found[1], 100).unwrap().as_deref(), Some(long));
-            assert!(content(&source, &found[1], 10).unwrap_err().contains("more than 10 bytes"));
+            assert_eq!(
+                content(&source, &found[0], 100, &mut 1000).unwrap().as_deref(),
+                Some(b"x".as_slice())
+            );
+            assert_eq!(content(&source, &found[1], 100, &mut 1000).unwrap().as_deref(), Some(long));
+            assert!(content(&source, &found[1], 10, &mut 1000).unwrap_err().contains("more than 10 bytes"));
         }
     }
 
@@ -237,7 +244,11 @@ pub mod tests {
         let source = Source { start: &[], end, size: whole.len() as u64 };
         let found = entries(&source).unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(content(&source, &found[0], 10_000).unwrap(), None, "its content was not kept");
+        assert_eq!(
+            content(&source, &found[0], 10_000, &mut 10_000).unwrap(),
+            None,
+            "its content was not kept"
+        );
     }
 
     #[test]
@@ -249,7 +260,7 @@ pub mod tests {
                 bytes[at] = value;
                 let source = Source::whole(&bytes);
                 for entry in entries(&source).unwrap_or_default() {
-                    drop(content(&source, &entry, 1000));
+                    drop(content(&source, &entry, 1000, &mut 1000));
                 }
             }
             drop(entries(&Source::whole(&whole[..at])));

@@ -5,7 +5,7 @@ use contents::code::build_info::{self, Segment};
 use contents::code::symbols::{self, Function};
 use contents::excerpt::{Excerpt, Parts};
 use contents::facts::{InsideBytes, Metadata};
-use contents::packages::{self, PackageFile};
+use contents::packages::{self, PackageFile, Room};
 use fastrand::Rng;
 
 use super::mutator::Vocabulary;
@@ -149,8 +149,7 @@ fn file(path: &str, bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     let kind = PackageFile::at(path).ok_or_else(|| format!("{path} is no database"))?;
     let size = bytes.len() as u64;
     let read = |length: usize| {
-        let mut unpacked = UNPACKED;
-        packages::read(kind, path, size, &excerpt(kind.parts(size), bytes, length), &mut unpacked)
+        packages::read(kind, path, size, &excerpt(kind.parts(size), bytes, length), &mut Room::of(UNPACKED))
     };
     let (whole, pieces) = (read(bytes.len().max(1)), read(rng.usize(1..=4096)));
     if whole != pieces {
