@@ -125,6 +125,10 @@ fn code<'e, H: FileHeader<Endian = Endianness>>(
     if let Some(table) = FUNCTION_TABLES.into_iter().find_map(section) {
         return code::packages(table);
     }
+    let is_go = sections.section_by_name(endian, b".go.buildinfo").is_some();
+    if let Some(table) = section(b".data.rel.ro").filter(|_| is_go).and_then(code::within) {
+        return code::packages(table);
+    }
     let symbols = sections.symbols(endian, file, elf::SHT_SYMTAB).ok().filter(|_| is_rust);
     let Some(symbols) = symbols else { return Vec::new() };
     let functions = symbols.iter().filter(|symbol| symbol.st_type() == elf::STT_FUNC).filter_map(|symbol| {

@@ -7,6 +7,9 @@ use crate::facts::InsideBytes;
 /// Most functions: kubelet has about 100,000.
 const MAX_FUNCTIONS: usize = 1_000_000;
 
+/// What a table starts with: since Go 1.20, 1.18, 1.16 and 1.2.
+const MAGICS: [u32; 4] = [0xffff_fff1, 0xffff_fff0, 0xffff_fffa, 0xffff_fffb];
+
 /// The layout of a table.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
@@ -49,6 +52,17 @@ impl Layout {
     fn place(self, table: &[u8], at: usize) -> Option<usize> {
         usize::try_from(self.number(table, at, self.width)?).ok()
     }
+}
+
+/// The table in a section that other linkers than Go's put it into, without a name of its own.
+pub fn within(section: &[u8]) -> Option<&[u8]> {
+    let at = MAGICS.iter().find_map(|magic| {
+        let magic = magic.to_le_bytes();
+        let mut starts = memchr::memmem::find_iter(section, &magic).filter(|at| at % 8 == 0);
+        // The magic number is followed by two zeros, the size of the smallest instruction, and the size of a pointer.
+        starts.find(|at| matches!(section.get(at + 4..at + 8), Some([0, 0, 1 | 2 | 4, 4 | 8])))
+    })?;
+    section.get(at..)
 }
 
 /// Machine code by package, from a whole table.
@@ -172,11 +186,13 @@ mod tests {
 
     #[test]
     fn code_is_added_up_by_package_in_every_version_of_the_table() {
-        for magic in [0xffff_fffb, 0xffff_fffa, 0xffff_fff0, 0xffff_fff1] {
+        for magic in MAGICS {
             let found = packages(&table(magic, &FUNCTIONS, 400));
             let found: Vec<(&str, u64)> = found.iter().map(|one| (one.name.as_str(), one.bytes)).collect();
             let expected = [("golang.org/x/text/unicode/norm", 200), ("main", 50), ("runtime", 50)];
             assert_eq!(found, expected, "{magic:#x}");
+            let section = [[0xff; 16].as_slice(), &table(magic, &FUNCTIONS, 400)].concat();
+            assert_eq!(within(&section), Some(&section[16..]));
         }
     }
 

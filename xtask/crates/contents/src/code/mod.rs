@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::facts::InsideBytes;
 
-pub use function_table::packages;
+pub use function_table::{packages, within};
 
 /// Most names of one program; the rest is one row.
 const MAX_NAMES: usize = 200;

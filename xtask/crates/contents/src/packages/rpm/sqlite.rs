@@ -172,3 +172,59 @@ fn u16_at(bytes: &[u8], at: usize) -> usize {
 fn u32_at(bytes: &[u8], at: usize) -> usize {
     super::u32_be(bytes, at).map_or(0, |number| number as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two packages, and six times as many on pages so small that every row overflows.
+    const RECORDED: [(&[u8], usize); 2] = [
+        (include_bytes!("../../../../../tests/fuzz/rpm/rpmdb.sqlite"), 2),
+        (include_bytes!("../../../../../tests/fuzz/rpm/rpmdb-small-pages.sqlite"), 12),
+    ];
+
+    fn lengths(bytes: &[u8]) -> Result<Vec<usize>, Refused> {
+        let mut found = Vec::new();
+        rows(bytes, "Packages", &mut |row| {
+            found.push(row.len());
+            true
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn rows_are_put_together_from_their_pages() {
+        for (bytes, count) in RECORDED {
+            let expected: Vec<usize> = [2060, 7016].into_iter().cycle().take(count).collect();
+            assert_eq!(lengths(bytes).unwrap(), expected);
+            let error = rows(bytes, "Other", &mut |_| true).unwrap_err();
+            assert_eq!(error, "an SQLite database without a table Other");
+        }
+    }
+
+    #[test]
+    fn circles_end_and_damage_does_no_harm() {
+        let [_, (whole, _)] = RECORDED;
+        for page in 1..whole.len() / 512 {
+            // Every page leads to every other: as an inner page whose rightmost page is itself or the first.
+            for next in [1, page + 1] {
+                let mut bytes = whole.to_vec();
+                bytes[page * 512] = 0x05;
+                bytes[page * 512 + 8..][..4].copy_from_slice(&(next as u32).to_be_bytes());
+                let found = lengths(&bytes).unwrap();
+                assert!(
+                    found.iter().sum::<usize>() <= bytes.len(),
+                    "a row was read again and again: {found:?}"
+                );
+            }
+        }
+        for at in (16..30).chain(100..512) {
+            let mut bytes = whole.to_vec();
+            bytes[at] = 0xff;
+            drop(lengths(&bytes));
+        }
+        for end in (0..whole.len()).step_by(100) {
+            drop(lengths(&whole[..end]));
+        }
+    }
+}
