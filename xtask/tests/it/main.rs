@@ -8,6 +8,7 @@ mod support;
 mod action;
 mod analyze;
 mod analyze_hostile;
+mod analyze_owners;
 mod anyones;
 mod build_cache;
 mod builds;

@@ -17,7 +17,7 @@ use host::paths::Repository;
 
 /// Version of everything kept here. Raise it whenever reading, owners, opportunities or the secret scan give another
 /// answer for the same image, and whenever a stored type changes.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// The cache of a checkout.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn stored_types_change_only_with_the_format() {
         let sealed = seal(&facts(), "").unwrap();
-        assert_eq!((FORMAT, xxh3_128(&sealed[32..])), (5, 90182489732624046295944779239626030381));
+        assert_eq!((FORMAT, xxh3_128(&sealed[32..])), (6, 90182489732624046295944779239626030381));
     }
 
     #[test]

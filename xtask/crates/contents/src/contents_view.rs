@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::cells::{end_of, files, size, start_of};
 use crate::record::{Contents, Layer, short_digest};
 use crate::tree::Hidden;
+use host::printable::line;
 use host::render::Render;
 use host::table::Align::{Left, Right};
 use host::table::Table;
@@ -14,6 +15,8 @@ use model::bytes::Bytes;
 const BAR: usize = 20;
 /// How much of a name or an instruction fits into a row.
 const WIDTH: usize = 60;
+/// Most programs and archives that are looked into, and most rows of each.
+const MAX_INSIDE: usize = 10;
 /// Most rows of duplicates, whatever `top` is.
 const MAX_DUPLICATES: usize = 10;
 
@@ -36,7 +39,7 @@ impl Render for ContentsView<'_> {
             out.push_str(&part.rest.map(|rest| format!("{rest}\n")).unwrap_or_default());
         }
         out.push_str(&self.opportunities());
-        format!("{out}\n{}\n", self.sum())
+        format!("{out}\n{}\n{}", self.sum(), self.notes())
     }
 
     fn markdown(&self) -> String {
@@ -45,7 +48,7 @@ impl Render for ContentsView<'_> {
             out.push_str(&format!("\n**{}**\n\n{}", part.title, part.table.markdown()));
             out.push_str(&part.rest.map(|rest| format!("\n{rest}\n")).unwrap_or_default());
         }
-        format!("{out}\n{}\n", self.sum())
+        format!("{out}\n{}\n\n{}", self.sum(), self.notes()).trim_end().to_owned() + "\n"
     }
 }
 
@@ -76,6 +79,8 @@ impl ContentsView<'_> {
 
     fn parts(&self, bars: bool) -> Vec<Part> {
         let mut parts = vec![self.layers(bars), self.owners(bars)];
+        parts.extend(self.inside());
+        parts.extend(self.unowned(bars));
         if self.contents.waste.bytes.0 > 0 {
             parts.push(self.waste());
         }
@@ -128,6 +133,45 @@ impl ContentsView<'_> {
         let bytes: Bytes = rest.iter().map(|owner| owner.bytes).sum();
         let rest = (!rest.is_empty()).then(|| format!("and {} more owners with {bytes}", rest.len()));
         Part { title: "Owners".to_owned(), table, rest }
+    }
+
+    /// What the largest programs and archives contain. Their bytes count once, with the owner.
+    fn inside(&self) -> Option<Part> {
+        let mut table = Table::new(&[("bytes", Right), ("inside", Left), ("owner", Left)]);
+        let owners = self.contents.owners.iter().take(self.top).filter(|owner| owner.inside.len() > 1);
+        let owners: Vec<_> = owners.take(MAX_INSIDE).collect();
+        for owner in &owners {
+            for inside in owner.inside.iter().take(self.top.min(MAX_INSIDE)) {
+                let bytes = Bytes(inside.bytes).to_string();
+                table.row(vec![bytes, end_of(&inside.name), start_of(&owner.label(), WIDTH)]);
+            }
+        }
+        let title =
+            "Inside programs and archives: machine code by crate or Go package, nested archives".to_owned();
+        (!owners.is_empty()).then_some(Part { title, table, rest: None })
+    }
+
+    fn unowned(&self, bars: bool) -> Option<Part> {
+        let unowned = &self.contents.unowned;
+        let mut table = Table::new(&[("bytes", Right), ("", Left), ("files", Right), ("folder", Left)]);
+        let most = unowned.first().map(|folder| folder.bytes).unwrap_or_default();
+        for folder in unowned.iter().take(self.top) {
+            table.row(vec![
+                folder.bytes.to_string(),
+                share(folder.bytes, self.contents.unowned(), most, bars),
+                folder.files.to_string(),
+                format!("/{}", folder.path),
+            ]);
+        }
+        let (bytes, count) = (self.contents.unowned(), unowned.iter().map(|folder| folder.files).sum());
+        let title = format!("Without an owner: {bytes} in {}", files(count));
+        (bytes.0 > 0).then_some(Part { title, table, rest: None })
+    }
+
+    /// Files that could not be read, one a line.
+    fn notes(&self) -> String {
+        let notes = self.contents.notes.iter();
+        notes.map(|note| format!("note: {}\n", line(&format!("/{}: {}", note.path, note.note)))).collect()
     }
 
     fn waste(&self) -> Part {

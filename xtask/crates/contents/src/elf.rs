@@ -2,20 +2,31 @@
 //! the dynamic loader.
 
 use std::io::Read;
+use std::ops::Range;
 
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::StringTable;
-use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _};
+use object::read::elf::{
+    Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
+};
 use object::{Endianness, ReadRef as _};
 use serde::Deserialize;
 
+use crate::code::symbols::{self, Function};
+use crate::code::{self, build_info};
 use crate::excerpt::{Excerpt, Parts};
-use crate::facts::{Dynamic, Elf, LinkedCrate, MAX_WHOLE_ELF};
+use crate::facts::{Dynamic, Elf, GoBuild, InsideBytes, LinkedCrate, MAX_WHOLE_ELF};
 
 /// Of a larger file its start, where the strings are that the loader needs.
 const MAX_START: u64 = 8_000_000;
-/// What may stand before the section headers of a larger file: their names, and cargo-auditable's list.
-const BEFORE_SECTIONS: u64 = 1 << 16;
+/// What may stand before the section headers of a larger file: their names, cargo-auditable's list, symbols.
+const BEFORE_SECTIONS: u64 = 24_000_000;
+/// The largest function table of Go, with its build information behind it: a third of a program of 200 MB.
+const MAX_FUNCTION_TABLE: u64 = 64_000_000;
+/// The part of a larger file that has Go's build information, if it was seen while the file streamed past.
+pub const BUILD_INFO: usize = 4;
+/// Go's function table, and in a position-independent program.
+const FUNCTION_TABLES: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];
 /// cargo-auditable's list of crates takes some kilobytes.
 const MAX_CRATES: u64 = 8_000_000;
 /// No library needs as many others: a hostile file could name one a million times.
@@ -27,7 +38,7 @@ pub fn parts(start: &[u8], size: u64) -> Option<Parts> {
         return None;
     }
     if size <= MAX_WHOLE_ELF {
-        return Some([0..size, 0..0, 0..0]);
+        return Some([0..size, 0..0, 0..0, 0..0, 0..0]);
     }
     match start.get(4).map(|class| elf::FileClass(*class)) {
         Some(elf::ELFCLASS64) => parts_of_large::<FileHeader64<Endianness>>(start),
@@ -46,7 +57,23 @@ fn parts_of_large<H: FileHeader<Endian = Endianness>>(start: &[u8]) -> Option<Pa
         0..MAX_START,
         sections..sections.saturating_add(MAX_WHOLE_ELF),
         offset..offset.saturating_add(size.min(MAX_START)),
+        function_table(header, endian, start).unwrap_or_default(),
+        0..0,
     ])
+}
+
+/// Where Go's function table and the build information behind it are. Go's own linker puts the section headers at the start.
+fn function_table<H: FileHeader<Endian = Endianness>>(
+    header: &H,
+    endian: Endianness,
+    start: &[u8],
+) -> Option<Range<u64>> {
+    let sections = header.sections(endian, start).ok()?;
+    let place = |name: &[u8]| sections.section_by_name(endian, name)?.1.file_range(endian);
+    let (offset, size) = FUNCTION_TABLES.into_iter().find_map(place)?;
+    let (info, length) = place(b".go.buildinfo").unwrap_or((offset, size));
+    let end = info.saturating_add(length).max(offset.saturating_add(size));
+    Some(offset..end.min(offset.saturating_add(MAX_FUNCTION_TABLE)))
 }
 
 /// Reads what there is to know; `None` if it is not an ELF file or contradicts itself.
@@ -61,12 +88,62 @@ fn read_as<H: FileHeader<Endian = Endianness>>(file: &Excerpt) -> Option<Elf> {
     let header = H::parse(file).ok()?;
     let endian = header.endian().ok()?;
     let dynamic = dynamic(header, endian, file).map(Box::new);
+    let go = build_info(header, endian, file).map(Box::new);
     // Section headers may be stripped off altogether; the loader does without.
-    let sections = sections(header, endian, file).or_else(|| dynamic.is_some().then(Elf::default))?;
-    Some(Elf { dynamic, ..sections })
+    let is_known = dynamic.is_some() || go.is_some();
+    let sections = sections(header, endian, file).or_else(|| is_known.then(Elf::default))?;
+    Some(Elf { dynamic, go, ..sections })
 }
 
-fn sections<H: FileHeader>(header: &H, endian: H::Endian, file: &Excerpt) -> Option<Elf> {
+/// Go's build information: in its section, or where it was seen.
+fn build_info<H: FileHeader<Endian = Endianness>>(
+    header: &H,
+    endian: Endianness,
+    file: &Excerpt,
+) -> Option<GoBuild> {
+    let sections = header.sections(endian, file).ok();
+    let section = sections.and_then(|sections| {
+        let (_, section) = sections.section_by_name(endian, b".go.buildinfo")?;
+        section.file_range(endian).map(|(offset, _)| offset)
+    });
+    let place = section.or_else(|| file.start_of(BUILD_INFO))?;
+    let segments = header.program_headers(endian, file).unwrap_or_default().iter().map(|segment| {
+        let (offset, size) = segment.file_range(endian);
+        build_info::Segment { address: segment.p_vaddr(endian).into(), offset, size }
+    });
+    build_info::read(file, place, &segments.collect::<Vec<_>>())
+}
+
+/// Machine code by crate or Go package.
+fn code<'e, H: FileHeader<Endian = Endianness>>(
+    sections: &SectionTable<'e, H, &'e Excerpt>,
+    endian: Endianness,
+    file: &'e Excerpt,
+    is_rust: bool,
+) -> Vec<InsideBytes> {
+    let section = |name: &[u8]| sections.section_by_name(endian, name)?.1.data(endian, file).ok();
+    if let Some(table) = FUNCTION_TABLES.into_iter().find_map(section) {
+        return code::packages(table);
+    }
+    let is_go = sections.section_by_name(endian, b".go.buildinfo").is_some();
+    if let Some(table) = section(b".data.rel.ro").filter(|_| is_go).and_then(code::within) {
+        return code::packages(table);
+    }
+    let symbols = sections.symbols(endian, file, elf::SHT_SYMTAB).ok().filter(|_| is_rust);
+    let Some(symbols) = symbols else { return Vec::new() };
+    let functions = symbols.iter().filter(|symbol| symbol.st_type() == elf::STT_FUNC).filter_map(|symbol| {
+        let (address, size) = (symbol.st_value(endian).into(), symbol.st_size(endian).into());
+        let name = symbol.name(endian, symbols.strings()).ok()?;
+        (size > 0).then_some(Function { address, size, name })
+    });
+    symbols::crates(functions.collect())
+}
+
+fn sections<H: FileHeader<Endian = Endianness>>(
+    header: &H,
+    endian: Endianness,
+    file: &Excerpt,
+) -> Option<Elf> {
     let sections = header.sections(endian, file).ok().filter(|sections| !sections.is_empty())?;
     let mut strippable: u64 = 0;
     for section in sections.iter() {
@@ -87,7 +164,9 @@ fn sections<H: FileHeader>(header: &H, endian: H::Endian, file: &Excerpt) -> Opt
     let content = |name: &[u8]| sections.section_by_name(endian, name)?.1.data(endian, file).ok();
     let crates = content(b".dep-v0").and_then(crates).unwrap_or_default();
     let signed = || content(b".comment").is_some_and(|text| memchr::memmem::find(text, b"rustc ").is_some());
-    Some(Elf { strippable, rust: !crates.is_empty() || signed(), crates, dynamic: None })
+    let rust = !crates.is_empty() || signed();
+    let code = code(&sections, endian, file, rust);
+    Some(Elf { strippable, rust, crates, code, ..Elf::default() })
 }
 
 fn dynamic<H: FileHeader>(header: &H, endian: H::Endian, file: &Excerpt) -> Option<Dynamic> {
@@ -153,6 +232,9 @@ mod tests {
 
     use super::*;
 
+    /// A function table of Go 1.20.
+    const GO_TABLE: &[u8] = include_bytes!("../../../tests/fuzz/go-table/go-1.20.bin");
+
     /// An ELF file with everything that is read; `text` is the size of its code.
     fn file(wide: bool, little: bool, text: usize) -> Vec<u8> {
         let number = |value: u64, width: usize| -> Vec<u8> {
@@ -178,10 +260,13 @@ mod tests {
             (".debug_info", 1, 0, vec![4; 700]),
             (".dep-v0", 1, 0, zlib.finish().unwrap()),
             (".comment", 1, 0, b"rustc version 1.91.0".to_vec()),
+            (".go.buildinfo", 1, 2, [build_info::MAGIC, &[8, 2], &[0; 16], b"\x06go1.19\0"].concat()),
+            (".gopclntab", 1, 2, GO_TABLE.to_vec()),
             (".shstrtab", 3, 0, vec![]),
         ];
         let names: String = sections.iter().map(|(name, ..)| format!("{name}\0")).collect();
-        sections[10].3 = names.clone().into_bytes();
+        let last = sections.len() - 1;
+        sections[last].3 = names.clone().into_bytes();
         let (mut body, mut table, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (name, kind, flags, content)) in sections.iter().enumerate() {
             let name_at = names.find(&format!("{name}\0")).unwrap() as u64;
@@ -206,7 +291,7 @@ mod tests {
         let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 2 - u8::from(little), 1];
         let mut out = [ident.as_slice(), &[0; 9], &number(3, 2), &number(62, 2), &number(1, 4)].concat();
         out.extend([words(&[0, header as u64, end as u64]), number(0, 4)].concat());
-        let sizes = [header, segment, 3, section, sections.len(), 10];
+        let sizes = [header, segment, 3, section, sections.len(), last];
         out.extend(sizes.iter().flat_map(|size| number(*size as u64, 2)));
         [out, segments.concat(), body, table].concat()
     }
@@ -233,6 +318,8 @@ mod tests {
             assert_eq!(elf.strippable, 48 + 30 + 700, "wide {wide}, little {little}");
             assert_eq!(elf.crates, [LinkedCrate { name: "serde".into(), version: "1.0".into() }]);
             assert!(elf.rust);
+            assert_eq!(elf.go.map(|go| go.version).as_deref(), Some("1.19"));
+            assert_eq!(elf.code[0].name, "golang.org/x/text/unicode/norm");
             let dynamic = Dynamic {
                 machine: 62,
                 wide,
@@ -250,14 +337,32 @@ mod tests {
     fn the_parts_of_a_large_file_are_enough() {
         let file = file(true, true, 200_000);
         let whole = read_whole(&file);
-        let [start, end, dynamic] = parts(&file, MAX_WHOLE_ELF + 1).unwrap();
-        assert!(end.start > 100_000, "the headers alone: {end:?}");
-        assert_eq!(read_parts(&file, [0..400, end.clone(), dynamic.clone()]), whole);
-        let without_sections = read_parts(&file, [start, 0..0, dynamic.clone()]).unwrap();
+        let [start, end, dynamic, ..] = parts(&file, MAX_WHOLE_ELF + 1).unwrap();
+        let (none, end) = (0..0, end.start.max(190_000)..end.end);
+        assert_eq!(
+            read_parts(&file, [0..400, end.clone(), dynamic.clone(), none.clone(), none.clone()]),
+            whole
+        );
+        let without_sections =
+            read_parts(&file, [start, 0..0, dynamic.clone(), none.clone(), none.clone()]).unwrap();
         assert_eq!(without_sections.dynamic, whole.and_then(|elf| elf.dynamic));
-        let without_names = read_parts(&file, [0..64, end, 0..0]).unwrap();
+        let without_names = read_parts(&file, [0..64, end, 0..0, none.clone(), none.clone()]).unwrap();
         assert_eq!((without_names.strippable, without_names.dynamic), (48 + 30 + 700, None));
-        assert_eq!(read_parts(&file, [0..64, 0..0, dynamic]), None);
+        assert_eq!(read_parts(&file, [0..64, 0..0, dynamic, none.clone(), none]), None);
+    }
+
+    /// Cargo does not strip tests, so this program has symbols.
+    #[test]
+    fn a_rust_program_with_symbols_lists_its_crates() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        for size in [program.len() as u64, MAX_WHOLE_ELF + program.len() as u64] {
+            let elf = read_parts(&program, parts(&program, size).unwrap()).unwrap();
+            let sum: u64 = elf.code.iter().map(|inside| inside.bytes).sum();
+            assert!(elf.rust && sum > 0 && sum < program.len() as u64, "{sum} of {}", program.len());
+            for name in ["contents", "serde_json", "alloc"] {
+                assert!(elf.code.iter().any(|inside| inside.name == name), "no {name}: {:?}", elf.code);
+            }
+        }
     }
 
     #[test]

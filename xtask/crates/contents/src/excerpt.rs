@@ -8,11 +8,11 @@ use object::ReadRef;
 const MAX_STRING: usize = 4096;
 
 /// The parts of a file to keep.
-pub type Parts = [Range<u64>; 3];
+pub type Parts = [Range<u64>; 5];
 
-/// Up to three parts of one file. The buffers are reused from file to file.
+/// Up to five parts of one file. The buffers are reused from file to file.
 #[derive(Debug, Default)]
-pub struct Excerpt([Part; 3]);
+pub struct Excerpt([Part; 5]);
 
 #[derive(Debug, Default)]
 struct Part {
@@ -29,6 +29,11 @@ impl Excerpt {
         }
     }
 
+    /// Also keeps another part, which begins in the next chunk.
+    pub fn also(&mut self, index: usize, range: Range<u64>) {
+        self.0[index] = Part { range, bytes: Vec::new() };
+    }
+
     /// Keeps what belongs to a part of a chunk that begins at `at`.
     pub fn feed(&mut self, chunk: &[u8], at: u64) {
         let within = |place: u64| {
@@ -39,9 +44,24 @@ impl Excerpt {
         }
     }
 
+    /// A part of the file.
+    pub fn part(&self, index: usize) -> &[u8] {
+        &self.0[index].bytes
+    }
+
     /// The first part.
     pub fn bytes(&self) -> &[u8] {
         &self.0[0].bytes
+    }
+
+    /// Where a part begins, unless it is empty.
+    pub fn start_of(&self, index: usize) -> Option<u64> {
+        (!self.0[index].bytes.is_empty()).then_some(self.0[index].range.start)
+    }
+
+    /// What was kept from a place on, in the first part that has something.
+    pub fn rest(&self, offset: u64) -> Option<&[u8]> {
+        self.from(offset).find(|rest| !rest.is_empty())
     }
 
     /// What follows a place, in each part that holds it.

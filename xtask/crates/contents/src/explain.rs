@@ -10,11 +10,11 @@ use crate::duplicates::Duplicates;
 use crate::facts::{EntryKind, LayerFacts, Metadata};
 use crate::file_bytes::FileBytes;
 use crate::hints::Hints;
-use crate::opportunity_rules;
 use crate::owner::Owner;
 use crate::record::{Contents, Layer, OsRelease, Surface};
 use crate::tree::Tree;
 use crate::waste::Waste;
+use crate::{notes, opportunity_rules, unowned};
 use engine::images::Image;
 use model::bytes::Bytes;
 
@@ -28,7 +28,8 @@ const LARGEST: usize = 100;
 pub fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Result<Contents> {
     let tree = Tree::of(facts);
     let hints = Hints::of(image);
-    let attribution = attribute(&tree, &tree.metadata(), &hints);
+    let metadata = tree.metadata();
+    let attribution = attribute(&tree, &metadata, &hints);
     let waste = Waste::of(&tree);
     let mut largest = Vec::new();
     let mut surface = Surface { packages: attribution.packages, ..Surface::default() };
@@ -39,6 +40,7 @@ pub fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Result<
     }
     let layers = layers(image, facts, &tree);
     let opportunities = opportunity_rules::find(&tree, &attribution, &hints, &waste);
+    let unowned = unowned::by_folder(&attribution);
     let mut owners = attribution.owners;
     owners.sort_by_cached_key(|owner: &Owner| (Reverse(owner.bytes), owner.kind, owner.label()));
     let contents = Contents {
@@ -50,6 +52,8 @@ pub fn explain(reference: &str, image: &Image, facts: &[&LayerFacts]) -> Result<
         os: os_release(&tree),
         layers,
         owners,
+        unowned,
+        notes: notes::of(&metadata),
         waste,
         duplicates: Duplicates::of(&attribution.files),
         opportunities,

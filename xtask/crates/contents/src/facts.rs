@@ -62,6 +62,10 @@ pub struct Elf {
     pub rust: bool,
     /// The crates in it, from cargo-auditable's list.
     pub crates: Vec<LinkedCrate>,
+    /// What Go recorded when it was built.
+    pub go: Option<Box<GoBuild>>,
+    /// Its code by crate or Go package, where symbols or Go's function table are there; largest first.
+    pub code: Vec<InsideBytes>,
     /// What it asks of the loader; `None` if it is linked statically or too large, see [`MAX_WHOLE_ELF`].
     pub dynamic: Option<Box<Dynamic>>,
 }
@@ -73,6 +77,37 @@ pub struct LinkedCrate {
     pub name: String,
     /// Version.
     pub version: String,
+}
+
+/// What Go records in a program (`debug/buildinfo`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoBuild {
+    /// Go's version, without `go`.
+    pub version: String,
+    /// The path of the main package.
+    pub path: String,
+    /// The main module; none without module support.
+    pub main: Option<Module>,
+    /// The modules that were linked into it, each as it was replaced.
+    pub modules: Vec<Module>,
+}
+
+/// A Go module.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Module {
+    /// Its path, such as `golang.org/x/text`.
+    pub path: String,
+    /// Its version; none for one that was built from a folder.
+    pub version: Option<String>,
+}
+
+/// Something inside of a file, with its bytes there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsideBytes {
+    /// A crate, a Go package or a nested archive.
+    pub name: String,
+    /// Its bytes: machine code for a crate or a Go package, packed bytes for a nested archive.
+    pub bytes: u64,
 }
 
 /// What a program or a library asks of the dynamic loader.
@@ -136,6 +171,10 @@ pub enum Metadata {
     PythonImports(Vec<String>),
     /// An npm package (`package.json`).
     Npm(Package),
+    /// Packages of another package manager, with what belongs to them.
+    Installed(Vec<Installed>),
+    /// Why a file that describes packages could not be read, or not completely.
+    Note(String),
     /// The operating system (`os-release`).
     Os {
         /// `debian`.
@@ -147,6 +186,71 @@ pub enum Metadata {
         /// `trixie`.
         codename: Option<String>,
     },
+}
+
+/// A world of packages, with names and versions of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ecosystem {
+    /// Alpine packages.
+    Apk,
+    /// RPM packages.
+    Rpm,
+    /// Conda packages.
+    Conda,
+    /// Ruby gems.
+    Gem,
+    /// PHP packages (Composer).
+    Composer,
+    /// Java artifacts, named `GROUP:ARTIFACT`, or `ARTIFACT` where the group is unknown.
+    Maven,
+    /// .NET packages.
+    Nuget,
+    /// A .NET project that was published, and not a package.
+    Project,
+    /// Crates of crates.io.
+    Cargo,
+    /// Go modules.
+    Golang,
+}
+
+/// An installed package with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Its world.
+    pub ecosystem: Ecosystem,
+    /// Its name and version.
+    pub package: Package,
+    /// Further parts of its package URL, as `KEY=VALUE`, sorted.
+    pub qualifiers: Vec<(String, String)>,
+    /// Its files, from the image's root.
+    pub files: Vec<String>,
+    /// Folders that belong to it, from the image's root. `/*/*/` stands for two folders of any name in front of the last.
+    pub folders: Vec<String>,
+    /// The packages inside of its file.
+    pub parts: Vec<Part>,
+    /// The bytes of what is inside of its file.
+    pub inside: Vec<InsideBytes>,
+}
+
+impl Installed {
+    /// A package to which nothing belongs so far.
+    pub fn new(ecosystem: Ecosystem, name: impl Into<String>, version: impl Into<String>) -> Installed {
+        let package = Package { name: name.into(), version: version.into(), ..Package::default() };
+        let (files, folders, parts, inside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Installed { ecosystem, package, qualifiers: Vec::new(), files, folders, parts, inside }
+    }
+}
+
+/// A package that was built into a program or an archive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    /// Its world.
+    pub ecosystem: Ecosystem,
+    /// Name.
+    pub name: String,
+    /// Version; empty if it is unknown.
+    pub version: String,
 }
 
 /// The source package of a Debian package. Debian's security tracker lists these.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::attribution::dpkg::UNLISTED;
-use crate::facts::{LinkedCrate, SourcePackage};
+use crate::facts::{Ecosystem, InsideBytes, Part, SourcePackage};
 use crate::file_bytes::FileBytes;
 use model::bytes::Bytes;
 
@@ -19,8 +19,24 @@ pub enum OwnerKind {
     Python,
     /// An npm package.
     Npm,
+    /// An Alpine package.
+    Apk,
+    /// An RPM package.
+    Rpm,
+    /// A Conda package.
+    Conda,
+    /// A Ruby gem.
+    Gem,
+    /// A PHP package (Composer).
+    Composer,
+    /// A Java archive.
+    Maven,
+    /// A .NET package.
+    Nuget,
     /// A program written in Rust.
     Rust,
+    /// A program written in Go.
+    Go,
     /// A language runtime that was installed without a package manager, as in upstream images.
     Runtime,
     /// A program outside of packages.
@@ -43,13 +59,38 @@ impl OwnerKind {
             OwnerKind::Dpkg => "dpkg",
             OwnerKind::Python => "python",
             OwnerKind::Npm => "npm",
+            OwnerKind::Apk => "apk",
+            OwnerKind::Rpm => "rpm",
+            OwnerKind::Conda => "conda",
+            OwnerKind::Gem => "gem",
+            OwnerKind::Composer => "composer",
+            OwnerKind::Maven => "maven",
+            OwnerKind::Nuget => "nuget",
             OwnerKind::Rust => "rust",
+            OwnerKind::Go => "go",
             OwnerKind::Runtime => "runtime",
             OwnerKind::Program => "program",
             OwnerKind::Model => "model",
             OwnerKind::Static => "static files",
             OwnerKind::Own => "own code",
             OwnerKind::Unowned => "unowned",
+        }
+    }
+}
+
+impl From<Ecosystem> for OwnerKind {
+    fn from(ecosystem: Ecosystem) -> OwnerKind {
+        match ecosystem {
+            Ecosystem::Apk => OwnerKind::Apk,
+            Ecosystem::Rpm => OwnerKind::Rpm,
+            Ecosystem::Conda => OwnerKind::Conda,
+            Ecosystem::Gem => OwnerKind::Gem,
+            Ecosystem::Composer => OwnerKind::Composer,
+            Ecosystem::Maven => OwnerKind::Maven,
+            Ecosystem::Nuget => OwnerKind::Nuget,
+            Ecosystem::Project => OwnerKind::Own,
+            Ecosystem::Cargo => OwnerKind::Rust,
+            Ecosystem::Golang => OwnerKind::Go,
         }
     }
 }
@@ -83,8 +124,11 @@ pub struct Owner {
     pub layers: Vec<LayerShare>,
     /// Its largest files.
     pub largest: Vec<FileBytes>,
-    /// The crates in it (cargo-auditable).
-    pub parts: Vec<LinkedCrate>,
+    /// The packages that were built into it: crates (cargo-auditable), Go modules, artifacts in a Java archive.
+    pub parts: Vec<Part>,
+    /// What its programs and archives contain, largest first: machine code by crate or Go package, packed bytes by nested
+    /// archive. A part of `bytes`.
+    pub inside: Vec<InsideBytes>,
 }
 
 /// Bytes in one layer.

@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use anyhow::{Result, bail};
+use memchr::memmem;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::code::build_info;
 use crate::excerpt::{Excerpt, Parts};
-use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, Metadata, MetadataFile};
+use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, MAX_WHOLE_ELF, Metadata, MetadataFile};
+use crate::packages::{self, PackageFile, Room};
 use crate::packing::Packing;
 use crate::scan::{FoundSecret, Scanner, Sums};
 use crate::{elf, metadata, python_imports};
@@ -19,6 +22,9 @@ use host::interrupt::Interrupt;
 
 /// Most bytes of all metadata files of an archive that are read.
 const MAX_METADATA: u64 = 50_000_000;
+
+/// Most bytes of all databases and manifests of package managers of an archive that are read.
+const MAX_PACKAGES: u64 = 4_000_000_000;
 
 /// Larger files get no checksums: a file is kept in memory until it is scanned.
 const MAX_SUMMED: u64 = 32_000_000;
@@ -85,6 +91,8 @@ struct Reader<'s> {
     interrupt: &'s Interrupt,
     budget: Budget,
     metadata_budget: u64,
+    packages_budget: u64,
+    room: Room,
     buffer: Vec<u8>,
     excerpt: Excerpt,
     scanner: Option<&'s Scanner>,
@@ -102,6 +110,8 @@ impl<'s> Reader<'s> {
             interrupt,
             budget: Budget::default(),
             metadata_budget: MAX_METADATA,
+            packages_budget: MAX_PACKAGES,
+            room: Room::default(),
             buffer: vec![0; 1 << 17],
             excerpt: Excerpt::default(),
             scanner: options.scanner,
@@ -165,6 +175,7 @@ impl<'s> Reader<'s> {
         metadata: &mut Vec<MetadataFile>,
     ) -> Result<(u128, Option<Elf>)> {
         let is_metadata = metadata::is_read(path) && bytes <= metadata::MAX_BYTES.min(self.metadata_budget);
+        let packages = PackageFile::at(path).filter(|_| bytes <= self.packages_budget);
         let mut hash = Xxh3::new();
         let mut scan = self.scanner.map(|scanner| scanner.start(path, bytes));
         let is_source = python_imports::is_source(path) && bytes <= python_imports::MAX_BYTES;
@@ -188,10 +199,23 @@ impl<'s> Reader<'s> {
             if at == 0 {
                 let parts = elf::parts(chunk, bytes);
                 is_elf = parts.is_some();
-                if let Some(parts) = parts.or_else(|| is_metadata.then_some([0..bytes, 0..0, 0..0])) {
+                let whole = [0..bytes, 0..0, 0..0, 0..0, 0..0];
+                let kept = parts
+                    .or_else(|| is_metadata.then_some(whole))
+                    .or_else(|| packages.map(|kind| kind.parts(bytes)));
+                if let Some(parts) = kept {
                     self.excerpt.start(parts);
                 }
                 script = metadata::script(&chunk[..n.min(metadata::MAX_SHEBANG)]);
+            }
+            // In a file that is not kept whole, Go's build information may be anywhere.
+            if is_elf
+                && bytes > MAX_WHOLE_ELF
+                && let Some(place) = memmem::rfind(chunk, build_info::MAGIC)
+                && place % 16 == 0
+            {
+                let place = at + place as u64;
+                self.excerpt.also(elf::BUILD_INFO, place..place + build_info::MAX_TEXT as u64);
             }
             self.excerpt.feed(chunk, at);
             at += n as u64;
@@ -200,6 +224,10 @@ impl<'s> Reader<'s> {
         if is_metadata {
             self.metadata_budget -= bytes;
             metadata::read(path, self.excerpt.bytes()).map(&mut add);
+        }
+        if let Some(kind) = packages.filter(|_| !is_elf && !is_metadata) {
+            self.packages_budget -= bytes;
+            packages::read(kind, path, bytes, &self.excerpt, &mut self.room).into_iter().for_each(&mut add);
         }
         if is_source {
             let imports = python_imports::of(&self.whole);
@@ -212,7 +240,13 @@ impl<'s> Reader<'s> {
             let found = |secret| FoundSecret { path: path.to_owned(), secret, sums: sums.clone() };
             self.secrets.extend(secrets.into_iter().map(found));
         }
-        Ok((hash.digest128(), is_elf.then(|| elf::read(&self.excerpt)).flatten()))
+        let mut elf = is_elf.then(|| elf::read(&self.excerpt)).flatten();
+        if let Some(elf) = &mut elf
+            && !self.room.names(elf.code.len() + elf.go.as_ref().map_or(0, |go| go.modules.len()))
+        {
+            (elf.code, elf.go) = (Vec::new(), None);
+        }
+        Ok((hash.digest128(), elf))
     }
 }
 

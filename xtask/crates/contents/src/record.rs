@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::duplicates::Duplicates;
 use crate::file_bytes::FileBytes;
+use crate::notes::Note;
 use crate::opportunity::Opportunity;
 use crate::owner::{Owner, OwnerKind};
+use crate::unowned::UnownedFolder;
 use crate::waste::Waste;
 use model::bytes::Bytes;
 
@@ -29,6 +31,10 @@ pub struct Contents {
     pub layers: Vec<Layer>,
     /// Owners of the files that a container sees, largest first.
     pub owners: Vec<Owner>,
+    /// Bytes without an owner by folder, largest first.
+    pub unowned: Vec<UnownedFolder>,
+    /// Files that describe packages but could not be read, or not completely.
+    pub notes: Vec<Note>,
     /// Files that a later layer hides.
     pub waste: Waste,
     /// Files with equal content.
@@ -104,7 +110,8 @@ pub struct Origin {
 /// The attack surface, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surface {
-    /// Debian, Python and npm packages, and the crates of Rust programs that list them (cargo-auditable).
+    /// Packages of all kinds, and those that were built into programs and archives: crates (cargo-auditable), Go modules, Java
+    /// artifacts.
     pub packages: u64,
     /// Regular files with an executable bit.
     pub executables: u64,

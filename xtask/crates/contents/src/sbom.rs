@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::facts::LinkedCrate;
+use crate::facts::Part;
 use crate::owner::{Owner, OwnerKind};
-use crate::purl::{cargo, encoded};
+use crate::purl::{self, encoded};
 use crate::record::Contents;
 use model::bytes::Bytes;
 
@@ -21,11 +21,11 @@ pub fn cyclonedx(contents: &Contents, project: &str) -> Value {
         }
         components.insert(reference(owner), component(owner, project));
         for part in &owner.parts {
-            components.entry(cargo(part)).or_insert_with(|| crate_component(part));
+            components.entry(part_reference(part)).or_insert_with(|| part_component(part));
         }
     }
     let depends = |owner: &Owner| {
-        let mut parts: Vec<String> = owner.parts.iter().map(cargo).collect();
+        let mut parts: Vec<String> = owner.parts.iter().map(part_reference).collect();
         parts.sort();
         parts.dedup();
         json!({"ref": reference(owner), "dependsOn": parts})
@@ -81,7 +81,7 @@ fn reference(owner: &Owner) -> String {
 fn component(owner: &Owner, project: &str) -> Value {
     let kind = match owner.kind {
         OwnerKind::Model => "machine-learning-model",
-        OwnerKind::Rust | OwnerKind::Program | OwnerKind::Own => "application",
+        OwnerKind::Rust | OwnerKind::Go | OwnerKind::Program | OwnerKind::Own => "application",
         OwnerKind::Runtime => "platform",
         OwnerKind::Static => "data",
         _ => "library",
@@ -105,9 +105,20 @@ fn component(owner: &Owner, project: &str) -> Value {
     component
 }
 
-fn crate_component(part: &LinkedCrate) -> Value {
-    let purl = cargo(part);
-    json!({"type": "library", "bom-ref": purl, "name": part.name, "version": part.version, "purl": purl})
+fn part_component(part: &Part) -> Value {
+    let mut component = json!({"type": "library", "bom-ref": part_reference(part), "name": part.name});
+    if !part.version.is_empty() {
+        component["version"] = json!(part.version);
+    }
+    if let Some(purl) = purl::part(part) {
+        component["purl"] = json!(purl);
+    }
+    component
+}
+
+/// The `bom-ref` of a package that was built into another: its package URL, if it has one.
+fn part_reference(part: &Part) -> String {
+    purl::part(part).unwrap_or_else(|| format!("part:{}@{}", encoded(&part.name), encoded(&part.version)))
 }
 
 fn properties(bytes: Bytes, project: &str, others: &[(&str, &str)]) -> Value {

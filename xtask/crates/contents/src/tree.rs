@@ -1,6 +1,6 @@
 //! Layers applied in order: which files a container sees, and which are hidden by later layers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
@@ -276,5 +276,19 @@ impl<'f> Tree<'f> {
             }
         }
         done.join("/")
+    }
+
+    /// A path as a package lists it: `/lib/x` may be there as `usr/lib/x`, where `/lib` is a link to `usr/lib`. `folders` keeps the
+    /// links that were resolved before.
+    pub fn listed(&self, path: &str, folders: &mut HashMap<String, String>) -> String {
+        if self.file_at(path).is_some() {
+            return path.to_owned();
+        }
+        let Some((folder, name)) = path.rsplit_once('/') else { return path.to_owned() };
+        // `.` makes the folder a link to follow.
+        let found = folders
+            .entry(folder.to_owned())
+            .or_insert_with(|| self.real(&format!("{folder}/.")).trim_end_matches('/').to_owned());
+        if found.is_empty() { name.to_owned() } else { format!("{found}/{name}") }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use contents::facts;
 use contents::owner::{Owner, OwnerKind};
 use contents::record::Contents;
 
@@ -69,7 +70,7 @@ pub fn inventory(contents: &Contents) -> Inventory {
     let mut debian: BTreeMap<(String, String), Vec<(String, String)>> = BTreeMap::new();
     let (mut components, mut unnamed) = (BTreeSet::new(), Vec::new());
     for owner in &contents.owners {
-        for part in &owner.parts {
+        for part in owner.parts.iter().filter(|part| part.ecosystem == facts::Ecosystem::Cargo) {
             components.insert(named(Ecosystem::Crates, &part.name, &part.version));
         }
         match (owner.kind, &owner.version) {
@@ -90,6 +91,7 @@ pub fn inventory(contents: &Contents) -> Inventory {
             _ => unnamed.extend(reason(owner)),
         }
     }
+    unnamed.extend(without_source(contents));
     let release = contents.os.as_ref().filter(|os| os.id == "debian").and_then(|os| os.codename.clone());
     if !debian.is_empty() && release.is_none() {
         unnamed.push("Debian packages: no os-release names Debian's release".to_owned());
@@ -104,6 +106,26 @@ pub fn inventory(contents: &Contents) -> Inventory {
 fn named(ecosystem: Ecosystem, name: &str, version: &str) -> Component {
     let (name, version) = (name.to_owned(), version.to_owned());
     Component { ecosystem, release: None, name, version, binaries: Vec::new() }
+}
+
+/// How many owners are of a kind that no source is asked about.
+fn without_source(contents: &Contents) -> Vec<String> {
+    const KINDS: [OwnerKind; 8] = [
+        OwnerKind::Apk,
+        OwnerKind::Rpm,
+        OwnerKind::Conda,
+        OwnerKind::Gem,
+        OwnerKind::Composer,
+        OwnerKind::Maven,
+        OwnerKind::Nuget,
+        OwnerKind::Go,
+    ];
+    let line = |kind: &OwnerKind| {
+        let count = contents.owners.iter().filter(|owner| owner.kind == *kind).count();
+        let owners = if count == 1 { "owner" } else { "owners" };
+        (count > 0).then(|| format!("{count} {owners} of the kind {kind}: no source is asked about these"))
+    };
+    KINDS.iter().filter_map(line).collect()
 }
 
 /// Why no source can be asked about an owner; `None` if there is nothing to ask.

@@ -58,6 +58,11 @@ impl<'a, 'f> Claims<'a, 'f> {
         self.by_name.get(&(kind, name.to_owned(), None)).copied()
     }
 
+    /// Whether there is an owner of one of these kinds.
+    pub fn has(&self, kinds: &[OwnerKind]) -> bool {
+        self.owners.iter().any(|owner| kinds.contains(&owner.kind))
+    }
+
     /// Claims the file with the bytes of an entry.
     pub fn claim(&mut self, at: EntryId, owner: usize) {
         if let Some(&index) = self.by_at.get(&at) {

@@ -59,7 +59,7 @@ pub fn claim(tree: &Tree<'_>, metadata: &[&MetadataFile], claims: &mut Claims<'_
         let Metadata::DpkgFiles { package, files, .. } = &file.metadata else { continue };
         let owner = claims.owner(OwnerKind::Dpkg, package);
         for path in files {
-            let real = real(tree, path, &mut folders);
+            let real = tree.listed(path, &mut folders);
             if let Some(at) = tree.file_at(&real) {
                 claims.claim(at, owner);
             }
@@ -67,19 +67,6 @@ pub fn claim(tree: &Tree<'_>, metadata: &[&MetadataFile], claims: &mut Claims<'_
         }
     }
     installed.len() as u64
-}
-
-/// Resolves `/lib/x` where `/lib` is a link to `usr/lib`, as lists may name it.
-fn real(tree: &Tree<'_>, path: &str, folders: &mut HashMap<String, String>) -> String {
-    if tree.file_at(path).is_some() {
-        return path.to_owned();
-    }
-    let Some((folder, name)) = path.rsplit_once('/') else { return path.to_owned() };
-    // `.` makes the folder a link to follow.
-    let found = folders
-        .entry(folder.to_owned())
-        .or_insert_with(|| tree.real(&format!("{folder}/.")).trim_end_matches('/').to_owned());
-    if found.is_empty() { name.to_owned() } else { format!("{found}/{name}") }
 }
 
 fn installed<'f>(metadata: &[&'f MetadataFile]) -> BTreeMap<&'f str, &'f Package> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::attribution::claims::{Claims, folders_above};
 use crate::attribution::python::source_of;
-use crate::facts::{Metadata, MetadataFile};
+use crate::facts::{Ecosystem, Metadata, MetadataFile, Module, Part};
 use crate::hints::Hints;
 use crate::metadata::npm_root;
 use crate::owner::OwnerKind;
@@ -62,9 +62,23 @@ const PYTHON: &str = "lib/pythonVERSION/ include/pythonVERSION/ bin/python bin/p
 const NODE: &str =
     "bin/node include/node/ share/doc/node/ share/man/man1/node.1 CHANGELOG.md README.md LICENSE";
 
+/// What Ruby installs below its prefix.
+const RUBY: &str = "lib/ruby/ lib/libruby include/ruby lib/pkgconfig/ruby share/ri/ share/man/man1/ruby share/man/man1/erb \
+    share/man/man1/ri share/man/man1/irb share/doc/ruby bin/ruby bin/gem bin/bundle bin/irb bin/erb bin/rake bin/rdoc bin/ri bin/racc \
+    bin/rbs bin/typeprof bin/rdbg bin/syntax_suggest bin/test-unit";
+/// What PHP installs below its prefix, and what its image adds.
+const PHP: &str = "bin/php bin/phar bin/pear bin/pecl bin/docker-php sbin/php-fpm lib/php/ include/php/ php/ etc/php etc/pear";
+/// What .NET installs into its folder.
+const DOTNET: &str = "shared/ host/ sdk/ sdk-manifests/ packs/ templates/ library-packs/ dotnet LICENSE.txt ThirdPartyNotices.txt";
+
+fn is_digit(letter: char) -> bool {
+    letter.is_ascii_digit()
+}
+
 /// Runtimes that upstream images install without a package manager, with their version in an environment variable.
 fn runtimes(tree: &Tree<'_>, hints: &Hints, claims: &mut Claims<'_, '_>) {
     let mut found: Vec<(&str, &str, &str, String)> = Vec::new();
+    let all = |start: &str| start.to_owned();
     for path in tree.paths() {
         if let Some(library) = path.strip_suffix("/os.py")
             && let Some((prefix, version)) = library.rsplit_once("/lib/python")
@@ -80,6 +94,21 @@ fn runtimes(tree: &Tree<'_>, hints: &Hints, claims: &mut Claims<'_, '_>) {
             && !found.iter().any(|(name, ..)| *name == "rust")
         {
             found.push(("rust", "RUST_VERSION", prefix, "rustup/ cargo/".to_owned()));
+        } else if let Some((prefix, rest)) = path.split_once("/lib/ruby/")
+            && rest
+                .split_once('/')
+                .is_some_and(|(version, name)| version.starts_with(is_digit) && name == "rubygems.rb")
+        {
+            found.push(("ruby", "RUBY_VERSION", prefix, all(RUBY)));
+        } else if let Some(prefix) = path.strip_suffix("/include/php/main/php_version.h") {
+            found.push(("php", "PHP_VERSION", prefix, all(PHP)));
+        } else if let Some(prefix) = path.strip_suffix("/lib/jrt-fs.jar").filter(|prefix| !prefix.is_empty())
+        {
+            found.push(("java", "JAVA_VERSION", prefix, String::new()));
+        } else if let Some((prefix, rest)) = path.split_once("/shared/Microsoft.NETCore.App/")
+            && rest.ends_with("/Microsoft.NETCore.App.deps.json")
+        {
+            found.push(("dotnet", "DOTNET_VERSION", prefix, all(DOTNET)));
         }
     }
     for (name, variable, prefix, starts) in found {
@@ -142,9 +171,31 @@ fn programs(claims: &mut Claims<'_, '_>) {
     let mut documented: BTreeMap<&str, usize> = BTreeMap::new();
     for file in claims.unclaimed() {
         let Some(elf) = file.elf else { continue };
-        let kind = if elf.rust { OwnerKind::Rust } else { OwnerKind::Program };
+        let kind = match &elf.go {
+            Some(_) => OwnerKind::Go,
+            None if elf.rust => OwnerKind::Rust,
+            None => OwnerKind::Program,
+        };
         let owner = claims.owner(kind, &format!("/{}", file.path));
-        claims.owner_mut(owner).parts.clone_from(&elf.crates);
+        let filled = claims.owner_mut(owner);
+        let part = |ecosystem, name: &str, version: &str| Part {
+            ecosystem,
+            name: name.into(),
+            version: version.into(),
+        };
+        filled.parts = elf.crates.iter().map(|one| part(Ecosystem::Cargo, &one.name, &one.version)).collect();
+        if let Some(go) = &elf.go {
+            let module = |module: &Module| {
+                part(Ecosystem::Golang, &module.path, module.version.as_deref().unwrap_or_default())
+            };
+            // The main module is the program itself.
+            filled.version = go.main.as_ref().and_then(|main| main.version.clone());
+            filled.purl = go.main.as_ref().and_then(|main| purl::part(&module(main)));
+            filled.parts.extend(go.modules.iter().map(module));
+            filled.parts.push(part(Ecosystem::Golang, "stdlib", &go.version));
+        }
+        filled.parts.sort();
+        filled.parts.dedup();
         claims.claim(file.at, owner);
         documented.entry(file.name()).or_insert(owner);
     }

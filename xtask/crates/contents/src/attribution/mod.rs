@@ -1,14 +1,16 @@
 //! Attribution: the owner of each file that a container sees. Package managers come first, in the order in which they install
-//! each other: dpkg, Python, npm. Then heuristics decide. The first claim counts.
+//! each other: dpkg, apk, rpm and Conda, then Python, npm and those of other languages. Then heuristics decide. The first claim counts.
 
 mod claims;
 pub mod dpkg;
 mod heuristics;
+mod installed;
 pub mod python;
 
 use std::collections::BTreeMap;
 
 use crate::attribution::claims::Claims;
+use crate::code::merged;
 use crate::facts::MetadataFile;
 use crate::file_bytes::FileBytes;
 use crate::hints::Hints;
@@ -36,18 +38,22 @@ const LARGEST: usize = 10;
 pub fn attribute<'f>(tree: &Tree<'f>, metadata: &[&'f MetadataFile], hints: &Hints) -> Attribution<'f> {
     let files = tree.files();
     let mut claims = Claims::of(&files);
-    let packages = dpkg::claim(tree, metadata, &mut claims) + python::claim(tree, metadata, &mut claims);
-    let modules = heuristics::npm(metadata, &mut claims);
+    let packages = dpkg::claim(tree, metadata, &mut claims)
+        + installed::claim(tree, metadata, &installed::SYSTEM, &mut claims)
+        + python::claim(tree, metadata, &mut claims)
+        + heuristics::npm(metadata, &mut claims)
+        + installed::claim(tree, metadata, &installed::LANGUAGE, &mut claims);
     python::byte_code(&mut claims);
     python::folders(&mut claims);
     dpkg::generated(metadata, &mut claims);
+    installed::generated(&mut claims);
     dpkg::unlisted(metadata, &mut claims);
     heuristics::claim(tree, hints, &mut claims);
     dpkg::copyright(&mut claims);
     let (owner_of, mut owners) = claims.finish();
-    let crates: usize = owners.iter().map(|owner| owner.parts.len()).sum();
+    let parts: usize = owners.iter().map(|owner| owner.parts.len()).sum();
     sum(&files, &owner_of, &mut owners);
-    Attribution { files, owner_of, owners, packages: packages + modules + crates as u64 }
+    Attribution { files, owner_of, owners, packages: packages + parts as u64 }
 }
 
 /// Fills in the owners' sums, shares and largest files.
@@ -58,7 +64,11 @@ fn sum(files: &[VisibleFile<'_>], owner_of: &[usize], owners: &mut [Owner]) {
         owner.bytes = owner.bytes + Bytes(file.bytes);
         owner.files += 1;
         FileBytes::keep_largest(&mut owner.largest, file.path, file.bytes, LARGEST);
+        owner.inside.extend(file.elf.iter().flat_map(|elf| elf.code.iter().cloned()));
         *shares.entry((index, file.at.layer)).or_default() += file.bytes;
+    }
+    for owner in owners.iter_mut().filter(|owner| !owner.inside.is_empty()) {
+        owner.inside = merged(owner.inside.iter());
     }
     for ((index, layer), bytes) in shares {
         if bytes > 0 {

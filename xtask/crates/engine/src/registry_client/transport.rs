@@ -196,9 +196,11 @@ pub(super) fn explained(error: Error) -> Error {
     match tail.as_deref().and_then(|tail| tail.rsplit_once("curl: (")?.1.split_once(") ")) {
         Some((_, message)) => {
             let message = message.lines().next().unwrap_or_default().trim();
-            let remedy =
-                if class == FailureClass::Network { "check this machine's network and proxy" } else { "" };
-            let remedy = if class == FailureClass::Certificate { class.remedy() } else { remedy };
+            let remedy = match class {
+                FailureClass::Network => "check this machine's network and proxy".to_owned(),
+                FailureClass::Certificate => class.remedy(),
+                _ => String::new(),
+            };
             Failure::new(class, message, remedy).into()
         }
         None => error,

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::mutator::{Mutator, Vocabulary};
-use super::{archives, compose, tar_mutator, text};
+use super::{archives, compose, packages, tar_mutator, text};
 
 /// One format that xtask reads.
 pub struct Format {
@@ -371,7 +371,7 @@ const fn tar(name: &'static str, check: fn(&[u8], &mut Rng) -> Result<bool, Stri
     Format { name, shape: Shape::Tar, vocabulary: ARCHIVE, check }
 }
 
-pub const FORMATS: [Format; 10] = [
+pub const FORMATS: [Format; 20] = [
     bytes("manifest", TOML, text::manifest),
     bytes("lock", TOML, text::lock),
     bytes("compose", YAML, compose::check),
@@ -382,4 +382,14 @@ pub const FORMATS: [Format; 10] = [
     tar("packed", archives::archive),
     tar("layer", archives::layer),
     Format { name: "elf", shape: Shape::Elf, vocabulary: ARCHIVE, check: archives::elf },
+    bytes("apk", packages::TEXT, packages::apk),
+    bytes("rpm", packages::BINARY, packages::rpm),
+    bytes("conda", packages::TEXT, packages::conda),
+    bytes("gem", packages::TEXT, packages::gem),
+    bytes("composer", packages::TEXT, packages::composer),
+    bytes("dotnet", packages::TEXT, packages::dotnet),
+    bytes("jar", packages::BINARY, packages::archive),
+    bytes("go-info", packages::BINARY, packages::build_info),
+    bytes("go-table", packages::BINARY, packages::function_table),
+    bytes("symbols", packages::TEXT, packages::symbols),
 ];

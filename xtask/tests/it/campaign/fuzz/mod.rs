@@ -1,4 +1,4 @@
-//! Fuzzing of our parsers: a million inputs per seed, derived from the files in `tests/fuzz`. No input may cause a panic, a hang
+//! Fuzzing of our parsers: two million inputs per seed, derived from the files in `tests/fuzz`. No input may cause a panic, a hang
 //! or unbounded memory use; each format also has its own property.
 //!
 //! Inputs run in child processes with limited memory. A child records each input before running it, so that even an abort can be
@@ -9,6 +9,7 @@ mod compose;
 mod corpus;
 mod formats;
 mod mutator;
+mod packages;
 mod tar_mutator;
 mod text;
 mod worker;
@@ -31,7 +32,7 @@ const CHILDREN: u64 = 2;
 #[test]
 #[ignore = "takes up to an hour: cargo xtask ci --campaign fuzz --seed 1"]
 fn campaign() {
-    assert_eq!(INPUTS * FORMATS.len() as u64, 1_000_000);
+    assert_eq!(INPUTS * FORMATS.len() as u64, 2_000_000);
     let cases = FORMATS.iter().flat_map(|format| {
         (0..INPUTS / BATCH).map(move |batch| {
             let inputs = batch * BATCH..(batch + 1) * BATCH;
