@@ -5,6 +5,7 @@ pub mod bake;
 pub mod bake_report;
 pub mod build_cache;
 pub mod builder;
+pub mod builds;
 pub mod compose;
 pub mod containers;
 pub mod context;

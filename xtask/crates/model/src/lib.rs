@@ -5,6 +5,7 @@ pub mod allowlist;
 pub mod baseline;
 pub mod benefit;
 pub mod bound;
+pub mod build;
 pub mod build_args;
 pub mod bytes;
 pub mod check_rules;

@@ -13,4 +13,5 @@ pub use crate::compose::config::{
 pub use crate::compose::files::{MAIN_FILES, default_files, folder_of};
 pub use crate::compose::input::ComposeInput;
 pub use crate::compose::project::Project;
+pub(crate) use crate::compose::project::{PLACEHOLDER, required_variable};
 pub use crate::compose::ps::ComposeContainer;
