@@ -21,8 +21,10 @@ pub(crate) fn context_of(root: &Path, dockerfile: &str, text: &str) -> ContextGu
     let facts = dockerfile::read(text, None, &BTreeMap::new());
     let sources = facts.sources.iter().filter(|source| !source.is_open).count();
     let folders: Vec<&str> = above(dockerfile).collect();
-    let scored: Vec<(usize, &str)> =
-        folders.iter().map(|folder| (sources - missing(root, folder, dockerfile, &facts).len(), *folder)).collect();
+    let scored: Vec<(usize, &str)> = folders
+        .iter()
+        .map(|folder| (sources - missing(root, folder, dockerfile, &facts).len(), *folder))
+        .collect();
     let best = scored.iter().map(|(score, _)| *score).max().unwrap_or_default();
     let nearest = scored.iter().find(|(score, _)| *score == best).map_or(".", |(_, folder)| *folder);
     let own = scored.first().copied().unwrap_or_default();
@@ -77,10 +79,16 @@ fn any_match(folder: &Path, prefix: &str, pattern: &str, ignored: &Ignored) -> b
     let parts: Vec<&str> = pattern.split('/').collect();
     let Some(part) = parts.get(depth) else { return false };
     let entries = std::fs::read_dir(folder.join(prefix)).into_iter().flatten().filter_map(Result::ok);
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| matches(part, name)).any(|name| {
-        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-        if depth + 1 == parts.len() { !ignored.hides(&path) } else { any_match(folder, &path, pattern, ignored) }
-    })
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| matches(part, name)).any(
+        |name| {
+            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            if depth + 1 == parts.len() {
+                !ignored.hides(&path)
+            } else {
+                any_match(folder, &path, pattern, ignored)
+            }
+        },
+    )
 }
 
 /// `COPY . .` from a folder of Dockerfiles alone would copy nothing of use.
@@ -108,11 +116,21 @@ mod tests {
 
     #[test]
     fn the_context_has_most_sources() {
-        let folder = tree(&["Cargo.toml", "a/b/Dockerfile", "a/b/Cargo.toml", "a/shared/x", "a/b/src/main.rs", "c/Dockerfile"]);
+        let folder = tree(&[
+            "Cargo.toml",
+            "a/b/Dockerfile",
+            "a/b/Cargo.toml",
+            "a/shared/x",
+            "a/b/src/main.rs",
+            "c/Dockerfile",
+        ]);
         let of = |dockerfile: &str, text: &str| context_of(folder.path(), dockerfile, text);
         assert_eq!(of("a/b/Dockerfile", "FROM x\nCOPY Cargo.toml src /\n").context, "a/b");
         let guess = of("a/b/Dockerfile", "FROM x\nCOPY shared b/src /\n");
-        assert_eq!((guess.context.as_str(), guess.reason.as_str()), ("a", "2 of 2 COPY sources exist there, 0 in a/b/"));
+        assert_eq!(
+            (guess.context.as_str(), guess.reason.as_str()),
+            ("a", "2 of 2 COPY sources exist there, 0 in a/b/")
+        );
         assert_eq!(of("a/b/Dockerfile", "FROM x\nCOPY a/*/x Cargo.toml /\n").context, ".");
         assert_eq!(of("c/Dockerfile", "FROM x\nCOPY . /\n").context, ".");
         assert_eq!(of("c/Dockerfile", "FROM x\n").context, "c");

@@ -43,7 +43,8 @@ pub fn read(text: &str, target: Option<&str>, arguments: &BTreeMap<String, Strin
     let mut stages: Vec<Stage> = Vec::new();
     let text = text.trim_start_matches('\u{feff}');
     for (line, instruction) in instructions(text) {
-        let (keyword, rest) = instruction.trim().split_once(char::is_whitespace).unwrap_or((instruction.trim(), ""));
+        let (keyword, rest) =
+            instruction.trim().split_once(char::is_whitespace).unwrap_or((instruction.trim(), ""));
         let keyword = keyword.to_ascii_uppercase();
         let (flags, rest) = flags(rest.trim());
         match (keyword.as_str(), stages.last_mut()) {
@@ -51,8 +52,13 @@ pub fn read(text: &str, target: Option<&str>, arguments: &BTreeMap<String, Strin
             ("FROM", _) => {
                 let mut words = rest.split_whitespace();
                 let base = expand(words.next().unwrap_or_default(), &values).0.to_lowercase();
-                let name = words.next().filter(|word| word.eq_ignore_ascii_case("as")).and_then(|_| words.next());
-                stages.push(Stage { name: name.unwrap_or_default().to_lowercase(), base, ..Stage::default() });
+                let name =
+                    words.next().filter(|word| word.eq_ignore_ascii_case("as")).and_then(|_| words.next());
+                stages.push(Stage {
+                    name: name.unwrap_or_default().to_lowercase(),
+                    base,
+                    ..Stage::default()
+                });
             }
             ("COPY" | "ADD", Some(stage)) => {
                 match flags.iter().find_map(|flag| flag.strip_prefix("--from=")) {
@@ -63,7 +69,10 @@ pub fn read(text: &str, target: Option<&str>, arguments: &BTreeMap<String, Strin
             ("RUN", Some(stage)) => flags.iter().for_each(|flag| note_mount(line, flag, &values, stage)),
             ("EXPOSE", Some(stage)) => {
                 let ports = rest.split_whitespace().map(|word| expand(word, &values).0);
-                stage.facts.ports.extend(ports.filter_map(|port| port.trim_end_matches("/tcp").parse::<u16>().ok()));
+                stage
+                    .facts
+                    .ports
+                    .extend(ports.filter_map(|port| port.trim_end_matches("/tcp").parse::<u16>().ok()));
             }
             ("HEALTHCHECK", Some(stage)) => stage.health = Some(!rest.eq_ignore_ascii_case("none")),
             _ => {}
@@ -83,7 +92,12 @@ fn flags(mut rest: &str) -> (Vec<&str>, &str) {
     (flags, rest)
 }
 
-fn note_values(keyword: &str, rest: &str, arguments: &BTreeMap<String, String>, values: &mut BTreeMap<String, String>) {
+fn note_values(
+    keyword: &str,
+    rest: &str,
+    arguments: &BTreeMap<String, String>,
+    values: &mut BTreeMap<String, String>,
+) {
     for word in rest.split_whitespace() {
         let (name, default) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let given = arguments.get(name).filter(|_| keyword == "ARG").cloned();
@@ -101,7 +115,8 @@ fn sources(line: usize, rest: &str, values: &BTreeMap<String, String>) -> Vec<So
         Err(_) => rest.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect(),
     };
     let Some((_, words)) = words.split_last() else { return Vec::new() };
-    let is_local = |word: &&String| !word.starts_with("<<") && !word.contains("://") && !word.starts_with("git@");
+    let is_local =
+        |word: &&String| !word.starts_with("<<") && !word.contains("://") && !word.starts_with("git@");
     words.iter().filter(is_local).map(|word| source(line, word, values)).collect()
 }
 
@@ -115,7 +130,8 @@ fn source(line: usize, word: &str, values: &BTreeMap<String, String>) -> Source 
 /// `--mount=type=bind,source=X,target=Y`; without `from`, the source is in the context.
 fn note_mount(line: usize, flag: &str, values: &BTreeMap<String, String>, stage: &mut Stage) {
     let Some(options) = flag.strip_prefix("--mount=") else { return };
-    let options: BTreeMap<&str, &str> = options.split(',').filter_map(|option| option.split_once('=')).collect();
+    let options: BTreeMap<&str, &str> =
+        options.split(',').filter_map(|option| option.split_once('=')).collect();
     if let Some(from) = options.get("from") {
         stage.uses.push(expand(from, values).0.to_lowercase());
     } else if *options.get("type").unwrap_or(&"bind") == "bind"
@@ -132,9 +148,12 @@ fn expand(word: &str, values: &BTreeMap<String, String>) -> (String, bool) {
         out.push_str(before);
         let (inside, next) = match after.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
             Some((inside, next)) => (inside, next),
-            None => after.split_at(after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len())),
+            None => after.split_at(
+                after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len()),
+            ),
         };
-        let (name, default) = inside.split_once(":-").map_or((inside, None), |(name, value)| (name, Some(value)));
+        let (name, default) =
+            inside.split_once(":-").map_or((inside, None), |(name, value)| (name, Some(value)));
         match values.get(name).map(String::as_str).or(default) {
             Some(value) => out.push_str(value),
             None => is_open = true,
@@ -152,7 +171,9 @@ fn needed(stages: Vec<Stage>, target: Option<&str>) -> DockerfileFacts {
         by_name.or_else(|| name.parse::<usize>().ok().filter(|index| *index < before))
     };
     let wanted = target.map(str::to_lowercase).and_then(|target| index(&target, stages.len()));
-    let Some(last) = wanted.or_else(|| stages.len().checked_sub(1)) else { return DockerfileFacts::default() };
+    let Some(last) = wanted.or_else(|| stages.len().checked_sub(1)) else {
+        return DockerfileFacts::default();
+    };
     let (mut open, mut seen, mut facts) = (vec![last], BTreeSet::new(), DockerfileFacts::default());
     while let Some(at) = open.pop() {
         if !seen.insert(at) {

@@ -7,14 +7,38 @@ use host::git::Git;
 
 /// Folders that hold other people's code or results of builds.
 const VENDORED: [&str; 14] = [
-    ".git", ".hg", ".terraform", ".tox", ".venv", "bower_components", "node_modules", "site-packages", "target", "testdata",
-    "third-party", "third_party", "vendor", "venv",
+    ".git",
+    ".hg",
+    ".terraform",
+    ".tox",
+    ".venv",
+    "bower_components",
+    "node_modules",
+    "site-packages",
+    "target",
+    "testdata",
+    "third-party",
+    "third_party",
+    "vendor",
+    "venv",
 ];
 
 /// Endings of Dockerfiles that are templates, copies or notes.
 const NOT_DOCKERFILES: [&str; 14] = [
-    ".bak", ".dockerignore", ".erb", ".in", ".j2", ".jinja", ".jinja2", ".md", ".mustache", ".orig", ".rej", ".template",
-    ".tmpl", ".tpl",
+    ".bak",
+    ".dockerignore",
+    ".erb",
+    ".in",
+    ".j2",
+    ".jinja",
+    ".jinja2",
+    ".md",
+    ".mustache",
+    ".orig",
+    ".rej",
+    ".template",
+    ".tmpl",
+    ".tpl",
 ];
 
 /// The bake files that Buildx finds itself ("docker buildx bake", `--file`); the overriding ones come last.
@@ -124,7 +148,8 @@ pub fn main_compose(root: &Path) -> Option<&'static str> {
 /// Submodules that were not fetched: `.gitmodules` names them and their folders are empty.
 fn empty_submodules(root: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(root.join(".gitmodules")).unwrap_or_default();
-    let paths = text.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim_start().strip_prefix('='));
+    let paths =
+        text.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim_start().strip_prefix('='));
     let is_empty = |path: &&str| std::fs::read_dir(root.join(path)).is_ok_and(|mut all| all.next().is_none());
     paths.map(str::trim).filter(is_empty).map(str::to_owned).collect()
 }
@@ -138,7 +163,9 @@ mod tests {
         for name in ["Dockerfile", "dockerfile", "Dockerfile.api", "api.Dockerfile"] {
             assert!(is_dockerfile(name), "{name}");
         }
-        for name in ["Dockerfile.dockerignore", "Dockerfile.j2", "Dockerfiles", "my-dockerfile", "Dockerfile.md"] {
+        for name in
+            ["Dockerfile.dockerignore", "Dockerfile.j2", "Dockerfiles", "my-dockerfile", "Dockerfile.md"]
+        {
             assert!(!is_dockerfile(name), "{name}");
         }
         for name in ["compose.yaml", "docker-compose.yml", "docker-compose.prod.yml", "compose-dev.yaml"] {
@@ -154,7 +181,13 @@ mod tests {
     fn without_git_all_folders_are_searched() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        for path in ["b/Dockerfile", "node_modules/x/Dockerfile", "docker-bake.override.hcl", "docker-bake.hcl", "a/docker-bake.hcl"] {
+        for path in [
+            "b/Dockerfile",
+            "node_modules/x/Dockerfile",
+            "docker-bake.override.hcl",
+            "docker-bake.hcl",
+            "a/docker-bake.hcl",
+        ] {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
@@ -163,6 +196,9 @@ mod tests {
         let mut names = Vec::new();
         walk(root, "", 0, &mut names);
         names.sort();
-        assert_eq!(names, ["a/docker-bake.hcl", "b/Dockerfile", "b/back", "docker-bake.hcl", "docker-bake.override.hcl"]);
+        assert_eq!(
+            names,
+            ["a/docker-bake.hcl", "b/Dockerfile", "b/back", "docker-bake.hcl", "docker-bake.override.hcl"]
+        );
     }
 }

@@ -15,7 +15,8 @@ impl Ignored {
     pub fn of(context: &Path, dockerfile: &Path) -> Ignored {
         let mut beside = dockerfile.as_os_str().to_owned();
         beside.push(".dockerignore");
-        let text = std::fs::read_to_string(&beside).or_else(|_| std::fs::read_to_string(context.join(".dockerignore")));
+        let text = std::fs::read_to_string(&beside)
+            .or_else(|_| std::fs::read_to_string(context.join(".dockerignore")));
         Ignored::parse(&text.unwrap_or_default())
     }
 
@@ -34,7 +35,8 @@ impl Ignored {
         let mut hidden = false;
         for (keeps, pattern) in &self.rules {
             let is_meant = prefixes(path).any(|prefix| matches(pattern, prefix));
-            let keeps_inside = *keeps && (pattern.starts_with(&format!("{path}/")) || pattern.starts_with("**"));
+            let keeps_inside =
+                *keeps && (pattern.starts_with(&format!("{path}/")) || pattern.starts_with("**"));
             if is_meant || keeps_inside {
                 hidden = !keeps;
             }

@@ -73,7 +73,8 @@ mod tests {
         ] {
             assert!(matches(pattern, path), "{pattern} {path}");
         }
-        for (pattern, path) in [("*.txt", "a/b.txt"), ("a", "ab"), ("[^a]x", "ax"), ("a/*", "a"), ("[", "["), ("\\*x", "ax")]
+        for (pattern, path) in
+            [("*.txt", "a/b.txt"), ("a", "ab"), ("[^a]x", "ax"), ("a/*", "a"), ("[", "["), ("\\*x", "ax")]
         {
             assert!(!matches(pattern, path), "{pattern} {path}");
         }

@@ -30,7 +30,8 @@ pub(crate) fn artifacts(root: &Path, file: &str) -> Result<Vec<Artifact>> {
     let text = files::read(&root.join(file))?;
     let document = Document::parse(text.trim_start_matches('\u{feff}'))?;
     let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let all = document.roots().iter().filter_map(|top| document.get(document.get(*top, "build")?, "artifacts"));
+    let all =
+        document.roots().iter().filter_map(|top| document.get(document.get(*top, "build")?, "artifacts"));
     Ok(all.flat_map(|list| document.items(list)).filter_map(|id| artifact(&document, *id, folder)).collect())
 }
 
@@ -87,11 +88,17 @@ mod tests {
                     \x20 - image: gone\r\n    jib: {}\r\n---\r\nbuild:\r\n  artifacts: [{image: top, context: ..}]\r\n";
         std::fs::write(folder.path().join("app/skaffold.yaml"), text).unwrap();
         let found = artifacts(folder.path(), "app/skaffold.yaml").unwrap();
-        let short: Vec<(&str, &str, &str)> =
-            found.iter().map(|one| (one.image.as_str(), one.context.as_str(), one.dockerfile.as_str())).collect();
+        let short: Vec<(&str, &str, &str)> = found
+            .iter()
+            .map(|one| (one.image.as_str(), one.context.as_str(), one.dockerfile.as_str()))
+            .collect();
         assert_eq!(
             short,
-            [("x/web", "app/web", "app/d/web.Dockerfile"), ("gone", "app", "app/Dockerfile"), ("top", ".", "Dockerfile")]
+            [
+                ("x/web", "app/web", "app/d/web.Dockerfile"),
+                ("gone", "app", "app/Dockerfile"),
+                ("top", ".", "Dockerfile")
+            ]
         );
         assert_eq!((found[0].target.as_deref(), found[0].args.len()), (Some("run"), 1));
         assert_eq!((found[0].templates.join(""), found[1].builder.as_deref()), ("V".to_owned(), Some("jib")));

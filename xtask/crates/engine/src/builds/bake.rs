@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, united};
+use super::{BuildOrigin, BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, united};
 use crate::docker::Docker;
 use host::failure::{Failure, FailureClass};
 use host::files;
@@ -53,8 +53,15 @@ pub fn bake(root: &Path, files: &[String], docker: &Docker) -> Result<NamedBuild
     if !output.success() {
         return Err(refused(&output.stderr, files, docker).into());
     }
+    let mut found = printed(&output.stdout, root)?;
+    found.builds = united(std::mem::take(&mut found.builds));
+    Ok(found)
+}
+
+/// The builds in the output of `docker buildx bake --print`, equal ones several times.
+pub(super) fn printed(json: &str, root: &Path) -> Result<NamedBuilds> {
     let printed: Printed =
-        serde_json::from_str(&output.stdout).context("unexpected output of `docker buildx bake --print`")?;
+        serde_json::from_str(json).context("unexpected output of `docker buildx bake --print`")?;
     let root = Rooted::new(root);
     let mut found = NamedBuilds::default();
     for (name, target) in printed.target {
@@ -63,7 +70,6 @@ pub fn bake(root: &Path, files: &[String], docker: &Docker) -> Result<NamedBuild
             Err((what, remedy)) => found.problems.push(BuildProblem { name, what, remedy }),
         }
     }
-    found.builds = united(std::mem::take(&mut found.builds));
     Ok(found)
 }
 
@@ -95,6 +101,7 @@ fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (Strin
         sharing: vec![name.to_owned()],
         build: rooted(raw, root)?,
         image: target.tags.into_iter().next(),
+        origin: BuildOrigin::Bake,
         left_out,
         ..NamedBuild::default()
     })

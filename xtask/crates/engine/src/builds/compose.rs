@@ -174,6 +174,7 @@ fn named(
             .is_some_and(|check| !check.disable && check.test.as_ref().is_some_and(|test| !test.is_empty())),
         profiles: service.profiles.clone(),
         left_out,
+        ..NamedBuild::default()
     })
 }
 

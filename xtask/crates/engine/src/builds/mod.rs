@@ -2,16 +2,23 @@
 
 mod bake;
 mod compose;
+mod naming;
 mod rooted;
+mod through_bake;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Result;
+
+use crate::docker::Docker;
 use model::build::Build;
 
 pub use self::bake::{bake, bake_command};
 pub use self::compose::{compose, has_default_files};
+pub use self::naming::{free_name, plain_name};
 use self::rooted::Rooted;
+pub use self::through_bake::through_bake;
 
 /// The builds of Compose or bake files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,12 +36,18 @@ pub struct NamedBuilds {
 pub struct NamedBuild {
     /// The service or target.
     pub name: String,
+    /// The name in the manifest: lower-case letters, digits and `-` only.
+    pub service: String,
+    /// Which parser found it.
+    pub origin: BuildOrigin,
     /// Every service or target with the same build, including `name`.
     pub sharing: Vec<String>,
     /// The build.
     pub build: Build,
     /// The reference of its image, if the files name one.
     pub image: Option<String>,
+    /// The template of its image's tags, such as `{tag}-api`, where several builds share a repository.
+    pub tag: Option<String>,
     /// The container's TCP ports that Compose publishes or exposes.
     pub ports: Vec<u16>,
     /// Whether Compose defines a health check.
@@ -43,6 +56,47 @@ pub struct NamedBuild {
     pub profiles: Vec<String>,
     /// Keys of the build that [`Build`] does not hold, such as `secrets`.
     pub left_out: Vec<String>,
+}
+
+/// Which parser found a build.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BuildOrigin {
+    /// `docker compose config`.
+    #[default]
+    Compose,
+    /// `docker buildx bake --print`.
+    Bake,
+}
+
+/// The builds of bake files and of Compose files, named and with templates for their tags. A build that both define counts as bake's.
+///
+/// # Errors
+/// As [`compose`] and [`bake`].
+pub fn all(
+    root: &Path,
+    compose_files: Option<&[String]>,
+    bake_files: &[String],
+    docker: &Docker,
+) -> Result<NamedBuilds> {
+    let mut found = bake(root, bake_files, docker)?;
+    let of_compose = compose(root, compose_files, docker)?;
+    found.project = of_compose.project;
+    found.problems.extend(of_compose.problems);
+    for build in of_compose.builds {
+        let same = |one: &NamedBuild| is_same_image(&one.build, &build.build) || one.name == build.name;
+        match found.builds.iter_mut().find(|one| same(one)) {
+            None => found.builds.push(build),
+            Some(one) => {
+                // Compose knows more about the container.
+                one.sharing.extend(build.sharing.into_iter().filter(|name| *name != one.name));
+                one.image = one.image.take().or(build.image);
+                (one.ports, one.health) = (build.ports, build.health);
+            }
+        }
+    }
+    found.builds.sort_by(|a, b| a.name.cmp(&b.name));
+    naming::name_all(&mut found.builds);
+    Ok(found)
 }
 
 /// A build that cannot be used, or only in part.
@@ -112,6 +166,14 @@ fn rooted(raw: RawBuild, root: &Rooted) -> Result<Build, (String, String)> {
         contexts,
         inline: raw.inline,
     })
+}
+
+/// Whether two builds make the same image from the same files, maybe with other arguments.
+fn is_same_image(one: &Build, other: &Build) -> bool {
+    let parts = |build: &Build| {
+        (build.context.clone(), build.dockerfile.clone(), build.target.clone(), build.inline.clone())
+    };
+    parts(one) == parts(other)
 }
 
 /// Whether BuildKit fetches a context instead of reading a folder ("docker buildx build", "Build context").
