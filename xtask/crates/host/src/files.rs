@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, FailureClass, is_disk_full};
+use crate::layout::STATE;
 
 /// Reads a text file.
 ///
@@ -127,7 +128,7 @@ fn try_write_whole(path: &Path, bytes: &[u8], prepare: Prepare) -> io::Result<()
     }
     let path = &link_target(path)?;
     let dir = folder(path);
-    fs::create_dir_all(dir)?;
+    make_dir(dir)?;
     let name = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
     remove_leftovers(dir, &name);
     let mut new = temporary_file(dir, &name)?;
@@ -211,7 +212,22 @@ pub fn remove(path: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be created.
 pub fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
+    make_dir(path).with_context(|| format!("cannot create {}", path.display()))
+}
+
+/// Creates a folder and its parents. The state folder of a repository ignores itself, so nobody has to edit a `.gitignore`.
+fn make_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let mut folders = path.ancestors();
+    let Some(state) = folders.find(|dir| dir.file_name().is_some_and(|name| name == STATE)) else {
+        return Ok(());
+    };
+    match File::options().write(true).create_new(true).open(state.join(".gitignore")) {
+        Ok(mut file) => file.write_all(b"*\n"),
+        // The user's, or another run's.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Creates a folder that every user can read, whatever the umask: containers run as an unprivileged user.

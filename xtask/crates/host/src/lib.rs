@@ -4,6 +4,7 @@ pub mod failure;
 pub mod files;
 pub mod git;
 pub mod interrupt;
+pub mod layout;
 pub mod paths;
 pub mod plural;
 pub mod ports;

@@ -4,17 +4,14 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::layout::{self, Layout};
+
 /// A checkout.
 #[derive(Debug, Clone)]
 pub struct Repository {
     root: PathBuf,
+    layout: Layout,
 }
-
-/// The file that marks the root, relative to it.
-const MANIFEST: &str = "xtask/images.toml";
-
-/// Accepted sizes, relative to the root.
-const SIZES_LOCK: &str = "xtask/sizes.lock.toml";
 
 /// What each version changed, relative to the root.
 const CHANGELOG: &str = "CHANGELOG.md";
@@ -23,27 +20,42 @@ const CHANGELOG: &str = "CHANGELOG.md";
 const NEWEST: &str = "packages/bases/newest/Dockerfile";
 
 impl Repository {
-    /// The checkout at `root`, or the nearest one at or above the current folder.
+    /// The checkout at `root`, or the nearest one at or above the current folder, up to the top of the git work tree. Its
+    /// manifest is `xtask/images.toml`, else `images.toml`.
     ///
     /// # Errors
     /// When there is no manifest.
     pub fn locate(root: Option<&Path>) -> Result<Repository> {
-        if let Some(root) = root {
-            let root =
-                std::path::absolute(root).with_context(|| format!("cannot resolve {}", root.display()))?;
-            if !root.join(MANIFEST).is_file() {
-                bail!("no {MANIFEST} in {}", root.display());
+        let start = start(root)?;
+        if let Some((root, layout)) = layout::find(&start, root.is_some()) {
+            return Ok(Repository { root, layout });
+        }
+        let (name, here) = (Layout::Plain.manifest(), start.display());
+        match root {
+            Some(_) => bail!("no {name} in {here}"),
+            None => {
+                bail!("no {name} in {here} or above\nhelp: run this inside the repository, or use --root DIR")
             }
-            return Ok(Repository { root });
         }
-        let here = std::env::current_dir().context("cannot find the current folder")?;
-        match here.ancestors().find(|dir| dir.join(MANIFEST).is_file()) {
-            Some(root) => Ok(Repository { root: root.to_owned() }),
-            None => bail!(
-                "no {MANIFEST} in {} or above\nhelp: run this inside the repository, or use --root DIR",
-                here.display()
-            ),
-        }
+    }
+
+    /// Like [`Repository::locate`], for commands that need no manifest: without one, the top of the git work tree, else the
+    /// current folder. Its state is in the user's cache folder.
+    ///
+    /// # Errors
+    /// When the current folder is unknown.
+    pub fn locate_or_here(root: Option<&Path>) -> Result<Repository> {
+        let start = start(root)?;
+        let found = layout::find(&start, root.is_some()).unwrap_or_else(|| {
+            let top = start.ancestors().find(|dir| root.is_none() && layout::is_work_tree(dir));
+            (top.unwrap_or(&start).to_owned(), Layout::of_cache())
+        });
+        Ok(Repository { root: found.0, layout: found.1 })
+    }
+
+    /// Whether the manifest exists. [`Repository::locate`] has checked it.
+    pub fn has_manifest(&self) -> bool {
+        !matches!(self.layout, Layout::Cache(_))
     }
 
     /// The root; the context of every build.
@@ -53,12 +65,12 @@ impl Repository {
 
     /// The manifest.
     pub fn manifest(&self) -> PathBuf {
-        self.root.join(MANIFEST)
+        self.root.join(self.manifest_name())
     }
 
     /// The manifest, relative to the root.
     pub fn manifest_name(&self) -> &'static str {
-        MANIFEST
+        self.layout.manifest()
     }
 
     /// A file by its path in the manifest; `None` when the path leaves the repository.
@@ -105,12 +117,12 @@ impl Repository {
 
     /// Accepted sizes of images; committed.
     pub fn sizes_lock(&self) -> PathBuf {
-        self.root.join(SIZES_LOCK)
+        self.root.join(self.sizes_lock_name())
     }
 
     /// The lock of accepted sizes, relative to the root.
     pub fn sizes_lock_name(&self) -> &'static str {
-        SIZES_LOCK
+        self.layout.sizes_lock()
     }
 
     /// A command's record of one edition's images.
@@ -185,7 +197,7 @@ impl Repository {
 
     /// Recorded answers of original images, by edition and group of probes; committed.
     pub fn parity_record(&self, edition: &str, group: &str) -> PathBuf {
-        self.root.join("xtask/parity").join(edition).join(format!("{group}.json"))
+        self.root.join(self.layout.parity()).join(edition).join(format!("{group}.json"))
     }
 
     /// The result of the last smoke test of the running stack.
@@ -278,22 +290,55 @@ impl Repository {
         self.state("dockerd.log")
     }
 
-    /// State is kept in Cargo's target folder, which git ignores.
+    /// State: logs, records, caches and locks.
     fn state(&self, name: &str) -> PathBuf {
-        self.root.join("target/xtask").join(name)
+        self.layout.state(&self.root).join(name)
+    }
+}
+
+/// The folder where the search starts: `root`, or the current one.
+fn start(root: Option<&Path>) -> Result<PathBuf> {
+    match root {
+        Some(root) => std::path::absolute(root).with_context(|| format!("cannot resolve {}", root.display())),
+        None => std::env::current_dir().context("cannot find the current folder"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
 
     #[test]
     fn paths_outside_of_the_repository_are_rejected() {
-        let repository = Repository { root: PathBuf::from("/r") };
+        let repository = Repository { root: PathBuf::from("/r"), layout: Layout::Plain };
         assert_eq!(repository.file("packages/x/Dockerfile"), Some(PathBuf::from("/r/packages/x/Dockerfile")));
         for outside in ["", "/etc/passwd", "../x", "packages/../../x"] {
             assert_eq!(repository.file(outside), None, "{outside}");
         }
+    }
+
+    #[test]
+    fn every_file_of_a_plain_repository_is_beside_its_manifest_or_in_the_folder_that_ignores_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        files::write_atomically(&root.join("images.toml"), b"").unwrap();
+        let repository = Repository::locate(Some(root)).unwrap();
+        assert_eq!(repository.manifest(), root.join("images.toml"));
+        assert_eq!(repository.sizes_lock(), root.join("sizes.lock.toml"));
+        assert_eq!(repository.parity_record("all", "x"), root.join("parity/all/x.json"));
+        assert_eq!(repository.push_journal(), root.join(".images/push.json"));
+        files::write_atomically(&repository.record("check", "all"), b"{}").unwrap();
+        assert_eq!(files::read(&root.join(".images/.gitignore")).unwrap(), "*\n");
+    }
+
+    #[test]
+    fn a_folder_without_a_manifest_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::locate_or_here(Some(folder.path())).unwrap();
+        assert!(!repository.has_manifest());
+        assert_eq!(repository.root(), folder.path());
+        assert_eq!(repository.manifest(), folder.path().join("images.toml"));
+        assert!(!repository.contents_cache().starts_with(folder.path()));
     }
 }
