@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, measure,
-    push, release_check, report, smoke_test, test, vulnerabilities, why,
+    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, init,
+    measure, push, release_check, report, smoke_test, test, vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;
@@ -85,6 +85,7 @@ enum Command {
     ComposeSwitch(compose_switch::Args),
     Deploy(deploy::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
     Measure(measure::Args),
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
@@ -186,8 +187,10 @@ fn printed(terminal: &Terminal) -> ExitCode {
 }
 
 fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
-    let repository =
-        Repository::locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    // `init` writes the manifest that marks the root.
+    let locate =
+        if matches!(cli.command, Command::Init(_)) { Repository::locate_or_here } else { Repository::locate };
+    let repository = locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {
         docker: Docker { watch: Some(TagWatch::new(&repository, terminal)), ..Docker::new(runner) },
         repository,
@@ -202,6 +205,7 @@ fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
         Command::ComposeSwitch(args) => compose_switch::run(args, &context),
         Command::Deploy(args) => deploy::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
+        Command::Init(args) => init::run(args, &context),
         Command::Measure(args) => measure::run(args, &context),
         Command::SmokeTest(args) => smoke_test::run(args, &context),
         Command::Test(args) => test::run(args, &context),

@@ -14,6 +14,7 @@ mod compose_switch;
 mod deploy;
 mod doctor;
 mod image_args;
+mod init;
 mod locked_volumes;
 mod measure;
 mod push;

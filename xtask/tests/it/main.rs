@@ -49,6 +49,7 @@ mod engine_updates;
 mod engine_workflows;
 mod failures;
 mod floors;
+mod init;
 mod install;
 mod lock;
 mod measure;

@@ -11,30 +11,9 @@ pub fn text(adoption: &Adoption) -> String {
         String::from("# The images of this repository; see docs/manifest.md of the tool for all keys.\n");
     out.push_str("schema = 2\n");
     out.push_str(&top_keys(adoption));
-    let told: Vec<&str> = adoption
-        .services
-        .iter()
-        .filter(|one| one.origin.is_told_by_docker())
-        .map(|one| one.name.as_str())
-        .collect();
-    if !told.is_empty() {
-        let files = match (&adoption.compose, adoption.bake.is_empty()) {
-            (_, false) => adoption.bake.join(", "),
-            (Some(files), true) => files.join(", "),
-            (None, true) => "the Compose files".to_owned(),
-        };
-        let _ = writeln!(
-            out,
-            "\n# Built as {files} {}:",
-            if files.contains(',') || adoption.compose.is_none() && adoption.bake.is_empty() {
-                "say"
-            } else {
-                "says"
-            }
-        );
-        for line in wrapped(&told) {
-            let _ = writeln!(out, "#   {line}");
-        }
+    if adoption.services.iter().any(|one| one.origin.is_told_by_docker()) {
+        let files = if adoption.bake.is_empty() { "Compose files" } else { "bake files" };
+        let _ = writeln!(out, "\n# Images that the {files} build need no entry here.");
     }
     out.push_str(&services(adoption.services.iter()));
     out
@@ -85,21 +64,6 @@ pub(crate) fn services<'s>(all: impl Iterator<Item = &'s AdoptedService>) -> Str
         }
     }
     out
-}
-
-/// Names in lines of at most about 100 characters.
-fn wrapped(names: &[&str]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for name in names {
-        match lines.last_mut() {
-            Some(line) if line.len() + name.len() < 98 => {
-                line.push_str(", ");
-                line.push_str(name);
-            }
-            _ => lines.push((*name).to_owned()),
-        }
-    }
-    lines
 }
 
 /// A basic string (TOML 1.0, "String").
@@ -158,7 +122,7 @@ mod tests {
         assert_eq!(
             text(&adoption),
             "# The images of this repository; see docs/manifest.md of the tool for all keys.\nschema = 2\n\n\
-             # Built as the Compose files say:\n#   a\n\n[service.b]\ncontext = \"b\"\n\n[service.c]\n\
+             # Images that the Compose files build need no entry here.\n\n[service.b]\ncontext = \"b\"\n\n[service.c]\n\
              dockerfile = \"docker/c.Dockerfile\"\ntarget = \"run\"\nargs = { \"A.B\" = \"x\\\"y\\n\" }\n\
              image = \"hub.example/team/c\"\n"
         );

@@ -33,6 +33,7 @@ pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>) -> Result<Adoption
         Some(docker) => plan.read_builds(docker)?,
         None => plan.read_without_docker()?,
     }
+    plan.report_unread_compose();
     plan.read_skaffold();
     plan.read_dockerfiles();
     for folder in &found.empty_submodules {
@@ -74,37 +75,47 @@ impl Plan<'_> {
 
     /// Chooses the Compose and bake files.
     fn choose_files(&mut self) -> Result<()> {
-        let has_build = |file: &&String| {
-            let text = std::fs::read_to_string(self.root.join(file)).unwrap_or_default();
-            text.lines().any(|line| line.trim_start().starts_with("build:") || line.contains("{build:"))
-        };
-        let mut built: Vec<&String> = self.files.compose.iter().filter(has_build).collect();
-        built.sort_by_key(|file| (file.matches('/').count(), file.len(), file.to_string()));
+        self.adoption.bake.clone_from(&self.files.bake);
         if has_default_files(self.root)? {
-            let main = main_compose(self.root).unwrap_or_default();
-            let others =
-                built.into_iter().filter(|file| file.as_str() != main && !file.contains(".override."));
-            let others: Vec<String> = others.cloned().collect();
-            for file in others {
-                let reason = "Compose does not read it by default; name it under `compose` with the others to change that";
-                self.guess(&file, "not read", reason);
-            }
-        } else if let Some((first, rest)) = built.split_first() {
-            let (first, rest) =
-                ((*first).clone(), rest.iter().map(|file| (*file).clone()).collect::<Vec<_>>());
-            let reason = "the root has no Compose file that Compose finds itself, and this one has builds";
-            self.guess(&first, "Compose file", reason);
-            for file in rest {
-                self.guess(
-                    &file,
-                    "not read",
-                    format!("{first} was chosen: Compose reads one project at a time"),
-                );
-            }
-            self.adoption.compose = Some(vec![first]);
+            return Ok(());
         }
-        self.adoption.bake = self.files.bake.clone();
+        let rank = |file: &&String| {
+            let builds = plain_compose::services(self.root, file).map_or(0, |all| all.len());
+            (file.matches('/').count(), std::cmp::Reverse(builds))
+        };
+        let built = self.files.compose.iter().filter(|file| self.has_build(file));
+        if let Some(first) = built.min_by_key(rank) {
+            let reason = "the root has no Compose file that Compose finds itself, and this one has builds";
+            self.guess(first, "Compose file", reason);
+            self.adoption.compose = Some(vec![first.clone()]);
+        }
         Ok(())
+    }
+
+    fn has_build(&self, file: &str) -> bool {
+        plain_compose::services(self.root, file).is_ok_and(|all| !all.is_empty())
+    }
+
+    /// Reports Compose files with builds that no chosen file has brought in.
+    fn report_unread_compose(&mut self) {
+        let main = main_compose(self.root);
+        let chosen = |file: &str| {
+            Some(file) == main
+                || self.adoption.compose.as_ref().is_some_and(|files| files.iter().any(|one| one == file))
+        };
+        let is_known =
+            |build: &Build| self.adoption.services.iter().any(|one| one.build.dockerfile == build.dockerfile);
+        let mut unread = Vec::new();
+        for file in self.files.compose.iter().filter(|file| !chosen(file)) {
+            let services = plain_compose::services(self.root, file).unwrap_or_default();
+            if services.iter().any(|service| service.build.inline.is_none() && !is_known(&service.build)) {
+                unread.push(file.clone());
+            }
+        }
+        for file in unread {
+            let reason = "it is another Compose project; its Dockerfiles are found without it";
+            self.guess(&file, "not read", reason);
+        }
     }
 
     /// Builds of Compose and bake files, through Docker.
@@ -124,11 +135,11 @@ impl Plan<'_> {
         if found.sharing.len() > 1 {
             let others: Vec<&str> =
                 found.sharing.iter().map(String::as_str).filter(|one| *one != found.name).collect();
-            self.guess(&name, "one image", format!("{} have the same build", others.join(", ")));
+            self.guess(&name, format!("also the image of {}", others.join(", ")), "their builds are equal");
         }
         if !found.left_out.is_empty() {
-            let what = format!("its build also has {}, which is not carried over", found.left_out.join(", "));
-            self.problem(&found.name, what, "build it by hand if it fails without");
+            let what = format!("parts of its build are left out: {}", found.left_out.join(", "));
+            self.problem(&found.name, what, "build it with Compose or bake if it needs them");
         }
         let facts = self.facts(&found.build);
         self.adoption.services.push(AdoptedService {
@@ -267,8 +278,11 @@ impl Plan<'_> {
             let build = Build { context: guess.context, dockerfile: dockerfile.clone(), ..Build::default() };
             let context = build.context.clone();
             let name = self.add(&name, Origin::Dockerfile, build, None);
-            self.guess(&name, format!("named {name}"), format!("{dockerfile}: {why}"));
-            self.guess(&name, format!("context {context}"), guess.reason);
+            self.guess(
+                dockerfile,
+                format!("image {name}, context {context}"),
+                format!("{why}, and {}", guess.reason),
+            );
         }
     }
 
@@ -302,7 +316,7 @@ fn service_name(dockerfile: &str, root: &Path) -> (String, String) {
         None => lower.strip_prefix("dockerfile.").map(|rest| &file[file.len() - rest.len()..]),
     };
     if let Some(named) = named {
-        return (named.to_owned(), "its file is called so".to_owned());
+        return (named.to_owned(), "its file has this name".to_owned());
     }
     let generic: BTreeMap<&str, ()> =
         ["docker", "build", "src", "deploy", "deployment", "container", "image"]
@@ -310,10 +324,10 @@ fn service_name(dockerfile: &str, root: &Path) -> (String, String) {
             .into();
     let folders = folder.rsplit('/').filter(|name| !name.is_empty());
     match folders.into_iter().find(|name| !generic.contains_key(name)) {
-        Some(folder) => (folder.to_owned(), "its folder is called so".to_owned()),
+        Some(folder) => (folder.to_owned(), "its folder has this name".to_owned()),
         None => {
             let root = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (root, "the repository's folder is called so".to_owned())
+            (root, "the repository's folder has this name".to_owned())
         }
     }
 }

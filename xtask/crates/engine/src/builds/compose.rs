@@ -211,8 +211,11 @@ fn refused(stderr: &str) -> Failure {
     let is_note = |line: &&str| !line.starts_with("time=") && !line.trim().is_empty();
     let lines: Vec<&str> = stderr.lines().filter(is_note).collect();
     let what = format!("Docker Compose refuses the Compose files: {}", lines.join("\n    "));
-    let newer = "update Docker Compose if it is newer syntax";
-    let help = format!("fix the file until `docker compose config --quiet` succeeds; {newer}");
+    let help = if stderr.contains("env file") && stderr.contains("not found") {
+        "create the env file, for example from a template beside it, or mark it `required: false`"
+    } else {
+        "fix the file until `docker compose config --quiet` succeeds; update Docker Compose if it is newer syntax"
+    };
     Failure::new(FailureClass::Manifest, what, help)
 }
 

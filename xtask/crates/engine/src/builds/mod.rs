@@ -83,7 +83,10 @@ pub fn all(
     found.project = of_compose.project;
     found.problems.extend(of_compose.problems);
     for build in of_compose.builds {
-        let same = |one: &NamedBuild| is_same_image(&one.build, &build.build) || one.name == build.name;
+        let same = |one: &NamedBuild| {
+            one.origin == BuildOrigin::Bake
+                && (is_same_image(&one.build, &build.build) || one.name == build.name)
+        };
         match found.builds.iter_mut().find(|one| same(one)) {
             None => found.builds.push(build),
             Some(one) => {

@@ -1,0 +1,3 @@
+FROM scratch
+COPY docker/admin.html /
+COPY web/assets /assets
