@@ -1,11 +1,13 @@
 //! Parse, dispatch, exit code.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, init,
     measure, push, release_check, report, smoke_test, test, vulnerabilities, why,
@@ -17,13 +19,14 @@ use host::failure::{self, Failure, FailureClass, class_of};
 use host::interrupt::Interrupt;
 use host::paths::Repository;
 use host::process::Runner;
+use host::program::{CARGO_XTASK, PROGRAM};
 use host::secrets::Secrets;
 use host::terminal::{Color, Terminal, Verbosity};
 
 /// Build, compare, check and ship the images of this repository.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXAMPLES)]
-struct Cli {
+#[command(name = CARGO_XTASK, bin_name = CARGO_XTASK, version, after_help = EXAMPLES)]
+struct Cli<C: Subcommand> {
     /// Use the checkout in DIR [default: the one that contains the current folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     root: Option<PathBuf>,
@@ -40,7 +43,7 @@ struct Cli {
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL)]
     color: ColorChoice,
     #[command(subcommand)]
-    command: Command,
+    command: C,
 }
 
 /// Where help lists the options that every command takes.
@@ -97,8 +100,25 @@ enum Command {
     Vulnerabilities(vulnerabilities::Args),
     Report(report::Args),
     ReleaseCheck(release_check::Args),
-    Ci(ci::Args),
     Completions(completions::Args),
+}
+
+/// The commands of `cargo xtask`.
+#[derive(Debug, Subcommand)]
+enum XtaskCommand {
+    #[command(flatten)]
+    Common(Command),
+    // Tests the source of this program.
+    Ci(ci::Args),
+}
+
+/// A command that runs.
+trait Run {
+    /// `command` is the whole command line, for completions.
+    fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()>;
+
+    /// Whether it fails without a manifest.
+    fn needs_manifest(&self) -> bool;
 }
 
 /// The exit code of a failed run (DESIGN: "Commands").
@@ -119,8 +139,19 @@ pub fn exit_code(class: FailureClass) -> u8 {
     }
 }
 
+/// The program `cargo xtask`.
+pub fn cargo_xtask() -> ExitCode {
+    main::<XtaskCommand>(CARGO_XTASK)
+}
+
+/// The program `images`.
+pub fn images() -> ExitCode {
+    main::<Command>("images")
+}
+
 /// Parses the command line, runs the command, and reports a failure.
-pub fn main() -> ExitCode {
+fn main<C: Subcommand + Run>(name: &'static str) -> ExitCode {
+    PROGRAM.set_name(name);
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => {
@@ -129,7 +160,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit_code(FailureClass::Machine));
         }
     };
-    let cli = match Cli::try_parse() {
+    let cli = match parse::<C>(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return without_command(&error, &interrupt),
     };
@@ -162,6 +193,24 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit_code(class))
 }
 
+/// The command line, as this program shows it.
+fn command<C: Subcommand>() -> clap::Command {
+    Replacements::here().adapt(Cli::<C>::command())
+}
+
+/// Parses a command line, which starts with the program.
+fn parse<C: Subcommand>(
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli<C>, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    // Texts are only needed where one is shown.
+    Cli::try_parse_from(&words).or_else(|_| {
+        let mut command = command::<C>();
+        let mut matches = command.try_get_matches_from_mut(&words)?;
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    })
+}
+
 /// Prints help, the version, or a usage error.
 fn without_command(error: &clap::Error, interrupt: &Interrupt) -> ExitCode {
     let terminal = Terminal::detect(Color::Auto, Verbosity::Normal, interrupt);
@@ -186,10 +235,8 @@ fn printed(terminal: &Terminal) -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
-    // `init` writes the manifest that marks the root.
-    let locate =
-        if matches!(cli.command, Command::Init(_)) { Repository::locate_or_here } else { Repository::locate };
+fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -> Result<()> {
+    let locate = if cli.command.needs_manifest() { Repository::locate } else { Repository::locate_or_here };
     let repository = locate(cli.root.as_deref()).map_err(|error| Failure::usage(format!("{error:#}")))?;
     let context = Context {
         docker: Docker { watch: Some(TagWatch::new(&repository, terminal)), ..Docker::new(runner) },
@@ -197,26 +244,52 @@ fn run(cli: &Cli, terminal: &Terminal, runner: Runner) -> Result<()> {
         terminal: terminal.clone(),
         with_engine: cli.with_engine,
     };
-    match &cli.command {
-        Command::BuildImages(args) => build_images::run(args, &context),
-        Command::Compare(args) => compare::run(args, &context),
-        Command::Analyze(args) => analyze::run(args, &context),
-        Command::Why(args) => why::run(args, &context),
-        Command::ComposeSwitch(args) => compose_switch::run(args, &context),
-        Command::Deploy(args) => deploy::run(args, &context),
-        Command::Doctor(args) => doctor::run(args, &context),
-        Command::Init(args) => init::run(args, &context),
-        Command::Measure(args) => measure::run(args, &context),
-        Command::SmokeTest(args) => smoke_test::run(args, &context),
-        Command::Test(args) => test::run(args, &context),
-        Command::Push(args) => push::run(args, &context),
-        Command::Clean(args) => clean::run(args, &context),
-        Command::Check(args) => check::run(args, &context),
-        Command::Vulnerabilities(args) => vulnerabilities::run(args, &context),
-        Command::Report(args) => report::run(args, &context),
-        Command::ReleaseCheck(args) => release_check::run(args, &context),
-        Command::Ci(args) => ci::run(args, &context),
-        Command::Completions(args) => completions::run(args, Cli::command(), &context),
+    cli.command.run(command::<C>, &context)
+}
+
+impl Run for Command {
+    fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
+        match self {
+            Command::BuildImages(args) => build_images::run(args, context),
+            Command::Compare(args) => compare::run(args, context),
+            Command::Analyze(args) => analyze::run(args, context),
+            Command::Why(args) => why::run(args, context),
+            Command::ComposeSwitch(args) => compose_switch::run(args, context),
+            Command::Deploy(args) => deploy::run(args, context),
+            Command::Doctor(args) => doctor::run(args, context),
+            Command::Init(args) => init::run(args, context),
+            Command::Measure(args) => measure::run(args, context),
+            Command::SmokeTest(args) => smoke_test::run(args, context),
+            Command::Test(args) => test::run(args, context),
+            Command::Push(args) => push::run(args, context),
+            Command::Clean(args) => clean::run(args, context),
+            Command::Check(args) => check::run(args, context),
+            Command::Vulnerabilities(args) => vulnerabilities::run(args, context),
+            Command::Report(args) => report::run(args, context),
+            Command::ReleaseCheck(args) => release_check::run(args, context),
+            Command::Completions(args) => completions::run(args, command(), context),
+        }
+    }
+
+    fn needs_manifest(&self) -> bool {
+        // It writes the manifest.
+        !matches!(self, Command::Init(_))
+    }
+}
+
+impl Run for XtaskCommand {
+    fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
+        match self {
+            XtaskCommand::Common(common) => common.run(command, context),
+            XtaskCommand::Ci(args) => ci::run(args, context),
+        }
+    }
+
+    fn needs_manifest(&self) -> bool {
+        match self {
+            XtaskCommand::Common(common) => common.needs_manifest(),
+            XtaskCommand::Ci(_) => true,
+        }
     }
 }
 
@@ -236,33 +309,39 @@ mod tests {
         words
     }
 
+    /// The commands in `.github`, by program, without redirections, pipes and further commands.
+    fn in_workflows(program: &str) -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let workflows = std::fs::read_dir(root.join(".github/workflows")).unwrap();
+        let files = workflows.map(|file| file.unwrap().path()).chain([root.join("action.yml")]);
+        let text: String = files.map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let commands = lines.filter_map(|line| line.split_once(program)).map(|(_, line)| line);
+        commands
+            .map(|line| line.split(['>', '|', '&', ';', ')']).next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     #[test]
     fn commands_in_workflows_parse() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows");
-        let mut count = 0;
-        for file in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            for line in text.lines().filter_map(|line| line.split_once("cargo xtask ")).map(|(_, line)| line)
-            {
-                // The rest is redirection, a pipe or another command: the shell's.
-                let line = line.split(['>', '|', '&', ';']).next().unwrap_or_default();
-                let words = words(line);
-                count += 1;
-                let parsed = Cli::try_parse_from(&words);
-                assert!(parsed.is_ok(), "`cargo xtask {line}`: {}", parsed.unwrap_err());
-            }
+        let commands = in_workflows("cargo xtask ");
+        assert!(commands.len() > 5, "the workflows were not found");
+        for line in commands {
+            let parsed = Cli::<XtaskCommand>::try_parse_from(words(&line));
+            assert!(parsed.is_ok(), "`cargo xtask {line}`: {}", parsed.unwrap_err());
         }
-        assert!(count > 5, "the workflows were not found");
     }
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::<XtaskCommand>::command().debug_assert();
+        Cli::<Command>::command().debug_assert();
     }
 
     #[test]
     fn every_command_has_examples_that_parse() {
-        for command in Cli::command().get_subcommands() {
+        let own = Cli::<XtaskCommand>::command();
+        for command in own.get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples: Vec<&str> =
                 help.lines().filter_map(|line| line.trim().strip_prefix("cargo xtask ")).collect();
@@ -272,9 +351,11 @@ mod tests {
             }
             for example in examples {
                 let words = words(example);
-                let parsed = Cli::try_parse_from(&words);
+                let parsed = Cli::<XtaskCommand>::try_parse_from(&words);
                 assert!(parsed.is_ok(), "`cargo xtask {example}`: {}", parsed.unwrap_err());
-                assert_eq!(Cli::command().find_subcommand(&words[1]).unwrap().get_name(), command.get_name());
+                assert_eq!(own.find_subcommand(&words[1]).unwrap().get_name(), command.get_name());
+                // `images` has the same commands, except for the one that tests its source.
+                assert_eq!(Cli::<Command>::try_parse_from(&words).is_ok(), command.get_name() != "ci");
             }
         }
     }

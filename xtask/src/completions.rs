@@ -6,31 +6,45 @@ use clap::{Command, ValueEnum};
 use clap_complete::{Shell, generate};
 
 use engine::context::Context;
+use host::program::{CARGO_XTASK, PROGRAM};
 use model::manifest::Manifest;
 use model::reader;
 
-/// Print a shell script that defines `xtask` as a short name with completion
+/// Print a shell script that completes commands, options and services
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = examples())]
 pub struct Args {
     /// Shell
     #[arg(value_enum)]
     shell: ShellChoice,
 }
 
-const EXAMPLES: &str = "Examples:
-  # Load it in bash or zsh: source <(cargo xtask completions bash)
-  cargo xtask completions bash
-  cargo xtask completions zsh
-  # Load it in fish: cargo xtask completions fish | source
-  cargo xtask completions fish
+fn examples() -> String {
+    let name = name();
+    let why = match PROGRAM.name() {
+        CARGO_XTASK => " Cargo cannot complete the words after\n`cargo xtask`, hence the short name.",
+        _ => "",
+    };
+    format!(
+        "Examples:
+  # Load it in bash or zsh: source <({PROGRAM} completions bash)
+  {PROGRAM} completions bash
+  {PROGRAM} completions zsh
+  # Load it in fish: {PROGRAM} completions fish | source
+  {PROGRAM} completions fish
 
-Then `xtask an<TAB>` completes to `xtask analyze`, and services are completed
-from images.toml. Cargo cannot complete the words after `cargo xtask`, hence
-the short name.";
+Then `{name} an<TAB>` completes to `{name} analyze`, and services are completed
+from the manifest.{why}"
+    )
+}
 
 /// The name that a shell completes.
-const NAME: &str = "xtask";
+fn name() -> &'static str {
+    match PROGRAM.name() {
+        CARGO_XTASK => "xtask",
+        name => name,
+    }
+}
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ShellChoice {
@@ -48,10 +62,12 @@ impl ShellChoice {
         }
     }
 
+    /// A function with the short name; a program of that name needs none.
     fn function(self) -> String {
         match self {
-            ShellChoice::Bash | ShellChoice::Zsh => format!("{NAME}() {{ cargo xtask \"$@\"; }}\n"),
-            ShellChoice::Fish => format!("function {NAME}; cargo xtask $argv; end\n"),
+            _ if PROGRAM.name() != CARGO_XTASK => String::new(),
+            ShellChoice::Bash | ShellChoice::Zsh => "xtask() { cargo xtask \"$@\"; }\n".to_owned(),
+            ShellChoice::Fish => "function xtask; cargo xtask $argv; end\n".to_owned(),
         }
     }
 }
@@ -64,7 +80,7 @@ pub fn run(args: &Args, command: Command, context: &Context) -> Result<()> {
     let manifest = reader::load(&context.repository)?;
     let mut command = with_services(command, &manifest);
     let mut script = args.shell.function().into_bytes();
-    generate(args.shell.generator(), &mut command, NAME, &mut script);
+    generate(args.shell.generator(), &mut command, name(), &mut script);
     context.terminal.print(script);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Subcommand: `cargo xtask deploy`.
 
+use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -219,7 +220,7 @@ impl Deployment<'_> {
         let again = self.command(action, names) + &options.collect::<String>();
         let mut help = format!("fix the errors above, then run `{again}` again");
         if !kept.is_empty() {
-            help += ", or `cargo xtask deploy rollback` to return to the previous images";
+            help += &format!(", or `{PROGRAM} deploy rollback` to return to the previous images");
         }
         let services =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help })?;
@@ -273,9 +274,9 @@ impl Deployment<'_> {
         let services = steps.iter().map(|step| step.service.clone()).collect();
         let project = project.files(files).only(services);
         let again = self.command("rollback", &args.services);
-        let help =
-            "fix the errors above, or run `cargo xtask deploy update` to return to the Compose file's images"
-                .into();
+        let help = format!(
+            "fix the errors above, or run `{PROGRAM} deploy update` to return to the Compose file's images"
+        );
         let result =
             self.change(ChangeKind::Up, &project, args.wait.deadline(), &lock, &Advice { again, help });
         // Settle even if some services are unhealthy.
@@ -316,7 +317,7 @@ impl Deployment<'_> {
     fn command(&self, action: &str, names: &[String]) -> String {
         let profiles = self.profiles.iter().map(|profile| format!(" --profile {profile}"));
         let names = names.iter().map(|name| format!(" {name}"));
-        format!("cargo xtask deploy {action}{}", names.chain(profiles).collect::<String>())
+        format!("{PROGRAM} deploy {action}{}", names.chain(profiles).collect::<String>())
     }
 
     fn logs(&self, names: &[String], follow: bool, tail: u32) -> Result<()> {
@@ -361,7 +362,7 @@ fn refuse_missing(
         return Ok(false);
     }
     bail!(
-        "images not found: {}\nhelp: build them with `cargo xtask build-images`; if the Compose file names a registry, set SUTRA_PULL_POLICY=missing",
+        "images not found: {}\nhelp: build them with `{PROGRAM} build-images`; if the Compose file names a registry, set SUTRA_PULL_POLICY=missing",
         needed.into_iter().collect::<Vec<_>>().join(", ")
     )
 }

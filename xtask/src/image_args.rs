@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use host::failure::Failure;
+use host::program::PROGRAM;
 
 use crate::args;
 use contents::image::ImageToAnalyze;
@@ -79,7 +80,7 @@ pub fn find(
     match inspect(&reference, context)? {
         Some(image) => Ok(image),
         None => bail!(
-            "image {reference} is not in the engine\nhelp: cargo xtask build-images {name} --edition {edition} \
+            "image {reference} is not in the engine\nhelp: {PROGRAM} build-images {name} --edition {edition} \
              --variant {variant} --tag {tag}"
         ),
     }

@@ -13,6 +13,7 @@ use engine::docker::Docker;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::process::find;
+use host::program::PROGRAM;
 use host::table::{Align, Table};
 
 /// Write images.toml for this repository: its images, as its own files build them
@@ -141,7 +142,7 @@ fn apply(args: &Args, planned: &[FileChange], context: &Context) -> Result<()> {
         return Ok(());
     }
     let what = format!("{} exists and lacks the lines above; nothing was overwritten", refused.join(", "));
-    let help = "add them, or apply them with `cargo xtask init --dry-run | git apply`";
+    let help = format!("add them, or apply them with `{PROGRAM} init --dry-run | git apply`");
     Err(Failure::new(FailureClass::Failed, what, help).into())
 }
 
@@ -212,6 +213,6 @@ fn verified_lines(adoption: &Adoption, verified: &Verified) -> Vec<String> {
 fn next_commands(adoption: &Adoption) -> String {
     let first = adoption.services.first().map_or("SERVICE", |service| service.name.as_str());
     format!(
-        "Next:\n  cargo xtask build-images\n  cargo xtask check --accept --reason \"first sizes\"\n  cargo xtask analyze {first}"
+        "Next:\n  {PROGRAM} build-images\n  {PROGRAM} check --accept --reason \"first sizes\"\n  {PROGRAM} analyze {first}"
     )
 }

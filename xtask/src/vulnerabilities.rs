@@ -1,5 +1,6 @@
 //! Subcommand: `cargo xtask vulnerabilities`.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
@@ -108,8 +109,9 @@ fn verdict(report: &VulnerabilityReport, allow_gaps: bool) -> Result<()> {
         let help = "build Rust programs with cargo-auditable, and keep dpkg's status.d and *.dist-info";
         bail!("nothing to ask sources about in {}\nhelp: {help}", unknown.join(", "));
     }
-    let help =
-        "cargo xtask build-images --refresh gets Debian's fixes; raise other versions in their lock files";
+    let help = format!(
+        "{PROGRAM} build-images --refresh gets Debian's fixes; raise other versions in their lock files"
+    );
     match report.failures().len() {
         0 => {}
         1 => bail!("1 vulnerability has a fix, see above\nhelp: {help}"),

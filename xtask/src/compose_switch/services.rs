@@ -1,5 +1,6 @@
 //! Checks that services fit the images they would run: the programs they start, and how Compose would build them.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -58,7 +59,7 @@ pub(super) fn wrong_builds(
         };
         if dockerfile != lexical(Path::new(wanted)) {
             found.push(format!(
-                "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `cargo xtask build-images` builds {wanted}",
+                "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `{PROGRAM} build-images` builds {wanted}",
                 place(files, name, "build"),
                 dockerfile.display(),
                 service.image

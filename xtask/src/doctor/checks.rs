@@ -1,5 +1,6 @@
 //! Everything that builds need from this machine, each with its remedy.
 
+use host::program::PROGRAM;
 use std::path::Path;
 
 use anyhow::Result;
@@ -49,8 +50,9 @@ pub struct Check {
 /// Free space for building all images (guide.md, "Troubleshooting").
 pub const LEAST_FREE: Bytes = Bytes(10_000_000_000);
 
-const INSTALL: &str =
-    "run `cargo xtask doctor --with-engine` as root (Debian or Ubuntu), or install it by hand";
+fn install() -> String {
+    format!("run `{PROGRAM} doctor --with-engine` as root (Debian or Ubuntu), or install it by hand")
+}
 
 impl Check {
     fn new(name: &'static str, state: State, found: impl Into<String>, remedy: Option<String>) -> Check {
@@ -85,17 +87,14 @@ pub fn examine(manifest: &Manifest, context: &Context) -> Result<Vec<Check>> {
 fn versions(facts: &Facts) -> Vec<Check> {
     let tool = |name, found: Option<Version>, least: Version| match found {
         Some(version) if version >= least => Check::new(name, State::Ok, format!("{version}"), None),
-        Some(version) => Check::new(
-            name,
-            State::Missing,
-            format!("{version}, needs {least} or newer"),
-            Some(INSTALL.to_owned()),
-        ),
+        Some(version) => {
+            Check::new(name, State::Missing, format!("{version}, needs {least} or newer"), Some(install()))
+        }
         None => Check::new(
             name,
             State::Missing,
             format!("not installed, needs {least} or newer"),
-            Some(INSTALL.to_owned()),
+            Some(install()),
         ),
     };
     let mut checks = vec![
@@ -112,7 +111,7 @@ fn versions(facts: &Facts) -> Vec<Check> {
                 "Docker Engine",
                 State::Missing,
                 format!("{found}; needs {LEAST_ENGINE} or newer"),
-                Some(INSTALL.to_owned()),
+                Some(install()),
             )
         }
     });
@@ -132,7 +131,7 @@ fn daemon(facts: &Facts) -> Check {
             "daemon",
             State::Missing,
             silence.clone().unwrap_or_else(|| "not running".into()),
-            Some("start it (`systemctl start docker`), or `cargo xtask doctor --with-engine` as root".into()),
+            Some(format!("start it (`systemctl start docker`), or `{PROGRAM} doctor --with-engine` as root")),
         ),
     }
 }

@@ -143,3 +143,16 @@ fn files_have_at_most_400_lines() {
         assert!(lines <= 400, "{} has {lines} lines: split it", path.display());
     }
 }
+
+#[test]
+fn texts_show_commands_with_the_programs_name() {
+    for (path, text) in sources() {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+        // `help` adapts examples in help texts.
+        let code =
+            code.filter(|line| !line.trim_start().starts_with("//") && !line.starts_with("  cargo xtask "));
+        let found: Vec<&str> = code.filter(|line| line.contains("cargo xtask")).collect();
+        let is_allowed = path.ends_with("host/src/program.rs") || path.ends_with("src/completions.rs");
+        assert!(is_allowed || found.is_empty(), "{}: use host::program::PROGRAM: {found:?}", path.display());
+    }
+}

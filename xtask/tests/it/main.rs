@@ -56,6 +56,7 @@ mod measure;
 mod output_files;
 mod outputs;
 mod package_dates;
+mod program;
 mod push_and_clean;
 mod push_compare;
 mod release_check;

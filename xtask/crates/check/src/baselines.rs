@@ -1,5 +1,6 @@
 //! Compares measured sizes with the accepted ones in the lock.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use crate::lock::{Lock, LockKey};
@@ -27,7 +28,7 @@ pub fn judge(rows: &mut [CheckRow], lock: &Lock, manifest: &Manifest, tag: &Tag)
             FindingKind::Baseline,
             vec![Subject::new(&key.service, &key.edition)],
             "baseline of an undeclared service or edition",
-            "declare it, or remove the row: cargo xtask check --accept --reason \"…\"",
+            format!("declare it, or remove the row: {PROGRAM} check --accept --reason \"…\""),
         );
         verdict.breaches.push(Finding { place: Some(lock.place(key)), ..finding });
         verdict.accepted.insert(key.clone(), None);
@@ -46,8 +47,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
     };
     let Some(accepted) = lock.rows.get(&key) else {
         let what = format!("no baseline for {}", measured.platform);
-        let remedy =
-            format!("cargo xtask check SERVICE --edition EDITION --tag {tag} --accept --reason \"…\"");
+        let remedy = format!("{PROGRAM} check SERVICE --edition EDITION --tag {tag} --accept --reason \"…\"");
         // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
         verdict.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
@@ -58,7 +58,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
     let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
     (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
     let accept = format!(
-        "cargo xtask check {} --edition {} --tag {tag} --accept --reason \"…\"",
+        "{PROGRAM} check {} --edition {} --tag {tag} --accept --reason \"…\"",
         row.service, row.edition
     );
     // Layers count as a base's by their Dockerfile lines as they are now, not as they were when the image was built.
@@ -68,7 +68,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
         ""
     };
     let explain = format!(
-        "{moved}`cargo xtask why PREVIOUS {}` explains the difference from an earlier image; to accept it: {accept}",
+        "{moved}`{PROGRAM} why PREVIOUS {}` explains the difference from an earlier image; to accept it: {accept}",
         row.image
     );
     for (label, drift, now, was) in

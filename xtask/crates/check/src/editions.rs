@@ -1,6 +1,7 @@
 //! Editions: Dockerfiles use their build arguments, and images differ as the manifest declares. What only a running service
 //! shows (`/capabilities`, limits in `/health`) is covered by the contract tests; here the images must at least differ.
 
+use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -140,7 +141,7 @@ pub fn undeclared(
 /// A note that an edition could not be compared because `simple` is not built.
 pub fn not_compared(service: &Service, edition: Edition, tag: &Tag) -> Option<Finding> {
     let what = "packages were not compared: the simple edition is not built";
-    let remedy = format!("cargo xtask build-images NAME --edition simple --tag {tag}, then check again");
+    let remedy = format!("{PROGRAM} build-images NAME --edition simple --tag {tag}, then check again");
     (!service.editions.is_empty()).then(|| finding(service, edition, what.to_owned(), &remedy))
 }
 

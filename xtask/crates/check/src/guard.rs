@@ -1,5 +1,6 @@
 //! `cargo xtask check`: inspects images, compares them with the lock and keeps a record of every edition.
 
+use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -280,7 +281,7 @@ fn limits(service: &Service, row: &CheckRow, tag: &Tag, survey: &mut Survey) {
     };
     let (name, edition) = (&service.name, row.edition);
     let Some(measured) = &row.measured else {
-        let remedy = format!("cargo xtask build-images {name} --edition {edition} --tag {tag}");
+        let remedy = format!("{PROGRAM} build-images {name} --edition {edition} --tag {tag}");
         survey.breaches.push(finding(FindingKind::Missing, format!("no image {}", row.image), remedy));
         return;
     };
@@ -288,9 +289,8 @@ fn limits(service: &Service, row: &CheckRow, tag: &Tag, survey: &mut Survey) {
     let above = |label: &str, limit: Option<Bytes>| {
         let limit = limit.unwrap_or_default();
         let what = format!("{bytes}, {} above {label} of {limit}", bytes - limit);
-        let remedy = format!(
-            "`cargo xtask analyze {name} --edition {edition} --tag {tag}` lists what could be removed"
-        );
+        let remedy =
+            format!("`{PROGRAM} analyze {name} --edition {edition} --tag {tag}` lists what could be removed");
         finding(FindingKind::Target, what, remedy)
     };
     match row.verdict {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use host::failure::{Failure, FailureClass};
+use host::program::PROGRAM;
 
 use crate::context::Context;
 use crate::facts::{Facts, LEAST_BUILDX, LEAST_ENGINE};
@@ -21,15 +22,17 @@ pub fn require_engine(context: &Context) -> Result<()> {
         Some(version) if version < LEAST_ENGINE => Err(Failure::new(
             FailureClass::Engine,
             format!("Docker Engine {version} is too old: {LEAST_ENGINE} or newer is needed"),
-            "upgrade it manually; xtask never replaces an existing engine",
+            "upgrade it manually; this program never replaces an existing engine",
         )
         .into()),
         Some(_) => Ok(()),
         None => Err(Failure::new(
             FailureClass::Engine,
             missing(&context.docker.facts()?),
-            "run the same command with --with-engine (Debian or Ubuntu, as root), or start Docker; \
-             `cargo xtask doctor` shows what is installed",
+            format!(
+                "run the same command with --with-engine (Debian or Ubuntu, as root), or start Docker; \
+                 `{PROGRAM} doctor` shows what is installed"
+            ),
         )
         .into()),
     }

@@ -73,7 +73,7 @@ pub fn plan(facts: &Facts, machine: &Machine) -> Result<Vec<ProvisionStep>> {
     }
     if let Some(engine) = facts.engine.filter(|engine| *engine < LEAST_ENGINE) {
         bail!(
-            "Docker Engine {engine} is too old: {LEAST_ENGINE} or newer is needed\nhelp: upgrade it manually; xtask never replaces an existing engine"
+            "Docker Engine {engine} is too old: {LEAST_ENGINE} or newer is needed\nhelp: upgrade it manually; this program never replaces an existing engine"
         );
     }
     let mut steps = install(machine, &packages)?;
@@ -129,7 +129,7 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep
         }
         ("debian", version) if version.parse::<u32>().is_ok_and(|version| version >= 12) => {}
         (id, version) => bail!(
-            "not installed: {list}; xtask installs only on Debian 12 or newer and Ubuntu, not on {id} {version}\n\
+            "not installed: {list}; this program installs only on Debian 12 or newer and Ubuntu, not on {id} {version}\n\
              help: install Docker Engine {LEAST_ENGINE}, Buildx {LEAST_BUILDX} and Compose {LEAST_COMPOSE} or newer by hand"
         ),
     }

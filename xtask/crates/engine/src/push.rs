@@ -1,5 +1,6 @@
 //! Pushing one tag.
 
+use host::program::PROGRAM;
 use std::fmt;
 
 use crate::docker::Docker;
@@ -67,9 +68,9 @@ impl PushError {
                 format!("free disk space where the engine and {host} keep their data, then push again")
             }
             Cause::Engine => {
-                "start the engine again (`cargo xtask doctor --with-engine`), then push again".into()
+                format!("start the engine again (`{PROGRAM} doctor --with-engine`), then push again")
             }
-            Cause::NoSuchImage => "build it (`cargo xtask build-images`), then push again".into(),
+            Cause::NoSuchImage => format!("build it (`{PROGRAM} build-images`), then push again"),
             Cause::RateLimit => format!("{host} limits requests: wait, or push with `--jobs 1`"),
             Cause::SignIn => format!("sign in with `docker login {host}`, then push again"),
             Cause::Unauthorized => format!(

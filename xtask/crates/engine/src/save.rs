@@ -1,6 +1,7 @@
 //! `docker save`: the archive of images as a stream, and the disk space that it needs. On the classic store the engine first
 //! copies every layer into its `tmp` folder (moby, `daemon/images/tarexport`).
 
+use host::program::PROGRAM;
 use std::io::Read;
 use std::path::Path;
 
@@ -68,7 +69,9 @@ fn no_room(needs: Bytes, free: Option<(Bytes, String)>, error: Option<String>) -
     if let Some(error) = error {
         what.push_str(&format!("\n    {error}"));
     }
-    let remedy = "free disk space, then run again: `docker system df` shows what uses it, `cargo xtask clean --cache-only` prunes \
-                  the builder's whole build cache";
+    let remedy = format!(
+        "free disk space, then run again: `docker system df` shows what uses it, `{PROGRAM} clean --cache-only` prunes \
+         the builder's whole build cache"
+    );
     Failure::new(FailureClass::Disk, what, remedy)
 }

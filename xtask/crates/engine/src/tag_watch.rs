@@ -1,6 +1,7 @@
 //! Waits while a run moves the project's tags: before the first image is inspected, and around deployments. Warns if a run was
 //! killed while moving them.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,9 +112,9 @@ fn pending(found: &FoundLock) -> String {
     let (holder, tags) = (&found.holder, count(found.moves.len(), "tag"));
     let (what, remedy) = match holder.life() {
         Life::Gone => {
-            ("was killed while it moved", "`cargo xtask build-images` completes or reverts the moves")
+            ("was killed while it moved", format!("`{PROGRAM} build-images` completes or reverts the moves"))
         }
-        _ => ("moves", "wait; if that run is over: cargo xtask build-images --break-lock"),
+        _ => ("moves", format!("wait; if that run is over: {PROGRAM} build-images --break-lock")),
     };
     format!("{holder}, {what} {tags}, which may be old or new\nhelp: {remedy}")
 }

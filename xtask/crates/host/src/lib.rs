@@ -11,6 +11,7 @@ pub mod ports;
 pub mod printable;
 pub mod process;
 pub mod process_name;
+pub mod program;
 pub mod render;
 pub mod secrets;
 pub mod table;

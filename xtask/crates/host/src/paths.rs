@@ -58,6 +58,11 @@ impl Repository {
         !matches!(self.layout, Layout::Cache(_))
     }
 
+    /// Where its files are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// The root; the context of every build.
     pub fn root(&self) -> &Path {
         &self.root

@@ -1,5 +1,6 @@
 //! The images to measure, by ID, so that a tag that moves meanwhile has no effect.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
@@ -76,7 +77,7 @@ impl MeasuredImages {
             return Ok(());
         }
         let names = missing.join(" ");
-        let remedy = format!("cargo xtask build-images {names} --edition {edition} --tag {tag}");
+        let remedy = format!("{PROGRAM} build-images {names} --edition {edition} --tag {tag}");
         bail!(Failure::new(FailureClass::Failed, format!("optimized images are not built: {names}"), remedy))
     }
 

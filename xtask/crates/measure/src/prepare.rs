@@ -1,6 +1,7 @@
 //! From a request to a plan: what this machine can measure with the images that are built.
 
 use anyhow::Result;
+use host::program::PROGRAM;
 
 use crate::measured_images::{MeasuredImages, free_disk};
 use crate::plan::{Measurable, MeasureStep, Part, Subject, steps};
@@ -86,7 +87,7 @@ impl<'m> Planner<'_, 'm> {
             let guide = service.sizes(edition).guide_original;
             let guide = guide.map(|bytes| format!(" (the guide's figure for its size is {bytes})"));
             let reason = format!(
-                "not built{}: cargo xtask build-images {} --variant original --edition {edition} --tag {tag}",
+                "not built{}: {PROGRAM} build-images {} --variant original --edition {edition} --tag {tag}",
                 guide.unwrap_or_default(),
                 service.name
             );

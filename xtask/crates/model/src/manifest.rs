@@ -15,6 +15,12 @@ use crate::names::Unknown;
 use crate::probe::{Probe, Scenario};
 use crate::variant::Variant;
 
+/// What the names of environment variables start with by default.
+pub const DEFAULT_ENV_PREFIX: &str = "IMAGES_";
+
+/// What they start with in a manifest of schema 1, which only Sutra has.
+pub const SUTRA_ENV_PREFIX: &str = "SUTRA_";
+
 /// The manifest. Services, bases and upstreams keep the file's order.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
@@ -24,6 +30,8 @@ pub struct Manifest {
     pub version: String,
     /// SOURCE_DATE_EPOCH of builds, in seconds since 1970, for reproducible images.
     pub source_date_epoch: u64,
+    /// What the names of environment variables start with, such as `IMAGES_`.
+    pub env_prefix: String,
     /// Registries that hold this project's images, as written in its Compose files.
     pub registries: Vec<String>,
     /// Published images that Dockerfiles are based on.

@@ -2,6 +2,7 @@
 
 use crate::comparison::{Comparison, ComparisonRow, Original, Verdict};
 use host::plural::count;
+use host::program::PROGRAM;
 use host::render::Render;
 use host::table::{Align, Table};
 use model::bytes::Bytes;
@@ -108,7 +109,7 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     }
     if any(|row| row.verdict == Verdict::Missing) {
         notes.push(format!(
-            "Build missing images with `cargo xtask build-images --edition {} --tag {}`.",
+            "Build missing images with `{PROGRAM} build-images --edition {} --tag {}`.",
             comparison.edition, comparison.tag
         ));
     }

@@ -3,6 +3,7 @@
 use crate::fleet::Fleet;
 use contents::record::Surface;
 use host::plural::count;
+use host::program::PROGRAM;
 use host::render::Render;
 use host::table::{Align, Table};
 
@@ -70,7 +71,7 @@ fn notes(fleet: &Fleet) -> Vec<String> {
             .into(),
     );
     if fleet.surface.iter().any(|row| row.original.is_none()) {
-        lines.push("– Not built. Build originals with `cargo xtask build-images --variant original`.".into());
+        lines.push(format!("– Not built. Build originals with `{PROGRAM} build-images --variant original`."));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

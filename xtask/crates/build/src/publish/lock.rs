@@ -1,5 +1,6 @@
 //! Acquires the engine's lock: waits for live runs, recovers from killed ones, and fails if the holder's state is unknown.
 
+use host::program::PROGRAM;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
@@ -130,6 +131,6 @@ fn refusal(found: &FoundLock) -> Failure {
     let FoundLock { name, holder, .. } = found;
     Failure::machine(
         format!("the lock on the engine's tags (container {name}) is held by {holder}"),
-        "wait for that run to finish; if it was killed: cargo xtask build-images --break-lock",
+        format!("wait for that run to finish; if it was killed: {PROGRAM} build-images --break-lock"),
     )
 }

@@ -56,7 +56,7 @@ impl Digests {
         })?;
         if digests.schema != SCHEMA {
             bail!(
-                "{path} has schema {}, but this xtask reads {SCHEMA}\nhelp: remove it, or use the xtask that wrote it",
+                "{path} has schema {}, but this version reads {SCHEMA}\nhelp: remove it, or use the version that wrote it",
                 digests.schema
             );
         }

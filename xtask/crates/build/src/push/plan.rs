@@ -1,5 +1,6 @@
 //! What a push will do, as data: which image is pushed under which tags.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use crate::request::{ServiceImage, TaggedImage};
@@ -89,7 +90,7 @@ fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag:
     let edition = if one_edition { first.edition.name() } else { "all" };
     let variant = if one_variant { first.variant.name() } else { "both" };
     format!(
-        "cargo xtask build-images {} --edition {edition} --variant {variant} --tag {tag}",
+        "{PROGRAM} build-images {} --edition {edition} --variant {variant} --tag {tag}",
         services.join(" ")
     )
 }

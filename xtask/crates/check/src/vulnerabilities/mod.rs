@@ -16,6 +16,7 @@ mod rustsec;
 pub mod severity;
 pub mod source;
 
+use host::program::PROGRAM;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -112,7 +113,7 @@ fn images<'m>(
         references.iter().filter(|name| !found.contains_key(*name)).map(String::as_str).collect();
     if !missing.is_empty() {
         let (missing, tag) = (missing.join(", "), &request.tag);
-        bail!("not in the engine: {missing}\nhelp: cargo xtask build-images --edition all --tag {tag}");
+        bail!("not in the engine: {missing}\nhelp: {PROGRAM} build-images --edition all --tag {tag}");
     }
     let images = wanted.into_iter().zip(references);
     Ok(images

@@ -1,5 +1,6 @@
 //! A Compose project, through `docker compose`.
 
+use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
@@ -215,7 +216,8 @@ impl Project {
         let Some(service) = config.services.keys().find(gets_placeholder) else { return Ok(config) };
         let names: Vec<&str> = self.placeholders.iter().map(String::as_str).collect();
         let what = format!("{service} needs a variable that is not set: {}", names.join(" or "));
-        bail!(Failure::new(FailureClass::Failed, what, "set it in .env, or run `cargo xtask deploy install`"))
+        let remedy = format!("set it in .env, or run `{PROGRAM} deploy install`");
+        bail!(Failure::new(FailureClass::Failed, what, remedy))
     }
 
     fn started_text(&self) -> Result<(String, ComposeConfig)> {

@@ -3,6 +3,7 @@
 
 pub mod tree;
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -59,7 +60,7 @@ impl RecordKind {
             RecordKind::Test => "test",
             RecordKind::Parity => "test --parity=recorded",
         };
-        format!("cargo xtask {command} --edition {edition} --tag {tag}")
+        format!("{PROGRAM} {command} --edition {edition} --tag {tag}")
     }
 
     /// The variants that it covers.

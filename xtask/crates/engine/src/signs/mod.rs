@@ -114,7 +114,7 @@ pub fn client_error(stderr: &str) -> FailureClass {
 /// The failure of a docker command that printed this error line.
 pub fn failed(what: &str, line: &str) -> Failure {
     let class = client_error(line);
-    let remedy = if class.is_environment() { class.remedy() } else { "" };
+    let remedy = if class.is_environment() { class.remedy() } else { String::new() };
     Failure::new(class, format!("{what}: {line}"), remedy)
 }
 

@@ -1,5 +1,6 @@
 //! The classes of failures.
 
+use crate::program::PROGRAM;
 use serde::Serialize;
 
 /// What kind of failure ended a command.
@@ -53,9 +54,9 @@ impl FailureClass {
     }
 
     /// What usually fixes a failure of this class.
-    pub fn remedy(self) -> &'static str {
-        match self {
-            FailureClass::Usage => "see `cargo xtask help COMMAND`",
+    pub fn remedy(self) -> String {
+        let remedy = match self {
+            FailureClass::Usage => return format!("see `{PROGRAM} help COMMAND`"),
             FailureClass::Manifest => "fix the lines above",
             FailureClass::Failed => "fix the error above, then run again",
             FailureClass::Unfinished => "run the same command again to finish or undo it",
@@ -64,11 +65,15 @@ impl FailureClass {
                  and `docker buildx prune` clears the build cache)"
             }
             FailureClass::Network => {
-                "check the engine's network and proxy (`cargo xtask doctor` runs one networked build step), then run again"
+                return format!(
+                    "check the engine's network and proxy (`{PROGRAM} doctor` runs one networked build step), then run again"
+                );
             }
             FailureClass::Certificate => {
-                "add your private CA to the system's bundle or point SSL_CERT_FILE at it; builds get it as a secret \
-                 (`cargo xtask doctor` shows which bundle is used)"
+                return format!(
+                    "add your private CA to the system's bundle or point SSL_CERT_FILE at it; builds get it as a secret \
+                     (`{PROGRAM} doctor` shows which bundle is used)"
+                );
             }
             FailureClass::RateLimit => {
                 "wait, sign in with `docker login`, or configure a registry mirror, then run again"
@@ -76,10 +81,13 @@ impl FailureClass {
             FailureClass::Memory => {
                 "give the engine more memory, or build one image at a time with `--jobs 1`"
             }
-            FailureClass::Engine => "start the engine (`cargo xtask doctor --with-engine`), then run again",
-            FailureClass::Machine => "`cargo xtask doctor` shows what this machine lacks",
+            FailureClass::Engine => {
+                return format!("start the engine (`{PROGRAM} doctor --with-engine`), then run again");
+            }
+            FailureClass::Machine => return format!("`{PROGRAM} doctor` shows what this machine lacks"),
             FailureClass::Interrupted => "",
-        }
+        };
+        remedy.to_owned()
     }
 
     /// Whether trying again may help.

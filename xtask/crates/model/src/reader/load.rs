@@ -8,7 +8,8 @@ use toml::de::DeTable;
 use crate::dockerfile;
 use crate::edition::Edition;
 use crate::manifest::{
-    Base, HostContext, Manifest, RunNeeds, Secret, Service, Sizes, StackTest, StandIn, Upstream,
+    Base, HostContext, Manifest, RunNeeds, SUTRA_ENV_PREFIX, Secret, Service, Sizes, StackTest, StandIn,
+    Upstream,
 };
 use crate::names::Unknown;
 use crate::nesting;
@@ -98,6 +99,7 @@ impl<'a> Reader<'a> {
             version: version?,
             registries,
             source_date_epoch: source_date_epoch?,
+            env_prefix: SUTRA_ENV_PREFIX.to_owned(),
             upstreams,
             bases,
             services,

@@ -1,5 +1,6 @@
 //! Whether base images, and the Debian packages in our images, are up to date.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -14,8 +15,9 @@ use contents::owner::OwnerKind;
 use host::failure::{Failure, FailureClass};
 use model::manifest::Upstream;
 
-const REBUILD: &str =
-    "cargo xtask build-images --edition all --refresh, then cargo xtask check --edition all";
+fn rebuild() -> String {
+    format!("{PROGRAM} build-images --edition all --refresh, then {PROGRAM} check --edition all")
+}
 
 pub(super) fn bases(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let mut answer = ItemAnswer::now(checks.missing_images(&checks.request.editions)?, Vec::new());
@@ -53,7 +55,7 @@ fn packages(checks: &CheckContext<'_>, answer: &mut ItemAnswer) -> Result<()> {
         match &version.state {
             VersionState::Current => {}
             VersionState::Newer(newest) => {
-                answer.faults.push(ItemFault::new(format!("{package} → {newest} ({about})"), REBUILD));
+                answer.faults.push(ItemFault::new(format!("{package} → {newest} ({about})"), rebuild()));
             }
             VersionState::Gone => answer.faults.push(ItemFault::new(
                 format!("{package}: no longer in Debian ({about})"),
@@ -98,7 +100,7 @@ fn upstream_digests(
             }
             Some(digest) => answer.faults.push(ItemFault::new(
                 format!("{reference}: {digest} → {newest}"),
-                format!("docker pull {reference}, then {REBUILD}"),
+                format!("docker pull {reference}, then {}", rebuild()),
             )),
             None => answer.evidence.push(format!("{reference}: not pulled from a registry")),
         }

@@ -1,6 +1,7 @@
 //! Whether Compose files use optimized images only, as `compose-switch optimized --check` does.
 
 use anyhow::Result;
+use host::program::PROGRAM;
 
 use crate::checklist::context::CheckContext;
 use crate::checklist::report::{ItemAnswer, ItemFault};
@@ -31,7 +32,7 @@ pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
         unchanged += file.plan.unchanged.len();
         for edit in &file.plan.edits {
             let what = format!("{}: not an optimized image: {}", place(edit.line), edit.before);
-            faults.push(ItemFault::new(what, "cargo xtask compose-switch optimized"));
+            faults.push(ItemFault::new(what, format!("{PROGRAM} compose-switch optimized")));
         }
         for skipped in &file.plan.skipped {
             let what = format!("{}: {}: {}", place(skipped.line), skipped.text, skipped.reason);

@@ -1,5 +1,6 @@
 //! What every check can use: the request, the engine's images, saved records, and results that several checks share.
 
+use host::program::PROGRAM;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -128,7 +129,7 @@ impl<'a> CheckContext<'a> {
             let names = services.iter().map(|service| format!(" {}", service.name)).collect();
             (format!("not built: {}", references.join(", ")), names)
         };
-        ItemFault::new(what, format!("cargo xtask build-images{names} --edition {edition}{tag}"))
+        ItemFault::new(what, format!("{PROGRAM} build-images{names} --edition {edition}{tag}"))
     }
 
     /// The built images of the requested editions.

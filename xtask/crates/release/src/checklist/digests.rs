@@ -1,6 +1,7 @@
 //! Whether the registries that images were pushed to still have the local images.
 
 use anyhow::Result;
+use host::program::PROGRAM;
 
 use crate::checklist::context::{BuiltImage, CheckContext};
 use crate::checklist::listing::{first_of, images};
@@ -25,7 +26,7 @@ pub(super) fn digests(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let pushed = Digests::read(&checks.context.repository)?;
     let reader = RegistryReader::new(&checks.context.docker);
     let push = format!(
-        "cargo xtask push --registry HOST/PATH --edition {} --tag {}",
+        "{PROGRAM} push --registry HOST/PATH --edition {} --tag {}",
         checks.edition_argument(),
         checks.request.tag
     );

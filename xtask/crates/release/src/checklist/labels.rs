@@ -1,6 +1,7 @@
 //! Whether image labels name the version, commit, edition, variant and bases.
 
 use anyhow::Result;
+use host::program::PROGRAM;
 
 use crate::checklist::context::{BuiltImage, CheckContext};
 use crate::checklist::listing::{grouped, images};
@@ -17,7 +18,7 @@ pub(super) fn labels(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     });
     let wrong = grouped(wrong);
     let remedy = format!(
-        "commit everything, then cargo xtask build-images --edition {} --tag {}",
+        "commit everything, then {PROGRAM} build-images --edition {} --tag {}",
         checks.edition_argument(),
         checks.request.tag
     );

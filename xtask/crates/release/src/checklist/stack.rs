@@ -1,5 +1,6 @@
 //! Items that a throwaway stack answers, or its record: probes, and parity with recorded answers of the originals.
 
+use host::program::PROGRAM;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -28,10 +29,10 @@ pub(super) fn smoke(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
         return Ok(ItemAnswer::now(missing, Vec::new()));
     }
     if let Some(stack) = checks.record::<StackReport>(RecordKind::Test, EDITION)? {
-        return Ok(answer(&stack.report, "cargo xtask test", ItemBasis::Record));
+        return Ok(answer(&stack.report, &format!("{PROGRAM} test"), ItemBasis::Record));
     }
     let stack = tested(checks)?.stacks.first().context("no stack was started")?;
-    Ok(answer(&stack.report, "cargo xtask test", ItemBasis::Now))
+    Ok(answer(&stack.report, &format!("{PROGRAM} test"), ItemBasis::Now))
 }
 
 pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
@@ -50,7 +51,7 @@ pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
 }
 
 fn parity_answer(parity: &ParityReport, basis: ItemBasis) -> ItemAnswer {
-    let remedy = "compare with running originals: cargo xtask test --parity";
+    let remedy = &format!("compare with running originals: {PROGRAM} test --parity");
     let mut answer = answer(&parity.report, remedy, basis);
     let originals = if parity.recorded { "recorded answers of the originals" } else { "running originals" };
     answer.evidence.push(format!("compared with {originals}"));

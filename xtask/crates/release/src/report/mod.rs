@@ -6,6 +6,7 @@ mod history;
 pub mod record;
 pub mod render;
 
+use host::program::PROGRAM;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -112,7 +113,7 @@ impl SavedRecords<'_> {
     }
 
     fn measured(&self) -> Result<ReportSection<MeasureRecord>> {
-        let remedy = format!("cargo xtask measure --stack --tag {}", self.tag);
+        let remedy = format!("{PROGRAM} measure --stack --tag {}", self.tag);
         let record = match measure::recorder::saved(&self.context.repository)? {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(absent("not measured yet", remedy)),

@@ -5,6 +5,7 @@
 //! kept image, the saved image becomes the kept one, and another rollback would undo this one. A rollback is unfinished while its
 //! second tag exists.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
@@ -113,8 +114,10 @@ pub fn plan(config: &ComposeConfig, is_named: bool, docker: &Docker) -> Result<V
     let missing: Vec<&str> = missing.map(String::as_str).collect();
     if steps.is_empty() || is_named && !missing.is_empty() {
         let what = format!("no previous image to roll back to: {}", missing.join(", "));
-        let help = "`deploy update` saves an image when it replaces it; to run another version: \
-                    `cargo xtask deploy update --tag TAG`";
+        let help = format!(
+            "`deploy update` saves an image when it replaces it; to run another version: \
+             `{PROGRAM} deploy update --tag TAG`"
+        );
         return Err(Failure::new(FailureClass::Failed, what, help).into());
     }
     Ok(steps)

@@ -165,7 +165,7 @@ impl StackChange<'_> {
             _ if is_interrupted => Failure::new(FailureClass::Unfinished, error.to_string(), "").into(),
             class if class.is_environment() => {
                 let remedy = match self.again {
-                    "" => class.remedy().to_owned(),
+                    "" => class.remedy(),
                     again => format!("{}: `{again}`", class.remedy()),
                 };
                 let error = NotHealthy { help: String::new(), ..error };

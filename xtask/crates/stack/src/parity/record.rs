@@ -3,6 +3,7 @@
 //! A record names the image of every original behind it and a hash of that image's sources. It is stale when a hash or a
 //! probe's request has changed since.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
@@ -22,7 +23,9 @@ use model::recorded::RecordedResponse;
 
 const SCHEMA: u32 = 1;
 
-const REMEDY: &str = "record the running originals with `cargo xtask test --parity --record`";
+fn remedy() -> String {
+    format!("record the running originals with `{PROGRAM} test --parity --record`")
+}
 
 /// The originals' answers to one group of probes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,7 +103,7 @@ impl ParityRecord {
         };
         let what = || {
             let path = path.display();
-            format!("{path} is not a valid record (restore it with git, or {REMEDY})")
+            format!("{path} is not a valid record (restore it with git, or {})", remedy())
         };
         read().map(Some).with_context(what)
     }
@@ -129,7 +132,7 @@ impl ParityRecord {
 
     fn answer(&self, probe: &Probe) -> Result<RecordedResponse, String> {
         let entry = self.answers.iter().find(|entry| entry.probe == probe.name);
-        entry.map(|entry| entry.answer.clone()).ok_or_else(|| format!("not in the record; {REMEDY}"))
+        entry.map(|entry| entry.answer.clone()).ok_or_else(|| format!("not in the record; {}", remedy()))
     }
 }
 
@@ -156,9 +159,9 @@ pub(crate) fn answers(
             hashes.insert(service.name.as_str(), hash);
         }
         let usable = match &record {
-            None => Err(format!("no recorded answers of the original; {REMEDY}")),
+            None => Err(format!("no recorded answers of the original; {}", remedy())),
             Some(record) => match record.staleness(edition, group, &hashes) {
-                Some(reason) => Err(format!("{reason}; {REMEDY}")),
+                Some(reason) => Err(format!("{reason}; {}", remedy())),
                 None => Ok(record),
             },
         };

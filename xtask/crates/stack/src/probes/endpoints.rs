@@ -1,5 +1,6 @@
 //! The addresses at which a stack's services answer.
 
+use host::program::PROGRAM;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -37,16 +38,16 @@ pub(crate) fn find(
 fn endpoint(service: &Service, container: Option<&ComposeContainer>) -> Result<String, String> {
     let name = &service.compose;
     let Some(container) = container else {
-        return Err(format!("{name} has no container: start it with `cargo xtask deploy install`"));
+        return Err(format!("{name} has no container: start it with `{PROGRAM} deploy install`"));
     };
     match container.state.as_str() {
         "running" => container
             .published(service.port)
             .ok_or_else(|| format!("{name} does not publish its port {}: add it to `ports`", service.port)),
         "exited" => Err(format!(
-            "{name} exited with code {}: see `cargo xtask deploy logs {name}`",
+            "{name} exited with code {}: see `{PROGRAM} deploy logs {name}`",
             container.exit_code
         )),
-        state => Err(format!("{name} is not running ({state}): see `cargo xtask deploy logs {name}`")),
+        state => Err(format!("{name} is not running ({state}): see `{PROGRAM} deploy logs {name}`")),
     }
 }

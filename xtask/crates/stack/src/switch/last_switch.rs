@@ -1,6 +1,7 @@
 //! Writing a switch, and undoing it: exactly one is remembered, as the bytes of every file before and after.
 
 use anyhow::{Context as _, Result};
+use host::program::PROGRAM;
 use serde::{Deserialize, Serialize};
 
 use crate::switch::files::PlannedFile;
@@ -42,9 +43,9 @@ pub fn write(repository: &Repository, planned: &[&PlannedFile]) -> Result<()> {
     // Compose files may hold secrets, so the copy is readable by its owner alone.
     files::write_private(&repository.compose_journal(), serde_json::to_string(&last)?.as_bytes())?;
     for (file, switched) in planned.iter().zip(&last.files) {
-        files::replace(&file.path, switched.after.as_bytes()).context(
-            "some files may already be switched: `cargo xtask compose-switch --undo` restores them",
-        )?;
+        files::replace(&file.path, switched.after.as_bytes()).with_context(|| {
+            format!("some files may already be switched: `{PROGRAM} compose-switch --undo` restores them")
+        })?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Looks up the images behind Compose references in the engine.
 
 use anyhow::{Result, bail};
+use host::program::PROGRAM;
 
 use build::push::digests::Digests;
 use engine::docker::Docker;
@@ -38,7 +39,7 @@ pub fn refuse_missing(references: &[&str], variables: &Variables, docker: &Docke
         return Ok(());
     }
     bail!(
-        "images not found: {}; no file was changed\nhelp: build them with `cargo xtask build-images`, or add --allow-missing",
+        "images not found: {}; no file was changed\nhelp: build them with `{PROGRAM} build-images`, or add --allow-missing",
         missing.join(", ")
     )
 }
@@ -65,18 +66,20 @@ pub fn digest_of(
     match image {
         None => Err(format!("{name} was neither built here nor pushed: build and push it first")),
         Some(image) if is_own => in_registry(image, &name, docker),
-        Some(_) => Err(format!("{name} has no registry digest: {PUSH_IT}")),
+        Some(_) => Err(format!("{name} has no registry digest: {}", push_it())),
     }
 }
 
-const PUSH_IT: &str = "push it first (cargo xtask push), and name the registry with --registry";
+fn push_it() -> String {
+    format!("push it first ({PROGRAM} push), and name the registry with --registry")
+}
 
 /// The digest of an image in its registry.
 fn in_registry(image: &Image, name: &str, docker: &Docker) -> Result<String, String> {
     match RegistryReader::new(docker).look(name) {
         Ok(Some(found)) if found.is(image) => Ok(found.digest),
-        Ok(Some(_)) => Err(format!("the registry has another image as {name}: {PUSH_IT}")),
-        Ok(None) => Err(format!("the registry does not have {name}: {PUSH_IT}")),
-        Err(error) => Err(format!("cannot check whether {name} was pushed: {error}; {PUSH_IT}")),
+        Ok(Some(_)) => Err(format!("the registry has another image as {name}: {}", push_it())),
+        Ok(None) => Err(format!("the registry does not have {name}: {}", push_it())),
+        Err(error) => Err(format!("cannot check whether {name} was pushed: {error}; {}", push_it())),
     }
 }

@@ -1,6 +1,7 @@
 //! The images of a throwaway stack.
 
 use anyhow::{Result, bail};
+use host::program::PROGRAM;
 
 use engine::docker::Docker;
 use model::edition::Edition;
@@ -38,7 +39,7 @@ impl StackImages {
             return Ok(());
         }
         bail!(
-            "images not found: {}\nhelp: cargo xtask build-images {} --edition {} --variant {} --tag {}",
+            "images not found: {}\nhelp: {PROGRAM} build-images {} --edition {} --variant {} --tag {}",
             references.join(", "),
             names.join(" "),
             self.edition,

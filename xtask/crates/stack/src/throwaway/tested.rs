@@ -1,5 +1,6 @@
 //! Tests one stack: starts it, checks its containers, sends the probes, and removes it.
 
+use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl TestedStack<'_> {
             let label = images.get(&id).and_then(|image| image.label(&labels::sources(&manifest.project)));
             if label != Some(sources.as_str()) {
                 bail!(
-                    "the original image of {0} was built from other sources\nhelp: run `cargo xtask build-images {0} --variant original`, then record again",
+                    "the original image of {0} was built from other sources\nhelp: run `{PROGRAM} build-images {0} --variant original`, then record again",
                     service.name
                 );
             }

@@ -1,5 +1,6 @@
 //! Promised benefits and their measurements.
 
+use host::program::PROGRAM;
 use maud::{Markup, html};
 
 use crate::report::record::{BenefitOutcome, BenefitReport, ReportPage};
@@ -13,8 +14,8 @@ pub(super) fn section(report: &ReportPage) -> Markup {
                 @if report.benefits.iter().any(|row| row.outcome.is_none()) {
                     p .note {
                         "Not measured: the originals were not built or measured here. Run "
-                        code { "cargo xtask build-images --variant both" } ", then "
-                        code { "cargo xtask measure --stack" } "."
+                        code { (PROGRAM) " build-images --variant both" } ", then "
+                        code { (PROGRAM) " measure --stack" } "."
                     }
                 }
             }

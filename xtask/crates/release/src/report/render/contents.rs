@@ -1,5 +1,6 @@
 //! Contents of the images: a map of each by owner, and opportunities to shrink it.
 
+use host::program::PROGRAM;
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
@@ -44,7 +45,7 @@ pub(super) fn maps(part: &EditionReport) -> Markup {
         @if !unknown.is_empty() {
             p .stale role="note" {
                 b { "Not analyzed" } ": " (unknown.join(", ")) ". "
-                code { "cargo xtask check --edition " (part.edition) }
+                code { (PROGRAM) " check --edition " (part.edition) }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The HTML page: one self-contained file.
 
+use host::program::PROGRAM;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::report::record::{EditionReport, ReportPage};
@@ -80,8 +81,8 @@ fn editions(report: &ReportPage) -> Markup {
     html! {
         @if report.editions.is_empty() {
             p .stale role="note" {
-                b { "No records yet" } ": run " code { "cargo xtask build-images --edition all" } ", then "
-                code { "cargo xtask check --edition all" } "."
+                b { "No records yet" } ": run " code { (PROGRAM) " build-images --edition all" } ", then "
+                code { (PROGRAM) " check --edition all" } "."
             }
         }
         @if report.editions.len() > 1 {

@@ -5,6 +5,7 @@ use crate::report::render::benefits::{percent, range, spread};
 use crate::report::render::checks::counts;
 use crate::report::render::contents::open_opportunities;
 use crate::report::render::notice;
+use host::program::PROGRAM;
 use host::render::Render;
 use host::table::{Align, Table};
 
@@ -20,7 +21,9 @@ impl Render for ReportPage {
     fn markdown(&self) -> String {
         let mut out = format!("## {} images, tag {}\n", self.project, self.tag);
         if self.editions.is_empty() {
-            out.push_str("\nNo records yet: run `cargo xtask build-images --edition all`, then `cargo xtask check --edition all`.\n");
+            out.push_str(&format!(
+                "\nNo records yet: run `{PROGRAM} build-images --edition all`, then `{PROGRAM} check --edition all`.\n"
+            ));
         }
         out.push_str(&benefits(self));
         let parts: String = self.editions.iter().map(part).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask`: parse, dispatch, exit code. One file a subcommand.
+//! The commands of `cargo xtask` and `images`: parse, dispatch, exit code. One file a subcommand.
 #![allow(rustdoc::broken_intra_doc_links, reason = "the documentation of options is their help text")]
 
 mod analyze;
@@ -13,6 +13,7 @@ mod completions;
 mod compose_switch;
 mod deploy;
 mod doctor;
+mod help;
 mod image_args;
 mod init;
 mod locked_volumes;
@@ -25,6 +26,4 @@ mod test;
 mod vulnerabilities;
 mod why;
 
-fn main() -> std::process::ExitCode {
-    cli::main()
-}
+pub use cli::{cargo_xtask, images};

@@ -1,0 +1,5 @@
+//! `images`: the commands, for any repository.
+
+fn main() -> std::process::ExitCode {
+    commands::images()
+}
