@@ -198,11 +198,10 @@ fn verified_lines(adoption: &Adoption, verified: &Verified) -> Vec<String> {
         lines.push(format!("verified: Buildx understands {equal} of {all} builds as planned"));
     }
     let lacking = verified.problems.iter().filter(|problem| problem.what.contains(": no ")).count();
-    lines.push(format!(
-        "verified: {} of {} COPY sources exist",
-        verified.sources,
-        verified.sources + lacking
-    ));
+    let sources = verified.sources + lacking;
+    if sources > 0 {
+        lines.push(format!("verified: {} of {sources} COPY sources exist", verified.sources));
+    }
     if verified.open > 0 {
         lines.push(format!("not verified: {} COPY sources with variables", verified.open));
     }

@@ -33,6 +33,7 @@ mod engine_deploy;
 mod engine_guide;
 mod engine_images;
 mod engine_measure;
+mod engine_monorepos;
 mod engine_ordinary;
 mod engine_publish;
 mod engine_push;

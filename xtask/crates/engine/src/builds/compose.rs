@@ -1,14 +1,14 @@
 //! Builds of Compose files, from `docker compose config`. Its output holds secrets: it is neither logged nor kept.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, united};
-use crate::compose::{MAIN_FILES, PLACEHOLDER, Project, required_variable};
+use crate::compose::{MAIN_FILES, OVERRIDES, PLACEHOLDER, Project, required_variable};
 use crate::docker::Docker;
 use crate::dotenv;
 use host::failure::{Failure, FailureClass};
@@ -80,14 +80,29 @@ struct ComposeBuild {
 /// # Errors
 /// When `.env` cannot be read.
 pub fn has_default_files(root: &Path) -> Result<bool> {
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    Ok(!default_files(root)?.is_empty())
+}
+
+fn default_files(root: &Path) -> Result<Vec<PathBuf>> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment: BTreeMap<String, String> = environment.collect();
     let text = files::read_if_there(&root.join(".env"))?.unwrap_or_default();
-    let named =
-        environment.get(FILES).cloned().or_else(|| dotenv::variables(&text, &environment).remove(FILES));
-    Ok(named.is_some_and(|named| !named.is_empty())
-        || MAIN_FILES.iter().any(|name| root.join(name).is_file()))
+    let of_file = dotenv::variables(&text, &environment);
+    let value =
+        |name: &str| environment.get(name).or_else(|| of_file.get(name)).filter(|value| !value.is_empty());
+    if let Some(named) = value(FILES) {
+        let separator = value("COMPOSE_PATH_SEPARATOR").map_or(":", String::as_str);
+        return Ok(named
+            .split(separator)
+            .filter(|name| !name.is_empty())
+            .map(|name| root.join(name))
+            .collect());
+    }
+    let first = |names: &[&str]| names.iter().map(|name| root.join(name)).find(|path| path.is_file());
+    let main = first(&MAIN_FILES);
+    let overriding = main.as_ref().and_then(|_| first(&OVERRIDES));
+    Ok(main.into_iter().chain(overriding).collect())
 }
 
 /// The builds of Compose files: of these, relative to the root, or of those that Compose itself uses. Services of every profile count.
@@ -96,14 +111,17 @@ pub fn has_default_files(root: &Path) -> Result<bool> {
 /// # Errors
 /// What Compose finds wrong with the files, and when it is not installed.
 pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result<NamedBuilds> {
-    let files = match files {
-        None if !has_default_files(root)? => return Ok(NamedBuilds::default()),
-        Some([]) => return Ok(NamedBuilds::default()),
-        None => Vec::new(),
+    let own = match files {
+        None => default_files(root)?,
         Some(files) => files.iter().map(|file| root.join(file)).collect(),
     };
+    if own.is_empty() {
+        return Ok(NamedBuilds::default());
+    }
+    // Without `--file`, Compose also applies its own rules, such as the folder of relative paths.
+    let files = if files.is_some() { own.clone() } else { Vec::new() };
     let project = Project::new(docker, root).files(files).profiles(&["*".to_owned()]).in_its_own_directory();
-    let (text, unset) = config(project)?;
+    let (text, unset) = config(project, &own)?;
     // An error of serde quotes the value, which may be a secret.
     let config: Config = serde_json::from_str(&text).map_err(|error| {
         Failure::new(
@@ -183,27 +201,45 @@ fn plain(text: String) -> String {
     text.replace("$$", "$")
 }
 
-/// Compose's output, and the required variables that are not set: those have a placeholder in it.
-fn config(mut project: Project) -> Result<(String, Vec<String>)> {
-    let mut unset = Vec::new();
+/// Compose's output, and the required variables that are not set: those have a placeholder in it. `files` are the project's.
+fn config(mut project: Project, files: &[PathBuf]) -> Result<(String, Vec<String>)> {
+    let (mut unset, mut without_env_files) = (Vec::new(), None);
     loop {
-        let output =
-            project.cmd(["config", "--format", "json"]).capture().context("cannot read the Compose files")?;
+        let mut cmd = project.cmd(["config", "--format", "json"]);
+        if let Some(text) = &without_env_files {
+            cmd = cmd.stdin(String::clone(text));
+        }
+        let output = cmd.capture().context("cannot read the Compose files")?;
         if output.success() {
             return Ok((output.stdout, unset));
         }
-        match required_variable(&output.stderr).map(str::to_owned).filter(|name| !unset.contains(name)) {
-            Some(name) => {
-                project = project.placeholder(&name);
-                unset.push(name);
-            }
-            None if project.docker().has_compose() => return Err(refused(&output.stderr).into()),
-            None => {
-                let help = "install Docker Compose: `docker compose version` must work";
-                return Err(Failure::machine("Docker Compose is not installed", help).into());
-            }
+        let variable = required_variable(&output.stderr).map(str::to_owned);
+        if let Some(name) = variable.filter(|name| !unset.contains(name)) {
+            project = project.placeholder(&name);
+            unset.push(name);
+        } else if lacks_env_file(&output.stderr) && without_env_files.is_none() {
+            // No build reads the env files of services, and few repositories commit them.
+            without_env_files = Some(reset_env_files(&project)?);
+            project = project.files(files.iter().cloned().chain([PathBuf::from("-")]).collect());
+        } else if project.docker().has_compose() {
+            return Err(refused(&output.stderr).into());
+        } else {
+            let help = "install Docker Compose: `docker compose version` must work";
+            return Err(Failure::machine("Docker Compose is not installed", help).into());
         }
     }
+}
+
+fn lacks_env_file(stderr: &str) -> bool {
+    stderr.contains("env file") && stderr.contains("not found")
+}
+
+/// A Compose file that takes the env files from every service.
+fn reset_env_files(project: &Project) -> Result<String> {
+    let names = project.cmd(["config", "--services"]).read()?;
+    let services =
+        names.lines().map(|name| format!("  {}: {{ env_file: !reset [] }}\n", serde_json::json!(name)));
+    Ok(format!("services:\n{}", services.collect::<String>()))
 }
 
 /// Compose's message with our remedy.
@@ -211,7 +247,7 @@ fn refused(stderr: &str) -> Failure {
     let is_note = |line: &&str| !line.starts_with("time=") && !line.trim().is_empty();
     let lines: Vec<&str> = stderr.lines().filter(is_note).collect();
     let what = format!("Docker Compose refuses the Compose files: {}", lines.join("\n    "));
-    let help = if stderr.contains("env file") && stderr.contains("not found") {
+    let help = if lacks_env_file(stderr) {
         "create the env file, for example from a template beside it, or mark it `required: false`"
     } else {
         "fix the file until `docker compose config --quiet` succeeds; update Docker Compose if it is newer syntax"
