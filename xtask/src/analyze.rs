@@ -10,9 +10,9 @@ use contents::analysis::analyze;
 use contents::contents_view::ContentsView;
 use contents::record::Contents;
 use contents::sbom;
+use engine::builds;
 use engine::context::Context;
 use host::render;
-use model::reader;
 
 /// Explain every byte of an image: layers, owners, waste, opportunities
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Invalid arguments, a missing or damaged image, no engine.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let variant = args.variant.map(OneVariant::resolve);
     let image = image_args::find(&manifest, &args.image, variant, &args.service, context)?;
     for contents in analyze(&[image], &manifest, context)? {

@@ -1,6 +1,6 @@
 //! Arguments that several commands share, resolved with the environment's defaults.
 
-use host::failure::Failure;
+use host::failure::{Failure, FailureClass};
 use host::printable::{self, printable};
 use host::render::Render;
 use std::fmt;
@@ -14,7 +14,6 @@ use build::changes;
 use build::request::BuildRequest;
 use build::shared_cache::RegistryCache;
 use engine::context::Context;
-use engine::variables::REGISTRY;
 use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
@@ -72,7 +71,7 @@ impl FleetArgs {
 /// Which images of the services.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RequestArgs {
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    /// An edition, or all [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Optimized images, originals, or both
@@ -88,13 +87,17 @@ impl RequestArgs {
     ///
     /// # Errors
     /// When an option or a variable has an invalid value.
-    pub fn resolve<'m>(&self, services: Vec<&'m Service>) -> Result<BuildRequest<'m>> {
+    pub fn resolve<'m>(
+        &self,
+        manifest: &'m Manifest,
+        services: Vec<&'m Service>,
+    ) -> Result<BuildRequest<'m>> {
         Ok(BuildRequest {
             services,
-            editions: editions(self.edition.as_deref())?,
+            editions: editions(manifest, self.edition.as_deref())?,
             variants: self.variant.resolve(),
-            tag: tag(self.tag.as_deref())?,
-            default_edition: default_edition()?,
+            tag: tag(manifest, self.tag.as_deref())?,
+            default_edition: default_edition(manifest)?,
         })
     }
 }
@@ -149,11 +152,11 @@ impl CacheArgs {
     ///
     /// # Errors
     /// When the registry is invalid, or `--write-cache` names none.
-    pub fn resolve(&self) -> Result<Option<RegistryCache>> {
-        let found =
-            named_registry(self.cache_registry.as_deref(), "--cache-registry", "SUTRA_CACHE_REGISTRY")?;
+    pub fn resolve(&self, manifest: &Manifest) -> Result<Option<RegistryCache>> {
+        let variable = manifest.variable("CACHE_REGISTRY");
+        let found = named_registry(self.cache_registry.as_deref(), "--cache-registry", &variable)?;
         if found.is_none() && self.write_cache {
-            let what = "--write-cache needs --cache-registry or SUTRA_CACHE_REGISTRY";
+            let what = format!("--write-cache needs --cache-registry or {variable}");
             return Err(Failure::usage(what).into());
         }
         Ok(found.map(|registry| RegistryCache { registry, write: self.write_cache }))
@@ -207,60 +210,86 @@ impl Format {
     }
 }
 
-/// The default edition, which plain tags follow: `SUTRA_EDITION`, else `simple`.
+/// The default edition, which plain tags follow: that of the environment, else the manifest's first.
 ///
 /// # Errors
 /// When the variable names an unknown edition.
-pub fn default_edition() -> Result<Edition> {
-    match variable("SUTRA_EDITION") {
-        Some(name) => Ok(parse(&name, "SUTRA_EDITION")?),
-        None => Ok(Edition::Simple),
+pub fn default_edition(manifest: &Manifest) -> Result<Edition> {
+    let name = manifest.variable("EDITION");
+    match variable(&name).filter(|_| manifest.has_editions()) {
+        Some(edition) => {
+            Ok(manifest.edition(&edition).map_err(|error| Failure::usage(format!("{name}: {error}")))?)
+        }
+        None => Ok(manifest.default_edition()),
     }
 }
 
 /// `--edition`, else the default edition.
 ///
 /// # Errors
-/// When it names an unknown edition.
-pub fn edition(given: Option<&str>) -> Result<Edition> {
-    given.map_or_else(default_edition, |name| Ok(name.parse::<Edition>().map_err(Failure::from)?))
+/// When it names an unknown edition, or there are none.
+pub fn edition(manifest: &Manifest, given: Option<&str>) -> Result<Edition> {
+    let Some(name) = given else { return default_edition(manifest) };
+    refuse_without_editions(manifest, name)?;
+    Ok(manifest.edition(name).map_err(Failure::from)?)
 }
 
-/// `--edition`; `all` means all three.
+/// `--edition`; `all` means all of the manifest.
 ///
 /// # Errors
-/// When it names an unknown edition.
-pub fn editions(given: Option<&str>) -> Result<Vec<Edition>> {
-    if given == Some("all") {
-        return Ok(Edition::ALL.to_vec());
-    }
-    let known = || Edition::ALL.map(Edition::name).into_iter().chain(["all"]);
-    match given {
-        Some(name) if name.parse::<Edition>().is_err() => {
-            Err(Failure::from(Unknown::new("edition", name, known())).into())
+/// When it names an unknown edition, or there are none.
+pub fn editions(manifest: &Manifest, given: Option<&str>) -> Result<Vec<Edition>> {
+    let Some(name) = given else { return Ok(vec![default_edition(manifest)?]) };
+    refuse_without_editions(manifest, name)?;
+    match manifest.edition(name) {
+        _ if name == ALL => Ok(manifest.editions.clone()),
+        Ok(edition) => Ok(vec![edition]),
+        Err(_) => {
+            let known = manifest.editions.iter().map(|edition| edition.name()).chain([ALL]);
+            Err(Failure::from(Unknown::new("edition", name, known)).into())
         }
-        other => Ok(vec![edition(other)?]),
     }
 }
 
-/// `--tag`, else `SUTRA_VERSION`, else `latest`.
+/// `--edition` of commands whose default is `all`, which also means the images of a manifest without editions.
+///
+/// # Errors
+/// When it names an unknown edition, or there are none.
+pub fn editions_by_default_all(manifest: &Manifest, given: &str) -> Result<Vec<Edition>> {
+    if given == ALL { Ok(manifest.editions.clone()) } else { editions(manifest, Some(given)) }
+}
+
+/// The value of `--edition` for every edition.
+const ALL: &str = "all";
+
+fn refuse_without_editions(manifest: &Manifest, name: &str) -> Result<()> {
+    if manifest.has_editions() {
+        return Ok(());
+    }
+    let what = format!("--edition {name}: the manifest declares no editions");
+    let remedy = "omit --edition, or declare them: editions = [\"NAME\", …]";
+    Err(Failure::new(FailureClass::Usage, what, remedy).into())
+}
+
+/// `--tag`, else that of the environment, else `latest`.
 ///
 /// # Errors
 /// When it is not a valid tag.
-pub fn tag(given: Option<&str>) -> Result<Tag> {
-    match (given, variable("SUTRA_VERSION")) {
+pub fn tag(manifest: &Manifest, given: Option<&str>) -> Result<Tag> {
+    let name = manifest.variable("VERSION");
+    match (given, variable(&name)) {
         (Some(text), _) => Ok(parse(text, "--tag")?),
-        (None, Some(text)) => Ok(parse(&text, "SUTRA_VERSION")?),
+        (None, Some(text)) => Ok(parse(&text, &name)?),
         (None, None) => Ok(parse("latest", "--tag")?),
     }
 }
 
-/// `--registry`, else `SUTRA_REGISTRY`.
+/// `--registry`, else that of the environment.
 ///
 /// # Errors
 /// When it is not a valid registry.
-pub fn registry(given: Option<&str>) -> Result<Option<Registry>> {
-    named_registry(given, "--registry", REGISTRY)
+pub fn registry(manifest: &Manifest, given: Option<&str>) -> Result<Option<Registry>> {
+    named_registry(given, "--registry", &manifest.variable("REGISTRY"))
 }
 
 fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Option<Registry>> {

@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use crate::args::{self, BasesChoice, CacheArgs, RequestArgs, ServicesArgs};
+use crate::compare::compared;
 use crate::push;
 use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
-use build::comparison::measure::compare;
 use build::environment::BuildEnvironment;
 use build::package_date::PackageDateChoice;
 use build::planner::Planner;
@@ -15,12 +15,13 @@ use build::request::BuildRequest;
 use build::shared_cache;
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
+use engine::builds as engine_builds;
 use engine::context::Context;
 use host::failure::{self, Failure};
+use host::plural::count;
 use host::render::Render as _;
 use model::image_ref::Registry;
-use model::manifest::Manifest;
-use model::reader;
+use model::manifest::{Manifest, Service};
 
 /// Build images and compare their sizes
 #[derive(Debug, clap::Args)]
@@ -74,9 +75,9 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  # Build every optimized image in the default edition
+  # Build every image in the default edition
   cargo xtask build-images
-  # Build two services, each in three editions
+  # Build two services, each in every edition
   cargo xtask build-images api storage --edition all
   # Build the originals too, for measured comparisons
   cargo xtask build-images --variant both
@@ -94,9 +95,9 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, a failed build, or a machine that cannot build.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
-    let request = args.request.resolve(args.services.resolve(&manifest, context)?)?;
-    let registry = registry_to_push_to(args)?;
+    let manifest = engine_builds::manifest(context)?;
+    let request = args.request.resolve(&manifest, args.services.resolve(&manifest, context)?)?;
+    let registry = registry_to_push_to(args, &manifest)?;
     // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
@@ -106,9 +107,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         break_lock: args.break_lock,
         packages: packages(args)?,
-        cache: args.cache.resolve()?,
+        cache: args.cache.resolve(&manifest)?,
     };
-    if request.services.is_empty() {
+    say_pulled(&request.services, context);
+    if request.images().next().is_none() {
         context.terminal.say("Nothing to build.");
         return Ok(());
     }
@@ -124,7 +126,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         None => None,
     };
     for &edition in &request.editions {
-        context.terminal.print(compare(&manifest, &request.services, edition, &request.tag, context)?.text());
+        context
+            .terminal
+            .print(compared(&manifest, &request.services, edition, &request.tag, context)?.text());
     }
     if let Some(report) = &pushed {
         context.terminal.print(report.text());
@@ -136,6 +140,15 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         context.terminal.error(secrets.mask(&failure::report(&error)));
     }
     Err(failure.into())
+}
+
+/// Names the requested services that nothing builds.
+fn say_pulled(services: &[&Service], context: &Context) {
+    for (service, reference) in
+        services.iter().filter_map(|service| Some((service, service.pulled.as_ref()?)))
+    {
+        context.terminal.say(format!("{}: pulled, not built: {reference}", service.name));
+    }
 }
 
 fn packages(args: &Args) -> Result<PackageDateChoice> {
@@ -150,12 +163,12 @@ fn packages(args: &Args) -> Result<PackageDateChoice> {
 }
 
 /// The registry for `--push`, checked before anything is built.
-fn registry_to_push_to(args: &Args) -> Result<Option<Registry>> {
+fn registry_to_push_to(args: &Args, manifest: &Manifest) -> Result<Option<Registry>> {
     // An invalid registry is an error even without --push.
-    let given = args::registry(args.registry.as_deref())?;
+    let given = args::registry(manifest, args.registry.as_deref())?;
     match args.push {
         false => Ok(None),
-        true => push::required(given, "--push", "nothing was built").map(Some),
+        true => push::required(given, manifest, "--push", "nothing was built").map(Some),
     }
 }
 
@@ -168,7 +181,7 @@ fn dry_run(
     options: &BuildOptions,
     context: &Context,
 ) -> Result<()> {
-    let upstreams = upstreams::of_dockerfiles(manifest, &request.dockerfiles(), &context.repository);
+    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let source = match mode {
         BasesMode::Upstream => BaseSource::Upstream,
         BasesMode::StandIn => BaseSource::StandIn,
@@ -182,10 +195,15 @@ fn dry_run(
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
-    context.terminal.say(format!("Would build {} images on {} bases:", plan.images.len(), source.name()));
+    context.terminal.say(format!(
+        "Would build {} on {} bases:",
+        count(plan.images.len(), "image"),
+        source.name()
+    ));
     for image in &plan.images {
         let tags: Vec<String> = image.tagged.tags.iter().map(ToString::to_string).collect();
-        context.terminal.say(format!("  {} from {} as {}", image.target, image.dockerfile, tags.join(", ")));
+        let from = image.dockerfile.as_deref().unwrap_or("an inline Dockerfile");
+        context.terminal.say(format!("  {} from {from} as {}", image.target, tags.join(", ")));
     }
     context.terminal.print(plan.definition.json()? + "\n");
     Ok(())

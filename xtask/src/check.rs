@@ -9,10 +9,10 @@ use build::fleet;
 use check::guard::{self, CheckRequest};
 use check::lock::Acceptance;
 use check::report::CheckReport;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
-use model::reader;
 
 /// Check images against size limits, baselines and safety rules
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ use model::reader;
 pub struct Args {
     #[command(flatten)]
     services: ServicesArgs,
-    /// simple, community, enterprise or all [default: $SUTRA_EDITION, else simple]
+    /// An edition, or all [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Tag to check [default: $SUTRA_VERSION, else latest]
@@ -50,7 +50,7 @@ const HELP: &str = "Examples:
   cargo xtask check api --accept --reason \"pydantic 3\"
 
 Breaches (exit code 1):
-- an image that is missing, or larger than the guide's target
+- an image that is missing, or larger than its target
 - own or base layers larger than their baseline (xtask/sizes.lock.toml)
   by more than the step limit ([baselines] in images.toml)
 - a missing baseline, or one of an undeclared service or edition
@@ -68,11 +68,11 @@ Missed goals and images smaller than their baseline are notes.";
 /// # Errors
 /// Invalid arguments, an unreadable lock, no engine, a breach.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = CheckRequest {
         services: args.services.resolve(&manifest, context)?,
-        editions: args::editions(args.edition.as_deref())?,
-        tag: args::tag(args.tag.as_deref())?,
+        editions: args::editions(&manifest, args.edition.as_deref())?,
+        tag: args::tag(&manifest, args.tag.as_deref())?,
     };
     let (acceptance, since) = (acceptance(args)?, args.fleet.since()?);
     require_engine(context)?;

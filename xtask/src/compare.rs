@@ -3,19 +3,24 @@
 use anyhow::Result;
 
 use crate::args::{self, FleetArgs, Format};
-use build::comparison::measure::compare;
+use build::comparison::Comparison;
+use build::comparison::measure;
 use build::fleet;
+use check::lock::Lock;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
-use model::reader;
+use model::edition::Edition;
+use model::image_ref::Tag;
+use model::manifest::{Manifest, Service};
 
-/// Compare optimized images with originals, size targets and goals
+/// Compare images with originals or accepted sizes, targets and goals
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Services to compare [default: all]
     services: Vec<String>,
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Tag to compare [default: $SUTRA_VERSION, else latest]
@@ -29,7 +34,7 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  # Compare every optimized image with its original, target and goal
+  # Compare every image with its original, target and goal
   cargo xtask compare
   # For a pull request
   cargo xtask compare --format markdown
@@ -41,12 +46,12 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
-    let edition = args::edition(args.edition.as_deref())?;
-    let tag = args::tag(args.tag.as_deref())?;
+    let edition = args::edition(&manifest, args.edition.as_deref())?;
+    let tag = args::tag(&manifest, args.tag.as_deref())?;
     require_engine(context)?;
-    let mut comparison = compare(&manifest, &services, edition, &tag, context)?;
+    let mut comparison = compared(&manifest, &services, edition, &tag, context)?;
     let since = args.fleet.since()?;
     if args.fleet.is_wanted() {
         let since = since.as_ref();
@@ -55,4 +60,20 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     context.terminal.print(args.format.of(&comparison)?);
     Ok(())
+}
+
+/// Compares images with their originals; those of services with one build, with their size in the lock.
+///
+/// # Errors
+/// When docker fails, or the lock or an image cannot be read.
+pub(super) fn compared(
+    manifest: &Manifest,
+    services: &[&Service],
+    edition: Edition,
+    tag: &Tag,
+    context: &Context,
+) -> Result<Comparison> {
+    let lock = Lock::load(&context.repository)?;
+    let accepted = |service: &Service, platform: &str| lock.accepted(&service.name, edition, platform);
+    measure::compare(manifest, services, edition, tag, &accepted, context)
 }

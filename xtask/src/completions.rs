@@ -5,10 +5,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Command, ValueEnum};
 use clap_complete::{Shell, generate};
 
+use engine::builds;
 use engine::context::Context;
 use host::program::{CARGO_XTASK, PROGRAM};
 use model::manifest::Manifest;
-use model::reader;
 
 /// Print a shell script that completes commands, options and services
 #[derive(Debug, clap::Args)]
@@ -77,7 +77,7 @@ impl ShellChoice {
 /// # Errors
 /// An invalid manifest.
 pub fn run(args: &Args, command: Command, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let mut command = with_services(command, &manifest);
     let mut script = args.shell.function().into_bytes();
     generate(args.shell.generator(), &mut command, name(), &mut script);

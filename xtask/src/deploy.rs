@@ -8,18 +8,17 @@ use anyhow::{Result, bail};
 
 use crate::args;
 use crate::locked_volumes;
+use engine::builds;
 use engine::compose::{ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::environment::require_engine;
-use engine::variables::{VERSION, Variables};
+use engine::variables::Variables;
 use host::failure::Failure;
 use host::files::Lock;
 use host::plural;
 use host::table::{Align, Table};
-use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
-use model::reader;
 use stack::deploy::health::{self, ServiceHealth};
 use stack::deploy::up::{ChangeKind, StackChange};
 use stack::deploy::{self, deployed, logs, names, rollback, secrets};
@@ -87,7 +86,7 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct StartArgs {
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else the edition of the plain tag]
+    /// An edition [default: $SUTRA_EDITION, else that of the plain tag]
     #[arg(long)]
     edition: Option<String>,
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
@@ -136,11 +135,11 @@ struct Deployment<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let variables = Variables::read(context)?;
     // Invalid arguments are reported even without an engine.
     let version = match &args.action {
-        Action::Install(start) | Action::Update { start, .. } => version(start, &variables)?,
+        Action::Install(start) | Action::Update { start, .. } => version(start, &manifest, &variables)?,
         _ => String::new(),
     };
     require_engine(context)?;
@@ -149,19 +148,21 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     result.inspect_err(|error| locked_volumes::warn(error, &deployment.manifest, context))
 }
 
-/// The value of `SUTRA_VERSION`: tag and edition. The Compose file appends the variant.
-fn version(args: &StartArgs, variables: &Variables) -> Result<String> {
-    let (text, source) = match (&args.tag, variables.get(VERSION)) {
+/// The value of the variable for versions: tag and edition. The Compose file appends the variant.
+fn version(args: &StartArgs, manifest: &Manifest, variables: &Variables) -> Result<String> {
+    let name = manifest.variable("VERSION");
+    let (text, source) = match (&args.tag, variables.get(&name)) {
         (Some(tag), _) => (tag.as_str(), "--tag".to_owned()),
-        (None, Some(tag)) => (tag, format!("{VERSION} in {}", variables.source(VERSION))),
+        (None, Some(tag)) => (tag, format!("{name} in {}", variables.source(&name))),
         (None, None) => ("latest", String::new()),
     };
     let tag: Tag = text.parse().map_err(|error| Failure::usage(format!("{source}: {error}")))?;
-    let edition = args.edition.as_deref().or(variables.get("SUTRA_EDITION"));
+    let default = manifest.variable("EDITION");
+    let edition = args.edition.as_deref().or(variables.get(&default).filter(|_| manifest.has_editions()));
     Ok(match edition {
         Some(name) => {
-            let edition = args::edition(Some(name))?;
-            let bare = tag.as_str().rsplit_once('-').filter(|(_, end)| end.parse::<Edition>().is_ok());
+            let edition = args::edition(manifest, Some(name))?;
+            let bare = tag.as_str().rsplit_once('-').filter(|(_, end)| manifest.edition(end).is_ok());
             format!("{}-{edition}", bare.map_or(tag.as_str(), |(bare, _)| bare))
         }
         None => tag.to_string(),
@@ -196,7 +197,8 @@ impl Deployment<'_> {
 
     fn start(&mut self, action: &str, names: &[String], args: &StartArgs, version: &str) -> Result<()> {
         let only = self.named(names)?;
-        let project = self.project().variable(VERSION, version).only(only.clone());
+        let variable = self.manifest.variable("VERSION");
+        let project = self.project().variable(&variable, version).only(only.clone());
         let configured = project.services()?;
         let is_unused_missing = refuse_missing(&configured, &self.variables, self.context)?;
         let lock = deploy::lock(args.wait.deadline(), self.context)?;
@@ -206,10 +208,10 @@ impl Deployment<'_> {
         self.make_secrets(&configured)?;
         if args.tag.is_some() || args.edition.is_some() {
             // `update`, `status` and Compose then use the same images.
-            secrets::store(&[(VERSION, version)], &self.context.repository)?;
+            secrets::store(&[(&variable, version)], &self.context.repository)?;
         }
         self.variables = Variables::read(self.context)?;
-        let project = self.project().variable(VERSION, version).only(only);
+        let project = self.project().variable(&variable, version).only(only);
         let project = if is_unused_missing { project.without_pull() } else { project };
         // Find configuration errors before tagging images.
         let config = project.ready()?;

@@ -9,7 +9,6 @@ use crate::args;
 use contents::image::ImageToAnalyze;
 use engine::context::Context;
 use engine::environment::require_engine;
-use model::image_ref::ImageRef;
 use model::manifest::Manifest;
 use model::names::Unknown;
 use model::variant::Variant;
@@ -17,7 +16,7 @@ use model::variant::Variant;
 /// Which image of a service; invalid for a reference, which is complete in itself.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServiceImageArgs {
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     pub edition: Option<String>,
     /// Tag of the image [default: $SUTRA_VERSION, else latest]
@@ -74,15 +73,30 @@ pub fn find(
             None => bail!(Failure::from(Unknown::new("service or image", name, names()))),
         };
     };
-    let (edition, tag) = (args::edition(args.edition.as_deref())?, args::tag(args.tag.as_deref())?);
-    let variant = variant.unwrap_or(Variant::Optimized);
-    let reference = ImageRef::of(&service.image, &tag, edition, variant).to_string();
+    let (edition, tag) =
+        (args::edition(manifest, args.edition.as_deref())?, args::tag(manifest, args.tag.as_deref())?);
+    let variant = variant.unwrap_or(service.shipped());
+    if !service.has(variant) {
+        let what = format!("`{name}` has no {variant} image, only one: omit --variant");
+        bail!(Failure::usage(what));
+    }
+    if !service.exists_in(edition) {
+        let names: Vec<&str> = service.editions_in.iter().map(|edition| edition.name()).collect();
+        bail!(Failure::usage(format!("`{name}` is not in edition {edition}, only in {}", names.join(", "))));
+    }
+    let reference = service.reference(&tag, edition, variant).to_string();
     match inspect(&reference, context)? {
         Some(image) => Ok(image),
-        None => bail!(
-            "image {reference} is not in the engine\nhelp: {PROGRAM} build-images {name} --edition {edition} \
-             --variant {variant} --tag {tag}"
-        ),
+        None if service.pulled.is_some() => {
+            bail!("image {reference} is not in the engine\nhelp: docker pull {reference}")
+        }
+        None => {
+            let option = if service.has_twin() { format!(" --variant {variant}") } else { String::new() };
+            bail!(
+                "image {reference} is not in the engine\nhelp: {PROGRAM} build-images {name}{}{option} --tag {tag}",
+                edition.option()
+            )
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::args::{self, Format};
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
@@ -17,7 +18,6 @@ use measure::{bounds, prepare, run as execute};
 use model::load::Load;
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
-use model::reader;
 
 /// Measure original and optimized images: pull, start, memory, CPU and requests; or loads, or xtask itself
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub struct Args {
     /// Samples of each variant, which take turns [default: 3; with --load: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: Option<u32>,
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
@@ -123,7 +123,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.stack.is_some() && !args.services.is_empty() {
         bail!(Failure::usage("--stack measures all services together: name none".to_owned()));
     }
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = args.resolve(&manifest)?;
     require_engine(context)?;
     let plan = prepare::plan(&manifest, &request, context)?;
@@ -169,8 +169,8 @@ impl Args {
         };
         Ok(MeasureRequest {
             services,
-            edition: args::edition(self.edition.as_deref())?,
-            tag: args::tag(self.tag.as_deref())?,
+            edition: args::edition(manifest, self.edition.as_deref())?,
+            tag: args::tag(manifest, self.tag.as_deref())?,
             runs: self.runs.unwrap_or(if loads.is_some() { 1 } else { 3 }),
             parts,
             whole: self.stack.is_some(),

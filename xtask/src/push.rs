@@ -6,10 +6,11 @@ use host::failure::{Failure, FailureClass};
 use crate::args::{self, Format, RequestArgs};
 use build::push::execute::{self, JOBS};
 use build::request::TaggedImage;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::image_ref::{Registry, Tag};
-use model::reader;
+use model::manifest::Manifest;
 
 /// Push built images to a private registry and record their digests
 ///
@@ -52,9 +53,14 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, missing images, or a failed push.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
-    let request = args.request.resolve(args::services(&manifest, &args.services)?)?;
-    let registry = required(args::registry(args.registry.as_deref())?, "push", "nothing was pushed")?;
+    let manifest = builds::manifest(context)?;
+    let request = args.request.resolve(&manifest, args::services(&manifest, &args.services)?)?;
+    let registry = required(
+        args::registry(&manifest, args.registry.as_deref())?,
+        &manifest,
+        "push",
+        "nothing was pushed",
+    )?;
     let images = tags_to_push(request.tagged_images(), args.fixed_tags, &request.tag)?;
     require_engine(context)?;
     let run = if args.dry_run { execute::dry_run } else { execute::push };
@@ -84,12 +90,17 @@ pub(super) fn tags_to_push(images: Vec<TaggedImage>, fixed: bool, tag: &Tag) -> 
 ///
 /// # Errors
 /// When there is none; `effect` says what was not done because of it.
-pub(super) fn required(registry: Option<Registry>, what: &str, effect: &str) -> Result<Registry> {
+pub(super) fn required(
+    registry: Option<Registry>,
+    manifest: &Manifest,
+    what: &str,
+    effect: &str,
+) -> Result<Registry> {
     let missing = || {
         Failure::new(
             FailureClass::Usage,
             format!("{what} needs a registry; {effect}"),
-            "add --registry HOST[:PORT][/PATH] or set SUTRA_REGISTRY",
+            format!("add --registry HOST[:PORT][/PATH] or set {}", manifest.variable("REGISTRY")),
         )
     };
     Ok(registry.ok_or_else(missing)?)

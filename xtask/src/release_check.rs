@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::args::{self, Format};
+use engine::builds;
 use engine::context::Context;
 use host::failure::Failure;
+use model::manifest::Manifest;
 use model::names::Unknown;
-use model::reader;
 use release::checklist::report::Cadence;
 use release::checklist::request::ChecklistRequest;
 use release::checklist::{self, LIST};
@@ -73,8 +74,8 @@ unknown only because of the environment.";
 /// # Errors
 /// A wrong command line; or the names of the items that failed or could not be checked.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let request = request(args)?;
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
+    let request = request(args, &manifest)?;
     let report = checklist::run(&manifest, &request, context)?;
     context.terminal.print(args.format.of(&report)?);
     let (failed, unknown) = (report.failed(), report.unknown());
@@ -88,7 +89,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn request(args: &Args) -> Result<ChecklistRequest> {
+fn request(args: &Args, manifest: &Manifest) -> Result<ChecklistRequest> {
     let names = || LIST.iter().map(|item| item.name);
     if let Some(name) = args.only.iter().chain(&args.skip).find(|given| names().all(|name| name != *given)) {
         bail!(Failure::from(Unknown::new("item", name, names())));
@@ -97,8 +98,8 @@ fn request(args: &Args) -> Result<ChecklistRequest> {
         cadence: args.cadence.parse::<Cadence>().map_err(Failure::from)?,
         only: args.only.clone(),
         skip: skipped(args)?,
-        editions: args::editions(Some(&args.edition))?,
-        tag: args::tag(args.tag.as_deref())?,
+        editions: args::editions_by_default_all(manifest, &args.edition)?,
+        tag: args::tag(manifest, args.tag.as_deref())?,
     };
     let listed: Vec<&str> = checklist::items(&request).map(|item| item.name).collect();
     if let Some(name) = args.skip.iter().find(|name| !listed.contains(&name.as_str())) {

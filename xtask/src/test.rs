@@ -8,10 +8,10 @@ use clap::ValueEnum;
 use crate::args::{self, VariantChoice};
 use crate::locked_volumes;
 use crate::smoke_test::Output;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
-use model::reader;
 use stack::throwaway::test_run::{self, Originals, TestRequest};
 
 /// Test images in a throwaway stack
@@ -20,7 +20,7 @@ use stack::throwaway::test_run::{self, Originals, TestRequest};
 pub struct Args {
     /// Services to test; their dependencies are started too [default: all, with scenarios]
     services: Vec<String>,
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     edition: Option<String>,
     /// Images to test [default: optimized]; set by --parity
@@ -72,15 +72,15 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         (Some(ParityChoice::Recorded), false) => Some(Originals::Recorded),
         (None, false) => None,
     };
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     if args.stack_tests && services.len() < manifest.services.len() {
         bail!(Failure::usage("--stack-tests needs all services: do not name any"));
     }
     let request = TestRequest {
         services,
-        edition: args::edition(args.edition.as_deref())?,
-        tag: args::tag(args.tag.as_deref())?,
+        edition: args::edition(&manifest, args.edition.as_deref())?,
+        tag: args::tag(&manifest, args.tag.as_deref())?,
         variants: args.variant.unwrap_or(VariantChoice::Optimized).resolve(),
         parity,
         stack_tests: args.stack_tests,

@@ -1,14 +1,14 @@
 //! Subcommand: `cargo xtask why`.
 
 use anyhow::Result;
-use host::failure::Failure;
+use host::failure::{Failure, FailureClass};
 
 use crate::args::Format;
 use crate::image_args::{self, ServiceImageArgs};
 use contents::analysis::{analyze, difference};
 use contents::difference_view::DifferenceView;
+use engine::builds;
 use engine::context::Context;
-use model::reader;
 use model::variant::Variant;
 
 /// Explain the size difference between two images
@@ -44,8 +44,10 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Invalid arguments, a missing or damaged image, no engine.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let is_service = |name: &str| manifest.services.iter().any(|service| service.name == name);
+    let has_twin =
+        |name: &str| manifest.services.iter().any(|service| service.name == name && service.has_twin());
     let has_service = is_service(&args.first) || args.second.as_deref().is_some_and(is_service);
     let find = |name: &str, variant| {
         // Options are for the service: a reference beside it is complete in itself.
@@ -55,6 +57,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let images = match &args.second {
         Some(second) => [find(&args.first, None)?, find(second, None)?],
+        None if has_service && !has_twin(&args.first) => {
+            let what = format!("`{0}` has one build and no original to compare its image with", args.first);
+            let remedy = format!(
+                "name another image, such as an earlier tag: cargo xtask why IMAGE:TAG {}",
+                args.first
+            );
+            return Err(Failure::new(FailureClass::Usage, what, remedy).into());
+        }
         None if has_service => {
             [find(&args.first, Some(Variant::Original))?, find(&args.first, Some(Variant::Optimized))?]
         }

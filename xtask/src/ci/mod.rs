@@ -11,10 +11,10 @@ use anyhow::{Result, bail};
 
 use crate::args::Format;
 use crate::cli::exit_code;
+use crate::compare::compared;
 use build::bake::BuildOptions;
 use build::bases::BasesMode;
 use build::builds;
-use build::comparison::measure::compare;
 use build::request::BuildRequest;
 use campaign::CampaignArgs;
 use check::guard::{self, CheckRequest};
@@ -30,7 +30,7 @@ use model::manifest::Manifest;
 use model::reader;
 use model::variant::Variant;
 use stack::throwaway::test_run::{self, TestRequest};
-use steps::{Action, EDITION, Step, steps};
+use steps::{Action, Step, steps};
 
 /// How long a stack may take to become healthy: CI machines are slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
@@ -69,18 +69,18 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if let Some(cargo) = args.campaign.cargo() {
         return campaign::run(&cargo, args.dry_run, context);
     }
-    let steps = steps(args.full);
+    let manifest = reader::load(&context.repository)?;
+    let steps = steps(args.full, &manifest.editions);
     if args.dry_run {
         context.terminal.print(steps.iter().map(|step| format!("{}\n", step.name)).collect::<String>());
         return Ok(());
     }
-    let manifest = reader::load(&context.repository)?;
     require_engine(context)?;
     let terminal = &context.terminal;
     let mut summary = Vec::new();
     let mut classes = Vec::new();
     for step in &steps {
-        terminal.group(step.name);
+        terminal.group(&step.name);
         let started = Instant::now();
         let result = one(step, &manifest, context);
         terminal.end_group();
@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             terminal.error(format!("{}: {report}", step.name));
             classes.push(class_of(error));
         }
-        summary.push((step.name, result.is_ok(), started.elapsed().as_secs()));
+        summary.push((step.name.as_str(), result.is_ok(), started.elapsed().as_secs()));
     }
     for (name, passed, seconds) in &summary {
         let mark = if *passed {
@@ -124,7 +124,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         editions: editions.to_vec(),
         variants: variants.to_vec(),
         tag: tag.clone(),
-        default_edition: EDITION,
+        default_edition: manifest.default_edition(),
     };
     let build = |request: BuildRequest<'_>| {
         builds::images(manifest, &request, BasesMode::Auto, &BuildOptions::default(), context).map(drop)
@@ -137,12 +137,12 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         Action::Xtask(args) => program(std::env::current_exe()?.display().to_string(), args, context),
         Action::Optimized(editions) => build(request(editions, &[Variant::Optimized])),
         Action::Originals { large } => {
-            let request = request(&[EDITION], &[Variant::Original]);
+            let request = request(&[manifest.default_edition()], &[Variant::Original]);
             let services = services.iter().copied().filter(|service| service.large_original == *large);
             build(BuildRequest { services: services.collect(), ..request })
         }
         Action::ServiceTests => {
-            let request = request(&[EDITION], &[Variant::Optimized]);
+            let request = request(&[manifest.default_edition()], &[Variant::Optimized]);
             let count = builds::service_tests(manifest, &request, BasesMode::Auto, context)?;
             context.terminal.say(format!("{count} services tested in their builds"));
             Ok(())
@@ -164,10 +164,10 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             if failed == 0 { Ok(()) } else { bail!("{failed} of {} groups failed", sections.len()) }
         }
         Action::Check => {
-            for edition in Edition::ALL {
-                context.terminal.print(compare(manifest, &services, edition, &tag, context)?.text());
+            for &edition in &manifest.editions {
+                context.terminal.print(compared(manifest, &services, edition, &tag, context)?.text());
             }
-            let request = CheckRequest { services, editions: Edition::ALL.to_vec(), tag };
+            let request = CheckRequest { services, editions: manifest.editions.clone(), tag };
             let report = guard::check(manifest, &request, None, context)?;
             crate::check::print(&report, Format::Table, context)
         }

@@ -3,17 +3,11 @@
 use model::edition::Edition;
 use stack::throwaway::test_run::Originals;
 
-/// The edition whose originals are built and compared.
-pub const EDITION: Edition = Edition::COMPARED;
-
-/// The editions of which only optimized images are built.
-const OTHERS: [Edition; 2] = [Edition::Community, Edition::Enterprise];
-
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The heading in logs and in the summary.
-    pub name: &'static str,
+    pub name: String,
     /// What it does.
     pub action: Action,
 }
@@ -28,7 +22,7 @@ pub enum Action {
     /// Run xtask itself with these arguments.
     Xtask(&'static [&'static str]),
     /// Build the optimized images of every service in these editions.
-    Optimized(&'static [Edition]),
+    Optimized(Vec<Edition>),
     /// Build the originals: the large ones, or all others.
     Originals { large: bool },
     /// Run the test stages of every service.
@@ -56,20 +50,26 @@ const DOC: &[&str] = &[
     "build.rustdocflags=['-D','warnings']",
 ];
 
-/// The steps: cheap ones first, and whatever needs images after the builds. `full` appends the long ones.
-pub fn steps(full: bool) -> Vec<Step> {
-    let cargo = |name, args| Step { name, action: Action::Cargo(args) };
+/// The steps: cheap ones first, and whatever needs images after the builds. `full` appends the long ones. Originals are built
+/// and compared of the first of the manifest's editions only.
+pub fn steps(full: bool, editions: &[Edition]) -> Vec<Step> {
+    let (first, others) = match editions {
+        [first, others @ ..] => (*first, others),
+        [] => (Edition::NONE, editions),
+    };
+    let step = |name: &str, action| Step { name: name.to_owned(), action };
+    let cargo = |name, args| step(name, Action::Cargo(args));
     let mut steps = vec![
         cargo("format", &["fmt", "--all", "--check"]),
         cargo(
             "lints",
             &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"],
         ),
-        Step { name: "documentation", action: Action::Cargo(DOC) },
-        Step { name: "optimized images", action: Action::Optimized(&[EDITION]) },
-        Step { name: "original images", action: Action::Originals { large: false } },
-        Step { name: "optimized images of the other editions", action: Action::Optimized(&OTHERS) },
-        Step { name: "services' tests in their builds", action: Action::ServiceTests },
+        cargo("documentation", DOC),
+        step("optimized images", Action::Optimized(vec![first])),
+        step("original images", Action::Originals { large: false }),
+        step("optimized images of the other editions", Action::Optimized(others.to_vec())),
+        step("services' tests in their builds", Action::ServiceTests),
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
         cargo(
             "tests",
@@ -85,24 +85,26 @@ pub fn steps(full: bool) -> Vec<Step> {
                 LONG,
             ],
         ),
-        Step {
-            name: "stack, pages, and parity with recorded answers",
-            action: Action::Stacks(EDITION, Some(Originals::Recorded), true),
-        },
-        Step { name: "check every image", action: Action::Check },
+        step(
+            "stack, pages, and parity with recorded answers",
+            Action::Stacks(first, Some(Originals::Recorded), true),
+        ),
+        step("check every image", Action::Check),
     ];
     if full {
-        let measure = |name, args| Step { name, action: Action::Xtask(args) };
-        let stack = |name, edition| Step { name, action: Action::Stacks(edition, None, true) };
+        let measure = |name, args| step(name, Action::Xtask(args));
         steps.extend([
-            Step { name: "large original images", action: Action::Originals { large: true } },
-            Step {
-                name: "parity with running originals",
-                action: Action::Stacks(EDITION, Some(Originals::Live { record: false }), false),
-            },
-            stack("community stack", Edition::Community),
-            stack("enterprise stack", Edition::Enterprise),
-            Step { name: "programs for the long steps", action: Action::Programs(&["strace"]) },
+            step("large original images", Action::Originals { large: true }),
+            step(
+                "parity with running originals",
+                Action::Stacks(first, Some(Originals::Live { record: false }), false),
+            ),
+        ]);
+        let stack =
+            |edition: &Edition| step(&format!("{edition} stack"), Action::Stacks(*edition, None, true));
+        steps.extend(others.iter().map(stack));
+        steps.extend([
+            step("programs for the long steps", Action::Programs(&["strace"])),
             cargo("long tests", &["test", "--workspace", "--locked", "--", "--ignored", LONG]),
             measure(
                 "bounds of services and the stack",
@@ -120,7 +122,8 @@ mod tests {
 
     #[test]
     fn full_appends_steps_and_only_it_runs_long_tests() {
-        let (usual, full) = (steps(false), steps(true));
+        let editions = ["small", "large"].map(Edition::named);
+        let (usual, full) = (steps(false, &editions), steps(true, &editions));
         assert_eq!(full[..usual.len()], usual);
         let runs = |steps: &[Step], last: [&str; 2]| {
             steps.iter().any(|step| matches!(step.action, Action::Cargo(args) if args.ends_with(&last)))

@@ -12,6 +12,7 @@ use similar::TextDiff;
 use crate::args;
 use build::push::digests::Digests;
 use check::overrides::REMEDY;
+use engine::builds;
 use engine::compose::ComposeInput;
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -20,7 +21,6 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
-use model::reader;
 use model::variant::Variant;
 use stack::switch::edits::ForeignReference;
 use stack::switch::files::{self, PlannedFile, UnreadFile};
@@ -87,8 +87,9 @@ enum VariantArg {
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let _lock = Lock::take(&context.repository.compose_lock())?;
     let Some(variant) = args.variant else { return undo(context) };
-    let manifest = reader::load(&context.repository)?;
-    let request = request(variant, args)?;
+    let manifest = builds::manifest(context)?;
+    let request = request(variant, args, &manifest)?;
+    say_without_variants(args, &manifest, context);
     let input = input(args, context)?;
     let variables = &input.variables;
     let pushed = Digests::read(&context.repository)?;
@@ -228,19 +229,29 @@ fn named_registries(found: &[PlannedFile], fill: edits::Fill<'_>) -> BTreeSet<St
     texts.filter_map(|text| Some(registry_of(&fill(text).ok()?).to_owned())).collect()
 }
 
-fn request(variant: VariantArg, args: &Args) -> Result<SwitchRequest> {
+/// Says that there is no variant to switch to, unless something else is requested.
+fn say_without_variants(args: &Args, manifest: &Manifest, context: &Context) {
+    let has_other = args.edition.is_some() || args.tag.is_some() || args.registry.is_some() || args.pin;
+    if !manifest.has_twins() && !has_other {
+        let what = "no service has an optimized build beside its original: there is no variant to switch to";
+        context.terminal.say(format!("{what}; --tag, --registry and --pin still apply"));
+    }
+}
+
+fn request(variant: VariantArg, args: &Args, manifest: &Manifest) -> Result<SwitchRequest> {
     Ok(SwitchRequest {
         variant: match variant {
             VariantArg::Optimized => Variant::Optimized,
             VariantArg::Original => Variant::Original,
         },
-        edition: args.edition.as_deref().map(|name| args::edition(Some(name))).transpose()?,
-        tag: args.tag.as_deref().map(|tag| args::tag(Some(tag))).transpose()?,
+        edition: args.edition.as_deref().map(|name| args::edition(manifest, Some(name))).transpose()?,
+        tag: args.tag.as_deref().map(|tag| args::tag(manifest, Some(tag))).transpose()?,
         // Only from the command line: the environment's registry is for pushes.
         registry: match args.registry.as_deref() {
-            Some(registry) => args::registry(Some(registry))?,
+            Some(registry) => args::registry(manifest, Some(registry))?,
             None => None,
         },
+        editions: manifest.editions.clone(),
     })
 }
 

@@ -11,7 +11,6 @@ use engine::compose::ComposeService;
 use engine::context::Context;
 use host::files::lexical;
 use model::check_rules::FindingKind;
-use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 use stack::switch::files::PlannedFile;
@@ -53,10 +52,8 @@ pub(super) fn wrong_builds(
         };
         let Some(ours) = service_of(&service.image, own, manifest) else { continue };
         let dockerfile = lexical(&build.context.join(&build.dockerfile));
-        let wanted = match variant {
-            Variant::Optimized => &ours.optimized,
-            Variant::Original => &ours.original,
-        };
+        // Without an optimized build, the Compose file's own is the only one.
+        let Some(wanted) = ours.dockerfile(variant).filter(|_| ours.has_twin()) else { continue };
         if dockerfile != lexical(Path::new(wanted)) {
             found.push(format!(
                 "{}: `docker compose build` would build {} and tag it {}\nhelp: remove `build:`; `{PROGRAM} build-images` builds {wanted}",
@@ -70,7 +67,7 @@ pub(super) fn wrong_builds(
 }
 
 fn service_of<'m>(image: &str, own: &OwnImages<'_>, manifest: &'m Manifest) -> Option<&'m Service> {
-    manifest.services.iter().find(|service| name_of(image) == service.image && own.owns(image))
+    manifest.services.iter().find(|service| service.is_in(image) && own.owns(image))
 }
 
 /// `FILE:LINE: service NAME`, with the first file that sets the key: files precede those that they include or extend.

@@ -8,10 +8,10 @@ use host::render;
 
 use crate::args::Format;
 use checks::{Check, State, examine};
+use engine::builds;
 use engine::context::Context;
 use engine::environment::provide;
 use host::terminal::{Style, Terminal};
-use model::reader;
 
 /// Check this machine's build prerequisites
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// [`Failure`] of the machine when something is missing.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     if context.with_engine {
         provide(&context.docker.facts()?, context)?;
     }

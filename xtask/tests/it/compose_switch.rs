@@ -199,7 +199,13 @@ fn invalid_yaml_is_reported_with_its_line() {
 }
 
 fn switched(text: &str, variant: Variant) -> Option<String> {
-    let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
+    let request = SwitchRequest {
+        variant,
+        edition: None,
+        tag: None,
+        registry: None,
+        editions: crate::support::editions().into(),
+    };
     let fill = |text: &str| Ok(text.to_owned());
     let own = OwnImages::of(["fx-alpha", "fx-beta"], ["hub.example:5000/team".to_owned()]);
     let plan = plan(text, &own, &request, None, &fill).ok()?;

@@ -42,12 +42,16 @@ fn every_page_has_the_declared_editions() {
 /// The text above the table explains every capability, or says what else differs.
 fn says_what_differs(service: &Service, text: &str) {
     let editions = &service.editions;
-    let capabilities = editions.capabilities(Edition::Enterprise);
+    let capabilities = editions.capabilities(Edition::named("enterprise"));
     for name in &capabilities {
         assert!(text.contains(&format!("| `{name}` |")), "docs/services/{}.md: explain {name}", service.name);
     }
     if capabilities.is_empty() {
-        assert!(editions.packages(Edition::Enterprise).is_empty(), "{}: packages for what?", service.name);
+        assert!(
+            editions.packages(Edition::named("enterprise")).is_empty(),
+            "{}: packages for what?",
+            service.name
+        );
         let what = if editions.is_empty() { "name only" } else { "limits only" };
         let says = format!("The editions of {} differ in {what}", service.name);
         assert!(text.contains(&says), "docs/services/{}.md: say {says:?}", service.name);
@@ -57,17 +61,17 @@ fn says_what_differs(service: &Service, text: &str) {
 fn table(service: &Service) -> String {
     let editions = &service.editions;
     let names: BTreeSet<&str> =
-        Edition::ALL.iter().flat_map(|each| editions.limits(*each).into_keys()).collect();
+        crate::support::editions().iter().flat_map(|each| editions.limits(*each).into_keys()).collect();
     let mut rows = Vec::new();
     for name in names {
-        let values = Edition::ALL.map(|edition| {
+        let values = crate::support::editions().map(|edition| {
             editions.limits(edition).get(name).map_or_else(|| "–".to_owned(), |value| quantity(name, *value))
         });
         rows.push((format!("`{name}`"), values));
     }
     let added = |of: &dyn Fn(Edition) -> Vec<String>| {
         let mut known = BTreeSet::new();
-        Edition::ALL.map(|edition| {
+        crate::support::editions().map(|edition| {
             let new: Vec<String> =
                 of(edition).into_iter().filter(|name| known.insert(name.clone())).collect();
             if new.is_empty() { "–".to_owned() } else { new.join(", ") }
@@ -81,7 +85,7 @@ fn table(service: &Service) -> String {
         return String::new();
     }
     let line = |first: &str, cells: &[String; 3]| format!("| {first} | {} |\n", cells.join(" | "));
-    let head = line("limit", &Edition::ALL.map(|edition| edition.to_string()));
+    let head = line("limit", &crate::support::editions().map(|edition| edition.to_string()));
     let rows = rows.iter().map(|(name, cells)| line(name, cells));
     format!("{head}|---|---:|---:|---:|\n{}", rows.collect::<String>())
 }

@@ -29,11 +29,11 @@ fn docker_counts(reference: &str) -> Option<u64> {
 fn every_byte_of_every_image_has_an_owner() {
     let _turn = crate::support::turn::take(module_path!());
     for service in &the_manifest().services {
-        for edition in Edition::ALL {
+        for edition in crate::support::editions() {
             has_an_owner(service, edition, Variant::Optimized);
         }
         if !service.large_original {
-            has_an_owner(service, Edition::Simple, Variant::Original);
+            has_an_owner(service, Edition::named("simple"), Variant::Original);
             // In the same test: what takes time is reading the original, and it is cached now.
             why_accounts_for_every_byte(service);
         }
@@ -109,7 +109,7 @@ mod full {
     fn every_byte_of_the_large_originals_has_an_owner() {
         let _turn = crate::support::turn::take(module_path!());
         for service in the_manifest().services.iter().filter(|service| service.large_original) {
-            has_an_owner(service, Edition::Simple, Variant::Original);
+            has_an_owner(service, Edition::named("simple"), Variant::Original);
             why_accounts_for_every_byte(service);
         }
     }

@@ -72,7 +72,7 @@ fn adds_what_is_declared(
         .collect();
     assert_eq!(service.editions.limits(edition), shown, "limits of {} {edition}", service.name);
 
-    let capabilities = service.editions.capabilities(Edition::Enterprise);
+    let capabilities = service.editions.capabilities(Edition::named("enterprise"));
     if !capabilities.is_empty() {
         let (status, body) = running.get(service, "/capabilities");
         assert_eq!(status, 200, "{body}");
@@ -83,7 +83,7 @@ fn adds_what_is_declared(
 
     if is_python(service) {
         let more = listed(service, edition, variant);
-        let simple = listed(service, Edition::Simple, variant);
+        let simple = listed(service, Edition::named("simple"), variant);
         let added: BTreeSet<String> = more.difference(&simple).cloned().collect();
         let declared: BTreeSet<String> =
             service.editions.packages(edition).into_iter().map(str::to_owned).collect();
@@ -94,8 +94,10 @@ fn adds_what_is_declared(
 
 /// Whether the service is one in Python: its original says so.
 fn is_python(service: &Service) -> bool {
-    let dockerfile =
-        std::fs::read_to_string(crate::support::containers::root().join(&service.original)).unwrap();
+    let dockerfile = std::fs::read_to_string(
+        crate::support::containers::root().join(service.dockerfile(Variant::Original).unwrap()),
+    )
+    .unwrap();
     dockerfile.contains("FROM python:")
 }
 
@@ -115,7 +117,7 @@ fn every_image_keeps_its_services_contract() {
     for service in &manifest.services {
         for &variant in variants_of(service) {
             println!("{} {variant}", service.name);
-            keeps_the_contract(service, Edition::Simple, variant);
+            keeps_the_contract(service, Edition::named("simple"), variant);
         }
     }
 }
@@ -125,7 +127,7 @@ fn every_image_keeps_its_services_contract() {
 fn optimized_images_of_the_other_editions_keep_it_too() {
     let _turn = crate::support::turn::take(module_path!());
     for service in &the_manifest().services {
-        for edition in [Edition::Community, Edition::Enterprise] {
+        for edition in [Edition::named("community"), Edition::named("enterprise")] {
             println!("{} {edition}", service.name);
             keeps_the_contract(service, edition, Variant::Optimized);
         }
@@ -133,7 +135,7 @@ fn optimized_images_of_the_other_editions_keep_it_too() {
 }
 
 fn answers_the_guides_commands(service: &Service, variant: Variant) {
-    let image = image(service, Edition::Simple, variant);
+    let image = image(service, Edition::named("simple"), variant);
     assert!(said(&["run", "--rm", &image, "python", "--version"]).starts_with("Python 3.13"));
     assert!(said(&["run", "--rm", &image, "pip", "list"]).to_lowercase().contains("fastapi"));
 }
@@ -163,7 +165,7 @@ mod full {
     fn large_originals_keep_the_contract_too() {
         let _turn = crate::support::turn::take(module_path!());
         for service in the_manifest().services.iter().filter(|service| service.large_original) {
-            keeps_the_contract(service, Edition::Simple, Variant::Original);
+            keeps_the_contract(service, Edition::named("simple"), Variant::Original);
             if is_python(service) {
                 answers_the_guides_commands(service, Variant::Original);
             }

@@ -87,7 +87,7 @@ fn pulls_go_into_a_second_engine_and_leave_nothing_behind() {
     assert!(output.status.success(), "{text}");
     let record = record(&site.folder);
     assert!(record.complete);
-    let find = |quantity| record.find(Edition::Simple, "latest", "alpha", quantity).unwrap();
+    let find = |quantity| record.find(Edition::named("simple"), "latest", "alpha", quantity).unwrap();
     for quantity in [Quantity::PullBytes, Quantity::Pull] {
         let entry = find(quantity);
         assert_eq!((entry.original.count(), entry.optimized.count()), (2, 2), "{quantity:?}");
@@ -170,7 +170,7 @@ fn a_service_is_measured_alone_and_in_a_stack() {
         })
         .collect();
     for quantity in wanted {
-        let entry = record.find(Edition::Simple, "latest", "storage", quantity);
+        let entry = record.find(Edition::named("simple"), "latest", "storage", quantity);
         let entry = entry.unwrap_or_else(|| panic!("{quantity:?}: {text}"));
         assert_eq!((entry.original.count(), entry.optimized.count()), (2, 2), "{quantity:?}");
         assert!(entry.optimized.min().unwrap() > 0, "{quantity:?}: {text}");

@@ -7,6 +7,7 @@ mod support;
 
 mod analyze;
 mod analyze_hostile;
+mod anyones;
 mod build_cache;
 mod builds;
 mod campaign;

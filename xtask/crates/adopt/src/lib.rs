@@ -13,7 +13,7 @@ mod skaffold;
 pub mod verify;
 pub mod workflow;
 
-use model::build::Build;
+use model::manifest::Build;
 
 /// What was found in a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

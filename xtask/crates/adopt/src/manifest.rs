@@ -40,14 +40,7 @@ pub(crate) fn services<'s>(all: impl Iterator<Item = &'s AdoptedService>) -> Str
         if build.context != "." {
             let _ = writeln!(out, "context = {}", quoted(&build.context));
         }
-        let default = if build.context == "." {
-            "Dockerfile".to_owned()
-        } else {
-            format!("{}/Dockerfile", build.context)
-        };
-        if build.dockerfile != default || build.context == "." {
-            let _ = writeln!(out, "dockerfile = {}", quoted(&build.dockerfile));
-        }
+        let _ = writeln!(out, "dockerfile = {}", quoted(&build.dockerfile));
         if let Some(target) = &build.target {
             let _ = writeln!(out, "target = {}", quoted(target));
         }
@@ -56,10 +49,7 @@ pub(crate) fn services<'s>(all: impl Iterator<Item = &'s AdoptedService>) -> Str
                 build.args.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
             let _ = writeln!(out, "args = {{ {} }}", args.join(", "));
         }
-        // The default is the service's name.
-        if let Some(image) =
-            service.image.as_deref().map(repository_of).filter(|image| *image != service.name)
-        {
+        if let Some(image) = service.image.as_deref().map(repository_of) {
             let _ = writeln!(out, "image = {}", quoted(image));
         }
     }
@@ -93,7 +83,7 @@ fn key(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::Origin;
-    use model::build::Build;
+    use model::manifest::Build;
 
     #[test]
     fn only_what_docker_cannot_tell_is_written() {
@@ -122,7 +112,7 @@ mod tests {
         assert_eq!(
             text(&adoption),
             "# The images of this repository; see docs/manifest.md of the tool for all keys.\nschema = 2\n\n\
-             # Images that the Compose files build need no entry here.\n\n[service.b]\ncontext = \"b\"\n\n[service.c]\n\
+             # Images that the Compose files build need no entry here.\n\n[service.b]\ncontext = \"b\"\ndockerfile = \"b/Dockerfile\"\n\n[service.c]\n\
              dockerfile = \"docker/c.Dockerfile\"\ntarget = \"run\"\nargs = { \"A.B\" = \"x\\\"y\\n\" }\n\
              image = \"hub.example/team/c\"\n"
         );

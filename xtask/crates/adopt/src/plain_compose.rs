@@ -9,7 +9,7 @@ use crate::skaffold::joined;
 use engine::dotenv;
 use engine::interpolation::interpolate;
 use host::files;
-use model::build::Build;
+use model::manifest::Build;
 use stack::switch::document::{Document, NodeId};
 
 /// A service with a build.

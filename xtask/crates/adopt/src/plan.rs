@@ -15,8 +15,8 @@ use engine::builds::{self, BuildOrigin, NamedBuild, free_name, has_default_files
 use engine::docker::Docker;
 use host::files;
 use host::git::Git;
-use model::build::Build;
 use model::image_ref::name_of;
+use model::manifest::Build;
 
 /// Words in the name of a Dockerfile that is not for production.
 const DEVELOPMENT: [&str; 8] = ["base", "ci", "debug", "dev", "development", "devcontainer", "local", "test"];

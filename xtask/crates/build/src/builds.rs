@@ -49,8 +49,9 @@ pub fn images(
     let _lock = Lock::take(&context.repository.lock())?;
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     publisher.recover()?;
-    let dockerfiles = request.dockerfiles();
-    let environment = environment(manifest, &dockerfiles, mode, builder, &options.packages, context)?;
+    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    let environment =
+        BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
@@ -112,8 +113,9 @@ pub fn service_tests(
 ) -> Result<usize> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let environment =
-        environment(manifest, &request.dockerfiles(), mode, None, &PackageDateChoice::Period, context)?;
+    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    let period = PackageDateChoice::Period;
+    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, None, &period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {
@@ -135,7 +137,7 @@ pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> R
     let dockerfiles: Vec<&str> = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str()).collect();
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let environment = environment(manifest, &dockerfiles, mode, None, &PackageDateChoice::Period, context)?;
+    let environment = environment(manifest, &dockerfiles, mode, context)?;
     let plan = Planner::new(manifest, &environment, &context.repository).stack_tests();
     if plan.requested().is_empty() {
         return Ok(());
@@ -150,14 +152,7 @@ pub fn stack_tests(manifest: &Manifest, mode: BasesMode, context: &Context) -> R
 pub fn query(manifest: &Manifest, query: &BuildQuery<'_>, context: &Context) -> Result<()> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let environment = environment(
-        manifest,
-        &[query.dockerfile],
-        BasesMode::Auto,
-        None,
-        &PackageDateChoice::Period,
-        context,
-    )?;
+    let environment = environment(manifest, &[query.dockerfile], BasesMode::Auto, context)?;
     let plan = Planner::new(manifest, &environment, &context.repository).query(query);
     bake(&plan, &BuildOptions::default(), context)?.check(false).map(drop)
 }
@@ -166,10 +161,8 @@ fn environment(
     manifest: &Manifest,
     dockerfiles: &[&str],
     mode: BasesMode,
-    builder: Option<&str>,
-    packages: &PackageDateChoice,
     context: &Context,
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
-    BuildEnvironment::prepare(manifest, &upstreams, mode, builder, packages, context)
+    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::Period, context)
 }

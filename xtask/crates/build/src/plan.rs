@@ -26,8 +26,8 @@ pub struct BuildPlan {
 pub struct PlannedImage {
     /// Its target in the definition.
     pub target: String,
-    /// Its Dockerfile, relative to the repository.
-    pub dockerfile: String,
+    /// Its Dockerfile, relative to the repository; `None` if it is in no file.
+    pub dockerfile: Option<String>,
     /// The tag it is built under, removed once its own tags are set.
     pub run_tag: ImageRef,
     /// The image and the tags that are set when everything is built.

@@ -1,6 +1,6 @@
 //! Computes build plans: the bake targets of images, tests and queries, with the bases and stand-ins they depend on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::bases::{BaseSource, ROOT_FS, context_key};
@@ -15,9 +15,10 @@ use engine::labels;
 use host::files;
 use host::paths::Repository;
 use model::build_args::usage;
+use model::dockerfile;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
-use model::manifest::{Manifest, Service, StackTest, StandIn, Upstream};
+use model::manifest::{Build, Manifest, Service, StackTest, StandIn, Upstream};
 use model::variant::Variant;
 
 /// Collects the targets of one plan, each together with those it depends on.
@@ -42,6 +43,17 @@ pub struct BuildQuery<'a> {
     pub output: &'a Path,
 }
 
+/// A context as bake needs it: a folder's absolute path, or a remote context or image as it is.
+fn located(context: &str, root: &Path) -> String {
+    let is_elsewhere =
+        context.contains("://") || context.starts_with("git@") || context.starts_with("target:");
+    match context {
+        "." => root.display().to_string(),
+        _ if is_elsewhere => context.to_owned(),
+        folder => root.join(folder).display().to_string(),
+    }
+}
+
 /// The image of a stack test; it stays on this machine.
 pub fn stack_test_image(manifest: &Manifest, test: &StackTest) -> String {
     format!("{}-stack-test-{}:latest", manifest.project, test.name)
@@ -59,8 +71,10 @@ impl<'a> Planner<'a> {
 
     /// Builds the requested images.
     pub fn images(mut self, request: &BuildRequest<'_>) -> BuildPlan {
-        let images: Vec<PlannedImage> =
-            request.images().map(|(service, tagged)| self.image(service, tagged, &request.tag)).collect();
+        let images: Vec<PlannedImage> = request
+            .images()
+            .filter_map(|(service, tagged)| self.image(service, tagged, &request.tag))
+            .collect();
         let targets = images.iter().map(|image| image.target.clone()).collect();
         BuildPlan { images, ..self.finish(targets) }
     }
@@ -69,12 +83,13 @@ impl<'a> Planner<'a> {
     pub fn service_tests(mut self, services: &[&Service], edition: Edition) -> BuildPlan {
         let mut names = Vec::new();
         for service in services {
-            let Some(stage) = &service.test_stage else { continue };
-            let mut target = self.target(&service.optimized);
-            target.args.extend(self.build_args(edition, &self.manifest.version));
+            let (Some(stage), Some(build)) = (&service.test_stage, service.build(service.shipped())) else {
+                continue;
+            };
+            let mut target = self.target_of(build, edition, &self.manifest.version);
             target.target = Some(stage.clone());
             target.output = vec!["type=cacheonly".into()];
-            names.push(self.add(format!("{}-test", service.name), target, &service.optimized));
+            names.push(self.add(format!("{}-test", service.name), target, build.file()));
         }
         self.finish(names)
     }
@@ -86,7 +101,7 @@ impl<'a> Planner<'a> {
             let mut target = self.target(&test.dockerfile);
             target.tags = vec![stack_test_image(self.manifest, test)];
             target.output = vec!["type=docker".into()];
-            names.push(self.add(format!("stack-test-{}", test.name), target, &test.dockerfile));
+            names.push(self.add(format!("stack-test-{}", test.name), target, Some(&test.dockerfile)));
         }
         self.finish(names)
     }
@@ -98,7 +113,7 @@ impl<'a> Planner<'a> {
         target.args.extend(query.args.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         target.args.insert("ASKED".into(), self.environment.run.clone());
         target.output = vec![format!("type=local,dest={}", query.output.display())];
-        let name = self.add(format!("ask-{}", query.stage), target, query.dockerfile);
+        let name = self.add(format!("ask-{}", query.stage), target, Some(query.dockerfile));
         self.finish(vec![name])
     }
 
@@ -124,30 +139,76 @@ impl<'a> Planner<'a> {
         Some(self.finish(vec![name]))
     }
 
-    fn image(&mut self, service: &Service, tagged: TaggedImage, tag: &Tag) -> PlannedImage {
+    /// `None` if the service has no build for this variant.
+    fn image(&mut self, service: &Service, tagged: TaggedImage, tag: &Tag) -> Option<PlannedImage> {
         let ServiceImage { edition, variant, .. } = tagged.image;
-        let dockerfile = service.dockerfile(variant).to_owned();
+        let build = service.build(variant)?;
         let version = match tag.as_str() {
             "latest" => self.manifest.version.as_str(),
             tag => tag,
         };
-        let run_tag = format!("{}-{edition}{}", self.environment.run, variant.suffix());
+        // Services that share a repository must not share run tags.
+        let shared = service.tag.as_ref().map(|_| format!("-{}", service.name)).unwrap_or_default();
+        let run_tag = format!("{}{shared}{}{}", self.environment.run, edition.suffix(), variant.suffix());
         let run_tag = ImageRef::new(&service.image, run_tag);
-        let mut target = self.target(&dockerfile);
-        target.args.extend(self.build_args(edition, version));
+        let mut target = self.target_of(build, edition, version);
         target.labels = self.labels(service, edition, variant, version);
         target.tags = vec![run_tag.to_string()];
         // `docker` rather than `image`: a builder in a container must load its result into the engine.
         target.output = vec!["type=docker".into()];
-        let target = self.add(format!("{}-{edition}-{variant}", service.name), target, &dockerfile);
-        PlannedImage { target, dockerfile, run_tag, tagged }
+        let variant_name = if service.has_twin() { format!("-{variant}") } else { String::new() };
+        let mut name = format!("{}{}{variant_name}", service.name, edition.suffix());
+        // Another service's name may end like a variant, or start like a base's target.
+        while self.targets.contains_key(&name) {
+            name.push_str("-image");
+        }
+        let target = self.add(name, target, build.file());
+        Some(PlannedImage { target, dockerfile: build.file().map(str::to_owned), run_tag, tagged })
     }
 
+    /// The target of a service's build. What the build declares replaces what every build gets.
+    fn target_of(&mut self, build: &Build, edition: Edition, version: &str) -> Target {
+        let root = self.repository.root();
+        let mut target = match &build.inline {
+            Some(text) => {
+                let contexts = self.contexts_of(&dockerfile::references(text));
+                let declares_date = usage(text, package_date::ARGUMENT).is_declared();
+                Target { dockerfile_inline: Some(text.clone()), ..self.bare(contexts, declares_date) }
+            }
+            None => self.target(&build.dockerfile),
+        };
+        target.args.extend(self.build_args(edition, version));
+        target.args.extend(build.args.clone());
+        target.context = located(&build.context, root);
+        if target.context != root.display().to_string() {
+            // Bake looks for a relative Dockerfile in the context.
+            target.dockerfile = target.dockerfile.map(|_| root.join(&build.dockerfile).display().to_string());
+        }
+        let named = build.contexts.iter().map(|(name, place)| (name.clone(), located(place, root)));
+        target.contexts.extend(named);
+        target.target.clone_from(&build.target);
+        // The classic image store holds one platform of an image: of several, the engine's own is built.
+        if let [platform] = build.platforms.as_slice() {
+            target.platforms = vec![platform.clone()];
+        }
+        target
+    }
+
+    /// Arguments of every service's build: those whose values the manifest declares.
     fn build_args(&self, edition: Edition, version: &str) -> BTreeMap<String, String> {
-        let epoch = self.manifest.source_date_epoch.to_string();
-        [("EDITION", edition.name()), ("VERSION", version), ("SOURCE_DATE_EPOCH", epoch.as_str())]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into()
+        let epoch = self.manifest.source_date_epoch;
+        let mut args = BTreeMap::new();
+        let mut add = |key: &str, value: String| drop(args.insert(key.to_owned(), value));
+        if !edition.is_none() {
+            add("EDITION", edition.to_string());
+        }
+        if !self.manifest.version.is_empty() {
+            add("VERSION", version.to_owned());
+        }
+        if epoch > 0 {
+            add("SOURCE_DATE_EPOCH", epoch.to_string());
+        }
+        args
     }
 
     fn labels(
@@ -159,38 +220,55 @@ impl<'a> Planner<'a> {
     ) -> BTreeMap<String, String> {
         let project = &self.manifest.project;
         let mut labels = BTreeMap::from([
-            (labels::TITLE.to_owned(), service.image.clone()),
-            (labels::VERSION.to_owned(), version.to_owned()),
+            (labels::TITLE.to_owned(), service.title().to_owned()),
             (labels::REVISION.to_owned(), self.environment.revision.clone()),
-            (labels::edition(project), edition.to_string()),
             (labels::variant(project), variant.to_string()),
             (labels::bases(project), self.environment.bases.name().to_owned()),
         ]);
+        if !version.is_empty() {
+            labels.insert(labels::VERSION.to_owned(), version.to_owned());
+        }
+        if !edition.is_none() {
+            labels.insert(labels::edition(project), edition.to_string());
+        }
         // A record of an original's responses needs the hash to know when it is out of date. If the context cannot be
         // hashed, the image is built without the label.
         if variant == Variant::Original
-            && let Ok(hash) = sources::hash(&service.original, self.repository)
+            && service.has_twin()
+            && let Some(dockerfile) = service.dockerfile(variant)
+            && let Ok(hash) = sources::hash(dockerfile, self.repository)
         {
             labels.insert(labels::sources(project), hash);
         }
         labels
     }
 
-    /// The target of a Dockerfile, with a context for each of its FROM lines that another target provides.
+    /// The target of a Dockerfile with the root as its context.
     fn target(&mut self, dockerfile: &str) -> Target {
+        let contexts = self.contexts_of(&references(self.repository, dockerfile));
+        let declares_date = self.declares_package_date(dockerfile);
+        Target { dockerfile: Some(dockerfile.to_owned()), ..self.bare(contexts, declares_date) }
+    }
+
+    /// A context for each image that another target provides.
+    fn contexts_of(&mut self, references: &BTreeSet<String>) -> BTreeMap<String, String> {
         let mut contexts = BTreeMap::new();
-        for reference in references(self.repository, dockerfile) {
-            if let Some(name) = self.provider(&reference) {
-                contexts.insert(reference, format!("target:{name}"));
+        for reference in references {
+            if let Some(name) = self.provider(reference) {
+                contexts.insert(reference.clone(), format!("target:{name}"));
             }
         }
+        contexts
+    }
+
+    /// A target without a Dockerfile.
+    fn bare(&self, contexts: BTreeMap<String, String>, declares_date: bool) -> Target {
         let mut args: BTreeMap<String, String> = self.environment.trust.args();
-        if self.declares_package_date(dockerfile) {
+        if declares_date {
             args.insert(package_date::ARGUMENT.into(), self.environment.packages.as_str().into());
         }
         Target {
             context: self.repository.root().display().to_string(),
-            dockerfile: Some(dockerfile.to_owned()),
             contexts,
             args,
             secret: self.environment.trust.secrets(),
@@ -211,7 +289,7 @@ impl<'a> Planner<'a> {
                 let mut target = self.target(&base.dockerfile);
                 target.args.insert("SOURCE_DATE_EPOCH".into(), self.manifest.source_date_epoch.to_string());
                 target.output = vec!["type=cacheonly".into()];
-                self.add(name.clone(), target, &base.dockerfile);
+                self.add(name.clone(), target, Some(&base.dockerfile));
             }
             return Some(name);
         }
@@ -255,13 +333,13 @@ impl<'a> Planner<'a> {
                     }
                 }
                 target.output = vec!["type=cacheonly".into()];
-                self.add(name, target, path);
+                self.add(name, target, Some(path));
             }
         }
     }
 
-    fn add(&mut self, name: String, target: Target, dockerfile: &str) -> String {
-        self.dockerfiles.insert(name.clone(), dockerfile.to_owned());
+    fn add(&mut self, name: String, target: Target, dockerfile: Option<&str>) -> String {
+        self.dockerfiles.extend(dockerfile.map(|dockerfile| (name.clone(), dockerfile.to_owned())));
         self.targets.insert(name.clone(), target);
         name
     }

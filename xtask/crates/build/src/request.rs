@@ -1,10 +1,12 @@
 //! Which images a command is about: services in editions and variants, under a tag.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
-use model::manifest::Service;
+use model::manifest::{Build, Service};
 use model::variant::Variant;
 
 /// What the user asked for, resolved.
@@ -14,7 +16,7 @@ pub struct BuildRequest<'m> {
     pub services: Vec<&'m Service>,
     /// The editions.
     pub editions: Vec<Edition>,
-    /// The variants.
+    /// The variants; a service with one build has that one whatever is asked for.
     pub variants: Vec<Variant>,
     /// The tag, without edition and variant.
     pub tag: Tag,
@@ -22,7 +24,7 @@ pub struct BuildRequest<'m> {
     pub default_edition: Edition,
 }
 
-/// One image of a service.
+/// One image of a service, as in `api simple optimized`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceImage {
     /// The service's name.
@@ -42,28 +44,47 @@ pub struct TaggedImage {
     pub tags: Vec<ImageRef>,
 }
 
+impl fmt::Display for ServiceImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let space = if self.edition.is_none() { "" } else { " " };
+        write!(f, "{}{space}{} {}", self.service, self.edition, self.variant)
+    }
+}
+
 impl TaggedImage {
     /// Keeps only the edition's tag and drops the plain tag, which follows the default edition.
     #[must_use]
     pub fn with_fixed_tag(mut self) -> TaggedImage {
-        // `ImageRef::all_of` puts the edition's tag first.
+        // `Service::references` puts the edition's tag first.
         self.tags.truncate(1);
         self
     }
 }
 
 impl<'m> BuildRequest<'m> {
-    /// Every requested image with every tag that building it sets.
+    /// Every requested image that is built here, with every tag that building it sets.
     pub fn images(&self) -> impl Iterator<Item = (&'m Service, TaggedImage)> {
-        let editions = |service| self.editions.iter().map(move |&edition| (service, edition));
-        let forms = self.services.iter().copied().flat_map(editions).flat_map(|(service, edition)| {
-            self.variants.iter().map(move |&variant| (service, edition, variant))
+        let built = self.services.iter().copied().filter(|service| service.pulled.is_none());
+        let editions = |service: &'m Service| {
+            let there = self.editions.iter().copied().filter(|edition| service.exists_in(*edition));
+            there.map(move |edition| (service, edition))
+        };
+        let forms = built.flat_map(editions).flat_map(|(service, edition)| {
+            self.variants_of(service).into_iter().map(move |variant| (service, edition, variant))
         });
         forms.map(|(service, edition, variant)| {
             let image = ServiceImage { service: service.name.clone(), edition, variant };
-            let tags = ImageRef::all_of(&service.image, &self.tag, edition, variant, self.default_edition);
+            let tags = service.references(&self.tag, edition, variant, self.default_edition);
             (service, TaggedImage { image, tags })
         })
+    }
+
+    /// The requested variants of a service.
+    pub fn variants_of(&self, service: &Service) -> Vec<Variant> {
+        match service.variants() {
+            [only] => vec![*only],
+            _ => self.variants.clone(),
+        }
     }
 
     /// The same without the services' declarations.
@@ -71,10 +92,13 @@ impl<'m> BuildRequest<'m> {
         self.images().map(|(_, image)| image).collect()
     }
 
-    /// The Dockerfiles of the requested images.
-    pub fn dockerfiles(&self) -> Vec<&'m str> {
-        let variants =
-            |service: &&'m Service| self.variants.iter().map(|variant| service.dockerfile(*variant));
-        self.services.iter().copied().flat_map(|service| variants(&service).collect::<Vec<_>>()).collect()
+    /// The builds of the requested images, each once.
+    pub fn builds(&self) -> Vec<&'m Build> {
+        let mut builds: Vec<&Build> = Vec::new();
+        for (service, tagged) in self.images() {
+            let build = service.build(tagged.image.variant);
+            builds.extend(build.filter(|build| !builds.contains(build)));
+        }
+        builds
     }
 }

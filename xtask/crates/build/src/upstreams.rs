@@ -5,21 +5,42 @@ use std::collections::BTreeSet;
 use host::files;
 use host::paths::Repository;
 use model::dockerfile;
-use model::manifest::{Manifest, Upstream};
+use model::manifest::{Build, Manifest, Upstream};
 
-/// The upstream images that these Dockerfiles need.
+/// The declared upstream images that these builds need.
+pub fn of_builds<'m>(
+    manifest: &'m Manifest,
+    builds: &[&Build],
+    repository: &Repository,
+) -> Vec<&'m Upstream> {
+    let inline = builds.iter().filter_map(|build| build.inline.as_deref());
+    let found = inline.flat_map(dockerfile::references).collect();
+    let files: Vec<&str> = builds.iter().filter_map(|build| build.file()).collect();
+    needed(manifest, &files, found, repository)
+}
+
+/// The declared upstream images that these Dockerfiles need.
 pub fn of_dockerfiles<'m>(
     manifest: &'m Manifest,
     dockerfiles: &[&str],
     repository: &Repository,
 ) -> Vec<&'m Upstream> {
-    let mut queue: Vec<&str> = dockerfiles.to_vec();
-    let mut found = BTreeSet::new();
+    needed(manifest, dockerfiles, BTreeSet::new(), repository)
+}
+
+fn needed<'m>(
+    manifest: &'m Manifest,
+    dockerfiles: &[&str],
+    mut found: BTreeSet<String>,
+    repository: &Repository,
+) -> Vec<&'m Upstream> {
+    let base = |reference: &String| manifest.bases.iter().find(|base| base.reference == *reference);
+    let bases = found.iter().filter_map(base).map(|base| base.dockerfile.as_str());
+    let mut queue: Vec<&str> = dockerfiles.iter().copied().chain(bases).collect();
     while let Some(path) = queue.pop() {
         for reference in references(repository, path) {
             if !found.contains(&reference) {
-                let own = manifest.bases.iter().filter(|base| base.reference == reference);
-                queue.extend(own.map(|base| base.dockerfile.as_str()));
+                queue.extend(base(&reference).map(|base| base.dockerfile.as_str()));
                 found.insert(reference);
             }
         }

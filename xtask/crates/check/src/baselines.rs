@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::lock::{Lock, LockKey};
 use crate::report::{CheckRow, Finding, FindingKind, Place, Subject};
 use model::baseline::{Drift, Weights};
-use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
 
@@ -47,7 +46,8 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
     };
     let Some(accepted) = lock.rows.get(&key) else {
         let what = format!("no baseline for {}", measured.platform);
-        let remedy = format!("{PROGRAM} check SERVICE --edition EDITION --tag {tag} --accept --reason \"…\"");
+        let edition = if row.edition.is_none() { "" } else { " --edition EDITION" };
+        let remedy = format!("{PROGRAM} check SERVICE{edition} --tag {tag} --accept --reason \"…\"");
         // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
         verdict.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
@@ -58,8 +58,9 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
     let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
     (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
     let accept = format!(
-        "{PROGRAM} check {} --edition {} --tag {tag} --accept --reason \"…\"",
-        row.service, row.edition
+        "{PROGRAM} check {}{} --tag {tag} --accept --reason \"…\"",
+        row.service,
+        row.edition.option()
     );
     // Layers count as a base's by their Dockerfile lines as they are now, not as they were when the image was built.
     let moved = if (own, base) == (Drift::Grown, Drift::Shrunk) {
@@ -96,8 +97,8 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
 }
 
 fn is_declared(key: &LockKey, manifest: &Manifest) -> bool {
-    manifest.services.iter().any(|service| service.name == key.service)
-        && key.edition.parse::<Edition>().is_ok()
+    let edition = manifest.edition(&key.edition);
+    edition.is_ok_and(|edition| manifest.services_in(edition).any(|service| service.name == key.service))
 }
 
 #[cfg(test)]
@@ -107,11 +108,13 @@ mod tests {
     use crate::report::MeasuredImage;
     use build::comparison::Verdict;
     use model::bytes::Bytes;
+    use model::edition::Edition;
     use model::manifest::Service;
 
     fn manifest() -> Manifest {
         let service = Service { name: "api".into(), ..Service::default() };
-        Manifest { services: vec![service], ..Manifest::default() }
+        let editions = vec![Edition::named("simple")];
+        Manifest { services: vec![service], editions, ..Manifest::default() }
     }
 
     fn tag() -> Tag {
@@ -121,7 +124,7 @@ mod tests {
     fn row(own: u64, base: u64) -> CheckRow {
         CheckRow {
             service: "api".into(),
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             image: "sutra-api:1-simple-optimized".into(),
             measured: Some(MeasuredImage {
                 id: "sha256:1".into(),
@@ -182,7 +185,7 @@ mod tests {
         assert!(whats[0].starts_with("no baseline for linux/amd64"), "{whats:?}");
         assert!(whats[1].starts_with("baseline of an undeclared"), "{whats:?}");
         let acceptance = Acceptance { reason: "now".into(), day: "2026-01-01".into() };
-        let text = lock.edited(&judged.accepted, &acceptance).unwrap();
+        let text = lock.edited(&judged.accepted, &acceptance, &manifest().editions).unwrap();
         let again = Lock::parse(&text, "sizes.lock.toml").unwrap();
         let mut rows = [row(5, 6)];
         assert!(judge(&mut rows, &again, &manifest(), &tag()).breaches.is_empty());

@@ -2,7 +2,7 @@
 //! shows (`/capabilities`, limits in `/health`) is covered by the contract tests; here the images must at least differ.
 
 use host::program::PROGRAM;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 
@@ -32,18 +32,26 @@ pub fn dockerfiles(
     repository: &Repository,
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
+    let passed: Vec<&str> = ARGUMENTS.into_iter().filter(|argument| is_passed(argument, manifest)).collect();
     for service in services {
-        for variant in Variant::ALL {
-            let name = service.dockerfile(variant);
+        for name in service.dockerfiles() {
             let Some(path) = repository.file(name) else { continue };
             let text = files::read(&path)?;
-            for argument in ARGUMENTS {
+            for argument in passed.iter().copied() {
                 found.extend(check_argument(service, name, argument, &usage(&text, argument)));
             }
         }
     }
     found.extend(unused_arguments(manifest, repository)?);
     Ok(found)
+}
+
+/// Whether builds pass this argument: only then is it this project's own.
+fn is_passed(argument: &str, manifest: &Manifest) -> bool {
+    match argument {
+        EDITION => manifest.has_editions(),
+        _ => !manifest.version.is_empty(),
+    }
 }
 
 fn check_argument(service: &Service, file: &str, argument: &str, usage: &ArgUsage) -> Vec<Finding> {
@@ -69,14 +77,19 @@ fn check_argument(service: &Service, file: &str, argument: &str, usage: &ArgUsag
 fn unused_arguments(manifest: &Manifest, repository: &Repository) -> Result<Vec<Finding>> {
     let mut texts = Vec::new();
     for service in &manifest.services {
-        if let Some(path) = repository.file(&service.optimized) {
+        let optimized = service.dockerfile(Variant::Optimized);
+        if let Some(path) = optimized.and_then(|dockerfile| repository.file(dockerfile)) {
             texts.push(files::read(&path)?);
         }
+    }
+    if texts.is_empty() {
+        return Ok(Vec::new());
     }
     let is_used = |argument: &&str| texts.iter().any(|text| usage(text, argument).is_used());
     // Without declared editions, EDITION may be unused.
     let matters = |argument: &&&str| {
-        **argument != EDITION || manifest.services.iter().any(|service| !service.editions.is_empty())
+        let has_differences = || manifest.services.iter().any(|service| !service.editions.is_empty());
+        is_passed(argument, manifest) && (**argument != EDITION || has_differences())
     };
     let finding = |argument: &&str| {
         let what = format!("no optimized Dockerfile uses the build argument {argument}");
@@ -104,15 +117,15 @@ fn normalized(name: &str) -> String {
     name.to_lowercase().replace(['_', '.'], "-")
 }
 
-/// Differences between an edition's declared and actual packages.
+/// Differences between an edition's declared and actual packages. `packages`: of the smallest edition, and of this one.
 pub fn undeclared(
     service: &Service,
     edition: Edition,
-    simple: &BTreeSet<String>,
-    packages: &BTreeSet<String>,
+    smallest: Edition,
+    (smaller, packages): (&BTreeSet<String>, &BTreeSet<String>),
 ) -> Vec<Finding> {
     let declared: BTreeSet<String> = service.editions.packages(edition).into_iter().map(normalized).collect();
-    let added: BTreeSet<String> = packages.difference(simple).cloned().collect();
+    let added: BTreeSet<String> = packages.difference(smaller).cloned().collect();
     let list = |names: Vec<&String>| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let mut found = Vec::new();
     let mut report = |names: Vec<&String>, what: &str, remedy: &str| {
@@ -131,26 +144,23 @@ pub fn undeclared(
         "declare them in [service.NAME.editions], or do not install them",
     );
     report(
-        simple.difference(packages).collect(),
-        "packages of simple missing",
+        smaller.difference(packages).collect(),
+        &format!("packages of {smallest} missing"),
         "install them: a larger edition contains everything of a smaller one",
     );
     found
 }
 
-/// A note that an edition could not be compared because `simple` is not built.
-pub fn not_compared(service: &Service, edition: Edition, tag: &Tag) -> Option<Finding> {
-    let what = "packages were not compared: the simple edition is not built";
-    let remedy = format!("{PROGRAM} build-images NAME --edition simple --tag {tag}, then check again");
-    (!service.editions.is_empty()).then(|| finding(service, edition, what.to_owned(), &remedy))
+/// A note that an edition could not be compared because the smallest is not built.
+pub fn not_compared(service: &Service, edition: Edition, smallest: Edition, tag: &Tag) -> Finding {
+    let what = format!("packages were not compared: the {smallest} edition is not built");
+    let remedy = format!("{PROGRAM} build-images NAME --edition {smallest} --tag {tag}, then check again");
+    finding(service, edition, what, &remedy)
 }
 
-/// Editions that are declared to differ from a smaller one and whose images differ in labels only.
-pub fn identical(
-    service: &Service,
-    images: &BTreeMap<Edition, &Image>,
-    editions: &[Edition],
-) -> Vec<Finding> {
+/// Editions that are declared to differ from a smaller one and whose images differ in labels only. `images` are in the
+/// order of editions.
+pub fn identical(service: &Service, images: &[(Edition, &Image)], editions: &[Edition]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, (smaller, one)) in images.iter().enumerate() {
         let above = images.iter().skip(index + 1).filter(|(larger, _)| editions.contains(larger));

@@ -22,9 +22,8 @@ use host::files;
 use model::baseline::Weights;
 use model::bytes::Bytes;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
-use model::variant::Variant;
 
 /// Which images to check.
 #[derive(Debug, Clone)]
@@ -39,20 +38,36 @@ pub struct CheckRequest<'m> {
 
 impl CheckRequest<'_> {
     pub(crate) fn reference(&self, service: &Service, edition: Edition) -> String {
-        ImageRef::of(&service.image, &self.tag, edition, Variant::Optimized).to_string()
+        service.shipped_reference(&self.tag, edition).to_string()
     }
 
     /// All editions are looked up: editions are compared with each other.
-    fn references(&self) -> Vec<String> {
-        let of = |service: &&Service| Edition::ALL.map(|edition| self.reference(service, edition));
+    fn references(&self, manifest: &Manifest) -> Vec<String> {
+        let of = |service: &&Service| {
+            editions_of(service, manifest).map(|edition| self.reference(service, edition)).collect::<Vec<_>>()
+        };
         self.services.iter().flat_map(of).collect()
     }
 
-    /// Whether an image is inspected. `simple` is, too, where other editions declare what they add to it.
-    fn inspects(&self, service: &Service, edition: Edition) -> bool {
-        let adds = |edition: &Edition| *edition != Edition::Simple && !service.editions.is_empty();
-        self.editions.contains(&edition) || (edition == Edition::Simple && self.editions.iter().any(adds))
+    /// Whether an image is inspected. The smallest edition is, too, where other editions declare what they add to it.
+    fn inspects(&self, service: &Service, edition: Edition, smallest: Edition) -> bool {
+        let adds = |edition: &Edition| *edition != smallest && !service.editions.is_empty();
+        self.editions.contains(&edition) || (edition == smallest && self.editions.iter().any(adds))
     }
+
+    /// The services and editions whose images are checked.
+    fn subjects(&self) -> impl Iterator<Item = (Edition, &Service)> {
+        let of = |edition: Edition| {
+            let services = self.services.iter().copied();
+            services.filter(move |service| service.exists_in(edition)).map(move |service| (edition, service))
+        };
+        self.editions.iter().copied().flat_map(of)
+    }
+}
+
+/// The editions that a service exists in, smallest first.
+fn editions_of(service: &Service, manifest: &Manifest) -> impl Iterator<Item = Edition> {
+    manifest.editions.iter().copied().filter(|edition| service.exists_in(*edition))
 }
 
 /// Checks images. If all services are requested, keeps a record of every edition. With an acceptance, first writes the measured
@@ -69,14 +84,14 @@ pub fn check(
     let mut lock = Lock::load(&context.repository)?;
     let known = KnownValues::read(manifest, context)?;
     let scanner = known.scanner()?;
-    let images = context.docker.inspect(&request.references())?;
+    let images = context.docker.inspect(&request.references(manifest))?;
     let mut provenance = provenance(manifest, request, &images, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, request, &images, &scanner, context)?;
     let mut judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
     if let Some(acceptance) = acceptance {
         let accepted = &judged.accepted;
         if !accepted.is_empty() {
-            let text = lock.edited(accepted, acceptance)?;
+            let text = lock.edited(accepted, acceptance, &manifest.editions)?;
             files::write_atomically(&context.repository.sizes_lock(), text.as_bytes())?;
         }
         let (count, file) = (accepted.len(), context.repository.sizes_lock_name());
@@ -112,20 +127,18 @@ pub fn check(
     Ok(report)
 }
 
-/// What each edition's record is made from; empty unless all services are checked.
+/// What each edition's record is made from; only editions whose services are all checked have one.
 fn provenance(
     manifest: &Manifest,
     request: &CheckRequest<'_>,
     images: &BTreeMap<String, Image>,
     context: &Context,
 ) -> Result<Vec<Provenance>> {
-    if !records::is_whole(&request.services, manifest) {
-        return Ok(Vec::new());
-    }
     let of = |edition: &Edition| {
         records::made_of(records::RecordKind::Check, manifest, *edition, &request.tag, images, context)
     };
-    request.editions.iter().map(of).collect()
+    let is_whole = |edition: &&Edition| records::is_whole(&request.services, manifest, **edition);
+    request.editions.iter().filter(is_whole).map(of).collect()
 }
 
 /// The result of inspecting images, before baselines.
@@ -144,6 +157,19 @@ struct Inspected {
     notes: Vec<Finding>,
 }
 
+impl Inspected {
+    /// The findings about an image that is pulled: what only its makers can change does not fail a check.
+    fn of_others(mut self) -> Inspected {
+        let is_ours = |finding: &Finding| {
+            !matches!(finding.kind, FindingKind::Pruned | FindingKind::User | FindingKind::Volume)
+        };
+        let (ours, others) = self.breaches.into_iter().partition(is_ours);
+        self.breaches = ours;
+        self.notes.extend::<Vec<_>>(others);
+        self
+    }
+}
+
 fn survey(
     manifest: &Manifest,
     request: &CheckRequest<'_>,
@@ -153,45 +179,54 @@ fn survey(
 ) -> Result<Survey> {
     let mut targets = Vec::new();
     let mut keys = Vec::new();
+    let smallest = manifest.default_edition();
     for service in &request.services {
-        for edition in Edition::ALL {
+        for edition in editions_of(service, manifest) {
             let reference = request.reference(service, edition);
             if let Some(image) = images.get(&reference)
-                && request.inspects(service, edition)
+                && request.inspects(service, edition, smallest)
             {
                 targets.push(ImageToAnalyze { reference, image: image.clone() });
-                keys.push((service.name.as_str(), edition));
+                keys.push((*service, edition));
             }
         }
     }
     let mut next = keys.iter();
     let inspected = analysis::inspect(&targets, scanner, manifest, context, &mut |inside| {
-        let subject = next.next().map(|(service, edition)| Subject::new(*service, edition));
-        inspect(inside, subject.into_iter().collect(), scanner)
+        let next = next.next();
+        let subject = next.map(|(service, edition)| Subject::new(&service.name, edition));
+        let inspected = inspect(inside, subject.into_iter().collect(), scanner);
+        match next {
+            Some((service, _)) if service.pulled.is_some() => inspected.of_others(),
+            _ => inspected,
+        }
     })?;
-    let inspected: BTreeMap<(&str, Edition), Inspected> = keys.into_iter().zip(inspected).collect();
+    let keys = keys.into_iter().map(|(service, edition)| (service.name.as_str(), edition));
+    let inspected: BTreeMap<(&str, Edition), Inspected> = keys.zip(inspected).collect();
     let mut survey = Survey::default();
-    for &edition in &request.editions {
-        for service in &request.services {
-            let found = inspected.get(&(service.name.as_str(), edition));
-            let row = row(service, edition, request.reference(service, edition), found);
-            limits(service, &row, &request.tag, &mut survey);
-            survey.rows.push(row);
-            let Some(found) = found else { continue };
-            survey.breaches.extend_from_slice(&found.breaches);
-            survey.notes.extend_from_slice(&found.notes);
-            match inspected.get(&(service.name.as_str(), Edition::Simple)) {
-                Some(simple) => {
-                    let (simple, packages) = (&simple.packages, &found.packages);
-                    survey.breaches.extend(editions::undeclared(service, edition, simple, packages));
-                }
-                None => survey.notes.extend(editions::not_compared(service, edition, &request.tag)),
+    for (edition, service) in request.subjects() {
+        let found = inspected.get(&(service.name.as_str(), edition));
+        let row = row(service, edition, request.reference(service, edition), found);
+        limits(service, &row, &request.tag, manifest.owners_of_limits(), &mut survey);
+        survey.rows.push(row);
+        let Some(found) = found else { continue };
+        survey.breaches.extend_from_slice(&found.breaches);
+        survey.notes.extend_from_slice(&found.notes);
+        let Some(base) = editions_of(service, manifest).next().filter(|_| !service.editions.is_empty())
+        else {
+            continue;
+        };
+        match inspected.get(&(service.name.as_str(), base)) {
+            Some(smaller) => {
+                let packages = (&smaller.packages, &found.packages);
+                survey.breaches.extend(editions::undeclared(service, edition, base, packages));
             }
+            None => survey.notes.push(editions::not_compared(service, edition, base, &request.tag)),
         }
     }
     for service in &request.services {
         let image = |edition: Edition| Some((edition, images.get(&request.reference(service, edition))?));
-        let images: BTreeMap<Edition, &Image> = Edition::ALL.into_iter().filter_map(image).collect();
+        let images: Vec<(Edition, &Image)> = editions_of(service, manifest).filter_map(image).collect();
         survey.breaches.extend(editions::identical(service, &images, &request.editions));
     }
     Ok(survey)
@@ -275,28 +310,36 @@ fn row(service: &Service, edition: Edition, image: String, inspected: Option<&In
 }
 
 /// A missed target is a breach, a missed goal a note.
-fn limits(service: &Service, row: &CheckRow, tag: &Tag, survey: &mut Survey) {
+fn limits(
+    service: &Service,
+    row: &CheckRow,
+    tag: &Tag,
+    (of_target, of_goal): (&str, &str),
+    survey: &mut Survey,
+) {
     let finding = |kind, what: String, remedy: String| {
         Finding::new(kind, vec![Subject::new(&row.service, row.edition)], what, remedy)
     };
-    let (name, edition) = (&service.name, row.edition);
+    let (name, edition) = (&service.name, row.edition.option());
     let Some(measured) = &row.measured else {
-        let remedy = format!("{PROGRAM} build-images {name} --edition {edition} --tag {tag}");
+        let remedy = match &service.pulled {
+            Some(reference) => format!("docker pull {reference}"),
+            None => format!("{PROGRAM} build-images {name}{edition} --tag {tag}"),
+        };
         survey.breaches.push(finding(FindingKind::Missing, format!("no image {}", row.image), remedy));
         return;
     };
     let bytes = measured.weights.sum();
-    let above = |label: &str, limit: Option<Bytes>| {
+    let above = |owner: &str, label: &str, limit: Option<Bytes>| {
         let limit = limit.unwrap_or_default();
-        let what = format!("{bytes}, {} above {label} of {limit}", bytes - limit);
-        let remedy =
-            format!("`{PROGRAM} analyze {name} --edition {edition} --tag {tag}` lists what could be removed");
+        let what = format!("{bytes}, {} above {owner} {label} of {limit}", bytes - limit);
+        let remedy = format!("`{PROGRAM} analyze {name}{edition} --tag {tag}` lists what could be removed");
         finding(FindingKind::Target, what, remedy)
     };
     match row.verdict {
-        Verdict::OverTarget => survey.breaches.push(above("the guide's target", row.target)),
-        Verdict::OverGoal => survey.breaches.push(above("our goal", row.goal)),
-        verdict if verdict.is_above_goal(row.goal) => survey.notes.push(above("our goal", row.goal)),
+        Verdict::OverTarget => survey.breaches.push(above(of_target, "target", row.target)),
+        Verdict::OverGoal => survey.breaches.push(above(of_goal, "goal", row.goal)),
+        verdict if verdict.is_above_goal(row.goal) => survey.notes.push(above(of_goal, "goal", row.goal)),
         _ => {}
     }
 }
@@ -334,7 +377,12 @@ mod tests {
     #[test]
     fn equal_findings_of_several_images_are_merged() {
         let finding = |service: &str, what: &str| {
-            Finding::new(FindingKind::Pruned, vec![Subject::new(service, Edition::Simple)], what, "r")
+            Finding::new(
+                FindingKind::Pruned,
+                vec![Subject::new(service, Edition::named("simple"))],
+                what,
+                "r",
+            )
         };
         let found = merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
         assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use serde::Deserialize;
-use serde::de::IntoDeserializer as _;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Key, Table, Value};
 
 use crate::report::Place;
@@ -37,7 +37,7 @@ schema = 1
 pub struct LockKey {
     /// The service.
     pub service: String,
-    /// The edition as the lock writes it, which may be one that does not exist.
+    /// The edition as the lock writes it, which may be one that does not exist; empty where there are no editions.
     pub edition: String,
     /// The platform, such as `linux/amd64`.
     pub platform: String,
@@ -62,8 +62,8 @@ struct RowFields {
     _reason: String,
 }
 
-/// The rows of a service, by edition and platform.
-type ServiceRows = BTreeMap<String, BTreeMap<String, RowFields>>;
+/// The rows of one edition, by platform.
+type Rows = BTreeMap<String, RowFields>;
 
 /// Why and when sizes are accepted.
 #[derive(Debug, Clone)]
@@ -117,9 +117,8 @@ impl Lock {
             faults.push((line_at(text, span), "missing or unknown schema: expected `schema = 1`".to_owned()));
         }
         for (service, item) in document.iter().filter(|(key, _)| *key != "schema") {
-            let Ok(value) = item.clone().into_value() else { continue };
-            match ServiceRows::deserialize(value.into_deserializer()) {
-                Ok(editions) => rows.extend(keyed(service, editions)),
+            match rows_of(service, item) {
+                Ok(of_service) => rows.extend(of_service),
                 Err(error) => {
                     let span = error.span().or_else(|| document.key(service).and_then(Key::span));
                     faults.push((line_at(text, span), format!("{service}: {}", error.message())));
@@ -132,13 +131,21 @@ impl Lock {
     /// The line of a row; of its service's table if the row is missing; else the first line.
     pub fn place(&self, key: &LockKey) -> Place {
         let editions = self.document.get(&key.service).and_then(Item::as_table_like);
-        let platforms = editions.and_then(|table| table.get(&key.edition)).and_then(Item::as_table_like);
+        let platforms = match key.edition.as_str() {
+            "" => editions,
+            edition => editions.and_then(|table| table.get(edition)).and_then(Item::as_table_like),
+        };
         let row = platforms.and_then(|table| table.key(&key.platform));
         let span = row.or_else(|| self.document.key(&key.service)).and_then(Key::span);
         Place { file: self.file.to_owned(), line: line_at(self.document.raw(), span) }
     }
 
-    /// The lock's text with some rows set or, for `None`, removed. All rows of an edition are listed together.
+    /// The accepted size of an image on a platform.
+    pub fn accepted(&self, service: &str, edition: Edition, platform: &str) -> Option<Bytes> {
+        self.rows.get(&LockKey::of(service, edition, platform)).map(|weights| weights.sum())
+    }
+
+    /// The lock's text with some rows set or, for `None`, removed. New rows follow the order of `editions`.
     ///
     /// # Errors
     /// When a row cannot be written as TOML.
@@ -146,11 +153,12 @@ impl Lock {
         &self,
         rows: &BTreeMap<LockKey, Option<Weights>>,
         acceptance: &Acceptance,
+        editions: &[Edition],
     ) -> Result<String> {
         let mut document = self.document.clone().into_mut();
-        // New rows list the smallest edition first.
+        let position = |key: &LockKey| editions.iter().position(|edition| edition.name() == key.edition);
         let mut ordered: Vec<_> = rows.iter().collect();
-        ordered.sort_by_key(|(key, _)| (&key.service, key.edition.parse::<Edition>().ok(), &key.platform));
+        ordered.sort_by_key(|(key, _)| (&key.service, position(key), &key.platform));
         for (key, weights) in ordered {
             match weights {
                 Some(weights) => set(&mut document, key, new_row(*weights, acceptance)?),
@@ -172,14 +180,30 @@ fn in_form_of(original: &str, text: &str) -> String {
     )
 }
 
-fn keyed(service: &str, editions: ServiceRows) -> impl Iterator<Item = (LockKey, Weights)> {
-    editions.into_iter().flat_map(move |(edition, platforms)| {
-        let service = service.to_owned();
-        platforms.into_iter().map(move |(platform, row)| {
-            let key = LockKey { service: service.clone(), edition: edition.clone(), platform };
-            (key, Weights { own: Bytes(row.own), base: Bytes(row.base) })
-        })
-    })
+/// The rows of a service: by edition and platform, or by platform alone. Only a platform has a slash.
+fn rows_of(service: &str, item: &Item) -> Result<Vec<(LockKey, Weights)>, toml_edit::de::Error> {
+    let mut found = Vec::new();
+    let mut add = |edition: &str, platform: String, row: RowFields| {
+        let key = LockKey { service: service.to_owned(), edition: edition.to_owned(), platform };
+        found.push((key, Weights { own: Bytes(row.own), base: Bytes(row.base) }));
+    };
+    let Some(parts) = item.as_table_like() else {
+        // Says what is wrong.
+        return read::<Rows>(item).map(|_| Vec::new());
+    };
+    for (name, item) in parts.iter() {
+        if name.contains('/') {
+            add("", name.to_owned(), read(item)?);
+        } else {
+            read::<Rows>(item)?.into_iter().for_each(|(platform, row)| add(name, platform, row));
+        }
+    }
+    Ok(found)
+}
+
+fn read<T: DeserializeOwned>(item: &Item) -> Result<T, toml_edit::de::Error> {
+    let value = item.clone().into_value().unwrap_or_else(|_| Value::from(""));
+    T::deserialize(value.into_deserializer())
 }
 
 fn invalid(file: &str, faults: &[(usize, String)]) -> Failure {
@@ -215,13 +239,16 @@ fn grouped(number: u64) -> String {
 fn set(document: &mut DocumentMut, key: &LockKey, mut row: Value) {
     let services = document.as_table_mut();
     let editions = services.entry(&key.service).or_insert_with(|| Item::Table(Table::new()));
-    let Some(editions) = editions.as_table_like_mut() else { return };
-    let platforms = editions.entry(&key.edition).or_insert_with(|| {
-        let mut dotted = Table::new();
-        dotted.set_dotted(true);
-        Item::Table(dotted)
-    });
-    let Some(platforms) = platforms.as_table_like_mut() else { return };
+    let Some(mut platforms) = editions.as_table_like_mut() else { return };
+    if !key.edition.is_empty() {
+        let of_edition = platforms.entry(&key.edition).or_insert_with(|| {
+            let mut dotted = Table::new();
+            dotted.set_dotted(true);
+            Item::Table(dotted)
+        });
+        let Some(of_edition) = of_edition.as_table_like_mut() else { return };
+        platforms = of_edition;
+    }
     if let Some(old) = platforms.get_mut(&key.platform).and_then(Item::as_value_mut) {
         // Comments at the end of the line stay.
         row.decor_mut().clone_from(old.decor());
@@ -235,7 +262,9 @@ fn set(document: &mut DocumentMut, key: &LockKey, mut row: Value) {
 fn remove(document: &mut DocumentMut, key: &LockKey) {
     let services = document.as_table_mut();
     let Some(editions) = services.get_mut(&key.service).and_then(Item::as_table_like_mut) else { return };
-    if let Some(platforms) = editions.get_mut(&key.edition).and_then(Item::as_table_like_mut) {
+    if key.edition.is_empty() {
+        editions.remove(&key.platform);
+    } else if let Some(platforms) = editions.get_mut(&key.edition).and_then(Item::as_table_like_mut) {
         platforms.remove(&key.platform);
         if platforms.is_empty() {
             editions.remove(&key.edition);
@@ -269,18 +298,19 @@ mod tests {
         let key = |service, edition| LockKey::of(service, edition, "linux/amd64");
         let rows = rows.iter().map(|(service, edition, weights)| (key(service, *edition), *weights));
         let acceptance = Acceptance { reason: "new\n \"page\"".into(), day: "2026-03-01".into() };
-        lock(text).edited(&rows.collect(), &acceptance).unwrap()
+        let editions = ["simple", "community", "enterprise"].map(Edition::named);
+        lock(text).edited(&rows.collect(), &acceptance, &editions).unwrap()
     }
 
     #[test]
     fn rows_are_read_with_their_lines() {
         let lock = lock(TEXT);
-        let key = LockKey::of("api", Edition::Simple, "linux/amd64");
+        let key = LockKey::of("api", Edition::named("simple"), "linux/amd64");
         assert_eq!(lock.rows[&key], Weights { own: Bytes(2_000_000), base: Bytes(35_000_000) });
         assert_eq!(lock.place(&key).line, 6);
         assert_eq!(lock.rows.len(), 3);
-        assert_eq!(lock.place(&LockKey::of("api", Edition::Enterprise, "linux/amd64")).line, 5);
-        assert_eq!(lock.place(&LockKey::of("new", Edition::Simple, "linux/amd64")).line, 1);
+        assert_eq!(lock.place(&LockKey::of("api", Edition::named("enterprise"), "linux/amd64")).line, 5);
+        assert_eq!(lock.place(&LockKey::of("new", Edition::named("simple"), "linux/amd64")).line, 1);
     }
 
     #[test]
@@ -297,11 +327,11 @@ mod tests {
     #[test]
     fn only_accepted_rows_change() {
         let rows = [
-            ("api", Edition::Simple, weights(2_345_678)),
-            ("api", Edition::Enterprise, weights(9)),
-            ("new", Edition::Enterprise, weights(13)),
-            ("new", Edition::Simple, weights(12)),
-            ("gone", Edition::Simple, None),
+            ("api", Edition::named("simple"), weights(2_345_678)),
+            ("api", Edition::named("enterprise"), weights(9)),
+            ("new", Edition::named("enterprise"), weights(13)),
+            ("new", Edition::named("simple"), weights(12)),
+            ("gone", Edition::named("simple"), None),
         ];
         let row = |own: &str| {
             format!("{{ own = {own}, base = 7, accepted = \"2026-03-01\", reason = 'new \"page\"' }}")
@@ -324,9 +354,21 @@ mod tests {
 
     #[test]
     fn a_new_lock_has_a_header_and_can_be_read() {
-        let text = edited(&header(), &[("api", Edition::Simple, weights(1_000))]);
+        let text = edited(&header(), &[("api", Edition::named("simple"), weights(1_000))]);
         assert!(text.starts_with(&header()) && text.contains("own = 1_000,"), "{text}");
         assert_eq!(lock(&text).rows.len(), 1);
+    }
+
+    #[test]
+    fn without_editions_rows_are_listed_by_platform() {
+        let text = edited(HEADER, &[("vote", Edition::NONE, weights(1_000))]);
+        assert!(text.contains("[vote]\n\"linux/amd64\" = { own = 1_000, base = 7,"), "{text}");
+        let key = LockKey::of("vote", Edition::NONE, "linux/amd64");
+        assert_eq!(lock(&text).rows[&key], Weights { own: Bytes(1_000), base: Bytes(7) });
+        assert_eq!(lock(&text).place(&key).line, text.lines().count());
+        assert_eq!(lock(&text).accepted("vote", Edition::NONE, "linux/amd64"), Some(Bytes(1_007)));
+        let without = edited(&text, &[("vote", Edition::NONE, None)]);
+        assert!(lock(&without).rows.is_empty() && !without.contains("vote"), "{without}");
     }
 
     #[test]

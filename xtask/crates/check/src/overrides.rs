@@ -15,7 +15,6 @@ use contents::image::ImageToAnalyze;
 use engine::compose::{ComposeConfig, ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::variables::Variables;
-use model::image_ref::name_of;
 use model::manifest::{Manifest, Service};
 
 /// Something that a service needs and its image does not have.
@@ -65,15 +64,17 @@ fn of_config(
     request: &CheckRequest<'_>,
     context: &Context,
 ) -> Result<Vec<Finding>> {
-    let is_own = |service: &&&Service| {
-        let in_compose = config.services.get(&service.compose);
-        in_compose.is_some_and(|in_compose| name_of(&in_compose.image) == service.image)
-    };
-    let own = request.services.iter().filter(is_own);
-    let own: BTreeMap<&str, &Service> = own.map(|service| (service.compose.as_str(), *service)).collect();
+    let own = request.services.iter().filter_map(|service| {
+        let name = service.compose.as_deref()?;
+        // A service that is built may name no image.
+        let in_compose = config.services.get(name)?;
+        (in_compose.image.is_empty() || service.is_in(&in_compose.image)).then_some((name, *service))
+    });
+    let own: BTreeMap<&str, &Service> = own.collect();
     let mut breaches = Vec::new();
     for &edition in &request.editions {
-        let services = own.iter().map(|(name, service)| {
+        let there = own.iter().filter(|(_, service)| service.exists_in(edition));
+        let services = there.map(|(name, service)| {
             let mut of_edition = config.services[*name].clone();
             of_edition.image = request.reference(service, edition);
             ((*name).to_owned(), of_edition)

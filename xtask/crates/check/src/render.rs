@@ -74,8 +74,13 @@ fn parts(report: &CheckReport) -> impl Iterator<Item = (&'static str, &Vec<Findi
     parts.into_iter().filter(|(_, findings)| !findings.is_empty())
 }
 
+/// Editions and limits have a column only where there are any.
 fn table(report: &CheckReport) -> Table {
-    let mut table = Table::new(&[
+    let any = |has: fn(&CheckRow) -> bool| report.images.iter().any(has);
+    let (targets, goals) = (any(|row| row.target.is_some()), any(|row| row.goal.is_some()));
+    let is_shown = [true, any(|row| !row.edition.is_none()), true, targets, goals];
+    let shown = |index: usize| is_shown.get(index).copied().unwrap_or(true);
+    let columns = [
         ("service", Align::Left),
         ("edition", Align::Left),
         ("image", Align::Right),
@@ -86,12 +91,17 @@ fn table(report: &CheckReport) -> Table {
         ("base", Align::Right),
         ("drift", Align::Right),
         ("verdict", Align::Left),
-    ]);
-    report.images.iter().for_each(|row| table.row(cells(row)));
+    ];
+    let columns = columns.into_iter().enumerate().filter(|(index, _)| shown(*index));
+    let mut table = Table::new(&columns.map(|(_, column)| column).collect::<Vec<_>>());
+    for row in &report.images {
+        let cells = cells(row, targets || goals).into_iter().enumerate().filter(|(index, _)| shown(*index));
+        table.row(cells.map(|(_, cell)| cell).collect());
+    }
     table
 }
 
-fn cells(row: &CheckRow) -> Vec<String> {
+fn cells(row: &CheckRow, has_limits: bool) -> Vec<String> {
     let size = |bytes: Option<Bytes>| bytes.map_or_else(|| "–".to_owned(), |bytes| bytes.to_string());
     let now = row.measured.as_ref().map(|measured| measured.weights);
     let (own, base) = (now.map(|now| now.own), now.map(|now| now.base));
@@ -105,7 +115,7 @@ fn cells(row: &CheckRow) -> Vec<String> {
         change(own, row.baseline.map(|was| was.own)),
         size(base),
         change(base, row.baseline.map(|was| was.base)),
-        verdict(row),
+        verdict(row, has_limits),
     ]
 }
 
@@ -119,8 +129,12 @@ fn change(now: Option<Bytes>, was: Option<Bytes>) -> String {
     }
 }
 
-fn verdict(row: &CheckRow) -> String {
-    let mut labels = vec![row.verdict.label()];
+/// Where no image has a limit, only the baseline is judged.
+fn verdict(row: &CheckRow, has_limits: bool) -> String {
+    let mut labels = Vec::new();
+    if has_limits || row.measured.is_none() {
+        labels.push(row.verdict.label());
+    }
     if row.verdict.is_above_goal(row.goal) {
         labels.push("above goal");
     }
@@ -136,6 +150,9 @@ fn verdict(row: &CheckRow) -> String {
         if !labels.contains(&label) {
             labels.push(label);
         }
+    }
+    if labels.is_empty() {
+        labels.push("as accepted");
     }
     labels.join(", ")
 }

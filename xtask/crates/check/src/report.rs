@@ -162,9 +162,10 @@ impl Subject {
             }
         }
         let phrase = |(services, editions): &(Vec<&str>, Vec<&str>)| {
-            let is_every = editions.len() == Edition::ALL.len();
-            let editions = if is_every { "every edition".to_owned() } else { editions.join(", ") };
-            format!("{} ({editions})", services.join(", "))
+            let editions: Vec<&str> = editions.iter().copied().filter(|name| !name.is_empty()).collect();
+            let editions =
+                if editions.is_empty() { String::new() } else { format!(" ({})", editions.join(", ")) };
+            format!("{}{editions}", services.join(", "))
         };
         groups.iter().map(phrase).collect::<Vec<_>>().join("; ")
     }
@@ -193,7 +194,7 @@ mod tests {
         let report = CheckReport {
             schema: 1,
             tag: "latest".into(),
-            editions: vec![Edition::Simple, Edition::Community],
+            editions: vec![Edition::named("simple"), Edition::named("community")],
             images: Vec::new(),
             breaches: vec![
                 finding(&[("api", "simple"), ("nlg", "community")]),
@@ -203,8 +204,8 @@ mod tests {
             notes: Vec::new(),
             fleet: Vec::new(),
         };
-        let part = report.of_edition(Edition::Simple);
-        assert_eq!(part.editions, [Edition::Simple]);
+        let part = report.of_edition(Edition::named("simple"));
+        assert_eq!(part.editions, [Edition::named("simple")]);
         assert_eq!(part.breaches, [finding(&[("api", "simple")]), finding(&[])]);
     }
 
@@ -213,7 +214,7 @@ mod tests {
         let about = |images: &[(&str, &str)]| finding(images).about();
         let all = |service| ["simple", "community", "enterprise"].map(|edition| (service, edition));
         assert_eq!(about(&[("api", "simple")]), "api (simple)");
-        assert_eq!(about(&[all("api"), all("nlg")].concat()), "api, nlg (every edition)");
+        assert_eq!(about(&[all("api"), all("nlg")].concat()), "api, nlg (simple, community, enterprise)");
         assert_eq!(
             about(&[("api", "simple"), ("hybrid", "community"), ("nlg", "simple"), ("hybrid", "enterprise")]),
             "api, nlg (simple); hybrid (community, enterprise)"

@@ -45,15 +45,15 @@ pub fn find(
     Ok(())
 }
 
-/// The Dockerfile of an image, and the image's name in the manifest.
+/// The Dockerfile of an image, and the image's name in the manifest. Inline Dockerfiles and pulled images have none.
 fn dockerfile(image: &Image, manifest: &Manifest) -> Option<(String, String)> {
     let label = image.label(&labels::variant(&manifest.project));
     let variant = Variant::ALL.into_iter().find(|variant| label == Some(variant.name()));
     let title = image.label(labels::TITLE);
     if let Some((variant, service)) =
-        variant.zip(manifest.services.iter().find(|service| title == Some(&service.image)))
+        variant.zip(manifest.services.iter().find(|service| title == Some(service.title())))
     {
-        return Some((service.dockerfile(variant).to_owned(), service.image.clone()));
+        return Some((service.dockerfile(variant)?.to_owned(), service.image.clone()));
     }
     let names: Vec<&str> = image
         .repo_tags

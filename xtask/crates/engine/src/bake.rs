@@ -64,6 +64,9 @@ pub struct Target {
     /// The stage to build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The platforms to build for; none for the builder's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
     /// Named contexts for FROM and COPY --from.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub contexts: BTreeMap<String, String>,

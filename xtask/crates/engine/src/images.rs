@@ -11,7 +11,7 @@ use crate::labels;
 use crate::signs::{failed, unexpected_error};
 use host::process::ProcessError;
 use model::bytes::Bytes;
-use model::image_ref::repository_of;
+use model::image_ref::{familiar, repository_of};
 
 /// The answer of `docker image inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -57,6 +57,7 @@ impl Image {
 
     /// Whether a reference means it: an ID, a tag, or a digest with or without a tag beside it.
     fn is_called(&self, reference: &str) -> bool {
+        let reference = familiar(reference);
         self.id == reference
             || self.repo_tags.iter().flatten().any(|tag| tag == reference)
             || reference.split_once('@').is_some_and(|(name, digest)| self.digest_at(name) == Some(digest))
@@ -64,7 +65,7 @@ impl Image {
 
     /// Its digest in the registry of a reference.
     pub fn digest_at(&self, reference: &str) -> Option<&str> {
-        let repository = repository_of(reference);
+        let repository = repository_of(familiar(reference));
         let digests = self.repo_digests.iter().flatten();
         digests.filter_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@')).next()
     }

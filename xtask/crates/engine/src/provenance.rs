@@ -57,7 +57,8 @@ impl Provenance {
         let mut why: Vec<String> =
             Self::tree_changed(self.commit.as_ref(), now.commit.as_ref()).into_iter().collect();
         if (self.edition, &self.tag) != (now.edition, &now.tag) {
-            why.push(format!("it is for {} {}, not for {} {}", self.tag, self.edition, now.tag, now.edition));
+            let of = |it: &Provenance| format!("{} {}", it.tag, it.edition).trim_end().to_owned();
+            why.push(format!("it is for {}, not for {}", of(self), of(now)));
         }
         let references = self.images.keys().chain(now.images.keys());
         let mut changed: Vec<&String> =
@@ -97,7 +98,7 @@ mod tests {
         Provenance {
             commit: Some(Commit { id: commit.into(), changes: changes.map(str::to_owned) }),
             at: String::new(),
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             tag: "latest".into(),
             images: images.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect(),
         }

@@ -130,9 +130,10 @@ impl Repository {
         self.layout.sizes_lock()
     }
 
-    /// A command's record of one edition's images.
+    /// A command's record of one edition's images; without editions, of all images.
     pub fn record(&self, kind: &str, edition: &str) -> PathBuf {
-        self.state("records").join(format!("{kind}-{edition}.json"))
+        let dash = if edition.is_empty() { "" } else { "-" };
+        self.state("records").join(format!("{kind}{dash}{edition}.json"))
     }
 
     /// Full build logs, one file per target.

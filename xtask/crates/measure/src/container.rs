@@ -59,13 +59,16 @@ pub(crate) fn microseconds(from: SystemTime, to: SystemTime) -> Result<u64> {
 
 fn run(service: &Service, image: &str, port: u16, session: &Session, context: &Context) -> Result<String> {
     let needs = &service.run;
+    let inside = service
+        .port
+        .with_context(|| format!("{0} declares no port: add `port` to [service.{0}]", service.name))?;
     let cmd =
         context.docker.cmd(["run", "--detach", "--pull=never", "--read-only", "--cap-drop=ALL"]).args([
             "--security-opt=no-new-privileges".to_owned(),
             // It would use processor time of the service's control group.
             "--no-healthcheck".to_owned(),
             format!("--label={}", session.label()),
-            format!("--publish=127.0.0.1:{port}:{}", service.port),
+            format!("--publish=127.0.0.1:{port}:{inside}"),
         ]);
     let cmd = cmd
         .args(needs.env.iter().map(|(key, value)| format!("--env={key}={value}")))

@@ -127,7 +127,7 @@ impl<'a> LoadRun<'a, '_> {
         let service = self.services.iter().find(|service| service.name == step.probe.service);
         let mut containers = self.stack.project().containers()?.into_iter();
         let container =
-            containers.find(|found| service.is_some_and(|service| service.compose == found.service));
+            containers.find(|found| service.is_some_and(|service| service.is_compose(&found.service)));
         Ok(container.context("the service has no container")?.id)
     }
 

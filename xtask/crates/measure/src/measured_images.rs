@@ -14,11 +14,11 @@ use host::failure::{Failure, FailureClass};
 use host::files;
 use model::bytes::Bytes;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
-/// The images of all services, of one edition and tag.
+/// The images of all services of one edition and tag. The image of a service with one build counts as optimized.
 #[derive(Debug)]
 pub(crate) struct MeasuredImages {
     found: BTreeMap<(String, Variant), Image>,
@@ -28,12 +28,10 @@ pub(crate) struct MeasuredImages {
 impl MeasuredImages {
     /// Inspects the images that are built.
     pub fn inspect(manifest: &Manifest, edition: Edition, tag: &Tag, context: &Context) -> Result<Self> {
-        let reference =
-            |service: &Service, variant| ImageRef::of(&service.image, tag, edition, variant).to_string();
-        let both = |service| Variant::ALL.map(|variant| (service, variant));
-        let all: Vec<(&Service, Variant)> = manifest.services.iter().flat_map(both).collect();
+        let both = |service| variants(service).iter().map(move |variant| (service, *variant));
+        let all: Vec<(&Service, Variant)> = manifest.services_in(edition).flat_map(both).collect();
         let references: Vec<String> =
-            all.iter().map(|(service, variant)| reference(service, *variant)).collect();
+            all.iter().map(|(service, variant)| name(service, tag, edition, *variant)).collect();
         let inspected = context.docker.inspect(&references)?;
         let found = all.iter().zip(&references).filter_map(|((service, variant), reference)| {
             Some(((service.name.clone(), *variant), inspected.get(reference)?.clone()))
@@ -61,7 +59,11 @@ impl MeasuredImages {
 
     /// The services that have no image of a variant.
     pub fn missing<'s>(&self, services: &[&'s Service], variant: Variant) -> Vec<&'s str> {
-        let missing = services.iter().filter(|service| !self.has(service, variant));
+        let is_there = |service: &Service| match service.has_twin() {
+            true => self.has(service, variant),
+            false => self.has(service, Variant::Optimized),
+        };
+        let missing = services.iter().filter(|service| !is_there(service));
         missing.map(|service| service.name.as_str()).collect()
     }
 
@@ -77,8 +79,9 @@ impl MeasuredImages {
             return Ok(());
         }
         let names = missing.join(" ");
-        let remedy = format!("{PROGRAM} build-images {names} --edition {edition} --tag {tag}");
-        bail!(Failure::new(FailureClass::Failed, format!("optimized images are not built: {names}"), remedy))
+        let remedy = format!("{PROGRAM} build-images {names}{} --tag {tag}", edition.option());
+        let optimized = if services.iter().any(|service| service.has_twin()) { "optimized " } else { "" };
+        bail!(Failure::new(FailureClass::Failed, format!("{optimized}images are not built: {names}"), remedy))
     }
 
     /// Unpacked bytes of these services' images together, of the larger variant.
@@ -95,11 +98,12 @@ impl MeasuredImages {
     /// The images of a subject: ID and repository name.
     pub fn pushed<'m>(&self, subject: &Subject<'m>, request: &MeasureRequest<'m>) -> Vec<(String, String)> {
         let of = |(service, variant): (&Service, Variant)| {
-            let name = ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string();
+            let name = name(service, &request.tag, request.edition, variant);
             Some((self.id(service, variant)?.to_owned(), name))
         };
         let services = request.of(subject).into_iter();
-        let both = services.flat_map(|service| Variant::ALL.map(|variant| (service, variant)));
+        let both =
+            services.flat_map(|service| variants(service).iter().map(move |variant| (service, *variant)));
         both.filter_map(of).collect()
     }
 
@@ -110,11 +114,19 @@ impl MeasuredImages {
         request: &MeasureRequest<'_>,
         variant: Variant,
     ) -> Vec<String> {
-        let name = |service: &&Service| {
-            ImageRef::of(&service.image, &request.tag, request.edition, variant).to_string()
-        };
+        let name = |service: &&Service| name(service, &request.tag, request.edition, variant);
         request.of(subject).iter().map(name).collect()
     }
+}
+
+/// The variants to measure.
+fn variants(service: &Service) -> &'static [Variant] {
+    if service.has_twin() { &Variant::ALL } else { &[Variant::Optimized] }
+}
+
+/// The reference of a variant; for a service with one build, of its only image.
+fn name(service: &Service, tag: &Tag, edition: Edition, variant: Variant) -> String {
+    service.reference(tag, edition, service.nearest(variant)).to_string()
 }
 
 /// Free disk space where the second engine would keep its data; `None` if `df` gives no number.

@@ -81,15 +81,19 @@ impl<'m> Planner<'_, 'm> {
     fn note_missing_originals(&mut self) {
         let (edition, tag) = (self.request.edition, &self.request.tag);
         for service in &self.request.services {
-            if self.request.parts.is_empty() || self.images.has(service, Variant::Original) {
+            if self.request.parts.is_empty()
+                || !service.has_twin()
+                || self.images.has(service, Variant::Original)
+            {
                 continue;
             }
             let guide = service.sizes(edition).guide_original;
             let guide = guide.map(|bytes| format!(" (the guide's figure for its size is {bytes})"));
             let reason = format!(
-                "not built{}: {PROGRAM} build-images {} --variant original --edition {edition} --tag {tag}",
+                "not built{}: {PROGRAM} build-images {} --variant original{} --tag {tag}",
                 guide.unwrap_or_default(),
-                service.name
+                service.name,
+                edition.option()
             );
             self.leave_out(&service.name, "original", reason);
         }
@@ -113,8 +117,10 @@ impl<'m> Planner<'_, 'm> {
         }
         let free = free_disk(self.context)?;
         let services = &self.request.services;
-        let built = |variant: &Variant| services.iter().all(|service| self.images.has(service, *variant));
-        let all: Vec<Variant> = Variant::ALL.into_iter().filter(built).collect();
+        let built = |variant: &Variant| self.images.missing(services, *variant).is_empty();
+        let has_twins = services.iter().any(|service| service.has_twin());
+        let there = |variant: &Variant| built(variant) && (has_twins || *variant == Variant::Optimized);
+        let all: Vec<Variant> = Variant::ALL.into_iter().filter(there).collect();
         let singles =
             self.request.singles().map(|service| (Subject::One(service), self.images.built(service)));
         let subjects: Vec<_> = singles.chain(self.request.whole.then_some((Subject::Whole, all))).collect();
@@ -143,6 +149,9 @@ impl<'m> Planner<'_, 'm> {
         };
         let started: Vec<&Service> = self.manifest.services.iter().filter(is_started).collect();
         self.images.refuse_missing_optimized(&started, self.request.edition, &self.request.tag)?;
+        if !started.iter().any(|service| service.has_twin()) {
+            return Ok(vec![Variant::Optimized]);
+        }
         let missing = self.images.missing(&started, Variant::Original);
         if missing.is_empty() {
             return Ok(Variant::ALL.to_vec());

@@ -167,7 +167,7 @@ pub(crate) mod tests {
 
     pub(crate) fn made(load: u64) -> MadeFrom {
         MadeFrom {
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             tag: "latest".into(),
             original: BTreeMap::new(),
             optimized: BTreeMap::new(),
@@ -187,13 +187,13 @@ pub(crate) mod tests {
         record.add("a", Quantity::Start, Variant::Original, 50, &made(100), true);
         record.add("a", Quantity::Start, Variant::Optimized, 5, &made(300), false);
         record.add("a", Quantity::Pull, Variant::Original, 7, &made(100), true);
-        let entry = record.find(Edition::Simple, "latest", "a", Quantity::Start).unwrap();
+        let entry = record.find(Edition::named("simple"), "latest", "a", Quantity::Start).unwrap();
         assert_eq!((entry.comparison.unwrap().ratio, entry.of.load), (0.1, (100, 300)));
         record.add("a", Quantity::Start, Variant::Original, 60, &made(200), true);
-        let entry = record.find(Edition::Simple, "latest", "a", Quantity::Start).unwrap();
+        let entry = record.find(Edition::named("simple"), "latest", "a", Quantity::Start).unwrap();
         assert_eq!((entry.original.median(), entry.optimized.count(), entry.comparison), (Some(60), 0, None));
-        assert!(record.find(Edition::Simple, "latest", "a", Quantity::Pull).is_some());
-        assert!(record.find(Edition::Community, "latest", "a", Quantity::Pull).is_none());
+        assert!(record.find(Edition::named("simple"), "latest", "a", Quantity::Pull).is_some());
+        assert!(record.find(Edition::named("community"), "latest", "a", Quantity::Pull).is_none());
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn start(
 fn members(manifest: &Manifest, stack: &ThrowawayStack, context: &Context) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for container in stack.project().containers()? {
-        let service = manifest.services.iter().find(|service| service.compose == container.service);
+        let service = manifest.services.iter().find(|service| service.is_compose(&container.service));
         let Some(service) = service else { continue };
         let (started, process) = started(&container.id, context)?;
         members.push(Member { name: service.name.clone(), process, started, group: Cgroup::of(process)? });

@@ -178,9 +178,11 @@ fn notes(view: &MeasureView<'_>) -> Vec<String> {
     let loads = entries.iter().map(|entry| entry.of.load);
     let (least, most) =
         loads.fold((u64::MAX, 0), |(least, most), load| (least.min(load.0), most.max(load.1)));
+    let edition = view.edition;
+    let edition = if edition.is_none() { "Tag".to_owned() } else { format!("Edition {edition}, tag") };
     notes.push(format!(
-        "Edition {}, tag {}. Median (minimum to maximum), runs: {}. {} cores, engine {} ({} store), system load {:.1} to {:.1}.",
-        view.edition, view.tag, first.of.runs, machine.cores, machine.engine, machine.store,
+        "{edition} {}. Median (minimum to maximum), runs: {}. {} cores, engine {} ({} store), system load {:.1} to {:.1}.",
+        view.tag, first.of.runs, machine.cores, machine.engine, machine.store,
         least as f64 / 100.0, most as f64 / 100.0
     ));
     let has = |quantities: &[Quantity]| entries.iter().any(|entry| quantities.contains(&entry.quantity));
@@ -252,7 +254,7 @@ mod tests {
         let figures = all.filter(|(_, quantity)| *quantity != Quantity::Request).collect();
         let view = MeasureView {
             record: &record,
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             tag: "latest",
             services: &services,
             figures: &figures,

@@ -15,14 +15,15 @@ pub struct Addition {
     pub limits: BTreeMap<String, u64>,
 }
 
-/// What each edition of a service adds; empty if its editions do not differ.
+/// What each edition of a service adds, smallest edition first; empty if its editions do not differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Additions(BTreeMap<Edition, Addition>);
+pub struct Additions(Vec<(Edition, Addition)>);
 
 impl Additions {
-    /// Additions by edition.
-    pub fn new(by_edition: BTreeMap<Edition, Addition>) -> Self {
-        Additions(by_edition)
+    /// Additions in the order of `editions`, the manifest's.
+    pub fn new(editions: &[Edition], mut by_edition: BTreeMap<Edition, Addition>) -> Self {
+        let take = |edition: &Edition| by_edition.remove_entry(edition);
+        Additions(editions.iter().filter_map(take).collect())
     }
 
     /// Whether the editions are declared to be equal.
@@ -42,12 +43,14 @@ impl Additions {
 
     /// The limits of an edition.
     pub fn limits(&self, edition: Edition) -> BTreeMap<&str, u64> {
-        let limits = self.0.get(&edition).map(|addition| &addition.limits);
+        let own = self.0.iter().find(|(of, _)| *of == edition);
+        let limits = own.map(|(_, addition)| &addition.limits);
         limits.into_iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect()
     }
 
     fn up_to(&self, edition: Edition) -> impl Iterator<Item = &Addition> {
-        self.0.range(..=edition).map(|(_, addition)| addition)
+        let position = self.0.iter().position(|(of, _)| *of == edition);
+        self.0.iter().take(position.map_or(0, |last| last + 1)).map(|(_, addition)| addition)
     }
 }
 
@@ -62,14 +65,14 @@ mod tests {
             capabilities: packages.iter().map(|name| format!("use-{name}")).collect(),
             limits: BTreeMap::from([("texts".to_owned(), limit)]),
         };
-        let additions = Additions::new(BTreeMap::from([
-            (Edition::Simple, adds(&[], 1)),
-            (Edition::Community, adds(&["a", "b"], 2)),
-            (Edition::Enterprise, adds(&["c"], 3)),
-        ]));
-        assert_eq!(additions.packages(Edition::Community), BTreeSet::from(["a", "b"]));
-        assert_eq!(additions.packages(Edition::Simple), BTreeSet::new());
-        assert_eq!(additions.capabilities(Edition::Enterprise), BTreeSet::from(["use-a", "use-b", "use-c"]));
-        assert_eq!(additions.limits(Edition::Community), BTreeMap::from([("texts", 2)]));
+        // Not the alphabetical order.
+        let [small, medium, large] = ["small", "medium", "large"].map(Edition::named);
+        let by_edition =
+            BTreeMap::from([(small, adds(&[], 1)), (medium, adds(&["a", "b"], 2)), (large, adds(&["c"], 3))]);
+        let additions = Additions::new(&[small, medium, large], by_edition);
+        assert_eq!(additions.packages(medium), BTreeSet::from(["a", "b"]));
+        assert_eq!(additions.packages(small), BTreeSet::new());
+        assert_eq!(additions.capabilities(large), BTreeSet::from(["use-a", "use-b", "use-c"]));
+        assert_eq!(additions.limits(medium), BTreeMap::from([("texts", 2)]));
     }
 }

@@ -87,7 +87,7 @@ mod tests {
         let entry = AllowedOpportunity {
             kind: OpportunityKind::Tests,
             services: vec!["a".into()],
-            editions: vec![Edition::Community],
+            editions: vec![Edition::named("community")],
             bytes: Bytes(2_000_000),
             reason: "r".into(),
         };
@@ -102,11 +102,11 @@ mod tests {
             }
         };
         let tests = OpportunityKind::Tests;
-        assert_eq!(judge("a", Edition::Community, tests, 499_999), "small");
-        assert_eq!(judge("a", Edition::Community, tests, 3_000_000), "allowed");
-        assert_eq!(judge("a", Edition::Community, tests, 3_000_001), "grown");
-        assert_eq!(judge("a", Edition::Simple, tests, 2_000_000), "new");
-        assert_eq!(judge("b", Edition::Community, tests, 2_000_000), "new");
-        assert_eq!(judge("a", Edition::Community, OpportunityKind::Docs, 2_000_000), "new");
+        assert_eq!(judge("a", Edition::named("community"), tests, 499_999), "small");
+        assert_eq!(judge("a", Edition::named("community"), tests, 3_000_000), "allowed");
+        assert_eq!(judge("a", Edition::named("community"), tests, 3_000_001), "grown");
+        assert_eq!(judge("a", Edition::named("simple"), tests, 2_000_000), "new");
+        assert_eq!(judge("b", Edition::named("community"), tests, 2_000_000), "new");
+        assert_eq!(judge("a", Edition::named("community"), OpportunityKind::Docs, 2_000_000), "new");
     }
 }

@@ -7,8 +7,7 @@ use std::str::FromStr;
 use host::failure::Failure;
 use serde::{Serialize, Serializer};
 
-use crate::edition::Edition;
-use crate::variant::{OPTIMIZED_SUFFIX, Variant};
+use crate::variant::OPTIMIZED_SUFFIX;
 
 /// A tag without the variant's suffix: `latest-optimized` is parsed as `latest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +19,7 @@ impl FromStr for Tag {
     /// The grammar of the OCI distribution specification; the length leaves room for edition and variant (128 - 28).
     fn from_str(text: &str) -> Result<Self, Failure> {
         let bare = text.strip_suffix(OPTIMIZED_SUFFIX).unwrap_or(text);
-        let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let fits = bare.len() <= 100
-            && bare.chars().next().is_some_and(first)
-            && bare.chars().all(|c| first(c) || c == '.' || c == '-');
+        let fits = bare.len() <= MAX_GIVEN_TAG && is_tag(bare);
         fits.then(|| Tag(bare.to_owned())).ok_or_else(|| {
             Failure::usage(format!(
                 "invalid tag `{text}`: use at most 100 letters, digits, `_`, `.` and `-`, starting with a letter, a digit or `_`"
@@ -44,6 +40,9 @@ impl Tag {
         &self.0
     }
 }
+
+/// The most characters of a tag that a user gives; the rest is for a template, the edition and the variant.
+pub const MAX_GIVEN_TAG: usize = 100;
 
 /// A registry with an optional path: `registry.company.com:5000/team`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +65,48 @@ impl FromStr for Registry {
             )))
         }
     }
+}
+
+/// Whether it is a repository as images are named: path components, after a registry's host where the first one is one (OCI
+/// distribution specification, "Pulling manifests"; github.com/distribution/reference, `NameTotalLengthMax`).
+pub fn is_repository(text: &str) -> bool {
+    let (host, path) = split_host(text);
+    text.len() <= MAX_REPOSITORY && host.is_none_or(is_domain) && path.split('/').all(is_path_component)
+}
+
+/// The most characters of a registry's host, a slash and a path together.
+pub const MAX_REPOSITORY: usize = 255;
+
+/// A repository's host, if the first component is one as docker decides, and its path.
+fn split_host(repository: &str) -> (Option<&str>, &str) {
+    match repository.split_once('/') {
+        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), path),
+        _ => (None, repository),
+    }
+}
+
+/// A repository without a registry's host: `team/api` for `hub.example:5000/team/api`.
+pub fn path_of(repository: &str) -> &str {
+    split_host(repository).1
+}
+
+/// Whether it is a reference that can be pulled: a repository with an optional tag and an optional digest.
+pub fn is_reference(text: &str) -> bool {
+    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let repository = repository_of(name);
+    let tag = name[repository.len()..].strip_prefix(':');
+    let is_hex = |hex: &str| hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    let is_digest = |digest: &str| digest.strip_prefix("sha256:").is_some_and(is_hex);
+    is_repository(repository) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest)
+}
+
+/// The most characters of a tag.
+pub const MAX_TAG: usize = 128;
+
+/// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}` (OCI distribution specification, "Pulling manifests").
+pub fn is_tag(text: &str) -> bool {
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.len() <= MAX_TAG && text.starts_with(first) && text.chars().all(|c| first(c) || c == '.' || c == '-')
 }
 
 /// Whether it is a host with an optional port (github.com/distribution/reference, `reference.go`: `domain`). Such a text never
@@ -117,6 +158,14 @@ pub fn repository_of(reference: &str) -> &str {
     name[last..].find(':').map_or(name, |colon| &name[..last + colon])
 }
 
+/// A reference as docker prints it: without Docker Hub's host, and without the namespace of its official images
+/// (github.com/distribution/reference, `normalize.go`).
+pub fn familiar(reference: &str) -> &str {
+    let bare = ["docker.io/", "index.docker.io/"].iter().find_map(|host| reference.strip_prefix(host));
+    let bare = bare.unwrap_or(reference);
+    bare.strip_prefix("library/").filter(|name| !name.contains('/')).unwrap_or(bare)
+}
+
 /// The last component of a reference's name, without tag and digest: `api` for `hub.example:5000/team/api:1@sha256:…`.
 pub fn name_of(reference: &str) -> &str {
     repository_of(reference).rsplit('/').next().unwrap_or_default()
@@ -127,36 +176,33 @@ pub fn name_of(reference: &str) -> &str {
 pub struct ImageRef {
     repository: String,
     tag: String,
+    /// With the leading `@`; empty unless the reference names one.
+    digest: String,
 }
 
 impl ImageRef {
     /// A reference from valid parts.
     pub fn new(repository: impl Into<String>, tag: impl Into<String>) -> Self {
-        ImageRef { repository: repository.into(), tag: tag.into() }
+        ImageRef { repository: repository.into(), tag: tag.into(), digest: String::new() }
     }
 
-    /// The tag of exactly this edition and variant: `NAME:TAG-EDITION[-optimized]`.
-    pub fn of(name: &str, tag: &Tag, edition: Edition, variant: Variant) -> Self {
-        ImageRef::new(name, format!("{tag}-{edition}{}", variant.suffix()))
+    /// A reference as it is written; without tag and digest, `latest` is meant.
+    pub fn of_text(reference: &str) -> Self {
+        let repository = repository_of(reference);
+        let (tag, digest) = reference[repository.len()..].split_once('@').map_or_else(
+            || (&reference[repository.len()..], String::new()),
+            |(tag, digest)| (tag, format!("@{digest}")),
+        );
+        let tag = match tag.strip_prefix(':') {
+            None if digest.is_empty() => "latest",
+            tag => tag.unwrap_or_default(),
+        };
+        ImageRef { digest, ..ImageRef::new(repository, tag) }
     }
 
-    /// The tag without an edition, for the default edition: `NAME:TAG[-optimized]`.
-    pub fn plain(name: &str, tag: &Tag, variant: Variant) -> Self {
-        ImageRef::new(name, format!("{tag}{}", variant.suffix()))
-    }
-
-    /// All tags of a built image.
-    pub fn all_of(name: &str, tag: &Tag, edition: Edition, variant: Variant, default: Edition) -> Vec<Self> {
-        let mut refs = vec![ImageRef::of(name, tag, edition, variant)];
-        if edition == default {
-            refs.push(ImageRef::plain(name, tag, variant));
-        }
-        refs
-    }
-
-    /// The same image in a registry.
+    /// The same image in a registry, which replaces the one in its name.
     pub fn at(&self, registry: &Registry) -> ImageRef {
-        ImageRef::new(format!("{}/{}", registry.0, self.repository), self.tag.clone())
+        ImageRef { repository: format!("{}/{}", registry.0, path_of(&self.repository)), ..self.clone() }
     }
 
     /// The name without the tag.
@@ -167,7 +213,8 @@ impl ImageRef {
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}:{}", self.repository, self.tag))
+        let colon = if self.tag.is_empty() { "" } else { ":" };
+        f.pad(&format!("{}{colon}{}{}", self.repository, self.tag, self.digest))
     }
 }
 
@@ -180,12 +227,6 @@ impl Serialize for ImageRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tags(tag: &str, edition: Edition, variant: Variant) -> Vec<String> {
-        let tag: Tag = tag.parse().unwrap();
-        let refs = ImageRef::all_of("sutra-x", &tag, edition, variant, Edition::Simple);
-        refs.iter().map(ToString::to_string).collect()
-    }
 
     #[test]
     fn the_repository_includes_the_registry() {
@@ -208,20 +249,50 @@ mod tests {
     }
 
     #[test]
-    fn the_default_edition_also_gets_the_plain_tag() {
-        assert_eq!(
-            tags("latest", Edition::Simple, Variant::Optimized),
-            ["sutra-x:latest-simple-optimized", "sutra-x:latest-optimized"]
-        );
-        assert_eq!(tags("2.0", Edition::Enterprise, Variant::Original), ["sutra-x:2.0-enterprise"]);
+    fn repositories_follow_the_specification() {
+        let long = |length: usize| format!("r.example/{}", "a".repeat(length - 10));
+        for text in [
+            "api",
+            "team/api",
+            "a.b/c",
+            "a__b",
+            "a-b--c/d.e_f",
+            "localhost/x",
+            "[::1]:5000/x/y",
+            "0",
+            &long(255),
+        ] {
+            assert!(is_repository(text), "{text}");
+        }
+        for text in
+            ["", "/", "a/", "/a", "A", "a..b", "a___b", "a_-b", "-a", "a-", "a:b", "a.b:x/c", &long(256)]
+        {
+            assert!(!is_repository(text), "{text}");
+        }
     }
 
     #[test]
-    fn the_suffix_of_a_given_tag_is_ignored() {
-        assert_eq!(
-            tags("latest-optimized", Edition::Simple, Variant::Optimized),
-            tags("latest", Edition::Simple, Variant::Optimized)
-        );
+    fn references_have_an_optional_tag_and_digest() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        for text in
+            ["redis", "redis:7", "h:5000/team/x:1", &format!("redis@{digest}"), &format!("a/b:1@{digest}")]
+        {
+            assert!(is_reference(text), "{text}");
+        }
+        for text in ["", ":1", "redis:", "redis:a b", "redis@sha256:00", "Redis", "--help"] {
+            assert!(!is_reference(text), "{text}");
+        }
+        let written = |text: &str| ImageRef::of_text(text).to_string();
+        assert_eq!(written("redis"), "redis:latest");
+        assert_eq!(written("h:5000/x:1"), "h:5000/x:1");
+        for text in ["redis:7", "redis@sha256:00", "redis:7@sha256:00"] {
+            assert_eq!(written(text), text);
+        }
+        let names = ["docker.io/library/redis:7", "library/redis:7", "index.docker.io/redis:7", "redis:7"];
+        assert!(names.iter().all(|name| familiar(name) == "redis:7"));
+        assert_eq!(familiar("docker.io/team/x"), "team/x");
+        let moved = ImageRef::of_text("ghcr.io/team/x:1").at(&"r.example/own".parse().unwrap());
+        assert_eq!(moved.to_string(), "r.example/own/team/x:1");
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which of a service's two Dockerfiles builds the image.
+/// Which of a service's builds makes the image. A service with one build has originals only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
-    /// `Dockerfile`, on upstream bases.
+    /// What the Compose file, the bake file or the manifest builds; in Sutra, `Dockerfile`, on upstream bases.
     Original,
     /// `Dockerfile.optimized`.
     Optimized,

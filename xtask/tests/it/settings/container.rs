@@ -54,7 +54,7 @@ impl Container {
         alias: &str,
     ) -> Container {
         let port = row.published.clone().or_else(|| Some(row.set.get("PORT")?.of(variant).to_owned()));
-        let port = port.unwrap_or_else(|| service.port.to_string());
+        let port = port.unwrap_or_else(|| service.port.unwrap().to_string());
         let mut args: Vec<String> = [
             "run",
             "--detach",
@@ -88,7 +88,7 @@ impl Container {
             fs::set_permissions(&files, fs::Permissions::from_mode(0o755)).unwrap();
             args.push(format!("--volume={}:{path}:ro", file.display()));
         }
-        args.push(image(service, Edition::Simple, variant));
+        args.push(image(service, Edition::named("simple"), variant));
         let id = said(&args.iter().map(String::as_str).collect::<Vec<_>>());
         Container { id, port, files }
     }

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::manifest::Service;
+use model::variant::Variant;
 
 use crate::support::containers::{root, the_manifest};
 use documented::{documented, read_by};
@@ -19,7 +20,7 @@ use table::{Table, path_of};
 
 /// The folder of a service's package.
 fn package(service: &Service) -> PathBuf {
-    root().join(Path::new(&service.original).parent().unwrap())
+    root().join(Path::new(service.dockerfile(Variant::Original).unwrap()).parent().unwrap())
 }
 
 /// The packages whose code runs in the service: its own, and the shared one of its language.
@@ -108,9 +109,10 @@ fn both_dockerfiles_of_a_service_declare_the_same() {
         (environment.collect(), health)
     }
     for service in &the_manifest().services {
-        let original = declared(&service.original);
-        assert!(original.0.iter().any(|word| word.starts_with("SUTRA_EDITION=")), "{}", service.original);
-        assert!(!original.1.is_empty(), "{} has no HEALTHCHECK", service.original);
-        assert_eq!(original, declared(&service.optimized), "{}", service.name);
+        let dockerfile = |variant| service.dockerfile(variant).unwrap();
+        let original = declared(dockerfile(Variant::Original));
+        assert!(original.0.iter().any(|word| word.starts_with("SUTRA_EDITION=")), "{}", service.name);
+        assert!(!original.1.is_empty(), "{} has no HEALTHCHECK", service.name);
+        assert_eq!(original, declared(dockerfile(Variant::Optimized)), "{}", service.name);
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use host::paths::Repository;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
 use model::reader;
 use model::variant::Variant;
@@ -35,7 +35,7 @@ pub fn the_manifest() -> Manifest {
 /// The image that `ci` built.
 pub fn image(service: &Service, edition: Edition, variant: Variant) -> String {
     let tag: Tag = "latest".parse().unwrap();
-    ImageRef::of(&service.image, &tag, edition, variant).to_string()
+    service.reference(&tag, edition, variant).to_string()
 }
 
 /// The variants of a service that a plain `ci` builds.
@@ -60,7 +60,7 @@ impl Running {
             "--read-only".into(),
             "--cap-drop=ALL".into(),
             "--security-opt=no-new-privileges".into(),
-            format!("--publish=127.0.0.1::{}", service.port),
+            format!("--publish=127.0.0.1::{}", service.port.unwrap()),
             format!("--name={name}"),
             // The image's own check, only more often.
             "--health-interval=1s".into(),
@@ -105,7 +105,7 @@ impl Running {
     /// `GET PATH` on the published port: status and body. Docker's forwarding may come up a moment after the container,
     /// whose own check knows nothing of it; so a connection that breaks is tried again.
     pub fn get(&self, service: &Service, path: &str) -> (u16, String) {
-        let address = said(&["port", &self.id, &format!("{}/tcp", service.port)]);
+        let address = said(&["port", &self.id, &format!("{}/tcp", service.port.unwrap())]);
         let address = address.lines().next().unwrap();
         let mut answer = ask(address, path);
         for _ in 0..40 {

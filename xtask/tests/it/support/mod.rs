@@ -27,6 +27,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use model::edition::Edition;
+
+/// The editions of Sutra's manifest and of every manifest of schema 1.
+pub fn editions() -> [Edition; 3] {
+    ["simple", "community", "enterprise"].map(Edition::named)
+}
+
 /// A folder that goes when the test ends.
 pub struct Folder(pub PathBuf);
 

@@ -9,6 +9,7 @@ use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use engine::labels;
 use host::process_name::Life;
+use model::edition::Edition;
 use model::image_ref::ImageRef;
 use model::variant::Variant;
 
@@ -97,10 +98,9 @@ pub fn plan(
         }
     }
     for image in &engine.ours {
-        let service = requested
-            .iter()
-            .map(|(requested, _)| *requested)
-            .find(|requested| requested.tags.first().map(ImageRef::repository) == image.label(labels::TITLE));
+        let title = image.label(labels::TITLE).unwrap_or_default();
+        let service =
+            requested.iter().map(|(requested, _)| *requested).find(|requested| is_titled(requested, title));
         if let Some(service_image) = service.and_then(|service| labelled(project, &service.image, image)) {
             plan.add_left(service_image, image, rollback, engine);
         }
@@ -169,7 +169,7 @@ fn labelled(project: &str, service: &ServiceImage, image: &Image) -> Option<Serv
     let variant = image.label(&labels::variant(project))?;
     Some(ServiceImage {
         service: service.service.clone(),
-        edition: image.label(&labels::edition(project))?.parse().ok()?,
+        edition: Edition::named(image.label(&labels::edition(project)).unwrap_or_default()),
         variant: Variant::ALL.into_iter().find(|known| known.name() == variant)?,
     })
 }
@@ -185,20 +185,24 @@ impl fmt::Display for ImageToRemove {
 
 /// How reports name an untagged image.
 pub fn untagged(image: &ServiceImage, id: &str) -> String {
-    let ServiceImage { service, edition, variant } = image;
     let digest = id.trim_start_matches("sha256:");
-    format!("{service} {edition} {variant}, untagged {}", digest.get(..12).unwrap_or(digest))
+    format!("{image}, untagged {}", digest.get(..12).unwrap_or(digest))
+}
+
+/// Whether this is the title of a service's images: its repository, or its name where services share that.
+fn is_titled(requested: &TaggedImage, title: &str) -> bool {
+    let is_repository = requested.tags.first().is_some_and(|tag| tag.repository() == title);
+    is_repository || requested.image.service == title
 }
 
 /// Checks that the image's labels match its tag: only then was it built by this repository.
 fn check_labels(project: &str, requested: &TaggedImage, image: &Image) -> Result<(), String> {
-    let ServiceImage { edition, variant, .. } = &requested.image;
-    let title = requested.tags.first().map_or("", ImageRef::repository);
-    let labels = [
-        (labels::variant(project), variant.name()),
-        (labels::edition(project), edition.name()),
-        (labels::TITLE.to_owned(), title),
-    ];
+    let ServiceImage { service, edition, variant } = &requested.image;
+    let title = image.label(labels::TITLE).filter(|title| is_titled(requested, title));
+    let mut labels = vec![(labels::variant(project), variant.name())];
+    labels.extend((!edition.is_none()).then(|| (labels::edition(project), edition.name())));
+    let repository = requested.tags.first().map_or(service.as_str(), ImageRef::repository);
+    labels.push((labels::TITLE.to_owned(), title.unwrap_or(repository)));
     for (name, expected) in labels {
         match image.label(&name) {
             None => return Err(format!("not built by this repository: no label {name}")),
@@ -214,7 +218,6 @@ fn check_labels(project: &str, requested: &TaggedImage, image: &Image) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::edition::Edition;
 
     fn image(id: &str, edition: Option<&str>) -> Image {
         let labels = edition.map(|edition| {
@@ -233,7 +236,7 @@ mod tests {
         let requested = TaggedImage {
             image: ServiceImage {
                 service: "a".into(),
-                edition: Edition::Simple,
+                edition: Edition::named("simple"),
                 variant: Variant::Optimized,
             },
             tags: vec![ImageRef::new("fx-a", "1-simple-optimized"), ImageRef::new("fx-a", "1-optimized")],

@@ -12,10 +12,14 @@ use engine::records::{self, RecordKind};
 use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
-use model::manifest::{Manifest, Service};
+use model::manifest::{Manifest, Service, Sizes};
 use model::variant::Variant;
 
-/// Compares the images of some services that the engine has. A comparison of all services is stored as a record.
+/// The accepted size of an image of a service on a platform, such as `linux/amd64`.
+pub type Accepted<'a> = dyn Fn(&Service, &str) -> Option<Bytes> + 'a;
+
+/// Compares the images of some services that the engine has: with their originals, or with their `accepted` size where a
+/// service has one build. A comparison of all services is stored as a record.
 ///
 /// # Errors
 /// When docker fails or an image cannot be read.
@@ -24,40 +28,46 @@ pub fn compare(
     services: &[&Service],
     edition: Edition,
     tag: &Tag,
+    accepted: &Accepted<'_>,
     context: &Context,
 ) -> Result<Comparison> {
-    let reference = |service: &Service, variant| ImageRef::of(&service.image, tag, edition, variant);
+    let services: Vec<&Service> =
+        services.iter().copied().filter(|service| service.exists_in(edition)).collect();
+    let reference = |service: &Service, variant| service.reference(tag, edition, variant);
     let references: Vec<String> = services
         .iter()
-        .flat_map(|service| Variant::ALL.map(|variant| reference(service, variant).to_string()))
+        .flat_map(|service| service.variants().iter().map(|variant| reference(service, *variant).to_string()))
         .collect();
     let found = context.docker.inspect(&references)?;
     let mut sizes = ImageSizes::load(context)?;
     let mut rows = Vec::new();
-    let mut optimized_layers = BTreeMap::new();
-    for service in services {
+    let mut shipped_layers = BTreeMap::new();
+    for &service in &services {
         let built = |variant| {
             let image_ref = reference(service, variant);
             found.get(&image_ref.to_string()).map(|image| (image_ref, image))
         };
-        let optimized = match built(Variant::Optimized) {
+        let shipped = match built(service.shipped()) {
             None => None,
             Some((image_ref, image)) => {
                 let layers = sizes.layers(image)?;
-                optimized_layers.extend(layers.into_iter().map(|layer| (layer.diff_id, layer.bytes)));
-                Some(measured(&image_ref, image, &mut sizes)?)
+                shipped_layers.extend(layers.into_iter().map(|layer| (layer.diff_id, layer.bytes)));
+                let platform = format!("{}/{}", image.os, image.architecture);
+                Some((measured(&image_ref, image, &mut sizes)?, accepted(service, &platform)))
             }
         };
-        let expected = service.sizes(edition);
-        let original = match (built(Variant::Original), expected.guide_original) {
-            (Some((image_ref, image)), _) => Original::Built {
+        let original = match service.has_twin().then(|| built(Variant::Original)) {
+            None => Original::None,
+            Some(Some((image_ref, image))) => Original::Built {
                 measured: measured(&image_ref, image, &mut sizes)?,
                 stand_in: image.is_on_stand_ins(&manifest.project),
             },
-            (None, Some(bytes)) => Original::Guide { bytes },
-            (None, None) => Original::Missing,
+            Some(None) => match service.sizes(edition).guide_original {
+                Some(bytes) => Original::Guide { bytes },
+                None => Original::Missing,
+            },
         };
-        rows.push(row(service, original, optimized, expected.target, expected.goal));
+        rows.push(row(service, original, shipped, service.sizes(edition)));
     }
     sizes.save()?;
     let comparison = Comparison {
@@ -68,11 +78,11 @@ pub fn compare(
         unique_bytes: rows
             .iter()
             .any(|row| row.optimized.is_some())
-            .then(|| optimized_layers.values().copied().sum()),
+            .then(|| shipped_layers.values().copied().sum()),
         services: rows,
         fleet: None,
     };
-    if records::is_whole(services, manifest) {
+    if records::is_whole(&services, manifest, edition) {
         let of = records::made_of(RecordKind::Comparison, manifest, edition, tag, &found, context)?;
         records::keep(RecordKind::Comparison, of, &comparison, context)?;
     }
@@ -86,10 +96,10 @@ fn measured(reference: &ImageRef, image: &Image, sizes: &mut ImageSizes<'_>) -> 
 fn row(
     service: &Service,
     original: Original,
-    optimized: Option<Measured>,
-    target: Option<Bytes>,
-    goal: Option<Bytes>,
+    shipped: Option<(Measured, Option<Bytes>)>,
+    limits: Sizes,
 ) -> ComparisonRow {
+    let (optimized, accepted) = shipped.unzip();
     let bytes = optimized.as_ref().map(|measured| measured.bytes);
     // The guide's figure was measured on another machine, so it is not compared.
     let both = original.built().zip(bytes);
@@ -97,10 +107,11 @@ fn row(
         service: service.name.clone(),
         saved: both.map(|(original, optimized)| original - optimized),
         saved_percent: both.and_then(|(original, optimized)| optimized.saved_of(original)),
-        verdict: Verdict::of(bytes, target, goal),
+        verdict: Verdict::of(bytes, limits.target, limits.goal),
+        accepted: accepted.flatten().filter(|_| original == Original::None),
         original,
         optimized,
-        target,
-        goal,
+        target: limits.target,
+        goal: limits.goal,
     }
 }

@@ -29,6 +29,13 @@ pub struct Comparison {
     pub fleet: Option<Fleet>,
 }
 
+impl Comparison {
+    /// Whether any service has an original to compare with.
+    pub fn has_originals(&self) -> bool {
+        self.services.iter().any(|row| row.original != Original::None)
+    }
+}
+
 /// One service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRow {
@@ -36,9 +43,12 @@ pub struct ComparisonRow {
     pub service: String,
     /// The original.
     pub original: Original,
-    /// The optimized image; `None` if it is not built.
+    /// The optimized image, or the only one of a service with one build; `None` if it is not built.
     pub optimized: Option<Measured>,
-    /// The guide's size target.
+    /// The accepted size in the lock, of a service with one build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Bytes>,
+    /// The size target.
     pub target: Option<Bytes>,
     /// The project's own size goal.
     pub goal: Option<Bytes>,
@@ -80,6 +90,8 @@ pub enum Original {
     },
     /// Neither built nor in the guide.
     Missing,
+    /// The service has one build.
+    None,
 }
 
 impl Original {
@@ -96,7 +108,7 @@ impl Original {
         match self {
             Original::Built { measured, .. } => Some(measured.bytes),
             Original::Guide { bytes } => Some(*bytes),
-            Original::Missing => None,
+            Original::Missing | Original::None => None,
         }
     }
 }
@@ -183,7 +195,7 @@ impl Total {
     pub fn of(rows: &[ComparisonRow]) -> Total {
         let mut total = Total { target: Some(Bytes(0)), goal: Some(Bytes(0)), ..Total::default() };
         let plus = |sum: Option<Bytes>, more: Option<Bytes>| Some(sum? + more?);
-        for row in rows {
+        for row in rows.iter().filter(|row| row.original != Original::None) {
             match (row.original.built(), &row.optimized) {
                 (Some(original), Some(optimized)) => {
                     total.services += 1;

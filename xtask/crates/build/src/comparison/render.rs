@@ -21,6 +21,10 @@ impl Render for Comparison {
 }
 
 fn table(comparison: &Comparison) -> Table {
+    if comparison.has_originals() { table_of_twins(comparison) } else { table_of_accepted(comparison) }
+}
+
+fn table_of_twins(comparison: &Comparison) -> Table {
     let mut table = Table::new(&[
         ("service", Align::Left),
         ("original", Align::Right),
@@ -50,8 +54,54 @@ fn table(comparison: &Comparison) -> Table {
     table
 }
 
-fn cells(row: &ComparisonRow) -> Vec<String> {
+/// Sizes beside those in the lock; limits only where a service has one.
+fn table_of_accepted(comparison: &Comparison) -> Table {
+    let has = |limit: fn(&ComparisonRow) -> Option<Bytes>| {
+        comparison.services.iter().any(|row| limit(row).is_some())
+    };
+    let (targets, goals) = (has(|row| row.target), has(|row| row.goal));
+    let mut columns = vec![
+        ("service", Align::Left),
+        ("size", Align::Right),
+        ("accepted", Align::Right),
+        ("change", Align::Right),
+    ];
+    columns.extend(targets.then_some(("target", Align::Right)));
+    columns.extend(goals.then_some(("goal", Align::Right)));
+    columns.extend((targets || goals).then_some(("verdict", Align::Left)));
+    let mut table = Table::new(&columns);
+    for row in &comparison.services {
+        let size = row.optimized.as_ref().map(|measured| measured.bytes);
+        let mut cells = vec![
+            row.service.clone(),
+            size.map_or_else(|| "missing".to_owned(), |bytes| bytes.to_string()),
+            bytes_or_dash(row.accepted),
+            change(size, row.accepted),
+        ];
+        cells.extend(targets.then(|| bytes_or_dash(row.target)));
+        cells.extend(goals.then(|| bytes_or_dash(row.goal)));
+        cells.extend((targets || goals).then(|| verdict(row)));
+        table.row(cells);
+    }
+    table
+}
+
+/// The difference from an accepted size; a dash without one.
+pub fn change(now: Option<Bytes>, was: Option<Bytes>) -> String {
+    match now.zip(was) {
+        Some((now, was)) if now > was => format!("+{}", now - was),
+        Some((now, was)) if now < was => format!("−{}", was - now),
+        Some(_) => "=".to_owned(),
+        None => "–".to_owned(),
+    }
+}
+
+fn verdict(row: &ComparisonRow) -> String {
     let above_goal = if row.verdict.is_above_goal(row.goal) { ", above goal" } else { "" };
+    format!("{}{above_goal}", row.verdict.label())
+}
+
+fn cells(row: &ComparisonRow) -> Vec<String> {
     vec![
         row.service.clone(),
         original_size(&row.original),
@@ -60,7 +110,7 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
         bytes_or_dash(row.goal),
         bytes_or_dash(row.saved),
         percent(row.saved_percent),
-        format!("{}{above_goal}", row.verdict.label()),
+        verdict(row),
     ]
 }
 
@@ -76,6 +126,7 @@ pub fn original_size(original: &Original) -> String {
         Original::Built { measured, stand_in: true } => format!("{}†", measured.bytes),
         Original::Guide { bytes } => format!("({bytes})"),
         Original::Missing => "missing".to_owned(),
+        Original::None => "–".to_owned(),
     }
 }
 
@@ -84,14 +135,16 @@ fn percent(value: Option<f64>) -> String {
 }
 
 fn footnotes(comparison: &Comparison) -> Vec<String> {
-    let mut notes = vec![format!(
-        "Edition {}, tag {}. Sizes are uncompressed, in decimal units.",
-        comparison.edition, comparison.tag
-    )];
+    let edition = comparison.edition;
+    let edition = if edition.is_none() { String::new() } else { format!("Edition {edition}, ") };
+    let tag = if edition.is_empty() { "Tag" } else { "tag" };
+    let mut notes =
+        vec![format!("{edition}{tag} {}. Sizes are uncompressed, in decimal units.", comparison.tag)];
     if let Some(unique) = comparison.unique_bytes {
         let sizes = || comparison.services.iter().filter_map(|row| row.optimized.as_ref());
         let sum: Bytes = sizes().map(|measured| measured.bytes).sum();
-        let images = count(sizes().count(), "optimized image");
+        let noun = if comparison.has_originals() { "optimized image" } else { "image" };
+        let images = count(sizes().count(), noun);
         notes.push(format!("{images}: {sum} in total, {unique} with shared layers counted once."));
     }
     let any = |test: fn(&ComparisonRow) -> bool| comparison.services.iter().any(test);
@@ -109,9 +162,16 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     }
     if any(|row| row.verdict == Verdict::Missing) {
         notes.push(format!(
-            "Build missing images with `{PROGRAM} build-images --edition {} --tag {}`.",
-            comparison.edition, comparison.tag
+            "Build missing images with `{PROGRAM} build-images{} --tag {}`.",
+            comparison.edition.option(),
+            comparison.tag
         ));
+    }
+    let is_new = |row: &ComparisonRow| {
+        row.original == Original::None && row.optimized.is_some() && row.accepted.is_none()
+    };
+    if any(is_new) {
+        notes.push("– No accepted size: `cargo xtask check --accept --reason \"…\"` records one.".to_owned());
     }
     notes
 }

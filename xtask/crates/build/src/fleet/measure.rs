@@ -12,7 +12,7 @@ use engine::context::Context;
 use engine::images::Image;
 use model::bytes::Bytes;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
@@ -29,34 +29,37 @@ pub fn measure(
     since: Option<&Tag>,
     context: &Context,
 ) -> Result<Fleet> {
-    let reference = |service: &Service, tag: &Tag, variant| {
-        ImageRef::of(&service.image, tag, edition, variant).to_string()
-    };
+    let services: Vec<&Service> =
+        services.iter().copied().filter(|service| service.exists_in(edition)).collect();
+    let reference =
+        |service: &Service, tag: &Tag, variant| service.reference(tag, edition, variant).to_string();
+    let shipped = |service: &Service, tag: &Tag| reference(service, tag, service.shipped());
     let mut names: BTreeSet<String> = BTreeSet::new();
-    for service in services {
-        names.extend(Variant::ALL.map(|variant| reference(service, tag, variant)));
-        names.extend(since.map(|since| reference(service, since, Variant::Optimized)));
+    for service in &services {
+        names.extend(service.variants().iter().map(|variant| reference(service, tag, *variant)));
+        names.extend(since.map(|since| shipped(service, since)));
     }
     let found = context.docker.inspect(&names.into_iter().collect::<Vec<_>>())?;
-    let present = |tag: &Tag, variant| -> Vec<ImageToAnalyze> {
-        let present =
-            services.iter().filter_map(|service| found.get_key_value(&reference(service, tag, variant)));
-        present
-            .map(|(name, image)| ImageToAnalyze { reference: name.clone(), image: image.clone() })
-            .collect()
+    let asked = |name: &String| {
+        let (name, image) = found.get_key_value(name)?;
+        Some(ImageToAnalyze { reference: name.clone(), image: image.clone() })
+    };
+    let present = |tag: &Tag| -> Vec<ImageToAnalyze> {
+        services.iter().filter_map(|service| asked(&shipped(service, tag))).collect()
     };
     let missing = |tag: &Tag| -> Vec<String> {
-        let missing = services
-            .iter()
-            .filter(|service| !found.contains_key(&reference(service, tag, Variant::Optimized)));
+        let missing = services.iter().filter(|service| !found.contains_key(&shipped(service, tag)));
         missing.map(|service| service.name.clone()).collect()
     };
-    let (optimized, originals) = (present(tag, Variant::Optimized), present(tag, Variant::Original));
+    let twins = || services.iter().filter(|service| service.has_twin());
+    let originals: Vec<ImageToAnalyze> =
+        twins().filter_map(|service| asked(&reference(service, tag, Variant::Original))).collect();
+    let optimized = present(tag);
     let packed = packed_sizes(&optimized, context)?;
     let distinct = |images: &[ImageToAnalyze]| layers(images.iter().map(|asked| &asked.image));
     let needed = distinct(&optimized);
     let since = since.map(|since| {
-        let present = distinct(&present(since, Variant::Optimized));
+        let present = distinct(&present(since));
         let new: BTreeSet<&String> = needed.difference(&present).collect();
         Upgrade {
             from: since.to_string(),
@@ -69,8 +72,8 @@ pub fn measure(
     let surface = |service: &Service, variant| surfaces.get(&reference(service, tag, variant)).copied();
     let row = |service: &&Service| SurfaceRow {
         service: service.name.clone(),
-        original: surface(service, Variant::Original),
-        optimized: surface(service, Variant::Optimized),
+        original: service.has_twin().then(|| surface(service, Variant::Original)).flatten(),
+        optimized: surface(service, service.shipped()),
     };
     Ok(Fleet {
         edition,

@@ -89,7 +89,7 @@ mod tests {
         let row =
             |service: &str, original, optimized| SurfaceRow { service: service.into(), original, optimized };
         let fleet = Fleet {
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             images: 2,
             missing: Vec::new(),
             layers: 5,

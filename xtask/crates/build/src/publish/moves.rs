@@ -195,12 +195,12 @@ mod tests {
     fn planned() -> PlannedImage {
         PlannedImage {
             target: "x".into(),
-            dockerfile: "Dockerfile".into(),
+            dockerfile: Some("Dockerfile".into()),
             run_tag: ImageRef::new("x", "run"),
             tagged: TaggedImage {
                 image: ServiceImage {
                     service: "x".into(),
-                    edition: Edition::Simple,
+                    edition: Edition::named("simple"),
                     variant: Variant::Optimized,
                 },
                 tags: ["1", "2", "3"].map(|tag| ImageRef::new("x", tag)).into(),

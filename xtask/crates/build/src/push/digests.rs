@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn service_image() -> ServiceImage {
-        ServiceImage { service: "a".into(), edition: Edition::Simple, variant: Variant::Optimized }
+        ServiceImage { service: "a".into(), edition: Edition::named("simple"), variant: Variant::Optimized }
     }
 
     #[test]

@@ -87,12 +87,9 @@ fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag:
     services.dedup();
     let one_edition = missing.iter().all(|(image, _)| image.edition == first.edition);
     let one_variant = missing.iter().all(|(image, _)| image.variant == first.variant);
-    let edition = if one_edition { first.edition.name() } else { "all" };
+    let edition = if one_edition { first.edition.option() } else { " --edition all".to_owned() };
     let variant = if one_variant { first.variant.name() } else { "both" };
-    format!(
-        "{PROGRAM} build-images {} --edition {edition} --variant {variant} --tag {tag}",
-        services.join(" ")
-    )
+    format!("{PROGRAM} build-images {}{edition} --variant {variant} --tag {tag}", services.join(" "))
 }
 
 #[cfg(test)]
@@ -106,16 +103,12 @@ mod tests {
         let requested = ["a", "b"].map(|service| TaggedImage {
             image: ServiceImage {
                 service: service.into(),
-                edition: Edition::Simple,
+                edition: Edition::named("simple"),
                 variant: Variant::Optimized,
             },
-            tags: ImageRef::all_of(
-                &format!("fx-{service}"),
-                &tag,
-                Edition::Simple,
-                Variant::Optimized,
-                Edition::Simple,
-            ),
+            tags: ["1-simple-optimized", "1-optimized"]
+                .map(|tag| ImageRef::new(format!("fx-{service}"), tag))
+                .into(),
         });
         let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
         let found = found.iter().map(|(name, id)| ((*name).to_owned(), image(id))).collect();

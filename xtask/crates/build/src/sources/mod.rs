@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::sources::allow_list::AllowList;
 use host::files;
 use host::paths::Repository;
+use model::manifest::Service;
+use model::variant::Variant;
 
 /// The label with the hash of an original's sources.
 pub fn label(project: &str) -> String {
@@ -44,6 +46,18 @@ pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
         }
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The hash of a service's original.
+///
+/// # Errors
+/// As for [`hash`], and when no Dockerfile of its own builds the original.
+pub fn of_original(service: &Service, repository: &Repository) -> Result<String> {
+    let dockerfile = service.dockerfile(Variant::Original);
+    hash(
+        dockerfile.with_context(|| format!("{} has no Dockerfile for an original", service.name))?,
+        repository,
+    )
 }
 
 /// The files that can change an image, by name.
@@ -192,8 +206,8 @@ mod tests {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
         let repository = Repository::locate(Some(root)).unwrap();
         let manifest = model::reader::load(&repository).unwrap();
-        let services = manifest.services.iter().flat_map(|service| [&service.original, &service.optimized]);
-        for dockerfile in services.chain(manifest.bases.iter().map(|base| &base.dockerfile)) {
+        let services = manifest.services.iter().flat_map(|service| service.dockerfiles());
+        for dockerfile in services.chain(manifest.bases.iter().map(|base| base.dockerfile.as_str())) {
             hash(dockerfile, &repository).unwrap();
         }
     }

@@ -119,10 +119,10 @@ fn search_file(
 
 /// The Dockerfiles of the manifest, whatever their names.
 fn dockerfiles(manifest: &Manifest) -> BTreeSet<&str> {
-    let of_services = manifest.services.iter().flat_map(|service| [&service.original, &service.optimized]);
-    let of_bases = manifest.bases.iter().map(|base| &base.dockerfile);
-    let of_tests = manifest.stack_tests.iter().map(|test| &test.dockerfile);
-    of_services.chain(of_bases).chain(of_tests).map(String::as_str).collect()
+    let of_services = manifest.services.iter().flat_map(|service| service.dockerfiles());
+    let of_bases = manifest.bases.iter().map(|base| base.dockerfile.as_str());
+    let of_tests = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str());
+    of_services.chain(of_bases).chain(of_tests).collect()
 }
 
 /// The secrets in a file, one finding for each kind.

@@ -36,9 +36,8 @@ use engine::context::Context;
 use host::failure::{FailureClass, class_of};
 use host::files;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
-use model::variant::Variant;
 
 /// What to report.
 #[derive(Debug)]
@@ -102,10 +101,13 @@ fn images<'m>(
     request: &VulnerabilityRequest<'m>,
     context: &Context,
 ) -> Result<Vec<(&'m Service, Edition, ImageToAnalyze)>> {
-    let of_edition = |&edition: &Edition| request.services.iter().map(move |&service| (service, edition));
+    let of_edition = |&edition: &Edition| {
+        let there = request.services.iter().filter(move |service| service.exists_in(edition));
+        there.map(move |&service| (service, edition))
+    };
     let wanted: Vec<(&Service, Edition)> = request.editions.iter().flat_map(of_edition).collect();
     let reference = |(service, edition): &(&Service, Edition)| {
-        ImageRef::of(&service.image, &request.tag, *edition, Variant::Optimized).to_string()
+        service.shipped_reference(&request.tag, *edition).to_string()
     };
     let references: Vec<String> = wanted.iter().map(reference).collect();
     let found = context.docker.inspect(&references)?;
@@ -113,7 +115,9 @@ fn images<'m>(
         references.iter().filter(|name| !found.contains_key(*name)).map(String::as_str).collect();
     if !missing.is_empty() {
         let (missing, tag) = (missing.join(", "), &request.tag);
-        bail!("not in the engine: {missing}\nhelp: {PROGRAM} build-images --edition all --tag {tag}");
+        let is_plain = request.editions.iter().all(|edition| edition.is_none());
+        let editions = if is_plain { "" } else { " --edition all" };
+        bail!("not in the engine: {missing}\nhelp: {PROGRAM} build-images{editions} --tag {tag}");
     }
     let images = wanted.into_iter().zip(references);
     Ok(images

@@ -1,6 +1,7 @@
 //! The builds that a repository's own files define, as Docker's own parsers read them.
 
 mod bake;
+mod complete;
 mod compose;
 mod naming;
 mod rooted;
@@ -12,9 +13,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::docker::Docker;
-use model::build::Build;
+use model::manifest::Build;
 
 pub use self::bake::{bake, bake_command};
+pub use self::complete::manifest;
 pub use self::compose::{compose, has_default_files};
 pub use self::naming::{free_name, plain_name};
 use self::rooted::Rooted;
@@ -186,11 +188,14 @@ fn is_remote(context: &str) -> bool {
 
 /// Merges the entries whose builds are equal. The first with the image's own name, else the first with an image, gives the name.
 fn united(found: Vec<NamedBuild>) -> Vec<NamedBuild> {
-    let mut groups: BTreeMap<Build, Vec<NamedBuild>> = BTreeMap::new();
+    let mut groups: Vec<Vec<NamedBuild>> = Vec::new();
     for one in found {
-        groups.entry(one.build.clone()).or_default().push(one);
+        match groups.iter_mut().find(|group| group.iter().any(|other| other.build == one.build)) {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
     }
-    let mut out: Vec<NamedBuild> = groups.into_values().filter_map(merged).collect();
+    let mut out: Vec<NamedBuild> = groups.into_iter().filter_map(merged).collect();
     let leaders: BTreeMap<String, String> = out
         .iter()
         .flat_map(|one| {

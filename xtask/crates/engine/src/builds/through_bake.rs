@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::bake::{bake_command, printed};
 use crate::docker::Docker;
-use model::build::Build;
+use model::manifest::Build;
 
 /// Writes builds as a bake definition, has Buildx print it, and reads that: by the names given. A build that Buildx changes comes back
 /// different, one that it cannot use is missing.

@@ -17,7 +17,7 @@ use crate::provenance::Provenance;
 use host::files;
 use host::paths::Repository;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
@@ -60,14 +60,14 @@ impl RecordKind {
             RecordKind::Test => "test",
             RecordKind::Parity => "test --parity=recorded",
         };
-        format!("{PROGRAM} {command} --edition {edition} --tag {tag}")
+        format!("{PROGRAM} {command}{} --tag {tag}", edition.option())
     }
 
-    /// The variants that it covers.
-    fn variants(self) -> &'static [Variant] {
+    /// The variants of a service that it covers.
+    fn variants(self, service: &Service) -> Vec<Variant> {
         match self {
-            RecordKind::Comparison => &Variant::ALL,
-            RecordKind::Check | RecordKind::Test | RecordKind::Parity => &[Variant::Optimized],
+            RecordKind::Comparison => service.variants().to_vec(),
+            RecordKind::Check | RecordKind::Test | RecordKind::Parity => vec![service.shipped()],
         }
     }
 }
@@ -135,15 +135,15 @@ pub fn made_of(
 /// The images that a record covers.
 fn references(kind: RecordKind, manifest: &Manifest, edition: Edition, tag: &Tag) -> Vec<String> {
     let of = |service: &Service| {
-        let reference = |variant: &Variant| ImageRef::of(&service.image, tag, edition, *variant).to_string();
-        kind.variants().iter().map(reference).collect::<Vec<_>>()
+        let reference = |variant| service.reference(tag, edition, variant).to_string();
+        kind.variants(service).into_iter().map(reference).collect::<Vec<_>>()
     };
-    manifest.services.iter().flat_map(of).collect()
+    manifest.services_in(edition).flat_map(of).collect()
 }
 
-/// Whether these are all services: a record of some would hide that of the others.
-pub fn is_whole(services: &[&Service], manifest: &Manifest) -> bool {
-    manifest.services.iter().all(|service| services.iter().any(|asked| asked.name == service.name))
+/// Whether these are all services of an edition: a record of some would hide that of the others.
+pub fn is_whole(services: &[&Service], manifest: &Manifest, edition: Edition) -> bool {
+    manifest.services_in(edition).all(|service| services.iter().any(|asked| asked.name == service.name))
 }
 
 /// Saves a record. `of` is [`now`] from before the work began: later changes make the record stale.

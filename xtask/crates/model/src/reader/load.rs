@@ -6,16 +6,15 @@ use anyhow::Result;
 use toml::de::DeTable;
 
 use crate::dockerfile;
-use crate::edition::Edition;
 use crate::manifest::{
-    Base, HostContext, Manifest, RunNeeds, SUTRA_ENV_PREFIX, Secret, Service, Sizes, StackTest, StandIn,
-    Upstream,
+    Base, DEFAULT_ENV_PREFIX, HostContext, Manifest, SUTRA_ENV_PREFIX, StackTest, StandIn, Upstream,
 };
 use crate::names::Unknown;
 use crate::nesting;
 use crate::placeholders::RUN;
 use crate::reader::faults::Faults;
 use crate::reader::fields::Fields;
+use crate::reader::service::ServiceContext;
 use crate::reader::{
     baselines, benefits, bounds, check_rules, cycles, editions, loads, opportunities, probes, registries,
 };
@@ -50,34 +49,52 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
         // Otherwise, fields in the broken part would be reported as missing.
         return Err(faults.into_failure(repository.manifest_name()));
     }
-    let manifest = Reader { faults: &faults, repository }.manifest(root.get_ref());
+    let schema = root.get_ref().get("schema").and_then(|schema| schema.get_ref().as_integer());
+    let is_first = schema.is_some_and(|schema| schema.as_str() == "1");
+    let manifest = Reader { faults: &faults, repository, is_first }.manifest(root.get_ref());
     match manifest {
         Some(manifest) if faults.is_empty() => Ok(manifest),
         _ => Err(faults.into_failure(repository.manifest_name())),
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     faults: &'a Faults<'a>,
-    repository: &'a Repository,
+    pub(super) repository: &'a Repository,
+    /// Whether the manifest has schema 1, in which most fields are required.
+    pub(super) is_first: bool,
 }
 
 impl<'a> Reader<'a> {
     fn manifest(&self, tables: &'a DeTable<'_>) -> Option<Manifest> {
         let known = &declared(tables);
         let mut root = Fields::new(self.faults, "", tables, 0..0);
-        root.number("schema", 1..=1);
-        let project = root.text("project").map(str::to_owned);
-        let version = root.text("version").map(str::to_owned);
+        let schema = root.number("schema", 1..=2).unwrap_or(2);
+        let is_first = self.is_first;
+        let project = match is_first || root.has("project") {
+            true => root.text("project").map(str::to_owned),
+            false => Some(self.folder_name()),
+        };
+        let version = match is_first || root.has("version") {
+            true => root.text("version").map(str::to_owned),
+            false => Some(String::new()),
+        };
+        let editions = editions::declared(&mut root, schema);
+        let compose = (!is_first && root.has("compose")).then(|| root.texts("compose"));
+        let bake = if is_first { Vec::new() } else { root.texts("bake") };
         let registries = registries::read(&mut root);
-        let source_date_epoch = root.number("source-date-epoch", 0..=u64::from(u32::MAX));
+        let source_date_epoch = match is_first || root.has("source-date-epoch") {
+            true => root.number("source-date-epoch", 0..=u64::from(u32::MAX)),
+            false => Some(0),
+        };
         let mut seen = Seen::default();
         let upstreams =
             named(root.table("upstream"), |name, fields| self.upstream(name, fields, known, &mut seen));
         let bases = named(root.table("base"), |name, fields| self.base(name, fields, known, &mut seen));
         cycles::refuse(tables, &upstreams, &bases, |path| self.references(path), self.faults);
-        let services =
-            named(root.table("service"), |name, fields| self.service(name, fields, known, &mut seen));
+        let services = named(root.table("service"), |name, fields| {
+            self.service(name, fields, &ServiceContext { known, editions: &editions }, &mut seen)
+        });
         let mut available = BTreeSet::from([RUN.to_owned()]);
         available
             .extend(services.iter().flat_map(|service| &service.secrets).map(|secret| secret.plain.clone()));
@@ -89,7 +106,7 @@ impl<'a> Reader<'a> {
         }
         let step_limit = baselines::read(&mut root);
         let benefits = named(root.table("benefit"), benefits::read);
-        let allowlist = opportunities::read(&mut root, &services);
+        let allowlist = opportunities::read(&mut root, &services, &editions);
         let check = check_rules::read(&mut root, &services);
         let stack_tests =
             named(root.table("stack-test"), |name, fields| self.stack_test(name, fields, known));
@@ -98,8 +115,12 @@ impl<'a> Reader<'a> {
             project: project?,
             version: version?,
             registries,
+            schema: if is_first { 1 } else { 2 },
             source_date_epoch: source_date_epoch?,
-            env_prefix: SUTRA_ENV_PREFIX.to_owned(),
+            env_prefix: if is_first { SUTRA_ENV_PREFIX } else { DEFAULT_ENV_PREFIX }.to_owned(),
+            editions,
+            compose,
+            bake,
             upstreams,
             bases,
             services,
@@ -112,6 +133,17 @@ impl<'a> Reader<'a> {
             allowlist,
             check,
         })
+    }
+
+    /// The project's name by default: the folder's, with `-` for what a name cannot have.
+    fn folder_name(&self) -> String {
+        let name = self.repository.root().file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let plain: String = name
+            .chars()
+            .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+            .collect();
+        let plain = plain.trim_matches('-');
+        if plain.is_empty() { "project".to_owned() } else { plain.to_owned() }
     }
 
     fn upstream(
@@ -190,63 +222,8 @@ impl<'a> Reader<'a> {
         Some(StackTest { name: name.to_owned(), dockerfile: dockerfile? })
     }
 
-    fn service(
-        &self,
-        name: &str,
-        mut fields: Fields<'a, '_>,
-        bases: &[&str],
-        seen: &mut Seen,
-    ) -> Option<Service> {
-        let image = fields.text("image").map(str::to_owned);
-        if let Some(image) = image.as_deref().filter(|image| !probes::is_plain(image)) {
-            let text = format!("invalid image name `{image}`: use lower-case letters, digits and `-`");
-            fields.fault("image", text);
-        }
-        seen.claim("image", image.as_deref(), name, &fields, "image");
-        refuse_odd_name(name, &fields);
-        let compose = fields.text("compose").map(str::to_owned);
-        seen.claim("compose name", compose.as_deref(), name, &fields, "compose");
-        let port = fields.number("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
-        seen.claim("port", port.map(|port| port.to_string()).as_deref(), name, &fields, "port");
-        let original = self.dockerfile(&mut fields, "original", bases);
-        let optimized = self.dockerfile(&mut fields, "optimized", bases);
-        let large_original = fields.flag("large-original");
-        let test_stage = fields.optional_text("test-stage").map(str::to_owned);
-        if let (Some(stage), Some(path)) = (&test_stage, &optimized)
-            && !self.has_stage(path, stage)
-        {
-            fields.fault(
-                "test-stage",
-                format!("{path} has no stage `{stage}`: add `FROM … AS {stage}` or correct the name"),
-            );
-        }
-        let sizes = self.sizes(&mut fields);
-        let editions = editions::read(&mut fields);
-        let run = run_needs(&mut fields);
-        let secrets = secrets(&mut fields);
-        let mut available = BTreeSet::from([RUN.to_owned()]);
-        available.extend(secrets.iter().map(|secret| secret.plain.clone()));
-        let probes = probes::of_service(&mut fields, name, &mut available);
-        fields.finish();
-        Some(Service {
-            name: name.to_owned(),
-            image: image?,
-            compose: compose?,
-            port: port?,
-            original: original?,
-            optimized: optimized?,
-            test_stage,
-            large_original,
-            sizes,
-            editions,
-            run,
-            secrets,
-            probes,
-        })
-    }
-
     /// A file that must exist in the repository.
-    fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
+    pub(super) fn file(&self, fields: &mut Fields<'a, '_>, key: &'static str) -> Option<String> {
         let path = fields.text(key)?;
         match self.repository.file(path) {
             None => fields.fault(key, format!("`{path}` is outside of the repository: name a file in it")),
@@ -262,55 +239,27 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A Dockerfile that is based on declared images only: an undeclared one would have no stand-in.
-    fn dockerfile(&self, fields: &mut Fields<'a, '_>, key: &'static str, bases: &[&str]) -> Option<String> {
+    /// A Dockerfile. With schema 1, it is based on declared images only: an undeclared one would have no stand-in.
+    pub(super) fn dockerfile(
+        &self,
+        fields: &mut Fields<'a, '_>,
+        key: &'static str,
+        bases: &[&str],
+    ) -> Option<String> {
         let path = self.file(fields, key)?;
         let text = files::read(&self.repository.file(&path)?).ok()?;
         for reference in dockerfile::references(&text) {
-            if !bases.contains(&reference.as_str()) {
+            if self.is_first && !bases.contains(&reference.as_str()) {
                 let unknown = Unknown::new("image", &reference, bases.iter().copied());
                 fields.fault(key, format!("{path}: {unknown}; declare it as [upstream.NAME] or [base.NAME]"));
             }
         }
         Some(path)
     }
-
-    fn has_stage(&self, path: &str, stage: &str) -> bool {
-        let text = self.repository.file(path).and_then(|file| files::read(&file).ok()).unwrap_or_default();
-        dockerfile::stages(&text).contains(&stage.to_lowercase())
-    }
-
-    fn sizes(&self, fields: &mut Fields<'a, '_>) -> BTreeMap<Edition, Sizes> {
-        let mut sizes = BTreeMap::new();
-        let Some(table) = fields.table("sizes") else {
-            return sizes;
-        };
-        for (key, mut row) in table.named_tables() {
-            let entry = Sizes {
-                guide_original: row.size("original"),
-                target: row.size("target"),
-                goal: row.size("goal"),
-            };
-            if let (Some(goal), Some(target)) = (entry.goal, entry.target)
-                && goal > target
-            {
-                row.fault(
-                    "goal",
-                    format!("{goal} is above the target of {target}: a goal is the smaller size"),
-                );
-            }
-            row.finish();
-            match key.parse::<Edition>() {
-                Ok(edition) => drop(sizes.insert(edition, entry)),
-                Err(unknown) => fields.fault("sizes", unknown),
-            }
-        }
-        sizes
-    }
 }
 
 /// Names become build targets and log file names.
-fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
+pub(super) fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
     if !probes::is_plain(name) {
         fields.fault_here(format!("invalid name `{name}`: use lower-case letters, digits and `-`"));
     }
@@ -318,10 +267,10 @@ fn refuse_odd_name(name: &str, fields: &Fields<'_, '_>) {
 
 /// Values that must be unique, with their owners.
 #[derive(Default)]
-struct Seen(BTreeMap<(&'static str, String), String>);
+pub(super) struct Seen(BTreeMap<(&'static str, String), String>);
 
 impl Seen {
-    fn claim(
+    pub(super) fn claim(
         &mut self,
         what: &'static str,
         value: Option<&str>,
@@ -355,42 +304,4 @@ fn named<'a, 'i, T>(
 ) -> Vec<T> {
     let tables = table.map(Fields::named_tables).unwrap_or_default();
     tables.into_iter().filter_map(|(name, fields)| read(&name, fields)).collect()
-}
-
-/// `secret = { variable, plain, command }`.
-fn secrets(fields: &mut Fields<'_, '_>) -> Vec<Secret> {
-    let Some(mut table) = fields.table("secret") else {
-        return Vec::new();
-    };
-    let variable = table.text("variable").map(str::to_owned);
-    let plain = table.text("plain").map(str::to_owned);
-    let command = table.texts("command");
-    if command.is_empty() {
-        table.fault("command", "must name the command in the service's image that generates the secret");
-    }
-    table.finish();
-    variable.zip(plain).map(|(variable, plain)| Secret { variable, plain, command }).into_iter().collect()
-}
-
-fn run_needs(fields: &mut Fields<'_, '_>) -> RunNeeds {
-    let Some(mut table) = fields.table("run") else {
-        return RunNeeds::default();
-    };
-    let env = table.table("env").map(Fields::named_texts).unwrap_or_default();
-    let needs = RunNeeds {
-        env: env.into_iter().collect(),
-        tmpfs: table.texts("tmpfs"),
-        volumes: table.texts("volumes"),
-    };
-    let unique: BTreeSet<&String> = needs.tmpfs.iter().chain(&needs.volumes).collect();
-    if unique.len() < needs.tmpfs.len() + needs.volumes.len() {
-        table.fault("tmpfs", "a folder is listed twice");
-    }
-    for path in unique {
-        if !path.starts_with('/') {
-            table.fault("tmpfs", format!("invalid folder `{path}`: start it with `/`"));
-        }
-    }
-    table.finish();
-    needs
 }

@@ -14,5 +14,6 @@ mod loads;
 mod opportunities;
 mod probes;
 mod registries;
+mod service;
 
 pub use crate::reader::load::{load, parse};

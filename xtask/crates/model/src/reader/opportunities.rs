@@ -9,21 +9,27 @@ use crate::edition::Edition;
 use crate::manifest::Service;
 use crate::names::Unknown;
 use crate::opportunity_kind::OpportunityKind;
+use crate::reader::editions;
 use crate::reader::fields::Fields;
 
 /// Reads the table; missing fields have defaults.
-pub(super) fn read(root: &mut Fields<'_, '_>, services: &[Service]) -> Allowlist {
+pub(super) fn read(root: &mut Fields<'_, '_>, services: &[Service], editions: &[Edition]) -> Allowlist {
     let default = Allowlist::default();
     let Some(mut table) = root.table("opportunities") else {
         return default;
     };
     let min_size = table.size("least").unwrap_or(default.min_size);
-    let entries = table.tables("known").into_iter().filter_map(|entry| read_entry(entry, services)).collect();
+    let entries =
+        table.tables("known").into_iter().filter_map(|entry| read_entry(entry, services, editions)).collect();
     table.finish();
     Allowlist { min_size, entries }
 }
 
-fn read_entry(mut table: Fields<'_, '_>, services: &[Service]) -> Option<AllowedOpportunity> {
+fn read_entry(
+    mut table: Fields<'_, '_>,
+    services: &[Service],
+    known_editions: &[Edition],
+) -> Option<AllowedOpportunity> {
     let kind = table.text("kind").and_then(|name| match kind(name) {
         Ok(kind) => Some(kind),
         Err(error) => {
@@ -41,7 +47,7 @@ fn read_entry(mut table: Fields<'_, '_>, services: &[Service]) -> Option<Allowed
     }
     let mut editions = Vec::new();
     for name in table.texts("editions") {
-        match name.parse::<Edition>() {
+        match editions::find(&name, known_editions) {
             Ok(edition) => editions.push(edition),
             Err(unknown) => table.fault("editions", unknown),
         }

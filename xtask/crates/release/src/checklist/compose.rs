@@ -15,7 +15,9 @@ use stack::switch::{edits, files};
 
 pub(super) fn compose(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let repository = &checks.context.repository;
-    let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
+    let editions = checks.manifest.editions.clone();
+    let request =
+        SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None, editions };
     let input = ComposeInput::read(&[], checks.context)?;
     let pushed = Digests::read(repository)?;
     let own = OwnImages::known(checks.manifest, &input.root, &pushed, repository)?;

@@ -18,9 +18,7 @@ use engine::provenance::Commit;
 use engine::records::{self, Freshness, RecordKind};
 use host::failure::{Failure, class_of};
 use model::edition::Edition;
-use model::image_ref::ImageRef;
 use model::manifest::{Manifest, Service};
-use model::variant::Variant;
 use stack::probes::report::TestReport;
 
 /// A result computed on first use. A failure is kept as well and returned to every later caller.
@@ -86,22 +84,25 @@ impl<'a> CheckContext<'a> {
     pub(super) fn images(&self) -> Result<&BTreeMap<String, Image>> {
         once(&self.images, || {
             require_engine(self.context)?;
-            let of = |service: &Service| Edition::ALL.map(|edition| self.reference(service, edition));
-            let references: Vec<String> = self.manifest.services.iter().flat_map(of).collect();
+            let of = |edition: &Edition| {
+                let services = self.manifest.services_in(*edition);
+                services.map(|service| self.reference(service, *edition)).collect::<Vec<_>>()
+            };
+            let references: Vec<String> = self.manifest.editions.iter().flat_map(of).collect();
             self.context.docker.inspect(&references)
         })
     }
 
-    /// The local reference of a service's optimized image.
+    /// The local reference of the image of a service that runs in production.
     pub(super) fn reference(&self, service: &Service, edition: Edition) -> String {
-        ImageRef::of(&service.image, &self.request.tag, edition, Variant::Optimized).to_string()
+        service.shipped_reference(&self.request.tag, edition).to_string()
     }
 
-    /// The value of `--edition` that covers the request.
-    pub(super) fn edition_argument(&self) -> &'static str {
+    /// ` --edition …` that covers the request; empty without editions.
+    pub(super) fn edition_option(&self) -> String {
         match self.request.editions.as_slice() {
-            [one] => one.name(),
-            _ => "all",
+            [one] => one.option(),
+            _ => " --edition all".to_owned(),
         }
     }
 
@@ -110,7 +111,7 @@ impl<'a> CheckContext<'a> {
         let built = self.images()?;
         let missing = |edition: &Edition| {
             let is_missing = |service: &&Service| !built.contains_key(&self.reference(service, *edition));
-            let services: Vec<&Service> = self.manifest.services.iter().filter(is_missing).collect();
+            let services: Vec<&Service> = self.manifest.services_in(*edition).filter(is_missing).collect();
             (!services.is_empty()).then(|| self.missing_fault(&services, *edition))
         };
         Ok(editions.iter().filter_map(missing).collect())
@@ -121,15 +122,16 @@ impl<'a> CheckContext<'a> {
             "latest" => String::new(),
             tag => format!(" --tag {tag}"),
         };
-        let (what, names) = if services.len() == self.manifest.services.len() {
-            (format!("not built: any image of edition {edition}, tag {}", self.request.tag), String::new())
+        let (what, names) = if services.len() == self.manifest.services_in(edition).count() {
+            let of_edition = if edition.is_none() { String::new() } else { format!(" of edition {edition}") };
+            (format!("not built: any image{of_edition}, tag {}", self.request.tag), String::new())
         } else {
             let references: Vec<String> =
                 services.iter().map(|service| self.reference(service, edition)).collect();
             let names = services.iter().map(|service| format!(" {}", service.name)).collect();
             (format!("not built: {}", references.join(", ")), names)
         };
-        ItemFault::new(what, format!("{PROGRAM} build-images{names} --edition {edition}{tag}"))
+        ItemFault::new(what, format!("{PROGRAM} build-images{names}{}{tag}", edition.option()))
     }
 
     /// The built images of the requested editions.
@@ -137,7 +139,7 @@ impl<'a> CheckContext<'a> {
         let built = self.images()?;
         let mut found = Vec::new();
         for &edition in &self.request.editions {
-            for service in &self.manifest.services {
+            for service in self.manifest.services_in(edition) {
                 let image = built.get(&self.reference(service, edition));
                 found.extend(image.map(|image| BuiltImage { service, edition, image }));
             }
@@ -169,7 +171,8 @@ impl<'a> CheckContext<'a> {
             Freshness::Yes(record) => Ok(Some(record)),
             Freshness::No(why) => {
                 let name = kind.name();
-                context.terminal.warn(format!("{name} record ({edition}) not used: {why}; checking again"));
+                let of_edition = if edition.is_none() { String::new() } else { format!(" ({edition})") };
+                context.terminal.warn(format!("{name} record{of_edition} not used: {why}; checking again"));
                 Ok(None)
             }
         }

@@ -21,13 +21,14 @@ enum Place {
 }
 
 pub(super) fn digests(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
-    let (built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
+    let (mut built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
+    built.retain(|one| one.service.pulled.is_none());
     // The record is only used to find the registries to query.
     let pushed = Digests::read(&checks.context.repository)?;
     let reader = RegistryReader::new(&checks.context.docker);
     let push = format!(
-        "{PROGRAM} push --registry HOST/PATH --edition {} --tag {}",
-        checks.edition_argument(),
+        "{PROGRAM} push --registry HOST/PATH{} --tag {}",
+        checks.edition_option(),
         checks.request.tag
     );
     let (mut there, mut unpushed) = (Vec::new(), Vec::new());

@@ -72,7 +72,11 @@ fn guard<'c>(checks: &'c CheckContext<'_>) -> Result<&'c GuardReports> {
             let report = check::guard::check(checks.manifest, &wanted, None, checks.context)?;
             reports.extend(stale.iter().map(|edition| report.of_edition(*edition)));
         }
-        reports.sort_by_key(|report| report.editions.first().copied());
+        let position = |report: &CheckReport| {
+            let first = report.editions.first();
+            checks.request.editions.iter().position(|edition| Some(edition) == first)
+        };
+        reports.sort_by_key(position);
         Ok(GuardReports { reports, basis })
     })
 }

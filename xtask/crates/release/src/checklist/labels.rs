@@ -9,17 +9,17 @@ use crate::checklist::report::{ItemAnswer, ItemFault};
 use build::bases::BaseSource;
 use check::report::Subject;
 use engine::labels;
-use model::variant::Variant;
 
 pub(super) fn labels(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
-    let (built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
+    let (mut built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
+    built.retain(|one| one.service.pulled.is_none());
     let wrong = built.iter().flat_map(|one| {
         wrong_labels(checks, one).into_iter().map(|what| (what, one.subject())).collect::<Vec<_>>()
     });
     let wrong = grouped(wrong);
     let remedy = format!(
-        "commit everything, then {PROGRAM} build-images --edition {} --tag {}",
-        checks.edition_argument(),
+        "commit everything, then {PROGRAM} build-images{} --tag {}",
+        checks.edition_option(),
         checks.request.tag
     );
     let fault = |(what, subjects): (String, Vec<Subject>)| {
@@ -33,12 +33,14 @@ fn wrong_labels(checks: &CheckContext<'_>, one: &BuiltImage<'_>) -> Vec<String> 
     let BuiltImage { service, edition, image } = one;
     let (manifest, tag) = (checks.manifest, checks.request.tag.as_str());
     let version = if tag == "latest" { manifest.version.as_str() } else { tag };
-    let expected = [
-        (labels::TITLE.to_owned(), service.image.as_str()),
+    let mut expected = vec![
+        (labels::TITLE.to_owned(), service.title()),
         (labels::VERSION.to_owned(), version),
         (labels::edition(&manifest.project), edition.name()),
-        (labels::variant(&manifest.project), Variant::Optimized.name()),
+        (labels::variant(&manifest.project), service.shipped().name()),
     ];
+    // Labels that such a manifest gives no image.
+    expected.retain(|(_, value)| !value.is_empty());
     let mut wrong = Vec::new();
     for (name, value) in expected {
         match image.label(&name) {

@@ -152,7 +152,7 @@ mod tests {
             cadence: Cadence::Release,
             only: only.iter().map(ToString::to_string).collect(),
             skip: skip.iter().map(|name| ((*name).to_owned(), "why".to_owned())).collect(),
-            editions: vec![Edition::Simple],
+            editions: vec![Edition::named("simple")],
             tag: "latest".parse().unwrap(),
         }
     }

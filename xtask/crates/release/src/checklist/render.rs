@@ -120,7 +120,7 @@ mod tests {
             schema: 1,
             cadence: Some(Cadence::Release),
             tag: "1.2.0".into(),
-            editions: vec![Edition::Simple, Edition::Community],
+            editions: vec![Edition::named("simple"), Edition::named("community")],
             commit: Some(Commit { id: "0123456789".into(), changes: None }),
             items: vec![
                 ChecklistItem::answered(

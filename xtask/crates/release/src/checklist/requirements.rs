@@ -30,8 +30,8 @@ const LIST_DISTRIBUTIONS: &str = include_str!("distributions.py");
 
 pub(super) fn requirements(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let mut answer = ItemAnswer::now(Vec::new(), Vec::new());
-    let Some(&edition) = checks.request.editions.iter().max() else { return Ok(answer) };
-    for service in &checks.manifest.services {
+    let Some(&edition) = checks.request.editions.last() else { return Ok(answer) };
+    for service in checks.manifest.services_in(edition) {
         let declared = service.editions.packages(edition);
         if declared.is_empty() {
             continue;
@@ -61,7 +61,8 @@ fn check_service(
     for name in &unused {
         let remedy = format!(
             "remove it from the requirements next to {} and from [service.{}.editions] in images.toml",
-            service.optimized, service.name
+            service.dockerfile(service.shipped()).unwrap_or("its Dockerfile"),
+            service.name
         );
         answer.faults.push(ItemFault::new(format!("{about}: unused package: {name}"), remedy));
     }
@@ -104,7 +105,11 @@ fn distributions(checks: &CheckContext<'_>, image: &str) -> Result<Vec<Distribut
 /// The sources of a service's own modules: tracked packages next to its Dockerfile, without tests.
 fn sources(checks: &CheckContext<'_>, service: &Service) -> Result<Vec<String>> {
     let repository = &checks.context.repository;
-    let folder = Path::new(&service.optimized).parent().unwrap_or(Path::new("")).display().to_string();
+    let folder = Path::new(service.dockerfile(service.shipped()).unwrap_or_default())
+        .parent()
+        .unwrap_or(Path::new(""))
+        .display()
+        .to_string();
     // Git takes no empty path.
     let tracked = checks.context.git().tracked(if folder.is_empty() { "." } else { &folder })?;
     let folder_of =

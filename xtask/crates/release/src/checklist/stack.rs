@@ -14,9 +14,6 @@ use model::variant::Variant;
 use stack::probes::report::{ParityReport, ProbeReport, ProbeVerdict, StackReport, TestReport};
 use stack::throwaway::test_run::{self, Originals, TestRequest};
 
-/// The edition of the stack.
-const EDITION: Edition = Edition::COMPARED;
-
 /// How long the stack may take to become healthy.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -24,41 +21,47 @@ const DEADLINE: Duration = Duration::from_secs(300);
 const NAMED: usize = 3;
 
 pub(super) fn smoke(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
-    let missing = checks.missing_images(&[EDITION])?;
+    let edition = checks.manifest.default_edition();
+    let missing = checks.missing_images(&[checks.manifest.default_edition()])?;
     if !missing.is_empty() {
         return Ok(ItemAnswer::now(missing, Vec::new()));
     }
-    if let Some(stack) = checks.record::<StackReport>(RecordKind::Test, EDITION)? {
-        return Ok(answer(&stack.report, &format!("{PROGRAM} test"), ItemBasis::Record));
+    if let Some(stack) = checks.record::<StackReport>(RecordKind::Test, edition)? {
+        return Ok(answer(&stack.report, edition, &format!("{PROGRAM} test"), ItemBasis::Record));
     }
     let stack = tested(checks)?.stacks.first().context("no stack was started")?;
-    Ok(answer(&stack.report, &format!("{PROGRAM} test"), ItemBasis::Now))
+    Ok(answer(&stack.report, edition, &format!("{PROGRAM} test"), ItemBasis::Now))
 }
 
 pub(super) fn parity(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
-    let missing = checks.missing_images(&[EDITION])?;
+    let edition = checks.manifest.default_edition();
+    if !checks.manifest.has_twins() {
+        let evidence = "no service has an optimized image beside an original".to_owned();
+        return Ok(ItemAnswer::now(Vec::new(), vec![evidence]));
+    }
+    let missing = checks.missing_images(&[checks.manifest.default_edition()])?;
     if !missing.is_empty() {
         return Ok(ItemAnswer::now(missing, Vec::new()));
     }
     // A stack that the smoke item started has left a record, but its answer belongs to this run.
     if !matches!(checks.stack.get(), Some(Ok(_)))
-        && let Some(parity) = checks.record::<ParityReport>(RecordKind::Parity, EDITION)?
+        && let Some(parity) = checks.record::<ParityReport>(RecordKind::Parity, edition)?
     {
-        return Ok(parity_answer(&parity, ItemBasis::Record));
+        return Ok(parity_answer(&parity, edition, ItemBasis::Record));
     }
     let parity = tested(checks)?.parity.as_ref().context("the stack was not compared with the originals")?;
-    Ok(parity_answer(parity, ItemBasis::Now))
+    Ok(parity_answer(parity, edition, ItemBasis::Now))
 }
 
-fn parity_answer(parity: &ParityReport, basis: ItemBasis) -> ItemAnswer {
+fn parity_answer(parity: &ParityReport, edition: Edition, basis: ItemBasis) -> ItemAnswer {
     let remedy = &format!("compare with running originals: {PROGRAM} test --parity");
-    let mut answer = answer(&parity.report, remedy, basis);
+    let mut answer = answer(&parity.report, edition, remedy, basis);
     let originals = if parity.recorded { "recorded answers of the originals" } else { "running originals" };
     answer.evidence.push(format!("compared with {originals}"));
     answer
 }
 
-fn answer(report: &ProbeReport, remedy: &str, basis: ItemBasis) -> ItemAnswer {
+fn answer(report: &ProbeReport, edition: Edition, remedy: &str, basis: ItemBasis) -> ItemAnswer {
     let why = |verdict: &ProbeVerdict| match verdict {
         ProbeVerdict::Failed { wrong, .. } => wrong.join("; "),
         ProbeVerdict::Skipped { reason } => format!("skipped: {reason}"),
@@ -74,25 +77,33 @@ fn answer(report: &ProbeReport, remedy: &str, basis: ItemBasis) -> ItemAnswer {
         faults.push(ItemFault::new("no probes ran", "declare [[service.NAME.probe]] in images.toml"));
     }
     let passed = report.outcomes.iter().filter(|outcome| outcome.passed()).count();
-    let evidence = vec![format!("{EDITION}: {passed} of {} probes passed", report.outcomes.len())];
+    let evidence =
+        vec![format!("{}{passed} of {} probes passed", label(edition, ": "), report.outcomes.len())];
     ItemAnswer { faults, evidence, basis }
+}
+
+/// An edition's name and what follows it; nothing without editions.
+fn label(edition: Edition, end: &str) -> String {
+    if edition.is_none() { String::new() } else { format!("{edition}{end}") }
 }
 
 /// Tests a stack, once for all items.
 fn tested<'t>(checks: &'t CheckContext<'_>) -> Result<&'t TestReport> {
     once(&checks.stack, || {
-        let services: Vec<_> = checks.manifest.services.iter().collect();
+        let edition = checks.manifest.default_edition();
+        let services: Vec<_> = checks.manifest.services_in(edition).collect();
+        let of_edition = if edition.is_none() { String::new() } else { format!(" ({edition})") };
         checks.context.terminal.say(format!(
-            "Starting a throwaway stack of {} services ({EDITION}); health timeout {} s …",
+            "Starting a throwaway stack of {} services{of_edition}; health timeout {} s …",
             services.len(),
             DEADLINE.as_secs()
         ));
         let request = TestRequest {
             services,
-            edition: EDITION,
+            edition,
             tag: checks.request.tag.clone(),
-            variants: vec![Variant::Optimized],
-            parity: checks.with_parity.then_some(Originals::Recorded),
+            variants: vec![if checks.manifest.has_twins() { Variant::Optimized } else { Variant::Original }],
+            parity: (checks.with_parity && checks.manifest.has_twins()).then_some(Originals::Recorded),
             stack_tests: false,
             deadline: DEADLINE,
         };
@@ -126,7 +137,7 @@ mod tests {
         let skipped = ProbeVerdict::Skipped { reason: "no key".into() };
         let some =
             report(vec![outcome("1", ProbeVerdict::Passed), outcome("2", failed), outcome("3", skipped)]);
-        let answered = answer(&some, "do", ItemBasis::Record);
+        let answered = answer(&some, Edition::named("simple"), "do", ItemBasis::Record);
         let faults = [ItemFault::new("a · 2: x; y", "do"), ItemFault::new("a · 3: skipped: no key", "do")];
         assert_eq!((answered.faults.as_slice(), answered.basis), (faults.as_slice(), ItemBasis::Record));
         assert_eq!(answered.evidence, ["simple: 1 of 3 probes passed"]);
@@ -137,7 +148,10 @@ mod tests {
         };
         let many = report(["1", "2", "3", "4", "5"].map(|probe| outcome(probe, stale())).into());
         let what = "a · 1, a · 2, a · 3 and 2 more: stale";
-        assert_eq!(answer(&many, "do", ItemBasis::Now).faults, [ItemFault::new(what, "do")]);
-        assert_eq!(answer(&report(Vec::new()), "do", ItemBasis::Now).faults.len(), 1);
+        assert_eq!(
+            answer(&many, Edition::named("simple"), "do", ItemBasis::Now).faults,
+            [ItemFault::new(what, "do")]
+        );
+        assert_eq!(answer(&report(Vec::new()), Edition::NONE, "do", ItemBasis::Now).faults.len(), 1);
     }
 }

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn ranges_give_the_worst_and_the_best_pair() {
         let of = MadeFrom {
-            edition: Edition::Simple,
+            edition: Edition::named("simple"),
             tag: "latest".into(),
             original: Default::default(),
             optimized: Default::default(),

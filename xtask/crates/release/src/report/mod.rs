@@ -76,7 +76,7 @@ impl SavedRecords<'_> {
             row.optimized.as_ref()
         };
         let mut images = Vec::new();
-        for service in &manifest.services {
+        for service in manifest.services_in(edition) {
             let known = match measured(&service.name) {
                 Some(image) => contents::analysis::cached_contents(&image.id, &self.context.repository)?,
                 None => None,
@@ -87,7 +87,10 @@ impl SavedRecords<'_> {
             edition,
             check: self.section(RecordKind::Check, edition)?,
             test: self.section(RecordKind::Test, edition)?,
-            parity: self.section(RecordKind::Parity, edition)?,
+            parity: match manifest.has_twins() {
+                true => self.section(RecordKind::Parity, edition)?,
+                false => ReportSection::NotApplicable,
+            },
             images,
             sizes,
         })

@@ -65,6 +65,8 @@ pub enum ReportSection<T> {
         /// The command that makes it.
         remedy: String,
     },
+    /// There is nothing to record, such as parity without originals.
+    NotApplicable,
 }
 
 impl<T> ReportSection<T> {
@@ -72,14 +74,14 @@ impl<T> ReportSection<T> {
     pub fn record(&self) -> Option<&T> {
         match self {
             ReportSection::Fresh { record } | ReportSection::Stale { record, .. } => Some(record),
-            ReportSection::Absent { .. } => None,
+            ReportSection::Absent { .. } | ReportSection::NotApplicable => None,
         }
     }
 
     /// Why the record is stale or missing, and the command that makes it again.
     pub fn problem(&self) -> Option<(&str, &str)> {
         match self {
-            ReportSection::Fresh { .. } => None,
+            ReportSection::Fresh { .. } | ReportSection::NotApplicable => None,
             ReportSection::Stale { why, remedy, .. } | ReportSection::Absent { why, remedy } => {
                 Some((why, remedy))
             }

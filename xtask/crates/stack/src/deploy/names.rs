@@ -27,7 +27,7 @@ fn resolve(names: &[String], manifest: &Manifest, all: &[&str]) -> Result<Vec<St
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for name in names {
         let declared = manifest.services.iter().find(|service| service.name == *name);
-        let compose = declared.map_or(name, |service| &service.compose);
+        let compose = declared.and_then(|service| service.compose.as_ref()).unwrap_or(name);
         match all.contains(&compose.as_str()) {
             true if found.contains(compose) => {}
             true => found.push(compose.clone()),

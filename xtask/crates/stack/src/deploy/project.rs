@@ -72,8 +72,9 @@ pub fn containers<'m>(
         containers.iter().find(|container| container.service == compose).map(|container| container.id.clone())
     };
     let services = manifest.services.iter();
-    let own: Vec<(&str, String)> =
-        services.filter_map(|service| Some((service.name.as_str(), id(&service.compose)?))).collect();
+    let own: Vec<(&str, String)> = services
+        .filter_map(|service| Some((service.name.as_str(), id(service.compose.as_deref()?)?)))
+        .collect();
     let ids = own.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>();
     let mut found = docker.inspect_containers(&ids)?;
     let mut take =

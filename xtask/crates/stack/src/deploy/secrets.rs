@@ -8,7 +8,7 @@ use engine::variables::{ENV_FILES, Variables};
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
-use model::manifest::{Manifest, Secret};
+use model::manifest::{Manifest, Secret, Service};
 
 /// A generated secret.
 pub struct GeneratedSecret {
@@ -38,7 +38,8 @@ pub fn ensure(
     repository: &Repository,
 ) -> Result<Vec<GeneratedSecret>> {
     let missing = |secret: &Secret| variables.get(&secret.variable).is_none();
-    let started = manifest.services.iter().filter(|service| image_of(&service.compose).is_some());
+    let image_of_service = |service: &Service| service.compose.as_deref().and_then(image_of);
+    let started = manifest.services.iter().filter(|service| image_of_service(service).is_some());
     let mut secrets = started.flat_map(|service| &service.secrets);
     let given = |secret: &&Secret| missing(secret) && variables.get(&secret.plain).is_some();
     if let Some(Secret { variable, plain, .. }) = secrets.find(given) {
@@ -67,7 +68,7 @@ pub fn generate(
     let mut all = Vec::new();
     for service in &manifest.services {
         for secret in service.secrets.iter().filter(|secret| is_selected(secret)) {
-            if let Some(image) = image_of(&service.compose) {
+            if let Some(image) = service.compose.as_deref().and_then(image_of) {
                 all.push(run_command(secret, &image, docker)?);
             }
         }

@@ -153,7 +153,7 @@ pub(crate) fn answers(
         for service in services.iter().filter(|service| names.contains(&service.name)) {
             let hash = match cache.get(service.name.as_str()) {
                 Some(hash) => hash.clone(),
-                None => sources::hash(&service.original, repository)?,
+                None => sources::of_original(service, repository)?,
             };
             cache.insert(&service.name, hash.clone());
             hashes.insert(service.name.as_str(), hash);

@@ -26,7 +26,8 @@ pub(crate) fn find(
     let mut endpoints = Endpoints::new();
     wait::poll(POLL_INTERVAL, timeout, interrupt, || {
         let containers = project.containers()?;
-        let container = |service: &Service| containers.iter().find(|found| found.service == service.compose);
+        let container =
+            |service: &Service| containers.iter().find(|found| service.is_compose(&found.service));
         let is_starting = |service: &&Service| container(service).is_some_and(ComposeContainer::is_starting);
         let one = |service: &&Service| (service.name.clone(), endpoint(service, container(service)));
         endpoints = services.iter().map(one).collect();
@@ -36,14 +37,19 @@ pub(crate) fn find(
 }
 
 fn endpoint(service: &Service, container: Option<&ComposeContainer>) -> Result<String, String> {
-    let name = &service.compose;
+    let Some(name) = &service.compose else {
+        return Err(format!("{} is not in the Compose file: add `compose` to its table", service.name));
+    };
+    let Some(port) = service.port else {
+        return Err(format!("{name} declares no port: add `port` to its table"));
+    };
     let Some(container) = container else {
         return Err(format!("{name} has no container: start it with `{PROGRAM} deploy install`"));
     };
     match container.state.as_str() {
         "running" => container
-            .published(service.port)
-            .ok_or_else(|| format!("{name} does not publish its port {}: add it to `ports`", service.port)),
+            .published(port)
+            .ok_or_else(|| format!("{name} does not publish its port {port}: add it to `ports`")),
         "exited" => Err(format!(
             "{name} exited with code {}: see `{PROGRAM} deploy logs {name}`",
             container.exit_code

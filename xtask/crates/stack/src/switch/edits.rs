@@ -98,7 +98,7 @@ pub fn plan(
     for image in images(&document) {
         wanted.push(image.value.clone());
         let result = match owner(&image.value, own, fill) {
-            Owner::Us => edit(&image, request, digest_of, fill),
+            Owner::Us => edit(&image, own, request, digest_of, fill),
             Owner::Unclear(reason) => Err(reason.into()),
             Owner::Foreign => {
                 plan.foreign.push(ForeignReference { line: image.line, text: image.value });
@@ -199,11 +199,13 @@ impl<T: Into<String>> From<T> for Skip {
 /// The bytes to replace and the new reference; `None` if nothing has to change.
 fn edit(
     image: &ImageText,
+    own: &OwnImages<'_>,
     request: &SwitchRequest,
     digest_of: Option<DigestOf<'_>>,
     fill: Fill<'_>,
 ) -> Result<Option<(Range<usize>, String)>, Skip> {
     let parsed = ComposeImage::parse(&image.value).ok_or(MALFORMED)?;
+    let request = &own.request_for(&parsed, request);
     let plain = parsed.unpinned(request)?;
     if let Some(filled) = wrong_when_filled(&image.value, &plain, request, fill) {
         let help = match (&request.tag, request.edition) {
@@ -242,7 +244,7 @@ fn wrong_when_filled(before: &str, after: &str, request: &SwitchRequest, fill: F
     let has_variable = ComposeImage::parse(after)?.tag().is_some_and(|tag| tag.contains('$'));
     let (before, after) = (fill(before).ok()?, fill(after).ok()?);
     let wanted = ComposeImage::parse(&before)?.unpinned(request).ok()?;
-    if has_variable && ComposeImage::parse(&after)?.has_second_ending() {
+    if has_variable && ComposeImage::parse(&after)?.has_second_ending(&request.editions) {
         return Some(before);
     }
     // A digest in a value may stay as long as the rest is as requested, like one in the file.
@@ -253,11 +255,27 @@ fn wrong_when_filled(before: &str, after: &str, request: &SwitchRequest, fill: F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::edition::Edition;
     use model::variant::Variant;
+
+    fn editions() -> Vec<Edition> {
+        ["simple", "community", "enterprise"].map(Edition::named).into()
+    }
+
+    fn optimized_request() -> SwitchRequest {
+        SwitchRequest {
+            variant: Variant::Optimized,
+            edition: None,
+            tag: None,
+            registry: None,
+            editions: editions(),
+        }
+    }
 
     fn switched(text: &str, variant: Variant) -> (String, FilePlan) {
         let own = OwnImages::of(["sutra-api", "sutra-client"], ["hub.example:5000".to_owned()]);
-        let request = SwitchRequest { variant, edition: None, tag: None, registry: None };
+        let request =
+            SwitchRequest { variant, edition: None, tag: None, registry: None, editions: editions() };
         let plan = plan(text, &own, &request, None, &|text| Ok(text.to_owned())).unwrap();
         (apply(text, &plan.edits), plan)
     }
@@ -267,7 +285,7 @@ mod tests {
     #[test]
     fn a_name_behind_a_variable_is_ours_if_it_becomes_one_of_ours() {
         let own = OwnImages::of(["sutra-api"], ["h".to_owned()]);
-        let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
+        let request = optimized_request();
         let fill = |text: &str| match text {
             "${IMG}" => Ok("h/sutra-api:1".to_owned()),
             "${OTHER}:1" => Ok("postgres:1".to_owned()),
@@ -290,7 +308,7 @@ mod tests {
     #[test]
     fn a_variable_before_the_name_may_hold_a_registry() {
         let own = OwnImages::of(["sutra-api"], []);
-        let request = SwitchRequest { variant: Variant::Optimized, edition: None, tag: None, registry: None };
+        let request = optimized_request();
         for (value, edits) in [("", 1), ("hub.example/", 1), ("my-", 0), ("hub.example", 0)] {
             let fill = |text: &str| Ok(text.replace("${HUB:-}", value));
             let text = "services: {a: {image: \"${HUB:-}sutra-api:1\"}}";
@@ -309,9 +327,9 @@ mod tests {
     fn a_value_that_contains_an_edition_or_a_variant_is_left() {
         let own = OwnImages::of(["sutra-api"], []);
         let is_left = |value: &str, variant, edition: Option<&str>, tag: Option<&str>| {
-            let edition = edition.map(|edition| edition.parse().unwrap());
+            let edition = edition.map(Edition::named);
             let tag = tag.map(|tag| tag.parse().unwrap());
-            let request = SwitchRequest { variant, edition, tag, registry: None };
+            let request = SwitchRequest { variant, edition, tag, registry: None, editions: editions() };
             let fill = |text: &str| Ok(text.replace("$V", value));
             let text = "services: {a: {image: \"sutra-api:$V\"}}";
             let skipped = plan(text, &own, &request, None, &fill).unwrap().skipped;

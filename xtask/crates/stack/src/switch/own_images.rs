@@ -1,21 +1,25 @@
 //! Tells this repository's images from others: they have a service's image name and a known registry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use build::push::digests::Digests;
-use engine::variables::{REGISTRY, Variables};
+use engine::variables::Variables;
 use host::paths::Repository;
-use model::image_ref::{name_of, repository_of};
-use model::manifest::Manifest;
+use model::image_ref::{name_of, path_of, repository_of};
+use model::manifest::{Manifest, Service};
+use model::variant::Variant;
 
-use crate::switch::reference::ComposeImage;
+use crate::switch::reference::{ComposeImage, SwitchRequest};
 use crate::switch::registries;
 
 /// Our image names and registries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct OwnImages<'a> {
-    names: BTreeSet<&'a str>,
+    /// The last components of image names, each with the paths before it.
+    names: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Empty where only names are known.
+    services: Vec<&'a Service>,
     /// Registry and path, as [`normalized`].
     registries: BTreeSet<String>,
 }
@@ -28,10 +32,14 @@ impl<'a> OwnImages<'a> {
     ) -> OwnImages<'a> {
         let registries = registries.into_iter().map(|registry| normalized(&registry));
         let registries = std::iter::once(String::new()).chain(registries).collect();
-        OwnImages { names: names.into_iter().collect(), registries }
+        let mut by_name: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for name in names {
+            by_name.entry(name_of(name)).or_default().insert(registry_of(name));
+        }
+        OwnImages { names: by_name, services: Vec::new(), registries }
     }
 
-    /// The services' images. Known registries come from the manifest, `SUTRA_REGISTRY`, and this checkout's pushes and switches.
+    /// The services' images. Known registries come from the manifest, the environment, and this checkout's pushes and switches.
     ///
     /// # Errors
     /// When the record of switched registries cannot be read.
@@ -42,9 +50,11 @@ impl<'a> OwnImages<'a> {
         repository: &Repository,
     ) -> Result<OwnImages<'a>> {
         let names = manifest.services.iter().map(|service| service.image.as_str());
-        let declared = manifest.registries.iter().map(String::as_str).chain(variables.get(REGISTRY));
+        let variable = manifest.variable("REGISTRY");
+        let declared = manifest.registries.iter().map(String::as_str).chain(variables.get(&variable));
         let known = declared.chain(pushed.references().map(registry_of)).map(str::to_owned);
-        Ok(OwnImages::of(names, known.chain(registries::read(repository)?)))
+        let own = OwnImages::of(names, known.chain(registries::read(repository)?));
+        Ok(OwnImages { services: manifest.services.iter().collect(), ..own })
     }
 
     /// Adds registries, `HOST[:PORT][/PATH]`.
@@ -54,24 +64,66 @@ impl<'a> OwnImages<'a> {
 
     /// Whether a reference without variables is one of our images.
     pub fn owns(&self, reference: &str) -> bool {
-        self.names.contains(name_of(reference))
-            && self.registries.contains(&normalized(registry_of(reference)))
+        self.knows(name_of(reference), registry_of(reference))
+    }
+
+    /// Whether an image of this name is ours in this registry: where its name says, or below a known registry.
+    fn knows(&self, name: &str, registry: &str) -> bool {
+        let registry = normalized(registry);
+        let is_own = |before: &&str| match *before {
+            "" => self.registries.contains(&registry),
+            before => {
+                let below = registry.strip_suffix(path_of(before)).and_then(|host| host.strip_suffix('/'));
+                normalized(before) == registry
+                    || below.is_some_and(|host| host != "docker.io" && self.registries.contains(host))
+            }
+        };
+        self.names.get(name).is_some_and(|before| before.iter().any(is_own))
+    }
+
+    /// What a reference of ours is to become: a service without an optimized image has no variant to switch to, a template
+    /// surrounds the tag, the path in an image's name stays below a new registry, and a pulled image keeps its tag.
+    pub(super) fn request_for(&self, image: &ComposeImage<'_>, request: &SwitchRequest) -> SwitchRequest {
+        let mut request = request.clone();
+        let base = image.base_tag(&request.editions);
+        let mut named = self.services.iter().filter(|service| name_of(&service.image) == image.name());
+        let Some(service) =
+            named.clone().find(|service| service.contracted(base).is_some()).or_else(|| named.next())
+        else {
+            return request;
+        };
+        if !service.has_twin() {
+            request.variant = Variant::Original;
+        }
+        if let Some(pulled) = &service.pulled {
+            let tag =
+                pulled.split('@').next().unwrap_or_default()[repository_of(pulled).len()..].strip_prefix(':');
+            request.tag = tag.and_then(|tag| tag.parse().ok());
+            (request.edition, request.registry) = (None, None);
+            return request;
+        }
+        request.tag = request.tag.map(|tag| service.expanded(tag.as_str()).parse().unwrap_or(tag));
+        let path = path_of(&service.image).rsplit_once('/').map(|(path, _)| path);
+        if let (Some(registry), Some(path)) = (&request.registry, path) {
+            request.registry = format!("{registry}/{path}").parse().ok().or(request.registry);
+        }
+        request
     }
 
     /// Whether a reference, as written, is one of our images. A registry in a variable counts as ours: it is configurable.
     pub(super) fn owns_written(&self, image: &ComposeImage<'_>) -> bool {
         let registry = image.registry();
-        self.has_name(image) && (registry.contains('$') || self.registries.contains(&normalized(registry)))
+        self.has_name(image) && (registry.contains('$') || self.knows(image.name(), registry))
     }
 
     /// Whether one of our images has this name, ignoring the registry.
     pub(super) fn has_name(&self, image: &ComposeImage<'_>) -> bool {
-        self.names.contains(image.name())
+        self.names.contains_key(image.name())
     }
 
     /// One of our image names that occurs in a text.
     pub(super) fn name_in(&self, text: &str) -> Option<&'a str> {
-        self.names.iter().find(|name| text.contains(**name)).copied()
+        self.names.keys().find(|name| text.contains(**name)).copied()
     }
 }
 

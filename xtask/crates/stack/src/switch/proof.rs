@@ -232,7 +232,7 @@ impl Switch<'_> {
             Some(_) => digest.is_some(),
             None => digest.is_none(),
         };
-        let is_switched = match image.unpinned(self.request) {
+        let is_switched = match image.unpinned(&self.own.request_for(&image, self.request)) {
             Ok(wanted) => wanted == plain,
             // A variable that is not set may leave an empty tag.
             Err(_) => is_edited(),
@@ -258,7 +258,7 @@ impl Switch<'_> {
             skipped.text == image || self.fill(&skipped.text, environment) == image
         };
         let mut plans = self.files.iter().map(|file| &file.plan);
-        let is_as_requested = match parsed.switched(self.request) {
+        let is_as_requested = match parsed.switched(&self.own.request_for(&parsed, self.request)) {
             Ok(wanted) => wanted == image,
             // A variable that is not set may leave an empty tag.
             Err(_) => {

@@ -29,6 +29,8 @@ pub struct SwitchRequest {
     pub tag: Option<Tag>,
     /// The registry before the name.
     pub registry: Option<Registry>,
+    /// The manifest's editions: how tags may end.
+    pub editions: Vec<Edition>,
 }
 
 /// Without a tag, switching back could not tell that there was none.
@@ -83,11 +85,16 @@ impl<'a> ComposeImage<'a> {
     }
 
     /// Whether the tag has an edition or a variant before the last ones.
-    pub(super) fn has_second_ending(&self) -> bool {
+    pub(super) fn has_second_ending(&self, editions: &[Edition]) -> bool {
         self.tag().is_some_and(|tag| {
-            let (base, _) = parts(tag);
-            parts(base).0 != base
+            let (base, _) = parts(tag, editions);
+            parts(base, editions).0 != base
         })
+    }
+
+    /// The tag before edition and variant; empty without a tag.
+    pub(super) fn base_tag(&self, editions: &[Edition]) -> &'a str {
+        self.tag().map_or("", |tag| parts(tag, editions).0)
     }
 
     /// The registry and path before the name, without a slash at the end.
@@ -116,7 +123,7 @@ impl<'a> ComposeImage<'a> {
         if tag.is_empty() || broken {
             return Err(MALFORMED);
         }
-        let (base, edition) = parts(tag);
+        let (base, edition) = parts(tag, &request.editions);
         if base.is_empty() {
             return Err(MALFORMED);
         }
@@ -127,7 +134,7 @@ impl<'a> ComposeImage<'a> {
             }
             // With a new edition alone, the tag would have two editions; with a new tag alone, it would lose its edition.
             let is_split = matches!((&request.tag, request.edition), (None, Some(_)) | (Some(_), None));
-            if is_split && parts(inside).1.is_some() {
+            if is_split && parts(inside, &request.editions).1.is_some() {
                 return Err(EDITION_IN_VARIABLE);
             }
         }
@@ -147,7 +154,7 @@ impl<'a> ComposeImage<'a> {
     }
 
     fn with_tag(&self, base: &str, edition: Option<Edition>, request: &SwitchRequest) -> String {
-        let edition = edition.map(|edition| format!("-{edition}")).unwrap_or_default();
+        let edition = edition.map(Edition::suffix).unwrap_or_default();
         format!("{}{}:{base}{edition}{}", self.prefix(request), self.name(), request.variant.suffix())
     }
 
@@ -161,9 +168,9 @@ impl<'a> ComposeImage<'a> {
 }
 
 /// Splits a tag into its base and its edition; drops the variant.
-fn parts(tag: &str) -> (&str, Option<Edition>) {
+fn parts<'t>(tag: &'t str, editions: &[Edition]) -> (&'t str, Option<Edition>) {
     let bare = tag.strip_suffix(OPTIMIZED_SUFFIX).unwrap_or(tag);
-    for edition in Edition::ALL {
+    for edition in editions.iter().copied().filter(|edition| !edition.is_none()) {
         if let Some(base) = bare.strip_suffix(edition.name()).and_then(|rest| rest.strip_suffix('-')) {
             return (base, Some(edition));
         }
@@ -205,8 +212,12 @@ fn outside_of_variables(text: &str) -> Option<Vec<usize>> {
 mod tests {
     use super::*;
 
+    fn editions() -> Vec<Edition> {
+        ["simple", "community", "enterprise"].map(Edition::named).into()
+    }
+
     fn to(variant: Variant) -> SwitchRequest {
-        SwitchRequest { variant, edition: None, tag: None, registry: None }
+        SwitchRequest { variant, edition: None, tag: None, registry: None, editions: editions() }
     }
 
     fn switched(text: &str, request: &SwitchRequest) -> Result<String, &'static str> {
@@ -237,9 +248,10 @@ mod tests {
     fn edition_tag_and_registry_are_set() {
         let all = SwitchRequest {
             variant: Variant::Optimized,
-            edition: Some(Edition::Enterprise),
+            edition: Some(Edition::named("enterprise")),
             tag: Some("2.1".parse().unwrap()),
             registry: Some("hub.example:5000/team".parse().unwrap()),
+            editions: editions(),
         };
         for before in ["sutra-api:${V:-latest}", "old.example/sutra-api:1-simple-optimized@sha256:11"] {
             let image = ComposeImage::parse(before).unwrap();
@@ -275,7 +287,8 @@ mod tests {
         ] {
             assert_eq!(switched(text, &optimized), Err(reason), "{text}");
         }
-        let community = SwitchRequest { edition: Some(Edition::Community), ..to(Variant::Optimized) };
+        let community =
+            SwitchRequest { edition: Some(Edition::named("community")), ..to(Variant::Optimized) };
         assert_eq!(switched("sutra-api:${V:-1-simple}", &community), Err(EDITION_IN_VARIABLE));
         let tagged = SwitchRequest { tag: Some("2".parse().unwrap()), ..to(Variant::Optimized) };
         assert_eq!(switched("sutra-api:${V:-1-simple}", &tagged), Err(EDITION_IN_VARIABLE));

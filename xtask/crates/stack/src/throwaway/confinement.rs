@@ -21,8 +21,8 @@ pub(super) fn check(services: &[&Service], project: &Project, docker: &Docker) -
     let mut outcomes = Vec::new();
     for service in services {
         let started = Instant::now();
-        let container = containers.iter().find(|container| container.service == service.compose);
-        let id = &container.with_context(|| format!("{} has no container", service.compose))?.id;
+        let container = containers.iter().find(|container| service.is_compose(&container.service));
+        let id = &container.with_context(|| format!("{} has no container", service.name))?.id;
         let found = docker.inspect_container(id)?;
         let image = docker.look(&found.image)?.and_then(|image| image.config).unwrap_or_default();
         let wrong = judge(&found, &image, &docker.process_users(id)?);

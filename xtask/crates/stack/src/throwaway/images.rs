@@ -5,7 +5,7 @@ use host::program::PROGRAM;
 
 use engine::docker::Docker;
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
@@ -23,12 +23,13 @@ pub struct StackImages {
 impl StackImages {
     /// The image of a service.
     pub(super) fn of(&self, service: &Service) -> String {
-        ImageRef::of(&service.image, &self.tag, self.edition, self.variant).to_string()
+        service.reference(&self.tag, self.edition, service.nearest(self.variant)).to_string()
     }
 
     /// Fails if the engine lacks the image of a started service; `started` are names in the Compose file.
     pub(super) fn require(&self, manifest: &Manifest, started: &[String], docker: &Docker) -> Result<()> {
-        let services = manifest.services.iter().filter(|service| started.contains(&service.compose));
+        let services =
+            manifest.services.iter().filter(|service| started.iter().any(|name| service.is_compose(name)));
         let (names, references): (Vec<&str>, Vec<String>) =
             services.map(|service| (service.name.as_str(), self.of(service))).unzip();
         let found = docker.inspect(&references)?;
@@ -38,12 +39,13 @@ impl StackImages {
         if names.is_empty() {
             return Ok(());
         }
+        let variant =
+            if manifest.has_twins() { format!(" --variant {}", self.variant) } else { String::new() };
         bail!(
-            "images not found: {}\nhelp: {PROGRAM} build-images {} --edition {} --variant {} --tag {}",
+            "images not found: {}\nhelp: {PROGRAM} build-images {}{}{variant} --tag {}",
             references.join(", "),
             names.join(" "),
-            self.edition,
-            self.variant,
+            self.edition.option(),
             self.tag
         )
     }

@@ -41,13 +41,15 @@ impl Overrides<'_> {
     fn service(&self, out: &mut String, name: &str, service: &ComposeService, ports: &[u16]) {
         writeln!(out, "  {}:\n    restart: \"no\"", quoted(name)).ok();
         let all = &self.manifest.services;
-        match all.iter().zip(ports).find(|(declared, _)| declared.compose == name) {
+        match all.iter().zip(ports).find(|(declared, _)| declared.is_compose(name)) {
             Some((declared, port)) => {
-                let published = quoted(&format!("127.0.0.1:{port}:{}", declared.port));
+                let published = declared.port.map(|inside| quoted(&format!("127.0.0.1:{port}:{inside}")));
+                let published = published.unwrap_or_default();
+                let replaces = if published.is_empty() { "!reset" } else { "!override" };
                 let image = quoted(&self.images.of(declared));
                 writeln!(
                     out,
-                    "    image: {image}\n    pull_policy: never\n    ports: !override [{published}]"
+                    "    image: {image}\n    pull_policy: never\n    ports: {replaces} [{published}]"
                 )
                 .ok();
             }

@@ -85,7 +85,7 @@ impl ThrowawayStack {
         let folder = StackFolder::create(&name, &context.repository)?;
         let project = base_project(manifest, context)
             .named(&name)
-            .only(services.iter().map(|service| service.compose.clone()).collect());
+            .only(services.iter().filter_map(|service| service.compose.clone()).collect());
         let configuration = project.config()?;
         // From here on, dropping the stack removes everything it has.
         let mut stack = ThrowawayStack {
@@ -156,7 +156,8 @@ impl ThrowawayStack {
         environment: &BTreeMap<String, String>,
         context: &Context,
     ) -> Result<()> {
-        self.environments.insert(service.compose.clone(), environment.clone());
+        let name = service.compose.clone().unwrap_or_default();
+        self.environments.insert(name, environment.clone());
         let services = self.environments.iter();
         let services: BTreeMap<_, _> =
             services.map(|(name, variables)| (name, BTreeMap::from([("environment", variables)]))).collect();
@@ -172,7 +173,8 @@ impl ThrowawayStack {
     fn generate_secrets(&mut self, manifest: &Manifest, images: &StackImages, docker: &Docker) -> Result<()> {
         let configured = self.project.services()?;
         images.require(manifest, &configured.keys().cloned().collect::<Vec<_>>(), docker)?;
-        let started = manifest.services.iter().filter(|service| configured.contains_key(&service.compose));
+        let started =
+            manifest.services.iter().filter(|service| configured.keys().any(|name| service.is_compose(name)));
         let needed: Vec<_> = started.flat_map(|service| &service.secrets).collect();
         let image_of = |name: &str| configured.get(name).map(|service| service.image.clone());
         for secret in secrets::generate(manifest, |secret| needed.contains(&secret), &image_of, docker)? {
@@ -226,9 +228,11 @@ pub fn dependency_closures(
 ) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let closures = base_project(manifest, context).closures()?;
     let of = |service: &Service| {
-        let closure = closures.get(&service.compose);
-        let members =
-            manifest.services.iter().filter(|other| closure.is_some_and(|all| all.contains(&other.compose)));
+        let closure = service.compose.as_ref().and_then(|name| closures.get(name));
+        let is_member = |other: &&Service| {
+            closure.is_some_and(|all| other.compose.as_ref().is_some_and(|name| all.contains(name)))
+        };
+        let members = manifest.services.iter().filter(is_member);
         (service.name.clone(), members.map(|other| other.name.clone()).collect())
     };
     Ok(manifest.services.iter().map(of).collect())

@@ -15,7 +15,7 @@ use build::builds;
 use engine::context::Context;
 use engine::records::{self, RecordKind};
 use engine::socket::Socket;
-use host::failure::Failure;
+use host::failure::{Failure, FailureClass};
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
@@ -57,7 +57,12 @@ pub struct TestRequest<'m> {
 /// # Errors
 /// When a stack does not become healthy, or a record cannot be read or written. Failed probes are in the report.
 pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) -> Result<TestReport> {
-    let provenance = match records::is_whole(&request.services, manifest) {
+    if request.parity.is_some() && !manifest.has_twins() {
+        let what = "--parity compares optimized images with originals, but no service has both";
+        return Err(Failure::new(FailureClass::Usage, what, "omit --parity").into());
+    }
+    refuse_outside_of_compose(&request.services)?;
+    let provenance = match records::is_whole(&request.services, manifest, request.edition) {
         true => Some(records::now(RecordKind::Test, manifest, request.edition, &request.tag, context)?),
         false => None,
     };
@@ -70,6 +75,8 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
         Some(Originals::Recorded) => vec![Variant::Optimized],
         None => request.variants.clone(),
     };
+    // Without optimized builds there is one stack, of the services' only images.
+    let variants = if manifest.has_twins() { variants } else { vec![Variant::Original] };
     let mut tested = Vec::new();
     for variant in variants {
         let images = StackImages { edition: request.edition, variant, tag: request.tag.clone() };
@@ -85,7 +92,8 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
     });
     let report = TestReport { schema: SCHEMA, stacks: stacks.collect(), parity: parity.transpose()? };
     if let Some(provenance) = provenance {
-        if let Some(stack) = report.stacks.iter().find(|stack| stack.variant == Variant::Optimized) {
+        let shipped = if manifest.has_twins() { Variant::Optimized } else { Variant::Original };
+        if let Some(stack) = report.stacks.iter().find(|stack| stack.variant == shipped) {
             records::keep(RecordKind::Test, provenance.clone(), stack, context)?;
         }
         if let Some(parity) = &report.parity {
@@ -93,6 +101,22 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
         }
     }
     Ok(report)
+}
+
+/// Only services of the Compose file can be started.
+fn refuse_outside_of_compose(services: &[&Service]) -> Result<()> {
+    let outside = services.iter().filter(|service| service.compose.is_none());
+    let names: Vec<&str> = outside.map(|service| service.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let what = format!("cannot start services that are not in the Compose file: {}", names.join(", "));
+    Err(Failure::new(
+        FailureClass::Usage,
+        what,
+        "add `compose = \"NAME\"` to their tables, or name other services",
+    )
+    .into())
 }
 
 /// The engine's socket, required before anything is built or started.

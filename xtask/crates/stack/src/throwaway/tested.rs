@@ -46,7 +46,10 @@ pub(super) fn test<'m>(
     stack_tests: Option<&Socket>,
     context: &Context,
 ) -> Result<TestedStack<'m>> {
-    let label = format!("{} images, edition {}", images.variant, images.edition);
+    let variant = if manifest.has_twins() { format!("{} ", images.variant) } else { String::new() };
+    let edition = images.edition;
+    let edition = if edition.is_none() { String::new() } else { format!(", edition {edition}") };
+    let label = format!("{variant}images{edition}");
     context.terminal.say(format!("starting a stack of {label} …"));
     let stack = ThrowawayStack::start(manifest, services, images, deadline, context)?;
     context.terminal.say(format!("probing the stack of {label} …"));
@@ -85,7 +88,7 @@ impl TestedStack<'_> {
         let mut originals = BTreeMap::new();
         for service in manifest.services.iter().filter(|service| names.contains(&service.name)) {
             let id = self.report.images.get(&service.name).cloned().unwrap_or_default();
-            let sources = sources::hash(&service.original, &context.repository)?;
+            let sources = sources::of_original(service, &context.repository)?;
             let images = context.docker.inspect(std::slice::from_ref(&id))?;
             let label = images.get(&id).and_then(|image| image.label(&labels::sources(&manifest.project)));
             if label != Some(sources.as_str()) {

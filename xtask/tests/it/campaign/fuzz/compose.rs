@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::interpolation::interpolate;
 use fastrand::Rng;
-use model::edition::Edition;
 use model::variant::Variant;
 use stack::switch::document::{Document, NodeId};
 use stack::switch::edits::{FilePlan, apply, plan};
@@ -42,9 +41,10 @@ pub fn check(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
 fn request(rng: &mut Rng) -> SwitchRequest {
     SwitchRequest {
         variant: Variant::ALL[rng.usize(..2)],
-        edition: Edition::ALL.get(rng.usize(..6)).copied(),
+        edition: crate::support::editions().get(rng.usize(..6)).copied(),
         tag: rng.bool().then(|| "2.0".parse().expect("a tag")),
         registry: (rng.u8(..4) == 0).then(|| "hub.example:5000/team".parse().expect("a registry")),
+        editions: crate::support::editions().into(),
     }
 }
 

@@ -13,7 +13,6 @@ use model::baseline::Weights;
 use model::build_args;
 use model::bytes::Bytes;
 use model::dockerfile;
-use model::edition::Edition;
 use model::reader;
 
 use super::corpus;
@@ -54,7 +53,8 @@ pub fn lock(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     };
     let acceptance = Acceptance { reason: "a \"new\"\nreason".into(), day: "2026-03-01".into() };
     let edited = |rows: &BTreeMap<LockKey, Option<Weights>>| {
-        lock.edited(rows, &acceptance).map_err(|error| format!("cannot write: {error:#}"))
+        lock.edited(rows, &acceptance, &crate::support::editions())
+            .map_err(|error| format!("cannot write: {error:#}"))
     };
     let same = edited(&BTreeMap::new())?;
     if same != text && sorted(&same) != sorted(text) {
@@ -62,7 +62,7 @@ pub fn lock(bytes: &[u8], rng: &mut Rng) -> Result<bool, String> {
     }
     let service = if rng.bool() { "api" } else { "new" };
     let mut keys: Vec<LockKey> = lock.rows.keys().cloned().collect();
-    keys.push(LockKey::of(service, Edition::ALL[rng.usize(..3)], "linux/amd64"));
+    keys.push(LockKey::of(service, crate::support::editions()[rng.usize(..3)], "linux/amd64"));
     let key = keys.swap_remove(rng.usize(..keys.len()));
     let weights = rng.bool().then_some(Weights { own: Bytes(rng.u64(..1 << 62)), base: Bytes(7) });
     let mut expected = lock.rows.clone();

@@ -45,7 +45,7 @@ pub(super) fn maps(part: &EditionReport) -> Markup {
         @if !unknown.is_empty() {
             p .stale role="note" {
                 b { "Not analyzed" } ": " (unknown.join(", ")) ". "
-                code { (PROGRAM) " check --edition " (part.edition) }
+                code { (PROGRAM) " check" (part.edition.option()) }
             }
         }
     }

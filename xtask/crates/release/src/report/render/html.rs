@@ -3,6 +3,9 @@
 use host::program::PROGRAM;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use build::comparison::Comparison;
+use model::bytes::Bytes;
+
 use crate::report::record::{EditionReport, ReportPage};
 use crate::report::render::{benefits, checks, contents, measurements, sizes};
 
@@ -47,9 +50,14 @@ pub fn html(report: &ReportPage) -> String {
 }
 
 fn head(report: &ReportPage) -> Markup {
-    let hero = report.editions.first().and_then(|part| {
-        let comparison = part.sizes.record()?;
-        comparison.total.left_out.is_empty().then_some((part, comparison, &comparison.total))
+    let first = report.editions.first().and_then(|part| Some((part, part.sizes.record()?)));
+    let only = first.filter(|(_, comparison)| !comparison.has_originals());
+    let hero = first.and_then(|(part, comparison)| {
+        (comparison.has_originals() && comparison.total.left_out.is_empty()).then_some((
+            part,
+            comparison,
+            &comparison.total,
+        ))
     });
     html! {
         p .eyebrow { (report.project) " · tag " (report.tag) }
@@ -61,13 +69,16 @@ fn head(report: &ReportPage) -> Markup {
                     span .is { (total.optimized) }
                 }
                 p .lead {
-                    (total.services) " images of the " (part.edition) " edition"
+                    (total.services) " images" @if !part.edition.is_none() { " of the " (part.edition) " edition" }
                     @if let Some(percent) = total.saved_percent { ", " b { (format!("{percent:.1} %")) " smaller" } }
                     @if let Some(unique) = comparison.unique_bytes {
                         "; " (unique) " on one host, where layers are shared"
                     }
                     "."
                 }
+            }
+            None if only.is_some() => {
+                @if let Some((_, comparison)) = only { (sum(comparison)) }
             }
             None => {
                 h1 { "Images" }
@@ -77,12 +88,26 @@ fn head(report: &ReportPage) -> Markup {
     }
 }
 
+/// The sizes of images without originals.
+fn sum(comparison: &Comparison) -> Markup {
+    let sizes: Vec<Bytes> =
+        comparison.services.iter().filter_map(|row| Some(row.optimized.as_ref()?.bytes)).collect();
+    html! {
+        h1 { span .is { (sizes.iter().copied().sum::<Bytes>()) } }
+        p .lead {
+            (sizes.len()) " images"
+            @if let Some(unique) = comparison.unique_bytes { "; " (unique) " on one host, where layers are shared" }
+            "."
+        }
+    }
+}
+
 fn editions(report: &ReportPage) -> Markup {
     html! {
         @if report.editions.is_empty() {
             p .stale role="note" {
-                b { "No records yet" } ": run " code { (PROGRAM) " build-images --edition all" } ", then "
-                code { (PROGRAM) " check --edition all" } "."
+                b { "No records yet" } ": run " code { (PROGRAM) " build-images" } ", then "
+                code { (PROGRAM) " check" } "."
             }
         }
         @if report.editions.len() > 1 {
@@ -102,7 +127,7 @@ fn edition(part: &EditionReport, is_tab: bool) -> Markup {
     let tab = is_tab.then(|| format!("tab-{}", part.edition));
     html! {
         section .panel id=(format!("panel-{}", part.edition)) role=[is_tab.then_some("tabpanel")] aria-labelledby=[tab] {
-            h2 .edition { "Edition " (part.edition) }
+            @if !part.edition.is_none() { h2 .edition { "Edition " (part.edition) } }
             (sizes::section(part))
             (contents::maps(part))
             (contents::opportunities(part))

@@ -22,7 +22,7 @@ impl Render for ReportPage {
         let mut out = format!("## {} images, tag {}\n", self.project, self.tag);
         if self.editions.is_empty() {
             out.push_str(&format!(
-                "\nNo records yet: run `{PROGRAM} build-images --edition all`, then `{PROGRAM} check --edition all`.\n"
+                "\nNo records yet: run `{PROGRAM} build-images`, then `{PROGRAM} check`.\n"
             ));
         }
         out.push_str(&benefits(self));
@@ -67,7 +67,10 @@ fn benefits(report: &ReportPage) -> String {
 }
 
 fn part(part: &EditionReport) -> String {
-    let mut out = format!("\n### Edition {}\n", part.edition);
+    let mut out = match part.edition.is_none() {
+        true => String::new(),
+        false => format!("\n### Edition {}\n", part.edition),
+    };
     let notices = [
         notice::markdown("Sizes", &part.sizes),
         notice::markdown("Baselines", &part.check),

@@ -29,7 +29,8 @@ fn tables(record: &MeasureRecord, report: &ReportPage) -> Markup {
         }
     }
     // All services together come first.
-    subjects.sort_by_key(|(subject, edition)| (*subject != WHOLE, *edition));
+    let position = |edition| report.editions.iter().position(|part| part.edition == edition);
+    subjects.sort_by_key(|(subject, edition)| (*subject != WHOLE, position(*edition)));
     html! {
         p .note {
             "Both variants were measured in turn in one run. Marks show medians, bars the range of samples, each row on its own \
@@ -38,7 +39,7 @@ fn tables(record: &MeasureRecord, report: &ReportPage) -> Markup {
         @for (subject, edition) in subjects {
             @let of: Vec<&&MeasureEntry> = ours.iter().filter(|entry| entry.subject == subject && entry.of.edition == edition).collect();
             details open[subject == WHOLE] {
-                summary { b { @if subject == WHOLE { "All services" } @else { (subject) } } " · " (edition) }
+                summary { b { @if subject == WHOLE { "All services" } @else { (subject) } } @if !edition.is_none() { " · " (edition) } }
                 div .scroll tabindex="0" role="group" aria-label=(format!("Measurements: {subject}")) {
                     table .measured {
                         thead { tr {

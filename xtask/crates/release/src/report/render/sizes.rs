@@ -19,18 +19,20 @@ pub(super) fn section(part: &EditionReport) -> Markup {
 }
 
 fn table(comparison: &Comparison, part: &EditionReport) -> Markup {
-    let total = &comparison.total;
+    let (total, both) = (&comparison.total, comparison.has_originals());
     html! {
         div .scroll tabindex="0" role="group" aria-label="Sizes" {
             table {
                 thead { tr {
-                    th scope="col" { "Service" } th scope="col" .number { "Original" } th scope="col" .number { "Optimized" }
-                    th scope="col" .wide { "Compared with original" }
+                    th scope="col" { "Service" }
+                    @if both { th scope="col" .number { "Original" } th scope="col" .number { "Optimized" } }
+                    @else { th scope="col" .number { "Size" } }
+                    @if both { th scope="col" .wide { "Compared with original" } }
                     th scope="col" .number { "Target" } th scope="col" .number { "Goal" }
                     th scope="col" .number { "Since baseline" } th scope="col" { "Verdict" }
                 } }
-                tbody { @for row in &comparison.services { (line(row, part)) } }
-                @if total.left_out.is_empty() {
+                tbody { @for row in &comparison.services { (line(row, part, both)) } }
+                @if both && total.left_out.is_empty() {
                     tfoot { tr {
                         th scope="row" { "Total (" (total.services) ")" }
                         td .number { (total.original) } td .number { (total.optimized) }
@@ -44,14 +46,14 @@ fn table(comparison: &Comparison, part: &EditionReport) -> Markup {
     }
 }
 
-fn line(row: &ComparisonRow, part: &EditionReport) -> Markup {
+fn line(row: &ComparisonRow, part: &EditionReport, both: bool) -> Markup {
     let optimized = row.optimized.as_ref().map(|measured| measured.bytes);
     html! {
         tr {
             th scope="row" { (row.service) }
-            td .number { (original_size(&row.original)) }
+            @if both { td .number { (original_size(&row.original)) } }
             td .number { (optimized.map_or("missing".to_owned(), |bytes| bytes.to_string())) }
-            td .wide { (bar(row)) }
+            @if both { td .wide { (bar(row)) } }
             td .number { (bytes_or_dash(row.target)) }
             td .number { (bytes_or_dash(row.goal)) }
             td .number { (baseline(&row.service, part)) }
@@ -137,6 +139,7 @@ pub(super) fn history(report: &ReportPage) -> Markup {
 /// `api simple: 37.4MB, +1MB`.
 fn accepted(row: &LockRowChange) -> String {
     let name = format!("{} {}", row.service, row.edition);
+    let name = name.trim_end();
     match (row.before, row.after) {
         (Some(before), Some(after)) => format!("{name}: {}, {}", after.sum(), change(before, after)),
         (None, Some(after)) => format!("{name}: {}, new", after.sum()),

@@ -1,0 +1,217 @@
+//! Anyone's repository: no editions, one build a service, several services in one repository, images that are only pulled,
+//! services of some editions.
+
+use std::process::Output;
+
+use crate::check::holding;
+use crate::support::saved::{LayerTar, Saved};
+use crate::support::{FakeDocker, Folder};
+use serde_json::{Value, json};
+
+/// A repository with this manifest and an ordinary Dockerfile in each of these folders.
+fn repository(manifest: &str, folders: &[&str]) -> Folder {
+    let folder = Folder::new();
+    folder.write("xtask/images.toml", &format!("schema = 2\nproject = \"shop\"\n{manifest}"));
+    for name in folders {
+        // Neither declared as an upstream image nor on an allow-list.
+        let text = "FROM debian:trixie-slim\nARG VERSION=3.2\nCOPY app /app\nCMD [\"/app\"]\n";
+        folder.write(&format!("{name}/Dockerfile"), text);
+        folder.write(&format!("{name}/.dockerignore"), "node_modules\n");
+    }
+    folder
+}
+
+fn image(name: &'static str, bytes: usize, labels: &Value) -> Saved {
+    let tar = LayerTar::new().program("app", 0o755, &vec![7; bytes]);
+    let config = json!({"Cmd": ["/app"], "User": "65532:65532", "Labels": labels});
+    Saved::new(name, vec![("COPY app /app # buildkit", tar)]).config(config)
+}
+
+fn labels(title: &str) -> Value {
+    json!({"shop.images.variant": "original", "org.opencontainers.image.title": title})
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+/// The bake definition that `build-images --dry-run` prints.
+fn targets(repository: &Folder, args: &[&str]) -> Value {
+    let output = FakeDocker::new().run(repository, &[&["build-images", "--dry-run"], args].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let definition: Value = serde_json::from_slice(&output.stdout).unwrap();
+    definition["target"].clone()
+}
+
+const VOTE: &str = "[service.vote]\nimage = \"team/vote\"\ncontext = \"vote\"\n";
+
+#[test]
+fn a_service_with_one_build_has_plain_tags() {
+    let repository = repository(VOTE, &["vote"]);
+    let output = FakeDocker::new().run(&repository, &["build-images", "--dry-run"]);
+    snapshot!("anyones_build", output, repository);
+    // Whatever variant is asked for, there is one image, and its Dockerfile's own VERSION stays.
+    let both = targets(&repository, &["--variant", "both", "--tag", "1.0-optimized"]);
+    let built = both.as_object().unwrap();
+    assert_eq!(built.keys().collect::<Vec<_>>(), ["vote"]);
+    assert!(built["vote"]["args"].get("VERSION").is_none(), "{both}");
+}
+
+#[test]
+fn editions_that_are_not_declared_are_refused() {
+    let repository = repository(VOTE, &["vote"]);
+    for args in
+        [["check", "--edition=all"], ["compare", "--edition=simple"], ["build-images", "--edition=simple"]]
+    {
+        let output = FakeDocker::new().run(&repository, &args);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains("the manifest declares no editions") && text.contains("help: omit --edition"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn images_of_one_build_are_guarded_by_the_lock() {
+    let repository = repository(VOTE, &["vote"]);
+    let docker = holding(&[image("team/vote:latest", 1_000_000, &labels("team/vote"))]);
+    snapshot!("anyones_check_new", docker.run(&repository, &["check"]), repository);
+    let accepted = docker.run(&repository, &["check", "--accept", "--reason", "first"]);
+    assert_eq!(accepted.status.code(), Some(0), "{}", text(&accepted));
+    let lock = repository.read("xtask/sizes.lock.toml");
+    assert!(lock.contains("[vote]\n\"linux/amd64\" = { own = 1_000_000, base = 0,"), "{lock}");
+    snapshot!("anyones_check_accepted", docker.run(&repository, &["check"]), repository);
+    let grown = holding(&[image("team/vote:latest", 3_000_000, &labels("team/vote"))]);
+    snapshot!("anyones_compare_grown", grown.run(&repository, &["compare"]), repository);
+    snapshot!("anyones_check_grown", grown.run(&repository, &["check"]), repository);
+    // Records have no edition in their names, and the report reads them.
+    assert!(repository.0.join("target/xtask/records/check.json").is_file());
+    let report = grown.run(&repository, &["report", "--format", "markdown"]);
+    let report = text(&report);
+    assert!(report.contains("| vote | 3MB | 1MB | +2MB |"), "{report}");
+    assert!(
+        !report.contains("Edition") && !report.contains("arity") && !report.contains("--edition"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_target_is_the_projects_own() {
+    let manifest = format!("{VOTE}sizes = {{ target = \"2MB\", goal = \"1MB\" }}\n");
+    let repository = repository(&manifest, &["vote"]);
+    let docker = holding(&[image("team/vote:latest", 3_000_000, &labels("team/vote"))]);
+    let text = text(&docker.run(&repository, &["check"]));
+    assert!(text.contains("3MB, 1MB above your target of 2MB") && !text.contains("guide"), "{text}");
+}
+
+#[test]
+fn what_needs_an_original_says_so() {
+    let repository = repository(&format!("{VOTE}compose = \"vote\"\n"), &["vote"]);
+    repository.write("docker-compose.yml", "services:\n  vote:\n    image: team/vote:latest\n");
+    let docker =
+        || holding(&[image("team/vote:latest", 1_000, &labels("team/vote"))]).on("compose*", 1, "", "x\n");
+    let why = docker().run(&repository, &["why", "vote"]);
+    assert_eq!(why.status.code(), Some(2));
+    assert!(text(&why).contains("`vote` has one build and no original"), "{}", text(&why));
+    let optimized = docker().run(&repository, &["analyze", "vote", "--variant", "optimized"]);
+    assert!(
+        text(&optimized).contains("`vote` has no optimized image, only one: omit --variant"),
+        "{}",
+        text(&optimized)
+    );
+    let analyzed = docker().run(&repository, &["analyze", "vote"]);
+    assert!(text(&analyzed).contains("vote/Dockerfile:3  COPY app /app"), "{}", text(&analyzed));
+    let parity = docker().run(&repository, &["test", "--parity"]);
+    assert!(text(&parity).contains("no service has both"), "{}", text(&parity));
+    let switched = docker().run(&repository, &["compose-switch", "optimized", "--dry-run"]);
+    assert!(text(&switched).contains("there is no variant to switch to"), "{}", text(&switched));
+    assert!(!text(&switched).contains("-optimized"), "{}", text(&switched));
+}
+
+#[test]
+fn a_build_declares_context_target_arguments_and_platform() {
+    let manifest = "[service.web]\ncontext = \"web\"\ndockerfile = \"docker/web.Dockerfile\"\ntarget = \"final\"\n\
+        args = { PORT = \"80\" }\nplatforms = [\"linux/arm64\"]\ncontexts = { lib = \"lib\", base = \"docker-image://alpine\" }\n";
+    let repository = repository(manifest, &["web"]);
+    repository.write("docker/web.Dockerfile", "FROM scratch AS final\nCOPY --from=lib x /x\n");
+    let target = &targets(&repository, &[])["web"];
+    let root = repository.0.display();
+    assert_eq!(target["context"], format!("{root}/web"));
+    assert_eq!(target["dockerfile"], format!("{root}/docker/web.Dockerfile"));
+    assert_eq!(target["target"], "final");
+    assert_eq!(target["args"], json!({"PORT": "80"}));
+    assert_eq!(target["platforms"], json!(["linux/arm64"]));
+    assert_eq!(target["contexts"], json!({"lib": format!("{root}/lib"), "base": "docker-image://alpine"}));
+}
+
+/// Two services that share a repository.
+const SHARED: &str = "[service.ad]\nimage = \"ghcr.io/acme/demo__x\"\ntag = \"{tag}-ad\"\ncontext = \"ad\"\n\
+    [service.cart]\nimage = \"ghcr.io/acme/demo__x\"\ntag = \"{tag}-cart\"\ncontext = \"cart\"\n";
+
+#[test]
+fn services_share_a_repository() {
+    let repository = repository(SHARED, &["ad", "cart"]);
+    let planned = targets(&repository, &["--tag", "2.0"]);
+    let runs = ["ad", "cart"].map(|name| planned[name]["tags"][0].as_str().unwrap().to_owned());
+    assert!(runs[0].ends_with("-ad") && runs[1].ends_with("-cart"), "run tags must differ: {runs:?}");
+    let docker = holding(&[
+        image("ghcr.io/acme/demo__x:latest-ad", 1_000, &labels("ad")),
+        image("ghcr.io/acme/demo__x:latest-cart", 2_000, &labels("cart")),
+    ]);
+    let compared = text(&docker.run(&repository, &["compare"]));
+    assert!(compared.contains("ad         1kB") && compared.contains("cart       2kB"), "{compared}");
+    let cleaned = text(&docker.on("ps*", 0, "", "").run(&repository, &["clean", "cart", "--dry-run"]));
+    assert!(cleaned.contains("demo__x:latest-cart") && !cleaned.contains("latest-ad"), "{cleaned}");
+}
+
+#[test]
+fn no_two_services_have_the_same_tags() {
+    let repository = repository(&SHARED.replace("-cart", "-ad"), &["ad", "cart"]);
+    let text = text(&FakeDocker::new().run(&repository, &["build-images", "--dry-run"]));
+    assert!(text.contains("`ghcr.io/acme/demo__x:{tag}-ad` is already the image of `ad`"), "{text}");
+}
+
+#[test]
+fn a_pulled_image_is_checked_and_never_built() {
+    let manifest = format!("{VOTE}[service.cache]\npulled = \"docker.io/library/redis:7\"\n");
+    let repository = repository(&manifest, &["vote"]);
+    assert_eq!(targets(&repository, &[]).as_object().unwrap().keys().collect::<Vec<_>>(), ["vote"]);
+    let nothing = text(&FakeDocker::new().run(&repository, &["build-images", "cache"]));
+    assert!(nothing.contains("cache: pulled, not built: docker.io/library/redis:7"), "{nothing}");
+    let tar = LayerTar::new().program("redis", 0o755, &[7; 5_000]);
+    let redis =
+        Saved::new("redis:7", vec![("COPY redis /redis # buildkit", tar)]).config(json!({"Cmd": ["/redis"]}));
+    let docker = holding(&[image("team/vote:latest", 1_000, &labels("team/vote")), redis]);
+    let checked = docker.run(&repository, &["check", "--accept", "--reason", "first"]);
+    snapshot!("anyones_pulled", checked, repository);
+    let missing = holding(&[image("team/vote:latest", 1_000, &labels("team/vote"))]);
+    let text = text(&missing.run(&repository, &["check"]));
+    assert!(text.contains("help: docker pull docker.io/library/redis:7"), "{text}");
+}
+
+#[test]
+fn a_service_may_exist_in_some_editions_only() {
+    let manifest = "editions = [\"small\", \"large\"]\n\
+        [service.vote]\nimage = \"vote\"\ncontext = \"vote\"\n[service.gpu]\nimage = \"gpu\"\ncontext = \"gpu\"\nonly = [\"large\"]\n";
+    let repository = repository(manifest, &["vote", "gpu"]);
+    let of = |edition: &str| {
+        let planned = targets(&repository, &["--edition", edition]);
+        planned.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        (of("small"), of("all")),
+        ("vote-small".to_owned(), "gpu-large vote-large vote-small".to_owned())
+    );
+    let docker = holding(&[image("vote:latest-small", 1_000, &labels("vote"))]);
+    let checked = text(&docker.run(&repository, &["check", "--accept", "--reason", "first"]));
+    assert!(checked.contains("1 image checked") && !checked.contains("gpu"), "{checked}");
+    let one = text(&docker.run(&repository, &["analyze", "gpu", "--edition", "small"]));
+    assert!(one.contains("`gpu` is not in edition small, only in large"), "{one}");
+    let unknown = text(&docker.run(&repository, &["check", "--edition", "lage"]));
+    assert!(
+        unknown.contains("unknown edition `lage`; did you mean `large`? (known: small, large, all)"),
+        "{unknown}"
+    );
+}
