@@ -26,6 +26,15 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
     }
     let name = context.repository.manifest_name();
     complete(&mut manifest, &found.builds, &found.project);
+    if manifest.services.is_empty() {
+        let what = format!("{name}: no service, and no Compose or bake file has a build");
+        return Err(Failure::new(
+            FailureClass::Manifest,
+            what,
+            "declare one: [service.NAME] with its `dockerfile`",
+        )
+        .into());
+    }
     match manifest.services.iter().find(|service| service.pulled.is_none() && service.original.is_none()) {
         None => Ok(manifest),
         Some(service) => {
@@ -59,6 +68,26 @@ fn complete(manifest: &mut Manifest, builds: &[NamedBuild], project: &str) {
         };
         fill(&mut service, build, project);
         manifest.services.push(service);
+    }
+    name_contexts(manifest, builds);
+}
+
+/// Named contexts that are other builds get the names of their services.
+fn name_contexts(manifest: &mut Manifest, builds: &[NamedBuild]) {
+    let service_of = |services: &[Service], target: &str| {
+        let build = builds.iter().find(|build| build.sharing.iter().any(|name| name == target))?;
+        let meant = services.iter().find(|service| service.original.as_ref() == Some(&build.build));
+        meant.map(|service| format!("target:{}", service.name))
+    };
+    let services = manifest.services.clone();
+    for service in &mut manifest.services {
+        let own = [service.original.as_mut(), service.optimized.as_mut()];
+        for context in own.into_iter().flatten().flat_map(|build| build.contexts.values_mut()) {
+            let named = context.strip_prefix("target:").and_then(|target| service_of(&services, target));
+            if let Some(named) = named {
+                *context = named;
+            }
+        }
     }
 }
 
@@ -117,7 +146,10 @@ mod tests {
             ..Service::default()
         };
         manifest.services = vec![service("web", None), service("batch", Some(own))];
-        complete(&mut manifest, &[named("Web", Some("h.example/x/web:1")), named("api", None)], "shop");
+        let mut builds = [named("Web", Some("h.example/x/web:1")), named("api", None)];
+        builds[1].build.contexts.insert("base".to_owned(), "target:Web".to_owned());
+        complete(&mut manifest, &builds, "shop");
+        assert_eq!(manifest.services[2].original.as_ref().unwrap().contexts["base"], "target:web");
         let short: Vec<(&str, &str, &str)> = manifest
             .services
             .iter()

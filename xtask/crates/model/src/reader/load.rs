@@ -101,7 +101,8 @@ impl<'a> Reader<'a> {
         let scenarios = probes::scenarios(root.table("scenario"), &services, &available);
         let loads = loads::read(root.table("load"), &services, &available);
         let bounds = bounds::read(root.table("bound"), &services, &loads);
-        if services.is_empty() && !root.has_faults() {
+        // With schema 2, Compose and bake files may define them.
+        if is_first && services.is_empty() && !root.has_faults() {
             root.fault("service", "declare at least one [service.NAME]");
         }
         let step_limit = baselines::read(&mut root);
