@@ -167,3 +167,101 @@ fn only_what_git_shows_is_adopted() {
         "{manifest}"
     );
 }
+
+/// The images of a fixture under a tag of this run, removed when the test ends.
+struct Tagged<'r> {
+    repository: &'r Folder,
+    tag: String,
+}
+
+impl Tagged<'_> {
+    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        let all: Vec<&str> = args.iter().copied().chain(["--tag", &self.tag]).collect();
+        let output = run(self.repository, &all);
+        (output.status.code(), told(&output, self.repository))
+    }
+}
+
+impl Drop for Tagged<'_> {
+    fn drop(&mut self) {
+        self.run(&["clean"]);
+    }
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn adopted_images_are_built_checked_explained_and_switched() {
+    for (name, first) in
+        [("bake", "base"), ("compose", "api"), ("skaffold", "cart"), ("thirty", "ad"), ("workspace", "relay")]
+    {
+        let (_outer, repository) = monorepo(name);
+        let (code, text) = init(&repository, &[]);
+        assert_eq!(code, Some(0), "{text}");
+        let manifest = repository.read("images.toml");
+        let tagged = Tagged { repository: &repository, tag: format!("xt-{}", std::process::id()) };
+        for args in [
+            &["build-images"][..],
+            &["check", "--accept", "--reason", "first sizes"],
+            &["check"],
+            &["analyze", first],
+            &["build-images", first],
+        ] {
+            let (code, text) = tagged.run(args);
+            assert_eq!(code, Some(0), "{name}: {args:?}\n{text}");
+        }
+        let (code, text) = tagged.run(&["compose-switch", "original"]);
+        match name {
+            "compose" | "thirty" => {
+                assert_eq!(code, Some(0), "{text}");
+                assert!(text.contains(&format!(":{}", tagged.tag)), "{text}");
+            }
+            _ => assert_eq!((code, text.contains("no Compose file")), (Some(2), true), "{text}"),
+        }
+        assert_eq!(repository.read("images.toml"), manifest);
+    }
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn an_adopted_build_is_what_docker_builds() {
+    let (_outer, repository) = monorepo("compose");
+    init(&repository, &[]);
+    let output = run(&repository, &["build-images", "--dry-run"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let json = &text[text.find('{').unwrap()..];
+    let ours: serde_json::Value = serde_json::from_str(json).unwrap();
+    let mut command = std::process::Command::new("docker");
+    let command =
+        command.args(["compose", "--profile", "*", "config", "--format", "json"]).current_dir(&repository.0);
+    let theirs: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    for (service, target) in [("web", "web"), ("api", "api"), ("Admin.UI", "admin-ui")] {
+        let (theirs, ours) = (&theirs["services"][service]["build"], &ours["target"][target]);
+        assert_eq!(theirs["context"], ours["context"], "{service}");
+        assert_eq!(theirs["target"], ours["target"], "{service}");
+        assert_eq!(theirs["args"], ours["args"], "{service}");
+        let context = std::path::Path::new(theirs["context"].as_str().unwrap());
+        let file = |build: &serde_json::Value| context.join(build["dockerfile"].as_str().unwrap());
+        assert_eq!(file(theirs), file(ours), "{service}");
+    }
+}
+
+#[test]
+#[ignore = "needs docker"]
+fn prove_builds_and_accepts_only_what_the_user_agrees_to() {
+    let (_outer, repository) = monorepo("workspace");
+    // Without `--tag`, so the names must belong to this test.
+    let image = format!("xt-prove-{}", std::process::id());
+    fs::rename(repository.0.join("crates/relay"), repository.0.join(format!("crates/{image}"))).unwrap();
+    let path = format!("crates/{image}/Dockerfile");
+    let dockerfile = repository.read(&path).replace("crates/relay", &format!("crates/{image}"));
+    repository.write(&path, &dockerfile);
+    let (code, text) = init(&repository, &["--prove", &image]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("stdin is not a terminal; use --yes"), "{text}");
+    assert!(!repository.0.join("sizes.lock.toml").exists());
+    let (code, text) = init(&repository, &["--prove", &image, "--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("as accepted") && text.contains("no breaches"), "{text}");
+    assert!(repository.read("sizes.lock.toml").contains(&format!("[{image}]")));
+    run(&repository, &["clean", &image]);
+}

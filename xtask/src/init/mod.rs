@@ -1,5 +1,7 @@
 //! Subcommand: `cargo xtask init`.
 
+mod prove;
+
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -29,6 +31,12 @@ pub struct Args {
     /// Also write .github/workflows/images.yml, which checks the images of every pull request
     #[arg(long)]
     github: bool,
+    /// Then build these services, or all, ask whether to accept their sizes, and check them
+    #[arg(long, value_name = "SERVICE", num_args = 0.., conflicts_with_all = ["dry_run", "no_docker"])]
+    prove: Option<Vec<String>>,
+    /// Accept the sizes without asking
+    #[arg(long, requires = "prove")]
+    yes: bool,
 }
 
 const HELP: &str = "Examples:
@@ -36,6 +44,8 @@ const HELP: &str = "Examples:
   cargo xtask init
   # Show what it would write
   cargo xtask init --dry-run
+  # Also build and check them
+  cargo xtask init --prove
   # Also check the images of every pull request on GitHub
   cargo xtask init --github
 
@@ -65,8 +75,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         planned.push(workflow_change(root)?);
     }
     apply(args, &planned, context)?;
+    if let Some(services) = &args.prove {
+        prove::prove(services, args.yes, context)?;
+    }
     if !args.dry_run {
-        context.terminal.say(next_commands(&adoption));
+        context.terminal.say(next_commands(args, &adoption));
     }
     Ok(())
 }
@@ -209,9 +222,19 @@ fn verified_lines(adoption: &Adoption, verified: &Verified) -> Vec<String> {
     lines
 }
 
-fn next_commands(adoption: &Adoption) -> String {
+fn next_commands(args: &Args, adoption: &Adoption) -> String {
     let first = adoption.services.first().map_or("SERVICE", |service| service.name.as_str());
-    format!(
-        "Next:\n  {PROGRAM} build-images\n  {PROGRAM} check --accept --reason \"first sizes\"\n  {PROGRAM} analyze {first}"
-    )
+    let commands = match args.prove {
+        None => [
+            format!("{PROGRAM} build-images"),
+            format!("{PROGRAM} check --accept --reason \"first sizes\""),
+            format!("{PROGRAM} analyze {first}"),
+        ],
+        Some(_) => [
+            format!("{PROGRAM} analyze {first}"),
+            format!("{PROGRAM} compare"),
+            format!("{PROGRAM} init --github"),
+        ],
+    };
+    format!("Next:\n  {}", commands.join("\n  "))
 }
