@@ -105,6 +105,7 @@ enum Command {
 
 /// The commands of `cargo xtask`.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value exists, for the whole run")]
 enum XtaskCommand {
     #[command(flatten)]
     Common(Command),

@@ -28,9 +28,10 @@ pub struct Args {
     /// Read what can be read without Docker, and list what could not be verified
     #[arg(long)]
     no_docker: bool,
-    /// Also write .github/workflows/images.yml, which checks the images of every pull request
-    #[arg(long)]
-    github: bool,
+    /// Also write .github/workflows/images.yml, which checks the images of every pull request with the action
+    /// OWNER/REPOSITORY@REF [default: the release of this program]
+    #[arg(long, value_name = "ACTION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    github: Option<String>,
     /// Then build these services, or all, ask whether to accept their sizes, and check them
     #[arg(long, value_name = "SERVICE", num_args = 0.., conflicts_with_all = ["dry_run", "no_docker"])]
     prove: Option<Vec<String>>,
@@ -47,7 +48,7 @@ const HELP: &str = "Examples:
   # Also build and check them
   cargo xtask init --prove
   # Also check the images of every pull request on GitHub
-  cargo xtask init --github
+  cargo xtask init --github=OWNER/REPOSITORY@COMMIT
 
 Builds come from the Compose files that Compose itself reads, from the bake
 files at the root, from skaffold.yaml, and from Dockerfiles that none of these
@@ -71,8 +72,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let verified = verify(root, &adoption.services, docker)?;
     report(&adoption, &verified, context);
     let mut planned = vec![manifest_change(context, &adoption, before)?];
-    if args.github {
-        planned.push(workflow_change(root)?);
+    if let Some(action) = &args.github {
+        planned.push(workflow_change(root, action)?);
     }
     apply(args, &planned, context)?;
     if let Some(services) = &args.prove {
@@ -127,9 +128,18 @@ fn manifest_change(context: &Context, adoption: &Adoption, before: Option<String
     Ok(FileChange { name, before, after })
 }
 
-fn workflow_change(root: &Path) -> Result<FileChange> {
+fn workflow_change(root: &Path, action: &str) -> Result<FileChange> {
+    let named = Some(action.to_owned()).filter(|action| !action.is_empty()).or_else(workflow::own_action);
+    let Some(action) = named.filter(|action| workflow::is_action(action)) else {
+        let what = match action {
+            "" => "no release built this program, so its action is unknown".to_owned(),
+            action => format!("invalid action: `{action}`"),
+        };
+        let help = "name it: --github=OWNER/REPOSITORY@COMMIT";
+        return Err(Failure::new(FailureClass::Usage, what, help).into());
+    };
     let before = files::read_if_there(&root.join(workflow::PATH))?;
-    let after = before.clone().unwrap_or_else(workflow::text);
+    let after = before.clone().unwrap_or_else(|| workflow::text(&action));
     Ok(FileChange { name: workflow::PATH.to_owned(), before, after })
 }
 
@@ -233,7 +243,7 @@ fn next_commands(args: &Args, adoption: &Adoption) -> String {
         Some(_) => [
             format!("{PROGRAM} analyze {first}"),
             format!("{PROGRAM} compare"),
-            format!("{PROGRAM} init --github"),
+            "git add images.toml sizes.lock.toml".to_owned(),
         ],
     };
     format!("Next:\n  {}", commands.join("\n  "))

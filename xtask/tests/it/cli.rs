@@ -96,7 +96,7 @@ fn every_fault_of_a_manifest() {
     repository.write("beta/Dockerfile", "FROM alpine:3\n");
     repository.write(
         "xtask/images.toml",
-        r#"schema = 2
+        r#"schema = 3
 project = "fixture"
 version = 3
 source-date-epoch = 1767225600

@@ -31,6 +31,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+const ACTION: &str = "--github=example/images@0123abc";
+
 /// The keys of a manifest: all but the names of tables.
 pub fn keys(text: &str) -> usize {
     fn count(value: &toml::Value) -> usize {
@@ -82,7 +84,7 @@ fn what_only_docker_can_read_is_listed() {
 #[test]
 fn a_dry_run_prints_a_diff_and_writes_nothing() {
     let (_outer, repository) = monorepo("workspace");
-    let output = xtask(&bare_machine().0, &repository, &["init", "--no-docker", "--dry-run", "--github"])
+    let output = xtask(&bare_machine().0, &repository, &["init", "--no-docker", "--dry-run", ACTION])
         .output()
         .unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -118,10 +120,19 @@ fn a_manifest_that_exists_is_never_overwritten() {
 #[test]
 fn a_workflow_that_exists_is_never_overwritten() {
     let (_outer, repository) = monorepo("skaffold");
-    let (code, text) = plain(&repository, &["--no-docker", "--github"]);
+    let (code, text) = plain(&repository, &["--no-docker", ACTION]);
     assert_eq!((code, text.contains("wrote .github/workflows/images.yml")), (Some(0), true), "{text}");
+    assert!(
+        repository.read(".github/workflows/images.yml").ends_with("\n      - uses: example/images@0123abc\n")
+    );
+    let (code, text) = plain(&repository, &["--no-docker", "--github=images"]);
+    assert_eq!(
+        (code, text.contains("error: invalid action: `images`\nhelp: name it: ")),
+        (Some(2), true),
+        "{text}"
+    );
     repository.write(".github/workflows/images.yml", "name: own\n");
-    let (code, text) = plain(&repository, &["--no-docker", "--github"]);
+    let (code, text) = plain(&repository, &["--no-docker", ACTION]);
     assert_eq!((code, text.contains("images.yml: up to date")), (Some(0), true), "{text}");
     assert_eq!(repository.read(".github/workflows/images.yml"), "name: own\n");
 }

@@ -42,10 +42,16 @@ impl Tree<'_> {
             let value = self.manifest.get(key).map(Value::to_string);
             parts.insert(format!("the manifest's {key}"), Ok(value.unwrap_or_default()));
         }
-        for key in ["original", "optimized"] {
-            if let Some(path) = service.get(key).and_then(Value::as_str) {
-                self.dockerfile(path, &mut parts);
-            }
+        let text = |key: &str| service.get(key).and_then(Value::as_str);
+        for path in ["original", "optimized"].into_iter().filter_map(text) {
+            self.dockerfile(path, &mut parts);
+        }
+        // With schema 2, `dockerfile` or the one in the context.
+        let context =
+            text("context").map(|context| context.trim_end_matches('/')).filter(|path| *path != ".");
+        let in_context = || context.map(|context| format!("{context}/Dockerfile"));
+        if let Some(path) = text("dockerfile").map(str::to_owned).or_else(in_context) {
+            self.dockerfile(&path, &mut parts);
         }
         parts
     }
@@ -56,14 +62,22 @@ impl Tree<'_> {
         if parts.contains_key(&part) {
             return;
         }
-        let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
-        parts.insert(part, hash);
+        // Without an allow-list, git lists the changed files of the context.
+        if self.is_first() || sources::has_allow_list(path, self.repository) {
+            let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
+            parts.insert(part, hash);
+        }
         for (name, base) in self.bases(&references(self.repository, path)) {
             parts.insert(format!("the manifest entry of base {name}"), Ok(base.to_string()));
             if let Some(path) = base.get("dockerfile").and_then(Value::as_str) {
                 self.dockerfile(path, parts);
             }
         }
+    }
+
+    /// Whether the manifest has schema 1, with which every Dockerfile has an allow-list.
+    fn is_first(&self) -> bool {
+        self.manifest.get("schema").and_then(Value::as_integer) == Some(1)
     }
 
     fn bases<'a>(

@@ -11,12 +11,9 @@ use crate::reader::fields::Fields;
 const OF_SCHEMA_1: [&str; 3] = ["simple", "community", "enterprise"];
 
 /// Reads the manifest's `editions`.
-pub(super) fn declared(root: &mut Fields<'_, '_>, schema: u64) -> Vec<Edition> {
+pub(super) fn declared(root: &mut Fields<'_, '_>, is_first: bool) -> Vec<Edition> {
     if !root.has("editions") {
-        return match schema {
-            1 => OF_SCHEMA_1.map(Edition::named).into(),
-            _ => vec![Edition::NONE],
-        };
+        return if is_first { OF_SCHEMA_1.map(Edition::named).into() } else { vec![Edition::NONE] };
     }
     let names = root.texts("editions");
     for (index, name) in names.iter().enumerate() {

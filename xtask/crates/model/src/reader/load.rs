@@ -50,7 +50,7 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
         return Err(faults.into_failure(repository.manifest_name()));
     }
     let schema = root.get_ref().get("schema").and_then(|schema| schema.get_ref().as_integer());
-    let is_first = schema.is_some_and(|schema| schema.as_str() == "1");
+    let is_first = schema.is_none_or(|schema| schema.as_str() != "2");
     let manifest = Reader { faults: &faults, repository, is_first }.manifest(root.get_ref());
     match manifest {
         Some(manifest) if faults.is_empty() => Ok(manifest),
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
     fn manifest(&self, tables: &'a DeTable<'_>) -> Option<Manifest> {
         let known = &declared(tables);
         let mut root = Fields::new(self.faults, "", tables, 0..0);
-        let schema = root.number("schema", 1..=2).unwrap_or(2);
+        root.number("schema", 1..=2);
         let is_first = self.is_first;
         let project = match is_first || root.has("project") {
             true => root.text("project").map(str::to_owned),
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
             true => root.text("version").map(str::to_owned),
             false => Some(String::new()),
         };
-        let editions = editions::declared(&mut root, schema);
+        let editions = editions::declared(&mut root, self.is_first);
         let compose = (!is_first && root.has("compose")).then(|| root.texts("compose"));
         let bake = if is_first { Vec::new() } else { root.texts("bake") };
         let registries = registries::read(&mut root);
