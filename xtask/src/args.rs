@@ -13,12 +13,12 @@ use build::bases::BasesMode;
 use build::changes;
 use build::request::BuildRequest;
 use build::shared_cache::RegistryCache;
+use engine::builds;
 use engine::context::Context;
 use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
-use model::reader;
 use model::variant::Variant;
 
 /// Which variants.
@@ -306,7 +306,7 @@ fn named_registry(given: Option<&str>, option: &str, name: &str) -> Result<Optio
 /// # Errors
 /// When it is invalid.
 pub fn manifest_if_any(context: &Context) -> Result<Option<Manifest>> {
-    context.repository.has_manifest().then(|| reader::load(&context.repository)).transpose()
+    context.repository.has_manifest().then(|| builds::manifest(context)).transpose()
 }
 
 /// The named services, or all if none is named.

@@ -15,13 +15,13 @@ use build::request::BuildRequest;
 use build::shared_cache;
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
+use engine::builds as engine_builds;
 use engine::context::Context;
 use host::failure::{self, Failure};
 use host::plural::count;
 use host::render::Render as _;
 use model::image_ref::Registry;
 use model::manifest::{Manifest, Service};
-use model::reader;
 
 /// Build images and compare their sizes
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, a failed build, or a machine that cannot build.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = engine_builds::manifest(context)?;
     let request = args.request.resolve(&manifest, args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args, &manifest)?;
     // Fail before anything is built.

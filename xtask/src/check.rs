@@ -9,10 +9,10 @@ use build::fleet;
 use check::guard::{self, CheckRequest};
 use check::lock::Acceptance;
 use check::report::CheckReport;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
-use model::reader;
 
 /// Check images against size limits, baselines and safety rules
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ Missed goals and images smaller than their baseline are notes.";
 /// # Errors
 /// Invalid arguments, an unreadable lock, no engine, a breach.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = CheckRequest {
         services: args.services.resolve(&manifest, context)?,
         editions: args::editions(&manifest, args.edition.as_deref())?,

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use crate::args::{self, Format, RequestArgs};
 use build::clean::execute::{self, CleanRequest};
+use engine::builds;
 use engine::context::Context;
 use engine::environment::{require_buildx, require_engine};
-use model::reader;
 
 /// Remove images that this repository built: the requested tags, and untagged leftovers of the same services
 ///
@@ -55,7 +55,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = args.request.resolve(&manifest, args::services(&manifest, &args.services)?)?;
     require_engine(context)?;
     let cache = args.cache || args.cache_only;

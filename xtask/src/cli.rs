@@ -9,8 +9,8 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::help::Replacements;
 use crate::{
-    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, measure,
-    push, release_check, report, smoke_test, test, vulnerabilities, why,
+    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, init,
+    measure, push, release_check, report, smoke_test, test, vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;
@@ -89,6 +89,7 @@ enum Command {
     ComposeSwitch(compose_switch::Args),
     Deploy(deploy::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
     Measure(measure::Args),
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
@@ -258,7 +259,15 @@ fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -
 
 impl Run for Command {
     fn needs_manifest(&self) -> bool {
-        !matches!(self, Command::Analyze(_) | Command::Why(_) | Command::Doctor(_) | Command::Completions(_))
+        // `init` writes it; the others work without one.
+        !matches!(
+            self,
+            Command::Init(_)
+                | Command::Analyze(_)
+                | Command::Why(_)
+                | Command::Doctor(_)
+                | Command::Completions(_)
+        )
     }
 
     fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()> {
@@ -270,6 +279,7 @@ impl Run for Command {
             Command::ComposeSwitch(args) => compose_switch::run(args, context),
             Command::Deploy(args) => deploy::run(args, context),
             Command::Doctor(args) => doctor::run(args, context),
+            Command::Init(args) => init::run(args, context),
             Command::Measure(args) => measure::run(args, context),
             Command::SmokeTest(args) => smoke_test::run(args, context),
             Command::Test(args) => test::run(args, context),

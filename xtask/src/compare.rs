@@ -7,12 +7,12 @@ use build::comparison::Comparison;
 use build::comparison::measure;
 use build::fleet;
 use check::lock::Lock;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
-use model::reader;
 
 /// Compare images with originals or accepted sizes, targets and goals
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     let edition = args::edition(&manifest, args.edition.as_deref())?;
     let tag = args::tag(&manifest, args.tag.as_deref())?;

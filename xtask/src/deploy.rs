@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::args;
 use crate::locked_volumes;
+use engine::builds;
 use engine::compose::{ComposeService, Project, default_files};
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -18,7 +19,6 @@ use host::plural;
 use host::table::{Align, Table};
 use model::image_ref::Tag;
 use model::manifest::Manifest;
-use model::reader;
 use stack::deploy::health::{self, ServiceHealth};
 use stack::deploy::up::{ChangeKind, StackChange};
 use stack::deploy::{self, deployed, logs, names, rollback, secrets};
@@ -135,7 +135,7 @@ struct Deployment<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let variables = Variables::read(context)?;
     // Invalid arguments are reported even without an engine.
     let version = match &args.action {

@@ -16,6 +16,7 @@ mod doctor;
 mod help;
 mod image_args;
 mod image_sources;
+mod init;
 mod locked_volumes;
 mod measure;
 mod push;

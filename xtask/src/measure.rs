@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::args::{self, Format};
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
@@ -17,7 +18,6 @@ use measure::{bounds, prepare, run as execute};
 use model::load::Load;
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
-use model::reader;
 
 /// Measure original and optimized images: pull, start, memory, CPU and requests; or loads, or this program itself
 #[derive(Debug, clap::Args)]
@@ -123,7 +123,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.stack.is_some() && !args.services.is_empty() {
         bail!(Failure::usage("--stack measures all services together: name none".to_owned()));
     }
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = args.resolve(&manifest)?;
     require_engine(context)?;
     let plan = prepare::plan(&manifest, &request, context)?;

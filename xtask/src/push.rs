@@ -6,11 +6,11 @@ use host::failure::{Failure, FailureClass};
 use crate::args::{self, Format, RequestArgs};
 use build::push::execute::{self, JOBS};
 use build::request::TaggedImage;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::image_ref::{Registry, Tag};
 use model::manifest::Manifest;
-use model::reader;
 
 /// Push built images to a private registry and record their digests
 ///
@@ -53,7 +53,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, missing images, or a failed push.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = args.request.resolve(&manifest, args::services(&manifest, &args.services)?)?;
     let registry = required(
         args::registry(&manifest, args.registry.as_deref())?,

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use crate::args::{self, Format};
+use engine::builds;
 use engine::context::Context;
 use host::failure::Failure;
 use model::manifest::Manifest;
 use model::names::Unknown;
-use model::reader;
 use release::checklist::report::Cadence;
 use release::checklist::request::ChecklistRequest;
 use release::checklist::{self, LIST};
@@ -74,7 +74,7 @@ unknown only because of the environment.";
 /// # Errors
 /// A wrong command line; or the names of the items that failed or could not be checked.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = request(args, &manifest)?;
     let report = checklist::run(&manifest, &request, context)?;
     context.terminal.print(args.format.of(&report)?);

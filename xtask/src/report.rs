@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::args;
+use engine::builds;
 use engine::context::Context;
 use host::printable::{self, printable};
 use host::render::Render;
 use model::edition::Edition;
-use model::reader;
 use release::report;
 
 /// Write a report page: sizes, contents, measurements, checks, probes and parity
@@ -57,7 +57,7 @@ enum FormatChoice {
 /// # Errors
 /// A wrong command line, an unreadable record or lock, an unwritable file.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let editions: Vec<Edition> = args::editions_by_default_all(&manifest, &args.edition)?;
     let tag = args::tag(&manifest, args.tag.as_deref())?;
     let report = report::gather(&manifest, &editions, &tag, context)?;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::args::{self, Format};
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
 use host::files;
 use host::render::Render;
 use host::terminal::Terminal;
-use model::reader;
 use stack::deploy;
 use stack::probes::junit::junit;
 use stack::probes::plan::{ProbePlan, unique_word, values};
@@ -52,7 +52,7 @@ pub struct Output {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     require_engine(context)?;
     let variables = Variables::read(context)?;

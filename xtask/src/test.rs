@@ -8,10 +8,10 @@ use clap::ValueEnum;
 use crate::args::{self, VariantChoice};
 use crate::locked_volumes;
 use crate::smoke_test::Output;
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
-use model::reader;
 use stack::probes::plan::ProbePlan;
 use stack::throwaway::test_run::{self, Originals, TestRequest};
 
@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         (Some(ParityChoice::Recorded), false) => Some(Originals::Recorded),
         (None, false) => None,
     };
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     if args.stack_tests && services.len() < manifest.services.len() {
         bail!(Failure::usage("--stack-tests needs all services: do not name any"));

@@ -11,10 +11,10 @@ use check::vulnerabilities::report::VulnerabilityReport;
 use check::vulnerabilities::severity::{FailOn, Severity};
 use check::vulnerabilities::source::SourceName;
 use check::vulnerabilities::{self, VulnerabilityRequest};
+use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::{Failure, FailureClass};
-use model::reader;
 
 /// List known vulnerabilities of the packages and crates in images
 #[derive(Debug, clap::Args)]
@@ -85,7 +85,7 @@ Exit codes: 1 if a fix exists, or an image names nothing that a source knows;
 /// # Errors
 /// Invalid arguments, no engine, a missing image, a fixable vulnerability, a gap.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = VulnerabilityRequest {
         services: args.services.resolve(&manifest, context)?,
         editions: args::editions(&manifest, args.edition.as_deref())?,

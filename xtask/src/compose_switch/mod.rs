@@ -12,6 +12,7 @@ use similar::TextDiff;
 use crate::args;
 use build::push::digests::Digests;
 use check::overrides::REMEDY;
+use engine::builds;
 use engine::compose::ComposeInput;
 use engine::context::Context;
 use engine::environment::require_engine;
@@ -20,7 +21,6 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
-use model::reader;
 use model::variant::Variant;
 use stack::switch::edits::ForeignReference;
 use stack::switch::files::{self, PlannedFile, UnreadFile};
@@ -87,7 +87,7 @@ enum VariantArg {
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let _lock = Lock::take(&context.repository.compose_lock())?;
     let Some(variant) = args.variant else { return undo(context) };
-    let manifest = reader::load(&context.repository)?;
+    let manifest = builds::manifest(context)?;
     let request = request(variant, args, &manifest)?;
     say_without_variants(args, &manifest, context);
     let input = input(args, context)?;

@@ -184,14 +184,33 @@ impl<'a> Planner<'a> {
             // Bake looks for a relative Dockerfile in the context.
             target.dockerfile = target.dockerfile.map(|_| root.join(&build.dockerfile).display().to_string());
         }
-        let named = build.contexts.iter().map(|(name, place)| (name.clone(), located(place, root)));
-        target.contexts.extend(named);
+        for (name, place) in &build.contexts {
+            let place = match place.strip_prefix("target:") {
+                Some(service) => format!("target:{}", self.service_context(service, edition, version)),
+                None => located(place, root),
+            };
+            target.contexts.insert(name.clone(), place);
+        }
         target.target.clone_from(&build.target);
         // The classic image store holds one platform of an image: of several, the engine's own is built.
         if let [platform] = build.platforms.as_slice() {
             target.platforms = vec![platform.clone()];
         }
         target
+    }
+
+    /// The target of another service's image that a build takes as a context. It is not stored: the service itself may not be built.
+    fn service_context(&mut self, service: &str, edition: Edition, version: &str) -> String {
+        let name = format!("context-{service}");
+        let found = self.manifest.services.iter().find(|one| one.name == service);
+        if let Some(build) = found.and_then(|service| service.build(service.shipped()))
+            && self.is_new(&name)
+        {
+            let mut target = self.target_of(build, edition, version);
+            target.output = vec!["type=cacheonly".into()];
+            self.add(name.clone(), target, build.file());
+        }
+        name
     }
 
     /// Arguments of every service's build: those whose values the manifest declares.

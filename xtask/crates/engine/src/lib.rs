@@ -6,6 +6,7 @@ pub mod bake_report;
 mod blob;
 pub mod build_cache;
 pub mod builder;
+pub mod builds;
 pub mod compose;
 pub mod containers;
 pub mod context;

@@ -1,6 +1,6 @@
 //! Git, as far as xtask asks it. Every call stands here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -142,6 +142,20 @@ impl Git {
         // Without `-z`, git quotes unusual names.
         let list = self.cmd(&["ls-files", "-z", "--", folder]).read().context("cannot list tracked files")?;
         Ok(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// The files that git tracks, also in submodules, and those that it neither tracks nor ignores; relative to the folder.
+    /// `None` outside git.
+    pub fn visible(&self) -> Option<Vec<String>> {
+        let tracked = self.cmd(&["ls-files", "-z", "--cached", "--recurse-submodules"]).read().ok()?;
+        let others = self.cmd(&["ls-files", "-z", "--others", "--exclude-standard"]).read().ok()?;
+        let names = tracked.split('\0').chain(others.split('\0')).filter(|name| !name.is_empty());
+        Some(names.map(str::to_owned).collect())
+    }
+
+    /// The top folder of the work tree; `None` outside git.
+    pub fn top(&self) -> Option<PathBuf> {
+        self.cmd(&["rev-parse", "--show-toplevel"]).read().ok().map(PathBuf::from)
     }
 
     /// The newest `limit` commits of the first-parent history that changed a file; `None` outside git.

@@ -34,10 +34,12 @@ pub struct Project {
     variables: BTreeMap<String, String>,
     /// The `variables` whose value is [`PLACEHOLDER`].
     placeholders: BTreeSet<String>,
+    /// Whether relative paths start at the first file's folder, as without `--project-directory`, instead of `folder`.
+    own_directory: bool,
 }
 
 /// The value of unset variables. Must not reach a container.
-const PLACEHOLDER: &str = "not-made-yet";
+pub(crate) const PLACEHOLDER: &str = "not-made-yet";
 
 /// Maximum retries when a container vanishes while containers are listed.
 const LOOKS: usize = 5;
@@ -50,7 +52,7 @@ const KINDS: [(&[&str], &[&str]); 3] = [
 ];
 
 /// The required variable that is not set, according to an error of Compose (compose-go, `template`).
-fn required_variable(error: &str) -> Option<&str> {
+pub(crate) fn required_variable(error: &str) -> Option<&str> {
     let (before, _) = error.split_once(" is missing a value")?;
     before.rsplit_once("required variable ").map(|(_, name)| name)
 }
@@ -69,6 +71,7 @@ impl Project {
             profiles: Vec::new(),
             variables: BTreeMap::new(),
             placeholders: BTreeSet::new(),
+            own_directory: false,
         }
     }
 
@@ -132,6 +135,13 @@ impl Project {
         self
     }
 
+    /// With relative paths that start at the first file's folder, as Compose takes them by default, instead of the project's folder.
+    #[must_use]
+    pub fn in_its_own_directory(mut self) -> Project {
+        self.own_directory = true;
+        self
+    }
+
     /// The docker client it uses.
     pub fn docker(&self) -> &Docker {
         &self.docker
@@ -139,8 +149,10 @@ impl Project {
 
     /// `docker compose ARGS…` of this project.
     pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        let mut cmd =
-            self.docker.cmd(["compose", "--project-directory"]).arg(self.folder.display().to_string());
+        let mut cmd = self.docker.cmd(["compose"]);
+        if !self.own_directory {
+            cmd = cmd.arg("--project-directory").arg(self.folder.display().to_string());
+        }
         if let Some(name) = &self.name {
             cmd = cmd.arg("--project-name").arg(name);
         }

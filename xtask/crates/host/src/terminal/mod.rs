@@ -3,6 +3,7 @@
 //! Messages that cannot be written are dropped. Data that cannot be written makes the command fail at the end
 //! ([`Terminal::lost_data`]), unless the reader closed the pipe, as `| head -1` does.
 
+mod ask;
 mod standard;
 
 use std::fmt::Display;

@@ -36,6 +36,10 @@ impl StandardStream {
         StandardStream { fd, interrupt, ended: Mutex::new(None) }
     }
 
+    pub(super) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
     /// Whether a path refers to the file behind this stream.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let (Ok(there), Ok(here)) = (fs::metadata(path), rustix::fs::fstat(self.fd)) else { return false };

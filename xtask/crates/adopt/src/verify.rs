@@ -1,0 +1,84 @@
+//! Whether the plan of an adoption holds: Buildx understands each build as Docker's parsers gave it, and every COPY source exists.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::candidates::missing;
+use crate::{AdoptedService, AdoptionProblem, dockerfile};
+use engine::builds::through_bake;
+use engine::docker::Docker;
+use model::dockerfile::stages;
+
+/// What was verified.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Builds that Buildx understands as planned; `None` if nothing asked it.
+    pub equal: Option<usize>,
+    /// COPY sources that exist in their context.
+    pub sources: usize,
+    /// COPY sources whose variables have no known value.
+    pub open: usize,
+    /// What does not hold.
+    pub problems: Vec<AdoptionProblem>,
+}
+
+/// Verifies the builds of these services.
+///
+/// # Errors
+/// When Buildx fails.
+pub fn verify(root: &Path, services: &[AdoptedService], docker: Option<&Docker>) -> Result<Verified> {
+    let mut verified = Verified::default();
+    for service in services {
+        verify_sources(root, service, &mut verified);
+    }
+    let Some(docker) = docker.filter(|_| !services.is_empty()) else { return Ok(verified) };
+    let planned: BTreeMap<String, _> =
+        services.iter().map(|service| (service.name.clone(), service.build.clone())).collect();
+    let printed = through_bake(root, &planned, docker)?;
+    let mut equal = 0;
+    for (name, build) in &planned {
+        if printed.get(name) == Some(build) {
+            equal += 1;
+        } else {
+            let what = "Buildx understands its build differently".to_owned();
+            let remedy = "declare it under [service.NAME] in the manifest, and report this".to_owned();
+            verified.problems.push(AdoptionProblem { about: name.clone(), what, remedy });
+        }
+    }
+    verified.equal = Some(equal);
+    Ok(verified)
+}
+
+fn verify_sources(root: &Path, service: &AdoptedService, verified: &mut Verified) {
+    let build = &service.build;
+    let mut problem = |what: String, remedy: &str| {
+        let about = service.name.clone();
+        verified.problems.push(AdoptionProblem { about, what, remedy: remedy.to_owned() });
+    };
+    let place = if build.inline.is_some() { "dockerfile_inline" } else { build.dockerfile.as_str() };
+    let read = || std::fs::read_to_string(root.join(&build.dockerfile));
+    let text = match build.inline.clone().map_or_else(read, Ok) {
+        Ok(text) => text,
+        Err(error) => return problem(format!("cannot read {place}: {error}"), "save it as UTF-8"),
+    };
+    if let Some(target) = &build.target
+        && !stages(text.trim_start_matches('\u{feff}')).contains(&target.to_lowercase())
+        && target.parse::<usize>().is_err()
+    {
+        problem(
+            format!("{place} has no stage `{target}`"),
+            "fix the target, or add `FROM … AS` with that name",
+        );
+    }
+    let facts = dockerfile::read(&text, build.target.as_deref(), &build.args);
+    let lacking = missing(root, &build.context, &build.dockerfile, &facts);
+    for source in &lacking {
+        let what = format!("{place}:{}: no {} in the context {}", source.line, source.path, build.context);
+        problem(what, "build or fetch it before the image, fix the context, or check .dockerignore");
+    }
+    let open = facts.sources.iter().filter(|source| source.is_open).count();
+    verified.open += open;
+    verified.sources += facts.sources.len() - open - lacking.len();
+}

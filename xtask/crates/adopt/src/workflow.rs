@@ -1,0 +1,47 @@
+//! The GitHub workflow that checks the images of a pull request.
+
+/// Its path, relative to the root.
+pub const PATH: &str = ".github/workflows/images.yml";
+
+/// The action of the release that built this program, `OWNER/REPOSITORY@COMMIT`; `None` for a program built elsewhere.
+pub fn own_action() -> Option<String> {
+    Some(format!("{}@{}", option_env!("GITHUB_REPOSITORY")?, option_env!("GITHUB_SHA")?))
+}
+
+/// Whether a text is `OWNER/REPOSITORY@REF`.
+pub fn is_action(text: &str) -> bool {
+    let is_plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let parts = text.split_once('@').and_then(|(repository, reference)| {
+        let (owner, name) = repository.split_once('/')?;
+        Some([owner, name, reference])
+    });
+    parts.is_some_and(|parts| parts.into_iter().all(is_plain))
+}
+
+/// The file, with this action.
+pub fn text(action: &str) -> String {
+    format!(
+        "# Builds and checks the images that a pull request changes, and posts their sizes.\n\
+         name: images\n\
+         on: pull_request\n\
+         permissions:\n  contents: read\n  pull-requests: write\n\
+         jobs:\n  images:\n    runs-on: ubuntu-24.04\n    timeout-minutes: 60\n    steps:\n\
+         \x20     - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1\n\
+         \x20       with:\n          fetch-depth: 0\n          persist-credentials: false\n\
+         \x20     - uses: {action}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_has_an_owner_a_name_and_a_reference() {
+        assert!(is_action("example/images@0123abc") && is_action("a-b/c.d@v1.2"));
+        for wrong in ["", "images@v1", "example/images", "a/b/c@v1", "a/b@v1\n- run: x", "a/b@"] {
+            assert!(!is_action(wrong), "{wrong}");
+        }
+    }
+}
