@@ -149,6 +149,10 @@ struct Survey {
     notes: Vec<Finding>,
 }
 
+/// What to do about an image that is pulled.
+const OF_OTHERS: &str =
+    "only its makers can change the image: pull another one, or make up for it where it runs";
+
 /// One inspected image.
 struct Inspected {
     measured: MeasuredImage,
@@ -165,7 +169,9 @@ impl Inspected {
         };
         let (ours, others) = self.breaches.into_iter().partition(is_ours);
         self.breaches = ours;
-        self.notes.extend::<Vec<_>>(others);
+        let others: Vec<Finding> = others;
+        self.notes
+            .extend(others.into_iter().map(|finding| Finding { remedy: OF_OTHERS.to_owned(), ..finding }));
         self
     }
 }

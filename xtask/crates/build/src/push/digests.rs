@@ -11,6 +11,7 @@ use engine::images::Image;
 use host::files;
 use host::paths::Repository;
 use model::edition::Edition;
+use model::image_ref::path_of;
 use model::variant::Variant;
 
 /// The version of the file format.
@@ -108,9 +109,9 @@ impl Digests {
         self.images.keys().map(String::as_str)
     }
 
-    /// The references in any registry that a local tag was pushed as.
+    /// The references in any registry that a local tag was pushed as; a registry in the local name is not part of them.
     pub fn tags_of(&self, local: &str) -> impl Iterator<Item = &str> {
-        let end = format!("/{local}");
+        let end = format!("/{}", path_of(local));
         self.references().filter(move |reference| reference.ends_with(&end))
     }
 }
@@ -146,5 +147,6 @@ mod tests {
             digests.add(reference, &service_image(), "i", "d");
         }
         assert_eq!(digests.tags_of("fx-a:1").collect::<Vec<_>>(), ["r.example/t/fx-a:1"]);
+        assert_eq!(digests.tags_of("ghcr.io/t/fx-a:1").collect::<Vec<_>>(), ["r.example/t/fx-a:1"]);
     }
 }
