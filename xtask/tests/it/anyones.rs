@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use crate::check::holding;
-use crate::support::saved::{LayerTar, Saved};
+use crate::support::saved::{LayerTar, Layout, Saved};
 use crate::support::{FakeDocker, Folder};
 use serde_json::{Value, json};
 
@@ -83,7 +83,13 @@ fn images_of_one_build_are_guarded_by_the_lock() {
     let lock = repository.read("xtask/sizes.lock.toml");
     assert!(lock.contains("[vote]\n\"linux/amd64\" = { own = 1_000_000, base = 0,"), "{lock}");
     snapshot!("anyones_check_accepted", docker.run(&repository, &["check"]), repository);
-    let grown = holding(&[image("team/vote:latest", 3_000_000, &labels("team/vote"))]);
+    let image = image("team/vote:latest", 3_000_000, &labels("team/vote"));
+    let mut inspected = image.inspect();
+    inspected["Size"] = json!(3_000_000);
+    let grown = FakeDocker::new()
+        .alive()
+        .on("image inspect*", 0, &json!([inspected]).to_string(), "")
+        .holds(&image, Layout::Oci);
     snapshot!("anyones_compare_grown", grown.run(&repository, &["compare"]), repository);
     snapshot!("anyones_check_grown", grown.run(&repository, &["check"]), repository);
     // Records have no edition in their names, and the report reads them.
@@ -160,8 +166,8 @@ fn services_share_a_repository() {
         image("ghcr.io/acme/demo__x:latest-ad", 1_000, &labels("ad")),
         image("ghcr.io/acme/demo__x:latest-cart", 2_000, &labels("cart")),
     ]);
-    let compared = text(&docker.run(&repository, &["compare"]));
-    assert!(compared.contains("ad         1kB") && compared.contains("cart       2kB"), "{compared}");
+    let checked = text(&docker.run(&repository, &["check"]));
+    assert!(checked.contains("ad         1kB") && checked.contains("cart       2kB"), "{checked}");
     let cleaned = text(&docker.on("ps*", 0, "", "").run(&repository, &["clean", "cart", "--dry-run"]));
     assert!(cleaned.contains("demo__x:latest-cart") && !cleaned.contains("latest-ad"), "{cleaned}");
 }
@@ -213,5 +219,34 @@ fn a_service_may_exist_in_some_editions_only() {
     assert!(
         unknown.contains("unknown edition `lage`; did you mean `large`? (known: small, large, all)"),
         "{unknown}"
+    );
+}
+
+#[test]
+fn a_changed_file_concerns_the_services_whose_context_has_it() {
+    let repository = repository(SHARED, &["ad", "cart"]);
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
+        let output =
+            std::process::Command::new("git").args(identity).args(args).current_dir(&repository.0).output();
+        assert!(output.as_ref().is_ok_and(|output| output.status.success()), "git {args:?}: {output:?}");
+    };
+    repository.write(".gitignore", "/target\n*.log\n");
+    git(&["init", "--quiet"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message=x"]);
+    let docker = FakeDocker::new().with_git();
+    let planned = || {
+        let output = docker.run(&repository, &["build-images", "--dry-run", "--changed-since", "HEAD"]);
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    repository.write("ad/noise.log", "ignored");
+    assert!(planned().contains("No service changed"), "{}", planned());
+    repository.write("cart/src/main.py", "new");
+    let told = planned();
+    assert!(
+        told.contains("1 of 2 services changed") && told.contains("  cart: cart/src/main.py\n"),
+        "{told}"
     );
 }

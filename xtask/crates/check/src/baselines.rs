@@ -49,7 +49,15 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
         let remedy = format!("cargo xtask check SERVICE{edition} --tag {tag} --accept --reason \"…\"");
         // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
-        verdict.breaches.push(Finding { place: Some(place), ..finding(what, remedy) });
+        let found = Finding { place: Some(place), ..finding(what, remedy) };
+        // Sizes accepted on one platform say nothing about another, where nobody may have built yet.
+        let is_of_image = |other: &LockKey| other.service == key.service && other.edition == key.edition;
+        let has_other = lock.rows.keys().any(is_of_image);
+        if has_other {
+            verdict.notes.push(found)
+        } else {
+            verdict.breaches.push(found)
+        }
         verdict.accepted.insert(key, Some(measured.weights));
         return;
     };
@@ -174,6 +182,15 @@ mod tests {
         assert_eq!(accepted(2_900_000, 30_000_000), weights(2_000_000, 30_000_000));
         assert_eq!(accepted(500_000, 30_000_000), weights(500_000, 30_000_000));
         assert_eq!(accepted(2_900_000, 35_900_000), None);
+    }
+
+    #[test]
+    fn another_platform_without_a_baseline_is_a_note_that_can_be_accepted() {
+        let lock = lock(&ROW.replace("amd64", "arm64"));
+        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &tag());
+        assert!(judged.breaches.is_empty(), "{:?}", judged.breaches);
+        assert!(judged.notes[0].what.starts_with("no baseline for linux/amd64"), "{:?}", judged.notes);
+        assert_eq!(judged.accepted.len(), 1);
     }
 
     #[test]

@@ -119,6 +119,21 @@ impl Git {
         Ok(WorkingTreeChanges { diff, untracked: names.map(str::to_owned).collect() })
     }
 
+    /// Files that differ from a commit, or that git neither tracks nor ignores, relative to the checkout.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn changed_since(&self, commit: &str) -> Result<Vec<String>> {
+        let names = |args: &[&str]| -> Result<Vec<String>> {
+            let list = self.cmd(args).read().context("cannot list changed files")?;
+            Ok(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        };
+        let mut changed =
+            names(&["diff", "--no-ext-diff", "--no-renames", "--name-only", "--relative", "-z", commit])?;
+        changed.extend(names(&["ls-files", "--others", "--exclude-standard", "-z"])?);
+        Ok(changed)
+    }
+
     /// The tracked files below a folder (`.` for all of them), relative to the checkout.
     ///
     /// # Errors

@@ -8,10 +8,15 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::changes::ingredients::{Ingredients, of_tree};
+use crate::changes::ingredients::{BUILD_ELSEWHERE, Ingredients, of_tree};
+use crate::sources;
 use engine::context::Context;
 use host::paths::Repository;
 use model::manifest::{Manifest, Service};
+use model::variant::Variant;
+
+/// How many changed files a reason names.
+const NAMED: usize = 3;
 
 /// The services that changed since a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,15 +57,51 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
         Ok(repository) => of_tree(&repository).unwrap_or_default(),
         Err(_) => Default::default(),
     };
-    let names = manifest.services.iter().map(|service| &service.name);
-    let changed = |name: &String| {
-        let what = match now.get(name) {
-            Some(now) => difference(then.get(name), now),
-            None => vec!["its build, which is in a Compose or bake file".to_owned()],
-        };
+    // With schema 1, every Dockerfile has an allow-list.
+    let files = if manifest.schema == 1 { Vec::new() } else { context.git().changed_since(&commit)? };
+    let changed = |service: &Service| {
+        let name = &service.name;
+        let parts = now.get(name);
+        let mut what = parts.map(|now| difference(then.get(name), now)).unwrap_or_default();
+        if parts.is_none_or(|parts| parts.contains_key(BUILD_ELSEWHERE)) {
+            what.extend(files.iter().filter(|file| may_define_builds(file)).cloned());
+        }
+        what.extend(in_contexts(service, &files, &context.repository));
         (!what.is_empty()).then(|| Change { service: name.clone(), what })
     };
-    Ok(Changes { commit, services: names.filter_map(changed).collect() })
+    Ok(Changes { commit, services: manifest.services.iter().filter_map(changed).collect() })
+}
+
+/// Whether a build that the manifest does not declare may be in this file, or depend on it.
+fn may_define_builds(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    name.starts_with(".env") || [".yml", ".yaml", ".hcl", ".json"].iter().any(|end| name.ends_with(end))
+}
+
+/// Changed files of contexts that have no allow-list: every file there counts, except what git ignores.
+fn in_contexts(service: &Service, files: &[String], repository: &Repository) -> Vec<String> {
+    let mut found = Vec::new();
+    for build in Variant::ALL.into_iter().filter_map(|variant| service.build(variant)) {
+        if build.context == "." && build.file().is_some_and(|file| sources::has_allow_list(file, repository))
+        {
+            continue;
+        }
+        let folders = std::iter::once(&build.context).chain(build.contexts.values());
+        let folders: Vec<&str> = folders.map(|folder| folder.trim_end_matches('/')).collect();
+        let is_below = |file: &str, folder: &str| {
+            folder == "." || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let is_needed = |file: &&String| {
+            build.file() == Some(file.as_str()) || folders.iter().any(|folder| is_below(file, folder))
+        };
+        let new: Vec<String> =
+            files.iter().filter(is_needed).filter(|file| !found.contains(*file)).cloned().collect();
+        found.extend(new);
+    }
+    let more = found.len().saturating_sub(NAMED);
+    found.truncate(NAMED);
+    found.extend((more > 0).then(|| format!("{more} more files")));
+    found
 }
 
 /// The parts that differ. Unreadable parts always differ: an unneeded build does no harm.

@@ -48,6 +48,13 @@ pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Whether a Dockerfile has an allow-list of its own beside it, so that its context can be hashed.
+pub fn has_allow_list(dockerfile: &str, repository: &Repository) -> bool {
+    let text =
+        repository.file(&format!("{dockerfile}.dockerignore")).and_then(|file| files::read(&file).ok());
+    text.is_some_and(|text| AllowList::parse(&text).is_ok())
+}
+
 /// The hash of a service's original.
 ///
 /// # Errors

@@ -60,8 +60,8 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "an update of one service updates all of them",
         only: "update 5: alpha first",
         file: "src/deploy.rs",
-        from: "self.project().variable(VERSION, version).only(only);",
-        to: "self.project().variable(VERSION, version);",
+        from: "self.project().variable(&variable, version).only(only);",
+        to: "self.project().variable(&variable, version);",
     },
     Fault {
         what: "an update that replaces nothing overwrites the image kept for a rollback",
