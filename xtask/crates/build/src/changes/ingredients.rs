@@ -19,6 +19,9 @@ use model::variant::Variant;
 /// Fingerprints by the name of the part, or why there is none.
 pub type Ingredients = BTreeMap<String, Result<String, String>>;
 
+/// The part of a service whose build the manifest does not declare.
+pub const BUILD_ELSEWHERE: &str = "its build, which is in a Compose or bake file";
+
 /// The ingredients of every service, by its name.
 ///
 /// # Errors
@@ -46,6 +49,9 @@ impl Tree<'_> {
             let value = self.manifest.get(key).map(Value::to_string);
             parts.insert(format!("the manifest's {key}"), Ok(value.unwrap_or_default()));
         }
+        if service.original.is_none() && service.pulled.is_none() {
+            parts.insert(BUILD_ELSEWHERE.to_owned(), Ok(String::new()));
+        }
         for build in Variant::ALL.into_iter().filter_map(|variant| service.build(variant)) {
             self.dockerfile(&build.dockerfile, &mut parts);
         }
@@ -63,7 +69,7 @@ impl Tree<'_> {
         if parts.contains_key(&part) {
             return;
         }
-        // Without an allow-list, git lists the changed files of the context.
+        // Without an allow-list, git lists the changed files of the context. With schema 1, every Dockerfile has one.
         if self.declared.schema == 1 || sources::has_allow_list(path, self.repository) {
             let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
             parts.insert(part, hash);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::changes::ingredients::{Ingredients, of_tree};
+use crate::changes::ingredients::{BUILD_ELSEWHERE, Ingredients, of_tree};
 use crate::sources;
 use engine::context::Context;
 use host::paths::Repository;
@@ -61,14 +61,21 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
     let files = if manifest.schema == 1 { Vec::new() } else { context.git().changed_since(&commit)? };
     let changed = |service: &Service| {
         let name = &service.name;
-        let mut what = match now.get(name) {
-            Some(now) => difference(then.get(name), now),
-            None => vec!["its build, which is in a Compose or bake file".to_owned()],
-        };
+        let parts = now.get(name);
+        let mut what = parts.map(|now| difference(then.get(name), now)).unwrap_or_default();
+        if parts.is_none_or(|parts| parts.contains_key(BUILD_ELSEWHERE)) {
+            what.extend(files.iter().filter(|file| may_define_builds(file)).cloned());
+        }
         what.extend(in_contexts(service, &files, &context.repository));
         (!what.is_empty()).then(|| Change { service: name.clone(), what })
     };
     Ok(Changes { commit, services: manifest.services.iter().filter_map(changed).collect() })
+}
+
+/// Whether a build that the manifest does not declare may be in this file, or depend on it.
+fn may_define_builds(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    name.starts_with(".env") || [".yml", ".yaml", ".hcl", ".json"].iter().any(|end| name.ends_with(end))
 }
 
 /// Changed files of contexts that have no allow-list: every file there counts, except what git ignores.

@@ -221,7 +221,7 @@ fn kind(schema: &Value, definitions: &Value) -> String {
 /// Values of a kind under names of the user's choice.
 fn by_name(kind: &str) -> String {
     match kind.split_once(' ') {
-        Some((first, rest)) if first == "array" => format!("arrays {rest} by name"),
+        Some(("array", rest)) => format!("arrays {rest} by name"),
         Some(_) => format!("{kind}, by name"),
         None => format!("{kind}s by name"),
     }

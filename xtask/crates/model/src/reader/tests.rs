@@ -311,3 +311,26 @@ fn schema_1_declares_every_image() {
         "{renamed}"
     );
 }
+
+/// Where no registry answers, a build works only if every image has a stand-in.
+#[test]
+fn the_dockerfiles_of_this_repository_name_declared_images_only() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
+    let repository = Repository::locate(Some(root)).unwrap();
+    let manifest = super::load(&repository).unwrap();
+    let bases = manifest.bases.iter().map(|base| base.reference.as_str());
+    let declared: Vec<&str> =
+        manifest.upstreams.iter().map(|upstream| upstream.reference.as_str()).chain(bases).collect();
+    let paths = manifest.services.iter().flat_map(|service| service.dockerfiles());
+    let bases = manifest.bases.iter().map(|base| base.dockerfile.as_str());
+    let tests = manifest.stack_tests.iter().map(|test| test.dockerfile.as_str());
+    let mut count = 0;
+    for path in paths.chain(bases).chain(tests) {
+        let text = fs::read_to_string(root.join(path)).unwrap();
+        for reference in crate::dockerfile::references(&text) {
+            assert!(declared.contains(&reference.as_str()), "{path}: {reference} is not declared");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+}
