@@ -10,6 +10,9 @@ use crate::job::{BadLines, Hold};
 /// Attempts with the same texts before a failure of hybrid (status 500) is attributed to them.
 const MAX_ATTEMPTS: u32 = 4;
 
+/// How often the usual timeout hybrid gets for a single text, at most. The time doubles with each attempt that times out.
+const MAX_PATIENCE: u32 = 8;
+
 /// Teaches the batches of a job.
 pub(crate) struct Teacher<L> {
     learner: L,
@@ -41,6 +44,8 @@ enum Verdict {
     Failed(String),
     /// There was no response in time to several texts.
     TimedOut,
+    /// There was no response to a single text in any of the growing timeouts.
+    Stuck(String),
 }
 
 impl<L: Learner> Teacher<L> {
@@ -85,6 +90,9 @@ impl<L: Learner> Teacher<L> {
             if std::mem::take(&mut is_first) && is_unclear && part.len() > 1 {
                 self.check_hybrid(hold).await?;
             }
+            if matches!(verdict, Verdict::Stuck(_)) && self.control.is_none() && !self.learner.is_up().await {
+                return Err("hybrid responds to nothing, not even to GET /health".to_owned());
+            }
             // After each line, because hybrid may fail at any point of the search.
             if is_unclear && part.len() == 1 {
                 self.check_hybrid(hold).await?;
@@ -95,6 +103,7 @@ impl<L: Learner> Teacher<L> {
                     self.control = Some(last.json.clone());
                 }
                 (Verdict::Rejected(reason), [line]) => taught.bad.add(line.number, reason),
+                (Verdict::Stuck(reason), [line]) => taught.bad.add(line.number, reason),
                 (Verdict::Failed(reason), [line]) => suspects.push((line.number, reason)),
                 _ => {
                     let (left, right) = part.split_at(part.len() / 2);
@@ -111,7 +120,7 @@ impl<L: Learner> Teacher<L> {
             return Ok(());
         };
         match self.learn(&[Line { number: 0, json: control }], MAX_ATTEMPTS, hold).await {
-            Verdict::Rejected(reason) | Verdict::Failed(reason) => {
+            Verdict::Rejected(reason) | Verdict::Failed(reason) | Verdict::Stuck(reason) => {
                 Err(format!("{reason}, also for a previously learned text"))
             }
             Verdict::Learned | Verdict::TimedOut => Ok(()),
@@ -136,12 +145,12 @@ impl<L: Learner> Teacher<L> {
     }
 
     /// Sends texts until there is a verdict: without limit while hybrid is unavailable, up to `attempts` times if it fails.
-    /// Several texts without a response in time are not sent again, but fewer of them.
+    /// Several texts without a response in time are not sent again, but fewer of them; a single one with more time.
     async fn learn(&mut self, lines: &[Line], attempts: u32, hold: &impl Fn(Option<Hold>)) -> Verdict {
         let body = body(lines);
-        let mut failed = 0;
+        let (mut failed, mut patience) = (0, 1);
         loop {
-            let result = self.learner.learn(body.clone()).await;
+            let result = self.learner.learn(body.clone(), patience).await;
             if matches!(result, LearnResult::Learned | LearnResult::Rejected(_)) {
                 self.failures = 0;
                 hold(None);
@@ -161,11 +170,15 @@ impl<L: Learner> Teacher<L> {
                 }
                 LearnResult::Unavailable(reason, retry_after) => self.pause(reason, retry_after, hold).await,
                 LearnResult::TimedOut(reason) => {
-                    self.pause(reason, None, hold).await;
+                    self.pause(reason.clone(), None, hold).await;
                     if lines.len() > 1 {
                         self.most = lines.len() / 2;
                         return Verdict::TimedOut;
                     }
+                    if patience >= MAX_PATIENCE {
+                        return Verdict::Stuck(reason);
+                    }
+                    patience *= 2;
                 }
             }
         }
@@ -208,12 +221,16 @@ mod tests {
     /// Responds with a function of the call number and the texts.
     struct FakeHybrid<F> {
         respond: F,
+        is_up: bool,
         calls: RefCell<usize>,
+        /// The patience of each call.
+        patience: RefCell<Vec<u32>>,
         learned: RefCell<BTreeSet<String>>,
     }
 
     impl<F: Fn(usize, &[String]) -> LearnResult> Learner for &FakeHybrid<F> {
-        async fn learn(&self, body: Bytes) -> LearnResult {
+        async fn learn(&self, body: Bytes, patience: u32) -> LearnResult {
+            self.patience.borrow_mut().push(patience);
             let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
             let texts: Vec<String> = serde_json::from_value(body["texts"].clone()).expect("texts");
             let number = self.calls.replace_with(|calls| *calls + 1);
@@ -224,10 +241,20 @@ mod tests {
             }
             result
         }
+
+        async fn is_up(&self) -> bool {
+            self.is_up
+        }
     }
 
     fn fake<F: Fn(usize, &[String]) -> LearnResult>(respond: F) -> FakeHybrid<F> {
-        FakeHybrid { respond, calls: RefCell::default(), learned: RefCell::default() }
+        FakeHybrid {
+            respond,
+            is_up: true,
+            calls: RefCell::default(),
+            patience: RefCell::default(),
+            learned: RefCell::default(),
+        }
     }
 
     fn lines(range: std::ops::Range<u64>) -> Vec<Line> {
@@ -246,6 +273,10 @@ mod tests {
 
     fn rejected() -> LearnResult {
         LearnResult::Rejected("no".into())
+    }
+
+    fn slow() -> LearnResult {
+        LearnResult::TimedOut("slow".into())
     }
 
     fn failed() -> LearnResult {
@@ -352,12 +383,37 @@ mod tests {
         assert_eq!(hybrid.learned.borrow().len(), 32);
         assert_eq!(sizes.borrow()[..4], [32, 16, 8, 4]);
         assert!(sizes.borrow().len() < 16, "{:?}", sizes.borrow());
-        // One text is sent until there is a response.
-        let hybrid = fake(|call, _| match call {
-            0..5 => LearnResult::TimedOut("slow".into()),
-            _ => LearnResult::Learned,
-        });
+        // One text is sent with more and more time.
+        let hybrid = fake(|call, _| if call < 4 { slow() } else { LearnResult::Learned });
         let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..2), &|_| {}).await;
-        assert_eq!((taught.count, *hybrid.calls.borrow()), (2, 7));
+        assert_eq!((taught.count, &hybrid.patience.borrow()[..]), (2, &[1, 1, 2, 4, 8, 1][..]));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_takes_too_long_is_bad_and_the_job_goes_on() {
+        let hybrid =
+            fake(|_, texts| if texts.contains(&"2".to_owned()) { slow() } else { LearnResult::Learned });
+        let mut teacher = Teacher::new(&hybrid, backoff());
+        let taught = teacher.teach(&lines(0..4), &|_| {}).await;
+        assert_eq!((bad(&taught), taught.count), (vec![2], 3));
+        assert_eq!(taught.bad.listed[0].reason, "slow");
+        let calls = hybrid.patience.borrow().clone();
+        assert_eq!(calls.iter().filter(|&&patience| patience > 1).collect::<Vec<_>>(), [&2, &4, &8]);
+        // Also if hybrid has learned nothing yet, but is up.
+        let taught = Teacher::new(&hybrid, backoff()).teach(&lines(2..3), &|_| {}).await;
+        assert_eq!((bad(&taught), taught.count), (vec![2], 0));
+    }
+
+    #[tokio::test]
+    async fn no_line_is_bad_if_hybrid_hangs() {
+        // Answers nothing for a while, with and without a text that it learned before.
+        for learned in [1, 0] {
+            let hybrid =
+                fake(|call, _| if (learned..90).contains(&call) { slow() } else { LearnResult::Learned });
+            let hybrid = FakeHybrid { is_up: false, ..hybrid };
+            let mut teacher = Teacher::new(&hybrid, backoff());
+            let taught = teacher.teach(&lines(0..9), &|_| {}).await;
+            assert_eq!((taught.count, taught.bad.count), (9, 0), "after {learned}");
+        }
     }
 }
