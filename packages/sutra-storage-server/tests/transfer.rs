@@ -158,7 +158,7 @@ fn a_client_that_is_still_sending_gets_the_refusal() {
     let folder = folder();
     let server = start(folder.path(), &[("MAX_BODY_BYTES", "1000")]);
     // More than the buffers of both sides hold, so that the client cannot send it all unless it is read.
-    let rest = vec![b'x'; 32 << 20];
+    let rest = vec![b'x'; 12 << 20];
     for (path, first, expected) in [
         ("/v1/import", "{}\n".to_owned(), "line 1 is not a concept"),
         ("/v1/import", "y".repeat(1001), "longer than 1000 bytes"),
