@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutra_service::{ApiError, Json, in_request};
+use sutra_service::{ApiError, Json, discard, in_request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::concept::{Batch, Concept, check_id, check_ids, check_model};
@@ -154,11 +154,23 @@ struct ImportOptions {
 async fn import(
     State(app): App,
     query: Result<Query<ImportOptions>, QueryRejection>,
-    body: Body,
+    mut body: Body,
 ) -> Result<Json<Imported>, ApiError> {
+    let imported = import_from(&app, query, &mut body).await;
+    if imported.is_err() {
+        discard(body);
+    }
+    imported.map(Json)
+}
+
+async fn import_from(
+    app: &Shared,
+    query: Result<Query<ImportOptions>, QueryRejection>,
+    body: &mut Body,
+) -> Result<Imported, ApiError> {
     let ImportOptions { skip } = valid(query)?;
     let _permit = app.transfer()?;
-    transfer::import(&app.store, &app.limits, skip, body).await.map(Json)
+    transfer::import(&app.store, &app.limits, skip, body).await
 }
 
 /// The request body of `POST /v1/reembed`.

@@ -118,7 +118,7 @@ pub(crate) async fn import(
     store: &Store,
     limits: &Limits,
     skip: u64,
-    mut body: Body,
+    body: &mut Body,
 ) -> Result<Imported, ApiError> {
     let mut import = Import { skip, ..Import::new(store, limits) };
     let mut rest: Vec<u8> = Vec::new();

@@ -1,6 +1,7 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useEffect, useId } from "react";
 import { Confirm } from "../shared/Confirm";
 import { count, sentence } from "../shared/format";
+import { useQuestion } from "../shared/useQuestion";
 import type { Sources } from "./useSources";
 
 interface Props {
@@ -15,20 +16,11 @@ interface Props {
 /** Selects a source, and deletes everything of it. */
 export function SourceBar({ sources: { sources, isComplete, error }, selected, onSelect, onDelete }: Props) {
   const id = useId();
-  const button = useRef<HTMLButtonElement>(null);
-  const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const deletion = useQuestion(onDelete);
   const known = sources.find(({ source }) => source === selected);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a question about another source is withdrawn.
-  useEffect(() => setAsking(false), [selected]);
-
-  async function confirm() {
-    setBusy(true);
-    await onDelete();
-    setBusy(false);
-    setAsking(false);
-  }
+  useEffect(deletion.withdraw, [selected]);
 
   return (
     <div className="card source-bar">
@@ -43,27 +35,21 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
             </option>
           ))}
         </select>
-        {selected && !asking && (
-          <button ref={button} type="button" className="push" onClick={() => setAsking(true)}>
+        {selected && !deletion.asking && (
+          <button {...deletion.button} className="push">
             Delete this source
           </button>
         )}
       </div>
       {error && <p className="hint">The list of sources is unavailable: {sentence(error.message)}</p>}
       {!isComplete && <p className="hint">Only the first {count(sources.length)} sources are listed.</p>}
-      {selected && asking && (
+      {selected && deletion.asking && (
         <Confirm
           question={`Delete everything of ${selected}?`}
           action="Delete the source"
           acting="Deleting…"
           keep="Keep it"
-          busy={busy}
-          onConfirm={confirm}
-          onCancel={() => {
-            setAsking(false);
-            // The button is back after the next rendering.
-            setTimeout(() => button.current?.focus());
-          }}
+          {...deletion.answers}
         >
           {known
             ? `${count(known.concepts)} ${known.concepts === 1 ? "concept goes" : "concepts go"}`
