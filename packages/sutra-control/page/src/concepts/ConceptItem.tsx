@@ -34,7 +34,7 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
             "No source"
           ) : onSource ? (
             <button type="button" className="link" onClick={() => onSource(concept.source ?? "")}>
-              <span className="visually-hidden">Show only texts of</span> {concept.source}
+              <span className="visually-hidden">Show only texts from</span> {concept.source}
             </button>
           ) : (
             concept.source
@@ -57,11 +57,11 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
           question={`Delete “${name}”?`}
           action="Delete the text"
           acting="Deleting…"
-          keep="Keep it"
+          keep="Keep"
           {...deletion.answers}
         >
-          The whole text goes{concept.passages ? ` with all its ${passagesOf(concept)}` : ""}, its source, title and
-          metadata too. Answers no longer cite it. This cannot be undone.
+          This deletes the whole text with {concept.passages ? `all its ${passagesOf(concept)},` : "its"} source, title
+          and metadata. Answers will no longer cite it. This cannot be undone.
         </Confirm>
       )}
     </article>

@@ -13,7 +13,7 @@ interface Props {
   onDelete(): Promise<void>;
 }
 
-/** Selects a source, and deletes everything of it. */
+/** Selects a source, and deletes all texts from it. */
 export function SourceBar({ sources: { sources, isComplete, error }, selected, onSelect, onDelete }: Props) {
   const id = useId();
   const deletion = useQuestion(onDelete);
@@ -27,7 +27,7 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
       <div className="actions">
         <label htmlFor={id}>Source</label>
         <select id={id} value={selected} onChange={(event) => onSelect(event.target.value)}>
-          <option value="">All, and texts without a source</option>
+          <option value="">All texts, including those without a source</option>
           {selected && !known && <option value={selected}>{selected}</option>}
           {sources.map(({ source, concepts }) => (
             <option key={source} value={source}>
@@ -45,17 +45,16 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
       {!isComplete && <p className="hint">Only the first {count(sources.length)} sources are listed.</p>}
       {selected && deletion.asking && (
         <Confirm
-          question={`Delete everything of ${selected}?`}
+          question={`Delete all texts from ${selected}?`}
           action="Delete the source"
           acting="Deleting…"
-          keep="Keep it"
+          keep="Keep"
           {...deletion.answers}
         >
-          {known
-            ? `${count(known.concepts)} ${known.concepts === 1 ? "concept goes" : "concepts go"}`
-            : "All its concepts go"}
-          , with their texts, titles and metadata, also those that are not shown below. Answers no longer cite them.
-          This cannot be undone.
+          This deletes{" "}
+          {known ? `${count(known.concepts)} ${known.concepts === 1 ? "concept" : "concepts"}` : "all its concepts"}{" "}
+          with their texts, titles and metadata, including those not shown below. Answers will no longer cite them. This
+          cannot be undone.
         </Confirm>
       )}
     </div>

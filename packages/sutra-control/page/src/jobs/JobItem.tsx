@@ -49,7 +49,7 @@ export function JobItem({ job, onCancel, onSignedOut }: Props) {
           question={`Cancel job ${job.id}?`}
           action="Cancel the job"
           acting="Cancelling…"
-          keep="Keep it"
+          keep="Keep running"
           {...cancelling.answers}
         >
           {whatGoes(job)}
