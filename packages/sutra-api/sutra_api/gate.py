@@ -61,7 +61,7 @@ class Gate:
             raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
         wait = self._calls.take(owner)
         if wait:
-            raise _too_many(f"too many requests with the key {owner}", wait)
+            raise _too_many(f"too many requests for key {owner}", wait)
         return owner
 
 

@@ -28,7 +28,7 @@ UPLOAD_DOCUMENTATION = {
 
 
 class Uploads:
-    """The uploads that are arriving, by key: one key must not hold all places of the ingester."""
+    """Uploads in progress, by key: one key must not take all places of the ingester."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -40,8 +40,8 @@ class Uploads:
         count = self._counts.get(owner, 0)
         if count >= self._most:
             message = (
-                f"{count} uploads with the key {owner} are arriving; the maximum is {self._most}; "
-                "try again when one has ended"
+                f"{count} uploads for key {owner} are in progress; the maximum is {self._most}; "
+                "try again when one has finished"
             )
             raise ServiceError(429, "too_many_uploads", message, {"Retry-After": "30"})
         self._counts[owner] = count + 1

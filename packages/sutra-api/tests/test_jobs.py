@@ -242,7 +242,7 @@ def test_one_key_does_not_hold_all_places() -> None:
         uploads = [begin(KEY) for _ in range(4)]
         status, headers, body = api.upload("/api/jobs", b'"a"\n')
         assert (status, body["error"]["code"], headers["retry-after"]) == (429, "too_many_uploads", "30")
-        assert "4 uploads with the key anna" in body["error"]["message"]
+        assert "4 uploads for key anna" in body["error"]["message"]
         uploads.append(begin("key of bert"))
         api.ingester.reads.set()
         assert [answer(upload)[0] for upload in uploads] == [202] * 5

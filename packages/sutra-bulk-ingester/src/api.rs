@@ -188,7 +188,7 @@ fn queue_full(limits: &Limits) -> ApiError {
         StatusCode::TOO_MANY_REQUESTS,
         "queue_full",
         format!(
-            "the queue is full: {} active jobs and uploads (MAX_QUEUED_JOBS); retry when one has ended",
+            "the queue is full: {} active jobs and uploads (MAX_QUEUED_JOBS); retry when one has finished",
             limits.queued_jobs
         ),
     )

@@ -310,7 +310,7 @@ def test_a_client_that_leaves_ends_the_export(control: Control) -> None:
     assert b" 200 " in connection.recv(100)
     connection.close()
     assert control.storage.gone.wait(GUARD_S)
-    assert control.log("an export ended early")["reason"] == "the client is gone"
+    assert control.log("an export ended early")["reason"] == "the client disconnected"
 
 
 @pytest.mark.parametrize(("status", "code", "message"), REFUSALS)

@@ -83,7 +83,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         dependencies=(to_embedding, to_storage, to_nlg),
         health_fields={"limits": limits.fields()},
     )
-    learned = app.state.metrics.counter("sutra_hybrid_texts_learned_total", "Texts that were learned.")
+    learned = app.state.metrics.counter("sutra_hybrid_texts_learned_total", "Texts learned.")
     deletions = Deletions()
 
     async def learn_all(texts: Sequence[LearnText]) -> LearnReply:

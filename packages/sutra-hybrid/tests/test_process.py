@@ -79,7 +79,7 @@ def test_a_client_that_leaves_ends_its_learn_request(backends: Backends) -> None
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
             connection.sendall(head.encode() + b"\r\n\r\n" + body)
             backends.embedding.arrived.wait()
-        wait_for(process, "the client is gone: POST /learn is cancelled")
+        wait_for(process, "the client disconnected: POST /learn is cancelled")
         backends.embedding.gate.set()
         headers = {"Content-Type": "application/json"}
         with urllib.request.urlopen(urllib.request.Request(f"{url}/learn", b'{"texts": ["b"]}', headers)) as answer:

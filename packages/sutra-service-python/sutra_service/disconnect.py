@@ -1,4 +1,4 @@
-"""Ends work whose client is gone."""
+"""Cancels work whose client has disconnected."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -23,7 +23,7 @@ async def while_connected[T](request: Request, work: Coroutine[Any, Any, T]) -> 
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        logger.info("the client is gone: %s %s is cancelled", request.method, request.url.path)
+        logger.info("the client disconnected: %s %s is cancelled", request.method, request.url.path)
         raise ServiceError(499, "client_gone", "the client disconnected before the answer")
     finally:
         working.cancel()

@@ -38,7 +38,7 @@ impl Shared {
     fn transfer(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let busy = |_| {
             ApiError::unavailable(format!(
-                "{TRANSFERS} exports or imports are running; retry when one has ended"
+                "{TRANSFERS} exports or imports are running; retry when one has finished"
             ))
         };
         self.transfers.clone().try_acquire_owned().map_err(busy)
@@ -70,7 +70,7 @@ async fn put_concepts(State(app): App, Json(batch): Json<Batch>) -> Result<Json<
         OperationOutcome::Put { created, updated } => {
             Ok(Json(json!({"ids": ids, "created": created, "updated": updated})))
         }
-        _ => Err(ApiError::internal("the writer returned something else for a batch")),
+        _ => Err(ApiError::internal("unexpected reply from the writer to a batch")),
     }
 }
 
@@ -133,7 +133,7 @@ async fn delete_concepts(State(app): App, Json(Ids { ids }): Json<Ids>) -> Resul
 async fn delete(store: &Store, operation: Operation) -> Result<usize, ApiError> {
     match store.apply(operation).await? {
         OperationOutcome::Delete(count) => Ok(count),
-        _ => Err(ApiError::internal("the writer returned something else for a deletion")),
+        _ => Err(ApiError::internal("unexpected reply from the writer to a deletion")),
     }
 }
 
