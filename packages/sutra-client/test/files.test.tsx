@@ -112,13 +112,13 @@ describe("a data file", () => {
     const seen = serve({ "/api/jobs/job-1": () => replies.shift() });
     await choose(jsonl("a.jsonl", '{"text":"One."}'));
     await pass(LOOK);
-    expect(row(0).getByText(/this page keeps trying/)).toBeVisible();
+    expect(row(0).getByText(/This page keeps trying/)).toBeVisible();
     await pass(LOOK);
     await pass(8_000);
     expect(looks(seen)).toBe(2);
     await pass(1_000 + LOOK);
     expect(row(0).getByText("Sutra has learned 1 text from this file.")).toBeVisible();
-    expect(row(0).queryByText(/this page keeps trying/)).not.toBeInTheDocument();
+    expect(row(0).queryByText(/This page keeps trying/)).not.toBeInTheDocument();
   });
 
   it("can be stopped while it is sent, and sent again", async () => {
