@@ -203,7 +203,7 @@ describe("deleting a source", () => {
     await select("guide & more.md");
     await press("Delete this source");
     const question = screen.getByRole("alertdialog", { name: "Delete all texts from guide & more.md?" });
-    expect(question).toHaveAccessibleDescription(/deletes 1,200 concepts with their texts.*cannot be undone/);
+    expect(question).toHaveAccessibleDescription(/deletes 1,200 concepts with all texts.*cannot be undone/);
     expect(deletes(seen)).toEqual([]);
     await press("Delete the source");
     expect(await screen.findByText("Deleted 1,200 concepts from guide & more.md.")).toBeVisible();
@@ -217,7 +217,7 @@ describe("deleting a source", () => {
     await show(hybrid([GUIDE, ANSWER]));
     await select("faq.csv");
     await press("Delete this source");
-    expect(screen.getByRole("alertdialog")).toHaveAccessibleDescription(/1 concept goes/);
+    expect(screen.getByRole("alertdialog")).toHaveAccessibleDescription(/deletes 1 concept with/);
     await select("guide & more.md");
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
   });

@@ -81,7 +81,7 @@ describe("the jobs page", () => {
 
   it("says that there may be more if the ingester does not say", async () => {
     await show({ "GET /api/jobs": { body: { jobs: many(100), next: null, more: true } } });
-    expect(screen.getByText(/it may have older ones/)).toBeVisible();
+    expect(screen.getByText(/there may be older ones/)).toBeVisible();
   });
 
   it("says that there are none", async () => {

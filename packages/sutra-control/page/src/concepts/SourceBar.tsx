@@ -53,7 +53,7 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
         >
           This deletes{" "}
           {known ? `${count(known.concepts)} ${known.concepts === 1 ? "concept" : "concepts"}` : "all its concepts"}{" "}
-          with their texts, titles and metadata, including those not shown below. Answers will no longer cite them. This
+          with all texts, titles and metadata, including those not shown below. Answers will no longer cite them. This
           cannot be undone.
         </Confirm>
       )}
