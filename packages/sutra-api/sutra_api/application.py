@@ -72,7 +72,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     checks = Checks(settings.edition, limits)
     concepts.add_routes(router, checks, Forwarder(hybrid, "HYBRID_URL"), learn_s)
     asking.add_routes(router, checks, hybrid, storage)
-    jobs.add_routes(router, ingester)
+    jobs.add_routes(router, ingester, jobs.Uploads(limits.max_uploads))
     app.include_router(router)
     app.add_middleware(
         Gate,

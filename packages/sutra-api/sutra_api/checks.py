@@ -1,4 +1,4 @@
-"""Holds requests against the edition's limits."""
+"""Checks requests against the edition's limits."""
 
 from collections.abc import Sequence
 

@@ -11,6 +11,8 @@ from sutra_service.rate import RateLimit
 from sutra_api.keys import Keys
 
 PREFIX = "/api"
+# In the scope of a request with a valid key: the name of the key.
+OWNER = "sutra_api.owner"
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -32,7 +34,7 @@ class Gate:
         """Handle a request."""
         if scope["type"] == "http" and (scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")):
             try:
-                self._admit(Headers(scope=scope), (scope.get("client") or ("unknown", 0))[0])
+                scope[OWNER] = self._admit(Headers(scope=scope), (scope.get("client") or ("unknown", 0))[0])
             except ServiceError as error:
                 if error.status_code in REFUSALS:
                     self._refused.add(error.code)
@@ -40,7 +42,8 @@ class Gate:
                 return
         await self._app(scope, receive, send)
 
-    def _admit(self, headers: Headers, address: str) -> None:
+    def _admit(self, headers: Headers, address: str) -> str:
+        """Return the name of the key."""
         if not self._keys:
             message = (
                 "no API key is configured; create one with "
@@ -58,7 +61,8 @@ class Gate:
             raise ServiceError(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
         wait = self._calls.take(owner)
         if wait:
-            raise _too_many(f"too many requests with the key {owner}", wait)
+            raise _too_many(f"too many requests for key {owner}", wait)
+        return owner
 
 
 def _key(headers: Headers) -> str:

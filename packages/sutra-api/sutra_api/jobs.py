@@ -1,5 +1,7 @@
 """Routes that upload files of texts to the bulk ingester, and follow its jobs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,6 +12,7 @@ from sutra_service.dependency import Dependency
 from sutra_service.errors import ErrorReply, ServiceError
 
 from sutra_api.forwarding import Forwarder, expect_object, under, with_query
+from sutra_api.gate import OWNER
 from sutra_api.requests import JobsQuery, UploadQuery
 
 # Uploads are passed on as they arrive.
@@ -24,7 +27,33 @@ UPLOAD_DOCUMENTATION = {
 }
 
 
-def add_routes(router: APIRouter, ingester: Dependency) -> None:
+class Uploads:
+    """Uploads in progress, by key: one key must not take all places of the ingester."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: dict[str, int] = {}
+
+    @contextmanager
+    def place(self, owner: str) -> Iterator[None]:
+        """Hold a place for an upload with the key `owner` until the end of the block. Raises 429 if it has too many."""
+        count = self._counts.get(owner, 0)
+        if count >= self._most:
+            message = (
+                f"{count} uploads for key {owner} are in progress; the maximum is {self._most}; "
+                "try again when one has finished"
+            )
+            raise ServiceError(429, "too_many_uploads", message, {"Retry-After": "30"})
+        self._counts[owner] = count + 1
+        try:
+            yield
+        finally:
+            self._counts[owner] -= 1
+            if not self._counts[owner]:
+                del self._counts[owner]
+
+
+def add_routes(router: APIRouter, ingester: Dependency, uploads: Uploads) -> None:
     """Add the routes."""
     to_ingester = Forwarder(ingester, "INGESTER_URL")
 
@@ -42,7 +71,8 @@ def add_routes(router: APIRouter, ingester: Dependency) -> None:
             headers.pop("content-length", None)
         try:
             path = with_query("/v1/jobs", query)
-            answer = await ingester.upload(path, headers, request.stream(), PASSED_ON_ERRORS)
+            with uploads.place(request.scope[OWNER]):
+                answer = await ingester.upload(path, headers, request.stream(), PASSED_ON_ERRORS)
         except ClientDisconnect:
             # The client never sees this answer.
             raise ServiceError(400, "incomplete_body", "connection closed before the end of the body") from None

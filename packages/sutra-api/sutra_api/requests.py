@@ -36,9 +36,7 @@ def _check_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     while level:
         depth += 1
         if depth > MAX_METADATA_DEPTH:
-            raise PydanticCustomError(
-                "too_deep", "must not have more than {depth} objects and lists inside each other", {"depth": depth - 1}
-            )
+            raise PydanticCustomError("too_deep", "must be nested at most {most} levels deep", {"most": depth - 1})
         lists = (part.values() if isinstance(part, dict) else part for part in level)
         parts = [part for inner in lists for part in inner]
         if any(isinstance(part, int) and not -MAX_INTEGER <= part < MAX_INTEGER for part in parts):
@@ -127,7 +125,7 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    """A page of a list; `cursor` is `next` of the page before."""
+    """A page of a list; `cursor` is `next` from the previous page."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: Cursor | None = None
@@ -140,7 +138,7 @@ class ConceptsQuery(PageQuery):
 
 
 class JobsQuery(Query):
-    """A page of the jobs, newest first; `cursor` is `next` of the page before."""
+    """A page of the jobs, newest first; `cursor` is `next` from the previous page."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Cursor | None = None

@@ -115,7 +115,7 @@ def test_stats_and_health_show_the_editions_limits(api: Api, edition: str) -> No
         ("learn", {"texts": [{"text": "a", "title": "t" * 301}]}, 422, "body.texts[0].title"),
         ("learn", {"texts": [{"text": "a", "metadata": [1]}]}, 422, "body.texts[0].metadata"),
         ("learn", {"texts": [{"text": "a", "metadata": {"a": "x" * 4089}}]}, 422, "metadata: has 4097 bytes"),
-        ("learn", {"texts": [{"text": "a", "metadata": {"a": nested(63)}}]}, 422, "more than 64 objects and lists"),
+        ("learn", {"texts": [{"text": "a", "metadata": {"a": nested(63)}}]}, 422, "nested at most 64 levels deep"),
         ("learn", {"texts": [{"text": "a", "metadata": {"a": [2**63]}}]}, 422, "metadata: has a number out of range"),
         ("topics", {"question": "a", "topics": 11}, 422, "body.topics"),
         ("topics", {"question": "a" * 2_001}, 422, "body.question"),

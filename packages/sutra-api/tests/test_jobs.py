@@ -31,11 +31,11 @@ class Api:
     ingester: fakes.FakeIngester
     connections: ExitStack
 
-    def send(self, method: str, path: str, body: bytes = b"", headers: str = "") -> socket.socket:
+    def send(self, method: str, path: str, body: bytes = b"", headers: str = "", key: str = KEY) -> socket.socket:
         """A connection with a request."""
         connection = socket.create_connection(("127.0.0.1", self.port), GUARD_S)
         self.connections.enter_context(connection)
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\nConnection: close\r\n{headers}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n{headers}\r\n"
         connection.sendall(head.encode() + body)
         return connection
 
@@ -225,6 +225,28 @@ def test_an_invalid_query_is_explained_and_not_passed_on(api: Api, path: str, wo
     assert (status, body["error"]["code"]) == (422, "invalid_request")
     assert words in body["error"]["message"]
     assert not api.ingester.arriving.is_set()
+
+
+def test_one_key_does_not_hold_all_places() -> None:
+    entries = ",".join(f"{name}:{keys.digest(f'key of {name}').hex()}" for name in ("anna", "bert"))
+    with running(SUTRA_API_KEYS=entries, SUTRA_API_DEADLINE_SECONDS="600") as api:
+        api.ingester.reads.clear()
+
+        def begin(key: str) -> socket.socket:
+            api.ingester.arriving.clear()
+            headers = f"Content-Type: {JSONL}\r\nContent-Length: 4\r\n"
+            connection = api.send("POST", "/api/jobs", b'"a"\n', headers, key)
+            assert api.ingester.arriving.wait(GUARD_S)
+            return connection
+
+        uploads = [begin(KEY) for _ in range(4)]
+        status, headers, body = api.upload("/api/jobs", b'"a"\n')
+        assert (status, body["error"]["code"], headers["retry-after"]) == (429, "too_many_uploads", "30")
+        assert "4 uploads for key anna" in body["error"]["message"]
+        uploads.append(begin("key of bert"))
+        api.ingester.reads.set()
+        assert [answer(upload)[0] for upload in uploads] == [202] * 5
+        assert api.upload("/api/jobs", b'"a"\n')[0] == 202
 
 
 def test_other_routes_still_have_a_body_limit(api: Api) -> None:

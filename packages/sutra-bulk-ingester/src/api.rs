@@ -12,13 +12,14 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutra_service::{ApiError, Json, in_request};
+use sutra_service::{ApiError, Json, discard, in_request};
 use tokio::sync::watch;
 
 use crate::excerpt::excerpt;
 use crate::job::{CancelResult, JobView};
 use crate::jobs::{Jobs, Reservation};
 use crate::limits::{Limits, MAX_LISTED_JOBS};
+use crate::pace::Pace;
 use crate::records::{Format, Records, Unreadable};
 use crate::service::Service;
 use crate::spool::Incoming;
@@ -60,8 +61,7 @@ async fn post_job(
         false => Err(invalid("the query is not percent-encoded UTF-8")),
     };
     if !matches!(&answer, Ok(answer) if answer.status() == StatusCode::ACCEPTED) {
-        // Without this, the client would get a reset connection instead of the answer if it is still sending.
-        tokio::spawn(upload::discard(body));
+        discard(body);
     }
     answer
 }
@@ -85,8 +85,8 @@ async fn receive_job(
         let jobs = jobs.clone();
         tokio::task::spawn_blocking(in_request(move || jobs.incoming())).await?.map_err(disk_error)?
     };
-    let incoming =
-        upload::receive(incoming, body, limits.upload_bytes, app.configuration.upload_idle).await?;
+    let pace = Pace::new(app.configuration.upload_idle, limits.upload_rate);
+    let incoming = upload::receive(incoming, body, limits.upload_bytes, pace).await?;
     let (jobs, limits) = (jobs.clone(), limits.clone());
     let accept = in_request(move || accept(&jobs, &incoming, format, source, &limits, reservation));
     let view = tokio::task::spawn_blocking(accept).await??;
@@ -188,7 +188,7 @@ fn queue_full(limits: &Limits) -> ApiError {
         StatusCode::TOO_MANY_REQUESTS,
         "queue_full",
         format!(
-            "the queue is full: {} active jobs and uploads (MAX_QUEUED_JOBS); retry when one has ended",
+            "the queue is full: {} active jobs and uploads (MAX_QUEUED_JOBS); retry when one has finished",
             limits.queued_jobs
         ),
     )

@@ -43,14 +43,17 @@ pub(crate) enum LearnResult {
     Failed(String),
     /// Temporarily unavailable, with the `Retry-After` of the response.
     Unavailable(String, Option<Duration>),
-    /// No response in time, for this reason: hybrid hangs, or there are too many texts.
+    /// No response in time, for this reason: hybrid hangs, there are too many texts, or one takes very long.
     TimedOut(String),
 }
 
 /// Learns texts; implemented by [`Hybrid`] and by test doubles.
 pub(crate) trait Learner {
-    /// Sends `body` to `POST /learn`.
-    async fn learn(&self, body: Bytes) -> LearnResult;
+    /// Sends `body` to `POST /learn` and waits `patience` times the usual timeout.
+    async fn learn(&self, body: Bytes, patience: u32) -> LearnResult;
+
+    /// Whether hybrid answers at all.
+    async fn is_up(&self) -> bool;
 }
 
 /// A client for hybrid.
@@ -71,17 +74,18 @@ struct JobCalls {
 }
 
 impl Learner for Hybrid {
-    async fn learn(&self, body: Bytes) -> LearnResult {
-        let began = Instant::now();
+    async fn learn(&self, body: Bytes, patience: u32) -> LearnResult {
+        let (began, limit) = (Instant::now(), self.timeout.saturating_mul(patience));
         let request = self.send(Method::POST, "/learn", body);
-        let outcome = timeout(self.timeout, request).await;
+        let outcome = timeout(limit, request).await;
         self.calls.record(began.elapsed(), failure(&outcome));
         match outcome {
             Err(_) => {
                 self.presence.record(false);
-                let seconds = self.timeout.as_secs();
+                let times = if patience > 1 { format!("{patience} x ") } else { String::new() };
                 LearnResult::TimedOut(format!(
-                    "hybrid did not respond within {seconds} s (HYBRID_TIMEOUT_SECONDS)"
+                    "hybrid did not respond within {} s ({times}HYBRID_TIMEOUT_SECONDS)",
+                    limit.as_secs()
                 ))
             }
             Ok(Err(reason)) => {
@@ -96,6 +100,10 @@ impl Learner for Hybrid {
                 result
             }
         }
+    }
+
+    async fn is_up(&self) -> bool {
+        self.health().await.is_some()
     }
 }
 
@@ -115,8 +123,7 @@ impl Hybrid {
     pub(crate) async fn watch(self) {
         loop {
             self.presence.requested().await;
-            let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
-            self.presence.record(matches!(health, Ok(Ok((StatusCode::OK, _, _)))));
+            self.presence.record(matches!(self.health().await, Some((StatusCode::OK, _))));
         }
     }
 
@@ -126,9 +133,15 @@ impl Hybrid {
         struct Health {
             limits: HybridLimits,
         }
-        let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
-        let (_, _, body) = health.ok()?.ok()?;
+        let (_, body) = self.health().await?;
         Some(serde_json::from_slice::<Health>(&body).ok()?.limits)
+    }
+
+    /// The response of `GET /health`; `None` if there is none in time.
+    async fn health(&self) -> Option<(StatusCode, Bytes)> {
+        let health = timeout(HEALTH_TIMEOUT, self.send(Method::GET, "/health", Bytes::new())).await;
+        let (status, _, body) = health.ok()?.ok()?;
+        Some((status, body))
     }
 
     async fn send(
@@ -292,6 +305,26 @@ mod tests {
         for status in [301, 401, 403, 404, 405, 408, 429, 502, 503, 504, 507] {
             assert!(matches!(interpret(status, &none, b""), LearnResult::Unavailable(_, None)), "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_text_gets_as_much_time_as_the_caller_has_patience() {
+        // Accepts connections in its backlog, and never answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", silent.local_addr().expect("an address"));
+        let address = Address::parse(&address).expect("an address");
+        let usual = Duration::from_millis(10);
+        let hybrid = Hybrid::new(address, usual, Arc::default(), Calls::to("hybrid"));
+        for (patience, expected) in [(1, "(HYBRID_TIMEOUT_SECONDS)"), (8, "(8 x HYBRID_TIMEOUT_SECONDS)")] {
+            let began = Instant::now();
+            let result = hybrid.learn(Bytes::new(), patience).await;
+            assert!(began.elapsed() >= usual * patience);
+            assert!(
+                matches!(&result, LearnResult::TimedOut(reason) if reason.contains(expected)),
+                "{result:?}"
+            );
+        }
+        drop(silent);
     }
 
     #[test]

@@ -18,6 +18,8 @@ const BODY_OVERHEAD: usize = 12;
 pub(crate) struct Limits {
     /// `MAX_UPLOAD_BYTES`: size of an upload; default 256 MiB, 1 GiB or 4 GiB by edition.
     pub upload_bytes: u64,
+    /// `MIN_UPLOAD_BYTES_PER_SECOND`: how fast an upload must be in the long run; default 16,384.
+    pub upload_rate: u64,
     /// `MAX_LINE_BYTES`: size of a JSON line or CSV row, which is held in memory; default 1, 2 or 4 MiB by edition.
     pub line_bytes: usize,
     /// `MAX_QUEUED_JOBS`: active jobs and uploads in progress; default 16, 64 or 256 by edition.
@@ -48,6 +50,7 @@ impl Limits {
         let default = Self::of(edition);
         Ok(Self {
             upload_bytes: positive("MAX_UPLOAD_BYTES", default.upload_bytes)?,
+            upload_rate: positive("MIN_UPLOAD_BYTES_PER_SECOND", default.upload_rate)?,
             line_bytes: size("MAX_LINE_BYTES", default.line_bytes)?,
             queued_jobs: size("MAX_QUEUED_JOBS", default.queued_jobs)?,
             ended_jobs: size("MAX_ENDED_JOBS", default.ended_jobs)?,
@@ -61,6 +64,7 @@ impl Limits {
     pub(crate) fn of(edition: &str) -> Self {
         let simple = Self {
             upload_bytes: 256 << 20,
+            upload_rate: 16 << 10,
             line_bytes: 1 << 20,
             queued_jobs: 16,
             ended_jobs: 200,
@@ -112,6 +116,7 @@ impl Limits {
             "max_queued_jobs": self.queued_jobs,
             "max_text_characters": self.text_characters,
             "max_upload_bytes": self.upload_bytes,
+            "min_upload_bytes_per_second": self.upload_rate,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::batch::Batch;
 use crate::teacher::TeachResult;
 
-/// The lines of all jobs that were processed since the start.
+/// The lines of all jobs processed since the service started.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     learned: AtomicU64,

@@ -21,6 +21,7 @@ mod jobs;
 mod limits;
 mod lines;
 mod metadata;
+mod pace;
 mod presence;
 mod random;
 mod records;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// Maximum size of metadata as JSON, in bytes.
 const MAX_BYTES: usize = 4096;
 
-/// Maximum number of objects and arrays inside each other, the metadata itself included; as in hybrid.
+/// Maximum nesting depth of objects and arrays, including the metadata itself; as in hybrid.
 const MAX_DEPTH: usize = 64;
 
 /// An object or array that is not closed yet.
@@ -34,7 +34,7 @@ pub(crate) fn compact(json: &str) -> Result<String, String> {
         }
         nest(first, &mut open);
         if open.len() > MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} objects and lists inside each other"));
+            return Err(format!("nested more than {MAX_DEPTH} levels deep"));
         }
         if found.len() > MAX_BYTES {
             return Err(format!("more than {MAX_BYTES} bytes as JSON"));
@@ -141,8 +141,8 @@ mod tests {
             ("{\"a\":-12345678901234567890}", "number out of range"),
             ("{\"a\":[1,-1e400]}", "number out of range: -1e400"),
             ("{\"a\":\"\\ud83d\"}", "half of a surrogate pair in \"\\ud83d\""),
-            (&nested(MAX_DEPTH + 1), "more than 64 objects"),
-            (&nested(100_000), "more than 64 objects"),
+            (&nested(MAX_DEPTH + 1), "nested more than 64 levels deep"),
+            (&nested(100_000), "nested more than 64 levels deep"),
             (&long(MAX_BYTES + 1), "more than 4096 bytes"),
         ] {
             let problem = compact(json).expect_err(expected);

@@ -63,7 +63,8 @@ impl Service {
         let count = |name| (name, states.iter().filter(|state| **state == name).count() as u64);
         samples.gauges("sutra_ingester_jobs", "Jobs by state.", "state", &STATE_NAMES.map(count));
         let lines = jobs.lines.counts();
-        samples.counters("sutra_ingester_lines", "Lines of jobs since the start.", "result", &lines);
+        let about = "Lines processed since the service started.";
+        samples.counters("sutra_ingester_lines", about, "result", &lines);
     }
 
     /// The jobs; an error while the data folder cannot be used.

@@ -10,6 +10,9 @@ use crate::job::{BadLines, Hold};
 /// Attempts with the same texts before a failure of hybrid (status 500) is attributed to them.
 const MAX_ATTEMPTS: u32 = 4;
 
+/// How often the usual timeout hybrid gets for a single text, at most. The time doubles with each attempt that times out.
+const MAX_PATIENCE: u32 = 8;
+
 /// Teaches the batches of a job.
 pub(crate) struct Teacher<L> {
     learner: L,
@@ -41,6 +44,8 @@ enum Verdict {
     Failed(String),
     /// There was no response in time to several texts.
     TimedOut,
+    /// There was no response to a single text in any of the growing timeouts.
+    Stuck(String),
 }
 
 impl<L: Learner> Teacher<L> {
@@ -85,6 +90,9 @@ impl<L: Learner> Teacher<L> {
             if std::mem::take(&mut is_first) && is_unclear && part.len() > 1 {
                 self.check_hybrid(hold).await?;
             }
+            if matches!(verdict, Verdict::Stuck(_)) && self.control.is_none() && !self.learner.is_up().await {
+                return Err("hybrid responds to nothing, not even to GET /health".to_owned());
+            }
             // After each line, because hybrid may fail at any point of the search.
             if is_unclear && part.len() == 1 {
                 self.check_hybrid(hold).await?;
@@ -95,6 +103,7 @@ impl<L: Learner> Teacher<L> {
                     self.control = Some(last.json.clone());
                 }
                 (Verdict::Rejected(reason), [line]) => taught.bad.add(line.number, reason),
+                (Verdict::Stuck(reason), [line]) => taught.bad.add(line.number, reason),
                 (Verdict::Failed(reason), [line]) => suspects.push((line.number, reason)),
                 _ => {
                     let (left, right) = part.split_at(part.len() / 2);
@@ -111,7 +120,7 @@ impl<L: Learner> Teacher<L> {
             return Ok(());
         };
         match self.learn(&[Line { number: 0, json: control }], MAX_ATTEMPTS, hold).await {
-            Verdict::Rejected(reason) | Verdict::Failed(reason) => {
+            Verdict::Rejected(reason) | Verdict::Failed(reason) | Verdict::Stuck(reason) => {
                 Err(format!("{reason}, also for a previously learned text"))
             }
             Verdict::Learned | Verdict::TimedOut => Ok(()),
@@ -136,12 +145,12 @@ impl<L: Learner> Teacher<L> {
     }
 
     /// Sends texts until there is a verdict: without limit while hybrid is unavailable, up to `attempts` times if it fails.
-    /// Several texts without a response in time are not sent again, but fewer of them.
+    /// Several texts without a response in time are not sent again, but fewer of them; a single one with more time.
     async fn learn(&mut self, lines: &[Line], attempts: u32, hold: &impl Fn(Option<Hold>)) -> Verdict {
         let body = body(lines);
-        let mut failed = 0;
+        let (mut failed, mut patience) = (0, 1);
         loop {
-            let result = self.learner.learn(body.clone()).await;
+            let result = self.learner.learn(body.clone(), patience).await;
             if matches!(result, LearnResult::Learned | LearnResult::Rejected(_)) {
                 self.failures = 0;
                 hold(None);
@@ -161,11 +170,15 @@ impl<L: Learner> Teacher<L> {
                 }
                 LearnResult::Unavailable(reason, retry_after) => self.pause(reason, retry_after, hold).await,
                 LearnResult::TimedOut(reason) => {
-                    self.pause(reason, None, hold).await;
+                    self.pause(reason.clone(), None, hold).await;
                     if lines.len() > 1 {
                         self.most = lines.len() / 2;
                         return Verdict::TimedOut;
                     }
+                    if patience >= MAX_PATIENCE {
+                        return Verdict::Stuck(reason);
+                    }
+                    patience *= 2;
                 }
             }
         }
@@ -199,165 +212,4 @@ fn body(lines: &[Line]) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::RefCell;
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
-    /// Responds with a function of the call number and the texts.
-    struct FakeHybrid<F> {
-        respond: F,
-        calls: RefCell<usize>,
-        learned: RefCell<BTreeSet<String>>,
-    }
-
-    impl<F: Fn(usize, &[String]) -> LearnResult> Learner for &FakeHybrid<F> {
-        async fn learn(&self, body: Bytes) -> LearnResult {
-            let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-            let texts: Vec<String> = serde_json::from_value(body["texts"].clone()).expect("texts");
-            let number = self.calls.replace_with(|calls| *calls + 1);
-            assert!(number < 1000, "too many calls");
-            let result = (self.respond)(number, &texts);
-            if result == LearnResult::Learned {
-                self.learned.borrow_mut().extend(texts);
-            }
-            result
-        }
-    }
-
-    fn fake<F: Fn(usize, &[String]) -> LearnResult>(respond: F) -> FakeHybrid<F> {
-        FakeHybrid { respond, calls: RefCell::default(), learned: RefCell::default() }
-    }
-
-    fn lines(range: std::ops::Range<u64>) -> Vec<Line> {
-        range.map(|number| Line { number, json: format!("\"{number}\"") }).collect()
-    }
-
-    fn backoff() -> Backoff {
-        Backoff { first: Duration::from_nanos(1), longest: Duration::from_nanos(1) }
-    }
-
-    fn bad(taught: &TeachResult) -> Vec<u64> {
-        let mut lines: Vec<u64> = taught.bad.listed.iter().map(|bad| bad.line).collect();
-        lines.sort_unstable();
-        lines
-    }
-
-    fn rejected() -> LearnResult {
-        LearnResult::Rejected("no".into())
-    }
-
-    fn failed() -> LearnResult {
-        LearnResult::Failed("oops".into())
-    }
-
-    #[tokio::test]
-    async fn only_rejected_lines_are_reported() {
-        for poison in [&["7"][..], &["0", "31"], &["3", "4", "5"], &["16"]] {
-            for error in [rejected(), failed()] {
-                let is_poisoned = |texts: &[String]| texts.iter().any(|text| poison.contains(&text.as_str()));
-                let hybrid =
-                    fake(|_, texts| if is_poisoned(texts) { error.clone() } else { LearnResult::Learned });
-                let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..32), &|_| {}).await;
-                let expected: Vec<u64> = poison.iter().map(|text| text.parse().expect("a number")).collect();
-                assert_eq!((bad(&taught), taught.count), (expected, 32 - poison.len() as u64));
-                assert_eq!(hybrid.learned.borrow().len(), 32 - poison.len());
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn an_outage_is_reported_and_loses_nothing() {
-        let hybrid = fake(|call, _| match call {
-            0..5 => LearnResult::Unavailable("down".into(), None),
-            5..8 => failed(),
-            _ => LearnResult::Learned,
-        });
-        let holds = RefCell::new(Vec::new());
-        let taught = Teacher::new(&hybrid, backoff())
-            .teach(&lines(0..3), &|hold| holds.borrow_mut().push(hold.map(|hold| hold.tries)))
-            .await;
-        assert_eq!(taught, TeachResult { count: 3, bad: BadLines::default() });
-        let expected: Vec<_> = (1..=8).map(Some).chain([None]).collect();
-        assert_eq!(holds.into_inner(), expected);
-    }
-
-    #[tokio::test]
-    async fn no_line_is_bad_if_hybrid_fails_for_all() {
-        for error in [rejected(), failed()] {
-            // Works, then fails for all texts for a while, then works again.
-            let hybrid =
-                fake(|call, _| if (1..90).contains(&call) { error.clone() } else { LearnResult::Learned });
-            let mut teacher = Teacher::new(&hybrid, backoff());
-            teacher.teach(&lines(0..1), &|_| {}).await;
-            let taught = teacher.teach(&lines(1..9), &|_| {}).await;
-            assert_eq!((taught.count, taught.bad.count), (8, 0), "{error:?}");
-        }
-        let hybrid = fake(|call, _| if call < 90 { failed() } else { LearnResult::Learned });
-        let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..8), &|_| {}).await;
-        assert_eq!((taught.count, taught.bad.count), (8, 0));
-    }
-
-    #[tokio::test]
-    async fn no_line_is_bad_if_hybrid_fails_during_the_search() {
-        for error in [rejected(), failed()] {
-            for working_call in 1..60 {
-                // Learns one text, then fails except for one call, then works again.
-                let hybrid = fake(|call, _| {
-                    let fails = (1..90).contains(&call) && call != working_call;
-                    if fails { error.clone() } else { LearnResult::Learned }
-                });
-                let mut teacher = Teacher::new(&hybrid, backoff());
-                teacher.teach(&lines(0..1), &|_| {}).await;
-                let taught = teacher.teach(&lines(1..9), &|_| {}).await;
-                assert_eq!(
-                    (taught.count, taught.bad.count),
-                    (8, 0),
-                    "{error:?}, working call {working_call}"
-                );
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_single_line_is_bad_once_hybrid_has_learned_another() {
-        let hybrid =
-            fake(|_, texts| if texts.contains(&"5".to_owned()) { failed() } else { LearnResult::Learned });
-        let mut teacher = Teacher::new(&hybrid, backoff());
-        teacher.teach(&lines(0..1), &|_| {}).await;
-        assert_eq!(bad(&teacher.teach(&lines(5..6), &|_| {}).await), [5]);
-    }
-
-    #[tokio::test]
-    async fn batches_too_large_for_hybrid_are_split() {
-        let hybrid = fake(|_, texts| if texts.len() > 3 { rejected() } else { LearnResult::Learned });
-        let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..32), &|_| {}).await;
-        assert_eq!((taught.count, taught.bad.count), (32, 0));
-        let nothing = Teacher::new(&hybrid, backoff()).teach(&[], &|_| {}).await;
-        assert_eq!(nothing, TeachResult::default());
-    }
-
-    #[tokio::test]
-    async fn fewer_texts_are_sent_while_hybrid_is_too_slow() {
-        let sizes = RefCell::new(Vec::new());
-        // Responds in time to at most five texts.
-        let hybrid = fake(|_, texts| {
-            sizes.borrow_mut().push(texts.len());
-            if texts.len() > 5 { LearnResult::TimedOut("slow".into()) } else { LearnResult::Learned }
-        });
-        let mut teacher = Teacher::new(&hybrid, backoff());
-        let taught = teacher.teach(&lines(0..32), &|_| {}).await;
-        assert_eq!(taught, TeachResult { count: 32, bad: BadLines::default() });
-        assert_eq!(hybrid.learned.borrow().len(), 32);
-        assert_eq!(sizes.borrow()[..4], [32, 16, 8, 4]);
-        assert!(sizes.borrow().len() < 16, "{:?}", sizes.borrow());
-        // One text is sent until there is a response.
-        let hybrid = fake(|call, _| match call {
-            0..5 => LearnResult::TimedOut("slow".into()),
-            _ => LearnResult::Learned,
-        });
-        let taught = Teacher::new(&hybrid, backoff()).teach(&lines(0..2), &|_| {}).await;
-        assert_eq!((taught.count, *hybrid.calls.borrow()), (2, 7));
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! Receives uploads: checks the headers and writes the body to disk.
 
 use std::io;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -10,17 +9,12 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use sutra_service::ApiError;
 
+use crate::pace::{Pace, TooSlow};
 use crate::records::Format;
 use crate::spool::Incoming;
 
 /// Size of a write.
 const CHUNK: usize = 256 << 10;
-
-/// How much of a rejected upload is read at most, so that its client gets the answer.
-const DISCARD_BYTES: usize = 64 << 20;
-
-/// How long a rejected upload is read at most.
-const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// Default name of the CSV column with the texts.
 const DEFAULT_COLUMN: &str = "text";
@@ -112,11 +106,11 @@ pub(crate) async fn receive(
     mut incoming: Incoming,
     body: &mut Body,
     max: u64,
-    idle: Duration,
+    mut pace: Pace,
 ) -> Result<Incoming, ApiError> {
     let mut chunk = Vec::with_capacity(CHUNK);
     loop {
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| stalled(idle))?;
+        let frame = pace.next(body.frame()).await.map_err(|problem| too_slow(&problem))?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| {
             ApiError::new(
@@ -126,6 +120,7 @@ pub(crate) async fn receive(
             )
         })?;
         let Ok(bytes) = frame.into_data() else { continue };
+        pace.add(bytes.len());
         if incoming.bytes + chunk.len() as u64 + bytes.len() as u64 > max {
             return Err(too_large(max));
         }
@@ -139,19 +134,6 @@ pub(crate) async fn receive(
         return Err(invalid("the body is empty; send JSON lines or a CSV file"));
     }
     Ok(incoming)
-}
-
-/// Reads the rest of a rejected upload, within limits, and drops it.
-pub(crate) async fn discard(mut body: Body) {
-    let mut bytes = 0;
-    let rest = async {
-        while let Some(Ok(frame)) = body.frame().await
-            && bytes < DISCARD_BYTES
-        {
-            bytes += frame.data_ref().map_or(0, |data| data.len());
-        }
-    };
-    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }
 
 async fn write(mut incoming: Incoming, mut chunk: Vec<u8>) -> Result<(Incoming, Vec<u8>), ApiError> {
@@ -200,15 +182,24 @@ fn too_large(max: u64) -> ApiError {
     )
 }
 
-fn stalled(idle: Duration) -> ApiError {
-    ApiError::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "upload_stalled",
-        format!(
-            "no data received for {} s (UPLOAD_IDLE_SECONDS); no job was created; send it again",
-            idle.as_secs()
+fn too_slow(problem: &TooSlow) -> ApiError {
+    let (code, message) = match problem {
+        TooSlow::Stalled(idle) => (
+            "upload_stalled",
+            format!(
+                "no data received for {} s (UPLOAD_IDLE_SECONDS); no job was created; send it again",
+                idle.as_secs()
+            ),
         ),
-    )
+        TooSlow::Slow(rate) => (
+            "upload_too_slow",
+            format!(
+                "received less than {rate} bytes a second (MIN_UPLOAD_BYTES_PER_SECOND); no job was created; split the \
+                 upload, or use a faster connection"
+            ),
+        ),
+    };
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, code, message)
 }
 
 #[cfg(test)]

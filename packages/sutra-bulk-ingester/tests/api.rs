@@ -250,38 +250,6 @@ fn ids_cannot_be_used_for_path_traversal() {
 }
 
 #[test]
-fn an_incomplete_upload_creates_no_job() {
-    let (folder, hybrid) = (folder(), Hybrid::start());
-    let server = start(folder.path(), &hybrid.url(), &[("MAX_QUEUED_JOBS", "1")]);
-    let incoming = || std::fs::read_dir(folder.path().join("incoming")).expect("list").count();
-    let length = format!(
-        "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSONL}\r\nContent-Length: 99\r\n\r\n\"a\"\n"
-    );
-    let chunk = format!("{}4\r\n\"a\"\n\r\n", chunked("/v1/jobs", JSONL));
-    for request in [length, chunk] {
-        let mut stream = TcpStream::connect(&server.address).expect("connect");
-        stream.write_all(request.as_bytes()).expect("write");
-        wait("the start of the upload", || incoming() == 1);
-        drop(stream);
-        wait("the removal of the upload", || incoming() == 0);
-    }
-    assert_eq!(server.get("/v1/jobs").1, json!({"jobs": []}));
-    // Its place in the queue is free again.
-    server.teach(JSONL, "\"a\"\n");
-}
-
-#[test]
-fn a_stalled_upload_is_aborted() {
-    let (folder, hybrid) = (folder(), Hybrid::start());
-    let server = start(folder.path(), &hybrid.url(), &[("UPLOAD_IDLE_SECONDS", "1")]);
-    let mut stream = TcpStream::connect(&server.address).expect("connect");
-    write!(stream, "{}4\r\n\"a\"\n\r\n", chunked("/v1/jobs", JSONL)).expect("write");
-    let (status, body) = read_response(stream).expect("a response");
-    assert_eq!((status, &body["error"]["code"]), (408, &json!("upload_stalled")));
-    assert_eq!(server.get("/v1/jobs").1, json!({"jobs": []}));
-}
-
-#[test]
 fn concurrent_clients() {
     let (folder, hybrid) = (folder(), Hybrid::start());
     let server = start(folder.path(), &hybrid.url(), &[]);
@@ -379,6 +347,7 @@ fn health_reports_limits_and_the_state_of_hybrid() {
         let limits = json!({
             "max_upload_bytes": upload, "max_line_bytes": line, "max_queued_jobs": queued, "max_ended_jobs": 200,
             "max_batch_texts": texts, "max_batch_bytes": bytes, "max_text_characters": characters, "max_listed_bad_lines": 100,
+            "min_upload_bytes_per_second": 16384,
         });
         let expected = json!({
             "status": "ok", "service": "bulk-ingester", "version": "0.0.0", "edition": edition,

@@ -30,7 +30,7 @@ export function App() {
   const [changing, setChanging] = useState(false);
   const [notice, setNotice] = useState("");
   const keyField = useRef<HTMLInputElement>(null);
-  // A new visit starts when the key is forgotten: its views know nothing of the one before.
+  // A new visit starts when the key is forgotten: the views do not keep data from the previous visit.
   const [visit, setVisit] = useState(0);
   const [titles] = useState<Record<Route, RefObject<HTMLHeadingElement | null>>>(() => ({
     "/": createRef(),
@@ -72,7 +72,9 @@ export function App() {
     setApiKey(key);
     setChanging(false);
     setNotice(
-      isSaved ? "API key saved." : "API key set but not saved: this browser blocks storage. It is lost on reload.",
+      isSaved
+        ? "API key saved."
+        : "API key set but not saved, because this browser blocks storage. It will be lost when you reload the page.",
     );
     title.current?.focus();
   }

@@ -6,7 +6,7 @@ import { saveKey } from "../src/key/store";
 import { Knowledge } from "./knowledge";
 import { never, refusal, type SentRequest, sentTo, serve } from "./service";
 
-/** Milliseconds between two looks at a job. */
+/** Poll interval of a job in milliseconds. */
 const LOOK = 2_000;
 
 beforeEach(() => {
@@ -97,7 +97,7 @@ describe("a data file", () => {
     });
     await choose(jsonl("a.jsonl", "x"));
     await pass(LOOK);
-    expect(row(0).getByText(/7 texts learned so far.*It waits because: hybrid is unreachable/)).toBeVisible();
+    expect(row(0).getByText(/7 texts learned so far.*Waiting: hybrid is unreachable/)).toBeVisible();
     await pass(LOOK);
     expect(row(0).getByText(/unclosed quote in line 260/)).toBeVisible();
     expect(row(0).getByText("250 lines could not be taught")).toBeVisible();
@@ -112,13 +112,13 @@ describe("a data file", () => {
     const seen = serve({ "/api/jobs/job-1": () => replies.shift() });
     await choose(jsonl("a.jsonl", '{"text":"One."}'));
     await pass(LOOK);
-    expect(row(0).getByText(/this page keeps trying/)).toBeVisible();
+    expect(row(0).getByText(/This page keeps trying/)).toBeVisible();
     await pass(LOOK);
     await pass(8_000);
     expect(looks(seen)).toBe(2);
     await pass(1_000 + LOOK);
     expect(row(0).getByText("Sutra has learned 1 text from this file.")).toBeVisible();
-    expect(row(0).queryByText(/this page keeps trying/)).not.toBeInTheDocument();
+    expect(row(0).queryByText(/This page keeps trying/)).not.toBeInTheDocument();
   });
 
   it("can be stopped while it is sent, and sent again", async () => {
@@ -126,12 +126,12 @@ describe("a data file", () => {
     const seen = serve({ "/api/jobs": () => (isSlow ? never : undefined) });
     await choose(jsonl("a.jsonl", '{"text":"One."}'), jsonl("b.jsonl", '{"text":"Two."}'));
     expect(row(0).getByText("Uploading…")).toBeVisible();
-    expect(row(1).getByText("Waiting for the files before it.")).toBeVisible();
+    expect(row(1).getByText("Waiting for earlier files.")).toBeVisible();
     expect(sentTo(seen, "/api/jobs")).toHaveLength(1);
     isSlow = false;
     fireEvent.click(row(0).getByRole("button", { name: "Stop uploading a.jsonl" }));
     await pass();
-    expect(row(0).getByText(/Nothing of this file was kept/)).toBeVisible();
+    expect(row(0).getByText(/Nothing from this file was kept/)).toBeVisible();
     expect(sentTo(seen, "/api/jobs")).toHaveLength(2);
     fireEvent.click(row(0).getByRole("button", { name: "Upload a.jsonl again" }));
     await pass(30_000);
@@ -194,7 +194,7 @@ describe("files", () => {
     const all = new Knowledge();
     serve({}, all);
     await choose(new File(["x"], "picture.png"), new File(["A note."], "notes.txt"));
-    expect(row(0).getByRole("alert")).toHaveTextContent("This kind of file cannot be taught");
+    expect(row(0).getByRole("alert")).toHaveTextContent("This file type is not supported");
     expect(row(1).getByText("Sutra has learned 1 text.")).toBeVisible();
   });
 

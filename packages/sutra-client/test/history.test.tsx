@@ -50,13 +50,13 @@ describe("the history", () => {
     serve({}, knowledge());
     render(<App />);
     const user = await ask("When does water boil?");
-    expect(screen.queryByRole("heading", { name: "Asked in this visit" })).not.toBeInTheDocument();
+    expect(screen.queryByRole("heading", { name: "Questions from this visit" })).not.toBeInTheDocument();
     await ask("How do lighthouses look?");
     const [, list] = screen.getAllByRole("list");
     if (!list) throw new Error("expected a history");
     expect(within(list).getAllByRole("button")[0]).toHaveTextContent("How do lighthouses look?");
     await user.click(screen.getByRole("button", { name: "Clear history" }));
-    expect(screen.queryByRole("heading", { name: "Asked in this visit" })).not.toBeInTheDocument();
+    expect(screen.queryByRole("heading", { name: "Questions from this visit" })).not.toBeInTheDocument();
     expect(loadHistory()).toEqual([]);
   });
 
@@ -138,7 +138,7 @@ describe("a corrected question", () => {
     render(<App />);
     const user = await ask("When does watr boil?");
     expect(answered().getByText(/Did you mean/)).toHaveTextContent("Did you mean “When does water boil?”?");
-    await user.click(screen.getByRole("button", { name: "Ask that instead" }));
+    await user.click(screen.getByRole("button", { name: "Ask this instead" }));
     await screen.findByRole("heading", { name: "When does water boil?" });
     expect(sentTo(seen, "/api/query")[1]?.body).toEqual({ question: "When does water boil?", limit: 5 });
     expect(field()).toHaveValue("When does water boil?");

@@ -87,7 +87,7 @@ describe("the API key", () => {
     });
     render(<App />);
     await submit("my-key");
-    expect(await screen.findByText(/lost on reload/)).toBeVisible();
+    expect(await screen.findByText(/lost when you reload the page/)).toBeVisible();
     expect(screen.queryByLabelText("API key")).not.toBeInTheDocument();
   });
 });

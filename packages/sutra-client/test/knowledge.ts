@@ -114,7 +114,9 @@ export class Knowledge {
     const { question, limit } = body as { question: string; limit: number };
     const found = this.#matching(question).slice(0, limit);
     const citations = found.map((text, index) => ({ ...text, score: 1 / (index + 1), number: index + 1 }));
-    return { body: { answer: found[0]?.text ?? "Nothing was learned about this yet.", citations, mode: "grounded" } };
+    return {
+      body: { answer: found[0]?.text ?? "Sutra has not learned anything about this yet.", citations, mode: "grounded" },
+    };
   }
 
   #topics({ body }: SentRequest): FakeResponse {

@@ -118,7 +118,7 @@ describe("a chapter", () => {
     expect(learned(seen)).toEqual([["Same.", "Other."]]);
   });
 
-  it("reports how much is kept after an error, and goes on from there", async () => {
+  it("reports how much is saved after an error, and goes on from there", async () => {
     const knowledge = new Knowledge({ max_texts: 30 });
     let isDown = false;
     const seen = serve(
@@ -134,7 +134,7 @@ describe("a chapter", () => {
     const user = await enter(chapter(70));
     await user.click(button("Teach"));
     expect(await screen.findByRole("alert")).toHaveTextContent("the storage service is down");
-    expect(screen.getByText(/60 of 70 texts are kept/)).toBeVisible();
+    expect(screen.getByText(/60 of 70 texts are saved/)).toBeVisible();
     expect(field()).not.toHaveValue("");
     isDown = false;
     await user.click(button("Teach the rest"));
@@ -150,11 +150,11 @@ describe("a chapter", () => {
     serve({ "/api/learn": () => (isSlow && knowledge.texts.size === 30 ? never : undefined) }, knowledge);
     const user = await enter(chapter(70));
     await user.click(button("Teach"));
-    expect(await screen.findByText("30 of 70 texts kept")).toBeVisible();
+    expect(await screen.findByText("30 of 70 texts saved")).toBeVisible();
     expect(screen.getByRole("progressbar")).toHaveAttribute("value", "30");
     expect(button("Teach")).toBeDisabled();
     await user.click(button("Stop"));
-    expect(screen.getByText(/Stopped\. 30 of 70 texts are kept/)).toBeVisible();
+    expect(screen.getByText(/Stopped\. 30 of 70 texts are saved/)).toBeVisible();
     isSlow = false;
     await user.click(button("Teach the rest"));
     expect(await screen.findByText("Sutra has learned 70 texts.")).toBeVisible();

@@ -102,7 +102,7 @@ describe("the taught texts", () => {
     expect(screen.getByText("Enter your API key to see the texts.")).toBeVisible();
     expect(seen.every(({ path }) => path === "/api/health")).toBe(true);
     await userEvent.type(screen.getByLabelText("API key"), "secret-key{Enter}");
-    expect(await screen.findByText(/Nothing yet/)).toBeVisible();
+    expect(await screen.findByText(/No texts yet/)).toBeVisible();
   });
 
   it("can be loaded again after an error", async () => {
@@ -114,7 +114,7 @@ describe("the taught texts", () => {
     await user.click(await screen.findByRole("button", { name: "Show more texts" }));
     expect(await screen.findByRole("alert")).toHaveTextContent("invalid_cursor");
     isBroken = false;
-    await user.click(screen.getByRole("button", { name: "Load the list again" }));
+    await user.click(screen.getByRole("button", { name: "Reload the list" }));
     await waitFor(() => expect(items()).toHaveLength(20));
     expect(screen.queryByRole("alert")).not.toBeInTheDocument();
   });
@@ -132,7 +132,7 @@ describe("deleting a text", () => {
   it("needs a confirmation that says what goes", async () => {
     const { all } = library();
     const { seen, user, dialog } = await confirmDelete(all);
-    expect(dialog).toHaveAccessibleDescription(/“Fact 2\.” will be gone.*cannot be undone/);
+    expect(dialog).toHaveAccessibleDescription(/“Fact 2\.” will be deleted.*cannot be undone/);
     expect(within(dialog).getByRole("button", { name: "Cancel" })).toHaveFocus();
     await user.keyboard("{Escape}");
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
@@ -190,7 +190,7 @@ describe("deleting a source", () => {
     await user.selectOptions(sources(), "lines.csv");
     await user.click(screen.getByRole("button", { name: "Delete all from this source" }));
     const dialog = screen.getByRole("alertdialog", { name: "Delete everything from this source?" });
-    expect(dialog).toHaveAccessibleDescription(/25 passages from “lines\.csv” will be gone/);
+    expect(dialog).toHaveAccessibleDescription(/25 passages from “lines\.csv” will be deleted/);
     expect(all.texts.size).toBe(56);
     await user.click(within(dialog).getByRole("button", { name: "Delete all" }));
     expect(await screen.findByText("Deleted 25 passages from “lines.csv”.")).toBeVisible();

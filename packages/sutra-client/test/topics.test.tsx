@@ -56,7 +56,7 @@ describe("topics", () => {
     const seen = serve();
     window.history.replaceState(null, "", "/topics");
     render(<App />);
-    expect(await screen.findByText(/This edition of Sutra has no topics/)).toBeVisible();
+    expect(await screen.findByText(/Topics are not available in this edition/)).toBeVisible();
     expect(sentTo(seen, "/api/capabilities", "GET")).toHaveLength(1);
     expect(screen.queryByRole("link", { name: "Topics" })).not.toBeInTheDocument();
     expect(screen.queryByLabelText("A question or a subject")).not.toBeInTheDocument();

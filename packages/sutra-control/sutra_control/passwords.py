@@ -24,8 +24,8 @@ FILE = "passwords.json"
 SCHEMA = 1
 MAX_BYTES = 1024 * 1024
 NO_FOLDER = (
-    f"this control cannot store passwords: {VARIABLE} is not set; set it to a folder on a volume, or put a new entry "
-    "into SUTRA_CONTROL_USERS (`python -m sutra_control.users new NAME` makes one) and restart control"
+    f"control cannot store passwords: {VARIABLE} is not set; set it to a folder on a volume, or put a new entry "
+    "(created by `python -m sutra_control.users new NAME`) into SUTRA_CONTROL_USERS and restart control"
 )
 # NIST SP 800-63B-4, section 3.1.1.2: at least 15 for a password that is the only factor.
 MIN_CHARACTERS = 15

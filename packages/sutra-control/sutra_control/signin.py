@@ -111,7 +111,7 @@ class SignIn:
         """
         # Before counting: the rate limits' tables are bounded, and cheap attempts could evict other entries.
         if self._waiting >= MAX_WAITING:
-            raise ServiceError(503, "busy", "too many sign-ins at the moment; try again", {"Retry-After": "2"})
+            raise ServiceError(503, "busy", "too many concurrent sign-ins; try again", {"Retry-After": "2"})
         who = address
         wait = self._address_failures.take(address)
         if not wait:

@@ -59,7 +59,7 @@ def transfer_routes(storage: Dependency) -> APIRouter:
         try:
             imported = await _import(storage, request, skip)
         except ClientDisconnect:
-            logger.warning("an import ended early", extra={**who, "reason": "the client is gone"})
+            logger.warning("an import ended early", extra={**who, "reason": "the client disconnected"})
             # The client never sees this answer.
             raise ServiceError(400, "incomplete_body", "connection closed before the end of the body") from None
         except ServiceError as error:
@@ -124,7 +124,7 @@ class _File(StreamingResponse):
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         super().__init__(self._counted(pieces), headers=HEADERS, media_type=JSON_LINES)
         self.size = 0
-        self.problem = "the client is gone"
+        self.problem = "the client disconnected"
 
     async def stream_response(self, send: Send) -> None:
         """Send the content, and the end only after all of it."""

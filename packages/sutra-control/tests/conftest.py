@@ -90,6 +90,8 @@ def stack(entry: str, page: Path) -> Iterator[Stack]:
         variables = {variable: fakes[name].url for name, variable in names.items()}
         # A slow machine is no outage. Tests of deadlines set their own.
         variables["SUTRA_CONTROL_DEADLINE_SECONDS"] = "30"
+        # No sweeps but the first one and those that a test asks for, however long it takes.
+        variables["SUTRA_CONTROL_EVERY_SECONDS"] = "3600"
         # No metrics unless a test wants them.
         variables["SUTRA_METRICS_PORT"] = "0"
         yield Stack(fakes, {**variables, "SUTRA_CONTROL_USERS": entry, "SUTRA_CONTROL_PAGE": str(page)})

@@ -187,10 +187,11 @@ def test_correct_passwords_do_not_count_as_failures(stack: Stack) -> None:
 
 def test_concurrent_sign_ins_queue_up_to_a_limit(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signin, "MAX_WAITING", 2)
-    gate, at_once = threading.Event(), []
+    began, gate, at_once = threading.Event(), threading.Event(), []
 
     def slow(_users: Users, _name: str, _password: str) -> bool:
         at_once.append(threading.current_thread().name)
+        began.set()
         gate.wait()
         return True
 
@@ -198,6 +199,8 @@ def test_concurrent_sign_ins_queue_up_to_a_limit(stack: Stack, monkeypatch: pyte
     with stack.client() as client, ThreadPoolExecutor(3) as people:
         tries = [people.submit(sign_in, client) for _ in range(3)]
         busy = next(iter(done for done in _as_done(tries)))
+        # The refusal may be faster than the first check.
+        began.wait()
         assert (busy, len(at_once)) == (503, 1)
         gate.set()
         assert sorted(each.result() for each in tries) == [200, 200, 503]

@@ -76,8 +76,9 @@ def create(settings: Settings, environment: Environment) -> FastAPI:
         start=start,
         health_fields=health_fields,
     )
-    app.state.metrics.gauge("sutra_embedding_waiting", "Requests in the queue, with the one computed.", queue.waiting)
-    embedded = app.state.metrics.counter("sutra_embedding_texts_total", "Texts that were embedded.")
+    about = "Requests in the queue, including the one being processed."
+    app.state.metrics.gauge("sutra_embedding_waiting", about, queue.waiting)
+    embedded = app.state.metrics.counter("sutra_embedding_texts_total", "Texts embedded.")
     app.include_router(_routes(app, settings.edition, limits, queue, embedded))
     return app
 
@@ -86,8 +87,8 @@ def _precision(environment: Environment, engine: str, edition: str) -> str:
     precision = environment.choice("SUTRA_EMBEDDING_PRECISION", PRECISIONS, "float32")
     if precision != "float32" and (edition != "enterprise" or engine != "onnx"):
         raise SettingError(
-            f"SUTRA_EMBEDDING_PRECISION={precision} needs edition enterprise and engine onnx, but these are {edition} "
-            f"and {engine}; remove it, or use the optimized image of edition enterprise"
+            f"SUTRA_EMBEDDING_PRECISION={precision} needs edition enterprise and engine onnx, but got edition "
+            f"{edition} and engine {engine}; remove it, or use the optimized image of edition enterprise"
         )
     return precision
 

@@ -49,7 +49,7 @@ class OnnxEncoder:
 def _session(folder: ModelFolder, threads: int, precision: str) -> onnxruntime.InferenceSession:
     converted = folder.path / CONVERTED
     if folder.converted and precision != "float32":
-        raise ModelError(f"{folder.path} is converted already; set MODEL_DIR to the folder that it was made of")
+        raise ModelError(f"{folder.path} is already converted; set MODEL_DIR to the original folder")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Batches run one at a time and vary in shape. Memory is not cached: an idle service would keep as much as the

@@ -92,7 +92,7 @@ def test_sizes_that_cannot_be_divided_into_blocks_are_rejected(tmp_path: Path) -
 
 def test_a_converted_folder_has_its_own_precision(tmp_path: Path) -> None:
     convert.convert(tiny.write(tmp_path / "m"), tmp_path / "c")
-    with pytest.raises(graph.ModelError, match="is converted already; set MODEL_DIR to the folder that it was made of"):
+    with pytest.raises(graph.ModelError, match="is already converted; set MODEL_DIR to the original folder"):
         load(tmp_path / "c", "onnx", 1, "int8")
 
 

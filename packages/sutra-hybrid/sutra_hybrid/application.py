@@ -2,21 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query, Request
 from sutra_service.application import create_app
 from sutra_service.body import JsonRoute
+from sutra_service.disconnect import while_connected
 from sutra_service.errors import ErrorReply, ServiceError, not_in_edition
-from sutra_service.metrics import Counter
 from sutra_service.settings import Environment, Settings
 
 from sutra_hybrid.asking import Asking
 from sutra_hybrid.budget import TimedDependency, limited
 from sutra_hybrid.capabilities import CAPABILITIES, TOPICS, check_libraries, editions_with
 from sutra_hybrid.catalogue import Catalogue
+from sutra_hybrid.deletions import Deletions
 from sutra_hybrid.embedding import Embedding
 from sutra_hybrid.identity import MAX_MARKS, find_excess_marks
 from sutra_hybrid.learning import learn
@@ -30,6 +31,7 @@ from sutra_hybrid.requests import (
     LearnedText,
     LearnReply,
     LearnRequest,
+    LearnText,
     PingReply,
     QueryReply,
     QueryRequest,
@@ -81,20 +83,29 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         dependencies=(to_embedding, to_storage, to_nlg),
         health_fields={"limits": limits.fields()},
     )
-    learned = app.state.metrics.counter("sutra_hybrid_texts_learned_total", "Texts that were learned.")
-    app.include_router(_learning(settings.edition, limits, embedding, storage, learned))
+    learned = app.state.metrics.counter("sutra_hybrid_texts_learned_total", "Texts learned.")
+    deletions = Deletions()
+
+    async def learn_all(texts: Sequence[LearnText]) -> LearnReply:
+        reply = await learn(texts, embedding, storage, deletions)
+        learned.add(by=reply.learned)
+        return reply
+
+    app.include_router(_learning(settings.edition, limits, learn_all))
     app.include_router(_asking(settings.edition, limits, asking, lambda: limited(question_s, clock)))
-    app.include_router(_catalogue(Catalogue(storage)))
+    app.include_router(_catalogue(Catalogue(storage, deletions)))
     app.include_router(_about(settings.edition))
     return app
 
 
-def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Storage, learned: Counter) -> APIRouter:
+def _learning(
+    edition: str, limits: Limits, learn_all: Callable[[Sequence[LearnText]], Coroutine[Any, Any, LearnReply]]
+) -> APIRouter:
     router = APIRouter(route_class=JsonRoute, responses=DOCUMENTED_ERRORS, tags=["sutra"])
 
     @router.post("/learn")
-    async def learn_texts(request: LearnRequest) -> LearnReply:
-        """Learn texts. Answers once they are stored durably. Safe to repeat."""
+    async def learn_texts(request: LearnRequest, connection: Request) -> LearnReply:
+        """Learn texts. Answers once they are stored durably. Safe to repeat. Ends if the client disconnects."""
         if len(request.texts) > limits.max_texts:
             raise _over_limit("body.texts", f"{len(request.texts)} texts", limits.max_texts, edition)
         for index, item in enumerate(request.texts):
@@ -103,9 +114,7 @@ def _learning(edition: str, limits: Limits, embedding: Embedding, storage: Stora
         if place is not None:
             message = f"body.texts[{place}]: more than {MAX_MARKS} combining marks in a row; remove the excess marks"
             raise ServiceError(422, "invalid_request", message)
-        reply = await learn(request.texts, embedding, storage)
-        learned.add(by=reply.learned)
-        return reply
+        return await while_connected(connection, learn_all(request.texts))
 
     return router
 

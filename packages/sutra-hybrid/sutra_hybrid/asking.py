@@ -15,7 +15,7 @@ from sutra_hybrid.topics import find_topics
 # costs a call to storage.
 POOL_FACTOR = 3
 POOL_EXTRA = 30
-NOTHING_KNOWN = "Nothing was learned about this yet."
+NOTHING_KNOWN = "Sutra has not learned anything about this yet."
 
 
 class Asking:

@@ -2,6 +2,7 @@
 
 from sutra_service.errors import ServiceError
 
+from sutra_hybrid.deletions import Deletions
 from sutra_hybrid.passages import Place, about, join, passage_id, place_of
 from sutra_hybrid.requests import ConceptsReply, LearnedText
 from sutra_hybrid.storage import MAX_PAGE, Page, Sources, Storage, Stored
@@ -13,8 +14,9 @@ MAX_CALLS = 20
 class Catalogue:
     """The texts in storage. Raises ServiceError as Dependency does."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, deletions: Deletions) -> None:
         self._storage = storage
+        self._deletions = deletions
 
     async def list(self, limit: int, cursor: str | None, source: str | None) -> ConceptsReply:
         """A page of texts, in the order of their ids. It may have fewer than `limit` although there are more."""
@@ -48,20 +50,29 @@ class Catalogue:
 
     async def delete(self, text_id: str) -> int:
         """Delete a text with all its passages. Raises 404 not_found."""
-        await self._first(text_id)
-        # Also those that learning could not delete. The first one goes last: until then the text can be deleted again.
-        others = [passage_id(text_id, number) for number in await self._storage.passages(text_id)]
-        if not await self._storage.delete([*others, text_id]):
-            raise _not_found(text_id)
+        async with self._deletions.deleting(text_id=text_id):
+            await self._first(text_id)
+            if not await self._delete_all(text_id):
+                raise _not_found(text_id)
         return 1
 
     async def delete_source(self, source: str) -> int:
         """Delete all texts of a source; returns the number of concepts."""
-        return await self._storage.delete_source(source)
+        async with self._deletions.deleting(source=source) as begun:
+            deleted = await self._storage.delete_source(source)
+            # Passages of an earlier version of the text may be of another source.
+            for text_id in begun:
+                deleted += await self._delete_all(text_id)
+        return deleted
 
     async def sources(self, limit: int, cursor: str | None) -> Sources:
         """A page of sources, with their numbers of concepts."""
         return await self._storage.sources(limit, cursor)
+
+    async def _delete_all(self, text_id: str) -> int:
+        # Also those that learning could not delete. The first one goes last: until then the text can be deleted again.
+        others = [passage_id(text_id, number) for number in await self._storage.passages(text_id)]
+        return await self._storage.delete([*others, text_id])
 
     async def _first(self, text_id: str) -> tuple[Stored, Place]:
         concept = await self._storage.concept(text_id) if text_id else None

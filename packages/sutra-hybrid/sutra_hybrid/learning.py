@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
+from sutra_hybrid.deletions import Deletions, Learning
 from sutra_hybrid.embedding import Embedding, Span
 from sutra_hybrid.identity import identify
 from sutra_hybrid.passages import About, Place, passage_id, stored_metadata
@@ -22,11 +23,20 @@ class _Concept(NamedTuple):
     about: About
 
 
-async def learn(texts: Sequence[LearnText], embedding: Embedding, storage: Storage) -> LearnReply:
+class _Ready(NamedTuple):
+    """A concept with its vector, as JSON."""
+
+    place: Place
+    about: About
+    encoded: Encoded
+
+
+async def learn(texts: Sequence[LearnText], embedding: Embedding, storage: Storage, deletions: Deletions) -> LearnReply:
     """Store texts as concepts, and long ones as one for each passage; returns once storage has them on disk.
 
     Texts are stored while the next ones are embedded. What is stored before a failure remains; the call can be repeated
-    safely, because equal texts have equal ids. Raises ServiceError as Dependency does.
+    safely, because equal texts have equal ids. A text that is deleted while it is stored is not stored any further.
+    Raises ServiceError as Dependency does.
     """
     # In a thread, because megabytes of text would block other requests.
     ids = await asyncio.to_thread(lambda: [identify(text.text) for text in texts])
@@ -34,7 +44,10 @@ async def learn(texts: Sequence[LearnText], embedding: Embedding, storage: Stora
     distinct = dict(zip(ids, texts, strict=True))
     spans = dict(zip(distinct, await embedding.cut([text.text for text in distinct.values()]), strict=True))
     concepts = [concept for name, text in distinct.items() for concept in _concepts(name, text, spans[name])]
-    if await _store(concepts, embedding, storage):
+    with deletions.learning() as learning:
+        updated = await _store(concepts, embedding, _Storing(storage, deletions, learning))
+        learning.check()
+    if updated:
         await _delete_further({name: len(passages) for name, passages in spans.items()}, storage)
     return LearnReply(learned=len(distinct), ids=ids)
 
@@ -48,38 +61,39 @@ def _concepts(name: str, text: LearnText, spans: Sequence[Span]) -> Iterator[_Co
         yield _Concept(Place(name, number, len(spans), span.start), text.text[span.start : span.end], about)
 
 
-async def _store(concepts: Sequence[_Concept], embedding: Embedding, storage: Storage) -> int:
+async def _store(concepts: Sequence[_Concept], embedding: Embedding, storing: "_Storing") -> int:
     """Embed and store concepts; returns how many of them replace one."""
-    storing = _Storing(storage)
     left = iter(concepts)
     try:
         async with aclosing(embedding.embed_all([concept.text for concept in concepts])) as batches:
             async for model, vectors in batches:
                 # The vectors come first, so that no concept is taken in vain.
-                await storing.add(model, [_encoded(concept, vector) for vector, concept in zip(vectors, left)])  # noqa: B905
+                await storing.add(model, [_ready(concept, vector) for vector, concept in zip(vectors, left)])  # noqa: B905
+        return await storing.finish()
     except BaseException:
         await storing.give_up()
         raise
-    return await storing.finish()
 
 
-def _encoded(concept: _Concept, vector: list[float]) -> Encoded:
-    place = concept.place
+def _ready(concept: _Concept, vector: list[float]) -> _Ready:
+    place, text, about = concept
     name = passage_id(place.text_id, place.number)
-    return encode(name, concept.text, stored_metadata(concept.about, place), vector)
+    return _Ready(place, about, encode(name, text, stored_metadata(about, place), vector))
 
 
 class _Storing:
     """Stores concepts in groups, one at a time, in the background."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, deletions: Deletions, learning: Learning) -> None:
         self._storage = storage
+        self._deletions = deletions
+        self._learning = learning
         self._model = ""
-        self._waiting: list[Encoded] = []
+        self._waiting: list[_Ready] = []
         self._running: asyncio.Task[int] | None = None
         self._updated = 0
 
-    async def add(self, model: str, concepts: Sequence[Encoded]) -> None:
+    async def add(self, model: str, concepts: Sequence[_Ready]) -> None:
         """Add concepts. Waits for storage if it is slower. Raises its error."""
         self._model = model
         self._waiting += concepts
@@ -100,11 +114,16 @@ class _Storing:
 
     async def _next(self) -> None:
         if self._running is not None:
-            running, self._running = self._running, None
-            self._updated += await running
+            # Storage completes a request even if this one is cancelled.
+            self._updated += await asyncio.shield(self._running)
+            self._running = None
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._running = asyncio.create_task(self._storage.keep(self._model, waiting))
+            self._running = asyncio.create_task(self._keep(waiting))
+
+    async def _keep(self, ready: Sequence[_Ready]) -> int:
+        async with self._deletions.storing(self._learning, ready) as kept:
+            return await self._storage.keep(self._model, [each.encoded for each in kept])
 
 
 async def _delete_further(counts: Mapping[str, int], storage: Storage) -> None:

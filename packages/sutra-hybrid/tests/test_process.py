@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -65,6 +66,27 @@ def test_a_running_learn_request_is_completed_before_shutdown(backends: Backends
         assert answers == [200]
         assert len(backends.concepts) == 1
         assert process.wait() == 0
+
+
+def test_a_client_that_leaves_ends_its_learn_request(backends: Backends) -> None:
+    backends.embedding.gate.clear()
+    with service(EMBEDDING_URL=backends.embedding.url, STORAGE_URL=backends.storage.url) as process:
+        url = wait_for(process, "running on").split()[3]
+        body = b'{"texts": ["a"]}'
+        head = (
+            f"POST /learn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        )
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+            connection.sendall(head.encode() + b"\r\n\r\n" + body)
+            backends.embedding.arrived.wait()
+        wait_for(process, "the client disconnected: POST /learn is cancelled")
+        backends.embedding.gate.set()
+        headers = {"Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/learn", b'{"texts": ["b"]}', headers)) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    assert (errors, [concept["text"] for concept in backends.concepts.values()]) == ("", ["b"])
 
 
 @pytest.mark.skipif(find_spec("sklearn") is not None, reason="the library is installed")

@@ -1,4 +1,4 @@
 """The replies when the facts contain no answer."""
 
-NO_FACTS = "There are no facts to answer this question from."
-NO_ANSWER = "None of the given facts answers this question."
+NO_FACTS = "No facts were given to answer this question."
+NO_ANSWER = "The given facts do not answer this question."

@@ -114,7 +114,7 @@ class Worker:
         self._typical_s = took_s if not self._typical_s else 0.8 * self._typical_s + 0.2 * took_s
         if job.outcome.done():
             if error is not None and not isinstance(error, Stopped):
-                logger.error("a job failed after its caller had left", exc_info=error)
+                logger.error("a job failed after its client had disconnected", exc_info=error)
         elif error is not None:
             job.outcome.set_exception(error)
         else:

@@ -127,7 +127,7 @@ def create_app(
 def _metrics(settings: Settings) -> Metrics:
     metrics = Metrics()
     build = metrics.add(
-        Gauge("sutra_build_info", "What runs here; the value is always 1.", ("service", "version", "edition"))
+        Gauge("sutra_build_info", "Service, version and edition; always 1.", ("service", "version", "edition"))
     )
     build.add(settings.service, settings.version, settings.edition)
     process_metrics.add(metrics)

@@ -46,7 +46,8 @@ class HostCheck:
             return 400, "invalid_request", "the Host header is invalid; send a name or an address, and a port"
         if self._allow(found[1].rstrip(".").lower()):
             return None
-        return 421, "foreign_host", f"{found[1]!r} is not a name of this service; if it is one, add it to ALLOWED_HOSTS"
+        message = f"host {found[1]!r} is not allowed; if it is a name of this service, add it to ALLOWED_HOSTS"
+        return 421, "foreign_host", message
 
     def _allow(self, host: str) -> bool:
         if "." not in host or host.endswith(".localhost") or not self._allowed.isdisjoint({host, "*"}):

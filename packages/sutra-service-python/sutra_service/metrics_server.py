@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
 
         def connection() -> BoundedConnection:
             made = BoundedConnection(config=config, server_state=self.server_state, app_state={})
-            # A line for each scrape would tell nothing. The option of Config would silence the other port too.
+            # Logging each scrape would be noise. The option of Config would silence the other port too.
             made.access_log = False
             return made
 

@@ -14,7 +14,7 @@ def add(metrics: Metrics, process: Path = Path("/proc/self")) -> None:
     """Add memory, processor time, open files and the time of the start. What cannot be read is left out."""
     started = _started(process)
     for kind, name, about, read in (
-        ("gauge", "process_resident_memory_bytes", "Memory in RAM.", lambda: _resident(process)),
+        ("gauge", "process_resident_memory_bytes", "Resident memory size in bytes.", lambda: _resident(process)),
         ("counter", "process_cpu_seconds_total", "Processor time, user and system.", time.process_time),
         ("gauge", "process_open_fds", "Open files and connections.", lambda: _open_files(process)),
         ("gauge", "process_start_time_seconds", "When the process started, in Unix time.", lambda: started),

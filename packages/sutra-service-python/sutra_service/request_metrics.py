@@ -30,7 +30,7 @@ class RequestMetrics:
         self._seconds = metrics.add(
             Histogram("sutra_http_request_seconds", "Time from a request to the end of its answer.", ("route",))
         )
-        self._running = metrics.add(Gauge("sutra_http_requests_in_progress", "Requests that are being answered."))
+        self._running = metrics.add(Gauge("sutra_http_requests_in_progress", "Requests in progress."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""

@@ -66,7 +66,7 @@ fn refusal(allowed: &AllowedHosts, request: &Request) -> Option<ApiError> {
     Some(ApiError::new(
         StatusCode::MISDIRECTED_REQUEST,
         "foreign_host",
-        format!("{foreign:?} is not a name of this service; if it is one, add it to ALLOWED_HOSTS"),
+        format!("host {foreign:?} is not allowed; if it is a name of this service, add it to ALLOWED_HOSTS"),
     ))
 }
 

@@ -7,6 +7,7 @@ mod application;
 mod bodies;
 mod calls;
 mod connections;
+mod discard;
 mod error;
 mod fallback;
 mod health;
@@ -28,6 +29,7 @@ mod timestamp;
 
 pub use application::Application;
 pub use calls::Calls;
+pub use discard::discard;
 pub use error::ApiError;
 pub use health::{Health, HealthFields};
 pub use healthcheck::healthcheck;

@@ -33,7 +33,7 @@ impl Metrics {
             ("edition", settings.edition.clone()),
         ];
         build.get_or_create(&labels).set(1);
-        registry.register("sutra_build_info", "What runs here; the value is always 1", build);
+        registry.register("sutra_build_info", "Service, version and edition; always 1", build);
         registry.register_collector(Box::new(Process::this()));
         let requests = RequestMetrics::default();
         requests.register(&mut registry);

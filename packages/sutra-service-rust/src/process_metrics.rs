@@ -32,7 +32,7 @@ impl Process {
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         if let Some(bytes) = resident_bytes(&self.path) {
-            let about = "Memory in RAM.";
+            let about = "Resident memory size in bytes.";
             let to =
                 encoder.encode_descriptor("process_resident_memory_bytes", about, None, MetricType::Gauge)?;
             ConstGauge::new(bytes).encode(to)?;

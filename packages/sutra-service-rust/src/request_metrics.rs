@@ -42,7 +42,7 @@ impl RequestMetrics {
         registry.register("sutra_http_requests", "Answered requests", self.requests.clone());
         let about = "Time from a request to its answer";
         registry.register("sutra_http_request_seconds", about, self.seconds.clone());
-        let about = "Requests that are being answered";
+        let about = "Requests in progress";
         registry.register("sutra_http_requests_in_progress", about, self.running.clone());
     }
 }

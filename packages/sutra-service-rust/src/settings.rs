@@ -53,7 +53,7 @@ impl Settings {
         let port = variable("PORT", PORTS)?.unwrap_or(default_port);
         let metrics_port = variable("METRICS_PORT", PORTS)?;
         if port != 0 && metrics_port == Some(port) {
-            return Err(invalid("METRICS_PORT", &port.to_string(), "another port than the service's"));
+            return Err(invalid("METRICS_PORT", &port.to_string(), "a different port from the service's"));
         }
         Ok(Self {
             service,

@@ -3,7 +3,7 @@
 //!     cargo build --profile image -p sutra-storage-server
 //!     cargo run --release -p sutra-storage-server --example scale -- target/image/sutra-storage-server FOLDER 1000000 [EMBEDDINGS]
 //!
-//! A store that is in FOLDER already is searched as it is. The vectors are random, or those of a file of 32-bit floats
+//! A store that is in FOLDER already is searched as it is. With REEMBED=1, its vectors are removed at the end. The vectors are random, or those of a file of 32-bit floats
 //! (little endian, 384 a vector) with noise added.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs)]
@@ -47,6 +47,14 @@ fn main() {
     let server = start(&program, &folder);
     println!("restart after a kill: {:.1} s", started.elapsed().as_secs_f64());
     memory("after the restart", &server);
+
+    if std::env::var_os("REEMBED").is_some() {
+        let started = Instant::now();
+        let (status, body) = server.post("/v1/reembed", &json!({"model": "another", "dimension": DIMENSION}));
+        assert_eq!(status, 200, "{body}");
+        println!("reembed: {:.2} s", started.elapsed().as_secs_f64());
+        memory("after reembed", &server);
+    }
 }
 
 fn fill(server: &Server, count: usize, source: &Source) {

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sutra_service::{ApiError, Json, in_request};
+use sutra_service::{ApiError, Json, discard, in_request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::concept::{Batch, Concept, check_id, check_ids, check_model};
@@ -38,7 +38,7 @@ impl Shared {
     fn transfer(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let busy = |_| {
             ApiError::unavailable(format!(
-                "{TRANSFERS} exports or imports are running; retry when one has ended"
+                "{TRANSFERS} exports or imports are running; retry when one has finished"
             ))
         };
         self.transfers.clone().try_acquire_owned().map_err(busy)
@@ -70,7 +70,7 @@ async fn put_concepts(State(app): App, Json(batch): Json<Batch>) -> Result<Json<
         OperationOutcome::Put { created, updated } => {
             Ok(Json(json!({"ids": ids, "created": created, "updated": updated})))
         }
-        _ => Err(ApiError::internal("the writer returned something else for a batch")),
+        _ => Err(ApiError::internal("unexpected reply from the writer to a batch")),
     }
 }
 
@@ -133,7 +133,7 @@ async fn delete_concepts(State(app): App, Json(Ids { ids }): Json<Ids>) -> Resul
 async fn delete(store: &Store, operation: Operation) -> Result<usize, ApiError> {
     match store.apply(operation).await? {
         OperationOutcome::Delete(count) => Ok(count),
-        _ => Err(ApiError::internal("the writer returned something else for a deletion")),
+        _ => Err(ApiError::internal("unexpected reply from the writer to a deletion")),
     }
 }
 
@@ -154,11 +154,23 @@ struct ImportOptions {
 async fn import(
     State(app): App,
     query: Result<Query<ImportOptions>, QueryRejection>,
-    body: Body,
+    mut body: Body,
 ) -> Result<Json<Imported>, ApiError> {
+    let imported = import_from(&app, query, &mut body).await;
+    if imported.is_err() {
+        discard(body);
+    }
+    imported.map(Json)
+}
+
+async fn import_from(
+    app: &Shared,
+    query: Result<Query<ImportOptions>, QueryRejection>,
+    body: &mut Body,
+) -> Result<Imported, ApiError> {
     let ImportOptions { skip } = valid(query)?;
     let _permit = app.transfer()?;
-    transfer::import(&app.store, &app.limits, skip, body).await.map(Json)
+    transfer::import(&app.store, &app.limits, skip, body).await
 }
 
 /// The request body of `POST /v1/reembed`.

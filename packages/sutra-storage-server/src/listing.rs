@@ -12,7 +12,7 @@ use crate::store::Store;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct List {
-    /// `next` of the page before.
+    /// `next` from the previous page.
     cursor: Option<String>,
     limit: Option<usize>,
     /// Only concepts of this source.
@@ -85,7 +85,7 @@ impl Listing {
 }
 
 fn invalid_cursor() -> ApiError {
-    let message = "cursor is invalid; use the value of \"next\" of the page before";
+    let message = "cursor is invalid; use the value of \"next\" from the previous page";
     ApiError::new(StatusCode::BAD_REQUEST, "invalid_cursor", message)
 }
 

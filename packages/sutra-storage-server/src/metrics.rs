@@ -10,6 +10,6 @@ pub(crate) fn read(store: &Store, samples: &mut Samples<'_>) {
     samples.gauge("sutra_storage_concepts", "Concepts in the store.", stats.concepts);
     samples.gauge("sutra_storage_vectors", "Concepts with a vector.", stats.vectors);
     samples.gauge("sutra_storage_vector_bytes", "Memory of all vectors.", size.vector_bytes as u64);
-    let about = "Limit of that memory, a share of MAX_MEMORY_BYTES.";
+    let about = "Memory limit for vectors, a share of MAX_MEMORY_BYTES.";
     samples.gauge("sutra_storage_vector_bytes_limit", about, size.vector_bytes_limit as u64);
 }

@@ -311,11 +311,11 @@ pub(crate) fn open_index(
     })
 }
 
-/// The error when the store cannot be read. After an I/O error it is opened again, so a retry may succeed.
+/// The error when the store cannot be read. After an I/O error it is reopened, so a retry may succeed.
 fn unreadable(error: redb::Error) -> ApiError {
     match error {
         redb::Error::PreviousIo => {
-            ApiError::unavailable("the store is being opened again after a disk error; retry in a second")
+            ApiError::unavailable("the store is being reopened after a disk error; retry in a second")
         }
         error => ApiError::internal(error),
     }

@@ -68,7 +68,7 @@ async fn send_all(
     loop {
         match tokio::time::timeout(PATIENCE, sender.send_data(bytes.into())).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err("the client is gone".to_owned()),
+            Ok(Err(_)) => return Err("the client disconnected".to_owned()),
             Err(_) => {
                 sender.abort(std::io::ErrorKind::TimedOut.into());
                 return Err("the client reads too slowly".to_owned());
@@ -118,7 +118,7 @@ pub(crate) async fn import(
     store: &Store,
     limits: &Limits,
     skip: u64,
-    mut body: Body,
+    body: &mut Body,
 ) -> Result<Imported, ApiError> {
     let mut import = Import { skip, ..Import::new(store, limits) };
     let mut rest: Vec<u8> = Vec::new();
@@ -239,7 +239,7 @@ impl<'a> Import<'a> {
                     self.done.created += created;
                     self.done.updated += updated;
                 }
-                Ok(_) => return Err(ApiError::internal("the writer returned something else for a batch")),
+                Ok(_) => return Err(ApiError::internal("unexpected reply from the writer to a batch")),
                 Err(error) => return Err(self.problem_of(error)),
             }
         }
@@ -273,11 +273,11 @@ impl<'a> Import<'a> {
         self.problem_of(ApiError::invalid(problem))
     }
 
-    /// Adds how to go on.
+    /// Adds how to continue.
     fn problem_of(&self, error: ApiError) -> ApiError {
         let stored = self.stored.max(self.skip);
         let message = format!(
-            "{}; the first {stored} lines are stored; to go on, send everything again with ?skip={stored}",
+            "{}; the first {stored} lines are stored; to continue, send everything again with ?skip={stored}",
             error.message
         );
         ApiError { message, ..error }

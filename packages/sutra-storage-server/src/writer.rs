@@ -210,7 +210,7 @@ impl WriterState {
         Ok(applied.outcomes)
     }
 
-    /// After an error, opens everything again. If that works, writing goes on.
+    /// After an error, reopens everything. If that works, writing resumes.
     fn recover(&mut self) {
         if !self.has_failed() {
             return;
@@ -218,7 +218,7 @@ impl WriterState {
         let reopened = catch_unwind(AssertUnwindSafe(|| self.reopen()));
         match reopened.unwrap_or_else(|_| Err("internal panic".to_owned())) {
             Ok(()) => {
-                log::info!("writing goes on");
+                log::info!("writing has resumed");
                 self.set_failure(None);
             }
             Err(reason) => log::debug!("cannot open the store again: {reason}"),

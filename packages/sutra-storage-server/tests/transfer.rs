@@ -154,6 +154,29 @@ fn a_bad_line_is_named_and_the_import_goes_on_after_it() {
 }
 
 #[test]
+fn a_client_that_is_still_sending_gets_the_refusal() {
+    let folder = folder();
+    let server = start(folder.path(), &[("MAX_BODY_BYTES", "1000")]);
+    // More than the buffers of both sides hold, so that the client cannot send it all unless it is read.
+    let rest = vec![b'x'; 12 << 20];
+    for (path, first, expected) in [
+        ("/v1/import", "{}\n".to_owned(), "line 1 is not a concept"),
+        ("/v1/import", "y".repeat(1001), "longer than 1000 bytes"),
+        ("/v1/import?skip=x", String::new(), "skip"),
+    ] {
+        let mut stream = TcpStream::connect(&server.address).expect("connect");
+        let length = first.len() + rest.len();
+        write!(stream, "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{first}")
+            .expect("the head");
+        stream.write_all(&rest).expect("the rest is read");
+        stream.shutdown(std::net::Shutdown::Write).expect("shutdown");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer, and no reset");
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(expected), "{path}: {answer}");
+    }
+}
+
+#[test]
 fn an_import_that_ends_early_is_an_error_and_goes_on_later() {
     let (first, second) = (folder(), folder());
     let lines = filled(first.path(), 10).lines("/v1/export");

@@ -32,7 +32,7 @@ story("client: a chapter of 45 paragraphs is taught, listed and deleted by its s
   });
   await visitor.step("deletes them after a confirmation", async () => {
     await page.getByRole("button", { name: "Delete all from this source" }).click();
-    await visitor.sees(`45 passages from “${source}” will be gone`, confirmation);
+    await visitor.sees(`45 passages from “${source}” will be deleted`, confirmation);
     await audit(page, "the confirmation of a deletion");
     await confirmation.getByRole("button", { name: "Delete all" }).click();
     await visitor.sees(`Deleted 45 passages from “${source}”.`);
@@ -81,7 +81,7 @@ story("client: a text file is one citation, shown as a whole and deleted", async
   });
   await visitor.step("deletes it", async () => {
     await taught.getByRole("button", { name: /^Delete/ }).click();
-    await visitor.sees(/all \d+ passages of it, will be gone/, confirmation);
+    await visitor.sees(/all its \d+ passages will be deleted/, confirmation);
     await confirmation.getByRole("button", { name: "Delete text" }).click();
     await visitor.sees(/^Deleted “Lighthouse/);
     await visitor.sees("No texts from this source.");
@@ -151,7 +151,7 @@ story("client: offers topics and corrected questions where the edition has them"
     } else {
       assert.equal(await topics.count(), 0, "the link to topics must be missing");
       await page.goto(`${CLIENT}/topics`);
-      await visitor.sees("This edition of Sutra has no topics.");
+      await visitor.sees("Topics are not available in this edition.");
     }
     await audit(page, "topics");
     await elements(page).ask.click();
@@ -163,7 +163,7 @@ story("client: offers topics and corrected questions where the edition has them"
     if (has.includes("typo-tolerance")) {
       await visitor.sees(`Did you mean “${corrected}”?`, answer);
       await audit(page, "a corrected question");
-      await page.getByRole("button", { name: "Ask that instead" }).click();
+      await page.getByRole("button", { name: "Ask this instead" }).click();
       await visitor.seesThat(page.getByRole("heading", { name: corrected, exact: true }), "the corrected question");
     }
     assert.equal(await answer.getByText("Did you mean").count(), 0, "nothing is left to correct");

@@ -75,7 +75,7 @@ story("control: shows what was taught and deletes it after a confirmation", asyn
     await page.getByRole("button", { name: "Delete this source" }).click();
     await visitor.sees(/^1 concept goes/, question);
     await page.getByRole("button", { name: "Delete the source" }).click();
-    await visitor.sees(`Deleted 1 concept of ${source}.`);
+    await visitor.sees(`Deleted 1 concept from ${source}.`);
     assert.equal(await statusOf(ids[1]), 404);
     const { concepts } = await json(`${HYBRID}/concepts?source=${encodeURIComponent(source)}`);
     assert.deepEqual(concepts, []);

@@ -97,7 +97,7 @@ story("control: cancels a job after a confirmation", async (visitor) => {
       await cancel.click();
       await visitor.sees(/upload is deleted/, question);
       await audit(page, "the question whether to cancel a job");
-      await page.getByRole("button", { name: "Keep it" }).click();
+      await page.getByRole("button", { name: "Keep running" }).click();
       await question.waitFor({ state: "detached" });
       assert.ok(!ENDED.includes((await jobOf(id)).state), "the job goes on");
     });

@@ -9,7 +9,7 @@ const OTHER_PASSWORD = "seven green umbrellas and a hat";
 async function change(page, current, next) {
   await page.getByLabel("Current password").fill(current);
   await page.getByLabel("New password", { exact: true }).fill(next);
-  await page.getByLabel("New password, again").fill(next);
+  await page.getByLabel("Repeat new password").fill(next);
   await page.getByRole("button", { name: "Change password" }).click();
 }
 
@@ -56,7 +56,7 @@ story("control: changes the operator's password and ends the sessions elsewhere"
     await visitor.step("changes the password", async () => {
       isChanged = true;
       await change(page, PASSWORD, OTHER_PASSWORD);
-      await visitor.sees(/Your password is changed\..*elsewhere ha(s|ve) ended\./);
+      await visitor.sees(/Password changed\..*other sessions? ha(s|ve) ended\./);
       await other.getByText("Your session has ended. Sign in again.").waitFor();
     });
     await visitor.step("signs in with the new password only", async () => {
@@ -70,7 +70,7 @@ story("control: changes the operator's password and ends the sessions elsewhere"
     });
     await visitor.step("changes it back", async () => {
       await change(page, OTHER_PASSWORD, PASSWORD);
-      await visitor.sees(/Your password is changed\./);
+      await visitor.sees(/Password changed\./);
       isChanged = false;
     });
   } finally {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Maximum time to wait for a condition.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// Maximum time to wait for a condition. A busy machine may need minutes for what takes seconds.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Media type of JSON lines.
 pub const JSONL: &str = "application/x-ndjson";

@@ -98,10 +98,10 @@ function Correction({ corrected, onAsk }: { corrected: string; onAsk(question: s
   return (
     <div className="correction">
       <p>
-        Did you mean “<strong>{corrected}</strong>”? Sutra also read your question that way.
+        Did you mean “<strong>{corrected}</strong>”? Sutra also searched for that.
       </p>
       <button type="button" className="small" onClick={() => onAsk(corrected)}>
-        Ask that instead
+        Ask this instead
       </button>
     </div>
   );

@@ -16,7 +16,7 @@ export function HistoryList({ history, shown, onShow, onClear }: Props) {
   return (
     <section className="history" aria-labelledby={`${id}-title`}>
       <div className="actions">
-        <h2 id={`${id}-title`}>Asked in this visit</h2>
+        <h2 id={`${id}-title`}>Questions from this visit</h2>
         <button type="button" className="small push" onClick={onClear}>
           Clear history
         </button>

@@ -6,7 +6,7 @@ import { TextFile } from "./TextFile";
 import { UnsupportedFile } from "./UnsupportedFile";
 import "./files.css";
 
-/** Milliseconds between two looks at one job, if it is the only one; several share the rate. */
+/** Poll interval of one job in milliseconds; several jobs share the rate. */
 const POLL_INTERVAL = 2_000;
 
 interface Chosen {

@@ -8,7 +8,7 @@ import { useJob } from "./useJob";
 
 interface Props extends FileProps {
   format: Format;
-  /** Milliseconds between two looks at the job. */
+  /** Poll interval of the job in milliseconds. */
   interval: number;
 }
 
@@ -45,9 +45,9 @@ export function JobFile({ file, format, interval, mayStart, onSent, onDone, ...p
         )}
       </FileName>
       <div role="status">
-        {upload.state === "waiting" && <p className="hint">Waiting for the files before it.</p>}
+        {upload.state === "waiting" && <p className="hint">Waiting for earlier files.</p>}
         {upload.state === "sending" && <p className="working">Uploading…</p>}
-        {upload.state === "stopped" && <p className="notice wait">Stopped. Nothing of this file was kept.</p>}
+        {upload.state === "stopped" && <p className="notice wait">Stopped. Nothing from this file was kept.</p>}
         {upload.state === "accepted" && <JobStatus job={upload.job} isStale={upload.error !== undefined} />}
       </div>
       {upload.state === "failed" && <ErrorNotice error={upload.error} onChangeKey={page.onNeedKey} />}

@@ -13,7 +13,7 @@ export function JobStatus({ job, isStale }: Props) {
   return (
     <>
       <State job={job} />
-      {isStale && <p className="hint">The progress cannot be read at the moment; this page keeps trying.</p>}
+      {isStale && <p className="hint">Cannot read the progress right now. This page keeps trying.</p>}
       {job.bad > 0 && (
         <details className="bad-lines">
           <summary>{countOf(job.bad, "line")} could not be taught</summary>
@@ -45,7 +45,7 @@ function State({ job }: { job: Job }) {
           total={job.bytesTotal}
         >
           {countOf(job.taught, "text")} learned so far. The service continues even if you close this page.
-          {job.state === "waiting" && job.reason && ` It waits because: ${job.reason}.`}
+          {job.state === "waiting" && job.reason && ` Waiting: ${job.reason}.`}
         </Progress>
       );
     case "done":
@@ -56,9 +56,9 @@ function State({ job }: { job: Job }) {
       return (
         <div className="notice bad">
           <p>
-            <strong>This file could not be taught to the end.</strong> {job.reason}
+            <strong>This file {job.taught > 0 ? "was only partly taught" : "could not be taught"}.</strong> {job.reason}
           </p>
-          <p>{learned} Correct the file, then choose it again: texts that are known already are not taught twice.</p>
+          <p>{learned} Correct the file, then choose it again: texts that Sutra already knows are not stored twice.</p>
         </div>
       );
   }

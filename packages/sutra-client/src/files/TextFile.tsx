@@ -35,7 +35,7 @@ export function TextFile({ file, mayStart, apiKey, onNeedKey, onSettled, onDone 
           </button>
         )}
       </FileName>
-      {teaching.state === "idle" && fault === "" && <p className="hint">Waiting for the files before it.</p>}
+      {teaching.state === "idle" && fault === "" && <p className="hint">Waiting for earlier files.</p>}
       {fault && (
         <p className="notice bad" role="alert">
           {fault}

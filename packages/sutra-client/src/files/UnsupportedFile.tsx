@@ -2,7 +2,7 @@ import { useEffect, useEffectEvent } from "react";
 import { FileName } from "./FileName";
 import type { FileProps } from "./FilesForm";
 
-/** A file that cannot be taught. */
+/** A file of an unsupported type. */
 export function UnsupportedFile({ file, onDone }: FileProps) {
   const done = useEffectEvent(onDone);
   useEffect(() => done(), []);
@@ -10,7 +10,7 @@ export function UnsupportedFile({ file, onDone }: FileProps) {
     <>
       <FileName file={file} />
       <p className="notice bad" role="alert">
-        This kind of file cannot be taught. Save it as .txt, .md, .jsonl or .csv, then choose it again.
+        This file type is not supported. Save it as .txt, .md, .jsonl or .csv, then choose it again.
       </p>
     </>
   );

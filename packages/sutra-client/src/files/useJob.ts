@@ -9,7 +9,7 @@ export type Upload =
   | { state: "accepted"; job: Job; error?: ApiError }
   | { state: "failed"; error: ApiError };
 
-/** Uploads a file and follows its job, looking every `interval` milliseconds. Unmounting stops the upload. */
+/** Uploads a file and follows its job, polling every `interval` milliseconds. Unmounting stops the upload. */
 export function useJob(
   file: File,
   format: Format,

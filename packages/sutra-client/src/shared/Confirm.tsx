@@ -3,7 +3,7 @@ import { type ReactNode, useEffect, useId, useRef } from "react";
 interface Props {
   /** What is about to happen. */
   question: string;
-  /** What goes. */
+  /** What will be deleted. */
   children: ReactNode;
   /** The name of the action. */
   action: string;

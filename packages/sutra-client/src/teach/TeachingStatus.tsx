@@ -23,7 +23,7 @@ export function TeachingStatus({ teaching, onResume, onNeedKey }: Props) {
       <div role="status">
         {teaching.state === "running" && (
           <Progress label="Teaching…" done={teaching.sent} total={teaching.total}>
-            {teaching.sent > 0 && `${teaching.sent} of ${countOf(teaching.total, "text")} kept`}
+            {teaching.sent > 0 && `${teaching.sent} of ${countOf(teaching.total, "text")} saved`}
           </Progress>
         )}
         {teaching.state === "done" && (
@@ -33,7 +33,7 @@ export function TeachingStatus({ teaching, onResume, onNeedKey }: Props) {
           <div className="notice wait">
             <p>
               {stopped.error ? "" : "Stopped. "}
-              {keptOf(stopped)}
+              {savedOf(stopped)}
             </p>
             <button type="button" onClick={onResume}>
               {stopped.sent === 0 ? "Try again" : "Teach the rest"}
@@ -45,8 +45,8 @@ export function TeachingStatus({ teaching, onResume, onNeedKey }: Props) {
   );
 }
 
-/** Texts that were being sent when it stopped may be kept too. */
-function keptOf({ sent, total }: { sent: number; total: number }): string {
-  if (sent === 0) return "No text is confirmed as kept.";
-  return `${sent} of ${countOf(total, "text")} ${sent === 1 ? "is" : "are"} kept; some of the rest may be too.`;
+/** Texts that were being sent when it stopped may be saved, too. */
+function savedOf({ sent, total }: { sent: number; total: number }): string {
+  if (sent === 0) return "No texts are confirmed as saved.";
+  return `${sent} of ${countOf(total, "text")} ${sent === 1 ? "is" : "are"} saved; some of the others may be, too.`;
 }

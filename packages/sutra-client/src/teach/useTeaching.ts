@@ -4,7 +4,7 @@ import { readLimits, teach } from "../api/sutra";
 import type { Text } from "../api/types";
 import { batches, fitted } from "./batches";
 
-/** The state of teaching. `sent` of `total` texts are kept by the service. */
+/** The state of teaching. `sent` of `total` texts are saved by the service. */
 export type Teaching =
   | { state: "idle" }
   | { state: "running"; sent: number; total: number }
@@ -59,7 +59,7 @@ export function useTeaching(apiKey: string, onSettled: (failed: boolean) => void
     [apiKey],
   );
 
-  /** Teaches `texts`; resolves to whether all are kept. */
+  /** Teaches `texts`; resolves to whether all are saved. */
   const start = useCallback((texts: Text[]) => run({ texts, sent: 0, learned: 0 }), [run]);
   /** Goes on after a stop or an error. */
   const resume = useCallback(async () => plan.current !== undefined && run(plan.current), [run]);

@@ -78,7 +78,7 @@ export function SourceFilter({ sources, selected, apiKey, onSelect, onDeleted, o
         >
           <p>
             {passages === undefined ? "All texts" : countOf(passages, "passage")} from “
-            <SourceName source={selected} />” will be gone: Sutra will no longer know or cite them. This cannot be
+            <SourceName source={selected} />” will be deleted. Sutra will no longer know or cite them. This cannot be
             undone.
           </p>
         </Confirm>

@@ -116,8 +116,8 @@ export function TextItem({ text, apiKey, onRemoved, onSettled, onNeedKey }: Prop
           }}
         >
           <p>
-            “{name}”{text.passages !== undefined && `, all ${countOf(text.passages, "passage")} of it,`} will be gone:
-            Sutra will no longer know or cite it. This cannot be undone.
+            “{name}”{text.passages !== undefined && ` and all its ${countOf(text.passages, "passage")}`} will be
+            deleted. Sutra will no longer know or cite it. This cannot be undone.
           </p>
         </Confirm>
       )}

@@ -47,14 +47,14 @@ export function TextList({ source, onRemoved, ...page }: Props) {
       <div role="status">
         {waiting && items.length === 0 && <p className="working">Loading…</p>}
         {request.state === "done" && items.length === 0 && !hasMore && (
-          <p className="hint">{source ? "No texts from this source." : "Nothing yet. Teach Sutra a first text."}</p>
+          <p className="hint">{source ? "No texts from this source." : "No texts yet. Teach Sutra its first text."}</p>
         )}
       </div>
       {request.state === "failed" && (
         <>
           <ErrorNotice error={request.error} onChangeKey={onNeedKey} />
           <button type="button" onClick={reload}>
-            Load the list again
+            Reload the list
           </button>
         </>
       )}

@@ -34,7 +34,7 @@ export function TopicsPage({ title, isAvailable, apiKey, onNeedKey, onSettled }:
         Explore topics
       </h1>
       {isAvailable === false ? (
-        <p className="notice wait">This edition of Sutra has no topics. Community and enterprise have them.</p>
+        <p className="notice wait">Topics are not available in this edition. Use community or enterprise.</p>
       ) : (
         <form className="card" onSubmit={submit}>
           <label htmlFor={`${id}-about`}>A question or a subject</label>

@@ -95,7 +95,7 @@ describe("browsing", () => {
       within(screen.getByRole("article", { name: "A note without a source." })).getByText(/No source/),
     ).toBeVisible();
     expect([...screen.getByLabelText("Source").children].map((option) => option.textContent)).toEqual([
-      "All, and texts without a source",
+      "All texts, including those without a source",
       "guide & more.md (1,200)",
     ]);
   });
@@ -106,7 +106,7 @@ describe("browsing", () => {
     await screen.findByText(/An answer/, { selector: "p" });
     expect(titles()).toEqual(["An answer of the list."]);
     fireEvent.change(screen.getByLabelText("Source"), { target: { value: "" } });
-    await press("Show only texts of guide & more.md");
+    await press("Show only texts from guide & more.md");
     await screen.findByText("The first passage.");
     expect(titles()).toEqual(["A guide"]);
     expect(seen.at(-1)?.path).toBe("/api/concepts?source=guide+%26+more.md");
@@ -123,7 +123,7 @@ describe("browsing", () => {
 
   it.each<[string, Concept[], string]>([
     ["", [], "Nothing has been taught yet."],
-    ["faq.csv", [ANSWER], "No texts of this source."],
+    ["faq.csv", [ANSWER], "No texts from this source."],
   ])("says that there is nothing (%#)", async (source, texts, text) => {
     const replies = hybrid(texts);
     if (source) replies["GET /api/concepts?source=faq.csv"] = { body: { concepts: [], next: null } };
@@ -155,8 +155,10 @@ describe("deleting a text", () => {
     const seen = await show(hybrid([NOTE, GUIDE]));
     await press("Delete A guide");
     const question = screen.getByRole("alertdialog", { name: "Delete “A guide”?" });
-    expect(question).toHaveAccessibleDescription(/whole text goes with all its 1,200 passages.*cannot be undone/);
-    expect(screen.getByRole("button", { name: "Keep it" })).toHaveFocus();
+    expect(question).toHaveAccessibleDescription(
+      /deletes the whole text with all its 1,200 passages, source, title.*cannot be undone/,
+    );
+    expect(screen.getByRole("button", { name: "Keep" })).toHaveFocus();
     expect(deletes(seen)).toEqual([]);
     await press("Delete the text");
     expect(await screen.findByText("Deleted: A guide.")).toBeVisible();
@@ -168,7 +170,10 @@ describe("deleting a text", () => {
   it("does not happen if it is kept", async () => {
     const seen = await show(hybrid([NOTE]));
     await press(/^Delete A note/);
-    await press("Keep it");
+    expect(screen.getByRole("alertdialog")).toHaveAccessibleDescription(
+      /deletes the whole text with its source, title/,
+    );
+    await press("Keep");
     await act(async () => {});
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
     expect(deletes(seen)).toEqual([]);
@@ -197,11 +202,11 @@ describe("deleting a source", () => {
     const seen = await show(hybrid([NOTE, GUIDE, ANSWER]));
     await select("guide & more.md");
     await press("Delete this source");
-    const question = screen.getByRole("alertdialog", { name: "Delete everything of guide & more.md?" });
-    expect(question).toHaveAccessibleDescription(/1,200 concepts go.*cannot be undone/);
+    const question = screen.getByRole("alertdialog", { name: "Delete all texts from guide & more.md?" });
+    expect(question).toHaveAccessibleDescription(/deletes 1,200 concepts with all texts.*cannot be undone/);
     expect(deletes(seen)).toEqual([]);
     await press("Delete the source");
-    expect(await screen.findByText("Deleted 1,200 concepts of guide & more.md.")).toBeVisible();
+    expect(await screen.findByText("Deleted 1,200 concepts from guide & more.md.")).toBeVisible();
     expect(deletes(seen)).toEqual(["/api/concepts?source=guide+%26+more.md"]);
     await screen.findByText("An answer of the list.", { selector: "p" });
     expect(titles()).toEqual(["A note without a source.", "An answer of the list."]);
@@ -212,7 +217,7 @@ describe("deleting a source", () => {
     await show(hybrid([GUIDE, ANSWER]));
     await select("faq.csv");
     await press("Delete this source");
-    expect(screen.getByRole("alertdialog")).toHaveAccessibleDescription(/1 concept goes/);
+    expect(screen.getByRole("alertdialog")).toHaveAccessibleDescription(/deletes 1 concept with/);
     await select("guide & more.md");
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
   });

@@ -81,7 +81,7 @@ describe("the jobs page", () => {
 
   it("says that there may be more if the ingester does not say", async () => {
     await show({ "GET /api/jobs": { body: { jobs: many(100), next: null, more: true } } });
-    expect(screen.getByText(/it may have older ones/)).toBeVisible();
+    expect(screen.getByText(/there may be older ones/)).toBeVisible();
   });
 
   it("says that there are none", async () => {
@@ -182,7 +182,7 @@ describe("cancelling", () => {
     await press(/^Cancel job j-1/);
     const question = screen.getByRole("alertdialog", { name: "Cancel job j-1?" });
     expect(question).toHaveAccessibleDescription(/1,200 texts taught so far stay.*upload is deleted/);
-    expect(screen.getByRole("button", { name: "Keep it" })).toHaveFocus();
+    expect(screen.getByRole("button", { name: "Keep running" })).toHaveFocus();
     expect(deletes(seen)).toEqual([]);
     await press("Cancel the job");
     expect(deletes(seen)).toEqual(["/api/jobs/j-1"]);
@@ -194,8 +194,8 @@ describe("cancelling", () => {
   it.each(["the button", "Escape"])("does not happen after %s", async (way) => {
     const seen = await show({ "GET /api/jobs": paged("jobs", () => [running()], "id", 100) });
     await press(/^Cancel job j-1/);
-    if (way === "Escape") fireEvent.keyDown(screen.getByRole("button", { name: "Keep it" }), { key: "Escape" });
-    else await press("Keep it");
+    if (way === "Escape") fireEvent.keyDown(screen.getByRole("button", { name: "Keep running" }), { key: "Escape" });
+    else await press("Keep running");
     await settle();
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
     expect(screen.getByRole("button", { name: /^Cancel job j-1/ })).toHaveFocus();

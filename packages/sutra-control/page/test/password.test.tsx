@@ -23,7 +23,7 @@ async function change(current: string, next: string, again = next) {
   const values: [string, string][] = [
     ["Current password", current],
     ["New password", next],
-    ["New password, again", again],
+    ["Repeat new password", again],
   ];
   for (const [label, value] of values) if (value) await user.type(screen.getByLabelText(label), value);
   await user.click(screen.getByRole("button", { name: "Change password" }));
@@ -33,15 +33,15 @@ const sent = (seen: SentRequest[]) => seen.filter(({ method }) => method === "PO
 
 describe("the password page", () => {
   it.each([
-    [1, "Your password is changed."],
-    [2, "Your password is changed. 1 session elsewhere has ended."],
-    [4, "Your password is changed. 3 sessions elsewhere have ended."],
+    [1, "Password changed."],
+    [2, "Password changed. 1 other session has ended."],
+    [4, "Password changed. 3 other sessions have ended."],
   ])("changes the password and clears the fields (%d sessions)", async (ended, text) => {
     const seen = await show({ body: { ended_sessions: ended } });
     await change("old one", NEW);
     expect(await screen.findByText(text)).toBeVisible();
     expect(sent(seen)).toEqual([{ current: "old one", new: NEW }]);
-    for (const label of ["Current password", "New password", "New password, again"]) {
+    for (const label of ["Current password", "New password", "Repeat new password"]) {
       expect(screen.getByLabelText(label)).toHaveValue("");
     }
     expect(localStorage.length + sessionStorage.length).toBe(0);
@@ -50,7 +50,7 @@ describe("the password page", () => {
   it.each([
     ["", NEW, NEW, "Current password", /Enter your current password/],
     ["old", "fourteen chars", "fourteen chars", "New password", /at least 15 characters/],
-    ["old", NEW, `${NEW}!`, "New password, again", /repetition differ/],
+    ["old", NEW, `${NEW}!`, "Repeat new password", /do not match/],
   ])("refuses what cannot be right before sending it (%#)", async (current, next, again, label, text) => {
     const seen = await show();
     await change(current, next, again);
@@ -82,7 +82,7 @@ describe("the password page", () => {
   });
 
   it("says what to do if control cannot store passwords", async () => {
-    const reason = "this control cannot store passwords: SUTRA_CONTROL_DATA is not set";
+    const reason = "control cannot store passwords: SUTRA_CONTROL_DATA is not set";
     serve({ "GET /api/password": { body: { ...RULES, reason } } });
     render(<App />);
     expect(await screen.findByText(/SUTRA_CONTROL_DATA is not set/)).toBeVisible();

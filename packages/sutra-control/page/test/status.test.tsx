@@ -126,7 +126,7 @@ describe("other cards", () => {
     expect(screen.getByRole("row", { name: "j-2 done 100 % of 0 B 1,200 900 0 –" })).toBeVisible();
     expect(screen.getByRole("row", { name: "j-1 unknown – – – – –" })).toBeVisible();
     expect(screen.getByRole("heading", { name: "Newest 3 ingest jobs" })).toBeVisible();
-    expect(screen.getByRole("link", { name: /All jobs/ })).toHaveAttribute("href", "#/jobs");
+    expect(screen.getByRole("link", { name: /all jobs/ })).toHaveAttribute("href", "#/jobs");
     expect(screen.getByText("198 MB")).toBeVisible();
     expect(within(screen.getByRole("article", { name: "nlg" })).getByText("98.8 MB")).toBeVisible();
   });

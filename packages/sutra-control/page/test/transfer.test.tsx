@@ -24,7 +24,7 @@ async function show(replies: Replies = {}): Promise<SentRequest[]> {
 }
 
 async function importFile() {
-  await userEvent.upload(screen.getByLabelText("Exported file"), FILE);
+  await userEvent.upload(screen.getByLabelText("File to import"), FILE);
   await userEvent.click(screen.getByRole("button", { name: "Import" }));
 }
 
@@ -41,7 +41,7 @@ describe("an import", () => {
   it("needs a file", async () => {
     await show();
     expect(screen.getByRole("button", { name: "Import" })).toBeDisabled();
-    expect(screen.getByLabelText("Exported file")).toHaveAccessibleDescription(/replaces texts with the same ids/);
+    expect(screen.getByLabelText("File to import")).toHaveAccessibleDescription(/replaces texts with the same ids/);
   });
 
   it("says what it has done, and shows the texts", async () => {
@@ -59,7 +59,7 @@ describe("an import", () => {
     expect(imports(seen)[0]?.file).toBe(FILE);
     expect(await screen.findByText("An imported text.", { selector: "p" })).toBeVisible();
     expect(screen.getByRole("button", { name: "Import" })).toBeDisabled();
-    expect(screen.getByLabelText<HTMLInputElement>("Exported file").files).toHaveLength(0);
+    expect(screen.getByLabelText<HTMLInputElement>("File to import").files).toHaveLength(0);
   });
 
   it("says that it is under way", async () => {
@@ -67,7 +67,7 @@ describe("an import", () => {
     await importFile();
     expect((await screen.findByText(/Importing sutra-concepts.jsonl/)).closest("[role=status]")).toBeVisible();
     expect(screen.getByRole("button", { name: "Importing…" })).toBeDisabled();
-    expect(screen.getByLabelText("Exported file")).toBeDisabled();
+    expect(screen.getByLabelText("File to import")).toBeDisabled();
   });
 
   it.each<[Reply, string]>([

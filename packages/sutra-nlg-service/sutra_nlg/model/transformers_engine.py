@@ -35,10 +35,12 @@ class TransformersEngine:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:600]
             raise StartError(f"cannot load {folder}: {reason}; replace it with a complete checkpoint") from error
         # transformers would initialize missing tensors at random.
-        lacking = sorted({*loading["missing_keys"], *(str(key) for key in loading["mismatched_keys"])})
-        if lacking:
-            names = ", ".join(lacking[:3])
-            raise StartError(f"{folder} lacks {len(lacking)} tensors ({names}); replace it with a complete checkpoint")
+        missing = sorted({*loading["missing_keys"], *(str(key) for key in loading["mismatched_keys"])})
+        if missing:
+            names = ", ".join(missing[:3])
+            raise StartError(
+                f"{folder} is missing {len(missing)} tensors ({names}); replace it with a complete checkpoint"
+            )
         self._model: Any = model.eval()
         self.architecture = str(config.model_type)
         self.context = min(context, getattr(config, "max_position_embeddings", None) or context)

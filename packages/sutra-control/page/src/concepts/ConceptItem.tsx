@@ -1,6 +1,7 @@
-import { useId, useRef, useState } from "react";
+import { useId, useState } from "react";
 import type { Concept } from "../api/types";
 import { Confirm } from "../shared/Confirm";
+import { useQuestion } from "../shared/useQuestion";
 import { nameOf, passagesOf } from "./names";
 import { WholeText } from "./WholeText";
 
@@ -16,18 +17,9 @@ interface Props {
 /** A taught text: its beginning, or the whole of it, and deleting it. */
 export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props) {
   const id = useId();
-  const button = useRef<HTMLButtonElement>(null);
   const [isOpen, setOpen] = useState(false);
-  const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const deletion = useQuestion(onDelete);
   const name = nameOf(concept);
-
-  async function confirm() {
-    setBusy(true);
-    await onDelete();
-    setBusy(false);
-    setAsking(false);
-  }
 
   return (
     <article className="card concept" aria-labelledby={id}>
@@ -42,7 +34,7 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
             "No source"
           ) : onSource ? (
             <button type="button" className="link" onClick={() => onSource(concept.source ?? "")}>
-              <span className="visually-hidden">Show only texts of</span> {concept.source}
+              <span className="visually-hidden">Show only texts from</span> {concept.source}
             </button>
           ) : (
             concept.source
@@ -53,29 +45,23 @@ export function ConceptItem({ concept, onSource, onDelete, onSignedOut }: Props)
           <button type="button" className="small" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
             {isOpen ? "Hide whole text" : "Show whole text"} <span className="visually-hidden">of {name}</span>
           </button>
-          {!asking && (
-            <button ref={button} type="button" className="small" onClick={() => setAsking(true)}>
+          {!deletion.asking && (
+            <button {...deletion.button} className="small">
               Delete <span className="visually-hidden">{name}</span>
             </button>
           )}
         </div>
       </div>
-      {asking && (
+      {deletion.asking && (
         <Confirm
           question={`Delete “${name}”?`}
           action="Delete the text"
           acting="Deleting…"
-          keep="Keep it"
-          busy={busy}
-          onConfirm={confirm}
-          onCancel={() => {
-            setAsking(false);
-            // The button is back after the next rendering.
-            setTimeout(() => button.current?.focus());
-          }}
+          keep="Keep"
+          {...deletion.answers}
         >
-          The whole text goes{concept.passages ? ` with all its ${passagesOf(concept)}` : ""}, its source, title and
-          metadata too. Answers no longer cite it. This cannot be undone.
+          This deletes the whole text with {concept.passages ? `all its ${passagesOf(concept)},` : "its"} source, title
+          and metadata. Answers will no longer cite it. This cannot be undone.
         </Confirm>
       )}
     </article>

@@ -45,7 +45,7 @@ export function ConceptsPage({ onSignedOut }: { onSignedOut(): void }) {
       const deleted = await deleteSource(source);
       setSource("");
       refresh();
-      return `Deleted ${count(deleted)} ${deleted === 1 ? "concept" : "concepts"} of ${source}.`;
+      return `Deleted ${count(deleted)} ${deleted === 1 ? "concept" : "concepts"} from ${source}.`;
     });
 
   const importFile = (file: File) =>
@@ -63,9 +63,7 @@ export function ConceptsPage({ onSignedOut }: { onSignedOut(): void }) {
   return (
     <>
       <Title>Concepts</Title>
-      <p className="hint">
-        What was taught. A long text is stored as several concepts, its passages, and shown as one.
-      </p>
+      <p className="hint">All taught texts. A long text is stored as several concepts (passages) but shown as one.</p>
       <SourceBar sources={sources} selected={source} onSelect={show} onDelete={removeSource} />
       <TransferBar onImport={importFile} />
       <Message {...message} />
@@ -88,13 +86,13 @@ export function ConceptsPage({ onSignedOut }: { onSignedOut(): void }) {
         )}
       </div>
       {concepts?.length === 0 && !isReading && !hasMore && (
-        <p className="card hint">{source ? "No texts of this source." : "Nothing has been taught yet."}</p>
+        <p className="card hint">{source ? "No texts from this source." : "Nothing has been taught yet."}</p>
       )}
-      {isReading && !concepts && <p className="working">Reading texts…</p>}
+      {isReading && !concepts && <p className="working">Loading texts…</p>}
       {(hasMore || error) && (
         <p className="actions">
           <button type="button" disabled={isReading} onClick={readMore}>
-            {isReading ? "Reading…" : error ? "Try again" : "Show more texts"}
+            {isReading ? "Loading…" : error ? "Try again" : "Show more texts"}
           </button>
         </p>
       )}

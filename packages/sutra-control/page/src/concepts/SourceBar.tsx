@@ -1,6 +1,7 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useEffect, useId } from "react";
 import { Confirm } from "../shared/Confirm";
 import { count, sentence } from "../shared/format";
+import { useQuestion } from "../shared/useQuestion";
 import type { Sources } from "./useSources";
 
 interface Props {
@@ -12,30 +13,21 @@ interface Props {
   onDelete(): Promise<void>;
 }
 
-/** Selects a source, and deletes everything of it. */
+/** Selects a source, and deletes all texts from it. */
 export function SourceBar({ sources: { sources, isComplete, error }, selected, onSelect, onDelete }: Props) {
   const id = useId();
-  const button = useRef<HTMLButtonElement>(null);
-  const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const deletion = useQuestion(onDelete);
   const known = sources.find(({ source }) => source === selected);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a question about another source is withdrawn.
-  useEffect(() => setAsking(false), [selected]);
-
-  async function confirm() {
-    setBusy(true);
-    await onDelete();
-    setBusy(false);
-    setAsking(false);
-  }
+  useEffect(deletion.withdraw, [selected]);
 
   return (
     <div className="card source-bar">
       <div className="actions">
         <label htmlFor={id}>Source</label>
         <select id={id} value={selected} onChange={(event) => onSelect(event.target.value)}>
-          <option value="">All, and texts without a source</option>
+          <option value="">All texts, including those without a source</option>
           {selected && !known && <option value={selected}>{selected}</option>}
           {sources.map(({ source, concepts }) => (
             <option key={source} value={source}>
@@ -43,33 +35,26 @@ export function SourceBar({ sources: { sources, isComplete, error }, selected, o
             </option>
           ))}
         </select>
-        {selected && !asking && (
-          <button ref={button} type="button" className="push" onClick={() => setAsking(true)}>
+        {selected && !deletion.asking && (
+          <button {...deletion.button} className="push">
             Delete this source
           </button>
         )}
       </div>
       {error && <p className="hint">The list of sources is unavailable: {sentence(error.message)}</p>}
       {!isComplete && <p className="hint">Only the first {count(sources.length)} sources are listed.</p>}
-      {selected && asking && (
+      {selected && deletion.asking && (
         <Confirm
-          question={`Delete everything of ${selected}?`}
+          question={`Delete all texts from ${selected}?`}
           action="Delete the source"
           acting="Deleting…"
-          keep="Keep it"
-          busy={busy}
-          onConfirm={confirm}
-          onCancel={() => {
-            setAsking(false);
-            // The button is back after the next rendering.
-            setTimeout(() => button.current?.focus());
-          }}
+          keep="Keep"
+          {...deletion.answers}
         >
-          {known
-            ? `${count(known.concepts)} ${known.concepts === 1 ? "concept goes" : "concepts go"}`
-            : "All its concepts go"}
-          , with their texts, titles and metadata, also those that are not shown below. Answers no longer cite them.
-          This cannot be undone.
+          This deletes{" "}
+          {known ? `${count(known.concepts)} ${known.concepts === 1 ? "concept" : "concepts"}` : "all its concepts"}{" "}
+          with all texts, titles and metadata, including those not shown below. Answers will no longer cite them. This
+          cannot be undone.
         </Confirm>
       )}
     </div>

@@ -30,7 +30,7 @@ export function TransferBar({ onImport }: Props) {
           Export
         </a>
         <label className="push" htmlFor={id}>
-          Exported file
+          File to import
         </label>
         <input
           ref={input}
@@ -46,11 +46,11 @@ export function TransferBar({ onImport }: Props) {
         </button>
       </div>
       <p className="hint" id={`${id}-hint`}>
-        An export has all texts of all sources. An import replaces texts with the same ids and keeps all others; if it
-        fails, import the file again.
+        An export contains all texts from all sources. An import replaces texts with the same ids and keeps the rest; if
+        it fails, import the file again.
       </p>
       <div role="status">
-        {busy && <p className="working">Importing {file?.name}. Stay on this page until it has ended.</p>}
+        {busy && <p className="working">Importing {file?.name}. Stay on this page until the import has finished.</p>}
       </div>
     </form>
   );

@@ -31,7 +31,7 @@ export function WholeText({ id, onSignedOut }: { id: string; onSignedOut(): void
       </p>
     );
   }
-  if (!concept) return <p className="working">Reading the text…</p>;
+  if (!concept) return <p className="working">Loading the text…</p>;
   return (
     <>
       <ScrollRegion label="Whole text">

@@ -57,7 +57,7 @@ export function BadLines({ id, total, onSignedOut }: Props) {
             {sentence(error.message)}
           </p>
         )}
-        {!lines && !error && <p className="working">Reading…</p>}
+        {!lines && !error && <p className="working">Loading…</p>}
         {lines && (
           <ScrollRegion label={`Table of bad lines of job ${id}`}>
             <table>

@@ -1,7 +1,8 @@
-import { useId, useRef, useState } from "react";
+import { useId } from "react";
 import type { Job } from "../api/types";
 import { Confirm } from "../shared/Confirm";
 import { count, localTime } from "../shared/format";
+import { useQuestion } from "../shared/useQuestion";
 import { Pill } from "../status/Pill";
 import { jobTone } from "../status/states";
 import { BadLines } from "./BadLines";
@@ -17,18 +18,9 @@ interface Props {
 /** A job: state, counts, bad lines and cancelling. */
 export function JobItem({ job, onCancel, onSignedOut }: Props) {
   const id = useId();
-  const button = useRef<HTMLButtonElement>(null);
-  const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const cancelling = useQuestion(onCancel);
   const state = job.state ?? "unknown";
   const canCancel = isActive(job.state);
-
-  async function confirm() {
-    setBusy(true);
-    await onCancel();
-    setBusy(false);
-    setAsking(false);
-  }
 
   return (
     <article className="card job" aria-labelledby={id}>
@@ -37,8 +29,8 @@ export function JobItem({ job, onCancel, onSignedOut }: Props) {
           <code>{job.id}</code>
         </h2>
         <Pill tone={jobTone(state)}>{state}</Pill>
-        {canCancel && !asking && (
-          <button ref={button} type="button" className="small push" onClick={() => setAsking(true)}>
+        {canCancel && !cancelling.asking && (
+          <button {...cancelling.button} className="small push">
             Cancel <span className="visually-hidden">job {job.id}</span>
           </button>
         )}
@@ -52,19 +44,13 @@ export function JobItem({ job, onCancel, onSignedOut }: Props) {
         <Fact name="Created" value={job.created_at ? localTime(job.created_at) : NO_VALUE} />
         <Fact name="Ended" value={job.ended_at ? localTime(job.ended_at) : NO_VALUE} />
       </dl>
-      {canCancel && asking && (
+      {canCancel && cancelling.asking && (
         <Confirm
           question={`Cancel job ${job.id}?`}
           action="Cancel the job"
           acting="Cancelling…"
-          keep="Keep it"
-          busy={busy}
-          onConfirm={confirm}
-          onCancel={() => {
-            setAsking(false);
-            // The button is back after the next rendering.
-            setTimeout(() => button.current?.focus());
-          }}
+          keep="Keep running"
+          {...cancelling.answers}
         >
           {whatGoes(job)}
         </Confirm>

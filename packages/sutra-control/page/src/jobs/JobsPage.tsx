@@ -30,7 +30,7 @@ export function JobsPage({ onSignedOut }: { onSignedOut(): void }) {
   return (
     <>
       <Title>Ingest jobs</Title>
-      <p className="hint">Files that were uploaded to the bulk ingester. The ingester keeps the latest ended jobs.</p>
+      <p className="hint">Files uploaded to the bulk ingester. It keeps only the most recent finished jobs.</p>
       <Message {...message} />
       <div role="alert">
         {error && (
@@ -40,7 +40,7 @@ export function JobsPage({ onSignedOut }: { onSignedOut(): void }) {
           </p>
         )}
       </div>
-      {!jobs && !error && <p className="working">Reading jobs…</p>}
+      {!jobs && !error && <p className="working">Loading jobs…</p>}
       {jobs?.length === 0 && <p className="card hint">No ingest jobs yet.</p>}
       {jobs && jobs.length > 0 && (
         <>
@@ -53,12 +53,12 @@ export function JobsPage({ onSignedOut }: { onSignedOut(): void }) {
           {next !== null && (
             <p className="actions">
               <button type="button" disabled={isReadingMore} onClick={readMore}>
-                {isReadingMore ? "Reading…" : "Show older jobs"}
+                {isReadingMore ? "Loading…" : "Show older jobs"}
               </button>
             </p>
           )}
           {next === null && more && (
-            <p className="hint">The ingester listed no more than these; it may have older ones.</p>
+            <p className="hint">The ingester lists only these jobs; there may be older ones.</p>
           )}
         </>
       )}

@@ -39,7 +39,7 @@ export function PasswordForm({ operator, rules, onSignedOut }: Props) {
     if ([...next].length < rules.min_characters) {
       return refuse(`The new password needs at least ${rules.min_characters} characters.`, "next");
     }
-    if (next !== again) return refuse("The new password and its repetition differ. Enter both again.", "again");
+    if (next !== again) return refuse("The new passwords do not match. Enter both again.", "again");
     setSending(true);
     try {
       setDone(success(await changePassword(current, next)));
@@ -81,7 +81,7 @@ export function PasswordForm({ operator, rules, onSignedOut }: Props) {
         unrelated words are easy to remember.
       </p>
       <input {...attributes("next")} autoComplete="new-password" />
-      <label htmlFor={`${id}-again`}>New password, again</label>
+      <label htmlFor={`${id}-again`}>Repeat new password</label>
       <input {...attributes("again")} autoComplete="new-password" />
       <div role="status">{done && <p className="notice good">{done}</p>}</div>
       <div role="alert">
@@ -91,7 +91,7 @@ export function PasswordForm({ operator, rules, onSignedOut }: Props) {
           </p>
         )}
       </div>
-      <p className="hint">Your sessions in other browsers end.</p>
+      <p className="hint">You will be signed out in other browsers.</p>
       <div className="actions">
         <button type="submit" className="primary" disabled={sending}>
           {sending ? "Changing…" : "Change password"}
@@ -109,6 +109,6 @@ function contentOf(field: RefObject<HTMLInputElement | null>): string {
 }
 
 function success(ended: number): string {
-  const others = ended === 1 ? "1 session elsewhere has ended." : `${count(ended)} sessions elsewhere have ended.`;
-  return `Your password is changed.${ended > 0 ? ` ${others}` : ""}`;
+  const others = ended === 1 ? "1 other session has ended." : `${count(ended)} other sessions have ended.`;
+  return `Password changed.${ended > 0 ? ` ${others}` : ""}`;
 }

@@ -26,7 +26,7 @@ export function ConceptsCard({ concepts }: Pick<Status, "concepts">) {
         </>
       )}
       <p className="hint">
-        <a href="#/concepts">Browse and delete what was taught</a>
+        <a href="#/concepts">Browse and delete texts</a>
       </p>
     </section>
   );

@@ -42,7 +42,7 @@ export function JobsCard({ jobs: { jobs, reason, more } }: Pick<Status, "jobs">)
       )}
       {jobs.length > 0 && (
         <p className="hint">
-          <a href="#/jobs">All jobs, with their bad lines</a>
+          <a href="#/jobs">Show all jobs and their bad lines</a>
         </p>
       )}
     </section>
