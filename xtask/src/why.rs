@@ -9,6 +9,7 @@ use contents::analysis::{analyze, difference};
 use contents::difference_view::DifferenceView;
 use engine::builds;
 use engine::context::Context;
+use host::program::PROGRAM;
 use model::variant::Variant;
 
 /// Explain the size difference between two images
@@ -59,10 +60,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         Some(second) => [find(&args.first, None)?, find(second, None)?],
         None if has_service && !has_twin(&args.first) => {
             let what = format!("`{0}` has one build and no original to compare its image with", args.first);
-            let remedy = format!(
-                "name another image, such as an earlier tag: cargo xtask why IMAGE:TAG {}",
-                args.first
-            );
+            let remedy =
+                format!("name another image, such as an earlier tag: {PROGRAM} why IMAGE:TAG {}", args.first);
             return Err(Failure::new(FailureClass::Usage, what, remedy).into());
         }
         None if has_service => {
