@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn builds_are_read_as_far_as_they_stand_there() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "services:\n  a: {build: ./a, image: 'x/a:${T:-1}'}\n  b:\n    build: &b {context: ., dockerfile: b/${D}, target: t, args: {X: 1}}\n\
+        let text = "services:\n  a: {build: ./a, image: 'x/a:${T:-1}'}\n  b:\n    build: &b {context: ., dockerfile: 'b/${D}', target: t, args: {X: 1}}\n\
                     \x20 c: {image: c}\n  d: {build: *b}\n";
         std::fs::write(folder.path().join("compose.yaml"), text).unwrap();
         std::fs::write(folder.path().join(".env"), "D=Dockerfile.b\n").unwrap();

@@ -59,15 +59,15 @@ fn tag_of(image: Option<&str>) -> String {
 fn templates(tags: &[String]) -> Vec<Option<String>> {
     let separators = ['-', '_', '.'];
     let first = tags.first().map_or("", String::as_str);
-    let common = |ends: &dyn Fn(&str, usize) -> bool| {
-        (1..first.len()).rev().find(|at| first.is_char_boundary(*at) && tags.iter().all(|tag| ends(tag, *at)))
-    };
+    let boundaries = || (1..first.len()).filter(|at| first.is_char_boundary(*at));
+    let is_after = |tag: &str, at: usize| tag[at..].starts_with(separators) && tag.len() > at + 1;
     // The part in common stops at a separator, which belongs to the template.
-    let before = common(&|tag, at| {
-        tag.starts_with(&first[..at]) && tag[at..].starts_with(separators) && tag.len() > at + 1
-    });
-    let after = common(&|tag, at| {
-        tag.strip_suffix(&first[at..]).is_some_and(|rest| rest.len() > 1 && rest.ends_with(separators))
+    let before = boundaries()
+        .rev()
+        .find(|at| tags.iter().all(|tag| tag.starts_with(&first[..*at]) && is_after(tag, *at)));
+    let after = boundaries().find(|at| {
+        let rest = |tag: &String| tag.strip_suffix(&first[*at..]).map(str::to_owned);
+        tags.iter().all(|tag| rest(tag).is_some_and(|rest| rest.len() > 1 && rest.ends_with(separators)))
     });
     let distinct: BTreeSet<&String> = tags.iter().collect();
     let template = |tag: &String| match (before, after) {
