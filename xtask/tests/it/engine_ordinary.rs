@@ -55,7 +55,7 @@ fn site(images: &[(&str, &str, String)]) -> Site {
     let site = Site::new("ordinary");
     let mut manifest =
         "schema = 2\nproject = \"fixture\"\nversion = \"0.1.0\"\nsource-date-epoch = 1767225600\n\
-         editions = [\"simple\", \"community\", \"enterprise\"]\nenv-prefix = \"SUTRA_\"\n"
+         editions = [\"simple\", \"community\", \"enterprise\"]\nenv-prefix = \"SUTRA_\"\ncompose = []\n"
             .to_owned();
     for suite in ["bookworm", "trixie"] {
         manifest += &format!(

@@ -32,6 +32,7 @@ version = "0.1.0"
 source-date-epoch = 1767225600
 editions = ["simple", "community", "enterprise"]
 env-prefix = "SUTRA_"
+compose = []
 [upstream.debian]
 reference = "debian:trixie-slim"
 stand-in = { bootstrap = "trixie" }

@@ -79,7 +79,7 @@ pub fn repository(prefix: &str) -> Folder {
         "xtask/images.toml",
         &format!(
             "schema = 2\nproject = \"fixture\"\nversion = \"0.1.0\"\nsource-date-epoch = 1767225600\n\
-             editions = [\"simple\", \"community\", \"enterprise\"]\nenv-prefix = \"SUTRA_\"\n\
+             editions = [\"simple\", \"community\", \"enterprise\"]\nenv-prefix = \"SUTRA_\"\ncompose = []\n\
              [upstream.debian]\nreference = \"debian:trixie-slim\"\nstand-in = {{ bootstrap = \"trixie\" }}\n\
              {}{}",
             service("alpha", 1001),
