@@ -10,7 +10,6 @@ use crate::image_sources::PlatformArgs;
 use contents::difference_view::DifferenceView;
 use contents::sources::compare;
 use engine::context::Context;
-use host::program::PROGRAM;
 use model::variant::Variant;
 
 /// Explain the size difference between two images
