@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::layout::{self, Layout};
+use crate::program::PROGRAM;
 
 /// A checkout.
 #[derive(Debug, Clone)]
@@ -34,7 +35,9 @@ impl Repository {
         match root {
             Some(_) => bail!("no {name} in {here}"),
             None => {
-                bail!("no {name} in {here} or above\nhelp: run this inside the repository, or use --root DIR")
+                bail!(
+                    "no {name} in {here} or above\nhelp: run this inside the repository, use --root DIR, or write a manifest with `{PROGRAM} init`"
+                )
             }
         }
     }

@@ -60,8 +60,8 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "a variant in SUTRA_VERSION is not removed",
         only: VARIABLES,
         file: "crates/stack/src/switch/proof.rs",
-        from: "let tag = tag.map(|tag| (VERSION.to_owned(), tag.to_string()));",
-        to: "let tag = tag.filter(|_| false).map(|tag| (VERSION.to_owned(), tag.to_string()));",
+        from: "let tag = tag.map(|tag| (version, tag.to_string()));",
+        to: "let tag = tag.filter(|_| false).map(|tag| (version, tag.to_string()));",
     },
     Fault {
         what: "required variables get no value",
