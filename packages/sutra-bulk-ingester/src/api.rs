@@ -17,14 +17,13 @@ use tokio::sync::watch;
 
 use crate::excerpt::excerpt;
 use crate::job::{CancelResult, JobView};
-use crate::jobs::{Jobs, Reservation};
+use crate::jobs::Jobs;
 use crate::limits::{Limits, MAX_LISTED_JOBS};
 use crate::pace::Pace;
 use crate::records::{Format, Records, Unreadable};
 use crate::service::Service;
-use crate::spool::Incoming;
 use crate::text;
-use crate::upload::{self, UploadQuery, disk_error, invalid};
+use crate::upload::{self, Upload, UploadQuery, disk_error, invalid};
 
 /// Default number of jobs in a list.
 const DEFAULT_JOBS: usize = 20;
@@ -81,14 +80,15 @@ async fn receive_job(
     let Some(reservation) = jobs.reserve() else {
         return Ok(([(RETRY_AFTER, RETRY_SECONDS)], queue_full(limits)).into_response());
     };
-    let incoming = {
+    let upload = {
         let jobs = jobs.clone();
-        tokio::task::spawn_blocking(in_request(move || jobs.incoming())).await?.map_err(disk_error)?
+        let start = in_request(move || jobs.incoming().map(|incoming| Upload { reservation, incoming }));
+        tokio::task::spawn_blocking(start).await?.map_err(disk_error)?
     };
     let pace = Pace::new(app.configuration.upload_idle, limits.upload_rate);
-    let incoming = upload::receive(incoming, body, limits.upload_bytes, pace).await?;
+    let upload = upload::receive(upload, body, limits.upload_bytes, pace).await?;
     let (jobs, limits) = (jobs.clone(), limits.clone());
-    let accept = in_request(move || accept(&jobs, &incoming, format, source, &limits, reservation));
+    let accept = in_request(move || accept(&jobs, upload, format, source, &limits));
     let view = tokio::task::spawn_blocking(accept).await??;
     let id = view.get("id").and_then(Value::as_str).unwrap_or_default();
     log::info!(job = id; "job accepted");
@@ -99,21 +99,20 @@ async fn receive_job(
 /// Turns an upload into a job if its header is valid.
 fn accept(
     jobs: &Jobs,
-    incoming: &Incoming,
+    upload: Upload,
     format: Format,
     source: Option<String>,
     limits: &Limits,
-    reservation: Reservation,
 ) -> Result<JobView, ApiError> {
-    let file = incoming.reader().map_err(ApiError::internal)?;
+    let file = upload.incoming.reader().map_err(ApiError::internal)?;
     match Records::open(file, &format, limits, watch::channel(false).1) {
         Ok(_) => {}
         Err(Unreadable::Header(problem)) => return Err(invalid(problem)),
         Err(Unreadable::Disk(error)) => return Err(ApiError::internal(error)),
     }
     // Synced before accepting, because accepting blocks the writes of all other records.
-    incoming.sync().map_err(disk_error)?;
-    jobs.accept(incoming, format, source, reservation).map_err(disk_error)
+    upload.incoming.sync().map_err(disk_error)?;
+    jobs.accept(&upload.incoming, format, source, upload.reservation).map_err(disk_error)
 }
 
 async fn list_jobs(

@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use sutra_service::ApiError;
 
+use crate::jobs::Reservation;
 use crate::pace::{Pace, TooSlow};
 use crate::records::Format;
 use crate::spool::Incoming;
@@ -18,6 +19,13 @@ const CHUNK: usize = 256 << 10;
 
 /// Default name of the CSV column with the texts.
 const DEFAULT_COLUMN: &str = "text";
+
+/// An upload in progress. Its place in the queue is released before its file is removed (fields are dropped in order), so a
+/// client that sees no upload can start one.
+pub(crate) struct Upload {
+    pub reservation: Reservation,
+    pub incoming: Incoming,
+}
 
 /// The query of an upload.
 #[derive(Debug, Default, Deserialize)]
@@ -103,11 +111,11 @@ pub(crate) fn check_length(headers: &HeaderMap, max: u64) -> Result<(), ApiError
 
 /// Streams a body to disk, with at most a few chunks in memory.
 pub(crate) async fn receive(
-    mut incoming: Incoming,
+    mut upload: Upload,
     body: &mut Body,
     max: u64,
     mut pace: Pace,
-) -> Result<Incoming, ApiError> {
+) -> Result<Upload, ApiError> {
     let mut chunk = Vec::with_capacity(CHUNK);
     loop {
         let frame = pace.next(body.frame()).await.map_err(|problem| too_slow(&problem))?;
@@ -121,26 +129,26 @@ pub(crate) async fn receive(
         })?;
         let Ok(bytes) = frame.into_data() else { continue };
         pace.add(bytes.len());
-        if incoming.bytes + chunk.len() as u64 + bytes.len() as u64 > max {
+        if upload.incoming.bytes + chunk.len() as u64 + bytes.len() as u64 > max {
             return Err(too_large(max));
         }
         chunk.extend_from_slice(&bytes);
         if chunk.len() >= CHUNK {
-            (incoming, chunk) = write(incoming, chunk).await?;
+            (upload, chunk) = write(upload, chunk).await?;
         }
     }
-    let (incoming, _) = write(incoming, chunk).await?;
-    if incoming.bytes == 0 {
+    let (upload, _) = write(upload, chunk).await?;
+    if upload.incoming.bytes == 0 {
         return Err(invalid("the body is empty; send JSON lines or a CSV file"));
     }
-    Ok(incoming)
+    Ok(upload)
 }
 
-async fn write(mut incoming: Incoming, mut chunk: Vec<u8>) -> Result<(Incoming, Vec<u8>), ApiError> {
+async fn write(mut upload: Upload, mut chunk: Vec<u8>) -> Result<(Upload, Vec<u8>), ApiError> {
     tokio::task::spawn_blocking(move || {
-        incoming.write(&chunk).map_err(disk_error)?;
+        upload.incoming.write(&chunk).map_err(disk_error)?;
         chunk.clear();
-        Ok((incoming, chunk))
+        Ok((upload, chunk))
     })
     .await?
 }
