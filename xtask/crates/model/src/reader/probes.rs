@@ -143,15 +143,19 @@ fn probe(
     let expect = place.key("expect");
     let checks = file.expect.iter().enumerate();
     let checks = checks.filter_map(|(position, file)| check(file, &expect.at(position))).collect();
+    // All parts are read before one of them ends it, for all faults at once.
+    let request = request(&file.request, &place.key("request"));
+    let capture = file.capture.as_ref().and_then(|file| capture(file, &place.key("capture")));
+    let parity = parity(&file.parity, &place.key("parity"));
     let probe = Probe {
         name: file.name.clone(),
         service: service.to_owned(),
-        request: request(&file.request, &place.key("request"))?,
+        request: request?,
         expect: Expectation { status, checks },
-        capture: file.capture.as_ref().and_then(|file| capture(file, &place.key("capture"))),
+        capture,
         eventually: file.eventually,
         typical: file.typical,
-        parity: parity(&file.parity, &place.key("parity")),
+        parity,
     };
     // It is repeated many times, without other probes.
     let alone = |need: &String| need == RUN || need.chars().all(|c| c.is_ascii_uppercase() || c == '_');
@@ -190,11 +194,11 @@ fn request(file: &file::Request, place: &Place<'_>) -> Option<HttpRequest> {
 }
 
 fn check(file: &file::Check, place: &Place<'_>) -> Option<BodyCheck> {
+    let at = file.at.as_ref().map(|at| pointer(at, &place.key("at")));
     if place.count(&["is", "contains", "length", "min"]) != 1 {
         place.fault("must have exactly one of `is`, `contains`, `length` and `min`");
         return None;
     }
-    let at = file.at.as_ref().map(|at| pointer(at, &place.key("at")));
     let length = file.length.and_then(|length| usize::try_from(length).ok());
     let is = file.is.clone().map(BodyTest::Is);
     let contains = || file.contains.clone().map(BodyTest::Contains);
