@@ -69,11 +69,11 @@ describe("asking", () => {
     expect(within(card).getByRole("button")).toHaveTextContent("score 0.46");
     await user.click(second);
     const summary = within(card).getByRole("button");
-    expect(summary).toHaveFocus();
+    await waitFor(() => expect(summary).toHaveFocus());
     expect(summary).toHaveAttribute("aria-expanded", "true");
     expect(within(card).getByText(/^Air pressure falls/)).toBeVisible();
     await user.keyboard("{Escape}");
-    expect(second).toHaveFocus();
+    await waitFor(() => expect(second).toHaveFocus());
     await user.click(summary);
     expect(summary).toHaveAttribute("aria-expanded", "false");
   });

@@ -202,7 +202,7 @@ describe("files", () => {
     sessionStorage.clear();
     const seen = serve();
     await choose(new File(["A note."], "notes.txt"));
-    expect(screen.getByLabelText("API key")).toHaveFocus();
+    await vi.waitFor(() => expect(screen.getByLabelText("API key")).toHaveFocus());
     expect(seen.every(({ path }) => path === "/api/health")).toBe(true);
   });
 

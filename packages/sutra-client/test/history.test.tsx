@@ -39,7 +39,7 @@ describe("the history", () => {
     const user = await ask("When does water boil?", "How do lighthouses look?");
     expect(answered().getByText("Lighthouses are red and white.", { selector: "p span" })).toBeVisible();
     await user.click(screen.getByRole("button", { name: /^When does water boil\?/ }));
-    expect(screen.getByRole("heading", { name: "When does water boil?" })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("heading", { name: "When does water boil?" })).toHaveFocus());
     expect(answered().getByText("Water boils at 100 °C.", { selector: "p span" })).toBeVisible();
     expect(sentTo(seen, "/api/query")).toHaveLength(2);
     expect(field()).toHaveValue("How do lighthouses look?");
@@ -57,7 +57,7 @@ describe("the history", () => {
     expect(within(list).getAllByRole("button")[0]).toHaveTextContent("How do lighthouses look?");
     await user.click(screen.getByRole("button", { name: "Clear history" }));
     expect(screen.queryByRole("heading", { name: "Questions from this visit" })).not.toBeInTheDocument();
-    expect(loadHistory()).toEqual([]);
+    await waitFor(() => expect(loadHistory()).toEqual([]));
   });
 
   it("stays through a reload of the tab", async () => {
@@ -70,10 +70,8 @@ describe("the history", () => {
     await userEvent.click(screen.getByRole("button", { name: /^When does water boil\?/ }));
     expect(answered().getByText("Water boils at 100 °C.", { selector: "p span" })).toBeVisible();
     await ask("How do lighthouses look?");
-    expect(loadHistory().map(({ question }) => question)).toEqual([
-      "How do lighthouses look?",
-      "When does water boil?",
-    ]);
+    const questions = ["How do lighthouses look?", "When does water boil?"];
+    await waitFor(() => expect(loadHistory().map(({ question }) => question)).toEqual(questions));
   });
 
   it("can be used while a question is being answered, and after an error", async () => {
@@ -104,7 +102,7 @@ describe("the history", () => {
     expect(screen.queryByText(/Water boils/)).not.toBeInTheDocument();
     expect(screen.queryByRole("article")).not.toBeInTheDocument();
     expect(field()).toHaveValue("");
-    expect(sessionStorage.length + localStorage.length).toBe(0);
+    await waitFor(() => expect(sessionStorage.length + localStorage.length).toBe(0));
     await waitFor(() => expect(screen.getByRole("heading", { level: 1, name: "Ask a question" })).toHaveFocus());
   });
 

@@ -42,7 +42,7 @@ describe("the API key", () => {
     expect(await screen.findByRole("alert")).toHaveTextContent(/^Sutra rejected this API key\./);
     expect(screen.getByRole("alert")).toHaveTextContent("Unknown API key.");
     expect(loadKey()).toBe("");
-    expect(screen.getByLabelText("API key")).toHaveFocus();
+    await waitFor(() => expect(screen.getByLabelText("API key")).toHaveFocus());
     expect(screen.getByLabelText("API key")).toBeInvalid();
   });
 

@@ -1,4 +1,4 @@
-import { act, fireEvent, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { App } from "../src/App";
@@ -89,12 +89,13 @@ describe("navigation", () => {
     await userEvent.type(screen.getByLabelText("Your question"), "Half a");
     await userEvent.click(screen.getByRole("link", { name: "Teach" }));
     expect(window.location.pathname).toBe("/teach");
-    expect(screen.getByRole("heading", { level: 1, name: "Teach a text" })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("heading", { level: 1, name: "Teach a text" })).toHaveFocus());
+    expect(document.title).toBe("Teach · Sutra");
     expect(screen.getByRole("link", { name: "Teach" })).toHaveAttribute("aria-current", "page");
     expect(screen.queryByRole("textbox", { name: "Your question" })).not.toBeInTheDocument();
     await userEvent.click(screen.getByRole("link", { name: "Ask" }));
     expect(screen.getByLabelText("Your question")).toHaveValue("Half a");
-    expect(document.title).toBe("Sutra");
+    await waitFor(() => expect(document.title).toBe("Sutra"));
   });
 
   it("shows the first view for an unknown path", () => {

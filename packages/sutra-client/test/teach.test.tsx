@@ -40,8 +40,8 @@ describe("teaching", () => {
     expect(sentTo(seen, "/api/learn")).toMatchObject([
       { key: "Bearer secret-key", body: { texts: ["First.", "Second,\nwith a second line."] } },
     ]);
-    expect(field()).toHaveValue("");
-    expect(field()).toHaveFocus();
+    await waitFor(() => expect(field()).toHaveValue(""));
+    await waitFor(() => expect(field()).toHaveFocus());
   });
 
   it("sends everything as one text if selected, also by keyboard", async () => {
@@ -68,7 +68,7 @@ describe("teaching", () => {
         { text: "Second.", ...origin },
       ],
     ]);
-    expect(screen.getByRole("textbox", { name: /^Title/ })).toHaveValue("");
+    await waitFor(() => expect(screen.getByRole("textbox", { name: /^Title/ })).toHaveValue(""));
     expect(screen.getByRole("textbox", { name: /^Source/ })).toHaveValue("handbook.md");
   });
 
@@ -141,7 +141,7 @@ describe("a chapter", () => {
     expect(await screen.findByText("Sutra has learned 70 texts.")).toBeVisible();
     expect(screen.queryByRole("alert")).not.toBeInTheDocument();
     expect(learned(seen).map((texts) => texts.length)).toEqual([30, 30, 10, 10]);
-    expect(field()).toHaveValue("");
+    await waitFor(() => expect(field()).toHaveValue(""));
   });
 
   it("shows its progress and can be stopped and continued", async () => {

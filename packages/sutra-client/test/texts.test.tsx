@@ -133,10 +133,10 @@ describe("deleting a text", () => {
     const { all } = library();
     const { seen, user, dialog } = await confirmDelete(all);
     expect(dialog).toHaveAccessibleDescription(/“Fact 2\.” will be deleted.*cannot be undone/);
-    expect(within(dialog).getByRole("button", { name: "Cancel" })).toHaveFocus();
+    await waitFor(() => expect(within(dialog).getByRole("button", { name: "Cancel" })).toHaveFocus());
     await user.keyboard("{Escape}");
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
-    expect(screen.getByRole("button", { name: "Delete: Fact 2." })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("button", { name: "Delete: Fact 2." })).toHaveFocus());
     expect(seen.some(({ method }) => method === "DELETE")).toBe(false);
     expect(all.texts.size).toBe(56);
   });

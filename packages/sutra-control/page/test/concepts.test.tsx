@@ -1,4 +1,4 @@
-import { act, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import { App } from "../src/App";
@@ -94,6 +94,7 @@ describe("browsing", () => {
     expect(
       within(screen.getByRole("article", { name: "A note without a source." })).getByText(/No source/),
     ).toBeVisible();
+    await screen.findByRole("option", { name: /guide/ });
     expect([...screen.getByLabelText("Source").children].map((option) => option.textContent)).toEqual([
       "All texts, including those without a source",
       "guide & more.md (1,200)",
@@ -158,7 +159,7 @@ describe("deleting a text", () => {
     expect(question).toHaveAccessibleDescription(
       /deletes the whole text with all its 1,200 passages, source, title.*cannot be undone/,
     );
-    expect(screen.getByRole("button", { name: "Keep" })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("button", { name: "Keep" })).toHaveFocus());
     expect(deletes(seen)).toEqual([]);
     await press("Delete the text");
     expect(await screen.findByText("Deleted: A guide.")).toBeVisible();
@@ -174,7 +175,7 @@ describe("deleting a text", () => {
       /deletes the whole text with its source, title/,
     );
     await press("Keep");
-    await act(async () => {});
+    await waitFor(() => expect(screen.getByRole("button", { name: /^Delete A note/ })).toHaveFocus());
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
     expect(deletes(seen)).toEqual([]);
   });
@@ -219,7 +220,7 @@ describe("deleting a source", () => {
     await press("Delete this source");
     expect(screen.getByRole("alertdialog")).toHaveAccessibleDescription(/deletes 1 concept with/);
     await select("guide & more.md");
-    expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
+    await waitFor(() => expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument());
   });
 });
 

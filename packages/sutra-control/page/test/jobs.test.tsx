@@ -182,7 +182,7 @@ describe("cancelling", () => {
     await press(/^Cancel job j-1/);
     const question = screen.getByRole("alertdialog", { name: "Cancel job j-1?" });
     expect(question).toHaveAccessibleDescription(/1,200 texts taught so far stay.*upload is deleted/);
-    expect(screen.getByRole("button", { name: "Keep running" })).toHaveFocus();
+    await vi.waitFor(() => expect(screen.getByRole("button", { name: "Keep running" })).toHaveFocus());
     expect(deletes(seen)).toEqual([]);
     await press("Cancel the job");
     expect(deletes(seen)).toEqual(["/api/jobs/j-1"]);
@@ -198,7 +198,7 @@ describe("cancelling", () => {
     else await press("Keep running");
     await settle();
     expect(screen.queryByRole("alertdialog")).not.toBeInTheDocument();
-    expect(screen.getByRole("button", { name: /^Cancel job j-1/ })).toHaveFocus();
+    await vi.waitFor(() => expect(screen.getByRole("button", { name: /^Cancel job j-1/ })).toHaveFocus());
     expect(deletes(seen)).toEqual([]);
   });
 

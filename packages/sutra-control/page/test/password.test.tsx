@@ -42,7 +42,7 @@ describe("the password page", () => {
     expect(await screen.findByText(text)).toBeVisible();
     expect(sent(seen)).toEqual([{ current: "old one", new: NEW }]);
     for (const label of ["Current password", "New password", "Repeat new password"]) {
-      expect(screen.getByLabelText(label)).toHaveValue("");
+      await waitFor(() => expect(screen.getByLabelText(label)).toHaveValue(""));
     }
     expect(localStorage.length + sessionStorage.length).toBe(0);
   });
@@ -55,7 +55,7 @@ describe("the password page", () => {
     const seen = await show();
     await change(current, next, again);
     expect(await screen.findByText(text)).toBeVisible();
-    expect(screen.getByLabelText(label)).toHaveFocus();
+    await waitFor(() => expect(screen.getByLabelText(label)).toHaveFocus());
     expect(screen.getByLabelText(label)).toBeInvalid();
     expect(screen.getByLabelText(label)).toHaveAccessibleDescription(text);
     expect(sent(seen)).toEqual([]);
@@ -102,7 +102,7 @@ describe("navigation", () => {
     const user = userEvent.setup();
     serve({ "GET /api/jobs": { body: { jobs: [], next: null, more: false } } });
     await user.click(screen.getByRole("link", { name: "Jobs" }));
-    expect(await screen.findByRole("heading", { level: 1, name: "Ingest jobs" })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("heading", { level: 1, name: "Ingest jobs" })).toHaveFocus());
     expect(screen.getByRole("link", { name: "Jobs" })).toHaveAttribute("aria-current", "page");
     expect(screen.getByRole("link", { name: "Services" })).not.toHaveAttribute("aria-current");
   });

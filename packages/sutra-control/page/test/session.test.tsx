@@ -24,7 +24,7 @@ describe("signing in", () => {
       "POST /api/session": { body: { operator: "anna" } },
     });
     render(<App />);
-    expect(await screen.findByLabelText("Name")).toHaveFocus();
+    await waitFor(() => expect(screen.getByLabelText("Name")).toHaveFocus());
     expect(screen.queryByRole("article")).not.toBeInTheDocument();
     await signIn("anna", "secret");
     expect(await screen.findAllByRole("article")).toHaveLength(8);
@@ -32,7 +32,7 @@ describe("signing in", () => {
       { path: "/api/session", method: "POST", body: { name: "anna", password: "secret" } },
     ]);
     expect(screen.getByText("anna")).toBeVisible();
-    expect(screen.getByRole("heading", { level: 1 })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("heading", { level: 1 })).toHaveFocus());
     expect(localStorage.length + sessionStorage.length).toBe(0);
   });
 
@@ -55,7 +55,7 @@ describe("signing in", () => {
     render(<App />);
     const user = userEvent.setup();
     await user.type(await screen.findByLabelText("Name"), "anna{Enter}");
-    expect(screen.getByLabelText("Password")).toHaveFocus();
+    await waitFor(() => expect(screen.getByLabelText("Password")).toHaveFocus());
     expect(seen.some(({ method }) => method === "POST")).toBe(false);
   });
 
@@ -72,7 +72,7 @@ describe("a session", () => {
     const seen = serve({ ...allUp, "DELETE /api/session": { status: 204 } });
     render(<App />);
     await userEvent.click(await screen.findByRole("button", { name: "Sign out" }));
-    expect(await screen.findByLabelText("Name")).toHaveFocus();
+    await waitFor(() => expect(screen.getByLabelText("Name")).toHaveFocus());
     expect(seen.at(-1)).toMatchObject({ method: "DELETE", path: "/api/session" });
     expect(screen.queryByRole("article")).not.toBeInTheDocument();
   });
@@ -89,7 +89,7 @@ describe("a session", () => {
     serve({ "GET /api/status": ended });
     render(<App />);
     expect(await screen.findByText(/Your session has ended/)).toBeVisible();
-    expect(screen.getByLabelText("Name")).toHaveFocus();
+    await waitFor(() => expect(screen.getByLabelText("Name")).toHaveFocus());
   });
 });
 

@@ -1,4 +1,4 @@
-import { render, screen } from "@testing-library/react";
+import { render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it } from "vitest";
 import { App } from "../src/App";
@@ -58,7 +58,7 @@ describe("an import", () => {
     expect(done.closest("[role=status]")).toBeVisible();
     expect(imports(seen)[0]?.file).toBe(FILE);
     expect(await screen.findByText("An imported text.", { selector: "p" })).toBeVisible();
-    expect(screen.getByRole("button", { name: "Import" })).toBeDisabled();
+    await waitFor(() => expect(screen.getByRole("button", { name: "Import" })).toBeDisabled());
     expect(screen.getByLabelText<HTMLInputElement>("File to import").files).toHaveLength(0);
   });
 
