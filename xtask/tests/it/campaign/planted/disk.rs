@@ -23,9 +23,9 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         file: "crates/stack/src/switch/last_switch.rs",
         from: "    files::write_private(&repository.compose_journal(), serde_json::to_string(&last)?.as_bytes())?;
     for (file, switched) in planned.iter().zip(&last.files) {
-        files::replace(&file.path, switched.after.as_bytes()).context(
-            \"some files may already be switched: `cargo xtask compose-switch --undo` restores them\",
-        )?;
+        files::replace(&file.path, switched.after.as_bytes()).with_context(|| {
+            format!(\"some files may already be switched: `{PROGRAM} compose-switch --undo` restores them\")
+        })?;
     }
     Ok(())",
         to: "    for (file, switched) in planned.iter().zip(&last.files) {

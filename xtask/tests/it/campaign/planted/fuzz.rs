@@ -6,7 +6,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
     Fault {
         what: "a fault in the manifest is counted beyond its place",
         only: "manifest",
-        file: "crates/model/src/reader/faults.rs",
+        file: "crates/model/src/reader/place.rs",
         from: "self.text[counted..*place]",
         to: "self.text[counted..*place + 1]",
     },
