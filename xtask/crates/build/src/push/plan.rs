@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(
             missing.to_string(),
             "nothing was pushed, because these images are missing: fx-a:1-optimized, fx-b:1-simple-optimized\n\
-             help: {PROGRAM} build-images a b --edition simple --variant optimized --tag 1"
+             help: cargo xtask build-images a b --edition simple --variant optimized --tag 1"
         );
     }
 
