@@ -260,7 +260,7 @@ mod full {
             }
             format!(
                 "[service.{name}]\nimage = \"{}-{name}\"\ncompose = \"{name}\"\nport = {port}\n\
-                 original = \"{name}/Dockerfile\"\noptimized = \"{name}/Dockerfile.optimized\"\n",
+                 dockerfile = \"{name}/Dockerfile\"\noptimized = \"{name}/Dockerfile.optimized\"\n",
                 site.prefix
             )
         };

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use crate::init::{keys, monorepo};
 use crate::support::{Folder, program, told};
@@ -41,21 +40,6 @@ fn init_writes_a_short_manifest_and_changes_nothing_again() {
         assert_eq!((code, text.contains("images.toml: up to date")), (Some(0), true), "{text}");
         assert_eq!(repository.read("images.toml"), manifest);
     }
-}
-
-#[test]
-#[ignore = "needs docker"]
-fn init_takes_at_most_two_seconds_on_thirty_services() {
-    let (_outer, repository) = monorepo("thirty");
-    let run = || {
-        let start = Instant::now();
-        let (code, text) = init(&repository, &["--dry-run"]);
-        assert_eq!(code, Some(0), "{text}");
-        start.elapsed()
-    };
-    // Other work on the machine only ever adds time.
-    let fastest = (0..3).map(|_| run()).min().unwrap();
-    assert!(fastest <= Duration::from_secs(2), "{fastest:?}");
 }
 
 /// A repository with many kinds of Compose files.
