@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(
             once,
             "schema = 2\r\ncompose = [\r\n  \"x.yml\",\r\n]\r\nbake = [\"docker-bake.hcl\"]\r\n\r\n[service.other]\r\n\
-             context = \"a\"\r\n\r\n[service.b]\r\ncontext = \"b\"\r\ndockerfile = \"b/Dockerfile\"\r\n"
+             context = \"a\"\r\n\r\n[service.b]\r\ncontext = \"b\"\r\n"
         );
         assert_eq!(with_additions(&once, &adoption()).unwrap(), once);
     }

@@ -40,7 +40,10 @@ pub(crate) fn services<'s>(all: impl Iterator<Item = &'s AdoptedService>) -> Str
         if build.context != "." {
             let _ = writeln!(out, "context = {}", quoted(&build.context));
         }
-        let _ = writeln!(out, "dockerfile = {}", quoted(&build.dockerfile));
+        // The default is the `Dockerfile` of the context.
+        if build.context == "." || build.dockerfile != format!("{}/Dockerfile", build.context) {
+            let _ = writeln!(out, "dockerfile = {}", quoted(&build.dockerfile));
+        }
         if let Some(target) = &build.target {
             let _ = writeln!(out, "target = {}", quoted(target));
         }
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(
             text(&adoption),
             "# The images of this repository; see docs/manifest.md of the tool for all keys.\nschema = 2\n\n\
-             # Images that the Compose files build need no entry here.\n\n[service.b]\ncontext = \"b\"\ndockerfile = \"b/Dockerfile\"\n\n[service.c]\n\
+             # Images that the Compose files build need no entry here.\n\n[service.b]\ncontext = \"b\"\n\n[service.c]\n\
              dockerfile = \"docker/c.Dockerfile\"\ntarget = \"run\"\nargs = { \"A.B\" = \"x\\\"y\\n\" }\n\
              image = \"hub.example/team/c\"\n"
         );

@@ -11,7 +11,7 @@ use crate::skaffold::{Artifact, artifacts};
 use crate::{
     AdoptedService, Adoption, AdoptionProblem, Guess, HealthOrigin, Origin, dockerfile, plain_compose,
 };
-use engine::builds::{self, BuildOrigin, NamedBuild, free_name, has_default_files};
+use engine::builds::{self, BuildOrigin, NamedBuild, free_name, has_default_files, plain_name};
 use engine::docker::Docker;
 use host::files;
 use host::git::Git;
@@ -258,6 +258,14 @@ impl Plan<'_> {
 
     /// Dockerfiles that no other file names.
     fn read_dockerfiles(&mut self) {
+        let mut shared = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        for dockerfile in &self.files.dockerfiles {
+            let name = plain_name(&service_names(dockerfile, self.root).0[0]);
+            if !seen.insert(name.clone()) {
+                shared.insert(name);
+            }
+        }
         for dockerfile in &self.files.dockerfiles {
             if self.adoption.services.iter().any(|service| service.build.dockerfile == *dockerfile) {
                 continue;
@@ -274,7 +282,12 @@ impl Plan<'_> {
                 }
             };
             let guess = context_of(self.root, dockerfile, &text);
-            let (name, why) = service_name(dockerfile, self.root);
+            let (names, why) = service_names(dockerfile, self.root);
+            let is_free = |name: &&String| {
+                let name = plain_name(name);
+                !shared.contains(&name) && !self.taken.contains(&name)
+            };
+            let name = names.iter().find(is_free).unwrap_or(&names[0]).clone();
             let build = Build { context: guess.context, dockerfile: dockerfile.clone(), ..Build::default() };
             let context = build.context.clone();
             let name = self.add(&name, Origin::Dockerfile, build, None);
@@ -307,29 +320,29 @@ fn development(path: &str) -> Option<String> {
     Some(format!("`{word}` in its name says that it is not shipped"))
 }
 
-/// The name that a Dockerfile suggests, and why.
-fn service_name(dockerfile: &str, root: &Path) -> (String, String) {
+/// The names that a Dockerfile suggests, and why the first: its own, then longer ones with the folders around it.
+fn service_names(dockerfile: &str, root: &Path) -> (Vec<String>, String) {
+    const GENERIC: [&str; 7] = ["docker", "build", "src", "deploy", "deployment", "container", "image"];
     let (folder, file) = dockerfile.rsplit_once('/').unwrap_or(("", dockerfile));
     let lower = file.to_lowercase();
     let named = match lower.strip_suffix(".dockerfile") {
         Some(stem) => Some(&file[..stem.len()]),
         None => lower.strip_prefix("dockerfile.").map(|rest| &file[file.len() - rest.len()..]),
     };
-    if let Some(named) = named {
-        return (named.to_owned(), "its file has this name".to_owned());
-    }
-    let generic: BTreeMap<&str, ()> =
-        ["docker", "build", "src", "deploy", "deployment", "container", "image"]
-            .map(|name| (name, ()))
-            .into();
-    let folders = folder.rsplit('/').filter(|name| !name.is_empty());
-    match folders.into_iter().find(|name| !generic.contains_key(name)) {
-        Some(folder) => (folder.to_owned(), "its folder has this name".to_owned()),
+    let mut folders = folder.rsplit('/').filter(|name| !name.is_empty() && !GENERIC.contains(name));
+    let (first, why) = match named.or_else(|| folders.next()) {
+        Some(name) if named.is_some() => (name.to_owned(), "its file has this name"),
+        Some(name) => (name.to_owned(), "its folder has this name"),
         None => {
             let root = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (root, "the repository's folder has this name".to_owned())
+            (root, "the repository's folder has this name")
         }
+    };
+    let mut names = vec![first];
+    for folder in folders {
+        names.push(format!("{folder}-{}", names[names.len() - 1]));
     }
+    (names, why.to_owned())
 }
 
 #[cfg(test)]
@@ -338,7 +351,9 @@ mod tests {
 
     #[test]
     fn names_come_from_the_file_or_its_folder() {
-        let name = |path: &str| service_name(path, Path::new("/x/shop")).0;
+        let names = |path: &str| service_names(path, Path::new("/x/shop")).0;
+        let name = |path: &str| names(path).remove(0);
+        assert_eq!(names("src/checkout/genproto/Dockerfile"), ["genproto", "checkout-genproto"]);
         assert_eq!(name("svc/api/Dockerfile"), "api");
         assert_eq!(name("svc/api/docker/Dockerfile"), "api");
         assert_eq!(name("docker/worker.Dockerfile"), "worker");
