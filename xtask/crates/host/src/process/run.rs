@@ -40,7 +40,7 @@ pub struct Output {
 pub struct Forwarded {
     /// The exit code; `None` for a child that a signal ended.
     pub code: Option<i32>,
-    /// The end of stdout and stderr, at most [`FORWARDED_END`] bytes, in the order of arrival.
+    /// The end of stdout and stderr, at most 8 KiB, in the order of arrival.
     pub end: String,
 }
 
