@@ -17,7 +17,7 @@ use model::variant::Variant;
 /// Which image of a service; invalid for a reference, which is complete in itself.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServiceImageArgs {
-    /// simple, community or enterprise [default: $SUTRA_EDITION, else simple]
+    /// An edition [default: $SUTRA_EDITION, else the first]
     #[arg(long)]
     pub edition: Option<String>,
     /// Tag of the image [default: $SUTRA_VERSION, else latest]

@@ -149,6 +149,9 @@ fn apply(args: &Args, planned: &[FileChange], context: &Context) -> Result<()> {
     let mut refused = Vec::new();
     for change in planned {
         match (&change.before, change.is_change()) {
+            (_, false) if change.name == workflow::PATH => {
+                context.terminal.say(format!("{}: exists, left unchanged", change.name))
+            }
             (_, false) => context.terminal.say(format!("{}: up to date", change.name)),
             (_, true) if args.dry_run => context.terminal.print(change.diff()),
             (None, true) => {

@@ -21,6 +21,12 @@ pub fn is_action(text: &str) -> bool {
 
 /// The file, with this action.
 pub fn text(action: &str) -> String {
+    // The action fetches the release of its tag; a commit names none.
+    let is_release = action.rsplit_once("@v").is_some_and(|(_, tag)| tag.split('.').count() == 3);
+    let version = match is_release {
+        true => String::new(),
+        false => format!("        with:\n          version: {}\n", env!("CARGO_PKG_VERSION")),
+    };
     format!(
         "# Builds and checks the images that a pull request changes, and posts their sizes.\n\
          name: images\n\
@@ -29,7 +35,7 @@ pub fn text(action: &str) -> String {
          jobs:\n  images:\n    runs-on: ubuntu-24.04\n    timeout-minutes: 60\n    steps:\n\
          \x20     - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1\n\
          \x20       with:\n          fetch-depth: 0\n          persist-credentials: false\n\
-         \x20     - uses: {action}\n"
+         \x20     - uses: {action}\n{version}"
     )
 }
 

@@ -68,7 +68,8 @@ const ATTEMPTS: u32 = 3;
 /// the outcome.
 pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<BakeOutcome> {
     let json = plan.definition.json().context("the bake definition")?;
-    files::write_atomically(&context.repository.bake_definition(), json.as_bytes())?;
+    // Build arguments of a Compose file may hold secrets.
+    files::write_private(&context.repository.bake_definition(), json.as_bytes())?;
     let mut bakes = Bakes { plan, options, context, outcome: BakeOutcome::default() };
     for targets in plan.bakes(options.jobs) {
         bakes.add(targets)?;

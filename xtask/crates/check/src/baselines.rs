@@ -105,6 +105,9 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
 }
 
 fn is_declared(key: &LockKey, manifest: &Manifest) -> bool {
+    if manifest.unusable.contains(&key.service) {
+        return true;
+    }
     let edition = manifest.edition(&key.edition);
     edition.is_ok_and(|edition| manifest.services_in(edition).any(|service| service.name == key.service))
 }

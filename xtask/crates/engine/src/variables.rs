@@ -15,12 +15,6 @@ use model::image_ref::Tag;
 use model::manifest::DEFAULT_ENV_PREFIX;
 use model::reader;
 
-/// The variable that Compose files use as the tag.
-pub const VERSION: &str = "SUTRA_VERSION";
-
-/// The default registry for pushes.
-pub const REGISTRY: &str = "SUTRA_REGISTRY";
-
 /// The variable that lists the files Compose reads instead of `.env`.
 pub const ENV_FILES: &str = "COMPOSE_ENV_FILES";
 

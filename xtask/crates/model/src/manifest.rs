@@ -38,6 +38,8 @@ pub struct Manifest {
     pub compose: Option<Vec<String>>,
     /// The bake files with builds, relative to the repository.
     pub bake: Vec<String>,
+    /// Services whose builds in Compose or bake files cannot be used now, such as for an unset variable; not in `services`.
+    pub unusable: Vec<String>,
     /// Registries that hold this project's images, as written in its Compose files.
     pub registries: Vec<String>,
     /// Published images that Dockerfiles are based on.

@@ -75,7 +75,7 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
 /// Whether a build that the manifest does not declare may be in this file, or depend on it.
 fn may_define_builds(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or_default();
-    name.starts_with(".env") || [".yml", ".yaml", ".hcl", ".json"].iter().any(|end| name.ends_with(end))
+    name.starts_with(".env") || name.ends_with(".hcl") || name.contains("compose") || name.contains("bake")
 }
 
 /// Changed files of contexts that have no allow-list: every file there counts, except what git ignores.
@@ -89,7 +89,11 @@ fn in_contexts(service: &Service, files: &[String], repository: &Repository) -> 
         let folders = std::iter::once(&build.context).chain(build.contexts.values());
         let folders: Vec<&str> = folders.map(|folder| folder.trim_end_matches('/')).collect();
         let is_below = |file: &str, folder: &str| {
-            folder == "." || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+            folder == "."
+                || file.strip_prefix(folder).is_some_and(|rest| {
+                    // A submodule is listed as its folder.
+                    rest.is_empty() || rest.starts_with('/')
+                })
         };
         let is_needed = |file: &&String| {
             build.file() == Some(file.as_str()) || folders.iter().any(|folder| is_below(file, folder))

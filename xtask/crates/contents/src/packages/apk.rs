@@ -4,10 +4,13 @@
 use crate::facts::{Ecosystem, Installed};
 use crate::paths::PathBudget;
 
+/// More packages than any system has. A hostile database could name millions.
+const MOST: usize = 50_000;
+
 /// The installed packages.
 pub fn read(bytes: &[u8], budget: &mut PathBudget) -> Vec<Installed> {
     let text = String::from_utf8_lossy(bytes);
-    text.split("\n\n").filter_map(|paragraph| package(paragraph, budget)).collect()
+    text.split("\n\n").filter_map(|paragraph| package(paragraph, budget)).take(MOST).collect()
 }
 
 fn package(paragraph: &str, budget: &mut PathBudget) -> Option<Installed> {

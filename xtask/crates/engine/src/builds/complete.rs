@@ -1,8 +1,10 @@
 //! The manifest, completed by the builds of Compose and bake files.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
-use super::{BuildOrigin, NamedBuild, all};
+use super::{BuildOrigin, NamedBuild, all, plain_name};
 use crate::context::Context;
 use host::failure::{Failure, FailureClass};
 use model::image_ref::{is_repository, repository_of};
@@ -26,6 +28,8 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
     }
     let name = context.repository.manifest_name();
     complete(&mut manifest, &found.builds, &found.project);
+    manifest.unusable = found.problems.iter().map(|problem| plain_name(&problem.name)).collect();
+    refuse_shared_names(&manifest.services, name)?;
     if manifest.services.is_empty() {
         let what = format!("{name}: no service, and no Compose or bake file has a build");
         return Err(Failure::new(
@@ -45,6 +49,27 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
             Err(Failure::new(FailureClass::Manifest, what, "add its `dockerfile`, or remove it").into())
         }
     }
+}
+
+/// Two services of one name would share a row of accepted sizes, and two of one image and tag would replace each other.
+fn refuse_shared_names(services: &[Service], file: &str) -> Result<(), Failure> {
+    let (mut names, mut images) = (BTreeSet::new(), BTreeSet::new());
+    for service in services {
+        let image = (&service.image, &service.tag);
+        let what = if !names.insert(&service.name) {
+            format!(
+                "two services are named {}: one in the manifest, one in a Compose or bake file",
+                service.name
+            )
+        } else if service.pulled.is_none() && !images.insert(image) {
+            format!("{} is the image of two services, one of them {}", service.image, service.name)
+        } else {
+            continue;
+        };
+        let remedy = "rename one, or give it another `image` or `tag`";
+        return Err(Failure::new(FailureClass::Manifest, format!("{file}: {what}"), remedy));
+    }
+    Ok(())
 }
 
 fn complete(manifest: &mut Manifest, builds: &[NamedBuild], project: &str) {
@@ -165,5 +190,25 @@ mod tests {
             (manifest.services[0].port, manifest.services[0].compose.as_deref()),
             (Some(80), Some("Web"))
         );
+    }
+
+    #[test]
+    fn services_of_one_name_or_one_image_and_tag_are_refused() {
+        let service = |name: &str, image: &str, tag: Option<&str>| Service {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            tag: tag.map(str::to_owned),
+            ..Service::default()
+        };
+        let refused = |services: &[Service]| {
+            refuse_shared_names(services, "images.toml").err().map(|failure| failure.to_string())
+        };
+        let twice = refused(&[service("web", "a", None), service("web", "b", None)]).unwrap();
+        assert!(twice.starts_with("images.toml: two services are named web"), "{twice}");
+        let same = refused(&[service("web", "x", None), service("site", "x", None)]).unwrap();
+        assert!(same.contains("x is the image of two services, one of them site"), "{same}");
+        assert_eq!(refused(&[service("web", "x", None), service("site", "x", Some("{tag}-site"))]), None);
+        let pulled = Service { pulled: Some("x:1".to_owned()), ..service("cache", "x", None) };
+        assert_eq!(refused(&[service("web", "x", None), pulled]), None);
     }
 }

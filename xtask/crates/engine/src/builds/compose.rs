@@ -138,10 +138,12 @@ pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result
     let mut found = NamedBuilds { project: config.name, ..NamedBuilds::default() };
     for (name, service) in config.services {
         let Some(build) = &service.build else { continue };
-        let missing =
-            unset.iter().filter(|_| build.to_string().contains(PLACEHOLDER)).cloned().collect::<Vec<_>>();
+        let is_incomplete = build.to_string().contains(PLACEHOLDER)
+            || service.image.as_ref().is_some_and(|image| image.contains(PLACEHOLDER));
+        let missing = unset.iter().filter(|_| is_incomplete).cloned().collect::<Vec<_>>();
         if !missing.is_empty() {
-            let what = format!("its build needs a variable that is not set: {}", missing.join(" or "));
+            let what =
+                format!("its build or image needs a variable that is not set: {}", missing.join(" or "));
             found.problems.push(BuildProblem { name, what, remedy: "set it in .env".to_owned() });
             continue;
         }

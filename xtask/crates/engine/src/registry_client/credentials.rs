@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use host::files;
@@ -54,8 +54,11 @@ struct Helped {
 pub(super) fn find(keys: &[String], runner: &Runner) -> Result<Option<Account>> {
     let Some(path) = config_file() else { return Ok(None) };
     let Some(text) = files::read_if_there(&path)? else { return Ok(None) };
-    let config: Config = serde_json::from_str(&text)
-        .with_context(|| format!("invalid Docker configuration {}", path.display()))?;
+    // serde's message quotes values.
+    let config: Config = serde_json::from_str(&text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        anyhow!("invalid Docker configuration {}: line {line}, column {column}", path.display())
+    })?;
     let account = match helper(&config, keys) {
         Some(helper) => keys.iter().find_map(|key| ask(helper, key, runner)),
         None => None,

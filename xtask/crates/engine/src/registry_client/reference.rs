@@ -85,12 +85,17 @@ impl RemoteReference {
 
     /// Whether the host is this machine, where docker allows plain HTTP.
     pub(super) fn is_loopback(&self) -> bool {
-        let host = match self.host.strip_prefix('[') {
-            Some(rest) => rest.split(']').next().unwrap_or_default(),
-            None => self.host.split(':').next().unwrap_or_default(),
-        };
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        is_loopback(&self.host)
     }
+}
+
+/// Whether `HOST[:PORT]` is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for RemoteReference {

@@ -8,7 +8,7 @@ use host::process::Runner;
 use serde::Deserialize;
 
 use super::credentials::{self, Account};
-use super::reference::RemoteReference;
+use super::reference::{RemoteReference, is_loopback};
 use super::transport::{Request, send};
 
 /// Tokens have some kilobytes.
@@ -74,6 +74,8 @@ fn token(
     runner: &Runner,
 ) -> Result<String> {
     // The account must not go to whoever a registry names over plain HTTP.
+    let host = bearer.realm.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#']).next());
+    let is_local = is_local && host.is_some_and(|host| !host.contains('@') && is_loopback(host));
     if !is_local && !bearer.realm.starts_with("https://") {
         bail!("the registry wants a token from {}: only https is allowed", bearer.realm);
     }

@@ -67,6 +67,8 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
     let mut curl = runner.cmd("curl").long().classify(class).args([
         // A `.curlrc` could change the output.
         "--disable",
+        // Brackets in an address are not ranges.
+        "--globoff",
         "--silent",
         "--show-error",
         "--include",

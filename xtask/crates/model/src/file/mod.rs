@@ -45,7 +45,7 @@ pub struct Manifest {
     /// The build argument `SOURCE_DATE_EPOCH` of all builds, in seconds since 1970, so that equal sources give equal images.
     /// Default: none.
     pub source_date_epoch: Option<u64>,
-    /// What the names of the tool's environment variables start with: `IMAGES_TAG`. Default: `IMAGES_`.
+    /// What the names of the tool's environment variables start with: `IMAGES_VERSION`. Default: `IMAGES_`.
     pub env_prefix: Option<String>,
     /// The Compose files that define builds, relative to the repository; `[]` for none. Default: the files Compose itself uses.
     pub compose: Option<Vec<String>>,

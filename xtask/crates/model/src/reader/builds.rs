@@ -39,7 +39,12 @@ impl Builds<'_> {
             .as_ref()
             .filter(|_| !self.is_first)
             .map(|build| format!("{}.optimized", build.dockerfile));
-        let optimized = self.file.optimized.clone().or(beside.filter(|path| self.images.has(path)));
+        let optimized = self
+            .file
+            .optimized
+            .as_deref()
+            .map(|path| plain(path).to_owned())
+            .or(beside.filter(|path| self.images.has(path)));
         let optimized =
             optimized.and_then(|path| self.images.dockerfile(&path, &self.place.key("optimized"), &[]));
         let optimized = optimized.map(|dockerfile| {
@@ -55,7 +60,7 @@ impl Builds<'_> {
         if key == "original" && !self.is_first {
             self.place.key(key).fault("schema 2 names it `dockerfile`: rename the key");
         }
-        let context = self.file.context.as_deref().map(|context| context.trim_end_matches('/'));
+        let context = self.file.context.as_deref().map(plain);
         if context.is_some_and(|context| !self.images.is_folder(context, &self.place.key("context"))) {
             return None;
         }
@@ -63,7 +68,9 @@ impl Builds<'_> {
             "." => "Dockerfile".to_owned(),
             context => format!("{context}/Dockerfile"),
         });
-        let Some(path) = self.file.dockerfile.clone().or(inside).or(default) else {
+        let Some(path) =
+            self.file.dockerfile.as_deref().map(|path| plain(path).to_owned()).or(inside).or(default)
+        else {
             for key in OF_BUILD.iter().filter(|key| self.place.has(key)) {
                 let text =
                     "the build comes from Compose or bake: set it there, or add the service's `dockerfile`";
@@ -77,7 +84,12 @@ impl Builds<'_> {
             target: self.file.target.clone(),
             args: self.file.args.clone(),
             platforms: self.file.platforms.clone(),
-            contexts: self.file.contexts.clone(),
+            contexts: self
+                .file
+                .contexts
+                .iter()
+                .map(|(name, path)| (name.clone(), plain(path).to_owned()))
+                .collect(),
             inline: None,
         })
     }
@@ -104,4 +116,10 @@ impl Builds<'_> {
         let declared = self.file.port.map(NonZeroU16::get);
         declared.or_else(|| builds.into_iter().flatten().find_map(exposed))
     }
+}
+
+/// A path as git and Compose write it: `./web/` is `web`.
+fn plain(path: &str) -> &str {
+    let short = path.trim_start_matches("./").trim_end_matches('/');
+    if short.is_empty() { "." } else { short }
 }

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::edition::Edition;
 use crate::file;
 use crate::image_ref::Registry;
-use crate::manifest::{Manifest, Secret};
+use crate::manifest::{DEFAULT_ENV_PREFIX, Manifest, SUTRA_ENV_PREFIX, Secret};
 use crate::names::Unknown;
 use crate::nesting;
 use crate::placeholders::RUN;
@@ -25,7 +25,6 @@ const SCHEMA: u32 = 2;
 
 /// What a manifest of schema 1 has without declaring it.
 const EDITIONS_OF_SCHEMA_1: [&str; 3] = ["simple", "community", "enterprise"];
-const PREFIX_OF_SCHEMA_1: &str = "SUTRA_";
 
 /// Reads the repository's manifest.
 ///
@@ -50,7 +49,7 @@ pub fn migration_note(repository: &Repository) -> Option<String> {
              `dockerfile`, and add `editions = {:?}` and `env-prefix = {:?}`",
             repository.manifest_name(),
             EDITIONS_OF_SCHEMA_1,
-            PREFIX_OF_SCHEMA_1
+            SUTRA_ENV_PREFIX
         )
     })
 }
@@ -118,6 +117,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         env_prefix: env_prefix(file, schema, root),
         compose: file.compose.clone(),
         bake: file.bake.clone(),
+        unusable: Vec::new(),
         source_date_epoch: epoch(file, root),
         registries: registries(file, root),
         step_limit: rules::step_limit(&file.baselines, &root.key("baselines")),
@@ -222,7 +222,7 @@ fn editions(file: &file::Manifest, schema: u32, root: &Place<'_>) -> Vec<Edition
 
 /// What the names of environment variables start with.
 fn env_prefix(file: &file::Manifest, schema: u32, root: &Place<'_>) -> String {
-    let default = if schema == 1 { PREFIX_OF_SCHEMA_1 } else { "IMAGES_" };
+    let default = if schema == 1 { SUTRA_ENV_PREFIX } else { DEFAULT_ENV_PREFIX };
     let prefix = file.env_prefix.as_deref().unwrap_or(default);
     let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     if !prefix.starts_with(|c: char| c.is_ascii_uppercase())

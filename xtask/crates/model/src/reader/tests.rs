@@ -334,3 +334,12 @@ fn the_dockerfiles_of_this_repository_name_declared_images_only() {
     }
     assert!(count > 20, "{count}");
 }
+
+#[test]
+fn paths_are_read_as_git_and_compose_write_them() {
+    let manifest =
+        read_in(VOTE, "[service.vote]\ncontext = \"./vote/\"\ncontexts = { all = \"./\" }\n").unwrap();
+    let build = manifest.services[0].build(Variant::Original).unwrap();
+    assert_eq!((build.context.as_str(), build.dockerfile.as_str()), ("vote", "vote/Dockerfile"));
+    assert_eq!(build.contexts["all"], ".");
+}

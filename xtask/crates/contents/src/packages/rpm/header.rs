@@ -55,6 +55,9 @@ impl<'b> Header<'b> {
     }
 }
 
+/// More folders than any package has.
+const MOST_FOLDERS: usize = 400_000;
+
 /// The package of a header; `None` for the keys that rpm keeps as packages, and for what is no header.
 pub fn read(blob: &[u8], budget: &mut PathBudget) -> Option<Installed> {
     let header = Header::of(blob)?;
@@ -66,7 +69,7 @@ pub fn read(blob: &[u8], budget: &mut PathBudget) -> Option<Installed> {
     let epoch = header.numbers(EPOCH).next().filter(|epoch| *epoch > 0).map(|epoch| epoch.to_string());
     let all = [("epoch", epoch), ("upstream", header.text(SOURCE))];
     found.qualifiers = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-    let folders: Vec<&[u8]> = header.strings(FOLDERS).collect();
+    let folders: Vec<&[u8]> = header.strings(FOLDERS).take(MOST_FOLDERS).collect();
     for (name, index) in header.strings(BASE_NAMES).zip(header.numbers(FOLDER_INDEXES)) {
         let Some(folder) = folders.get(index as usize) else { continue };
         found.files.extend(budget.joined(&String::from_utf8_lossy(folder), &String::from_utf8_lossy(name)));

@@ -134,7 +134,9 @@ fn columns(payload: &[u8]) -> Vec<&[u8]> {
     let mut value = usize::try_from(size).unwrap_or(usize::MAX);
     let end = value.min(payload.len());
     let mut columns = Vec::new();
+    // More columns than any table of rpm has.
     while at < end
+        && columns.len() < 100
         && let Some((kind, length)) = varint(&payload[at..])
     {
         at += length;
