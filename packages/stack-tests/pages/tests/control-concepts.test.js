@@ -73,7 +73,7 @@ story("control: shows what was taught and deletes it after a confirmation", asyn
   });
   await visitor.step("deletes the source", async () => {
     await page.getByRole("button", { name: "Delete this source" }).click();
-    await visitor.sees(/^1 concept goes/, question);
+    await visitor.sees(/^This deletes 1 concept /, question);
     await page.getByRole("button", { name: "Delete the source" }).click();
     await visitor.sees(`Deleted 1 concept from ${source}.`);
     assert.equal(await statusOf(ids[1]), 404);
