@@ -52,14 +52,14 @@ class Learning:
     """The long texts of a request."""
 
     def __init__(self) -> None:
-        # Those of which some passages are stored and others are not.
+        # Partly stored texts.
         self.begun: dict[str, str | None] = {}
         # Of those, the ones that were deleted, and the ones whose deletion failed.
         self.deleted: set[str] = set()
         self.disturbed: set[str] = set()
 
     def check(self) -> None:
-        """Raise 503 if the deletion of a text failed: nobody knows what is left of it."""
+        """Raise 503 if the deletion of a text failed, because some passages may remain."""
         if self.disturbed:
             names = ", ".join(sorted(self.disturbed)[:3])
             message = f"texts could not be deleted while they were learned: {names}; send the request again"
@@ -108,7 +108,7 @@ class Deletions:
 
     @asynccontextmanager
     async def deleting(self, *, text_id: str | None = None, source: str | None = None) -> AsyncIterator[list[str]]:
-        """Wait for calls that store such texts, and yield those of which a part is stored. Delete within the block."""
+        """Wait for calls that store these texts, and yield the partly stored ones. Delete within the block."""
         deletion = _Deletion(text_id, source)
         self._deleting.append(deletion)
         try:

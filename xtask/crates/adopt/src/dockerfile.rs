@@ -13,7 +13,7 @@ pub struct DockerfileFacts {
     pub ports: Vec<u16>,
     /// Whether the last HEALTHCHECK defines a check.
     pub health: bool,
-    /// Names of COPY --from, FROM and mounts that are no stage.
+    /// External images and contexts that FROM, COPY --from and mounts use.
     pub references: BTreeSet<String>,
 }
 

@@ -51,7 +51,7 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
         // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
         let found = Finding { place: Some(place), ..finding(what, remedy) };
-        // Sizes accepted on one platform say nothing about another, where nobody may have built yet.
+        // A baseline for one platform does not apply to another.
         let is_of_image = |other: &LockKey| other.service == key.service && other.edition == key.edition;
         let has_other = lock.rows.keys().any(is_of_image);
         if has_other {

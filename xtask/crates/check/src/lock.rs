@@ -37,7 +37,7 @@ schema = 1
 pub struct LockKey {
     /// The service.
     pub service: String,
-    /// The edition as the lock writes it, which may be one that does not exist; empty where there are no editions.
+    /// The edition as written in the lock, possibly unknown; empty if the manifest has no editions.
     pub edition: String,
     /// The platform, such as `linux/amd64`.
     pub platform: String,

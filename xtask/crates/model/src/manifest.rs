@@ -46,7 +46,7 @@ pub struct Manifest {
     pub upstreams: Vec<Upstream>,
     /// The project's own base images.
     pub bases: Vec<Base>,
-    /// The services, each of which becomes an image.
+    /// The services. Each has an image.
     pub services: Vec<Service>,
     /// Probes through several services.
     pub scenarios: Vec<Scenario>,

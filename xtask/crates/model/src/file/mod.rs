@@ -72,7 +72,7 @@ pub struct Manifest {
     pub upstream: Named<Upstream>,
     /// The project's own base images.
     pub base: Named<Base>,
-    /// The services, each of which becomes an image.
+    /// The services. Each has an image.
     pub service: Named<Service>,
     /// Probes through several services, in order. Values captured by one are there for the next.
     pub scenario: Named<Vec<Probe>>,
