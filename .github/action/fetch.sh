@@ -27,7 +27,7 @@ if [ -z "${SHA256:-}" ]; then
     download SHA256SUMS
     SHA256="$(awk -v file="$file" '$2 == file { print $1 }' SHA256SUMS)"
 fi
-echo "$SHA256  $file" | sha256sum --check --strict --quiet - || fail "$file of $release has another checksum"
+echo "$SHA256  $file" | sha256sum --check --strict --quiet - || fail "$file of $release does not match its SHA-256 checksum"
 install -D -m 755 "$file" "bin/images"
 echo "$folder/bin" >> "${GITHUB_PATH:?}"
 bin/images --version

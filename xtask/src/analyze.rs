@@ -18,7 +18,7 @@ use host::render;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A service, any image of the engine or a registry, an archive of `docker save` (`-` reads it from stdin), or an OCI layout
+    /// A service, an image in the engine or a registry, a `docker save` archive (`-` for stdin), or an OCI layout
     #[arg(value_name = "SERVICE|IMAGE|PATH")]
     image: String,
     /// Variant of a service's image [default: optimized]
@@ -56,7 +56,7 @@ const EXAMPLES: &str = "Examples:
 /// Analyzes an image and prints its record.
 ///
 /// # Errors
-/// Invalid arguments, a missing or damaged image, no engine or registry that answers.
+/// Invalid arguments, a missing or damaged image, or an unreachable engine or registry.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = args::manifest_if_any(context)?;
     let manifest = manifest.as_ref();

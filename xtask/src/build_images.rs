@@ -142,7 +142,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Err(failure.into())
 }
 
-/// Names the requested services that nothing builds.
+/// Lists the requested services that are pulled, not built.
 fn say_pulled(services: &[&Service], context: &Context) {
     for (service, reference) in
         services.iter().filter_map(|service| Some((service, service.pulled.as_ref()?)))

@@ -119,7 +119,7 @@ trait Run {
     /// `command` is the whole command line, for completions.
     fn run(&self, command: fn() -> clap::Command, context: &Context) -> Result<()>;
 
-    /// Whether it fails where there is no manifest.
+    /// Whether it requires a manifest.
     fn needs_manifest(&self) -> bool;
 }
 
@@ -205,7 +205,7 @@ fn parse<C: Subcommand>(
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Cli<C>, clap::Error> {
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
-    // Texts are only needed where one is shown.
+    // Adapt texts only if one is shown.
     Cli::try_parse_from(&words).or_else(|_| {
         let mut command = command::<C>();
         let mut matches = command.try_get_matches_from_mut(&words)?;

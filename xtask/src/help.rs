@@ -1,5 +1,5 @@
-//! Adapts help texts to the program's name and to the repository: its variables and where its files are. The texts in the source name
-//! Sutra's.
+//! Adapts help texts to the program's name and to the repository: its variables and where its files are. The texts in the source
+//! are written for Sutra.
 
 use clap::builder::StyledStr;
 use clap::{Arg, Command};

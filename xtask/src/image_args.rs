@@ -72,7 +72,7 @@ pub fn find(
             "{what}; options that select a service's image do not apply to other images"
         )));
     }
-    // What looks like a reference or a path was not meant to be a service.
+    // A name that looks like a reference or a path was not meant as a service.
     let is_word = !name.contains([':', '/', '@', '.']);
     let not_a_service = manifest.filter(|_| is_word).map(|_| unknown().to_string());
     image_sources::resolve(name, platform, not_a_service, context)

@@ -17,7 +17,7 @@ use engine::stored_image::StoredImage;
 /// Which image of several.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PlatformArgs {
-    /// Platform of an image for several, such as linux/arm64 [default: this machine's]
+    /// Platform of a multi-platform image, such as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
 }
@@ -60,7 +60,7 @@ impl PlatformArgs {
     }
 }
 
-/// Finds an image. `not_a_service` says why it is no service's, where there is a manifest.
+/// Finds an image. `not_a_service` says why the name is not a service; only with a manifest.
 ///
 /// # Errors
 /// [`Failure`] that lists what was tried, when nothing matches.
@@ -114,8 +114,7 @@ fn anywhere(
     in_registry(text, text, choice, context, tried)
 }
 
-/// The source that a prefix forces, and the rest. The images called `registry` and `docker` have such names too: a version after
-/// the colon is a tag.
+/// The source that a prefix forces, and the rest. `registry:2` and `docker:27` are images: a version after the colon is a tag.
 fn prefix(text: &str) -> Option<(Forced, &str)> {
     let (forced, rest) =
         PREFIXES.into_iter().find_map(|(prefix, forced)| Some((forced, text.strip_prefix(prefix)?)))?;
@@ -188,7 +187,7 @@ fn in_engine(
         }
         Err(error) => {
             context.docker.runner.interrupt.check()?;
-            // Why the engine does not answer is clearer than what docker says.
+            // The reason why the engine does not answer is clearer than docker's message.
             tried.add("engine", require_engine(context).err().unwrap_or(error));
             return Ok(None);
         }
@@ -197,7 +196,7 @@ fn in_engine(
         && (wanted.os(), wanted.architecture()) != (image.os.as_str(), image.architecture.as_str())
     {
         let own = format!("{}/{}", image.os, image.architecture);
-        tried.lines.push(format!("engine: its image is for {own}, not for {wanted}"));
+        tried.lines.push(format!("engine: the image is for {own}, not for {wanted}"));
         return Ok(None);
     }
     let image = ImageToAnalyze { reference: reference.to_owned(), image };
@@ -245,8 +244,7 @@ impl Tried {
 
     fn into_failure(self, text: &str) -> Failure {
         let lines: String = self.lines.iter().map(|line| format!("\n    {line}")).collect();
-        let usual =
-            "name an image of the engine or a registry, an archive of `docker save`, or an OCI layout";
+        let usual = "name an image in the engine or a registry, a `docker save` archive, or an OCI layout";
         let remedy = self.remedy.unwrap_or_else(|| usual.to_owned());
         Failure::new(
             self.class.unwrap_or(FailureClass::Usage),

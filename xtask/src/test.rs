@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let report = test_run::run(&manifest, &request, context)
         .inspect_err(|error| locked_volumes::warn(error, &manifest, context))?;
     args.output.print(&report, &report.sections(), &context.terminal)?;
-    // Containers that start and stay confined say nothing about what they answer.
+    // That containers start and stay confined does not show that they answer correctly.
     if request.stack_tests {
         return Ok(());
     }

@@ -110,7 +110,7 @@ fn verdict(report: &VulnerabilityReport, allow_gaps: bool) -> Result<()> {
         bail!("nothing to ask sources about in {}\nhelp: {help}", unknown.join(", "));
     }
     let help = format!(
-        "{PROGRAM} build-images --refresh gets Debian's fixes; raise other versions in their lock files"
+        "{PROGRAM} build-images --refresh gets Debian's fixes; update other versions in their lock files"
     );
     match report.failures().len() {
         0 => {}

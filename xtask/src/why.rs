@@ -16,7 +16,7 @@ use model::variant::Variant;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A service, any image of the engine or a registry, an archive of `docker save` (`-` reads it from stdin), or an OCI layout
+    /// A service, an image in the engine or a registry, a `docker save` archive (`-` for stdin), or an OCI layout
     #[arg(value_name = "SERVICE|IMAGE|PATH")]
     first: String,
     /// Second image [default for a service: compare its original with its optimized image]
@@ -47,7 +47,7 @@ const EXAMPLES: &str = "Examples:
 /// Compares two images and prints their difference.
 ///
 /// # Errors
-/// Invalid arguments, a missing or damaged image, no engine or registry that answers.
+/// Invalid arguments, a missing or damaged image, or an unreachable engine or registry.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = args::manifest_if_any(context)?;
     let (manifest, platform) = (manifest.as_ref(), args.platform.resolve()?);
@@ -57,9 +57,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let has_service = is_service(&args.first) || args.second.as_deref().is_some_and(is_service);
     let is_stdin = |name: &str| name == "-" || name.starts_with("-:");
     if is_stdin(&args.first) && args.second.as_deref().is_some_and(is_stdin) {
-        return Err(
-            Failure::usage("standard input has one archive: `-` can only be one of the two images").into()
-        );
+        return Err(Failure::usage(
+            "`-` can be used for only one of the two images: standard input holds one archive",
+        )
+        .into());
     }
     let find = |name: &str, variant| {
         // Options are for the service: a reference beside it is complete in itself.

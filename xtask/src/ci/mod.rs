@@ -198,7 +198,7 @@ fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
         return Ok(());
     }
     let what = format!("`{}` failed", cmd.quoted());
-    // The output does not always say so.
+    // The output does not always mention it.
     let class = if let Some(folder) = full_disk(context)? {
         return Err(
             Failure::new(FailureClass::Disk, format!("{what}: the disk of {folder} is full"), "").into()

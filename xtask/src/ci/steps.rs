@@ -51,7 +51,7 @@ const DOC: &[&str] = &[
 ];
 
 /// The steps: cheap ones first, and whatever needs images after the builds. `full` appends the long ones. Originals are built
-/// and compared of the first of the manifest's editions only.
+/// and compared only for the manifest's first edition.
 pub fn steps(full: bool, editions: &[Edition]) -> Vec<Step> {
     let (first, others) = match editions {
         [first, others @ ..] => (*first, others),

@@ -229,7 +229,7 @@ fn named_registries(found: &[PlannedFile], fill: edits::Fill<'_>) -> BTreeSet<St
     texts.filter_map(|text| Some(registry_of(&fill(text).ok()?).to_owned())).collect()
 }
 
-/// Says that there is no variant to switch to, unless something else is requested.
+/// Reports that there is no variant to switch to, unless other changes are requested.
 fn say_without_variants(args: &Args, manifest: &Manifest, context: &Context) {
     let has_other = args.edition.is_some() || args.tag.is_some() || args.registry.is_some() || args.pin;
     if !manifest.has_twins() && !has_other {

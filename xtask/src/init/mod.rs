@@ -18,21 +18,21 @@ use host::process::find;
 use host::program::PROGRAM;
 use host::table::{Align, Table};
 
-/// Write images.toml for this repository: its images, as its own files build them
+/// Find the images that this repository builds, and write images.toml
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
     /// Print the changes as a unified diff without writing them
     #[arg(long)]
     dry_run: bool,
-    /// Read what can be read without Docker, and list what could not be verified
+    /// Work without Docker, and list what could not be verified
     #[arg(long)]
     no_docker: bool,
     /// Also write .github/workflows/images.yml, which checks the images of every pull request with the action
     /// OWNER/REPOSITORY@REF [default: the release of this program]
     #[arg(long, value_name = "ACTION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     github: Option<String>,
-    /// Then build these services, or all, ask whether to accept their sizes, and check them
+    /// Then build and check these services, or all of them, and ask whether to accept their sizes
     #[arg(long, value_name = "SERVICE", num_args = 0.., conflicts_with_all = ["dry_run", "no_docker"])]
     prove: Option<Vec<String>>,
     /// Accept the sizes without asking
@@ -57,7 +57,7 @@ names. Files that exist are never overwritten.";
 /// Writes the manifest, or prints how it would change.
 ///
 /// # Errors
-/// Nothing to adopt, files that Docker refuses, a manifest that lacks something, a file that cannot be written.
+/// Nothing to adopt, files that Docker rejects, an incomplete existing manifest, a file that cannot be written.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let root = context.repository.root();
     let docker = docker(args, context)?;
@@ -132,10 +132,10 @@ fn workflow_change(root: &Path, action: &str) -> Result<FileChange> {
     let named = Some(action.to_owned()).filter(|action| !action.is_empty()).or_else(workflow::own_action);
     let Some(action) = named.filter(|action| workflow::is_action(action)) else {
         let what = match action {
-            "" => "no release built this program, so its action is unknown".to_owned(),
+            "" => "this program is not from a release, so its action is unknown".to_owned(),
             action => format!("invalid action: `{action}`"),
         };
-        let help = "name it: --github=OWNER/REPOSITORY@COMMIT";
+        let help = "specify it: --github=OWNER/REPOSITORY@COMMIT";
         return Err(Failure::new(FailureClass::Usage, what, help).into());
     };
     let before = files::read_if_there(&root.join(workflow::PATH))?;
@@ -167,7 +167,10 @@ fn apply(args: &Args, planned: &[FileChange], context: &Context) -> Result<()> {
     if refused.is_empty() {
         return Ok(());
     }
-    let what = format!("{} exists and lacks the lines above; nothing was overwritten", refused.join(", "));
+    let what = format!(
+        "{} already exists, but without the lines above; nothing was overwritten",
+        refused.join(", ")
+    );
     let help = format!("add them, or apply them with `{PROGRAM} init --dry-run | git apply`");
     Err(Failure::new(FailureClass::Failed, what, help).into())
 }
@@ -221,7 +224,7 @@ fn verified_lines(adoption: &Adoption, verified: &Verified) -> Vec<String> {
     let mut lines = Vec::new();
     let all = adoption.services.len();
     if let Some(equal) = verified.equal.filter(|_| all > 0) {
-        lines.push(format!("verified: Buildx understands {equal} of {all} builds as planned"));
+        lines.push(format!("verified: Buildx resolves {equal} of {all} builds as planned"));
     }
     let lacking = verified.problems.iter().filter(|problem| problem.what.contains(": no ")).count();
     let sources = verified.sources + lacking;

@@ -24,7 +24,7 @@ pub(super) fn prove(services: &[String], is_agreed: bool, context: &Context) -> 
     context.docker.watch = Some(TagWatch::new(&repository, &context.terminal));
     context.repository = repository;
     build_images::run(&parsed(services, &[])?, &context)?;
-    // Lists the sizes; it cannot pass before they are accepted.
+    // Only lists the sizes: the check fails until they are accepted.
     if let Err(error) = check::run(&parsed(services, &[])?, &context) {
         context.terminal.warn(format!("{error:#}"));
     }

@@ -1,6 +1,6 @@
 //! The action for other repositories: its scripts, with a server in place of GitHub and a script in place of `images`.
 
-/// Tests that `cargo xtask ci --full` alone runs: GitHub's machines bring Python and curl, a machine that builds need not.
+/// Tests that `cargo xtask ci --full` alone runs: GitHub's runners have Python and curl; a build machine may not.
 mod full {
     use std::fs;
     use std::path::{Path, PathBuf};

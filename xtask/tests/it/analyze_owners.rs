@@ -71,7 +71,7 @@ fn every_form_of_an_rpm_database_lists_the_same_packages() {
                 .file("etc/os-release", "ID=\"rocky\"\nVERSION_ID=\"9.3\"\n")
                 .file("usr/bin/hello", [1; 300])
                 .file("usr/share/hello/file-40.txt", [2; 30])
-                // Nobody lists it, in a folder of one package.
+                // No package lists this file, but its folder belongs to one package.
                 .file("usr/share/hello/cache/x", [3; 3])
                 .file("usr/bin/other", [4; 80]),
         );
@@ -153,8 +153,8 @@ fn a_database_that_cannot_be_read_is_a_note() {
     let notes: Vec<(&str, &str)> =
         contents.notes.iter().map(|note| (note.path.as_str(), note.note.as_str())).collect();
     let expected = [
-        ("var/lib/rpm/Packages", "not read: neither SQLite, NDB nor a hash of Berkeley DB"),
-        ("opt/x.jar", "not read: no ZIP archive, or one without a central directory"),
+        ("var/lib/rpm/Packages", "not read: not a SQLite, NDB or Berkeley DB hash database"),
+        ("opt/x.jar", "not read: not a ZIP archive, or its central directory is missing"),
         ("opt/vendor/composer/installed.json", "not read: not a list of packages as Composer writes it"),
     ];
     assert_eq!(notes, expected);

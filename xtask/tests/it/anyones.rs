@@ -1,4 +1,4 @@
-//! Anyone's repository: no editions, one build a service, several services in one repository, images that are only pulled,
+//! Repositories other than Sutra: no editions, one build a service, several services in one repository, images that are only pulled,
 //! services of some editions.
 
 use std::process::Output;
@@ -50,7 +50,7 @@ fn a_service_with_one_build_has_plain_tags() {
     let repository = repository(VOTE, &["vote"]);
     let output = FakeDocker::new().run(&repository, &["build-images", "--dry-run"]);
     snapshot!("anyones_build", output, repository);
-    // Whatever variant is asked for, there is one image, and its Dockerfile's own VERSION stays.
+    // For every variant there is the same image, and its Dockerfile's own VERSION is kept.
     let both = targets(&repository, &["--variant", "both", "--tag", "1.0-optimized"]);
     let built = both.as_object().unwrap();
     assert_eq!(built.keys().collect::<Vec<_>>(), ["vote"]);

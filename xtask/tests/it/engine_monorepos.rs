@@ -79,7 +79,7 @@ fn unusual_compose_files_are_read_and_their_faults_reported() {
         "note: outside: its context is outside of the repository: ",
         "note: remote: its context is remote: https://git.example/x.git\n",
         "note: unset: its build or image needs a variable that is not set: NEEDED\n",
-        "verified: Buildx understands 5 of 5 builds as planned\n",
+        "verified: Buildx resolves 5 of 5 builds as planned\n",
         "verified: 9 of 9 COPY sources exist\n",
     ] {
         assert!(text.contains(line), "`{line}` is missing:\n{text}");

@@ -104,7 +104,9 @@ fn a_manifest_that_exists_is_never_overwritten() {
     assert!(text.contains("--- a/images.toml\n+++ b/images.toml\n"), "{text}");
     assert!(text.contains("+[service.store]\n") && !text.contains("+[service.relay]"), "{text}");
     assert!(
-        text.contains("error: images.toml exists and lacks the lines above; nothing was overwritten\nhelp: "),
+        text.contains(
+            "error: images.toml already exists, but without the lines above; nothing was overwritten\nhelp: "
+        ),
         "{text}"
     );
     assert_eq!(repository.read("images.toml"), before);
@@ -129,7 +131,7 @@ fn a_workflow_that_exists_is_never_overwritten() {
     assert!(repository.read(".github/workflows/images.yml").ends_with(&uses));
     let (code, text) = plain(&repository, &["--no-docker", "--github=images"]);
     assert_eq!(
-        (code, text.contains("error: invalid action: `images`\nhelp: name it: ")),
+        (code, text.contains("error: invalid action: `images`\nhelp: specify it: ")),
         (Some(2), true),
         "{text}"
     );

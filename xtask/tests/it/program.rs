@@ -1,4 +1,4 @@
-//! The program `images`: its name in every text, and repositories that are not Sutra.
+//! The program `images`: its name in all messages, and repositories other than Sutra.
 
 use std::process::{Command, Output};
 
@@ -75,7 +75,7 @@ fn completions_of_images_need_no_function() {
 #[test]
 fn state_stays_in_a_folder_that_ignores_itself() {
     let home = repository("fx");
-    // The same repository, as a foreign one lays it out; without git.
+    // The same repository with the layout of any other, without git.
     let manifest = home.read("xtask/images.toml");
     std::fs::remove_dir_all(home.0.join("xtask")).unwrap();
     home.write("images.toml", &manifest);

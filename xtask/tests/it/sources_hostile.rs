@@ -1,4 +1,4 @@
-//! Damaged and hostile images outside of the engine: an error each, and never a record.
+//! Damaged and hostile images outside of the engine: each gives an error, never a record.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn damage_is_an_error_wherever_the_image_is() {
     let mut config = whole.clone();
     config.blobs.insert(digest(&image.saved_config()), b"{\"os\": \"linux\"}".to_vec());
     cases.push(("another configuration", config));
-    // The manifest lists a layer that the configuration does not mean.
+    // The manifest lists a layer that does not match the configuration.
     let mut swapped = Layout::default();
     let mut lying = image.clone();
     lying.layers[0] = LayerTar::new().file("evil", "x").done();

@@ -1,4 +1,4 @@
-//! The program `images` as one static file: its size, what it links, and how it runs where nothing else is.
+//! The program `images` as one static file: its size, what it links, and whether it runs in an empty image.
 
 /// Tests that `cargo xtask ci --full` alone runs: the build takes minutes.
 mod full {
@@ -12,10 +12,10 @@ mod full {
 
     use crate::support::{Folder, docker};
 
-    /// The most that the program may take on disk.
+    /// Maximum size of the program.
     const MOST_BYTES: usize = 9_000_000;
 
-    /// What stands in for docker in an image that has nothing: a running service at an address.
+    /// A replacement for docker in an empty image: reports a running service at an address.
     const DOCKER: &str = r#####"
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -305,8 +305,8 @@ fn a_missing_image_and_a_missing_curl_are_reported() {
     }
     let (_, report) = machine.report(&[]);
     let why = |source: usize| report["sources"][source]["why"].as_str().unwrap();
-    assert_eq!(why(3), "pip is not installed, so its registry is unknown; name it with --source pypi=URL");
-    assert_eq!(why(4), "npm is not installed, so its registry is unknown; name it with --source npm=URL");
+    assert_eq!(why(3), "pip is not installed, so its registry is unknown; set it with --source pypi=URL");
+    assert_eq!(why(4), "npm is not installed, so its registry is unknown; set it with --source npm=URL");
     fs::remove_file(machine.docker.folder.0.join("bin/curl")).unwrap();
     let (code, report) = machine.report(&[]);
     assert_eq!((code, report["sources"][0]["why"].as_str()), (Some(3), Some("curl is not installed")));

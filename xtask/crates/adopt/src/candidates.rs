@@ -1,4 +1,4 @@
-//! The build context of a Dockerfile that no file names: the folder that has most of its COPY sources.
+//! Guesses the build context of a Dockerfile that no file mentions: the folder that has most of its COPY sources.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(crate) fn context_of(root: &Path, dockerfile: &str, text: &str) -> ContextGu
     let nearest = scored.iter().find(|(score, _)| *score == best).map_or(".", |(_, folder)| *folder);
     let own = scored.first().copied().unwrap_or_default();
     let reason = match sources {
-        0 => "it copies nothing, so its own folder will do".to_owned(),
+        0 => "it copies nothing, so its own folder is enough".to_owned(),
         _ if own.1 == nearest => format!("{best} of {sources} COPY sources exist in its own folder"),
         _ => format!("{best} of {sources} COPY sources exist there, {} in {}", own.0, shown(own.1)),
     };
@@ -91,7 +91,7 @@ fn any_match(folder: &Path, prefix: &str, pattern: &str, ignored: &Ignored) -> b
     )
 }
 
-/// `COPY . .` from a folder of Dockerfiles alone would copy nothing of use.
+/// `COPY . .` from a folder that contains only Dockerfiles would copy nothing useful.
 fn has_more_than_dockerfiles(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| {

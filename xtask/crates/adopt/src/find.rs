@@ -5,7 +5,7 @@ use std::path::Path;
 use engine::compose::MAIN_FILES;
 use host::git::Git;
 
-/// Folders that hold other people's code or results of builds.
+/// Folders with third-party code or build output.
 const VENDORED: [&str; 14] = [
     ".git",
     ".hg",

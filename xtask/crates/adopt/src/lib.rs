@@ -28,7 +28,7 @@ pub struct Adoption {
     pub guesses: Vec<Guess>,
     /// What could not be adopted.
     pub problems: Vec<AdoptionProblem>,
-    /// What only Docker could have read.
+    /// What could not be read without Docker.
     pub unverified: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct AdoptedService {
     pub image: Option<String>,
     /// The ports of Compose, else those of EXPOSE.
     pub ports: Vec<u16>,
-    /// Where its health check stands, if it has one.
+    /// Where its health check is defined, if it has one.
     pub health: Option<HealthOrigin>,
 }
 
@@ -73,13 +73,13 @@ impl Origin {
         }
     }
 
-    /// Whether Docker's own parsers tell the build, so that the manifest does not repeat it.
+    /// Whether Docker's own parsers define the build, so that the manifest does not repeat it.
     pub fn is_told_by_docker(self) -> bool {
         matches!(self, Origin::Compose | Origin::Bake)
     }
 }
 
-/// Where a health check stands.
+/// Where a health check is defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthOrigin {
     /// In the Compose file.

@@ -1,4 +1,4 @@
-//! The manifest of an adoption: only what Docker cannot tell.
+//! Writes the manifest of an adoption: only what Docker's own files do not define.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Compose files without Docker: services and builds of the main files, as far as they stand there.
+//! Reads Compose files without Docker: only services and builds that the main files define themselves.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -70,7 +70,7 @@ impl Reader<'_> {
         self.document.scalar(self.document.get(id, key)?).map(|text| self.filled(text))
     }
 
-    /// With its variables replaced; as it stands if one of them is required and not set.
+    /// Replaces variables; returns the text unchanged if a required one is not set.
     fn filled(&self, text: &str) -> String {
         interpolate(text, &|name| self.values.get(name).cloned()).unwrap_or_else(|_| text.to_owned())
     }

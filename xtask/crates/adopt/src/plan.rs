@@ -21,7 +21,7 @@ use model::manifest::Build;
 /// Words in the name of a Dockerfile that is not for production.
 const DEVELOPMENT: [&str; 8] = ["base", "ci", "debug", "dev", "development", "devcontainer", "local", "test"];
 
-/// Finds the images. `docker` reads Compose and bake files; without it, Compose files are read as far as they stand there.
+/// Finds the images. `docker` reads Compose and bake files; without it, only the main Compose files are read.
 ///
 /// # Errors
 /// When Docker refuses the repository's own Compose or bake files.
@@ -138,7 +138,7 @@ impl Plan<'_> {
             self.guess(&name, format!("also the image of {}", others.join(", ")), "their builds are equal");
         }
         if !found.left_out.is_empty() {
-            let what = format!("parts of its build are left out: {}", found.left_out.join(", "));
+            let what = format!("these parts of its build are ignored: {}", found.left_out.join(", "));
             self.problem(&found.name, what, "build it with Compose or bake if it needs them");
         }
         let facts = self.facts(&found.build);
@@ -317,7 +317,7 @@ fn development(path: &str) -> Option<String> {
         name.strip_prefix("dockerfile.").or_else(|| name.strip_suffix(".dockerfile")).unwrap_or_default();
     let words: BTreeSet<&str> = rest.split(['.', '-', '_']).collect();
     let word = DEVELOPMENT.into_iter().find(|word| words.contains(word))?;
-    Some(format!("`{word}` in its name says that it is not shipped"))
+    Some(format!("`{word}` in its name suggests that it is not shipped"))
 }
 
 /// The names that a Dockerfile suggests, and why the first: its own, then longer ones with the folders around it.

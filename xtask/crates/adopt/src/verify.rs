@@ -1,4 +1,4 @@
-//! Whether the plan of an adoption holds: Buildx understands each build as Docker's parsers gave it, and every COPY source exists.
+//! Verifies the plan of an adoption: Buildx resolves each build as Docker's parsers did, and every COPY source exists.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,13 +14,13 @@ use model::dockerfile::stages;
 /// What was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Builds that Buildx understands as planned; `None` if nothing asked it.
+    /// Builds that Buildx resolves as planned; `None` if it was not asked.
     pub equal: Option<usize>,
     /// COPY sources that exist in their context.
     pub sources: usize,
     /// COPY sources whose variables have no known value.
     pub open: usize,
-    /// What does not hold.
+    /// What failed verification.
     pub problems: Vec<AdoptionProblem>,
 }
 
@@ -42,7 +42,7 @@ pub fn verify(root: &Path, services: &[AdoptedService], docker: Option<&Docker>)
         if printed.get(name) == Some(build) {
             equal += 1;
         } else {
-            let what = "Buildx understands its build differently".to_owned();
+            let what = "Buildx resolves its build differently".to_owned();
             let remedy = "declare it under [service.NAME] in the manifest, and report this".to_owned();
             verified.problems.push(AdoptionProblem { about: name.clone(), what, remedy });
         }

@@ -21,7 +21,7 @@ pub fn is_action(text: &str) -> bool {
 
 /// The file, with this action.
 pub fn text(action: &str) -> String {
-    // The action fetches the release of its tag; a commit names none.
+    // The action fetches the release of its tag; a commit has no release.
     let is_release = action.rsplit_once("@v").is_some_and(|(_, tag)| tag.split('.').count() == 3);
     let version = match is_release {
         true => String::new(),

@@ -26,7 +26,7 @@ pub struct BuildPlan {
 pub struct PlannedImage {
     /// Its target in the definition.
     pub target: String,
-    /// Its Dockerfile, relative to the repository; `None` if it is in no file.
+    /// Its Dockerfile, relative to the repository; `None` if it is inline.
     pub dockerfile: Option<String>,
     /// The tag it is built under, removed once its own tags are set.
     pub run_tag: ImageRef,

@@ -166,7 +166,7 @@ impl<'a> Planner<'a> {
         Some(PlannedImage { target, dockerfile: build.file().map(str::to_owned), run_tag, tagged })
     }
 
-    /// The target of a service's build. What the build declares replaces what every build gets.
+    /// The target of a service's build. The build's own values override those common to all builds.
     fn target_of(&mut self, build: &Build, edition: Edition, version: &str) -> Target {
         let root = self.repository.root();
         let mut target = match &build.inline {
@@ -192,7 +192,7 @@ impl<'a> Planner<'a> {
             target.contexts.insert(name.clone(), place);
         }
         target.target.clone_from(&build.target);
-        // The classic image store holds one platform of an image: of several, the engine's own is built.
+        // The classic image store holds one platform per image: build the engine's own.
         if let [platform] = build.platforms.as_slice() {
             target.platforms = vec![platform.clone()];
         }

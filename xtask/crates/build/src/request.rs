@@ -16,7 +16,7 @@ pub struct BuildRequest<'m> {
     pub services: Vec<&'m Service>,
     /// The editions.
     pub editions: Vec<Edition>,
-    /// The variants; a service with one build has that one whatever is asked for.
+    /// The variants; for a service with one build, always that one.
     pub variants: Vec<Variant>,
     /// The tag, without edition and variant.
     pub tag: Tag,

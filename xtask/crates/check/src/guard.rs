@@ -151,7 +151,7 @@ struct Survey {
 
 /// What to do about an image that is pulled.
 const OF_OTHERS: &str =
-    "only its makers can change the image: pull another one, or make up for it where it runs";
+    "only its publisher can change this image: pull another one, or add a workaround where it runs";
 
 /// One inspected image.
 struct Inspected {
@@ -162,7 +162,7 @@ struct Inspected {
 }
 
 impl Inspected {
-    /// The findings about an image that is pulled: what only its makers can change does not fail a check.
+    /// The findings about an image that is pulled: what only its publisher can change does not fail the check.
     fn of_others(mut self) -> Inspected {
         let is_ours = |finding: &Finding| {
             !matches!(finding.kind, FindingKind::Pruned | FindingKind::User | FindingKind::Volume)

@@ -66,7 +66,7 @@ impl Cache {
         self.folder.is_some()
     }
 
-    /// What to say of the next run while something is read.
+    /// A suffix for progress messages that mentions the cache.
     pub fn note(&self) -> &'static str {
         if self.keeps() { " (cached for the next run)" } else { "" }
     }

@@ -15,7 +15,7 @@ use model::bytes::Bytes;
 const BAR: usize = 20;
 /// How much of a name or an instruction fits into a row.
 const WIDTH: usize = 60;
-/// Most programs and archives that are looked into, and most rows of each.
+/// Maximum number of programs and archives to show, and of rows for each.
 const MAX_INSIDE: usize = 10;
 /// Most rows of duplicates, whatever `top` is.
 const MAX_DUPLICATES: usize = 10;

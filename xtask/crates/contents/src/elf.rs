@@ -19,11 +19,11 @@ use crate::facts::{Dynamic, Elf, GoBuild, InsideBytes, LinkedCrate, MAX_WHOLE_EL
 
 /// Of a larger file its start, where the strings are that the loader needs.
 const MAX_START: u64 = 8_000_000;
-/// What may stand before the section headers of a larger file: their names, cargo-auditable's list, symbols.
+/// Maximum size of what precedes the section headers of a larger file: their names, cargo-auditable's list, symbols.
 const BEFORE_SECTIONS: u64 = 24_000_000;
 /// The largest function table of Go, with its build information behind it: a third of a program of 200 MB.
 const MAX_FUNCTION_TABLE: u64 = 64_000_000;
-/// The part of a larger file that has Go's build information, if it was seen while the file streamed past.
+/// The part of a larger file that has Go's build information, if it was found while the file was read.
 pub const BUILD_INFO: usize = 4;
 /// Go's function table, and in a position-independent program.
 const FUNCTION_TABLES: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];
@@ -95,7 +95,7 @@ fn read_as<H: FileHeader<Endian = Endianness>>(file: &Excerpt) -> Option<Elf> {
     Some(Elf { dynamic, go, ..sections })
 }
 
-/// Go's build information: in its section, or where it was seen.
+/// Go's build information: from its section, or from where it was found during reading.
 fn build_info<H: FileHeader<Endian = Endianness>>(
     header: &H,
     endian: Endianness,

@@ -59,7 +59,7 @@ impl Excerpt {
         (!self.0[index].bytes.is_empty()).then_some(self.0[index].range.start)
     }
 
-    /// What was kept from a place on, in the first part that has something.
+    /// The kept bytes from an offset on, in the first part that has any.
     pub fn rest(&self, offset: u64) -> Option<&[u8]> {
         self.from(offset).find(|rest| !rest.is_empty())
     }

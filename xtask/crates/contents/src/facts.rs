@@ -64,7 +64,7 @@ pub struct Elf {
     pub crates: Vec<LinkedCrate>,
     /// What Go recorded when it was built.
     pub go: Option<Box<GoBuild>>,
-    /// Its code by crate or Go package, where symbols or Go's function table are there; largest first.
+    /// Its code by crate or Go package, if it has symbols or Go's function table; largest first.
     pub code: Vec<InsideBytes>,
     /// What it asks of the loader; `None` if it is linked statically or too large, see [`MAX_WHOLE_ELF`].
     pub dynamic: Option<Box<Dynamic>>,
@@ -101,7 +101,7 @@ pub struct Module {
     pub version: Option<String>,
 }
 
-/// Something inside of a file, with its bytes there.
+/// Part of a file, with its size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InsideBytes {
     /// A crate, a Go package or a nested archive.
@@ -188,7 +188,7 @@ pub enum Metadata {
     },
 }
 
-/// A world of packages, with names and versions of its own.
+/// A package ecosystem, with its own names and versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ecosystem {
@@ -206,7 +206,7 @@ pub enum Ecosystem {
     Maven,
     /// .NET packages.
     Nuget,
-    /// A .NET project that was published, and not a package.
+    /// A published .NET project that is not a package.
     Project,
     /// Crates of crates.io.
     Cargo,
@@ -217,7 +217,7 @@ pub enum Ecosystem {
 /// An installed package with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
-    /// Its world.
+    /// Its ecosystem.
     pub ecosystem: Ecosystem,
     /// Its name and version.
     pub package: Package,
@@ -225,7 +225,7 @@ pub struct Installed {
     pub qualifiers: Vec<(String, String)>,
     /// Its files, from the image's root.
     pub files: Vec<String>,
-    /// Folders that belong to it, from the image's root. `/*/*/` stands for two folders of any name in front of the last.
+    /// Folders that belong to it, from the image's root. `/*/*/` matches any two folders before the last.
     pub folders: Vec<String>,
     /// The packages inside of its file.
     pub parts: Vec<Part>,
@@ -234,7 +234,7 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// A package to which nothing belongs so far.
+    /// A package without files.
     pub fn new(ecosystem: Ecosystem, name: impl Into<String>, version: impl Into<String>) -> Installed {
         let package = Package { name: name.into(), version: version.into(), ..Package::default() };
         let (files, folders, parts, inside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -245,7 +245,7 @@ impl Installed {
 /// A package that was built into a program or an archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Part {
-    /// Its world.
+    /// Its ecosystem.
     pub ecosystem: Ecosystem,
     /// Name.
     pub name: String,

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Metadata, MetadataFile};
 
-/// Most notes of an image.
+/// Maximum number of notes per image.
 const MAX_NOTES: usize = 100;
-/// The longest note: parsers quote what they did not understand.
+/// Maximum length of a note: parsers quote input that they could not read.
 const MAX_NOTE: usize = 300;
 
 /// A file that could not be read, or not completely.

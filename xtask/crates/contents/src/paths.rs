@@ -1,4 +1,4 @@
-//! Paths that databases list, as paths from the image's root. None leaves the image.
+//! Converts paths in databases to paths from the image's root. None escapes the image.
 
 /// A path: from the root if it begins with a slash, otherwise from a folder.
 pub fn joined(folder: &str, path: &str) -> String {
@@ -45,12 +45,12 @@ impl PathBudget {
         PathBudget { paths: 5 * MAX_PATHS, bytes: 5 * MAX_BYTES }
     }
 
-    /// The budget of one database, as far as this one goes.
+    /// The budget of one database, limited by what remains of this one.
     pub fn one(&self) -> PathBudget {
         PathBudget { paths: self.paths.min(MAX_PATHS), bytes: self.bytes.min(MAX_BYTES) }
     }
 
-    /// Takes away what a database used of its budget.
+    /// Subtracts what a database used.
     pub fn spend(&mut self, left: &PathBudget) {
         let had = self.one();
         self.paths -= had.paths - left.paths;
@@ -68,7 +68,7 @@ impl PathBudget {
         Some(joined(folder, path)).filter(|path| !path.is_empty())
     }
 
-    /// Whether further paths are left out.
+    /// Whether paths were dropped.
     pub fn is_spent(&self) -> bool {
         self.paths == 0 || self.bytes == 0
     }

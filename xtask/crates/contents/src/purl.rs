@@ -31,8 +31,8 @@ pub fn npm(package: &Package) -> String {
     format!("pkg:npm/{}@{}", encoded(&package.name).replace("%2F", "/"), encoded(&package.version))
 }
 
-/// An installed package; `release` is the operating system's ID and version. None if its world has no package URLs, or too
-/// little is known for one.
+/// An installed package; `release` is the operating system's ID and version. `None` if its ecosystem has no package URLs, or
+/// too little is known for one.
 pub fn installed(found: &Installed, release: Option<(&str, &str)>) -> Option<String> {
     let Installed { ecosystem, package, qualifiers, .. } = found;
     let mut qualifiers = qualifiers.clone();
@@ -65,7 +65,7 @@ fn path_of(ecosystem: Ecosystem, name: &str) -> Option<(&'static str, String)> {
         Ecosystem::Conda => ("conda", name.to_owned()),
         Ecosystem::Gem => ("gem", name.to_owned()),
         Ecosystem::Composer => ("composer", name.to_lowercase()),
-        // Without its group an artifact may be anyone's.
+        // Without its group, an artifact is ambiguous.
         Ecosystem::Maven => ("maven", name.split_once(':')?.0.to_owned() + "/" + name.split_once(':')?.1),
         Ecosystem::Nuget => ("nuget", name.to_owned()),
         Ecosystem::Cargo => ("cargo", name.to_owned()),

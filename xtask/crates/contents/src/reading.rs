@@ -23,7 +23,7 @@ use host::interrupt::Interrupt;
 /// Most bytes of all metadata files of an archive that are read.
 const MAX_METADATA: u64 = 50_000_000;
 
-/// Most bytes of all databases and manifests of package managers of an archive that are read.
+/// Maximum size of all package databases and manifests of an archive together.
 const MAX_PACKAGES: u64 = 4_000_000_000;
 
 /// Larger files get no checksums: a file is kept in memory until it is scanned.

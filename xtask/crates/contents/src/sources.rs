@@ -78,7 +78,7 @@ pub fn compare(
     let read: Result<Vec<(ImageToAnalyze, Contents)>> = sources.into_iter().map(&mut read_one).collect();
     let read = read?;
     let [(first, before), (second, after)] = read.as_slice() else {
-        return Err(Error::msg("two images are compared"));
+        return Err(Error::msg("internal error: expected two images"));
     };
     let (old, new) = (facts(first, &layers)?, facts(second, &layers)?);
     let files = changed_files(&Tree::of(&old), &Tree::of(&new), after);

@@ -10,7 +10,7 @@ use crate::owner::OwnerKind;
 use crate::paths::folder;
 use model::bytes::Bytes;
 
-/// A folder with less than one of so many of all unowned bytes is counted with the folder around it.
+/// A folder with less than 1/N of all unowned bytes counts with its parent.
 const LEAST_SHARE: u64 = 100;
 
 /// A folder with unowned bytes.
@@ -24,7 +24,7 @@ pub struct UnownedFolder {
     pub files: u64,
 }
 
-/// Folders with unowned files, largest first. Together they have all of them.
+/// Folders with unowned files, largest first. Together they contain all of them.
 pub fn by_folder(attribution: &Attribution<'_>) -> Vec<UnownedFolder> {
     let Attribution { files, owner_of, owners, .. } = attribution;
     let is_unowned = |owner: usize| owners[owner].kind == OwnerKind::Unowned;

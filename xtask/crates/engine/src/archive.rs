@@ -70,7 +70,7 @@ pub enum Verify {
 /// Reads an archive to its end in bounded memory; calls `visit` with each layer's name and plain tar.
 ///
 /// # Errors
-/// When the archive is damaged, truncated or compressed in an unsupported way, or a blob has another digest than its name says;
+/// When the archive is damaged, truncated or compressed in an unsupported way, or a blob's digest does not match its name;
 /// and errors of `visit`.
 pub fn read(
     reader: impl Read,
@@ -181,7 +181,7 @@ fn read_entry<R: Read>(
 fn is_named(name: &str, digest: Option<&str>) -> Result<()> {
     let (Some(stated), Some(digest)) = (name.strip_prefix(BLOBS), digest) else { return Ok(()) };
     if digest.strip_prefix("sha256:") != Some(stated) {
-        bail!("{DAMAGED}: {name} has another digest: {digest}");
+        bail!("{DAMAGED}: {name} has the wrong digest: {digest}");
     }
     Ok(())
 }
@@ -229,7 +229,7 @@ impl Index {
         for layer in &image.layers {
             let read = self.layers.get(&layer.name).and_then(Option::as_deref);
             if let Some(read) = read.filter(|read| *read != layer.diff_id) {
-                bail!("{DAMAGED}: layer {} has another digest: {read}", layer.diff_id);
+                bail!("{DAMAGED}: layer {} has the wrong digest: {read}", layer.diff_id);
             }
         }
         Ok(image)

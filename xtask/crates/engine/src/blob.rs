@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::zstd::{self, ZstdReader};
 
-/// How many bytes at the start of a blob tell its compression.
+/// How many bytes at the start of a blob are enough to identify its compression.
 const START: usize = 512;
 
 /// How a blob is packed.
@@ -20,7 +20,7 @@ pub(crate) enum Packing {
     Zstd,
 }
 
-/// Digests of what was read; `None` where they were not asked for.
+/// Digests of the data read; `None` if not requested.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Digests {
     /// Of the blob as it is stored.

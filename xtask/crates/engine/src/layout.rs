@@ -58,7 +58,7 @@ impl Layout {
         let bytes = json(&self.path(one)?)?;
         let found = blob::sha256(&bytes);
         if found != one.digest {
-            bail!("blob {} has another digest: {found}", one.digest);
+            bail!("blob {} has the wrong digest: {found}", one.digest);
         }
         Ok(bytes)
     }

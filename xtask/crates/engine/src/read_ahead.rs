@@ -1,4 +1,4 @@
-//! Reads a stream ahead in a thread, so that its writer need not wait while what it wrote is analyzed.
+//! Reads a stream ahead in a thread, so that its writer does not wait for the analysis.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -25,7 +25,7 @@ pub(crate) fn read_ahead<T>(reader: impl Read + Send, read: impl FnOnce(&mut dyn
     })
 }
 
-/// Ends with the stream, with its first error, or when nobody wants more.
+/// Ends at the end of the stream, at its first error, or when the receiver is gone.
 fn fetch(mut reader: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);

@@ -1,5 +1,5 @@
-//! Images outside of the engine: in archives, image layouts and registries. All give the same: a configuration, and layers as
-//! streams. Nothing is unpacked to disk, and all digests are verified while they are read.
+//! Images outside of the engine: in archives, image layouts and registries. All provide a configuration, and layers as
+//! streams. Nothing is unpacked to disk, and all digests are verified during reading.
 
 use std::fmt;
 use std::fs::File;
@@ -72,8 +72,8 @@ impl StoredImage {
         Ok(StoredImage { reference: reference.to_owned(), choice, place })
     }
 
-    /// An image in a registry. Asks for its manifest and configuration. The inner error says why the registry does not have the
-    /// image or does not show it.
+    /// An image in a registry. Asks for its manifest and configuration. The inner error says why the image is missing or
+    /// access is denied.
     ///
     /// # Errors
     /// When no image fits the platform, a digest is wrong or the connection breaks.
@@ -158,7 +158,7 @@ impl fmt::Display for StoredImage {
     }
 }
 
-/// A choice that was not made needs no more words.
+/// Adds context, except to errors about an ambiguous choice, which are complete.
 fn unreadable(error: Error, what: &str) -> Error {
     match class_of(&error) {
         FailureClass::Usage => error,
@@ -231,7 +231,7 @@ fn read_blob(
     let mut reader = reader.take(most);
     let start = blob::start_of(&mut reader)?;
     let Some(packing) = Packing::of(&start).or_else(|name| bail!("unsupported compression: {name}"))? else {
-        bail!("neither a tar nor a compressed one (media type {})", layer.media_type);
+        bail!("neither a tar nor a compressed tar (media type {})", layer.media_type);
     };
     let digests = blob::read_layer(packing, &start, &mut reader, true, &mut |tar| visit(diff_id, tar))?;
     let read = most - reader.limit();
@@ -242,7 +242,7 @@ fn read_blob(
     }
     for (found, stated) in [(digests.blob, &layer.digest), (digests.diff_id, &diff_id.to_owned())] {
         if let Some(found) = found.filter(|found| found != stated) {
-            bail!("another digest: {found}, expected {stated}");
+            bail!("wrong digest: {found}, expected {stated}");
         }
     }
     Ok(())

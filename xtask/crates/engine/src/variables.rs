@@ -25,7 +25,7 @@ pub struct Variables {
     file: BTreeMap<String, String>,
     /// From the environment, including empty ones.
     environment: BTreeMap<String, String>,
-    /// What the names of this program's variables start with.
+    /// The prefix of this program's environment variables.
     prefix: String,
 }
 

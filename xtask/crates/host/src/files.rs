@@ -215,7 +215,8 @@ pub fn create_dir(path: &Path) -> Result<()> {
     make_dir(path).with_context(|| format!("cannot create {}", path.display()))
 }
 
-/// Creates a folder and its parents. The state folder of a repository ignores itself, so nobody has to edit a `.gitignore`.
+/// Creates a folder and its parents. The state folder of a repository contains its own `.gitignore`, so users need not
+/// edit theirs.
 fn make_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     let mut folders = path.ancestors();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The state folder of a repository without Cargo's target folder. `files` makes it ignore itself.
+/// The state folder of a repository without Cargo's target folder. `files` creates a `.gitignore` in it.
 pub const STATE: &str = ".images";
 
 /// Where the files of this program are.
@@ -12,7 +12,7 @@ pub enum Layout {
     Xtask,
     /// In any other repository: the manifest in the root, state in `.images/`.
     Plain,
-    /// Without a manifest: state in this folder, so that the current one stays as it is.
+    /// Without a manifest: state in this folder, so that the current folder is not changed.
     Cache(PathBuf),
 }
 

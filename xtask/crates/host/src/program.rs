@@ -1,4 +1,4 @@
-//! The name of this program, as its caller knows it. Texts show commands with it.
+//! The name of this program as its user knows it, for commands in messages.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ static NAME: OnceLock<&str> = OnceLock::new();
 pub struct Program;
 
 impl Program {
-    /// Names the program, before it shows any text. Only the first call counts.
+    /// Sets the program's name; call it before anything is printed. Only the first call has an effect.
     pub fn set_name(self, name: &'static str) {
         NAME.get_or_init(|| name);
     }

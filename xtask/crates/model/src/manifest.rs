@@ -13,10 +13,10 @@ use crate::names::Unknown;
 use crate::probe::Scenario;
 pub use crate::service::{Build, RunNeeds, Secret, Service, Sizes, TAG};
 
-/// What the names of environment variables start with by default.
+/// The default prefix of environment variables.
 pub const DEFAULT_ENV_PREFIX: &str = "IMAGES_";
 
-/// What they start with in a manifest of schema 1, which only Sutra has.
+/// Their prefix in a manifest of schema 1, which only Sutra used.
 pub const SUTRA_ENV_PREFIX: &str = "SUTRA_";
 
 /// The manifest. Services, bases and upstreams keep the file's order.
@@ -30,7 +30,7 @@ pub struct Manifest {
     pub version: String,
     /// SOURCE_DATE_EPOCH of builds, in seconds since 1970, for reproducible images; 0 if the file declares none.
     pub source_date_epoch: u64,
-    /// What the names of environment variables start with, such as `IMAGES_`.
+    /// The prefix of environment variables, such as `IMAGES_`.
     pub env_prefix: String,
     /// The editions, smallest first; at least one, which is [`Edition::NONE`] if the file declares none.
     pub editions: Vec<Edition>,
@@ -152,14 +152,14 @@ impl Manifest {
         self.services.iter().filter(move |service| service.exists_in(edition))
     }
 
-    /// Whether it has figures of a guide, such as the originals' sizes.
+    /// Whether it contains figures from a guide, such as the originals' sizes.
     pub fn has_guide(&self) -> bool {
         let sizes = || self.services.iter().flat_map(|service| service.sizes.values());
         sizes().any(|sizes| sizes.guide_original.is_some())
             || self.benefits.iter().any(|benefit| benefit.guide.is_some())
     }
 
-    /// Whose limits sizes have: the possessive for targets, and for goals.
+    /// Who set the size limits, as possessives: for targets and for goals.
     pub fn owners_of_limits(&self) -> (&'static str, &'static str) {
         if self.has_guide() { ("the guide's", "our") } else { ("your", "your") }
     }

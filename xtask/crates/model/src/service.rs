@@ -55,7 +55,7 @@ pub struct Build {
     pub context: String,
     /// The Dockerfile, relative to the repository.
     pub dockerfile: String,
-    /// The stage to build; the last one if there is none.
+    /// The stage to build; `None` means the last one.
     pub target: Option<String>,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
@@ -63,7 +63,7 @@ pub struct Build {
     pub platforms: Vec<String>,
     /// Named contexts: folders relative to the repository, or references with a scheme.
     pub contexts: BTreeMap<String, String>,
-    /// The text of a Dockerfile that is in no file; replaces `dockerfile`.
+    /// The text of an inline Dockerfile; replaces `dockerfile`.
     pub inline: Option<String>,
 }
 
@@ -124,7 +124,7 @@ impl Service {
         }
     }
 
-    /// The Dockerfile of a variant, relative to the repository; `None` if no file builds it.
+    /// The Dockerfile of a variant, relative to the repository; `None` if it is built from something else.
     pub fn dockerfile(&self, variant: Variant) -> Option<&str> {
         self.build(variant)?.file()
     }
@@ -163,7 +163,7 @@ impl Service {
         self.compose.as_deref() == Some(name)
     }
 
-    /// A variant if it has it, else the only one.
+    /// The requested variant if the service has it, else its only one.
     pub fn nearest(&self, variant: Variant) -> Variant {
         if self.has(variant) { variant } else { self.shipped() }
     }

@@ -103,7 +103,7 @@ impl Layout {
     }
 }
 
-/// Whom a [`Hub`] that asks knows.
+/// The account that a [`Hub`] accepts.
 pub const ACCOUNT: (&str, &str) = ("puller", "open-sesame-4712");
 const TOKEN: &str = "a-token-of-the-hub";
 

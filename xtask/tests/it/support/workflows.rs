@@ -89,7 +89,7 @@ impl Workflow {
         found
     }
 
-    /// What is wrong with the steps of a composite action, a sentence each. `text` is an action.yml.
+    /// The faults of a composite action's steps, one sentence each. `text` is an action.yml.
     pub fn faults_of_action(text: &str) -> Vec<String> {
         // Its steps, as those of a job.
         let runs = text.split_once("\nruns:\n").map_or("", |(_, runs)| runs);

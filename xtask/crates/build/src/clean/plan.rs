@@ -189,7 +189,7 @@ pub fn untagged(image: &ServiceImage, id: &str) -> String {
     format!("{image}, untagged {}", digest.get(..12).unwrap_or(digest))
 }
 
-/// Whether this is the title of a service's images: its repository, or its name where services share that.
+/// Whether this is the title of a service's images: its repository, or its name if services share the repository.
 fn is_titled(requested: &TaggedImage, title: &str) -> bool {
     let is_repository = requested.tags.first().is_some_and(|tag| tag.repository() == title);
     is_repository || requested.image.service == title

@@ -86,7 +86,7 @@ fn table_of_accepted(comparison: &Comparison) -> Table {
     table
 }
 
-/// The difference from an accepted size; a dash without one.
+/// The difference from the accepted size, or a dash if there is none.
 pub fn change(now: Option<Bytes>, was: Option<Bytes>) -> String {
     match now.zip(was) {
         Some((now, was)) if now > was => format!("+{}", now - was),

@@ -58,7 +58,7 @@ pub fn has_allow_list(dockerfile: &str, repository: &Repository) -> bool {
 /// The hash of a service's original.
 ///
 /// # Errors
-/// As for [`hash`], and when no Dockerfile of its own builds the original.
+/// As for [`hash`], and when the service has no Dockerfile for its original.
 pub fn of_original(service: &Service, repository: &Repository) -> Result<String> {
     let dockerfile = service.dockerfile(Variant::Original);
     hash(

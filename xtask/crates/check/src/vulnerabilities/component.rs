@@ -108,7 +108,7 @@ fn named(ecosystem: Ecosystem, name: &str, version: &str) -> Component {
     Component { ecosystem, release: None, name, version, binaries: Vec::new() }
 }
 
-/// How many owners are of a kind that no source is asked about.
+/// The number of owners of a kind that no source covers.
 fn without_source(contents: &Contents) -> Vec<String> {
     const KINDS: [OwnerKind; 8] = [
         OwnerKind::Apk,
@@ -123,7 +123,7 @@ fn without_source(contents: &Contents) -> Vec<String> {
     let line = |kind: &OwnerKind| {
         let count = contents.owners.iter().filter(|owner| owner.kind == *kind).count();
         let owners = if count == 1 { "owner" } else { "owners" };
-        (count > 0).then(|| format!("{count} {owners} of the kind {kind}: no source is asked about these"))
+        (count > 0).then(|| format!("{count} {owners} of the kind {kind}: no source covers these"))
     };
     KINDS.iter().filter_map(line).collect()
 }

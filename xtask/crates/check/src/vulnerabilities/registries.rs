@@ -1,4 +1,4 @@
-//! Where this machine gets Python and npm packages. pip and npm say so: from their configuration, or else their own default.
+//! Where this machine gets Python and npm packages. Asks pip and npm, which know their configuration and defaults.
 
 use host::process::{Cmd, Runner};
 
@@ -8,9 +8,9 @@ pub(super) fn python(runner: &Runner) -> Result<String, String> {
     let help =
         read(&runner.cmd("python3").args(["-m", "pip", "download", "--help"]).env("COLUMNS", "1000"), "pip")?;
     let index =
-        index_in(&help).ok_or("pip does not say which index it uses; name it with --source pypi=URL")?;
+        index_in(&help).ok_or("pip does not show which index it uses; set it with --source pypi=URL")?;
     let root = index.trim_end_matches('/').strip_suffix("/simple");
-    let root = root.ok_or("pip's index does not end in /simple; name its JSON API with --source pypi=URL")?;
+    let root = root.ok_or("pip's index does not end in /simple; set its JSON API with --source pypi=URL")?;
     without_password(&format!("{root}/pypi"), "pypi")
 }
 
@@ -27,7 +27,7 @@ fn read(command: &Cmd, program: &str) -> Result<String, String> {
     let output = command.capture().ok().filter(host::process::Output::success);
     let source = if program == "pip" { "pypi" } else { program };
     let unknown = || {
-        format!("{program} is not installed, so its registry is unknown; name it with --source {source}=URL")
+        format!("{program} is not installed, so its registry is unknown; set it with --source {source}=URL")
     };
     output.map(|output| output.stdout).ok_or_else(unknown)
 }
@@ -45,7 +45,7 @@ fn without_password(url: &str, source: &str) -> Result<String, String> {
     match host.contains('@') {
         false => Ok(url.to_owned()),
         true => Err(format!(
-            "the registry's URL has a password; put that into ~/.netrc, and name the URL without it with --source {source}=URL"
+            "the registry's URL contains a password; move the password to ~/.netrc and pass the URL without it: --source {source}=URL"
         )),
     }
 }

@@ -62,7 +62,7 @@ impl SourceName {
         }
     }
 
-    /// Whether it can be asked elsewhere. Builds ask the archive, through their own apt.
+    /// Whether `--source` can replace it. The archive is queried by apt in a build, so it cannot.
     pub fn can_be_elsewhere(self) -> bool {
         self != SourceName::DebianArchive
     }

@@ -37,8 +37,8 @@ const GENERATED: [(OwnerKind, &str, &str); 15] = [
     (OwnerKind::Rpm, "usr/lib/locale/", "glibc-common"),
 ];
 
-/// Claims the files that packages list. Returns the number of packages. What an enclosing package manager lists is its own: the
-/// gems in a Debian package belong to Debian.
+/// Claims the files that packages list. Returns the number of packages. Files listed by a system package belong to it: the gems in
+/// a Debian package belong to Debian.
 pub fn claim(
     tree: &Tree<'_>,
     metadata: &[&MetadataFile],
@@ -88,7 +88,7 @@ fn describe(found: &Installed, release: Option<(&str, &str)>, claims: &mut Claim
     let owner = match package.version.as_str() {
         "" => claims.owner(kind, &package.name),
         version if SYSTEM.contains(ecosystem) => {
-            // One version of a system's package is installed, and paths that are generated name no version.
+            // Only one version of a system package is installed, and generated paths contain no version.
             let owner = claims.owner(kind, &package.name);
             claims.owner_mut(owner).version = Some(version.to_owned());
             owner
@@ -116,7 +116,7 @@ pub fn generated(claims: &mut Claims<'_, '_>) {
     if !claims.has(&kinds) {
         return;
     }
-    // `usr/lib` and the like belong to everyone.
+    // Many packages share `usr/lib` and similar folders.
     let exclusive = claims.exclusive_folders(&kinds, |folder| folder.matches('/').count() < 2);
     claims.offer(|file, claims| {
         let generated = GENERATED.iter().find_map(|(kind, prefix, name)| {
@@ -126,11 +126,11 @@ pub fn generated(claims: &mut Claims<'_, '_>) {
     });
 }
 
-/// Folders with their owners. The innermost counts.
+/// Folders with their owners. The innermost matching folder decides.
 #[derive(Debug, Default)]
 struct Folders {
     exact: HashMap<String, usize>,
-    /// Those behind two folders of any name: what stands before these, and behind.
+    /// Patterns with two arbitrary folders: the part before them and the part after them.
     wild: HashMap<(String, String), usize>,
 }
 

@@ -5,11 +5,11 @@ use object::ReadRef as _;
 use crate::excerpt::Excerpt;
 use crate::facts::{GoBuild, Module};
 
-/// What build information starts with, at a multiple of 16.
+/// The first bytes of build information, aligned to 16 bytes.
 pub const MAGIC: &[u8] = b"\xff Go buildinf:";
 /// Where the strings begin if they are inline.
 const INLINE: usize = 32;
-/// Around the list of modules are 16 bytes by which Go finds it.
+/// Go puts 16 marker bytes before and after the list of modules.
 const MARK: usize = 16;
 /// The longest list of modules.
 pub const MAX_TEXT: usize = 1 << 20;
@@ -70,7 +70,7 @@ struct Memory<'e> {
 }
 
 impl Memory<'_> {
-    /// The string whose header the pointer at a place in the file leads to.
+    /// Follows the pointer at a file offset to a string's header, and reads the string.
     fn string_behind(&self, place: u64) -> Option<Vec<u8>> {
         let header = self.place(self.number(place)?)?;
         let (text, length) = (self.number(header)?, self.number(header + self.width as u64)?);
@@ -89,7 +89,7 @@ impl Memory<'_> {
         }
     }
 
-    /// The place in the file of an address in memory.
+    /// The file offset of a memory address.
     fn place(&self, address: u64) -> Option<u64> {
         self.segments.iter().find_map(|segment| {
             let inside = address.checked_sub(segment.address).filter(|inside| *inside < segment.size)?;
@@ -111,7 +111,7 @@ fn build(version: &[u8], modules: &[u8]) -> Option<GoBuild> {
             (Some("mod"), Some(path)) => build.main = module(path, words.next()),
             (Some("dep"), Some(path)) => build.modules.extend(module(path, words.next())),
             (Some("=>"), Some(path)) => {
-                // A module that was replaced by a folder keeps its name: the folder's is nobody's.
+                // A module that was replaced by a folder keeps its own name: a folder is not a published module.
                 let replaced = module(path, words.next()).filter(|module| module.version.is_some());
                 if let (Some(last), Some(by)) = (build.modules.last_mut(), replaced) {
                     *last = by;

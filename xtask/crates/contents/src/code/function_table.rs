@@ -1,5 +1,5 @@
-//! Go's function table (`.gopclntab`, Go's `debug/gosym` and `runtime/symtab.go`). It stays when symbols are stripped: each
-//! function has its address and its name, which begins with its package.
+//! Go's function table (`.gopclntab`, Go's `debug/gosym` and `runtime/symtab.go`). Stripping keeps it. It lists each
+//! function's address and its name, which begins with its package.
 
 use crate::code::Sums;
 use crate::facts::InsideBytes;
@@ -7,7 +7,7 @@ use crate::facts::InsideBytes;
 /// Most functions: kubelet has about 100,000.
 const MAX_FUNCTIONS: usize = 1_000_000;
 
-/// What a table starts with: since Go 1.20, 1.18, 1.16 and 1.2.
+/// Magic numbers of the table, since Go 1.20, 1.18, 1.16 and 1.2.
 const MAGICS: [u32; 4] = [0xffff_fff1, 0xffff_fff0, 0xffff_fffa, 0xffff_fffb];
 
 /// The layout of a table.
@@ -18,7 +18,7 @@ struct Layout {
     width: usize,
     /// Since Go 1.18 addresses are 32-bit offsets.
     is_relative: bool,
-    /// Where in the header the places of names and of functions stand, counted in pointers behind the first eight bytes.
+    /// Positions in the header of the offsets of names and functions, counted in pointers after the first eight bytes.
     fields: Option<[usize; 2]>,
 }
 
@@ -54,7 +54,7 @@ impl Layout {
     }
 }
 
-/// The table in a section that other linkers than Go's put it into, without a name of its own.
+/// The table, if a linker other than Go's put it into a section with other data.
 pub fn within(section: &[u8]) -> Option<&[u8]> {
     let at = MAGICS.iter().find_map(|magic| {
         let magic = magic.to_le_bytes();

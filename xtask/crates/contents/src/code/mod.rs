@@ -1,4 +1,4 @@
-//! What is inside of programs: Go's build information, and machine code by crate or Go package.
+//! Contents of programs: Go's build information, and machine code by crate or Go package.
 
 pub mod build_info;
 mod function_table;
@@ -11,9 +11,9 @@ use crate::facts::InsideBytes;
 
 pub use function_table::{packages, within};
 
-/// Most names of one program; the rest is one row.
+/// Maximum number of rows for one program; the rest is one row.
 const MAX_NAMES: usize = 200;
-/// Most names that are counted at all.
+/// Maximum number of names to count.
 const MAX_COUNTED: usize = 20_000;
 /// The longest name.
 const MAX_NAME: usize = 200;

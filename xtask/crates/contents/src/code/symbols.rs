@@ -7,7 +7,7 @@ use rustc_demangle::try_demangle;
 use crate::code::{REST, Sums};
 use crate::facts::InsideBytes;
 
-/// How much of a demangled name is written: a crate's name stands near its start.
+/// Maximum length of a demangled name: the crate's name is near its start.
 const MAX_WRITTEN: usize = 300;
 
 /// Most bytes of names that are demangled: symbols may share their names.
@@ -24,7 +24,7 @@ pub struct Function<'f> {
     pub name: &'f [u8],
 }
 
-/// Adds up functions by crate. What has no name of Rust, such as C, is together.
+/// Adds up functions by crate. Functions without a Rust name, such as C, share one row.
 pub fn crates(mut functions: Vec<Function<'_>>) -> Vec<InsideBytes> {
     functions.sort();
     // Equal functions were merged into one, which has all their names.
@@ -43,7 +43,7 @@ pub fn crates(mut functions: Vec<Function<'_>>) -> Vec<InsideBytes> {
 fn name(mangled: &[u8]) -> String {
     let mut start = Start(String::new());
     if let Some(demangled) = std::str::from_utf8(mangled).ok().and_then(|name| try_demangle(name).ok()) {
-        // Stopping early is no error: a hostile name could become very long.
+        // A truncated name is fine: a hostile one could become very long.
         let _ = write!(start, "{demangled:#}");
     }
     start.0
@@ -58,7 +58,7 @@ impl Write for Start {
     }
 }
 
-/// The crate of a demangled name: of its type, or where that is built in, of its trait.
+/// The crate of a demangled name: the crate of its type or, for a built-in type, of its trait.
 fn crate_of(name: &str) -> Option<&str> {
     let mut rest = name;
     loop {

@@ -38,7 +38,7 @@ pub fn read(path: &str, bytes: &[u8], budget: &mut PathBudget) -> Result<Vec<Ins
     };
     let (composer, vendor) = (folder(path), folder(folder(path)));
     let package = |package: Package| {
-        // Tags may begin with a `v`, which is no part of the version.
+        // Tags may begin with a `v`, which is not part of the version.
         let version = package.version.strip_prefix('v').unwrap_or(&package.version);
         let mut found = Installed::new(Ecosystem::Composer, &package.name, version);
         found.folders = match &package.place {

@@ -45,7 +45,7 @@ struct Library {
 
 /// The packages and projects of one application.
 pub fn read(path: &str, bytes: &[u8], budget: &mut PathBudget) -> Result<Vec<Installed>, Refused> {
-    // Windows' tools begin a file with a byte order mark.
+    // Windows tools start files with a byte order mark.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut deps: Deps = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let name = match &deps.runtime_target {

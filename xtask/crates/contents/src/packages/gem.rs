@@ -14,7 +14,7 @@ pub fn read(path: &str, bytes: &[u8], budget: &mut PathBudget) -> Result<Install
             Some((assigned(&text, "name")?, assigned(&text, "version")?, assigned(&text, "platform")))
         })
         .or_else(|| stem.rsplit_once('-').map(|(name, version)| (name.to_owned(), version.to_owned(), None)))
-        .ok_or("it has neither a name nor a version")?;
+        .ok_or("its name or version is missing")?;
     let mut found = Installed::new(Ecosystem::Gem, name, version);
     found.package.licence = assigned(&text, "licenses");
     let platform = platform.filter(|platform| platform != "ruby");
@@ -51,7 +51,7 @@ fn strings<'t>(text: &'t str, field: &str) -> impl Iterator<Item = &'t str> {
         let (name, value) = line.split_once('=')?;
         (name.trim().rsplit_once('.')?.1 == field).then_some(value)
     });
-    // Of a line that is split at quotes, every second piece is a string.
+    // Splitting a line at quotes makes every second piece a string.
     let pieces = value.unwrap_or_default().split(['"', '\'']);
     pieces.skip(1).step_by(2).filter(|text| !text.is_empty())
 }

@@ -15,9 +15,9 @@ const MAX_PROPERTIES: u64 = 64_000;
 const MAX_MANIFEST: u64 = 4_000_000;
 /// The largest nested archive.
 const MAX_NESTED: u64 = 64_000_000;
-/// An ear has wars, which have jars, which may have jars.
+/// Maximum nesting: an ear contains wars, which contain jars, which may contain jars.
 const MAX_DEPTH: usize = 4;
-/// Most artifacts of one archive, nested ones included.
+/// Maximum number of artifacts in one archive, including nested ones.
 const MAX_PARTS: usize = 5000;
 /// The longest name and version.
 const MAX_NAME: usize = 300;
@@ -105,7 +105,7 @@ fn artifact(source: &Source<'_>, entry: &Entry, unpacked: &mut u64) -> Result<Op
         line.map(str::trim)
             .filter(|value| (1..MAX_NAME).contains(&value.len()) && !value.contains(['/', ':', ' ']))
     };
-    // The names of the folders are the same; of a large archive they are all that was kept.
+    // The folder names state the same; for a large archive, only they were kept.
     let mut folders = entry.name.rsplit('/').skip(1);
     let (artifact, group) = (folders.next().unwrap_or_default(), folders.next().unwrap_or_default());
     let (group, artifact) = (value("groupId").unwrap_or(group), value("artifactId").unwrap_or(artifact));
@@ -123,7 +123,7 @@ fn nested(
     found: &mut Found,
 ) -> Result<(), Refused> {
     let bytes = content(source, entry, MAX_NESTED, unpacked)?.unwrap_or_default();
-    // What is no archive, despite its name, is a file.
+    // A file that is not an archive despite its name is treated as a plain file.
     let within = if bytes.is_empty() {
         Found::default()
     } else {

@@ -1,6 +1,6 @@
 //! Databases and manifests of package managers beyond those in `metadata`: which files they are, how much of each is kept while
-//! it streams past, and what they say. Each of them may come from anyone: counts, sizes, paths and nesting are bounded, and
-//! what cannot be read becomes a note.
+//! it is read, and how to parse it. None of them is trusted: counts, sizes, paths and nesting are bounded, and unreadable
+//! files are reported as notes.
 
 mod apk;
 mod composer;
@@ -16,7 +16,7 @@ use crate::facts::Metadata;
 use crate::packages::zip::Source;
 use crate::paths::PathBudget;
 
-/// The largest database of a package manager that is read: rpm's of a full desktop has about as much.
+/// The largest database of a package manager that is read: rpm's is about this large on a full desktop.
 const MAX_DATABASE: u64 = 128_000_000;
 /// The largest manifest of a single package or application.
 const MAX_MANIFEST: u64 = 16_000_000;
@@ -25,12 +25,12 @@ const MAX_WHOLE_ARCHIVE: u64 = 64_000_000;
 /// The end of a larger Java archive, where its central directory is.
 const MAX_END: u64 = 16_000_000;
 
-/// Most bytes that are unpacked from Java archives.
+/// Maximum number of bytes to unpack from Java archives.
 const MAX_UNPACKED: u64 = 4_000_000_000;
 /// Most packages, parts and names inside of files.
 const MAX_NAMES: usize = 2_000_000;
 
-/// What may still be kept of all databases, archives and programs that are read together.
+/// The remaining budget of all databases, archives and programs that are read together.
 #[derive(Debug)]
 pub struct Room {
     unpacked: u64,
@@ -50,7 +50,7 @@ impl Room {
         Room { unpacked, names: MAX_NAMES, paths: PathBudget::of_archive() }
     }
 
-    /// Whether there is room for so many names, which is then used.
+    /// Takes this many names from the budget; false if they do not fit.
     pub fn names(&mut self, count: usize) -> bool {
         let rest = self.names.checked_sub(count);
         self.names = rest.unwrap_or(self.names);
@@ -78,7 +78,7 @@ pub enum PackageFile {
 }
 
 impl PackageFile {
-    /// What a file at this path may be.
+    /// The kind of package file at this path, if any.
     pub fn at(path: &str) -> Option<PackageFile> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let (parent, grandparent) = {
@@ -122,7 +122,7 @@ impl PackageFile {
     }
 }
 
-/// What a file says, from what was kept of it.
+/// Parses a file from its kept parts.
 pub fn read(kind: PackageFile, path: &str, size: u64, file: &Excerpt, room: &mut Room) -> Vec<Metadata> {
     let bytes = file.bytes();
     if kind != PackageFile::Archive && bytes.len() as u64 != size {
@@ -147,7 +147,7 @@ pub fn read(kind: PackageFile, path: &str, size: u64, file: &Excerpt, room: &mut
     if !room.names(found.iter().map(|one| 1 + one.parts.len() + one.inside.len()).sum()) {
         return vec![Metadata::Note("not read: the image has too many packages".to_owned())];
     }
-    let note = is_cut.then(|| Metadata::Note("it lists too many paths; the rest is left out".to_owned()));
+    let note = is_cut.then(|| Metadata::Note("it lists too many paths; the rest are ignored".to_owned()));
     let found = (!found.is_empty()).then_some(Metadata::Installed(found));
     found.into_iter().chain(note).collect()
 }

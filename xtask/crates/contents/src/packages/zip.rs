@@ -7,7 +7,7 @@ use flate2::read::DeflateDecoder;
 use crate::excerpt::Excerpt;
 use crate::packages::Refused;
 
-/// Most files of an archive that are looked at; a Java archive with everything of a large application has half as many.
+/// Maximum number of files to read in an archive; a Java archive that bundles a large application has half as many.
 const MAX_ENTRIES: usize = 200_000;
 /// The end record with its longest comment.
 const MAX_END: usize = 22 + 65_535;
@@ -54,9 +54,10 @@ pub struct Entry {
 /// The files of an archive.
 ///
 /// # Errors
-/// If it has no central directory, or one that is damaged at once.
+/// If the central directory is missing or starts with damaged data.
 pub fn entries(source: &Source<'_>) -> Result<Vec<Entry>, Refused> {
-    let (mut at, shift) = directory(source).ok_or("no ZIP archive, or one without a central directory")?;
+    let (mut at, shift) =
+        directory(source).ok_or("not a ZIP archive, or its central directory is missing")?;
     let mut found = Vec::new();
     while found.len() < MAX_ENTRIES
         && let Some((entry, length)) = source.from(at).and_then(|bytes| entry(bytes, shift))
@@ -67,7 +68,7 @@ pub fn entries(source: &Source<'_>) -> Result<Vec<Entry>, Refused> {
     Ok(found)
 }
 
-/// The place of the central directory, and how far all places are shifted: something may stand before an archive, such as the
+/// The place of the central directory, and how far all offsets are shifted: an archive may follow other data, such as the
 /// script of an executable one.
 fn directory(source: &Source<'_>) -> Option<(u64, u64)> {
     let tail = source.size.saturating_sub(MAX_END as u64).max(source.size - kept_at_end(source));
@@ -154,7 +155,7 @@ pub fn content(
     };
     *unpacked = unpacked.saturating_sub(content.len() as u64);
     if content.len() as u64 > most {
-        return Err(format!("{} in it unpacks to more than {most} bytes", entry.name));
+        return Err(format!("its file {} unpacks to more than {most} bytes", entry.name));
     }
     Ok(read.is_ok().then_some(content))
 }

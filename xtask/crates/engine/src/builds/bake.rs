@@ -13,7 +13,7 @@ use host::failure::{Failure, FailureClass};
 use host::files;
 use host::process::Cmd;
 
-/// Keys of a target that change its result and that `Build` does not hold.
+/// Keys of a target that change its result but are missing from `Build`.
 const LEFT_OUT: [&str; 8] =
     ["secret", "ssh", "network", "extra-hosts", "labels", "entitlements", "shm-size", "ulimits"];
 
@@ -86,7 +86,7 @@ fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (Strin
     let left_out =
         LEFT_OUT.iter().filter(|key| !target[**key].is_null()).map(|key| (*key).to_owned()).collect();
     let target: Target = serde_json::from_value(target.clone())
-        .map_err(|_| ("it has a form that is not understood".to_owned(), "update this tool".to_owned()))?;
+        .map_err(|_| ("its format is not supported".to_owned(), "update this tool".to_owned()))?;
     let raw = RawBuild {
         context: target.context,
         dockerfile: target.dockerfile,

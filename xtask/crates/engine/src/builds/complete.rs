@@ -12,7 +12,7 @@ use model::manifest::{Manifest, Service};
 use model::reader;
 
 /// Reads the repository's manifest. With schema 2, every build of its Compose and bake files is a service, and a service that declares
-/// no build of its own has the one of its name. Builds that cannot be used are reported, and the others go on.
+/// no build of its own has the one of its name. Unusable builds are reported and skipped.
 ///
 /// # Errors
 /// As [`reader::load`] and [`all`], and when a service has no build.
@@ -31,7 +31,7 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
     manifest.unusable = found.problems.iter().map(|problem| plain_name(&problem.name)).collect();
     refuse_shared_names(&manifest.services, name)?;
     if manifest.services.is_empty() {
-        let what = format!("{name}: no service, and no Compose or bake file has a build");
+        let what = format!("{name}: no services declared, and no build in any Compose or bake file");
         return Err(Failure::new(
             FailureClass::Manifest,
             what,
@@ -43,7 +43,7 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
         None => Ok(manifest),
         Some(service) => {
             let what = format!(
-                "{name}: service {} has no build, and no Compose or bake file has one of this name",
+                "{name}: service {} has no build, and no Compose or bake file builds that name",
                 service.name
             );
             Err(Failure::new(FailureClass::Manifest, what, "add its `dockerfile`, or remove it").into())

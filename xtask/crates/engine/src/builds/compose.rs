@@ -17,7 +17,7 @@ use host::files;
 /// The environment variable that names the Compose files.
 const FILES: &str = "COMPOSE_FILE";
 
-/// Keys of a build that change its result and that `Build` does not hold.
+/// Keys of a build that change its result but are missing from `Build`.
 const LEFT_OUT: [&str; 10] = [
     "secrets",
     "ssh",
@@ -164,9 +164,8 @@ fn named(
 ) -> Result<NamedBuild, (String, String)> {
     let left_out =
         LEFT_OUT.iter().filter(|key| !build[**key].is_null()).map(|key| (*key).to_owned()).collect();
-    let build: ComposeBuild = serde_json::from_value(build.clone()).map_err(|_| {
-        ("its build has a form that is not understood".to_owned(), "update this tool".to_owned())
-    })?;
+    let build: ComposeBuild = serde_json::from_value(build.clone())
+        .map_err(|_| ("its build has an unsupported format".to_owned(), "update this tool".to_owned()))?;
     let raw = RawBuild {
         context: plain(build.context),
         dockerfile: plain(build.dockerfile),
@@ -236,7 +235,7 @@ fn lacks_env_file(stderr: &str) -> bool {
     stderr.contains("env file") && stderr.contains("not found")
 }
 
-/// A Compose file that takes the env files from every service.
+/// A Compose file that removes the env files of every service.
 fn reset_env_files(project: &Project) -> Result<String> {
     let names = project.cmd(["config", "--services"]).read()?;
     let services =

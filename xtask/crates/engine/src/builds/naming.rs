@@ -16,7 +16,7 @@ pub fn plain_name(name: &str) -> String {
     if parts.is_empty() { "image".to_owned() } else { parts.join("-") }
 }
 
-/// The name, with a number behind it if it is taken.
+/// The name, with a number appended if it is taken.
 pub fn free_name(name: &str, taken: &mut BTreeSet<String>) -> String {
     let name = plain_name(name);
     let numbered = (2..).map(|number| format!("{name}-{number}"));

@@ -1,4 +1,4 @@
-//! Builds as Buildx understands them, to verify that nothing is lost on the way.
+//! Builds as Buildx resolves them, to verify that the conversion loses nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -84,8 +84,11 @@ pub(crate) fn several(place: &str, names: &[&str]) -> Failure {
 
 /// No image has the name.
 pub(crate) fn none_called(name: &str, place: &str, names: &[&str]) -> Failure {
-    let known =
-        if names.is_empty() { "it names none".to_owned() } else { format!("it has {}", listed(names)) };
+    let known = if names.is_empty() {
+        "its images have no names".to_owned()
+    } else {
+        format!("it has {}", listed(names))
+    };
     Failure::usage(format!("no image `{name}` in {place}: {known}"))
 }
 

@@ -103,7 +103,7 @@ impl Descriptor {
         )
     }
 
-    /// Whether its content is elsewhere by design, such as the layers of Windows.
+    /// Whether its content is stored elsewhere by design, such as the layers of Windows.
     pub(crate) fn is_foreign(&self) -> bool {
         self.media_type.contains("nondistributable") || self.media_type.contains(".foreign.")
     }
@@ -129,7 +129,7 @@ impl Document {
     /// Configuration and layers of a manifest.
     ///
     /// # Errors
-    /// When it is no manifest of an image.
+    /// When it is not an image manifest.
     pub(crate) fn image(&self) -> Result<(&Descriptor, &[Descriptor])> {
         let Some(config) = &self.config else { bail!("an index where an image manifest was expected") };
         let layers = self.layers.as_deref().unwrap_or_default();
@@ -142,7 +142,7 @@ impl Document {
 
 impl ImageConfig {
     /// # Errors
-    /// When it is no configuration of an image.
+    /// When it is not an image configuration.
     pub(crate) fn parse(bytes: &[u8], what: &str) -> Result<ImageConfig> {
         let config: ImageConfig = serde_json::from_slice(bytes).with_context(|| format!("invalid {what}"))?;
         if config.platform.os().is_empty() && config.rootfs.diff_ids.is_empty() {
@@ -155,7 +155,7 @@ impl ImageConfig {
 /// A layer that is neither in an archive nor in a registry.
 pub(crate) fn foreign(layer: &Descriptor) -> anyhow::Error {
     anyhow::anyhow!(
-        "foreign layer {}: its content is elsewhere by design\nhelp: pull the image with an engine that can run it, and analyze it there",
+        "foreign layer {}: its content is stored elsewhere by design\nhelp: pull the image with an engine that can run it, and analyze it there",
         layer.digest
     )
 }

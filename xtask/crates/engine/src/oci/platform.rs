@@ -38,7 +38,7 @@ impl Platform {
         &self.architecture
     }
 
-    /// Whether an image of this platform is wanted; the variant only counts if it is asked for.
+    /// Whether this platform matches the wanted one; the variant matters only if one is requested.
     pub(crate) fn is_wanted(&self, wanted: &Platform) -> bool {
         let same = self.os == wanted.os && self.architecture == wanted.architecture;
         same && (wanted.variant.is_none() || self.full_variant() == wanted.full_variant())

@@ -18,7 +18,7 @@ use crate::blob;
 use crate::oci::{self, Choice, Descriptor, Document, ImageConfig, MOST_JSON};
 use crate::stored_image::ManifestImage;
 
-/// What we can read, best first.
+/// Supported media types, in order of preference.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json, \
                          application/vnd.oci.image.manifest.v1+json, \
@@ -48,7 +48,7 @@ impl RegistryClient {
     /// The manifest or index that the reference names.
     ///
     /// # Errors
-    /// [`Failure`] when the registry does not answer, does not have it or does not show it.
+    /// [`Failure`] when the registry does not answer, does not have it or denies access.
     pub(crate) fn root(&self) -> Result<Vec<u8>> {
         self.manifest(&self.reference.version)
     }
@@ -186,7 +186,7 @@ impl RegistryClient {
 fn verify(bytes: &[u8], digest: &str, what: &str) -> Result<()> {
     let found = blob::sha256(bytes);
     if found != digest {
-        bail!("{what} has another digest: {found}, expected {digest}");
+        bail!("{what} has the wrong digest: {found}, expected {digest}");
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ struct Bearer {
 /// and speaks plain HTTP.
 ///
 /// # Errors
-/// When the registry wants something else, or nobody gives a token.
+/// When the registry asks for another kind of account, or the token service returns no token.
 pub(super) fn answer(
     challenges: &[String],
     reference: &RemoteReference,
@@ -73,7 +73,7 @@ fn token(
     is_local: bool,
     runner: &Runner,
 ) -> Result<String> {
-    // The account must not go to whoever a registry names over plain HTTP.
+    // Never send the account over plain HTTP to a host that the registry names.
     let host = bearer.realm.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#']).next());
     let is_local = is_local && host.is_some_and(|host| !host.contains('@') && is_loopback(host));
     if !is_local && !bearer.realm.starts_with("https://") {
@@ -106,9 +106,9 @@ fn token(
         let remedy = format!("sign in with `docker login {}`", reference.host);
         return Err(Failure::new(FailureClass::Machine, what, remedy).into());
     }
-    let answer: Answer =
-        serde_json::from_slice(&response.bytes(MOST_BYTES)?).context("the token service gave no token")?;
-    answer.token.or(answer.access_token).context("the token service gave no token")
+    let answer: Answer = serde_json::from_slice(&response.bytes(MOST_BYTES)?)
+        .context("the token service returned no token")?;
+    answer.token.or(answer.access_token).context("the token service returned no token")
 }
 
 /// Parses `Bearer realm="…",service="…",scope="…"` (RFC 9110, section 11.6.1).

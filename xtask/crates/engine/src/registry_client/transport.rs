@@ -52,7 +52,7 @@ impl Response {
         let mut bytes = Vec::new();
         self.body.take(most + 1).read_to_end(&mut bytes).map_err(|error| explained(error.into()))?;
         if bytes.len() as u64 > most {
-            bail!("the answer is larger than {most} bytes");
+            bail!("the response is larger than {most} bytes");
         }
         Ok(bytes)
     }
@@ -111,7 +111,7 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
         curl.args(["--url", &request.url]).stdin(config).reader().map_err(|error| match error.class {
             FailureClass::Machine => Error::from(Failure::machine(
                 "curl is not installed",
-                "install it (Debian: `apt-get install curl`): registries are read with it",
+                "install it (Debian: `apt-get install curl`); it is needed to read registries",
             )),
             _ => error.into(),
         })?;
@@ -132,7 +132,7 @@ fn head(reader: &mut BufReader<impl Read>) -> Result<Head> {
             let mut line = Vec::new();
             limited.read_until(b'\n', &mut line).map_err(|error| explained(error.into()))?;
             if !line.ends_with(b"\n") {
-                bail!("the server's answer is not HTTP, or its headers are too long");
+                bail!("the server's response is not HTTP, or its headers are too long");
             }
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
@@ -162,7 +162,7 @@ fn status_of(line: &str) -> Result<u16> {
     };
     match status {
         Some(status) => Ok(status),
-        None => bail!("the server's answer is not HTTP"),
+        None => bail!("the server's response is not HTTP"),
     }
 }
 

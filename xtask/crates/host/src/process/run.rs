@@ -35,7 +35,7 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// How a command ended whose output was forwarded.
+/// The result of a command whose output was forwarded.
 #[derive(Debug, Clone)]
 pub struct Forwarded {
     /// The exit code; `None` for a child that a signal ended.

@@ -18,11 +18,11 @@ const WRITE: &str = "WRITE_MANIFEST_DOCS";
 
 const HEAD: &str = "# The manifest
 
-`images.toml` declares what Docker cannot tell about the images of a repository: sizes, editions, probes, and builds that stand in
-no Compose or bake file. It stands at the root of the repository; Sutra's is `xtask/images.toml`. This page is generated from
+`images.toml` declares what Docker does not know about the images of a repository: sizes, editions, probes, and builds that are in
+no Compose or bake file. It is at the root of the repository; Sutra's is `xtask/images.toml`. This page is generated from
 the types in `xtask/crates/model/src/file`.
 
-The least that is valid, where a Compose file defines the build of `vote`:
+The smallest valid manifest, if a Compose file defines the build of `vote`:
 
 ```toml
 schema = 2
@@ -30,8 +30,8 @@ schema = 2
 [service.vote]
 ```
 
-Every fault is reported at once, with its line and its fix. Editors with taplo (VS Code: Even Better TOML) complete and check the
-manifest with [`images.schema.json`](images.schema.json); name it in the first line:
+All errors are reported at once, with line numbers and fixes. Editors with taplo (VS Code: Even Better TOML) complete and validate the
+manifest with [`images.schema.json`](images.schema.json), if the first line names it:
 
 ```toml
 #:schema https://raw.githubusercontent.com/OWNER/REPOSITORY/main/docs/images.schema.json

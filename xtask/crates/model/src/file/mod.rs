@@ -18,7 +18,7 @@ pub use self::probe::{Capture, Check, Parity, Probe, Request, Tolerance};
 pub use self::service::{Addition, Limit, Run, Secret, Service, Size, SizeTable, SizeText};
 use crate::opportunity_kind::OpportunityKind;
 
-/// What Docker cannot tell about the images of a repository. Only `schema` is required.
+/// What Docker does not know about the images of a repository. Only `schema` is required.
 ///
 /// ```toml
 /// schema = 2
@@ -40,24 +40,24 @@ pub struct Manifest {
     pub schema: Option<u32>,
     /// The project's name, which prefixes labels and run tags: lower-case letters, digits and `-`. Default: the folder's name.
     pub project: Option<String>,
-    /// The version of images whose tag is `latest`, as a label and as the build argument `VERSION`. Default: none of the two.
+    /// The version of images whose tag is `latest`, as a label and as the build argument `VERSION`. Default: neither is set.
     pub version: Option<String>,
     /// The build argument `SOURCE_DATE_EPOCH` of all builds, in seconds since 1970, so that equal sources give equal images.
     /// Default: none.
     pub source_date_epoch: Option<u64>,
-    /// What the names of the tool's environment variables start with: `IMAGES_VERSION`. Default: `IMAGES_`.
+    /// Prefix of this tool's environment variables, such as `IMAGES_VERSION`. Default: `IMAGES_`.
     pub env_prefix: Option<String>,
     /// The Compose files that define builds, relative to the repository; `[]` for none. Default: the files Compose itself uses.
     pub compose: Option<Vec<String>>,
     /// The bake files that define builds, relative to the repository. Default: none.
     pub bake: Vec<String>,
-    /// The editions in which every service is built, smallest first. Each is a suffix of tags and the build argument `EDITION`.
-    /// Default: none, and plain tags.
+    /// The editions in which every service is built, smallest first. Each is a tag suffix and the value of the build argument
+    /// `EDITION`. Default: none, so tags are plain.
     pub editions: Vec<String>,
     /// Registries that hold this project's images, as its Compose files name them: `HOST[:PORT][/PATH]`, or a namespace on Docker
     /// Hub. Default: none.
     pub registries: Vec<String>,
-    /// Values for every entry that names none.
+    /// Values for entries that do not set their own.
     pub defaults: Defaults,
     /// How far an image may drift from its accepted size.
     pub baselines: Baselines,
@@ -68,17 +68,17 @@ pub struct Manifest {
     /// Promised benefits of smaller images, by the figure that decides: `size`, `pull-bytes`, `pull`, `start`, `memory-idle` or
     /// `memory-after`.
     pub benefit: Named<Benefit>,
-    /// Published images that Dockerfiles start from, with their replacements where no registry answers.
+    /// Published images that Dockerfiles start from, and their replacements if no registry is reachable.
     pub upstream: Named<Upstream>,
     /// The project's own base images.
     pub base: Named<Base>,
     /// The services. Each has an image.
     pub service: Named<Service>,
-    /// Probes through several services, in order. Values captured by one are there for the next.
+    /// Probes through several services, in order. Later probes can use values that earlier ones captured.
     pub scenario: Named<Vec<Probe>>,
     /// Test programs that run against the whole stack.
     pub stack_test: Named<StackTest>,
-    /// Requests in large numbers: `measure --load` runs each load in its own throwaway stack.
+    /// Load tests: `measure --load` runs each load in its own throwaway stack.
     pub load: Named<Vec<Probe>>,
     /// Limits for measured figures, by subject and figure: a service, `stack`, `xtask`, or `LOAD/STEP`.
     ///
@@ -90,7 +90,7 @@ pub struct Manifest {
     pub bound: Named<BTreeMap<String, String>>,
 }
 
-/// Values for every entry that names none. `{name}` stands for the entry's name, `{project}` for the project's, and in `dockerfile`
+/// Values for entries that do not set their own. `{name}` stands for the entry's name, `{project}` for the project's, and in `dockerfile`
 /// `{image}` for the service's image.
 ///
 /// ```toml
@@ -114,8 +114,8 @@ pub struct Defaults {
     pub stand_in: Option<String>,
 }
 
-/// How far an image may drift from its row in the lock before `check` fails, for its own layers and its base layers each: a
-/// percentage of the row or a number of bytes, whichever is larger.
+/// How far an image may drift from its row in the lock before `check` fails, separately for its own layers and its base
+/// layers: a percentage of the row or a number of bytes, whichever is larger.
 ///
 /// ```toml
 /// [baselines]
@@ -172,7 +172,7 @@ pub struct KnownOpportunity {
     pub reason: String,
 }
 
-/// Rules of `check` that the project relaxes. `"warn"` makes a note of a finding.
+/// Rules of `check` that the project relaxes. `"warn"` reports a finding as a note.
 ///
 /// ```toml
 /// [check]
@@ -262,11 +262,11 @@ pub struct Allowance {
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["name"])))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Benefit {
-    /// The figure in words.
+    /// The figure's name in reports.
     pub name: String,
     /// The promise, in percent: a number or a range. Default: none.
     pub guide: Option<Promise>,
-    /// What you want, in percent. Default: none.
+    /// Your goal, in percent. Default: none.
     pub goal: Option<f64>,
 }
 
@@ -281,8 +281,8 @@ pub enum Promise {
     Range(f64, f64),
 }
 
-/// A published image that Dockerfiles name in FROM, and how to replace it where no registry answers. An image that is not
-/// declared comes from its registry.
+/// A published image that Dockerfiles name in FROM, and how to replace it if no registry is reachable. Images that are
+/// not declared come from their registry.
 ///
 /// ```toml
 /// [upstream.debian]

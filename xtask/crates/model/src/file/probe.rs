@@ -58,7 +58,7 @@ use serde_json::Value;
 pub struct Probe {
     /// The name, unique among the probes of a service, scenario or load.
     pub name: String,
-    /// The service that is asked; only in scenarios and loads, and required there.
+    /// The service that receives the request; only in scenarios and loads, where it is required.
     pub service: Option<String>,
     /// The request.
     pub request: Request,
@@ -75,16 +75,16 @@ pub struct Probe {
     pub typical: bool,
     /// Where the responses of the original and the optimized image may differ. Default: nowhere.
     pub parity: Parity,
-    /// Loads only: requests that count. Default: 1.
+    /// Loads only: number of measured requests. Default: 1.
     pub count: Option<u64>,
-    /// Loads only: requests before those. Default: 0.
+    /// Loads only: unmeasured requests before them. Default: 0.
     pub warm_up: Option<u64>,
-    /// Loads only: clients that share the requests. Default: 1.
+    /// Loads only: number of parallel clients that share the requests. Default: 1.
     pub clients: Option<u64>,
-    /// Loads only: how many times a text body is repeated, or the element of a one-element list in JSON. `${number}`, `${text}`,
+    /// Loads only: how many times to repeat a text body, or the element of a one-element list in JSON. `${number}`, `${text}`,
     /// `${question}` and `${vector}` are generated for each, the same in every run. Default: 1.
     pub items: Option<u64>,
-    /// Loads only: numbers in a generated vector. Default: 1.
+    /// Loads only: length of a generated vector. Default: 1.
     pub dimension: Option<u64>,
     /// Loads only: restart the service first, and measure how soon it is healthy. Default: false.
     pub restart: Option<bool>,
@@ -103,7 +103,7 @@ pub struct Request {
     pub post: Option<String>,
     /// The path of a DELETE request.
     pub delete: Option<String>,
-    /// Headers. Default: none but the body's.
+    /// Headers. Default: only those of the body.
     pub headers: BTreeMap<String, String>,
     /// A JSON body.
     pub json: Option<Value>,
@@ -150,7 +150,7 @@ pub struct Capture {
 pub struct Parity {
     /// Values that differ in every run. Default: none.
     pub ignore: Vec<String>,
-    /// Vectors of almost the same direction. Default: none.
+    /// Vectors that may differ slightly in direction. Default: none.
     pub cosine: Vec<String>,
     /// Numbers that may differ by an amount. Default: none.
     pub tolerance: Option<Tolerance>,

@@ -47,7 +47,7 @@ pub struct Service {
     /// names; else the build comes from Compose or bake.
     #[serde(alias = "original")]
     pub dockerfile: Option<String>,
-    /// The stage to build; of the optimized Dockerfile it is always the last. Default: the last one.
+    /// The stage of the original to build; for the optimized Dockerfile, it is always the last one. Default: the last one.
     pub target: Option<String>,
     /// Build arguments. Default: none.
     pub args: BTreeMap<String, String>,
@@ -61,19 +61,19 @@ pub struct Service {
     /// The image's repository without tag. Default: the one that `[defaults]` names; else that of Compose; else the service's
     /// name; for `pulled`, that of the reference.
     pub image: Option<String>,
-    /// A template for tags, where several services share one repository; `{tag}` stands for the tag. Default: `{tag}`.
+    /// A template for tags, needed if several services share one repository; `{tag}` stands for the tag. Default: `{tag}`.
     pub tag: Option<String>,
-    /// The service in the Compose file. Default: the one whose build it has.
+    /// The service in the Compose file. Default: the one that this build comes from.
     pub compose: Option<String>,
     /// The port it listens on. Default: the Dockerfile's EXPOSE, if it names one port; else that of Compose.
     pub port: Option<NonZeroU16>,
     /// The path that answers 200 once the service is ready. Default: the health check of the image or of Compose.
     pub health: Option<String>,
-    /// The editions it exists in. Default: all.
+    /// The editions in which the service exists. Default: all.
     pub only: Option<Vec<String>>,
-    /// The reference of an image that is pulled and not built, yet measured, checked and pinned. Default: it is built.
+    /// The reference of an image that is pulled instead of built, but still measured, checked and pinned. Default: it is built.
     pub pulled: Option<String>,
-    /// The stage of its Dockerfile, of the optimized one if there are two, that runs the service's tests. Default: `test`, if there is such a stage.
+    /// The Dockerfile stage that runs the service's tests; of the optimized Dockerfile, if there are two. Default: `test`, if there is such a stage.
     pub test_stage: Option<String>,
     /// The original takes so much time and disk that only `ci --full` builds it. Default: false.
     pub large_original: bool,
@@ -89,7 +89,7 @@ pub struct Service {
     pub sizes: Named<Size>,
     /// What each edition adds to the one below it. Default: nothing.
     pub editions: Named<Addition>,
-    /// Limits that the service states in `/health`, by edition in their order, or one number for all. Default: none.
+    /// Limits that the service reports in `/health`: one number per edition, in their order, or one for all. Default: none.
     ///
     /// ```toml
     /// [service.vote.limits]
@@ -110,14 +110,14 @@ pub struct Service {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Size(pub SizeTable);
 
-/// Size limits. A lone size, such as `"80MB"`, is the target.
+/// Size limits. A plain size, such as `"80MB"`, sets the target.
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("type" = ["object", "string"])))]
 #[serde(default, deny_unknown_fields)]
 pub struct SizeTable {
     /// The size that a guide gives for the original. Default: none.
     pub original: Option<SizeText>,
-    /// The most that `check` accepts. Default: no limit.
+    /// The largest size that `check` accepts. Default: no limit.
     pub target: Option<SizeText>,
     /// Your own, lower goal. Default: none.
     pub goal: Option<SizeText>,
@@ -227,7 +227,7 @@ pub struct Run {
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["variable", "plain", "command"])))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Secret {
-    /// The variable that the service reads, which does not hold the plain secret.
+    /// The variable that the service reads. It holds the entry, not the plain secret.
     pub variable: String,
     /// The variable in `.env` with the plain secret, for its owner.
     pub plain: String,

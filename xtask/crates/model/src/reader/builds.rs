@@ -1,4 +1,4 @@
-//! How a service is built, and what follows from its Dockerfiles.
+//! How a service is built, and defaults derived from its Dockerfiles.
 
 use std::num::NonZeroU16;
 
@@ -19,7 +19,7 @@ pub(super) struct Builds<'a> {
     pub file: &'a file::Service,
     pub place: Place<'a>,
     pub images: &'a Images<'a>,
-    /// Whether the manifest has schema 1, where nothing follows from Dockerfiles.
+    /// Whether the manifest has schema 1, which derives nothing from Dockerfiles.
     pub is_first: bool,
 }
 

@@ -66,12 +66,12 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     }
 }
 
-/// What is valid in a manifest, such as that of an old commit, which today's rules may refuse. `None` if nothing is.
+/// The valid parts of a manifest, such as one from an old commit that today's rules reject. `None` if there are none.
 pub fn parse_leniently(text: &str, repository: &Repository) -> Option<Manifest> {
     read(text, repository, &Faults::new(text))
 }
 
-/// What is valid in a manifest; the rest is reported.
+/// The valid parts of a manifest; the rest is reported.
 fn read(text: &str, repository: &Repository, faults: &Faults<'_>) -> Option<Manifest> {
     if let Some(at) = nesting::too_deep(text) {
         faults.add(at, "nested too deeply");

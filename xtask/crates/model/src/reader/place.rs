@@ -67,7 +67,7 @@ impl<'a> Place<'a> {
         self.value
     }
 
-    /// The value of a key in this table. A missing key stands where the table does.
+    /// The value of a key in this table. A missing key has the table's position.
     pub fn key(&self, key: &str) -> Place<'a> {
         let found = self.value.and_then(|value| value.as_table()?.get_key_value(key));
         let (span, value) = match found {
@@ -110,7 +110,7 @@ impl<'a> Place<'a> {
         Place { span: self.key(key).span, ..self.clone() }.fault(text);
     }
 
-    /// Reports keys that this table must have and has not.
+    /// Reports required keys that this table lacks.
     pub fn require(&self, keys: &[&str]) {
         for key in keys.iter().filter(|key| !self.has(key)) {
             self.faults.add(self.span.start, format!("{} has no `{key}`: add it", self.name));

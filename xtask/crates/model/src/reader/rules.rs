@@ -1,4 +1,4 @@
-//! What images are held to: baselines, benefits, bounds, opportunities and the rules of `check`.
+//! Rules for images: baselines, benefits, bounds, opportunities and the rules of `check`.
 
 use std::collections::BTreeMap;
 

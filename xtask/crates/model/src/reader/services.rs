@@ -126,7 +126,7 @@ impl Services<'_> {
     fn only(&self, file: &file::Service, place: &Place<'_>) -> Vec<Edition> {
         let Some(names) = &file.only else { return self.editions.to_vec() };
         if names.is_empty() {
-            place.fault("names no edition: name one, or remove the key");
+            place.fault("must name an edition; otherwise remove the key");
         }
         let found: Vec<Edition> = names.iter().filter_map(|name| self.edition(name, place)).collect();
         self.editions.iter().copied().filter(|edition| found.contains(edition)).collect()

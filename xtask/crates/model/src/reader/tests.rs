@@ -138,7 +138,7 @@ fn builds_and_names_that_cannot_be_are_reported() {
             "14: service.d.context: `..` is outside of the repository: name a folder in it",
             "17: service.d.health: invalid path `up`: start it with `/`",
             "19: service.e.image: `x/y:{tag}-a` is already the image of `d`: choose another",
-            "21: service.e.only: names no edition: name one, or remove the key",
+            "21: service.e.only: must name an edition; otherwise remove the key",
             "23: service.f.only: unknown edition `b` (known: a, a, All, all)",
             "24: service.f.tag: invalid template `v`: use {tag} once, such as \"{tag}-ad\"",
         ]

@@ -15,7 +15,7 @@ use toml::de::DeValue;
 use crate::names::Unknown;
 use crate::reader::place::Place;
 
-/// More faults than anyone fixes at once; each costs a pass over the file.
+/// Maximum number of reported faults; each costs a pass over the file.
 const MOST_FAULTS: usize = 200;
 
 /// Reads a whole file. serde ends at the first value that does not fit, so that value is reported and the next pass leaves it out.
@@ -123,7 +123,7 @@ impl<'a, 'p> Value<'a, 'p> {
         })
     }
 
-    /// The entries of this table in the file's order, without those left out.
+    /// The entries of this table in the file's order, without those already reported.
     fn entries(&self, fields: &'static [&'static str]) -> Result<Entries<'a, 'p>, Unread> {
         let Some(table) = self.place.value().and_then(DeValue::as_table) else {
             return Err(Unread::Unfit("must be a table".to_owned()));

@@ -1,4 +1,4 @@
-//! Services that declare no probe: their health checks, from the image or the Compose file, answer instead.
+//! Tests services without probes by their health checks, from the image or the Compose file.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ pub(crate) const NAME: &str = "health check";
 /// One outcome for each service without probes whose container has a health check.
 ///
 /// # Errors
-/// When docker cannot be asked.
+/// When docker fails.
 pub(crate) fn outcomes(
     plan: &ProbePlan<'_>,
     project: &Project,

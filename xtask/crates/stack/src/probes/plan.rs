@@ -44,7 +44,7 @@ impl<'m> ProbePlan<'m> {
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
     }
 
-    /// Fails if no service was asked anything: silence is no success.
+    /// Fails if nothing was probed: a run without probes proves nothing.
     ///
     /// # Errors
     /// The services with neither probe nor health check.

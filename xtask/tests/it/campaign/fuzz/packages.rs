@@ -1,4 +1,4 @@
-//! Databases and manifests of package managers, and what is inside of programs.
+//! Databases and manifests of package managers, and contents of programs.
 
 use contents::code;
 use contents::code::build_info::{self, Segment};

@@ -1,5 +1,5 @@
-//! The values of a hash of Berkeley DB (`Packages`, its "db_page.h"). Headers are too long for a page: the hash has their place on
-//! pages of their own.
+//! The values of a hash of Berkeley DB (`Packages`, its "db_page.h"). Headers are too long for a page: the hash stores the
+//! number of the overflow page where each begins.
 
 use crate::packages::rpm::u32_le;
 
@@ -35,7 +35,7 @@ pub fn values(bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) {
         return;
     }
     let database = Database { page, ..database };
-    // Each page belongs to one value, so that a chain with a circle ends.
+    // Each page belongs to one value, so a cyclic chain ends.
     let mut room = bytes.len();
     for page in bytes.chunks_exact(page).filter(|page| matches!(page[25], HASH_UNSORTED | HASH)) {
         let count = database.short(page, 20);
@@ -69,7 +69,7 @@ impl Database<'_> {
             let start = number.checked_mul(self.page)?;
             let page = self.bytes.get(start..start.checked_add(self.page)?)?;
             (page[25] == OVERFLOW).then_some(())?;
-            // The bytes that are used stand where other pages have the place of their free bytes.
+            // On these pages, the field for the offset of free space holds the number of used bytes.
             let part = page.get(PAGE_HEAD..PAGE_HEAD + self.short(page, 22))?;
             *room = room.checked_sub(self.page)?;
             value.extend_from_slice(part);

@@ -58,7 +58,7 @@ impl<'b> Header<'b> {
 /// More folders than any package has.
 const MOST_FOLDERS: usize = 400_000;
 
-/// The package of a header; `None` for the keys that rpm keeps as packages, and for what is no header.
+/// The package of a header; `None` for the keys that rpm stores as packages, and for invalid headers.
 pub fn read(blob: &[u8], budget: &mut PathBudget) -> Option<Installed> {
     let header = Header::of(blob)?;
     let name = header.text(NAME).filter(|name| name != "gpg-pubkey")?;

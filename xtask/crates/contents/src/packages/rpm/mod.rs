@@ -23,7 +23,7 @@ pub fn is_folder(folder: &str) -> bool {
 /// The installed packages.
 pub fn read(bytes: &[u8], budget: &mut PathBudget) -> Result<Vec<Installed>, Refused> {
     let mut found = Vec::new();
-    // Headers have bytes of their own: a hostile database could name the same ones a million times.
+    // Headers do not overlap: a hostile database could reference the same bytes a million times.
     let mut room = bytes.len();
     let mut each = |blob: &[u8]| {
         let Some(rest) = room.checked_sub(blob.len()) else { return false };
@@ -38,7 +38,7 @@ pub fn read(bytes: &[u8], budget: &mut PathBudget) -> Result<Vec<Installed>, Ref
     } else if berkeley::is_hash(bytes) {
         berkeley::values(bytes, &mut each);
     } else {
-        return Err("neither SQLite, NDB nor a hash of Berkeley DB".to_owned());
+        return Err("not a SQLite, NDB or Berkeley DB hash database".to_owned());
     }
     Ok(found)
 }

@@ -1,15 +1,15 @@
 //! Reads one table of an SQLite database (sqlite.org, "Database File Format"): the last column of each of its rows. Changes that
-//! are still in a write-ahead log beside the database are not seen; rpm writes them back when it ends.
+//! are still in a write-ahead log beside the database are ignored; rpm writes them back when it ends.
 
 use crate::packages::Refused;
 
 /// The first bytes of a database.
 pub const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// No tree of real databases is as deep.
+/// Maximum depth of a tree; real databases stay below it.
 const MAX_DEPTH: usize = 20;
 
-/// What may still be read. Every page is visited once and every row has bytes of its own, so that a tree with a circle ends.
+/// What may still be read. Every page is visited once and every row has bytes of its own, so a cyclic tree ends.
 struct Room {
     pages: usize,
     bytes: usize,
@@ -25,7 +25,7 @@ struct Database<'b> {
 /// Calls `each` with the last column of each row, until it returns false.
 ///
 /// # Errors
-/// If it is no database, or has no such table.
+/// If it is not a database, or has no such table.
 pub fn rows(bytes: &[u8], table: &str, each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Refused> {
     let page = match bytes.get(16..18) {
         Some([0, 1]) => 65_536,
