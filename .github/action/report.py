@@ -59,7 +59,7 @@ def owners(now, base, edition):
 
 
 def growth(now, tree, options):
-    """The same, with the base commit in a folder."""
+    """Markdown for owners(), given a checkout of the base commit in `tree`."""
     before = {}
     known = sorted({service for service, _ in now} & declared(tree))
     if known:

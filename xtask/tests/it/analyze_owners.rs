@@ -160,7 +160,7 @@ fn a_database_that_cannot_be_read_is_a_note() {
     assert_eq!(notes, expected);
     for format in ["table", "markdown"] {
         let text = analyzed(broken(), &["--format", format]);
-        assert!(text.contains("note: /opt/x.jar: not read: no ZIP archive"), "{text}");
+        assert!(text.contains("note: /opt/x.jar: not read: not a ZIP archive"), "{text}");
         assert!(text.contains("Without an owner"), "{text}");
     }
 }

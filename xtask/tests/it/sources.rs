@@ -103,7 +103,7 @@ fn why_compares_images_from_different_places() {
     assert_eq!(difference.bytes, 4000);
     assert_eq!(difference.owners.iter().map(|owner| owner.bytes).sum::<i64>(), 4000);
     let twice = run(&folder, &["why", "-", "-"]);
-    assert!(error(&twice, &folder).starts_with("exit: 2 standard input has one archive"));
+    assert!(error(&twice, &folder).starts_with("exit: 2 `-` can be used for only one of the two images"));
 }
 
 /// Images of two platforms in an index inside of the index, with attestations.
