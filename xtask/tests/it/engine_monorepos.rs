@@ -100,7 +100,7 @@ fn three_hundred_services() {
     folder.write("compose.yaml", &compose);
     let (code, text) = init(&folder, &[]);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("Buildx understands 300 of 300 builds as planned"), "{text}");
+    assert!(text.contains("Buildx resolves 300 of 300 builds as planned"), "{text}");
     assert!(folder.read("images.toml").lines().count() < 10);
 }
 
@@ -114,7 +114,7 @@ fn newer_bake_syntax_and_targets_without_a_default_group() {
         "target \"one\" {\n  target = \"one\"\n}\ntarget \"two\" {\n  target = \"two\"\n}\n",
     );
     let (code, text) = init(&folder, &["--dry-run"]);
-    assert_eq!((code, text.contains("Buildx understands 2 of 2")), (Some(0), true), "{text}");
+    assert_eq!((code, text.contains("Buildx resolves 2 of 2")), (Some(0), true), "{text}");
     folder.write("docker-bake.hcl", "target \"default\" {\n  args = { A = no_such_function(1) }\n}\n");
     let (code, text) = init(&folder, &[]);
     assert_eq!(code, Some(2), "{text}");

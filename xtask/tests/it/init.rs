@@ -75,7 +75,7 @@ fn what_only_docker_can_read_is_listed() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("not verified: docker-compose.yml: profiles, include, extends"), "{text}");
     assert!(text.contains("admin-ui  Compose"), "{text}");
-    assert!(!text.contains("Buildx understands"), "{text}");
+    assert!(!text.contains("Buildx resolves"), "{text}");
     let (_outer, repository) = monorepo("bake");
     let (_, text) = plain(&repository, &["--no-docker", "--dry-run"]);
     assert!(text.contains("not verified: docker-bake.hcl: only Buildx reads bake files"), "{text}");
