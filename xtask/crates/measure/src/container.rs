@@ -16,7 +16,7 @@ use host::{ports, wait};
 use model::manifest::Service;
 use model::quantity::Quantity;
 
-/// Between two requests for /health: the resolution of `start`.
+/// Between two requests for its health: the resolution of `start`.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Between two checks that the container still runs.
 const CHECK: Duration = Duration::from_secs(1);
@@ -33,7 +33,8 @@ pub(crate) fn measure(
     let id = run(service, image, port, session, context)?;
     let stop = AtomicBool::new(false);
     let healthy = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| health::first(port, PAUSE, || stop.load(Ordering::SeqCst)));
+        let asking =
+            scope.spawn(|| health::first(port, health::path(service), PAUSE, || stop.load(Ordering::SeqCst)));
         let waited = wait(&id, request.deadline, context, || asking.is_finished());
         stop.store(true, Ordering::SeqCst);
         let healthy = asking.join().map_err(|_| anyhow::anyhow!("the polling thread panicked"))?;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use model::manifest::Service;
 use model::probe::{Body, HttpRequest, Method};
 use stack::http::Client;
 
@@ -12,9 +13,19 @@ use stack::http::Client;
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(5);
 
-/// The time of the first 200 on `/health` at a loopback port; `None` if `is_over` comes first.
-pub(crate) fn first(port: u16, pause: Duration, is_over: impl Fn() -> bool) -> Option<SystemTime> {
-    let request = get("/health");
+/// The path asked for a service's health: the manifest's, else `/health`.
+pub(crate) fn path(service: &Service) -> &str {
+    service.health.as_deref().unwrap_or("/health")
+}
+
+/// The time of the first 200 on a path at a loopback port; `None` if `is_over` comes first.
+pub(crate) fn first(
+    port: u16,
+    path: &str,
+    pause: Duration,
+    is_over: impl Fn() -> bool,
+) -> Option<SystemTime> {
+    let request = get(path);
     let host = format!("127.0.0.1:{port}");
     let mut timeout = SHORT;
     while !is_over() {

@@ -137,7 +137,9 @@ impl<'a> LoadRun<'a, '_> {
         self.context.docker.cmd(["restart", id.as_str()]).read()?;
         let (begun, interrupt) = (Instant::now(), &self.context.docker.runner.interrupt);
         let is_over = || begun.elapsed() > self.deadline || interrupt.is_set();
-        let healthy = health::first(self.port(step)?, Duration::from_millis(5), is_over);
+        let service = self.services.iter().find(|service| service.name == step.probe.service);
+        let path = service.map_or("/health", |service| health::path(service));
+        let healthy = health::first(self.port(step)?, path, Duration::from_millis(5), is_over);
         interrupt.check()?;
         let (start, _) = started(&id, self.context)?;
         microseconds(start, healthy.context("the service did not become healthy after its restart")?)

@@ -24,7 +24,7 @@ use stack::probes::plan::ProbePlan;
 use stack::probes::report::ProbeOutcome;
 use stack::throwaway::{StackImages, ThrowawayStack};
 
-/// Between two requests for /health to each service.
+/// Between two requests for health to each service.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Requests that do not count, and those that do.
 const WARM_UP: usize = 3;
@@ -101,9 +101,13 @@ fn start(
     let is_over =
         &|| failed.load(Ordering::SeqCst) || interrupt.is_set() || begun.elapsed() > request.deadline * 2;
     std::thread::scope(|scope| {
-        let ports = request.services.iter().filter_map(|service| stack.ports.get(&service.name).copied());
-        let polling: Vec<_> =
-            ports.map(|port| scope.spawn(move || health::first(port, PAUSE, is_over))).collect();
+        let ports = request
+            .services
+            .iter()
+            .filter_map(|service| Some((stack.ports.get(&service.name).copied()?, health::path(service))));
+        let polling: Vec<_> = ports
+            .map(|(port, path)| scope.spawn(move || health::first(port, path, PAUSE, is_over)))
+            .collect();
         let started = stack.up(request.deadline, &context.docker.runner.interrupt);
         failed.store(started.is_err(), Ordering::SeqCst);
         let answers: Option<Vec<_>> =

@@ -28,4 +28,5 @@ pub mod reader;
 pub mod recorded;
 pub mod response;
 mod service;
+pub mod test_rules;
 pub mod variant;

@@ -12,6 +12,7 @@ use crate::load::Load;
 use crate::names::Unknown;
 use crate::probe::Scenario;
 pub use crate::service::{Build, RunNeeds, Secret, Service, Sizes, TAG};
+use crate::test_rules::TestRules;
 
 /// The default prefix of environment variables.
 pub const DEFAULT_ENV_PREFIX: &str = "IMAGES_";
@@ -64,6 +65,8 @@ pub struct Manifest {
     pub allowlist: Allowlist,
     /// Relaxed rules of `check`.
     pub check: CheckRules,
+    /// What `test` requires of containers.
+    pub test: TestRules,
 }
 
 /// A test program with its own image, which runs against a whole stack and is never published.

@@ -82,6 +82,7 @@ fn sections() -> Vec<Section> {
         section::<StackTest>("`[stack-test.NAME]`"),
         section::<Checks>("`[check]`"),
         section::<Allowance>("`[[check.allow]]`"),
+        section::<Test>("`[test]`"),
         section::<Baselines>("`[baselines]`"),
         section::<Opportunities>("`[opportunities]`"),
         section::<KnownOpportunity>("`[[opportunities.known]]`"),

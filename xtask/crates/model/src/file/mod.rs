@@ -8,6 +8,7 @@ mod probe;
 #[cfg(test)]
 mod schema_check;
 mod service;
+mod test;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 pub use self::named::Named;
 pub use self::probe::{Capture, Check, Parity, Probe, Request, Tolerance};
 pub use self::service::{Addition, Limit, Run, Secret, Service, Size, SizeTable, SizeText};
+pub use self::test::Test;
 use crate::opportunity_kind::OpportunityKind;
 
 /// What Docker does not know about the images of a repository. Only `schema` is required.
@@ -65,6 +67,8 @@ pub struct Manifest {
     pub opportunities: Opportunities,
     /// Relaxed rules of `check`.
     pub check: Checks,
+    /// What `test` requires of containers.
+    pub test: Test,
     /// Promised benefits of smaller images, by the figure that decides: `size`, `pull-bytes`, `pull`, `start`, `memory-idle` or
     /// `memory-after`.
     pub benefit: Named<Benefit>,

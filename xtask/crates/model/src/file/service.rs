@@ -67,7 +67,8 @@ pub struct Service {
     pub compose: Option<String>,
     /// The port it listens on. Default: the Dockerfile's EXPOSE, if it names one port; else that of Compose.
     pub port: Option<NonZeroU16>,
-    /// The path that answers 200 once the service is ready. Default: the health check of the image or of Compose.
+    /// The path that answers 200 once the service is ready. `test` and `smoke` request it if neither Compose nor the image has a
+    /// health check; `measure` requests it for the start time. Default: no path; `measure` requests `/health`.
     pub health: Option<String>,
     /// The editions in which the service exists. Default: all.
     pub only: Option<Vec<String>>,

@@ -124,6 +124,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         benefits: rules::benefits(&file.benefit, &root.key("benefit")),
         allowlist: rules::allowlist(&file.opportunities, &root.key("opportunities"), &names, &editions),
         check: rules::check(&file.check, &root.key("check"), &names),
+        test: rules::test(&file.test, &root.key("test")),
         project,
         editions,
         upstreams,

@@ -15,6 +15,7 @@ use crate::names::Unknown;
 use crate::quantity::{Quantity, Unit};
 use crate::reader::load::refuse_unknown;
 use crate::reader::place::Place;
+use crate::test_rules::{TestRules, capability};
 
 /// Larger steps would disable the guard: an image could double, or gain a whole dependency, in one step.
 const MAX_PERCENT: f64 = 50.0;
@@ -115,6 +116,26 @@ pub(super) fn check(file: &file::Checks, place: &Place<'_>, services: &[&str]) -
     CheckRules {
         warnings: warnings.map(|(relaxed, _)| kind(*relaxed)).collect(),
         allowances: file.allow.iter().enumerate().filter_map(allowance).collect(),
+    }
+}
+
+/// `[test]`.
+pub(super) fn test(file: &file::Test, place: &Place<'_>) -> TestRules {
+    for (position, name) in file.capabilities.iter().flatten().enumerate() {
+        let known = capability(name);
+        let is_name = known.starts_with(|first: char| first.is_ascii_uppercase())
+            && known.chars().all(|char| char.is_ascii_uppercase() || char == '_');
+        if !is_name || known == "ALL" {
+            let fault = format!("invalid capability `{name}`: use a name such as `NET_BIND_SERVICE`");
+            place.key("capabilities").at(position).fault(fault);
+        }
+    }
+    let names = file.capabilities.as_ref();
+    TestRules {
+        user: file.user,
+        read_only: file.read_only,
+        capabilities: names.map(|names| names.iter().map(|name| capability(name)).collect()),
+        own_command: file.own_command,
     }
 }
 

@@ -343,3 +343,19 @@ fn paths_are_read_as_git_and_compose_write_them() {
     assert_eq!((build.context.as_str(), build.dockerfile.as_str()), ("vote", "vote/Dockerfile"));
     assert_eq!(build.contexts["all"], ".");
 }
+
+#[test]
+fn what_test_requires_is_declared() {
+    let rules = |text: &str| parse_in(VOTE, &format!("schema = 2\n{text}")).map(|manifest| manifest.test);
+    assert!(rules("").unwrap().is_empty());
+    let declared = rules("[test]\nuser = 1000\ncapabilities = [\"cap_chown\"]\n").unwrap();
+    assert_eq!((declared.user, declared.read_only, declared.own_command), (Some(1000), false, false));
+    assert_eq!(declared.capabilities, Some(vec!["CHOWN".to_owned()]));
+    assert_eq!(
+        faults_of(parse_in(VOTE, "schema = 2\n[test]\ncapabilities = [\"CHOWN\", \"ALL\", \"net-admin\"]\n")),
+        [
+            "3: test.capabilities: invalid capability `ALL`: use a name such as `NET_BIND_SERVICE`",
+            "3: test.capabilities: invalid capability `net-admin`: use a name such as `NET_BIND_SERVICE`",
+        ]
+    );
+}

@@ -54,7 +54,7 @@ impl<'m> ProbePlan<'m> {
         }
         let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
         let what = format!("nothing was probed: {} (no probe, no health check)", names.join(", "));
-        let remedy = "declare [[service.NAME.probe]] in the manifest, or HEALTHCHECK in the Dockerfile";
+        let remedy = "declare [[service.NAME.probe]], or `health` and `port`, in the manifest, or HEALTHCHECK in the Dockerfile";
         Err(Failure::new(FailureClass::Failed, what, remedy))
     }
 }

@@ -66,7 +66,7 @@ pub fn run<'m>(
             results.push(result);
         }
     }
-    let health = health::outcomes(plan, project, secrets)?;
+    let health = health::outcomes(plan, project, &endpoints, timeout, context)?;
     let running = containers(project, plan.manifest, &context.docker)?;
     let report = ProbeReport {
         schema: SCHEMA,

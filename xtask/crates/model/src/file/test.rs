@@ -1,0 +1,27 @@
+//! `[test]` as it stands in the file.
+
+use serde::Deserialize;
+
+/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing.
+///
+/// ```toml
+/// [test]
+/// user = 65532
+/// read-only = true
+/// capabilities = []
+/// own-command = true
+/// ```
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Test {
+    /// The user ID: the number in the image's USER, and the user of every process. Default: any user.
+    pub user: Option<u32>,
+    /// The root file system must be read-only. Default: false.
+    pub read_only: bool,
+    /// The only capabilities that containers may have, such as `NET_BIND_SERVICE`; `[]` for none. The Compose file must drop `ALL`,
+    /// set `no-new-privileges`, and not use `privileged`. Default: any capabilities.
+    pub capabilities: Option<Vec<String>>,
+    /// The container must run the image's own command and health check, and the image must have a HEALTHCHECK. Default: false.
+    pub own_command: bool,
+}

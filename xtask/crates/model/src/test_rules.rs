@@ -1,0 +1,27 @@
+//! What `test` requires of containers: `[test]`.
+
+/// The requirements. The default requires nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestRules {
+    /// The user ID of the image and of all processes; `None` for any.
+    pub user: Option<u32>,
+    /// Whether the root file system must be read-only.
+    pub read_only: bool,
+    /// The only capabilities a container may have, in upper case without `CAP_`; `None` for any.
+    pub capabilities: Option<Vec<String>>,
+    /// Whether a container must run its image's own command and health check.
+    pub own_command: bool,
+}
+
+impl TestRules {
+    /// Whether nothing is required.
+    pub fn is_empty(&self) -> bool {
+        *self == TestRules::default()
+    }
+}
+
+/// A capability's name in upper case without `CAP_`, as Compose files and engines use either form.
+pub fn capability(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    upper.strip_prefix("CAP_").map_or(upper.clone(), str::to_owned)
+}
