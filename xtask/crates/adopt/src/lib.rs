@@ -1,6 +1,7 @@
 //! Finds the images of a repository that has never used this tool, and writes their manifest.
 
 mod candidates;
+mod development;
 pub mod dockerfile;
 pub mod existing;
 pub mod find;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::candidates::context_of;
+use crate::development::development;
 use crate::find::{BuildFiles, find, main_compose};
 use crate::skaffold::{Artifact, artifacts};
 use crate::{
@@ -17,9 +18,6 @@ use host::files;
 use host::git::Git;
 use model::image_ref::name_of;
 use model::manifest::Build;
-
-/// Words in the name of a Dockerfile that is not for production.
-const DEVELOPMENT: [&str; 8] = ["base", "ci", "debug", "dev", "development", "devcontainer", "local", "test"];
 
 /// Finds the images. `docker` reads Compose and bake files; without it, only the main Compose files are read.
 ///
@@ -306,20 +304,6 @@ impl Plan<'_> {
     }
 }
 
-/// Why a Dockerfile is probably not for production.
-fn development(path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = path.split('/').collect();
-    let name = parts.pop().unwrap_or_default().to_lowercase();
-    if let Some(hidden) = parts.iter().find(|folder| folder.starts_with('.')) {
-        return Some(format!("it is in the hidden folder {hidden}"));
-    }
-    let rest =
-        name.strip_prefix("dockerfile.").or_else(|| name.strip_suffix(".dockerfile")).unwrap_or_default();
-    let words: BTreeSet<&str> = rest.split(['.', '-', '_']).collect();
-    let word = DEVELOPMENT.into_iter().find(|word| words.contains(word))?;
-    Some(format!("`{word}` in its name suggests that it is not shipped"))
-}
-
 /// The names that a Dockerfile suggests, and why the first: its own, then longer ones with the folders around it.
 fn service_names(dockerfile: &str, root: &Path) -> (Vec<String>, String) {
     const GENERIC: [&str; 7] = ["docker", "build", "src", "deploy", "deployment", "container", "image"];
@@ -360,15 +344,5 @@ mod tests {
         assert_eq!(name("Dockerfile.Web"), "Web");
         assert_eq!(name("docker/Dockerfile"), "shop");
         assert_eq!(name("Dockerfile"), "shop");
-    }
-
-    #[test]
-    fn dockerfiles_for_development_are_left_out() {
-        for path in [".devcontainer/Dockerfile", "a/Dockerfile.dev", "a/test-x.Dockerfile"] {
-            assert!(development(path).is_some(), "{path}");
-        }
-        for path in ["Dockerfile", "dev/Dockerfile", "Dockerfile.developer", "contest.Dockerfile"] {
-            assert!(development(path).is_none(), "{path}");
-        }
     }
 }
