@@ -12,6 +12,7 @@ use build::package_date::PackageDateChoice;
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
+use build::secret_arguments;
 use build::shared_cache;
 use build::{builds, upstreams};
 use engine::bake::BakeOptions;
@@ -205,6 +206,7 @@ fn dry_run(
         let from = image.dockerfile.as_deref().unwrap_or("an inline Dockerfile");
         context.terminal.say(format!("  {} from {from} as {}", image.target, tags.join(", ")));
     }
-    context.terminal.print(plan.definition.json()? + "\n");
+    let secrets = &context.docker.runner.secrets;
+    context.terminal.print(secret_arguments::printable(&plan.definition, secrets)? + "\n");
     Ok(())
 }

@@ -153,6 +153,17 @@ fn a_build_declares_context_target_arguments_and_platform() {
     assert_eq!(target["contexts"], json!({"lib": format!("{root}/lib"), "base": "docker-image://alpine"}));
 }
 
+#[test]
+fn a_dry_run_shows_no_secret_of_a_build() {
+    let manifest =
+        "[service.web]\ncontext = \"web\"\nargs = { NPM_TOKEN = \"not-for-the-log\", PORT = \"80\" }\n";
+    let repository = repository(manifest, &["web"]);
+    assert_eq!(targets(&repository, &[])["web"]["args"], json!({"NPM_TOKEN": "***", "PORT": "80"}));
+    let output = FakeDocker::new().run(&repository, &["--verbose", "build-images", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(!text(&output).contains("not-for-the-log"), "{}", text(&output));
+}
+
 /// Two services that share a repository.
 const SHARED: &str = "[service.ad]\nimage = \"ghcr.io/acme/demo__x\"\ntag = \"{tag}-ad\"\ncontext = \"ad\"\n\
     [service.cart]\nimage = \"ghcr.io/acme/demo__x\"\ntag = \"{tag}-cart\"\ncontext = \"cart\"\n";
@@ -178,6 +189,21 @@ fn no_two_services_have_the_same_tags() {
     let repository = repository(&SHARED.replace("-cart", "-ad"), &["ad", "cart"]);
     let text = text(&FakeDocker::new().run(&repository, &["build-images", "--dry-run"]));
     assert!(text.contains("`ghcr.io/acme/demo__x:{tag}-ad` is already the image of `ad`"), "{text}");
+}
+
+#[test]
+fn a_switch_keeps_a_pulled_image_s_tag_and_a_long_tag_s_template() {
+    let manifest = format!("compose = []\n{SHARED}[service.cache]\npulled = \"docker.io/library/redis:7\"\n");
+    let repository = repository(&manifest, &["ad", "cart"]);
+    let compose = "services:\n  cache:\n    image: docker.io/library/redis:6\n  ad:\n    image: ghcr.io/acme/demo__x:1-ad\n";
+    repository.write("docker-compose.yml", compose);
+    let tag = "t".repeat(99);
+    let args = ["compose-switch", "original", "--tag", &tag, "--allow-missing", "--dry-run"];
+    let output = FakeDocker::new().run(&repository, &args);
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(&format!("+    image: ghcr.io/acme/demo__x:{tag}-ad\n")), "{text}");
+    assert!(!text.contains("redis:7"), "{text}");
 }
 
 #[test]

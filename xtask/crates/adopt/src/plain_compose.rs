@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::skaffold::joined;
 use engine::dotenv;
@@ -23,7 +23,8 @@ pub(crate) struct PlainService {
 /// The services of a file, which is relative to the root. Includes and extends are not followed.
 pub(crate) fn services(root: &Path, file: &str) -> Result<Vec<PlainService>> {
     let text = files::read(&root.join(file))?;
-    let document = Document::parse(text.trim_start_matches('\u{feff}'))?;
+    let document = Document::parse(text.trim_start_matches('\u{feff}'))
+        .with_context(|| format!("cannot read {file}"))?;
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let environment: BTreeMap<String, String> = environment.collect();
@@ -98,5 +99,13 @@ mod tests {
         );
         assert_eq!(found[0].image.as_deref(), Some("x/a:1"));
         assert_eq!(found[1].build.args["X"], "1");
+    }
+    #[test]
+    fn an_error_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("deploy")).unwrap();
+        std::fs::write(folder.path().join("deploy/compose.yaml"), "services: {a: [\n").unwrap();
+        let error = services(folder.path(), "deploy/compose.yaml").unwrap_err();
+        assert!(format!("{error:#}").contains("deploy/compose.yaml"), "{error:#}");
     }
 }

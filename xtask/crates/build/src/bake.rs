@@ -9,6 +9,7 @@ use crate::failure::{BuildFailure, FailedStep, combined};
 use crate::package_date::PackageDateChoice;
 use crate::plan::BuildPlan;
 use crate::progress::Progress;
+use crate::secret_arguments;
 use crate::shared_cache::RegistryCache;
 use engine::bake::BakeOptions;
 use engine::bake_report::failed_instruction;
@@ -67,6 +68,7 @@ const ATTEMPTS: u32 = 3;
 /// When bake cannot be run, the engine or the builder does not work, or the user interrupts. Failed builds are reported in
 /// the outcome.
 pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<BakeOutcome> {
+    secret_arguments::register(&plan.definition, &context.docker.runner.secrets)?;
     let json = plan.definition.json().context("the bake definition")?;
     // Build arguments of a Compose file may hold secrets.
     files::write_private(&context.repository.bake_definition(), json.as_bytes())?;
@@ -114,7 +116,7 @@ impl Bakes<'_> {
                 self.context.terminal.warn(format!(
                     "{} error: {}; retry {attempt} of {}",
                     failure.class.name(),
-                    failure.error,
+                    self.context.docker.runner.secrets.mask(&failure.error),
                     ATTEMPTS - 1
                 ));
                 let interrupt = &self.context.docker.runner.interrupt;
@@ -146,7 +148,8 @@ impl Bakes<'_> {
     fn once(&self, targets: &[String]) -> Result<Option<BuildFailure>> {
         let (docker, repository) = (&self.context.docker, &self.context.repository);
         let names: Vec<String> = self.plan.definition.target.keys().cloned().collect();
-        let mut progress = Progress::new(&self.context.terminal, &repository.logs(), &names)?;
+        let secrets = docker.runner.secrets.clone();
+        let mut progress = Progress::new(&self.context.terminal, &repository.logs(), &names, secrets)?;
         let all = self.plan.with_dependencies(targets);
         let mut stream = Stream::of(&all);
         let mut failed: Option<FailedStep> = None;

@@ -18,6 +18,7 @@ mod progress;
 mod publish;
 pub mod push;
 pub mod request;
+pub mod secret_arguments;
 pub mod shared_cache;
 pub mod sources;
 pub mod upstreams;

@@ -11,11 +11,14 @@ use anyhow::Result;
 use engine::events::Event;
 use host::files;
 use host::printable;
+use host::secrets::Secrets;
 use host::terminal::{Line, Lines, Style, Terminal};
 
 /// Shows events and writes the full log of each target.
 pub struct Progress<'t> {
     terminal: &'t Terminal,
+    /// Masked in every line.
+    secrets: Secrets,
     logs: PathBuf,
     files: HashMap<String, File>,
     started: HashMap<(String, String), Instant>,
@@ -27,12 +30,13 @@ pub struct Progress<'t> {
 
 impl<'t> Progress<'t> {
     /// For these targets. Replaces the logs of earlier runs.
-    pub fn new(terminal: &'t Terminal, logs: &Path, targets: &[String]) -> Result<Self> {
+    pub fn new(terminal: &'t Terminal, logs: &Path, targets: &[String], secrets: Secrets) -> Result<Self> {
         files::create_dir(logs)?;
         let lines = terminal.lines();
         let width = targets.iter().map(String::len).max().unwrap_or(0);
         Ok(Progress {
             terminal,
+            secrets,
             logs: logs.to_owned(),
             files: HashMap::new(),
             started: HashMap::new(),
@@ -81,7 +85,8 @@ impl<'t> Progress<'t> {
         if self.terminal.is_interactive() || cached || target.is_empty() || step.starts_with("[internal]") {
             return;
         }
-        self.terminal.say(format!("{target:width$}  {} ({how})", brief(step), width = self.width));
+        let step = brief(&self.secrets.mask(step));
+        self.terminal.say(format!("{target:width$}  {step} ({how})", width = self.width));
     }
 
     fn line(&mut self, target: &str, text: &str) {
@@ -90,7 +95,7 @@ impl<'t> Progress<'t> {
         }
         let (lines, width) = (&self.lines, self.width);
         let line = self.shown.entry(target.to_owned()).or_insert_with(|| lines.add(target, width));
-        line.say(brief(text));
+        line.say(brief(&self.secrets.mask(text)));
     }
 
     fn finish(&mut self, target: &str, style: Style, word: &str) {
@@ -115,7 +120,7 @@ impl<'t> Progress<'t> {
         }
         if let Some(file) = self.files.get_mut(target) {
             let seconds = self.begun.elapsed().as_secs_f64();
-            writeln!(file, "{seconds:9.2} {line}").ok();
+            writeln!(file, "{seconds:9.2} {}", self.secrets.mask(line)).ok();
         }
     }
 }

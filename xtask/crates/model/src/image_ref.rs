@@ -39,6 +39,12 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The tag with a template around it. It may have more than [`MAX_GIVEN_TAG`] characters: the limit leaves room for a template.
+    #[must_use]
+    pub fn map(&self, expand: impl FnOnce(&str) -> String) -> Tag {
+        Tag(expand(&self.0))
+    }
 }
 
 /// The most characters of a tag that a user gives; the rest is for a template, the edition and the variant.

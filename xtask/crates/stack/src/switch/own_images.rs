@@ -95,14 +95,11 @@ impl<'a> OwnImages<'a> {
         if !service.has_twin() {
             request.variant = Variant::Original;
         }
-        if let Some(pulled) = &service.pulled {
-            let tag =
-                pulled.split('@').next().unwrap_or_default()[repository_of(pulled).len()..].strip_prefix(':');
-            request.tag = tag.and_then(|tag| tag.parse().ok());
-            (request.edition, request.registry) = (None, None);
+        if service.pulled.is_some() {
+            (request.tag, request.edition, request.registry) = (None, None, None);
             return request;
         }
-        request.tag = request.tag.map(|tag| service.expanded(tag.as_str()).parse().unwrap_or(tag));
+        request.tag = request.tag.map(|tag| tag.map(|tag| service.expanded(tag)));
         let path = path_of(&service.image).rsplit_once('/').map(|(path, _)| path);
         if let (Some(registry), Some(path)) = (&request.registry, path) {
             request.registry = format!("{registry}/{path}").parse().ok().or(request.registry);
