@@ -123,7 +123,7 @@ trait Run {
     fn needs_manifest(&self) -> bool;
 }
 
-/// The exit code of a failed run (DESIGN: "Commands").
+/// The exit code of a failed run.
 pub fn exit_code(class: FailureClass) -> u8 {
     match class {
         FailureClass::Failed | FailureClass::Unfinished => 1,

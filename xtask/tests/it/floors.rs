@@ -145,6 +145,17 @@ fn files_have_at_most_400_lines() {
 }
 
 #[test]
+fn sources_refer_only_to_documents_of_this_repository() {
+    for (path, text) in sources() {
+        assert!(
+            !text.contains("DESIGN"),
+            "{}: refers to a document that readers do not have",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn texts_show_commands_with_the_programs_name() {
     for (path, text) in sources() {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();

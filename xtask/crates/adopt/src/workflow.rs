@@ -3,9 +3,10 @@
 /// Its path, relative to the root.
 pub const PATH: &str = ".github/workflows/images.yml";
 
-/// The action of the release that built this program, `OWNER/REPOSITORY@COMMIT`; `None` for a program built elsewhere.
+/// The action of the release that built this program, `OWNER/REPOSITORY@COMMIT`; `None` for a program built elsewhere. Only the release
+/// workflow sets the variable: GitHub's own ones are set whenever somebody's CI compiles this program.
 pub fn own_action() -> Option<String> {
-    Some(format!("{}@{}", option_env!("GITHUB_REPOSITORY")?, option_env!("GITHUB_SHA")?))
+    option_env!("IMAGES_RELEASE_ACTION").map(str::to_owned)
 }
 
 /// Whether a text is `OWNER/REPOSITORY@REF`.

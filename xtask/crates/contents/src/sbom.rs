@@ -41,7 +41,7 @@ pub fn cyclonedx(contents: &Contents, project: &str) -> Value {
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "tools": {"components": [{"type": "application", "name": "xtask", "version": env!("CARGO_PKG_VERSION")}]},
+            "tools": {"components": [{"type": "application", "name": "images", "version": env!("CARGO_PKG_VERSION")}]},
             "component": image(contents, project),
         },
         "components": components.into_values().collect::<Vec<_>>(),

@@ -155,8 +155,8 @@ pub fn read_saved(reader: impl Read, diff_ids: &[String]) -> Result<Vec<Layer>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::tests::gzip;
     use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-    use std::io::Write;
 
     fn layer(files: &[(&str, usize)]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
@@ -171,12 +171,6 @@ mod tests {
         link.set_size(0);
         tar.append_link(&mut link, "hard", files[0].0).unwrap();
         tar.into_inner().unwrap()
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl Docker {
         let labels = container.config.labels.unwrap_or_default();
         let (holder, moves) = read_labels(&labels).map_err(|error| {
             let what = format!(
-                "cannot read the lock in container {name}, possibly from another version of xtask: {error:#}"
+                "cannot read the lock in container {name}, possibly from another version of this program: {error:#}"
             );
             Failure::machine(what, format!("if no run is active, remove it: docker rm {name}"))
         })?;

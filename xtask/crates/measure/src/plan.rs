@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use host::program::PROGRAM;
 use model::bound::WHOLE;
 use model::load::Load;
 use model::manifest::Service;
@@ -83,9 +84,9 @@ pub enum MeasureAct<'m> {
     Stack,
     /// Starts a stack and puts a load on it.
     Load(&'m Load),
-    /// Times xtask beside the docker commands that it wraps.
+    /// Times this program beside the docker commands that it wraps.
     SelfCost,
-    /// Compiles xtask from nothing.
+    /// Compiles this program from scratch.
     Compile,
 }
 
@@ -97,8 +98,8 @@ impl fmt::Display for MeasureStep<'_> {
             MeasureAct::Container(service) => write!(f, "start {} {variant} (run {run})", service.name),
             MeasureAct::Stack => write!(f, "stack {variant} (run {run})"),
             MeasureAct::Load(load) => write!(f, "load {} {variant} (run {run})", load.name),
-            MeasureAct::SelfCost => write!(f, "xtask beside docker alone (run {run})"),
-            MeasureAct::Compile => f.write_str("compile xtask from nothing"),
+            MeasureAct::SelfCost => write!(f, "{PROGRAM} beside docker alone (run {run})"),
+            MeasureAct::Compile => write!(f, "compile {PROGRAM} from scratch"),
         }
     }
 }
@@ -175,12 +176,12 @@ mod tests {
                 "stack original (run 1)",
                 "stack optimized (run 1)",
                 "load ask optimized (run 1)",
-                "xtask beside docker alone (run 1)",
+                "cargo xtask beside docker alone (run 1)",
                 "stack original (run 2)",
                 "stack optimized (run 2)",
                 "load ask optimized (run 2)",
-                "xtask beside docker alone (run 2)",
-                "compile xtask from nothing",
+                "cargo xtask beside docker alone (run 2)",
+                "compile cargo xtask from scratch",
             ]
         );
     }

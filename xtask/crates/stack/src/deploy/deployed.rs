@@ -1,4 +1,4 @@
-//! The record of deployed images, for services that show it and have no access to the engine (DESIGN: "Services", control).
+//! The record of deployed images, for services that show it and have no access to the engine, such as a dashboard.
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
