@@ -142,6 +142,52 @@ fn a_service_changes_with_its_sources_its_bases_and_its_declaration() {
 }
 
 #[test]
+fn a_service_changes_with_every_file_that_its_builds_can_read() {
+    const GAMMA: &str = "gamma-simple";
+    const DELTA: &str = "delta-simple";
+    // Without an allow-list, every file of the context counts.
+    let no_lists = |history: &History| {
+        for file in ["shared/Dockerfile", "alpha/Dockerfile.optimized", "alpha/Dockerfile"] {
+            std::fs::remove_file(history.repository.0.join(format!("{file}.dockerignore"))).unwrap();
+        }
+        let manifest = history.repository.read("xtask/images.toml").replace(
+            "[service.alpha]\n",
+            "[service.gamma]\ncontext = \"gamma\"\ndockerfile = \"files/gamma\"\ncontexts = { one = \"lib/\", two = \"target:delta\" }\n\
+             [service.delta]\ncontext = \"delta\"\ndockerfile = \"delta/Dockerfile\"\n\
+             [service.alpha]\ncontext = \"alpha\"\n",
+        );
+        history.repository.write("xtask/images.toml", &manifest);
+        for file in ["files/gamma", "delta/Dockerfile"] {
+            history.repository.write(file, "FROM scratch\nCOPY file /\n");
+        }
+        for file in ["gamma/file", "delta/file", "lib/file", "elsewhere/file"] {
+            history.repository.write(file, "1");
+        }
+        history.commit();
+    };
+    let cases: [(&str, &[&str]); 8] = [
+        // The base's context is the repository.
+        ("elsewhere/file", &[BETA]),
+        ("alpha/notes", &[ALPHA, BETA]),
+        ("gamma/file", &[BETA, GAMMA]),
+        ("files/gamma", &[BETA, GAMMA]),
+        // Docker looks for it beside the Dockerfile, not in the context.
+        ("files/gamma.dockerignore", &[BETA, GAMMA]),
+        ("lib/file", &[BETA, GAMMA]),
+        ("delta/file", &[BETA, DELTA, GAMMA]),
+        ("delta/Dockerfile", &[BETA, DELTA, GAMMA]),
+    ];
+    for (path, expected) in cases {
+        let history = History::new();
+        no_lists(&history);
+        history.repository.write(path, "FROM scratch\n");
+        let mut planned = history.planned("HEAD");
+        planned.sort();
+        assert_eq!(planned, expected, "{path}");
+    }
+}
+
+#[test]
 fn a_service_that_is_new_is_built() {
     let history = History::new();
     let manifest = history.repository.read("xtask/images.toml");

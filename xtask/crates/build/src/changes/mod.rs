@@ -3,17 +3,17 @@
 
 mod commit;
 mod ingredients;
+mod inputs;
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 
 use crate::changes::ingredients::{BUILD_ELSEWHERE, Ingredients, of_tree};
-use crate::sources;
+use crate::changes::inputs::Inputs;
 use engine::context::Context;
 use host::paths::Repository;
 use model::manifest::{Manifest, Service};
-use model::variant::Variant;
 
 /// How many changed files a reason names.
 const NAMED: usize = 3;
@@ -32,7 +32,7 @@ pub struct Changes {
 pub struct Change {
     /// The service's name.
     pub service: String,
-    /// What differs: Dockerfiles with their contexts, declarations.
+    /// What differs: Dockerfiles with their contexts, declarations, files.
     pub what: Vec<String>,
 }
 
@@ -66,7 +66,12 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
         if parts.is_none_or(|parts| parts.contains_key(BUILD_ELSEWHERE)) {
             what.extend(files.iter().filter(|file| may_define_builds(file)).cloned());
         }
-        what.extend(in_contexts(service, &files, &context.repository));
+        let inputs = Inputs::of(service, manifest, &context.repository);
+        for other in inputs.services() {
+            let parts = now.get(other).map(|now| difference(then.get(other), now)).unwrap_or_default();
+            what.extend(parts.into_iter().map(|part| format!("{other}: {part}")));
+        }
+        what.extend(shortened(files.iter().filter(|file| inputs.contains(file)).cloned().collect()));
         (!what.is_empty()).then(|| Change { service: name.clone(), what })
     };
     Ok(Changes { commit, services: manifest.services.iter().filter_map(changed).collect() })
@@ -78,34 +83,12 @@ fn may_define_builds(file: &str) -> bool {
     name.starts_with(".env") || name.ends_with(".hcl") || name.contains("compose") || name.contains("bake")
 }
 
-/// Changed files of contexts that have no allow-list: every file there counts, except what git ignores.
-fn in_contexts(service: &Service, files: &[String], repository: &Repository) -> Vec<String> {
-    let mut found = Vec::new();
-    for build in Variant::ALL.into_iter().filter_map(|variant| service.build(variant)) {
-        if build.context == "." && build.file().is_some_and(|file| sources::has_allow_list(file, repository))
-        {
-            continue;
-        }
-        let folders = std::iter::once(&build.context).chain(build.contexts.values());
-        let folders: Vec<&str> = folders.map(|folder| folder.trim_end_matches('/')).collect();
-        let is_below = |file: &str, folder: &str| {
-            folder == "."
-                || file.strip_prefix(folder).is_some_and(|rest| {
-                    // A submodule is listed as its folder.
-                    rest.is_empty() || rest.starts_with('/')
-                })
-        };
-        let is_needed = |file: &&String| {
-            build.file() == Some(file.as_str()) || folders.iter().any(|folder| is_below(file, folder))
-        };
-        let new: Vec<String> =
-            files.iter().filter(is_needed).filter(|file| !found.contains(*file)).cloned().collect();
-        found.extend(new);
-    }
-    let more = found.len().saturating_sub(NAMED);
-    found.truncate(NAMED);
-    found.extend((more > 0).then(|| format!("{more} more files")));
-    found
+/// The first few names, and the number of the others.
+fn shortened(mut files: Vec<String>) -> Vec<String> {
+    let more = files.len().saturating_sub(NAMED);
+    files.truncate(NAMED);
+    files.extend((more > 0).then(|| format!("{more} more files")));
+    files
 }
 
 /// The parts that differ. Unreadable parts always differ: an unneeded build does no harm.

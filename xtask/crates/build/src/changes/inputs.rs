@@ -1,0 +1,108 @@
+//! The files that a service's builds can read and that have no hash: those of contexts without an allow-list. Includes the builds of
+//! the project's own bases and of other services whose images are contexts.
+
+use std::collections::BTreeSet;
+
+use crate::sources;
+use crate::upstreams::references;
+use host::paths::Repository;
+use model::dockerfile;
+use model::manifest::{Build, Manifest, Service};
+use model::variant::Variant;
+
+/// What a service's builds can read.
+pub struct Inputs<'m> {
+    manifest: &'m Manifest,
+    repository: &'m Repository,
+    /// Folders relative to the repository; every file in them counts, except what git ignores.
+    folders: BTreeSet<&'m str>,
+    /// Dockerfiles with their ignore files, which need not be in the context.
+    files: BTreeSet<String>,
+    /// Services whose images are contexts of these builds.
+    services: BTreeSet<&'m str>,
+    bases: BTreeSet<&'m str>,
+}
+
+impl<'m> Inputs<'m> {
+    /// The inputs of a service.
+    pub fn of(service: &'m Service, manifest: &'m Manifest, repository: &'m Repository) -> Inputs<'m> {
+        let (folders, files, services, bases) = Default::default();
+        let mut inputs = Inputs { manifest, repository, folders, files, services, bases };
+        Variant::ALL
+            .into_iter()
+            .filter_map(|variant| service.build(variant))
+            .for_each(|build| inputs.build(build));
+        inputs.services.remove(service.name.as_str());
+        inputs
+    }
+
+    /// The services whose images are contexts of these builds.
+    pub fn services(&self) -> impl Iterator<Item = &'m str> {
+        self.services.iter().copied()
+    }
+
+    /// Whether a changed file is among them. Git lists a changed submodule as its folder.
+    pub fn contains(&self, file: &str) -> bool {
+        let is_below = |folder: &&str| {
+            *folder == "."
+                || file.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.files.contains(file) || self.folders.iter().any(is_below)
+    }
+
+    fn build(&mut self, build: &'m Build) {
+        let has_hash = build.context == "."
+            && build.file().is_some_and(|file| sources::has_allow_list(file, self.repository));
+        if !has_hash {
+            self.folder(&build.context);
+            self.files.extend(build.file().into_iter().flat_map(with_ignore_file));
+        }
+        for context in build.contexts.values() {
+            match context.strip_prefix("target:") {
+                Some(name) => self.service(name),
+                None => self.folder(context),
+            }
+        }
+        let images = match &build.inline {
+            Some(text) => dockerfile::references(text),
+            None => references(self.repository, &build.dockerfile),
+        };
+        self.bases(&images);
+    }
+
+    /// A path in the repository. References with a scheme match no file.
+    fn folder(&mut self, folder: &'m str) {
+        self.folders.insert(folder.trim_end_matches('/'));
+    }
+
+    /// Another service, whose image is a context.
+    fn service(&mut self, name: &str) {
+        let Some(service) = self.manifest.services.iter().find(|service| service.name == name) else {
+            // A build outside the manifest may read any file: an unneeded build does no harm.
+            self.folder(".");
+            return;
+        };
+        if self.services.insert(&service.name)
+            && let Some(build) = service.build(service.shipped())
+        {
+            self.build(build);
+        }
+    }
+
+    /// The project's own bases among the images that a Dockerfile names. Their context is the repository.
+    fn bases(&mut self, images: &BTreeSet<String>) {
+        for base in self.manifest.bases.iter().filter(|base| images.contains(&base.reference)) {
+            if !self.bases.insert(&base.name) {
+                continue;
+            }
+            if !sources::has_allow_list(&base.dockerfile, self.repository) {
+                self.folder(".");
+            }
+            self.bases(&references(self.repository, &base.dockerfile));
+        }
+    }
+}
+
+fn with_ignore_file(dockerfile: &str) -> [String; 2] {
+    [dockerfile.to_owned(), format!("{dockerfile}.dockerignore")]
+}
