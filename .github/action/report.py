@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 import urllib.error
 import urllib.request
 
@@ -35,14 +34,12 @@ def rows(report):
     return {(row["service"], row["edition"]): row["image"] for row in found if row["measured"] is not None}
 
 
-def declared(tree):
-    """The services that the manifest of a tree declares."""
-    for name in ("xtask/images.toml", "images.toml"):
-        path = os.path.join(tree, name)
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                return set(tomllib.load(file).get("service", {}))
-    return set()
+def known(tree, options):
+    """The services of the base commit, those of Compose and bake files included; none before its first manifest."""
+    command = ["images", "check", *options, "--format", "json", "--root", tree]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    # Nothing is built yet, so the check fails; what counts is the list.
+    return {row["service"] for row in json.loads(done.stdout)["images"]} if done.returncode <= 1 else set()
 
 
 def owners(now, base, edition):
@@ -61,10 +58,10 @@ def owners(now, base, edition):
 def growth(now, tree, options):
     """Markdown for owners(), given a checkout of the base commit in `tree`."""
     before = {}
-    known = sorted({service for service, _ in now} & declared(tree))
-    if known:
-        images("build-images", "--keep-going", *known, *options, root=tree)
-        before = rows(images("check", *known, *options, "--format", "json", root=tree, capture=True)[1])
+    services = sorted({service for service, _ in now} & known(tree, options))
+    if services:
+        images("build-images", "--keep-going", *services, *options, root=tree)
+        before = rows(images("check", *services, *options, "--format", "json", root=tree, capture=True)[1])
     parts = []
     for key, image in now.items():
         if key in before:
@@ -72,8 +69,8 @@ def growth(now, tree, options):
             parts.append(images(*arguments, capture=True)[1])
         else:
             parts.append(f"### {image}: nothing to compare with\n")
-    if known:
-        images("clean", *known, *options, root=tree)
+    if services:
+        images("clean", *services, *options, root=tree)
     return "\n".join(part for part in parts if part)
 
 

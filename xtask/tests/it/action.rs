@@ -22,6 +22,9 @@ case "$*" in
         echo '{"images": [{"service": "vote", "edition": "", "image": "v-vote:latest", "measured": {}},
             {"service": "new", "edition": "", "image": "v-new:latest", "measured": {}},
             {"service": "gone", "edition": "", "image": "v-gone:latest", "measured": null}]}' ;;
+    "check --tag "*)
+        [ -f "${*##*--root }/compose.yaml" ] || exit 2
+        echo '{"images": [{"service": "vote", "edition": "", "image": "v-vote:before", "measured": null}]}'; exit 1 ;;
     "check vote --tag "*)
         echo '{"images": [{"service": "vote", "edition": "", "image": "v-vote:before", "measured": {}}]}'; exit 1 ;;
     why*) echo "### v-vote:before 10.0 MB → v-vote:latest 12.0 MB: +2.0 MB" ;;
@@ -50,7 +53,9 @@ esac
         fn new(comments: &serde_json::Value, status: u16) -> Job {
             let folder = Folder::new();
             executable(&folder, "bin/images", IMAGES);
-            folder.write("repository/images.toml", "schema = 2\n[service.vote]\n");
+            // Its services are those of the Compose file.
+            folder.write("repository/images.toml", "schema = 2\n");
+            folder.write("repository/compose.yaml", "services: {vote: {build: vote}}\n");
             folder.write("event.json", &json!({"pull_request": {"number": 7}}).to_string());
             let git = |args: &[&str]| {
                 let mut command = Command::new("git");
