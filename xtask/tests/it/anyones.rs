@@ -277,3 +277,14 @@ fn a_changed_file_concerns_the_services_whose_context_has_it() {
         "{told}"
     );
 }
+
+#[test]
+fn the_program_measures_itself_only_beside_its_source() {
+    let repository = Folder::new();
+    repository.write("images.toml", &format!("schema = 2\n{VOTE}"));
+    repository.write("vote/Dockerfile", "FROM scratch\nCOPY app /app\n");
+    let output = FakeDocker::new().alive().run(&repository, &["measure", "--self"]);
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("does not contain the source") && text.contains("help: omit --self"), "{text}");
+}

@@ -1,6 +1,8 @@
 //! From a request to a plan: what this machine can measure with the images that are built.
 
 use anyhow::Result;
+use host::failure::{Failure, FailureClass};
+use host::layout::Layout;
 use host::program::PROGRAM;
 
 use crate::measured_images::{MeasuredImages, free_disk};
@@ -32,12 +34,18 @@ pub struct MeasurePlan<'m> {
 /// Makes the plan.
 ///
 /// # Errors
-/// When docker cannot be queried, or an optimized image is missing.
+/// When docker cannot be queried, an optimized image is missing, or this program's own source is to be measured elsewhere.
 pub fn plan<'m>(
     manifest: &'m Manifest,
     request: &MeasureRequest<'m>,
     context: &Context,
 ) -> Result<MeasurePlan<'m>> {
+    if request.self_cost && *context.repository.layout() != Layout::Xtask {
+        let what =
+            "this repository does not contain the source of this program, which `measure --self` compiles";
+        let help = "omit --self, or run it in the repository of this program";
+        return Err(Failure::new(FailureClass::Usage, what, help).into());
+    }
     let images = MeasuredImages::inspect(manifest, request.edition, &request.tag, context)?;
     if !request.self_cost {
         images.refuse_missing_optimized(&request.services, request.edition, &request.tag)?;
