@@ -36,6 +36,12 @@ compose = []
 [upstream.debian]
 reference = "debian:trixie-slim"
 stand-in = { bootstrap = "trixie" }
+
+[test]
+user = 65532
+read-only = true
+capabilities = []
+own-command = true
 "#;
 
 const SERVICE: &str = r#"
