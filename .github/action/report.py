@@ -16,13 +16,13 @@ MOST_OWNERS = "10"  # rows per image
 LARGEST_REPORT = 60_000  # characters; a comment holds 65,536
 
 
-def images(*arguments, root=None, capture=False):
-    """Runs the program. Returns whether it succeeded, and its standard output if captured."""
+def images(*arguments, root=None, capture=False, optional=False):
+    """Runs the program. Returns whether it succeeded, and its standard output if captured. `optional`: usage errors do not end the job."""
     command = ["images", *arguments] + (["--root", root] if root else [])
     print("::group::" + " ".join(command), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE if capture else None, text=True)
     print("::endgroup::", flush=True)
-    if done.returncode > 1:
+    if done.returncode > 1 and not (optional and done.returncode == 2):
         # Wrong usage, a bad manifest, no engine: nothing was checked, and the program has printed why.
         sys.exit(done.returncode)
     return done.returncode == 0, done.stdout or ""
@@ -36,10 +36,9 @@ def rows(report):
 
 def known(tree, options):
     """The services of the base commit, those of Compose and bake files included; none before its first manifest."""
-    command = ["images", "check", *options, "--format", "json", "--root", tree]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    # Nothing is built yet, so the check fails; what counts is the list.
-    return {row["service"] for row in json.loads(done.stdout)["images"]} if done.returncode <= 1 else set()
+    # Nothing is built there yet, so the check fails, but it lists the images.
+    report = images("check", *options, "--format", "json", root=tree, capture=True, optional=True)[1]
+    return {row["service"] for row in json.loads(report)["images"]} if report else set()
 
 
 def owners(now, base, edition):

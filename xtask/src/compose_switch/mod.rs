@@ -229,11 +229,11 @@ fn named_registries(found: &[PlannedFile], fill: edits::Fill<'_>) -> BTreeSet<St
     texts.filter_map(|text| Some(registry_of(&fill(text).ok()?).to_owned())).collect()
 }
 
-/// Reports that there is no variant to switch to, unless other changes are requested.
+/// Prints a note if no service has an optimized build and no other change is requested.
 fn say_without_variants(args: &Args, manifest: &Manifest, context: &Context) {
     let has_other = args.edition.is_some() || args.tag.is_some() || args.registry.is_some() || args.pin;
     if !manifest.has_twins() && !has_other {
-        let what = "no service has an optimized build beside its original: there is no variant to switch to";
+        let what = "nothing to switch: no service has both an original and an optimized build";
         context.terminal.say(format!("{what}; --tag, --registry and --pin still apply"));
     }
 }

@@ -133,7 +133,7 @@ fn what_needs_an_original_says_so() {
     let parity = docker().run(&repository, &["test", "--parity"]);
     assert!(text(&parity).contains("no service has both"), "{}", text(&parity));
     let switched = docker().run(&repository, &["compose-switch", "optimized", "--dry-run"]);
-    assert!(text(&switched).contains("there is no variant to switch to"), "{}", text(&switched));
+    assert!(text(&switched).contains("nothing to switch: no service has both"), "{}", text(&switched));
     assert!(!text(&switched).contains("-optimized"), "{}", text(&switched));
 }
 
@@ -192,7 +192,7 @@ fn no_two_services_have_the_same_tags() {
 }
 
 #[test]
-fn a_switch_keeps_a_pulled_image_s_tag_and_a_long_tag_s_template() {
+fn a_switch_keeps_tags_of_pulled_images_and_templates_of_long_tags() {
     let manifest = format!("compose = []\n{SHARED}[service.cache]\npulled = \"docker.io/library/redis:7\"\n");
     let repository = repository(&manifest, &["ad", "cart"]);
     let compose = "services:\n  cache:\n    image: docker.io/library/redis:6\n  ad:\n    image: ghcr.io/acme/demo__x:1-ad\n";

@@ -9,8 +9,8 @@ use host::secrets::Secrets;
 
 const MASK: &str = "***";
 
-/// The definition to print: arguments with a secret's name or a credential as their value show `***`. So does the same value
-/// elsewhere in the definition.
+/// The definition to print. Arguments show `***` if their name is that of a secret or their value is a credential; the same values
+/// are masked elsewhere in the definition, too.
 ///
 /// # Errors
 /// When the scanner cannot be made.
@@ -26,7 +26,7 @@ pub fn printable(definition: &Definition, secrets: &Secrets) -> Result<String> {
     Ok(secrets.mask(&shown.json()?))
 }
 
-/// Makes these arguments' values known, so that they are masked in errors and messages.
+/// Registers secret values, so that errors and messages show `***` instead.
 ///
 /// # Errors
 /// When the scanner cannot be made.

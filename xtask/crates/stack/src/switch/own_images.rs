@@ -81,8 +81,8 @@ impl<'a> OwnImages<'a> {
         self.names.get(name).is_some_and(|before| before.iter().any(is_own))
     }
 
-    /// What a reference of ours is to become: a service without an optimized image has no variant to switch to, a template
-    /// surrounds the tag, the path in an image's name stays below a new registry, and a pulled image keeps its tag.
+    /// The change to one of our references. A service without an optimized image keeps its variant, a template applies to the new
+    /// tag, a new registry keeps the path in the image's name, and a pulled image keeps its tag.
     pub(super) fn request_for(&self, image: &ComposeImage<'_>, request: &SwitchRequest) -> SwitchRequest {
         let mut request = request.clone();
         let base = image.base_tag(&request.editions);
