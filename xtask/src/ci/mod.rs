@@ -5,6 +5,7 @@ mod steps;
 
 use host::failure::{self, Failure, FailureClass, class_of};
 use host::render::Render as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -12,6 +13,7 @@ use anyhow::{Result, bail};
 use crate::args::Format;
 use crate::cli::exit_code;
 use crate::compare::compared;
+use crate::doctor::checks::LEAST_FREE;
 use build::bake::BuildOptions;
 use build::bases::BasesMode;
 use build::builds;
@@ -34,6 +36,9 @@ use steps::{Action, Step, steps};
 
 /// How long a stack may take to become healthy: CI machines are slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
+
+/// What `ci` needs of the engine's disk: 15 GB that its builds and tests add, and [`LEAST_FREE`] that `doctor`, one of them, wants.
+const DISK: Bytes = Bytes(15_000_000_000 + LEAST_FREE.0);
 
 /// How many lines of a failed command are shown again at the end.
 const LAST_LINES: usize = 30;
@@ -80,6 +85,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     require_engine(context)?;
     let terminal = &context.terminal;
+    let free_before = engine_disk(context)?;
+    if let Some(free) = free_before.filter(|free| *free < DISK) {
+        terminal.warn(format!("{free} of the engine's disk are free; `ci` needs about {DISK}"));
+    }
     let mut summary = Vec::new();
     let mut errors = Vec::new();
     for step in &steps {
@@ -103,6 +112,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
             terminal.paint(Style::Bad, "FAILED")
         };
         terminal.say(format!("{mark}  {seconds:>5} s  {name}"));
+    }
+    if let (Some(before), Some(after)) = (free_before, engine_disk(context)?) {
+        terminal.say(format!("engine's disk: {before} free before, {after} after"));
     }
     // Again at the end, where people look first.
     for (name, error) in &errors {
@@ -211,6 +223,14 @@ fn pass_on(cmd: &Cmd, context: &Context) -> Result<()> {
     let end = tail(&end, LAST_LINES);
     let what = if end.is_empty() { what } else { format!("{what}; its last lines:\n{end}") };
     Err(Failure::new(class, what, "").into())
+}
+
+/// Free bytes where a local engine keeps its data.
+fn engine_disk(context: &Context) -> Result<Option<Bytes>> {
+    match context.docker.facts()?.data_root.filter(|root| Path::new(root).is_dir()) {
+        Some(root) => context.docker.free_at(&root),
+        None => Ok(None),
+    }
 }
 
 /// A folder for build output or temporary files whose disk is full.

@@ -1,6 +1,6 @@
 //! Subcommand: `cargo xtask doctor`.
 
-mod checks;
+pub mod checks;
 
 use anyhow::Result;
 use host::failure::Failure;
