@@ -28,10 +28,13 @@ pub(crate) fn context_of(root: &Path, dockerfile: &str, text: &str) -> ContextGu
     let best = scored.iter().map(|(score, _)| *score).max().unwrap_or_default();
     let nearest = scored.iter().find(|(score, _)| *score == best).map_or(".", |(_, folder)| *folder);
     let own = scored.first().copied().unwrap_or_default();
+    let there =
+        if own.1 == nearest { "in its own folder".to_owned() } else { format!("in {}", shown(nearest)) };
     let reason = match sources {
         0 => "it copies nothing, so its own folder is enough".to_owned(),
-        _ if own.1 == nearest => format!("{best} of {sources} COPY sources exist in its own folder"),
-        _ => format!("{best} of {sources} COPY sources exist there, {} in {}", own.0, shown(own.1)),
+        _ if best == 0 => "no COPY source exists in any folder above it".to_owned(),
+        _ if best < sources => format!("{best} of {sources} COPY sources exist {there}"),
+        _ => format!("its COPY sources exist {there}"),
     };
     ContextGuess { context: nearest.to_owned(), reason }
 }
@@ -127,10 +130,7 @@ mod tests {
         let of = |dockerfile: &str, text: &str| context_of(folder.path(), dockerfile, text);
         assert_eq!(of("a/b/Dockerfile", "FROM x\nCOPY Cargo.toml src /\n").context, "a/b");
         let guess = of("a/b/Dockerfile", "FROM x\nCOPY shared b/src /\n");
-        assert_eq!(
-            (guess.context.as_str(), guess.reason.as_str()),
-            ("a", "2 of 2 COPY sources exist there, 0 in a/b/")
-        );
+        assert_eq!((guess.context.as_str(), guess.reason.as_str()), ("a", "its COPY sources exist in a/"));
         assert_eq!(of("a/b/Dockerfile", "FROM x\nCOPY a/*/x Cargo.toml /\n").context, ".");
         assert_eq!(of("c/Dockerfile", "FROM x\nCOPY . /\n").context, ".");
         assert_eq!(of("c/Dockerfile", "FROM x\n").context, "c");

@@ -47,6 +47,8 @@ struct Service {
     expose: Vec<Value>,
     healthcheck: Option<HealthCheck>,
     profiles: Vec<String>,
+    command: Option<Value>,
+    entrypoint: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -192,6 +194,7 @@ fn named(
         health: check
             .is_some_and(|check| !check.disable && check.test.as_ref().is_some_and(|test| !test.is_empty())),
         profiles: service.profiles.clone(),
+        has_own_command: service.command.is_some() || service.entrypoint.is_some(),
         left_out,
         ..NamedBuild::default()
     })
