@@ -215,7 +215,7 @@ fn report(adoption: &Adoption, verified: &Verified, context: &Context) {
     }
     for (one, about) in grouped(&adoption.guesses, |guess: &Guess| (&guess.choice, &guess.reason)) {
         let about: Vec<&str> = about.iter().map(|guess| guess.about.as_str()).collect();
-        terminal.say(format!("{}: {}, because {}", about.join(", "), one.0, one.1));
+        terminal.say(format!("{}: {}, because {}", listed(&about), one.0, one.1));
     }
     let problems = adoption.problems.iter().chain(&verified.problems);
     for (remedy, problems) in grouped(problems, |problem: &AdoptionProblem| &problem.remedy) {
@@ -227,6 +227,17 @@ fn report(adoption: &Adoption, verified: &Verified, context: &Context) {
     }
     for line in verified_lines(adoption, verified) {
         terminal.say(line);
+    }
+}
+
+/// The names, or the first of many.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    match names.get(..SHOWN) {
+        Some(shown) if names.len() > SHOWN + 1 => {
+            format!("{} and {} others", shown.join(", "), names.len() - SHOWN)
+        }
+        _ => names.join(", "),
     }
 }
 

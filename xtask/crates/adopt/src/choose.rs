@@ -1,10 +1,11 @@
 //! Chooses the Compose file to name in the manifest of a repository where Compose finds none itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::development::is_development_compose;
+use crate::development::{development, is_development_file};
 use crate::plain_compose::PlainService;
 use engine::compose::MAIN_FILES;
+use model::manifest::Build;
 
 /// Which Compose files to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +23,19 @@ pub(crate) enum ComposeChoice {
     Open(Vec<(String, usize)>),
 }
 
-/// Chooses among the files with builds. Files at the root come before others, those for development do not count, and a folder's
+/// Chooses among the files with builds. Files at the root come before others, files and Dockerfiles for development do not count, and a folder's
 /// `compose.yaml` stands for all in that folder. Of several, one must have more builds than all others together.
 pub(crate) fn choose(plain: &BTreeMap<String, Vec<PlainService>>) -> ComposeChoice {
-    let shipped: Vec<&String> = plain.keys().filter(|file| !is_development_compose(file)).collect();
+    let builds = |file: &str| -> usize {
+        let builds = plain[file].iter().map(|one| &one.build);
+        let shipped = builds.filter(|build| development(&build.dockerfile).is_none());
+        let parts = |build: &'_ Build| {
+            (build.context.clone(), build.dockerfile.clone(), build.target.clone(), build.inline.clone())
+        };
+        shipped.map(parts).collect::<BTreeSet<_>>().len()
+    };
+    let shipped: Vec<&String> =
+        plain.keys().filter(|file| !is_development_file(file) && builds(file) > 0).collect();
     let has_main = |file: &str| {
         let (folder, name) = split(file);
         !MAIN_FILES.contains(&name)
@@ -34,11 +44,8 @@ pub(crate) fn choose(plain: &BTreeMap<String, Vec<PlainService>>) -> ComposeChoi
                 .map(|one| split(one))
                 .any(|(other, name)| other == folder && MAIN_FILES.contains(&name))
     };
-    let mut candidates: Vec<(String, usize)> = shipped
-        .iter()
-        .filter(|file| !has_main(file))
-        .map(|file| ((*file).clone(), plain[*file].len()))
-        .collect();
+    let mut candidates: Vec<(String, usize)> =
+        shipped.iter().filter(|file| !has_main(file)).map(|file| ((*file).clone(), builds(file))).collect();
     if candidates.iter().any(|(file, _)| !file.contains('/')) {
         candidates.retain(|(file, _)| !file.contains('/'));
     }
@@ -46,8 +53,10 @@ pub(crate) fn choose(plain: &BTreeMap<String, Vec<PlainService>>) -> ComposeChoi
     let all: usize = candidates.iter().map(|(_, builds)| builds).sum();
     let reason = match candidates.as_slice() {
         [] => return ComposeChoice::Default,
-        [_] => "this is the only other one with builds".to_owned(),
-        [(_, most), ..] if 2 * most > all => format!("this one has {most} of the {all} builds in the others"),
+        [_] => "this is the only other one with builds to ship".to_owned(),
+        [(_, most), ..] if 2 * most > all => {
+            format!("this one has {most} of the {all} builds in Compose files")
+        }
         _ => return ComposeChoice::Open(candidates),
     };
     let (file, _) = candidates.swap_remove(0);
@@ -58,11 +67,6 @@ fn split(file: &str) -> (&str, &str) {
     file.rsplit_once('/').unwrap_or(("", file))
 }
 
-/// `1 file`, `2 files`.
-pub(crate) fn numbered(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +74,11 @@ mod tests {
     fn chosen(files: &[(&str, usize)]) -> Option<String> {
         let plain = files
             .iter()
-            .map(|(file, builds)| ((*file).to_owned(), vec![PlainService::default(); *builds]))
+            .map(|(file, builds)| {
+                let build = |at: usize| Build { dockerfile: format!("{at}/Dockerfile"), ..Build::default() };
+                let service = |at| PlainService { build: build(at), ..PlainService::default() };
+                ((*file).to_owned(), (0..*builds).map(service).collect())
+            })
             .collect();
         match choose(&plain) {
             ComposeChoice::One { file, .. } => Some(file),
@@ -88,6 +96,21 @@ mod tests {
         assert_eq!(chosen(&[("a/compose.yaml", 2), ("b/compose.yaml", 3), ("c/compose.yaml", 1)]), None);
         assert_eq!(chosen(&[("a/compose.yaml", 1), ("b/compose.yaml", 1)]), None);
         assert_eq!(chosen(&[("hack/compose.yaml", 9)]), None);
+    }
+
+    #[test]
+    fn equal_builds_and_those_for_development_do_not_count() {
+        let named = |dockerfile: &str| PlainService {
+            build: Build { dockerfile: dockerfile.to_owned(), ..Build::default() },
+            ..PlainService::default()
+        };
+        let plain = BTreeMap::from([
+            ("a/compose.yaml".to_owned(), vec![named("a/Dockerfile"); 5]),
+            ("b/compose.yaml".to_owned(), vec![named("b/x/Dockerfile"), named("b/y/Dockerfile")]),
+            ("c/compose.yaml".to_owned(), vec![named("c/dev.dockerfile")]),
+        ]);
+        let reason = "this one has 2 of the 3 builds in Compose files".to_owned();
+        assert_eq!(choose(&plain), ComposeChoice::One { file: "b/compose.yaml".to_owned(), reason });
     }
 
     #[test]

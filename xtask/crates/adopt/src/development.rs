@@ -43,6 +43,10 @@ const FOLDERS: [&str; 14] = [
 /// Last words of folders with tests, such as `ui-tests`.
 const TESTS: [&str; 2] = ["test", "tests"];
 
+/// First words of folders with what tests need, such as `testfiles-negative`.
+const TEST_DATA: [&str; 7] =
+    ["testcase", "testcases", "testfile", "testfiles", "testimages", "testutil", "testutils"];
+
 /// Why a Dockerfile is probably not for production.
 pub(crate) fn development(path: &str) -> Option<String> {
     let (folders, name) = parts(path);
@@ -55,11 +59,13 @@ pub(crate) fn development(path: &str) -> Option<String> {
     Some(format!("`{word}` in its name suggests that it is not shipped"))
 }
 
-/// Whether a Compose file is probably for development, tests or examples, or part of another one.
-pub(crate) fn is_development_compose(path: &str) -> bool {
+/// Whether a Compose or bake file is probably for development, tests or examples, or part of another one.
+pub(crate) fn is_development_file(path: &str) -> bool {
+    const FOLDERS: [&str; 4] = ["dev", "develop", "development", "local"];
     let (folders, name) = parts(path);
     let words = words(&name);
     development_folder(&folders).is_some()
+        || folders.iter().any(|folder| FOLDERS.contains(&folder.to_lowercase().as_str()))
         || FILE_WORDS.iter().chain(&COMPOSE_WORDS).any(|word| words.contains(word))
 }
 
@@ -84,8 +90,10 @@ fn development_folder(folders: &[&str]) -> Option<String> {
 
 fn is_development(folder: &str) -> bool {
     let folder = folder.to_lowercase();
-    let last = folder.rsplit(['.', '-', '_']).next().unwrap_or_default();
-    FOLDERS.contains(&folder.as_str()) || TESTS.contains(&last)
+    let words: Vec<&str> = folder.split(['.', '-', '_']).collect();
+    FOLDERS.contains(&folder.as_str())
+        || words.first().is_some_and(|first| TEST_DATA.contains(first))
+        || words.last().is_some_and(|last| TESTS.contains(last))
 }
 
 #[cfg(test)]
@@ -100,10 +108,10 @@ mod tests {
             "a/compose.override.yaml",
             "examples/a/compose.yaml",
         ] {
-            assert!(is_development_compose(path), "{path}");
+            assert!(is_development_file(path), "{path}");
         }
         for path in ["deploy/compose.yaml", "docker-compose.prod.yml", "devices/compose.yaml"] {
-            assert!(!is_development_compose(path), "{path}");
+            assert!(!is_development_file(path), "{path}");
         }
     }
 
@@ -122,6 +130,7 @@ mod tests {
             "Docs/Dockerfile",
             "examples/a/Dockerfile",
             "load-test/Dockerfile",
+            "parser/testfiles-negative/a/Dockerfile",
             "web/Dockerfile.cypress",
         ] {
             assert!(development(path).is_some(), "{path}");

@@ -23,8 +23,8 @@ const VENDORED: [&str; 14] = [
     "venv",
 ];
 
-/// Endings of Dockerfiles that are templates, copies or notes.
-const NOT_DOCKERFILES: [&str; 14] = [
+/// Endings of files about Dockerfiles: templates, copies, notes, workflows.
+const NOT_DOCKERFILES: [&str; 19] = [
     ".bak",
     ".dockerignore",
     ".erb",
@@ -32,13 +32,18 @@ const NOT_DOCKERFILES: [&str; 14] = [
     ".j2",
     ".jinja",
     ".jinja2",
+    ".json",
     ".md",
     ".mustache",
     ".orig",
     ".rej",
+    ".rst",
     ".template",
     ".tmpl",
     ".tpl",
+    ".txt",
+    ".yaml",
+    ".yml",
 ];
 
 /// The bake files that Buildx finds itself ("docker buildx bake", `--file`); the overriding ones come last.

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use engine::builds::GENERIC_FOLDERS;
+
 /// The names that a Dockerfile suggests, and why the first: its own, then longer ones with the folders around it.
 pub(crate) fn service_names(dockerfile: &str, root: &Path) -> (Vec<String>, String) {
-    const GENERIC: [&str; 7] = ["docker", "build", "src", "deploy", "deployment", "container", "image"];
     let (folder, file) = dockerfile.rsplit_once('/').unwrap_or(("", dockerfile));
     let lower = file.to_lowercase();
     let named = match lower.strip_suffix(".dockerfile") {
         Some(stem) => Some(&file[..stem.len()]),
         None => lower.strip_prefix("dockerfile.").map(|rest| &file[file.len() - rest.len()..]),
     };
-    let mut folders = folder.rsplit('/').filter(|name| !name.is_empty() && !GENERIC.contains(name));
+    let mut folders = folder.rsplit('/').filter(|name| !name.is_empty() && !GENERIC_FOLDERS.contains(name));
     let (first, why) = match named.or_else(|| folders.next()) {
         Some(name) if named.is_some() => (name.to_owned(), "its file has this name"),
         Some(name) => (name.to_owned(), "its folder has this name"),

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::choose::{ComposeChoice, choose, numbered};
+use crate::choose::{ComposeChoice, choose};
+use crate::development::is_development_file;
 use crate::existing::Declared;
 use crate::find::{BuildFiles, find, main_compose};
 use crate::plain_compose::PlainService;
@@ -45,7 +46,7 @@ pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>, declared: &Declare
     for folder in &found.empty_submodules {
         plan.problem(folder, "the git submodule is empty", SUBMODULES);
     }
-    for file in &found.nested_bake {
+    for file in found.nested_bake.iter().filter(|file| !is_development_file(file)) {
         plan.problem(
             file,
             "not read: a bake file's contexts depend on the folder it is called in",
@@ -123,6 +124,8 @@ impl Plan<'_> {
         let main = main_compose(self.root);
         let chosen = |file: &str| match &self.adoption.compose {
             None => Some(file) == main,
+            // The main file is reported as refused.
+            Some(files) if files.is_empty() => Some(file) == main,
             Some(files) => files.iter().any(|one| one == file),
         };
         let is_known =
@@ -130,18 +133,19 @@ impl Plan<'_> {
         let brings = |one: &PlainService| one.build.inline.is_none() && !is_known(&one.build);
         let unread = self.plain.iter().filter(|(file, all)| !chosen(file) && all.iter().any(brings));
         let unread: Vec<String> = unread.map(|(file, _)| file.clone()).collect();
-        let open = match choice {
-            ComposeChoice::Open(open) => open.as_slice(),
+        let equal = match choice {
+            ComposeChoice::Open(equal) => equal.as_slice(),
             _ => &[],
         };
-        let (open, other): (Vec<&String>, Vec<&String>) =
-            unread.iter().partition(|file| open.iter().any(|(one, _)| one == *file));
-        if let Some(first) = open.first() {
+        let (equal, other) = (
+            equal.iter().filter(|(file, _)| unread.contains(file)).collect::<Vec<_>>(),
+            unread.iter().filter(|file| equal.iter().all(|(one, _)| one != *file)),
+        );
+        if let Some((first, _)) = equal.first() {
             let listed: Vec<String> =
-                open.iter().map(|file| format!("{file} ({})", self.plain[*file].len())).collect();
+                equal.iter().map(|(file, builds)| format!("{file} ({builds})")).collect();
             let what = format!(
-                "none is read, because none has more builds than all others together; {}: {}",
-                numbered(open.len(), "file with builds", "files with builds"),
+                "none is read, because none has more builds than all others together: {}",
                 listed.join(", ")
             );
             let remedy = format!("to read one, add `compose = [\"{first}\"]` to the manifest");

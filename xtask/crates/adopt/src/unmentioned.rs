@@ -38,6 +38,10 @@ impl Plan<'_> {
                     continue;
                 }
             };
+            if !dockerfile::is_dockerfile(&text) {
+                self.guess(dockerfile, "left out", "its first instruction is neither FROM nor ARG");
+                continue;
+            }
             let (names, why) = service_names(dockerfile, self.root);
             let is_free = |name: &&String| {
                 let name = plain_name(name);
@@ -47,7 +51,7 @@ impl Plan<'_> {
             let (context, reason) = self.context(dockerfile, &text);
             let build = Build { context, dockerfile: dockerfile.clone(), ..Build::default() };
             let name = self.add(&name, Origin::Dockerfile, build, None);
-            self.guess(&name, "name and context are guesses", format!("{why}, and {reason}"));
+            self.guess(&name, "name and context chosen", format!("{why}, and {reason}"));
         }
     }
 

@@ -19,7 +19,7 @@ use model::manifest::Build;
 pub use self::bake::{bake, bake_command};
 pub use self::complete::{is_of, manifest};
 pub use self::compose::{compose, has_default_files};
-pub use self::naming::{free_name, plain_name};
+pub use self::naming::{GENERIC_FOLDERS, free_name, plain_name};
 use self::rooted::Rooted;
 pub use self::through_bake::through_bake;
 
@@ -256,14 +256,16 @@ fn united(found: Vec<NamedBuild>) -> Vec<NamedBuild> {
     out
 }
 
-/// The lowest is the best name of an image that several services share: the image's own, that of its folder, then a service that
-/// publishes a port, one that runs the image's own command, one that names an image.
-fn rank(one: &NamedBuild) -> [bool; 5] {
+/// The lowest is the best name of an image that several services share: the image's own, that of its folder, the start of the image's,
+/// then a service that publishes a port, one that runs the image's own command, one that names an image.
+fn rank(one: &NamedBuild) -> [bool; 6] {
     let image = one.image.as_deref().map(model::image_ref::name_of);
     let folder = one.build.context.rsplit('/').next();
+    let rest = image.and_then(|image| image.strip_prefix(one.name.as_str()));
     [
         image != Some(&one.name),
         folder != Some(&one.name),
+        !rest.is_some_and(|rest| rest.starts_with(['-', '_'])),
         one.ports.is_empty(),
         one.has_own_command,
         one.image.is_none(),
@@ -272,6 +274,13 @@ fn rank(one: &NamedBuild) -> [bool; 5] {
 
 fn merged(group: Vec<NamedBuild>) -> Option<NamedBuild> {
     let mut leader = group.iter().min_by_key(|one| rank(one))?.clone();
+    let [other_image, other_folder, other_start, ..] = rank(&leader);
+    let is_only_one = |is: &dyn Fn(&NamedBuild) -> bool| group.iter().filter(|one| is(one)).count() == 1;
+    let stands_out = is_only_one(&|one| !one.ports.is_empty()) || is_only_one(&|one| !one.has_own_command);
+    if group.len() > 1 && other_image && other_folder && other_start && !stands_out {
+        // No service is more than one of many.
+        leader.service = naming::shared_name(&leader);
+    }
     leader.sharing = group.iter().map(|one| one.name.clone()).collect();
     leader.ports = group.iter().flat_map(|one| one.ports.clone()).collect();
     leader.ports.dedup();
@@ -312,7 +321,8 @@ mod tests {
             let mut group: Vec<NamedBuild> =
                 names.iter().map(|name| named(name, Some("x/shop-local"), "src/shop")).collect();
             group.iter_mut().for_each(change);
-            united(group).remove(0).name
+            let found = united(group).remove(0);
+            if found.service.is_empty() { found.name } else { found.service }
         };
         let with_commands = |one: &mut NamedBuild| one.has_own_command = one.name != "web";
         assert_eq!(leader(&["cron", "web", "worker"], &with_commands), "web");
@@ -323,7 +333,15 @@ mod tests {
             one.ports = if one.name == "web" { vec![80] } else { Vec::new() };
         };
         assert_eq!(leader(&["cron", "web", "worker"], &with_port), "web");
-        assert_eq!(leader(&["cron", "worker"], &with_port), "cron");
+        assert_eq!(leader(&["cron", "worker"], &with_port), "shop");
+        let alike = |one: &mut NamedBuild| one.image = Some("x/app-dev".to_owned());
+        assert_eq!(leader(&["app", "app-worker", "cron"], &alike), "app");
+        assert_eq!(leader(&["only"], &with_port), "only");
+        let shared = |context: &str| {
+            let group = ["cron", "worker"].map(|name| named(name, Some("x/shop-local:1"), context));
+            united(group.into()).remove(0).service
+        };
+        assert_eq!((shared("src/shop").as_str(), shared(".").as_str()), ("shop", "shop-local"));
     }
 
     #[test]
