@@ -150,12 +150,13 @@ pub fn main_compose(root: &Path) -> Option<&'static str> {
     MAIN_FILES.into_iter().find(|name| root.join(name).is_file())
 }
 
-/// Submodules that were not fetched: `.gitmodules` names them and their folders are empty.
+/// Submodules that were not fetched: `.gitmodules` names them and their folders are empty or missing.
 fn empty_submodules(root: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(root.join(".gitmodules")).unwrap_or_default();
     let paths =
         text.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim_start().strip_prefix('='));
-    let is_empty = |path: &&str| std::fs::read_dir(root.join(path)).is_ok_and(|mut all| all.next().is_none());
+    let is_empty =
+        |path: &&str| std::fs::read_dir(root.join(path)).map_or(true, |mut all| all.next().is_none());
     paths.map(str::trim).filter(is_empty).map(str::to_owned).collect()
 }
 
