@@ -181,3 +181,38 @@ fn an_image_of_many_services_has_one_plain_name() {
     folder.write("compose.yaml", &format!("services:\n{}{}", service("cron"), service("app")));
     assert_eq!(names(&targets(&folder)), ["app"]);
 }
+
+#[test]
+#[ignore = "needs docker"]
+fn a_bake_file_in_another_folder_is_read_if_it_is_meant_for_the_root() {
+    let folder = Folder::new();
+    for name in ["docker", "tool"] {
+        image(&folder, name);
+    }
+    let bake = |context: &str| {
+        format!("target \"server\" {{\n  context = \"{context}\"\n  args = {{ A = \"1\" }}\n}}\n")
+    };
+    folder.write("docker/docker-bake.hcl", &bake("docker"));
+    folder.write("hack/docker-bake.hcl", &bake("docker"));
+    let (code, text) = init(&folder, &[]);
+    assert_eq!((code, text.contains("server  bake        docker ")), (Some(0), true), "{text}");
+    assert!(
+        text.contains("docker/docker-bake.hcl: the bake file to read, because ") && !text.contains("note:"),
+        "{text}"
+    );
+    assert!(folder.read("images.toml").contains("\nbake = [\"docker/docker-bake.hcl\"]\n"));
+    let planned = targets(&folder);
+    assert_eq!((names(&planned), &planned["server"]["args"]["A"]), (vec!["server", "tool"], &"1".into()));
+    let (code, text) = init(&folder, &[]);
+    assert_eq!((code, text.contains("images.toml: up to date")), (Some(0), true), "{text}");
+    // From the root, this context does not exist.
+    fs::remove_file(folder.0.join("images.toml")).unwrap();
+    folder.write("docker/docker-bake.hcl", &bake("src"));
+    let (code, text) = init(&folder, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("note: docker/docker-bake.hcl: not read: a bake file's contexts depend on the folder"),
+        "{text}"
+    );
+    assert!(!folder.read("images.toml").contains("bake"));
+}

@@ -33,9 +33,10 @@ pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>, declared: &Declare
     });
     let plain = plain.collect();
     let adoption = Adoption::default();
-    let mut plan = Plan { root, adoption, taken: BTreeSet::new(), files: &found, plain, declared };
+    let mut plan = Plan { root, git, adoption, taken: BTreeSet::new(), files: &found, plain, declared };
     plan.take_declared();
     let choice = plan.choose_files()?;
+    plan.choose_nested_bake(docker);
     match docker {
         Some(docker) => plan.read_builds(docker)?,
         None => plan.read_without_docker()?,
@@ -45,13 +46,6 @@ pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>, declared: &Declare
     plan.read_dockerfiles();
     for folder in &found.empty_submodules {
         plan.problem(folder, "the git submodule is empty", SUBMODULES);
-    }
-    for file in found.nested_bake.iter().filter(|file| !is_development_file(file)) {
-        plan.problem(
-            file,
-            "not read: a bake file's contexts depend on the folder it is called in",
-            "name it under `bake` if that is the root",
-        );
     }
     let mut adoption = plan.adoption;
     adoption.services.sort_by(|a, b| a.name.cmp(&b.name));
@@ -63,6 +57,7 @@ const SUBMODULES: &str = "run `git submodule update --init`";
 
 pub(crate) struct Plan<'r> {
     pub(crate) root: &'r Path,
+    pub(crate) git: &'r Git,
     pub(crate) adoption: Adoption,
     /// The services' names so far.
     pub(crate) taken: BTreeSet<String>,
@@ -117,6 +112,35 @@ impl Plan<'_> {
             self.guess(file, "the Compose file to read", reason);
         }
         Ok(choice)
+    }
+
+    /// Chooses a bake file in another folder if it is the only one whose builds all exist as seen from the root: the contexts of a bake
+    /// file depend on the folder that it is called in.
+    fn choose_nested_bake(&mut self, docker: Option<&Docker>) {
+        let nested: Vec<&String> =
+            self.files.nested_bake.iter().filter(|file| !is_development_file(file)).collect();
+        let mut usable = Vec::new();
+        if let Some(docker) = docker.filter(|_| self.adoption.bake.is_empty() && self.declared.bake.is_none())
+        {
+            usable.extend(nested.iter().copied().filter(|file| is_usable_from(self.root, file, docker)));
+        }
+        if let [only] = usable[..] {
+            self.guess(
+                only,
+                "the bake file to read",
+                "the contexts of all its targets exist as seen from the root",
+            );
+            self.adoption.bake = vec![only.clone()];
+        }
+        for file in nested {
+            if !self.adoption.bake.contains(file) && self.declared.bake.is_none() {
+                self.problem(
+                    file,
+                    "not read: a bake file's contexts depend on the folder it is called in",
+                    "name it under `bake` if that is the root",
+                );
+            }
+        }
     }
 
     /// Reports Compose files whose builds no chosen file has brought in.
@@ -343,4 +367,10 @@ impl Plan<'_> {
         let text = build.inline.clone().unwrap_or_else(read);
         dockerfile::read(&text, build.target.as_deref(), &build.args)
     }
+}
+
+/// Whether Docker reads a bake file at the root, and every target of it can be used.
+fn is_usable_from(root: &Path, file: &str, docker: &Docker) -> bool {
+    let found = builds::bake(root, &[file.to_owned()], docker);
+    found.is_ok_and(|found| !found.builds.is_empty() && found.problems.is_empty())
 }

@@ -57,7 +57,7 @@ impl Plan<'_> {
 
     /// The context that a Compose file names which Docker has not read, unless the folders say otherwise.
     fn context(&self, dockerfile: &str, text: &str) -> (String, String) {
-        let guess = context_of(self.root, dockerfile, text);
+        let guess = context_of(self.root, dockerfile, text, |paths| self.git.ignored(paths));
         let facts = dockerfile::read(text, None, &BTreeMap::new());
         let lacking = |context: &str| missing(self.root, context, dockerfile, &facts).len();
         let builds = self.plain.iter().flat_map(|(file, all)| all.iter().map(move |one| (file, &one.build)));
