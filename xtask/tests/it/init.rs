@@ -250,6 +250,23 @@ fn what_the_manifest_declares_is_neither_guessed_nor_left_out_again() {
 }
 
 #[test]
+fn dockerfiles_that_defaults_name_are_declared() {
+    let folder = Folder::new();
+    let defaults =
+        "[defaults]\ndockerfile = \"apps/{name}/Dockerfile\"\nbase = \"bases/{name}/Dockerfile\"\n";
+    folder.write(
+        "images.toml",
+        &format!("schema = 2\n{defaults}[service.api]\n[base.own]\nimage = \"x-own\"\n"),
+    );
+    for name in ["apps/api", "bases/own", "apps/new"] {
+        folder.write(&format!("{name}/Dockerfile"), "FROM scratch\n");
+    }
+    let (code, text) = plain(&folder, &["--no-docker"]);
+    assert_eq!((code, text.contains("\n+[service.new]\n")), (Some(1), true), "{text}");
+    assert!(text.contains("api    manifest    . ") && !text.contains("[service.own]"), "{text}");
+}
+
+#[test]
 fn many_compose_projects_are_listed_and_none_is_chosen() {
     let folder = Folder::new();
     for name in ["blog", "shop", "hack"] {

@@ -53,6 +53,9 @@ pub(crate) fn development(path: &str) -> Option<String> {
     if let Some(reason) = development_folder(&folders) {
         return Some(reason);
     }
+    if name.starts_with('.') {
+        return Some("it is a hidden file".to_owned());
+    }
     let rest =
         name.strip_prefix("dockerfile.").or_else(|| name.strip_suffix(".dockerfile")).unwrap_or_default();
     let word = FILE_WORDS.into_iter().find(|word| words(rest).contains(word))?;
@@ -119,6 +122,7 @@ mod tests {
     fn dockerfiles_for_development_are_left_out() {
         for path in [
             ".devcontainer/Dockerfile",
+            ".gitpod.Dockerfile",
             "a/Dockerfile.dev",
             "a/test-x.Dockerfile",
             "develop.Dockerfile",

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use crate::manifest::{services, top_keys};
 use crate::{AdoptedService, Adoption};
 use host::paths::Repository;
-use model::manifest::Service;
+use model::manifest::{Service, StandIn};
 use model::reader::parse_leniently;
 
 /// What a manifest declares.
@@ -32,8 +32,18 @@ impl Declared {
         let table = table(text)?;
         let manifest = parse_leniently(text, repository).unwrap_or_default();
         let bake = table.contains_key("bake").then_some(manifest.bake);
+        let mut declared = Declared::of(&table);
+        // Defaults of the manifest fill in paths that it does not spell out.
+        let builds = manifest.services.iter().flat_map(|service| [&service.original, &service.optimized]);
+        declared.strings.extend(builds.flatten().map(|build| build.dockerfile.clone()));
+        declared.strings.extend(manifest.bases.into_iter().map(|base| base.dockerfile));
+        let stand_ins = manifest.upstreams.into_iter().filter_map(|upstream| match upstream.stand_in {
+            StandIn::Dockerfile { path, .. } => Some(path),
+            StandIn::Bootstrap { .. } => None,
+        });
+        declared.strings.extend(stand_ins);
         let services = manifest.services.into_iter().filter(|service| service.pulled.is_none()).collect();
-        Ok(Declared { compose: manifest.compose, bake, services, ..Declared::of(&table) })
+        Ok(Declared { compose: manifest.compose, bake, services, ..declared })
     }
 
     fn of(table: &Table) -> Declared {

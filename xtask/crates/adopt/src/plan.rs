@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::choose::{ComposeChoice, choose};
-use crate::development::is_development_file;
+use crate::development::{development, is_development_file};
 use crate::existing::Declared;
 use crate::find::{BuildFiles, find, main_compose};
 use crate::plain_compose::PlainService;
@@ -154,7 +154,11 @@ impl Plan<'_> {
         };
         let is_known =
             |build: &Build| self.adoption.services.iter().any(|one| one.build.dockerfile == build.dockerfile);
-        let brings = |one: &PlainService| one.build.inline.is_none() && !is_known(&one.build);
+        let brings = |one: &PlainService| {
+            one.build.inline.is_none()
+                && !is_known(&one.build)
+                && development(&one.build.dockerfile).is_none()
+        };
         let unread = self.plain.iter().filter(|(file, all)| !chosen(file) && all.iter().any(brings));
         let unread: Vec<String> = unread.map(|(file, _)| file.clone()).collect();
         let equal = match choice {
@@ -300,7 +304,7 @@ impl Plan<'_> {
     }
 
     fn read_skaffold(&mut self) {
-        for file in &self.files.skaffold {
+        for file in self.files.skaffold.iter().filter(|file| development(file).is_none()) {
             let found = match artifacts(self.root, file) {
                 Ok(found) => found,
                 Err(error) => {
