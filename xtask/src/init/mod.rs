@@ -248,7 +248,7 @@ fn grouped<'t, T, K: PartialEq>(
 ) -> Vec<(K, Vec<&'t T>)> {
     let mut groups: Vec<(K, Vec<&'t T>)> = Vec::new();
     for item in items {
-        let key = key(&item);
+        let key = key(item);
         match groups.iter_mut().find(|(other, _)| *other == key) {
             Some((_, group)) => group.push(item),
             None => groups.push((key, vec![item])),
