@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use similar::TextDiff;
 
+use adopt::existing::Declared;
 use adopt::plan::adopt;
 use adopt::verify::{Verified, verify};
-use adopt::{Adoption, AdoptionProblem, HealthOrigin, existing, manifest, workflow};
+use adopt::{Adoption, AdoptionProblem, Guess, HealthOrigin, existing, manifest, workflow};
 use engine::context::Context;
 use engine::docker::Docker;
 use host::failure::{Failure, FailureClass};
@@ -61,9 +62,10 @@ names. Files that exist are never overwritten.";
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let root = context.repository.root();
     let docker = docker(args, context)?;
-    let adoption = adopt(root, &context.git(), docker)?;
-    let path = context.repository.manifest();
-    let before = files::read_if_there(&path)?;
+    let before = files::read_if_there(&context.repository.manifest())?;
+    let declared = before.as_deref().map(|text| Declared::read(text, &context.repository)).transpose();
+    let declared = declared.map_err(|error| not_toml(&error, context))?.unwrap_or_default();
+    let adoption = adopt(root, &context.git(), docker, &declared)?;
     if adoption.services.is_empty() && adoption.problems.is_empty() && before.is_none() {
         let what = format!("no Compose file, bake file or Dockerfile in {}", root.display());
         let help = "run this in a repository that builds images, or use --root DIR";
@@ -121,11 +123,14 @@ fn manifest_change(context: &Context, adoption: &Adoption, before: Option<String
     let name = context.repository.manifest_name().to_owned();
     let after = match &before {
         None => manifest::text(adoption),
-        Some(text) => existing::with_additions(text, adoption).map_err(|error| {
-            Failure::new(FailureClass::Manifest, format!("{name}: {error}"), "fix the TOML")
-        })?,
+        Some(text) => existing::with_additions(text, adoption).map_err(|error| not_toml(&error, context))?,
     };
     Ok(FileChange { name, before, after })
+}
+
+fn not_toml(error: &str, context: &Context) -> Failure {
+    let what = format!("{}: {error}", context.repository.manifest_name());
+    Failure::new(FailureClass::Manifest, what, "fix the TOML")
 }
 
 fn workflow_change(root: &Path, action: &str) -> Result<FileChange> {
@@ -208,16 +213,48 @@ fn report(adoption: &Adoption, verified: &Verified, context: &Context) {
     if !adoption.services.is_empty() {
         terminal.say(table.text().trim_end());
     }
-    for guess in &adoption.guesses {
-        terminal.say(format!("{}: {}, because {}", guess.about, guess.choice, guess.reason));
+    for (one, about) in grouped(&adoption.guesses, |guess: &Guess| (&guess.choice, &guess.reason)) {
+        let about: Vec<&str> = about.iter().map(|guess| guess.about.as_str()).collect();
+        terminal.say(format!("{}: {}, because {}", listed(&about), one.0, one.1));
     }
-    let problems: Vec<&AdoptionProblem> = adoption.problems.iter().chain(&verified.problems).collect();
-    for problem in problems {
-        terminal.warn(format!("{}: {}\nhelp: {}", problem.about, problem.what, problem.remedy));
+    let problems = adoption.problems.iter().chain(&verified.problems);
+    for (remedy, problems) in grouped(problems, |problem: &AdoptionProblem| &problem.remedy) {
+        let lines: Vec<String> =
+            problems.iter().map(|problem| format!("{}: {}", problem.about, problem.what)).collect();
+        let (last, others) = lines.split_last().map_or((String::new(), &[][..]), |(a, b)| (a.clone(), b));
+        others.iter().for_each(|line| terminal.warn(line));
+        terminal.warn(format!("{last}\nhelp: {remedy}"));
     }
     for line in verified_lines(adoption, verified) {
         terminal.say(line);
     }
+}
+
+/// The names, or the first of many.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    match names.get(..SHOWN) {
+        Some(shown) if names.len() > SHOWN + 1 => {
+            format!("{} and {} others", shown.join(", "), names.len() - SHOWN)
+        }
+        _ => names.join(", "),
+    }
+}
+
+/// The items with the same key together, in the order of the first of each.
+fn grouped<'t, T, K: PartialEq>(
+    items: impl IntoIterator<Item = &'t T>,
+    key: impl Fn(&'t T) -> K,
+) -> Vec<(K, Vec<&'t T>)> {
+    let mut groups: Vec<(K, Vec<&'t T>)> = Vec::new();
+    for item in items {
+        let key = key(item);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
 }
 
 fn verified_lines(adoption: &Adoption, verified: &Verified) -> Vec<String> {
@@ -226,8 +263,7 @@ fn verified_lines(adoption: &Adoption, verified: &Verified) -> Vec<String> {
     if let Some(equal) = verified.equal.filter(|_| all > 0) {
         lines.push(format!("verified: Buildx resolves {equal} of {all} builds as planned"));
     }
-    let lacking = verified.problems.iter().filter(|problem| problem.what.contains(": no ")).count();
-    let sources = verified.sources + lacking;
+    let sources = verified.sources + verified.missing;
     if sources > 0 {
         lines.push(format!("verified: {} of {sources} COPY sources exist", verified.sources));
     }

@@ -188,8 +188,14 @@ fn secrets_in_compose_s_output_are_neither_shown_nor_stored() {
     }
 }
 
+/// What Buildx 0.13 prints for the root's Dockerfile.
+fn resolved(root: &Path) -> String {
+    let root = root.display();
+    format!(r#"{{"target":{{"t0":{{"context":"{root}","dockerfile":"{root}/Dockerfile"}}}}}}"#)
+}
+
 #[test]
-fn compose_s_and_buildx_s_messages_come_with_a_remedy() {
+fn what_docker_refuses_is_left_out_with_its_message_and_a_remedy() {
     let folder = Folder::new();
     folder.write("Dockerfile", "FROM scratch\n");
     folder.write("compose.yaml", "services: {api: {buildd: .}}\n");
@@ -200,25 +206,92 @@ fn compose_s_and_buildx_s_messages_come_with_a_remedy() {
             "",
             "services.api Additional property buildd is not allowed\n",
         )
-        .on("compose version --short", 0, "2.26.1\n", "");
+        .on("compose version --short", 0, "2.26.1\n", "")
+        .on("buildx bake --print --file - t0", 0, &resolved(&folder.0), "");
     let text = told(&docker.run(&folder, &["init"]), &folder);
-    assert!(text.starts_with("exit: 2\n"), "{text}");
+    assert!(text.starts_with("exit: 0\n"), "{text}");
     assert!(
-        text.contains("error: Docker Compose refuses the Compose files: services.api Additional property"),
+        text.contains("Docker Compose refuses the Compose files: services.api Additional prop"),
         "{text}"
     );
     assert!(text.contains("help: fix the file until `docker compose config --quiet` succeeds"), "{text}");
+    assert!(text.contains("then remove `compose = []` from the manifest\n"), "{text}");
+    // No other command asks Compose again.
+    assert!(folder.read("images.toml").contains("schema = 2\ncompose = []\n\n[service."));
     fs::remove_file(folder.0.join("compose.yaml")).unwrap();
+    fs::remove_file(folder.0.join("images.toml")).unwrap();
     folder.write("docker-bake.hcl", "target \"default\" {\n  attest = [{ type = \"sbom\" }]\n}\n");
     let refused = "#1 [internal] load local bake definitions\nERROR: docker-bake.hcl:2,13-14: element 0: string required\n";
-    let docker = FakeDocker::new().on("buildx bake --print --file docker-bake.hcl", 1, "", refused).on(
-        "buildx version",
-        0,
-        "github.com/docker/buildx 0.13.1 0.13.1-3\n",
-        "",
-    );
+    let docker = FakeDocker::new()
+        .on("buildx bake --print --file docker-bake.hcl", 1, "", refused)
+        .on("buildx version", 0, "github.com/docker/buildx 0.13.1 0.13.1-3\n", "")
+        .on("buildx bake --print --file - t0", 0, &resolved(&folder.0), "");
     let text = told(&docker.run(&folder, &["init"]), &folder);
-    assert!(text.starts_with("exit: 2\n"), "{text}");
-    assert!(text.contains("error: Buildx refuses docker-bake.hcl: ERROR: docker-bake.hcl:2,13-14"), "{text}");
+    assert!(text.starts_with("exit: 0\n"), "{text}");
+    assert!(text.contains("Buildx refuses docker-bake.hcl: ERROR: docker-bake.hcl:2,13-14"), "{text}");
     assert!(text.contains("newer than this Buildx (0.13.1), update Buildx"), "{text}");
+    assert!(text.contains("then add `bake = [\"docker-bake.hcl\"]` to the manifest\n"), "{text}");
+    assert!(!folder.read("images.toml").contains("bake"));
+}
+
+#[test]
+fn what_the_manifest_declares_is_neither_guessed_nor_left_out_again() {
+    let (_outer, repository) = monorepo("workspace");
+    repository.write("hack/Dockerfile", "FROM scratch\n");
+    let (code, text) = plain(&repository, &["--no-docker"]);
+    assert_eq!((code, text.contains("hack/Dockerfile: left out")), (Some(0), true), "{text}");
+    let manifest = format!("{}\n[service.hack]\ncontext = \"hack\"\n", repository.read("images.toml"));
+    let manifest = manifest.replace("[service.relay]\n", "[service.relay]\ncontext = \"crates\"\n");
+    repository.write("images.toml", &manifest);
+    let (code, text) = plain(&repository, &["--no-docker"]);
+    assert_eq!((code, text.contains("images.toml: up to date")), (Some(0), true), "{text}");
+    assert!(text.contains("relay  manifest  crates "), "{text}");
+    assert!(!text.contains("left out") && !text.contains("chosen"), "{text}");
+}
+
+#[test]
+fn dockerfiles_that_defaults_name_are_declared() {
+    let folder = Folder::new();
+    let defaults =
+        "[defaults]\ndockerfile = \"apps/{name}/Dockerfile\"\nbase = \"bases/{name}/Dockerfile\"\n";
+    folder.write(
+        "images.toml",
+        &format!("schema = 2\n{defaults}[service.api]\n[base.own]\nimage = \"x-own\"\n"),
+    );
+    for name in ["apps/api", "bases/own", "apps/new"] {
+        folder.write(&format!("{name}/Dockerfile"), "FROM scratch\n");
+    }
+    let (code, text) = plain(&folder, &["--no-docker"]);
+    assert_eq!((code, text.contains("\n+[service.new]\n")), (Some(1), true), "{text}");
+    assert!(text.contains("api    manifest    . ") && !text.contains("[service.own]"), "{text}");
+}
+
+#[test]
+fn many_compose_projects_are_listed_and_none_is_chosen() {
+    let folder = Folder::new();
+    for name in ["blog", "shop", "hack"] {
+        folder.write(&format!("{name}/compose.yaml"), "services: {app: {build: app}, web: {image: nginx}}\n");
+        folder.write(&format!("{name}/app/Dockerfile"), "FROM scratch\nCOPY x /\n");
+        folder.write(&format!("{name}/app/x"), "");
+    }
+    let (code, text) = plain(&folder, &["--no-docker"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains(
+            "note: Compose files: none is read, because none has more builds than all others together: \
+             blog/compose.yaml (1), shop/compose.yaml (1)\nhelp: to read one, add `compose = [\"blog/compose.yaml\"]` to the manifest\n"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("hack/app/Dockerfile: left out"), "{text}");
+    let manifest = folder.read("images.toml");
+    assert!(manifest.contains("context = \"blog/app\"") && !manifest.contains("compose ="), "{manifest}");
+    // The user's choice is read, and stays.
+    folder.write(
+        "images.toml",
+        "schema = 2\ncompose = [\"shop/compose.yaml\"]\n[service.blog]\ncontext = \"blog/app\"\n",
+    );
+    let (code, text) = plain(&folder, &["--no-docker"]);
+    assert_eq!((code, text.contains("images.toml: up to date")), (Some(0), true), "{text}");
+    assert!(text.contains("app    Compose   shop/app "), "{text}");
 }

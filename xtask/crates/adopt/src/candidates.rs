@@ -1,11 +1,12 @@
 //! Guesses the build context of a Dockerfile that no file mentions: the folder that has most of its COPY sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::dockerfile::{self, DockerfileFacts, Source};
 use crate::ignore::Ignored;
 use crate::pattern::matches;
+use crate::skaffold::joined;
 
 /// The best context.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,24 +17,52 @@ pub(crate) struct ContextGuess {
     pub reason: String,
 }
 
-/// Chooses among the Dockerfile's folder and those above it. Of equally good ones, the nearest wins.
-pub(crate) fn context_of(root: &Path, dockerfile: &str, text: &str) -> ContextGuess {
+/// Chooses among the Dockerfile's folder and those above it. Of equally good ones, the nearest wins. If no folder has any source, the one
+/// where git ignores most of them is where they are built; `ignored` returns those of the paths that it ignores.
+pub(crate) fn context_of(
+    root: &Path,
+    dockerfile: &str,
+    text: &str,
+    ignored: impl Fn(&[String]) -> BTreeSet<String>,
+) -> ContextGuess {
     let facts = dockerfile::read(text, None, &BTreeMap::new());
-    let sources = facts.sources.iter().filter(|source| !source.is_open).count();
+    let known: Vec<&Source> = facts.sources.iter().filter(|source| !source.is_open).collect();
+    let sources = known.len();
     let folders: Vec<&str> = above(dockerfile).collect();
-    let scored: Vec<(usize, &str)> = folders
-        .iter()
-        .map(|folder| (sources - missing(root, folder, dockerfile, &facts).len(), *folder))
-        .collect();
-    let best = scored.iter().map(|(score, _)| *score).max().unwrap_or_default();
-    let nearest = scored.iter().find(|(score, _)| *score == best).map_or(".", |(_, folder)| *folder);
-    let own = scored.first().copied().unwrap_or_default();
+    let present = |folder: &str| sources - missing(root, folder, dockerfile, &facts).len();
+    let (mut best, mut nearest) = first_of_most(&folders, present);
+    let mut verb = "exist";
+    if best == 0 && sources > 0 {
+        let path = |folder: &str, source: &Source| joined(folder, &source.path);
+        let paths: Vec<String> =
+            folders.iter().flat_map(|folder| known.iter().map(move |source| path(folder, source))).collect();
+        let built = ignored(&paths);
+        let built_in =
+            |folder: &str| known.iter().filter(|source| built.contains(&path(folder, source))).count();
+        (best, nearest) = first_of_most(&folders, built_in);
+        verb = "are ignored by git and so probably built";
+    }
+    let there = if folders.first() == Some(&nearest) {
+        "in its own folder".to_owned()
+    } else {
+        format!("in {}", shown(nearest))
+    };
     let reason = match sources {
-        0 => "it copies nothing, so its own folder is enough".to_owned(),
-        _ if own.1 == nearest => format!("{best} of {sources} COPY sources exist in its own folder"),
-        _ => format!("{best} of {sources} COPY sources exist there, {} in {}", own.0, shown(own.1)),
+        0 if facts.sources.is_empty() => "it copies nothing, so its own folder is enough".to_owned(),
+        0 => "its COPY sources have variables without a value, so its own folder is a guess".to_owned(),
+        _ if best == 0 => "no COPY source exists in any folder above it".to_owned(),
+        _ if best < sources => format!("{best} of {sources} COPY sources {verb} {there}"),
+        _ => format!("its COPY sources {verb} {there}"),
     };
     ContextGuess { context: nearest.to_owned(), reason }
+}
+
+/// The highest count and the first folder that has it.
+fn first_of_most<'f>(folders: &[&'f str], count: impl Fn(&str) -> usize) -> (usize, &'f str) {
+    let counted: Vec<(usize, &str)> = folders.iter().map(|folder| (count(folder), *folder)).collect();
+    let best = counted.iter().map(|(count, _)| *count).max().unwrap_or_default();
+    let first = counted.iter().find(|(count, _)| *count == best).map_or(".", |(_, folder)| *folder);
+    (best, first)
 }
 
 fn shown(folder: &str) -> String {
@@ -124,16 +153,36 @@ mod tests {
             "a/b/src/main.rs",
             "c/Dockerfile",
         ]);
-        let of = |dockerfile: &str, text: &str| context_of(folder.path(), dockerfile, text);
+        let of =
+            |dockerfile: &str, text: &str| context_of(folder.path(), dockerfile, text, |_| BTreeSet::new());
         assert_eq!(of("a/b/Dockerfile", "FROM x\nCOPY Cargo.toml src /\n").context, "a/b");
         let guess = of("a/b/Dockerfile", "FROM x\nCOPY shared b/src /\n");
-        assert_eq!(
-            (guess.context.as_str(), guess.reason.as_str()),
-            ("a", "2 of 2 COPY sources exist there, 0 in a/b/")
-        );
+        assert_eq!((guess.context.as_str(), guess.reason.as_str()), ("a", "its COPY sources exist in a/"));
         assert_eq!(of("a/b/Dockerfile", "FROM x\nCOPY a/*/x Cargo.toml /\n").context, ".");
         assert_eq!(of("c/Dockerfile", "FROM x\nCOPY . /\n").context, ".");
         assert_eq!(of("c/Dockerfile", "FROM x\n").context, "c");
+        let guess = of("c/Dockerfile", "FROM x\nCOPY $A.jar /\n");
+        assert_eq!(
+            guess.reason,
+            "its COPY sources have variables without a value, so its own folder is a guess"
+        );
+    }
+
+    #[test]
+    fn sources_that_are_built_are_where_git_ignores_them() {
+        let folder = tree(&["cmd/app/Dockerfile"]);
+        let ignored = |paths: &[String]| {
+            paths.iter().filter(|path| path.starts_with("bin/")).cloned().collect::<BTreeSet<_>>()
+        };
+        let of = |text: &str| context_of(folder.path(), "cmd/app/Dockerfile", text, ignored);
+        let guess = of("FROM x\nCOPY bin/linux/app /\n");
+        assert_eq!(guess.context, ".");
+        assert_eq!(guess.reason, "its COPY sources are ignored by git and so probably built in the root");
+        let guess = of("FROM x\nCOPY gone /\n");
+        assert_eq!(
+            (guess.context.as_str(), guess.reason.as_str()),
+            ("cmd/app", "no COPY source exists in any folder above it")
+        );
     }
 
     #[test]

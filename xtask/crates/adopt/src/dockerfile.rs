@@ -39,7 +39,7 @@ struct Stage {
 
 /// Reads a Dockerfile as a build of `target` (the last stage if missing) with these arguments sees it.
 pub fn read(text: &str, target: Option<&str>, arguments: &BTreeMap<String, String>) -> DockerfileFacts {
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    let mut values = platform();
     let mut stages: Vec<Stage> = Vec::new();
     let text = text.trim_start_matches('\u{feff}');
     for (line, instruction) in instructions(text) {
@@ -79,6 +79,32 @@ pub fn read(text: &str, target: Option<&str>, arguments: &BTreeMap<String, Strin
         }
     }
     needed(stages, target)
+}
+
+/// The arguments that BuildKit sets itself (Dockerfile reference, "Automatic platform ARGs in the global scope").
+fn platform() -> BTreeMap<String, String> {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let mut values = BTreeMap::new();
+    for side in ["TARGET", "BUILD"] {
+        for (part, value) in
+            [("OS", "linux"), ("ARCH", arch), ("VARIANT", ""), ("PLATFORM", &format!("linux/{arch}"))]
+        {
+            values.insert(format!("{side}{part}"), value.to_owned());
+        }
+    }
+    values
+}
+
+/// Whether a text starts as Docker requires it: with FROM, or ARG before it (Dockerfile reference, "Format").
+pub fn is_dockerfile(text: &str) -> bool {
+    let instructions = instructions(text.trim_start_matches('\u{feff}'));
+    let keywords = instructions.iter().map(|(_, text)| text.split_whitespace().next().unwrap_or_default());
+    let mut rest = keywords.skip_while(|keyword| keyword.eq_ignore_ascii_case("ARG"));
+    rest.next().is_some_and(|keyword| keyword.eq_ignore_ascii_case("FROM"))
 }
 
 /// The leading flags and the rest.
@@ -127,16 +153,15 @@ fn source(line: usize, word: &str, values: &BTreeMap<String, String>) -> Source 
     Source { line, path, is_open }
 }
 
-/// `--mount=type=bind,source=X,target=Y`; without `from`, the source is in the context.
+/// `--mount=type=bind,source=X,target=Y`; without `from`, the source is in the context, without `source` the whole of it.
 fn note_mount(line: usize, flag: &str, values: &BTreeMap<String, String>, stage: &mut Stage) {
     let Some(options) = flag.strip_prefix("--mount=") else { return };
     let options: BTreeMap<&str, &str> =
         options.split(',').filter_map(|option| option.split_once('=')).collect();
     if let Some(from) = options.get("from") {
         stage.uses.push(expand(from, values).0.to_lowercase());
-    } else if *options.get("type").unwrap_or(&"bind") == "bind"
-        && let Some(path) = options.get("source").or_else(|| options.get("src"))
-    {
+    } else if *options.get("type").unwrap_or(&"bind") == "bind" {
+        let path = options.get("source").or_else(|| options.get("src")).unwrap_or(&".");
         stage.facts.sources.push(source(line, path, values));
     }
 }
@@ -226,6 +251,32 @@ mod tests {
         let found = read(text, None, &given).sources;
         let short: Vec<(&str, bool)> = found.iter().map(|one| (one.path.as_str(), one.is_open)).collect();
         assert_eq!(short, [("y/c", false), (".", true), ("d", false)]);
+    }
+
+    #[test]
+    fn a_dockerfile_starts_with_from_or_arg() {
+        for text in ["# x\r\nFROM a\r\n", "\u{feff}ARG V=1\nARG W\nfrom $V\n", "# syntax=x\n\nFROM a\n"] {
+            assert!(is_dockerfile(text), "{text}");
+        }
+        for text in
+            ["", "package dockerfile\n\n// FROM a\n", "ENV A=b\nFROM a\n", "ARG V\n", "{{ x }}\nFROM a\n"]
+        {
+            assert!(!is_dockerfile(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn stages_may_be_named_after_the_platform() {
+        let text = "FROM a AS app-linux\nCOPY x /\nFROM a AS app-windows\nCOPY y /\nFROM app-$TARGETOS\n";
+        assert_eq!(paths(text, None), ["x"]);
+        let given = BTreeMap::from([("TARGETOS".to_owned(), "windows".to_owned())]);
+        let text = format!("ARG TARGETOS\n{text}");
+        assert_eq!(read(&text, None, &given).sources[0].path, "y");
+    }
+
+    #[test]
+    fn a_mount_without_a_source_is_the_whole_context() {
+        assert_eq!(paths("FROM a\nRUN --mount=target=/src --mount=type=tmpfs,target=/t x\n", None), ["."]);
     }
 
     #[test]

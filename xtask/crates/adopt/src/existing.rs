@@ -6,23 +6,77 @@ use toml::{Table, Value};
 
 use crate::manifest::{services, top_keys};
 use crate::{AdoptedService, Adoption};
+use host::paths::Repository;
+use model::manifest::{Service, StandIn};
+use model::reader::parse_leniently;
+
+/// What a manifest declares.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// Its Compose files, if it names any or none on purpose.
+    pub compose: Option<Vec<String>>,
+    /// Its bake files, likewise.
+    pub bake: Option<Vec<String>>,
+    /// Its services, as far as they are valid.
+    pub services: Vec<Service>,
+    strings: BTreeSet<String>,
+    contexts: BTreeSet<String>,
+}
+
+impl Declared {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// When it is not TOML: the parser's message, with line and column.
+    pub fn read(text: &str, repository: &Repository) -> Result<Declared, String> {
+        let table = table(text)?;
+        let manifest = parse_leniently(text, repository).unwrap_or_default();
+        let bake = table.contains_key("bake").then_some(manifest.bake);
+        let mut declared = Declared::of(&table);
+        // Defaults of the manifest fill in paths that it does not spell out.
+        let builds = manifest.services.iter().flat_map(|service| [&service.original, &service.optimized]);
+        declared.strings.extend(builds.flatten().map(|build| build.dockerfile.clone()));
+        declared.strings.extend(manifest.bases.into_iter().map(|base| base.dockerfile));
+        let stand_ins = manifest.upstreams.into_iter().filter_map(|upstream| match upstream.stand_in {
+            StandIn::Dockerfile { path, .. } => Some(path),
+            StandIn::Bootstrap { .. } => None,
+        });
+        declared.strings.extend(stand_ins);
+        let services = manifest.services.into_iter().filter(|service| service.pulled.is_none()).collect();
+        Ok(Declared { compose: manifest.compose, bake, services, ..declared })
+    }
+
+    fn of(table: &Table) -> Declared {
+        let mut declared = Declared::default();
+        strings(&Value::Table(table.clone()), &mut declared.strings);
+        let services = table.get("service").and_then(Value::as_table).into_iter().flat_map(Table::values);
+        let contexts = services.filter_map(|service| service.get("context")?.as_str());
+        declared.contexts = contexts.map(str::to_owned).collect();
+        declared
+    }
+
+    /// Whether the manifest mentions a Dockerfile, also by its context.
+    pub fn mentions(&self, dockerfile: &str) -> bool {
+        let folder = dockerfile.strip_suffix("/Dockerfile");
+        self.strings.contains(dockerfile) || folder.is_some_and(|folder| self.contexts.contains(folder))
+    }
+}
+
+fn table(text: &str) -> Result<Table, String> {
+    text.parse().map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())
+}
 
 /// The manifest with what it lacks; the same text if it lacks nothing.
 ///
 /// # Errors
 /// When it is not TOML: the parser's message, with line and column.
 pub fn with_additions(text: &str, adoption: &Adoption) -> Result<String, String> {
-    let table: Table =
-        text.parse().map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
-    let mut known = BTreeSet::new();
-    strings(&Value::Table(table.clone()), &mut known);
+    let table = table(text)?;
+    let known = Declared::of(&table);
     let declared = table.get("service").and_then(Value::as_table);
     let is_declared = |service: &AdoptedService| {
-        let folder = format!("{}/Dockerfile", service.build.context);
-        let by_context = folder == service.build.dockerfile && known.contains(&service.build.context);
         declared.is_some_and(|all| all.contains_key(&service.name))
-            || known.contains(&service.build.dockerfile)
-            || by_context
+            || known.mentions(&service.build.dockerfile)
     };
     let missing = services(adoption.services.iter().filter(|service| !is_declared(service)));
     let mut wanted = adoption.clone();

@@ -23,8 +23,8 @@ const VENDORED: [&str; 14] = [
     "venv",
 ];
 
-/// Endings of Dockerfiles that are templates, copies or notes.
-const NOT_DOCKERFILES: [&str; 14] = [
+/// Endings of files about Dockerfiles: templates, copies, notes, workflows.
+const NOT_DOCKERFILES: [&str; 19] = [
     ".bak",
     ".dockerignore",
     ".erb",
@@ -32,13 +32,18 @@ const NOT_DOCKERFILES: [&str; 14] = [
     ".j2",
     ".jinja",
     ".jinja2",
+    ".json",
     ".md",
     ".mustache",
     ".orig",
     ".rej",
+    ".rst",
     ".template",
     ".tmpl",
     ".tpl",
+    ".txt",
+    ".yaml",
+    ".yml",
 ];
 
 /// The bake files that Buildx finds itself ("docker buildx bake", `--file`); the overriding ones come last.
@@ -145,12 +150,13 @@ pub fn main_compose(root: &Path) -> Option<&'static str> {
     MAIN_FILES.into_iter().find(|name| root.join(name).is_file())
 }
 
-/// Submodules that were not fetched: `.gitmodules` names them and their folders are empty.
+/// Submodules that were not fetched: `.gitmodules` names them and their folders are empty or missing.
 fn empty_submodules(root: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(root.join(".gitmodules")).unwrap_or_default();
     let paths =
         text.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim_start().strip_prefix('='));
-    let is_empty = |path: &&str| std::fs::read_dir(root.join(path)).is_ok_and(|mut all| all.next().is_none());
+    let is_empty =
+        |path: &&str| std::fs::read_dir(root.join(path)).map_or(true, |mut all| all.next().is_none());
     paths.map(str::trim).filter(is_empty).map(str::to_owned).collect()
 }
 

@@ -1,16 +1,19 @@
 //! Finds the images of a repository that has never used this tool, and writes their manifest.
 
 mod candidates;
+mod choose;
 mod development;
 pub mod dockerfile;
 pub mod existing;
 pub mod find;
 pub mod ignore;
 pub mod manifest;
+mod names;
 mod pattern;
 mod plain_compose;
 pub mod plan;
 mod skaffold;
+mod unmentioned;
 pub mod verify;
 pub mod workflow;
 
@@ -19,7 +22,7 @@ use model::manifest::Build;
 /// What was found in a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Adoption {
-    /// Compose files to name in the manifest; `None` if Compose finds them itself.
+    /// Compose files to name in the manifest; `None` if Compose finds them itself, none to read none.
     pub compose: Option<Vec<String>>,
     /// Bake files to name in the manifest.
     pub bake: Vec<String>,
@@ -61,6 +64,8 @@ pub enum Origin {
     Skaffold,
     /// Only a Dockerfile.
     Dockerfile,
+    /// The manifest that exists.
+    Manifest,
 }
 
 impl Origin {
@@ -71,12 +76,18 @@ impl Origin {
             Origin::Bake => "bake",
             Origin::Skaffold => "Skaffold",
             Origin::Dockerfile => "Dockerfile",
+            Origin::Manifest => "manifest",
         }
     }
 
     /// Whether Docker's own parsers define the build, so that the manifest does not repeat it.
     pub fn is_told_by_docker(self) -> bool {
         matches!(self, Origin::Compose | Origin::Bake)
+    }
+
+    /// Whether the manifest needs an entry for the build.
+    pub fn needs_entry(self) -> bool {
+        matches!(self, Origin::Skaffold | Origin::Dockerfile)
     }
 }
 

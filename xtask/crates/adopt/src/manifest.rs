@@ -22,8 +22,9 @@ pub fn text(adoption: &Adoption) -> String {
 /// The keys before the first table, except `schema`.
 pub(crate) fn top_keys(adoption: &Adoption) -> String {
     let mut out = String::new();
-    for (key, files) in [("compose", adoption.compose.as_ref()), ("bake", Some(&adoption.bake))] {
-        if let Some(files) = files.filter(|files| !files.is_empty()) {
+    let bake = Some(&adoption.bake).filter(|files| !files.is_empty());
+    for (key, files) in [("compose", adoption.compose.as_ref()), ("bake", bake)] {
+        if let Some(files) = files {
             let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
             let _ = writeln!(out, "{key} = [{}]", files.join(", "));
         }
@@ -34,7 +35,7 @@ pub(crate) fn top_keys(adoption: &Adoption) -> String {
 /// The tables of the services that Docker's own files do not define.
 pub(crate) fn services<'s>(all: impl Iterator<Item = &'s AdoptedService>) -> String {
     let mut out = String::new();
-    for service in all.filter(|service| !service.origin.is_told_by_docker()) {
+    for service in all.filter(|service| service.origin.needs_entry()) {
         let build = &service.build;
         let _ = writeln!(out, "\n[service.{}]", service.name);
         if build.context != "." {
@@ -52,7 +53,10 @@ pub(crate) fn services<'s>(all: impl Iterator<Item = &'s AdoptedService>) -> Str
                 build.args.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
             let _ = writeln!(out, "args = {{ {} }}", args.join(", "));
         }
-        if let Some(image) = service.image.as_deref().map(repository_of) {
+        // The default is the service's name.
+        if let Some(image) =
+            service.image.as_deref().map(repository_of).filter(|image| *image != service.name)
+        {
             let _ = writeln!(out, "image = {}", quoted(image));
         }
     }

@@ -1,64 +1,74 @@
 //! Finds every image of a repository.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::candidates::context_of;
-use crate::development::development;
+use crate::choose::{ComposeChoice, choose};
+use crate::development::{development, is_development_file};
+use crate::existing::Declared;
 use crate::find::{BuildFiles, find, main_compose};
+use crate::plain_compose::PlainService;
 use crate::skaffold::{Artifact, artifacts};
 use crate::{
     AdoptedService, Adoption, AdoptionProblem, Guess, HealthOrigin, Origin, dockerfile, plain_compose,
 };
-use engine::builds::{self, BuildOrigin, NamedBuild, free_name, has_default_files, plain_name};
+use engine::builds::{self, BuildOrigin, NamedBuild, RefusedFiles, free_name, has_default_files};
 use engine::docker::Docker;
-use host::files;
 use host::git::Git;
 use model::image_ref::name_of;
 use model::manifest::Build;
 
-/// Finds the images. `docker` reads Compose and bake files; without it, only the main Compose files are read.
+/// Finds the images that the manifest, if there is one, does not declare. `docker` reads Compose and bake files; without it, only the main
+/// Compose files are read. Files that Docker refuses are reported and left out.
 ///
 /// # Errors
-/// When Docker refuses the repository's own Compose or bake files.
-pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>) -> Result<Adoption> {
+/// When `.env` or a Compose file cannot be read, or Compose or Buildx is not installed.
+pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>, declared: &Declared) -> Result<Adoption> {
     let found = find(root, git);
-    let mut plan = Plan { root, adoption: Adoption::default(), taken: BTreeSet::new(), files: &found };
-    plan.choose_files()?;
+    let plain = found.compose.iter().filter_map(|file| {
+        let services = plain_compose::services(root, file).ok()?;
+        (!services.is_empty()).then(|| (file.clone(), services))
+    });
+    let plain = plain.collect();
+    let adoption = Adoption::default();
+    let mut plan = Plan { root, git, adoption, taken: BTreeSet::new(), files: &found, plain, declared };
+    plan.take_declared();
+    let choice = plan.choose_files()?;
+    plan.choose_nested_bake(docker);
     match docker {
         Some(docker) => plan.read_builds(docker)?,
         None => plan.read_without_docker()?,
     }
-    plan.report_unread_compose();
+    plan.report_unread_compose(&choice);
     plan.read_skaffold();
     plan.read_dockerfiles();
     for folder in &found.empty_submodules {
-        plan.problem(folder, "the git submodule is empty", "run `git submodule update --init`");
-    }
-    for file in &found.nested_bake {
-        plan.problem(
-            file,
-            "not read: a bake file's contexts depend on the folder it is called in",
-            "name it under `bake` if that is the root",
-        );
+        plan.problem(folder, "the git submodule is empty", SUBMODULES);
     }
     let mut adoption = plan.adoption;
     adoption.services.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(adoption)
 }
 
-struct Plan<'r> {
-    root: &'r Path,
-    adoption: Adoption,
+/// The remedy for submodules that were not fetched.
+const SUBMODULES: &str = "run `git submodule update --init`";
+
+pub(crate) struct Plan<'r> {
+    pub(crate) root: &'r Path,
+    pub(crate) git: &'r Git,
+    pub(crate) adoption: Adoption,
     /// The services' names so far.
-    taken: BTreeSet<String>,
-    files: &'r BuildFiles,
+    pub(crate) taken: BTreeSet<String>,
+    pub(crate) files: &'r BuildFiles,
+    /// The builds of all Compose files, by file, as far as our own reader understands them.
+    pub(crate) plain: BTreeMap<String, Vec<PlainService>>,
+    pub(crate) declared: &'r Declared,
 }
 
 impl Plan<'_> {
-    fn guess(&mut self, about: &str, choice: impl Into<String>, reason: impl Into<String>) {
+    pub(crate) fn guess(&mut self, about: &str, choice: impl Into<String>, reason: impl Into<String>) {
         self.adoption.guesses.push(Guess {
             about: about.to_owned(),
             choice: choice.into(),
@@ -66,59 +76,122 @@ impl Plan<'_> {
         });
     }
 
-    fn problem(&mut self, about: &str, what: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn problem(&mut self, about: &str, what: impl Into<String>, remedy: impl Into<String>) {
         let problem = AdoptionProblem { about: about.to_owned(), what: what.into(), remedy: remedy.into() };
         self.adoption.problems.push(problem);
     }
 
-    /// Chooses the Compose and bake files.
-    fn choose_files(&mut self) -> Result<()> {
-        self.adoption.bake.clone_from(&self.files.bake);
-        if has_default_files(self.root)? {
-            return Ok(());
+    /// The services of the manifest that declare a build of their own.
+    fn take_declared(&mut self) {
+        self.taken.extend(self.declared.services.iter().map(|service| service.name.clone()));
+        for service in &self.declared.services {
+            let Some(build) = service.original.clone() else { continue };
+            let facts = self.facts(&build);
+            self.adoption.services.push(AdoptedService {
+                name: service.name.clone(),
+                origin: Origin::Manifest,
+                build,
+                image: Some(service.image.clone()),
+                ports: service.port.map_or(facts.ports, |port| vec![port]),
+                health: facts.health.then_some(HealthOrigin::Image),
+            });
         }
-        let rank = |file: &&String| {
-            let builds = plain_compose::services(self.root, file).map_or(0, |all| all.len());
-            (file.matches('/').count(), std::cmp::Reverse(builds))
-        };
-        let built = self.files.compose.iter().filter(|file| self.has_build(file));
-        if let Some(first) = built.min_by_key(rank) {
-            let reason = "the root has no Compose file that Compose finds itself, and this one has builds";
-            self.guess(first, "Compose file", reason);
-            self.adoption.compose = Some(vec![first.clone()]);
-        }
-        Ok(())
     }
 
-    fn has_build(&self, file: &str) -> bool {
-        plain_compose::services(self.root, file).is_ok_and(|all| !all.is_empty())
+    /// Chooses the Compose and bake files: those of the manifest, else those that Docker reads by default.
+    fn choose_files(&mut self) -> Result<ComposeChoice> {
+        self.adoption.bake = self.declared.bake.clone().unwrap_or_else(|| self.files.bake.clone());
+        self.adoption.compose.clone_from(&self.declared.compose);
+        if self.declared.compose.is_some() || has_default_files(self.root)? {
+            return Ok(ComposeChoice::Default);
+        }
+        let choice = choose(&self.plain);
+        if let ComposeChoice::One { file, reason } = &choice {
+            self.adoption.compose = Some(vec![file.clone()]);
+            let reason = format!("Compose finds no file of its own at the root, and {reason}");
+            self.guess(file, "the Compose file to read", reason);
+        }
+        Ok(choice)
     }
 
-    /// Reports Compose files with builds that no chosen file has brought in.
-    fn report_unread_compose(&mut self) {
+    /// Chooses a bake file in another folder if it is the only one whose builds all exist as seen from the root: the contexts of a bake
+    /// file depend on the folder that it is called in.
+    fn choose_nested_bake(&mut self, docker: Option<&Docker>) {
+        let nested: Vec<&String> =
+            self.files.nested_bake.iter().filter(|file| !is_development_file(file)).collect();
+        let mut usable = Vec::new();
+        if let Some(docker) = docker.filter(|_| self.adoption.bake.is_empty() && self.declared.bake.is_none())
+        {
+            usable.extend(nested.iter().copied().filter(|file| is_usable_from(self.root, file, docker)));
+        }
+        if let [only] = usable[..] {
+            self.guess(
+                only,
+                "the bake file to read",
+                "the contexts of all its targets exist as seen from the root",
+            );
+            self.adoption.bake = vec![only.clone()];
+        }
+        for file in nested {
+            if !self.adoption.bake.contains(file) && self.declared.bake.is_none() {
+                self.problem(
+                    file,
+                    "not read: a bake file's contexts depend on the folder it is called in",
+                    "name it under `bake` if that is the root",
+                );
+            }
+        }
+    }
+
+    /// Reports Compose files whose builds no chosen file has brought in.
+    fn report_unread_compose(&mut self, choice: &ComposeChoice) {
         let main = main_compose(self.root);
-        let chosen = |file: &str| {
-            Some(file) == main
-                || self.adoption.compose.as_ref().is_some_and(|files| files.iter().any(|one| one == file))
+        let chosen = |file: &str| match &self.adoption.compose {
+            None => Some(file) == main,
+            // The main file is reported as refused.
+            Some(files) if files.is_empty() => Some(file) == main,
+            Some(files) => files.iter().any(|one| one == file),
         };
         let is_known =
             |build: &Build| self.adoption.services.iter().any(|one| one.build.dockerfile == build.dockerfile);
-        let mut unread = Vec::new();
-        for file in self.files.compose.iter().filter(|file| !chosen(file)) {
-            let services = plain_compose::services(self.root, file).unwrap_or_default();
-            if services.iter().any(|service| service.build.inline.is_none() && !is_known(&service.build)) {
-                unread.push(file.clone());
-            }
+        let brings = |one: &PlainService| {
+            one.build.inline.is_none()
+                && !is_known(&one.build)
+                && development(&one.build.dockerfile).is_none()
+        };
+        let unread = self.plain.iter().filter(|(file, all)| !chosen(file) && all.iter().any(brings));
+        let unread: Vec<String> = unread.map(|(file, _)| file.clone()).collect();
+        let equal = match choice {
+            ComposeChoice::Open(equal) => equal.as_slice(),
+            _ => &[],
+        };
+        let (equal, other) = (
+            equal.iter().filter(|(file, _)| unread.contains(file)).collect::<Vec<_>>(),
+            unread.iter().filter(|file| equal.iter().all(|(one, _)| one != *file)),
+        );
+        if let Some((first, _)) = equal.first() {
+            let listed: Vec<String> =
+                equal.iter().map(|(file, builds)| format!("{file} ({builds})")).collect();
+            let what = format!(
+                "none is read, because none has more builds than all others together: {}",
+                listed.join(", ")
+            );
+            let remedy = format!("to read one, add `compose = [\"{first}\"]` to the manifest");
+            self.problem("Compose files", what, remedy);
         }
-        for file in unread {
-            let reason = "it is another Compose project; its Dockerfiles are found without it";
-            self.guess(&file, "not read", reason);
+        for file in other {
+            let reason = "Compose does not read it by default; its Dockerfiles are adopted without it";
+            self.guess(file, "not read", reason);
         }
     }
 
     /// Builds of Compose and bake files, through Docker.
     fn read_builds(&mut self, docker: &Docker) -> Result<()> {
-        let found = builds::all(self.root, self.adoption.compose.as_deref(), &self.adoption.bake, docker)?;
+        let (compose, bake) = (self.adoption.compose.clone(), self.adoption.bake.clone());
+        let (found, refused) = builds::accepted(self.root, compose.as_deref(), &bake, docker)?;
+        for one in refused {
+            self.leave_out(one);
+        }
         for problem in found.problems {
             self.problem(&problem.name, problem.what, problem.remedy);
         }
@@ -128,16 +201,54 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// Reports files that Docker refuses. The manifest must not lead any other command to them.
+    fn leave_out(&mut self, refused: RefusedFiles) {
+        let is_declared = match refused.origin {
+            BuildOrigin::Compose => self.declared.compose.is_some(),
+            BuildOrigin::Bake => self.declared.bake.is_some(),
+        };
+        let list = |files: &[String]| {
+            let files: Vec<String> = files.iter().map(|file| format!("\"{file}\"")).collect();
+            format!("[{}]", files.join(", "))
+        };
+        let (about, then) = match refused.origin {
+            BuildOrigin::Bake => {
+                let files = std::mem::take(&mut self.adoption.bake);
+                ("bake files", format!("then add `bake = {}` to the manifest", list(&files)))
+            }
+            BuildOrigin::Compose => {
+                let then = match self.adoption.compose.replace(Vec::new()) {
+                    None => "then remove `compose = []` from the manifest".to_owned(),
+                    Some(files) => format!("then set `compose = {}` in the manifest", list(&files)),
+                };
+                ("Compose files", then)
+            }
+        };
+        let failure = refused.failure;
+        let remedy = if is_declared { failure.remedy } else { format!("{}; {then}", failure.remedy) };
+        self.problem(about, format!("left out: {}", failure.what), remedy);
+    }
+
     fn take_build(&mut self, found: NamedBuild) {
-        let name = free_name(&found.service, &mut self.taken);
+        let declared = self.declared.services.iter().find(|service| builds::is_of(&found, service));
+        if declared.is_some_and(|service| service.original.is_some()) {
+            return;
+        }
+        let name = declared
+            .map_or_else(|| free_name(&found.service, &mut self.taken), |service| service.name.clone());
         if found.sharing.len() > 1 {
             let others: Vec<&str> =
                 found.sharing.iter().map(String::as_str).filter(|one| *one != found.name).collect();
             self.guess(&name, format!("also the image of {}", others.join(", ")), "their builds are equal");
         }
-        if !found.left_out.is_empty() {
-            let what = format!("these parts of its build are ignored: {}", found.left_out.join(", "));
+        let (labels, ignored): (Vec<&str>, Vec<&str>) =
+            found.left_out.iter().map(String::as_str).partition(|key| *key == "labels");
+        if !ignored.is_empty() {
+            let what = format!("these parts of its build are ignored: {}", ignored.join(", "));
             self.problem(&found.name, what, "build it with Compose or bake if it needs them");
+        }
+        if !labels.is_empty() {
+            self.guess(&found.name, "built without its `labels`", "they do not change its files");
         }
         let facts = self.facts(&found.build);
         self.adoption.services.push(AdoptedService {
@@ -193,7 +304,7 @@ impl Plan<'_> {
     }
 
     fn read_skaffold(&mut self) {
-        for file in &self.files.skaffold {
+        for file in self.files.skaffold.iter().filter(|file| development(file).is_none()) {
             let found = match artifacts(self.root, file) {
                 Ok(found) => found,
                 Err(error) => {
@@ -221,7 +332,8 @@ impl Plan<'_> {
             let what = format!("its Dockerfile does not exist: {}", artifact.dockerfile);
             return self.problem(&image, what, format!("create it, or fix its path in {file}"));
         }
-        if self.is_built(&artifact.dockerfile, artifact.target.as_deref()) {
+        let is_declared = self.declared.mentions(&artifact.dockerfile);
+        if is_declared || self.is_built(&artifact.dockerfile, artifact.target.as_deref()) {
             return;
         }
         if !artifact.templates.is_empty() {
@@ -245,56 +357,13 @@ impl Plan<'_> {
         self.adoption.services.iter().any(|service| same(&service.build))
     }
 
-    fn add(&mut self, name: &str, origin: Origin, build: Build, image: Option<String>) -> String {
+    pub(crate) fn add(&mut self, name: &str, origin: Origin, build: Build, image: Option<String>) -> String {
         let facts = self.facts(&build);
         let name = free_name(name, &mut self.taken);
         let health = facts.health.then_some(HealthOrigin::Image);
         let service = AdoptedService { name: name.clone(), origin, build, image, ports: facts.ports, health };
         self.adoption.services.push(service);
         name
-    }
-
-    /// Dockerfiles that no other file names.
-    fn read_dockerfiles(&mut self) {
-        let mut shared = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        for dockerfile in &self.files.dockerfiles {
-            let name = plain_name(&service_names(dockerfile, self.root).0[0]);
-            if !seen.insert(name.clone()) {
-                shared.insert(name);
-            }
-        }
-        for dockerfile in &self.files.dockerfiles {
-            if self.adoption.services.iter().any(|service| service.build.dockerfile == *dockerfile) {
-                continue;
-            }
-            if let Some(reason) = development(dockerfile) {
-                self.guess(dockerfile, "left out", reason);
-                continue;
-            }
-            let text = match files::read(&self.root.join(dockerfile)) {
-                Ok(text) => text,
-                Err(error) => {
-                    self.problem(dockerfile, format!("{error:#}"), "save it as UTF-8, or remove it");
-                    continue;
-                }
-            };
-            let guess = context_of(self.root, dockerfile, &text);
-            let (names, why) = service_names(dockerfile, self.root);
-            let is_free = |name: &&String| {
-                let name = plain_name(name);
-                !shared.contains(&name) && !self.taken.contains(&name)
-            };
-            let name = names.iter().find(is_free).unwrap_or(&names[0]).clone();
-            let build = Build { context: guess.context, dockerfile: dockerfile.clone(), ..Build::default() };
-            let context = build.context.clone();
-            let name = self.add(&name, Origin::Dockerfile, build, None);
-            self.guess(
-                dockerfile,
-                format!("image {name}, context {context}"),
-                format!("{why}, and {}", guess.reason),
-            );
-        }
     }
 
     fn facts(&self, build: &Build) -> dockerfile::DockerfileFacts {
@@ -304,45 +373,8 @@ impl Plan<'_> {
     }
 }
 
-/// The names that a Dockerfile suggests, and why the first: its own, then longer ones with the folders around it.
-fn service_names(dockerfile: &str, root: &Path) -> (Vec<String>, String) {
-    const GENERIC: [&str; 7] = ["docker", "build", "src", "deploy", "deployment", "container", "image"];
-    let (folder, file) = dockerfile.rsplit_once('/').unwrap_or(("", dockerfile));
-    let lower = file.to_lowercase();
-    let named = match lower.strip_suffix(".dockerfile") {
-        Some(stem) => Some(&file[..stem.len()]),
-        None => lower.strip_prefix("dockerfile.").map(|rest| &file[file.len() - rest.len()..]),
-    };
-    let mut folders = folder.rsplit('/').filter(|name| !name.is_empty() && !GENERIC.contains(name));
-    let (first, why) = match named.or_else(|| folders.next()) {
-        Some(name) if named.is_some() => (name.to_owned(), "its file has this name"),
-        Some(name) => (name.to_owned(), "its folder has this name"),
-        None => {
-            let root = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (root, "the repository's folder has this name")
-        }
-    };
-    let mut names = vec![first];
-    for folder in folders {
-        names.push(format!("{folder}-{}", names[names.len() - 1]));
-    }
-    (names, why.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_come_from_the_file_or_its_folder() {
-        let names = |path: &str| service_names(path, Path::new("/x/shop")).0;
-        let name = |path: &str| names(path).remove(0);
-        assert_eq!(names("src/checkout/genproto/Dockerfile"), ["genproto", "checkout-genproto"]);
-        assert_eq!(name("svc/api/Dockerfile"), "api");
-        assert_eq!(name("svc/api/docker/Dockerfile"), "api");
-        assert_eq!(name("docker/worker.Dockerfile"), "worker");
-        assert_eq!(name("Dockerfile.Web"), "Web");
-        assert_eq!(name("docker/Dockerfile"), "shop");
-        assert_eq!(name("Dockerfile"), "shop");
-    }
+/// Whether Docker reads a bake file at the root, and every target of it can be used.
+fn is_usable_from(root: &Path, file: &str, docker: &Docker) -> bool {
+    let found = builds::bake(root, &[file.to_owned()], docker);
+    found.is_ok_and(|found| !found.builds.is_empty() && found.problems.is_empty())
 }

@@ -18,6 +18,8 @@ pub struct Verified {
     pub equal: Option<usize>,
     /// COPY sources that exist in their context.
     pub sources: usize,
+    /// COPY sources that do not.
+    pub missing: usize,
     /// COPY sources whose variables have no known value.
     pub open: usize,
     /// What failed verification.
@@ -74,11 +76,14 @@ fn verify_sources(root: &Path, service: &AdoptedService, verified: &mut Verified
     }
     let facts = dockerfile::read(&text, build.target.as_deref(), &build.args);
     let lacking = missing(root, &build.context, &build.dockerfile, &facts);
-    for source in &lacking {
-        let what = format!("{place}:{}: no {} in the context {}", source.line, source.path, build.context);
+    if !lacking.is_empty() {
+        let listed: Vec<String> =
+            lacking.iter().map(|source| format!("{} (line {})", source.path, source.line)).collect();
+        let what = format!("{place}: not in the context {}: {}", build.context, listed.join(", "));
         problem(what, "build or fetch it before the image, fix the context, or check .dockerignore");
     }
     let open = facts.sources.iter().filter(|source| source.is_open).count();
     verified.open += open;
+    verified.missing += lacking.len();
     verified.sources += facts.sources.len() - open - lacking.len();
 }

@@ -51,11 +51,17 @@ pub(crate) fn breaches(
     let reason = match project.readable_config() {
         Ok(Some(config)) => return of_config(&config, manifest, request, context),
         Ok(None) => "docker compose is not installed".to_owned(),
-        Err(error) => format!("{error:#}"),
+        Err(error) => without_warnings(&format!("{error:#}")),
     };
     let what = "the commands in the Compose file were not compared with the images";
     context.terminal.warn(format!("{what}: {reason}"));
     Ok(Vec::new())
+}
+
+/// Compose warns of every variable that is not set.
+fn without_warnings(error: &str) -> String {
+    let lines = error.lines().filter(|line| !line.trim_start().starts_with("time="));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn of_config(

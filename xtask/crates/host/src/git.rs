@@ -1,5 +1,6 @@
 //! Git, as far as xtask asks it. Every call stands here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -151,6 +152,15 @@ impl Git {
         let others = self.cmd(&["ls-files", "-z", "--others", "--exclude-standard"]).read().ok()?;
         let names = tracked.split('\0').chain(others.split('\0')).filter(|name| !name.is_empty());
         Some(names.map(str::to_owned).collect())
+    }
+
+    /// Those of the paths, relative to the folder, that git ignores. They need not exist. None outside git.
+    pub fn ignored(&self, paths: &[String]) -> BTreeSet<String> {
+        let text = paths.join("\0");
+        let output = self.cmd(&["check-ignore", "-z", "--stdin"]).stdin(text).capture();
+        // Git exits with 1 if it ignores none.
+        let list = output.map(|output| output.stdout).unwrap_or_default();
+        list.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect()
     }
 
     /// The top folder of the work tree; `None` outside git.

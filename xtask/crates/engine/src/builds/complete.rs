@@ -75,12 +75,7 @@ fn refuse_shared_names(services: &[Service], file: &str) -> Result<(), Failure> 
 fn complete(manifest: &mut Manifest, builds: &[NamedBuild], project: &str) {
     let mut taken = vec![false; builds.len()];
     for service in manifest.services.iter_mut().filter(|service| service.pulled.is_none()) {
-        let is_meant = |build: &NamedBuild| match &service.compose {
-            Some(compose) => build.sharing.contains(compose),
-            None => build.sharing.contains(&service.name) || build.service == service.name,
-        };
-        let same = |build: &NamedBuild| service.original.as_ref() == Some(&build.build);
-        let Some(at) = builds.iter().position(|build| is_meant(build) || same(build)) else { continue };
+        let Some(at) = builds.iter().position(|build| is_of(build, service)) else { continue };
         taken[at] = true;
         fill(service, &builds[at], project);
     }
@@ -95,6 +90,15 @@ fn complete(manifest: &mut Manifest, builds: &[NamedBuild], project: &str) {
         manifest.services.push(service);
     }
     name_contexts(manifest, builds);
+}
+
+/// Whether a build belongs to a service of the manifest: by name, or because both are equal.
+pub fn is_of(build: &NamedBuild, service: &Service) -> bool {
+    let is_meant = match &service.compose {
+        Some(compose) => build.sharing.contains(compose),
+        None => build.sharing.contains(&service.name) || build.service == service.name,
+    };
+    is_meant || service.original.as_ref() == Some(&build.build)
 }
 
 /// Named contexts that are other builds get the names of their services.

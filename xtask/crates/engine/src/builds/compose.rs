@@ -47,6 +47,8 @@ struct Service {
     expose: Vec<Value>,
     healthcheck: Option<HealthCheck>,
     profiles: Vec<String>,
+    command: Option<Value>,
+    entrypoint: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,7 +123,7 @@ pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result
     // Without `--file`, Compose also applies its own rules, such as the folder of relative paths.
     let files = if files.is_some() { own.clone() } else { Vec::new() };
     let project = Project::new(docker, root).files(files).profiles(&["*".to_owned()]).in_its_own_directory();
-    let (text, unset) = config(project, &own)?;
+    let Composed { text, unset, inconsistent } = config(project, &own)?;
     // An error of serde quotes the value, which may be a secret.
     let config: Config = serde_json::from_str(&text).map_err(|error| {
         Failure::new(
@@ -136,6 +138,10 @@ pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result
     })?;
     let root = Rooted::new(root);
     let mut found = NamedBuilds { project: config.name, ..NamedBuilds::default() };
+    if let Some(Failure { what, remedy, .. }) = inconsistent {
+        let what = format!("their builds are read, although {what}");
+        found.problems.push(BuildProblem { name: "Compose files".to_owned(), what, remedy });
+    }
     for (name, service) in config.services {
         let Some(build) = &service.build else { continue };
         let is_incomplete = build.to_string().contains(PLACEHOLDER)
@@ -192,6 +198,7 @@ fn named(
         health: check
             .is_some_and(|check| !check.disable && check.test.as_ref().is_some_and(|test| !test.is_empty())),
         profiles: service.profiles.clone(),
+        has_own_command: service.command.is_some() || service.entrypoint.is_some(),
         left_out,
         ..NamedBuild::default()
     })
@@ -202,31 +209,48 @@ fn plain(text: String) -> String {
     text.replace("$$", "$")
 }
 
-/// Compose's output, and the required variables that are not set: those have a placeholder in it. `files` are the project's.
-fn config(mut project: Project, files: &[PathBuf]) -> Result<(String, Vec<String>)> {
-    let (mut unset, mut without_env_files) = (Vec::new(), None);
+/// Compose's output.
+#[derive(Debug, Default)]
+struct Composed {
+    text: String,
+    /// The required variables that are not set: those have a placeholder in the output.
+    unset: Vec<String>,
+    /// Why Compose accepts the files only without checking that they are complete, such as for a secret that an uncommitted file defines.
+    inconsistent: Option<Failure>,
+}
+
+/// Asks Compose; `files` are the project's.
+fn config(mut project: Project, files: &[PathBuf]) -> Result<Composed> {
+    let (mut found, mut without_env_files) = (Composed::default(), None);
     loop {
         let mut cmd = project.cmd(["config", "--format", "json"]);
+        if found.inconsistent.is_some() {
+            cmd = cmd.arg("--no-consistency");
+        }
         if let Some(text) = &without_env_files {
             cmd = cmd.stdin(String::clone(text));
         }
         let output = cmd.capture().context("cannot read the Compose files")?;
         if output.success() {
-            return Ok((output.stdout, unset));
+            return Ok(Composed { text: output.stdout, ..found });
         }
         let variable = required_variable(&output.stderr).map(str::to_owned);
-        if let Some(name) = variable.filter(|name| !unset.contains(name)) {
+        if let Some(name) = variable.filter(|name| !found.unset.contains(name)) {
             project = project.placeholder(&name);
-            unset.push(name);
+            found.unset.push(name);
         } else if lacks_env_file(&output.stderr) && without_env_files.is_none() {
             // No build reads the env files of services, and few repositories commit them.
             without_env_files = Some(reset_env_files(&project)?);
             project = project.files(files.iter().cloned().chain([PathBuf::from("-")]).collect());
-        } else if project.docker().has_compose() {
-            return Err(refused(&output.stderr).into());
-        } else {
+        } else if let Some(first) = found.inconsistent {
+            return Err(first.into());
+        } else if !project.docker().has_compose() {
             let help = "install Docker Compose: `docker compose version` must work";
             return Err(Failure::machine("Docker Compose is not installed", help).into());
+        } else if output.stderr.contains("invalid compose project") {
+            found.inconsistent = Some(refused(&output.stderr));
+        } else {
+            return Err(refused(&output.stderr).into());
         }
     }
 }
@@ -237,7 +261,7 @@ fn lacks_env_file(stderr: &str) -> bool {
 
 /// A Compose file that removes the env files of every service.
 fn reset_env_files(project: &Project) -> Result<String> {
-    let names = project.cmd(["config", "--services"]).read()?;
+    let names = project.cmd(["config", "--no-consistency", "--services"]).read()?;
     let services =
         names.lines().map(|name| format!("  {}: {{ env_file: !reset [] }}\n", serde_json::json!(name)));
     Ok(format!("services:\n{}", services.collect::<String>()))

@@ -13,12 +13,13 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::docker::Docker;
+use host::failure::{Failure, FailureClass};
 use model::manifest::Build;
 
 pub use self::bake::{bake, bake_command};
-pub use self::complete::manifest;
+pub use self::complete::{is_of, manifest};
 pub use self::compose::{compose, has_default_files};
-pub use self::naming::{free_name, plain_name};
+pub use self::naming::{GENERIC_FOLDERS, free_name, plain_name};
 use self::rooted::Rooted;
 pub use self::through_bake::through_bake;
 
@@ -54,6 +55,8 @@ pub struct NamedBuild {
     pub ports: Vec<u16>,
     /// Whether Compose defines a health check.
     pub health: bool,
+    /// Whether Compose replaces the image's command or entrypoint.
+    pub has_own_command: bool,
     /// The profiles that start it; empty if it always starts.
     pub profiles: Vec<String>,
     /// Keys of the build that [`Build`] does not hold, such as `secrets`.
@@ -70,6 +73,15 @@ pub enum BuildOrigin {
     Bake,
 }
 
+/// Compose or bake files that Docker refuses.
+#[derive(Debug)]
+pub struct RefusedFiles {
+    /// Which parser refuses them.
+    pub origin: BuildOrigin,
+    /// Its message, with our remedy.
+    pub failure: Failure,
+}
+
 /// The builds of bake files and of Compose files, named and with templates for their tags. A build that both define counts as bake's.
 ///
 /// # Errors
@@ -80,8 +92,25 @@ pub fn all(
     bake_files: &[String],
     docker: &Docker,
 ) -> Result<NamedBuilds> {
-    let mut found = bake(root, bake_files, docker)?;
-    let of_compose = compose(root, compose_files, docker)?;
+    let (found, refused) = accepted(root, compose_files, bake_files, docker)?;
+    refused.into_iter().next().map_or(Ok(found), |one| Err(one.failure.into()))
+}
+
+/// As [`all`], but files that Docker refuses are returned beside the builds of the others.
+///
+/// # Errors
+/// When Compose or Buildx is not installed, or its output has an unexpected format.
+pub fn accepted(
+    root: &Path,
+    compose_files: Option<&[String]>,
+    bake_files: &[String],
+    docker: &Docker,
+) -> Result<(NamedBuilds, Vec<RefusedFiles>)> {
+    let mut refused = Vec::new();
+    let of_bake = bake(root, bake_files, docker);
+    let mut found = unless_refused(of_bake, BuildOrigin::Bake, &mut refused)?;
+    let of_compose = compose(root, compose_files, docker);
+    let of_compose = unless_refused(of_compose, BuildOrigin::Compose, &mut refused)?;
     found.project = of_compose.project;
     found.problems.extend(of_compose.problems);
     for build in of_compose.builds {
@@ -101,7 +130,23 @@ pub fn all(
     }
     found.builds.sort_by(|a, b| a.name.cmp(&b.name));
     naming::name_all(&mut found.builds);
-    Ok(found)
+    Ok((found, refused))
+}
+
+/// No builds if Docker refuses the files.
+fn unless_refused(
+    found: Result<NamedBuilds>,
+    origin: BuildOrigin,
+    refused: &mut Vec<RefusedFiles>,
+) -> Result<NamedBuilds> {
+    let failure = match found.map_err(anyhow::Error::downcast::<Failure>) {
+        Ok(found) => return Ok(found),
+        Err(Ok(failure)) if failure.class == FailureClass::Manifest => failure,
+        Err(Ok(failure)) => return Err(failure.into()),
+        Err(Err(error)) => return Err(error),
+    };
+    refused.push(RefusedFiles { origin, failure });
+    Ok(NamedBuilds::default())
 }
 
 /// A build that cannot be used, or only in part.
@@ -186,7 +231,7 @@ fn is_remote(context: &str) -> bool {
     context.contains("://") || context.starts_with("git@") || context.starts_with("github.com/")
 }
 
-/// Merges the entries whose builds are equal. The first with the image's own name, else the first with an image, gives the name.
+/// Merges the entries whose builds are equal; [`rank`] decides which of them gives the name.
 fn united(found: Vec<NamedBuild>) -> Vec<NamedBuild> {
     let mut groups: Vec<Vec<NamedBuild>> = Vec::new();
     for one in found {
@@ -211,12 +256,31 @@ fn united(found: Vec<NamedBuild>) -> Vec<NamedBuild> {
     out
 }
 
+/// The lowest is the best name of an image that several services share: the image's own, that of its folder, the start of the image's,
+/// then a service that publishes a port, one that runs the image's own command, one that names an image.
+fn rank(one: &NamedBuild) -> [bool; 6] {
+    let image = one.image.as_deref().map(model::image_ref::name_of);
+    let folder = one.build.context.rsplit('/').next();
+    let rest = image.and_then(|image| image.strip_prefix(one.name.as_str()));
+    [
+        image != Some(&one.name),
+        folder != Some(&one.name),
+        !rest.is_some_and(|rest| rest.starts_with(['-', '_'])),
+        one.ports.is_empty(),
+        one.has_own_command,
+        one.image.is_none(),
+    ]
+}
+
 fn merged(group: Vec<NamedBuild>) -> Option<NamedBuild> {
-    let is_named_alike = |one: &&NamedBuild| {
-        one.image.as_deref().is_some_and(|image| model::image_ref::name_of(image) == one.name)
-    };
-    let leader = group.iter().find(is_named_alike).or_else(|| group.iter().find(|one| one.image.is_some()));
-    let mut leader = leader.or_else(|| group.first())?.clone();
+    let mut leader = group.iter().min_by_key(|one| rank(one))?.clone();
+    let [other_image, other_folder, other_start, ..] = rank(&leader);
+    let is_only_one = |is: &dyn Fn(&NamedBuild) -> bool| group.iter().filter(|one| is(one)).count() == 1;
+    let stands_out = is_only_one(&|one| !one.ports.is_empty()) || is_only_one(&|one| !one.has_own_command);
+    if group.len() > 1 && other_image && other_folder && other_start && !stands_out {
+        // No service is more than one of many.
+        leader.service = naming::shared_name(&leader);
+    }
     leader.sharing = group.iter().map(|one| one.name.clone()).collect();
     leader.ports = group.iter().flat_map(|one| one.ports.clone()).collect();
     leader.ports.dedup();
@@ -249,6 +313,35 @@ mod tests {
             found.iter().map(|one| (one.name.as_str(), one.sharing.join(" "))).collect();
         assert_eq!(short, [("db", "db".to_owned()), ("web", "api web worker".to_owned())]);
         assert_eq!(found[0].build.contexts["code"], "target:web");
+    }
+
+    #[test]
+    fn the_name_of_a_shared_build_is_not_arbitrary() {
+        let leader = |names: &[&str], change: &dyn Fn(&mut NamedBuild)| {
+            let mut group: Vec<NamedBuild> =
+                names.iter().map(|name| named(name, Some("x/shop-local"), "src/shop")).collect();
+            group.iter_mut().for_each(change);
+            let found = united(group).remove(0);
+            if found.service.is_empty() { found.name } else { found.service }
+        };
+        let with_commands = |one: &mut NamedBuild| one.has_own_command = one.name != "web";
+        assert_eq!(leader(&["cron", "web", "worker"], &with_commands), "web");
+        assert_eq!(leader(&["cron", "shop", "web"], &with_commands), "shop");
+        assert_eq!(leader(&["cron", "shop", "shop-local"], &with_commands), "shop-local");
+        let with_port = |one: &mut NamedBuild| {
+            one.has_own_command = true;
+            one.ports = if one.name == "web" { vec![80] } else { Vec::new() };
+        };
+        assert_eq!(leader(&["cron", "web", "worker"], &with_port), "web");
+        assert_eq!(leader(&["cron", "worker"], &with_port), "shop");
+        let alike = |one: &mut NamedBuild| one.image = Some("x/app-dev".to_owned());
+        assert_eq!(leader(&["app", "app-worker", "cron"], &alike), "app");
+        assert_eq!(leader(&["only"], &with_port), "only");
+        let shared = |context: &str| {
+            let group = ["cron", "worker"].map(|name| named(name, Some("x/shop-local:1"), context));
+            united(group.into()).remove(0).service
+        };
+        assert_eq!((shared("src/shop").as_str(), shared(".").as_str()), ("shop", "shop-local"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::NamedBuild;
-use model::image_ref::repository_of;
+use model::image_ref::{name_of, repository_of};
 
 /// The place of the user's tag in a template.
 const TAG: &str = "{tag}";
@@ -26,11 +26,27 @@ pub fn free_name(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
+/// Folders whose name says nothing about the image that is built in them.
+pub const GENERIC_FOLDERS: [&str; 7] =
+    ["docker", "build", "src", "deploy", "deployment", "container", "image"];
+
+/// The name of a build that many services share, none of them more than others: its folder's, else that of its image.
+pub(super) fn shared_name(build: &NamedBuild) -> String {
+    let folder = build.build.context.rsplit('/').next();
+    let folder = folder.filter(|name| *name != "." && !GENERIC_FOLDERS.contains(name));
+    folder.or_else(|| build.image.as_deref().map(name_of)).unwrap_or(&build.name).to_owned()
+}
+
 /// Fills in the services' names and, where several builds share a repository, the templates of their tags.
 pub(super) fn name_all(builds: &mut [NamedBuild]) {
     let mut taken = BTreeSet::new();
-    for build in builds.iter_mut() {
+    // A name that was found for several services gives way to those of services.
+    let (own, found): (Vec<_>, Vec<_>) = builds.iter_mut().partition(|build| build.service.is_empty());
+    for build in own {
         build.service = free_name(&build.name, &mut taken);
+    }
+    for build in found {
+        build.service = free_name(&build.service, &mut taken);
     }
     let mut shared: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, build) in builds.iter().enumerate() {
