@@ -3,6 +3,7 @@ run updates. Fails if the build or the check fails."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,13 +20,38 @@ LARGEST_REPORT = 60_000  # characters; a comment holds 65,536
 def images(*arguments, root=None, capture=False, optional=False):
     """Runs the program. Returns whether it succeeded, and its standard output if captured. `optional`: usage errors do not end the job."""
     command = ["images", *arguments] + (["--root", root] if root else [])
-    print("::group::" + " ".join(command), flush=True)
+    # One line: what follows a line break could be a workflow command.
+    print("::group::" + re.sub(r"\s", " ", " ".join(command)), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE if capture else None, text=True)
     print("::endgroup::", flush=True)
     if done.returncode > 1 and not (optional and done.returncode == 2):
         # Wrong usage, a bad manifest, no engine: nothing was checked, and the program has printed why.
         sys.exit(done.returncode)
     return done.returncode == 0, done.stdout or ""
+
+
+def read_event():
+    """The event that started this run; empty without a readable one."""
+    try:
+        with open(os.environ["GITHUB_EVENT_PATH"], encoding="utf-8") as file:
+            event = json.load(file)
+    except (KeyError, OSError, ValueError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def allowance(event):
+    """The options of `check` that allow growth, if the pull request has the label. Other labels are only compared."""
+    label = os.environ.get("LABEL", "")
+    labels = (event.get("pull_request") or {}).get("labels") or []
+    if not label or label not in [one.get("name") for one in labels]:
+        return []
+    reason = f"label {label}"
+    if event.get("action") == "labeled" and event["label"]["name"] == label:
+        # A user name, or that of an app.
+        user = re.fullmatch(r"[A-Za-z0-9-]{1,39}(\[bot\])?", event["sender"]["login"])
+        reason += f", added by {user[0]}" if user else ""
+    return ["--allow-growth", reason]
 
 
 def rows(report):
@@ -84,11 +110,10 @@ def call(url, method="GET", body=None):
         return json.load(answer)
 
 
-def post(report):
+def post(report, event):
     """Posts the report, or updates the earlier one."""
-    with open(os.environ["GITHUB_EVENT_PATH"], encoding="utf-8") as file:
-        pull = json.load(file).get("pull_request")
-    if pull is None:
+    pull = event.get("pull_request")
+    if not pull:
         print("No comment: this is not a pull request.")
         return
     repository = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}"
@@ -109,16 +134,19 @@ def post(report):
     except urllib.error.HTTPError as error:
         # The token of a pull request from a fork may not write. The summary has the report.
         print(f"::warning::No comment: HTTP status {error.code}; the job needs `pull-requests: write`")
+    except (OSError, ValueError) as error:
+        print(f"::warning::No comment: GitHub's API did not answer ({type(error).__name__})")
 
 
 def main():
-    base = os.environ["BASE"]
+    base, event = os.environ["BASE"], read_event()
     edition = ["--edition", os.environ["EDITION"]] if os.environ.get("EDITION") else []
     changed = [*edition, "--changed-since", base]
     built, _ = images("build-images", "--keep-going", *changed)
-    passed, report = images("check", *changed, "--format", "markdown", capture=True)
+    check = ["check", *changed, *allowance(event), "--format"]
+    passed, report = images(*check, "markdown", capture=True)
     if os.environ.get("OWNERS") == "true":
-        now = rows(images("check", *changed, "--format", "json", capture=True)[1])
+        now = rows(images(*check, "json", capture=True)[1])
         if now:
             report += "\n" + owners(now, base, edition)
     # An invisible word joiner after each @ prevents mentions.
@@ -126,7 +154,7 @@ def main():
     with open(os.environ["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as file:
         file.write(report)
     if os.environ.get("COMMENT") == "true":
-        post(report)
+        post(report, event)
     sys.exit(0 if built and passed else 1)
 
 

@@ -34,6 +34,8 @@ pub struct CheckRequest<'m> {
     pub editions: Vec<Edition>,
     /// The tag.
     pub tag: Tag,
+    /// Why growth over baselines is a note and not a breach. Such a check keeps no record.
+    pub allowed_growth: Option<String>,
 }
 
 impl CheckRequest<'_> {
@@ -87,7 +89,7 @@ pub fn check(
     let images = context.docker.inspect(&request.references(manifest))?;
     let mut provenance = provenance(manifest, request, &images, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, request, &images, &scanner, context)?;
-    let mut judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
+    let mut judged = baselines::judge(&mut rows, &lock, manifest, request);
     if let Some(acceptance) = acceptance {
         let accepted = &judged.accepted;
         if !accepted.is_empty() {
@@ -98,7 +100,7 @@ pub fn check(
         context.terminal.say(format!("{file}: {count} row{} changed", if count == 1 { "" } else { "s" }));
         lock = Lock::load(&context.repository)?;
         provenance = self::provenance(manifest, request, &images, context)?;
-        judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
+        judged = baselines::judge(&mut rows, &lock, manifest, request);
     }
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
@@ -137,8 +139,10 @@ fn provenance(
     let of = |edition: &Edition| {
         records::made_of(records::RecordKind::Check, manifest, *edition, &request.tag, images, context)
     };
-    let is_whole = |edition: &&Edition| records::is_whole(&request.services, manifest, **edition);
-    request.editions.iter().filter(is_whole).map(of).collect()
+    let is_kept = |edition: &&Edition| {
+        request.allowed_growth.is_none() && records::is_whole(&request.services, manifest, **edition)
+    };
+    request.editions.iter().filter(is_kept).map(of).collect()
 }
 
 /// The result of inspecting images, before baselines.
