@@ -10,6 +10,7 @@ pub mod environment;
 mod failure;
 pub mod fleet;
 pub mod image_sizes;
+pub mod lock_files;
 pub mod newest;
 pub mod package_date;
 pub mod plan;
