@@ -51,6 +51,7 @@ mod engine_trust;
 mod engine_update;
 mod engine_updates;
 mod engine_workflows;
+mod estimate;
 mod failures;
 mod floors;
 mod init;

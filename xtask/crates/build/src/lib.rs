@@ -7,6 +7,7 @@ pub mod changes;
 pub mod clean;
 pub mod comparison;
 pub mod environment;
+pub mod estimate;
 mod failure;
 pub mod fleet;
 pub mod image_sizes;

@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
+pub use python::normalized;
+
 use contents::owner::OwnerKind;
 use model::bytes::Bytes;
 
