@@ -16,6 +16,8 @@ mod full {
     const IMAGES: &str = r####"#!/bin/sh
 echo "$*" >> "$CALLS"
 case "$*" in
+    estimate*before-this-change*) [ -z "$ESTIMATE" ] || echo "### $ESTIMATE with sizes" ;;
+    estimate*) [ -z "$ESTIMATE" ] || echo "### $ESTIMATE"; exit "${ESTIMATED:-0}" ;;
     "build-images --keep-going --changed-since"*) exit "$BUILT" ;;
     "check --changed-since HEAD^1 --allow-growth "*markdown) echo "### allowed growth" ;;
     "check --changed-since"*markdown) echo "### 2 images checked @someone"; exit "$CHECKED" ;;
@@ -104,6 +106,14 @@ esac
                 .unwrap()
         }
 
+        /// The comments that were posted.
+        fn comments(&self) -> Vec<String> {
+            let seen = self.seen.lock().unwrap();
+            let bodies = seen.iter().filter_map(|request| request.split_once("\r\n\r\n"));
+            let bodies = bodies.filter_map(|(_, body)| serde_json::from_str::<Value>(body).ok());
+            bodies.map(|body| body["body"].as_str().unwrap().to_owned()).collect()
+        }
+
         /// The first line of each request, and the body of the last.
         fn requests(&self) -> (Vec<String>, String) {
             let seen = self.seen.lock().unwrap();
@@ -189,6 +199,52 @@ esac
 
     #[test]
     #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
+    fn changed_lock_files_are_in_the_comment_before_the_build() {
+        let job = Job::new(&json!([]), 201);
+        let estimate = [("ESTIMATE", "a @scope/package")];
+        assert!(job.report(&estimate).status.success());
+        let comments = job.comments();
+        let [first, second, last] = comments.as_slice() else { panic!("{comments:?}") };
+        let building = "The images are being built.";
+        assert!(first.contains("### a @\u{2060}scope/package\n") && first.contains(building), "{first}");
+        assert!(second.contains("package with sizes") && second.contains(building), "{second}");
+        assert!(last.contains("2 images checked") && !last.contains(building), "{last}");
+        assert!(last.ends_with("### a @\u{2060}scope/package with sizes\n\n</details>\n"), "{last}");
+        // Sizes come from the base commit's images, which exist before the change is built.
+        let calls = job.folder.read("calls");
+        let at = |start: &str| calls.lines().position(|call| call.starts_with(start)).unwrap();
+        let sizes = "estimate --changed-since HEAD^1 --tag before-this-change";
+        assert!(at("build-images --keep-going vote --tag") < at(sizes), "{calls}");
+        assert!(at(sizes) < at("build-images --keep-going --changed-since"), "{calls}");
+        // Without the base commit's images, one estimate.
+        let job = Job::new(&json!([]), 201);
+        assert!(job.report(&[estimate[0], ("OWNERS", "false"), ("EDITION", "all")]).status.success());
+        assert_eq!(job.comments().len(), 2);
+        assert!(job.folder.read("calls").starts_with("estimate --changed-since HEAD^1 --format markdown\n"));
+    }
+
+    #[test]
+    #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
+    fn an_estimate_is_never_left_as_if_a_build_were_running() {
+        let job = Job::new(&json!([]), 201);
+        let output = job.report(&[("ESTIMATE", "locks"), ("CHECKED", "3")]);
+        assert_eq!(output.status.code(), Some(3));
+        let comments = job.comments();
+        assert!(comments.last().unwrap().contains("The images were not checked."), "{comments:?}");
+        // A program of an earlier release has no `estimate`.
+        let job = Job::new(&json!([]), 201);
+        assert!(job.report(&[("ESTIMATED", "2")]).status.success());
+        assert_eq!(job.comments().len(), 1);
+        // A fork's token may not comment: one attempt, one warning.
+        let job = Job::new(&json!([]), 403);
+        let output = job.report(&[("ESTIMATE", "locks")]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.matches("::warning::").count() == 1, "{said}");
+        assert!(job.folder.read("summary.md").contains("2 images checked"));
+    }
+
+    #[test]
+    #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
     fn only_the_configured_label_of_the_pull_request_allows_growth() {
         const LABEL: &str = "accept-image-growth";
         let pull = |labels: Value| json!({"number": 7, "labels": labels});
@@ -226,7 +282,7 @@ esac
             let output = job.report(&[("LABEL", label), ("CHECKED", "1"), ("OWNERS", "false")]);
             assert_eq!(output.status.success(), allowed.is_some(), "{event}");
             let calls = job.folder.read("calls");
-            let call = calls.lines().find(|call| call.ends_with("markdown")).unwrap();
+            let call = calls.lines().find(|call| call.starts_with("check ")).unwrap();
             let expected = match allowed {
                 Some(user) => format!(
                     "check --changed-since HEAD^1 --allow-growth label {label}{user} --format markdown"
