@@ -25,6 +25,7 @@ mod compose_undo;
 mod deploy;
 mod editions;
 mod engine;
+mod engine_action;
 mod engine_analyze;
 mod engine_builds;
 mod engine_cache;
