@@ -186,7 +186,8 @@ def lock_files(base, *options):
     # The estimate is for one edition.
     edition = os.environ.get("EDITION", "")
     options = [*options, "--edition", edition] if edition not in ("", "all") else options
-    arguments = ["estimate", "--changed-since", base, *options, "--format", "markdown"]
+    registries = ["--ask-registries"] if os.environ.get("REGISTRIES") == "true" else []
+    arguments = ["estimate", "--changed-since", base, *options, *registries, "--format", "markdown"]
     return images(*arguments, capture=True, optional=True)[1]
 
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::args::{self, Format};
 use build::estimate::{self, EstimateRequest, EstimateView};
+use check::published_sizes;
 use engine::builds;
 use engine::context::Context;
 
@@ -20,6 +21,10 @@ pub struct Args {
     /// Tag of these images [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    /// Ask npm's registry and pip's index, as configured here, for sizes that are unknown otherwise. They learn the names of the
+    /// packages
+    #[arg(long)]
+    ask_registries: bool,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -31,12 +36,13 @@ pub struct Args {
 const HELP: &str = "Examples:
   # List packages that this branch adds, removes or updates
   cargo xtask estimate --changed-since origin/main
+  # Ask registries about the sizes of new packages
+  cargo xtask estimate --changed-since origin/main --ask-registries
   # For a pull request
   cargo xtask estimate --changed-since HEAD^1 --format markdown
 
-A size is known if an image has the same version of the package, or if the
-lock file states it. Nothing is downloaded; the size of a new package is
-usually unknown.";
+A size is known if an image has the same version of the package, if the lock
+file states it, or if a registry was asked. Everything else is unknown.";
 
 /// Prints the estimate; in tables, nothing if no lock file changed.
 ///
@@ -49,7 +55,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         tag: args::tag(&manifest, args.tag.as_deref())?,
         edition: args::edition(&manifest, args.edition.as_deref())?,
     };
-    let estimate = estimate::since(&request, &manifest, context)?;
+    let mut estimate = estimate::since(&request, &manifest, context)?;
+    if args.ask_registries {
+        published_sizes::ask(&mut estimate, context)?;
+    }
     if estimate.files.is_empty() {
         context.terminal.say(format!("No package in a lock file changed since {}.", args.changed_since));
     }

@@ -218,9 +218,11 @@ esac
         assert!(at(sizes) < at("build-images --keep-going --changed-since"), "{calls}");
         // Without the base commit's images, one estimate.
         let job = Job::new(&json!([]), 201);
-        assert!(job.report(&[estimate[0], ("OWNERS", "false"), ("EDITION", "all")]).status.success());
+        let variables = [estimate[0], ("OWNERS", "false"), ("EDITION", "all"), ("REGISTRIES", "true")];
+        assert!(job.report(&variables).status.success());
         assert_eq!(job.comments().len(), 2);
-        assert!(job.folder.read("calls").starts_with("estimate --changed-since HEAD^1 --format markdown\n"));
+        let first = "estimate --changed-since HEAD^1 --ask-registries --format markdown\n";
+        assert!(job.folder.read("calls").starts_with(first));
     }
 
     #[test]

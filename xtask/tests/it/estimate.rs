@@ -1,11 +1,13 @@
 //! `estimate`: changed lock files in a git repository, with a docker that holds images.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
 use crate::changes::git;
 use crate::check::holding;
 use crate::support::saved::{LayerTar, Saved};
 use crate::support::{FakeDocker, Folder, told};
+use crate::vulnerabilities::{CURL, NPM_CLI, PIP};
 use serde_json::{Value, json};
 
 const MANIFEST: &str = "schema = 2\nproject = \"shop\"\n\
@@ -105,6 +107,52 @@ fn lock_files_that_cannot_be_read_are_named_and_the_others_are_read() {
     let output = run(&docker, &repository, "markdown");
     let text = told(&output, &repository);
     assert!(text.contains("`vote/package-lock.json` (vote): 2 removed."), "{text}");
+}
+
+/// Adds a program to a machine.
+fn program(docker: &FakeDocker, name: &str, script: &str) {
+    docker.folder.write(&format!("bin/{name}"), script);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(docker.folder.0.join("bin").join(name), mode).unwrap();
+}
+
+#[test]
+fn registries_are_asked_about_unknown_sizes_only_on_request() {
+    let repository = repository();
+    let changed = [("lodash", "4.17.20"), ("@scope/new", "1.0.0+b"), ("../../x", "1.0.0"), ("old", "0.1.0")];
+    repository.write("vote/package-lock.json", &npm(&changed));
+    repository.write("worker/requirements.txt", "torch==2.10\nopen>=1\n");
+    let docker = holding(&[image("team/vote:latest", &[("left-pad", "1.3.0")])]).with_git();
+    for (name, script) in [("curl", CURL), ("python3", PIP), ("npm", NPM_CLI)] {
+        program(&docker, name, script);
+    }
+    let answer = |url: &str, status: &str, body: &str| {
+        let name = format!("curl/{}", url.replace(['/', ':'], "_"));
+        for (extension, text) in [("url", url), ("status", status), ("body", body)] {
+            docker.folder.write(&format!("{name}.{extension}"), text);
+        }
+    };
+    let torch = json!({"urls": [{"filename": "torch-2.10-cp313-manylinux_2_28_x86_64.whl", "size": 800_000_000},
+        {"filename": "torch-2.10-cp313-win_amd64.whl", "size": 100}]});
+    answer("https://npm.example/@scope%2Fnew/1.0.0%2Bb", "200", r#"{"dist": {"unpackedSize": 3000000}}"#);
+    answer("https://npm.example/old/0.1.0", "200", r#"{"dist": {}}"#);
+    answer("https://python.example/pypi/torch/2.10/json", "200", &torch.to_string());
+    answer("https://python.example/pypi/torch/2.9/json", "404", "");
+    run(&docker, &repository, "markdown");
+    assert!(!docker.folder.0.join("urls").exists(), "a registry was asked");
+    let args = ["estimate", "--changed-since", "main", "--ask-registries"];
+    snapshot!("estimate_with_registries", docker.run(&repository, &args), repository);
+    let urls = docker.folder.read("urls");
+    assert!(urls.lines().count() == 4 && !urls.contains("..") && !urls.contains("open"), "{urls}");
+    // A registry that cannot be reached is asked once.
+    std::fs::remove_dir_all(docker.folder.0.join("curl")).unwrap();
+    std::fs::remove_file(docker.folder.0.join("urls")).unwrap();
+    let text = told(&docker.run(&repository, &args), &repository);
+    assert!(
+        text.contains("npm's registry did not state the size of 2 packages: could not resolve host"),
+        "{text}"
+    );
+    assert_eq!(docker.folder.read("urls").lines().count(), 2);
 }
 
 #[test]

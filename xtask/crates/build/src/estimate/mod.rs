@@ -4,6 +4,7 @@
 mod known_sizes;
 mod render;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -86,12 +87,23 @@ pub struct PackageChange {
 pub struct PackageVersion {
     /// An exact version, or a requirement; empty if any version will do.
     pub version: String,
+    /// Whether `version` is exact.
+    pub exact: bool,
     /// Whether it is for development only.
     pub development: bool,
     /// Its size in an image; `None` if it is unknown.
     pub installed: Option<InstalledSize>,
-    /// The size of its download, if the lock file states it.
+    /// The unpacked size of the published package, if its registry was asked and states it.
+    pub published: Option<Bytes>,
+    /// The size of its download, if the lock file or the registry states it.
     pub download: Option<DownloadSize>,
+}
+
+impl PackageVersion {
+    /// Its unpacked bytes, if they are known.
+    pub fn unpacked(&self) -> Option<Bytes> {
+        self.installed.as_ref().map(|size| size.bytes).or(self.published)
+    }
 }
 
 /// The size of a package in an image.
@@ -155,7 +167,28 @@ pub fn since(request: &EstimateRequest<'_>, manifest: &Manifest, context: &Conte
             });
         }
     }
+    estimate.sort();
     Ok(estimate)
+}
+
+impl Estimate {
+    /// Sorts the packages of each file: added ones first, then by size.
+    pub fn sort(&mut self) {
+        for file in &mut self.files {
+            file.packages.sort_by_key(|change| (change.before.is_some(), Reverse(change.largest())));
+        }
+    }
+
+    /// The versions whose size is unknown, with the kinds and names of their packages.
+    pub fn unknown(&mut self) -> impl Iterator<Item = (OwnerKind, &str, &mut PackageVersion)> {
+        let packages = self.files.iter_mut().flat_map(|file| &mut file.packages);
+        let versions = packages.flat_map(|change| {
+            let (kind, name) = (change.kind, change.name.as_str());
+            let versions = [&mut change.before, &mut change.after].into_iter().flatten();
+            versions.map(move |version| (kind, name, version))
+        });
+        versions.filter(|(_, _, version)| version.exact && version.unpacked().is_none())
+    }
 }
 
 /// Whether another file lists more exactly what is built: `go.sum` also keeps versions that were only considered.
@@ -246,7 +279,6 @@ fn changes_of(then: &LockFile, now: &LockFile, sizes: &KnownSizes) -> Vec<Packag
             changes.push(PackageChange { kind: package.kind, name: package.name.clone(), before, after });
         }
     }
-    changes.sort_by_key(|change| (change.before.is_some(), std::cmp::Reverse(change.largest())));
     changes
 }
 
@@ -255,7 +287,9 @@ fn version(package: &Package, locked: &Locked, lock: &LockFile, sizes: &KnownSiz
     let download = lock.downloads.get(&(package.clone(), version.clone()));
     PackageVersion {
         version: version.clone(),
+        exact: *is_exact,
         development: *is_dev,
+        published: None,
         installed: is_exact.then(|| sizes.of(package, version)).flatten(),
         download: download.map(|(smallest, largest)| DownloadSize { smallest: *smallest, largest: *largest }),
     }
@@ -266,18 +300,16 @@ impl PackageChange {
     pub fn bytes(&self) -> Option<i64> {
         let bytes = |version: &Option<PackageVersion>| match version {
             None => Some(0),
-            Some(version) => {
-                version.installed.as_ref().map(|size| i64::try_from(size.bytes.0).unwrap_or(i64::MAX))
-            }
+            Some(version) => version.unpacked().map(|bytes| i64::try_from(bytes.0).unwrap_or(i64::MAX)),
         };
         Some(bytes(&self.after)?.saturating_sub(bytes(&self.before)?))
     }
 
     fn largest(&self) -> Bytes {
-        let sizes = [&self.before, &self.after].into_iter().flatten().flat_map(|version| {
-            let installed = version.installed.as_ref().map(|size| size.bytes);
-            [installed, version.download.map(|size| size.largest)]
-        });
+        let sizes = [&self.before, &self.after]
+            .into_iter()
+            .flatten()
+            .flat_map(|version| [version.unpacked(), version.download.map(|size| size.largest)]);
         sizes.flatten().max().unwrap_or_default()
     }
 }
@@ -297,7 +329,13 @@ mod tests {
             let package = Package { kind: OwnerKind::Python, name: (*name).to_owned() };
             known.note(package, version, Bytes(*bytes), "api:1");
         }
-        let changes = changes_of(&lock(then), &lock(now), &known);
+        let packages = changes_of(&lock(then), &lock(now), &known);
+        let (file, services) = (String::new(), Vec::new());
+        let file = LockFileChange { file, services, not_read: None, packages };
+        let (since, tag) = (String::new(), String::new());
+        let mut estimate = Estimate { schema: 1, since, tag, files: vec![file] };
+        estimate.sort();
+        let changes = estimate.files.remove(0).packages;
         let version = |version: &Option<PackageVersion>| {
             version.as_ref().map_or("–".to_owned(), |one| one.version.clone())
         };

@@ -84,10 +84,17 @@ impl EstimateView<'_> {
         if more == 0 { String::new() } else { format!("and {}\n", count(more, "more package")) }
     }
 
+    fn has_published(&self) -> bool {
+        let packages = self.estimate.files.iter().flat_map(|file| &file.packages);
+        let mut versions = packages.flat_map(|change| [&change.before, &change.after]).flatten();
+        versions.any(|version| version.published.is_some())
+    }
+
     fn source(&self) -> String {
         format!(
-            "Sizes are those of the same versions in images tagged {}; a packed size is that of a download, as the lock file states it.",
-            self.estimate.tag
+            "Sizes are those of the same versions in images tagged {}{}; a packed size is that of a download.",
+            self.estimate.tag,
+            if self.has_published() { ", or of the published packages" } else { "" }
         )
     }
 }
@@ -128,8 +135,8 @@ fn version(version: Option<&PackageVersion>) -> String {
 
 fn size(version: Option<&PackageVersion>) -> String {
     let Some(version) = version else { return "–".to_owned() };
-    match (&version.installed, version.download) {
-        (Some(installed), _) => installed.bytes.to_string(),
+    match (version.unpacked(), version.download) {
+        (Some(bytes), _) => bytes.to_string(),
         (None, Some(size)) if size.smallest == size.largest => format!("{} packed", size.largest),
         (None, Some(size)) => format!("{}–{} packed", size.smallest, size.largest),
         (None, None) => "unknown".to_owned(),
@@ -153,7 +160,14 @@ mod tests {
 
     fn version(version: &str, bytes: Option<u64>) -> Option<PackageVersion> {
         let installed = bytes.map(|bytes| InstalledSize { bytes: Bytes(bytes), image: "api:1".into() });
-        Some(PackageVersion { version: version.into(), development: false, installed, download: None })
+        Some(PackageVersion {
+            version: version.into(),
+            exact: true,
+            development: false,
+            installed,
+            published: None,
+            download: None,
+        })
     }
 
     fn change(name: &str, before: Option<PackageVersion>, after: Option<PackageVersion>) -> PackageChange {
@@ -187,8 +201,7 @@ mod tests {
             None,
         );
         let text = EstimateView { estimate: &estimate, top: 20 }.text();
-        let source = "Sizes are those of the same versions in images tagged latest; a packed size is that of a download, as the \
-                      lock file states it.\n";
+        let source = "Sizes are those of the same versions in images tagged latest; a packed size is that of a download.\n";
         assert_eq!(
             text,
             "a*b/package-lock.json (api, nlg): 1 added, 1 removed, 1 updated. Known change: −5MB; unknown for 2 packages.\n \

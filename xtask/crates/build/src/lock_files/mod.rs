@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-pub use python::normalized;
+pub use python::{download_sizes, normalized};
 
 use contents::owner::OwnerKind;
 use model::bytes::Bytes;

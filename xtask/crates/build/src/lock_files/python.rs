@@ -51,19 +51,26 @@ fn is_dev(package: &Table) -> bool {
     groups.is_some_and(|groups| !groups.is_empty() && !groups.iter().any(is_main))
 }
 
-/// The sizes of the downloads for Linux: wheels, else the source distribution.
+/// The sizes of a package's downloads, as a lock file states them.
 fn downloads(package: &Table) -> Option<(Bytes, Bytes)> {
-    let size =
-        |file: &Table| file.get("size").and_then(Value::as_integer).and_then(|n| u64::try_from(n).ok());
-    let is_for_linux = |file: &&Table| {
-        let name = ["name", "url", "filename"].iter().find_map(|key| file.get(*key)).and_then(Value::as_str);
-        name.is_some_and(|name| name.contains("-any.") || name.contains("linux"))
+    let text = |file: &Table, key: &str| file.get(key).and_then(Value::as_str).map(str::to_owned);
+    let file = |file: &Table| {
+        let size = file.get("size").and_then(Value::as_integer).and_then(|size| u64::try_from(size).ok());
+        Some((text(file, "name").or_else(|| text(file, "url"))?, size))
     };
-    let wheels: Vec<Option<u64>> = tables(package, "wheels").filter(is_for_linux).map(size).collect();
-    let sizes = match wheels.as_slice() {
-        [] => vec![size(package.get("sdist")?.as_table()?)?],
-        wheels => wheels.iter().copied().collect::<Option<Vec<u64>>>()?,
-    };
+    let sdist = package.get("sdist").and_then(Value::as_table);
+    let files: Vec<_> = tables(package, "wheels").chain(sdist).filter_map(file).collect();
+    download_sizes(&files)
+}
+
+/// The smallest and the largest download for Linux by name and size: of wheels, else of the source distribution. `None` unless every size
+/// is known.
+pub fn download_sizes(files: &[(String, Option<u64>)]) -> Option<(Bytes, Bytes)> {
+    let (wheels, other): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| name.ends_with(".whl"));
+    let is_for_linux = |(name, _): &&&(String, Option<u64>)| name.contains("-any.") || name.contains("linux");
+    let wheels: Vec<_> = wheels.iter().filter(is_for_linux).copied().collect();
+    let sizes = if wheels.is_empty() { other } else { wheels };
+    let sizes: Vec<u64> = sizes.iter().map(|(_, size)| *size).collect::<Option<_>>()?;
     Some((Bytes(*sizes.iter().min()?), Bytes(*sizes.iter().max()?)))
 }
 
