@@ -16,6 +16,8 @@ pub fn read(text: &str) -> Result<LockFile> {
         let spec = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
         let spec = spec.and_then(|rest| rest.strip_suffix(')')?.split_once(" ("));
         if let Some((name, version)) = spec.filter(|_| matches!(section, "GEM" | "GIT")) {
+            // A gem with machine code has a line for each platform, such as `1.16.0-x86_64-linux`.
+            let version = version.split_once('-').map_or(version, |(version, _)| version);
             found.add(OwnerKind::Gem, name, version, false);
         }
     }
@@ -33,8 +35,8 @@ mod tests {
     #[test]
     fn gems_are_read_without_their_requirements() {
         let text = "PATH\n  remote: .\n  specs:\n    own (0.1.0)\n\nGEM\n  remote: https://h/\n  specs:\n    \
-            nokogiri (1.16.0-x86_64-linux)\n      racc (~> 1.4)\n    racc (1.7.3)\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  own!\n";
-        assert_eq!(listed(&read(text).unwrap()), ["gem nokogiri 1.16.0-x86_64-linux", "gem racc 1.7.3"]);
+            nokogiri (1.16.0-arm64-darwin)\n    nokogiri (1.16.0-x86_64-linux)\n      racc (~> 1.4)\n    racc (1.7.3)\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  own!\n";
+        assert_eq!(listed(&read(text).unwrap()), ["gem nokogiri 1.16.0", "gem racc 1.7.3"]);
         assert!(read("<<<<<<<").is_err());
     }
 }
