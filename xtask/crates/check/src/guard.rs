@@ -118,8 +118,8 @@ pub fn check(
         tag: request.tag.to_string(),
         editions: request.editions.clone(),
         images: rows,
-        breaches: merged(judged.breaches),
-        notes: merged(notes),
+        breaches: Finding::merged(judged.breaches),
+        notes: Finding::merged(notes),
         fleet: Vec::new(),
     };
     for provenance in provenance {
@@ -354,22 +354,6 @@ fn limits(
     }
 }
 
-/// Joins equal findings of several images: a fault in a base is reported once.
-fn merged(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in findings {
-        let is_same = |other: &&mut Finding| {
-            (other.kind, &other.what, &other.remedy, &other.path, &other.place)
-                == (finding.kind, &finding.what, &finding.remedy, &finding.path, &finding.place)
-        };
-        match merged.iter_mut().find(is_same) {
-            Some(other) => other.images.extend(finding.images),
-            None => merged.push(finding),
-        }
-    }
-    merged
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -382,19 +366,5 @@ mod tests {
         for user in ["", "0", "0:0", "root", "nginx", ":5"] {
             assert!(wrong_user(user).is_some(), "{user}");
         }
-    }
-
-    #[test]
-    fn equal_findings_of_several_images_are_merged() {
-        let finding = |service: &str, what: &str| {
-            Finding::new(
-                FindingKind::Pruned,
-                vec![Subject::new(service, Edition::named("simple"))],
-                what,
-                "r",
-            )
-        };
-        let found = merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
-        assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);
     }
 }
