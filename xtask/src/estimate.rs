@@ -21,8 +21,7 @@ pub struct Args {
     /// Tag of these images [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
-    /// Ask npm's registry and pip's index, as configured here, for sizes that are unknown otherwise. They learn the names of the
-    /// packages
+    /// Also ask npm's registry and pip's index, as configured here; this tells them the packages' names
     #[arg(long)]
     ask_registries: bool,
     /// Output format

@@ -1,5 +1,5 @@
-//! The sizes of packages whose registries state them: npm's and Python's. Registries learn the names of these packages, so a user must
-//! ask for it.
+//! The sizes of npm and Python packages, as their registries state them. Asking tells a registry the names of the packages, so it is
+//! done only on request.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -145,14 +145,18 @@ fn fill(
     }
     let (mut answered, mut why) = (0, None);
     for (url, answer) in urls.iter().zip(answers) {
-        let versions = wanted.get_mut(url).into_iter().flatten().map(|(_, _, version)| &mut **version);
-        match answer {
-            Answer::Found(bytes) if versions.fold(true, |all, one| (registry.read)(&bytes, one) && all) => {
-                answered += 1
+        let failure = match answer {
+            Answer::Found(bytes) => {
+                let mut is_read = true;
+                for (_, _, version) in wanted.get_mut(url).into_iter().flatten() {
+                    is_read &= (registry.read)(&bytes, version);
+                }
+                (!is_read).then(|| "the answer has another form".to_owned())
             }
-            Answer::Found(_) => why = why.or(Some("the answer has another form".to_owned())),
-            Answer::Status(text) | Answer::Failed(text) => why = why.or(Some(text)),
-        }
+            Answer::Status(text) | Answer::Failed(text) => Some(text),
+        };
+        answered += usize::from(failure.is_none());
+        why = why.or(failure);
     }
     if let Some(why) = why {
         notes.push(format!("did not state the size of {}: {why}", count(urls.len() - answered, "package")));
