@@ -35,6 +35,9 @@ pub struct Args {
     /// Reason for the new sizes; recorded in the lock file
     #[arg(long, value_name = "TEXT", requires = "accept")]
     reason: Option<String>,
+    /// Report growth over baselines as a note with this reason, for a pull request; other breaches still fail the check
+    #[arg(long, value_name = "REASON", conflicts_with = "accept")]
+    allow_growth: Option<String>,
     #[command(flatten)]
     fleet: FleetArgs,
 }
@@ -73,7 +76,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         services: args.services.resolve(&manifest, context)?,
         editions: args::editions(&manifest, args.edition.as_deref())?,
         tag: args::tag(&manifest, args.tag.as_deref())?,
+        allowed_growth: args.allow_growth.clone(),
     };
+    if args.allow_growth.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
+        bail!(Failure::usage("--allow-growth is empty: state who allows the growth, or why"));
+    }
     let (acceptance, since) = (acceptance(args)?, args.fleet.since()?);
     require_engine(context)?;
     let mut report = guard::check(&manifest, &request, acceptance.as_ref(), context)?;

@@ -9,8 +9,8 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::help::Replacements;
 use crate::{
-    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, init,
-    measure, push, release_check, report, smoke_test, test, vulnerabilities, why,
+    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
+    init, measure, push, release_check, report, smoke_test, test, vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;
@@ -97,6 +97,7 @@ enum Command {
     Push(push::Args),
     Clean(clean::Args),
     Check(check::Args),
+    Estimate(estimate::Args),
     #[command(visible_alias = "audit")]
     Vulnerabilities(vulnerabilities::Args),
     Report(report::Args),
@@ -286,6 +287,7 @@ impl Run for Command {
             Command::Push(args) => push::run(args, context),
             Command::Clean(args) => clean::run(args, context),
             Command::Check(args) => check::run(args, context),
+            Command::Estimate(args) => estimate::run(args, context),
             Command::Vulnerabilities(args) => vulnerabilities::run(args, context),
             Command::Report(args) => report::run(args, context),
             Command::ReleaseCheck(args) => release_check::run(args, context),

@@ -13,6 +13,7 @@ mod completions;
 mod compose_switch;
 mod deploy;
 mod doctor;
+mod estimate;
 mod help;
 mod image_args;
 mod image_sources;

@@ -188,7 +188,8 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             for &edition in &manifest.editions {
                 context.terminal.print(compared(manifest, &services, edition, &tag, context)?.text());
             }
-            let request = CheckRequest { services, editions: manifest.editions.clone(), tag };
+            let editions = manifest.editions.clone();
+            let request = CheckRequest { services, editions, tag, allowed_growth: None };
             let report = guard::check(manifest, &request, None, context)?;
             crate::check::print(&report, Format::Table, context)
         }

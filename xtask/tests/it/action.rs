@@ -7,7 +7,7 @@ mod full {
     use std::process::{Command, Output};
     use std::sync::{Arc, Mutex};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::support::Folder;
     use crate::support::service::{answer, service};
@@ -16,7 +16,10 @@ mod full {
     const IMAGES: &str = r####"#!/bin/sh
 echo "$*" >> "$CALLS"
 case "$*" in
+    estimate*before-this-change*) [ -z "$ESTIMATE" ] || echo "### $ESTIMATE with sizes" ;;
+    estimate*) [ -z "$ESTIMATE" ] || echo "### $ESTIMATE"; exit "${ESTIMATED:-0}" ;;
     "build-images --keep-going --changed-since"*) exit "$BUILT" ;;
+    "check --changed-since HEAD^1 --allow-growth "*markdown) echo "### allowed growth" ;;
     "check --changed-since"*markdown) echo "### 2 images checked @someone"; exit "$CHECKED" ;;
     "check --changed-since"*json)
         echo '{"images": [{"service": "vote", "edition": "", "image": "v-vote:latest", "measured": {}},
@@ -50,7 +53,7 @@ esac
 
     impl Job {
         /// `comments`: those of the pull request so far. `status`: of what is posted.
-        fn new(comments: &serde_json::Value, status: u16) -> Job {
+        fn new(comments: &Value, status: u16) -> Job {
             let folder = Folder::new();
             executable(&folder, "bin/images", IMAGES);
             // Its services are those of the Compose file.
@@ -103,6 +106,14 @@ esac
                 .unwrap()
         }
 
+        /// The comments that were posted.
+        fn comments(&self) -> Vec<String> {
+            let seen = self.seen.lock().unwrap();
+            let bodies = seen.iter().filter_map(|request| request.split_once("\r\n\r\n"));
+            let bodies = bodies.filter_map(|(_, body)| serde_json::from_str::<Value>(body).ok());
+            bodies.map(|body| body["body"].as_str().unwrap().to_owned()).collect()
+        }
+
         /// The first line of each request, and the body of the last.
         fn requests(&self) -> (Vec<String>, String) {
             let seen = self.seen.lock().unwrap();
@@ -123,7 +134,7 @@ esac
             requests,
             ["GET /repos/o/r/issues/7/comments?per_page=100&page=1", "POST /repos/o/r/issues/7/comments"]
         );
-        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let body: Value = serde_json::from_str(&body).unwrap();
         let body = body["body"].as_str().unwrap();
         for part in
             ["<!-- sizes", "2 images checked", "→ v-vote:latest 12.0 MB: +2.0 MB", "v-new:latest: nothing"]
@@ -184,6 +195,131 @@ esac
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && said.contains("::warning::No comment: HTTP status 403"), "{said}");
         assert!(job.folder.read("summary.md").contains("2 images checked"));
+    }
+
+    #[test]
+    #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
+    fn changed_lock_files_are_in_the_comment_before_the_build() {
+        let job = Job::new(&json!([]), 201);
+        let estimate = [("ESTIMATE", "a @scope/package")];
+        assert!(job.report(&estimate).status.success());
+        let comments = job.comments();
+        let [first, second, last] = comments.as_slice() else { panic!("{comments:?}") };
+        let building = "The images are being built.";
+        assert!(first.contains("### a @\u{2060}scope/package\n") && first.contains(building), "{first}");
+        assert!(second.contains("package with sizes") && second.contains(building), "{second}");
+        assert!(last.contains("2 images checked") && !last.contains(building), "{last}");
+        assert!(last.ends_with("### a @\u{2060}scope/package with sizes\n\n</details>\n"), "{last}");
+        // Sizes come from the base commit's images, which exist before the change is built.
+        let calls = job.folder.read("calls");
+        let at = |start: &str| calls.lines().position(|call| call.starts_with(start)).unwrap();
+        let sizes = "estimate --changed-since HEAD^1 --tag before-this-change";
+        assert!(at("build-images --keep-going vote --tag") < at(sizes), "{calls}");
+        assert!(at(sizes) < at("build-images --keep-going --changed-since"), "{calls}");
+        // Without the base commit's images, one estimate.
+        let job = Job::new(&json!([]), 201);
+        let variables = [estimate[0], ("OWNERS", "false"), ("EDITION", "all"), ("REGISTRIES", "true")];
+        assert!(job.report(&variables).status.success());
+        assert_eq!(job.comments().len(), 2);
+        let first = "estimate --changed-since HEAD^1 --ask-registries --format markdown\n";
+        assert!(job.folder.read("calls").starts_with(first));
+    }
+
+    #[test]
+    #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
+    fn an_estimate_is_never_left_as_if_a_build_were_running() {
+        let job = Job::new(&json!([]), 201);
+        let output = job.report(&[("ESTIMATE", "locks"), ("CHECKED", "3")]);
+        assert_eq!(output.status.code(), Some(3));
+        let comments = job.comments();
+        assert!(comments.last().unwrap().contains("The images were not checked."), "{comments:?}");
+        // A program of an earlier release has no `estimate`.
+        let job = Job::new(&json!([]), 201);
+        assert!(job.report(&[("ESTIMATED", "2")]).status.success());
+        assert_eq!(job.comments().len(), 1);
+        // A fork's token may not comment: one attempt, one warning.
+        let job = Job::new(&json!([]), 403);
+        let output = job.report(&[("ESTIMATE", "locks")]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.matches("::warning::").count() == 1, "{said}");
+        assert!(job.folder.read("summary.md").contains("2 images checked"));
+    }
+
+    #[test]
+    #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
+    fn only_the_configured_label_of_the_pull_request_allows_growth() {
+        const LABEL: &str = "accept-image-growth";
+        let pull = |labels: Value| json!({"number": 7, "labels": labels});
+        let named = |name: &str| json!({"name": name});
+        let labeled = |name: &str, login: &str| {
+            json!({"action": "labeled", "label": named(name), "sender": {"login": login},
+                "pull_request": pull(json!([named(LABEL), named("other")]))})
+        };
+        let job = Job::new(&json!([]), 201);
+        for (event, label, allowed) in [
+            (json!({"pull_request": pull(json!([named("other"), named(LABEL)]))}), LABEL, Some("")),
+            (labeled(LABEL, "some-one"), LABEL, Some(", added by some-one")),
+            (labeled(LABEL, "an-app[bot]"), LABEL, Some(", added by an-app[bot]")),
+            (labeled("other", "some-one"), LABEL, Some("")),
+            (labeled(LABEL, "x`\n::error::y"), LABEL, Some("")),
+            (labeled(LABEL, "some-one"), "", None),
+            (labeled(LABEL, "some-one"), "allow", None),
+            (
+                json!({"pull_request": pull(json!([named("accept-image-growth\n::stop-commands::x")]))}),
+                LABEL,
+                None,
+            ),
+            (
+                json!({"pull_request": pull(json!([named("\"; touch pwned; \""), named("$(touch pwned)")]))}),
+                LABEL,
+                None,
+            ),
+            (json!({"pull_request": pull(json!([]))}), LABEL, None),
+            (json!({"pull_request": {"number": 7}}), LABEL, None),
+            // A push has labels nowhere that counts.
+            (json!({"ref": "refs/heads/main", "labels": [named(LABEL)]}), LABEL, None),
+        ] {
+            job.folder.write("event.json", &event.to_string());
+            job.folder.write("calls", "");
+            let output = job.report(&[("LABEL", label), ("CHECKED", "1"), ("OWNERS", "false")]);
+            assert_eq!(output.status.success(), allowed.is_some(), "{event}");
+            let calls = job.folder.read("calls");
+            let call = calls.lines().find(|call| call.starts_with("check ")).unwrap();
+            let expected = match allowed {
+                Some(user) => format!(
+                    "check --changed-since HEAD^1 --allow-growth label {label}{user} --format markdown"
+                ),
+                None => "check --changed-since HEAD^1 --format markdown".to_owned(),
+            };
+            assert_eq!(call, expected, "{event}");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(!said.contains("stop-commands") && !said.contains("pwned"), "{said}");
+        }
+        assert!(!job.folder.0.join("repository/pwned").exists());
+    }
+
+    #[test]
+    #[ignore = "needs Python: `cargo xtask ci --full` runs it"]
+    fn without_a_pull_request_or_an_api_the_report_is_a_summary() {
+        let unreachable = [("GITHUB_API_URL", "http://127.0.0.1:9")];
+        for (event, variables, said) in [
+            (Some(json!({"ref": "refs/heads/main"}).to_string()), &[][..], "this is not a pull request"),
+            (Some("[1".to_owned()), &[], "this is not a pull request"),
+            (Some("[1]".to_owned()), &[], "this is not a pull request"),
+            (None, &[], "this is not a pull request"),
+            (Some(json!({"pull_request": {"number": 7}}).to_string()), &unreachable, "::warning::No comment"),
+        ] {
+            let job = Job::new(&json!([]), 201);
+            match &event {
+                Some(text) => job.folder.write("event.json", text),
+                None => fs::remove_file(job.folder.0.join("event.json")).unwrap(),
+            }
+            let output = job.report(variables);
+            let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success() && stdout.contains(said), "{event:?}: {stdout}");
+            assert_eq!(job.requests().0, Vec::<String>::new(), "{event:?}");
+            assert!(job.folder.read("summary.md").contains("2 images checked"), "{event:?}");
+        }
     }
 
     /// Runs the download against a server of this release's files.

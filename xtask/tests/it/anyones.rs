@@ -92,6 +92,10 @@ fn images_of_one_build_are_guarded_by_the_lock() {
         .holds(&image, Layout::Oci);
     snapshot!("anyones_compare_grown", grown.run(&repository, &["compare"]), repository);
     snapshot!("anyones_check_grown", grown.run(&repository, &["check"]), repository);
+    let allow = ["check", "--allow-growth", "label accept, added by someone", "--format", "markdown"];
+    snapshot!("anyones_check_grown_as_allowed", grown.run(&repository, &allow), repository);
+    let empty = grown.run(&repository, &["check", "--allow-growth", " "]);
+    assert_eq!(empty.status.code(), Some(2), "{}", text(&empty));
     // Records have no edition in their names, and the report reads them.
     assert!(repository.0.join("target/xtask/records/check.json").is_file());
     let report = grown.run(&repository, &["report", "--format", "markdown"]);

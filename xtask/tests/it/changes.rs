@@ -65,7 +65,7 @@ const ALPHA: &str = "alpha-simple-optimized";
 const BETA: &str = "beta-simple-optimized";
 
 /// Git with nothing of this machine's configuration, and always the same commits.
-fn git(dir: &Path, args: &[&str]) -> String {
+pub fn git(dir: &Path, args: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"])
         .args(args)

@@ -56,7 +56,9 @@ impl Linters {
             let name = script.rsplit('/').next().unwrap();
             site.folder.write(&format!("beta/lint/scripts/{name}"), &text);
         }
-        for (name, text) in texts() {
+        // The one that `init --github` writes, too.
+        let written = adopt::workflow::text("example/images@v1.2.0");
+        for (name, text) in texts().into_iter().chain([("images.yml".to_owned(), written)]) {
             site.folder.write(&format!("beta/lint/workflows/{name}"), &text);
             for (number, step) in Workflow::parse(&text).steps().into_iter().enumerate() {
                 if let Some(run) = step.run.filter(|_| step.shell.is_none_or(|shell| shell == "bash")) {

@@ -5,7 +5,7 @@ use host::files::Lock;
 use crate::support::{FakeDocker, Folder, bare_machine, repository, told, xtask};
 
 /// Every command, with the least that it takes.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["build-images"],
     &["compare"],
     &["analyze", "alpha"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["push", "--registry", "hub.example/t"],
     &["clean"],
     &["check"],
+    &["estimate", "--changed-since", "HEAD"],
     &["report"],
     &["release-check"],
     &["ci"],

@@ -11,7 +11,7 @@ use crate::support::{FakeDocker, Folder, repository, told};
 use serde_json::{Value, json};
 
 /// Answers each URL that fits a pattern with a file, and every other as if its host were unknown. Prints what was posted.
-const CURL: &str = r#"#!/bin/sh
+pub const CURL: &str = r#"#!/bin/sh
 index=0
 while [ $# -gt 0 ]; do
     case $1 in
@@ -37,8 +37,8 @@ done
 const TRACKER: &str = "https://security-tracker.debian.org/tracker/data/json";
 const RUSTSEC: &str = "https://github.com/RustSec/advisory-db/archive/refs/heads/main.tar.gz";
 /// The index and the registry that pip and npm are configured with.
-const PIP: &str = "#!/bin/sh\necho '  -i, --index-url <url>  Base URL of the Python Package Index (default https://python.example/simple).'\n";
-const NPM_CLI: &str = "#!/bin/sh\necho https://npm.example/\n";
+pub const PIP: &str = "#!/bin/sh\necho '  -i, --index-url <url>  Base URL of the Python Package Index (default https://python.example/simple).'\n";
+pub const NPM_CLI: &str = "#!/bin/sh\necho https://npm.example/\n";
 const JINJA: &str = "https://python.example/pypi/jinja2/3.1.4/json";
 const JINJA_NEWEST: &str = "https://python.example/pypi/jinja2/json";
 const NPM: &str = "https://npm.example/-/npm/v1/security/advisories/bulk";

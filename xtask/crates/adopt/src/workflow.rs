@@ -31,8 +31,11 @@ pub fn text(action: &str) -> String {
     format!(
         "# Builds and checks the images that a pull request changes, and posts their sizes.\n\
          name: images\n\
-         on: pull_request\n\
+         on:\n  pull_request:\n\
+         \x20   # A label can allow growth, so a changed label needs a new run.\n\
+         \x20   types: [opened, synchronize, reopened, labeled, unlabeled]\n\
          permissions:\n  contents: read\n  pull-requests: write\n\
+         concurrency:\n  group: images-${{{{ github.event.pull_request.number }}}}\n  cancel-in-progress: true\n\
          jobs:\n  images:\n    runs-on: ubuntu-24.04\n    timeout-minutes: 60\n    steps:\n\
          \x20     - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1\n\
          \x20       with:\n          fetch-depth: 0\n          persist-credentials: false\n\
@@ -43,6 +46,16 @@ pub fn text(action: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_change_of_a_label_starts_a_run() {
+        let text = text("example/images@v1.2.0");
+        assert!(text.contains(
+            "on:\n  pull_request:\n    # A label can allow growth, so a changed label needs a new run.\n    \
+             types: [opened, synchronize, reopened, labeled, unlabeled]\npermissions:"
+        ));
+        assert!(text.contains("  group: images-${{ github.event.pull_request.number }}\n"), "{text}");
+    }
 
     #[test]
     fn an_action_has_an_owner_a_name_and_a_reference() {

@@ -3,10 +3,10 @@
 use host::program::PROGRAM;
 use std::collections::BTreeMap;
 
+use crate::guard::CheckRequest;
 use crate::lock::{Lock, LockKey};
 use crate::report::{CheckRow, Finding, FindingKind, Place, Subject};
 use model::baseline::{Drift, Weights};
-use model::image_ref::Tag;
 use model::manifest::Manifest;
 
 /// The result of comparing images with the lock.
@@ -19,9 +19,14 @@ pub struct BaselineVerdict {
 }
 
 /// Judges every measured image and every row of the lock.
-pub fn judge(rows: &mut [CheckRow], lock: &Lock, manifest: &Manifest, tag: &Tag) -> BaselineVerdict {
+pub fn judge(
+    rows: &mut [CheckRow],
+    lock: &Lock,
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+) -> BaselineVerdict {
     let mut verdict = BaselineVerdict::default();
-    rows.iter_mut().for_each(|row| judge_row(row, lock, manifest, tag, &mut verdict));
+    rows.iter_mut().for_each(|row| judge_row(row, lock, manifest, request, &mut verdict));
     for key in lock.rows.keys().filter(|key| !is_declared(key, manifest)) {
         let finding = Finding::new(
             FindingKind::Baseline,
@@ -35,8 +40,15 @@ pub fn judge(rows: &mut [CheckRow], lock: &Lock, manifest: &Manifest, tag: &Tag)
     verdict
 }
 
-fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, verdict: &mut BaselineVerdict) {
+fn judge_row(
+    row: &mut CheckRow,
+    lock: &Lock,
+    manifest: &Manifest,
+    request: &CheckRequest<'_>,
+    verdict: &mut BaselineVerdict,
+) {
     let Some(measured) = &row.measured else { return };
+    let tag = &request.tag;
     let key = LockKey::of(&row.service, row.edition, &measured.platform);
     let subject = Subject::new(&row.service, row.edition);
     let place = lock.place(&key);
@@ -86,10 +98,17 @@ fn judge_row(row: &mut CheckRow, lock: &Lock, manifest: &Manifest, tag: &Tag, ve
         let allowed = step.allowed(was);
         match drift {
             Drift::Within => {}
-            Drift::Grown => verdict.breaches.push(finding(
-                format!("{label}: {now}, {} above the baseline of {was} ({allowed} allowed)", now - was),
-                explain.clone(),
-            )),
+            Drift::Grown => {
+                let what =
+                    format!("{label}: {now}, {} above the baseline of {was} ({allowed} allowed)", now - was);
+                match &request.allowed_growth {
+                    None => verdict.breaches.push(finding(what, explain.clone())),
+                    Some(reason) => verdict.notes.push(finding(
+                        format!("{what}; growth allowed: {reason}"),
+                        format!("commit the new baseline before merging: {accept}"),
+                    )),
+                }
+            }
             Drift::Shrunk => verdict.notes.push(finding(
                 format!("{label}: {now}, {} below the baseline of {was}", was - now),
                 format!("accept the smaller size so that it cannot grow back unnoticed: {accept}"),
@@ -128,8 +147,9 @@ mod tests {
         Manifest { services: vec![service], editions, ..Manifest::default() }
     }
 
-    fn tag() -> Tag {
-        "1".parse().unwrap()
+    fn request() -> CheckRequest<'static> {
+        let tag = "1".parse().unwrap();
+        CheckRequest { services: Vec::new(), editions: Vec::new(), tag, allowed_growth: None }
     }
 
     fn row(own: u64, base: u64) -> CheckRow {
@@ -160,7 +180,7 @@ mod tests {
 
     #[test]
     fn growth_is_a_breach_and_shrinkage_a_note() {
-        let judged = |own, base| judge(&mut [row(own, base)], &lock(ROW), &manifest(), &tag());
+        let judged = |own, base| judge(&mut [row(own, base)], &lock(ROW), &manifest(), &request());
         let same = judged(2_999_999, 34_100_000);
         assert!(same.breaches.is_empty() && same.notes.is_empty() && same.accepted.is_empty());
         let grown = judged(3_000_001, 36_000_001);
@@ -175,9 +195,29 @@ mod tests {
     }
 
     #[test]
+    fn allowed_growth_is_a_note_that_demands_a_new_baseline() {
+        let request = CheckRequest { allowed_growth: Some("label `x`".into()), ..request() };
+        let judged = judge(&mut [row(3_000_001, 36_000_001)], &lock(ROW), &manifest(), &request);
+        assert!(judged.breaches.is_empty() && judged.notes.len() == 2, "{judged:?}");
+        assert!(
+            judged.notes[0].what.ends_with("(1MB allowed); growth allowed: label `x`"),
+            "{:?}",
+            judged.notes
+        );
+        assert!(judged.notes[0].remedy.starts_with("commit the new baseline before merging: "));
+        assert!(
+            judged.notes[0].remedy.ends_with("check api --edition simple --tag 1 --accept --reason \"…\"")
+        );
+        // Only growth is allowed: a row that is missing or undeclared is still a breach.
+        let undeclared =
+            lock("tiny.\"linux/amd64\" = { own = 1, base = 1, accepted = \"d\", reason = \"r\" }\n");
+        assert_eq!(judge(&mut [row(5, 6)], &undeclared, &manifest(), &request).breaches.len(), 2);
+    }
+
+    #[test]
     fn accepting_one_size_keeps_the_baseline_of_the_other() {
         let accepted = |own, base| {
-            let judged = judge(&mut [row(own, base)], &lock(ROW), &manifest(), &tag());
+            let judged = judge(&mut [row(own, base)], &lock(ROW), &manifest(), &request());
             judged.accepted.into_values().next().flatten()
         };
         let weights = |own, base| Some(Weights { own: Bytes(own), base: Bytes(base) });
@@ -191,7 +231,7 @@ mod tests {
     #[test]
     fn another_platform_without_a_baseline_is_a_note_that_can_be_accepted() {
         let lock = lock(&ROW.replace("amd64", "arm64"));
-        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &tag());
+        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &request());
         assert!(judged.breaches.is_empty(), "{:?}", judged.breaches);
         assert!(judged.notes[0].what.starts_with("no baseline for linux/amd64"), "{:?}", judged.notes);
         assert_eq!(judged.accepted.len(), 1);
@@ -200,7 +240,7 @@ mod tests {
     #[test]
     fn missing_and_undeclared_baselines_are_breaches_that_can_be_accepted() {
         let lock = lock("tiny.\"linux/amd64\" = { own = 1, base = 1, accepted = \"d\", reason = \"r\" }\n");
-        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &tag());
+        let judged = judge(&mut [row(5, 6)], &lock, &manifest(), &request());
         let whats: Vec<&str> = judged.breaches.iter().map(|breach| breach.what.as_str()).collect();
         assert!(whats[0].starts_with("no baseline for linux/amd64"), "{whats:?}");
         assert!(whats[1].starts_with("baseline of an undeclared"), "{whats:?}");
@@ -208,7 +248,7 @@ mod tests {
         let text = lock.edited(&judged.accepted, &acceptance, &manifest().editions).unwrap();
         let again = Lock::parse(&text, "sizes.lock.toml").unwrap();
         let mut rows = [row(5, 6)];
-        assert!(judge(&mut rows, &again, &manifest(), &tag()).breaches.is_empty());
+        assert!(judge(&mut rows, &again, &manifest(), &request()).breaches.is_empty());
         assert_eq!(rows[0].baseline, Some(Weights { own: Bytes(5), base: Bytes(6) }));
         assert!(!text.contains("tiny"), "{text}");
     }

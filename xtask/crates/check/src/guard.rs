@@ -34,6 +34,8 @@ pub struct CheckRequest<'m> {
     pub editions: Vec<Edition>,
     /// The tag.
     pub tag: Tag,
+    /// Why growth over baselines is a note and not a breach. Such a check keeps no record.
+    pub allowed_growth: Option<String>,
 }
 
 impl CheckRequest<'_> {
@@ -87,7 +89,7 @@ pub fn check(
     let images = context.docker.inspect(&request.references(manifest))?;
     let mut provenance = provenance(manifest, request, &images, context)?;
     let Survey { mut rows, mut breaches, mut notes } = survey(manifest, request, &images, &scanner, context)?;
-    let mut judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
+    let mut judged = baselines::judge(&mut rows, &lock, manifest, request);
     if let Some(acceptance) = acceptance {
         let accepted = &judged.accepted;
         if !accepted.is_empty() {
@@ -98,7 +100,7 @@ pub fn check(
         context.terminal.say(format!("{file}: {count} row{} changed", if count == 1 { "" } else { "s" }));
         lock = Lock::load(&context.repository)?;
         provenance = self::provenance(manifest, request, &images, context)?;
-        judged = baselines::judge(&mut rows, &lock, manifest, &request.tag);
+        judged = baselines::judge(&mut rows, &lock, manifest, request);
     }
     breaches.extend(judged.breaches);
     notes.extend(judged.notes);
@@ -116,8 +118,8 @@ pub fn check(
         tag: request.tag.to_string(),
         editions: request.editions.clone(),
         images: rows,
-        breaches: merged(judged.breaches),
-        notes: merged(notes),
+        breaches: Finding::merged(judged.breaches),
+        notes: Finding::merged(notes),
         fleet: Vec::new(),
     };
     for provenance in provenance {
@@ -137,8 +139,10 @@ fn provenance(
     let of = |edition: &Edition| {
         records::made_of(records::RecordKind::Check, manifest, *edition, &request.tag, images, context)
     };
-    let is_whole = |edition: &&Edition| records::is_whole(&request.services, manifest, **edition);
-    request.editions.iter().filter(is_whole).map(of).collect()
+    let is_kept = |edition: &&Edition| {
+        request.allowed_growth.is_none() && records::is_whole(&request.services, manifest, **edition)
+    };
+    request.editions.iter().filter(is_kept).map(of).collect()
 }
 
 /// The result of inspecting images, before baselines.
@@ -350,22 +354,6 @@ fn limits(
     }
 }
 
-/// Joins equal findings of several images: a fault in a base is reported once.
-fn merged(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in findings {
-        let is_same = |other: &&mut Finding| {
-            (other.kind, &other.what, &other.remedy, &other.path, &other.place)
-                == (finding.kind, &finding.what, &finding.remedy, &finding.path, &finding.place)
-        };
-        match merged.iter_mut().find(is_same) {
-            Some(other) => other.images.extend(finding.images),
-            None => merged.push(finding),
-        }
-    }
-    merged
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,19 +366,5 @@ mod tests {
         for user in ["", "0", "0:0", "root", "nginx", ":5"] {
             assert!(wrong_user(user).is_some(), "{user}");
         }
-    }
-
-    #[test]
-    fn equal_findings_of_several_images_are_merged() {
-        let finding = |service: &str, what: &str| {
-            Finding::new(
-                FindingKind::Pruned,
-                vec![Subject::new(service, Edition::named("simple"))],
-                what,
-                "r",
-            )
-        };
-        let found = merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
-        assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);
     }
 }

@@ -6,6 +6,7 @@ mod allowances;
 mod baselines;
 mod commands;
 mod editions;
+mod fetch;
 #[cfg(test)]
 mod fixtures;
 pub mod guard;
@@ -14,7 +15,9 @@ pub mod lock;
 pub mod overrides;
 mod prune_finding;
 mod pruned;
+pub mod published_sizes;
 mod python_modules;
+mod registries;
 mod render;
 pub mod report;
 mod secrets;

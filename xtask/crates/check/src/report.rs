@@ -134,6 +134,22 @@ impl Finding {
         Finding { kind, images, what: what.into(), remedy: remedy.into(), path: None, place: None }
     }
 
+    /// Joins equal findings of several images: a fault in a base is reported once.
+    pub fn merged(findings: Vec<Finding>) -> Vec<Finding> {
+        let mut merged: Vec<Finding> = Vec::new();
+        for finding in findings {
+            let is_same = |other: &&mut Finding| {
+                (other.kind, &other.what, &other.remedy, &other.path, &other.place)
+                    == (finding.kind, &finding.what, &finding.remedy, &finding.path, &finding.place)
+            };
+            match merged.iter_mut().find(is_same) {
+                Some(other) => other.images.extend(finding.images),
+                None => merged.push(finding),
+            }
+        }
+        merged
+    }
+
     /// The images or the file concerned: `api, nlg (simple, community); hybrid (simple)`.
     pub fn about(&self) -> String {
         if self.images.is_empty() {
@@ -220,5 +236,19 @@ mod tests {
             "api, nlg (simple); hybrid (community, enterprise)"
         );
         assert_eq!(about(&[]), "the repository");
+    }
+
+    #[test]
+    fn equal_findings_of_several_images_are_merged() {
+        let finding = |service: &str, what: &str| {
+            Finding::new(
+                FindingKind::Pruned,
+                vec![Subject::new(service, Edition::named("simple"))],
+                what,
+                "r",
+            )
+        };
+        let found = Finding::merged(vec![finding("a", "x"), finding("a", "y"), finding("b", "x")]);
+        assert_eq!(found.iter().map(Finding::about).collect::<Vec<_>>(), ["a, b (simple)", "a (simple)"]);
     }
 }

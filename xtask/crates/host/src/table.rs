@@ -66,9 +66,9 @@ impl Table {
     }
 }
 
-/// Escapes HTML, code spans and column separators.
+/// Escapes HTML, links, code spans and column separators.
 fn escaped(cell: &str) -> String {
-    cell.replace('|', "\\|").replace('`', "\\`").replace('<', "&lt;")
+    cell.replace('|', "\\|").replace('`', "\\`").replace('[', "\\[").replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ mod tests {
         table.row(vec!["<img>|`x`\n\u{1b}[2J".into(), "1".into()]);
         assert_eq!(table.text(), "FILE                  SIZE\n<img>|`x`\\n\\u{1b}[2J     1\n");
         assert!(
-            table.markdown().ends_with("| &lt;img>\\|\\`x\\`\\n\\u{1b}[2J | 1 |\n"),
+            table.markdown().ends_with("| &lt;img>\\|\\`x\\`\\n\\u{1b}\\[2J | 1 |\n"),
             "{}",
             table.markdown()
         );

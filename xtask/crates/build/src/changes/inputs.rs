@@ -1,5 +1,5 @@
-//! The files that a service's builds can read and that have no hash: those of contexts without an allow-list. Includes the builds of
-//! the project's own bases and of other services whose images are contexts.
+//! The files that a service's builds can read, in particular those that have no hash: those of contexts without an allow-list. Includes
+//! the builds of the project's own bases and of other services whose images are contexts.
 
 use std::collections::BTreeSet;
 
@@ -21,13 +21,15 @@ pub struct Inputs<'m> {
     /// Services whose images are contexts of these builds.
     services: BTreeSet<&'m str>,
     bases: BTreeSet<&'m str>,
+    /// Dockerfiles with an allow-list, whose contexts have a hash.
+    hashed: BTreeSet<&'m str>,
 }
 
 impl<'m> Inputs<'m> {
     /// The inputs of a service.
     pub fn of(service: &'m Service, manifest: &'m Manifest, repository: &'m Repository) -> Inputs<'m> {
-        let (folders, files, services, bases) = Default::default();
-        let mut inputs = Inputs { manifest, repository, folders, files, services, bases };
+        let (folders, files, services, bases, hashed) = Default::default();
+        let mut inputs = Inputs { manifest, repository, folders, files, services, bases, hashed };
         Variant::ALL
             .into_iter()
             .filter_map(|variant| service.build(variant))
@@ -50,12 +52,20 @@ impl<'m> Inputs<'m> {
         self.files.contains(file) || self.folders.iter().any(is_below)
     }
 
+    /// Whether a build can read a file, in contexts with a hash too.
+    pub fn reads(&self, file: &str) -> bool {
+        let is_sent = |dockerfile: &&str| sources::contains(dockerfile, file, self.repository);
+        self.contains(file) || self.hashed.iter().any(is_sent)
+    }
+
     fn build(&mut self, build: &'m Build) {
         let has_hash = build.context == "."
             && build.file().is_some_and(|file| sources::has_allow_list(file, self.repository));
         if !has_hash {
             self.folder(&build.context);
             self.files.extend(build.file().into_iter().flat_map(with_ignore_file));
+        } else {
+            self.hashed.extend(build.file());
         }
         for context in build.contexts.values() {
             match context.strip_prefix("target:") {
@@ -95,7 +105,9 @@ impl<'m> Inputs<'m> {
             if !self.bases.insert(&base.name) {
                 continue;
             }
-            if !sources::has_allow_list(&base.dockerfile, self.repository) {
+            if sources::has_allow_list(&base.dockerfile, self.repository) {
+                self.hashed.insert(&base.dockerfile);
+            } else {
                 self.folder(".");
             }
             self.bases(&references(self.repository, &base.dockerfile));

@@ -1,7 +1,7 @@
 //! Which services have changed sources since a commit: the commit is extracted into a temporary folder, both trees are read
 //! the same way, and the differences are listed.
 
-mod commit;
+pub mod commit;
 mod ingredients;
 mod inputs;
 
@@ -75,6 +75,12 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
         (!what.is_empty()).then(|| Change { service: name.clone(), what })
     };
     Ok(Changes { commit, services: manifest.services.iter().filter_map(changed).collect() })
+}
+
+/// The names of the services whose builds can read a file, relative to the repository.
+pub fn readers(file: &str, manifest: &Manifest, repository: &Repository) -> Vec<String> {
+    let reads = |service: &&Service| Inputs::of(service, manifest, repository).reads(file);
+    manifest.services.iter().filter(reads).map(|service| service.name.clone()).collect()
 }
 
 /// Whether a build that the manifest does not declare may be in this file, or depend on it.

@@ -55,6 +55,15 @@ pub fn has_allow_list(dockerfile: &str, repository: &Repository) -> bool {
     text.is_some_and(|text| AllowList::parse(&text).is_ok())
 }
 
+/// Whether the context of a Dockerfile with an allow-list contains a file, relative to the repository.
+pub fn contains(dockerfile: &str, file: &str, repository: &Repository) -> bool {
+    let ignore = repository.file(&format!("{dockerfile}.dockerignore"));
+    let list = ignore.and_then(|path| files::read(&path).ok()).and_then(|text| AllowList::parse(&text).ok());
+    let found = list.and_then(|list| list.files(repository.root()).ok()).unwrap_or_default();
+    let path = repository.root().join(file);
+    file == dockerfile || found.contains(&path)
+}
+
 /// The hash of a service's original.
 ///
 /// # Errors

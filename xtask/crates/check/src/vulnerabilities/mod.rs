@@ -6,10 +6,8 @@ mod component;
 mod debian_archive;
 mod debian_tracker;
 mod debian_version;
-mod fetch;
 mod npm;
 mod pypi;
-mod registries;
 mod render;
 pub mod report;
 mod rustsec;
@@ -24,9 +22,10 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
+use crate::fetch::{Answer, Fetcher, days_since};
+use crate::registries;
 use crate::vulnerabilities::advisory::{Advisory, merged};
 use crate::vulnerabilities::component::{Component, Inventory, inventory};
-use crate::vulnerabilities::fetch::{Answer, Fetcher, days_since};
 use crate::vulnerabilities::report::{ImageVulnerabilities, VulnerabilityReport};
 use crate::vulnerabilities::severity::FailOn;
 use crate::vulnerabilities::source::{SourceName, SourceReport, SourceState};
@@ -141,7 +140,8 @@ fn ask(
         (Some(given), _) => Ok(given.clone()),
         _ if components.is_empty() => by_default(),
         (None, SourceName::Pypi) => registries::python(&context.docker.runner),
-        (None, SourceName::Npm) => registries::npm(&context.docker.runner),
+        (None, SourceName::Npm) => registries::npm(&context.docker.runner)
+            .map(|url| format!("{url}/-/npm/v1/security/advisories/bulk")),
         (None, _) => by_default(),
     };
     let report = |location: &str, state| SourceReport {

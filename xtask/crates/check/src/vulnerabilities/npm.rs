@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Deserialize;
 
+use crate::fetch::{Answer, Fetcher};
 use crate::vulnerabilities::advisory::Advisory;
 use crate::vulnerabilities::component::Component;
-use crate::vulnerabilities::fetch::{Answer, Fetcher};
 use crate::vulnerabilities::severity::Severity;
 use crate::vulnerabilities::source::{SourceName, SourceState};
 

@@ -4,9 +4,9 @@
 use anyhow::Result;
 use serde::Deserialize;
 
+use crate::fetch::{Answer, Fetcher};
 use crate::vulnerabilities::advisory::Advisory;
 use crate::vulnerabilities::component::Component;
-use crate::vulnerabilities::fetch::{Answer, Fetcher};
 use crate::vulnerabilities::severity::Severity;
 use crate::vulnerabilities::source::{SourceName, SourceState};
 

@@ -68,6 +68,7 @@ fn guard<'c>(checks: &'c CheckContext<'_>) -> Result<&'c GuardReports> {
                 services: checks.manifest.services.iter().collect(),
                 editions: stale.clone(),
                 tag: checks.request.tag.clone(),
+                allowed_growth: None,
             };
             let report = check::guard::check(checks.manifest, &wanted, None, checks.context)?;
             reports.extend(stale.iter().map(|edition| report.of_edition(*edition)));

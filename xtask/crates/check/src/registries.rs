@@ -3,7 +3,7 @@
 use host::process::{Cmd, Runner};
 
 /// The JSON API of pip's index, or why it is unknown. Warehouse serves it beside the simple API.
-pub(super) fn python(runner: &Runner) -> Result<String, String> {
+pub(crate) fn python(runner: &Runner) -> Result<String, String> {
     // The help shows the index in use, in one line if that is long enough.
     let help =
         read(&runner.cmd("python3").args(["-m", "pip", "download", "--help"]).env("COLUMNS", "1000"), "pip")?;
@@ -14,13 +14,10 @@ pub(super) fn python(runner: &Runner) -> Result<String, String> {
     without_password(&format!("{root}/pypi"), "pypi")
 }
 
-/// The advisories of npm's registry, or why they are unknown.
-pub(super) fn npm(runner: &Runner) -> Result<String, String> {
+/// npm's registry, or why it is unknown.
+pub(crate) fn npm(runner: &Runner) -> Result<String, String> {
     let registry = read(&runner.cmd("npm").args(["config", "get", "registry"]), "npm")?;
-    without_password(
-        &format!("{}/-/npm/v1/security/advisories/bulk", registry.trim().trim_end_matches('/')),
-        "npm",
-    )
+    without_password(registry.trim().trim_end_matches('/'), "npm")
 }
 
 fn read(command: &Cmd, program: &str) -> Result<String, String> {

@@ -17,15 +17,15 @@ const FRESH: Duration = Duration::from_hours(24);
 const SECONDS: &str = "300";
 
 /// An earlier download.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// Its content.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// When it was downloaded.
-    pub(super) at: SystemTime,
+    pub(crate) at: SystemTime,
 }
 
 /// What one URL answered.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Status 2xx.
     Found(Vec<u8>),
     /// Another status.
@@ -35,10 +35,10 @@ pub(super) enum Answer {
 }
 
 /// Downloads into a folder.
-pub(super) struct Fetcher<'a> {
-    pub(super) context: &'a Context,
-    pub(super) folder: PathBuf,
-    pub(super) now: SystemTime,
+pub(crate) struct Fetcher<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) folder: PathBuf,
+    pub(crate) now: SystemTime,
 }
 
 impl Fetcher<'_> {
@@ -46,7 +46,7 @@ impl Fetcher<'_> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn kept(&self, url: &str) -> Result<Option<Kept>> {
+    pub(crate) fn kept(&self, url: &str) -> Result<Option<Kept>> {
         let path = self.path(url);
         let Some(bytes) = files::read_bytes_if_there(&path)? else { return Ok(None) };
         let at = std::fs::metadata(&path).and_then(|file| file.modified()).unwrap_or(self.now);
@@ -54,7 +54,7 @@ impl Fetcher<'_> {
     }
 
     /// Whether a download is recent enough to be used without asking for a newer one.
-    pub(super) fn is_fresh(&self, at: SystemTime) -> bool {
+    pub(crate) fn is_fresh(&self, at: SystemTime) -> bool {
         self.now.duration_since(at).is_ok_and(|age| age < FRESH)
     }
 
@@ -62,7 +62,7 @@ impl Fetcher<'_> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn keep(&self, url: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn keep(&self, url: &str, bytes: &[u8]) -> Result<()> {
         files::write_atomically(&self.path(url), bytes)
     }
 
@@ -74,7 +74,7 @@ impl Fetcher<'_> {
     ///
     /// # Errors
     /// As for [`Fetcher::all`].
-    pub(super) fn get(&self, url: &str) -> Result<Answer> {
+    pub(crate) fn get(&self, url: &str) -> Result<Answer> {
         self.context.terminal.say(format!("Downloading {url} …"));
         let answers = self.all(&[url.to_owned()])?;
         Ok(answers.into_iter().next().unwrap_or(Answer::Failed("no answer".to_owned())))
@@ -84,7 +84,7 @@ impl Fetcher<'_> {
     ///
     /// # Errors
     /// When the folder cannot be written, or the user interrupts.
-    pub(super) fn all(&self, urls: &[String]) -> Result<Vec<Answer>> {
+    pub(crate) fn all(&self, urls: &[String]) -> Result<Vec<Answer>> {
         self.request(self.curl(), urls)
     }
 
@@ -92,7 +92,7 @@ impl Fetcher<'_> {
     ///
     /// # Errors
     /// As for [`Fetcher::all`].
-    pub(super) fn post(&self, url: &str, json: &str) -> Result<Answer> {
+    pub(crate) fn post(&self, url: &str, json: &str) -> Result<Answer> {
         let body = ["--header", "content-type: application/json", "--data-binary", "@-"];
         let answers = self.request(self.curl().args(body).stdin(json), &[url.to_owned()])?;
         Ok(answers.into_iter().next().unwrap_or(Answer::Failed("no answer".to_owned())))
@@ -168,6 +168,6 @@ fn lower(error: &str) -> String {
 }
 
 /// Whole days since a time.
-pub(super) fn days_since(at: SystemTime, now: SystemTime) -> u64 {
+pub(crate) fn days_since(at: SystemTime, now: SystemTime) -> u64 {
     now.duration_since(at).unwrap_or_default().as_secs() / (24 * 3600)
 }
