@@ -181,7 +181,7 @@ fn buildkit_sends_what_is_listed() {
     let written = IGNORE_FILES.iter().map(|text| (*text).to_owned());
     let mut ignore_files: Vec<String> = written.collect();
     let count: usize =
-        std::env::var("XTASK_CONTEXTS").ok().and_then(|count| count.parse().ok()).unwrap_or(206);
+        std::env::var("XTASK_CONTEXTS").ok().and_then(|count| count.parse().ok()).unwrap_or(86);
     ignore_files.extend((0..count).map(|_| random_ignore_file(&mut random)));
     let (mut paths, mut partial) = (0, 0);
     for (index, group) in ignore_files.chunks(IN_ONE_BUILD).enumerate() {
