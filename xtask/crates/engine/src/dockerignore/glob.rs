@@ -99,11 +99,23 @@ impl Glob {
         if !path.starts_with(self.head.as_bytes()) || !path.ends_with(self.tail.as_bytes()) {
             return false;
         }
-        // The set of tokens that may match next: its size bounds the time, whatever the pattern.
+        self.after(path).last() == Some(&true)
+    }
+
+    /// Whether it may match something in a folder.
+    pub fn may_match_below(&self, folder: &[u8]) -> bool {
+        let inside = [folder, b"/"].concat();
+        let shared = inside.len().min(self.head.len());
+        inside[..shared] == self.head.as_bytes()[..shared] && self.after(&inside).contains(&true)
+    }
+
+    /// Which tokens may match next after this text; the last value stands for the end of the pattern. The time is the product of both
+    /// lengths, whatever the pattern.
+    fn after(&self, text: &[u8]) -> Vec<bool> {
         let mut now = vec![false; self.tokens.len() + 1];
         now[0] = true;
         self.skip_empty(&mut now, true);
-        for c in go_chars(path) {
+        for c in go_chars(text) {
             let mut next = vec![false; now.len()];
             for at in (0..self.tokens.len()).filter(|at| now[*at]) {
                 self.step(at, c, &mut next);
@@ -111,7 +123,7 @@ impl Glob {
             self.skip_empty(&mut next, false);
             now = next;
         }
-        now[self.tokens.len()]
+        now
     }
 
     /// Marks the tokens behind those that may match no characters at all.
@@ -290,6 +302,26 @@ mod tests {
         for unclear in ["\\d", "a\\b*", "[*]", "[a?]", "[z-a]", "[Local-Only]", "[[:alpha:]]", "[\\w]", "\\é"]
         {
             assert_eq!(Glob::new(unclear).unwrap_err(), GlobError::Unclear, "{unclear}");
+        }
+    }
+
+    #[test]
+    fn folders_that_cannot_matter_are_known() {
+        for (pattern, folder, expected) in [
+            ("a/*/c", "a", true),
+            ("a/*/c", "a/b", true),
+            ("a/*/c", "a/b/c", false),
+            ("a/*/c", "ab", false),
+            ("a/*/c", "b", false),
+            ("*/c", "b", true),
+            ("**/*.c", "b/c/d", true),
+            ("a/**/c*", "b", false),
+            ("a/**/c*", "a/x/y", true),
+            ("a?b", "a", false),
+            ("a[^b]b", "a", true),
+        ] {
+            let glob = Glob::new(pattern).unwrap();
+            assert_eq!(glob.may_match_below(folder.as_bytes()), expected, "{pattern} {folder}");
         }
     }
 

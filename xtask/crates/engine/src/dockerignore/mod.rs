@@ -98,14 +98,9 @@ impl IgnoreFile {
         (is_ignored, Inherited(matched))
     }
 
-    /// Whether nothing in an ignored folder is included again, so that BuildKit does not look into it.
+    /// Whether nothing in an ignored folder can be included again, so that there is no need to look into it.
     pub fn skips(&self, folder: &[u8]) -> bool {
-        let mut exceptions = self.patterns.iter().filter(|pattern| pattern.is_exception).map(Pattern::plain);
-        let is_above = |path: &str| {
-            let rest = path.as_bytes().strip_prefix(folder);
-            rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-        };
-        exceptions.all(|path| path.is_some_and(|path| !is_above(path)))
+        !self.patterns.iter().any(|pattern| pattern.is_exception && pattern.may_match_below(folder))
     }
 
     /// Whether a path never reaches the build. An ignored folder does, if something in it may be included again.

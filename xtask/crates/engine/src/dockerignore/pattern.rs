@@ -65,11 +65,19 @@ impl Pattern {
         }
     }
 
-    /// The path that it starts with, if wildcards are at most its last part.
-    pub(super) fn plain(&self) -> Option<&str> {
-        let text = self.text.strip_suffix("/**").unwrap_or(&self.text);
-        let text = text.strip_suffix("/*").unwrap_or(text);
-        (!text.contains(['*', '[', ']', '?', '^', '\\'])).then_some(text)
+    /// Whether it may match something in a folder.
+    pub(super) fn may_match_below(&self, folder: &[u8]) -> bool {
+        let text = self.text.as_bytes();
+        let is_below = |text: &[u8]| text.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"));
+        match &self.kind {
+            Kind::Exact => is_below(text),
+            Kind::Prefix => {
+                let start = &text[..text.len() - 2];
+                is_below(start) || [folder, b"/"].concat().starts_with(start)
+            }
+            Kind::Glob(glob) => glob.may_match_below(folder),
+            Kind::Suffix | Kind::Unclear => true,
+        }
     }
 }
 
@@ -131,16 +139,22 @@ mod tests {
     }
 
     #[test]
-    fn a_trailing_wildcard_is_no_obstacle_to_a_plain_path() {
-        for (text, plain) in [
-            ("!a/b", Some("a/b")),
-            ("!a/b/**", Some("a/b")),
-            ("!a/*", Some("a")),
-            ("!a*", None),
-            ("!**/a", None),
-            ("!a\\*", None),
+    fn folders_that_cannot_matter_are_known() {
+        for (text, folder, expected) in [
+            ("a/b", "a", true),
+            ("a/b", "a/b", false),
+            ("ab", "a", false),
+            ("a/b/**", "a", true),
+            ("a/b/**", "a/b", true),
+            ("a/b/**", "a/b/c", true),
+            ("a/b/**", "a/c", false),
+            ("a/b**", "a/bc/d", true),
+            ("**/a", "b/c", true),
+            ("**", "b", true),
+            ("\\d", "b", true),
         ] {
-            assert_eq!(Pattern::new(text).unwrap().plain(), plain, "{text}");
+            let pattern = Pattern::new(text).unwrap();
+            assert_eq!(pattern.may_match_below(folder.as_bytes()), expected, "{text} {folder}");
         }
     }
 }
