@@ -163,9 +163,10 @@ fn a_service_changes_with_every_file_that_its_builds_can_read() {
         for file in ["gamma/file", "delta/file", "lib/file", "elsewhere/file"] {
             history.repository.write(file, "1");
         }
+        history.repository.write("delta/.dockerignore", "docs\n");
         history.commit();
     };
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 10] = [
         // The base's context is the repository.
         ("elsewhere/file", &[BETA]),
         ("alpha/notes", &[ALPHA, BETA]),
@@ -174,6 +175,9 @@ fn a_service_changes_with_every_file_that_its_builds_can_read() {
         // Docker looks for it beside the Dockerfile, not in the context.
         ("files/gamma.dockerignore", &[BETA, GAMMA]),
         ("lib/file", &[BETA, GAMMA]),
+        // Ignored by the context, and the ignore file itself.
+        ("delta/docs/file", &[BETA]),
+        ("delta/.dockerignore", &[BETA, DELTA, GAMMA]),
         ("delta/file", &[BETA, DELTA, GAMMA]),
         ("delta/Dockerfile", &[BETA, DELTA, GAMMA]),
     ];

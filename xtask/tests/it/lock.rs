@@ -51,6 +51,27 @@ printf '%s{"Id":"sha256:%s","RepoTags":["%s"]}' "$comma" $id "$name"; comma=,; d
 esac
 for args in"#;
 
+/// Answers `create` and `load` as an engine in which another run loads the lock's image at the same moment.
+const LOADED_ELSEWHERE: &str = r#"case "$*" in
+"create "*) [ -e "$FAKE_DOCKER/loaded" ] && { echo lock-id; exit; }; echo 'Error: No such image: xtask-lock:1' >&2; exit 1 ;;
+"load "*) : > "$FAKE_DOCKER/loaded"; echo 'image "xtask-lock:1": already exists' >&2; exit 1 ;;
+"image inspect"*) echo '[]'; exit ;;
+esac
+for args in"#;
+
+#[test]
+fn two_runs_may_load_the_locks_image_at_once() {
+    let repository = on_stand_ins();
+    repository.write("target/xtask/digests/latest.toml", "");
+    let docker = FakeDocker::new().alive().on("ps --all*", 0, "", "").on("image ls*", 0, "", "");
+    let script = docker.folder.read("bin/docker").replace("for args in", LOADED_ELSEWHERE);
+    docker.folder.write("bin/docker", &script);
+    let output = docker.run(&repository, &["clean"]);
+    let (text, calls) = (told(&output, &repository), docker.calls());
+    assert!(calls.iter().any(|call| call.starts_with("load ")), "{text} {calls:?}");
+    assert!(calls.contains(&"rm lock-id".to_owned()), "{text} {calls:?}");
+}
+
 #[test]
 fn the_journal_stays_until_a_full_disk_lets_go_of_the_replaced_images() {
     for (error, code, is_released) in [

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::dockerfile::{self, DockerfileFacts, Source};
-use crate::ignore::Ignored;
-use crate::pattern::matches;
 use crate::skaffold::joined;
+use engine::dockerignore::{Glob, IgnoreFile};
 
 /// The best context.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,37 +86,38 @@ pub(crate) fn missing<'f>(
     facts: &'f DockerfileFacts,
 ) -> Vec<&'f Source> {
     let folder = if context == "." { root.to_owned() } else { root.join(context) };
-    let ignored = Ignored::of(&folder, &root.join(dockerfile));
+    // The build itself reports an ignore file that it cannot use.
+    let ignored = IgnoreFile::of(&folder, Some(&root.join(dockerfile))).unwrap_or_default();
     let known = facts.sources.iter().filter(|source| !source.is_open);
     known.filter(|source| !exists(&folder, &source.path, &ignored)).collect()
 }
 
-fn exists(folder: &Path, source: &str, ignored: &Ignored) -> bool {
+fn exists(folder: &Path, source: &str, ignored: &IgnoreFile) -> bool {
     if source == "." {
         return has_more_than_dockerfiles(folder);
     }
     if !source.contains(['*', '?', '[', '\\']) {
-        return folder.join(source).symlink_metadata().is_ok() && !ignored.hides(source);
+        let metadata = folder.join(source).symlink_metadata();
+        return metadata.is_ok_and(|metadata| !ignored.hides(source, metadata.is_dir()));
     }
     any_match(folder, "", source, ignored)
 }
 
 /// Whether a path below the folder matches the pattern.
-fn any_match(folder: &Path, prefix: &str, pattern: &str, ignored: &Ignored) -> bool {
+fn any_match(folder: &Path, prefix: &str, pattern: &str, ignored: &IgnoreFile) -> bool {
     let depth = prefix.split('/').filter(|part| !part.is_empty()).count();
     let parts: Vec<&str> = pattern.split('/').collect();
-    let Some(part) = parts.get(depth) else { return false };
+    let Some(part) = parts.get(depth).and_then(|part| Glob::new(part).ok()) else { return false };
     let entries = std::fs::read_dir(folder.join(prefix)).into_iter().flatten().filter_map(Result::ok);
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| matches(part, name)).any(
-        |name| {
-            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if depth + 1 == parts.len() {
-                !ignored.hides(&path)
-            } else {
-                any_match(folder, &path, pattern, ignored)
-            }
-        },
-    )
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| part.matches(name.as_bytes())).any(|name| {
+        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        if depth + 1 == parts.len() {
+            !ignored.hides(&path, folder.join(&path).is_dir())
+        } else {
+            any_match(folder, &path, pattern, ignored)
+        }
+    })
 }
 
 /// `COPY . .` from a folder that contains only Dockerfiles would copy nothing useful.

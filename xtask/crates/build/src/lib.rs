@@ -6,6 +6,7 @@ pub mod builds;
 pub mod changes;
 pub mod clean;
 pub mod comparison;
+pub mod context_files;
 pub mod environment;
 pub mod estimate;
 mod failure;

@@ -11,6 +11,7 @@ pub mod compose;
 pub mod containers;
 pub mod context;
 pub mod docker;
+pub mod dockerignore;
 pub mod dotenv;
 pub mod environment;
 pub mod events;

@@ -18,6 +18,7 @@ use crate::labels;
 use crate::signs::{failed, unexpected_error};
 use host::failure::Failure;
 use host::paths::Repository;
+use host::process::Output;
 use host::process_name::{self, Life, ProcessName};
 
 /// The lock container's image, which is empty. Every run loads the same content, so two runs may load it at once.
@@ -140,11 +141,16 @@ impl Docker {
         // Docker requires a command even though the container never starts.
         let args: Vec<String> = args.chain([IMAGE, "lock"].map(str::to_owned)).collect();
         let create = || self.cmd(args.clone()).stdin(journal.clone()).apart().capture();
+        let is_missing = |output: &Output| output.stderr.to_lowercase().contains("no such image");
         let mut output = create()?;
-        if output.stderr.to_lowercase().contains("no such image") {
+        if is_missing(&output) {
             let architecture = self.cmd(["version", "--format", "{{.Server.Arch}}"]).read()?;
-            self.cmd(["load", "--quiet"]).stdin(lock_image(&architecture)?).apart().read()?;
+            let loaded = self.cmd(["load", "--quiet"]).stdin(lock_image(&architecture)?).apart().read();
             output = create()?;
+            // Of two runs that load it at once, the containerd store refuses one, and both have the image.
+            if is_missing(&output) {
+                loaded?;
+            }
         }
         if output.success() {
             return Ok(Some(output.stdout.trim().to_owned()));

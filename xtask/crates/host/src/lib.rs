@@ -1,6 +1,7 @@
 //! The machine: processes, git, files, locks, the terminal, secrets, printable text, failures and report rendering.
 
 pub mod failure;
+pub mod file_state;
 pub mod files;
 pub mod git;
 pub mod interrupt;

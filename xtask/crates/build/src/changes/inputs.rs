@@ -1,10 +1,11 @@
-//! The files that a service's builds can read, in particular those that have no hash: those of contexts without an allow-list. Includes
-//! the builds of the project's own bases and of other services whose images are contexts.
+//! The files that a service's builds can read, in particular those that have no hash: those that contexts without an allow-list send.
+//! Includes the builds of the project's own bases and of other services whose images are contexts.
 
 use std::collections::BTreeSet;
 
 use crate::sources;
 use crate::upstreams::references;
+use engine::dockerignore::IgnoreFile;
 use host::paths::Repository;
 use model::dockerfile;
 use model::manifest::{Build, Manifest, Service};
@@ -14,8 +15,8 @@ use model::variant::Variant;
 pub struct Inputs<'m> {
     manifest: &'m Manifest,
     repository: &'m Repository,
-    /// Folders relative to the repository; every file in them counts, except what git ignores.
-    folders: BTreeSet<&'m str>,
+    /// Contexts, relative to the repository: every file that they send counts, except what git ignores.
+    folders: Vec<(&'m str, IgnoreFile)>,
     /// Dockerfiles with their ignore files, which need not be in the context.
     files: BTreeSet<String>,
     /// Services whose images are contexts of these builds.
@@ -45,11 +46,13 @@ impl<'m> Inputs<'m> {
 
     /// Whether a changed file is among them. Git lists a changed submodule as its folder.
     pub fn contains(&self, file: &str) -> bool {
-        let is_below = |folder: &&str| {
-            *folder == "."
-                || file.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let is_folder = self.repository.file(file).is_some_and(|path| path.is_dir());
+        let is_sent = |(folder, ignore): &(&str, IgnoreFile)| match below(folder, file) {
+            None => false,
+            Some("") => true,
+            Some(path) => !ignore.hides(path, is_folder),
         };
-        self.files.contains(file) || self.folders.iter().any(is_below)
+        self.files.contains(file) || self.folders.iter().any(is_sent)
     }
 
     /// Whether a build can read a file, in contexts with a hash too.
@@ -62,7 +65,7 @@ impl<'m> Inputs<'m> {
         let has_hash = build.context == "."
             && build.file().is_some_and(|file| sources::has_allow_list(file, self.repository));
         if !has_hash {
-            self.folder(&build.context);
+            self.folder(&build.context, build.file());
             self.files.extend(build.file().into_iter().flat_map(with_ignore_file));
         } else {
             self.hashed.extend(build.file());
@@ -70,7 +73,7 @@ impl<'m> Inputs<'m> {
         for context in build.contexts.values() {
             match context.strip_prefix("target:") {
                 Some(name) => self.service(name),
-                None => self.folder(context),
+                None => self.folder(context, None),
             }
         }
         let images = match &build.inline {
@@ -80,16 +83,21 @@ impl<'m> Inputs<'m> {
         self.bases(&images);
     }
 
-    /// A path in the repository. References with a scheme match no file.
-    fn folder(&mut self, folder: &'m str) {
-        self.folders.insert(folder.trim_end_matches('/'));
+    /// A context in the repository. References with a scheme match no file. An invalid ignore file ignores nothing.
+    fn folder(&mut self, folder: &'m str, dockerfile: Option<&str>) {
+        let folder = folder.trim_end_matches('/');
+        let path = |name: &str| self.repository.root().join(name);
+        let ignore = IgnoreFile::of(&path(folder), dockerfile.map(path).as_deref());
+        let ignore_file = if folder == "." { String::new() } else { format!("{folder}/") } + ".dockerignore";
+        self.files.insert(ignore_file);
+        self.folders.push((folder, ignore.unwrap_or_default()));
     }
 
     /// Another service, whose image is a context.
     fn service(&mut self, name: &str) {
         let Some(service) = self.manifest.services.iter().find(|service| service.name == name) else {
             // A build outside the manifest may read any file: an unneeded build does no harm.
-            self.folder(".");
+            self.folders.push((".", IgnoreFile::default()));
             return;
         };
         if self.services.insert(&service.name)
@@ -108,10 +116,20 @@ impl<'m> Inputs<'m> {
             if sources::has_allow_list(&base.dockerfile, self.repository) {
                 self.hashed.insert(&base.dockerfile);
             } else {
-                self.folder(".");
+                self.folder(".", Some(&base.dockerfile));
+                self.files.extend(with_ignore_file(&base.dockerfile));
             }
             self.bases(&references(self.repository, &base.dockerfile));
         }
+    }
+}
+
+/// The path of a file relative to a folder; empty for the folder itself.
+fn below<'f>(folder: &str, file: &'f str) -> Option<&'f str> {
+    match file.strip_prefix(folder) {
+        _ if folder == "." => Some(file),
+        Some("") => Some(""),
+        rest => rest?.strip_prefix('/'),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The sources of an image as one hash: its Dockerfile and every file of its build context. In a Cargo workspace only the
 //! members that are built count, so that a new dependency of another member changes nothing.
 
-mod allow_list;
 mod cargo;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,11 +8,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::sources::allow_list::AllowList;
-use host::files;
+use crate::context_files::{ContextFileKind, ContextFiles};
+use engine::dockerignore::IgnoreFile;
 use host::paths::Repository;
 use model::manifest::Service;
 use model::variant::Variant;
@@ -30,10 +29,16 @@ pub fn label(project: &str) -> String {
 pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
     let path =
         repository.file(dockerfile).with_context(|| format!("`{dockerfile}` is outside the repository"))?;
-    let ignore = format!("{dockerfile}.dockerignore");
-    let list = repository.file(&ignore).with_context(|| format!("`{ignore}` is outside the repository"))?;
-    let list = AllowList::parse(&files::read(&list)?).with_context(|| ignore.clone())?;
-    let mut found = list.files(repository.root())?;
+    let ignore = IgnoreFile::of(repository.root(), Some(&path))?;
+    if !ignore.is_allow_list() {
+        let remedy = "begin with `*`, then include what the build needs with `!PATH` lines";
+        bail!("{dockerfile}.dockerignore: not an allow-list\nhelp: {remedy}");
+    }
+    let sent = ContextFiles::filtered(repository.root(), &ignore)?;
+    let is_material =
+        |kind: &ContextFileKind| matches!(kind, ContextFileKind::File(_) | ContextFileKind::Link(_));
+    let files = sent.files().iter().filter(|file| is_material(&file.kind));
+    let mut found: Vec<PathBuf> = files.map(|file| repository.root().join(&file.path)).collect();
     found.push(path);
     let material = Material::read(&found, repository.root())?;
     let mut hash = Sha256::new();
@@ -48,20 +53,20 @@ pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether a Dockerfile has an allow-list of its own beside it, so that its context can be hashed.
+/// Whether the ignore file of a Dockerfile in the repository's context is an allow-list, so that the same commit has the same hash
+/// everywhere.
 pub fn has_allow_list(dockerfile: &str, repository: &Repository) -> bool {
-    let text =
-        repository.file(&format!("{dockerfile}.dockerignore")).and_then(|file| files::read(&file).ok());
-    text.is_some_and(|text| AllowList::parse(&text).is_ok())
+    let path = repository.file(dockerfile);
+    let ignore = path.and_then(|path| IgnoreFile::of(repository.root(), Some(&path)).ok());
+    ignore.is_some_and(|ignore| ignore.is_allow_list())
 }
 
-/// Whether the context of a Dockerfile with an allow-list contains a file, relative to the repository.
+/// Whether the repository's context sends a file, given as a path in the repository, to the build of a Dockerfile, or the file is the
+/// Dockerfile.
 pub fn contains(dockerfile: &str, file: &str, repository: &Repository) -> bool {
-    let ignore = repository.file(&format!("{dockerfile}.dockerignore"));
-    let list = ignore.and_then(|path| files::read(&path).ok()).and_then(|text| AllowList::parse(&text).ok());
-    let found = list.and_then(|list| list.files(repository.root()).ok()).unwrap_or_default();
-    let path = repository.root().join(file);
-    file == dockerfile || found.contains(&path)
+    let path = repository.file(dockerfile);
+    let ignore = path.and_then(|path| IgnoreFile::of(repository.root(), Some(&path)).ok());
+    file == dockerfile || ignore.is_some_and(|ignore| !ignore.hides(file, false))
 }
 
 /// The hash of a service's original.
@@ -195,26 +200,23 @@ mod tests {
     }
 
     #[test]
-    fn only_supported_allow_lists_are_accepted() {
-        for (ignore, words) in [
-            ("**/target\n", "not an allow-list"),
-            ("*\n!p/**/x\n", "`p/**/x`"),
-            ("*\n!**/x\n", "`**/x`"),
-            ("*\n!p/[a]\n", "`p/[a]`"),
-            ("*\n!p/src/../x\n", "`p/src/../x`"),
-            ("*\n!p\np/src\n!p/src/a.py\n", "`!p/src/a.py` comes after an exclusion"),
-        ] {
+    fn only_allow_lists_are_accepted() {
+        for (ignore, words) in
+            [("**/target\n", "not an allow-list"), ("", "not an allow-list"), ("*\n!p/[a\n", "`!p/[a`")]
+        {
             let error = format!("{:#}", Tree::new("refused", ignore).hash().unwrap_err());
             assert!(error.contains(words) && error.contains("p/Dockerfile.dockerignore"), "{error}");
         }
     }
 
     #[test]
-    fn an_included_path_in_an_excluded_folder_is_excluded() {
-        let tree = Tree::new("below", "*\n!p/src/deep\np/src\n");
+    fn the_last_line_decides() {
+        let tree = Tree::new("order", "*\n!p\np/src/deep\n!p/**/b.py\n");
         let first = tree.hash().unwrap();
-        tree.write("p/src/deep/b.py", "changed");
+        tree.write("p/src/deep/c.py", "new");
         assert_eq!(tree.hash().unwrap(), first);
+        tree.write("p/src/deep/b.py", "changed");
+        assert_ne!(tree.hash().unwrap(), first);
     }
 
     #[test]
