@@ -98,10 +98,11 @@ fn logs_are_printed_without_secrets_and_control_characters() {
 fn shared_resources_are_refused_before_anything_is_started() {
     let repository = home();
     let docker = stack(
-        r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized",
-            "volumes":[{"type":"bind","source":"/srv/data","target":"/data"}]},
+        r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized","networks":{"corp":null},
+            "volumes":[{"type":"volume","source":"kept","target":"/data"}],"volumes_from":["other","container:old:ro"]},
             "other":{"network_mode":"host"}},
-            "volumes":{"kept":{"name":"kept-1","external":true}},"networks":{"corp":{"name":"corp","external":true}}}"#,
+            "volumes":{"kept":{"name":"kept-1","external":true},"unused":{"name":"unused-1","external":true}},
+            "networks":{"corp":{"name":"corp","external":true},"unused":{"name":"unused","external":true}}}"#,
     );
     let (code, text) = alpha(&docker, &repository);
     assert_eq!((code, ups(&docker)), (Some(1), 0), "{text}");
@@ -109,7 +110,7 @@ fn shared_resources_are_refused_before_anything_is_started() {
         "volume kept is external (kept-1)",
         "network corp is external (corp)",
         "service other uses the host's network",
-        "service alpha can write to /srv/data",
+        "service alpha uses the volumes of container old:ro",
     ] {
         assert!(text.contains(fault), "{fault}: {text}");
     }
