@@ -56,7 +56,8 @@ impl MountCopies {
         let (mut copies, mut refused, mut limit) = (BTreeMap::new(), Vec::new(), LIMIT);
         for (position, source) in sources.into_iter().enumerate() {
             let path = source.display().to_string();
-            context.terminal.say(format!("copying {path}, which the stack may write to …"));
+            let shown = source.strip_prefix(context.repository.root()).unwrap_or(&source).display();
+            context.terminal.say(format!("copying {shown}, which the stack may write to …"));
             let docker = &context.docker;
             let what = || format!("cannot copy {path}");
             let found = docker.pack_host_path(&path, &labels, &mut limit, &archive).with_context(what)?;
