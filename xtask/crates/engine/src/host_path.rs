@@ -131,7 +131,7 @@ fn options(labels: &[(String, String)]) -> impl Iterator<Item = String> {
 /// Copies a tar to a file, up to the limit.
 fn pack(stream: impl Read, limit: &mut CopyLimit, to: impl Write) -> Result<HostPath> {
     let mut tee = Tee { inner: stream, to, left: limit.bytes, is_full: false };
-    let found = scan(&mut tee, &mut limit.entries);
+    let found = scan(&mut tee, limit.bytes, &mut limit.entries);
     if tee.is_full {
         return Ok(HostPath::TooLarge);
     }
@@ -139,7 +139,7 @@ fn pack(stream: impl Read, limit: &mut CopyLimit, to: impl Write) -> Result<Host
     found
 }
 
-fn scan(tee: &mut impl Read, entries: &mut u64) -> Result<HostPath> {
+fn scan(tee: &mut impl Read, mut bytes: u64, entries: &mut u64) -> Result<HostPath> {
     let mut found = None;
     let mut archive = tar::Archive::new(&mut *tee);
     for entry in archive.entries()? {
@@ -156,8 +156,10 @@ fn scan(tee: &mut impl Read, entries: &mut u64) -> Result<HostPath> {
                 _ => bail!("unexpected output of `docker cp`"),
             });
         }
-        let Some(left) = entries.checked_sub(1) else { return Ok(HostPath::TooLarge) };
-        *entries = left;
+        // Before the content of a large file is read.
+        let left = (bytes.checked_sub(entry.size()), entries.checked_sub(1));
+        let (Some(bytes_left), Some(entries_left)) = left else { return Ok(HostPath::TooLarge) };
+        (bytes, *entries) = (bytes_left, entries_left);
     }
     // The padding at the end, and the exit code.
     io::copy(tee, &mut io::sink())?;
