@@ -14,12 +14,18 @@ use crate::support::{Folder, signal, tiny, told, wait};
 struct Notes {
     repository: Folder,
     _outer: Folder,
-    tag: String,
+    /// The folder's name, which prefixes everything in the engine.
+    project: String,
 }
 
 impl Notes {
-    fn new() -> Notes {
-        let (outer, repository) = monorepo("notes");
+    /// In a folder of its own name, because tests run at the same time.
+    fn new(test: &str) -> Notes {
+        let project = format!("xt-{test}-{}", std::process::id());
+        let (outer, mut repository) = monorepo("notes");
+        let folder = outer.0.join(&project);
+        fs::rename(&repository.0, &folder).unwrap();
+        repository.0 = folder;
         tiny::perl(&repository.0.join("web/perl.tar"));
         fs::copy(repository.0.join("web/perl.tar"), repository.0.join("worker/perl.tar")).unwrap();
         let at = |name: &str| repository.0.join("notes").join(name);
@@ -38,19 +44,15 @@ impl Notes {
         mode("../config/web.conf", 0o666);
         // A socket that a server left behind.
         UnixListener::bind(at("socket")).unwrap();
-        let notes = Notes { repository, _outer: outer, tag: format!("xt-{}", std::process::id()) };
+        let notes = Notes { repository, _outer: outer, project };
+        notes.repository.write("images.toml", "schema = 2\n");
         let (code, text) = notes.run(&["build-images"]);
         assert_eq!(code, Some(0), "{text}");
         notes
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let args: Vec<&str> = args.iter().copied().chain(["--tag", &self.tag]).collect();
-        command(&self.repository, &args)
-    }
-
     fn run(&self, args: &[&str]) -> (Option<i32>, String) {
-        let output = self.command(args).output().unwrap();
+        let output = command(&self.repository, args).output().unwrap();
         (output.status.code(), told(&output, &self.repository))
     }
 
@@ -81,12 +83,23 @@ impl Notes {
 
     /// Starts `test` and waits for the first copy.
     fn start(&self) -> Child {
-        let mut child = self.command(&["test"]).spawn().unwrap();
+        let mut child = command(&self.repository, &["test"]).spawn().unwrap();
         wait::until("a copy appears", || {
             assert!(child.try_wait().unwrap().is_none(), "the run ended without a copy");
-            !resources().is_empty()
+            !self.resources().is_empty()
         });
         child
+    }
+
+    /// The containers, volumes and networks of its throwaway stacks.
+    fn resources(&self) -> String {
+        let filter = format!("name={}-test-", self.project);
+        let lists = [
+            said(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]),
+            said(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"]),
+            said(&["network", "ls", "--filter", &filter, "--format", "{{.Name}}"]),
+        ];
+        lists.join("\n").trim().to_owned()
     }
 }
 
@@ -96,23 +109,13 @@ impl Drop for Notes {
     }
 }
 
-/// The containers, volumes and networks of the fixture's throwaway stacks.
-fn resources() -> String {
-    let lists = [
-        said(&["ps", "--all", "--filter", "name=notes-test-", "--format", "{{.Names}}"]),
-        said(&["volume", "ls", "--filter", "name=notes-test-", "--format", "{{.Name}}"]),
-        said(&["network", "ls", "--filter", "name=notes-test-", "--format", "{{.Name}}"]),
-    ];
-    lists.join("\n").trim().to_owned()
-}
-
 const HEALTH: &str = "[service.web]\nhealth = \"/healthz\"\n";
 
 #[test]
 #[ignore = "needs docker"]
 fn a_stack_writes_to_copies_that_keep_owners_and_modes() {
     let _turn = crate::support::turn::take(module_path!());
-    let notes = Notes::new();
+    let notes = Notes::new("copies");
     let before = notes.files();
     let files = [
         ("/notes", "notes"),
@@ -134,35 +137,35 @@ fn a_stack_writes_to_copies_that_keep_owners_and_modes() {
         "copying notes, which the stack may write to …\n",
         "copying config/web.conf, which the stack may write to …\n",
         "web      files     passed",
-        "2 of 2 passed in project notes-test-",
+        "2 of 2 passed in project xt-copies-",
         "Not probed: worker (no probe, no health check).\n",
     ] {
         assert!(text.contains(line), "`{line}` is missing:\n{text}");
     }
     assert_eq!(text.matches("copying notes,").count(), 1, "{text}");
     assert_eq!(notes.files(), before);
-    assert_eq!(resources(), "");
+    assert_eq!(notes.resources(), "");
 }
 
 #[test]
 #[ignore = "needs docker"]
 fn copies_are_removed_after_an_interrupt_or_a_kill() {
     let _turn = crate::support::turn::take(module_path!());
-    let notes = Notes::new();
+    let notes = Notes::new("kill");
     notes.repository.write("images.toml", &format!("schema = 2\n{HEALTH}"));
     let before = notes.files();
     let mut child = notes.start();
     signal("INT", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(resources(), "");
+    assert_eq!(notes.resources(), "");
 
     let mut child = notes.start();
     signal("KILL", child.id());
     child.wait().unwrap();
-    assert!(resources().contains("copy"), "the kill came too late: {}", resources());
+    assert!(notes.resources().contains("copy"), "the kill came too late: {}", notes.resources());
     let (code, text) = notes.test(HEALTH, &[]);
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!(resources(), "");
+    assert_eq!(notes.resources(), "");
     let folder = notes.repository.0.join(".images/trials");
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
     assert_eq!(notes.files(), before);
@@ -172,7 +175,7 @@ fn copies_are_removed_after_an_interrupt_or_a_kill() {
 #[ignore = "needs docker"]
 fn what_cannot_be_copied_is_refused_by_name() {
     let _turn = crate::support::turn::take(module_path!());
-    let notes = Notes::new();
+    let notes = Notes::new("refused");
     let large = fs::File::create(notes.repository.0.join("static/large")).unwrap();
     large.set_len(2_000_000_000).unwrap();
     notes.repository.write(
@@ -189,14 +192,14 @@ fn what_cannot_be_copied_is_refused_by_name() {
     ] {
         assert!(text.contains(reason), "`{reason}` is missing:\n{text}");
     }
-    assert_eq!(resources(), "");
+    assert_eq!(notes.resources(), "");
 }
 
 #[test]
 #[ignore = "needs docker"]
 fn what_test_declares_is_compared_with_what_runs() {
     let _turn = crate::support::turn::take(module_path!());
-    let notes = Notes::new();
+    let notes = Notes::new("declared");
     let strict = "read-only = true\ncapabilities = []\n";
     for (service, rules, fault) in [
         ("web", "user = \"app\"\n", None),
@@ -244,7 +247,7 @@ fn what_test_declares_is_compared_with_what_runs() {
 #[ignore = "needs docker"]
 fn health_comes_from_the_image_from_compose_or_from_a_path() {
     let _turn = crate::support::turn::take(module_path!());
-    let notes = Notes::new();
+    let notes = Notes::new("health");
     let of = |service: &str, manifest: &str| {
         let (code, text) = notes.test(manifest, &[service, "--format", "json"]);
         let json = text.split("----- stdout -----\n").nth(1).unwrap().split("----- stderr").next().unwrap();

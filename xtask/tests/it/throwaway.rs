@@ -200,3 +200,45 @@ fn without_probes_the_health_check_answers_and_silence_is_no_success() {
         assert!(text.contains(said), "{said}: {text}");
     }
 }
+
+#[test]
+fn the_health_check_goes_before_the_path_and_services_with_neither_are_listed() {
+    let repository = home();
+    let manifest = repository.read("xtask/images.toml");
+    // alpha is healthy, so its path is not asked for; nothing vouches for beta.
+    let running = "{\"Service\":\"alpha\",\"ID\":\"a1\",\"State\":\"running\",\"Health\":\"healthy\",\"Publishers\":[]}\n\
+                   {\"Service\":\"beta\",\"ID\":\"b1\",\"State\":\"running\",\"Health\":\"\",\"Publishers\":[]}\n";
+    let inspected = r#"[{"Id":"a1","Image":"sha256:a","Config":{},"HostConfig":{},"State":{}}]"#;
+    let docker = || {
+        FakeDocker::new()
+            .alive()
+            .on("compose * ps --all *", 0, running, "")
+            .on("compose * config *", 0, PLAIN, "")
+            .on("container inspect *", 0, inspected, "")
+    };
+    let with_health = |text: &str, service: &str| {
+        let head = format!("[service.{service}]\n");
+        text.replace(&head, &format!("{head}health = \"/nowhere\"\n"))
+    };
+    let alpha = with_health(&manifest, "alpha");
+    for (name, text, code) in [
+        ("smoke_health_check_and_none", alpha.clone(), 0),
+        ("smoke_health_without_publishing", with_health(&alpha, "beta"), 1),
+        ("smoke_health_without_port", with_health(&alpha, "beta").replace("port = 1002\n", ""), 1),
+    ] {
+        repository.write("xtask/images.toml", &text);
+        let junit = repository.0.join("smoke.xml").display().to_string();
+        let output = docker().run(&repository, &["smoke", "--junit", &junit]);
+        assert_eq!(output.status.code(), Some(code), "{}", told(&output, &repository));
+        insta::with_settings!({
+            filters => vec![(r" +\d+ ms", " [MS]"), (r"VERDICT +TIME", "VERDICT  TIME")],
+            omit_expression => true,
+            prepend_module_to_snapshot => false,
+        }, {
+            insta::assert_snapshot!(name, told(&output, &repository));
+        });
+        let is_listed =
+            repository.read("smoke.xml").contains("<skipped message=\"no probe, no health check\"/>");
+        assert_eq!(is_listed, code == 0, "{name}");
+    }
+}
