@@ -1,7 +1,7 @@
 //! `init` on small monorepos, with the docker of this machine.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::init::{keys, monorepo};
 use crate::support::{Folder, program, told};
@@ -9,13 +9,17 @@ use crate::support::{Folder, program, told};
 const ALL: [&str; 5] = ["bake", "compose", "skaffold", "thirty", "workspace"];
 
 /// xtask with this machine's docker and none of its settings.
-pub fn run(repository: &Folder, args: &[&str]) -> Output {
+pub fn command(repository: &Folder, args: &[&str]) -> Command {
     let mut command = program();
     command.args(args).arg("--root").arg(&repository.0).env_clear();
     for name in ["PATH", "HOME", "DOCKER_HOST"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    command.output().unwrap()
+    command
+}
+
+pub fn run(repository: &Folder, args: &[&str]) -> Output {
+    command(repository, args).output().unwrap()
 }
 
 pub fn init(repository: &Folder, args: &[&str]) -> (Option<i32>, String) {
@@ -127,7 +131,7 @@ fn only_what_git_shows_is_adopted() {
     folder.write(".gitignore", "ignored/\n");
     folder.write(".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = https://git.example/sub\n");
     fs::create_dir(folder.0.join("sub")).unwrap();
-    let git = std::process::Command::new("git").args(["init", "-q"]).current_dir(&folder.0).status().unwrap();
+    let git = Command::new("git").args(["init", "-q"]).current_dir(&folder.0).status().unwrap();
     assert!(git.success());
     let (code, text) = init(&folder, &[]);
     assert_eq!(code, Some(0), "{text}");
@@ -206,9 +210,9 @@ fn an_adopted_build_is_what_docker_builds() {
     let text = String::from_utf8(output.stdout).unwrap();
     let json = &text[text.find('{').unwrap()..];
     let ours: serde_json::Value = serde_json::from_str(json).unwrap();
-    let mut command = std::process::Command::new("docker");
+    let mut docker = Command::new("docker");
     let command =
-        command.args(["compose", "--profile", "*", "config", "--format", "json"]).current_dir(&repository.0);
+        docker.args(["compose", "--profile", "*", "config", "--format", "json"]).current_dir(&repository.0);
     let theirs: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
     for (service, target) in [("web", "web"), ("api", "api"), ("Admin.UI", "admin-ui")] {
         let (theirs, ours) = (&theirs["services"][service]["build"], &ours["target"][target]);

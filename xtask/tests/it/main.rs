@@ -50,6 +50,7 @@ mod engine_report;
 mod engine_smoke;
 mod engine_stores;
 mod engine_test;
+mod engine_test_mounts;
 mod engine_trust;
 mod engine_update;
 mod engine_updates;

@@ -98,10 +98,11 @@ fn logs_are_printed_without_secrets_and_control_characters() {
 fn shared_resources_are_refused_before_anything_is_started() {
     let repository = home();
     let docker = stack(
-        r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized",
-            "volumes":[{"type":"bind","source":"/srv/data","target":"/data"}]},
+        r#"{"name":"p","services":{"alpha":{"image":"p-alpha:latest-simple-optimized","networks":{"corp":null},
+            "volumes":[{"type":"volume","source":"kept","target":"/data"}],"volumes_from":["other","container:old:ro"]},
             "other":{"network_mode":"host"}},
-            "volumes":{"kept":{"name":"kept-1","external":true}},"networks":{"corp":{"name":"corp","external":true}}}"#,
+            "volumes":{"kept":{"name":"kept-1","external":true},"unused":{"name":"unused-1","external":true}},
+            "networks":{"corp":{"name":"corp","external":true},"unused":{"name":"unused","external":true}}}"#,
     );
     let (code, text) = alpha(&docker, &repository);
     assert_eq!((code, ups(&docker)), (Some(1), 0), "{text}");
@@ -109,7 +110,7 @@ fn shared_resources_are_refused_before_anything_is_started() {
         "volume kept is external (kept-1)",
         "network corp is external (corp)",
         "service other uses the host's network",
-        "service alpha can write to /srv/data",
+        "service alpha uses the volumes of container old:ro",
     ] {
         assert!(text.contains(fault), "{fault}: {text}");
     }
@@ -197,5 +198,47 @@ fn without_probes_the_health_check_answers_and_silence_is_no_success() {
         let text = told(&output, &repository);
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+#[test]
+fn the_health_check_goes_before_the_path_and_services_with_neither_are_listed() {
+    let repository = home();
+    let manifest = repository.read("xtask/images.toml");
+    // alpha is healthy, so its path is not asked for; nothing vouches for beta.
+    let running = "{\"Service\":\"alpha\",\"ID\":\"a1\",\"State\":\"running\",\"Health\":\"healthy\",\"Publishers\":[]}\n\
+                   {\"Service\":\"beta\",\"ID\":\"b1\",\"State\":\"running\",\"Health\":\"\",\"Publishers\":[]}\n";
+    let inspected = r#"[{"Id":"a1","Image":"sha256:a","Config":{},"HostConfig":{},"State":{}}]"#;
+    let docker = || {
+        FakeDocker::new()
+            .alive()
+            .on("compose * ps --all *", 0, running, "")
+            .on("compose * config *", 0, PLAIN, "")
+            .on("container inspect *", 0, inspected, "")
+    };
+    let with_health = |text: &str, service: &str| {
+        let head = format!("[service.{service}]\n");
+        text.replace(&head, &format!("{head}health = \"/nowhere\"\n"))
+    };
+    let alpha = with_health(&manifest, "alpha");
+    for (name, text, code) in [
+        ("smoke_health_check_and_none", alpha.clone(), 0),
+        ("smoke_health_without_publishing", with_health(&alpha, "beta"), 1),
+        ("smoke_health_without_port", with_health(&alpha, "beta").replace("port = 1002\n", ""), 1),
+    ] {
+        repository.write("xtask/images.toml", &text);
+        let junit = repository.0.join("smoke.xml").display().to_string();
+        let output = docker().run(&repository, &["smoke", "--junit", &junit]);
+        assert_eq!(output.status.code(), Some(code), "{}", told(&output, &repository));
+        insta::with_settings!({
+            filters => vec![(r" +\d+ ms", " [MS]"), (r"VERDICT +TIME", "VERDICT  TIME")],
+            omit_expression => true,
+            prepend_module_to_snapshot => false,
+        }, {
+            insta::assert_snapshot!(name, told(&output, &repository));
+        });
+        let is_listed =
+            repository.read("smoke.xml").contains("<skipped message=\"no probe, no health check\"/>");
+        assert_eq!(is_listed, code == 0, "{name}");
     }
 }

@@ -1,6 +1,7 @@
 //! Containers in the engine.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -153,6 +154,19 @@ impl Docker {
         Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
+    /// A container's `/etc/passwd`, at most 1 MiB of it; empty if there is none.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn passwd(&self, id: &str) -> Result<String> {
+        let stream = self.cmd(["cp", "--follow-link", &format!("{id}:/etc/passwd"), "-"]).reader()?;
+        match first_file(stream) {
+            Ok(text) => Ok(text),
+            Err(error) if error.to_string().contains("Could not find the file") => Ok(String::new()),
+            Err(error) => Err(error).context("cannot read the container's /etc/passwd"),
+        }
+    }
+
     /// The names of containers, running or not, by image ID.
     ///
     /// # Errors
@@ -170,4 +184,15 @@ impl Docker {
         }
         Ok(found)
     }
+}
+
+/// The first file of a tar, at most 1 MiB of it.
+fn first_file(mut stream: impl Read) -> io::Result<String> {
+    let mut text = Vec::new();
+    if let Some(entry) = tar::Archive::new(&mut stream).entries()?.next() {
+        entry?.take(1 << 20).read_to_end(&mut text)?;
+    }
+    // The exit code.
+    io::copy(&mut stream, &mut io::sink())?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -10,19 +10,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::containers::ContainerInspect;
 use crate::docker::Docker;
+use crate::empty_image;
 use crate::labels;
 use crate::signs::{failed, unexpected_error};
 use host::failure::Failure;
 use host::paths::Repository;
-use host::process::Output;
 use host::process_name::{self, Life, ProcessName};
-
-/// The lock container's image, which is empty. Every run loads the same content, so two runs may load it at once.
-const IMAGE: &str = "xtask-lock:1";
 
 /// What a lock protects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,19 +135,9 @@ impl Docker {
         let args = ["create", "--pull=never", "--network=none", "--label-file=/dev/stdin", "--name", name];
         let args = args.map(str::to_owned).into_iter().chain(owner_of(holder, moves.len())?);
         // Docker requires a command even though the container never starts.
-        let args: Vec<String> = args.chain([IMAGE, "lock"].map(str::to_owned)).collect();
-        let create = || self.cmd(args.clone()).stdin(journal.clone()).apart().capture();
-        let is_missing = |output: &Output| output.stderr.to_lowercase().contains("no such image");
-        let mut output = create()?;
-        if is_missing(&output) {
-            let architecture = self.cmd(["version", "--format", "{{.Server.Arch}}"]).read()?;
-            let loaded = self.cmd(["load", "--quiet"]).stdin(lock_image(&architecture)?).apart().read();
-            output = create()?;
-            // Of two runs that load it at once, the containerd store refuses one, and both have the image.
-            if is_missing(&output) {
-                loaded?;
-            }
-        }
+        let args: Vec<String> = args.chain([empty_image::NAME, "lock"].map(str::to_owned)).collect();
+        let output =
+            self.with_empty_image(|| self.cmd(args.clone()).stdin(journal.clone()).apart().capture())?;
         if output.success() {
             return Ok(Some(output.stdout.trim().to_owned()));
         }
@@ -216,26 +202,6 @@ fn read_labels(labels: &BTreeMap<String, String>) -> Result<(Holder, Vec<TagMove
     let moves: Vec<TagMove> = moves.filter_map(|(_, step)| serde_json::from_str(step).ok()).collect();
     let is_whole = moves.len() == count;
     Ok((serde_json::from_str(holder)?, if is_whole { moves } else { Vec::new() }))
-}
-
-/// An archive for `docker load` with an image without layers (moby, image/tarexport). `architecture` must be the engine's: with
-/// the containerd store, docker cannot create a container from an image for another one.
-fn lock_image(architecture: &str) -> Result<Vec<u8>> {
-    let config =
-        serde_json::json!({"architecture": architecture, "os": "linux", "created": "1970-01-01T00:00:00Z",
-        "config": {}, "rootfs": {"type": "layers", "diff_ids": []}, "history": []})
-        .to_string();
-    let digest: String = Sha256::digest(&config).iter().map(|byte| format!("{byte:02x}")).collect();
-    let file = format!("{digest}.json");
-    let manifest = serde_json::json!([{"Config": file, "RepoTags": [IMAGE], "Layers": []}]).to_string();
-    let mut archive = tar::Builder::new(Vec::new());
-    for (name, text) in [(file.as_str(), &config), ("manifest.json", &manifest)] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(u64::try_from(text.len())?);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, name, text.as_bytes())?;
-    }
-    Ok(archive.into_inner()?)
 }
 
 #[cfg(test)]

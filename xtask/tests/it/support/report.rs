@@ -193,6 +193,7 @@ fn probed(failing: bool) -> ProbeReport {
             outcome("health", ProbeVerdict::Passed),
             outcome("ask", if failing { failed } else { ProbeVerdict::Passed }),
         ],
+        unprobed: Vec::new(),
     }
 }
 

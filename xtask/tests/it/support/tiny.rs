@@ -102,15 +102,20 @@ impl Tiny {
         let archive = self.folder.0.join("target/perl.tar");
         if !archive.exists() {
             fs::create_dir_all(archive.parent().unwrap()).unwrap();
-            let libraries = Command::new("ldd").arg("/usr/bin/perl").output().unwrap();
-            let text = String::from_utf8(libraries.stdout).unwrap();
-            let files = text.split_whitespace().filter(|word| word.starts_with('/'));
-            let files = files.chain(["/usr/bin/perl"]).map(|path| path.trim_start_matches('/'));
-            let status = Command::new("tar").arg("-chf").arg(&archive).args(["-C", "/"]).args(files).status();
-            assert!(status.unwrap().success() && Path::new(&archive).exists());
+            perl(&archive);
         }
         archive
     }
+}
+
+/// Writes a root file system with this machine's perl and its libraries.
+pub fn perl(archive: &Path) {
+    let libraries = Command::new("ldd").arg("/usr/bin/perl").output().unwrap();
+    let text = String::from_utf8(libraries.stdout).unwrap();
+    let files = text.split_whitespace().filter(|word| word.starts_with('/'));
+    let files = files.chain(["/usr/bin/perl"]).map(|path| path.trim_start_matches('/'));
+    let status = Command::new("tar").arg("-chf").arg(archive).args(["-C", "/"]).args(files).status();
+    assert!(status.unwrap().success() && archive.exists());
 }
 
 impl Drop for Tiny {

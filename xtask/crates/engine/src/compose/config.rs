@@ -32,6 +32,10 @@ pub struct ComposeService {
     pub network_mode: Option<String>,
     /// What is mounted.
     pub volumes: Vec<ComposeMount>,
+    /// Services, and `container:NAME` for other containers, whose volumes are mounted too; each may end in `:ro`.
+    pub volumes_from: Vec<String>,
+    /// Its networks, by the key in the files, with their settings.
+    pub networks: BTreeMap<String, serde_json::Value>,
     /// The configs that are mounted.
     pub configs: Vec<ComposeConfigMount>,
     /// `restart`, if set: `no`, `always`, `on-failure:3`…

@@ -27,10 +27,19 @@ pub struct Cmd {
     pub(super) args: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) dir: Option<PathBuf>,
-    pub(super) stdin: Option<Vec<u8>>,
+    pub(super) stdin: Stdin,
     pub(super) apart: bool,
     pub(super) long: bool,
     pub(super) classify: Option<fn(&str) -> FailureClass>,
+}
+
+/// The standard input of a command.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Stdin {
+    #[default]
+    Empty,
+    Bytes(Vec<u8>),
+    File(PathBuf),
 }
 
 impl Runner {
@@ -42,7 +51,7 @@ impl Runner {
             args: Vec::new(),
             env: Vec::new(),
             dir: None,
-            stdin: None,
+            stdin: Stdin::Empty,
             apart: false,
             long: false,
             classify: None,
@@ -82,7 +91,14 @@ impl Cmd {
     /// Sets its standard input.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Cmd {
-        self.stdin = Some(bytes.into());
+        self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// Sets a file as its standard input.
+    #[must_use]
+    pub fn stdin_file(mut self, path: impl Into<PathBuf>) -> Cmd {
+        self.stdin = Stdin::File(path.into());
         self
     }
 

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 
-use crate::process::command::Cmd;
+use crate::process::command::{Cmd, Stdin};
 use crate::process::run::find;
 
 /// Part of util-linux, which every Debian has. Without it, children may outlive this process after SIGKILL.
@@ -14,9 +14,10 @@ const SETPRIV: &str = "setpriv";
 impl Cmd {
     pub(super) fn expression(&self) -> duct::Expression {
         match &self.stdin {
-            Some(bytes) => self.without_stdin().stdin_bytes(bytes.clone()),
+            Stdin::Bytes(bytes) => self.without_stdin().stdin_bytes(bytes.clone()),
+            Stdin::File(path) => self.without_stdin().stdin_path(path),
             // A background process group that reads from the terminal is stopped.
-            None => self.without_stdin().stdin_null(),
+            Stdin::Empty => self.without_stdin().stdin_null(),
         }
     }
 

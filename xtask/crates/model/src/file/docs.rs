@@ -327,6 +327,7 @@ fn every_key_has_a_section_and_a_default() {
         "Size",
         "SizeText",
         "OpportunityKind",
+        "TestUser",
     ]);
     let definitions = schema::<Manifest>()["definitions"].as_object().unwrap().clone();
     let titles: Vec<Value> = sections().into_iter().map(|section| section.schema["title"].clone()).collect();

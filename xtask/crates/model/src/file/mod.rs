@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub use self::named::Named;
 pub use self::probe::{Capture, Check, Parity, Probe, Request, Tolerance};
 pub use self::service::{Addition, Limit, Run, Secret, Service, Size, SizeTable, SizeText};
-pub use self::test::Test;
+pub use self::test::{Test, TestUser};
 use crate::opportunity_kind::OpportunityKind;
 
 /// What Docker does not know about the images of a repository. Only `schema` is required.

@@ -15,8 +15,9 @@ use serde::Deserialize;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Test {
-    /// The user ID: the number in the image's USER, and the user of every process. Default: any user.
-    pub user: Option<u32>,
+    /// The user that the container starts as and that every process runs as: a user ID, or a name in the image's `/etc/passwd`.
+    /// USER of the Dockerfile and `user` of the Compose file may use either. Default: any user.
+    pub user: Option<TestUser>,
     /// The root file system must be read-only. Default: false.
     pub read_only: bool,
     /// The only capabilities that containers may have, such as `NET_BIND_SERVICE`; `[]` for none. The Compose file must drop `ALL`,
@@ -24,4 +25,15 @@ pub struct Test {
     pub capabilities: Option<Vec<String>>,
     /// The container must run the image's own command and health check, and the image must have a HEALTHCHECK. Default: false.
     pub own_command: bool,
+}
+
+/// A user ID or a user name.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "must be a user ID, 65532, or a user name, \"app\"")]
+pub enum TestUser {
+    /// A user ID.
+    Id(u32),
+    /// A user name.
+    Name(String),
 }

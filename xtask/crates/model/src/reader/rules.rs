@@ -15,7 +15,7 @@ use crate::names::Unknown;
 use crate::quantity::{Quantity, Unit};
 use crate::reader::load::refuse_unknown;
 use crate::reader::place::Place;
-use crate::test_rules::{TestRules, capability};
+use crate::test_rules::{TestRules, TestUser, capability};
 
 /// Larger steps would disable the guard: an image could double, or gain a whole dependency, in one step.
 const MAX_PERCENT: f64 = 50.0;
@@ -131,8 +131,20 @@ pub(super) fn test(file: &file::Test, place: &Place<'_>) -> TestRules {
         }
     }
     let names = file.capabilities.as_ref();
+    // A number in quotes is a number, as in USER of a Dockerfile.
+    let user = file.user.clone().map(|user| match user {
+        file::TestUser::Id(id) => TestUser::Id(id),
+        file::TestUser::Name(name) => name.parse().map_or(TestUser::Name(name), TestUser::Id),
+    });
+    if let Some(TestUser::Name(name)) = &user
+        && (name.is_empty() || name.contains(|char: char| char == ':' || char.is_whitespace()))
+    {
+        place
+            .key("user")
+            .fault(format!("invalid user `{name}`: use a user ID or a user name, without a group"));
+    }
     TestRules {
-        user: file.user,
+        user,
         read_only: file.read_only,
         capabilities: names.map(|names| names.iter().map(|name| capability(name)).collect()),
         own_command: file.own_command,

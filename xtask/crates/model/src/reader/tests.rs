@@ -9,6 +9,7 @@ use crate::benefit::Figure;
 use crate::edition::Edition;
 use crate::manifest::Manifest;
 use crate::quantity::Quantity;
+use crate::test_rules::TestUser;
 use crate::variant::Variant;
 
 const HEAD: &str = "schema = 2\neditions = [\"simple\", \"community\", \"enterprise\"]\n";
@@ -349,7 +350,22 @@ fn what_test_requires_is_declared() {
     let rules = |text: &str| parse_in(VOTE, &format!("schema = 2\n{text}")).map(|manifest| manifest.test);
     assert!(rules("").unwrap().is_empty());
     let declared = rules("[test]\nuser = 1000\ncapabilities = [\"cap_chown\"]\n").unwrap();
-    assert_eq!((declared.user, declared.read_only, declared.own_command), (Some(1000), false, false));
+    assert_eq!(
+        (declared.user, declared.read_only, declared.own_command),
+        (Some(TestUser::Id(1000)), false, false)
+    );
+    for (text, user) in [
+        ("\"app\"", TestUser::Name("app".to_owned())),
+        ("\"1000\"", TestUser::Id(1000)),
+        ("0", TestUser::Id(0)),
+    ] {
+        assert_eq!(rules(&format!("[test]\nuser = {text}\n")).unwrap().user, Some(user));
+    }
+    assert_eq!(
+        faults_of(parse_in(VOTE, "schema = 2\n[test]\nuser = \"app:app\"\n")),
+        ["3: test.user: invalid user `app:app`: use a user ID or a user name, without a group"]
+    );
+    assert!(rules("[test]\nuser = true\n").is_err());
     assert_eq!(declared.capabilities, Some(vec!["CHOWN".to_owned()]));
     assert_eq!(
         faults_of(parse_in(VOTE, "schema = 2\n[test]\ncapabilities = [\"CHOWN\", \"ALL\", \"net-admin\"]\n")),

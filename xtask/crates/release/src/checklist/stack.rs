@@ -127,8 +127,13 @@ mod tests {
             milliseconds: 1,
             tries: 1,
         };
-        let report =
-            |outcomes| ProbeReport { schema: 1, project: "p".into(), images: BTreeMap::new(), outcomes };
+        let report = |outcomes| ProbeReport {
+            schema: 1,
+            project: "p".into(),
+            images: BTreeMap::new(),
+            outcomes,
+            unprobed: Vec::new(),
+        };
         let failed = ProbeVerdict::Failed {
             wrong: vec!["x".into(), "y".into()],
             request: "r".into(),

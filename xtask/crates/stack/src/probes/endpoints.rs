@@ -16,6 +16,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// By the service's name in the manifest: its host and port, or why it has none.
 pub(crate) type Endpoints = BTreeMap<String, Result<String, String>>;
 
+/// A service's host and port, or why it has none.
+pub(crate) fn endpoint<'e>(endpoints: &'e Endpoints, service: &str) -> Result<&'e str, String> {
+    match endpoints.get(service) {
+        Some(Ok(host)) => Ok(host),
+        Some(Err(reason)) => Err(reason.clone()),
+        None => Err(format!("{service} is not part of this stack")),
+    }
+}
+
 /// Waits until no container of these services is starting, for at most `timeout`, and returns their addresses.
 pub(crate) fn find(
     project: &Project,
@@ -29,14 +38,14 @@ pub(crate) fn find(
         let container =
             |service: &Service| containers.iter().find(|found| service.is_compose(&found.service));
         let is_starting = |service: &&Service| container(service).is_some_and(ComposeContainer::is_starting);
-        let one = |service: &&Service| (service.name.clone(), endpoint(service, container(service)));
+        let one = |service: &&Service| (service.name.clone(), find_one(service, container(service)));
         endpoints = services.iter().map(one).collect();
         Ok((!services.iter().any(is_starting)).then_some(()))
     })?;
     Ok(endpoints)
 }
 
-fn endpoint(service: &Service, container: Option<&ComposeContainer>) -> Result<String, String> {
+fn find_one(service: &Service, container: Option<&ComposeContainer>) -> Result<String, String> {
     let Some(name) = &service.compose else {
         return Err(format!("{} is not in the Compose file: add `compose` to its table", service.name));
     };

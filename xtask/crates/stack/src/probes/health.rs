@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::http::Client;
-use crate::probes::endpoints::Endpoints;
+use crate::probes::endpoints::{Endpoints, endpoint};
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use engine::compose::{ComposeContainer, Project};
@@ -47,10 +47,9 @@ pub(crate) fn outcomes(
         let (verdict, tries) = match (container.and_then(verdict), &service.health) {
             (Some(verdict), _) => (verdict, 0),
             (None, None) => continue,
-            (None, Some(path)) => match endpoints.get(&service.name) {
-                Some(Ok(host)) => ask(host, path, timeout, &runner.interrupt)?,
-                Some(Err(reason)) => (ProbeVerdict::failed(vec![reason.clone()], ""), 0),
-                None => continue,
+            (None, Some(path)) => match endpoint(endpoints, &service.name) {
+                Ok(host) => ask(host, path, timeout, &runner.interrupt)?,
+                Err(reason) => (ProbeVerdict::failed(vec![reason], ""), 0),
             },
         };
         outcomes.push(ProbeOutcome::new(&service.name, NAME, verdict, started, tries, &runner.secrets));

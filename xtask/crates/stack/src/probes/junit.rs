@@ -4,15 +4,21 @@ use std::fmt::Write as _;
 
 use host::printable::printable;
 
-use crate::probes::report::{ProbeOutcome, ProbeVerdict, ReportSection};
+use crate::probes::report::{ProbeOutcome, ProbeVerdict, ReportSection, UNPROBED};
 
 /// All sections as one document.
 pub fn junit(sections: &[ReportSection<'_>]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
     for section in sections {
+        let title = if section.title.is_empty() { String::new() } else { format!("{}: ", section.title) };
         for suite in section.report.outcomes.chunk_by(|a, b| a.group == b.group) {
-            let title = if section.title.is_empty() { String::new() } else { format!("{}: ", section.title) };
             write_suite(&mut out, &title, suite);
+        }
+        for service in &section.report.unprobed {
+            let name = escaped(&format!("{title}{service}"));
+            writeln!(out, "  <testsuite name=\"{name}\" tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\" time=\"0.000\">").ok();
+            let class = escaped(service);
+            writeln!(out, "    <testcase classname=\"{class}\" name=\"probes\" time=\"0.000\"><skipped message=\"{UNPROBED}\"/></testcase>\n  </testsuite>").ok();
         }
     }
     out + "</testsuites>\n"
@@ -85,6 +91,10 @@ mod tests {
         ));
         assert!(xml.contains("<testcase classname=\"alpha\" name=\"health\" time=\"1.203\"/>"));
         assert!(xml.contains("&lt;b&gt;&quot;no&quot; &amp; \\u{1}never&lt;/b&gt;&#10;    at all"));
+        assert!(xml.contains("name=\"cron\" tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\""), "{xml}");
+        assert!(
+            xml.contains("name=\"probes\" time=\"0.000\"><skipped message=\"no probe, no health check\"/>")
+        );
         assert!(
             xml.contains("<skipped message=\"no earlier probe captured `id`\"/>") && !xml.contains('\u{1}')
         );

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::probes::health;
-use crate::probes::report::ProbeReport;
+use crate::probes::report::{ProbeOutcome, ProbeReport};
 use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
 use model::manifest::{Manifest, Service};
@@ -42,6 +42,16 @@ impl<'m> ProbePlan<'m> {
             .filter(|(_, probes)| !probes.is_empty())
             .map(|(name, probes)| ProbeGroup { name: name.clone(), probes: probes.iter().collect() });
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
+    }
+
+    /// The services that no probe was sent to and that no health check vouches for.
+    pub(crate) fn unprobed(&self, health: &[ProbeOutcome]) -> Vec<String> {
+        let probes = || self.groups.iter().flat_map(|group| &group.probes);
+        let is_probed = |name: &str| {
+            probes().any(|probe| probe.service == name) || health.iter().any(|outcome| outcome.group == name)
+        };
+        let names = self.services.iter().map(|service| &service.name);
+        names.filter(|name| !is_probed(name)).cloned().collect()
     }
 
     /// Fails if nothing was probed: a run without probes proves nothing.

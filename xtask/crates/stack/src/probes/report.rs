@@ -27,7 +27,13 @@ pub struct ProbeReport {
     pub images: BTreeMap<String, String>,
     /// In the order the probes were sent.
     pub outcomes: Vec<ProbeOutcome>,
+    /// The services that no probe was sent to and that have no health check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unprobed: Vec<String>,
 }
+
+/// Why a service is not probed.
+pub(crate) const UNPROBED: &str = "no probe, no health check";
 
 /// The outcome of one probe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,10 +213,14 @@ impl ProbeReport {
 impl TestReport {
     /// Its parts, each with a title.
     pub fn sections(&self) -> Vec<ReportSection<'_>> {
-        let stacks = self.stacks.iter().map(|stack| ReportSection {
-            title: format!("{} images, edition {}", stack.variant, stack.edition),
-            report: &stack.report,
-        });
+        let title = |stack: &StackReport| match stack.edition.is_none() {
+            // In most repositories without editions, a service has one image.
+            true if self.stacks.len() == 1 && stack.variant == Variant::Original => String::new(),
+            true => format!("{} images", stack.variant),
+            false => format!("{} images, edition {}", stack.variant, stack.edition),
+        };
+        let stacks =
+            self.stacks.iter().map(|stack| ReportSection { title: title(stack), report: &stack.report });
         let parity = self.parity.iter().map(|parity| {
             let with =
                 if parity.recorded { "recorded answers of the originals" } else { "running originals" };
@@ -226,15 +236,26 @@ impl ReportSection<'_> {
         out.push_str(&self.report.table().text());
         let (all, failed) = (self.report.outcomes.len(), self.report.not_passed().count());
         writeln!(out, "{} of {all} passed in project {}.", all - failed, self.report.project).ok();
+        out.push_str(&self.unprobed());
         self.report.not_passed().for_each(|outcome| out.push_str(&format!("\n{}", outcome.details())));
         out
+    }
+
+    /// A line about services without probes, if there are any.
+    fn unprobed(&self) -> String {
+        match self.report.unprobed.as_slice() {
+            [] => String::new(),
+            names => format!("Not probed: {} ({UNPROBED}).\n", names.join(", ")),
+        }
     }
 
     fn markdown(&self) -> String {
         let title = if self.title.is_empty() { String::new() } else { format!("**{}**\n\n", self.title) };
         let failures = self.report.not_passed();
         let failures = failures.map(|outcome| format!("\n{}", markdown_block(&outcome.details())));
-        format!("{title}{}{}", self.report.table().markdown(), failures.collect::<String>())
+        let unprobed = self.unprobed();
+        let unprobed = if unprobed.is_empty() { unprobed } else { format!("\n{unprobed}") };
+        format!("{title}{}{unprobed}{}", self.report.table().markdown(), failures.collect::<String>())
     }
 }
 
@@ -281,7 +302,8 @@ pub(super) mod tests {
             outcome("alpha", "learn", failed),
             outcome("all", "ask", skipped),
         ];
-        ProbeReport { schema: 1, project: "sutra".into(), images: BTreeMap::new(), outcomes }
+        let (project, unprobed) = ("sutra".into(), vec!["cron".into(), "mail".into()]);
+        ProbeReport { schema: 1, project, images: BTreeMap::new(), outcomes, unprobed }
     }
 
     #[test]
@@ -292,7 +314,8 @@ pub(super) mod tests {
              alpha    health  passed, 2 tries  1203 ms\n\
              alpha    learn   FAILED           1203 ms\n\
              all      ask     skipped          1203 ms\n\
-             1 of 3 passed in project sutra.\n\n\
+             1 of 3 passed in project sutra.\n\
+             Not probed: cron, mail (no probe, no health check).\n\n\
              alpha · learn: status 503, expected 200; nothing at /ids/0\n    \
              POST http://127.0.0.1:1/learn, 2 tries\n    \
              <b>\"no\" & \u{1}never</b>\n    at all\n\n\

@@ -71,6 +71,7 @@ pub fn run<'m>(
     let report = ProbeReport {
         schema: SCHEMA,
         project: project.name()?,
+        unprobed: plan.unprobed(&health),
         images: running.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect(),
         outcomes: results.iter().map(|result| result.outcome.clone()).chain(health).collect(),
     };
@@ -134,13 +135,8 @@ impl<'a> ProbeRun<'a> {
         if let Some(missing) = probe.needs().into_iter().find(|need| !values.contains_key(need)) {
             return Err(ProbeVerdict::Skipped { reason: format!("no earlier probe captured `{missing}`") });
         }
-        match self.endpoints.get(&probe.service) {
-            Some(Ok(host)) => Ok(host),
-            Some(Err(reason)) => Err(ProbeVerdict::failed(vec![reason.clone()], "")),
-            None => {
-                Err(ProbeVerdict::failed(vec![format!("{} is not part of this stack", probe.service)], ""))
-            }
-        }
+        endpoints::endpoint(self.endpoints, &probe.service)
+            .map_err(|reason| ProbeVerdict::failed(vec![reason], ""))
     }
 
     fn failed(

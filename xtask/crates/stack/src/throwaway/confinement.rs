@@ -1,6 +1,7 @@
 //! Checks how a stack's containers run, as `[test]` of the manifest requires: the command and health check, the user, the
 //! root file system, the capabilities.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +12,7 @@ use engine::containers::ContainerInspect;
 use engine::docker::Docker;
 use engine::inspect::{ContainerConfig, Healthcheck};
 use model::manifest::Service;
-use model::test_rules::{TestRules, capability};
+use model::test_rules::{TestRules, TestUser, capability};
 
 /// Checks the container of each service; no outcomes without requirements. Faults are in the outcomes.
 pub(super) fn check(
@@ -31,7 +32,11 @@ pub(super) fn check(
         let id = &container.with_context(|| format!("{} has no container", service.name))?.id;
         let found = docker.inspect_container(id)?;
         let image = docker.look(&found.image)?.and_then(|image| image.config).unwrap_or_default();
-        let wrong = judge(rules, &found, &image, &docker.process_users(id)?);
+        let users = match &rules.user {
+            Some(user) => Some(ContainerUsers::of(id, user, &found, docker)?),
+            None => None,
+        };
+        let wrong = judge(rules, &found, &image, users.as_ref());
         let verdict = if wrong.is_empty() {
             ProbeVerdict::Passed
         } else {
@@ -53,19 +58,61 @@ fn name(rules: &TestRules) -> &'static str {
     }
 }
 
-/// The faults of a container, given its image's configuration and the users of its processes.
+/// The users of a container.
+struct ContainerUsers {
+    /// The user IDs of its processes.
+    processes: Vec<String>,
+    /// Its `/etc/passwd`; empty where no name must be looked up.
+    passwd: String,
+}
+
+impl ContainerUsers {
+    fn of(
+        id: &str,
+        expected: &TestUser,
+        container: &ContainerInspect,
+        docker: &Docker,
+    ) -> Result<ContainerUsers> {
+        let is_named = matches!(expected, TestUser::Name(_)) || number(&container.config.user).is_none();
+        let passwd = if is_named { docker.passwd(id)? } else { String::new() };
+        Ok(ContainerUsers { processes: docker.process_users(id)?, passwd })
+    }
+
+    /// The ID of a name (passwd(5)).
+    fn id(&self, name: &str) -> Option<u32> {
+        let mut lines = self.passwd.lines().map(|line| line.split(':'));
+        lines.find_map(
+            |mut fields| if fields.next() == Some(name) { fields.nth(1)?.parse().ok() } else { None },
+        )
+    }
+}
+
+/// The user in a USER instruction or `--user`, without the group.
+fn user_part(user: &str) -> &str {
+    user.split(':').next().unwrap_or_default()
+}
+
+/// The user ID of USER or `--user`, unless it is a name. No user means root.
+fn number(user: &str) -> Option<u32> {
+    match user_part(user) {
+        "" => Some(0),
+        part => part.parse().ok(),
+    }
+}
+
+/// The faults of a container, given its image's configuration and, if the rules name a user, its own users.
 fn judge(
     rules: &TestRules,
     container: &ContainerInspect,
     image: &ContainerConfig,
-    users: &[String],
+    users: Option<&ContainerUsers>,
 ) -> Vec<String> {
     let mut faults = Faults(Vec::new());
     if rules.own_command {
         own_command(container, image, &mut faults);
     }
-    if let Some(user) = rules.user {
-        own_user(&user.to_string(), container, image, users, &mut faults);
+    if let (Some(expected), Some(users)) = (&rules.user, users) {
+        own_user(expected, &container.config.user, users, &mut faults);
     }
     let is_writable = !container.host_config.readonly_rootfs;
     faults.require(!rules.read_only || !is_writable, || "its root file system is writable".to_owned());
@@ -102,20 +149,33 @@ fn own_command(container: &ContainerInspect, image: &ContainerConfig, faults: &m
     });
 }
 
-fn own_user(
-    user: &str,
-    container: &ContainerInspect,
-    image: &ContainerConfig,
-    users: &[String],
-    faults: &mut Faults,
-) {
-    let config = &container.config;
-    let uid = image.user.split(':').next().unwrap_or_default();
-    faults.require(uid == user, || format!("its image's USER is `{}`, expected {user}", image.user));
-    faults.require(config.user == image.user, || format!("it runs as user `{}`", config.user));
-    let others: Vec<&str> = users.iter().map(String::as_str).filter(|found| *found != user).collect();
-    faults.require(!users.is_empty(), || "it has no process".to_owned());
-    faults.require(others.is_empty(), || format!("processes run as user {}", others.join(", ")));
+/// Compares what really runs: the user that the container starts as, and those of its processes.
+fn own_user(expected: &TestUser, configured: &str, users: &ContainerUsers, faults: &mut Faults) {
+    let missing = |name: &str| format!("its /etc/passwd has no user `{name}`");
+    let (id, expected) = match expected {
+        TestUser::Id(id) => (Some(*id), id.to_string()),
+        TestUser::Name(name) => (users.id(name), format!("`{name}`")),
+    };
+    let Some(id) = id else {
+        faults.0.push(missing(expected.trim_matches('`')));
+        return;
+    };
+    let name = user_part(configured);
+    match number(configured).or_else(|| users.id(name)) {
+        None => faults.0.push(missing(name)),
+        Some(start) => faults.require(start == id, || {
+            let shown = if name.is_empty() { "root" } else { name };
+            format!("it starts as user `{shown}`, expected {expected}")
+        }),
+    }
+    let id = id.to_string();
+    let others: BTreeSet<&str> =
+        users.processes.iter().map(String::as_str).filter(|found| *found != id).collect();
+    faults.require(!users.processes.is_empty(), || "it has no process".to_owned());
+    faults.require(others.is_empty(), || {
+        let others: Vec<&str> = others.iter().copied().collect();
+        format!("processes run as user {}, expected {expected}", others.join(", "))
+    });
 }
 
 fn capabilities(allowed: &[String], container: &ContainerInspect, faults: &mut Faults) {
@@ -157,13 +217,51 @@ mod tests {
 
     /// Everything that can be required.
     fn strict() -> TestRules {
-        TestRules { user: Some(65532), read_only: true, capabilities: Some(Vec::new()), own_command: true }
+        TestRules {
+            user: Some(TestUser::Id(65532)),
+            read_only: true,
+            capabilities: Some(Vec::new()),
+            own_command: true,
+        }
     }
 
     fn judged(from: &str, to: &str, users: &[&str]) -> Vec<String> {
         assert!(GOOD.contains(from));
-        let users: Vec<String> = users.iter().map(|user| (*user).to_owned()).collect();
-        judge(&strict(), &serde_json::from_str(&GOOD.replace(from, to)).unwrap(), &image(), &users)
+        let users = running(users);
+        judge(&strict(), &serde_json::from_str(&GOOD.replace(from, to)).unwrap(), &image(), Some(&users))
+    }
+
+    /// A container with processes of these users.
+    fn running(users: &[&str]) -> ContainerUsers {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n#app:x:1:1::/:\nbroken\napp:x:1234:1235::/:/bin/false\n";
+        let processes = users.iter().map(|user| (*user).to_owned()).collect();
+        ContainerUsers { processes, passwd: passwd.to_owned() }
+    }
+
+    #[test]
+    fn users_are_compared_by_name_and_by_number() {
+        let judged = |expected: TestUser, configured: &str, users: &[&str]| {
+            let mut faults = Faults(Vec::new());
+            own_user(&expected, configured, &running(users), &mut faults);
+            faults.0
+        };
+        let (id, app) = (TestUser::Id(1234), TestUser::Name("app".to_owned()));
+        for configured in ["app", "app:app", "1234", "1234:0"] {
+            for expected in [&id, &app] {
+                assert_eq!(judged(expected.clone(), configured, &["1234"]), [""; 0], "{configured}");
+            }
+        }
+        for configured in ["", "root", "0"] {
+            assert_eq!(judged(TestUser::Id(0), configured, &["0"]), [""; 0], "{configured}");
+        }
+        assert_eq!(
+            judged(app.clone(), "", &["0", "1234", "0"]),
+            ["it starts as user `root`, expected `app`", "processes run as user 0, expected `app`"]
+        );
+        assert_eq!(judged(id.clone(), "1", &["1234"]), ["it starts as user `1`, expected 1234"]);
+        assert_eq!(judged(id, "nobody", &["1234"]), ["its /etc/passwd has no user `nobody`"]);
+        let nobody = TestUser::Name("nobody".to_owned());
+        assert_eq!(judged(nobody, "app", &["1234"]), ["its /etc/passwd has no user `nobody`"]);
     }
 
     #[test]
@@ -175,7 +273,7 @@ mod tests {
     fn every_fault_is_found() {
         for (from, to, fault) in [
             ("\"serve\"", "\"sh\"", "it runs `sh`, expected `serve`"),
-            ("\"User\":\"65532:65532\"", "\"User\":\"0\"", "it runs as user `0`"),
+            ("\"User\":\"65532:65532\"", "\"User\":\"0\"", "it starts as user `0`, expected 65532"),
             ("[\"CMD\",\"check\"]", "[\"NONE\"]", "its health check is not the image's"),
             ("10000000000", "1000000000", "its health check is not the image's"),
             ("\"Retries\":3", "\"Retries\":30", "its health check is not the image's"),
@@ -190,13 +288,12 @@ mod tests {
         ] {
             assert_eq!(judged(from, to, &["65532"]), [fault], "{to}");
         }
-        assert_eq!(judged("serve", "serve", &["65532", "0"]), ["processes run as user 0"]);
+        assert_eq!(judged("serve", "serve", &["65532", "0"]), ["processes run as user 0, expected 65532"]);
         assert_eq!(judged("serve", "serve", &[]), ["it has no process"]);
         let container: ContainerInspect = serde_json::from_str(GOOD).unwrap();
-        let bare = ContainerConfig { healthcheck: None, user: "root".into(), ..image() };
-        let wrong = judge(&strict(), &container, &bare, &["65532".to_owned()]);
+        let bare = ContainerConfig { healthcheck: None, ..image() };
+        let wrong = judge(&strict(), &container, &bare, Some(&running(&["65532"])));
         assert!(wrong.contains(&"its image has no HEALTHCHECK".to_owned()), "{wrong:?}");
-        assert!(wrong.contains(&"its image's USER is `root`, expected 65532".to_owned()), "{wrong:?}");
     }
 
     #[test]
@@ -205,7 +302,7 @@ mod tests {
             "HostConfig":{"ReadonlyRootfs":false,"Privileged":false,"CapAdd":["CAP_NET_BIND_SERVICE","SYS_TIME"],
             "CapDrop":["ALL"],"SecurityOpt":["no-new-privileges"]},"State":{"Status":"running"}}"#;
         let container: ContainerInspect = serde_json::from_str(plain).unwrap();
-        let judged = |rules: TestRules| judge(&rules, &container, &image(), &["0".to_owned()]);
+        let judged = |rules: TestRules| judge(&rules, &container, &image(), Some(&running(&["0"])));
         assert_eq!(judged(TestRules::default()), [""; 0]);
         let read_only = TestRules { read_only: true, ..TestRules::default() };
         assert_eq!(judged(read_only), ["its root file system is writable"]);
@@ -215,14 +312,7 @@ mod tests {
         };
         assert_eq!(judged(allow(&["NET_BIND_SERVICE"])), ["it has added capabilities: SYS_TIME"]);
         assert_eq!(judged(allow(&["NET_BIND_SERVICE", "SYS_TIME"])), [""; 0]);
-        let user = judged(TestRules { user: Some(7), ..TestRules::default() });
-        assert_eq!(
-            user,
-            [
-                "its image's USER is `65532:65532`, expected 7",
-                "it runs as user ``",
-                "processes run as user 0"
-            ]
-        );
+        let user = judged(TestRules { user: Some(TestUser::Id(7)), ..TestRules::default() });
+        assert_eq!(user, ["it starts as user `root`, expected 7", "processes run as user 0, expected 7"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Throwaway stacks: of any edition and variant, isolated from every other stack, always removed.
 
 mod confinement;
+mod copies;
 mod folder;
 mod images;
 mod overrides;

@@ -1,13 +1,15 @@
 //! The override file of a throwaway stack: replaces everything in the Compose file that reaches beyond the stack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::throwaway::copies::MountCopies;
 use crate::throwaway::images::StackImages;
 use engine::compose::{ComposeConfig, ComposeMount, ComposeResource, ComposeService};
+use engine::host_path::COPY;
 use model::manifest::Manifest;
 
 #[derive(Debug)]
@@ -16,17 +18,17 @@ pub(super) struct Overrides<'a> {
     pub(super) images: &'a StackImages,
     pub(super) name: &'a str,
     /// For everything in the stack.
-    pub(super) labels: [(String, String); 2],
+    pub(super) labels: &'a [(String, String)],
+    /// Replace mounts of the host's files.
+    pub(super) copies: &'a MountCopies,
     /// The folder of the deployment record, and its replacement.
     pub(super) deployed: (&'a Path, &'a Path),
 }
 
 impl Overrides<'_> {
     /// Gives each service the image to test and its own port on loopback (kept across restarts); removes its restart policy,
-    /// which would hide a crash, and its container name. Gives volumes and networks names of their own. Fails if something
-    /// must be shared.
-    pub(super) fn file(&self, configuration: &ComposeConfig, ports: &[u16]) -> Result<String> {
-        self.refuse_shared(configuration)?;
+    /// which would hide a crash, and its container name. Gives volumes and networks names of their own, and mounts copies.
+    pub(super) fn file(&self, configuration: &ComposeConfig, ports: &[u16]) -> String {
         let mut out = String::from("# Generated for one test run.\nservices:\n");
         for (name, service) in &configuration.services {
             self.service(&mut out, name, service, ports);
@@ -35,7 +37,11 @@ impl Overrides<'_> {
         // Driver options may refer to data elsewhere.
         let plain = "    driver: !reset null\n    driver_opts: !reset {}\n";
         self.resources(&mut out, "volumes", &configuration.volumes, plain);
-        Ok(out)
+        for copy in self.copies.all() {
+            let (key, volume) = (quoted(&copy.key), quoted(&copy.volume));
+            writeln!(out, "  {key}: {{ name: {volume}, external: true }}").ok();
+        }
+        out
     }
 
     fn service(&self, out: &mut String, name: &str, service: &ComposeService, ports: &[u16]) {
@@ -59,23 +65,34 @@ impl Overrides<'_> {
         if service.container_name.is_some() {
             out.push_str("    container_name: !reset null\n");
         }
-        let mounts: Vec<&ComposeMount> =
-            service.volumes.iter().filter(|mount| self.is_record(mount)).collect();
+        let mounts: Vec<String> = service.volumes.iter().filter_map(|mount| self.mount(mount)).collect();
         if !mounts.is_empty() {
-            out.push_str("    volumes:\n");
-        }
-        for mount in mounts {
-            // Replaces the mount with the same target.
-            let (source, target) = (quoted(&self.deployed.1.display().to_string()), quoted(&mount.target));
-            writeln!(out, "      - {{ type: bind, source: {source}, target: {target}, read_only: true, bind: {{ create_host_path: false }} }}").ok();
+            writeln!(out, "    volumes:\n{}", mounts.join("\n")).ok();
         }
     }
 
-    fn resources(&self, out: &mut String, kind: &str, all: &BTreeMap<String, ComposeResource>, more: &str) {
-        if !all.is_empty() {
-            writeln!(out, "{kind}:").ok();
+    /// What replaces a mount; Compose replaces the one with the same target.
+    fn mount(&self, mount: &ComposeMount) -> Option<String> {
+        let target = quoted(&mount.target);
+        if mount.kind == "bind" && mount.source == self.deployed.0 {
+            let source = quoted(&self.deployed.1.display().to_string());
+            return Some(format!(
+                "      - {{ type: bind, source: {source}, target: {target}, read_only: true, bind: {{ create_host_path: false }} }}"
+            ));
         }
-        for key in all.keys() {
+        let copy = self.copies.of(mount)?;
+        let (key, read_only) = (quoted(&copy.key), mount.read_only);
+        let subpath = if copy.is_file { format!(", subpath: {COPY}") } else { String::new() };
+        // Like a folder of the host, an empty one hides what the image has there.
+        Some(format!(
+            "      - {{ type: volume, source: {key}, target: {target}, read_only: {read_only}, volume: {{ nocopy: true{subpath} }} }}"
+        ))
+    }
+
+    fn resources(&self, out: &mut String, kind: &str, all: &BTreeMap<String, ComposeResource>, more: &str) {
+        writeln!(out, "{kind}:").ok();
+        // An external one is not used, or the stack would have been refused.
+        for key in all.iter().filter(|(_, resource)| !resource.external).map(|(key, _)| key) {
             let name = quoted(&format!("{}_{key}", self.name));
             write!(out, "  {}:\n    name: {name}\n{more}{}", quoted(key), self.label_lines()).ok();
         }
@@ -86,36 +103,38 @@ impl Overrides<'_> {
             self.labels.iter().map(|(label, value)| format!("      {}: {}\n", quoted(label), quoted(value)));
         format!("    labels:\n{}", lines.collect::<String>())
     }
+}
 
-    fn is_record(&self, mount: &ComposeMount) -> bool {
-        mount.kind == "bind" && mount.source == self.deployed.0
+/// Fails if a service uses something that belongs to other stacks.
+pub(super) fn refuse_shared(configuration: &ComposeConfig) -> Result<()> {
+    let mut shared = Vec::new();
+    let external = |kind: &str, all: &BTreeMap<String, ComposeResource>, key: &str| {
+        let found = all.get(key).filter(|resource| resource.external)?;
+        Some(format!("{kind} {key} is external ({})", found.name))
+    };
+    for (name, service) in &configuration.services {
+        let volumes = service.volumes.iter().filter(|mount| mount.kind == "volume");
+        let keys = volumes.map(|mount| mount.source.display().to_string());
+        shared.extend(keys.filter_map(|key| external("volume", &configuration.volumes, &key)));
+        shared.extend(
+            service.networks.keys().filter_map(|key| external("network", &configuration.networks, key)),
+        );
+        if service.network_mode.as_deref() == Some("host") {
+            shared.push(format!("service {name} uses the host's network"));
+        }
+        let others = service.volumes_from.iter().filter_map(|from| from.strip_prefix("container:"));
+        shared.extend(others.map(|other| format!("service {name} uses the volumes of container {other}")));
     }
-
-    fn refuse_shared(&self, configuration: &ComposeConfig) -> Result<()> {
-        let mut shared = Vec::new();
-        for (kind, all) in [("volume", &configuration.volumes), ("network", &configuration.networks)] {
-            let external = all.iter().filter(|(_, resource)| resource.external);
-            shared.extend(external.map(|(key, found)| format!("{kind} {key} is external ({})", found.name)));
-        }
-        for (name, service) in &configuration.services {
-            if service.network_mode.as_deref() == Some("host") {
-                shared.push(format!("service {name} uses the host's network"));
-            }
-            let writable =
-                |mount: &&ComposeMount| mount.kind == "bind" && !mount.read_only && !self.is_record(mount);
-            let writable = service.volumes.iter().filter(writable);
-            shared.extend(
-                writable.map(|mount| format!("service {name} can write to {}", mount.source.display())),
-            );
-        }
-        if shared.is_empty() {
-            return Ok(());
-        }
-        bail!(
-            "the Compose file shares resources with other stacks: {}\nhelp: use no external volumes and networks, and mount host folders read-only",
-            shared.join("; ")
-        )
+    // Several services may use the same one.
+    let mut seen = BTreeSet::new();
+    shared.retain(|fault| seen.insert(fault.clone()));
+    if shared.is_empty() {
+        return Ok(());
     }
+    bail!(
+        "the Compose file shares resources with other stacks: {}\nhelp: use no external volumes and networks, no host network, and no volumes of other containers",
+        shared.join("; ")
+    )
 }
 
 /// Quoted as JSON, which is valid YAML, with dollar signs escaped.

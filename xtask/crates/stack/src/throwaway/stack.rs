@@ -1,19 +1,20 @@
 //! One throwaway stack, from its creation to its removal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::deploy::not_healthy::NotHealthy;
 use crate::deploy::up::{ChangeKind, StackChange};
 use crate::deploy::{secrets, with_placeholders};
 use crate::probes::plan::unique_word;
+use crate::throwaway::copies::{self, CopyOwner, MountCopies};
 use crate::throwaway::folder::StackFolder;
 use crate::throwaway::images::StackImages;
-use crate::throwaway::overrides::Overrides;
+use crate::throwaway::overrides::{self, Overrides};
 use crate::throwaway::removal;
 use engine::compose::{ComposeConfig, MAIN_FILES, Project, default_files};
 use engine::context::Context;
@@ -37,7 +38,10 @@ pub struct ThrowawayStack {
     pub values: Values,
     /// By the service's name in the manifest: its port on loopback.
     pub ports: BTreeMap<String, u16>,
+    /// Of the services it starts.
     configuration: ComposeConfig,
+    /// Replace the host's files that services can write to.
+    copies: MountCopies,
     /// The repository's own Compose files.
     files: Vec<PathBuf>,
     /// Additional variables, by the service's name in the Compose file.
@@ -92,21 +96,23 @@ impl ThrowawayStack {
         let project = base_project(manifest, files.clone(), context)
             .named(&name)
             .only(services.iter().filter_map(|service| service.compose.clone()).collect());
-        let configuration = project.config()?;
+        let configuration = project.started()?;
         // From here on, dropping the stack removes everything it has.
         let mut stack = ThrowawayStack {
             project,
             values: Values::from([(RUN.to_owned(), Value::from(WORD))]),
             ports: BTreeMap::new(),
             configuration,
+            copies: MountCopies::default(),
             files,
             environments: BTreeMap::new(),
             folder,
             is_removed: false,
             terminal: context.terminal.clone(),
         };
+        stack.copy_mounts(manifest, images, context)?;
         stack.isolate(manifest, images, context)?;
-        stack.generate_secrets(manifest, images, &context.docker)?;
+        stack.generate_secrets(manifest, &context.docker)?;
         Ok(stack)
     }
 
@@ -134,6 +140,19 @@ impl ThrowawayStack {
         &self.project
     }
 
+    /// Copies the host's files that services can write to. Fails first if the stack shares something with others or an image is
+    /// missing.
+    fn copy_mounts(&mut self, manifest: &Manifest, images: &StackImages, context: &Context) -> Result<()> {
+        overrides::refuse_shared(&self.configuration)?;
+        let started: Vec<String> = self.configuration.services.keys().cloned().collect();
+        images.require(manifest, &started, &context.docker)?;
+        let (name, labels) = (self.folder.name(), removal::owner_labels(manifest, &context.repository));
+        let owner = CopyOwner { name: &name, folder: self.folder.path(), labels: &labels };
+        let record = context.repository.deployed();
+        self.copies = MountCopies::make(&self.configuration, &record, &owner, context)?;
+        Ok(())
+    }
+
     /// Writes the override file, with ports that are free now.
     fn isolate(&mut self, manifest: &Manifest, images: &StackImages, context: &Context) -> Result<()> {
         let record = self.folder.path().join("deployed");
@@ -142,12 +161,13 @@ impl ThrowawayStack {
             manifest,
             images,
             name: &self.folder.name(),
-            labels: removal::owner_labels(manifest, &context.repository),
+            labels: &removal::owner_labels(manifest, &context.repository),
+            copies: &self.copies,
             deployed: (&context.repository.deployed(), &record),
         };
         let ports = ports::free(manifest.services.len()).context("a throwaway stack")?;
         let file = self.folder.path().join("override.yml");
-        files::write_atomically(&file, overrides.file(&self.configuration, &ports)?.as_bytes())?;
+        files::write_atomically(&file, overrides.file(&self.configuration, &ports).as_bytes())?;
         self.project = self.project.clone().files(self.own_files_and([file]));
         self.ports = manifest.services.iter().map(|service| service.name.clone()).zip(ports).collect();
         Ok(())
@@ -181,9 +201,13 @@ impl ThrowawayStack {
         Ok(())
     }
 
-    fn generate_secrets(&mut self, manifest: &Manifest, images: &StackImages, docker: &Docker) -> Result<()> {
-        let configured = self.project.services()?;
-        images.require(manifest, &configured.keys().cloned().collect::<Vec<_>>(), docker)?;
+    fn generate_secrets(&mut self, manifest: &Manifest, docker: &Docker) -> Result<()> {
+        let configured = self.project.started()?;
+        // Asked of Compose, because a mount that was not replaced would write to the user's files.
+        if let Some(path) = copies::writable(&configured, Path::new("")).first() {
+            bail!("cannot start the stack: Compose did not replace the writable mount of {}", path.display());
+        }
+        let configured = configured.services;
         let started =
             manifest.services.iter().filter(|service| configured.keys().any(|name| service.is_compose(name)));
         let needed: Vec<_> = started.flat_map(|service| &service.secrets).collect();

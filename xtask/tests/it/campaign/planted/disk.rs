@@ -40,10 +40,12 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         from: "is_removed: false,
             terminal: context.terminal.clone(),
         };
+        stack.copy_mounts(manifest, images, context)?;
         stack.isolate(manifest, images, context)?;",
         to: "is_removed: true,
             terminal: context.terminal.clone(),
         };
+        stack.copy_mounts(manifest, images, context)?;
         stack.isolate(manifest, images, context)?;
         stack.is_removed = false;",
     },
