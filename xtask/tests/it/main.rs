@@ -26,6 +26,7 @@ mod deploy;
 mod editions;
 mod engine;
 mod engine_analyze;
+mod engine_build_settings;
 mod engine_builds;
 mod engine_cache;
 mod engine_check;

@@ -135,8 +135,9 @@ impl Plan<'_> {
                 found.sharing.iter().map(String::as_str).filter(|one| *one != found.name).collect();
             self.guess(&name, format!("also the image of {}", others.join(", ")), "their builds are equal");
         }
-        if !found.left_out.is_empty() {
-            let what = format!("these parts of its build are ignored: {}", found.left_out.join(", "));
+        let left_out = &found.build.settings.left_out;
+        if !left_out.is_empty() {
+            let what = format!("these parts of its build are ignored: {}", left_out.join(", "));
             self.problem(&found.name, what, "build it with Compose or bake if it needs them");
         }
         let facts = self.facts(&found.build);

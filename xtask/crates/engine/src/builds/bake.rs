@@ -7,15 +7,11 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{BuildOrigin, BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, united};
+use super::{BuildOrigin, BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, settings, united};
 use crate::docker::Docker;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use host::process::Cmd;
-
-/// Keys of a target that change its result but are missing from `Build`.
-const LEFT_OUT: [&str; 8] =
-    ["secret", "ssh", "network", "extra-hosts", "labels", "entitlements", "shm-size", "ulimits"];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -83,8 +79,7 @@ pub fn bake_command(root: &Path, files: &[String], targets: &[String], docker: &
 }
 
 fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (String, String)> {
-    let left_out =
-        LEFT_OUT.iter().filter(|key| !target[**key].is_null()).map(|key| (*key).to_owned()).collect();
+    let settings = settings::of_bake(target, root, &|name| std::env::var_os(name).is_some())?;
     let target: Target = serde_json::from_value(target.clone())
         .map_err(|_| ("its format is not supported".to_owned(), "update this tool".to_owned()))?;
     let raw = RawBuild {
@@ -95,6 +90,7 @@ fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (Strin
         platforms: target.platforms,
         contexts: target.contexts,
         inline: target.dockerfile_inline,
+        settings,
     };
     Ok(NamedBuild {
         name: name.to_owned(),
@@ -102,7 +98,6 @@ fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (Strin
         build: rooted(raw, root)?,
         image: target.tags.into_iter().next(),
         origin: BuildOrigin::Bake,
-        left_out,
         ..NamedBuild::default()
     })
 }

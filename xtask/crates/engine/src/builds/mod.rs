@@ -5,6 +5,7 @@ mod complete;
 mod compose;
 mod naming;
 mod rooted;
+mod settings;
 mod through_bake;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::docker::Docker;
+use model::build_settings::BuildSettings;
 use model::manifest::Build;
 
 pub use self::bake::{bake, bake_command};
@@ -56,8 +58,6 @@ pub struct NamedBuild {
     pub health: bool,
     /// The profiles that start it; empty if it always starts.
     pub profiles: Vec<String>,
-    /// Keys of the build that [`Build`] does not hold, such as `secrets`.
-    pub left_out: Vec<String>,
 }
 
 /// Which parser found a build.
@@ -125,6 +125,7 @@ struct RawBuild {
     platforms: Vec<String>,
     contexts: BTreeMap<String, String>,
     inline: Option<String>,
+    settings: BuildSettings,
 }
 
 /// The build relative to the root; `Err` says what is wrong and how to fix it.
@@ -170,6 +171,7 @@ fn rooted(raw: RawBuild, root: &Rooted) -> Result<Build, (String, String)> {
         platforms: raw.platforms,
         contexts,
         inline: raw.inline,
+        settings: raw.settings,
     })
 }
 
