@@ -191,9 +191,15 @@ fn secrets_and_limits_of_a_bake_file_reach_the_build() {
     );
     site.folder.write("docker-bake.hcl", &bake);
     site.folder.write("private/a", "12345");
-    let output = site.command(&["build-images"]).env("XT_BAKE", "1234567").output().unwrap();
-    built(&site, &output);
+    let run = |args: &[&str]| {
+        let mut command = site.command(args);
+        command.env("XT_BAKE", "1234567").env_remove("SSH_AUTH_SOCK").output().unwrap()
+    };
+    built(&site, &run(&["build-images"]));
     let counts = file(&site, "/counts");
     assert!(counts.contains("5 /run/secrets/a") && counts.contains("7 /run/secrets/b"), "{counts}");
-    assert_eq!(file(&site, "/limit"), "1000");
+    assert_eq!(file(&site, "/limit"), "1000"); // Reading a target that needs an SSH agent needs none.
+    site.folder.write("docker-bake.hcl", &bake.replace("  ulimits", "  ssh = [\"default\"]\n  ulimits"));
+    let text = built(&site, &run(&["build-images", "--dry-run"]));
+    assert!(text.contains("\"ssh\": [\n        \"default\"\n      ]"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! Builds of bake files, from `docker buildx bake --print`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +12,7 @@ use super::{BuildOrigin, BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted
 use crate::docker::Docker;
 use host::failure::{Failure, FailureClass};
 use host::files;
-use host::process::Cmd;
+use host::process::{Cmd, Output};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -41,10 +42,9 @@ pub fn bake(root: &Path, files: &[String], docker: &Docker) -> Result<NamedBuild
     if files.is_empty() {
         return Ok(NamedBuilds::default());
     }
-    let mut output = bake_command(root, files, &[], docker).capture()?;
+    let mut output = print(root, files, &[], docker)?;
     if !output.success() && output.stderr.contains("failed to find target default") {
-        let names = names(root, files)?;
-        output = bake_command(root, files, &names, docker).capture()?;
+        output = print(root, files, &names(root, files)?, docker)?;
     }
     if !output.success() {
         return Err(refused(&output.stderr, files, docker).into());
@@ -52,6 +52,20 @@ pub fn bake(root: &Path, files: &[String], docker: &Docker) -> Result<NamedBuild
     let mut found = printed(&output.stdout, root)?;
     found.builds = united(std::mem::take(&mut found.builds));
     Ok(found)
+}
+
+/// Runs [`bake_command`]. Buildx wants the socket of an SSH agent even to print a target that uses one, but does not connect to it.
+fn print(root: &Path, files: &[String], targets: &[String], docker: &Docker) -> Result<Output> {
+    let output = bake_command(root, files, targets, docker).capture()?;
+    if output.success() || !output.stderr.contains("make sure SSH_AUTH_SOCK is set") {
+        return Ok(output);
+    }
+    let path = std::env::temp_dir().join(format!("{}-agent", std::process::id()));
+    let Ok(_socket) = UnixListener::bind(&path) else { return Ok(output) };
+    let cmd = bake_command(root, files, targets, docker).env("SSH_AUTH_SOCK", path.display().to_string());
+    let again = cmd.capture();
+    std::fs::remove_file(&path).ok();
+    Ok(again?)
 }
 
 /// The builds in the output of `docker buildx bake --print`, equal ones several times.

@@ -256,6 +256,9 @@ fn refused(stderr: &str) -> Failure {
     let what = format!("Docker Compose refuses the Compose files: {}", lines.join("\n    "));
     let help = if lacks_env_file(stderr) {
         "create the env file, for example from a template beside it, or mark it `required: false`"
+    } else if stderr.contains("types.SSHKey") {
+        // Its own JSON output of `ssh: [ID=PATH]` is invalid.
+        "Compose cannot print SSH keys of builds that have a path: declare `ssh: [default]`, and add the key with `ssh-add`"
     } else {
         "fix the file until `docker compose config --quiet` succeeds; update Docker Compose if it is newer syntax"
     };
@@ -274,6 +277,9 @@ mod tests {
             "Docker Compose refuses the Compose files: services.a.build must be a mapping"
         );
         assert!(failure.remedy.contains("docker compose config --quiet"));
+        let of_key =
+            refused("json: error calling MarshalJSON for type types.SSHKey: invalid character ':'\n");
+        assert!(of_key.remedy.contains("ssh: [default]"));
     }
 
     #[test]
