@@ -206,7 +206,8 @@ impl<'a> Planner<'a> {
     fn service_context(&mut self, service: &str, edition: Edition, version: &str) -> String {
         let name = format!("context-{service}");
         let found = self.manifest.services.iter().find(|one| one.name == service);
-        if let Some(build) = found.and_then(|service| service.build(service.shipped()))
+        let found = found.and_then(|service| service.build(service.shipped()));
+        if let Some(build) = found.or_else(|| self.manifest.ignored.get(service))
             && self.is_new(&name)
         {
             let mut target = self.target_of(build, edition, version);

@@ -3,6 +3,7 @@
 mod bake;
 mod complete;
 mod compose;
+mod ignored;
 mod naming;
 mod rooted;
 mod settings;
