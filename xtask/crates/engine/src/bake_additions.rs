@@ -62,7 +62,7 @@ impl BakeAdditions {
         }
         let mut additions = BakeAdditions::default();
         if is_older(NETWORKS).is_none() {
-            additions.host_network = with(|target| target.network.as_deref() == Some("host")).len() > 0;
+            additions.host_network = !with(|target| target.network.as_deref() == Some("host")).is_empty();
         } else if !networks.is_empty() {
             // Every version reads the network of a Compose file, and the rest from the definition.
             let service = |name: &&str| {
