@@ -111,6 +111,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         cache: args.cache.resolve(&manifest)?,
     };
     say_pulled(&request.services, context);
+    warn_of_left_out(&request.services, context);
     if request.images().next().is_none() {
         context.terminal.say("Nothing to build.");
         return Ok(());
@@ -149,6 +150,22 @@ fn say_pulled(services: &[&Service], context: &Context) {
         services.iter().filter_map(|service| Some((service, service.pulled.as_ref()?)))
     {
         context.terminal.say(format!("{}: pulled, not built: {reference}", service.name));
+    }
+}
+
+/// Lists what Compose and bake files declare for a build and this program cannot pass on.
+fn warn_of_left_out(services: &[&Service], context: &Context) {
+    for (service, build) in
+        services.iter().filter_map(|service| Some((service, service.build(service.shipped())?)))
+    {
+        let left_out = &build.settings.left_out;
+        if !left_out.is_empty() {
+            context.terminal.warn(format!(
+                "{}: these parts of its build are ignored: {}\nhelp: build it with Compose or bake if it needs them",
+                service.name,
+                left_out.join(", ")
+            ));
+        }
     }
 }
 

@@ -211,6 +211,24 @@ fn a_switch_keeps_tags_of_pulled_images_and_templates_of_long_tags() {
 }
 
 #[test]
+fn a_switch_keeps_a_pulled_reference_that_ends_like_an_optimized_one() {
+    let pulled = "[service.proxy]\npulled = \"hub.example/vendor/proxy:2-optimized\"\n";
+    let manifest = format!(
+        "compose = []\nregistries = [\"hub.example/vendor\"]\n{VOTE}optimized = \"vote/Dockerfile\"\n{pulled}"
+    );
+    let repository = repository(&manifest, &["vote"]);
+    let compose = "services:\n  proxy:\n    image: hub.example/vendor/proxy:2-optimized\n  old:\n    \
+                   image: hub.example/vendor/proxy:1-optimized\n  vote:\n    image: team/vote:1-optimized\n";
+    repository.write("docker-compose.yml", compose);
+    for (variant, tag) in [("original", "team/vote:1\n"), ("optimized", "team/vote:1-optimized\n")] {
+        let output = FakeDocker::new().run(&repository, &["compose-switch", variant, "--allow-missing"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let expected = compose.replace("team/vote:1-optimized\n", tag);
+        assert_eq!(repository.read("docker-compose.yml"), expected, "{variant}");
+    }
+}
+
+#[test]
 fn a_pulled_image_is_checked_and_never_built() {
     let manifest = format!("{VOTE}[service.cache]\npulled = \"docker.io/library/redis:7\"\n");
     let repository = repository(&manifest, &["vote"]);

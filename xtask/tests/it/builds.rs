@@ -1,5 +1,8 @@
 //! Builds on the command line: single and multiple targets, cycles, builders, `.env`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::support::{FakeDocker, on_stand_ins, told};
 
 /// Bake's output for a single target: its steps do not name it.
@@ -139,6 +142,43 @@ fn bakes_run_beside_their_definition_where_no_env_file_is() {
     let folder = std::fs::canonicalize(repository.0.join("target/xtask")).unwrap();
     assert_eq!(docker.folder.read("pwd.bake").trim(), folder.display().to_string());
     assert!(!folder.join(".env").exists());
+}
+
+#[test]
+fn a_secret_argument_is_masked_in_progress_logs_retries_and_errors() {
+    let repository = on_stand_ins();
+    let token = ["npm-", "words-", "4711"].concat();
+    let manifest = repository.read("xtask/images.toml");
+    let args = format!("[service.alpha]\nargs = {{ NPM_TOKEN = \"{token}\" }}\n");
+    repository.write("xtask/images.toml", &manifest.replace("[service.alpha]\n", &args));
+    let said = STANDARD.encode(format!("seen {token}\n"));
+    let (step, error) = (format!("[2/2] RUN fetch {token}"), format!("fetch {token}: connection refused"));
+    let bake = format!(
+        "{{\"vertexes\":[{{\"digest\":\"c\",\"name\":\"[1/2] COPY {token} /\",\"started\":\"t\",\"completed\":\"t\"}},\
+         {{\"digest\":\"d\",\"name\":\"{step}\",\"started\":\"t\"}}]}}\n\
+         {{\"logs\":[{{\"vertex\":\"d\",\"stream\":1,\"data\":\"{said}\"}}]}}\n\
+         {{\"vertexes\":[{{\"digest\":\"d\",\"name\":\"{step}\",\"started\":\"t\",\"completed\":\"t\",\"error\":\"{error}\"}}]}}\n\
+         ERROR: failed to solve: {error}\n"
+    );
+    let docker = engine()
+        .on("buildx inspect", 0, "Name: default\nDriver: docker\n\nNodes:\nStatus: running\n", "")
+        .on("buildx bake*", 1, "", &bake);
+    let output = docker.run(&repository, &["build-images", "alpha"]);
+    let text = told(&output, &repository);
+    for part in [
+        "[1/2] COPY *** / (",
+        "retry 1 of 2",
+        "retry 2 of 2",
+        "step:   [2/2] RUN fetch ***",
+        "fetch ***: connection refused",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let log = repository.read("target/xtask/logs/alpha-simple-optimized.log");
+    for part in ["  seen ***\n", "> [2/2] RUN fetch ***\n", "! [2/2] RUN fetch ***: fetch ***: "] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    assert!(!text.contains(&token) && !log.contains(&token), "{text}\n{log}");
 }
 
 #[test]

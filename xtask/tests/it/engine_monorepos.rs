@@ -245,3 +245,36 @@ fn prove_builds_and_accepts_only_what_the_user_agrees_to() {
     assert!(repository.read("sizes.lock.toml").contains(&format!("[{image}]")));
     run(&repository, &["clean", &image]);
 }
+
+#[test]
+#[ignore = "needs docker"]
+fn a_build_can_be_ignored_and_still_be_a_context() {
+    let folder = Folder::new();
+    for name in ["web", "tools"] {
+        folder.write(&format!("{name}/Dockerfile"), "FROM scratch\nCOPY x /\n");
+        folder.write(&format!("{name}/x"), "");
+    }
+    folder.write(
+        "compose.yaml",
+        "services:\n  web:\n    build: {context: web, additional_contexts: {tools: 'service:dev.tools'}}\n  \
+         dev.tools: {build: tools}\n  gone: {build: gone}\n",
+    );
+    let targets = |ignore: &str| {
+        folder.write("images.toml", &format!("schema = 2\nproject = \"shop\"\nignore = [{ignore}]\n"));
+        let output = run(&folder, &["build-images", "--dry-run"]);
+        let text = told(&output, &folder);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), text, json)
+    };
+    let (code, text, json) = targets("");
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(json["group"]["default"]["targets"], serde_json::json!(["dev-tools", "web"]));
+    assert!(text.contains("note: gone: its context does not exist: gone\n"), "{text}");
+    let (code, text, json) = targets("\"dev.tools\", \"gone\"");
+    assert_eq!((code, text.contains("gone")), (Some(0), false), "{text}");
+    assert_eq!(json["group"]["default"]["targets"], serde_json::json!(["web"]));
+    assert_eq!(json["target"]["web"]["contexts"]["tools"], "target:context-dev-tools");
+    let (code, text, _) = targets("\"webb\"");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("error: images.toml: ignore: unknown build `webb`; did you mean `web`?"), "{text}");
+}

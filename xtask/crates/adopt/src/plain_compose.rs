@@ -25,9 +25,7 @@ pub(crate) fn services(root: &Path, file: &str) -> Result<Vec<PlainService>> {
     let text = files::read(&root.join(file))?;
     let document = Document::parse(text.trim_start_matches('\u{feff}'))
         .with_context(|| format!("cannot read {file}"))?;
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let environment: BTreeMap<String, String> = environment.collect();
+    let environment = dotenv::environment();
     let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
     let dot_env = files::read_if_there(&root.join(joined(folder, ".env")))?.unwrap_or_default();
     let mut values = dotenv::variables(&dot_env, &environment);

@@ -241,14 +241,10 @@ impl Plan<'_> {
                 found.sharing.iter().map(String::as_str).filter(|one| *one != found.name).collect();
             self.guess(&name, format!("also the image of {}", others.join(", ")), "their builds are equal");
         }
-        let (labels, ignored): (Vec<&str>, Vec<&str>) =
-            found.left_out.iter().map(String::as_str).partition(|key| *key == "labels");
-        if !ignored.is_empty() {
-            let what = format!("these parts of its build are ignored: {}", ignored.join(", "));
+        let left_out = &found.build.settings.left_out;
+        if !left_out.is_empty() {
+            let what = format!("these parts of its build are ignored: {}", left_out.join(", "));
             self.problem(&found.name, what, "build it with Compose or bake if it needs them");
-        }
-        if !labels.is_empty() {
-            self.guess(&found.name, "built without its `labels`", "they do not change its files");
         }
         let facts = self.facts(&found.build);
         self.adoption.services.push(AdoptedService {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::declared_secrets;
 use crate::failure::{BuildFailure, FailedStep, combined};
 use crate::package_date::PackageDateChoice;
 use crate::plan::BuildPlan;
@@ -12,8 +13,10 @@ use crate::progress::Progress;
 use crate::secret_arguments;
 use crate::shared_cache::RegistryCache;
 use engine::bake::BakeOptions;
+use engine::bake_additions::BakeAdditions;
 use engine::bake_report::failed_instruction;
 use engine::context::Context;
+use engine::dotenv;
 use engine::environment::require_builder;
 use engine::events::{Event, Stream};
 use engine::signs::is_overload;
@@ -71,8 +74,13 @@ pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Resu
     secret_arguments::register(&plan.definition, &context.docker.runner.secrets)?;
     let json = plan.definition.json().context("the bake definition")?;
     // Build arguments of a Compose file may hold secrets.
-    files::write_private(&context.repository.bake_definition(), json.as_bytes())?;
-    let mut bakes = Bakes { plan, options, context, outcome: BakeOutcome::default() };
+    let file = context.repository.bake_definition();
+    files::write_private(&file, json.as_bytes())?;
+    let secrets = &context.docker.runner.secrets;
+    let variables = declared_secrets::register(&plan.definition, &dotenv::environment(), secrets)?;
+    let version = || Ok(context.docker.buildx_version()?);
+    let additions = BakeAdditions::new(&plan.definition, &file, version)?.with_variables(variables);
+    let mut bakes = Bakes { plan, options, additions, context, outcome: BakeOutcome::default() };
     for targets in plan.bakes(options.jobs) {
         bakes.add(targets)?;
         if bakes.must_stop() {
@@ -86,6 +94,7 @@ pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Resu
 struct Bakes<'a> {
     plan: &'a BuildPlan,
     options: &'a BuildOptions,
+    additions: BakeAdditions,
     context: &'a Context,
     outcome: BakeOutcome,
 }
@@ -157,7 +166,7 @@ impl Bakes<'_> {
         let built = self.plan.with_dependencies(&self.outcome.built);
         let fresh = all.difference(&built).filter(|_| self.options.no_cache);
         let cmd = docker.bake(&repository.bake_definition(), targets, fresh, &self.options.bake);
-        let status = cmd.stream(|chunk| {
+        let status = self.additions.apply(cmd).stream(|chunk| {
             for event in stream.push(chunk) {
                 progress.handle(&event);
                 if let Event::Failed { targets, step, error, tail } = event {

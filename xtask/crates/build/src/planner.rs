@@ -9,6 +9,7 @@ use crate::package_date;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::{BuildRequest, ServiceImage, TaggedImage};
 use crate::sources;
+use crate::target_settings;
 use crate::upstreams::references;
 use engine::bake::{Definition, Group, Target};
 use engine::labels;
@@ -152,7 +153,8 @@ impl<'a> Planner<'a> {
         let run_tag = format!("{}{shared}{}{}", self.environment.run, edition.suffix(), variant.suffix());
         let run_tag = ImageRef::new(&service.image, run_tag);
         let mut target = self.target_of(build, edition, version);
-        target.labels = self.labels(service, edition, variant, version);
+        // Own labels replace declared ones: `clean` finds images by them.
+        target.labels.extend(self.labels(service, edition, variant, version));
         target.tags = vec![run_tag.to_string()];
         // `docker` rather than `image`: a builder in a container must load its result into the engine.
         target.output = vec!["type=docker".into()];
@@ -192,6 +194,7 @@ impl<'a> Planner<'a> {
             target.contexts.insert(name.clone(), place);
         }
         target.target.clone_from(&build.target);
+        target_settings::set(&mut target, &build.settings);
         // The classic image store holds one platform per image: build the engine's own.
         if let [platform] = build.platforms.as_slice() {
             target.platforms = vec![platform.clone()];
@@ -203,7 +206,8 @@ impl<'a> Planner<'a> {
     fn service_context(&mut self, service: &str, edition: Edition, version: &str) -> String {
         let name = format!("context-{service}");
         let found = self.manifest.services.iter().find(|one| one.name == service);
-        if let Some(build) = found.and_then(|service| service.build(service.shipped()))
+        let found = found.and_then(|service| service.build(service.shipped()));
+        if let Some(build) = found.or_else(|| self.manifest.ignored.get(service))
             && self.is_new(&name)
         {
             let mut target = self.target_of(build, edition, version);

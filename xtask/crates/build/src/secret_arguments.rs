@@ -15,8 +15,8 @@ const MASK: &str = "***";
 /// # Errors
 /// When the scanner cannot be made.
 pub fn printable(definition: &Definition, secrets: &Secrets) -> Result<String> {
-    register(definition, secrets)?;
     let scanner = Scanner::new(&[])?;
+    register_found(definition, &scanner, secrets);
     let mut shown = definition.clone();
     for (name, value) in shown.target.values_mut().flat_map(|target| &mut target.args) {
         if holds_secret(&scanner, name, value) {
@@ -31,14 +31,17 @@ pub fn printable(definition: &Definition, secrets: &Secrets) -> Result<String> {
 /// # Errors
 /// When the scanner cannot be made.
 pub(crate) fn register(definition: &Definition, secrets: &Secrets) -> Result<()> {
-    let scanner = Scanner::new(&[])?;
+    register_found(definition, &Scanner::new(&[])?, secrets);
+    Ok(())
+}
+
+fn register_found(definition: &Definition, scanner: &Scanner, secrets: &Secrets) {
     for (name, value) in definition.target.values().flat_map(|target| &target.args) {
         // Masking a switch such as `USE_TOKEN=true` everywhere would make other messages unreadable.
-        if holds_secret(&scanner, name, value) && !["true", "false"].contains(&value.as_str()) {
+        if holds_secret(scanner, name, value) && !["true", "false"].contains(&value.as_str()) {
             secrets.add(value);
         }
     }
-    Ok(())
 }
 
 /// Whether the name is that of a secret, or the value is a token, a private key or a URL with a password.

@@ -27,7 +27,7 @@ pub fn attach(plan: &mut BuildPlan, cache: &RegistryCache, project: &str) {
         if cache.write {
             target.cache_to = vec![format!("{place},mode=max")];
         }
-        target.cache_from = vec![place];
+        target.cache_from.push(place);
     }
 }
 

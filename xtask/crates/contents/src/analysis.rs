@@ -1,6 +1,8 @@
 //! Analyzes images: their records, everything in them, and the packed sizes of their layers. What is cached is not read again.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::thread;
 
 use anyhow::{Result, bail};
 
@@ -50,13 +52,20 @@ pub fn analyze<'m>(
     let cached = images.iter().map(|image| cache.load::<Contents>(&image.image.id, ""));
     let cached: Vec<_> = cached.collect::<Result<_>>()?;
     let missing = images.iter().zip(&cached).filter(|(_, cached)| cached.is_none()).map(|(image, _)| image);
-    let layers = layers::of_images(&missing.collect::<Vec<_>>(), &cache, ReadOptions::default(), context)?;
-    let analyzed = images.iter().zip(cached).map(|(image, cached)| {
+    // The engine answers while it saves.
+    let (layers, histories) = thread::scope(|scope| {
+        let history = |image: &ImageToAnalyze| context.docker.history(&image.image.id);
+        let histories = scope.spawn(move || images.iter().map(history).collect::<Result<Vec<_>>>());
+        let missing: Vec<_> = missing.collect();
+        let layers = layers::of_images(&missing, &cache, ReadOptions::default(), context);
+        (layers, histories.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let (layers, histories) = (layers?, histories?);
+    let analyzed = images.iter().zip(cached).zip(histories).map(|((image, cached), history)| {
         let contents = match cached {
             Some(contents) => contents,
             None => explained(image, &facts(image, &layers)?, &cache, context)?,
         };
-        let history = context.docker.history(&image.image.id)?;
         with_origins(contents, image, &history, manifest, context)
     });
     analyzed.collect()

@@ -1,11 +1,12 @@
 //! The bake definition (Docker's "Bake file reference", JSON form) and the one command that runs it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::docker::Docker;
+use crate::version::Version;
 use host::process::{Cmd, ProcessError};
 
 /// The content of a definition file.
@@ -82,6 +83,33 @@ pub struct Target {
     /// Secrets, `id=…,src=…`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret: Vec<String>,
+    /// The env file that Compose takes the secrets' variables from if they are not set.
+    #[serde(skip)]
+    pub env_file: Option<PathBuf>,
+    /// SSH agents and keys, `default` or `ID=PATH`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh: Vec<String>,
+    /// The network of RUN instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Entries for `/etc/hosts`: addresses by host name.
+    #[serde(rename = "extra-hosts", skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra_hosts: BTreeMap<String, String>,
+    /// The size of `/dev/shm`.
+    #[serde(rename = "shm-size", skip_serializing_if = "Option::is_none")]
+    pub shm_size: Option<String>,
+    /// Limits of processes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ulimits: Vec<String>,
+    /// Whether to ignore the cache.
+    #[serde(rename = "no-cache", skip_serializing_if = "std::ops::Not::not")]
+    pub no_cache: bool,
+    /// Stages that ignore the cache.
+    #[serde(rename = "no-cache-filter", skip_serializing_if = "Vec::is_empty")]
+    pub no_cache_filter: Vec<String>,
+    /// Whether to pull newer base images.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pull: bool,
     /// Caches to read.
     #[serde(rename = "cache-from", skip_serializing_if = "Vec::is_empty")]
     pub cache_from: Vec<String>,
@@ -102,6 +130,15 @@ pub struct BakeOptions {
 }
 
 impl Docker {
+    /// The version of Buildx; `None` if there is none.
+    ///
+    /// # Errors
+    /// When docker cannot be started.
+    pub fn buildx_version(&self) -> Result<Option<Version>, ProcessError> {
+        let output = self.cmd(["buildx", "version"]).capture()?;
+        Ok(Version::find(&output.stdout).filter(|_| output.success()))
+    }
+
     /// `docker buildx bake` for these targets of a definition file. Targets in `fresh` are built without cache.
     pub fn bake<'t>(
         &self,

@@ -3,6 +3,7 @@
 //! value correctly; this parser locates values, and evaluates those of plain files (see [`is_plain`]).
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::ops::Range;
 
 use crate::interpolation::interpolate;
@@ -24,6 +25,13 @@ enum Value<'t> {
     Unquoted(&'t str),
     Single(&'t str),
     Double(&'t str),
+}
+
+/// This program's environment: the variables whose names and values are UTF-8.
+pub fn environment() -> BTreeMap<String, String> {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// The names of all variables up to the first syntax error, sorted.

@@ -8,7 +8,6 @@ use crate::context::Context;
 use crate::facts::{Facts, LEAST_BUILDX, LEAST_ENGINE};
 use crate::machine::Machine;
 use crate::provision;
-use crate::version::Version;
 
 /// Makes sure that an engine answers; provisions one with `--with-engine`.
 ///
@@ -57,8 +56,7 @@ pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
 /// # Errors
 /// [`Failure`], when it is missing or too old.
 pub fn require_buildx(context: &Context) -> Result<()> {
-    let buildx = context.docker.cmd(["buildx", "version"]).capture()?;
-    let found = Version::find(&buildx.stdout).filter(|_| buildx.success());
+    let found = context.docker.buildx_version()?;
     if found >= Some(LEAST_BUILDX) {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Images in the engine: inspecting, tagging, removing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,16 @@ pub struct Image {
     pub os: String,
     /// CPU architecture.
     pub architecture: String,
+    /// Where the classic store keeps its top layer.
+    pub graph_driver: GraphDriver,
+}
+
+/// The storage driver of an image.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GraphDriver {
+    /// The driver's own values; none on the containerd store.
+    pub data: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 /// The layers of an image.
@@ -79,6 +90,13 @@ impl Image {
     /// Its tags and registry digests.
     pub fn names(&self) -> Vec<&str> {
         self.repo_tags.iter().chain(&self.repo_digests).flatten().map(String::as_str).collect()
+    }
+
+    /// The engine's folder, from that of a layer, `FOLDER/overlay2/ID/diff`; `None` for other drivers and the containerd store.
+    pub fn engine_folder(&self) -> Option<&Path> {
+        let upper = Path::new(self.graph_driver.data.as_ref()?.get("UpperDir")?.as_str()?);
+        let driver = upper.ancestors().nth(2)?;
+        driver.ends_with("overlay2").then(|| driver.parent())?
     }
 
     /// Digests of the unpacked layers, base first.

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bake;
+pub mod bake_additions;
 pub mod bake_report;
 mod blob;
 pub mod build_cache;

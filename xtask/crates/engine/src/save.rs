@@ -21,7 +21,7 @@ impl Docker {
     /// # Errors
     /// [`Failure`] of class Disk; when docker cannot be started; errors of `read`.
     pub fn save<T>(&self, images: &[&Image], read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
-        let free = self.free_to_save();
+        let free = self.free_to_save(images);
         let largest = Bytes(images.iter().map(|image| image.size).max().unwrap_or_default());
         // A full disk would also break everything else that writes to it.
         if free.as_ref().is_some_and(|(free, _)| *free < largest) {
@@ -33,7 +33,7 @@ impl Docker {
                 let message = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
                 let needs = images.iter().map(|image| Bytes(image.size)).sum();
                 // The engine has removed its unfinished copy by now.
-                no_room(needs, self.free_to_save(), message).into()
+                no_room(needs, self.free_to_save(images), message).into()
             }
             _ => error,
         })
@@ -41,9 +41,14 @@ impl Docker {
 
     /// Free bytes in the engine's folder for these copies, and the folder. `None` when it is unknown: the engine is on another
     /// machine or uses `DOCKER_TMPDIR`; or on the containerd store, which makes no copies.
-    fn free_to_save(&self) -> Option<(Bytes, String)> {
-        let facts = self.facts().ok()?;
-        let folder = format!("{}/tmp", facts.data_root.filter(|_| facts.store == Some(Store::Classic))?);
+    fn free_to_save(&self, images: &[&Image]) -> Option<(Bytes, String)> {
+        // `docker info` takes longer than the rest of the preparation together.
+        let known = images.iter().find_map(|image| Some(image.engine_folder()?.display().to_string()));
+        let root = known.or_else(|| {
+            let facts = self.facts().ok()?;
+            facts.data_root.filter(|_| facts.store == Some(Store::Classic))
+        });
+        let folder = format!("{}/tmp", root?);
         let free = Path::new(&folder).is_dir().then(|| self.free_at(&folder).ok().flatten()).flatten()?;
         Some((free, folder))
     }
@@ -75,4 +80,27 @@ fn no_room(needs: Bytes, free: Option<(Bytes, String)>, error: Option<String>) -
          the builder's whole build cache"
     );
     Failure::new(FailureClass::Disk, what, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_s_folder_is_that_of_its_layers() {
+        let folder = |driver: &str| {
+            let image: Image = serde_json::from_str(&format!("{{\"GraphDriver\": {driver}}}")).unwrap();
+            image.engine_folder().map(|folder| folder.display().to_string())
+        };
+        let overlay = r#"{"Name": "overlay2", "Data": {"UpperDir": "/data/docker/overlay2/0a1b/diff"}}"#;
+        assert_eq!(folder(overlay).as_deref(), Some("/data/docker"));
+        for other in [
+            r#"{"Name": "overlayfs", "Data": null}"#,
+            r#"{"Name": "btrfs", "Data": {}}"#,
+            r#"{"Data": {"UpperDir": "/data/other/0a1b/diff"}}"#,
+            r#"{"Data": {"UpperDir": "diff"}}"#,
+        ] {
+            assert_eq!(folder(other), None, "{other}");
+        }
+    }
 }

@@ -58,9 +58,7 @@ impl Variables {
     /// `options`: the files to pass to Compose with `--env-file`.
     fn of(files: &[PathBuf], options: &[PathBuf], folder: &Path, context: &Context) -> Result<Variables> {
         // Compose files are UTF-8.
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let environment: BTreeMap<String, String> = environment.collect();
+        let environment = dotenv::environment();
         let named = environment.get(ENV_FILES).filter(|names| !names.is_empty());
         let paths = match named {
             Some(names) => names.split(',').map(|name| context.repository.root().join(name)).collect(),

@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod benefit;
 pub mod bound;
 pub mod build_args;
+pub mod build_settings;
 pub mod bytes;
 pub mod check_rules;
 pub mod dockerfile;

@@ -39,6 +39,10 @@ pub struct Manifest {
     pub compose: Option<Vec<String>>,
     /// The bake files with builds, relative to the repository.
     pub bake: Vec<String>,
+    /// Names of builds in these files that are not services.
+    pub ignore: Vec<String>,
+    /// The builds that `ignore` leaves out, by name, for services that use them as named contexts.
+    pub ignored: BTreeMap<String, Build>,
     /// Services whose builds in Compose or bake files cannot be used now, such as for an unset variable; not in `services`.
     pub unusable: Vec<String>,
     /// Registries that hold this project's images, as written in its Compose files.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::additions::Additions;
+use crate::build_settings::BuildSettings;
 use crate::bytes::Bytes;
 use crate::edition::Edition;
 use crate::image_ref::{ImageRef, Tag, familiar, path_of, repository_of};
@@ -65,6 +66,8 @@ pub struct Build {
     pub contexts: BTreeMap<String, String>,
     /// The text of an inline Dockerfile; replaces `dockerfile`.
     pub inline: Option<String>,
+    /// Secrets, network and other settings.
+    pub settings: BuildSettings,
 }
 
 impl Build {

@@ -1,21 +1,18 @@
 //! Builds of bake files, from `docker buildx bake --print`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{BuildOrigin, BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, united};
+use super::{BuildOrigin, BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, settings, united};
 use crate::docker::Docker;
 use host::failure::{Failure, FailureClass};
 use host::files;
-use host::process::Cmd;
-
-/// Keys of a target that change its result but are missing from `Build`.
-const LEFT_OUT: [&str; 8] =
-    ["secret", "ssh", "network", "extra-hosts", "labels", "entitlements", "shm-size", "ulimits"];
+use host::process::{Cmd, Output};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -45,10 +42,9 @@ pub fn bake(root: &Path, files: &[String], docker: &Docker) -> Result<NamedBuild
     if files.is_empty() {
         return Ok(NamedBuilds::default());
     }
-    let mut output = bake_command(root, files, &[], docker).capture()?;
+    let mut output = print(root, files, &[], docker)?;
     if !output.success() && output.stderr.contains("failed to find target default") {
-        let names = names(root, files)?;
-        output = bake_command(root, files, &names, docker).capture()?;
+        output = print(root, files, &names(root, files)?, docker)?;
     }
     if !output.success() {
         return Err(refused(&output.stderr, files, docker).into());
@@ -56,6 +52,20 @@ pub fn bake(root: &Path, files: &[String], docker: &Docker) -> Result<NamedBuild
     let mut found = printed(&output.stdout, root)?;
     found.builds = united(std::mem::take(&mut found.builds));
     Ok(found)
+}
+
+/// Runs [`bake_command`]. Buildx wants the socket of an SSH agent even to print a target that uses one, but does not connect to it.
+fn print(root: &Path, files: &[String], targets: &[String], docker: &Docker) -> Result<Output> {
+    let output = bake_command(root, files, targets, docker).capture()?;
+    if output.success() || !output.stderr.contains("make sure SSH_AUTH_SOCK is set") {
+        return Ok(output);
+    }
+    let path = std::env::temp_dir().join(format!("{}-agent", std::process::id()));
+    let Ok(_socket) = UnixListener::bind(&path) else { return Ok(output) };
+    let cmd = bake_command(root, files, targets, docker).env("SSH_AUTH_SOCK", path.display().to_string());
+    let again = cmd.capture();
+    std::fs::remove_file(&path).ok();
+    Ok(again?)
 }
 
 /// The builds in the output of `docker buildx bake --print`, equal ones several times.
@@ -83,8 +93,7 @@ pub fn bake_command(root: &Path, files: &[String], targets: &[String], docker: &
 }
 
 fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (String, String)> {
-    let left_out =
-        LEFT_OUT.iter().filter(|key| !target[**key].is_null()).map(|key| (*key).to_owned()).collect();
+    let settings = settings::of_bake(target, root, &|name| std::env::var_os(name).is_some())?;
     let target: Target = serde_json::from_value(target.clone())
         .map_err(|_| ("its format is not supported".to_owned(), "update this tool".to_owned()))?;
     let raw = RawBuild {
@@ -95,6 +104,7 @@ fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (Strin
         platforms: target.platforms,
         contexts: target.contexts,
         inline: target.dockerfile_inline,
+        settings,
     };
     Ok(NamedBuild {
         name: name.to_owned(),
@@ -102,7 +112,6 @@ fn named(name: &str, target: &Value, root: &Rooted) -> Result<NamedBuild, (Strin
         build: rooted(raw, root)?,
         image: target.tags.into_iter().next(),
         origin: BuildOrigin::Bake,
-        left_out,
         ..NamedBuild::default()
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::{BuildOrigin, NamedBuild, all, plain_name};
+use super::{BuildOrigin, NamedBuild, all, ignored, plain_name};
 use crate::context::Context;
 use host::failure::{Failure, FailureClass};
 use model::image_ref::{is_repository, repository_of};
@@ -22,11 +22,12 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
         return Ok(manifest);
     }
     let root = context.repository.root();
-    let found = all(root, manifest.compose.as_deref(), &manifest.bake, &context.docker)?;
+    let mut found = all(root, manifest.compose.as_deref(), &manifest.bake, &context.docker)?;
+    let name = context.repository.manifest_name();
+    manifest.ignored = ignored::remove(&manifest.ignore, &mut found, name)?;
     for problem in &found.problems {
         context.terminal.warn(format!("{}: {}\nhelp: {}", problem.name, problem.what, problem.remedy));
     }
-    let name = context.repository.manifest_name();
     complete(&mut manifest, &found.builds, &found.project);
     manifest.unusable = found.problems.iter().map(|problem| plain_name(&problem.name)).collect();
     refuse_shared_names(&manifest.services, name)?;
@@ -109,13 +110,16 @@ fn name_contexts(manifest: &mut Manifest, builds: &[NamedBuild]) {
         meant.map(|service| format!("target:{}", service.name))
     };
     let services = manifest.services.clone();
-    for service in &mut manifest.services {
-        let own = [service.original.as_mut(), service.optimized.as_mut()];
-        for context in own.into_iter().flatten().flat_map(|build| build.contexts.values_mut()) {
-            let named = context.strip_prefix("target:").and_then(|target| service_of(&services, target));
-            if let Some(named) = named {
-                *context = named;
-            }
+    let of_services = manifest
+        .services
+        .iter_mut()
+        .flat_map(|service| [service.original.as_mut(), service.optimized.as_mut()])
+        .flatten();
+    let all = of_services.chain(manifest.ignored.values_mut());
+    for context in all.flat_map(|build| build.contexts.values_mut()) {
+        let named = context.strip_prefix("target:").and_then(|target| service_of(&services, target));
+        if let Some(named) = named {
+            *context = named;
         }
     }
 }

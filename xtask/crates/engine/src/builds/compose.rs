@@ -7,35 +7,24 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::settings::{self, ComposeSecret};
 use super::{BuildProblem, NamedBuild, NamedBuilds, RawBuild, Rooted, rooted, united};
 use crate::compose::{MAIN_FILES, OVERRIDES, PLACEHOLDER, Project, required_variable};
 use crate::docker::Docker;
 use crate::dotenv;
 use host::failure::{Failure, FailureClass};
 use host::files;
+use model::build_settings::{BuildSecret, SecretSource};
 
 /// The environment variable that names the Compose files.
 const FILES: &str = "COMPOSE_FILE";
-
-/// Keys of a build that change its result but are missing from `Build`.
-const LEFT_OUT: [&str; 10] = [
-    "secrets",
-    "ssh",
-    "network",
-    "extra_hosts",
-    "labels",
-    "privileged",
-    "entitlements",
-    "shm_size",
-    "ulimits",
-    "isolation",
-];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Config {
     name: String,
     services: BTreeMap<String, Service>,
+    secrets: BTreeMap<String, ComposeSecret>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,9 +75,7 @@ pub fn has_default_files(root: &Path) -> Result<bool> {
 }
 
 fn default_files(root: &Path) -> Result<Vec<PathBuf>> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let environment: BTreeMap<String, String> = environment.collect();
+    let environment = dotenv::environment();
     let text = files::read_if_there(&root.join(".env"))?.unwrap_or_default();
     let of_file = dotenv::variables(&text, &environment);
     let value =
@@ -121,7 +108,8 @@ pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result
         return Ok(NamedBuilds::default());
     }
     // Without `--file`, Compose also applies its own rules, such as the folder of relative paths.
-    let files = if files.is_some() { own.clone() } else { Vec::new() };
+    let is_declared = files.is_some();
+    let files = if is_declared { own.clone() } else { Vec::new() };
     let project = Project::new(docker, root).files(files).profiles(&["*".to_owned()]).in_its_own_directory();
     let Composed { text, unset, inconsistent } = config(project, &own)?;
     // An error of serde quotes the value, which may be a secret.
@@ -136,6 +124,8 @@ pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result
             "update Docker Compose",
         )
     })?;
+    let first = own.first().filter(|_| is_declared);
+    let env_file = first.and_then(|file| file.parent()).unwrap_or(root).join(".env");
     let root = Rooted::new(root);
     let mut found = NamedBuilds { project: config.name, ..NamedBuilds::default() };
     if let Some(Failure { what, remedy, .. }) = inconsistent {
@@ -153,8 +143,13 @@ pub fn compose(root: &Path, files: Option<&[String]>, docker: &Docker) -> Result
             found.problems.push(BuildProblem { name, what, remedy: "set it in .env".to_owned() });
             continue;
         }
-        match named(&name, &service, build, &root) {
-            Ok(build) => found.builds.push(build),
+        match named(&name, &service, build, &config.secrets, &root) {
+            Ok(mut build) => {
+                let settings = &mut build.build.settings;
+                let is_variable = |secret: &BuildSecret| matches!(secret.source, SecretSource::Variable(_));
+                settings.env_file = settings.secrets.iter().any(is_variable).then(|| env_file.clone());
+                found.builds.push(build);
+            }
             Err((what, remedy)) => found.problems.push(BuildProblem { name, what, remedy }),
         }
     }
@@ -166,20 +161,22 @@ fn named(
     name: &str,
     service: &Service,
     build: &Value,
+    secrets: &BTreeMap<String, ComposeSecret>,
     root: &Rooted,
 ) -> Result<NamedBuild, (String, String)> {
-    let left_out =
-        LEFT_OUT.iter().filter(|key| !build[**key].is_null()).map(|key| (*key).to_owned()).collect();
-    let build: ComposeBuild = serde_json::from_value(build.clone())
+    let build = undoubled(build.clone());
+    let settings = settings::of_compose(&build, secrets, root)?;
+    let build: ComposeBuild = serde_json::from_value(build)
         .map_err(|_| ("its build has an unsupported format".to_owned(), "update this tool".to_owned()))?;
     let raw = RawBuild {
-        context: plain(build.context),
-        dockerfile: plain(build.dockerfile),
-        target: build.target.map(plain),
-        args: build.args.into_iter().map(|(name, value)| (name, value.map(plain))).collect(),
+        context: build.context,
+        dockerfile: build.dockerfile,
+        target: build.target,
+        args: build.args,
         platforms: build.platforms,
-        contexts: build.additional_contexts.into_iter().map(|(name, value)| (name, plain(value))).collect(),
-        inline: build.dockerfile_inline.map(plain),
+        contexts: build.additional_contexts,
+        inline: build.dockerfile_inline,
+        settings,
     };
     let exposed = service.expose.iter().filter_map(|port| {
         let text = port.as_str().map_or_else(|| port.to_string(), str::to_owned);
@@ -199,7 +196,6 @@ fn named(
             .is_some_and(|check| !check.disable && check.test.as_ref().is_some_and(|test| !test.is_empty())),
         profiles: service.profiles.clone(),
         has_own_command: service.command.is_some() || service.entrypoint.is_some(),
-        left_out,
         ..NamedBuild::default()
     })
 }
@@ -207,6 +203,16 @@ fn named(
 /// The output is a Compose file too, so dollar signs are doubled.
 fn plain(text: String) -> String {
     text.replace("$$", "$")
+}
+
+/// Every text in a value, without doubled dollar signs.
+fn undoubled(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(plain(text)),
+        Value::Array(all) => all.into_iter().map(undoubled).collect(),
+        Value::Object(all) => all.into_iter().map(|(key, value)| (key, undoubled(value))).collect(),
+        other => other,
+    }
 }
 
 /// Compose's output.
@@ -274,6 +280,9 @@ fn refused(stderr: &str) -> Failure {
     let what = format!("Docker Compose refuses the Compose files: {}", lines.join("\n    "));
     let help = if lacks_env_file(stderr) {
         "create the env file, for example from a template beside it, or mark it `required: false`"
+    } else if stderr.contains("types.SSHKey") {
+        // Its own JSON output of `ssh: [ID=PATH]` is invalid.
+        "Compose cannot print SSH keys of builds that have a path: declare `ssh: [default]`, and add the key with `ssh-add`"
     } else {
         "fix the file until `docker compose config --quiet` succeeds; update Docker Compose if it is newer syntax"
     };
@@ -292,10 +301,15 @@ mod tests {
             "Docker Compose refuses the Compose files: services.a.build must be a mapping"
         );
         assert!(failure.remedy.contains("docker compose config --quiet"));
+        let of_key =
+            refused("json: error calling MarshalJSON for type types.SSHKey: invalid character ':'\n");
+        assert!(of_key.remedy.contains("ssh: [default]"));
     }
 
     #[test]
     fn dollar_signs_are_not_doubled() {
-        assert_eq!(plain("FROM $$x $$$$".to_owned()), "FROM $x $$");
+        let value = serde_json::json!({"inline": "FROM $$x $$$$", "args": {"A": null}, "list": ["$$", 1]});
+        let expected = serde_json::json!({"inline": "FROM $x $$", "args": {"A": null}, "list": ["$", 1]});
+        assert_eq!(undoubled(value), expected);
     }
 }

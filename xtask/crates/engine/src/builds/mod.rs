@@ -3,8 +3,10 @@
 mod bake;
 mod complete;
 mod compose;
+mod ignored;
 mod naming;
 mod rooted;
+mod settings;
 mod through_bake;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use anyhow::Result;
 
 use crate::docker::Docker;
 use host::failure::{Failure, FailureClass};
+use model::build_settings::BuildSettings;
 use model::manifest::Build;
 
 pub use self::bake::{bake, bake_command};
@@ -59,8 +62,6 @@ pub struct NamedBuild {
     pub has_own_command: bool,
     /// The profiles that start it; empty if it always starts.
     pub profiles: Vec<String>,
-    /// Keys of the build that [`Build`] does not hold, such as `secrets`.
-    pub left_out: Vec<String>,
 }
 
 /// Which parser found a build.
@@ -170,6 +171,7 @@ struct RawBuild {
     platforms: Vec<String>,
     contexts: BTreeMap<String, String>,
     inline: Option<String>,
+    settings: BuildSettings,
 }
 
 /// The build relative to the root; `Err` says what is wrong and how to fix it.
@@ -215,6 +217,7 @@ fn rooted(raw: RawBuild, root: &Rooted) -> Result<Build, (String, String)> {
         platforms: raw.platforms,
         contexts,
         inline: raw.inline,
+        settings: raw.settings,
     })
 }
 

@@ -20,6 +20,11 @@ impl Rooted {
         self.names.first().map_or_else(|| PathBuf::from(path), |root| files::lexical(&root.join(path)))
     }
 
+    /// [`Rooted::absolute`] as text.
+    pub(super) fn text(&self, path: &str) -> String {
+        self.absolute(path).display().to_string()
+    }
+
     /// The path from the root, `.` for itself; `None` outside of it, also where a link leads outside.
     pub(super) fn relative(&self, path: &Path) -> Option<String> {
         let path = files::lexical(path);

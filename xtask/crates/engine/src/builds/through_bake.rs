@@ -12,6 +12,7 @@ use model::manifest::Build;
 
 /// Writes builds as a bake definition, has Buildx print it, and reads that: by the names given. A build that Buildx changes comes back
 /// different, one that it cannot use is missing.
+/// Settings are taken as given: secrets and SSH agents may be missing on this machine, and older versions print only some of the rest.
 ///
 /// # Errors
 /// When Buildx refuses the definition.
@@ -32,15 +33,17 @@ pub fn through_bake(
     let output = bake_command(root, &["-".to_owned()], &names, docker).stdin(text).read()?;
     let mut found = BTreeMap::new();
     for one in printed(&output, root)?.builds {
-        let name_of = |target: &str| builds.keys().nth(target.strip_prefix('t')?.parse().ok()?).cloned();
+        let nth = |target: &str| builds.iter().nth(target.strip_prefix('t')?.parse().ok()?);
+        let name_of = |target: &str| Some(nth(target)?.0.clone());
         let mut build = one.build;
         for value in build.contexts.values_mut() {
             if let Some(name) = value.strip_prefix("target:").and_then(name_of) {
                 *value = format!("target:{name}");
             }
         }
-        if let Some(name) = name_of(&one.name) {
-            found.insert(name, build);
+        if let Some((name, given)) = nth(&one.name) {
+            build.settings = given.settings.clone();
+            found.insert(name.clone(), build);
         }
     }
     Ok(found)

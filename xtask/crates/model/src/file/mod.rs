@@ -30,6 +30,7 @@ use crate::opportunity_kind::OpportunityKind;
 /// env-prefix = "VOTING_"
 /// compose = ["docker-compose.yml"]
 /// bake = ["docker-bake.hcl"]
+/// ignore = ["dev-tools"]
 /// editions = ["small", "full"]
 /// registries = ["registry.example.com/voting"]
 /// ```
@@ -53,6 +54,9 @@ pub struct Manifest {
     pub compose: Option<Vec<String>>,
     /// The bake files that define builds, relative to the repository. Default: none.
     pub bake: Vec<String>,
+    /// Builds of these files that are not images of this project, by service or target. Others may still use them as named contexts.
+    /// Default: none.
+    pub ignore: Vec<String>,
     /// The editions in which every service is built, smallest first. Each is a tag suffix and the value of the build argument
     /// `EDITION`. Default: none, so tags are plain.
     pub editions: Vec<String>,

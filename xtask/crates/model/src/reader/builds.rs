@@ -90,7 +90,7 @@ impl Builds<'_> {
                 .iter()
                 .map(|(name, path)| (name.clone(), plain(path).to_owned()))
                 .collect(),
-            inline: None,
+            ..Build::default()
         })
     }
 

@@ -1,6 +1,6 @@
 //! The whole manifest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use host::failure::Failure;
@@ -117,6 +117,8 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         env_prefix: env_prefix(file, schema, root),
         compose: file.compose.clone(),
         bake: file.bake.clone(),
+        ignore: file.ignore.clone(),
+        ignored: BTreeMap::new(),
         unusable: Vec::new(),
         source_date_epoch: epoch(file, root),
         registries: registries(file, root),

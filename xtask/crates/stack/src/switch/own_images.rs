@@ -96,6 +96,8 @@ impl<'a> OwnImages<'a> {
             request.variant = Variant::Original;
         }
         if service.pulled.is_some() {
+            // Its tag may end like ours.
+            request.variant = image.variant();
             (request.tag, request.edition, request.registry) = (None, None, None);
             return request;
         }

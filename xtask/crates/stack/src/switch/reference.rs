@@ -102,6 +102,12 @@ impl<'a> ComposeImage<'a> {
         self.text[..self.name.start].trim_end_matches('/')
     }
 
+    /// The variant that its tag names.
+    pub(super) fn variant(&self) -> Variant {
+        let is_optimized = self.tag.clone().is_some_and(|tag| self.text[tag].ends_with(OPTIMIZED_SUFFIX));
+        if is_optimized { Variant::Optimized } else { Variant::Original }
+    }
+
     /// The requested reference with the digest it has, or why it cannot be edited safely.
     pub(super) fn switched(&self, request: &SwitchRequest) -> Result<String, &'static str> {
         let plain = self.unpinned(request)?;
