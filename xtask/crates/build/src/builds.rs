@@ -1,10 +1,12 @@
 //! The builds that commands run: images, the services' own tests, the images of stack tests, queries. Each checks the
 //! engine, takes the checkout's lock, plans and bakes.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
-use crate::bases::BasesMode;
+use crate::bases::{self, BasesMode};
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::package_date::{self, PackageDateChoice};
@@ -13,12 +15,14 @@ use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
 use crate::publish::moves::MissingImage;
 use crate::request::{BuildRequest, TaggedImage};
+use crate::reuse::{Remaining, Reuse};
 use crate::{shared_cache, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
-use model::manifest::Manifest;
+use host::plural::count;
+use model::manifest::{Manifest, Upstream};
 
 /// Maximum attempts when other runs remove built images.
 const ROUNDS: usize = 3;
@@ -26,13 +30,15 @@ const ROUNDS: usize = 3;
 /// The result of building images.
 #[derive(Debug)]
 pub struct BuiltImages {
-    /// The images whose tags were set.
+    /// The images whose tags were set, and those that were up to date.
     pub images: Vec<TaggedImage>,
+    /// How many were up to date and not built.
+    pub kept: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
 }
 
-/// Builds the requested images and sets their tags: all of them, or none.
+/// Builds the requested images that are not up to date, and sets their tags: all of them, or none.
 ///
 /// # Errors
 /// [`Failure`] when anything failed and `keep_going` is not set; then no tag has moved.
@@ -43,21 +49,32 @@ pub fn images(
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
+    let _lock = Lock::take(&context.repository.lock())?;
+    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    if options.keeps_images()
+        && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context)
+    {
+        return Ok(BuiltImages { kept: images.len(), images, failure: None });
+    }
     require_engine(context)?;
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
-    let _lock = Lock::take(&context.repository.lock())?;
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     publisher.recover()?;
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let environment =
         BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
-    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let reuse = Reuse::new(&manifest.project, &environment.packages, options, context);
+    let Remaining { mut plan, kept } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
+    }
+    if !kept.is_empty() {
+        let (kept, left) = (count(kept.len(), "image"), plan.images.len());
+        context.terminal.say(format!("{kept} up to date, {left} to build."));
     }
     let result = bake_and_publish(&plan, &publisher, options, context);
     if let Err(error) = &result
@@ -69,7 +86,29 @@ pub fn images(
     let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
     let removed = context.docker.remove_unused(&temporary);
     // The first error is the useful one.
-    result.and_then(|built| removed.map(|_| built))
+    let mut built = result.and_then(|built| removed.map(|_| built))?;
+    reuse.record(&plan, &built.images)?;
+    built.kept = kept.len();
+    built.images.extend(kept);
+    Ok(built)
+}
+
+/// All requested images, if the engine has each of them up to date. One question to the engine tells. Whatever else is wrong, the
+/// build reports.
+fn up_to_date(
+    manifest: &Manifest,
+    request: &BuildRequest<'_>,
+    upstreams: &[&Upstream],
+    mode: BasesMode,
+    options: &BuildOptions,
+    context: &Context,
+) -> Option<Vec<TaggedImage>> {
+    let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
+    let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context).ok()?;
+    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let reuse = Reuse::new(&manifest.project, &environment.packages, options, context);
+    let remaining = reuse.remaining(plan).ok()?;
+    remaining.plan.images.is_empty().then_some(remaining.kept)
 }
 
 fn bake_and_publish(
@@ -91,6 +130,7 @@ fn bake_and_publish(
         context.terminal.say(format!("{missing}; building again"));
         // The cache now has what was built.
         let again = BuildOptions { no_cache: false, ..options.clone() };
+        let plan = &BuildPlan { fresh: BTreeSet::new(), ..plan.clone() };
         outcome = bake(plan, &again, context)?.check(options.keep_going)?;
         published = publisher.publish(&built(&outcome));
     }
@@ -98,7 +138,7 @@ fn bake_and_publish(
     let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
-    Ok(BuiltImages { images, failure })
+    Ok(BuiltImages { images, kept: 0, failure })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.

@@ -274,6 +274,11 @@ impl Repository {
         self.state("packages-as-of")
     }
 
+    /// Since when the packages of built images are.
+    pub fn package_dates(&self) -> PathBuf {
+        self.state("package-dates")
+    }
+
     /// The bake definition of the last run.
     pub fn bake_definition(&self) -> PathBuf {
         self.state("bake.json")
@@ -282,6 +287,11 @@ impl Repository {
     /// Cache of layer sizes by image ID; safe to delete.
     pub fn layer_cache(&self) -> PathBuf {
         self.state("layers.json")
+    }
+
+    /// Cache of the digests of files in build contexts; safe to delete.
+    pub fn file_digests(&self) -> PathBuf {
+        self.state("file-digests")
     }
 
     /// Cache of layer contents; safe to delete. `None` without a manifest.

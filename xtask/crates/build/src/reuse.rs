@@ -1,0 +1,217 @@
+//! Which images of a plan the engine already has, up to date: those with the fingerprint that a build would give them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::bake::BuildOptions;
+use crate::context_files::{ContextFiles, FileDigests};
+use crate::fingerprint::{self, Fingerprint};
+use crate::package_date::{self, PackageDate};
+use crate::plan::{BuildPlan, PlannedImage};
+use crate::request::TaggedImage;
+use engine::context::Context;
+use engine::docker::Docker;
+use engine::images::Image;
+use engine::labels;
+use host::file_state::Moment;
+use host::files;
+use host::paths::Repository;
+
+/// A plan without the images that are up to date.
+#[derive(Debug)]
+pub(crate) struct Remaining {
+    /// What must be built. Its images get their fingerprints as labels.
+    pub plan: BuildPlan,
+    /// The images that are up to date, with all their tags.
+    pub kept: Vec<TaggedImage>,
+}
+
+/// Decides what to build.
+pub(crate) struct Reuse<'a> {
+    project: &'a str,
+    date: &'a PackageDate,
+    /// Whether images may be kept; otherwise everything is built.
+    keep: bool,
+    repository: &'a Repository,
+    docker: &'a Docker,
+}
+
+impl<'a> Reuse<'a> {
+    /// For a run with these options and this date of packages.
+    pub fn new(
+        project: &'a str,
+        date: &'a PackageDate,
+        options: &BuildOptions,
+        context: &'a Context,
+    ) -> Reuse<'a> {
+        let keep = options.keeps_images();
+        Reuse { project, date, keep, repository: &context.repository, docker: &context.docker }
+    }
+
+    /// Removes images that are up to date from a plan. Asks the engine once.
+    ///
+    /// # Errors
+    /// When docker fails, or a record cannot be read or written.
+    pub fn remaining(&self, mut plan: BuildPlan) -> Result<Remaining> {
+        let starts = fingerprint::images(&plan);
+        let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
+        let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
+        let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
+        let prints = self.fingerprints(&plan, &starts.iter().filter_map(id).collect())?;
+        let dates = Dates::read(self.repository)?;
+        let (mut kept, mut left) = (Vec::new(), Vec::new());
+        for image in std::mem::take(&mut plan.images) {
+            let print = prints.get(&image.target);
+            let current = one_image(&image, &found);
+            if let (Some(print), Some(current), true) = (print, current, self.keep)
+                && self.is_up_to_date(&plan, &image, print, current, &dates)
+            {
+                kept.push(image.tagged);
+                continue;
+            }
+            if let Some(print) = print {
+                self.label(&mut plan, &image, print, current);
+            }
+            left.push(image);
+        }
+        plan.request(left.iter().map(|image| image.target.clone()).collect());
+        plan.images = left;
+        Ok(Remaining { plan, kept })
+    }
+
+    /// Reads each context once, and only files that have changed since an earlier run.
+    fn fingerprints(
+        &self,
+        plan: &BuildPlan,
+        ids: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, Fingerprint>> {
+        let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
+        let mut done: BTreeMap<(PathBuf, Option<PathBuf>), String> = BTreeMap::new();
+        let prints = fingerprint::of_plan(plan, ids, &mut |folder: &Path, dockerfile: Option<&Path>| {
+            let key = (folder.to_owned(), dockerfile.map(Path::to_owned));
+            if let Some(hash) = done.get(&key) {
+                return Ok(hash.clone());
+            }
+            let hash = ContextFiles::list(folder, dockerfile)?.hash(&mut digests)?.hash;
+            done.insert(key, hash.clone());
+            Ok(hash)
+        });
+        digests.save()?;
+        Ok(prints)
+    }
+
+    fn is_up_to_date(
+        &self,
+        plan: &BuildPlan,
+        image: &PlannedImage,
+        print: &Fingerprint,
+        current: &Image,
+        dates: &Dates,
+    ) -> bool {
+        let (dated, undated) = split(plan, print);
+        let is_dirty = |revision: Option<&str>| revision.is_some_and(|text| text.ends_with("-dirty"));
+        let planned = plan.definition.target.get(&image.target);
+        let revision = planned.and_then(|target| target.labels.get(labels::REVISION)).map(String::as_str);
+        current.label(&labels::fingerprint(self.project)) == Some(&print.hash)
+            // An image of a clean checkout is also one of a checkout with other changes, not the other way round.
+            && (is_dirty(revision) || !is_dirty(current.label(labels::REVISION)))
+            && (undated.is_empty() || self.is_fresh(Some(current)))
+            && (dated.is_empty() || dates.0.get(&current.id).is_some_and(|date| date >= self.date))
+    }
+
+    /// Whether the steps of an image that get packages ran recently.
+    fn is_fresh(&self, current: Option<&Image>) -> bool {
+        let label = current.and_then(|image| image.label(&labels::packages_as_of(self.project)));
+        label.and_then(PackageDate::recorded).is_some_and(|date| date >= *self.date)
+    }
+
+    /// Adds the labels. Steps that got packages too long ago are built without the cache.
+    fn label(
+        &self,
+        plan: &mut BuildPlan,
+        image: &PlannedImage,
+        print: &Fingerprint,
+        current: Option<&Image>,
+    ) {
+        let (_, undated) = split(plan, print);
+        let mut as_of = None;
+        if !undated.is_empty() {
+            let label = current.and_then(|image| image.label(&labels::packages_as_of(self.project)));
+            as_of = Some(match label {
+                Some(date) if self.is_fresh(current) => date.to_owned(),
+                _ => {
+                    plan.fresh.extend(undated);
+                    self.date.as_str().to_owned()
+                }
+            });
+        }
+        if let Some(target) = plan.definition.target.get_mut(&image.target) {
+            target.labels.insert(labels::fingerprint(self.project), print.hash.clone());
+            target.labels.extend(as_of.map(|date| (labels::packages_as_of(self.project), date)));
+        }
+    }
+
+    /// Records the date of packages of images that were just built.
+    ///
+    /// # Errors
+    /// When docker fails, or the record cannot be written.
+    pub fn record(&self, plan: &BuildPlan, built: &[TaggedImage]) -> Result<()> {
+        let dated = plan.images.iter().filter(|image| {
+            let all = plan.with_dependencies(std::slice::from_ref(&image.target));
+            built.contains(&image.tagged) && all.iter().any(|name| is_dated(plan, name))
+        });
+        let tags: Vec<String> =
+            dated.filter_map(|image| image.tagged.tags.first()).map(ToString::to_string).collect();
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let found = self.docker.inspect(&tags)?;
+        let mut dates = Dates::read(self.repository)?;
+        dates.0.extend(found.into_values().map(|image| (image.id, self.date.clone())));
+        dates.write(self.repository)
+    }
+}
+
+/// The targets that get packages, with and without the argument that says since when.
+fn split(plan: &BuildPlan, print: &Fingerprint) -> (BTreeSet<String>, BTreeSet<String>) {
+    print.unpinned.iter().cloned().partition(|name| is_dated(plan, name))
+}
+
+fn is_dated(plan: &BuildPlan, target: &str) -> bool {
+    plan.definition.target.get(target).is_some_and(|target| target.args.contains_key(package_date::ARGUMENT))
+}
+
+/// The image that all tags of a planned image point to.
+fn one_image<'f>(image: &PlannedImage, found: &'f BTreeMap<String, Image>) -> Option<&'f Image> {
+    let mut images = image.tagged.tags.iter().map(|tag| found.get(&tag.to_string()));
+    let first = images.next()??;
+    images.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
+}
+
+/// Since when the packages of images are, by image ID. No image contains the date: a new date alone does not change an image.
+#[derive(Debug, Default, PartialEq)]
+struct Dates(BTreeMap<String, PackageDate>);
+
+/// How many dates are kept: more than an engine has images of a project.
+const KEPT: usize = 2000;
+
+impl Dates {
+    /// Lines of an ID and a date. Others are ignored: a lost date costs a build that the cache answers.
+    fn read(repository: &Repository) -> Result<Dates> {
+        let text = files::read_if_there(&repository.package_dates())?.unwrap_or_default();
+        let line = |line: &str| {
+            let (id, date) = line.split_once(' ')?;
+            Some((id.to_owned(), PackageDate::recorded(date)?))
+        };
+        Ok(Dates(text.lines().filter_map(line).collect()))
+    }
+
+    fn write(&self, repository: &Repository) -> Result<()> {
+        let mut lines: Vec<(&PackageDate, &String)> = self.0.iter().map(|(id, date)| (date, id)).collect();
+        lines.sort_by(|a, b| b.cmp(a));
+        let lines = lines.into_iter().take(KEPT).map(|(date, id)| format!("{id} {}\n", date.as_str()));
+        files::write_atomically(&repository.package_dates(), lines.collect::<String>().as_bytes())
+    }
+}
