@@ -32,6 +32,7 @@ mod engine_check;
 mod engine_clean;
 mod engine_compose;
 mod engine_compose_projects;
+mod engine_context;
 mod engine_deploy;
 mod engine_guide;
 mod engine_images;
