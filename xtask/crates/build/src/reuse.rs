@@ -13,6 +13,7 @@ use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
 use engine::context::Context;
 use engine::docker::Docker;
+use engine::dockerignore::IgnoreFile;
 use engine::images::Image;
 use engine::labels;
 use host::file_state::Moment;
@@ -94,7 +95,13 @@ impl<'a> Reuse<'a> {
             if let Some(hash) = done.get(&key) {
                 return Ok(hash.clone());
             }
-            let hash = ContextFiles::list(folder, dockerfile)?.hash(&mut digests)?.hash;
+            let mut ignore = IgnoreFile::of(folder, dockerfile)?;
+            // This program's own files change with every run.
+            if let Some(own) = self.repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str)
+            {
+                ignore = ignore.ignoring(own)?;
+            }
+            let hash = ContextFiles::filtered(folder, &ignore)?.hash(&mut digests)?.hash;
             done.insert(key, hash.clone());
             Ok(hash)
         });

@@ -304,9 +304,13 @@ impl Repository {
         self.state("dockerd.log")
     }
 
-    /// State: logs, records, caches and locks.
+    /// The folder of logs, records, caches and locks.
+    pub fn state_folder(&self) -> PathBuf {
+        self.layout.state(&self.root)
+    }
+
     fn state(&self, name: &str) -> PathBuf {
-        self.layout.state(&self.root).join(name)
+        self.state_folder().join(name)
     }
 }
 
