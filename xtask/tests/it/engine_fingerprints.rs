@@ -176,6 +176,34 @@ fn only_what_a_change_reaches_is_built() {
     assert_eq!(project.build(&["--no-cache"]).1, set(SERVICES));
 }
 
+#[test]
+#[ignore = "needs an engine"]
+fn what_gets_packages_is_built_without_cache_once_a_week() {
+    let project = Project::new("packages");
+    // A word of the Dockerfile is enough; what is not a package manager's does no harm but a build.
+    project.write("api/Dockerfile", "FROM scratch\nLABEL how=apt-get\nCOPY . /\n");
+    project.write("stacked/Dockerfile", "FROM scratch\nCOPY . /\n");
+    let label = || {
+        let name = format!("{}.images.packages-as-of", project.name);
+        said(&[
+            "inspect",
+            "--format",
+            &format!("{{{{index .Config.Labels \"{name}\"}}}}"),
+            &project.image("api"),
+        ])
+    };
+    project.build(&["--packages-as-of", "2026-01-05"]);
+    assert_eq!(label(), "2026-01-05");
+    let later = ["--packages-as-of", "2199-01-07"];
+    let (text, built) = project.build(&later);
+    assert_eq!((built, label().as_str()), (set(["api"]), "2199-01-07"), "{text}");
+    assert!(text.contains("api        [1/1] COPY . /"), "without the cache: {text}");
+    assert_eq!(project.build(&later).1, set([]));
+    // Another change does not make newer packages necessary.
+    project.write("api/deep/file", "changed");
+    assert_eq!((project.build(&[]).1, label().as_str()), (set(["api"]), "2199-01-07"));
+}
+
 /// Changes one thing at random. Files that matter and files that do not.
 fn mutate(project: &Project, random: &mut Rng) {
     let service = SERVICES[random.usize(..SERVICES.len())];

@@ -117,21 +117,24 @@ impl<'a> Reuse<'a> {
         current: &Image,
         dates: &Dates,
     ) -> bool {
-        let (dated, undated) = split(plan, print);
         let is_dirty = |revision: Option<&str>| revision.is_some_and(|text| text.ends_with("-dirty"));
         let planned = plan.definition.target.get(&image.target);
         let revision = planned.and_then(|target| target.labels.get(labels::REVISION)).map(String::as_str);
+        let is_recent = |date: Option<PackageDate>| date.is_some_and(|date| date >= *self.date);
+        let has_recent_packages = match Packages::of(print, plan) {
+            Packages::None => true,
+            Packages::Dated => is_recent(dates.0.get(&current.id).cloned()),
+            Packages::Undated(_) => is_recent(self.packages_of(current)),
+        };
         current.label(&labels::fingerprint(self.project)) == Some(&print.hash)
             // An image of a clean checkout is also one of a checkout with other changes, not the other way round.
             && (is_dirty(revision) || !is_dirty(current.label(labels::REVISION)))
-            && (undated.is_empty() || self.is_fresh(Some(current)))
-            && (dated.is_empty() || dates.0.get(&current.id).is_some_and(|date| date >= self.date))
+            && has_recent_packages
     }
 
-    /// Whether the steps of an image that get packages ran recently.
-    fn is_fresh(&self, current: Option<&Image>) -> bool {
-        let label = current.and_then(|image| image.label(&labels::packages_as_of(self.project)));
-        label.and_then(PackageDate::recorded).is_some_and(|date| date >= *self.date)
+    /// Since when the packages of an image are, according to its label.
+    fn packages_of(&self, image: &Image) -> Option<PackageDate> {
+        image.label(&labels::packages_as_of(self.project)).and_then(PackageDate::recorded)
     }
 
     /// Adds the labels. Steps that got packages too long ago are built without the cache.
@@ -142,21 +145,22 @@ impl<'a> Reuse<'a> {
         print: &Fingerprint,
         current: Option<&Image>,
     ) {
-        let (_, undated) = split(plan, print);
-        let mut as_of = None;
-        if !undated.is_empty() {
-            let label = current.and_then(|image| image.label(&labels::packages_as_of(self.project)));
-            as_of = Some(match label {
-                Some(date) if self.is_fresh(current) => date.to_owned(),
-                _ => {
-                    plan.fresh.extend(undated);
-                    self.date.as_str().to_owned()
+        let mut added = vec![(labels::fingerprint(self.project), print.hash.clone())];
+        if let Packages::Undated(targets) = Packages::of(print, plan) {
+            let found = current.and_then(|image| self.packages_of(image));
+            let date = match found {
+                Some(date) if date >= *self.date => date,
+                // The first image of a service gets what the cache has: its packages are of this week, or it is renewed next week.
+                None => self.date.clone(),
+                Some(_) => {
+                    plan.fresh.extend(targets);
+                    self.date.clone()
                 }
-            });
+            };
+            added.push((labels::packages_as_of(self.project), date.as_str().to_owned()));
         }
         if let Some(target) = plan.definition.target.get_mut(&image.target) {
-            target.labels.insert(labels::fingerprint(self.project), print.hash.clone());
-            target.labels.extend(as_of.map(|date| (labels::packages_as_of(self.project), date)));
+            target.labels.extend(added);
         }
     }
 
@@ -181,9 +185,26 @@ impl<'a> Reuse<'a> {
     }
 }
 
-/// The targets that get packages, with and without the argument that says since when.
-fn split(plan: &BuildPlan, print: &Fingerprint) -> (BTreeSet<String>, BTreeSet<String>) {
-    print.unpinned.iter().cloned().partition(|name| is_dated(plan, name))
+/// How an image gets packages and other things that may change with time.
+#[derive(Debug, PartialEq, Eq)]
+enum Packages {
+    /// It does not.
+    None,
+    /// In steps that take the date of packages as an argument. They run again when the date changes; other steps of these Dockerfiles
+    /// stay cached on purpose.
+    Dated,
+    /// In these targets, none of which takes the date: they must be built without the cache.
+    Undated(BTreeSet<String>),
+}
+
+impl Packages {
+    fn of(print: &Fingerprint, plan: &BuildPlan) -> Packages {
+        let targets = &print.unpinned;
+        if targets.iter().any(|name| is_dated(plan, name)) {
+            return Packages::Dated;
+        }
+        if targets.is_empty() { Packages::None } else { Packages::Undated(targets.clone()) }
+    }
 }
 
 fn is_dated(plan: &BuildPlan, target: &str) -> bool {
