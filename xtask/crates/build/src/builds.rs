@@ -67,7 +67,7 @@ pub fn images(
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
-    let reuse = Reuse::new(&manifest.project, &environment.packages, options, context);
+    let reuse = Reuse::new(&manifest.project, &environment, options, context);
     let Remaining { mut plan, kept } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
@@ -106,7 +106,7 @@ fn up_to_date(
     let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
     let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context).ok()?;
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
-    let reuse = Reuse::new(&manifest.project, &environment.packages, options, context);
+    let reuse = Reuse::new(&manifest.project, &environment, options, context);
     let remaining = reuse.remaining(plan).ok()?;
     remaining.plan.images.is_empty().then_some(remaining.kept)
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::bake::BuildOptions;
 use crate::context_files::{ContextFiles, FileDigests};
+use crate::environment::BuildEnvironment;
 use crate::fingerprint::{self, Fingerprint};
 use crate::package_date::{self, PackageDate};
 use crate::plan::{BuildPlan, PlannedImage};
@@ -29,10 +30,15 @@ pub(crate) struct Remaining {
     pub kept: Vec<TaggedImage>,
 }
 
+/// What rustup records of a toolchain: the hashes of its release's components, and which are installed. They stand for 50,000 files.
+const TOOLCHAIN: [&str; 2] = ["lib/rustlib/multirust-channel-manifest.toml", "lib/rustlib/components"];
+
 /// Decides what to build.
 pub(crate) struct Reuse<'a> {
     project: &'a str,
+    /// Since when packages are wanted.
     date: &'a PackageDate,
+    environment: &'a BuildEnvironment,
     /// Whether images may be kept; otherwise everything is built.
     keep: bool,
     repository: &'a Repository,
@@ -40,15 +46,21 @@ pub(crate) struct Reuse<'a> {
 }
 
 impl<'a> Reuse<'a> {
-    /// For a run with these options and this date of packages.
+    /// For a run with these options.
     pub fn new(
         project: &'a str,
-        date: &'a PackageDate,
+        environment: &'a BuildEnvironment,
         options: &BuildOptions,
         context: &'a Context,
     ) -> Reuse<'a> {
-        let keep = options.keeps_images();
-        Reuse { project, date, keep, repository: &context.repository, docker: &context.docker }
+        Reuse {
+            project,
+            date: &environment.packages,
+            environment,
+            keep: options.keeps_images(),
+            repository: &context.repository,
+            docker: &context.docker,
+        }
     }
 
     /// Removes images that are up to date from a plan. Asks the engine once.
@@ -95,18 +107,28 @@ impl<'a> Reuse<'a> {
             if let Some(hash) = done.get(&key) {
                 return Ok(hash.clone());
             }
-            let mut ignore = IgnoreFile::of(folder, dockerfile)?;
-            // This program's own files change with every run.
-            if let Some(own) = self.repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str)
-            {
-                ignore = ignore.ignoring(own)?;
-            }
-            let hash = ContextFiles::filtered(folder, &ignore)?.hash(&mut digests)?.hash;
+            let hash = self.context(folder, dockerfile, &mut digests)?;
             done.insert(key, hash.clone());
             Ok(hash)
         });
         digests.save()?;
         Ok(prints)
+    }
+
+    /// The hash of the files that a folder sends.
+    fn context(&self, folder: &Path, dockerfile: Option<&Path>, digests: &mut FileDigests) -> Result<String> {
+        if self.environment.host_contexts.values().any(|host| Path::new(host) == folder)
+            && let [Some(release), Some(installed)] =
+                TOOLCHAIN.map(|name| files::read(&folder.join(name)).ok())
+        {
+            return Ok(release + &installed);
+        }
+        let mut ignore = IgnoreFile::of(folder, dockerfile)?;
+        // This program's own files change with every run.
+        if let Some(own) = self.repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str) {
+            ignore = ignore.ignoring(own)?;
+        }
+        Ok(ContextFiles::filtered(folder, &ignore)?.hash(digests)?.hash)
     }
 
     fn is_up_to_date(
