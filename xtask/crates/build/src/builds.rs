@@ -1,8 +1,6 @@
 //! The builds that commands run: images, the services' own tests, the images of stack tests, queries. Each checks the
 //! engine, takes the checkout's lock, plans and bakes.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
@@ -15,6 +13,7 @@ use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
 use crate::publish::moves::MissingImage;
 use crate::request::{BuildRequest, TaggedImage};
+use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
 use crate::{shared_cache, upstreams};
 use engine::context::Context;
@@ -68,7 +67,7 @@ pub fn images(
     }
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
-    let Remaining { mut plan, kept } = reuse.remaining(plan)?;
+    let Remaining { mut plan, kept, seen } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
@@ -76,7 +75,7 @@ pub fn images(
         let (kept, left) = (count(kept.len(), "image"), plan.images.len());
         context.terminal.say(format!("{kept} up to date, {left} to build."));
     }
-    let result = bake_and_publish(&plan, &publisher, options, context);
+    let result = bake_and_publish(&mut plan, &publisher, &reuse, &seen, options, context);
     if let Err(error) = &result
         && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)
     {
@@ -112,12 +111,23 @@ fn up_to_date(
 }
 
 fn bake_and_publish(
-    plan: &BuildPlan,
+    plan: &mut BuildPlan,
     publisher: &Publisher<'_>,
+    reuse: &Reuse<'_>,
+    seen: &Seen,
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
     let mut outcome = bake(plan, options, context)?.check(options.keep_going)?;
+    // The cache now has what was built.
+    let again = BuildOptions { no_cache: false, ..options.clone() };
+    plan.fresh.clear();
+    if reuse.has_changed(plan, seen)? {
+        context.terminal.warn("files were written during the build; the next run builds these images again");
+        reuse.forget(plan);
+        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+    }
+    let plan = &*plan;
     let built = |outcome: &BakeOutcome| -> Vec<&PlannedImage> {
         plan.images.iter().filter(|image| outcome.built.contains(&image.target)).collect()
     };
@@ -128,9 +138,6 @@ fn bake_and_publish(
             break;
         };
         context.terminal.say(format!("{missing}; building again"));
-        // The cache now has what was built.
-        let again = BuildOptions { no_cache: false, ..options.clone() };
-        let plan = &BuildPlan { fresh: BTreeSet::new(), ..plan.clone() };
         outcome = bake(plan, &again, context)?.check(options.keep_going)?;
         published = publisher.publish(&built(&outcome));
     }

@@ -68,7 +68,10 @@ pub fn of_plan(
 const IMAGE: &str = "docker-image://";
 
 /// The text of a target's Dockerfile.
-fn text(target: &Target) -> Result<String> {
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn text(target: &Target) -> Result<String> {
     match (&target.dockerfile_inline, dockerfile(target)) {
         (Some(text), _) => Ok(text.clone()),
         (None, Some(path)) => files::read(&path).with_context(|| format!("cannot read {}", path.display())),
@@ -82,6 +85,13 @@ fn dockerfile(target: &Target) -> Option<PathBuf> {
     let name = target.dockerfile.as_deref().unwrap_or("Dockerfile");
     let is_here = Path::new(&target.context).is_absolute() && target.dockerfile_inline.is_none();
     is_here.then(|| Path::new(&target.context).join(name))
+}
+
+/// The folders of this machine that a target's build reads, each with the path of the Dockerfile whose ignore file counts.
+pub(crate) fn folders(target: &Target) -> Vec<(&Path, Option<PathBuf>)> {
+    let named = target.contexts.values().map(|place| (Path::new(place), None));
+    let all = [(Path::new(&target.context), dockerfile(target))].into_iter().chain(named);
+    all.filter(|(folder, _)| folder.is_absolute()).collect()
 }
 
 /// Computes each target's fingerprint once.

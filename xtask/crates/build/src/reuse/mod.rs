@@ -1,25 +1,27 @@
 //! Which images of a plan the engine already has, up to date: those with the fingerprint that a build would give them.
 
+mod packages;
+pub(crate) mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::bake::BuildOptions;
-use crate::context_files::{ContextFiles, FileDigests};
+use crate::context_files::FileDigests;
 use crate::environment::BuildEnvironment;
 use crate::fingerprint::{self, Fingerprint};
-use crate::package_date::{self, PackageDate};
+use crate::package_date::PackageDate;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
 use engine::context::Context;
 use engine::docker::Docker;
-use engine::dockerignore::IgnoreFile;
 use engine::images::Image;
 use engine::labels;
 use host::file_state::Moment;
-use host::files;
 use host::paths::Repository;
+use packages::{Dates, Packages, is_dated};
+use seen::Seen;
 
 /// A plan without the images that are up to date.
 #[derive(Debug)]
@@ -28,10 +30,9 @@ pub(crate) struct Remaining {
     pub plan: BuildPlan,
     /// The images that are up to date, with all their tags.
     pub kept: Vec<TaggedImage>,
+    /// What the fingerprints were computed from.
+    pub seen: Seen,
 }
-
-/// What rustup records of a toolchain: the hashes of its release's components, and which are installed. They stand for 50,000 files.
-const TOOLCHAIN: [&str; 2] = ["lib/rustlib/multirust-channel-manifest.toml", "lib/rustlib/components"];
 
 /// Decides what to build.
 pub(crate) struct Reuse<'a> {
@@ -71,8 +72,9 @@ impl<'a> Reuse<'a> {
         let starts = fingerprint::images(&plan);
         let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
         let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
-        let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
-        let prints = self.fingerprints(&plan, &starts.iter().filter_map(id).collect())?;
+        let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
+        let seen = Seen::look(&plan, ids(&starts, &found), self.environment, self.repository);
+        let prints = seen.fingerprints(&plan, &mut digests)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
         for image in std::mem::take(&mut plan.images) {
@@ -91,44 +93,25 @@ impl<'a> Reuse<'a> {
         }
         plan.request(left.iter().map(|image| image.target.clone()).collect());
         plan.images = left;
-        Ok(Remaining { plan, kept })
+        Ok(Remaining { plan, kept, seen })
     }
 
-    /// Reads each context once, and only files that have changed since an earlier run.
-    fn fingerprints(
-        &self,
-        plan: &BuildPlan,
-        ids: &BTreeMap<String, String>,
-    ) -> Result<BTreeMap<String, Fingerprint>> {
-        let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
-        let mut done: BTreeMap<(PathBuf, Option<PathBuf>), String> = BTreeMap::new();
-        let prints = fingerprint::of_plan(plan, ids, &mut |folder: &Path, dockerfile: Option<&Path>| {
-            let key = (folder.to_owned(), dockerfile.map(Path::to_owned));
-            if let Some(hash) = done.get(&key) {
-                return Ok(hash.clone());
-            }
-            let hash = self.context(folder, dockerfile, &mut digests)?;
-            done.insert(key, hash.clone());
-            Ok(hash)
-        });
-        digests.save()?;
-        Ok(prints)
+    /// Whether anything that the fingerprints were computed from was written since. An image may then have any mixture of before and
+    /// after in it.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn has_changed(&self, plan: &BuildPlan, seen: &Seen) -> Result<bool> {
+        let starts = fingerprint::images(plan);
+        let found = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
+        Ok(Seen::look(plan, ids(&starts, &found), self.environment, self.repository) != *seen)
     }
 
-    /// The hash of the files that a folder sends.
-    fn context(&self, folder: &Path, dockerfile: Option<&Path>, digests: &mut FileDigests) -> Result<String> {
-        if self.environment.host_contexts.values().any(|host| Path::new(host) == folder)
-            && let [Some(release), Some(installed)] =
-                TOOLCHAIN.map(|name| files::read(&folder.join(name)).ok())
-        {
-            return Ok(release + &installed);
+    /// Takes the fingerprints from a plan, so that no later run keeps its images.
+    pub fn forget(&self, plan: &mut BuildPlan) {
+        for target in plan.definition.target.values_mut() {
+            target.labels.remove(&labels::fingerprint(self.project));
         }
-        let mut ignore = IgnoreFile::of(folder, dockerfile)?;
-        // This program's own files change with every run.
-        if let Some(own) = self.repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str) {
-            ignore = ignore.ignoring(own)?;
-        }
-        Ok(ContextFiles::filtered(folder, &ignore)?.hash(digests)?.hash)
     }
 
     fn is_up_to_date(
@@ -207,32 +190,6 @@ impl<'a> Reuse<'a> {
     }
 }
 
-/// How an image gets packages and other things that may change with time.
-#[derive(Debug, PartialEq, Eq)]
-enum Packages {
-    /// It does not.
-    None,
-    /// In steps that take the date of packages as an argument. They run again when the date changes; other steps of these Dockerfiles
-    /// stay cached on purpose.
-    Dated,
-    /// In these targets, none of which takes the date: they must be built without the cache.
-    Undated(BTreeSet<String>),
-}
-
-impl Packages {
-    fn of(print: &Fingerprint, plan: &BuildPlan) -> Packages {
-        let targets = &print.unpinned;
-        if targets.iter().any(|name| is_dated(plan, name)) {
-            return Packages::Dated;
-        }
-        if targets.is_empty() { Packages::None } else { Packages::Undated(targets.clone()) }
-    }
-}
-
-fn is_dated(plan: &BuildPlan, target: &str) -> bool {
-    plan.definition.target.get(target).is_some_and(|target| target.args.contains_key(package_date::ARGUMENT))
-}
-
 /// The image that all tags of a planned image point to.
 fn one_image<'f>(image: &PlannedImage, found: &'f BTreeMap<String, Image>) -> Option<&'f Image> {
     let mut images = image.tagged.tags.iter().map(|tag| found.get(&tag.to_string()));
@@ -240,28 +197,7 @@ fn one_image<'f>(image: &PlannedImage, found: &'f BTreeMap<String, Image>) -> Op
     images.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
 }
 
-/// Since when the packages of images are, by image ID. No image contains the date: a new date alone does not change an image.
-#[derive(Debug, Default, PartialEq)]
-struct Dates(BTreeMap<String, PackageDate>);
-
-/// How many dates are kept: more than an engine has images of a project.
-const KEPT: usize = 2000;
-
-impl Dates {
-    /// Lines of an ID and a date. Others are ignored: a lost date costs a build that the cache answers.
-    fn read(repository: &Repository) -> Result<Dates> {
-        let text = files::read_if_there(&repository.package_dates())?.unwrap_or_default();
-        let line = |line: &str| {
-            let (id, date) = line.split_once(' ')?;
-            Some((id.to_owned(), PackageDate::recorded(date)?))
-        };
-        Ok(Dates(text.lines().filter_map(line).collect()))
-    }
-
-    fn write(&self, repository: &Repository) -> Result<()> {
-        let mut lines: Vec<(&PackageDate, &String)> = self.0.iter().map(|(id, date)| (date, id)).collect();
-        lines.sort_by(|a, b| b.cmp(a));
-        let lines = lines.into_iter().take(KEPT).map(|(date, id)| format!("{id} {}\n", date.as_str()));
-        files::write_atomically(&repository.package_dates(), lines.collect::<String>().as_bytes())
-    }
+/// The IDs of the images that builds start from.
+fn ids(starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
+    starts.iter().filter_map(|name| Some((name.clone(), found.get(name)?.id.clone()))).collect()
 }
