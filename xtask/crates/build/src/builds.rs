@@ -50,16 +50,17 @@ pub fn images(
 ) -> Result<BuiltImages> {
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    if options.keeps_images()
-        && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context)
-    {
+    let publisher = Publisher::new(&manifest.project, options.break_lock, context);
+    let recovered = options.keeps_images() && publisher.recover().is_ok();
+    if recovered && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context) {
         return Ok(BuiltImages { kept: images.len(), images, failure: None });
     }
     require_engine(context)?;
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
-    let publisher = Publisher::new(&manifest.project, options.break_lock, context);
-    publisher.recover()?;
+    if !recovered {
+        publisher.recover()?;
+    }
     let environment =
         BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
@@ -92,8 +93,7 @@ pub fn images(
     Ok(built)
 }
 
-/// All requested images, if the engine has each of them up to date. One question to the engine tells. Whatever else is wrong, the
-/// build reports.
+/// All requested images, if the engine has each of them up to date. Whatever is wrong, the build reports.
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,

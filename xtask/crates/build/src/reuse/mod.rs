@@ -64,7 +64,7 @@ impl<'a> Reuse<'a> {
         }
     }
 
-    /// Removes images that are up to date from a plan. Asks the engine once.
+    /// Removes images that are up to date from a plan. Inspects all images in one call.
     ///
     /// # Errors
     /// When docker fails, or a record cannot be read or written.
