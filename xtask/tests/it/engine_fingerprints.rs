@@ -199,7 +199,8 @@ fn what_gets_packages_is_built_without_cache_once_a_week() {
     let later = ["--packages-as-of", "2199-01-07"];
     let (text, built) = project.build(&later);
     assert_eq!((built, label().as_str()), (set(["api", "stacked"]), "2199-01-07"), "{text}");
-    assert!(text.contains("api        [1/1] COPY . /"), "without the cache: {text}");
+    let runs = text.lines().any(|line| line.starts_with("api ") && line.contains("[1/1] COPY . /"));
+    assert!(runs, "without the cache: {text}");
     assert_eq!(project.build(&later).1, set([]));
     // Another change does not make newer packages necessary.
     project.write("api/deep/file", "changed");
