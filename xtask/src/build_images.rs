@@ -120,6 +120,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return dry_run(&manifest, &request, args.bases.resolve(), &options, context);
     }
     let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
+    if built.kept > 0 && built.kept == built.images.len() {
+        context.terminal.say(format!("Up to date: {}. Nothing was built.", count(built.kept, "image")));
+    }
     let pushed = match &registry {
         Some(registry) => {
             let images = push::tags_to_push(built.images, args.fixed_tags, &request.tag)?;
@@ -200,14 +203,8 @@ fn dry_run(
     context: &Context,
 ) -> Result<()> {
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let source = match mode {
-        BasesMode::Upstream => BaseSource::Upstream,
-        BasesMode::StandIn => BaseSource::StandIn,
-        BasesMode::Auto => {
-            bases::remembered(&upstreams, options.bake.builder.as_deref(), &context.repository)
-                .map_or(BaseSource::Upstream, |choice| choice.source)
-        }
-    };
+    let source = bases::known(mode, &upstreams, options.bake.builder.as_deref(), &context.repository)
+        .unwrap_or(BaseSource::Upstream);
     let environment = BuildEnvironment::detect(&upstreams, source, &options.packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {

@@ -18,12 +18,11 @@ ERROR: failed to solve: process "/bin/sh -c false" did not complete successfully
 "#;
 
 fn engine() -> FakeDocker {
-    FakeDocker::new().alive().on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "").on(
-        "image rm *",
-        0,
-        "",
-        "",
-    )
+    FakeDocker::new()
+        .alive()
+        .nothing_built()
+        .on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "")
+        .on("image rm *", 0, "", "")
 }
 
 #[test]

@@ -212,6 +212,7 @@ fn a_build_that_succeeds_moves_every_tag() {
     let repository = on_stand_ins();
     let docker = FakeDocker::new()
         .alive()
+        .nothing_built()
         .on("buildx bake*", 0, "", SUCCESS)
         // Before the move only the run's tags stand; the comparison then sees the moved ones.
         .on(
@@ -254,7 +255,12 @@ fn a_build_that_succeeds_moves_every_tag() {
 fn a_build_that_fails_names_everything_and_moves_nothing() {
     let repository = on_stand_ins();
     repository.write("alpha/Dockerfile.optimized", FAILING_DOCKERFILE);
-    let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", FAILURE).on("image rm *", 0, "", "");
+    let docker = FakeDocker::new().alive().nothing_built().on("buildx bake*", 1, "", FAILURE).on(
+        "image rm *",
+        0,
+        "",
+        "",
+    );
     snapshot!("a_build_that_fails", docker.run(&repository, &["build-images", "--quiet"]), repository);
     assert!(docker.calls().iter().all(|call| !call.starts_with("tag ")));
     assert!(
@@ -270,7 +276,12 @@ fn a_full_disk_is_the_environments_fault_and_is_not_tried_again() {
         "Y3A6IGVycm9yIHdyaXRpbmcgJy9iaWcnOiBObyBzcGFjZSBsZWZ0IG9uIGRldmljZQo=",
     );
     assert!(full != FAILURE, "the transcript lost its last words");
-    let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", &full).on("image rm *", 0, "", "");
+    let docker = FakeDocker::new().alive().nothing_built().on("buildx bake*", 1, "", &full).on(
+        "image rm *",
+        0,
+        "",
+        "",
+    );
     let output = docker.run(&repository, &["build-images", "--quiet"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cause:  disk"));
@@ -283,6 +294,7 @@ fn a_network_that_fails_is_tried_three_times() {
     let text = "ERROR: failed to solve: failed to do request: dial tcp 127.0.0.1:5000: connect: connection refused\n";
     let docker = FakeDocker::new()
         .alive()
+        .nothing_built()
         .on("buildx bake*", 1, "", text)
         .on("buildx version*", 0, "github.com/docker/buildx 0.13.1 x\n", "")
         .on("image rm *", 0, "", "");
@@ -295,6 +307,7 @@ fn an_old_buildx_is_named() {
     let repository = on_stand_ins();
     let docker = FakeDocker::new()
         .alive()
+        .nothing_built()
         .on("buildx bake*", 1, "", "ERROR: invalid progress mode: rawjson\n")
         .on("buildx version*", 0, "github.com/docker/buildx v0.10.0 x\n", "")
         .on("image rm *", 0, "", "");

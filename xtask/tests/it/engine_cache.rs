@@ -66,9 +66,12 @@ impl Machine {
             .unwrap()
     }
 
+    /// Removes images and build cache, as if it was another machine.
     fn forget_builds(&self) {
-        let pruned = self.engine.docker(&["buildx", "prune", "--all", "--force"]).output().unwrap();
-        assert!(pruned.status.success(), "{}", String::from_utf8_lossy(&pruned.stderr));
+        for args in [&["image", "prune", "--all", "--force"], &["buildx", "prune", "--all", "--force"]] {
+            let pruned = self.engine.docker(args).output().unwrap();
+            assert!(pruned.status.success(), "{}", String::from_utf8_lossy(&pruned.stderr));
+        }
     }
 }
 

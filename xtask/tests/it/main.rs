@@ -37,6 +37,7 @@ mod engine_compose;
 mod engine_compose_projects;
 mod engine_context;
 mod engine_deploy;
+mod engine_fingerprints;
 mod engine_guide;
 mod engine_images;
 mod engine_measure;

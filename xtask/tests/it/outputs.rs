@@ -114,7 +114,12 @@ fn a_build_completes_when_nothing_reads_its_output() {
     let log = r#"{"logs": [{"vertex": "sha256:c720a1d9ce1915983c07e38e9d13abdd7f6f5a2fe0acdbef4626b486a600729b", "stream": 1, "data": "bW9yZQo="}]}"#;
     let output =
         format!("{}{}", format!("{log}\n").repeat(20_000), include_str!("transcripts/bake-failure.txt"));
-    let docker = FakeDocker::new().alive().on("buildx bake*", 1, "", &output).on("image rm *", 0, "", "");
+    let docker = FakeDocker::new().alive().nothing_built().on("buildx bake*", 1, "", &output).on(
+        "image rm *",
+        0,
+        "",
+        "",
+    );
     for more in [&["--verbose"][..], &[]] {
         let args = [&["build-images"], more].concat();
         for (stdout, stderr) in

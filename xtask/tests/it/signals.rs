@@ -10,7 +10,7 @@ use crate::support::{FakeDocker, on_stand_ins, signal};
 
 /// A docker whose bake runs a script in its folder, where the script writes `ready` and `ended`.
 fn docker(bake: &str) -> FakeDocker {
-    let docker = FakeDocker::new().alive().on("image rm *", 0, "", "");
+    let docker = FakeDocker::new().alive().nothing_built().on("image rm *", 0, "", "");
     let case = format!("cd \"$FAKE_DOCKER\"\ncase \"$*\" in \"buildx bake\"*) {bake};; esac\nfor args in");
     docker.folder.write("bin/docker", &docker.folder.read("bin/docker").replace("for args in", &case));
     symlink("/bin/sleep", docker.folder.0.join("bin/sleep")).unwrap();

@@ -50,6 +50,14 @@ pub struct BakeOutcome {
     pub failures: Vec<BuildFailure>,
 }
 
+impl BuildOptions {
+    /// Whether images that are up to date need not be built.
+    pub fn keeps_images(&self) -> bool {
+        let fills_cache = self.cache.as_ref().is_some_and(|cache| cache.write);
+        !self.no_cache && !self.bake.pull && !fills_cache && self.packages != PackageDateChoice::Refresh
+    }
+}
+
 impl BakeOutcome {
     /// Fails if anything failed, unless `keep_going` is set and something was built.
     ///
@@ -162,9 +170,10 @@ impl Bakes<'_> {
         let all = self.plan.with_dependencies(targets);
         let mut stream = Stream::of(&all);
         let mut failed: Option<FailedStep> = None;
-        // With `no_cache`, rebuild shared bases only once per run.
+        // Rebuild shared bases only once per run.
         let built = self.plan.with_dependencies(&self.outcome.built);
-        let fresh = all.difference(&built).filter(|_| self.options.no_cache);
+        let is_fresh = |target: &&String| self.options.no_cache || self.plan.fresh.contains(*target);
+        let fresh = all.difference(&built).filter(is_fresh);
         let cmd = docker.bake(&repository.bake_definition(), targets, fresh, &self.options.bake);
         let status = self.additions.apply(cmd).stream(|chunk| {
             for event in stream.push(chunk) {

@@ -107,6 +107,21 @@ pub fn choose(
     Ok(choice)
 }
 
+/// The source of bases, if no engine needs to be asked.
+pub fn known(
+    mode: BasesMode,
+    upstreams: &[&Upstream],
+    builder: Option<&str>,
+    repository: &Repository,
+) -> Option<BaseSource> {
+    match mode {
+        BasesMode::Upstream => Some(BaseSource::Upstream),
+        BasesMode::StandIn => Some(BaseSource::StandIn),
+        BasesMode::Auto if upstreams.is_empty() => Some(BaseSource::Upstream),
+        BasesMode::Auto => remembered(upstreams, builder, repository).map(|choice| choice.source),
+    }
+}
+
 /// The choice of an earlier run, if it is recent and was made for the same engine and these references.
 pub fn remembered(
     upstreams: &[&Upstream],

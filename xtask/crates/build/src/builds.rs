@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
-use crate::bases::BasesMode;
+use crate::bases::{self, BasesMode};
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::package_date::{self, PackageDateChoice};
@@ -13,12 +13,15 @@ use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
 use crate::publish::moves::MissingImage;
 use crate::request::{BuildRequest, TaggedImage};
+use crate::reuse::seen::Seen;
+use crate::reuse::{Remaining, Reuse};
 use crate::{shared_cache, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
-use model::manifest::Manifest;
+use host::plural::count;
+use model::manifest::{Manifest, Upstream};
 
 /// Maximum attempts when other runs remove built images.
 const ROUNDS: usize = 3;
@@ -26,13 +29,15 @@ const ROUNDS: usize = 3;
 /// The result of building images.
 #[derive(Debug)]
 pub struct BuiltImages {
-    /// The images whose tags were set.
+    /// The images whose tags were set, and those that were up to date.
     pub images: Vec<TaggedImage>,
+    /// How many were up to date and not built.
+    pub kept: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
 }
 
-/// Builds the requested images and sets their tags: all of them, or none.
+/// Builds the requested images that are not up to date, and sets their tags: all of them, or none.
 ///
 /// # Errors
 /// [`Failure`] when anything failed and `keep_going` is not set; then no tag has moved.
@@ -43,23 +48,35 @@ pub fn images(
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
+    let _lock = Lock::take(&context.repository.lock())?;
+    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    let publisher = Publisher::new(&manifest.project, options.break_lock, context);
+    let recovered = options.keeps_images() && publisher.recover().is_ok();
+    if recovered && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context) {
+        return Ok(BuiltImages { kept: images.len(), images, failure: None });
+    }
     require_engine(context)?;
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
-    let _lock = Lock::take(&context.repository.lock())?;
-    let publisher = Publisher::new(&manifest.project, options.break_lock, context);
-    publisher.recover()?;
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    if !recovered {
+        publisher.recover()?;
+    }
     let environment =
         BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
-    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let reuse = Reuse::new(&manifest.project, &environment, options, context);
+    let Remaining { mut plan, kept, seen } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
-    let result = bake_and_publish(&plan, &publisher, options, context);
+    if !kept.is_empty() {
+        let (kept, left) = (count(kept.len(), "image"), plan.images.len());
+        context.terminal.say(format!("{kept} up to date, {left} to build."));
+    }
+    let result = bake_and_publish(&mut plan, &publisher, &reuse, &seen, options, context);
     if let Err(error) = &result
         && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)
     {
@@ -69,16 +86,48 @@ pub fn images(
     let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
     let removed = context.docker.remove_unused(&temporary);
     // The first error is the useful one.
-    result.and_then(|built| removed.map(|_| built))
+    let mut built = result.and_then(|built| removed.map(|_| built))?;
+    reuse.record(&plan, &built.images)?;
+    built.kept = kept.len();
+    built.images.extend(kept);
+    Ok(built)
+}
+
+/// All requested images, if the engine has each of them up to date. Whatever is wrong, the build reports.
+fn up_to_date(
+    manifest: &Manifest,
+    request: &BuildRequest<'_>,
+    upstreams: &[&Upstream],
+    mode: BasesMode,
+    options: &BuildOptions,
+    context: &Context,
+) -> Option<Vec<TaggedImage>> {
+    let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
+    let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context).ok()?;
+    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let reuse = Reuse::new(&manifest.project, &environment, options, context);
+    let remaining = reuse.remaining(plan).ok()?;
+    remaining.plan.images.is_empty().then_some(remaining.kept)
 }
 
 fn bake_and_publish(
-    plan: &BuildPlan,
+    plan: &mut BuildPlan,
     publisher: &Publisher<'_>,
+    reuse: &Reuse<'_>,
+    seen: &Seen,
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
     let mut outcome = bake(plan, options, context)?.check(options.keep_going)?;
+    // The cache now has what was built.
+    let again = BuildOptions { no_cache: false, ..options.clone() };
+    plan.fresh.clear();
+    if reuse.has_changed(plan, seen)? {
+        context.terminal.warn("files were written during the build; the next run builds these images again");
+        reuse.forget(plan);
+        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+    }
+    let plan = &*plan;
     let built = |outcome: &BakeOutcome| -> Vec<&PlannedImage> {
         plan.images.iter().filter(|image| outcome.built.contains(&image.target)).collect()
     };
@@ -89,8 +138,6 @@ fn bake_and_publish(
             break;
         };
         context.terminal.say(format!("{missing}; building again"));
-        // The cache now has what was built.
-        let again = BuildOptions { no_cache: false, ..options.clone() };
         outcome = bake(plan, &again, context)?.check(options.keep_going)?;
         published = publisher.publish(&built(&outcome));
     }
@@ -98,7 +145,7 @@ fn bake_and_publish(
     let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
-    Ok(BuiltImages { images, failure })
+    Ok(BuiltImages { images, kept: 0, failure })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.

@@ -48,6 +48,13 @@ impl PackageDate {
         PackageDate(humantime::format_rfc3339_seconds(time(seconds(now))).to_string())
     }
 
+    /// A recorded date or time; `None` if the text is neither.
+    pub(crate) fn recorded(text: &str) -> Option<PackageDate> {
+        text.parse()
+            .ok()
+            .or_else(|| humantime::parse_rfc3339(text).ok().map(|_| PackageDate(text.to_owned())))
+    }
+
     /// The value of the build argument.
     pub fn as_str(&self) -> &str {
         &self.0

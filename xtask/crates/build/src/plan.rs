@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::request::TaggedImage;
-use engine::bake::Definition;
+use engine::bake::{Definition, Group};
 use model::image_ref::ImageRef;
 
 /// Maximum number of targets in one bake, including bases. BuildKit fails the whole bake with "no such job" if any target does
@@ -17,6 +17,8 @@ pub struct BuildPlan {
     pub images: Vec<PlannedImage>,
     /// The bake definition.
     pub definition: Definition,
+    /// Targets that are built without the cache.
+    pub fresh: BTreeSet<String>,
     /// Each target's Dockerfile, relative to the repository; inline Dockerfiles have none.
     pub dockerfiles: BTreeMap<String, String>,
 }
@@ -38,6 +40,11 @@ impl BuildPlan {
     /// The requested targets, without the targets they depend on.
     pub fn requested(&self) -> &[String] {
         self.definition.group.get("default").map_or(&[], |group| &group.targets)
+    }
+
+    /// Requests only these targets.
+    pub(crate) fn request(&mut self, targets: Vec<String>) {
+        self.definition.group.insert("default".to_owned(), Group { targets });
     }
 
     /// These targets and their dependencies.
@@ -85,7 +92,7 @@ impl BuildPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::bake::{Definition, Group, Target};
+    use engine::bake::Target;
 
     /// A plan of targets and their dependencies, requesting the first `requested` of them.
     fn plan(requested: usize, targets: &[(String, Vec<String>)]) -> BuildPlan {
@@ -100,6 +107,7 @@ mod tests {
                 target: targets.iter().map(|(name, of)| (name.clone(), target(of))).collect(),
                 variable: BTreeMap::new(),
             },
+            fresh: BTreeSet::new(),
             dockerfiles: BTreeMap::new(),
         }
     }

@@ -375,6 +375,7 @@ impl<'a> Planner<'a> {
                 target: self.targets,
                 variable: self.environment.trust.variables(),
             },
+            fresh: BTreeSet::new(),
             dockerfiles: self.dockerfiles,
         }
     }

@@ -55,6 +55,16 @@ pub fn sources(project: &str) -> String {
     of_project(project, "sources")
 }
 
+/// The image's fingerprint: a hash of all that its build could read.
+pub fn fingerprint(project: &str) -> String {
+    of_project(project, "fingerprint")
+}
+
+/// Since when the packages of an image are, if its Dockerfile does not take this date as an argument.
+pub fn packages_as_of(project: &str) -> String {
+    of_project(project, "packages-as-of")
+}
+
 /// The machine whose checkout started a throwaway stack.
 pub fn throwaway_machine(project: &str) -> String {
     of_project(project, "trial-of")

@@ -274,6 +274,11 @@ impl Repository {
         self.state("packages-as-of")
     }
 
+    /// Since when the packages of built images are.
+    pub fn package_dates(&self) -> PathBuf {
+        self.state("package-dates")
+    }
+
     /// The bake definition of the last run.
     pub fn bake_definition(&self) -> PathBuf {
         self.state("bake.json")
@@ -282,6 +287,11 @@ impl Repository {
     /// Cache of layer sizes by image ID; safe to delete.
     pub fn layer_cache(&self) -> PathBuf {
         self.state("layers.json")
+    }
+
+    /// Cache of the digests of files in build contexts; safe to delete.
+    pub fn file_digests(&self) -> PathBuf {
+        self.state("file-digests")
     }
 
     /// Cache of layer contents; safe to delete. `None` without a manifest.
@@ -294,9 +304,13 @@ impl Repository {
         self.state("dockerd.log")
     }
 
-    /// State: logs, records, caches and locks.
+    /// The folder of logs, records, caches and locks.
+    pub fn state_folder(&self) -> PathBuf {
+        self.layout.state(&self.root)
+    }
+
     fn state(&self, name: &str) -> PathBuf {
-        self.layout.state(&self.root).join(name)
+        self.state_folder().join(name)
     }
 }
 

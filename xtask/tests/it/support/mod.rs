@@ -184,6 +184,11 @@ impl FakeDocker {
             .on("info --format {{json .DriverStatus}}", 0, "[[\"Backing Filesystem\",\"extfs\"]]\n", "")
     }
 
+    /// A daemon without the optimized images that a build asks for first.
+    pub fn nothing_built(self) -> FakeDocker {
+        self.on("image inspect -- *-optimized *:latest-optimized*", 1, "[]\n", "Error: No such image: x\n")
+    }
+
     /// A daemon with a free tag lock.
     pub fn unlocked(self) -> FakeDocker {
         self.on(

@@ -31,7 +31,7 @@ pub use crate::context_files::digests::FileDigests;
 const HEADER: &[u8] = b"context files 1\0";
 
 /// The paths that a context sends, sorted by their bytes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ContextFiles {
     root: PathBuf,
     files: Vec<ContextFile>,

@@ -75,6 +75,15 @@ impl IgnoreFile {
         Ok(IgnoreFile { patterns })
     }
 
+    /// Also ignores a path, whatever comes before.
+    ///
+    /// # Errors
+    /// As for [`IgnoreFile::parse`].
+    pub fn ignoring(mut self, path: &str) -> Result<IgnoreFile> {
+        self.patterns.extend(IgnoreFile::parse(path.as_bytes(), path)?.patterns);
+        Ok(self)
+    }
+
     /// Whether it starts by ignoring everything, so that only what it names again is sent.
     pub fn is_allow_list(&self) -> bool {
         self.patterns

@@ -1,5 +1,7 @@
 //! Whether image labels name the version, commit, edition, variant and bases.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::Result;
 use host::program::PROGRAM;
 
@@ -7,14 +9,19 @@ use crate::checklist::context::{BuiltImage, CheckContext};
 use crate::checklist::listing::{grouped, images};
 use crate::checklist::report::{ItemAnswer, ItemFault};
 use build::bases::BaseSource;
+use build::changes;
 use check::report::Subject;
 use engine::labels;
 
 pub(super) fn labels(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let (mut built, mut faults) = (checks.built_images()?, checks.missing_images(&checks.request.editions)?);
     built.retain(|one| one.service.pulled.is_none());
+    let mut changed = Changed { checks, since: BTreeMap::new() };
     let wrong = built.iter().flat_map(|one| {
-        wrong_labels(checks, one).into_iter().map(|what| (what, one.subject())).collect::<Vec<_>>()
+        wrong_labels(checks, one, &mut changed)
+            .into_iter()
+            .map(|what| (what, one.subject()))
+            .collect::<Vec<_>>()
     });
     let wrong = grouped(wrong);
     let remedy = format!(
@@ -29,7 +36,26 @@ pub(super) fn labels(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     Ok(ItemAnswer::now(faults, vec![format!("labels of {} checked", images(built.len()))]))
 }
 
-fn wrong_labels(checks: &CheckContext<'_>, one: &BuiltImage<'_>) -> Vec<String> {
+/// Which services have changed since the commits that images were built from. `build-images` keeps an image while nothing that its
+/// build reads changes.
+struct Changed<'a> {
+    checks: &'a CheckContext<'a>,
+    /// By commit; `None` where git does not know the commit.
+    since: BTreeMap<String, Option<BTreeSet<String>>>,
+}
+
+impl Changed<'_> {
+    fn has(&mut self, service: &str, commit: &str) -> bool {
+        let CheckContext { manifest, context, .. } = self.checks;
+        let services = self.since.entry(commit.to_owned()).or_insert_with(|| {
+            let changes = changes::since(commit, manifest, context).ok()?;
+            Some(changes.services.into_iter().map(|change| change.service).collect())
+        });
+        services.as_ref().is_none_or(|services| services.contains(service))
+    }
+}
+
+fn wrong_labels(checks: &CheckContext<'_>, one: &BuiltImage<'_>, changed: &mut Changed<'_>) -> Vec<String> {
     let BuiltImage { service, edition, image } = one;
     let (manifest, tag) = (checks.manifest, checks.request.tag.as_str());
     let version = if tag == "latest" { manifest.version.as_str() } else { tag };
@@ -55,19 +81,25 @@ fn wrong_labels(checks: &CheckContext<'_>, one: &BuiltImage<'_>) -> Vec<String> 
         wrong.push(format!("label {bases} is missing or not one of {}", sources.join(", ")));
     }
     let head = checks.commit.as_ref().map(|commit| commit.id.as_str());
-    wrong.extend(wrong_revision(image.label(labels::REVISION), head));
+    wrong.extend(wrong_revision(image.label(labels::REVISION), head, |commit| {
+        changed.has(&service.name, commit)
+    }));
     wrong
 }
 
-/// What is wrong with the commit that an image names.
-fn wrong_revision(label: Option<&str>, head: Option<&str>) -> Option<String> {
+/// What is wrong with the commit that an image names. `has_changed`: whether the service has changed since a commit.
+fn wrong_revision(
+    label: Option<&str>,
+    head: Option<&str>,
+    has_changed: impl FnOnce(&str) -> bool,
+) -> Option<String> {
     let short = |id: &str| id.get(..8).unwrap_or(id).to_owned();
     match (label, head) {
         (None, _) => Some(format!("label {} is missing", labels::REVISION)),
         (Some(_), None) => Some("its commit cannot be compared: not a git checkout".to_owned()),
         (Some(label), Some(head)) => match label.strip_suffix("-dirty") {
             Some(id) => Some(format!("built from commit {} with uncommitted changes", short(id))),
-            None if label == head => None,
+            None if label == head || !has_changed(label) => None,
             None => Some(format!("built from commit {}, but {} is checked out", short(label), short(head))),
         },
     }
@@ -78,13 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_revision_label_must_be_the_checked_out_commit() {
+    fn nothing_may_have_changed_since_the_commit_in_the_label() {
         let (head, other) = ("aaaaaaaaaa", "bbbbbbbbbb");
-        assert_eq!(wrong_revision(Some(head), Some(head)), None);
-        let wrong = |label| wrong_revision(label, Some(head)).unwrap();
+        assert_eq!(wrong_revision(Some(head), Some(head), |_| true), None);
+        assert_eq!(wrong_revision(Some(other), Some(head), |commit| commit != other), None);
+        let wrong = |label| wrong_revision(label, Some(head), |_| true).unwrap();
         assert_eq!(wrong(Some(other)), "built from commit bbbbbbbb, but aaaaaaaa is checked out");
         assert_eq!(wrong(Some("aaaaaaaaaa-dirty")), "built from commit aaaaaaaa with uncommitted changes");
         assert!(wrong(None).contains("is missing"));
-        assert!(wrong_revision(Some(head), None).unwrap().contains("not a git checkout"));
+        assert!(wrong_revision(Some(head), None, |_| true).unwrap().contains("not a git checkout"));
     }
 }

@@ -1,0 +1,210 @@
+//! The fingerprint of an image: a hash of all that its build can read. An image with the fingerprint that its next build would have
+//! need not be built again.
+//!
+//! It covers the Dockerfile, the files that the context sends, arguments, labels, platform, named contexts, the names of secrets,
+//! the IDs of the images that the build starts from, and the same of every target that it depends on. Two things stay out: the commit
+//! in a label, which changes nothing in the image, and the date of packages, so that an image that no new package changes keeps its
+//! digest. A build that gets packages expires instead, see [`Fingerprint::unpinned`].
+
+mod asks;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest, Sha256};
+
+use crate::package_date;
+use crate::plan::BuildPlan;
+use asks::Asks;
+use engine::bake::Target;
+use engine::labels;
+use host::files;
+
+/// Raise it when the rules below change, so that no image built under other rules is reused.
+const RULES: &str = "1";
+
+/// The fingerprint of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// SHA-256, in hexadecimal.
+    pub hash: String,
+    /// The targets, this one or those it depends on, that may get another answer from the network another day: packages, downloads,
+    /// images that the engine does not have.
+    pub unpinned: BTreeSet<String>,
+}
+
+/// Returns the hash of the files that a folder sends to a build. The second path is that of the Dockerfile, for the ignore file
+/// beside it; a named context has none.
+pub type HashContext<'a> = dyn FnMut(&Path, Option<&Path>) -> Result<String> + 'a;
+
+/// The images that the builds of a plan start from and that no target provides. Their IDs are part of the fingerprints.
+pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for target in plan.definition.target.values() {
+        // What cannot be read has no fingerprint.
+        let asks = Asks::of(&text(target).unwrap_or_default(), &target.args);
+        found.extend(asks.images.into_iter().filter(|image| !target.contexts.contains_key(image)));
+        found.extend(
+            target.contexts.values().filter_map(|place| place.strip_prefix(IMAGE)).map(str::to_owned),
+        );
+    }
+    found
+}
+
+/// The fingerprints of a plan's images by target. A build has none if its inputs cannot be known or read before it runs.
+///
+/// `ids`: the engine's images by the names in [`images`].
+pub fn of_plan(
+    plan: &BuildPlan,
+    ids: &BTreeMap<String, String>,
+    context: &mut HashContext<'_>,
+) -> BTreeMap<String, Fingerprint> {
+    let mut prints = Prints { plan, ids, context, done: BTreeMap::new() };
+    let names = plan.images.iter().map(|image| &image.target);
+    names.filter_map(|name| Some((name.clone(), prints.of(name).ok()??))).collect()
+}
+
+const IMAGE: &str = "docker-image://";
+
+/// The text of a target's Dockerfile.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn text(target: &Target) -> Result<String> {
+    match (&target.dockerfile_inline, dockerfile(target)) {
+        (Some(text), _) => Ok(text.clone()),
+        (None, Some(path)) => files::read(&path).with_context(|| format!("cannot read {}", path.display())),
+        // It is in a context that is not a folder.
+        (None, None) => Ok(String::new()),
+    }
+}
+
+/// The path of a target's Dockerfile, where it is a file of this machine. Bake looks for it in the context.
+fn dockerfile(target: &Target) -> Option<PathBuf> {
+    let name = target.dockerfile.as_deref().unwrap_or("Dockerfile");
+    let is_here = Path::new(&target.context).is_absolute() && target.dockerfile_inline.is_none();
+    is_here.then(|| Path::new(&target.context).join(name))
+}
+
+/// The folders of this machine that a target's build reads, each with the path of the Dockerfile whose ignore file counts.
+pub(crate) fn folders(target: &Target) -> Vec<(&Path, Option<PathBuf>)> {
+    let named = target.contexts.values().map(|place| (Path::new(place), None));
+    let all = [(Path::new(&target.context), dockerfile(target))].into_iter().chain(named);
+    all.filter(|(folder, _)| folder.is_absolute()).collect()
+}
+
+/// Computes each target's fingerprint once.
+struct Prints<'a> {
+    plan: &'a BuildPlan,
+    ids: &'a BTreeMap<String, String>,
+    context: &'a mut HashContext<'a>,
+    /// `None`: not known, or being computed: targets that depend on each other.
+    done: BTreeMap<String, Option<Fingerprint>>,
+}
+
+impl Prints<'_> {
+    fn of(&mut self, name: &str) -> Result<Option<Fingerprint>> {
+        if let Some(done) = self.done.get(name) {
+            return Ok(done.clone());
+        }
+        self.done.insert(name.to_owned(), None);
+        let print = match self.plan.definition.target.get(name) {
+            Some(target) => self.compute(name, target)?,
+            None => None,
+        };
+        self.done.insert(name.to_owned(), print.clone());
+        Ok(print)
+    }
+
+    fn compute(&mut self, name: &str, target: &Target) -> Result<Option<Fingerprint>> {
+        let text = text(target)?;
+        let asks = Asks::of(&text, &target.args);
+        let folder = Path::new(&target.context);
+        if asks.unknown_image || !folder.is_absolute() {
+            return Ok(None);
+        }
+        let mut parts = Parts::default();
+        if asks.unpinned || target.args.contains_key(package_date::ARGUMENT) {
+            parts.unpinned.insert(name.to_owned());
+        }
+        parts.add("rules", RULES);
+        parts.add("dockerfile", &text);
+        parts.add("target", &declared(target)?);
+        parts.add("context", &(self.context)(folder, dockerfile(target).as_deref())?);
+        for image in asks.images.iter().filter(|image| !target.contexts.contains_key(*image)) {
+            self.image(name, image, &mut parts);
+        }
+        for (key, place) in &target.contexts {
+            parts.add("named context", key);
+            if let Some(other) = place.strip_prefix("target:") {
+                let Some(print) = self.of(other)? else { return Ok(None) };
+                parts.add("fingerprint", &print.hash);
+                parts.unpinned.extend(print.unpinned);
+            } else if let Some(image) = place.strip_prefix(IMAGE) {
+                self.image(name, image, &mut parts);
+            } else if Path::new(place).is_absolute() {
+                parts.add("files", &(self.context)(Path::new(place), None)?);
+            } else {
+                return Ok(None);
+            }
+        }
+        Ok(Some(parts.finish()))
+    }
+
+    /// An image from outside the plan: its ID in the engine. BuildKit gets an image that the engine does not have from a registry,
+    /// whose answer may change unless the name has a digest.
+    fn image(&self, target: &str, image: &str, parts: &mut Parts) {
+        parts.add("image", image);
+        match self.ids.get(image) {
+            Some(id) => parts.add("id", id),
+            None if image.contains("@sha256:") => {}
+            None => drop(parts.unpinned.insert(target.to_owned())),
+        }
+    }
+}
+
+/// What a target declares and what can change its image.
+fn declared(target: &Target) -> Result<String> {
+    let mut target = target.clone();
+    // Content counts, not the place.
+    target.context.clear();
+    target.dockerfile = None;
+    target.dockerfile_inline = None;
+    target.contexts.clear();
+    target.args.remove(package_date::ARGUMENT);
+    target.labels.remove(labels::REVISION);
+    target.tags.clear();
+    target.output.clear();
+    target.cache_from.clear();
+    target.cache_to.clear();
+    for secret in &mut target.secret {
+        // Values of secrets do not belong in an image.
+        *secret = secret.split(',').find(|part| part.starts_with("id=")).unwrap_or_default().to_owned();
+    }
+    Ok(serde_json::to_string(&target)?)
+}
+
+/// Hashes parts with their lengths, so that different parts never give the same bytes.
+#[derive(Default)]
+struct Parts {
+    hash: Sha256,
+    unpinned: BTreeSet<String>,
+}
+
+impl Parts {
+    fn add(&mut self, kind: &str, content: &str) {
+        for part in [kind, content] {
+            self.hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            self.hash.update(part);
+        }
+    }
+
+    fn finish(self) -> Fingerprint {
+        let hash = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Fingerprint { hash, unpinned: self.unpinned }
+    }
+}
+
+#[cfg(test)]
+mod tests;

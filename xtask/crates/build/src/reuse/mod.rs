@@ -1,0 +1,203 @@
+//! Which images of a plan the engine already has, up to date: those with the fingerprint that a build would give them.
+
+mod packages;
+pub(crate) mod seen;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::bake::BuildOptions;
+use crate::context_files::FileDigests;
+use crate::environment::BuildEnvironment;
+use crate::fingerprint::{self, Fingerprint};
+use crate::package_date::PackageDate;
+use crate::plan::{BuildPlan, PlannedImage};
+use crate::request::TaggedImage;
+use engine::context::Context;
+use engine::docker::Docker;
+use engine::images::Image;
+use engine::labels;
+use host::file_state::Moment;
+use host::paths::Repository;
+use packages::{Dates, Packages, is_dated};
+use seen::Seen;
+
+/// A plan without the images that are up to date.
+#[derive(Debug)]
+pub(crate) struct Remaining {
+    /// What must be built. Its images get their fingerprints as labels.
+    pub plan: BuildPlan,
+    /// The images that are up to date, with all their tags.
+    pub kept: Vec<TaggedImage>,
+    /// What the fingerprints were computed from.
+    pub seen: Seen,
+}
+
+/// Decides what to build.
+pub(crate) struct Reuse<'a> {
+    project: &'a str,
+    /// Since when packages are wanted.
+    date: &'a PackageDate,
+    environment: &'a BuildEnvironment,
+    /// Whether images may be kept; otherwise everything is built.
+    keep: bool,
+    repository: &'a Repository,
+    docker: &'a Docker,
+}
+
+impl<'a> Reuse<'a> {
+    /// For a run with these options.
+    pub fn new(
+        project: &'a str,
+        environment: &'a BuildEnvironment,
+        options: &BuildOptions,
+        context: &'a Context,
+    ) -> Reuse<'a> {
+        Reuse {
+            project,
+            date: &environment.packages,
+            environment,
+            keep: options.keeps_images(),
+            repository: &context.repository,
+            docker: &context.docker,
+        }
+    }
+
+    /// Removes images that are up to date from a plan. Inspects all images in one call.
+    ///
+    /// # Errors
+    /// When docker fails, or a record cannot be read or written.
+    pub fn remaining(&self, mut plan: BuildPlan) -> Result<Remaining> {
+        let starts = fingerprint::images(&plan);
+        let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
+        let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
+        let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
+        let seen = Seen::look(&plan, ids(&starts, &found), self.environment, self.repository);
+        let prints = seen.fingerprints(&plan, &mut digests)?;
+        let dates = Dates::read(self.repository)?;
+        let (mut kept, mut left) = (Vec::new(), Vec::new());
+        for image in std::mem::take(&mut plan.images) {
+            let print = prints.get(&image.target);
+            let current = one_image(&image, &found);
+            if let (Some(print), Some(current), true) = (print, current, self.keep)
+                && self.is_up_to_date(&plan, &image, print, current, &dates)
+            {
+                kept.push(image.tagged);
+                continue;
+            }
+            if let Some(print) = print {
+                self.label(&mut plan, &image, print, current);
+            }
+            left.push(image);
+        }
+        plan.request(left.iter().map(|image| image.target.clone()).collect());
+        plan.images = left;
+        Ok(Remaining { plan, kept, seen })
+    }
+
+    /// Whether anything that the fingerprints were computed from was written since. An image may then have any mixture of before and
+    /// after in it.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn has_changed(&self, plan: &BuildPlan, seen: &Seen) -> Result<bool> {
+        let starts = fingerprint::images(plan);
+        let found = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
+        Ok(Seen::look(plan, ids(&starts, &found), self.environment, self.repository) != *seen)
+    }
+
+    /// Takes the fingerprints from a plan, so that no later run keeps its images.
+    pub fn forget(&self, plan: &mut BuildPlan) {
+        for target in plan.definition.target.values_mut() {
+            target.labels.remove(&labels::fingerprint(self.project));
+        }
+    }
+
+    fn is_up_to_date(
+        &self,
+        plan: &BuildPlan,
+        image: &PlannedImage,
+        print: &Fingerprint,
+        current: &Image,
+        dates: &Dates,
+    ) -> bool {
+        let is_dirty = |revision: Option<&str>| revision.is_some_and(|text| text.ends_with("-dirty"));
+        let planned = plan.definition.target.get(&image.target);
+        let revision = planned.and_then(|target| target.labels.get(labels::REVISION)).map(String::as_str);
+        let is_recent = |date: Option<PackageDate>| date.is_some_and(|date| date >= *self.date);
+        let has_recent_packages = match Packages::of(print, plan) {
+            Packages::None => true,
+            Packages::Dated => is_recent(dates.0.get(&current.id).cloned()),
+            Packages::Undated(_) => is_recent(self.packages_of(current)),
+        };
+        current.label(&labels::fingerprint(self.project)) == Some(&print.hash)
+            // An image of a clean checkout is also one of a checkout with other changes, not the other way round.
+            && (is_dirty(revision) || !is_dirty(current.label(labels::REVISION)))
+            && has_recent_packages
+    }
+
+    /// Since when the packages of an image are, according to its label.
+    fn packages_of(&self, image: &Image) -> Option<PackageDate> {
+        image.label(&labels::packages_as_of(self.project)).and_then(PackageDate::recorded)
+    }
+
+    /// Adds the labels. Steps that got packages too long ago are built without the cache.
+    fn label(
+        &self,
+        plan: &mut BuildPlan,
+        image: &PlannedImage,
+        print: &Fingerprint,
+        current: Option<&Image>,
+    ) {
+        let mut added = vec![(labels::fingerprint(self.project), print.hash.clone())];
+        if let Packages::Undated(targets) = Packages::of(print, plan) {
+            let found = current.and_then(|image| self.packages_of(image));
+            let date = match found {
+                Some(date) if date >= *self.date => date,
+                // The first image of a service gets what the cache has: its packages are of this week, or it is renewed next week.
+                None => self.date.clone(),
+                Some(_) => {
+                    plan.fresh.extend(targets);
+                    self.date.clone()
+                }
+            };
+            added.push((labels::packages_as_of(self.project), date.as_str().to_owned()));
+        }
+        if let Some(target) = plan.definition.target.get_mut(&image.target) {
+            target.labels.extend(added);
+        }
+    }
+
+    /// Records the date of packages of images that were just built.
+    ///
+    /// # Errors
+    /// When docker fails, or the record cannot be written.
+    pub fn record(&self, plan: &BuildPlan, built: &[TaggedImage]) -> Result<()> {
+        let dated = plan.images.iter().filter(|image| {
+            let all = plan.with_dependencies(std::slice::from_ref(&image.target));
+            built.contains(&image.tagged) && all.iter().any(|name| is_dated(plan, name))
+        });
+        let tags: Vec<String> =
+            dated.filter_map(|image| image.tagged.tags.first()).map(ToString::to_string).collect();
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let found = self.docker.inspect(&tags)?;
+        let mut dates = Dates::read(self.repository)?;
+        dates.0.extend(found.into_values().map(|image| (image.id, self.date.clone())));
+        dates.write(self.repository)
+    }
+}
+
+/// The image that all tags of a planned image point to.
+fn one_image<'f>(image: &PlannedImage, found: &'f BTreeMap<String, Image>) -> Option<&'f Image> {
+    let mut images = image.tagged.tags.iter().map(|tag| found.get(&tag.to_string()));
+    let first = images.next()??;
+    images.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
+}
+
+/// The IDs of the images that builds start from.
+fn ids(starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
+    starts.iter().filter_map(|name| Some((name.clone(), found.get(name)?.id.clone()))).collect()
+}

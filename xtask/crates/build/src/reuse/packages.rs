@@ -1,0 +1,63 @@
+//! How images get packages, and since when theirs are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::fingerprint::Fingerprint;
+use crate::package_date::{self, PackageDate};
+use crate::plan::BuildPlan;
+use host::files;
+use host::paths::Repository;
+
+/// How an image gets packages and other things that may change with time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Packages {
+    /// It does not.
+    None,
+    /// In steps that take the date of packages as an argument. They run again when the date changes; other steps of these Dockerfiles
+    /// stay cached on purpose.
+    Dated,
+    /// In these targets, none of which takes the date: they must be built without the cache.
+    Undated(BTreeSet<String>),
+}
+
+impl Packages {
+    pub fn of(print: &Fingerprint, plan: &BuildPlan) -> Packages {
+        let targets = &print.unpinned;
+        if targets.iter().any(|name| is_dated(plan, name)) {
+            return Packages::Dated;
+        }
+        if targets.is_empty() { Packages::None } else { Packages::Undated(targets.clone()) }
+    }
+}
+
+pub(super) fn is_dated(plan: &BuildPlan, target: &str) -> bool {
+    plan.definition.target.get(target).is_some_and(|target| target.args.contains_key(package_date::ARGUMENT))
+}
+
+/// Since when the packages of images are, by image ID. No image contains the date: a new date alone does not change an image.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Dates(pub BTreeMap<String, PackageDate>);
+
+/// How many dates are kept: more than an engine has images of a project.
+const KEPT: usize = 2000;
+
+impl Dates {
+    /// Lines of an ID and a date. Others are ignored: a lost date costs a build that the cache answers.
+    pub fn read(repository: &Repository) -> Result<Dates> {
+        let text = files::read_if_there(&repository.package_dates())?.unwrap_or_default();
+        let line = |line: &str| {
+            let (id, date) = line.split_once(' ')?;
+            Some((id.to_owned(), PackageDate::recorded(date)?))
+        };
+        Ok(Dates(text.lines().filter_map(line).collect()))
+    }
+
+    pub fn write(&self, repository: &Repository) -> Result<()> {
+        let mut lines: Vec<(&PackageDate, &String)> = self.0.iter().map(|(id, date)| (date, id)).collect();
+        lines.sort_by(|a, b| b.cmp(a));
+        let lines = lines.into_iter().take(KEPT).map(|(date, id)| format!("{id} {}\n", date.as_str()));
+        files::write_atomically(&repository.package_dates(), lines.collect::<String>().as_bytes())
+    }
+}

@@ -1,0 +1,105 @@
+//! What fingerprints are computed from. It may change during a build, and the image is then not what its fingerprint says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::context_files::{ContextFiles, FileDigests};
+use crate::environment::BuildEnvironment;
+use crate::fingerprint::{self, Fingerprint};
+use crate::plan::BuildPlan;
+use engine::dockerignore::IgnoreFile;
+use host::files;
+use host::paths::Repository;
+
+/// What rustup records of a toolchain: the hashes of its release's components, and which are installed. They stand for 50,000 files.
+const TOOLCHAIN: [&str; 2] = ["lib/rustlib/multirust-channel-manifest.toml", "lib/rustlib/components"];
+
+/// A context and the Dockerfile that may have an ignore file beside it.
+type Place = (PathBuf, Option<PathBuf>);
+
+/// The Dockerfiles, contexts and images that the builds of a plan start from, as they were at one time.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Seen {
+    dockerfiles: BTreeMap<String, Option<String>>,
+    contexts: BTreeMap<Place, Option<Listed>>,
+    ids: BTreeMap<String, String>,
+}
+
+/// A context. Two lists are equal if no file was written in between.
+#[derive(Debug, PartialEq)]
+enum Listed {
+    Files(ContextFiles),
+    Toolchain(String),
+}
+
+impl Seen {
+    /// Lists the contexts of a plan. What cannot be read gives its images no fingerprint. `ids`: see [`fingerprint::images`].
+    pub fn look(
+        plan: &BuildPlan,
+        ids: BTreeMap<String, String>,
+        environment: &BuildEnvironment,
+        repository: &Repository,
+    ) -> Seen {
+        let (mut dockerfiles, mut contexts) = (BTreeMap::new(), BTreeMap::new());
+        for (name, target) in &plan.definition.target {
+            dockerfiles.insert(name.clone(), fingerprint::text(target).ok());
+            for (folder, dockerfile) in fingerprint::folders(target) {
+                let place = (folder.to_owned(), dockerfile);
+                if !contexts.contains_key(&place) {
+                    let listed = list(&place.0, place.1.as_deref(), environment, repository).ok();
+                    contexts.insert(place, listed);
+                }
+            }
+        }
+        Seen { dockerfiles, contexts, ids }
+    }
+
+    /// The fingerprints of a plan's images. Reads only files that have changed since an earlier run.
+    ///
+    /// # Errors
+    /// When the cache of digests cannot be written.
+    pub fn fingerprints(
+        &self,
+        plan: &BuildPlan,
+        digests: &mut FileDigests,
+    ) -> Result<BTreeMap<String, Fingerprint>> {
+        let mut done: BTreeMap<Place, String> = BTreeMap::new();
+        let prints =
+            fingerprint::of_plan(plan, &self.ids, &mut |folder: &Path, dockerfile: Option<&Path>| {
+                let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
+                if let Some(hash) = done.get(&place) {
+                    return Ok(hash.clone());
+                }
+                let listed = self.contexts.get(&place).and_then(Option::as_ref).context("not listed")?;
+                let hash = match listed {
+                    Listed::Files(files) => files.hash(digests)?.hash,
+                    Listed::Toolchain(text) => text.clone(),
+                };
+                done.insert(place, hash.clone());
+                Ok(hash)
+            });
+        digests.save()?;
+        Ok(prints)
+    }
+}
+
+fn list(
+    folder: &Path,
+    dockerfile: Option<&Path>,
+    environment: &BuildEnvironment,
+    repository: &Repository,
+) -> Result<Listed> {
+    if environment.host_contexts.values().any(|host| Path::new(host) == folder)
+        && let [Some(release), Some(installed)] = TOOLCHAIN.map(|name| files::read(&folder.join(name)).ok())
+    {
+        return Ok(Listed::Toolchain(release + &installed));
+    }
+    let mut ignore = IgnoreFile::of(folder, dockerfile)?;
+    // This program's own files change with every run.
+    if let Some(own) = repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str) {
+        ignore = ignore.ignoring(own)?;
+    }
+    Ok(Listed::Files(ContextFiles::filtered(folder, &ignore)?))
+}
