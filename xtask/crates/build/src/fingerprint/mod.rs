@@ -121,7 +121,9 @@ impl Prints<'_> {
         let text = text(target)?;
         let asks = Asks::of(&text, &target.args);
         let folder = Path::new(&target.context);
-        if asks.unknown_image || !folder.is_absolute() {
+        // Whoever declares these wants a build each time.
+        let is_fresh = target.no_cache || target.pull || !target.no_cache_filter.is_empty();
+        if asks.unknown_image || is_fresh || !folder.is_absolute() {
             return Ok(None);
         }
         let mut parts = Parts::default();

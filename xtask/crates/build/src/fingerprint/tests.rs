@@ -116,6 +116,8 @@ fn builds_whose_inputs_are_not_known_have_none() {
         |a: &mut Target| drop(a.contexts.insert("more".into(), "target:missing".into())),
         |a: &mut Target| drop(a.contexts.insert("more".into(), "target:a".into())),
         |a: &mut Target| a.dockerfile_inline = Some("FROM $X\n".into()),
+        |a: &mut Target| a.no_cache = true,
+        |a: &mut Target| a.pull = true,
     ] {
         assert_eq!(changed(|targets| change(targets.get_mut("a").unwrap())), None);
     }
