@@ -73,6 +73,7 @@ impl Project {
         let folder = Folder::new();
         folder.write("Dockerfile", "FROM scratch\nCOPY file /base\n");
         folder.write("file", content);
+        docker(&["image", "rm", &self.base()]);
         said(&["build", "--quiet", "--tag", &self.base(), &folder.0.display().to_string()]);
     }
 
@@ -110,7 +111,7 @@ impl Project {
 impl Drop for Project {
     fn drop(&mut self) {
         let mut images = SERVICES.map(|service| self.image(service)).to_vec();
-        images.extend([self.base(), self.image("oracle")]);
+        images.push(self.base());
         docker(
             &[&["image", "rm", "--force"], images.iter().map(String::as_str).collect::<Vec<_>>().as_slice()]
                 .concat(),
@@ -308,7 +309,10 @@ fn plain_build(project: &Project, service: &str) -> BTreeMap<String, String> {
     }
     args.push(folder(service));
     said(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    content(&tag)
+    let found = content(&tag);
+    // Otherwise the next one would leave it behind without a name.
+    said(&["image", "rm", &tag]);
+    found
 }
 
 /// An image's files with kinds, modes, links and content, and its label. Times differ from build to build.
