@@ -123,6 +123,9 @@ fn set<const N: usize>(names: [&'static str; N]) -> BTreeSet<&'static str> {
     names.into()
 }
 
+/// What changes, how, and the services that are built then.
+type Change<'a> = (&'a str, &'a dyn Fn(), BTreeSet<&'a str>);
+
 #[test]
 #[ignore = "needs an engine"]
 fn only_what_a_change_reaches_is_built() {
@@ -139,7 +142,7 @@ fn only_what_a_change_reaches_is_built() {
         fs::remove_file(project.folder.0.join("shared/link")).unwrap();
         symlink("elsewhere", project.folder.0.join("shared/link")).unwrap();
     };
-    let changes: [(&str, &dyn Fn(), BTreeSet<&str>); 14] = [
+    let changes: [Change<'_>; 14] = [
         ("a file written with the same content", &|| project.write("api/deep/file", "api"), set([])),
         ("an ignored file", &|| project.write("api/README.md", "new"), set([])),
         ("a file in an ignored folder", &|| project.write("api/deep/not/this", "new"), set([])),

@@ -47,10 +47,9 @@ impl Seen {
             dockerfiles.insert(name.clone(), fingerprint::text(target).ok());
             for (folder, dockerfile) in fingerprint::folders(target) {
                 let place = (folder.to_owned(), dockerfile);
-                if !contexts.contains_key(&place) {
-                    let listed = list(&place.0, place.1.as_deref(), environment, repository).ok();
-                    contexts.insert(place, listed);
-                }
+                contexts.entry(place).or_insert_with_key(|(folder, dockerfile)| {
+                    list(folder, dockerfile.as_deref(), environment, repository).ok()
+                });
             }
         }
         Seen { dockerfiles, contexts, ids }
