@@ -60,7 +60,7 @@ pub fn fingerprint(project: &str) -> String {
     of_project(project, "fingerprint")
 }
 
-/// Since when the packages of an image are, if its Dockerfile does not take this date as an argument.
+/// The date of an image's packages, if its Dockerfile does not take this date as an argument.
 pub fn packages_as_of(project: &str) -> String {
     of_project(project, "packages-as-of")
 }

@@ -274,7 +274,7 @@ impl Repository {
         self.state("packages-as-of")
     }
 
-    /// Since when the packages of built images are.
+    /// The dates of the packages in built images.
     pub fn package_dates(&self) -> PathBuf {
         self.state("package-dates")
     }

@@ -1,10 +1,10 @@
-//! What a Dockerfile takes from outside its context: images, and answers of the network that no digest or lock file pins.
+//! What a Dockerfile takes from outside its context: images, and downloads that no digest or lock file pins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::dockerfile::{instructions, references};
 
-/// Commands that get whatever is newest, and the word that makes them do so; an empty word: always.
+/// Commands that download the newest version, each with the subcommand that does so; none if every use does.
 const NEWEST: [(&str, &str); 25] = [
     ("apt-get", ""),
     ("apt", ""),
@@ -40,7 +40,7 @@ pub(super) struct Asks {
     pub images: BTreeSet<String>,
     /// Whether an image has a name that only BuildKit can complete.
     pub unknown_image: bool,
-    /// Whether a step may get another answer from the network next week.
+    /// Whether a step may download something else next week.
     pub unpinned: bool,
 }
 

@@ -29,8 +29,8 @@ const RULES: &str = "1";
 pub struct Fingerprint {
     /// SHA-256, in hexadecimal.
     pub hash: String,
-    /// The targets, this one or those it depends on, that may get another answer from the network another day: packages, downloads,
-    /// images that the engine does not have.
+    /// This target and those it depends on, if their downloads can change from day to day: packages, files, images that the engine does
+    /// not have.
     pub unpinned: BTreeSet<String>,
 }
 

@@ -96,8 +96,8 @@ impl<'a> Reuse<'a> {
         Ok(Remaining { plan, kept, seen })
     }
 
-    /// Whether anything that the fingerprints were computed from was written since. An image may then have any mixture of before and
-    /// after in it.
+    /// Whether anything that the fingerprints cover was written since they were computed. An image may then hold a mixture of old and
+    /// new files.
     ///
     /// # Errors
     /// When docker fails.
@@ -137,7 +137,7 @@ impl<'a> Reuse<'a> {
             && has_recent_packages
     }
 
-    /// Since when the packages of an image are, according to its label.
+    /// The date of an image's packages, from its label.
     fn packages_of(&self, image: &Image) -> Option<PackageDate> {
         image.label(&labels::packages_as_of(self.project)).and_then(PackageDate::recorded)
     }

@@ -1,4 +1,4 @@
-//! How images get packages, and since when theirs are.
+//! How images get their packages, and the date of those packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::plan::BuildPlan;
 use host::files;
 use host::paths::Repository;
 
-/// How an image gets packages and other things that may change with time.
+/// How a build gets packages and other things that change with time.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packages {
     /// It does not.
@@ -36,7 +36,7 @@ pub(super) fn is_dated(plan: &BuildPlan, target: &str) -> bool {
     plan.definition.target.get(target).is_some_and(|target| target.args.contains_key(package_date::ARGUMENT))
 }
 
-/// Since when the packages of images are, by image ID. No image contains the date: a new date alone does not change an image.
+/// The date of each image's packages, by image ID. It is not in the image: a new date alone must not change an image.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Dates(pub BTreeMap<String, PackageDate>);
 

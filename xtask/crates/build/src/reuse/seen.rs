@@ -1,4 +1,4 @@
-//! What fingerprints are computed from. It may change during a build, and the image is then not what its fingerprint says.
+//! What fingerprints are computed from. If it changes during a build, the fingerprint is not that of the image.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
