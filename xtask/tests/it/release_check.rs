@@ -247,7 +247,12 @@ fn labels_and_digests_are_checked_against_commit_tag_and_pushes() {
     let what = faults[0]["what"].as_str().unwrap();
     assert!(what.contains("differs from the local fx-alpha:latest-simple-optimized"), "{what}");
 
+    // A later commit counts if it changes a service.
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "next"]);
+    assert_eq!(outcomes(&checkout.report(&docker, &["--only", "labels"])), [is("labels", "passed", "now")]);
+    checkout.folder.write("alpha/hello", "changed");
+    checkout.folder.write("beta/hello", "changed");
+    checkout.commit();
     let labels = &checkout.report(&docker, &ITEMS)["items"][0];
     let what = labels["faults"][0]["what"].as_str().unwrap();
     assert!(what.starts_with("alpha, beta (simple): built from commit"), "{what}");
