@@ -42,6 +42,8 @@ pub(crate) struct Reuse<'a> {
     environment: &'a BuildEnvironment,
     /// Whether images may be kept; otherwise everything is built.
     keep: bool,
+    /// Whether builds start from the engine's images where it has them.
+    uses_engine: bool,
     repository: &'a Repository,
     docker: &'a Docker,
 }
@@ -59,6 +61,10 @@ impl<'a> Reuse<'a> {
             date: &environment.packages,
             environment,
             keep: options.keeps_images(),
+            uses_engine: is_engine(
+                options.bake.builder.as_deref(),
+                std::env::var("BUILDX_BUILDER").ok().as_deref(),
+            ),
             repository: &context.repository,
             docker: &context.docker,
         }
@@ -73,7 +79,7 @@ impl<'a> Reuse<'a> {
         let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
         let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
         let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
-        let seen = Seen::look(&plan, ids(&starts, &found), self.environment, self.repository);
+        let seen = Seen::look(&plan, self.ids(&starts, &found), self.environment, self.repository);
         let prints = seen.fingerprints(&plan, &mut digests)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
@@ -104,7 +110,7 @@ impl<'a> Reuse<'a> {
     pub fn has_changed(&self, plan: &BuildPlan, seen: &Seen) -> Result<bool> {
         let starts = fingerprint::images(plan);
         let found = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
-        Ok(Seen::look(plan, ids(&starts, &found), self.environment, self.repository) != *seen)
+        Ok(Seen::look(plan, self.ids(&starts, &found), self.environment, self.repository) != *seen)
     }
 
     /// Takes the fingerprints from a plan, so that no later run keeps its images.
@@ -135,6 +141,12 @@ impl<'a> Reuse<'a> {
             // An image of a clean checkout is also one of a checkout with other changes, not the other way round.
             && (is_dirty(revision) || !is_dirty(current.label(labels::REVISION)))
             && has_recent_packages
+    }
+
+    /// The IDs of the images that builds start from.
+    fn ids(&self, starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
+        let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
+        starts.iter().filter(|_| self.uses_engine).filter_map(id).collect()
     }
 
     /// The date of an image's packages, from its label.
@@ -197,7 +209,20 @@ fn one_image<'f>(image: &PlannedImage, found: &'f BTreeMap<String, Image>) -> Op
     images.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
 }
 
-/// The IDs of the images that builds start from.
-fn ids(starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
-    starts.iter().filter_map(|name| Some((name.clone(), found.get(name)?.id.clone()))).collect()
+/// Whether a builder is the engine's own. Any other gets base images from their registries, whatever the engine has.
+fn is_engine(option: Option<&str>, variable: Option<&str>) -> bool {
+    option.or(variable).is_none_or(|name| name.is_empty() || name == "default")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_engine;
+
+    #[test]
+    fn other_builders_do_not_start_from_the_engines_images() {
+        assert!(
+            is_engine(None, None) && is_engine(None, Some("")) && is_engine(Some("default"), Some("far"))
+        );
+        assert!(!is_engine(Some("far"), None) && !is_engine(None, Some("far")));
+    }
 }
