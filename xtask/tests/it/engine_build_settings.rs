@@ -28,7 +28,8 @@ fn site(test: &str, app: &str, build: &str) -> Site {
         build.lines().fold(String::new(), |text, line| text + "      " + line + "\n")
     );
     site.folder.write("compose.yaml", &compose);
-    site.folder.write("app/Dockerfile", &format!("FROM debian:trixie-slim\n{app}"));
+    // The name differs from run to run, so that no step comes from the cache.
+    site.folder.write("app/Dockerfile", &format!("FROM debian:trixie-slim\nENV RUN={}\n{app}", site.prefix));
     site
 }
 

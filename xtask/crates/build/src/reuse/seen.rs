@@ -28,10 +28,24 @@ pub(crate) struct Seen {
 }
 
 /// A context. Two lists are equal if no file was written in between.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Listed {
     Files(ContextFiles),
+    /// In the state folder, such as a bootstrapped root file system.
+    Own(ContextFiles),
     Toolchain(String),
+}
+
+impl PartialEq for Listed {
+    fn eq(&self, other: &Listed) -> bool {
+        match (self, other) {
+            (Listed::Files(one), Listed::Files(other)) => one == other,
+            // This run holds the checkout's lock, so no other run writes there. Another link to a file is no change.
+            (Listed::Own(_), Listed::Own(_)) => true,
+            (Listed::Toolchain(one), Listed::Toolchain(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl Seen {
@@ -73,7 +87,7 @@ impl Seen {
                 }
                 let listed = self.contexts.get(&place).and_then(Option::as_ref).context("not listed")?;
                 let hash = match listed {
-                    Listed::Files(files) => files.hash(digests)?.hash,
+                    Listed::Files(files) | Listed::Own(files) => files.hash(digests)?.hash,
                     Listed::Toolchain(text) => text.clone(),
                 };
                 done.insert(place, hash.clone());
@@ -100,5 +114,9 @@ fn list(
     if let Some(own) = repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str) {
         ignore = ignore.ignoring(own)?;
     }
-    Ok(Listed::Files(ContextFiles::filtered(folder, &ignore)?))
+    let files = ContextFiles::filtered(folder, &ignore)?;
+    Ok(match folder.starts_with(repository.state_folder()) {
+        true => Listed::Own(files),
+        false => Listed::Files(files),
+    })
 }
