@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use similar::TextDiff;
 
-use crate::args;
+use crate::{args, diff};
 use build::push::digests::Digests;
 use check::overrides::REMEDY;
 use engine::builds;
@@ -164,7 +163,7 @@ fn require_images(
 fn apply(found: &[PlannedFile], writes: bool, registry: Option<&Registry>, context: &Context) -> Result<()> {
     let changed: Vec<&PlannedFile> = found.iter().filter(|file| !file.plan.edits.is_empty()).collect();
     if !writes {
-        context.terminal.print(changed.iter().map(|file| diff(file)).collect::<String>());
+        context.terminal.print(changed.iter().map(|file| difference(file)).collect::<String>());
     } else if !changed.is_empty() {
         last_switch::write(&context.repository, &changed)?;
         if let Some(registry) = registry {
@@ -283,10 +282,8 @@ fn refuse_unpinned(found: &[PlannedFile]) -> Result<()> {
     )
 }
 
-fn diff(file: &PlannedFile) -> String {
-    let after = file.switched();
-    let diff = TextDiff::from_lines(&file.text, &after);
-    diff.unified_diff().header(&format!("a/{}", file.name), &format!("b/{}", file.name)).to_string()
+fn difference(file: &PlannedFile) -> String {
+    diff::unified(&file.text, &file.switched(), [&format!("a/{}", file.name), &format!("b/{}", file.name)])
 }
 
 /// Reports the files that were not read and the references that were left unchanged.

@@ -5,8 +5,8 @@ mod prove;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use similar::TextDiff;
 
+use crate::diff;
 use adopt::existing::Declared;
 use adopt::plan::adopt;
 use adopt::verify::{Verified, verify};
@@ -110,8 +110,7 @@ impl FileChange {
     fn diff(&self) -> String {
         let before = self.before.as_deref().unwrap_or_default();
         let old = if self.before.is_some() { format!("a/{}", self.name) } else { "/dev/null".to_owned() };
-        let diff = TextDiff::from_lines(before, &self.after);
-        diff.unified_diff().header(&old, &format!("b/{}", self.name)).to_string()
+        diff::unified(before, &self.after, [&old, &format!("b/{}", self.name)])
     }
 
     fn is_change(&self) -> bool {
