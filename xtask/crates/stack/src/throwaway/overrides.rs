@@ -33,13 +33,19 @@ impl Overrides<'_> {
         for (name, service) in &configuration.services {
             self.service(&mut out, name, service, ports);
         }
-        self.resources(&mut out, "networks", &configuration.networks, "");
+        let networks = self.resources(&configuration.networks, "");
         // Driver options may refer to data elsewhere.
         let plain = "    driver: !reset null\n    driver_opts: !reset {}\n";
-        self.resources(&mut out, "volumes", &configuration.volumes, plain);
+        let mut volumes = self.resources(&configuration.volumes, plain);
         for copy in self.copies.all() {
             let (key, volume) = (quoted(&copy.key), quoted(&copy.volume));
-            writeln!(out, "  {key}: {{ name: {volume}, external: true }}").ok();
+            writeln!(volumes, "  {key}: {{ name: {volume}, external: true }}").ok();
+        }
+        // Compose refuses an empty section.
+        for (kind, all) in [("networks", networks), ("volumes", volumes)] {
+            if !all.is_empty() {
+                write!(out, "{kind}:\n{all}").ok();
+            }
         }
         out
     }
@@ -89,13 +95,14 @@ impl Overrides<'_> {
         ))
     }
 
-    fn resources(&self, out: &mut String, kind: &str, all: &BTreeMap<String, ComposeResource>, more: &str) {
-        writeln!(out, "{kind}:").ok();
+    fn resources(&self, all: &BTreeMap<String, ComposeResource>, more: &str) -> String {
+        let mut out = String::new();
         // An external one is not used, or the stack would have been refused.
         for key in all.iter().filter(|(_, resource)| !resource.external).map(|(key, _)| key) {
             let name = quoted(&format!("{}_{key}", self.name));
             write!(out, "  {}:\n    name: {name}\n{more}{}", quoted(key), self.label_lines()).ok();
         }
+        out
     }
 
     fn label_lines(&self) -> String {
