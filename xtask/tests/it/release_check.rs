@@ -244,7 +244,9 @@ fn labels_and_digests_are_checked_against_commit_tag_and_pushes() {
     let what = faults[0]["what"].as_str().unwrap();
     assert!(what.contains("differs from the local fx-alpha:latest-simple-optimized"), "{what}");
 
-    ["alpha", "beta"].map(|name| checkout.folder.write(&format!("{name}/hello"), "changed"));
+    for name in ["alpha", "beta"] {
+        checkout.folder.write(&format!("{name}/hello"), "changed");
+    }
     checkout.commit();
     let report = checkout.report(&docker, &ITEMS);
     let what = report["items"][0]["faults"][0]["what"].as_str().unwrap();

@@ -19,12 +19,29 @@ impl Stack {
         let folder = Folder::new();
         folder.write("xtask/images.toml", &fs::read_to_string(root().join("xtask/images.toml")).unwrap());
         folder.write("docker-compose.yml", &fs::read_to_string(root().join("docker-compose.yml")).unwrap());
-        // What images are made from, so that their sources hash as they do here.
-        symlink(root().canonicalize().unwrap().join("packages"), folder.0.join("packages")).unwrap();
-        for name in ["Cargo.toml", "Cargo.lock", "LICENSE", "xtask/Cargo.toml"] {
-            fs::copy(root().join(name), folder.0.join(name)).unwrap();
+        // What images are made from, so that their sources hash as they do here. A context does not follow links to folders.
+        let listed = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--"])
+            .args([
+                "packages",
+                "Cargo.toml",
+                "Cargo.lock",
+                "LICENSE",
+                "xtask/Cargo.toml",
+                "xtask/crates/*/Cargo.toml",
+            ])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        for name in listed.split_terminator('\0') {
+            let (from, to) = (root().join(name), folder.0.join(name));
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            match fs::read_link(&from) {
+                Ok(target) => symlink(target, to).unwrap(),
+                Err(_) => drop(fs::copy(from, to).unwrap()),
+            }
         }
-        symlink(root().canonicalize().unwrap().join("xtask/crates"), folder.0.join("xtask/crates")).unwrap();
         Stack { folder, project: format!("xt-{test}-{}", std::process::id()) }
     }
 
