@@ -23,7 +23,7 @@ def images(*arguments, root=None, capture=False, optional=False, annotate=True):
     """Runs the program. Returns whether it succeeded, and its standard output if captured. `optional`: usage errors do not end the job.
     `annotate`: breaches become annotations of the pull request."""
     command = ["images", *arguments] + (["--root", root] if root else [])
-    # One line: what follows a line break could be a workflow command.
+    # On one line, because a new line could start a workflow command.
     print("::group::" + re.sub(r"\s", " ", " ".join(command)), flush=True)
     environment = {name: value for name, value in os.environ.items() if annotate or name != "GITHUB_ACTIONS"}
     done = subprocess.run(command, stdout=subprocess.PIPE if capture else None, text=True, env=environment)
@@ -35,7 +35,7 @@ def images(*arguments, root=None, capture=False, optional=False, annotate=True):
 
 
 def read_event():
-    """The event that started this run; empty without a readable one."""
+    """The event that started this run; empty if it cannot be read."""
     try:
         with open(os.environ["GITHUB_EVENT_PATH"], encoding="utf-8") as file:
             event = json.load(file)
@@ -45,7 +45,7 @@ def read_event():
 
 
 def allowance(event):
-    """The options of `check` that allow growth, if the pull request has the label. Other labels are only compared."""
+    """The options of `check` that allow growth, if the pull request has the label."""
     label = os.environ.get("LABEL", "")
     labels = (event.get("pull_request") or {}).get("labels") or []
     if not label or label not in [one.get("name") for one in labels]:
@@ -182,7 +182,7 @@ def run(base, event, estimate):
 
 
 def lock_files(base, *options):
-    """Markdown about changed lock files; empty without any."""
+    """Markdown about changed lock files; empty if none changed."""
     # The estimate is for one edition.
     edition = os.environ.get("EDITION", "")
     options = [*options, "--edition", edition] if edition not in ("", "all") else options

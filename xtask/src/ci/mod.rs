@@ -37,7 +37,7 @@ use steps::{Action, Step, steps};
 /// How long a stack may take to become healthy: CI machines are slow.
 const STACK_DEADLINE: Duration = Duration::from_secs(300);
 
-/// What `ci` needs of the engine's disk: 15 GB that its builds and tests add, and [`LEAST_FREE`] that `doctor`, one of them, wants.
+/// The free disk space that `ci` needs: 15 GB for its builds and tests, and [`LEAST_FREE`], which the tests of `doctor` require.
 const DISK: Bytes = Bytes(15_000_000_000 + LEAST_FREE.0);
 
 /// How many lines of a failed command are shown again at the end.

@@ -276,7 +276,7 @@ esac
             ),
             (json!({"pull_request": pull(json!([]))}), LABEL, None),
             (json!({"pull_request": {"number": 7}}), LABEL, None),
-            // A push has labels nowhere that counts.
+            // A push event has no pull request, so it has no labels.
             (json!({"ref": "refs/heads/main", "labels": [named(LABEL)]}), LABEL, None),
         ] {
             job.folder.write("event.json", &event.to_string());

@@ -113,7 +113,7 @@ mod full {
         ] {
             assert!(last.contains(part), "{part} is not in {last}");
         }
-        // The images that were not built yet are no errors.
+        // Images that were not built yet are not errors.
         assert_eq!(said(&output).matches("::error").count(), 1, "{}", said(&output));
         let (output, comments) = action(&site, &json!([{"name": LABEL}]));
         let last = comments.last().unwrap();

@@ -44,7 +44,7 @@ fn file(site: &Site, path: &str) -> String {
     docker(&["run", "--rm", "--network=none", &format!("{}-app:latest", site.prefix), "cat", path])
 }
 
-/// Every file below a folder that contains a text.
+/// All files in a folder that contain a text.
 fn holding(folder: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -89,7 +89,7 @@ fn secrets_of_a_compose_file_reach_the_build_and_nothing_else() {
     };
     let expected: Vec<String> = values.iter().map(shifted).collect();
     assert_eq!(file(&site, "/shifted").lines().collect::<Vec<_>>(), expected);
-    // The log shows that the values were printed, without them.
+    // The log shows that the values were printed, but masked.
     let log = site.folder.read("target/xtask/logs/app.log");
     assert_eq!(log.matches("seen: ***").count(), 3, "{log}");
     assert!(texts[0].contains("\"id=renamed,env=XT_DOTENV\""), "{}", texts[0]);

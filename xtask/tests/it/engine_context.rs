@@ -18,7 +18,7 @@ type Sent = BTreeMap<String, (char, u32, Vec<u8>)>;
 /// Contexts of one build: each has an ignore file of its own and one layer, and an overlay has at most about 120 layers.
 const IN_ONE_BUILD: usize = 60;
 
-/// Ignore files by hand, each over the tree of [`plant`].
+/// Handwritten ignore files, each applied to the tree of [`plant`].
 const IGNORE_FILES: [&str; 34] = [
     "",
     "*",
@@ -127,7 +127,7 @@ fn listed(root: &Path, dockerfile: Option<&Path>) -> Sent {
     ContextFiles::list(root, dockerfile).unwrap().files().iter().map(as_sent).collect()
 }
 
-/// Builds a Dockerfile and returns what is in the image, by its first folder.
+/// Builds a Dockerfile and returns the image's files, grouped by top-level folder.
 fn built(args: &[String], folder: &Folder) -> BTreeMap<String, Sent> {
     let tar = folder.0.join("image.tar");
     let mut build = Command::new("docker");
@@ -209,7 +209,7 @@ fn buildkit_sends_what_is_listed() {
             partial += usize::from(!listed.is_empty() && listed.len() < all);
         }
     }
-    // The comparison says something: many contexts are sent in part.
+    // Make sure that the comparison is meaningful: many contexts must be sent in part.
     assert!(partial * 3 > ignore_files.len() && paths > ignore_files.len(), "{partial} {paths}");
 }
 

@@ -1,4 +1,4 @@
-//! `build-images` builds what has changed and nothing else; what it keeps is what a build would make.
+//! `build-images` builds only what has changed, and the images that it keeps equal those of a fresh build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
@@ -68,7 +68,7 @@ impl Project {
         self.write("images.toml", &format!("schema = 2\nproject = \"{}\"\n", self.name));
     }
 
-    /// Points the tag of the local base to another image.
+    /// Moves the tag of the local base to another image.
     fn set_base(&self, content: &str) {
         let folder = Folder::new();
         folder.write("Dockerfile", "FROM scratch\nCOPY file /base\n");
@@ -95,7 +95,7 @@ impl Project {
             .into()
     }
 
-    /// Builds, and returns what it said and the services that bake built.
+    /// Builds, and returns the output and the services that bake built.
     fn build(&self, more: &[&str]) -> (String, BTreeSet<&'static str>) {
         let output = self.run(&[&["build-images"], more].concat());
         let text = told(&output, &self.folder);
@@ -123,7 +123,7 @@ fn set<const N: usize>(names: [&'static str; N]) -> BTreeSet<&'static str> {
     names.into()
 }
 
-/// What changes, how, and the services that are built then.
+/// A change's name, the change, and the services that must be built after it.
 type Change<'a> = (&'a str, &'a dyn Fn(), BTreeSet<&'a str>);
 
 #[test]
@@ -187,7 +187,7 @@ fn only_what_a_change_reaches_is_built() {
 #[ignore = "needs an engine"]
 fn what_gets_packages_is_built_without_cache_once_a_week() {
     let project = Project::new("packages");
-    // A word of the Dockerfile is enough; what is not a package manager's does no harm but a build.
+    // Any word of the Dockerfile counts, even in a label. A false match only costs a build.
     project.write("api/Dockerfile", "FROM scratch\nLABEL how=apt-get\nCOPY . /\n");
     let label = || {
         let name = format!("{}.images.packages-as-of", project.name);
@@ -217,7 +217,7 @@ fn a_file_that_changes_during_the_build_and_back_leaves_no_wrong_fingerprint() {
     let project = Project::new("during");
     project.build(&[]);
     project.write("api/deep/file", "before");
-    // A docker that writes the file while bake runs, and then what was there before.
+    // This docker changes the file before bake and restores it afterwards.
     let path = std::env::var_os("PATH").unwrap();
     let real =
         std::env::split_paths(&path).map(|folder| folder.join("docker")).find(|file| file.is_file()).unwrap();
@@ -234,7 +234,7 @@ fn a_file_that_changes_during_the_build_and_back_leaves_no_wrong_fingerprint() {
     let (text, built) = project.build(&[]);
     assert_eq!(built, set(["api", "stacked"]));
     assert!(
-        text.contains("note: files were written during the build; the next run builds these images again\n"),
+        text.contains("note: files changed during the build; the next run builds these images again\n"),
         "{text}"
     );
     fs::remove_file(project.folder.0.join("bin/docker")).unwrap();
@@ -243,7 +243,7 @@ fn a_file_that_changes_during_the_build_and_back_leaves_no_wrong_fingerprint() {
     assert_eq!(project.build(&[]).1, set([]));
 }
 
-/// Changes one thing at random. Files that matter and files that do not.
+/// Changes one thing at random, relevant to a build or not.
 fn mutate(project: &Project, random: &mut Rng) {
     let service = SERVICES[random.usize(..SERVICES.len())];
     let path = |name: &str| project.folder.0.join(service).join(name);
@@ -306,14 +306,14 @@ fn plain_build(project: &Project, service: &str) -> BTreeMap<String, String> {
                 format!("--build-context=common={}", folder("common")),
             ]);
         }
-        // `api` comes first: its image is right by now.
+        // `api` was compared first, so its image is correct.
         "stacked" => args.push(format!("--build-context=below=docker-image://{}", project.image("api"))),
         _ => {}
     }
     args.push(folder(service));
     said(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let found = content(&tag);
-    // Otherwise the next one would leave it behind without a name.
+    // Otherwise the next build would leave it untagged.
     said(&["image", "rm", &tag]);
     found
 }

@@ -75,7 +75,7 @@ impl Notes {
         lines.join("\n")
     }
 
-    /// A line of the server about one of its files, from the file on this machine.
+    /// The line that the server prints about one of its files.
     fn about(&self, target: &str, path: &str) -> String {
         let found = self.repository.0.join(path).metadata().unwrap();
         format!("{target} {:o} {}:{}", found.mode() & 0o7777, found.uid(), found.gid())
@@ -212,8 +212,8 @@ fn what_test_declares_is_compared_with_what_runs() {
             "user = 65532\n",
             Some("it starts as user `app`, expected 65532; processes run as user 1234,"),
         ),
-        ("web", "user = \"nobody\"\n", Some("its /etc/passwd has no user `nobody`")),
-        ("worker", "user = \"app\"\n", Some("its /etc/passwd has no user `app`")),
+        ("web", "user = \"nobody\"\n", Some("user `nobody` is not in the container's /etc/passwd")),
+        ("worker", "user = \"app\"\n", Some("user `app` is not in the container's /etc/passwd")),
         ("web", "own-command = true\n", Some("its image has no HEALTHCHECK")),
     ] {
         let health =

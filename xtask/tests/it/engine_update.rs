@@ -293,7 +293,7 @@ fn a_volume_that_the_user_cannot_write_to_is_named() {
     let service = |name: &str| {
         format!("  {name}:\n    user: \"65532\"\n    volumes: [\"data:/data\"]\n    image: IMAGE-{name}\n")
     };
-    // Otherwise alpha may end before beta is healthy, and both are named.
+    // Otherwise alpha may exit before beta is healthy, and deploy names both.
     let after = "    depends_on: {beta: {condition: service_healthy}}\n";
     tiny.compose(&format!("{}{}{after}volumes: {{data: {{}}}}\n", service("beta"), service("alpha")));
     let cause = "service alpha: user 65532 cannot write to volume /data: its folder is not in the image";

@@ -286,7 +286,7 @@ fn many_compose_projects_are_listed_and_none_is_chosen() {
     assert!(text.contains("hack/app/Dockerfile: left out"), "{text}");
     let manifest = folder.read("images.toml");
     assert!(manifest.contains("context = \"blog/app\"") && !manifest.contains("compose ="), "{manifest}");
-    // The user's choice is read, and stays.
+    // The user's choice is used and kept.
     folder.write(
         "images.toml",
         "schema = 2\ncompose = [\"shop/compose.yaml\"]\n[service.blog]\ncontext = \"blog/app\"\n",

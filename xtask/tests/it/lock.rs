@@ -51,7 +51,12 @@ printf '%s{"Id":"sha256:%s","RepoTags":["%s"]}' "$comma" $id "$name"; comma=,; d
 esac
 for args in"#;
 
-/// Answers `create` and `load` as an engine in which another run loads the lock's image at the same moment.
+/// A docker whose builds succeed.
+fn building() -> FakeDocker {
+    FakeDocker::new().alive().on("buildx bake*", 0, "", "").on("tag *", 0, "", "").on("ps --all*", 0, "", "")
+}
+
+/// Answers `create` and `load` like an engine into which another run loads the lock's image at the same time.
 const LOADED_ELSEWHERE: &str = r#"case "$*" in
 "create "*) [ -e "$FAKE_DOCKER/loaded" ] && { echo lock-id; exit; }; echo 'Error: No such image: xtask-lock:1' >&2; exit 1 ;;
 "load "*) : > "$FAKE_DOCKER/loaded"; echo 'image "xtask-lock:1": already exists' >&2; exit 1 ;;
@@ -61,12 +66,7 @@ for args in"#;
 #[test]
 fn two_runs_may_load_the_locks_image_at_once() {
     let repository = on_stand_ins();
-    let docker = FakeDocker::new()
-        .alive()
-        .on("buildx bake*", 0, "", "")
-        .on("tag *", 0, "", "")
-        .on("ps --all*", 0, "", "")
-        .on("image rm *", 0, "", "");
+    let docker = building().on("image rm *", 0, "", "");
     let script = docker.folder.read("bin/docker").replace("for args in", INSPECT);
     docker.folder.write("bin/docker", &script.replace("for args in", LOADED_ELSEWHERE));
     let text = told(&docker.run(&repository, &["build-images", "alpha"]), &repository);
@@ -83,12 +83,7 @@ fn the_journal_stays_until_a_full_disk_lets_go_of_the_replaced_images() {
         ("conflict: unable to delete", 1, true),
     ] {
         let repository = on_stand_ins();
-        let docker = FakeDocker::new()
-            .alive()
-            .on("buildx bake*", 0, "", "")
-            .on("tag *", 0, "", "")
-            .on("ps --all*", 0, "", "")
-            .on("image rm *", 1, "", &format!("Error response from daemon: {error}\n"));
+        let docker = building().on("image rm *", 1, "", &format!("Error response from daemon: {error}\n"));
         let script = docker.folder.read("bin/docker").replace("for args in", INSPECT);
         docker.folder.write("bin/docker", &script);
         let output = docker.run(&repository, &["build-images", "alpha"]);

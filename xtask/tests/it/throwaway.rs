@@ -205,7 +205,7 @@ fn without_probes_the_health_check_answers_and_silence_is_no_success() {
 fn the_health_check_goes_before_the_path_and_services_with_neither_are_listed() {
     let repository = home();
     let manifest = repository.read("xtask/images.toml");
-    // alpha is healthy, so its path is not asked for; nothing vouches for beta.
+    // alpha is healthy, so its path is not requested; beta has no health check.
     let running = "{\"Service\":\"alpha\",\"ID\":\"a1\",\"State\":\"running\",\"Health\":\"healthy\",\"Publishers\":[]}\n\
                    {\"Service\":\"beta\",\"ID\":\"b1\",\"State\":\"running\",\"Health\":\"\",\"Publishers\":[]}\n";
     let inspected = r#"[{"Id":"a1","Image":"sha256:a","Config":{},"HostConfig":{},"State":{}}]"#;

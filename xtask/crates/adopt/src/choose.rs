@@ -10,7 +10,7 @@ use model::manifest::Build;
 /// Which Compose files to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ComposeChoice {
-    /// Those of the manifest, or those that Compose finds itself.
+    /// The manifest's, or those that Compose finds itself.
     Default,
     /// This one.
     One {

@@ -13,11 +13,11 @@ use model::reader::parse_leniently;
 /// What a manifest declares.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
-    /// Its Compose files, if it names any or none on purpose.
+    /// Its Compose files, possibly none; `None` if it does not say.
     pub compose: Option<Vec<String>>,
-    /// Its bake files, likewise.
+    /// Its bake files; `None` if it does not say.
     pub bake: Option<Vec<String>>,
-    /// Its services, as far as they are valid.
+    /// Its valid services.
     pub services: Vec<Service>,
     strings: BTreeSet<String>,
     contexts: BTreeSet<String>,

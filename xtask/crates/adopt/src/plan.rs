@@ -62,7 +62,7 @@ pub(crate) struct Plan<'r> {
     /// The services' names so far.
     pub(crate) taken: BTreeSet<String>,
     pub(crate) files: &'r BuildFiles,
-    /// The builds of all Compose files, by file, as far as our own reader understands them.
+    /// The builds of all Compose files, by file, as found by our own limited reader.
     pub(crate) plain: BTreeMap<String, Vec<PlainService>>,
     pub(crate) declared: &'r Declared,
 }
@@ -98,7 +98,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Chooses the Compose and bake files: those of the manifest, else those that Docker reads by default.
+    /// Chooses the Compose and bake files: the manifest's, or Docker's defaults.
     fn choose_files(&mut self) -> Result<ComposeChoice> {
         self.adoption.bake = self.declared.bake.clone().unwrap_or_else(|| self.files.bake.clone());
         self.adoption.compose.clone_from(&self.declared.compose);
@@ -143,7 +143,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Reports Compose files whose builds no chosen file has brought in.
+    /// Reports Compose files with builds that no chosen file contains.
     fn report_unread_compose(&mut self, choice: &ComposeChoice) {
         let main = main_compose(self.root);
         let chosen = |file: &str| match &self.adoption.compose {
@@ -201,7 +201,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Reports files that Docker refuses. The manifest must not lead any other command to them.
+    /// Reports files that Docker refuses, and keeps the manifest from naming them.
     fn leave_out(&mut self, refused: RefusedFiles) {
         let is_declared = match refused.origin {
             BuildOrigin::Compose => self.declared.compose.is_some(),
@@ -369,7 +369,7 @@ impl Plan<'_> {
     }
 }
 
-/// Whether Docker reads a bake file at the root, and every target of it can be used.
+/// Whether Docker can read a bake file from the root and all its targets can be built.
 fn is_usable_from(root: &Path, file: &str, docker: &Docker) -> bool {
     let found = builds::bake(root, &[file.to_owned()], docker);
     found.is_ok_and(|found| !found.builds.is_empty() && found.problems.is_empty())

@@ -18,7 +18,7 @@ pub struct Verified {
     pub equal: Option<usize>,
     /// COPY sources that exist in their context.
     pub sources: usize,
-    /// COPY sources that do not.
+    /// COPY sources that do not exist.
     pub missing: usize,
     /// COPY sources whose variables have no known value.
     pub open: usize,

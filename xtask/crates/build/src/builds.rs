@@ -93,7 +93,7 @@ pub fn images(
     Ok(built)
 }
 
-/// All requested images, if the engine has each of them up to date. Whatever is wrong, the build reports.
+/// All requested images, if the engine has all of them up to date. Errors are left to the build, which reports them.
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -123,7 +123,7 @@ fn bake_and_publish(
     let again = BuildOptions { no_cache: false, ..options.clone() };
     plan.fresh.clear();
     if reuse.has_changed(plan, seen)? {
-        context.terminal.warn("files were written during the build; the next run builds these images again");
+        context.terminal.warn("files changed during the build; the next run builds these images again");
         reuse.forget(plan);
         outcome = bake(plan, &again, context)?.check(options.keep_going)?;
     }

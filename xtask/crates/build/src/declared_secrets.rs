@@ -14,7 +14,7 @@ use model::build_settings::fields;
 /// Larger files are not masked: every line of a log is compared with every line of the file.
 const LARGEST_FILE: usize = 16 << 10;
 
-/// Shorter values of `KEY=VALUE` lines in files are not masked: they occur in ordinary text.
+/// Shorter values of `KEY=VALUE` lines in files are not masked, because they occur in ordinary text.
 const SHORTEST_VALUE: usize = 8;
 
 /// Registers the values of the definition's secrets, and returns the variables that bake needs besides its environment: as in
@@ -56,7 +56,7 @@ fn of_env_file(
     Ok(text.and_then(|text| dotenv::variables(&text, environment).remove(name)))
 }
 
-/// A file that cannot be read is Buildx's to report.
+/// Ignores unreadable files; Buildx reports them.
 fn register_file(path: &Path, secrets: &Secrets) {
     let Ok(text) = files::read(path) else { return };
     // Certificates are public.

@@ -34,7 +34,7 @@ pub struct CheckRequest<'m> {
     pub editions: Vec<Edition>,
     /// The tag.
     pub tag: Tag,
-    /// Why growth over baselines is a note and not a breach. Such a check keeps no record.
+    /// The reason for reporting growth over baselines as notes. Such a check keeps no record.
     pub allowed_growth: Option<String>,
 }
 

@@ -53,7 +53,7 @@ struct Registry {
     root: fn(&Runner) -> Result<String, String>,
     /// The address of a version below the root.
     path: fn(&str, &str) -> String,
-    /// Adds the size in an answer; whether the answer is one.
+    /// Adds the size in an answer. Returns whether the answer was valid.
     read: fn(&[u8], &mut PackageVersion) -> bool,
 }
 
@@ -89,7 +89,7 @@ const REGISTRIES: [Registry; 2] = [
 /// A version whose size is wanted.
 type Wanted<'e> = (OwnerKind, &'e str, &'e mut PackageVersion);
 
-/// Asks registries about versions whose size is unknown. Where one does not answer, sizes stay unknown and a note says why.
+/// Asks registries about versions of unknown size. If one does not answer, its sizes stay unknown and a note says why.
 ///
 /// # Errors
 /// When a file cannot be written, or the user interrupts.
@@ -125,7 +125,7 @@ pub fn ask(estimate: &mut Estimate, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Fills in the sizes that a registry states. Returns what it did not.
+/// Fills in the sizes that a registry states. Returns the packages that it did not state.
 fn fill(
     registry: &Registry,
     mut wanted: BTreeMap<String, Vec<Wanted<'_>>>,
@@ -134,10 +134,10 @@ fn fill(
     let mut notes = Vec::new();
     let urls: Vec<String> = wanted.keys().take(MOST).cloned().collect();
     if wanted.len() > MOST {
-        notes.push(format!("was asked about {MOST} packages, not about {} more", wanted.len() - MOST));
+        notes.push(format!("was asked about {MOST} packages; {} more were skipped", wanted.len() - MOST));
     }
     let fetcher = Fetcher { context, folder: context.repository.advisories(), now: SystemTime::now() };
-    // One alone first: a registry that cannot be reached is not waited for again and again.
+    // Ask about one first, to wait only once for an unreachable registry.
     let (first, rest) = urls.split_at(1);
     let mut answers = fetcher.all(first)?;
     if !rest.is_empty() && !matches!(answers.first(), Some(Answer::Failed(_))) {

@@ -77,7 +77,7 @@ impl Cache {
     /// An invalid digest.
     pub fn load<T: Cached>(&self, digest: &str, variant: &str) -> Result<Option<T>> {
         let Some(path) = self.path(T::FOLDER, digest)? else { return Ok(None) };
-        // A cache that cannot be read is an empty one.
+        // Start with an empty cache if it cannot be read.
         Ok(files::read_bytes_if_there(&path).ok().flatten().and_then(|bytes| unseal(&bytes, variant)))
     }
 

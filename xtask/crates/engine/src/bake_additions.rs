@@ -29,8 +29,8 @@ pub struct BakeAdditions {
 }
 
 impl BakeAdditions {
-    /// What the definition in `file` needs; writes beside it. `version` is that of Buildx, asked for only where it matters; a missing
-    /// one counts as new.
+    /// Collects what the definition in `file` needs, and writes files next to it. `version` returns the version of Buildx and is called
+    /// only if needed; an unknown version counts as new.
     ///
     /// # Errors
     /// [`Failure`] when this Buildx would ignore a part of the definition, and when a file cannot be written.

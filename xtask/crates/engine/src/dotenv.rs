@@ -27,7 +27,7 @@ enum Value<'t> {
     Double(&'t str),
 }
 
-/// This program's environment: the variables whose names and values are UTF-8.
+/// The environment variables of this program whose names and values are UTF-8.
 pub fn environment() -> BTreeMap<String, String> {
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));

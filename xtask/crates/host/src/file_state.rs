@@ -1,4 +1,4 @@
-//! Whether a file has changed, by what the file system knows of it (stat(2)), and its extended attributes (xattr(7)).
+//! Detects changed files by their metadata (stat(2)), and reads extended attributes (xattr(7)).
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;

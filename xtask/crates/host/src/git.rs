@@ -154,7 +154,7 @@ impl Git {
         Some(names.map(str::to_owned).collect())
     }
 
-    /// Those of the paths, relative to the folder, that git ignores. They need not exist. None outside git.
+    /// The paths, relative to the folder, that git ignores. They need not exist. Empty outside a git repository.
     pub fn ignored(&self, paths: &[String]) -> BTreeSet<String> {
         let text = paths.join("\0");
         let output = self.cmd(&["check-ignore", "-z", "--stdin"]).stdin(text).capture();

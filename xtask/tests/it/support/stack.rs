@@ -19,7 +19,7 @@ impl Stack {
         let folder = Folder::new();
         folder.write("xtask/images.toml", &fs::read_to_string(root().join("xtask/images.toml")).unwrap());
         folder.write("docker-compose.yml", &fs::read_to_string(root().join("docker-compose.yml")).unwrap());
-        // What images are made from, so that their sources hash as they do here. A context does not follow links to folders.
+        // Copy the sources of the images, so that they have the same hashes. Contexts do not follow symlinked folders.
         let listed = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--"])
             .args([

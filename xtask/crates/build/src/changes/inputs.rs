@@ -1,5 +1,5 @@
-//! The files that a service's builds can read, in particular those that have no hash: those that contexts without an allow-list send.
-//! Includes the builds of the project's own bases and of other services whose images are contexts.
+//! Which files a service's builds can read. Contexts with an allow-list are hashed elsewhere; this module lists the files of all others.
+//! Includes the builds of the project's own bases and of other services used as contexts.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,7 @@ impl<'m> Inputs<'m> {
         self.files.contains(file) || self.folders.iter().any(is_sent)
     }
 
-    /// Whether a build can read a file, in contexts with a hash too.
+    /// Whether a build can read a file. Includes contexts with an allow-list.
     pub fn reads(&self, file: &str) -> bool {
         let is_sent = |dockerfile: &&str| sources::contains(dockerfile, file, self.repository);
         self.contains(file) || self.hashed.iter().any(is_sent)

@@ -13,7 +13,7 @@ use host::files;
 /// SHA-256.
 pub(super) type Digest = [u8; 32];
 
-/// Precedes the entries. Raise the number whenever a digest changes for the same file.
+/// Precedes the entries. Raise the number if the digest of an unchanged file changes.
 const HEADER: &[u8; 16] = b"files' digests 1";
 
 const ENTRY: usize = FileState::LENGTH + size_of::<Digest>();
@@ -30,7 +30,7 @@ const MOST: usize = 200_000;
 pub struct FileDigests {
     path: PathBuf,
     entries: HashMap<FileState, Entry>,
-    /// Files that changed since then may change again with no new state.
+    /// A file changed after this time may change again without a new state.
     settled: Moment,
     has_new: bool,
 }
@@ -44,7 +44,7 @@ struct Entry {
 impl FileDigests {
     /// Reads a cache. `now` is the time before the first file is looked at.
     pub fn load(path: PathBuf, now: Moment) -> FileDigests {
-        // A cache that cannot be read is an empty one.
+        // Start with an empty cache if it cannot be read.
         let bytes = files::read_bytes_if_there(&path).ok().flatten().unwrap_or_default();
         let settled = now.minus_seconds(SETTLED_SECONDS);
         FileDigests { path, entries: parse(&bytes).unwrap_or_default(), settled, has_new: false }
@@ -74,7 +74,7 @@ impl FileDigests {
         Some(entry.digest)
     }
 
-    /// Keeps what was read of a file, if it was at rest.
+    /// Caches the digest of a file, unless the file has just changed.
     pub(super) fn insert(&mut self, read: &ReadFile) {
         if let Some(state) = read.state.filter(|state| state.is_older_than(self.settled)) {
             self.entries.insert(state, Entry { digest: read.digest, is_used: true });
@@ -97,17 +97,17 @@ fn parse(bytes: &[u8]) -> Option<HashMap<FileState, Entry>> {
     entries.iter().map(entry).collect()
 }
 
-/// What was read of a file.
+/// The digest of a file and its state.
 pub(super) struct ReadFile {
     pub(super) digest: Digest,
-    /// `None` if it changed meanwhile.
+    /// `None` if it changed while it was read.
     state: Option<FileState>,
 }
 
 /// Reads a file with its extended attributes.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidData`] if it is no longer a file.
+/// [`io::ErrorKind::InvalidData`] if something else has replaced the file.
 pub(super) fn read(path: &Path) -> io::Result<ReadFile> {
     let mut file = open_itself(path)?;
     let before = file.metadata()?;
@@ -156,7 +156,7 @@ mod tests {
         FileState::of(&fs::metadata(path).unwrap())
     }
 
-    /// A folder with a file, and the file's cache as it is so many seconds after the file changed.
+    /// A folder with one file, and a cache loaded `seconds` after the file changed.
     fn cache(seconds: i64) -> (tempfile::TempDir, PathBuf, FileDigests) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");

@@ -27,7 +27,7 @@ use host::files;
 
 pub use crate::context_files::digests::FileDigests;
 
-/// Precedes what is hashed. Raise the number whenever the same files give another hash.
+/// Precedes the hashed bytes. Raise the number if the hash of unchanged files changes.
 const HEADER: &[u8] = b"context files 1\0";
 
 /// The paths that a context sends, sorted by their bytes.
@@ -173,7 +173,7 @@ impl ContextFiles {
         }
     }
 
-    /// The digests of the regular files; `None` for those that have vanished, and for everything else.
+    /// The digests of the regular files; `None` for vanished files and other kinds.
     fn contents(&self, digests: &mut FileDigests) -> Result<Vec<Option<Digest>>> {
         let known = self.files.iter().map(|file| match &file.kind {
             ContextFileKind::File(state) => digests.get(state),

@@ -45,7 +45,7 @@ impl Tree {
         self.list("").hash(digests).unwrap()
     }
 
-    /// The cache, as a run reads it long after every change.
+    /// The cache as loaded long after the last change.
     fn digests(&self) -> FileDigests {
         FileDigests::load(self.0.path().join("digests"), Moment::now().minus_seconds(-60))
     }
@@ -208,7 +208,7 @@ fn unreadable_files_are_named() {
     let ignore = |text: &str| IgnoreFile::parse(text.as_bytes(), "test").unwrap();
     let error = ContextFiles::filtered(&tree.path(""), &ignore("a")).unwrap_err().to_string();
     assert!(error.contains("context/hidden"), "{error}");
-    // BuildKit looks into an ignored folder for exceptions, and does not mind if it cannot.
+    // BuildKit searches an ignored folder for exceptions, and skips it if it is unreadable.
     assert_eq!(ContextFiles::filtered(&tree.path(""), &ignore("*\n!**/b")).unwrap().files, []);
     tree.chmod("hidden", 0o755);
 }

@@ -13,7 +13,7 @@ use crate::context_files::{ContextFile, ContextFileKind, unreadable};
 use engine::dockerignore::{IgnoreFile, Inherited};
 use host::file_state::FileState;
 
-/// A folder on the way, sent or not.
+/// A visited folder, sent or not.
 struct Folder {
     /// Relative to the context.
     path: PathBuf,
@@ -136,7 +136,7 @@ fn kind(path: &Path, metadata: &Metadata) -> Result<Option<ContextFileKind>> {
     }))
 }
 
-/// Whether the file, or a folder that it was in, has gone since it was listed.
+/// Whether the file or one of its folders was removed after it was listed.
 pub(super) fn has_vanished(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -20,7 +20,7 @@ impl KnownSizes {
         self.0.get(&(package.clone(), version.to_owned())).cloned()
     }
 
-    /// Adds the packages of an image. What is known from an earlier image stays.
+    /// Adds the packages of an image. Sizes from earlier images take precedence.
     pub fn add(&mut self, contents: &Contents) {
         contents.owners.iter().for_each(|owner| self.add_owner(owner, &contents.image));
     }

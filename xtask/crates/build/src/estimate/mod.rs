@@ -89,7 +89,7 @@ pub fn since(request: &EstimateRequest<'_>, manifest: &Manifest, context: &Conte
     Ok(estimate)
 }
 
-/// Whether another file lists more exactly what is built: `go.sum` also keeps versions that were only considered.
+/// Whether another file is more exact: `go.sum` also keeps versions that were not selected.
 fn has_better_source(file: &str, root: &Path) -> bool {
     file.strip_suffix("go.sum").is_some_and(|folder| root.join(folder).join("go.mod").is_file())
 }
@@ -117,8 +117,8 @@ fn read(path: &Path, reader: Reader) -> Result<LockFile, String> {
     reader(text.trim_start_matches('\u{feff}')).map_err(|error| {
         match error.downcast_ref::<serde_json::Error>() {
             // Its own message could quote the file.
-            Some(error) if error.is_data() => format!("unexpected value in line {}", error.line()),
-            Some(error) => format!("invalid JSON in line {}", error.line()),
+            Some(error) if error.is_data() => format!("unexpected value on line {}", error.line()),
+            Some(error) => format!("invalid JSON on line {}", error.line()),
             None => error.to_string(),
         }
     })
@@ -159,7 +159,7 @@ fn known_sizes(
     Ok(sizes)
 }
 
-/// The differences of two lock files. A version that went and one that came are an update.
+/// The differences of two lock files. A removed and an added version of a package are an update.
 fn changes_of(then: &LockFile, now: &LockFile, sizes: &KnownSizes) -> Vec<PackageChange> {
     let none = BTreeSet::new();
     let names: BTreeSet<&Package> = then.packages.keys().chain(now.packages.keys()).collect();
@@ -248,8 +248,8 @@ mod tests {
         let Some(Some(reader)) = lock_files::reader("package-lock.json") else { panic!("no reader") };
         assert_eq!(read(&at, reader), Ok(LockFile::default()));
         for (text, why) in [
-            (&b"{\"lockfileVersion\": \"correct-horse\"}"[..], "unexpected value in line 1"),
-            (b"{\n<<<<<<< correct-horse", "invalid JSON in line 2"),
+            (&b"{\"lockfileVersion\": \"correct-horse\"}"[..], "unexpected value on line 1"),
+            (b"{\n<<<<<<< correct-horse", "invalid JSON on line 2"),
             (b"{\"a\xff", "invalid UTF-8"),
             (b"{}", "no lockfileVersion"),
         ] {

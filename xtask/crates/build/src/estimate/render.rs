@@ -143,7 +143,7 @@ fn size(version: Option<&PackageVersion>) -> String {
     }
 }
 
-/// Names come from files that anybody may have written.
+/// Names come from untrusted files.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &text[..end]),

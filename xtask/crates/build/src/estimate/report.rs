@@ -46,7 +46,7 @@ pub struct PackageChange {
     pub after: Option<PackageVersion>,
 }
 
-/// A version with what is known of its size.
+/// A version and its size, as far as known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PackageVersion {
     /// An exact version, or a requirement; empty if any version will do.

@@ -1,5 +1,4 @@
-//! The fingerprint of an image: a hash of all that its build can read. An image with the fingerprint that its next build would have
-//! need not be built again.
+//! The fingerprint of an image: a hash of everything its build can read. If it has not changed, the image need not be built again.
 //!
 //! It covers the Dockerfile, the files that the context sends, arguments, labels, platform, named contexts, the names of secrets,
 //! the IDs of the images that the build starts from, and the same of every target that it depends on. Two things stay out: the commit
@@ -21,7 +20,7 @@ use engine::bake::Target;
 use engine::labels;
 use host::files;
 
-/// Raise it when the rules below change, so that no image built under other rules is reused.
+/// Raise it when the rules change, so that images built under older rules are not reused.
 const RULES: &str = "1";
 
 /// The fingerprint of a target.
@@ -34,15 +33,15 @@ pub struct Fingerprint {
     pub unpinned: BTreeSet<String>,
 }
 
-/// Returns the hash of the files that a folder sends to a build. The second path is that of the Dockerfile, for the ignore file
-/// beside it; a named context has none.
+/// Returns the hash of the files that a folder sends to a build. The second path is the Dockerfile, which may have an ignore file
+/// next to it; a named context has no Dockerfile.
 pub type HashContext<'a> = dyn FnMut(&Path, Option<&Path>) -> Result<String> + 'a;
 
 /// The images that the builds of a plan start from and that no target provides. Their IDs are part of the fingerprints.
 pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for target in plan.definition.target.values() {
-        // What cannot be read has no fingerprint.
+        // An unreadable Dockerfile has no fingerprint.
         let asks = Asks::of(&text(target).unwrap_or_default(), &target.args);
         found.extend(asks.images.into_iter().filter(|image| !target.contexts.contains_key(image)));
         found.extend(
@@ -87,7 +86,7 @@ fn dockerfile(target: &Target) -> Option<PathBuf> {
     is_here.then(|| Path::new(&target.context).join(name))
 }
 
-/// The folders of this machine that a target's build reads, each with the path of the Dockerfile whose ignore file counts.
+/// The local folders that a target's build reads. The main context comes with its Dockerfile, which selects the ignore file.
 pub(crate) fn folders(target: &Target) -> Vec<(&Path, Option<PathBuf>)> {
     let named = target.contexts.values().map(|place| (Path::new(place), None));
     let all = [(Path::new(&target.context), dockerfile(target))].into_iter().chain(named);
@@ -99,7 +98,7 @@ struct Prints<'a> {
     plan: &'a BuildPlan,
     ids: &'a BTreeMap<String, String>,
     context: &'a mut HashContext<'a>,
-    /// `None`: not known, or being computed: targets that depend on each other.
+    /// `None` if it is unknown, or still being computed because targets depend on each other.
     done: BTreeMap<String, Option<Fingerprint>>,
 }
 
@@ -121,7 +120,7 @@ impl Prints<'_> {
         let text = text(target)?;
         let asks = Asks::of(&text, &target.args);
         let folder = Path::new(&target.context);
-        // Whoever declares these wants a build each time.
+        // These settings ask for a build every time.
         let is_fresh = target.no_cache || target.pull || !target.no_cache_filter.is_empty();
         if asks.unknown_image || is_fresh || !folder.is_absolute() {
             return Ok(None);
@@ -154,8 +153,8 @@ impl Prints<'_> {
         Ok(Some(parts.finish()))
     }
 
-    /// An image from outside the plan: its ID in the engine. BuildKit gets an image that the engine does not have from a registry,
-    /// whose answer may change unless the name has a digest.
+    /// Adds an image from outside the plan by its ID in the engine. BuildKit pulls an image that the engine does not have, so its content
+    /// may change unless the name has a digest.
     fn image(&self, target: &str, image: &str, parts: &mut Parts) {
         parts.add("image", image);
         match self.ids.get(image) {
@@ -169,7 +168,7 @@ impl Prints<'_> {
 /// What a target declares and what can change its image.
 fn declared(target: &Target) -> Result<String> {
     let mut target = target.clone();
-    // Content counts, not the place.
+    // Content counts, not location.
     target.context.clear();
     target.dockerfile = None;
     target.dockerfile_inline = None;

@@ -10,7 +10,7 @@ use model::dockerfile;
 const WITH_VALUE: [&str; 9] =
     ["-t", "--target-release", "-o", "--option", "-c", "--virtual", "-X", "--repository", "--config-file"];
 
-/// Whether a name is usual for a Dockerfile.
+/// Whether a file name is typical for a Dockerfile.
 pub fn is_file(name: &str) -> bool {
     let is = |base: &str| {
         name.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

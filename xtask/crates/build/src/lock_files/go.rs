@@ -1,5 +1,5 @@
 //! `go.mod` and `go.sum` (Go Modules Reference). Since Go 1.17, `go.mod` lists every module that is built, so it is preferred:
-//! `go.sum` also keeps versions that were only considered.
+//! `go.sum` also keeps versions that were not selected.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Lock files and what is read like one: the packages they name, with versions. Nothing is downloaded and nothing is run.
+//! Reads package names and versions from lock files and similar files. Downloads and runs nothing.
 
 mod cargo;
 mod dockerfile;

@@ -85,7 +85,7 @@ pub(super) fn toml(text: &str) -> Result<Table> {
             .and_then(|span| text.get(..span.start))
             .map(|before| before.matches('\n').count() + 1);
         match line {
-            Some(line) => anyhow::anyhow!("invalid TOML in line {line}"),
+            Some(line) => anyhow::anyhow!("invalid TOML on line {line}"),
             None => anyhow::anyhow!("invalid TOML"),
         }
     })
@@ -166,6 +166,6 @@ mod tests {
         let pipenv = r#"{"_meta": {}, "default": {"a": {"version": "==1"}, "own": {"path": "."}}, "develop": {"b": {"version": "==2"}}}"#;
         assert_eq!(listed(&pipfile(pipenv).unwrap()), ["python a 1", "python b 2 (dev)"]);
         let secret = read("a = 1\nb = password password").unwrap_err();
-        assert_eq!(format!("{secret:#}"), "invalid TOML in line 2");
+        assert_eq!(format!("{secret:#}"), "invalid TOML on line 2");
     }
 }

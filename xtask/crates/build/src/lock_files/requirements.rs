@@ -6,7 +6,7 @@ use super::LockFile;
 use super::python::normalized;
 use contents::owner::OwnerKind;
 
-/// Whether a name is usual for such a file.
+/// Whether a file name is typical.
 pub fn is_file(folder: &str, name: &str) -> bool {
     let is_in_folder = folder.rsplit('/').next() == Some("requirements");
     name.ends_with(".txt")

@@ -23,7 +23,7 @@ use host::paths::Repository;
 use packages::{Dates, Packages, is_dated};
 use seen::Seen;
 
-/// A plan without the images that are up to date.
+/// A plan from which up-to-date images were removed.
 #[derive(Debug)]
 pub(crate) struct Remaining {
     /// What must be built. Its images get their fingerprints as labels.
@@ -113,7 +113,7 @@ impl<'a> Reuse<'a> {
         Ok(Seen::look(plan, self.ids(&starts, &found), self.environment, self.repository) != *seen)
     }
 
-    /// Takes the fingerprints from a plan, so that no later run keeps its images.
+    /// Removes the fingerprints from a plan, so that the next run builds its images again.
     pub fn forget(&self, plan: &mut BuildPlan) {
         for target in plan.definition.target.values_mut() {
             target.labels.remove(&labels::fingerprint(self.project));
@@ -138,7 +138,7 @@ impl<'a> Reuse<'a> {
             Packages::Undated(_) => is_recent(self.packages_of(current)),
         };
         current.label(&labels::fingerprint(self.project)) == Some(&print.hash)
-            // An image of a clean checkout is also one of a checkout with other changes, not the other way round.
+            // A clean image can serve a dirty checkout, but a dirty image cannot serve a clean one.
             && (is_dirty(revision) || !is_dirty(current.label(labels::REVISION)))
             && has_recent_packages
     }
@@ -167,7 +167,7 @@ impl<'a> Reuse<'a> {
             let found = current.and_then(|image| self.packages_of(image));
             let date = match found {
                 Some(date) if date >= *self.date => date,
-                // The first image of a service gets what the cache has: its packages are of this week, or it is renewed next week.
+                // The first image may use the cache. If its packages are older than this week, next week's build renews them.
                 None => self.date.clone(),
                 Some(_) => {
                     plan.fresh.extend(targets);

@@ -18,7 +18,7 @@ pub(super) enum Packages {
     /// In steps that take the date of packages as an argument. They run again when the date changes; other steps of these Dockerfiles
     /// stay cached on purpose.
     Dated,
-    /// In these targets, none of which takes the date: they must be built without the cache.
+    /// In these targets. They do not take the date, so they must be built without the cache.
     Undated(BTreeSet<String>),
 }
 
@@ -40,11 +40,11 @@ pub(super) fn is_dated(plan: &BuildPlan, target: &str) -> bool {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Dates(pub BTreeMap<String, PackageDate>);
 
-/// How many dates are kept: more than an engine has images of a project.
+/// The maximum number of dates, more than a project has images.
 const KEPT: usize = 2000;
 
 impl Dates {
-    /// Lines of an ID and a date. Others are ignored: a lost date costs a build that the cache answers.
+    /// Each line has an ID and a date. Skips damaged lines: losing a date only costs a cached build.
     pub fn read(repository: &Repository) -> Result<Dates> {
         let text = files::read_if_there(&repository.package_dates())?.unwrap_or_default();
         let line = |line: &str| {

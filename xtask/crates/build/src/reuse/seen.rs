@@ -1,4 +1,4 @@
-//! What fingerprints are computed from. If it changes during a build, the fingerprint is not that of the image.
+//! The inputs of fingerprints. If they change during a build, the fingerprint does not describe the image.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl PartialEq for Listed {
     fn eq(&self, other: &Listed) -> bool {
         match (self, other) {
             (Listed::Files(one), Listed::Files(other)) => one == other,
-            // This run holds the checkout's lock, so no other run writes there. Another link to a file is no change.
+            // This run holds the checkout's lock, so only it writes there. A new hard link changes a file's ctime but not its content.
             (Listed::Own(_), Listed::Own(_)) => true,
             (Listed::Toolchain(one), Listed::Toolchain(other)) => one == other,
             _ => false,
@@ -49,7 +49,7 @@ impl PartialEq for Listed {
 }
 
 impl Seen {
-    /// Lists the contexts of a plan. What cannot be read gives its images no fingerprint. `ids`: see [`fingerprint::images`].
+    /// Lists the contexts of a plan. Images with an unreadable context get no fingerprint. `ids`: see [`fingerprint::images`].
     pub fn look(
         plan: &BuildPlan,
         ids: BTreeMap<String, String>,

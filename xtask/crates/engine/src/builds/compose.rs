@@ -205,7 +205,7 @@ fn plain(text: String) -> String {
     text.replace("$$", "$")
 }
 
-/// Every text in a value, without doubled dollar signs.
+/// Replaces `$$` with `$` in every string of a value.
 fn undoubled(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(plain(text)),
@@ -221,7 +221,7 @@ struct Composed {
     text: String,
     /// The required variables that are not set: those have a placeholder in the output.
     unset: Vec<String>,
-    /// Why Compose accepts the files only without checking that they are complete, such as for a secret that an uncommitted file defines.
+    /// Why Compose accepts the files only without its consistency check, for example because an uncommitted file defines a secret.
     inconsistent: Option<Failure>,
 }
 

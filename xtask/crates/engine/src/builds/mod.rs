@@ -97,7 +97,7 @@ pub fn all(
     refused.into_iter().next().map_or(Ok(found), |one| Err(one.failure.into()))
 }
 
-/// As [`all`], but files that Docker refuses are returned beside the builds of the others.
+/// Like [`all`], but also returns the files that Docker refuses.
 ///
 /// # Errors
 /// When Compose or Buildx is not installed, or its output has an unexpected format.
@@ -259,7 +259,7 @@ fn united(found: Vec<NamedBuild>) -> Vec<NamedBuild> {
     out
 }
 
-/// The lowest is the best name of an image that several services share: the image's own, that of its folder, the start of the image's,
+/// Ranks names for an image that several services share, best first: the image's, its folder's, the start of the image's,
 /// then a service that publishes a port, one that runs the image's own command, one that names an image.
 fn rank(one: &NamedBuild) -> [bool; 6] {
     let image = one.image.as_deref().map(model::image_ref::name_of);
@@ -281,7 +281,7 @@ fn merged(group: Vec<NamedBuild>) -> Option<NamedBuild> {
     let is_only_one = |is: &dyn Fn(&NamedBuild) -> bool| group.iter().filter(|one| is(one)).count() == 1;
     let stands_out = is_only_one(&|one| !one.ports.is_empty()) || is_only_one(&|one| !one.has_own_command);
     if group.len() > 1 && other_image && other_folder && other_start && !stands_out {
-        // No service is more than one of many.
+        // All are equally good.
         leader.service = naming::shared_name(&leader);
     }
     leader.sharing = group.iter().map(|one| one.name.clone()).collect();

@@ -26,11 +26,11 @@ pub fn free_name(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// Folders whose name says nothing about the image that is built in them.
+/// Folder names that say nothing about the image.
 pub const GENERIC_FOLDERS: [&str; 7] =
     ["docker", "build", "src", "deploy", "deployment", "container", "image"];
 
-/// The name of a build that many services share, none of them more than others: its folder's, else that of its image.
+/// The name of a build that several services share equally: its folder's, or its image's.
 pub(super) fn shared_name(build: &NamedBuild) -> String {
     let folder = build.build.context.rsplit('/').next();
     let folder = folder.filter(|name| *name != "." && !GENERIC_FOLDERS.contains(name));
@@ -40,7 +40,7 @@ pub(super) fn shared_name(build: &NamedBuild) -> String {
 /// Fills in the services' names and, where several builds share a repository, the templates of their tags.
 pub(super) fn name_all(builds: &mut [NamedBuild]) {
     let mut taken = BTreeSet::new();
-    // A name that was found for several services gives way to those of services.
+    // A name of one service takes precedence over a name shared by several.
     let (own, found): (Vec<_>, Vec<_>) = builds.iter_mut().partition(|build| build.service.is_empty());
     for build in own {
         build.service = free_name(&build.name, &mut taken);

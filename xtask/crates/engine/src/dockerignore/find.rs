@@ -15,7 +15,7 @@ const MOST_LINKS: usize = 40;
 /// A file's path and its bytes.
 pub(super) type Found = (PathBuf, Vec<u8>);
 
-/// The file beside the Dockerfile, else the one of the context.
+/// The file next to the Dockerfile, or the one in the context.
 pub(super) fn find(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Found>, (PathBuf, io::Error)> {
     if let Some(dockerfile) = dockerfile {
         let mut name = dockerfile.file_name().unwrap_or_default().to_owned();
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(found(root, Some("docker/Dockerfile")), None);
         fs::write(root.join("context/.dockerignore"), "context").unwrap();
         assert_eq!(found(root, Some("docker/Dockerfile")).unwrap(), "context");
-        // A folder of that name is no ignore file.
+        // Ignore a folder with that name.
         fs::create_dir(root.join("docker/Dockerfile.dockerignore")).unwrap();
         assert_eq!(found(root, Some("docker/Dockerfile")).unwrap(), "context");
         fs::write(root.join("docker/app.Dockerfile.dockerignore"), "").unwrap();

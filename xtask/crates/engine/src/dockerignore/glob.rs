@@ -1,5 +1,5 @@
 //! The wildcards of a pattern, with the meaning that moby/patternmatcher gives them: it translates a pattern to a Go regular
-//! expression, whose rules show through in places.
+//! expression, which affects edge cases.
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -40,12 +40,12 @@ impl Class {
     }
 }
 
-/// A pattern that has no plain meaning.
+/// A pattern with an unclear meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlobError {
     /// BuildKit rejects it (Go's `filepath.ErrBadPattern`).
     Syntax,
-    /// Go's regular expressions give it a meaning that no one intends, such as `\d` for any digit.
+    /// Go's regular expressions give it an unintended meaning, such as `\d` for any digit.
     Unclear,
 }
 
@@ -126,7 +126,7 @@ impl Glob {
         now
     }
 
-    /// Marks the tokens behind those that may match no characters at all.
+    /// Marks the tokens after those that can match an empty string.
     fn skip_empty(&self, states: &mut [bool], is_start: bool) {
         for (at, token) in self.tokens.iter().enumerate() {
             match token {
@@ -208,11 +208,11 @@ fn member(chars: &[char], at: &mut usize, is_plain: &mut bool) -> Result<char, G
         _ => {}
     }
     *at += 1;
-    // Something must follow: the closing bracket, at least.
+    // At least the closing bracket must follow.
     if *at < chars.len() { Ok(c) } else { Err(GlobError::Syntax) }
 }
 
-/// Whether a backslash gives the character another meaning in Go's regular expressions, or makes them invalid.
+/// Whether a backslash changes the character's meaning in a Go regular expression, or makes the expression invalid.
 fn is_special_escape(c: char) -> bool {
     c.is_ascii_alphanumeric() || !c.is_ascii()
 }

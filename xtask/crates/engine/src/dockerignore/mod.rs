@@ -75,7 +75,7 @@ impl IgnoreFile {
         Ok(IgnoreFile { patterns })
     }
 
-    /// Also ignores a path, whatever comes before.
+    /// Also ignores a path, regardless of earlier patterns.
     ///
     /// # Errors
     /// As for [`IgnoreFile::parse`].
@@ -84,7 +84,7 @@ impl IgnoreFile {
         Ok(self)
     }
 
-    /// Whether it starts by ignoring everything, so that only what it names again is sent.
+    /// Whether it first ignores everything, so that only exceptions are sent.
     pub fn is_allow_list(&self) -> bool {
         self.patterns
             .first()
@@ -98,7 +98,7 @@ impl IgnoreFile {
         let mut matched = vec![false; self.patterns.len()];
         for (index, pattern) in self.patterns.iter().enumerate() {
             let is_inherited = folder.is_some_and(|folder| folder.0[index]);
-            // A pattern that would change nothing is not tried, and is not inherited either.
+            // BuildKit skips a pattern that cannot change the result, and does not inherit it.
             if is_inherited || pattern.is_exception == is_ignored && pattern.matches(path) {
                 matched[index] = true;
                 is_ignored = !pattern.is_exception;
@@ -107,7 +107,7 @@ impl IgnoreFile {
         (is_ignored, Inherited(matched))
     }
 
-    /// Whether nothing in an ignored folder can be included again, so that there is no need to look into it.
+    /// Whether an ignored folder can be skipped because no exception can match inside it.
     pub fn skips(&self, folder: &[u8]) -> bool {
         !self.patterns.iter().any(|pattern| pattern.is_exception && pattern.may_match_below(folder))
     }

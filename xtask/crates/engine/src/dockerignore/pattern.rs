@@ -19,7 +19,7 @@ enum Kind {
     /// `**/a`, `**a`.
     Suffix,
     Glob(Glob),
-    /// What BuildKit makes of it is not plain. Then nothing is ignored for its sake.
+    /// BuildKit's interpretation is unclear, so the pattern ignores nothing.
     Unclear,
 }
 

@@ -44,7 +44,7 @@ impl<'m> ProbePlan<'m> {
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
     }
 
-    /// The services that no probe was sent to and that no health check vouches for.
+    /// The services without a probe or a health check.
     pub(crate) fn unprobed(&self, health: &[ProbeOutcome]) -> Vec<String> {
         let probes = || self.groups.iter().flat_map(|group| &group.probes);
         let is_probed = |name: &str| {

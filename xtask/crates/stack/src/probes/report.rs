@@ -27,7 +27,7 @@ pub struct ProbeReport {
     pub images: BTreeMap<String, String>,
     /// In the order the probes were sent.
     pub outcomes: Vec<ProbeOutcome>,
-    /// The services that no probe was sent to and that have no health check.
+    /// The services without a probe or a health check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unprobed: Vec<String>,
 }

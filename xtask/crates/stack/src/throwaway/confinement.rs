@@ -151,7 +151,7 @@ fn own_command(container: &ContainerInspect, image: &ContainerConfig, faults: &m
 
 /// Compares what really runs: the user that the container starts as, and those of its processes.
 fn own_user(expected: &TestUser, configured: &str, users: &ContainerUsers, faults: &mut Faults) {
-    let missing = |name: &str| format!("its /etc/passwd has no user `{name}`");
+    let missing = |name: &str| format!("user `{name}` is not in the container's /etc/passwd");
     let (id, expected) = match expected {
         TestUser::Id(id) => (Some(*id), id.to_string()),
         TestUser::Name(name) => (users.id(name), format!("`{name}`")),
@@ -259,9 +259,9 @@ mod tests {
             ["it starts as user `root`, expected `app`", "processes run as user 0, expected `app`"]
         );
         assert_eq!(judged(id.clone(), "1", &["1234"]), ["it starts as user `1`, expected 1234"]);
-        assert_eq!(judged(id, "nobody", &["1234"]), ["its /etc/passwd has no user `nobody`"]);
+        assert_eq!(judged(id, "nobody", &["1234"]), ["user `nobody` is not in the container's /etc/passwd"]);
         let nobody = TestUser::Name("nobody".to_owned());
-        assert_eq!(judged(nobody, "app", &["1234"]), ["its /etc/passwd has no user `nobody`"]);
+        assert_eq!(judged(nobody, "app", &["1234"]), ["user `nobody` is not in the container's /etc/passwd"]);
     }
 
     #[test]

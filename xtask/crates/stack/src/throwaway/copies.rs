@@ -41,7 +41,7 @@ pub(super) struct CopyOwner<'a> {
 }
 
 impl MountCopies {
-    /// Copies everything on the engine's host that a service can write to, except `record`, which another folder replaces. A
+    /// Copies every path on the engine's host that a service can write to, except `record`, which is replaced by another folder. A
     /// missing path becomes an empty folder, as Docker would create it.
     pub(super) fn make(
         configuration: &ComposeConfig,

@@ -77,7 +77,7 @@ impl Overrides<'_> {
         }
     }
 
-    /// What replaces a mount; Compose replaces the one with the same target.
+    /// The replacement of a mount. Compose matches them by target.
     fn mount(&self, mount: &ComposeMount) -> Option<String> {
         let target = quoted(&mount.target);
         if mount.kind == "bind" && mount.source == self.deployed.0 {
@@ -89,7 +89,7 @@ impl Overrides<'_> {
         let copy = self.copies.of(mount)?;
         let (key, read_only) = (quoted(&copy.key), mount.read_only);
         let subpath = if copy.is_file { format!(", subpath: {COPY}") } else { String::new() };
-        // Like a folder of the host, an empty one hides what the image has there.
+        // An empty copy hides the image's files, as an empty host folder does.
         Some(format!(
             "      - {{ type: volume, source: {key}, target: {target}, read_only: {read_only}, volume: {{ nocopy: true{subpath} }} }}"
         ))
