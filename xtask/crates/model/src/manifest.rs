@@ -69,7 +69,7 @@ pub struct Manifest {
     pub allowlist: Allowlist,
     /// Relaxed rules of `check`.
     pub check: CheckRules,
-    /// What `test` requires of containers.
+    /// What `test` requires of a service without requirements of its own.
     pub test: TestRules,
 }
 

@@ -8,6 +8,7 @@ use crate::bytes::Bytes;
 use crate::edition::Edition;
 use crate::image_ref::{ImageRef, Tag, familiar, path_of, repository_of};
 use crate::probe::Probe;
+use crate::test_rules::TestRules;
 use crate::variant::Variant;
 
 /// A service and its image.
@@ -43,6 +44,8 @@ pub struct Service {
     pub editions: Additions,
     /// What its container needs to run.
     pub run: RunNeeds,
+    /// What `test` requires of its container.
+    pub test: TestRules,
     /// Secrets that `deploy install` generates once.
     pub secrets: Vec<Secret>,
     /// Its probes.

@@ -1,4 +1,4 @@
-//! What `test` requires of containers: `[test]`.
+//! What `test` requires of a container: `[test]` and `[service.NAME.test]`.
 
 /// The requirements. The default requires nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

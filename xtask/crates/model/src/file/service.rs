@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::{Named, Probe};
+use super::{Named, Probe, Test};
 use crate::bytes::Bytes;
 
 /// A service and its image. An empty table is enough where Compose or bake defines a build of this name.
@@ -100,6 +100,14 @@ pub struct Service {
     pub limits: BTreeMap<String, Limit>,
     /// What its container needs on a read-only root.
     pub run: Run,
+    /// What `test` requires of its container: keys of `[test]` with other values. Default: what `[test]` requires.
+    ///
+    /// ```toml
+    /// [service.vote.test]
+    /// user = "redis"
+    /// read-only = false
+    /// ```
+    pub test: Test,
     /// A secret that `deploy install` generates once. Default: none.
     pub secret: Option<Secret>,
     /// Requests to the running service, and the expected responses. Default: none.

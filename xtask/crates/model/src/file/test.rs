@@ -1,8 +1,9 @@
-//! `[test]` as it stands in the file.
+//! `[test]` and `[service.NAME.test]` as they stand in the file.
 
 use serde::Deserialize;
 
-/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing.
+/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing. A service's own `test` replaces
+/// single keys of this table.
 ///
 /// ```toml
 /// [test]
@@ -11,7 +12,7 @@ use serde::Deserialize;
 /// capabilities = []
 /// own-command = true
 /// ```
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Test {
@@ -19,12 +20,24 @@ pub struct Test {
     /// USER of the Dockerfile and `user` of the Compose file may use either. Default: any user.
     pub user: Option<TestUser>,
     /// The root file system must be read-only. Default: false.
-    pub read_only: bool,
+    pub read_only: Option<bool>,
     /// The only capabilities that containers may have, such as `NET_BIND_SERVICE`; `[]` for none. The Compose file must drop `ALL`,
     /// set `no-new-privileges`, and not use `privileged`. Default: any capabilities.
     pub capabilities: Option<Vec<String>>,
     /// The container must run the image's own command and health check, and the image must have a HEALTHCHECK. Default: false.
-    pub own_command: bool,
+    pub own_command: Option<bool>,
+}
+
+impl Test {
+    /// This table, with the keys that `service` has replaced.
+    pub fn with(&self, service: &Test) -> Test {
+        Test {
+            user: service.user.clone().or_else(|| self.user.clone()),
+            read_only: service.read_only.or(self.read_only),
+            capabilities: service.capabilities.clone().or_else(|| self.capabilities.clone()),
+            own_command: service.own_command.or(self.own_command),
+        }
+    }
 }
 
 /// A user ID or a user name.

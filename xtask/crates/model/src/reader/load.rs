@@ -94,6 +94,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
     let schema = schema(file, root);
     let project = project(file, root, repository);
     let editions = editions(file, schema, root);
+    rules::refuse_odd_test(&file.test, &root.key("test"));
     let images = Images::new(file, &project, schema, repository);
     let (upstreams, bases) = (images.upstreams(root), images.bases(root));
     cycles::refuse(root, &upstreams, &bases, |path| images::references(repository, path));
@@ -126,7 +127,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         benefits: rules::benefits(&file.benefit, &root.key("benefit")),
         allowlist: rules::allowlist(&file.opportunities, &root.key("opportunities"), &names, &editions),
         check: rules::check(&file.check, &root.key("check"), &names),
-        test: rules::test(&file.test, &root.key("test")),
+        test: rules::test(&file.test, &file::Test::default()),
         project,
         editions,
         upstreams,

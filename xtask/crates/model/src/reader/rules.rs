@@ -119,8 +119,27 @@ pub(super) fn check(file: &file::Checks, place: &Place<'_>, services: &[&str]) -
     }
 }
 
-/// `[test]`.
-pub(super) fn test(file: &file::Test, place: &Place<'_>) -> TestRules {
+/// The requirements of a service: the keys of its own table, else those of `[test]`.
+pub(super) fn test(all: &file::Test, service: &file::Test) -> TestRules {
+    let file = all.with(service);
+    TestRules {
+        user: file.user.map(user),
+        read_only: file.read_only.unwrap_or_default(),
+        capabilities: file.capabilities.map(|names| names.iter().map(|name| capability(name)).collect()),
+        own_command: file.own_command.unwrap_or_default(),
+    }
+}
+
+/// A number in quotes is a number, as in USER of a Dockerfile.
+fn user(user: file::TestUser) -> TestUser {
+    match user {
+        file::TestUser::Id(id) => TestUser::Id(id),
+        file::TestUser::Name(name) => name.parse().map_or(TestUser::Name(name), TestUser::Id),
+    }
+}
+
+/// Refuses impossible values in a table of requirements.
+pub(super) fn refuse_odd_test(file: &file::Test, place: &Place<'_>) {
     for (position, name) in file.capabilities.iter().flatten().enumerate() {
         let known = capability(name);
         let is_name = known.starts_with(|first: char| first.is_ascii_uppercase())
@@ -130,24 +149,12 @@ pub(super) fn test(file: &file::Test, place: &Place<'_>) -> TestRules {
             place.key("capabilities").at(position).fault(fault);
         }
     }
-    let names = file.capabilities.as_ref();
-    // A number in quotes is a number, as in USER of a Dockerfile.
-    let user = file.user.clone().map(|user| match user {
-        file::TestUser::Id(id) => TestUser::Id(id),
-        file::TestUser::Name(name) => name.parse().map_or(TestUser::Name(name), TestUser::Id),
-    });
-    if let Some(TestUser::Name(name)) = &user
+    if let Some(TestUser::Name(name)) = file.user.clone().map(user)
         && (name.is_empty() || name.contains(|char: char| char == ':' || char.is_whitespace()))
     {
         place
             .key("user")
             .fault(format!("invalid user `{name}`: use a user ID or a user name, without a group"));
-    }
-    TestRules {
-        user,
-        read_only: file.read_only,
-        capabilities: names.map(|names| names.iter().map(|name| capability(name)).collect()),
-        own_command: file.own_command,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::reader::builds::Builds;
 use crate::reader::images::Images;
 use crate::reader::load::refuse_odd_name;
 use crate::reader::place::Place;
-use crate::reader::probes;
+use crate::reader::{probes, rules};
 use crate::variant::OPTIMIZED_SUFFIX;
 
 /// Reads services.
@@ -37,6 +37,7 @@ impl Services<'_> {
 
     fn service(&self, name: &str, file: &file::Service, place: &Place<'_>, claims: &mut Claims) -> Service {
         refuse_odd_name(name, place);
+        rules::refuse_odd_test(&file.test, &place.key("test"));
         let image = self.image(name, file, place, claims);
         if let Some(compose) = &file.compose {
             claim(claims, "compose name", compose, name, &place.key("compose"));
@@ -75,6 +76,7 @@ impl Services<'_> {
             sizes: self.sizes(file, place),
             editions: self.additions(file, place),
             run: run_needs(&file.run, &place.key("run")),
+            test: rules::test(&self.file.test, &file.test),
             secrets,
             probes,
         }

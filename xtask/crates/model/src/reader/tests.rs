@@ -9,7 +9,7 @@ use crate::benefit::Figure;
 use crate::edition::Edition;
 use crate::manifest::Manifest;
 use crate::quantity::Quantity;
-use crate::test_rules::TestUser;
+use crate::test_rules::{TestRules, TestUser};
 use crate::variant::Variant;
 
 const HEAD: &str = "schema = 2\neditions = [\"simple\", \"community\", \"enterprise\"]\n";
@@ -366,6 +366,27 @@ fn what_test_requires_is_declared() {
         ["3: test.user: invalid user `app:app`: use a user ID or a user name, without a group"]
     );
     assert!(rules("[test]\nuser = true\n").is_err());
+    // A service replaces single keys.
+    let manifest = parse_in(
+        VOTE,
+        "schema = 2\n[test]\nuser = 1000\nread-only = true\ncapabilities = []\n\
+         [service.vote]\ncontext = \"vote\"\ntest = { user = \"redis\", read-only = false }\n\
+         [service.other]\ncontext = \"vote\"\nimage = \"other\"\n",
+    )
+    .unwrap();
+    let of = |name: &str| &manifest.services.iter().find(|service| service.name == name).unwrap().test;
+    let replaced = TestRules {
+        user: Some(TestUser::Name("redis".to_owned())),
+        read_only: false,
+        ..manifest.test.clone()
+    };
+    assert_eq!((of("vote"), of("other")), (&replaced, &manifest.test));
+    assert_eq!(
+        faults_of(parse_in(VOTE, "schema = 2\n[service.vote.test]\ncapabilities = [\"ALL\"]\n")),
+        [
+            "3: service.vote.test.capabilities: invalid capability `ALL`: use a name such as `NET_BIND_SERVICE`"
+        ]
+    );
     assert_eq!(declared.capabilities, Some(vec!["CHOWN".to_owned()]));
     assert_eq!(
         faults_of(parse_in(VOTE, "schema = 2\n[test]\ncapabilities = [\"CHOWN\", \"ALL\", \"net-admin\"]\n")),

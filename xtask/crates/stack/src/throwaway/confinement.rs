@@ -1,5 +1,5 @@
-//! Checks how a stack's containers run, as `[test]` of the manifest requires: the command and health check, the user, the
-//! root file system, the capabilities.
+//! Checks how a stack's containers run, as `[test]` and `[service.NAME.test]` of the manifest require: the command and health
+//! check, the user, the root file system, the capabilities.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -14,20 +14,16 @@ use engine::inspect::{ContainerConfig, Healthcheck};
 use model::manifest::Service;
 use model::test_rules::{TestRules, TestUser, capability};
 
-/// Checks the container of each service; no outcomes without requirements. Faults are in the outcomes.
-pub(super) fn check(
-    rules: &TestRules,
-    services: &[&Service],
-    project: &Project,
-    docker: &Docker,
-) -> Result<Vec<ProbeOutcome>> {
-    if rules.is_empty() {
+/// Checks the container of each service that has requirements. Faults are in the outcomes.
+pub(super) fn check(services: &[&Service], project: &Project, docker: &Docker) -> Result<Vec<ProbeOutcome>> {
+    let services: Vec<_> = services.iter().filter(|service| !service.test.is_empty()).collect();
+    if services.is_empty() {
         return Ok(Vec::new());
     }
     let containers = project.containers()?;
     let mut outcomes = Vec::new();
     for service in services {
-        let started = Instant::now();
+        let (rules, started) = (&service.test, Instant::now());
         let container = containers.iter().find(|container| service.is_compose(&container.service));
         let id = &container.with_context(|| format!("{} has no container", service.name))?.id;
         let found = docker.inspect_container(id)?;

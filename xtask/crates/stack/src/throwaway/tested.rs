@@ -53,7 +53,7 @@ pub(super) fn test<'m>(
     context.terminal.say(format!("starting a stack of {label} …"));
     let stack = ThrowawayStack::start(manifest, services, images, deadline, context)?;
     context.terminal.say(format!("probing the stack of {label} …"));
-    let confinement = confinement::check(&manifest.test, services, stack.project(), &context.docker)?;
+    let confinement = confinement::check(services, stack.project(), &context.docker)?;
     let plan = ProbePlan::new(manifest, services);
     let (mut report, results) = probes::run::run(&plan, stack.project(), &stack.values, deadline, context)?;
     report.outcomes.splice(0..0, confinement);
