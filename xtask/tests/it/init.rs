@@ -250,6 +250,40 @@ fn what_the_manifest_declares_is_neither_guessed_nor_left_out_again() {
 }
 
 #[test]
+fn builds_that_the_manifest_ignores_are_not_adopted() {
+    let folder = Folder::new();
+    // `jobs` has no Dockerfile: its problem is ignored, too.
+    for name in ["api", "tools"] {
+        folder.write(&format!("{name}/Dockerfile"), "FROM scratch\n");
+    }
+    folder
+        .write("compose.yaml", "services: {api: {build: api}, tools: {build: tools}, jobs: {build: jobs}}\n");
+    let manifest = "schema = 2\nignore = [\"tools\", \"jobs\"]\n";
+    folder.write("images.toml", manifest);
+    let check = |(code, text): (Option<i32>, String)| {
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("images.toml: up to date") && text.contains("api "), "{text}");
+        assert!(!text.contains("tools") && !text.contains("jobs"), "{text}");
+        assert_eq!(folder.read("images.toml"), manifest);
+    };
+    check(plain(&folder, &["--no-docker"]));
+    let build = |name: &str| {
+        let context = folder.0.join(name);
+        format!(r#""{name}":{{"build":{{"context":"{}","dockerfile":"Dockerfile"}}}}"#, context.display())
+    };
+    let builds = [build("api"), build("tools"), build("jobs")];
+    let composed = format!(r#"{{"name":"x","services":{{{}}}}}"#, builds.join(","));
+    let docker = FakeDocker::new().on("compose --profile \\* config --format json", 0, &composed, "").on(
+        "buildx bake --print --file - t0",
+        0,
+        &resolved(&folder.0.join("api")),
+        "",
+    );
+    let output = docker.run(&folder, &["init"]);
+    check((output.status.code(), told(&output, &folder)));
+}
+
+#[test]
 fn dockerfiles_that_defaults_name_are_declared() {
     let folder = Folder::new();
     let defaults =

@@ -17,6 +17,10 @@ pub struct Declared {
     pub compose: Option<Vec<String>>,
     /// Its bake files; `None` if it does not say.
     pub bake: Option<Vec<String>>,
+    /// The builds that it ignores.
+    pub ignore: Vec<String>,
+    /// The manifest's file name.
+    pub file: String,
     /// Its valid services.
     pub services: Vec<Service>,
     strings: BTreeSet<String>,
@@ -43,7 +47,8 @@ impl Declared {
         });
         declared.strings.extend(stand_ins);
         let services = manifest.services.into_iter().filter(|service| service.pulled.is_none()).collect();
-        Ok(Declared { compose: manifest.compose, bake, services, ..declared })
+        let (ignore, file) = (manifest.ignore, repository.manifest_name().to_owned());
+        Ok(Declared { compose: manifest.compose, bake, ignore, file, services, ..declared })
     }
 
     fn of(table: &Table) -> Declared {

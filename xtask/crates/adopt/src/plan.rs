@@ -33,7 +33,8 @@ pub fn adopt(root: &Path, git: &Git, docker: Option<&Docker>, declared: &Declare
     });
     let plain = plain.collect();
     let adoption = Adoption::default();
-    let mut plan = Plan { root, git, adoption, taken: BTreeSet::new(), files: &found, plain, declared };
+    let (taken, ignored) = (BTreeSet::new(), BTreeSet::new());
+    let mut plan = Plan { root, git, adoption, taken, ignored, files: &found, plain, declared };
     plan.take_declared();
     let choice = plan.choose_files()?;
     plan.choose_nested_bake(docker);
@@ -61,6 +62,8 @@ pub(crate) struct Plan<'r> {
     pub(crate) adoption: Adoption,
     /// The services' names so far.
     pub(crate) taken: BTreeSet<String>,
+    /// Dockerfiles of builds that the manifest ignores.
+    pub(crate) ignored: BTreeSet<String>,
     pub(crate) files: &'r BuildFiles,
     /// The builds of all Compose files, by file, as found by our own limited reader.
     pub(crate) plain: BTreeMap<String, Vec<PlainService>>,
@@ -188,7 +191,12 @@ impl Plan<'_> {
     /// Builds of Compose and bake files, through Docker.
     fn read_builds(&mut self, docker: &Docker) -> Result<()> {
         let (compose, bake) = (self.adoption.compose.clone(), self.adoption.bake.clone());
-        let (found, refused) = builds::accepted(self.root, compose.as_deref(), &bake, docker)?;
+        let (mut found, refused) = builds::accepted(self.root, compose.as_deref(), &bake, docker)?;
+        // A file that Docker refuses may contain them.
+        if refused.is_empty() {
+            let ignored = builds::remove_ignored(&self.declared.ignore, &mut found, &self.declared.file)?;
+            self.ignored.extend(ignored.into_values().map(|build| build.dockerfile));
+        }
         for one in refused {
             self.leave_out(one);
         }
@@ -271,6 +279,10 @@ impl Plan<'_> {
             let unread = format!("{file}: profiles, include, extends and overrides were not resolved");
             self.adoption.unverified.push(unread);
             for service in plain_compose::services(self.root, &file)? {
+                if self.declared.ignore.iter().any(|name| builds::is_called(&service.name, name)) {
+                    self.ignored.insert(service.build.dockerfile);
+                    continue;
+                }
                 if service.build.inline.is_none() && !self.root.join(&service.build.dockerfile).is_file() {
                     let what = format!("its Dockerfile does not exist: {}", service.build.dockerfile);
                     self.problem(
@@ -328,7 +340,7 @@ impl Plan<'_> {
             let what = format!("its Dockerfile does not exist: {}", artifact.dockerfile);
             return self.problem(&image, what, format!("create it, or fix its path in {file}"));
         }
-        let is_declared = self.declared.mentions(&artifact.dockerfile);
+        let is_declared = self.is_left_out(&artifact.dockerfile);
         if is_declared || self.is_built(&artifact.dockerfile, artifact.target.as_deref()) {
             return;
         }
@@ -345,6 +357,11 @@ impl Plan<'_> {
             ..Build::default()
         };
         self.add(name_of(&image), Origin::Skaffold, build, Some(image.clone()));
+    }
+
+    /// Whether the manifest declares builds of this Dockerfile, or ignores one.
+    pub(crate) fn is_left_out(&self, dockerfile: &str) -> bool {
+        self.ignored.contains(dockerfile) || self.declared.mentions(dockerfile)
     }
 
     /// Whether a build of this Dockerfile and stage is known.

@@ -24,7 +24,7 @@ impl Plan<'_> {
         }
         for dockerfile in &self.files.dockerfiles {
             let is_built = self.adoption.services.iter().any(|one| one.build.dockerfile == *dockerfile);
-            if is_built || self.declared.mentions(dockerfile) {
+            if is_built || self.is_left_out(dockerfile) {
                 continue;
             }
             if let Some(reason) = development(dockerfile) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::{BuildOrigin, NamedBuild, all, ignored, plain_name};
+use super::{BuildOrigin, NamedBuild, all, plain_name, remove_ignored};
 use crate::context::Context;
 use host::failure::{Failure, FailureClass};
 use model::image_ref::{is_repository, repository_of};
@@ -24,7 +24,7 @@ pub fn manifest(context: &Context) -> Result<Manifest> {
     let root = context.repository.root();
     let mut found = all(root, manifest.compose.as_deref(), &manifest.bake, &context.docker)?;
     let name = context.repository.manifest_name();
-    manifest.ignored = ignored::remove(&manifest.ignore, &mut found, name)?;
+    manifest.ignored = remove_ignored(&manifest.ignore, &mut found, name)?;
     for problem in &found.problems {
         context.terminal.warn(format!("{}: {}\nhelp: {}", problem.name, problem.what, problem.remedy));
     }

@@ -12,16 +12,15 @@ use model::names::Unknown;
 ///
 /// # Errors
 /// [`Failure`] of class manifest, when no build has a name.
-pub(super) fn remove(
+pub fn remove_ignored(
     names: &[String],
     found: &mut NamedBuilds,
     manifest: &str,
 ) -> Result<BTreeMap<String, Build>, Failure> {
-    let is_meant = |given: &String, name: &String| given == name || *given == plain_name(name);
-    let is_ignored = |name: &String| names.iter().any(|given| is_meant(given, name));
+    let is_ignored = |name: &String| names.iter().any(|given| is_called(name, given));
     let of_builds = found.builds.iter().flat_map(|build| &build.sharing);
     let known: Vec<&String> = of_builds.chain(found.problems.iter().map(|problem| &problem.name)).collect();
-    if let Some(given) = names.iter().find(|given| !known.iter().any(|name| is_meant(given, name))) {
+    if let Some(given) = names.iter().find(|given| !known.iter().any(|name| is_called(name, given))) {
         let unknown = Unknown::new("build", given, known.into_iter().cloned());
         let what = format!("{manifest}: ignore: {unknown}");
         return Err(Failure::new(FailureClass::Manifest, what, "correct the name, or remove it"));
@@ -47,6 +46,11 @@ pub(super) fn remove(
     Ok(ignored.into_iter().map(|build| (build.service, build.build)).collect())
 }
 
+/// Whether a manifest that ignores `given` means the build of this name.
+pub fn is_called(name: &str, given: &str) -> bool {
+    given == name || given == plain_name(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +72,7 @@ mod tests {
     fn without(names: &[&str]) -> (Vec<String>, NamedBuilds) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut found = found();
-        let ignored = remove(&names, &mut found, "images.toml").unwrap();
+        let ignored = remove_ignored(&names, &mut found, "images.toml").unwrap();
         (ignored.into_keys().collect(), found)
     }
 
@@ -87,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_name_that_no_build_has_is_refused() {
-        let failure = remove(&["worke".to_owned()], &mut found(), "images.toml").unwrap_err();
+        let failure = remove_ignored(&["worke".to_owned()], &mut found(), "images.toml").unwrap_err();
         assert!(
             failure.what.starts_with("images.toml: ignore: unknown build `worke`; did you mean `worker`?"),
             "{failure}"

@@ -22,6 +22,7 @@ use model::manifest::Build;
 pub use self::bake::{bake, bake_command};
 pub use self::complete::{is_of, manifest};
 pub use self::compose::{compose, has_default_files};
+pub use self::ignored::{is_called, remove_ignored};
 pub use self::naming::{GENERIC_FOLDERS, free_name, plain_name};
 use self::rooted::Rooted;
 pub use self::through_bake::through_bake;
