@@ -20,6 +20,7 @@ use engine::builds as engine_builds;
 use engine::context::Context;
 use host::failure::{self, Failure};
 use host::plural::count;
+use host::printable::printable;
 use host::render::Render as _;
 use model::image_ref::Registry;
 use model::manifest::{Manifest, Service};
@@ -71,6 +72,9 @@ pub struct Args {
     /// Source of upstream base images
     #[arg(long, value_enum, default_value = "auto")]
     bases: BasesChoice,
+    /// Show the slowest build steps
+    #[arg(long)]
+    timings: bool,
     #[command(flatten)]
     cache: CacheArgs,
 }
@@ -90,6 +94,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images --cache-registry hub.example/t --write-cache
   # Get today's fixes of Debian
   cargo xtask build-images --edition all --refresh
+  # Show what took the time
+  cargo xtask build-images --timings
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team";
 
@@ -137,6 +143,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     if let Some(report) = &pushed {
         context.terminal.print(report.text());
+    }
+    if args.timings {
+        context.terminal.print(printable(&built.timings.text()));
     }
     let pushed = pushed.map_or(Ok(()), |report| report.check());
     let Some(failure) = built.failure else { return pushed };

@@ -294,3 +294,44 @@ mod full {
         }
     }
 }
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn timings_of_steps_are_shown_and_recorded() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("timings");
+    for name in ["alpha", "beta"] {
+        // The step's own text holds the number of the process, so that the engine has never run it.
+        let text = format!("FROM debian:trixie-slim\nRUN echo {} {name} > /made && sleep 0.2\n", site.prefix);
+        site.folder.write(&format!("{name}/Dockerfile.optimized"), &text);
+    }
+    let step = |target: &str| {
+        let file: serde_json::Value =
+            serde_json::from_str(&site.folder.read("target/xtask/timings.json")).unwrap();
+        let steps = file["steps"].as_array().unwrap().clone();
+        let is_run = |step: &serde_json::Value| {
+            step["target"] == target && step["step"].as_str().unwrap().contains("] RUN echo")
+        };
+        steps.into_iter().find(is_run).unwrap()
+    };
+    let built = |args: &[&str]| {
+        let output = site.run(&[&["build-images", "--timings"], args].concat());
+        let text = site.told(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        text
+    };
+    let text = built(&[]);
+    let row = |text: &str| {
+        text.lines().any(|line| line.starts_with("alpha-simple-optimized ") && line.contains("RUN"))
+    };
+    assert!(row(&text) && text.contains(" ran, "), "{text}");
+    let first = step("alpha-simple-optimized");
+    assert!(first["seconds"].as_f64().unwrap() >= 0.2 && first["before"].is_null(), "{first}");
+    // Only alpha is built again; beta's times stay.
+    let text = built(&["alpha", "--no-cache"]);
+    assert!(row(&text) && !text.contains("beta"), "{text}");
+    assert_eq!(step("alpha-simple-optimized")["before"], first["seconds"]);
+    assert!(step("beta-simple-optimized")["seconds"].as_f64().unwrap() >= 0.2);
+    // Nothing to do.
+    assert!(built(&["alpha"]).contains("\n0 steps ran, 0 cached.\n"));
+}

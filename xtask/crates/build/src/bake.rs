@@ -12,6 +12,7 @@ use crate::plan::BuildPlan;
 use crate::progress::Progress;
 use crate::secret_arguments;
 use crate::shared_cache::RegistryCache;
+use crate::timings::StepTiming;
 use engine::bake::BakeOptions;
 use engine::bake_additions::BakeAdditions;
 use engine::bake_report::failed_instruction;
@@ -48,6 +49,8 @@ pub struct BakeOutcome {
     pub built: Vec<String>,
     /// The failures.
     pub failures: Vec<BuildFailure>,
+    /// The steps that ended, in their order.
+    pub steps: Vec<StepTiming>,
 }
 
 impl BuildOptions {
@@ -122,7 +125,9 @@ impl Bakes<'_> {
         targets
             .retain(|target| !self.outcome.failures.iter().any(|failure| self.is_affected(target, failure)));
         while !targets.is_empty() {
-            let Some(failure) = self.once(&targets)? else {
+            let (failure, steps) = self.once(&targets)?;
+            self.outcome.steps.extend(steps);
+            let Some(failure) = failure else {
                 self.outcome.built.append(&mut targets);
                 return Ok(());
             };
@@ -161,15 +166,15 @@ impl Bakes<'_> {
         if self.must_stop() { Ok(()) } else { self.add(others) }
     }
 
-    /// Runs bake once and returns its failure, if any.
-    fn once(&self, targets: &[String]) -> Result<Option<BuildFailure>> {
+    /// Runs bake once and returns its failure, if any, and the steps that ended.
+    fn once(&self, targets: &[String]) -> Result<(Option<BuildFailure>, Vec<StepTiming>)> {
         let (docker, repository) = (&self.context.docker, &self.context.repository);
         let names: Vec<String> = self.plan.definition.target.keys().cloned().collect();
         let secrets = docker.runner.secrets.clone();
         let mut progress = Progress::new(&self.context.terminal, &repository.logs(), &names, secrets)?;
         let all = self.plan.with_dependencies(targets);
         let mut stream = Stream::of(&all);
-        let mut failed: Option<FailedStep> = None;
+        let (mut failed, mut steps) = (None::<FailedStep>, Vec::new());
         // Rebuild shared bases only once per run.
         let built = self.plan.with_dependencies(&self.outcome.built);
         let is_fresh = |target: &&String| self.options.no_cache || self.plan.fresh.contains(*target);
@@ -178,6 +183,7 @@ impl Bakes<'_> {
         let status = self.additions.apply(cmd).stream(|chunk| {
             for event in stream.push(chunk) {
                 progress.handle(&event);
+                steps.extend(StepTiming::of(&event, &docker.runner.secrets));
                 if let Event::Failed { targets, step, error, tail } = event {
                     // Steps cancelled because of another failure are not the cause.
                     let is_cause = !error.contains("context canceled");
@@ -189,7 +195,7 @@ impl Bakes<'_> {
         })?;
         docker.runner.interrupt.check()?;
         if status.success() {
-            return Ok(None);
+            return Ok((None, steps));
         }
         let text = stream.text();
         let failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
@@ -197,6 +203,6 @@ impl Bakes<'_> {
             // No instruction failed, so the builder may be broken.
             require_builder(self.options.bake.builder.as_deref(), &failure.error, self.context)?;
         }
-        Ok(Some(failure))
+        Ok((Some(failure), steps))
     }
 }

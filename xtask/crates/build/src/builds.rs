@@ -15,7 +15,8 @@ use crate::publish::moves::MissingImage;
 use crate::request::{BuildRequest, TaggedImage};
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
-use crate::{shared_cache, upstreams};
+use crate::timings::Timings;
+use crate::{shared_cache, timings, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::{Failure, FailureClass, class_of};
@@ -35,6 +36,8 @@ pub struct BuiltImages {
     pub kept: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
+    /// How long the steps took; empty if nothing was built.
+    pub timings: Timings,
 }
 
 /// Builds the requested images that are not up to date, and sets their tags: all of them, or none.
@@ -53,7 +56,7 @@ pub fn images(
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     let recovered = options.keeps_images() && publisher.recover().is_ok();
     if recovered && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context) {
-        return Ok(BuiltImages { kept: images.len(), images, failure: None });
+        return Ok(BuiltImages { kept: images.len(), images, failure: None, timings: Timings::default() });
     }
     require_engine(context)?;
     let builder = options.bake.builder.as_deref();
@@ -119,6 +122,7 @@ fn bake_and_publish(
     context: &Context,
 ) -> Result<BuiltImages> {
     let mut outcome = bake(plan, options, context)?.check(options.keep_going)?;
+    let mut steps = std::mem::take(&mut outcome.steps);
     // The cache now has what was built.
     let again = BuildOptions { no_cache: false, ..options.clone() };
     plan.fresh.clear();
@@ -126,6 +130,7 @@ fn bake_and_publish(
         context.terminal.warn("files changed during the build; the next run builds these images again");
         reuse.forget(plan);
         outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+        steps.append(&mut outcome.steps);
     }
     let plan = &*plan;
     let built = |outcome: &BakeOutcome| -> Vec<&PlannedImage> {
@@ -139,13 +144,15 @@ fn bake_and_publish(
         };
         context.terminal.say(format!("{missing}; building again"));
         outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+        steps.append(&mut outcome.steps);
         published = publisher.publish(&built(&outcome));
     }
     published?;
     let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
-    Ok(BuiltImages { images, kept: 0, failure })
+    let timings = timings::record(steps, &context.repository)?;
+    Ok(BuiltImages { images, kept: 0, failure, timings })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.

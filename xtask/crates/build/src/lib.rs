@@ -28,4 +28,5 @@ pub mod secret_arguments;
 pub mod shared_cache;
 pub mod sources;
 mod target_settings;
+pub mod timings;
 pub mod upstreams;

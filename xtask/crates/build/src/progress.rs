@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -21,7 +21,6 @@ pub struct Progress<'t> {
     secrets: Secrets,
     logs: PathBuf,
     files: HashMap<String, File>,
-    started: HashMap<(String, String), Instant>,
     lines: Lines,
     shown: HashMap<String, Line>,
     width: usize,
@@ -39,7 +38,6 @@ impl<'t> Progress<'t> {
             secrets,
             logs: logs.to_owned(),
             files: HashMap::new(),
-            started: HashMap::new(),
             lines,
             shown: HashMap::new(),
             width,
@@ -51,34 +49,29 @@ impl<'t> Progress<'t> {
     pub fn handle(&mut self, event: &Event) {
         match event {
             Event::Started { target, step } => {
-                self.started.insert((target.clone(), step.clone()), Instant::now());
                 self.log(target, &format!("> {step}"));
                 self.line(target, step);
             }
             Event::Said { target, line } => self.log(target, &format!("  {line}")),
-            Event::Done { target, step, cached } => self.done(target, step, *cached),
+            Event::Done { target, step, cached, took } => self.done(target, step, *cached, *took),
             Event::Failed { targets, step, error, .. } => {
                 for target in targets {
                     self.log(target, &format!("! {step}: {error}"));
                     self.finish(target, Style::Bad, "failed");
                 }
             }
-            Event::Exported { target } => {
+            Event::Exported { target, .. } => {
                 self.log(target, "= done");
                 self.finish(target, Style::Good, "done");
             }
         }
     }
 
-    fn done(&mut self, target: &str, step: &str, cached: bool) {
-        let took = self
-            .started
-            .remove(&(target.to_owned(), step.to_owned()))
-            .map(|since| since.elapsed().as_secs_f64());
+    fn done(&mut self, target: &str, step: &str, cached: bool, took: Option<Duration>) {
         let how = match (cached, took) {
             (true, _) => "cached".to_owned(),
-            (false, Some(seconds)) => format!("{seconds:.1} s"),
-            (false, None) => String::new(),
+            (false, Some(took)) => format!("{:.1} s", took.as_secs_f64()),
+            (false, None) => "done".to_owned(),
         };
         self.log(target, &format!("< {step} ({how})"));
         // BuildKit's internal steps are only in the log.
@@ -126,7 +119,7 @@ impl<'t> Progress<'t> {
 }
 
 /// A step cut to one short line; the log has its full text.
-fn brief(step: &str) -> String {
+pub(crate) fn brief(step: &str) -> String {
     const MAX_CHARS: usize = 100;
     let line = printable::line(&step.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.char_indices().nth(MAX_CHARS) {

@@ -2,10 +2,13 @@
 //! others, followed by plain text when a build fails.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+
+use crate::json_frames::Frames;
 
 /// One value of the stream (BuildKit, `client.SolveStatus`).
 #[derive(Debug, Default, Deserialize)]
@@ -54,6 +57,8 @@ pub enum Event {
         step: String,
         /// Whether it was cached.
         cached: bool,
+        /// How long it took by BuildKit's clock, if BuildKit tells.
+        took: Option<Duration>,
     },
     /// A step printed a line.
     Said {
@@ -77,6 +82,8 @@ pub enum Event {
     Exported {
         /// The target.
         target: String,
+        /// How long the export took.
+        took: Option<Duration>,
     },
 }
 
@@ -120,7 +127,7 @@ impl<'t> Stream<'t> {
 
     /// The plain text: bake's report of a failure.
     pub fn text(&self) -> String {
-        format!("{}{}", self.frames.text, String::from_utf8_lossy(&self.frames.line))
+        self.frames.text()
     }
 
     fn take(&mut self, message: Message, events: &mut Vec<Event>) {
@@ -160,17 +167,24 @@ impl<'t> Stream<'t> {
             return;
         }
         step.ended = true;
+        let took = duration(vertex.started.as_deref(), vertex.completed.as_deref());
         let rest = std::mem::take(&mut step.partial);
         said(step, &target, &rest, events);
         if !vertex.error.is_empty() {
             let (targets, tail) = (step.targets.clone(), step.tail.clone());
             events.push(Event::Failed { targets, step: step.name.clone(), error: vertex.error, tail });
         } else if step.name == "exporting to image" {
-            events.push(Event::Exported { target });
+            events.push(Event::Exported { target, took });
         } else {
-            events.push(Event::Done { target, step: step.name.clone(), cached: vertex.cached });
+            events.push(Event::Done { target, step: step.name.clone(), cached: vertex.cached, took });
         }
     }
+}
+
+/// The time between two timestamps (RFC 3339).
+fn duration(started: Option<&str>, completed: Option<&str>) -> Option<Duration> {
+    let time = |text: Option<&str>| humantime::parse_rfc3339(text?).ok();
+    time(completed)?.duration_since(time(started)?).ok()
 }
 
 fn said(step: &mut Step, target: &str, line: &[u8], events: &mut Vec<Event>) {
@@ -203,52 +217,6 @@ fn split_name(name: &str, targets: &BTreeSet<String>) -> (Option<String>, String
     };
     let only = || targets.first().filter(|_| targets.len() == 1).cloned();
     named().map_or_else(|| (only(), name.to_owned()), |(target, step)| (Some(target), step))
-}
-
-/// Splits a byte stream into progress messages and the text around them.
-#[derive(Debug, Default)]
-struct Frames {
-    json: Vec<u8>,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-    line: Vec<u8>,
-    text: String,
-}
-
-impl Frames {
-    fn push(&mut self, bytes: &[u8]) -> Vec<Message> {
-        let mut messages = Vec::new();
-        for &byte in bytes {
-            if self.depth == 0 && !(byte == b'{' && self.line.iter().all(u8::is_ascii_whitespace)) {
-                self.line.push(byte);
-                if byte == b'\n' {
-                    let line = std::mem::take(&mut self.line);
-                    self.text.push_str(&String::from_utf8_lossy(&line));
-                }
-                continue;
-            }
-            self.line.clear();
-            self.json.push(byte);
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                b'{' | b'[' if !self.in_string => self.depth += 1,
-                b'}' | b']' if !self.in_string => self.depth -= 1,
-                _ => {}
-            }
-            if self.depth == 0 {
-                let json = std::mem::take(&mut self.json);
-                match serde_json::from_slice(&json) {
-                    Ok(message) => messages.push(message),
-                    // Not a progress message: show it to the user.
-                    Err(_) => self.text.push_str(&String::from_utf8_lossy(&json)),
-                }
-            }
-        }
-        messages
-    }
 }
 
 #[cfg(test)]
@@ -350,6 +318,21 @@ ERROR: failed to solve: exit code: 1
         let events = stream
             .push(br#"{"vertexes":[{"digest":"d","name":"[b x 1/1] RUN y","completed":"t","error":"e"}]}"#);
         assert!(matches!(&events[..], [Event::Failed { targets, .. }] if targets.len() == 2));
+    }
+
+    #[test]
+    fn steps_take_the_time_that_buildkit_measured() {
+        let targets = targets(&["a"]);
+        let ended = |text: &str| Stream::of(&targets).push(text.as_bytes()).pop().unwrap();
+        let done = ended(
+            r#"{"vertexes":[{"digest":"d","name":"[a 1/1] RUN x","started":"2026-01-01T00:00:59.75Z","completed":"2026-01-01T00:01:01.000000001Z"}]}"#,
+        );
+        let took = Some(Duration::new(1, 250_000_001));
+        assert_eq!(done, Event::Done { target: "a".into(), step: "[1/1] RUN x".into(), cached: false, took });
+        let exported = ended(
+            r#"{"vertexes":[{"digest":"e","name":"[a] exporting to image","started":"?","completed":"2026-01-01T00:01:01Z"}]}"#,
+        );
+        assert_eq!(exported, Event::Exported { target: "a".into(), took: None });
     }
 
     #[test]

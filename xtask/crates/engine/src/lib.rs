@@ -22,6 +22,7 @@ pub mod host_path;
 pub mod images;
 pub mod inspect;
 pub mod interpolation;
+mod json_frames;
 pub mod labels;
 pub mod layer_tar;
 pub mod layers;

@@ -284,6 +284,11 @@ impl Repository {
         self.state("bake.json")
     }
 
+    /// How long the steps of builds took.
+    pub fn timings(&self) -> PathBuf {
+        self.state("timings.json")
+    }
+
     /// Cache of layer sizes by image ID; safe to delete.
     pub fn layer_cache(&self) -> PathBuf {
         self.state("layers.json")
