@@ -15,6 +15,7 @@ use engine::context::Context;
 use engine::docker::Docker;
 use host::failure::{Failure, FailureClass};
 use host::files;
+use host::layout;
 use host::process::find;
 use host::program::PROGRAM;
 use host::table::{Align, Table};
@@ -71,7 +72,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         let help = "run this in a repository that builds images, or use --root DIR";
         return Err(Failure::new(FailureClass::Usage, what, help).into());
     }
-    let verified = verify(root, &adoption.services, docker)?;
+    let folder = context.repository.state_folder();
+    // Without a manifest, it is outside of the repository.
+    let state = folder.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(layout::STATE);
+    let verified = verify(root, state, &adoption.services, docker)?;
     report(&adoption, &verified, context);
     let mut planned = vec![manifest_change(context, &adoption, before)?];
     if let Some(action) = &args.github {

@@ -9,7 +9,9 @@ use crate::candidates::missing;
 use crate::{AdoptedService, AdoptionProblem, dockerfile};
 use engine::builds::through_bake;
 use engine::docker::Docker;
+use engine::dockerignore::IgnoreFile;
 use model::dockerfile::stages;
+use model::manifest::Build;
 
 /// What was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,15 +28,21 @@ pub struct Verified {
     pub problems: Vec<AdoptionProblem>,
 }
 
-/// Verifies the builds of these services.
+/// Verifies the builds of these services. `state` is the folder that every run writes to, relative to the root.
 ///
 /// # Errors
 /// When Buildx fails.
-pub fn verify(root: &Path, services: &[AdoptedService], docker: Option<&Docker>) -> Result<Verified> {
+pub fn verify(
+    root: &Path,
+    state: &str,
+    services: &[AdoptedService],
+    docker: Option<&Docker>,
+) -> Result<Verified> {
     let mut verified = Verified::default();
     for service in services {
         verify_sources(root, service, &mut verified);
     }
+    verified.problems.extend(sent_state(root, state, services));
     let Some(docker) = docker.filter(|_| !services.is_empty()) else { return Ok(verified) };
     let planned: BTreeMap<String, _> =
         services.iter().map(|service| (service.name.clone(), service.build.clone())).collect();
@@ -51,6 +59,28 @@ pub fn verify(root: &Path, services: &[AdoptedService], docker: Option<&Docker>)
     }
     verified.equal = Some(equal);
     Ok(verified)
+}
+
+/// The builds whose contexts send the state folder.
+fn sent_state(root: &Path, state: &str, services: &[AdoptedService]) -> Option<AdoptionProblem> {
+    let is_sent = |build: &Build| {
+        let context = root.join(&build.context);
+        let dockerfile = build.inline.is_none().then(|| root.join(&build.dockerfile));
+        // The build itself reports an ignore file that it cannot use.
+        let ignored = IgnoreFile::of(&context, dockerfile.as_deref()).unwrap_or_default();
+        let path = root.join(state).strip_prefix(&context).map(Path::to_owned);
+        path.is_ok_and(|path| !ignored.hides(&path.to_string_lossy(), true))
+    };
+    let sending: Vec<&str> = services
+        .iter()
+        .filter(|service| is_sent(&service.build))
+        .map(|service| service.name.as_str())
+        .collect();
+    (!sending.is_empty()).then(|| AdoptionProblem {
+        about: sending.join(", "),
+        what: format!("the build context includes {state}/, which every run changes"),
+        remedy: format!("add `{state}` to the context's .dockerignore"),
+    })
 }
 
 fn verify_sources(root: &Path, service: &AdoptedService, verified: &mut Verified) {
@@ -86,4 +116,36 @@ fn verify_sources(root: &Path, service: &AdoptedService, verified: &mut Verified
     verified.open += open;
     verified.missing += lacking.len();
     verified.sources += facts.sources.len() - open - lacking.len();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Origin;
+    use host::files;
+
+    #[test]
+    fn builds_that_send_the_state_folder_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = |name: &str, context: &str| AdoptedService {
+            name: name.to_owned(),
+            origin: Origin::Dockerfile,
+            build: Build {
+                context: context.to_owned(),
+                dockerfile: format!("{name}/Dockerfile"),
+                ..Build::default()
+            },
+            image: None,
+            ports: Vec::new(),
+            health: None,
+        };
+        let services = [service("api", "."), service("web", "."), service("own", "own")];
+        let about = || sent_state(folder.path(), ".images", &services).map(|problem| problem.about);
+        assert_eq!(about().as_deref(), Some("api, web"));
+        // An ignore file of one Dockerfile, then one for all.
+        files::write_atomically(&folder.path().join("web/Dockerfile.dockerignore"), b"*\n!web\n").unwrap();
+        assert_eq!(about().as_deref(), Some("api"));
+        files::write_atomically(&folder.path().join(".dockerignore"), b".images\n").unwrap();
+        assert_eq!(about(), None);
+    }
 }
