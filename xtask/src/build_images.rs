@@ -123,6 +123,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if built.kept > 0 && built.kept == built.images.len() {
         context.terminal.say(format!("Up to date: {}. Nothing was built.", count(built.kept, "image")));
     }
+    let listed = built.listed;
     let pushed = match &registry {
         Some(registry) => {
             let images = push::tags_to_push(built.images, args.fixed_tags, &request.tag)?;
@@ -130,10 +131,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         }
         None => None,
     };
+    let services = &request.services;
     for &edition in &request.editions {
         context
             .terminal
-            .print(compared(&manifest, &request.services, edition, &request.tag, context)?.text());
+            .print(compared(&manifest, services, edition, &request.tag, listed.as_ref(), context)?.text());
     }
     if let Some(report) = &pushed {
         context.terminal.print(report.text());

@@ -1,10 +1,14 @@
 //! The builds that commands run: images, the services' own tests, the images of stack tests, queries. Each checks the
 //! engine, takes the checkout's lock, plans and bakes.
 
+use std::collections::BTreeMap;
+use std::thread;
+
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
 use crate::bases::{self, BasesMode};
+use crate::comparison::measure;
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::package_date::{self, PackageDateChoice};
@@ -12,15 +16,18 @@ use crate::plan::{BuildPlan, PlannedImage};
 use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
 use crate::publish::moves::MissingImage;
+use crate::publish::run_tags;
 use crate::request::{BuildRequest, TaggedImage};
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
 use crate::{shared_cache, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
+use engine::images::Image;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use host::plural::count;
+use model::image_ref::repository_of;
 use model::manifest::{Manifest, Upstream};
 
 /// Maximum attempts when other runs remove built images.
@@ -35,6 +42,8 @@ pub struct BuiltImages {
     pub kept: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
+    /// The images of the comparison by reference, if nothing was built: without names, and each that the engine has.
+    pub listed: Option<BTreeMap<String, Image>>,
 }
 
 /// Builds the requested images that are not up to date, and sets their tags: all of them, or none.
@@ -51,16 +60,15 @@ pub fn images(
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
-    let recovered = options.keeps_images() && publisher.recover().is_ok();
-    if recovered && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context) {
-        return Ok(BuiltImages { kept: images.len(), images, failure: None });
+    if options.keeps_images()
+        && let Some(built) = up_to_date(manifest, request, &upstreams, mode, options, context)
+    {
+        return Ok(built);
     }
     require_engine(context)?;
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
-    if !recovered {
-        publisher.recover()?;
-    }
+    publisher.recover()?;
     let environment =
         BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
@@ -93,7 +101,8 @@ pub fn images(
     Ok(built)
 }
 
-/// All requested images, if the engine has all of them up to date. Errors are left to the build, which reports them.
+/// All requested images, if the engine has all of them up to date. Asks the engine once, and takes no lock on tags: nothing has to
+/// move. Errors are left to the build, which reports them.
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -101,13 +110,33 @@ fn up_to_date(
     mode: BasesMode,
     options: &BuildOptions,
     context: &Context,
-) -> Option<Vec<TaggedImage>> {
+) -> Option<BuiltImages> {
     let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
-    let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context).ok()?;
+    let (tags, environment) = thread::scope(|scope| {
+        let tags = scope.spawn(|| context.docker.list_tags());
+        let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context);
+        (tags.join(), environment)
+    });
+    let (tags, environment) = (tags.ok()?.ok()?, environment.ok()?);
+    // A killed run may have left tags to move back or forth, and images to remove: its temporary tags tell.
+    if tags.names().any(|tag| is_left_by_run(tag, manifest)) {
+        return None;
+    }
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
-    let remaining = reuse.remaining(plan).ok()?;
-    remaining.plan.images.is_empty().then_some(remaining.kept)
+    let compared = request.editions.iter().flat_map(|&edition| {
+        measure::references(&measure::in_edition(&request.services, edition), edition, &request.tag)
+    });
+    let (remaining, listed) = reuse.remaining_of(plan, compared.collect(), &tags).ok()?;
+    let images = remaining.kept;
+    let built = BuiltImages { kept: images.len(), images, failure: None, listed: Some(listed) };
+    remaining.plan.images.is_empty().then_some(built)
+}
+
+/// Whether a tag is a temporary one of a run of this project.
+fn is_left_by_run(tag: &str, manifest: &Manifest) -> bool {
+    run_tags::life(tag).is_some()
+        && manifest.services.iter().any(|service| service.image == repository_of(tag))
 }
 
 fn bake_and_publish(
@@ -145,7 +174,7 @@ fn bake_and_publish(
     let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
-    Ok(BuiltImages { images, kept: 0, failure })
+    Ok(BuiltImages { images, kept: 0, failure, listed: None })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.

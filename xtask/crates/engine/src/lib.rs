@@ -22,6 +22,7 @@ pub mod host_path;
 pub mod images;
 pub mod inspect;
 pub mod interpolation;
+pub mod known_images;
 pub mod labels;
 pub mod layer_tar;
 pub mod layers;

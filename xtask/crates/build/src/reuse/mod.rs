@@ -17,6 +17,7 @@ use crate::request::TaggedImage;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::images::Image;
+use engine::known_images::{KnownImages, ListedTags};
 use engine::labels;
 use host::file_state::Moment;
 use host::paths::Repository;
@@ -74,18 +75,43 @@ impl<'a> Reuse<'a> {
     ///
     /// # Errors
     /// When docker fails, or a record cannot be read or written.
-    pub fn remaining(&self, mut plan: BuildPlan) -> Result<Remaining> {
+    pub fn remaining(&self, plan: BuildPlan) -> Result<Remaining> {
         let starts = fingerprint::images(&plan);
-        let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
-        let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
+        let found = self.docker.inspect(&references(&plan, &starts))?;
+        self.split(plan, &starts, &found)
+    }
+
+    /// The same with images that were listed in one call. Also returns the `others` that the engine has.
+    ///
+    /// # Errors
+    /// When docker fails, or a record cannot be read or written.
+    pub fn remaining_of(
+        &self,
+        plan: BuildPlan,
+        others: Vec<String>,
+        tags: &ListedTags,
+    ) -> Result<(Remaining, BTreeMap<String, Image>)> {
+        let starts = fingerprint::images(&plan);
+        let all = [references(&plan, &starts), others].concat();
+        let mut known = KnownImages::load(self.repository.known_images());
+        let found = self.docker.inspect_listed(&all, tags, &mut known)?;
+        Ok((self.split(plan, &starts, &found)?, found))
+    }
+
+    fn split(
+        &self,
+        mut plan: BuildPlan,
+        starts: &BTreeSet<String>,
+        found: &BTreeMap<String, Image>,
+    ) -> Result<Remaining> {
         let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
-        let seen = Seen::look(&plan, self.ids(&starts, &found), self.environment, self.repository);
+        let seen = Seen::look(&plan, self.ids(starts, found), self.environment, self.repository);
         let prints = seen.fingerprints(&plan, &mut digests)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
         for image in std::mem::take(&mut plan.images) {
             let print = prints.get(&image.target);
-            let current = one_image(&image, &found);
+            let current = one_image(&image, found);
             if let (Some(print), Some(current), true) = (print, current, self.keep)
                 && self.is_up_to_date(&plan, &image, print, current, &dates)
             {
@@ -200,6 +226,12 @@ impl<'a> Reuse<'a> {
         dates.0.extend(found.into_values().map(|image| (image.id, self.date.clone())));
         dates.write(self.repository)
     }
+}
+
+/// The tags of a plan's images, and the images that its builds start from.
+fn references(plan: &BuildPlan, starts: &BTreeSet<String>) -> Vec<String> {
+    let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
+    tags.chain(starts.iter().cloned()).collect()
 }
 
 /// The image that all tags of a planned image point to.
