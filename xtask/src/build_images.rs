@@ -8,7 +8,7 @@ use crate::push;
 use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
 use build::environment::BuildEnvironment;
-use build::package_date::PackageDateChoice;
+use build::package_date::{self, PackageDateChoice};
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::request::BuildRequest;
@@ -53,11 +53,14 @@ pub struct Args {
     /// Pull newer base images
     #[arg(long)]
     pull: bool,
-    /// Get the newest Debian packages and base images now; otherwise builds get them once a week
-    #[arg(long)]
+    /// Maximum age of packages and downloads that no lock file pins: 7d, 12h. Counted in periods from a Monday
+    #[arg(long, value_name = "DURATION", default_value = "7d")]
+    max_age: String,
+    /// Get the newest packages and base images now, whatever their age
+    #[arg(long, conflicts_with = "max_age")]
     refresh: bool,
-    /// Get Debian packages unless a build did so for this date [default: Monday of this week]
-    #[arg(long, value_name = "DATE", conflicts_with = "refresh")]
+    /// Get packages unless a build did so for this date, instead of --max-age
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["max_age", "refresh"])]
     packages_as_of: Option<String>,
     /// Take over the tag lock of a killed run on another machine; complete or revert its moves
     #[arg(long)]
@@ -181,7 +184,9 @@ fn packages(args: &Args) -> Result<PackageDateChoice> {
             PackageDateChoice::Given(date)
         }
         None if args.refresh => PackageDateChoice::Refresh,
-        None => PackageDateChoice::Period,
+        None => PackageDateChoice::MaxAge(
+            package_date::parse_age(&args.max_age).map_err(|error| Failure::usage(format!("--max-age: {error}")))?,
+        ),
     })
 }
 

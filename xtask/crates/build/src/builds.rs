@@ -18,6 +18,7 @@ use crate::publish::Publisher;
 use crate::publish::moves::MissingImage;
 use crate::publish::run_tags;
 use crate::request::{BuildRequest, TaggedImage};
+use crate::reuse::pull::PulledImage;
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
 use crate::{shared_cache, upstreams};
@@ -40,6 +41,8 @@ pub struct BuiltImages {
     pub images: Vec<TaggedImage>,
     /// How many were up to date and not built.
     pub kept: usize,
+    /// How many were pulled and not built.
+    pub pulled: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
     /// The images of the comparison by reference, if nothing was built: without names, and each that the engine has.
@@ -76,26 +79,37 @@ pub fn images(
     }
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
-    let Remaining { mut plan, kept, seen } = reuse.remaining(plan)?;
+    let Remaining { mut plan, kept, prints, seen } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
-    if !kept.is_empty() {
-        let (kept, left) = (count(kept.len(), "image"), plan.images.len());
-        context.terminal.say(format!("{kept} up to date, {left} to build."));
-    }
-    let result = bake_and_publish(&mut plan, &publisher, &reuse, &seen, options, context);
+    let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
+    let pulled = match &options.pull_built {
+        Some(registry) => {
+            let pulled = reuse.pull(&plan, &prints, registry, context)?;
+            let is_left = |image: &PlannedImage| !pulled.iter().any(|pulled| pulled.image == *image);
+            plan.keep(plan.images.iter().filter(|image| is_left(image)).cloned().collect());
+            pulled
+        }
+        None => Vec::new(),
+    };
+    say_what_is_left(&plan, kept.len(), pulled.len(), context);
+    let result = bake_and_publish(&mut plan, &pulled, &publisher, &reuse, &seen, options, context);
     if let Err(error) = &result
         && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)
     {
         // Keep the temporary tags: the next run needs the images to finish the moves, then removes the tags.
         return result;
     }
-    let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
     let removed = context.docker.remove_unused(&temporary);
     // The first error is the useful one.
     let mut built = result.and_then(|built| removed.map(|_| built))?;
     reuse.record(&plan, &built.images)?;
+    if let Some(registry) = &options.pull_built {
+        reuse.record_pulled(&plan, &prints, &pulled, registry)?;
+    }
+    built.pulled = pulled.len();
+    built.images.extend(pulled.into_iter().map(|pulled| pulled.image.tagged));
     built.kept = kept.len();
     built.images.extend(kept);
     Ok(built)
@@ -129,7 +143,7 @@ fn up_to_date(
     });
     let (remaining, listed) = reuse.remaining_of(plan, compared.collect(), &tags).ok()?;
     let images = remaining.kept;
-    let built = BuiltImages { kept: images.len(), images, failure: None, listed: Some(listed) };
+    let built = BuiltImages { kept: images.len(), images, pulled: 0, failure: None, listed: Some(listed) };
     remaining.plan.images.is_empty().then_some(built)
 }
 
@@ -139,42 +153,65 @@ fn is_left_by_run(tag: &str, manifest: &Manifest) -> bool {
         && manifest.services.iter().any(|service| service.image == repository_of(tag))
 }
 
+/// Says how many images are built, unless it is all of them.
+fn say_what_is_left(plan: &BuildPlan, kept: usize, pulled: usize, context: &Context) {
+    let known = [(kept, "up to date"), (pulled, "pulled")];
+    let known: Vec<String> = known
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", count(*number, "image")))
+        .collect();
+    if !known.is_empty() {
+        context.terminal.say(format!("{}, {} to build.", known.join(", "), plan.images.len()));
+    }
+}
+
 fn bake_and_publish(
     plan: &mut BuildPlan,
+    pulled: &[PulledImage],
     publisher: &Publisher<'_>,
     reuse: &Reuse<'_>,
     seen: &Seen,
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
-    let mut outcome = bake(plan, options, context)?.check(options.keep_going)?;
+    // All images may have been pulled.
+    let baked = |plan: &BuildPlan, options: &BuildOptions| match plan.images.is_empty() {
+        true => Ok(BakeOutcome::default()),
+        false => bake(plan, options, context)?.check(options.keep_going),
+    };
+    let mut outcome = baked(plan, options)?;
     // The cache now has what was built.
     let again = BuildOptions { no_cache: false, ..options.clone() };
     plan.fresh.clear();
-    if reuse.has_changed(plan, seen)? {
+    if !plan.images.is_empty() && reuse.has_changed(plan, seen)? {
         context.terminal.warn("files changed during the build; the next run builds these images again");
         reuse.forget(plan);
-        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+        outcome = baked(plan, &again)?;
     }
     let plan = &*plan;
     let built = |outcome: &BakeOutcome| -> Vec<&PlannedImage> {
         plan.images.iter().filter(|image| outcome.built.contains(&image.target)).collect()
     };
-    let mut published = publisher.publish(&built(&outcome));
+    let publish = |outcome: &BakeOutcome| {
+        let pulled = pulled.iter().map(|pulled| &pulled.image);
+        publisher.publish(&built(outcome).into_iter().chain(pulled).collect::<Vec<_>>())
+    };
+    let mut published = publish(&outcome);
     for _ in 1..ROUNDS {
         let Some(missing) = published.as_ref().err().and_then(|error| error.downcast_ref::<MissingImage>())
         else {
             break;
         };
         context.terminal.say(format!("{missing}; building again"));
-        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
-        published = publisher.publish(&built(&outcome));
+        outcome = baked(plan, &again)?;
+        published = publish(&outcome);
     }
     published?;
     let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
-    Ok(BuiltImages { images, kept: 0, failure, listed: None })
+    Ok(BuiltImages { images, kept: 0, pulled: 0, failure, listed: None })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.
@@ -190,7 +227,7 @@ pub fn service_tests(
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let period = PackageDateChoice::Period;
+    let period = PackageDateChoice::default();
     let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, None, &period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
@@ -240,5 +277,5 @@ fn environment(
     context: &Context,
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
-    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::Period, context)
+    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::default(), context)
 }

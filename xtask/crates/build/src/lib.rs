@@ -7,6 +7,7 @@ pub mod changes;
 pub mod clean;
 pub mod comparison;
 pub mod context_files;
+mod built_tag;
 mod declared_secrets;
 pub mod environment;
 pub mod estimate;

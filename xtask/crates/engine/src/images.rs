@@ -74,6 +74,11 @@ impl Image {
         digests.filter_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@')).next()
     }
 
+    /// Its platform without a variant, such as `linux/amd64`.
+    pub fn platform(&self) -> String {
+        format!("{}/{}", self.os, self.architecture)
+    }
+
     /// Whether a digest is one of its registry digests or, on the containerd store, its ID.
     pub fn is_pushed_as(&self, digest: &str) -> bool {
         let mut names = self.repo_digests.iter().flatten();
@@ -183,6 +188,22 @@ impl Docker {
         let manifest: Manifest = serde_json::from_str(&output.stdout)
             .context("unexpected output of `docker buildx imagetools`")?;
         Ok(Ok(manifest.digest))
+    }
+
+    /// Pulls an image.
+    ///
+    /// # Errors
+    /// When the registry does not have it or docker fails.
+    pub fn pull(&self, reference: &str) -> Result<(), ProcessError> {
+        self.cmd(["pull", "--quiet", reference]).long().read().map(drop)
+    }
+
+    /// The engine's own platform, such as `linux/amd64`.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn platform(&self) -> Result<String, ProcessError> {
+        self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]).read()
     }
 
     /// Tags an image. Ignores Ctrl-C.

@@ -76,11 +76,12 @@ impl Seen {
     pub fn fingerprints(
         &self,
         plan: &BuildPlan,
+        uses_engine: bool,
         digests: &mut FileDigests,
     ) -> Result<BTreeMap<String, Fingerprint>> {
         let mut done: BTreeMap<Place, String> = BTreeMap::new();
         let prints =
-            fingerprint::of_plan(plan, &self.ids, &mut |folder: &Path, dockerfile: Option<&Path>| {
+            fingerprint::of_plan(plan, &self.ids, uses_engine, &mut |folder: &Path, dockerfile: Option<&Path>| {
                 let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
                 if let Some(hash) = done.get(&place) {
                     return Ok(hash.clone());
