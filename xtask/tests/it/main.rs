@@ -44,6 +44,7 @@ mod engine_measure;
 mod engine_monorepos;
 mod engine_ordinary;
 mod engine_publish;
+mod engine_pull_built;
 mod engine_push;
 mod engine_push_faults;
 mod engine_readme;

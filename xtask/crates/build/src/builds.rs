@@ -83,14 +83,12 @@ pub fn images(
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
+    // Pulled images are recorded like pushed ones.
+    let _record =
+        options.pull_built.as_ref().map(|_| Lock::take(&context.repository.push_lock())).transpose()?;
     let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
     let pulled = match &options.pull_built {
-        Some(registry) => {
-            let pulled = reuse.pull(&plan, &prints, registry, context)?;
-            let is_left = |image: &PlannedImage| !pulled.iter().any(|pulled| pulled.image == *image);
-            plan.keep(plan.images.iter().filter(|image| is_left(image)).cloned().collect());
-            pulled
-        }
+        Some(registry) => reuse.pull(&mut plan, &prints, registry, context)?,
         None => Vec::new(),
     };
     say_what_is_left(&plan, kept.len(), pulled.len(), context);

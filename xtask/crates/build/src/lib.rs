@@ -3,11 +3,11 @@
 pub mod bake;
 pub mod bases;
 pub mod builds;
+mod built_tag;
 pub mod changes;
 pub mod clean;
 pub mod comparison;
 pub mod context_files;
-mod built_tag;
 mod declared_secrets;
 pub mod environment;
 pub mod estimate;

@@ -177,8 +177,16 @@ mod tests {
         let args = BTreeMap::from([("BUILDKIT_SYNTAX".to_owned(), "own/frontend".to_owned())]);
         for (text, args, frontend) in [
             ("# syntax=docker/dockerfile:1\nFROM a", BTreeMap::new(), Some("docker/dockerfile:1")),
-            ("#!/x\n#escape=`\n# SYNTAX = docker/dockerfile:1 \nFROM a", BTreeMap::new(), Some("docker/dockerfile:1")),
-            ("// syntax=r.example/docker/dockerfile@sha256:00\nFROM a", BTreeMap::new(), Some("r.example/docker/dockerfile@sha256:00")),
+            (
+                "#!/x\n#escape=`\n# SYNTAX = docker/dockerfile:1 \nFROM a",
+                BTreeMap::new(),
+                Some("docker/dockerfile:1"),
+            ),
+            (
+                "// syntax=r.example/docker/dockerfile@sha256:00\nFROM a",
+                BTreeMap::new(),
+                Some("r.example/docker/dockerfile@sha256:00"),
+            ),
             ("# a comment\n# syntax=docker/dockerfile:1\nFROM a", BTreeMap::new(), None),
             ("FROM a\n# syntax=docker/dockerfile:1\n", BTreeMap::new(), None),
             ("# syntax=docker/dockerfile:1\nFROM a", args, Some("own/frontend")),

@@ -102,14 +102,17 @@ fn what_the_network_answers_makes_it_expire() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(print(&plan(), Some("sha256:1"), "x").unwrap().unpinned, names(&[]));
     let moves = |id, uses_engine| {
-        let ids = BTreeMap::from_iter([("debian:12".to_owned(), "sha256:1".to_owned())].into_iter().filter(|_| id));
+        let ids =
+            BTreeMap::from_iter([("debian:12".to_owned(), "sha256:1".to_owned())].into_iter().filter(|_| id));
         of_plan(&plan(), &ids, uses_engine, &mut |_, _| Ok(String::new()))["a"].has_moving_images
     };
     assert!(!moves(true, true));
     assert!(moves(false, true), "a registry's tag");
     assert!(moves(true, false), "another builder may take another image");
     let frontend = |text: &'static str| {
-        changed(|all| all.get_mut("a").unwrap().dockerfile_inline = Some(text.into())).unwrap().has_moving_images
+        changed(|all| all.get_mut("a").unwrap().dockerfile_inline = Some(text.into()))
+            .unwrap()
+            .has_moving_images
     };
     assert!(frontend("# syntax=docker/dockerfile:1\nFROM base\n"));
     assert!(!frontend("# syntax=docker/dockerfile@sha256:00\nFROM base\n"));

@@ -19,7 +19,6 @@ use engine::context::Context;
 use engine::images::Image;
 use engine::push::PushError;
 use engine::registry::RegistryReader;
-use host::files::Lock;
 use model::image_ref::Registry;
 
 /// How many questions and pulls run at the same time.
@@ -34,6 +33,8 @@ struct Candidate {
     tag: String,
     /// The manifest's or index's.
     digest: String,
+    /// Operating system and architecture.
+    platform: String,
     week: Option<PackageDate>,
 }
 
@@ -54,20 +55,24 @@ impl Candidate {
 }
 
 impl Reuse<'_> {
-    /// Pulls those images of a plan that the registry has, and gives them their temporary tags. The others are to be built, with a warning
-    /// if the registry fails.
+    /// Pulls those images of a plan that the registry has, gives them their temporary tags, and removes them from the plan. Warns if the
+    /// registry fails.
     ///
     /// # Errors
     /// When docker fails, or the user interrupts.
     pub fn pull(
         &self,
-        plan: &BuildPlan,
+        plan: &mut BuildPlan,
         prints: &BTreeMap<String, Fingerprint>,
         registry: &Registry,
         context: &Context,
     ) -> Result<Vec<PulledImage>> {
         if !self.uses_engine {
-            context.terminal.warn("not pulled, since another builder than the engine's own may build for another platform");
+            let what =
+                "nothing is pulled: only for the engine's own builder, the platform of its images is known";
+            context
+                .terminal
+                .warn(format!("{what}\nhelp: omit --pull-built, or choose the builder `default`"));
             return Ok(Vec::new());
         }
         let candidates = self.look(plan, prints, registry, context)?;
@@ -101,8 +106,11 @@ impl Reuse<'_> {
             pulled.push(PulledImage { image: planned, digest, id: image.id.clone(), week });
         }
         // As a build would leave it: an image whose tags move away is then removed. This also removes images that were not taken.
-        let names: Vec<String> = missing.into_iter().filter(|name| found.contains_key(*name)).cloned().collect();
+        let names: Vec<String> =
+            missing.into_iter().filter(|name| found.contains_key(*name)).cloned().collect();
         self.docker.remove_unused(&names)?;
+        let is_left = |image: &PlannedImage| !pulled.iter().any(|pulled| pulled.image == *image);
+        plan.keep(plan.images.iter().filter(|image| is_left(image)).cloned().collect());
         Ok(pulled)
     }
 
@@ -118,18 +126,21 @@ impl Reuse<'_> {
         let reader = RegistryReader::new(self.docker);
         let (found, failure) = (Mutex::new(Vec::new()), Mutex::new(None::<PushError>));
         each(plan.images.iter(), |image: &PlannedImage| {
-            let declared = plan.definition.target.get(&image.target).map(|target| target.platforms.as_slice());
+            let declared =
+                plan.definition.target.get(&image.target).map(|target| target.platforms.as_slice());
             let platform = match declared {
-                Some([one]) => one,
-                _ => &own,
+                Some([one]) => without_variant(one),
+                _ => own.clone(),
             };
-            let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else { return };
+            let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else {
+                return;
+            };
             // An image does not say for which variant of such a platform it was built.
-            if platform.starts_with("linux/arm/") || platform == "linux/arm" {
+            if platform == "linux/arm" {
                 return;
             }
             let repository = tag.at(registry).repository().to_owned();
-            for (tag, week) in built_tag::wanted(print, plan, platform, self.date, now) {
+            for (tag, week) in built_tag::wanted(print, plan, &platform, self.date, now) {
                 if lock(&failure).is_some() || self.docker.runner.interrupt.is_set() {
                     return;
                 }
@@ -137,7 +148,7 @@ impl Reuse<'_> {
                     Ok(None) => {}
                     Ok(Some(manifest)) => {
                         let (image, digest) = (image.clone(), manifest.digest);
-                        lock(&found).push(Candidate { image, repository, tag, digest, week });
+                        lock(&found).push(Candidate { image, repository, tag, digest, platform, week });
                         return;
                     }
                     Err(error) => drop(lock(&failure).get_or_insert(error)),
@@ -153,15 +164,12 @@ impl Reuse<'_> {
 
     fn is_wanted(&self, plan: &BuildPlan, candidate: &Candidate, print: &Fingerprint, image: &Image) -> bool {
         let week = candidate.week.clone().map(|week| (image.id.clone(), week));
-        let target = plan.definition.target.get(&candidate.image.target);
-        let is_built_for = target.is_none_or(|target| match target.platforms.as_slice() {
-            [platform] => platform.starts_with(&image.platform()),
-            _ => candidate.tag.contains(&format!("-{}", image.platform().replace('/', "-"))),
-        });
-        is_built_for && self.is_up_to_date(plan, &candidate.image, print, image, &Dates(week.into_iter().collect()))
+        let dates = Dates(week.into_iter().collect());
+        image.platform() == candidate.platform
+            && self.is_up_to_date(plan, &candidate.image, print, image, &dates)
     }
 
-    /// Records the digests of pulled images, as a push does, and the dates of their packages.
+    /// Records the digests of pulled images, as a push does, and the dates of their packages. The caller holds the lock of pushes.
     ///
     /// # Errors
     /// When a record cannot be read or written.
@@ -175,7 +183,6 @@ impl Reuse<'_> {
         if pulled.is_empty() {
             return Ok(());
         }
-        let _lock = Lock::take(&self.repository.push_lock())?;
         let mut digests = Digests::read(self.repository)?;
         let mut dates = Dates::read(self.repository)?;
         for PulledImage { image, digest, id, week } in pulled {
@@ -183,13 +190,19 @@ impl Reuse<'_> {
                 digests.add(&tag.at(registry).to_string(), &image.tagged.image, id, digest);
             }
             let print = prints.get(&image.target);
-            if let (Some(week), Some(Packages::Dated)) = (week, print.map(|print| Packages::of(print, plan))) {
+            if let (Some(week), Some(Packages::Dated)) = (week, print.map(|print| Packages::of(print, plan)))
+            {
                 dates.0.insert(id.clone(), week.clone());
             }
         }
         digests.write(self.repository)?;
         dates.write(self.repository)
     }
+}
+
+/// The operating system and architecture of `linux/arm64/v8`.
+fn without_variant(platform: &str) -> String {
+    platform.split('/').take(2).collect::<Vec<_>>().join("/")
 }
 
 /// Runs some work for each item, a few at a time.

@@ -80,8 +80,11 @@ impl Seen {
         digests: &mut FileDigests,
     ) -> Result<BTreeMap<String, Fingerprint>> {
         let mut done: BTreeMap<Place, String> = BTreeMap::new();
-        let prints =
-            fingerprint::of_plan(plan, &self.ids, uses_engine, &mut |folder: &Path, dockerfile: Option<&Path>| {
+        let prints = fingerprint::of_plan(
+            plan,
+            &self.ids,
+            uses_engine,
+            &mut |folder: &Path, dockerfile: Option<&Path>| {
                 let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
                 if let Some(hash) = done.get(&place) {
                     return Ok(hash.clone());
@@ -93,7 +96,8 @@ impl Seen {
                 };
                 done.insert(place, hash.clone());
                 Ok(hash)
-            });
+            },
+        );
         digests.save()?;
         Ok(prints)
     }
