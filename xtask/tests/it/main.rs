@@ -82,6 +82,7 @@ mod sources;
 mod sources_hostile;
 mod static_binary;
 mod throwaway;
+mod up_to_date;
 mod vulnerabilities;
 mod why;
 mod workflows;

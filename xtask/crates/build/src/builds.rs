@@ -21,7 +21,7 @@ use crate::request::{BuildRequest, TaggedImage};
 use crate::reuse::pull::PulledImage;
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
-use crate::{shared_cache, upstreams};
+use crate::{large_contexts, shared_cache, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::images::Image;
@@ -92,6 +92,7 @@ pub fn images(
         None => Vec::new(),
     };
     say_what_is_left(&plan, kept.len(), pulled.len(), context);
+    large_contexts::warn(&plan, &seen, context);
     let result = bake_and_publish(&mut plan, &pulled, &publisher, &reuse, &seen, options, context);
     if let Err(error) = &result
         && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)

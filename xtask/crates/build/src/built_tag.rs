@@ -11,7 +11,7 @@ use crate::reuse::packages::{Dates, Packages};
 use engine::images::Image;
 use engine::labels;
 
-/// How many weeks are looked for, from this one back.
+/// How many weeks are looked for: the newest, and the oldest that is not too old.
 const MOST_WEEKS: usize = 5;
 
 fn tag(print: &str, platform: &str, week: Option<&PackageDate>) -> String {

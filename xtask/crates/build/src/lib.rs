@@ -15,6 +15,7 @@ mod failure;
 pub mod fingerprint;
 pub mod fleet;
 pub mod image_sizes;
+mod large_contexts;
 pub mod lock_files;
 pub mod newest;
 pub mod package_date;

@@ -56,13 +56,19 @@ impl PackageDate {
         PackageDate::of_period(self.time(), Duration::from_secs(WEEK))
     }
 
-    /// The Mondays from the newest at or before a time back to this date, at most this many.
+    /// The Mondays from the newest at or before a time back to this date: the newest ones and the oldest, at most this many.
     pub(crate) fn weeks_until(&self, now: SystemTime, most: usize) -> Vec<PackageDate> {
         let newest = PackageDate::at(now).week();
         let mondays = std::iter::successors(Some(newest), |monday| {
             Some(PackageDate::at(monday.time().checked_sub(Duration::from_secs(1))?).week())
         });
-        mondays.take(most).take_while(|monday| monday >= self).collect()
+        let mut weeks: Vec<PackageDate> =
+            mondays.take_while(|monday| monday >= self).take(most.saturating_sub(1)).collect();
+        let oldest = self.week();
+        if oldest >= *self && !weeks.contains(&oldest) {
+            weeks.push(oldest);
+        }
+        weeks
     }
 
     /// A time to the second.
@@ -199,7 +205,8 @@ mod tests {
         assert_eq!(weeks("2026-01-05"), "2026-01-12 2026-01-05");
         assert_eq!(weeks("2026-01-06"), "2026-01-12");
         assert_eq!(weeks("2026-01-12T00:00:01Z"), "", "a week may have older packages");
-        assert_eq!(weeks("2020-01-06"), "2026-01-12 2026-01-05 2025-12-29");
+        assert_eq!(weeks("2020-01-06"), "2026-01-12 2026-01-05 2020-01-06");
+        assert_eq!(weeks("2020-01-07"), "2026-01-12 2026-01-05");
     }
 
     #[test]
