@@ -258,8 +258,10 @@ impl<'a> Run<'a> {
             _ => {}
         }
         let (text, digest) = (row.narration(), row.digest.clone().unwrap_or_default());
-        if !image.tags[place].is_built
-            && !shared.digests.add(&reference, &image.service_image, &image.image.id, &digest)
+        if image.tags[place].is_built {
+            return self.context.terminal.say(text);
+        }
+        if !shared.digests.add(&reference, &image.service_image, &image.image.id, &digest)
             && let Err(error) = shared.digests.write(&self.context.repository)
         {
             // The push itself succeeded.
