@@ -8,9 +8,10 @@ use crate::push;
 use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
 use build::environment::BuildEnvironment;
-use build::package_date::PackageDateChoice;
+use build::package_date::{self, PackageDateChoice};
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
+use build::push::request::PushRequest;
 use build::request::BuildRequest;
 use build::secret_arguments;
 use build::shared_cache;
@@ -33,7 +34,7 @@ pub struct Args {
     services: ServicesArgs,
     #[command(flatten)]
     request: RequestArgs,
-    /// Registry to push to, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
+    /// Registry to push to or pull from, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long)]
     registry: Option<String>,
     /// Push the built images
@@ -42,6 +43,12 @@ pub struct Args {
     /// Push only edition tags, like `push --fixed-tags`
     #[arg(long, requires = "push")]
     fixed_tags: bool,
+    /// Also push NAME:built-… tags, like `push --built-tags`
+    #[arg(long, requires = "push")]
+    built_tags: bool,
+    /// Pull images from the registry that were built from the same elsewhere, and build only the others
+    #[arg(long, conflicts_with_all = ["no_cache", "pull", "refresh", "write_cache"])]
+    pull_built: bool,
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
@@ -54,11 +61,14 @@ pub struct Args {
     /// Pull newer base images
     #[arg(long)]
     pull: bool,
-    /// Get the newest Debian packages and base images now; otherwise builds get them once a week
-    #[arg(long)]
+    /// Maximum age of packages and downloads that no lock file pins: 7d, 12h. Counted in periods from a Monday
+    #[arg(long, value_name = "DURATION", default_value = "7d")]
+    max_age: String,
+    /// Get the newest packages and base images now, whatever their age
+    #[arg(long, conflicts_with = "max_age")]
     refresh: bool,
-    /// Get Debian packages unless a build did so for this date [default: Monday of this week]
-    #[arg(long, value_name = "DATE", conflicts_with = "refresh")]
+    /// Get packages unless a build did so for this date, instead of --max-age
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["max_age", "refresh"])]
     packages_as_of: Option<String>,
     /// Take over the tag lock of a killed run on another machine; complete or revert its moves
     #[arg(long)]
@@ -97,7 +107,9 @@ const EXAMPLES: &str = "Examples:
   # Show what took the time
   cargo xtask build-images --timings
   # Build and push
-  cargo xtask build-images --push --registry registry.company.com/team";
+  cargo xtask build-images --push --registry registry.company.com/team
+  # Pull what another machine has built and pushed with --built-tags
+  cargo xtask build-images --pull-built --registry registry.company.com/team";
 
 /// # Errors
 /// Wrong usage, a failed build, or a machine that cannot build.
@@ -105,6 +117,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = engine_builds::manifest(context)?;
     let request = args.request.resolve(&manifest, args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args, &manifest)?;
+    let pull_built = registry_to_pull_from(args, &manifest)?;
     // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
@@ -114,6 +127,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
         break_lock: args.break_lock,
         packages: packages(args)?,
+        pull_built,
         cache: args.cache.resolve(&manifest)?,
     };
     say_pulled(&request.services, context);
@@ -126,20 +140,27 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return dry_run(&manifest, &request, args.bases.resolve(), &options, context);
     }
     let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
+    if built.pulled > 0 && built.kept + built.pulled == built.images.len() {
+        context.terminal.say("Nothing was built.");
+    }
     if built.kept > 0 && built.kept == built.images.len() {
         context.terminal.say(format!("Up to date: {}. Nothing was built.", count(built.kept, "image")));
     }
+    let listed = built.listed;
     let pushed = match &registry {
         Some(registry) => {
             let images = push::tags_to_push(built.images, args.fixed_tags, &request.tag)?;
-            Some(push_images(&images, &request.tag, registry, JOBS, context)?)
+            let built = args.built_tags.then_some(manifest.project.as_str());
+            let push = PushRequest { images: &images, tag: &request.tag, registry, jobs: JOBS, built };
+            Some(push_images(push, context)?)
         }
         None => None,
     };
+    let services = &request.services;
     for &edition in &request.editions {
         context
             .terminal
-            .print(compared(&manifest, &request.services, edition, &request.tag, context)?.text());
+            .print(compared(&manifest, services, edition, &request.tag, listed.as_ref(), context)?.text());
     }
     if let Some(report) = &pushed {
         context.terminal.print(report.text());
@@ -188,7 +209,10 @@ fn packages(args: &Args) -> Result<PackageDateChoice> {
             PackageDateChoice::Given(date)
         }
         None if args.refresh => PackageDateChoice::Refresh,
-        None => PackageDateChoice::Period,
+        None => PackageDateChoice::MaxAge(
+            package_date::parse_age(&args.max_age)
+                .map_err(|error| Failure::usage(format!("--max-age: {error}")))?,
+        ),
     })
 }
 
@@ -200,6 +224,12 @@ fn registry_to_push_to(args: &Args, manifest: &Manifest) -> Result<Option<Regist
         false => Ok(None),
         true => push::required(given, manifest, "--push", "nothing was built").map(Some),
     }
+}
+
+/// The registry for `--pull-built`.
+fn registry_to_pull_from(args: &Args, manifest: &Manifest) -> Result<Option<Registry>> {
+    let given = args::registry(manifest, args.registry.as_deref())?;
+    args.pull_built.then(|| push::required(given, manifest, "--pull-built", "nothing was built")).transpose()
 }
 
 /// Prints what would be built: the plan to stderr, the bake definition to stdout. Needs no engine: the source of bases is

@@ -1,5 +1,7 @@
 //! Subcommand: `cargo xtask compare`.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use crate::args::{self, FleetArgs, Format};
@@ -10,6 +12,7 @@ use check::lock::Lock;
 use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
+use engine::images::Image;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::{Manifest, Service};
@@ -51,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let edition = args::edition(&manifest, args.edition.as_deref())?;
     let tag = args::tag(&manifest, args.tag.as_deref())?;
     require_engine(context)?;
-    let mut comparison = compared(&manifest, &services, edition, &tag, context)?;
+    let mut comparison = compared(&manifest, &services, edition, &tag, None, context)?;
     let since = args.fleet.since()?;
     if args.fleet.is_wanted() {
         let since = since.as_ref();
@@ -62,7 +65,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Compares images with their originals; those of services with one build, with their size in the lock.
+/// Compares images with their originals; those of services with one build, with their size in the lock. `listed`: see
+/// [`measure::compare`].
 ///
 /// # Errors
 /// When docker fails, or the lock or an image cannot be read.
@@ -71,9 +75,10 @@ pub(super) fn compared(
     services: &[&Service],
     edition: Edition,
     tag: &Tag,
+    listed: Option<&BTreeMap<String, Image>>,
     context: &Context,
 ) -> Result<Comparison> {
     let lock = Lock::load(&context.repository)?;
     let accepted = |service: &Service, platform: &str| lock.accepted(&service.name, edition, platform);
-    measure::compare(manifest, services, edition, tag, &accepted, context)
+    measure::compare(manifest, services, edition, tag, &accepted, listed, context)
 }

@@ -5,6 +5,7 @@ use host::failure::{Failure, FailureClass};
 
 use crate::args::{self, Format, RequestArgs};
 use build::push::execute::{self, JOBS};
+use build::push::request::PushRequest;
 use build::request::TaggedImage;
 use engine::builds;
 use engine::context::Context;
@@ -29,6 +30,9 @@ pub struct Args {
     /// immutable tags
     #[arg(long)]
     fixed_tags: bool,
+    /// Also push NAME:built-… tags of the images' fingerprints, for `build-images --pull-built` on other machines
+    #[arg(long)]
+    built_tags: bool,
     /// Maximum parallel pushes
     #[arg(long, default_value_t = JOBS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
@@ -47,6 +51,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask push --registry 127.0.0.1:5000 --dry-run
   # Push to a registry with immutable tags
   cargo xtask push --registry hub.example/t --tag 1.1 --fixed-tags
+  # Let other machines pull these images instead of building them
+  cargo xtask push --registry hub.example/t --built-tags
   # Push every edition of one service
   cargo xtask push api --edition all --tag 1.1 --registry hub.example/t";
 
@@ -64,7 +70,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let images = tags_to_push(request.tagged_images(), args.fixed_tags, &request.tag)?;
     require_engine(context)?;
     let run = if args.dry_run { execute::dry_run } else { execute::push };
-    let report = run(&images, &request.tag, &registry, args.jobs as usize, context)?;
+    let push = PushRequest {
+        images: &images,
+        tag: &request.tag,
+        registry: &registry,
+        jobs: args.jobs as usize,
+        built: args.built_tags.then_some(manifest.project.as_str()),
+    };
+    let report = run(push, context)?;
     context.terminal.print(args.format.of(&report)?);
     report.check()
 }

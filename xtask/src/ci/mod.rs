@@ -186,7 +186,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         }
         Action::Check => {
             for &edition in &manifest.editions {
-                context.terminal.print(compared(manifest, &services, edition, &tag, context)?.text());
+                context.terminal.print(compared(manifest, &services, edition, &tag, None, context)?.text());
             }
             let editions = manifest.editions.clone();
             let request = CheckRequest { services, editions, tag, allowed_growth: None };

@@ -222,7 +222,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
         return Ok(checks);
     }
     let environment =
-        BuildEnvironment::detect(&upstreams, choice.source, &PackageDateChoice::Period, context)?;
+        BuildEnvironment::detect(&upstreams, choice.source, &PackageDateChoice::default(), context)?;
     files::create_dir(&context.repository.logs())?;
     let Some(probe) = Planner::new(manifest, &environment, &context.repository).network_probe() else {
         checks.push(Check::new("networked RUN", State::Unknown, "no declared base can try it", None));

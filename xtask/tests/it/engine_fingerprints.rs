@@ -12,16 +12,16 @@ use fastrand::Rng;
 
 /// Services with their contexts: one with an ignore file, one on a local base, one that takes a folder as a second context, one on the
 /// image of another.
-const SERVICES: [&str; 4] = ["api", "based", "shared", "stacked"];
+pub const SERVICES: [&str; 4] = ["api", "based", "shared", "stacked"];
 
 /// A repository with its images, which are removed in the end.
-struct Project {
-    folder: Folder,
-    name: String,
+pub struct Project {
+    pub folder: Folder,
+    pub name: String,
 }
 
 impl Project {
-    fn new(test: &str) -> Project {
+    pub fn new(test: &str) -> Project {
         let name = format!("fp-{test}-{}", std::process::id());
         let project = Project { folder: Folder::new(), name };
         let dockerfile = "FROM scratch\nARG WORD\nLABEL word=$WORD\nCOPY . /\n";
@@ -40,11 +40,11 @@ impl Project {
         project
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         self.folder.write(path, text);
     }
 
-    fn image(&self, service: &str) -> String {
+    pub fn image(&self, service: &str) -> String {
         format!("{}-{service}:latest", self.name)
     }
 
@@ -53,7 +53,7 @@ impl Project {
     }
 
     /// The Compose file; `word` is a build argument of `shared`.
-    fn compose(&self, word: &str) {
+    pub fn compose(&self, word: &str) {
         let mut text = "services:\n".to_owned();
         for service in SERVICES {
             let more = match service {
@@ -69,7 +69,7 @@ impl Project {
     }
 
     /// Moves the tag of the local base to another image.
-    fn set_base(&self, content: &str) {
+    pub fn set_base(&self, content: &str) {
         let folder = Folder::new();
         folder.write("Dockerfile", "FROM scratch\nCOPY file /base\n");
         folder.write("file", content);
@@ -89,14 +89,14 @@ impl Project {
         command.output().unwrap()
     }
 
-    fn ids(&self) -> BTreeMap<&'static str, String> {
+    pub fn ids(&self) -> BTreeMap<&'static str, String> {
         SERVICES
             .map(|service| (service, said(&["inspect", "--format", "{{.Id}}", &self.image(service)])))
             .into()
     }
 
     /// Builds, and returns the output and the services that bake built.
-    fn build(&self, more: &[&str]) -> (String, BTreeSet<&'static str>) {
+    pub fn build(&self, more: &[&str]) -> (String, BTreeSet<&'static str>) {
         let output = self.run(&[&["build-images"], more].concat());
         let text = told(&output, &self.folder);
         assert_eq!(output.status.code(), Some(0), "{text}");
@@ -119,7 +119,7 @@ impl Drop for Project {
     }
 }
 
-fn set<const N: usize>(names: [&'static str; N]) -> BTreeSet<&'static str> {
+pub fn set<const N: usize>(names: [&'static str; N]) -> BTreeSet<&'static str> {
     names.into()
 }
 
@@ -244,7 +244,7 @@ fn a_file_that_changes_during_the_build_and_back_leaves_no_wrong_fingerprint() {
 }
 
 /// Changes one thing at random, relevant to a build or not.
-fn mutate(project: &Project, random: &mut Rng) {
+pub fn mutate(project: &Project, random: &mut Rng) {
     let service = SERVICES[random.usize(..SERVICES.len())];
     let path = |name: &str| project.folder.0.join(service).join(name);
     match random.u8(..9) {
@@ -292,7 +292,7 @@ fn what_is_kept_is_what_a_build_would_make() {
 }
 
 /// The content of an image that buildx alone builds, which knows no fingerprints.
-fn plain_build(project: &Project, service: &str) -> BTreeMap<String, String> {
+pub fn plain_build(project: &Project, service: &str) -> BTreeMap<String, String> {
     let folder = |name: &str| project.folder.0.join(name).display().to_string();
     let tag = project.image("oracle");
     let mut args: Vec<String> =
@@ -319,7 +319,7 @@ fn plain_build(project: &Project, service: &str) -> BTreeMap<String, String> {
 }
 
 /// An image's files with kinds, modes, links and content, and its label. Times differ from build to build.
-fn content(image: &str) -> BTreeMap<String, String> {
+pub fn content(image: &str) -> BTreeMap<String, String> {
     let id = said(&["create", image, "command"]);
     let tar = docker(&["export", &id]).stdout;
     said(&["rm", &id]);

@@ -22,6 +22,7 @@ use engine::environment::require_builder;
 use engine::events::{Event, Stream};
 use engine::signs::is_overload;
 use host::{files, wait};
+use model::image_ref::Registry;
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,8 @@ pub struct BuildOptions {
     pub break_lock: bool,
     /// Since when Debian packages are wanted.
     pub packages: PackageDateChoice,
+    /// The registry to take images from that were built elsewhere.
+    pub pull_built: Option<Registry>,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,
 }

@@ -1,10 +1,14 @@
 //! The builds that commands run: images, the services' own tests, the images of stack tests, queries. Each checks the
 //! engine, takes the checkout's lock, plans and bakes.
 
+use std::collections::BTreeMap;
+use std::thread;
+
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
 use crate::bases::{self, BasesMode};
+use crate::comparison::measure;
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::package_date::{self, PackageDateChoice};
@@ -12,16 +16,20 @@ use crate::plan::{BuildPlan, PlannedImage};
 use crate::planner::{BuildQuery, Planner};
 use crate::publish::Publisher;
 use crate::publish::moves::MissingImage;
+use crate::publish::run_tags;
 use crate::request::{BuildRequest, TaggedImage};
+use crate::reuse::pull::PulledImage;
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
 use crate::timings::Timings;
-use crate::{shared_cache, timings, upstreams};
+use crate::{large_contexts, shared_cache, timings, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
+use engine::images::Image;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use host::plural::count;
+use model::image_ref::repository_of;
 use model::manifest::{Manifest, Upstream};
 
 /// Maximum attempts when other runs remove built images.
@@ -34,8 +42,12 @@ pub struct BuiltImages {
     pub images: Vec<TaggedImage>,
     /// How many were up to date and not built.
     pub kept: usize,
+    /// How many were pulled and not built.
+    pub pulled: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
+    /// The images of the comparison by reference, if nothing was built: without names, and each that the engine has.
+    pub listed: Option<BTreeMap<String, Image>>,
     /// How long the steps took; empty if nothing was built.
     pub timings: Timings,
 }
@@ -54,16 +66,15 @@ pub fn images(
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
-    let recovered = options.keeps_images() && publisher.recover().is_ok();
-    if recovered && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context) {
-        return Ok(BuiltImages { kept: images.len(), images, failure: None, timings: Timings::default() });
+    if options.keeps_images()
+        && let Some(built) = up_to_date(manifest, request, &upstreams, mode, options, context)
+    {
+        return Ok(built);
     }
     require_engine(context)?;
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
-    if !recovered {
-        publisher.recover()?;
-    }
+    publisher.recover()?;
     let environment =
         BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
@@ -71,32 +82,43 @@ pub fn images(
     }
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
-    let Remaining { mut plan, kept, seen } = reuse.remaining(plan)?;
+    let Remaining { mut plan, kept, prints, seen } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
-    if !kept.is_empty() {
-        let (kept, left) = (count(kept.len(), "image"), plan.images.len());
-        context.terminal.say(format!("{kept} up to date, {left} to build."));
-    }
-    let result = bake_and_publish(&mut plan, &publisher, &reuse, &seen, options, context);
+    // Pulled images are recorded like pushed ones.
+    let _record =
+        options.pull_built.as_ref().map(|_| Lock::take(&context.repository.push_lock())).transpose()?;
+    let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
+    let pulled = match &options.pull_built {
+        Some(registry) => reuse.pull(&mut plan, &prints, registry, context)?,
+        None => Vec::new(),
+    };
+    say_what_is_left(&plan, kept.len(), pulled.len(), context);
+    large_contexts::warn(&plan, &seen, context);
+    let result = bake_and_publish(&mut plan, &pulled, &publisher, &reuse, &seen, options, context);
     if let Err(error) = &result
         && matches!(class_of(error), FailureClass::Unfinished | FailureClass::Engine)
     {
         // Keep the temporary tags: the next run needs the images to finish the moves, then removes the tags.
         return result;
     }
-    let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
     let removed = context.docker.remove_unused(&temporary);
     // The first error is the useful one.
     let mut built = result.and_then(|built| removed.map(|_| built))?;
     reuse.record(&plan, &built.images)?;
+    if let Some(registry) = &options.pull_built {
+        reuse.record_pulled(&plan, &prints, &pulled, registry)?;
+    }
+    built.pulled = pulled.len();
+    built.images.extend(pulled.into_iter().map(|pulled| pulled.image.tagged));
     built.kept = kept.len();
     built.images.extend(kept);
     Ok(built)
 }
 
-/// All requested images, if the engine has all of them up to date. Errors are left to the build, which reports them.
+/// All requested images, if the engine has all of them up to date. Asks the engine once, and takes no lock on tags: nothing has to
+/// move. Errors are left to the build, which reports them.
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -104,55 +126,111 @@ fn up_to_date(
     mode: BasesMode,
     options: &BuildOptions,
     context: &Context,
-) -> Option<Vec<TaggedImage>> {
+) -> Option<BuiltImages> {
     let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
-    let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context).ok()?;
+    let (tags, environment) = thread::scope(|scope| {
+        let tags = scope.spawn(|| context.docker.list_tags());
+        let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context);
+        (tags.join(), environment)
+    });
+    let (tags, environment) = (tags.ok()?.ok()?, environment.ok()?);
+    // A killed run may have left tags to move back or forth, and images to remove: its temporary tags tell.
+    if tags.names().any(|tag| is_left_by_run(tag, manifest)) {
+        return None;
+    }
     let plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
-    let remaining = reuse.remaining(plan).ok()?;
-    remaining.plan.images.is_empty().then_some(remaining.kept)
+    let compared = request.editions.iter().flat_map(|&edition| {
+        measure::references(&measure::in_edition(&request.services, edition), edition, &request.tag)
+    });
+    let (remaining, listed) = reuse.remaining_of(plan, compared.collect(), &tags).ok()?;
+    let images = remaining.kept;
+    let built = BuiltImages {
+        kept: images.len(),
+        images,
+        pulled: 0,
+        failure: None,
+        listed: Some(listed),
+        timings: Timings::default(),
+    };
+    remaining.plan.images.is_empty().then_some(built)
+}
+
+/// Whether a tag is a temporary one of a run of this project.
+fn is_left_by_run(tag: &str, manifest: &Manifest) -> bool {
+    run_tags::life(tag).is_some()
+        && manifest.services.iter().any(|service| service.image == repository_of(tag))
+}
+
+/// Says how many images are built, unless it is all of them.
+fn say_what_is_left(plan: &BuildPlan, kept: usize, pulled: usize, context: &Context) {
+    let known = [(kept, "up to date"), (pulled, "pulled")];
+    let known: Vec<String> = known
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", count(*number, "image")))
+        .collect();
+    if !known.is_empty() {
+        context.terminal.say(format!("{}, {} to build.", known.join(", "), plan.images.len()));
+    }
 }
 
 fn bake_and_publish(
     plan: &mut BuildPlan,
+    pulled: &[PulledImage],
     publisher: &Publisher<'_>,
     reuse: &Reuse<'_>,
     seen: &Seen,
     options: &BuildOptions,
     context: &Context,
 ) -> Result<BuiltImages> {
-    let mut outcome = bake(plan, options, context)?.check(options.keep_going)?;
+    // All images may have been pulled.
+    let baked = |plan: &BuildPlan, options: &BuildOptions| match plan.images.is_empty() {
+        true => Ok(BakeOutcome::default()),
+        false => bake(plan, options, context)?.check(options.keep_going),
+    };
+    let mut outcome = baked(plan, options)?;
     let mut steps = std::mem::take(&mut outcome.steps);
     // The cache now has what was built.
     let again = BuildOptions { no_cache: false, ..options.clone() };
     plan.fresh.clear();
-    if reuse.has_changed(plan, seen)? {
+    if !plan.images.is_empty() && reuse.has_changed(plan, seen)? {
         context.terminal.warn("files changed during the build; the next run builds these images again");
         reuse.forget(plan);
-        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+        outcome = baked(plan, &again)?;
         steps.append(&mut outcome.steps);
     }
     let plan = &*plan;
     let built = |outcome: &BakeOutcome| -> Vec<&PlannedImage> {
         plan.images.iter().filter(|image| outcome.built.contains(&image.target)).collect()
     };
-    let mut published = publisher.publish(&built(&outcome));
+    let publish = |outcome: &BakeOutcome| {
+        let pulled = pulled.iter().map(|pulled| &pulled.image);
+        publisher.publish(&built(outcome).into_iter().chain(pulled).collect::<Vec<_>>())
+    };
+    let mut published = publish(&outcome);
     for _ in 1..ROUNDS {
         let Some(missing) = published.as_ref().err().and_then(|error| error.downcast_ref::<MissingImage>())
         else {
             break;
         };
         context.terminal.say(format!("{missing}; building again"));
-        outcome = bake(plan, &again, context)?.check(options.keep_going)?;
+        outcome = baked(plan, &again)?;
         steps.append(&mut outcome.steps);
-        published = publisher.publish(&built(&outcome));
+        published = publish(&outcome);
     }
     published?;
     let images = built(&outcome);
     let images = images.into_iter().map(|image| image.tagged.clone()).collect();
     let failure = (!outcome.failures.is_empty()).then(|| combined(&outcome.failures));
-    let timings = timings::record(steps, &context.repository)?;
-    Ok(BuiltImages { images, kept: 0, failure, timings })
+    Ok(BuiltImages {
+        images,
+        kept: 0,
+        pulled: 0,
+        failure,
+        listed: None,
+        timings: timings::record(steps, &context.repository)?,
+    })
 }
 
 /// Runs the services' own tests in the stages that their Dockerfiles name, and returns how many services were tested.
@@ -168,7 +246,7 @@ pub fn service_tests(
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let period = PackageDateChoice::Period;
+    let period = PackageDateChoice::default();
     let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, None, &period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
@@ -218,5 +296,5 @@ fn environment(
     context: &Context,
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
-    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::Period, context)
+    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::default(), context)
 }

@@ -1,6 +1,7 @@
 //! What every build plan depends on besides the manifest: trust settings, the source of bases, the commit.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::SystemTime;
 
 use anyhow::Result;
@@ -60,15 +61,19 @@ impl BuildEnvironment {
         packages: &PackageDateChoice,
         context: &Context,
     ) -> Result<BuildEnvironment> {
-        let host_contexts = match bases {
-            BaseSource::Upstream => BTreeMap::new(),
-            BaseSource::StandIn => bases::host_contexts(upstreams, &context.docker.runner)?,
-        };
+        let (host_contexts, revision) = thread::scope(|scope| {
+            let revision = scope.spawn(|| context.git().revision());
+            let host_contexts = match bases {
+                BaseSource::Upstream => Ok(BTreeMap::new()),
+                BaseSource::StandIn => bases::host_contexts(upstreams, &context.docker.runner),
+            };
+            (host_contexts, revision.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
         Ok(BuildEnvironment {
             trust: Trust::detect(),
             bases,
-            host_contexts,
-            revision: context.git().revision(),
+            host_contexts: host_contexts?,
+            revision,
             run: run_tags::of_this_process(),
             packages: package_date::choose(packages, SystemTime::now(), &context.repository)?,
         })

@@ -3,6 +3,7 @@
 pub mod bake;
 pub mod bases;
 pub mod builds;
+mod built_tag;
 pub mod changes;
 pub mod clean;
 pub mod comparison;
@@ -14,6 +15,7 @@ mod failure;
 pub mod fingerprint;
 pub mod fleet;
 pub mod image_sizes;
+mod large_contexts;
 pub mod lock_files;
 pub mod newest;
 pub mod package_date;

@@ -14,33 +14,61 @@ use host::paths::Repository;
 pub const ARGUMENT: &str = "PACKAGES_AS_OF";
 
 const DAY: u64 = 24 * 60 * 60;
-const PERIOD_DAYS: u64 = 7;
-/// 1970-01-01 was a Thursday, three days after a Monday.
-const DAYS_SINCE_MONDAY: u64 = 3;
+const WEEK: u64 = 7 * DAY;
+/// 1970-01-05, the first Monday.
+const FIRST_MONDAY: u64 = 4 * DAY;
 
 /// The time since when packages are wanted, as `2026-01-05` or `2026-01-05T10:30:00Z`. Ordered by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageDate(String);
 
 /// How to choose a [`PackageDate`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PackageDateChoice {
-    /// Monday of this week, or the last refresh if that was later.
-    #[default]
-    Period,
+    /// The start of the current period of this length, counted from a Monday, or the last refresh if that was later.
+    MaxAge(Duration),
     /// Now.
     Refresh,
     /// This date.
     Given(PackageDate),
 }
 
+/// This week: Monday, or the last refresh if that was later.
+impl Default for PackageDateChoice {
+    fn default() -> PackageDateChoice {
+        PackageDateChoice::MaxAge(Duration::from_secs(WEEK))
+    }
+}
+
 impl PackageDate {
-    /// The Monday at or before a time.
-    fn of_period(now: SystemTime) -> PackageDate {
-        let days = seconds(now) / DAY;
-        let monday = days.saturating_sub((days + DAYS_SINCE_MONDAY) % PERIOD_DAYS);
-        let text = humantime::format_rfc3339_seconds(time(monday * DAY)).to_string();
-        PackageDate(text.split('T').next().unwrap_or(&text).to_owned())
+    /// The start of the period of this length that a time is in. Periods are counted from a Monday, so that all machines pass the same
+    /// date.
+    fn of_period(now: SystemTime, length: Duration) -> PackageDate {
+        let since = seconds(now).saturating_sub(FIRST_MONDAY);
+        let start = FIRST_MONDAY + since - since % length.as_secs().max(1);
+        let at = PackageDate::at(time(start));
+        let midnight = at.0.strip_suffix("T00:00:00Z").map(str::to_owned);
+        midnight.map_or(at, PackageDate)
+    }
+
+    /// The Monday of its week.
+    pub(crate) fn week(&self) -> PackageDate {
+        PackageDate::of_period(self.time(), Duration::from_secs(WEEK))
+    }
+
+    /// The Mondays from the newest at or before a time back to this date: the newest ones and the oldest, at most this many.
+    pub(crate) fn weeks_until(&self, now: SystemTime, most: usize) -> Vec<PackageDate> {
+        let newest = PackageDate::at(now).week();
+        let mondays = std::iter::successors(Some(newest), |monday| {
+            Some(PackageDate::at(monday.time().checked_sub(Duration::from_secs(1))?).week())
+        });
+        let mut weeks: Vec<PackageDate> =
+            mondays.take_while(|monday| monday >= self).take(most.saturating_sub(1)).collect();
+        let oldest = self.week();
+        if oldest >= *self && !weeks.contains(&oldest) {
+            weeks.push(oldest);
+        }
+        weeks
     }
 
     /// A time to the second.
@@ -84,11 +112,11 @@ impl FromStr for PackageDate {
 /// # Errors
 /// When the record of the last refresh cannot be read.
 pub fn choose(choice: &PackageDateChoice, now: SystemTime, repository: &Repository) -> Result<PackageDate> {
-    let period = PackageDate::of_period(now);
     Ok(match choice {
         PackageDateChoice::Given(date) => date.clone(),
         PackageDateChoice::Refresh => PackageDate::at(now),
-        PackageDateChoice::Period => {
+        PackageDateChoice::MaxAge(length) => {
+            let period = PackageDate::of_period(now, *length);
             let text = files::read_if_there(&repository.package_refresh())?.unwrap_or_default();
             let last = PackageDate(text.trim().to_owned());
             // A clock that was set back does not keep a refresh forever.
@@ -96,6 +124,15 @@ pub fn choose(choice: &PackageDateChoice, now: SystemTime, repository: &Reposito
             if is_valid { period.max(last) } else { period }
         }
     })
+}
+
+/// Parses an age such as `7d` or `12h`.
+///
+/// # Errors
+/// When it is not one, or less than a minute.
+pub fn parse_age(text: &str) -> Result<Duration, String> {
+    let age = humantime::parse_duration(text).ok().filter(|age| age.as_secs() >= 60);
+    age.ok_or_else(|| format!("`{text}` is not an age of a minute or more, such as 7d or 12h"))
 }
 
 /// Keeps the date of a refresh: later builds of this week must not fall back to older packages.
@@ -131,8 +168,45 @@ mod tests {
             ("2026-01-12T00:00:00Z", "2026-01-12"),
             ("2028-02-29T12:00:00Z", "2028-02-28"),
         ] {
-            assert_eq!(PackageDate::of_period(at(now)).as_str(), monday, "{now}");
+            let week = Duration::from_secs(WEEK);
+            assert_eq!(PackageDate::of_period(at(now), week).as_str(), monday, "{now}");
+            assert_eq!(PackageDate::at(at(now)).week().as_str(), monday, "{now}");
         }
+    }
+
+    #[test]
+    fn periods_of_other_lengths_start_together_everywhere() {
+        let start = |age: &str| {
+            let age = parse_age(age).unwrap();
+            PackageDate::of_period(at("2026-01-07T13:20:30Z"), age).as_str().to_owned()
+        };
+        for (age, date) in [
+            ("7d", "2026-01-05"),
+            ("1d", "2026-01-07"),
+            ("12h", "2026-01-07T12:00:00Z"),
+            ("1m", "2026-01-07T13:20:00Z"),
+            ("1000000d", "1970-01-05"),
+        ] {
+            assert_eq!(start(age), date, "{age}");
+        }
+        for wrong in ["", "7", "0s", "59s", "-1d", "week"] {
+            assert!(parse_age(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn weeks_are_counted_back_to_a_date() {
+        let weeks = |since: &str| {
+            let since = PackageDate::recorded(since).unwrap();
+            let weeks = since.weeks_until(at("2026-01-14T10:00:00Z"), 3);
+            weeks.iter().map(|week| week.as_str().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(weeks("2026-01-12"), "2026-01-12");
+        assert_eq!(weeks("2026-01-05"), "2026-01-12 2026-01-05");
+        assert_eq!(weeks("2026-01-06"), "2026-01-12");
+        assert_eq!(weeks("2026-01-12T00:00:01Z"), "", "a week may have older packages");
+        assert_eq!(weeks("2020-01-06"), "2026-01-12 2026-01-05 2020-01-06");
+        assert_eq!(weeks("2020-01-07"), "2026-01-12 2026-01-05");
     }
 
     #[test]
@@ -142,7 +216,7 @@ mod tests {
         std::fs::write(folder.path().join("xtask/images.toml"), "").unwrap();
         let repository = Repository::locate(Some(folder.path())).unwrap();
         let choose = |choice: PackageDateChoice, now: &str| choose(&choice, at(now), &repository).unwrap().0;
-        let plain = |now: &str| choose(PackageDateChoice::Period, now);
+        let plain = |now: &str| choose(PackageDateChoice::default(), now);
         assert_eq!(plain("2026-01-07T10:00:00Z"), "2026-01-05");
         let refreshed = choose(PackageDateChoice::Refresh, "2026-01-07T10:00:00Z");
         assert_eq!(refreshed, "2026-01-07T10:00:00Z");

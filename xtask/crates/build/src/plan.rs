@@ -42,9 +42,14 @@ impl BuildPlan {
         self.definition.group.get("default").map_or(&[], |group| &group.targets)
     }
 
-    /// Requests only these targets.
-    pub(crate) fn request(&mut self, targets: Vec<String>) {
+    fn request(&mut self, targets: Vec<String>) {
         self.definition.group.insert("default".to_owned(), Group { targets });
+    }
+
+    /// Requests only these images.
+    pub(crate) fn keep(&mut self, images: Vec<PlannedImage>) {
+        self.request(images.iter().map(|image| image.target.clone()).collect());
+        self.images = images;
     }
 
     /// These targets and their dependencies.

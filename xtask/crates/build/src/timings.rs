@@ -101,6 +101,9 @@ impl Timings {
 /// # Errors
 /// When the file cannot be written.
 pub(crate) fn record(steps: Vec<StepTiming>, repository: &Repository) -> Result<Timings> {
+    if steps.is_empty() {
+        return Ok(Timings::default());
+    }
     let path = repository.timings();
     // Without a readable file, earlier times are unknown.
     let old: Timings =

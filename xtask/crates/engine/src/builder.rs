@@ -1,8 +1,52 @@
 //! Buildx builders: their drivers and features.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
 use crate::docker::Docker;
 use crate::facts::Store;
+use host::files;
 use host::process::ProcessError;
+
+/// Whether a build certainly uses the engine's own builder, which starts from the engine's images. Other builders, and the current one of
+/// `docker buildx use`, may get base images from their registries, whatever the engine has.
+pub fn is_own_builder(option: Option<&str>) -> bool {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let named = option.map(str::to_owned).or_else(|| variable("BUILDX_BUILDER"));
+    if let Some(name) = named {
+        return is_default(&name);
+    }
+    let home = || Some(Path::new(&variable("HOME")?).join(".docker"));
+    let docker = || variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home);
+    let folder = variable("BUILDX_CONFIG").map(PathBuf::from).or_else(|| Some(docker()?.join("buildx")));
+    folder.is_none_or(|folder| chosen(&folder).iter().all(|name| is_default(name)))
+}
+
+/// The builder that has the engine's name in every Docker.
+fn is_default(name: &str) -> bool {
+    name.is_empty() || name == "default"
+}
+
+/// The builders that `docker buildx use` has chosen, for any engine (docker/buildx, `store/store.go`): `current`, and with `--default`, a
+/// file for each engine. An unreadable file counts as an unknown builder.
+fn chosen(folder: &Path) -> Vec<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Current {
+        name: String,
+    }
+    const UNKNOWN: &str = "?";
+    let read = |path: &Path| files::read_if_there(path).map_err(drop);
+    let current = read(&folder.join("current")).and_then(|text| match text {
+        Some(text) => serde_json::from_str(&text).map(|current: Current| current.name).map_err(drop),
+        None => Ok(String::new()),
+    });
+    let defaults = fs::read_dir(folder.join("defaults")).into_iter().flatten().flatten();
+    let defaults = defaults.map(|entry| read(&entry.path()).map(Option::unwrap_or_default));
+    [current].into_iter().chain(defaults).map(|name| name.unwrap_or_else(|()| UNKNOWN.to_owned())).collect()
+}
 
 impl Docker {
     /// Whether a builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver
@@ -58,6 +102,31 @@ mod tests {
         assert_eq!(driver(about), Some("docker-container"));
         assert_eq!(driver("Name: default\nDriver: docker\nLast Activity: now\n"), Some("docker"));
         assert_eq!(driver("Name: default\n"), None);
+    }
+
+    #[test]
+    fn a_builder_that_was_chosen_is_not_taken_for_the_engines_own() {
+        assert!(is_own_builder(Some("default")) && !is_own_builder(Some("far")));
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            files::write_atomically(&path, text.as_bytes()).unwrap();
+        };
+        let is_own = || chosen(folder.path()).iter().all(|name| is_default(name));
+        assert!(is_own(), "nothing was chosen");
+        for (current, own) in [
+            (r#"{"Key":"unix:///var/run/docker.sock","Name":"","Global":false}"#, true),
+            (r#"{"Key":"default","Name":"default","Global":true}"#, true),
+            (r#"{"Key":"unix:///var/run/docker.sock","Name":"far","Global":false}"#, false),
+            ("{", false),
+        ] {
+            write("current", current);
+            assert_eq!(is_own(), own, "{current}");
+        }
+        write("current", r#"{"Key":"x","Name":"","Global":false}"#);
+        fs::create_dir(folder.path().join("defaults")).unwrap();
+        write("defaults/0123", "far");
+        assert!(!is_own(), "`docker buildx use --default`");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Images in the engine: inspecting, tagging, removing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ use model::bytes::Bytes;
 use model::image_ref::{familiar, repository_of};
 
 /// The answer of `docker image inspect`, as far as it is used.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Image {
     /// The ID.
@@ -40,7 +41,7 @@ pub struct Image {
 }
 
 /// The storage driver of an image.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct GraphDriver {
     /// The driver's own values; none on the containerd store.
@@ -48,7 +49,7 @@ pub struct GraphDriver {
 }
 
 /// The layers of an image.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RootFs {
     /// Digests of the unpacked layers, base first.
@@ -66,14 +67,6 @@ impl Image {
         self.label(&labels::bases(project)) == Some(labels::STAND_IN)
     }
 
-    /// Whether a reference means it: an ID, a tag, or a digest with or without a tag beside it.
-    fn is_called(&self, reference: &str) -> bool {
-        let reference = familiar(reference);
-        self.id == reference
-            || self.repo_tags.iter().flatten().any(|tag| tag == reference)
-            || reference.split_once('@').is_some_and(|(name, digest)| self.digest_at(name) == Some(digest))
-    }
-
     /// Its digest in the registry of a reference.
     pub fn digest_at(&self, reference: &str) -> Option<&str> {
         let repository = repository_of(familiar(reference));
@@ -81,10 +74,30 @@ impl Image {
         digests.filter_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@')).next()
     }
 
+    /// Its platform without a variant, such as `linux/amd64`.
+    pub fn platform(&self) -> String {
+        format!("{}/{}", self.os, self.architecture)
+    }
+
     /// Whether a digest is one of its registry digests or, on the containerd store, its ID.
     pub fn is_pushed_as(&self, digest: &str) -> bool {
         let mut names = self.repo_digests.iter().flatten();
         self.id == digest || names.any(|name| name.split_once('@').is_some_and(|(_, known)| known == digest))
+    }
+
+    /// What is the same wherever and whenever an image has this ID, as far as builds and comparisons need it.
+    pub(crate) fn lasting(&self) -> Image {
+        let labels = self.config.as_ref().and_then(|config| config.labels.clone());
+        Image {
+            id: self.id.clone(),
+            size: self.size,
+            root_fs: self.root_fs.clone(),
+            config: labels
+                .map(|labels| ContainerConfig { labels: Some(labels), ..ContainerConfig::default() }),
+            os: self.os.clone(),
+            architecture: self.architecture.clone(),
+            ..Image::default()
+        }
     }
 
     /// Its tags and registry digests.
@@ -102,6 +115,19 @@ impl Image {
     /// Digests of the unpacked layers, base first.
     pub fn layers(&self) -> &[String] {
         self.root_fs.layers.as_deref().unwrap_or_default()
+    }
+}
+
+/// A reference as the engine lists it: `latest` if it has neither tag nor digest; a digest decides alone, whatever the tag.
+pub(crate) fn called(reference: &str) -> Cow<'_, str> {
+    let reference = familiar(reference);
+    let repository = repository_of(reference);
+    match reference.split_once('@') {
+        Some((_, digest)) => Cow::Owned(format!("{repository}@{digest}")),
+        // An ID.
+        None if reference.starts_with("sha256:") => Cow::Borrowed(reference),
+        None if repository == reference => Cow::Owned(format!("{reference}:latest")),
+        None => Cow::Borrowed(reference),
     }
 }
 
@@ -126,13 +152,13 @@ impl Docker {
         }
         self.watch_tags()?;
         let images: Vec<Image> = self.inspect_existing("image", references)?;
-        let mut found = BTreeMap::new();
-        for reference in references {
-            if let Some(image) = images.iter().find(|image| image.is_called(reference)) {
-                found.insert(reference.clone(), image.clone());
-            }
-        }
-        Ok(found)
+        let names = |image| Image::names(image).into_iter().chain([image.id.as_str()]);
+        let by_name: HashMap<&str, &Image> =
+            images.iter().flat_map(|image| names(image).map(move |name| (name, image))).collect();
+        let found = |reference: &String| {
+            Some((reference.clone(), (*by_name.get(called(reference).as_ref())?).clone()))
+        };
+        Ok(references.iter().filter_map(found).collect())
     }
 
     /// Inspects one image by any reference; `None` when it is missing.
@@ -162,6 +188,22 @@ impl Docker {
         let manifest: Manifest = serde_json::from_str(&output.stdout)
             .context("unexpected output of `docker buildx imagetools`")?;
         Ok(Ok(manifest.digest))
+    }
+
+    /// Pulls an image.
+    ///
+    /// # Errors
+    /// When the registry does not have it or docker fails.
+    pub fn pull(&self, reference: &str) -> Result<(), ProcessError> {
+        self.cmd(["pull", "--quiet", reference]).long().read().map(drop)
+    }
+
+    /// The engine's own platform, such as `linux/amd64`.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn platform(&self) -> Result<String, ProcessError> {
+        self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]).read()
     }
 
     /// Tags an image. Ignores Ctrl-C.

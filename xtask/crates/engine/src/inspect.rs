@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::docker::Docker;
 use crate::signs::{failed, unexpected_error};
 
 /// What an image or a container starts with (moby, `container.Config`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerConfig {
     /// The image's reference as it was given; of containers only.
@@ -37,7 +37,7 @@ pub struct ContainerConfig {
 }
 
 /// A health check; times in nanoseconds, 0 for docker's defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Healthcheck {
     /// `CMD` and arguments, `CMD-SHELL` and a command line, or `NONE`.

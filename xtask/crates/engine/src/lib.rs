@@ -23,6 +23,7 @@ pub mod images;
 pub mod inspect;
 pub mod interpolation;
 mod json_frames;
+pub mod known_images;
 pub mod labels;
 pub mod layer_tar;
 pub mod layers;

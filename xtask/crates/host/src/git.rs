@@ -51,6 +51,16 @@ impl Git {
         self.cmd(&["rev-parse", "--verify", "--quiet", "HEAD"]).read().ok()
     }
 
+    /// The commit that is checked out, if nothing differs from it and every file is tracked or ignored.
+    pub fn clean_head(&self) -> Option<String> {
+        let args =
+            ["status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=none"];
+        let status = self.cmd(&args).read().ok()?;
+        let is_clean = status.lines().all(|line| line.starts_with("# "));
+        let head = status.lines().find_map(|line| line.strip_prefix("# branch.oid "));
+        head.filter(|head| is_clean && !head.starts_with('(')).map(str::to_owned)
+    }
+
     /// The commit, with `-dirty` where the working tree differs from it; `unknown` outside git.
     pub fn revision(&self) -> String {
         let described = self.cmd(&["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]).read();

@@ -289,6 +289,11 @@ impl Repository {
         self.state("timings.json")
     }
 
+    /// What earlier runs saw of images, by ID; safe to delete.
+    pub fn known_images(&self) -> PathBuf {
+        self.state("images.json")
+    }
+
     /// Cache of layer sizes by image ID; safe to delete.
     pub fn layer_cache(&self) -> PathBuf {
         self.state("layers.json")

@@ -7,6 +7,26 @@ pub fn references(text: &str) -> BTreeSet<String> {
     read(text).1
 }
 
+/// The image of the frontend that reads a Dockerfile: its `# syntax=` directive (Dockerfile reference, "Parser directives"). Directives
+/// stand before everything else, each at most once.
+pub fn syntax(text: &str) -> Option<&str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // A script may start with an interpreter.
+    let first = usize::from(text.starts_with("#!"));
+    for line in text.lines().skip(first) {
+        let line = line.trim();
+        let (key, value) = line.strip_prefix('#').or_else(|| line.strip_prefix("//"))?.split_once('=')?;
+        let value = value.trim();
+        match key.trim().to_ascii_lowercase().as_str() {
+            "syntax" => return value.split_whitespace().next(),
+            "escape" | "check" => {}
+            // A comment ends the directives.
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// The named stages, in lower case as Docker compares them.
 pub fn stages(text: &str) -> BTreeSet<String> {
     read(text).0

@@ -8,6 +8,7 @@ use crate::comparison::{Comparison, ComparisonRow, Measured, Original, Total, Ve
 use crate::image_sizes::ImageSizes;
 use engine::context::Context;
 use engine::images::Image;
+use engine::known_images::KnownImages;
 use engine::records::{self, RecordKind};
 use model::bytes::Bytes;
 use model::edition::Edition;
@@ -18,8 +19,24 @@ use model::variant::Variant;
 /// The accepted size of an image of a service on a platform, such as `linux/amd64`.
 pub type Accepted<'a> = dyn Fn(&Service, &str) -> Option<Bytes> + 'a;
 
+/// The services that exist in an edition.
+pub fn in_edition<'m>(services: &[&'m Service], edition: Edition) -> Vec<&'m Service> {
+    services.iter().copied().filter(|service| service.exists_in(edition)).collect()
+}
+
+/// The images that a comparison of these services covers.
+pub fn references(services: &[&Service], edition: Edition, tag: &Tag) -> Vec<String> {
+    let reference =
+        |service: &Service, variant: &Variant| service.reference(tag, edition, *variant).to_string();
+    let of = |service: &Service| {
+        service.variants().iter().map(|variant| reference(service, variant)).collect::<Vec<_>>()
+    };
+    services.iter().flat_map(|service| of(service)).collect()
+}
+
 /// Compares the images of some services that the engine has: with their originals, or with their `accepted` size where a
-/// service has one build. A comparison of all services is stored as a record.
+/// service has one build. A comparison of all services is stored as a record. `listed`: the engine's images by [`references`], if they
+/// are known.
 ///
 /// # Errors
 /// When docker fails or an image cannot be read.
@@ -29,16 +46,15 @@ pub fn compare(
     edition: Edition,
     tag: &Tag,
     accepted: &Accepted<'_>,
+    listed: Option<&BTreeMap<String, Image>>,
     context: &Context,
 ) -> Result<Comparison> {
-    let services: Vec<&Service> =
-        services.iter().copied().filter(|service| service.exists_in(edition)).collect();
+    let services = in_edition(services, edition);
     let reference = |service: &Service, variant| service.reference(tag, edition, variant);
-    let references: Vec<String> = services
-        .iter()
-        .flat_map(|service| service.variants().iter().map(|variant| reference(service, *variant).to_string()))
-        .collect();
-    let found = context.docker.inspect(&references)?;
+    let found = match listed {
+        Some(images) => images.clone(),
+        None => inspect(&references(&services, edition, tag), context)?,
+    };
     let mut sizes = ImageSizes::load(context)?;
     let mut rows = Vec::new();
     let mut shipped_layers = BTreeMap::new();
@@ -87,6 +103,15 @@ pub fn compare(
         records::keep(RecordKind::Comparison, of, &comparison, context)?;
     }
     Ok(comparison)
+}
+
+/// Inspects images and remembers them: if the next build finds nothing to do, it needs them again.
+fn inspect(references: &[String], context: &Context) -> Result<BTreeMap<String, Image>> {
+    let found = context.docker.inspect(references)?;
+    let mut known = KnownImages::load(context.repository.known_images());
+    known.add(found.values());
+    known.save()?;
+    Ok(found)
 }
 
 fn measured(reference: &ImageRef, image: &Image, sizes: &mut ImageSizes<'_>) -> Result<Measured> {

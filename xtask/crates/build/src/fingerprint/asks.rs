@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::dockerfile::{instructions, references};
+use model::dockerfile::{instructions, references, syntax};
+use model::image_ref::name_of;
 
 /// Commands that download the newest version, each with the subcommand that does so; none if every use does.
 const NEWEST: [(&str, &str); 25] = [
@@ -38,7 +39,9 @@ const NEWEST: [(&str, &str); 25] = [
 pub(super) struct Asks {
     /// Images that FROM, COPY and RUN name; stages are not among them.
     pub images: BTreeSet<String>,
-    /// Whether an image has a name that only BuildKit can complete.
+    /// The image of the frontend that reads the Dockerfile, if it names one.
+    pub frontend: Option<String>,
+    /// Whether an image has a name that only BuildKit can complete, or the frontend is not Docker's own: it may take anything.
     pub unknown_image: bool,
     /// Whether a step may download something else next week.
     pub unpinned: bool,
@@ -48,9 +51,16 @@ impl Asks {
     /// Reads a Dockerfile. `args`: the build arguments.
     pub fn of(text: &str, args: &BTreeMap<String, String>) -> Asks {
         let expanded = with_values(text, args);
-        let unknown_image = image_words(&expanded).any(|word| word.contains('$'));
+        let has_variable = image_words(&expanded).any(|word| word.contains('$'));
         let unpinned = instructions(text).iter().any(|(_, line)| is_remote_add(line)) || gets_newest(text);
-        Asks { images: references(&expanded), unknown_image, unpinned }
+        // The argument replaces the directive (BuildKit, "Custom Dockerfile syntax").
+        let frontend = args.get("BUILDKIT_SYNTAX").map(String::as_str).or_else(|| syntax(text));
+        let frontend = frontend.filter(|image| !image.is_empty()).map(str::to_owned);
+        let is_dockers = |image: &String| matches!(name_of(image), "dockerfile" | "dockerfile-upstream");
+        // Other frontends also read JSON, which may name another frontend.
+        let is_read_by_other = !frontend.iter().all(is_dockers) || text.trim_start().starts_with('{');
+        let unknown_image = has_variable || is_read_by_other;
+        Asks { images: references(&expanded), frontend, unknown_image, unpinned }
     }
 }
 
@@ -160,6 +170,32 @@ mod tests {
         ] {
             assert!(asks(text).unknown_image, "{text}");
         }
+    }
+
+    #[test]
+    fn the_frontend_is_an_image_too() {
+        let args = BTreeMap::from([("BUILDKIT_SYNTAX".to_owned(), "own/frontend".to_owned())]);
+        for (text, args, frontend) in [
+            ("# syntax=docker/dockerfile:1\nFROM a", BTreeMap::new(), Some("docker/dockerfile:1")),
+            (
+                "#!/x\n#escape=`\n# SYNTAX = docker/dockerfile:1 \nFROM a",
+                BTreeMap::new(),
+                Some("docker/dockerfile:1"),
+            ),
+            (
+                "// syntax=r.example/docker/dockerfile@sha256:00\nFROM a",
+                BTreeMap::new(),
+                Some("r.example/docker/dockerfile@sha256:00"),
+            ),
+            ("# a comment\n# syntax=docker/dockerfile:1\nFROM a", BTreeMap::new(), None),
+            ("FROM a\n# syntax=docker/dockerfile:1\n", BTreeMap::new(), None),
+            ("# syntax=docker/dockerfile:1\nFROM a", args, Some("own/frontend")),
+        ] {
+            let asks = Asks::of(text, &args);
+            assert_eq!(asks.frontend.as_deref(), frontend, "{text}");
+            assert_eq!(asks.unknown_image, frontend == Some("own/frontend"), "{text}");
+        }
+        assert!(asks("{\"syntax\": \"own/frontend\"}").unknown_image);
     }
 
     #[test]

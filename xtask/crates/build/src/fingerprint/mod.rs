@@ -1,7 +1,7 @@
 //! The fingerprint of an image: a hash of everything its build can read. If it has not changed, the image need not be built again.
 //!
 //! It covers the Dockerfile, the files that the context sends, arguments, labels, platform, named contexts, the names of secrets,
-//! the IDs of the images that the build starts from, and the same of every target that it depends on. Two things stay out: the commit
+//! the IDs of the images that the build starts from and of the frontend, and the same of every target that it depends on. Two things stay out: the commit
 //! in a label, which changes nothing in the image, and the date of packages, so that an image that no new package changes keeps its
 //! digest. A build that gets packages expires instead, see [`Fingerprint::unpinned`].
 
@@ -28,9 +28,11 @@ const RULES: &str = "1";
 pub struct Fingerprint {
     /// SHA-256, in hexadecimal.
     pub hash: String,
-    /// This target and those it depends on, if their downloads can change from day to day: packages, files, images that the engine does
-    /// not have.
+    /// This target and those it depends on, if their downloads can change from day to day: packages, files.
     pub unpinned: BTreeSet<String>,
+    /// Whether an image that the build starts from, or a frontend, may change without notice: only a registry has it. A build asks for it
+    /// again, so it needs no build without the cache.
+    pub has_moving_images: bool,
 }
 
 /// Returns the hash of the files that a folder sends to a build. The second path is the Dockerfile, which may have an ignore file
@@ -44,6 +46,7 @@ pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
         // An unreadable Dockerfile has no fingerprint.
         let asks = Asks::of(&text(target).unwrap_or_default(), &target.args);
         found.extend(asks.images.into_iter().filter(|image| !target.contexts.contains_key(image)));
+        found.extend(asks.frontend);
         found.extend(
             target.contexts.values().filter_map(|place| place.strip_prefix(IMAGE)).map(str::to_owned),
         );
@@ -53,13 +56,14 @@ pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
 
 /// The fingerprints of a plan's images by target. A build has none if its inputs cannot be known or read before it runs.
 ///
-/// `ids`: the engine's images by the names in [`images`].
+/// `ids`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder takes images from the engine.
 pub fn of_plan(
     plan: &BuildPlan,
     ids: &BTreeMap<String, String>,
+    uses_engine: bool,
     context: &mut HashContext<'_>,
 ) -> BTreeMap<String, Fingerprint> {
-    let mut prints = Prints { plan, ids, context, done: BTreeMap::new() };
+    let mut prints = Prints { plan, ids, uses_engine, context, done: BTreeMap::new() };
     let names = plan.images.iter().map(|image| &image.target);
     names.filter_map(|name| Some((name.clone(), prints.of(name).ok()??))).collect()
 }
@@ -97,6 +101,7 @@ pub(crate) fn folders(target: &Target) -> Vec<(&Path, Option<PathBuf>)> {
 struct Prints<'a> {
     plan: &'a BuildPlan,
     ids: &'a BTreeMap<String, String>,
+    uses_engine: bool,
     context: &'a mut HashContext<'a>,
     /// `None` if it is unknown, or still being computed because targets depend on each other.
     done: BTreeMap<String, Option<Fingerprint>>,
@@ -134,7 +139,10 @@ impl Prints<'_> {
         parts.add("target", &declared(target)?);
         parts.add("context", &(self.context)(folder, dockerfile(target).as_deref())?);
         for image in asks.images.iter().filter(|image| !target.contexts.contains_key(*image)) {
-            self.image(name, image, &mut parts);
+            self.image(image, &mut parts);
+        }
+        if let Some(image) = &asks.frontend {
+            self.image(image, &mut parts);
         }
         for (key, place) in &target.contexts {
             parts.add("named context", key);
@@ -142,8 +150,9 @@ impl Prints<'_> {
                 let Some(print) = self.of(other)? else { return Ok(None) };
                 parts.add("fingerprint", &print.hash);
                 parts.unpinned.extend(print.unpinned);
+                parts.has_moving_images |= print.has_moving_images;
             } else if let Some(image) = place.strip_prefix(IMAGE) {
-                self.image(name, image, &mut parts);
+                self.image(image, &mut parts);
             } else if Path::new(place).is_absolute() {
                 parts.add("files", &(self.context)(Path::new(place), None)?);
             } else {
@@ -153,15 +162,14 @@ impl Prints<'_> {
         Ok(Some(parts.finish()))
     }
 
-    /// Adds an image from outside the plan by its ID in the engine. BuildKit pulls an image that the engine does not have, so its content
-    /// may change unless the name has a digest.
-    fn image(&self, target: &str, image: &str, parts: &mut Parts) {
+    /// Adds an image from outside the plan by its ID in the engine. BuildKit resolves an image that the engine does not have, so its
+    /// content may change unless the name has a digest. Other builders may not know the engine's images: there the ID counts, but does not
+    /// pin.
+    fn image(&self, image: &str, parts: &mut Parts) {
         parts.add("image", image);
-        match self.ids.get(image) {
-            Some(id) => parts.add("id", id),
-            None if image.contains("@sha256:") => {}
-            None => drop(parts.unpinned.insert(target.to_owned())),
-        }
+        let id = self.ids.get(image);
+        id.into_iter().for_each(|id| parts.add("id", id));
+        parts.has_moving_images |= !image.contains("@sha256:") && (id.is_none() || !self.uses_engine);
     }
 }
 
@@ -191,6 +199,7 @@ fn declared(target: &Target) -> Result<String> {
 struct Parts {
     hash: Sha256,
     unpinned: BTreeSet<String>,
+    has_moving_images: bool,
 }
 
 impl Parts {
@@ -203,7 +212,7 @@ impl Parts {
 
     fn finish(self) -> Fingerprint {
         let hash = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Fingerprint { hash, unpinned: self.unpinned }
+        Fingerprint { hash, unpinned: self.unpinned, has_moving_images: self.has_moving_images }
     }
 }
 

@@ -41,7 +41,7 @@ fn plan() -> BuildPlan {
 /// The fingerprint of `a` with this ID of Debian's image and this hash of every folder.
 fn print(plan: &BuildPlan, id: Option<&str>, files: &str) -> Option<Fingerprint> {
     let ids = id.map(|id| ("debian:12".to_owned(), id.to_owned())).into_iter().collect();
-    of_plan(plan, &ids, &mut |folder, _| Ok(format!("{}={files}", folder.display()))).remove("a")
+    of_plan(plan, &ids, true, &mut |folder, _| Ok(format!("{}={files}", folder.display()))).remove("a")
 }
 
 fn changed(change: impl FnOnce(&mut BTreeMap<String, Target>)) -> Option<Fingerprint> {
@@ -67,6 +67,7 @@ fn whatever_a_build_reads_changes_it() {
         target("a", |a| a.platforms = vec!["linux/arm64".into()]),
         target("a", |a| a.secret = vec!["id=ca,src=/1".into()]),
         target("a", |a| a.dockerfile_inline = Some("FROM base\nCOPY . /x\n".into())),
+        target("a", |a| a.dockerfile_inline = Some("# syntax=dockerfile:1\nFROM base\nCOPY . /\n".into())),
         target("base", |base| drop(base.args.insert("K".into(), "1".into()))),
         target("base", |base| base.dockerfile_inline = Some("FROM debian:12\nRUN true\n".into())),
     ];
@@ -100,7 +101,21 @@ fn what_no_build_reads_does_not() {
 fn what_the_network_answers_makes_it_expire() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(print(&plan(), Some("sha256:1"), "x").unwrap().unpinned, names(&[]));
-    assert_eq!(print(&plan(), None, "x").unwrap().unpinned, names(&["base"]), "a registry's tag");
+    let moves = |id, uses_engine| {
+        let ids =
+            BTreeMap::from_iter([("debian:12".to_owned(), "sha256:1".to_owned())].into_iter().filter(|_| id));
+        of_plan(&plan(), &ids, uses_engine, &mut |_, _| Ok(String::new()))["a"].has_moving_images
+    };
+    assert!(!moves(true, true));
+    assert!(moves(false, true), "a registry's tag");
+    assert!(moves(true, false), "another builder may take another image");
+    let frontend = |text: &'static str| {
+        changed(|all| all.get_mut("a").unwrap().dockerfile_inline = Some(text.into()))
+            .unwrap()
+            .has_moving_images
+    };
+    assert!(frontend("# syntax=docker/dockerfile:1\nFROM base\n"));
+    assert!(!frontend("# syntax=docker/dockerfile@sha256:00\nFROM base\n"));
     let inline = |name: &'static str, text: &'static str| {
         changed(|all| all.get_mut(name).unwrap().dockerfile_inline = Some(text.into())).unwrap().unpinned
     };

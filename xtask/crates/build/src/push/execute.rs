@@ -6,13 +6,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
+use crate::built_tag;
 use crate::push::attempt::{Attempts, Before, Settled, TRIES};
 use crate::push::digests::Digests;
 use crate::push::local_tags::{self, LocalTag};
 use crate::push::plan::{self, ImageToPush, PushPlan, RemoteTag};
 use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
+use crate::push::request::PushRequest;
 use crate::push::schedule::Schedule;
-use crate::request::TaggedImage;
+use crate::reuse::packages::Dates;
 use engine::context::Context;
 use engine::images::Image;
 use engine::push::PushError;
@@ -21,26 +23,26 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use host::printable::printable;
 use host::terminal::Lines;
-use model::image_ref::{Registry, Tag};
 
 /// The default number of images pushed in parallel. The engine uploads at most five layers of each in parallel.
 pub const JOBS: usize = 4;
 
-fn plan_push(images: &[TaggedImage], tag: &Tag, registry: &Registry, context: &Context) -> Result<PushPlan> {
+fn plan_push(request: PushRequest<'_>, context: &Context) -> Result<PushPlan> {
+    let PushRequest { images, tag, registry, .. } = request;
     let found = context.docker.inspect(&plan::references(images, registry))?;
-    Ok(plan::plan(images, tag, registry, &found)?)
+    let mut plan = plan::plan(images, tag, registry, &found)?;
+    if let Some(project) = request.built {
+        let dates = Dates::read(&context.repository)?;
+        plan.add_built(|image| built_tag::of_image(image, project, &dates));
+    }
+    Ok(plan)
 }
 
 /// Plans the push and tags its images. Plans again if another run removes one of them first.
-fn plan_and_hold(
-    images: &[TaggedImage],
-    tag: &Tag,
-    registry: &Registry,
-    context: &Context,
-) -> Result<PushPlan> {
+fn plan_and_hold(request: PushRequest<'_>, context: &Context) -> Result<PushPlan> {
     for _ in 0..TRIES {
         context.docker.runner.interrupt.check()?;
-        let plan = plan_push(images, tag, registry, context)?;
+        let plan = plan_push(request, context)?;
         local_tags::begin(&plan, &context.repository)?;
         if local_tags::hold(&plan, &context.docker)? {
             return Ok(plan);
@@ -61,35 +63,23 @@ enum Mode {
 ///
 /// # Errors
 /// When docker fails, images are missing, or the user interrupts.
-pub fn dry_run(
-    images: &[TaggedImage],
-    tag: &Tag,
-    registry: &Registry,
-    jobs: usize,
-    context: &Context,
-) -> Result<PushReport> {
+pub fn dry_run(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     let digests = Digests::read(&context.repository)?;
-    let plan = plan_push(images, tag, registry, context)?;
-    run(&plan, digests, jobs, Mode::Compare, context).end()
+    let plan = plan_push(request, context)?;
+    run(&plan, digests, request.jobs, Mode::Compare, context).end()
 }
 
 /// Pushes images. Failed pushes are part of the report.
 ///
 /// # Errors
 /// When images are missing, another push is running in this checkout, the journal cannot be written, or the user interrupts.
-pub fn push(
-    images: &[TaggedImage],
-    tag: &Tag,
-    registry: &Registry,
-    jobs: usize,
-    context: &Context,
-) -> Result<PushReport> {
+pub fn push(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     let _lock = Lock::take(&context.repository.push_lock())?;
     // Read first, so that a damaged record is reported before anything is pushed.
     let digests = Digests::read(&context.repository)?;
     local_tags::recover(&digests, context)?;
-    let plan = plan_and_hold(images, tag, registry, context)?;
-    let run = run(&plan, digests, jobs, Mode::Push, context);
+    let plan = plan_and_hold(request, context)?;
+    let run = run(&plan, digests, request.jobs, Mode::Push, context);
     run.restore_untried();
     // Keep the journal if a tag could not be restored: the next push tries again.
     if !run.shared().has_stuck_tag {
@@ -190,6 +180,9 @@ impl<'a> Run<'a> {
             let settled = self.push_tag(image, tag);
             let Err(error) = &settled.result else {
                 self.succeeded((index, place), &settled);
+                if tag.is_built {
+                    self.restore(image, tag);
+                }
                 continue;
             };
             self.restore(image, tag);
@@ -227,9 +220,9 @@ impl<'a> Run<'a> {
             let row = &mut self.shared().rows[index][place];
             row.state = PushState::Planned;
             match before {
-                Before::Same(found) => {
-                    row.state = PushState::Unchanged;
-                    row.digest = Some(found.digest);
+                Before::Same(found) => (row.state, row.digest) = (PushState::Unchanged, Some(found.digest)),
+                Before::Other(found) if tag.is_built => {
+                    (row.state, row.digest) = (PushState::Unchanged, Some(found.digest));
                 }
                 Before::Other(found) => row.replaced = Some(found.digest),
                 Before::Nothing | Before::Unknown => {}
@@ -258,13 +251,16 @@ impl<'a> Run<'a> {
                     row.replaced = Some(found.digest.clone());
                 }
             }
-            (_, Before::Same(found)) => {
+            (_, Before::Same(found) | Before::Other(found)) => {
                 row.state = PushState::Unchanged;
                 row.digest = Some(found.digest.clone());
             }
             _ => {}
         }
         let (text, digest) = (row.narration(), row.digest.clone().unwrap_or_default());
+        if image.tags[place].is_built {
+            return self.context.terminal.say(text);
+        }
         if !shared.digests.add(&reference, &image.service_image, &image.image.id, &digest)
             && let Err(error) = shared.digests.write(&self.context.repository)
         {

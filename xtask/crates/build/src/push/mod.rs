@@ -6,4 +6,5 @@ pub mod execute;
 mod local_tags;
 mod plan;
 pub mod report;
+pub mod request;
 mod schedule;

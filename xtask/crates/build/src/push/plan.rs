@@ -30,6 +30,8 @@ pub struct RemoteTag {
     pub reference: ImageRef,
     /// The image that the engine has under this reference already; restored if the push fails.
     pub previous: Option<String>,
+    /// Whether it is the tag of the image's fingerprint. It is never moved in the registry, and is not kept in the engine.
+    pub is_built: bool,
 }
 
 /// The references a plan depends on: the local tags, and the same tags in the registry.
@@ -58,7 +60,7 @@ pub fn plan(
                 continue;
             };
             let previous = found.get(&reference.to_string()).map(|image| image.id.clone());
-            let remote = RemoteTag { reference, previous };
+            let remote = RemoteTag { reference, previous, is_built: false };
             // The plain tag and the edition's tag may be on different images; each is pushed as it is.
             let is_same =
                 |last: &&mut ImageToPush| last.service_image == *service_image && last.image.id == image.id;
@@ -79,6 +81,17 @@ pub fn plan(
     let references: Vec<&str> = missing.iter().map(|(_, reference)| reference.as_str()).collect();
     let what = format!("nothing was pushed, because these images are missing: {}", references.join(", "));
     Err(Failure::new(FailureClass::Failed, what, build))
+}
+
+impl PushPlan {
+    /// Adds the tags of the images' fingerprints.
+    pub fn add_built(&mut self, tag: impl Fn(&Image) -> Option<String>) {
+        for image in &mut self.images {
+            let (Some(tag), Some(first)) = (tag(&image.image), image.tags.first()) else { continue };
+            let reference = ImageRef::new(first.reference.repository(), tag);
+            image.tags.push(RemoteTag { reference, previous: None, is_built: true });
+        }
+    }
 }
 
 /// The command that builds the missing images, and as few others as its options allow.

@@ -1,6 +1,7 @@
 //! Which images of a plan the engine already has, up to date: those with the fingerprint that a build would give them.
 
-mod packages;
+pub(crate) mod packages;
+pub(crate) mod pull;
 pub(crate) mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +15,11 @@ use crate::fingerprint::{self, Fingerprint};
 use crate::package_date::PackageDate;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
+use engine::builder::is_own_builder;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::images::Image;
+use engine::known_images::{KnownImages, ListedTags};
 use engine::labels;
 use host::file_state::Moment;
 use host::paths::Repository;
@@ -30,6 +33,8 @@ pub(crate) struct Remaining {
     pub plan: BuildPlan,
     /// The images that are up to date, with all their tags.
     pub kept: Vec<TaggedImage>,
+    /// The fingerprints of all images by target.
+    pub prints: BTreeMap<String, Fingerprint>,
     /// What the fingerprints were computed from.
     pub seen: Seen,
 }
@@ -61,10 +66,7 @@ impl<'a> Reuse<'a> {
             date: &environment.packages,
             environment,
             keep: options.keeps_images(),
-            uses_engine: is_engine(
-                options.bake.builder.as_deref(),
-                std::env::var("BUILDX_BUILDER").ok().as_deref(),
-            ),
+            uses_engine: is_own_builder(options.bake.builder.as_deref()),
             repository: &context.repository,
             docker: &context.docker,
         }
@@ -74,18 +76,43 @@ impl<'a> Reuse<'a> {
     ///
     /// # Errors
     /// When docker fails, or a record cannot be read or written.
-    pub fn remaining(&self, mut plan: BuildPlan) -> Result<Remaining> {
+    pub fn remaining(&self, plan: BuildPlan) -> Result<Remaining> {
         let starts = fingerprint::images(&plan);
-        let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
-        let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
+        let found = self.docker.inspect(&references(&plan, &starts))?;
+        self.split(plan, &starts, &found)
+    }
+
+    /// The same with images that were listed in one call. Also returns the `others` that the engine has.
+    ///
+    /// # Errors
+    /// When docker fails, or a record cannot be read or written.
+    pub fn remaining_of(
+        &self,
+        plan: BuildPlan,
+        others: Vec<String>,
+        tags: &ListedTags,
+    ) -> Result<(Remaining, BTreeMap<String, Image>)> {
+        let starts = fingerprint::images(&plan);
+        let all = [references(&plan, &starts), others].concat();
+        let mut known = KnownImages::load(self.repository.known_images());
+        let found = self.docker.inspect_listed(&all, tags, &mut known)?;
+        Ok((self.split(plan, &starts, &found)?, found))
+    }
+
+    fn split(
+        &self,
+        mut plan: BuildPlan,
+        starts: &BTreeSet<String>,
+        found: &BTreeMap<String, Image>,
+    ) -> Result<Remaining> {
         let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
-        let seen = Seen::look(&plan, self.ids(&starts, &found), self.environment, self.repository);
-        let prints = seen.fingerprints(&plan, &mut digests)?;
+        let seen = Seen::look(&plan, ids(starts, found), self.environment, self.repository);
+        let prints = seen.fingerprints(&plan, self.uses_engine, &mut digests)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
         for image in std::mem::take(&mut plan.images) {
             let print = prints.get(&image.target);
-            let current = one_image(&image, &found);
+            let current = one_image(&image, found);
             if let (Some(print), Some(current), true) = (print, current, self.keep)
                 && self.is_up_to_date(&plan, &image, print, current, &dates)
             {
@@ -97,9 +124,8 @@ impl<'a> Reuse<'a> {
             }
             left.push(image);
         }
-        plan.request(left.iter().map(|image| image.target.clone()).collect());
-        plan.images = left;
-        Ok(Remaining { plan, kept, seen })
+        plan.keep(left);
+        Ok(Remaining { plan, kept, prints, seen })
     }
 
     /// Whether anything that the fingerprints cover was written since they were computed. An image may then hold a mixture of old and
@@ -110,7 +136,7 @@ impl<'a> Reuse<'a> {
     pub fn has_changed(&self, plan: &BuildPlan, seen: &Seen) -> Result<bool> {
         let starts = fingerprint::images(plan);
         let found = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
-        Ok(Seen::look(plan, self.ids(&starts, &found), self.environment, self.repository) != *seen)
+        Ok(Seen::look(plan, ids(&starts, &found), self.environment, self.repository) != *seen)
     }
 
     /// Removes the fingerprints from a plan, so that the next run builds its images again.
@@ -141,12 +167,6 @@ impl<'a> Reuse<'a> {
             // A clean image can serve a dirty checkout, but a dirty image cannot serve a clean one.
             && (is_dirty(revision) || !is_dirty(current.label(labels::REVISION)))
             && has_recent_packages
-    }
-
-    /// The IDs of the images that builds start from.
-    fn ids(&self, starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
-        let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
-        starts.iter().filter(|_| self.uses_engine).filter_map(id).collect()
     }
 
     /// The date of an image's packages, from its label.
@@ -202,27 +222,21 @@ impl<'a> Reuse<'a> {
     }
 }
 
+/// The tags of a plan's images, and the images that its builds start from.
+fn references(plan: &BuildPlan, starts: &BTreeSet<String>) -> Vec<String> {
+    let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
+    tags.chain(starts.iter().cloned()).collect()
+}
+
+/// The IDs of the images that builds start from.
+fn ids(starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
+    let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
+    starts.iter().filter_map(id).collect()
+}
+
 /// The image that all tags of a planned image point to.
 fn one_image<'f>(image: &PlannedImage, found: &'f BTreeMap<String, Image>) -> Option<&'f Image> {
     let mut images = image.tagged.tags.iter().map(|tag| found.get(&tag.to_string()));
     let first = images.next()??;
     images.all(|other| other.is_some_and(|other| other.id == first.id)).then_some(first)
-}
-
-/// Whether a builder is the engine's own. Any other gets base images from their registries, whatever the engine has.
-fn is_engine(option: Option<&str>, variable: Option<&str>) -> bool {
-    option.or(variable).is_none_or(|name| name.is_empty() || name == "default")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_engine;
-
-    #[test]
-    fn other_builders_do_not_start_from_the_engines_images() {
-        assert!(
-            is_engine(None, None) && is_engine(None, Some("")) && is_engine(Some("default"), Some("far"))
-        );
-        assert!(!is_engine(Some("far"), None) && !is_engine(None, Some("far")));
-    }
 }

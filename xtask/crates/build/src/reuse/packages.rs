@@ -12,13 +12,13 @@ use host::paths::Repository;
 
 /// How a build gets packages and other things that change with time.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Packages {
+pub(crate) enum Packages {
     /// It does not.
     None,
     /// In steps that take the date of packages as an argument. They run again when the date changes; other steps of these Dockerfiles
     /// stay cached on purpose.
     Dated,
-    /// In these targets. They do not take the date, so they must be built without the cache.
+    /// In these targets, or none if only images may change. They do not take the date, so they must be built without the cache.
     Undated(BTreeSet<String>),
 }
 
@@ -28,17 +28,20 @@ impl Packages {
         if targets.iter().any(|name| is_dated(plan, name)) {
             return Packages::Dated;
         }
-        if targets.is_empty() { Packages::None } else { Packages::Undated(targets.clone()) }
+        match targets.is_empty() && !print.has_moving_images {
+            true => Packages::None,
+            false => Packages::Undated(targets.clone()),
+        }
     }
 }
 
-pub(super) fn is_dated(plan: &BuildPlan, target: &str) -> bool {
+pub(crate) fn is_dated(plan: &BuildPlan, target: &str) -> bool {
     plan.definition.target.get(target).is_some_and(|target| target.args.contains_key(package_date::ARGUMENT))
 }
 
 /// The date of each image's packages, by image ID. It is not in the image: a new date alone must not change an image.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Dates(pub BTreeMap<String, PackageDate>);
+pub(crate) struct Dates(pub BTreeMap<String, PackageDate>);
 
 /// The maximum number of dates, more than a project has images.
 const KEPT: usize = 2000;

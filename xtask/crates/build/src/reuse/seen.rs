@@ -1,6 +1,6 @@
 //! The inputs of fingerprints. If they change during a build, the fingerprint does not describe the image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -27,10 +27,19 @@ pub(crate) struct Seen {
     ids: BTreeMap<String, String>,
 }
 
+/// A context whose files all count, since no pattern ignores any.
+#[derive(Debug)]
+pub(crate) struct WholeContext<'s> {
+    pub folder: &'s Path,
+    pub files: &'s ContextFiles,
+}
+
 /// A context. Two lists are equal if no file was written in between.
 #[derive(Debug)]
 enum Listed {
     Files(ContextFiles),
+    /// Without a pattern that ignores anything.
+    Whole(ContextFiles),
     /// In the state folder, such as a bootstrapped root file system.
     Own(ContextFiles),
     Toolchain(String),
@@ -39,7 +48,9 @@ enum Listed {
 impl PartialEq for Listed {
     fn eq(&self, other: &Listed) -> bool {
         match (self, other) {
-            (Listed::Files(one), Listed::Files(other)) => one == other,
+            (Listed::Files(one), Listed::Files(other)) | (Listed::Whole(one), Listed::Whole(other)) => {
+                one == other
+            }
             // This run holds the checkout's lock, so only it writes there. A new hard link changes a file's ctime but not its content.
             (Listed::Own(_), Listed::Own(_)) => true,
             (Listed::Toolchain(one), Listed::Toolchain(other)) => one == other,
@@ -69,6 +80,23 @@ impl Seen {
         Seen { dockerfiles, contexts, ids }
     }
 
+    /// The contexts without an ignore file that a plan's requested targets need, each once.
+    pub fn whole_contexts(&self, plan: &BuildPlan) -> Vec<WholeContext<'_>> {
+        let needed = plan.with_dependencies(plan.requested());
+        let targets = needed.iter().filter_map(|name| plan.definition.target.get(name));
+        let places: BTreeSet<Place> = targets
+            .flat_map(fingerprint::folders)
+            .map(|(folder, dockerfile)| (folder.to_owned(), dockerfile))
+            .collect();
+        let mut found: BTreeMap<&Path, &ContextFiles> = BTreeMap::new();
+        for (place, listed) in self.contexts.iter().filter(|(place, _)| places.contains(*place)) {
+            if let Some(Listed::Whole(files)) = listed {
+                found.insert(&place.0, files);
+            }
+        }
+        found.into_iter().map(|(folder, files)| WholeContext { folder, files }).collect()
+    }
+
     /// The fingerprints of a plan's images. Reads only files that have changed since an earlier run.
     ///
     /// # Errors
@@ -76,23 +104,30 @@ impl Seen {
     pub fn fingerprints(
         &self,
         plan: &BuildPlan,
+        uses_engine: bool,
         digests: &mut FileDigests,
     ) -> Result<BTreeMap<String, Fingerprint>> {
         let mut done: BTreeMap<Place, String> = BTreeMap::new();
-        let prints =
-            fingerprint::of_plan(plan, &self.ids, &mut |folder: &Path, dockerfile: Option<&Path>| {
+        let prints = fingerprint::of_plan(
+            plan,
+            &self.ids,
+            uses_engine,
+            &mut |folder: &Path, dockerfile: Option<&Path>| {
                 let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
                 if let Some(hash) = done.get(&place) {
                     return Ok(hash.clone());
                 }
                 let listed = self.contexts.get(&place).and_then(Option::as_ref).context("not listed")?;
                 let hash = match listed {
-                    Listed::Files(files) | Listed::Own(files) => files.hash(digests)?.hash,
+                    Listed::Files(files) | Listed::Whole(files) | Listed::Own(files) => {
+                        files.hash(digests)?.hash
+                    }
                     Listed::Toolchain(text) => text.clone(),
                 };
                 done.insert(place, hash.clone());
                 Ok(hash)
-            });
+            },
+        );
         digests.save()?;
         Ok(prints)
     }
@@ -110,6 +145,7 @@ fn list(
         return Ok(Listed::Toolchain(release + &installed));
     }
     let mut ignore = IgnoreFile::of(folder, dockerfile)?;
+    let is_whole = ignore.is_empty();
     // This program's own files change with every run.
     if let Some(own) = repository.state_folder().strip_prefix(folder).ok().and_then(Path::to_str) {
         ignore = ignore.ignoring(own)?;
@@ -117,6 +153,7 @@ fn list(
     let files = ContextFiles::filtered(folder, &ignore)?;
     Ok(match folder.starts_with(repository.state_folder()) {
         true => Listed::Own(files),
+        false if is_whole => Listed::Whole(files),
         false => Listed::Files(files),
     })
 }

@@ -75,6 +75,11 @@ impl IgnoreFile {
         Ok(IgnoreFile { patterns })
     }
 
+    /// Whether it has no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// Also ignores a path, regardless of earlier patterns.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ const SHORT: usize = 16;
 /// When git fails or an untracked file cannot be read.
 pub fn commit(context: &Context) -> Result<Option<Commit>> {
     let git = context.git();
+    if let Some(id) = git.clean_head() {
+        return Ok(Some(Commit { id, changes: None }));
+    }
     let Some(id) = git.head() else { return Ok(None) };
     let changes = git.changes()?;
     let mut hash = Sha256::new();

@@ -1,0 +1,77 @@
+//! The tag under which a registry has the image of a fingerprint: `built-FINGERPRINT-OS-ARCHITECTURE`, then `-DATE` if the build gets
+//! packages or downloads that nothing pins: the Monday of their week, so that newer ones get a tag of their own. A tag never moves to
+//! another image, so it also suits registries with immutable tags.
+
+use std::time::SystemTime;
+
+use crate::fingerprint::Fingerprint;
+use crate::package_date::PackageDate;
+use crate::plan::BuildPlan;
+use crate::reuse::packages::{Dates, Packages};
+use engine::images::Image;
+use engine::labels;
+
+/// How many weeks are looked for: the newest, and the oldest that is not too old.
+const MOST_WEEKS: usize = 5;
+
+fn tag(print: &str, platform: &str, week: Option<&PackageDate>) -> String {
+    let week = week.map(|week| format!("-{}", week.as_str())).unwrap_or_default();
+    format!("built-{print}-{}{week}", platform.replace('/', "-"))
+}
+
+/// The tag of an image of the engine. `None` if the image has no fingerprint, or was built from uncommitted changes: a clean checkout
+/// would not take it.
+pub(crate) fn of_image(image: &Image, project: &str, dates: &Dates) -> Option<String> {
+    if image.label(labels::REVISION).is_some_and(|revision| revision.ends_with("-dirty")) {
+        return None;
+    }
+    let print = image.label(&labels::fingerprint(project))?;
+    let label = image.label(&labels::packages_as_of(project)).and_then(PackageDate::recorded);
+    let date = label.or_else(|| dates.0.get(&image.id).cloned());
+    Some(tag(print, &image.platform(), date.map(|date| date.week()).as_ref()))
+}
+
+/// The tags that an image of a plan may have, newest first, each with the week of its packages. None are older than `since`.
+pub(crate) fn wanted(
+    print: &Fingerprint,
+    plan: &BuildPlan,
+    platform: &str,
+    since: &PackageDate,
+    now: SystemTime,
+) -> Vec<(String, Option<PackageDate>)> {
+    if Packages::of(print, plan) == Packages::None {
+        return vec![(tag(&print.hash, platform, None), None)];
+    }
+    let weeks = since.weeks_until(now, MOST_WEEKS).into_iter();
+    weeks.map(|week| (tag(&print.hash, platform, Some(&week)), Some(week))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::image_ref::is_tag;
+
+    fn image(labels: &str) -> Image {
+        let json = format!(
+            r#"{{"Id":"sha256:a","Os":"linux","Architecture":"arm64","Config":{{"Labels":{{{labels}}}}}}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    #[test]
+    fn an_images_tag_says_what_it_was_built_from_and_for() {
+        let dates = Dates([("sha256:a".to_owned(), "2026-01-07".parse().unwrap())].into());
+        let print = "0".repeat(64);
+        let label = format!(r#""p.images.fingerprint":"{print}""#);
+        let of = |more: &str, dates: &Dates| of_image(&image(&format!("{label}{more}")), "p", dates);
+        let none = Dates::default();
+        assert_eq!(of("", &none), Some(format!("built-{print}-linux-arm64")));
+        assert_eq!(of("", &dates), Some(format!("built-{print}-linux-arm64-2026-01-05")));
+        let labelled = r#","p.images.packages-as-of":"2026-01-12T10:00:00Z""#;
+        assert_eq!(of(labelled, &none), Some(format!("built-{print}-linux-arm64-2026-01-12")));
+        assert!(is_tag(&of(labelled, &none).unwrap()));
+        let revision = format!(r#","{}":"1234-dirty""#, labels::REVISION);
+        assert_eq!(of(&revision, &none), None);
+        assert_eq!(of_image(&image(""), "p", &none), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! Takes images from a registry instead of building them: those with the wanted fingerprints. A tag only says where to look; the pulled
+//! image's own labels decide.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+use crate::built_tag;
+use crate::fingerprint::Fingerprint;
+use crate::package_date::PackageDate;
+use crate::plan::{BuildPlan, PlannedImage};
+use crate::push::digests::Digests;
+use crate::reuse::Reuse;
+use crate::reuse::packages::{Dates, Packages};
+use engine::context::Context;
+use engine::images::Image;
+use engine::push::PushError;
+use engine::registry::RegistryReader;
+use model::image_ref::Registry;
+
+/// How many questions and pulls run at the same time.
+const JOBS: usize = 4;
+
+/// An image of a registry that may be the wanted one.
+#[derive(Debug, Clone)]
+struct Candidate {
+    image: PlannedImage,
+    /// Without tag and digest.
+    repository: String,
+    tag: String,
+    /// The manifest's or index's.
+    digest: String,
+    /// Operating system and architecture.
+    platform: String,
+    week: Option<PackageDate>,
+}
+
+/// An image that was pulled and verified. It has its temporary tag.
+#[derive(Debug)]
+pub(crate) struct PulledImage {
+    pub image: PlannedImage,
+    /// The manifest's or index's.
+    digest: String,
+    id: String,
+    week: Option<PackageDate>,
+}
+
+impl Candidate {
+    fn name(&self) -> String {
+        format!("{}@{}", self.repository, self.digest)
+    }
+}
+
+impl Reuse<'_> {
+    /// Pulls those images of a plan that the registry has, gives them their temporary tags, and removes them from the plan. Warns if the
+    /// registry fails.
+    ///
+    /// # Errors
+    /// When docker fails, or the user interrupts.
+    pub fn pull(
+        &self,
+        plan: &mut BuildPlan,
+        prints: &BTreeMap<String, Fingerprint>,
+        registry: &Registry,
+        context: &Context,
+    ) -> Result<Vec<PulledImage>> {
+        if !self.uses_engine {
+            let what =
+                "nothing is pulled: only for the engine's own builder, the platform of its images is known";
+            context
+                .terminal
+                .warn(format!("{what}\nhelp: omit --pull-built, or choose the builder `default`"));
+            return Ok(Vec::new());
+        }
+        let candidates = self.look(plan, prints, registry, context)?;
+        let names: Vec<String> = candidates.iter().map(Candidate::name).collect();
+        let before = self.docker.inspect(&names)?;
+        let missing: BTreeSet<&String> = names.iter().filter(|name| !before.contains_key(*name)).collect();
+        let failures = Mutex::new(Vec::new());
+        each(missing.iter().copied(), |name: &String| {
+            if let Err(error) = self.docker.pull(name) {
+                lock(&failures).push(format!("cannot pull {name}: {error}"));
+            }
+        });
+        self.docker.runner.interrupt.check()?;
+        for failure in failures.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            context.terminal.warn(failure);
+        }
+        let found = self.docker.inspect(&names)?;
+        let mut pulled = Vec::new();
+        for candidate in candidates {
+            let Some(image) = found.get(&candidate.name()) else { continue };
+            let print = prints.get(&candidate.image.target);
+            if !print.is_some_and(|print| self.is_wanted(plan, &candidate, print, image)) {
+                let Candidate { repository, tag, .. } = &candidate;
+                context.terminal.warn(format!(
+                    "not taken: {repository}:{tag} is not the image that its tag promises\nhelp: remove this tag from the registry"
+                ));
+                continue;
+            }
+            self.docker.tag(&image.id, &candidate.image.run_tag.to_string())?;
+            let Candidate { image: planned, digest, week, .. } = candidate;
+            pulled.push(PulledImage { image: planned, digest, id: image.id.clone(), week });
+        }
+        // As a build would leave it: an image whose tags move away is then removed. This also removes images that were not taken.
+        let names: Vec<String> =
+            missing.into_iter().filter(|name| found.contains_key(*name)).cloned().collect();
+        self.docker.remove_unused(&names)?;
+        let is_left = |image: &PlannedImage| !pulled.iter().any(|pulled| pulled.image == *image);
+        plan.keep(plan.images.iter().filter(|image| is_left(image)).cloned().collect());
+        Ok(pulled)
+    }
+
+    /// What the registry has for the images of a plan. Stops at the first error: a registry that does not answer costs one wait.
+    fn look(
+        &self,
+        plan: &BuildPlan,
+        prints: &BTreeMap<String, Fingerprint>,
+        registry: &Registry,
+        context: &Context,
+    ) -> Result<Vec<Candidate>> {
+        let (own, now) = (self.docker.platform()?, SystemTime::now());
+        let reader = RegistryReader::new(self.docker);
+        let (found, failure) = (Mutex::new(Vec::new()), Mutex::new(None::<PushError>));
+        each(plan.images.iter(), |image: &PlannedImage| {
+            let declared =
+                plan.definition.target.get(&image.target).map(|target| target.platforms.as_slice());
+            let platform = match declared {
+                Some([one]) => without_variant(one),
+                _ => own.clone(),
+            };
+            let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else {
+                return;
+            };
+            // An image does not say for which variant of such a platform it was built.
+            if platform == "linux/arm" {
+                return;
+            }
+            let repository = tag.at(registry).repository().to_owned();
+            for (tag, week) in built_tag::wanted(print, plan, &platform, self.date, now) {
+                if lock(&failure).is_some() || self.docker.runner.interrupt.is_set() {
+                    return;
+                }
+                match reader.look(&format!("{repository}:{tag}")) {
+                    Ok(None) => {}
+                    Ok(Some(manifest)) => {
+                        let (image, digest) = (image.clone(), manifest.digest);
+                        lock(&found).push(Candidate { image, repository, tag, digest, platform, week });
+                        return;
+                    }
+                    Err(error) => drop(lock(&failure).get_or_insert(error)),
+                }
+            }
+        });
+        self.docker.runner.interrupt.check()?;
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            context.terminal.warn(format!("building what {registry} does not give: {error}"));
+        }
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_wanted(&self, plan: &BuildPlan, candidate: &Candidate, print: &Fingerprint, image: &Image) -> bool {
+        let week = candidate.week.clone().map(|week| (image.id.clone(), week));
+        let dates = Dates(week.into_iter().collect());
+        image.platform() == candidate.platform
+            && self.is_up_to_date(plan, &candidate.image, print, image, &dates)
+    }
+
+    /// Records the digests of pulled images, as a push does, and the dates of their packages. The caller holds the lock of pushes.
+    ///
+    /// # Errors
+    /// When a record cannot be read or written.
+    pub fn record_pulled(
+        &self,
+        plan: &BuildPlan,
+        prints: &BTreeMap<String, Fingerprint>,
+        pulled: &[PulledImage],
+        registry: &Registry,
+    ) -> Result<()> {
+        if pulled.is_empty() {
+            return Ok(());
+        }
+        let mut digests = Digests::read(self.repository)?;
+        let mut dates = Dates::read(self.repository)?;
+        for PulledImage { image, digest, id, week } in pulled {
+            for tag in &image.tagged.tags {
+                digests.add(&tag.at(registry).to_string(), &image.tagged.image, id, digest);
+            }
+            let print = prints.get(&image.target);
+            if let (Some(week), Some(Packages::Dated)) = (week, print.map(|print| Packages::of(print, plan)))
+            {
+                dates.0.insert(id.clone(), week.clone());
+            }
+        }
+        digests.write(self.repository)?;
+        dates.write(self.repository)
+    }
+}
+
+/// The operating system and architecture of `linux/arm64/v8`.
+fn without_variant(platform: &str) -> String {
+    platform.split('/').take(2).collect::<Vec<_>>().join("/")
+}
+
+/// Runs some work for each item, a few at a time.
+fn each<T: Send>(items: impl Iterator<Item = T>, work: impl Fn(T) + Sync) {
+    let items: Mutex<VecDeque<T>> = Mutex::new(items.collect());
+    let jobs = JOBS.min(lock(&items).len());
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let Some(item) = lock(&items).pop_front() else { return };
+                    work(item);
+                }
+            });
+        }
+    });
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
