@@ -19,6 +19,7 @@ use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
+use model::platform::Platform;
 use model::variant::Variant;
 
 /// Which variants.
@@ -81,6 +82,9 @@ pub struct RequestArgs {
     /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    /// Platforms, such as linux/amd64,linux/arm64 [default: those of the manifest, else the engine's own]
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    platform: Vec<String>,
 }
 
 impl RequestArgs {
@@ -93,14 +97,29 @@ impl RequestArgs {
         manifest: &'m Manifest,
         services: Vec<&'m Service>,
     ) -> Result<BuildRequest<'m>> {
-        Ok(BuildRequest {
+        let request = BuildRequest {
             services,
             editions: editions(manifest, self.edition.as_deref())?,
             variants: self.variant.resolve(),
             tag: tag(manifest, self.tag.as_deref())?,
             default_edition: default_edition(manifest)?,
-        })
+            platforms: platforms(&self.platform)?,
+        };
+        request.check_platforms()?;
+        Ok(request)
     }
+}
+
+/// Platforms, each once.
+fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
+    let mut found: Vec<Platform> = Vec::new();
+    for text in texts {
+        let platform = parse(text, "--platform")?;
+        if !found.contains(&platform) {
+            found.push(platform);
+        }
+    }
+    Ok(found)
 }
 
 /// Which services.

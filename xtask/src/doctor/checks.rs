@@ -7,7 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use build::bake::{BuildOptions, bake};
-use build::bases::{self, BaseSource, BasesMode};
+use build::bases::{self, BaseSource, BasesMode, OWN_PLATFORM};
+use build::bootstrap::bootstrap;
 use build::environment::BuildEnvironment;
 use build::package_date::PackageDateChoice;
 use build::planner::Planner;
@@ -204,14 +205,14 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
-    let choice = bases::choose(BasesMode::Auto, &upstreams, None, &quiet)?;
+    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, None, &quiet)?;
     let from = match choice.source {
         BaseSource::Upstream => "upstream images",
         BaseSource::StandIn => "stand-ins from Debian packages",
     };
     let mut checks = vec![Check::new("bases", State::Info, format!("{from} ({})", choice.reason), None)];
     if choice.source == BaseSource::StandIn
-        && let Err(error) = bases::bootstrap(manifest, std::time::UNIX_EPOCH, context)
+        && let Err(error) = bootstrap(manifest, OWN_PLATFORM, std::time::UNIX_EPOCH, context)
     {
         checks.push(Check::new(
             "networked RUN",

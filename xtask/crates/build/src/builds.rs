@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
-use crate::bases::{self, BasesMode};
+use crate::bases::{self, BasesMode, OWN_PLATFORM};
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
 use crate::package_date::{self, PackageDateChoice};
@@ -50,6 +50,7 @@ pub fn images(
 ) -> Result<BuiltImages> {
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    let platforms = request.built_platforms();
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     let recovered = options.keeps_images() && publisher.recover().is_ok();
     if recovered && let Some(images) = up_to_date(manifest, request, &upstreams, mode, options, context) {
@@ -61,12 +62,20 @@ pub fn images(
     if !recovered {
         publisher.recover()?;
     }
-    let environment =
-        BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
+    let environment = BuildEnvironment::prepare(
+        manifest,
+        &upstreams,
+        &platforms,
+        mode,
+        builder,
+        &options.packages,
+        context,
+    )?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
-    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    add_plain_tags(&mut plan, context)?;
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
     let Remaining { mut plan, kept, seen } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
@@ -102,12 +111,25 @@ fn up_to_date(
     options: &BuildOptions,
     context: &Context,
 ) -> Option<Vec<TaggedImage>> {
-    let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
+    let platforms = request.built_platforms();
+    let source =
+        bases::known(mode, upstreams, &platforms, options.bake.builder.as_deref(), &context.repository)?;
     let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context).ok()?;
-    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    add_plain_tags(&mut plan, context).ok()?;
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
     let remaining = reuse.remaining(plan).ok()?;
     remaining.plan.images.is_empty().then_some(remaining.kept)
+}
+
+/// Gives the images for the engine's own platform the plain tags, which local commands use. Only this depends on the engine's platform.
+fn add_plain_tags(plan: &mut BuildPlan, context: &Context) -> Result<()> {
+    if plan.images.iter().all(|image| image.tagged.plain.is_empty()) {
+        return Ok(());
+    }
+    let engine = context.docker.platform()?;
+    plan.images.iter_mut().for_each(|image| image.tagged.add_plain_tags(&engine));
+    Ok(())
 }
 
 fn bake_and_publish(
@@ -162,7 +184,15 @@ pub fn service_tests(
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let period = PackageDateChoice::Period;
-    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, None, &period, context)?;
+    let environment = BuildEnvironment::prepare(
+        manifest,
+        &upstreams,
+        &request.built_platforms(),
+        mode,
+        None,
+        &period,
+        context,
+    )?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {
@@ -211,5 +241,6 @@ fn environment(
     context: &Context,
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
-    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::Period, context)
+    let period = PackageDateChoice::Period;
+    BuildEnvironment::prepare(manifest, &upstreams, OWN_PLATFORM, mode, None, &period, context)
 }

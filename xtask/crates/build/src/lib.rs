@@ -2,6 +2,7 @@
 
 pub mod bake;
 pub mod bases;
+pub mod bootstrap;
 pub mod builds;
 pub mod changes;
 pub mod clean;
@@ -13,6 +14,7 @@ pub mod estimate;
 mod failure;
 pub mod fingerprint;
 pub mod fleet;
+mod image_labels;
 pub mod image_sizes;
 pub mod lock_files;
 pub mod newest;

@@ -13,6 +13,7 @@ use crate::signs::{failed, unexpected_error};
 use host::process::ProcessError;
 use model::bytes::Bytes;
 use model::image_ref::{familiar, repository_of};
+use model::platform::Platform;
 
 /// The answer of `docker image inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Image {
     pub os: String,
     /// CPU architecture.
     pub architecture: String,
+    /// The architecture's variant, such as `v7`; empty if it has none.
+    pub variant: String,
     /// Where the classic store keeps its top layer.
     pub graph_driver: GraphDriver,
 }
@@ -59,6 +62,11 @@ impl Image {
     /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// What it runs on.
+    pub fn platform(&self) -> Platform {
+        Platform::new(&self.os, &self.architecture).with_variant(&self.variant)
     }
 
     /// Whether its bases are stand-ins for upstream images.

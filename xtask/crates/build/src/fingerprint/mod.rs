@@ -19,6 +19,7 @@ use asks::Asks;
 use engine::bake::Target;
 use engine::labels;
 use host::files;
+use model::platform::Platform;
 
 /// Raise it when the rules change, so that images built under older rules are not reused.
 const RULES: &str = "1";
@@ -53,15 +54,32 @@ pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
 
 /// The fingerprints of a plan's images by target. A build has none if its inputs cannot be known or read before it runs.
 ///
-/// `ids`: the engine's images by the names in [`images`].
+/// `starts`: the engine's images by the names in [`images`].
 pub fn of_plan(
     plan: &BuildPlan,
-    ids: &BTreeMap<String, String>,
+    starts: &BTreeMap<String, StartImage>,
     context: &mut HashContext<'_>,
 ) -> BTreeMap<String, Fingerprint> {
-    let mut prints = Prints { plan, ids, context, done: BTreeMap::new() };
+    let mut prints = Prints { plan, starts, context, done: BTreeMap::new() };
     let names = plan.images.iter().map(|image| &image.target);
     names.filter_map(|name| Some((name.clone(), prints.of(name).ok()??))).collect()
+}
+
+/// An image of the engine that builds start from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartImage {
+    /// Its ID.
+    pub id: String,
+    /// What it runs on.
+    pub platform: Platform,
+}
+
+impl StartImage {
+    /// Whether a target's build starts from it. For another platform, BuildKit asks the registry for the image instead.
+    fn serves(&self, target: &Target) -> bool {
+        let mut platforms = target.platforms.iter().filter_map(|text| text.parse::<Platform>().ok());
+        platforms.all(|wanted| self.platform.is_wanted(&wanted))
+    }
 }
 
 const IMAGE: &str = "docker-image://";
@@ -96,7 +114,7 @@ pub(crate) fn folders(target: &Target) -> Vec<(&Path, Option<PathBuf>)> {
 /// Computes each target's fingerprint once.
 struct Prints<'a> {
     plan: &'a BuildPlan,
-    ids: &'a BTreeMap<String, String>,
+    starts: &'a BTreeMap<String, StartImage>,
     context: &'a mut HashContext<'a>,
     /// `None` if it is unknown, or still being computed because targets depend on each other.
     done: BTreeMap<String, Option<Fingerprint>>,
@@ -134,7 +152,7 @@ impl Prints<'_> {
         parts.add("target", &declared(target)?);
         parts.add("context", &(self.context)(folder, dockerfile(target).as_deref())?);
         for image in asks.images.iter().filter(|image| !target.contexts.contains_key(*image)) {
-            self.image(name, image, &mut parts);
+            self.image((name, target), image, &mut parts);
         }
         for (key, place) in &target.contexts {
             parts.add("named context", key);
@@ -143,7 +161,7 @@ impl Prints<'_> {
                 parts.add("fingerprint", &print.hash);
                 parts.unpinned.extend(print.unpinned);
             } else if let Some(image) = place.strip_prefix(IMAGE) {
-                self.image(name, image, &mut parts);
+                self.image((name, target), image, &mut parts);
             } else if Path::new(place).is_absolute() {
                 parts.add("files", &(self.context)(Path::new(place), None)?);
             } else {
@@ -155,12 +173,12 @@ impl Prints<'_> {
 
     /// Adds an image from outside the plan by its ID in the engine. BuildKit pulls an image that the engine does not have, so its content
     /// may change unless the name has a digest.
-    fn image(&self, target: &str, image: &str, parts: &mut Parts) {
+    fn image(&self, (name, target): (&str, &Target), image: &str, parts: &mut Parts) {
         parts.add("image", image);
-        match self.ids.get(image) {
-            Some(id) => parts.add("id", id),
+        match self.starts.get(image).filter(|start| start.serves(target)) {
+            Some(start) => parts.add("id", &start.id),
             None if image.contains("@sha256:") => {}
-            None => drop(parts.unpinned.insert(target.to_owned())),
+            None => drop(parts.unpinned.insert(name.to_owned())),
         }
     }
 }

@@ -21,8 +21,14 @@ fn plan() -> BuildPlan {
         dockerfile: None,
         run_tag: ImageRef::new("a", "run".to_owned()),
         tagged: TaggedImage {
-            image: ServiceImage { service: "a".into(), edition: Edition::NONE, variant: Variant::Optimized },
+            image: ServiceImage {
+                service: "a".into(),
+                edition: Edition::NONE,
+                variant: Variant::Optimized,
+                platform: None,
+            },
             tags: vec![ImageRef::new("a", "latest".to_owned())],
+            plain: Vec::new(),
         },
     };
     let targets = [("a".to_owned(), service), ("base".to_owned(), inline("FROM debian:12\n"))];
@@ -40,8 +46,9 @@ fn plan() -> BuildPlan {
 
 /// The fingerprint of `a` with this ID of Debian's image and this hash of every folder.
 fn print(plan: &BuildPlan, id: Option<&str>, files: &str) -> Option<Fingerprint> {
-    let ids = id.map(|id| ("debian:12".to_owned(), id.to_owned())).into_iter().collect();
-    of_plan(plan, &ids, &mut |folder, _| Ok(format!("{}={files}", folder.display()))).remove("a")
+    let start = |id: &str| StartImage { id: id.to_owned(), platform: Platform::new("linux", "amd64") };
+    let starts = id.map(|id| ("debian:12".to_owned(), start(id))).into_iter().collect();
+    of_plan(plan, &starts, &mut |folder, _| Ok(format!("{}={files}", folder.display()))).remove("a")
 }
 
 fn changed(change: impl FnOnce(&mut BTreeMap<String, Target>)) -> Option<Fingerprint> {

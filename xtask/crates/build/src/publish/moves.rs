@@ -202,8 +202,10 @@ mod tests {
                     service: "x".into(),
                     edition: Edition::named("simple"),
                     variant: Variant::Optimized,
+                    platform: None,
                 },
                 tags: ["1", "2", "3"].map(|tag| ImageRef::new("x", tag)).into(),
+                plain: Vec::new(),
             },
         }
     }

@@ -121,7 +121,12 @@ mod tests {
     use super::*;
 
     fn service_image() -> ServiceImage {
-        ServiceImage { service: "a".into(), edition: Edition::named("simple"), variant: Variant::Optimized }
+        ServiceImage {
+            service: "a".into(),
+            edition: Edition::named("simple"),
+            variant: Variant::Optimized,
+            platform: None,
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct RemoteTag {
 
 /// The references a plan depends on: the local tags, and the same tags in the registry.
 pub fn references(images: &[TaggedImage], registry: &Registry) -> Vec<String> {
-    let tags = images.iter().flat_map(|image| &image.tags);
+    let tags = images.iter().flat_map(TaggedImage::own_tags);
     tags.flat_map(|tag| [tag.to_string(), tag.at(registry).to_string()]).collect()
 }
 
@@ -50,8 +50,9 @@ pub fn plan(
 ) -> Result<PushPlan, Failure> {
     let mut images: Vec<ImageToPush> = Vec::new();
     let mut missing: Vec<(&ServiceImage, String)> = Vec::new();
-    for TaggedImage { image: service_image, tags } in requested {
-        for tag in tags {
+    for requested in requested {
+        let service_image = &requested.image;
+        for tag in requested.own_tags() {
             let (local, reference) = (tag.to_string(), tag.at(registry));
             let Some(image) = found.get(&local) else {
                 missing.push((service_image, local));
@@ -105,10 +106,12 @@ mod tests {
                 service: service.into(),
                 edition: Edition::named("simple"),
                 variant: Variant::Optimized,
+                platform: None,
             },
             tags: ["1-simple-optimized", "1-optimized"]
                 .map(|tag| ImageRef::new(format!("fx-{service}"), tag))
                 .into(),
+            plain: Vec::new(),
         });
         let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
         let found = found.iter().map(|(name, id)| ((*name).to_owned(), image(id))).collect();

@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::bake::BuildOptions;
 use crate::context_files::FileDigests;
 use crate::environment::BuildEnvironment;
-use crate::fingerprint::{self, Fingerprint};
+use crate::fingerprint::{self, Fingerprint, StartImage};
 use crate::package_date::PackageDate;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
@@ -79,7 +79,7 @@ impl<'a> Reuse<'a> {
         let tags = plan.images.iter().flat_map(|image| &image.tagged.tags).map(ToString::to_string);
         let found = self.docker.inspect(&tags.chain(starts.iter().cloned()).collect::<Vec<_>>())?;
         let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
-        let seen = Seen::look(&plan, self.ids(&starts, &found), self.environment, self.repository);
+        let seen = Seen::look(&plan, self.starts(&starts, &found), self.environment, self.repository);
         let prints = seen.fingerprints(&plan, &mut digests)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
@@ -110,7 +110,7 @@ impl<'a> Reuse<'a> {
     pub fn has_changed(&self, plan: &BuildPlan, seen: &Seen) -> Result<bool> {
         let starts = fingerprint::images(plan);
         let found = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
-        Ok(Seen::look(plan, self.ids(&starts, &found), self.environment, self.repository) != *seen)
+        Ok(Seen::look(plan, self.starts(&starts, &found), self.environment, self.repository) != *seen)
     }
 
     /// Removes the fingerprints from a plan, so that the next run builds its images again.
@@ -143,10 +143,17 @@ impl<'a> Reuse<'a> {
             && has_recent_packages
     }
 
-    /// The IDs of the images that builds start from.
-    fn ids(&self, starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
-        let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
-        starts.iter().filter(|_| self.uses_engine).filter_map(id).collect()
+    /// The images that builds start from.
+    fn starts(
+        &self,
+        starts: &BTreeSet<String>,
+        found: &BTreeMap<String, Image>,
+    ) -> BTreeMap<String, StartImage> {
+        let start = |name: &String| {
+            let image = found.get(name)?;
+            Some((name.clone(), StartImage { id: image.id.clone(), platform: image.platform() }))
+        };
+        starts.iter().filter(|_| self.uses_engine).filter_map(start).collect()
     }
 
     /// The date of an image's packages, from its label.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::context_files::{ContextFiles, FileDigests};
 use crate::environment::BuildEnvironment;
-use crate::fingerprint::{self, Fingerprint};
+use crate::fingerprint::{self, Fingerprint, StartImage};
 use crate::plan::BuildPlan;
 use engine::dockerignore::IgnoreFile;
 use host::files;
@@ -24,7 +24,7 @@ type Place = (PathBuf, Option<PathBuf>);
 pub(crate) struct Seen {
     dockerfiles: BTreeMap<String, Option<String>>,
     contexts: BTreeMap<Place, Option<Listed>>,
-    ids: BTreeMap<String, String>,
+    starts: BTreeMap<String, StartImage>,
 }
 
 /// A context. Two lists are equal if no file was written in between.
@@ -49,10 +49,10 @@ impl PartialEq for Listed {
 }
 
 impl Seen {
-    /// Lists the contexts of a plan. Images with an unreadable context get no fingerprint. `ids`: see [`fingerprint::images`].
+    /// Lists the contexts of a plan. Images with an unreadable context get no fingerprint. `starts`: see [`fingerprint::images`].
     pub fn look(
         plan: &BuildPlan,
-        ids: BTreeMap<String, String>,
+        starts: BTreeMap<String, StartImage>,
         environment: &BuildEnvironment,
         repository: &Repository,
     ) -> Seen {
@@ -66,7 +66,7 @@ impl Seen {
                 });
             }
         }
-        Seen { dockerfiles, contexts, ids }
+        Seen { dockerfiles, contexts, starts }
     }
 
     /// The fingerprints of a plan's images. Reads only files that have changed since an earlier run.
@@ -80,7 +80,7 @@ impl Seen {
     ) -> Result<BTreeMap<String, Fingerprint>> {
         let mut done: BTreeMap<Place, String> = BTreeMap::new();
         let prints =
-            fingerprint::of_plan(plan, &self.ids, &mut |folder: &Path, dockerfile: Option<&Path>| {
+            fingerprint::of_plan(plan, &self.starts, &mut |folder: &Path, dockerfile: Option<&Path>| {
                 let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
                 if let Some(hash) = done.get(&place) {
                     return Ok(hash.clone());

@@ -85,6 +85,7 @@ fn complete(manifest: &mut Manifest, builds: &[NamedBuild], project: &str) {
             name: build.service.clone(),
             image: build.service.clone(),
             editions_in: manifest.editions.clone(),
+            platforms: manifest.platforms.clone(),
             ..Service::default()
         };
         fill(&mut service, build, project);

@@ -107,6 +107,7 @@ pub struct Manifest {
 /// dockerfile = "packages/{image}/Dockerfile"
 /// base = "packages/bases/{name}/Dockerfile"
 /// stand-in = "packages/stand-ins/{name}/Dockerfile"
+/// platforms = ["linux/amd64", "linux/arm64"]
 /// ```
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -120,6 +121,8 @@ pub struct Defaults {
     pub base: Option<String>,
     /// The Dockerfile of an upstream's stand-in. Default: none.
     pub stand_in: Option<String>,
+    /// The platforms that services are built for. Default: the engine's own.
+    pub platforms: Vec<String>,
 }
 
 /// How far an image may drift from its row in the lock before `check` fails, separately for its own layers and its base
