@@ -110,6 +110,32 @@ impl RequestArgs {
     }
 }
 
+/// Which images of services that are built for several platforms.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PlatformChoice {
+    /// The images for a platform, such as linux/arm64 [default: those with plain tags]
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+}
+
+impl PlatformChoice {
+    /// The manifest; the references of its services are those of the chosen images.
+    ///
+    /// # Errors
+    /// When the platform or the manifest is invalid.
+    pub fn manifest(&self, context: &Context) -> Result<Manifest> {
+        let platform: Option<Platform> =
+            self.platform.as_deref().map(|text| parse(text, "--platform")).transpose()?;
+        let mut manifest = builds::manifest(context)?;
+        if let Some(platform) = platform {
+            for service in &mut manifest.services {
+                *service = service.on(&platform);
+            }
+        }
+        Ok(manifest)
+    }
+}
+
 /// Platforms, each once.
 fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
     let mut found: Vec<Platform> = Vec::new();

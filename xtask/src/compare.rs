@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 
-use crate::args::{self, FleetArgs, Format};
+use crate::args::{self, FleetArgs, Format, PlatformChoice};
 use build::comparison::Comparison;
 use build::comparison::measure;
 use build::fleet;
 use check::lock::Lock;
-use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use model::edition::Edition;
@@ -26,6 +25,8 @@ pub struct Args {
     /// Tag to compare [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    platform: PlatformChoice,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -46,7 +47,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = builds::manifest(context)?;
+    let manifest = args.platform.manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     let edition = args::edition(&manifest, args.edition.as_deref())?;
     let tag = args::tag(&manifest, args.tag.as_deref())?;

@@ -240,6 +240,29 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
     Ok(found)
 }
 
+/// Makes sure that the stand-ins can be made for these platforms.
+///
+/// # Errors
+/// When one copies programs of this machine that do not run on a platform.
+pub fn require_stand_ins(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Result<(), Failure> {
+    let Some(platform) = platforms.iter().flatten().find(|platform| platform.is_emulated()) else {
+        return Ok(());
+    };
+    let copies = |upstream: &&&Upstream| {
+        let StandIn::Dockerfile { contexts, emulated: None, .. } = &upstream.stand_in else { return false };
+        !contexts.is_empty()
+    };
+    let Some(upstream) = upstreams.iter().find(copies) else { return Ok(()) };
+    let reference = &upstream.reference;
+    Err(Failure::new(
+        FailureClass::Manifest,
+        format!(
+            "the stand-in for {reference} copies programs of this machine, which do not run on {platform}"
+        ),
+        format!("add `emulated = \"DOCKERFILE\"` to the stand-in of [upstream.{}]", upstream.name),
+    ))
+}
+
 /// The toolchain behind `cargo xtask`, found without starting a process.
 fn toolchain_of_cargo() -> Option<String> {
     let cargo = std::path::PathBuf::from(std::env::var_os("CARGO")?);

@@ -7,8 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 
 use engine::context::Context;
-use engine::machine::Machine;
-use engine::provision;
+use engine::environment::provide_packages;
 use engine::signs::Cause;
 use host::failure::{Failure, FailureClass, class_of};
 use host::files;
@@ -45,7 +44,7 @@ impl<'a> System<'a> {
 
     /// Whether this machine's processor cannot run its programs itself.
     fn is_emulated(&self) -> bool {
-        self.platform.is_some_and(|platform| !Platform::of_this_machine().is_wanted(platform))
+        self.platform.is_some_and(Platform::is_emulated)
     }
 
     /// The programs that are not installed, which are Debian packages of the same names. mmdebstrap asks `arch-test` whether this machine
@@ -120,13 +119,8 @@ fn install_bootstrapper(missing: &[&str], context: &Context) -> Result<()> {
         )
         .into());
     }
-    let docker = &context.docker;
-    let machine = Machine::detect(&docker.runner)?;
     let packages: Vec<&str> = missing.iter().copied().chain(["debian-archive-keyring"]).collect();
-    let steps =
-        provision::install(&machine, &packages).map_err(|error| Failure::machine(error.to_string(), ""))?;
-    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
-        .map_err(Failure::of_machine)
+    provide_packages(&packages, context)
 }
 
 /// Like `debian:*-slim`: essential packages without manual pages, translations and documentation; licences are kept.

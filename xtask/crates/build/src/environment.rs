@@ -48,6 +48,7 @@ impl BuildEnvironment {
         let choice = bases::choose(mode, upstreams, platforms, builder, context)?;
         let environment = BuildEnvironment::detect(upstreams, choice.source, packages, context)?;
         if choice.source == BaseSource::StandIn {
+            bases::require_stand_ins(upstreams, platforms)?;
             bootstrap(manifest, platforms, environment.packages.time(), context)?;
         }
         Ok(environment)

@@ -21,6 +21,7 @@ pub mod newest;
 pub mod package_date;
 pub mod plan;
 pub mod planner;
+pub mod platform_fault;
 mod progress;
 mod publish;
 pub mod push;

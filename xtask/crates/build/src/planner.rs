@@ -347,7 +347,12 @@ impl<'a> Planner<'a> {
                 };
                 self.targets.insert(name, target);
             }
-            StandIn::Dockerfile { path, contexts } => {
+            StandIn::Dockerfile { emulated: Some(path), .. } if self.is_emulated() => {
+                let output = vec!["type=cacheonly".into()];
+                let target = Target { output, ..self.target(path) };
+                self.add(name, target, Some(path));
+            }
+            StandIn::Dockerfile { path, contexts, .. } => {
                 let mut target = self.target(path);
                 for (key, context) in contexts {
                     if let Some(folder) = self.environment.host_contexts.get(context_key(*context)) {
@@ -358,6 +363,10 @@ impl<'a> Planner<'a> {
                 self.add(name, target, Some(path));
             }
         }
+    }
+
+    fn is_emulated(&self) -> bool {
+        self.platform.as_ref().is_some_and(Platform::is_emulated)
     }
 
     fn add(&mut self, name: String, target: Target, dockerfile: Option<&str>) -> String {

@@ -53,6 +53,8 @@ pub struct TaggedImage {
     /// The same tags without the platform; empty if it is not for one of several. In a registry, they are on an index of all platforms; in
     /// the engine, on the image for the engine's own platform.
     pub plain: Vec<ImageRef>,
+    /// The platforms of that index.
+    pub index_platforms: Vec<Platform>,
 }
 
 impl fmt::Display for ServiceImage {
@@ -104,9 +106,12 @@ impl<'m> BuildRequest<'m> {
         by_platform.map(|(service, edition, variant, platform)| {
             let plain = service.references(&self.tag, edition, variant, self.default_edition);
             let tags = plain.iter().map(|tag| tag.on(platform.as_ref())).collect();
-            let plain = if platform.is_some() { plain } else { Vec::new() };
+            let (plain, index_platforms) = match &platform {
+                Some(_) => (plain, service.index_platforms(&self.platforms)),
+                None => (Vec::new(), Vec::new()),
+            };
             let image = ServiceImage { service: service.name.clone(), edition, variant, platform };
-            (service, TaggedImage { image, tags, plain })
+            (service, TaggedImage { image, tags, plain, index_platforms })
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::docker::Docker;
 use crate::facts::Store;
 use host::process::ProcessError;
+use model::platform::Platform;
 
 impl Docker {
     /// Whether a builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver
@@ -13,6 +14,14 @@ impl Docker {
     pub fn writes_registry_cache(&self, builder: Option<&str>) -> Result<bool, ProcessError> {
         let about = self.cmd(["buildx", "inspect"]).args(builder).read()?;
         Ok(driver(&about) != Some("docker") || self.store()? == Store::Containerd)
+    }
+
+    /// The platforms whose programs a builder can run, by itself or by emulation. `None` is the current builder.
+    ///
+    /// # Errors
+    /// When there is no such builder, or no daemon answers.
+    pub fn builder_platforms(&self, builder: Option<&str>) -> Result<Vec<Platform>, ProcessError> {
+        Ok(platforms(&self.cmd(["buildx", "inspect"]).args(builder).read()?))
     }
 
     /// The builder's name if it does not exist or none of its nodes runs; `None` if no problem was found. `builder` is `None`
@@ -30,6 +39,13 @@ impl Docker {
         let variable = || std::env::var("BUILDX_BUILDER").ok().filter(|name| !name.is_empty());
         Ok(builder.map(str::to_owned).or_else(variable))
     }
+}
+
+/// The platforms of all nodes. Buildx marks those that a user has set with an asterisk.
+fn platforms(about: &str) -> Vec<Platform> {
+    let lists = about.lines().filter_map(|line| line.strip_prefix("Platforms:"));
+    let names = lists.flat_map(|list| list.split(',')).map(|name| name.trim().trim_end_matches('*'));
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 /// Whether none of a builder's nodes is running.
@@ -58,6 +74,14 @@ mod tests {
         assert_eq!(driver(about), Some("docker-container"));
         assert_eq!(driver("Name: default\nDriver: docker\nLast Activity: now\n"), Some("docker"));
         assert_eq!(driver("Name: default\n"), None);
+    }
+
+    #[test]
+    fn platforms_of_all_nodes_are_read() {
+        let about = "Name: b\nNodes:\nName: b0\nPlatforms:        linux/amd64, linux/amd64/v2, linux/arm/v7\n\
+                     Name: b1\nPlatforms: linux/arm64*\n";
+        let names: Vec<String> = platforms(about).iter().map(Platform::to_string).collect();
+        assert_eq!(names, ["linux/amd64", "linux/amd64/v2", "linux/arm/v7", "linux/arm64"]);
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Image {
 
     /// What it runs on.
     pub fn platform(&self) -> Platform {
-        Platform::new(&self.os, &self.architecture).with_variant(&self.variant)
+        let text = format!("{}/{}/{}", self.os, self.architecture, self.variant);
+        text.trim_end_matches('/').parse().unwrap_or_else(|_| Platform::new(&self.os, &self.architecture))
     }
 
     /// Whether its bases are stand-ins for upstream images.

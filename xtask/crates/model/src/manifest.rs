@@ -110,6 +110,8 @@ pub enum StandIn {
         path: String,
         /// Named build contexts.
         contexts: BTreeMap<String, HostContext>,
+        /// The Dockerfile without them, for platforms that the build machine only emulates.
+        emulated: Option<String>,
     },
 }
 

@@ -33,10 +33,9 @@ impl Platform {
         Platform::new("linux", architecture)
     }
 
-    /// The platform with a variant; an empty one is none.
-    #[must_use]
-    pub fn with_variant(self, variant: &str) -> Platform {
-        Platform { variant: (!variant.is_empty()).then(|| variant.to_owned()), ..self }
+    /// Whether this machine's processor cannot run its programs itself.
+    pub fn is_emulated(&self) -> bool {
+        !Platform::of_this_machine().is_wanted(self)
     }
 
     /// Operating system.

@@ -2,11 +2,8 @@
 
 use host::failure::{Failure, FailureClass};
 
-use crate::edition::Edition;
-use crate::image_ref::{ImageRef, Tag};
 use crate::platform::Platform;
 use crate::service::Service;
-use crate::variant::Variant;
 
 impl Service {
     /// The images that a command is about when the user names these platforms, or none of them. `Some`: the image whose tag ends in the
@@ -21,6 +18,12 @@ impl Service {
             requested => requested,
         };
         if wanted.is_empty() { vec![None] } else { wanted.iter().cloned().map(Some).collect() }
+    }
+
+    /// The platforms that an index needs to be complete: those declared, else those requested.
+    pub fn index_platforms(&self, requested: &[Platform]) -> Vec<Platform> {
+        let known = self.known_platforms();
+        if known.is_empty() { requested.to_vec() } else { known }
     }
 
     /// Makes sure that the service is built for these platforms.
@@ -46,15 +49,11 @@ impl Service {
         }
     }
 
-    /// The tag of exactly this edition, variant and platform.
-    pub fn reference_on(
-        &self,
-        tag: &Tag,
-        edition: Edition,
-        variant: Variant,
-        platform: Option<&Platform>,
-    ) -> ImageRef {
-        self.reference(tag, edition, variant).on(platform)
+    /// The service with references of its images for a platform.
+    #[must_use]
+    pub fn on(&self, platform: &Platform) -> Service {
+        let is_only = self.only_platform().is_some_and(|only| only == *platform);
+        Service { chosen: (!is_only).then(|| platform.clone()), ..self.clone() }
     }
 
     /// The platforms of the manifest; else those of Compose or bake files. An invalid platform there is left to Docker.
@@ -70,7 +69,9 @@ impl Service {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edition::Edition;
     use crate::manifest::Build;
+    use crate::variant::Variant;
 
     fn platforms(texts: &[&str]) -> Vec<Platform> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -107,6 +108,21 @@ mod tests {
                 found.iter().map(|one| one.as_ref().map_or("plain".into(), Platform::to_string)).collect();
             assert_eq!(found.join(" "), images, "{declared:?} {of_compose:?} {requested:?}");
         }
+    }
+
+    #[test]
+    fn references_are_of_the_chosen_platform() {
+        let arm: Platform = "linux/arm64".parse().unwrap();
+        let of = |service: &Service| {
+            let tags =
+                service.references(&"1".parse().unwrap(), Edition::NONE, Variant::Original, Edition::NONE);
+            tags.iter().map(|tag| tag.tag().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&service(&["linux/amd64", "linux/arm64"], &[])), ["1"]);
+        assert_eq!(of(&service(&["linux/amd64", "linux/arm64"], &[]).on(&arm)), ["1-arm64"]);
+        // Not the plain tag, which is of another platform.
+        assert_eq!(of(&service(&["linux/amd64"], &[]).on(&arm)), ["1-arm64"]);
+        assert_eq!(of(&service(&["linux/arm64"], &[]).on(&arm)), ["1"]);
     }
 
     #[test]

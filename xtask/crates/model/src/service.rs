@@ -28,6 +28,8 @@ pub struct Service {
     pub health: Option<String>,
     /// The platforms that the manifest declares; none means the engine's own.
     pub platforms: Vec<Platform>,
+    /// The platform whose tags [`Service::reference`] gives; `None` for plain tags.
+    pub chosen: Option<Platform>,
     /// The editions it exists in; empty means all.
     pub editions_in: Vec<Edition>,
     /// The reference it is pulled from, if it is not built.
@@ -209,7 +211,8 @@ impl Service {
 
     fn tagged(&self, tag: &Tag, edition: &str, variant: Variant) -> ImageRef {
         let tag = self.expanded(tag.as_str());
-        ImageRef::new(&self.image, format!("{tag}{edition}{}", variant.suffix()))
+        let plain = ImageRef::new(&self.image, format!("{tag}{edition}{}", variant.suffix()));
+        plain.on(self.chosen.as_ref())
     }
 
     /// A tag without edition and variant, as the service's template makes it.

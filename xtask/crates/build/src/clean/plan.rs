@@ -245,6 +245,7 @@ mod tests {
             },
             tags: vec![ImageRef::new("fx-a", "1-simple-optimized"), ImageRef::new("fx-a", "1-optimized")],
             plain: Vec::new(),
+            index_platforms: Vec::new(),
         };
         let tags = tags(&requested, |tag| vec![format!("r.example/{tag}")]);
         let engine = EngineImages {

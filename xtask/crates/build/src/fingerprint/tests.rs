@@ -29,6 +29,7 @@ fn plan() -> BuildPlan {
             },
             tags: vec![ImageRef::new("a", "latest".to_owned())],
             plain: Vec::new(),
+            index_platforms: Vec::new(),
         },
     };
     let targets = [("a".to_owned(), service), ("base".to_owned(), inline("FROM debian:12\n"))];

@@ -206,6 +206,7 @@ mod tests {
                 },
                 tags: ["1", "2", "3"].map(|tag| ImageRef::new("x", tag)).into(),
                 plain: Vec::new(),
+                index_platforms: Vec::new(),
             },
         }
     }

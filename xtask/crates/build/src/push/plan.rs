@@ -1,12 +1,13 @@
 //! What a push will do, as data: which image is pushed under which tags.
 
 use host::program::PROGRAM;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use host::failure::{Failure, FailureClass};
 use model::image_ref::{ImageRef, Registry, Tag};
+use model::platform::Platform;
 
 /// Everything to push to one registry.
 #[derive(Debug, Clone)]
@@ -14,6 +15,20 @@ pub struct PushPlan {
     pub registry: Registry,
     /// The images, in the manifest's order.
     pub images: Vec<ImageToPush>,
+    /// The indexes, each of images in this plan.
+    pub indexes: Vec<IndexToPush>,
+}
+
+/// A tag in the registry for an index of several platforms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexToPush {
+    pub reference: ImageRef,
+    /// Which images it holds; it names no platform.
+    pub service_image: ServiceImage,
+    /// The reference in the registry of each platform's image.
+    pub images: BTreeMap<Platform, ImageRef>,
+    /// The platforms that it needs and this plan does not push.
+    pub missing: Vec<Platform>,
 }
 
 /// One image and its tags in the registry.
@@ -74,12 +89,39 @@ pub fn plan(
         }
     }
     let Some((first, _)) = missing.first() else {
-        return Ok(PushPlan { registry: registry.clone(), images });
+        return Ok(PushPlan { registry: registry.clone(), images, indexes: indexes(requested, registry) });
     };
     let build = build_command(first, &missing, tag);
     let references: Vec<&str> = missing.iter().map(|(_, reference)| reference.as_str()).collect();
     let what = format!("nothing was pushed, because these images are missing: {}", references.join(", "));
     Err(Failure::new(FailureClass::Failed, what, build))
+}
+
+/// The indexes of the requested images. One platform alone has none.
+fn indexes(requested: &[TaggedImage], registry: &Registry) -> Vec<IndexToPush> {
+    let mut indexes: Vec<IndexToPush> = Vec::new();
+    for image in requested.iter().filter(|image| image.index_platforms.len() > 1) {
+        let Some(platform) = &image.image.platform else { continue };
+        for (plain, own) in image.plain.iter().zip(image.own_tags()) {
+            let reference = plain.at(registry);
+            let index = match indexes.iter_mut().find(|index| index.reference == reference) {
+                Some(index) => index,
+                None => {
+                    indexes.push(IndexToPush {
+                        reference,
+                        service_image: ServiceImage { platform: None, ..image.image.clone() },
+                        images: BTreeMap::new(),
+                        missing: image.index_platforms.clone(),
+                    });
+                    let Some(last) = indexes.last_mut() else { continue };
+                    last
+                }
+            };
+            index.images.insert(platform.clone(), own.at(registry));
+            index.missing.retain(|missing| missing != platform);
+        }
+    }
+    indexes
 }
 
 /// The command that builds the missing images, and as few others as its options allow.
@@ -90,7 +132,13 @@ fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag:
     let one_variant = missing.iter().all(|(image, _)| image.variant == first.variant);
     let edition = if one_edition { first.edition.option() } else { " --edition all".to_owned() };
     let variant = if one_variant { first.variant.name() } else { "both" };
-    format!("{PROGRAM} build-images {}{edition} --variant {variant} --tag {tag}", services.join(" "))
+    let platforms: BTreeSet<&Platform> =
+        missing.iter().filter_map(|(image, _)| image.platform.as_ref()).collect();
+    let platforms: Vec<String> = platforms.into_iter().map(Platform::to_string).collect();
+    let platform =
+        if platforms.is_empty() { String::new() } else { format!(" --platform {}", platforms.join(",")) };
+    let services = services.join(" ");
+    format!("{PROGRAM} build-images {services}{edition} --variant {variant} --tag {tag}{platform}")
 }
 
 #[cfg(test)]
@@ -112,6 +160,7 @@ mod tests {
                 .map(|tag| ImageRef::new(format!("fx-{service}"), tag))
                 .into(),
             plain: Vec::new(),
+            index_platforms: Vec::new(),
         });
         let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
         let found = found.iter().map(|(name, id)| ((*name).to_owned(), image(id))).collect();

@@ -302,7 +302,7 @@ pub enum Promise {
 ///
 /// [upstream.rust]
 /// reference = "rust:1-slim"
-/// stand-in = { dockerfile = "stand-ins/rust/Dockerfile", contexts = { toolchain = "rust-toolchain" } }
+/// stand-in = { dockerfile = "stand-ins/rust/Dockerfile", contexts = { toolchain = "rust-toolchain" }, emulated = "stand-ins/rust-debian/Dockerfile" }
 /// ```
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["reference"])))]
@@ -325,6 +325,8 @@ pub struct StandIn {
     pub dockerfile: Option<String>,
     /// Folders of the build machine as named contexts; `rust-toolchain` is the only one. Default: none.
     pub contexts: BTreeMap<String, String>,
+    /// The Dockerfile for platforms that the build machine only emulates, which cannot use programs in `contexts`. Default: the same.
+    pub emulated: Option<String>,
 }
 
 /// A base image of the project's own, which is built before the images on it.

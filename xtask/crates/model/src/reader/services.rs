@@ -70,6 +70,7 @@ impl Services<'_> {
             port,
             health: file.health.clone(),
             platforms: self.platforms(file, place),
+            chosen: None,
             editions_in: self.only(file, &place.key("only")),
             pulled: file.pulled.clone(),
             original,
