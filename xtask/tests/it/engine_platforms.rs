@@ -16,7 +16,7 @@ use crate::support::{Site, busybox, docker};
 /// The file that the image's own processor writes and its server serves.
 const WEB: &str = "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH/busybox /bin/busybox\n\
                    RUN [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox uname -m > /health\"]\n\
-                   EXPOSE 8080\nCMD [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/\"]\n";
+                   EXPOSE 8080\nUSER 65532:65532\nCMD [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/\"]\n";
 
 /// A repository with one service, which is built for two platforms.
 fn site(test: &str) -> Site {
@@ -83,6 +83,27 @@ fn each_platform_has_an_image_that_runs() {
     }
     let own = docker(&["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
     assert_eq!(architecture(&web), own, "the plain tag");
+
+    // Sizes are accepted, and contents explained, by platform.
+    let arm = ["--platform", "linux/arm64"];
+    run(&site, &["check", "--accept", "--reason", "first"]);
+    let check = run(&site, &[&["check"][..], &arm].concat());
+    assert!(site.told(&check).contains("no baseline for linux/arm64"), "{}", site.told(&check));
+    run(&site, &[&["check", "--accept", "--reason", "first for arm64"][..], &arm].concat());
+    let lock = site.folder.read("xtask/sizes.lock.toml");
+    assert!(lock.contains("\"linux/amd64\" = {") && lock.contains("\"linux/arm64\" = {"), "{lock}");
+    for (args, image) in [(&[][..], web.clone()), (&arm, format!("{web}-arm64"))] {
+        let json = |command: &[&str]| -> Value {
+            serde_json::from_slice(&run(&site, &[command, &["--format", "json"], args].concat()).stdout)
+                .unwrap()
+        };
+        let row = json(&["compare"])["services"][0].clone();
+        assert_eq!(row["optimized"]["image"], image, "{row}");
+        assert_eq!(row["accepted"], row["optimized"]["bytes"], "{row}");
+        let analyzed = json(&["analyze", "web"]);
+        let platform = if args.is_empty() { own.as_str() } else { arm[1] };
+        assert_eq!((&analyzed["image"], &analyzed["platform"]), (&image.into(), &platform.into()));
+    }
 
     // Nothing changed: nothing is built. One platform alone leaves the plain tag.
     let before = site.tags();

@@ -175,3 +175,57 @@ fn a_base_without_the_platform_is_named() {
     let help = "the engine has alpine only for linux/amd64: make its registry reachable, with an image for linux/arm64";
     assert!(text(&output).contains(help), "{}", text(&output));
 }
+
+#[test]
+fn a_platform_that_is_only_emulated_has_a_stand_in_of_its_own() {
+    let stand_in = "[upstream.tool]\nreference = \"tool:1\"\nstand-in = { dockerfile = \"tool/Dockerfile\", emulated = \"tool/emulated\" }\n";
+    // No machine that runs these tests has this processor.
+    let repository = repository(&format!("[defaults]\nplatforms = [\"linux/riscv64\"]\n{stand_in}"));
+    repository.write("web/Dockerfile", "FROM tool:1\n");
+    repository.write("tool/Dockerfile", "FROM scratch\nCOPY native /\n");
+    repository.write("tool/emulated", "FROM scratch\nCOPY packages /\n");
+    let (targets, _) = planned(&repository, &["--bases", "stand-in"]);
+    assert_eq!(targets["upstream-tool-riscv64"]["dockerfile"], "tool/emulated", "{targets}");
+
+    repository.write("tool/emulated", "FROM tool:1\n");
+    let output = FakeDocker::new().run(&repository, &["build-images", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("the image depends on itself: tool:1"), "{}", text(&output));
+}
+
+#[test]
+fn doctor_names_the_platforms_that_a_machine_cannot_build() {
+    let check = |platforms: &str| {
+        let info = json!({"ServerVersion": "26.1.5", "DockerRootDir": "/nowhere", "ClientInfo": {"Version": "28.2.2", "Plugins": [
+            {"Name": "buildx", "Version": "0.13.1"}, {"Name": "compose", "Version": "2.26.1"}]}});
+        let about =
+            format!("Name: default\nDriver: docker\nNodes:\nStatus: running\nPlatforms: {platforms}\n");
+        let docker = FakeDocker::new().on("info --format {{json .}}", 0, &info.to_string(), "").on(
+            "buildx inspect*",
+            0,
+            &about,
+            "",
+        );
+        let output = docker.run(&repository(BOTH), &["doctor", "--format", "json"]);
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
+        report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["name"] == "platforms")
+            .unwrap()
+            .clone()
+    };
+    let missing = check("linux/amd64, linux/amd64/v2, linux/386");
+    assert_eq!(
+        (&missing["state"], &missing["found"]),
+        (&json!("missing"), &json!("cannot run programs for linux/arm64"))
+    );
+    assert!(
+        missing["remedy"].as_str().unwrap().contains("apt-get install qemu-user-static binfmt-support"),
+        "{missing}"
+    );
+    let found = check("linux/amd64, linux/amd64/v2, linux/arm64");
+    assert_eq!((&found["state"], &found["found"]), (&json!("ok"), &json!("linux/amd64, linux/arm64")));
+}

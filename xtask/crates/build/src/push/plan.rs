@@ -178,6 +178,50 @@ mod tests {
     }
 
     #[test]
+    fn an_index_needs_every_platform() {
+        let platforms = ["linux/amd64", "linux/arm64"].map(|text| text.parse::<Platform>().unwrap());
+        let image = |platform: &Platform| {
+            let plain = ["1-simple", "1"].map(|tag| ImageRef::new("fx-a", tag));
+            let mut image = TaggedImage {
+                image: ServiceImage {
+                    service: "a".into(),
+                    edition: Edition::named("simple"),
+                    variant: Variant::Original,
+                    platform: Some(platform.clone()),
+                },
+                tags: plain.iter().map(|tag| tag.on(Some(platform))).collect(),
+                plain: plain.into(),
+                index_platforms: platforms.to_vec(),
+            };
+            // The plain tags of a build's result are not pushed as an image.
+            image.add_plain_tags(&platforms[0]);
+            image
+        };
+        let [amd, arm] = [image(&platforms[0]), image(&platforms[1])];
+        let found = |images: &[TaggedImage]| {
+            let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
+            let tags = images.iter().flat_map(|image| &image.tags);
+            let found = tags.map(|tag| (tag.to_string(), image("x"))).collect();
+            plan(images, &"1".parse().unwrap(), &"r.example/t".parse().unwrap(), &found).unwrap()
+        };
+        let both = found(&[amd.clone(), arm.clone()]);
+        let tags: Vec<&str> =
+            both.images.iter().flat_map(|image| &image.tags).map(|tag| tag.reference.tag()).collect();
+        assert_eq!(tags, ["1-simple-amd64", "1-amd64", "1-simple-arm64", "1-arm64"]);
+        let indexes: Vec<_> =
+            both.indexes.iter().map(|one| (one.reference.to_string(), one.images.len())).collect();
+        assert_eq!(
+            indexes,
+            [("r.example/t/fx-a:1-simple".to_owned(), 2), ("r.example/t/fx-a:1".to_owned(), 2)]
+        );
+        assert!(both.indexes.iter().all(|index| index.missing.is_empty()));
+        assert!(found(&[arm]).indexes.iter().all(|index| index.missing == platforms[..1]));
+        // One platform that is declared nowhere else has no index.
+        let only = TaggedImage { index_platforms: platforms[..1].to_vec(), ..amd };
+        assert_eq!(found(&[only]).indexes, []);
+    }
+
+    #[test]
     fn tags_of_one_image_are_grouped_and_remember_their_previous_image() {
         let plan = planned(&[
             ("fx-a:1-simple-optimized", "x"),
